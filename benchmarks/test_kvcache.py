@@ -1,0 +1,8 @@
+"""The storage under an LLM server's key/value cache: every option of the profile."""
+
+from mlpstorage_bench.kvcache.case import KVCache
+
+
+def test_option(kvcache: KVCache, kvcache_option: str) -> None:
+    result = kvcache.run(kvcache_option)
+    assert result.touched_storage, "no entry reached the storage tier: nothing was measured"

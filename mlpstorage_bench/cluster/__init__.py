@@ -1,0 +1,1 @@
+"""What the hosts of a session are, gathered by its own ranks."""

@@ -1,0 +1,56 @@
+"""What users see when something is wrong: what, where, seen, expected, and the next step."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MlpsError(Exception):
+    """Any error that this package explains itself; its text is complete for the user."""
+
+
+class InvalidInputError(MlpsError):
+    """A value from the command line, the environment or an input file cannot be used.
+
+    `source` is the option, variable or file at fault, `given` what was seen there.
+    """
+
+    def __init__(self, source: str, given: object, accepted: str, *, hint: str = "") -> None:
+        self.source = source
+        text = f"{source}: got {given!r}; accepted: {accepted}"
+        super().__init__(f"{text}. {hint}" if hint else text)
+
+
+class StorageError(MlpsError):
+    """An I/O operation failed; names the file and what the system said about it."""
+
+    def __init__(self, action: str, path: str, cause: str, *, hint: str = "") -> None:
+        text = f"{action} {path} failed: {cause}"
+        super().__init__(f"{text}. {hint}" if hint else text)
+
+
+class CorruptDataError(StorageError):
+    """Data read back is not what was written there."""
+
+
+class CapacityError(MlpsError):
+    """An entry does not fit the tier that has to take it."""
+
+
+class EmptyWindowError(MlpsError):
+    """The measurement window closed without anything to report."""
+
+
+class PeerError(MlpsError):
+    """Another rank left the place where this rank waits for it; the cause is that rank's."""
+
+
+class LaunchError(MlpsError):
+    """The ranks could not be started, or did not finish, as one session."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the hint 'did you mean …?' for the known name closest to `name`, or ''."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else ""

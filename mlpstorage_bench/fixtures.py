@@ -1,0 +1,66 @@
+"""The fixtures that benchmarks and tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from mlpstorage_bench.cluster.information import ClusterInformation
+from mlpstorage_bench.kvcache.case import KVCache
+from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.mpi.comm import Comm
+from mlpstorage_bench.run import Run
+from mlpstorage_bench.session import KEY, MlpsSession
+
+
+@pytest.fixture(scope="session")
+def mpi_comm(request: pytest.FixtureRequest) -> Comm:
+    """The ranks of this session: rank, size, barrier, bcast, gather, allgather, allreduce, abort.
+
+    The same interface with one process and with many. Operations are collective: every rank of the
+    session calls them alike. Where one does not, because it failed or left, the others get a
+    PeerError instead of waiting. `mpi_comm.mpi4py` is a communicator of mpi4py over the same ranks
+    (None without MPI); it gives no such protection.
+    """
+    return _session(request).comm
+
+
+@pytest.fixture(scope="session")
+def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
+    """The hosts of this session: one record per host, gathered over the ranks, and what differs."""
+    return _session(request).cluster
+
+
+@pytest.fixture(scope="session")
+def mlps_run(request: pytest.FixtureRequest) -> Run:
+    """The run of this session: its `directory`, and `record(name, value)` to add to it."""
+    run = _session(request).run
+    assert run is not None, "a session with this fixture has a run"
+    return run
+
+
+@pytest.fixture
+def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]:
+    """The KV-cache workload: `kvcache.run(option, **parameters)` runs it on every rank.
+
+    Options are those of the profile (`kvcache.options`); a test that takes `kvcache_option` runs
+    once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in bytes.
+    """
+    session = _session(request)
+    run = session.run
+    assert run is not None, "a session with this fixture has a run"
+    yield KVCache(
+        plan=cast("KVCachePlan", session.plan),
+        engine=session.engine,
+        benchmark=benchmark,
+        advance_clock=session.clock.advance,
+        open_case=lambda case: run.open_case(case, request.node.nodeid),
+    )
+    if benchmark.stats is not None:
+        run.add_statistics(benchmark.stats)
+
+
+def _session(request: pytest.FixtureRequest) -> MlpsSession:
+    return request.config.stash[KEY]

@@ -1,0 +1,1 @@
+"""What earlier runs left. Metadata files are the truth."""

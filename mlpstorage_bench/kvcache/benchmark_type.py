@@ -1,0 +1,86 @@
+"""The KV-cache benchmark as an entry of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.kvcache import mlperf
+from mlpstorage_bench.kvcache.engine import Engine, Ranks
+from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.profile import load_profile
+from mlpstorage_bench.kvcache.summary import summarise
+from mlpstorage_bench.request import PlanRequest
+from mlpstorage_bench.storage.directory import check_cache_dir
+
+_REPEATED_PARAMETERS = (
+    *("num_users", "duration", "gpu_mem_gb", "cpu_mem_gb"),
+    *("cache_dir", "generation_mode", "performance_profile"),
+)
+"""Parameters that the reference's metadata has on its top level too."""
+
+
+class KVCacheBenchmark:
+    """Plans and opens KV-cache runs, and knows the files that they leave."""
+
+    name = "kv_cache"
+
+    def plan(self, request: PlanRequest) -> KVCachePlan:
+        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        if request.mode == "closed":
+            mlperf.check_closed(request.user_set, request.cache_dir, request.results_dir)
+        profile = load_profile(
+            request.profile, request.overrides, seed=request.seed, trials=request.trials
+        )
+        return KVCachePlan(
+            self.name, profile, request.overrides, request.user_set, str(request.cache_dir)
+        )
+
+    def check_site(self, cache_dir: Path) -> None:
+        """Raise InvalidInputError when this host cannot keep cache files where it is told to."""
+        check_cache_dir(cache_dir)
+
+    def open(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> Engine:
+        """Return the engine that runs this rank's part."""
+        return Engine(ranks, host, cache_dir, sharers)
+
+    def summary_name(self, timestamp: str) -> str:
+        """Return the file name of a run's summary."""
+        return f"kvcache_run_summary_{timestamp}.json"
+
+    def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
+        """Return where a rank's result of a trial lies in the run's directory."""
+        name = f"kvcache_results_{timestamp}.json"
+        return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
+
+    def metadata_fields(
+        self, parameters: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the fields that this type adds to the metadata."""
+        return {
+            "kvcache_model": parameters["model"],
+            **{name: parameters[name] for name in _REPEATED_PARAMETERS},
+            "kvcache_metrics": {case["case"]: case.get("metrics") for case in cases},
+        }
+
+    def summarise(
+        self,
+        cases: Sequence[Mapping[str, Any]],
+        *,
+        run_datetime: str,
+        npernode: int,
+        host_count: int,
+        total_ranks: int,
+    ) -> dict[str, Any]:
+        """Return the content of a run's summary."""
+        return summarise(
+            cases,
+            run_datetime=run_datetime,
+            npernode=npernode,
+            host_count=host_count,
+            total_ranks=total_ranks,
+        )
+
+
+KV_CACHE = KVCacheBenchmark()

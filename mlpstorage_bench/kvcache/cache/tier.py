@@ -1,0 +1,73 @@
+"""One tier: its store, what is resident in it in LRU order, and the account of its bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from mlpstorage_bench.storage.store import Store, StoredEntry
+
+TARGET_USAGE = 0.8
+"""Room is made down to this share of a tier, so that not every write has to make some."""
+LARGEST_ENTRY = 0.95
+"""An entry above this share of a tier goes to the next one."""
+
+
+@dataclass(eq=False)
+class Resident:
+    """An entry that a tier holds."""
+
+    entry: StoredEntry
+    pins: int = 0
+    """Operations that are using it; it may not go while there are any."""
+    is_leaving: bool = False
+    """It is being moved down; it can still be read here meanwhile."""
+
+
+class Tier:
+    """A tier's residents and bytes. Not locked: its cache holds the lock.
+
+    `used_bytes` covers residents, room reserved for entries being written, and entries that left
+    the index and wait for their last reader.
+    """
+
+    def __init__(self, name: str, store: Store, capacity_bytes: int) -> None:
+        self.name = name
+        self.store = store
+        self.capacity_bytes = capacity_bytes
+        self.used_bytes = 0
+        self.written_bytes = 0
+        """Of entries that were written completely."""
+        self.evicted_bytes = 0
+        """Of entries that went, to a lower tier or for good."""
+        self.residents: OrderedDict[str, Resident] = OrderedDict()
+        """Least recently used first."""
+
+    def takes(self, size: int) -> bool:
+        """Whether an entry of this size may be placed here at all."""
+        return size <= LARGEST_ENTRY * self.capacity_bytes
+
+    def has_room(self, size: int) -> bool:
+        """Whether an entry fits now; large ones may use the whole tier."""
+        limit = max(TARGET_USAGE * self.capacity_bytes, size)
+        return self.used_bytes + size <= limit
+
+    def oldest_idle(self) -> Resident | None:
+        """Return the least recently used entry that nothing is using; None when all are in use."""
+        for resident in self.residents.values():
+            if resident.pins == 0 and not resident.is_leaving:
+                return resident
+        return None
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of all residents."""
+        return sum(resident.entry.size for resident in self.residents.values())
+
+    def check_conservation(self) -> None:
+        """Raise AssertionError unless bytes written = resident + evicted."""
+        if self.written_bytes != self.resident_bytes + self.evicted_bytes:
+            raise AssertionError(
+                f"tier {self.name}: {self.written_bytes} bytes written, but "
+                f"{self.resident_bytes} resident and {self.evicted_bytes} evicted"
+            )

@@ -1,0 +1,224 @@
+"""The cache over all tiers: entries are written at the top, sink as they age, and fall off the end.
+
+The lock guards the index and the tiers' accounts, never an operation on a store. An entry in use is
+pinned and stays; one that is being moved down can be read where it was until the move is complete.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.kvcache.cache.tier import Resident, Tier
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
+from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.store import (
+    CutOffError,
+    Lane,
+    copy_entry,
+    read_entry,
+    write_entry,
+)
+
+_WAIT_S = 0.05
+
+
+class WriteLimitError(Exception):
+    """What a rank may write to storage in one trial is spent; no fault."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Who operates on the cache: one lane, and the record of what it sees."""
+
+    lane: Lane
+    recorder: Recorder
+
+
+class TieredCache:
+    """Entries by key, over tiers from the fastest to the storage."""
+
+    def __init__(
+        self, tiers: Sequence[Tier], payload: Payload, storage_write_limit: int | None = None
+    ) -> None:
+        self.tiers = tuple(tiers)
+        self._storage = self.tiers[-1]
+        self._payload = payload
+        self._write_limit = storage_write_limit
+        self._admitted_bytes = 0
+        self._index: dict[str, tuple[Tier, Resident]] = {}
+        self._changed = threading.Condition()
+        self.offloads: dict[str, int] = {tier.name: 0 for tier in self.tiers}
+        """Entries placed in each tier because a higher one could not take or keep them."""
+
+    def read(self, key: str, worker: Worker) -> str | None:
+        """Read and check an entry; return its tier's name, or None when it is not in the cache."""
+        with self._changed:
+            if key not in self._index:
+                return None
+            tier, resident = self._index[key]
+            tier.residents.move_to_end(key)
+            resident.pins += 1
+        observer = worker.recorder.observe(tier.name, "read")
+        try:
+            with _Timed(observer):
+                read_entry(tier.store, resident.entry, self._payload, worker.lane, observer)
+        finally:
+            self._unpin(tier, resident)
+        return tier.name
+
+    def write(self, key: str, size: int, worker: Worker) -> str:
+        """Write a new entry into the highest tier that takes it; return that tier's name."""
+        size = round_up_to_sector(size)
+        tier = self._reserve(size, 0, worker)
+        observer = worker.recorder.observe(tier.name, "write")
+        try:
+            with _Timed(observer):
+                entry = write_entry(tier.store, key, size, self._payload, worker.lane, observer)
+        except BaseException:
+            self._release(tier, size)
+            raise
+        with self._changed:
+            self._settle(key, tier, Resident(entry))
+            if tier is not self.tiers[0]:
+                self.offloads[tier.name] += 1
+        return tier.name
+
+    def close(self) -> None:
+        """Remove every entry, after checking that no byte went unaccounted for."""
+        for tier in self.tiers:
+            tier.check_conservation()
+            for key in tier.residents:
+                tier.store.delete(key)
+            tier.residents.clear()
+        self._index.clear()
+
+    def _settle(self, key: str, tier: Tier, resident: Resident) -> None:
+        tier.residents[key] = resident
+        tier.written_bytes += resident.entry.size
+        self._index[key] = (tier, resident)
+
+    def _reserve(self, size: int, highest: int, worker: Worker) -> Tier:
+        """Make room for `size` bytes in the first tier from `highest` down that can have it."""
+        for position in range(highest, len(self.tiers)):
+            tier = self.tiers[position]
+            if tier.takes(size) and self._make_room(tier, size, worker):
+                return tier
+        raise CapacityError(
+            f"An entry of {size / 2**20:.0f} MiB does not fit the storage tier's capacity of "
+            f"{self._storage.capacity_bytes / 2**20:.0f} MiB: raise storage_capacity_gb, or free "
+            "space on the cache directory's filesystem"
+        )
+
+    def _make_room(self, tier: Tier, size: int, worker: Worker) -> bool:
+        """Reserve room, moving out the oldest entries; False where a lower tier has to take it."""
+        while True:
+            with self._changed:
+                if tier.has_room(size):
+                    if tier is self._storage:
+                        self._admit(size)
+                    tier.used_bytes += size
+                    return True
+                victim = tier.oldest_idle()
+                if victim is not None:
+                    victim.is_leaving = True
+                    if tier is self._storage:
+                        self._forget(tier, victim)
+                elif tier is not self._storage:
+                    return False
+                else:
+                    self._changed.wait(_WAIT_S)
+            if worker.lane.stopping.is_set():
+                self._restore(tier, victim)
+                raise CutOffError
+            if victim is not None:
+                self._move_out(tier, victim, worker)
+
+    def _admit(self, size: int) -> None:
+        if self._write_limit is not None and self._admitted_bytes + size > self._write_limit:
+            raise WriteLimitError
+        self._admitted_bytes += size
+
+    def _restore(self, tier: Tier, victim: Resident | None) -> None:
+        if victim is None:
+            return
+        if tier is self._storage:
+            self._discard(tier, victim)
+        else:
+            with self._changed:
+                victim.is_leaving = False
+
+    def _move_out(self, tier: Tier, victim: Resident, worker: Worker) -> None:
+        if tier is self._storage:
+            self._discard(tier, victim)
+            return
+        try:
+            self._demote(tier, victim, worker)
+        except BaseException:
+            with self._changed:
+                victim.is_leaving = False
+            raise
+
+    def _demote(self, tier: Tier, victim: Resident, worker: Worker) -> None:
+        entry = victim.entry
+        lower = self._reserve(entry.size, self.tiers.index(tier) + 1, worker)
+        reading = worker.recorder.observe(tier.name, "read")
+        writing = worker.recorder.observe(lower.name, "write")
+        try:
+            with _Timed(reading), _Timed(writing):
+                copy_entry(tier.store, lower.store, entry, worker.lane, reading, writing)
+        except BaseException:
+            self._release(lower, entry.size)
+            raise
+        with self._changed:
+            self.offloads[lower.name] += 1
+            self._forget(tier, victim)
+            self._settle(entry.name, lower, Resident(entry))
+            has_readers = victim.pins > 0
+        if not has_readers:
+            self._discard(tier, victim)
+
+    def _forget(self, tier: Tier, resident: Resident) -> None:
+        """Take an entry off the index; its bytes stay in use until it is discarded."""
+        del tier.residents[resident.entry.name]
+        del self._index[resident.entry.name]
+        tier.evicted_bytes += resident.entry.size
+
+    def _discard(self, tier: Tier, resident: Resident) -> None:
+        tier.store.delete(resident.entry.name)
+        self._release(tier, resident.entry.size)
+
+    def _unpin(self, tier: Tier, resident: Resident) -> None:
+        with self._changed:
+            resident.pins -= 1
+            was_moved = tier.residents.get(resident.entry.name) is not resident
+            is_last = resident.pins == 0
+            self._changed.notify_all()
+        if was_moved and is_last:
+            self._discard(tier, resident)
+
+    def _release(self, tier: Tier, size: int) -> None:
+        with self._changed:
+            tier.used_bytes -= size
+            self._changed.notify_all()
+
+
+class _Timed:
+    """Tells an observer how its entry's operation ended: done, or cut off by the window's end."""
+
+    def __init__(self, observer: EntryObserver) -> None:
+        self._observer = observer
+        self._started_ns = 0
+
+    def __enter__(self) -> None:
+        self._started_ns = time.perf_counter_ns()
+
+    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> None:
+        if kind is None:
+            self._observer.done(self._started_ns, time.perf_counter_ns())
+        elif issubclass(kind, CutOffError):
+            self._observer.cut_off()

@@ -1,0 +1,112 @@
+"""One test case of the KV-cache benchmark: what the `kvcache` fixture gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.kvcache.engine import Engine
+from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.runner import RankTrial
+
+
+class Timed(Protocol):
+    """What we use of pytest-benchmark's `benchmark` fixture."""
+
+    @property
+    def extra_info(self) -> dict[str, Any]:
+        """What goes into its JSON beside the times."""
+        ...
+
+    def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
+        """Run the target `rounds` times and time each."""
+        ...
+
+
+class KVCache:
+    """Builds and runs KV-cache workloads on every rank."""
+
+    def __init__(
+        self,
+        plan: KVCachePlan,
+        engine: Engine,
+        benchmark: Timed,
+        advance_clock: Callable[[float], None],
+        open_case: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._benchmark = benchmark
+        self._advance_clock = advance_clock
+        self._open_case = open_case
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the profile's options."""
+        return tuple(self._plan.profile.options)
+
+    def workload(self, option: str | int, **parameters: Any) -> Workload:
+        """Return an option's parameters with some changed; what the user set stays as it is."""
+        options = self._plan.profile.options
+        if str(option) not in options:
+            raise InvalidInputError(
+                "option",
+                str(option),
+                f"options of profile {self._plan.profile.name}: {', '.join(options)}",
+                hint=nearest(str(option), options),
+            )
+        values = options[str(option)].model_dump()
+        for name in parameters.keys() - values.keys():
+            raise InvalidInputError(
+                "kvcache.run", name, f"one of {', '.join(values)}", hint=nearest(name, values)
+            )
+        user_set = self._plan.set_by_user(str(option))
+        try:
+            return Workload.model_validate({**values, **parameters, **user_set})
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise InvalidInputError(
+                f"kvcache.run: {problem['loc'][0]}", problem["input"], str(problem["msg"])
+            ) from error
+
+    def run(self, option: str | int, **parameters: Any) -> KVCacheResult:
+        """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
+
+        A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
+        that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
+        """
+        workload = self.workload(option, **parameters)
+        profile = self._plan.profile
+        trials: list[TrialResult] = []
+        all_ranks: list[RankTrial] = []
+        case: dict[str, Any] = {
+            "benchmark_type": self._plan.benchmark_type,
+            "case": str(option),
+            "planned_trials": profile.trials,
+            "parameters": workload.model_dump(),
+            "trials": [],
+        }
+        self._open_case(case)
+        self._benchmark.extra_info["mlpstorage"] = case
+        self._engine.rest(profile.delay_between_options)
+
+        def trial() -> None:
+            number = len(trials) + 1
+            pooled, ranks, results = self._engine.run_trial(workload, profile.seed, number)
+            trials.append(pooled)
+            all_ranks.extend(ranks or ())
+            case["trials"].append(
+                {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
+            )
+            self._advance_clock(pooled.window_s / pooled.requests)
+
+        self._benchmark.pedantic(trial, rounds=profile.trials, iterations=1)
+        result = self._engine.pool_case(str(option), trials, all_ranks)
+        case["metrics"] = result.metrics()
+        self._benchmark.extra_info.update(result.metrics())
+        return result

@@ -1,0 +1,129 @@
+"""Running cases on all ranks: this rank's directory, its trials, and everybody's results."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.rank_result import rank_result
+from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.runner import Peers, RankTrial, Site, run_trial
+from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.files import IoMode, probe_direct_io
+
+T = TypeVar("T")
+
+USABLE_SHARE = 0.8
+"""Of the free space: what a run may use when the profile does not say."""
+
+
+class Ranks(Peers, Protocol):
+    """What running cases needs of the other ranks."""
+
+    rank: int
+    size: int
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return every rank's value on rank 0; None elsewhere."""
+        ...
+
+    def bcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        ...
+
+
+class Engine:
+    """The cache directory of this rank, and what runs in it. A context manager."""
+
+    def __init__(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> None:
+        self._ranks = ranks
+        self._host = host
+        self._cache_dir = cache_dir
+        self._sharers = sharers
+        """Number of ranks whose cache files share a filesystem with this rank's."""
+        self._resources = ExitStack()
+        self._directory = RankDirectory(cache_dir, ranks.rank)
+        self._io_mode: IoMode = "direct"
+        self._cases = 0
+        self.notes: list[str] = []
+        """What a reader of the results has to know about this rank's storage."""
+
+    def __enter__(self) -> Self:
+        self._resources.enter_context(self._directory)
+        try:
+            if not probe_direct_io(self._directory.path):
+                self._io_mode = "buffered"
+                self.notes.append(
+                    f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
+                    "is flushed and dropped around each entry"
+                )
+            if not self._directory.can_be_locked:
+                self.notes.append(
+                    f"{self._cache_dir} has no locks: another run in the same directory would "
+                    "not be noticed"
+                )
+        except BaseException:
+            self._resources.close()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._resources.close()
+
+    def rest(self, delay_s: float) -> None:
+        """Wait between two cases; not before the first."""
+        if self._cases:
+            time.sleep(delay_s)
+        self._cases += 1
+
+    def run_trial(
+        self, workload: Workload, seed: int, trial: int
+    ) -> tuple[TrialResult, list[RankTrial] | None, list[dict[str, Any]] | None]:
+        """Run a trial on all ranks; the result is everybody's, the ranks' own parts rank 0's."""
+        site = Site(
+            rank=self._ranks.rank,
+            host=self._host,
+            directory=self._directory.path,
+            io_mode=self._io_mode,
+            storage_capacity_bytes=self._capacity(workload),
+            seed=seed + self._ranks.rank,
+        )
+        gathered = self._ranks.gather(run_trial(workload, site, self._ranks))
+        if gathered is None:
+            return self._everywhere(lambda: None), None, None
+        pooled = self._everywhere(lambda: pool_trial(trial, gathered))
+        return pooled, gathered, [rank_result(workload, trial, rank) for rank in gathered]
+
+    def _everywhere(self, make: Callable[[], TrialResult | None]) -> TrialResult:
+        """Return on every rank what rank 0 makes; what it raises is raised on every rank."""
+        outcome: TrialResult | Exception | None
+        try:
+            outcome = make()
+        except MlpsError as error:
+            outcome = error
+        outcome = self._ranks.bcast(outcome)
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert outcome is not None
+        return outcome
+
+    def pool_case(
+        self, option: str, trials: list[TrialResult], ranks: list[RankTrial]
+    ) -> KVCacheResult:
+        """Return a case's result on every rank; `ranks` has all ranks of all trials on rank 0."""
+        latencies = self._ranks.bcast(pool_latencies(ranks) if ranks else None)
+        assert latencies is not None
+        return KVCacheResult(option, tuple(trials), latencies)
+
+    def _capacity(self, workload: Workload) -> int:
+        if workload.storage_capacity_gb is not None:
+            return round(workload.storage_capacity_gb * GIB)
+        filesystem = os.statvfs(self._directory.path)
+        free_bytes = filesystem.f_bavail * filesystem.f_frsize
+        return int(USABLE_SHARE * free_bytes / self._sharers)

@@ -1,0 +1,44 @@
+"""What CLOSED allows: the sanctioned workload, with only the system under test free to vary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.errors import InvalidInputError
+
+PROFILE = "mlperf"
+SEED = 42
+TRIALS = 3
+
+_LOCKED = {"set": "nothing", "seed": str(SEED), "trials": str(TRIALS), "profile": PROFILE}
+"""Options that may not change the workload in CLOSED: name → the one value accepted."""
+
+
+def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path) -> None:
+    """Raise InvalidInputError naming every setting that CLOSED does not leave to the user."""
+    violations = []
+    for name, accepted in _LOCKED.items():
+        if name in user_set and str(user_set[name]) != accepted:
+            given = user_set[name]
+            shown = ", ".join(given) if isinstance(given, list) else given
+            violations.append(f"--mlps-{name} (given: {shown}; accepted: {accepted})")
+    if _device(cache_dir) == _device(results_dir):
+        violations.append(
+            f"--mlps-cache-dir and --mlps-results-dir on one filesystem ({cache_dir}, "
+            f"{results_dir}; accepted: two different filesystems)"
+        )
+    if violations:
+        raise InvalidInputError(
+            "--mlps-mode",
+            "closed",
+            "the sanctioned workload; only the system's name, the directories, and hosts and ranks "
+            "are free",
+            hint=f"Not allowed: {'; '.join(violations)}. Use --mlps-mode open to vary them",
+        )
+
+
+def _device(path: Path) -> int:
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    return existing.stat().st_dev

@@ -1,0 +1,111 @@
+"""What a session's KV-cache runs will be, before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlpstorage_bench.kvcache.models import MODELS
+from mlpstorage_bench.kvcache.profile import Profile, Workload
+from mlpstorage_bench.kvcache.workload.requests import request_stream_sha256
+
+NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
+
+
+@dataclass(frozen=True)
+class KVCachePlan:
+    """A profile with the user's changes, and what is derived from it."""
+
+    benchmark_type: str
+    profile: Profile
+    overrides: tuple[tuple[str, str], ...]
+    """What the user set in the profile: dotted path, value as typed."""
+    user_set: Mapping[str, Any]
+    """Every option that the user gave."""
+    cache_dir: str
+
+    @property
+    def model(self) -> str:
+        """The model under whose name the run is filed."""
+        return self.profile.model
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Names of what can run."""
+        return tuple(self.profile.options)
+
+    def set_by_user(self, option: str) -> dict[str, Any]:
+        """Return the parameters of an option that the user set on the command line."""
+        workload = self.profile.options[option]
+        prefix = f"options.{option}."
+        names = {key.removeprefix(prefix) for key, _ in self.overrides}
+        return {name: getattr(workload, name) for name in names & set(Workload.model_fields)}
+
+    def request_stream_sha256(self, rank: int) -> str:
+        """Return the hash of a rank's request streams, over all options of the profile."""
+        digest = hashlib.sha256()
+        for name, workload in sorted(self.profile.options.items()):
+            stream = request_stream_sha256(workload.num_users, self.profile.seed + rank)
+            digest.update(f"{name} {stream}\n".encode())
+        return digest.hexdigest()
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the results has to know."""
+        return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the effective parameters: the first option's on top, each option's below.
+
+        Readers of the reference's metadata find one value for each of its parameters.
+        """
+        return {
+            **self._leading_values(),
+            "profile": self.profile.name,
+            "seed": self.profile.seed,
+            "trials": self.profile.trials,
+            "delay_between_options": self.profile.delay_between_options,
+            "options": {name: o.model_dump() for name, o in self.profile.options.items()},
+        }
+
+    def override_parameters(self) -> dict[str, Any]:
+        """Return what the user set: the profile's keys and the options."""
+        return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
+
+    def _leading_values(self) -> dict[str, Any]:
+        first = next(iter(self.profile.options.values()))
+        return {
+            "model": self.model,
+            "num_users": first.num_users,
+            "duration": first.duration,
+            "gpu_mem_gb": first.gpu_mem_gb,
+            "cpu_mem_gb": first.cpu_mem_gb,
+            "cache_dir": self.cache_dir,
+            "generation_mode": first.generation_mode,
+            "performance_profile": self.profile.name,
+        }
+
+    def describe(self) -> list[str]:
+        """Return lines that tell a person what will run."""
+        profile = self.profile
+        lines = [
+            f"profile {profile.name}: {profile.description}",
+            (
+                f"seed {profile.seed} (+ rank), {profile.trials} trials each, "
+                f"{profile.delay_between_options:g} s between options"
+            ),
+        ]
+        for name, option in profile.options.items():
+            bytes_per_token = MODELS[option.model].bytes_per_token
+            facts = (
+                f"{option.model} ({bytes_per_token} bytes/token)",
+                f"{option.num_users} users per rank",
+                f"{option.duration:g} s",
+                f"gpu {option.gpu_mem_gb:g} GiB",
+                f"cpu {option.cpu_mem_gb:g} GiB",
+                f"{option.max_concurrent_allocs} requests at once",
+                f"generation {option.generation_mode}",
+            )
+            lines.append(f"option {name}, {option.title}: {', '.join(facts)}")
+        return lines

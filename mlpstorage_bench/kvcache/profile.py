@@ -1,0 +1,247 @@
+"""The workload's schema: what a profile may say, checked all at once.
+
+A profile is a YAML file with values common to all its options, and the options themselves. Keys are
+the reference's parameter names where it has them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.kvcache.models import MODELS
+from mlpstorage_bench.names import check_segment
+
+PROFILE_OPTION = "--mlps-profile"
+SET_OPTION = "--mlps-set"
+
+GIB = 1 << 30
+GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Workload(_Strict):
+    """The parameters of one option: what runs in one test case. Sizes `_gb` are in GiB."""
+
+    title: str = "untitled"
+    model: str
+    """A key of MODELS: its geometry gives the bytes per token."""
+    num_users: int = Field(ge=1, le=100_000)
+    """Users of each rank."""
+    duration: float = Field(gt=0, le=86_400, allow_inf_nan=False)
+    """Length of the measurement window, in seconds."""
+    warmup: NotNegative = 0.0
+    """Seconds under load before the window opens."""
+    gpu_mem_gb: NotNegative = 0.0
+    """Memory of the first tier, per rank; emulated in host memory."""
+    cpu_mem_gb: NotNegative = 0.0
+    """Memory of the second tier, per rank."""
+    storage_capacity_gb: Positive | None = None
+    """What a rank may keep on storage; None: its share of 0.8 of the free space."""
+    max_concurrent_allocs: int = Field(default=16, ge=1, le=4096)
+    """Requests that a rank serves at once, each with one chunk in flight."""
+    generation_mode: Literal["none", "fast", "realistic"] = "none"
+    """Time per generated token: 0, 2 or 30 ms, spent without occupying a lane."""
+    io_chunk_kib: int = Field(default=1024, ge=4, le=1 << 20, multiple_of=4)
+    """Size of a system call, in KiB."""
+    entry_scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    """Fraction of each context's tokens that is stored; 1 for anything to be compared."""
+    think_time_scale: NotNegative = 1.0
+    """Factor on the users' think times."""
+    write_limit_gb: Positive | None = None
+    """What a rank may write to storage in one trial; the window closes when it is spent."""
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        return _check_model(value)
+
+    @property
+    def generation_s_per_token(self) -> float:
+        """Seconds that generating one token takes."""
+        return GENERATION_S_PER_TOKEN[self.generation_mode]
+
+
+class Profile(_Strict):
+    """A named workload: its options, and how they are repeated."""
+
+    name: str
+    description: str = ""
+    comparable: bool = False
+    """Whether results may stand beside MLPerf's."""
+    model: str
+    """The model under whose name runs are filed."""
+    seed: int = Field(default=42, ge=0, lt=2**63)
+    """A rank uses seed + rank."""
+    trials: int = Field(default=3, ge=1, le=1000)
+    delay_between_options: NotNegative = 0.0
+    """Seconds of rest between two options."""
+    options: dict[str, Workload] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_segment(cls, value: str) -> str:
+        return check_segment("name", value)
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        return _check_model(value)
+
+
+def _check_model(value: str) -> str:
+    if value not in MODELS:
+        raise ValueError(
+            f"unknown model {value!r}; accepted: {', '.join(MODELS)}. {nearest(value, MODELS)}"
+        )
+    return value
+
+
+_OF_PROFILE = frozenset(Profile.model_fields) - {"model"}
+_OF_WORKLOAD = frozenset(Workload.model_fields)
+
+
+def shipped_profiles() -> dict[str, str]:
+    """Return the profiles that come with the package: name → YAML text."""
+    folder = resources.files("mlpstorage_bench.kvcache") / "profiles"
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".yaml")
+    }
+
+
+def load_profile(
+    name: str,
+    overrides: Iterable[tuple[str, str]] = (),
+    *,
+    seed: int | None = None,
+    trials: int | None = None,
+) -> Profile:
+    """Load a profile by name or file, and change in it only what the user set."""
+    content = _read(name)
+    for key, text in overrides:
+        _override(content, key, text)
+    if seed is not None:
+        content["seed"] = seed
+    if trials is not None:
+        content["trials"] = trials
+    return _validated(name, content)
+
+
+def _read(name: str) -> dict[str, Any]:
+    shipped = shipped_profiles()
+    if name in shipped:
+        text = shipped[name]
+    else:
+        path = Path(name)
+        if path.suffix not in (".yaml", ".yml") and not path.is_file():
+            raise InvalidInputError(
+                PROFILE_OPTION,
+                name,
+                f"{', '.join(shipped)}, or the path of a YAML file",
+                hint=nearest(name, shipped),
+            )
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInputError(
+                PROFILE_OPTION, name, "a YAML file that can be read", hint=str(error)
+            ) from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidInputError(PROFILE_OPTION, name, "valid YAML", hint=str(error)) from error
+    if not isinstance(content, dict):
+        raise InvalidInputError(PROFILE_OPTION, name, "a YAML mapping of parameters")
+    return _spread_common_values(name, content)
+
+
+def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
+    """Put the values common to all options into each of them, where it has none of its own."""
+    profile = {str(key): value for key, value in content.items()}
+    common = {key: profile.pop(key) for key in _OF_WORKLOAD & (profile.keys() - {"model"})}
+    if "model" in profile:
+        common["model"] = profile["model"]
+    for key in profile.keys() - _OF_PROFILE - {"model"}:
+        raise _unknown_key(f"{PROFILE_OPTION} {name}", key)
+    options = profile.get("options")
+    if not isinstance(options, dict) or not all(isinstance(o, dict) for o in options.values()):
+        raise InvalidInputError(
+            f"{PROFILE_OPTION} {name}", options, "options: a mapping of names to parameters"
+        )
+    profile["options"] = {
+        check_segment(f"{PROFILE_OPTION} {name}: options", str(key)): {**common, **option}
+        for key, option in options.items()
+    }
+    return profile
+
+
+def _override(content: dict[str, Any], key: str, text: str) -> None:
+    """Apply one KEY=VALUE: to the profile, to every option, or to `options.NAME` alone."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidInputError(SET_OPTION, f"{key}={text}", "a YAML value") from error
+    options: dict[str, dict[str, Any]] = content["options"]
+    first, _, rest = key.partition(".")
+    if first == "options" and rest:
+        option, _, parameter = rest.partition(".")
+        if option not in options:
+            raise InvalidInputError(
+                SET_OPTION,
+                f"{key}={text}",
+                f"options of this profile: {', '.join(options)}",
+                hint=nearest(option, options),
+            )
+        if parameter not in _OF_WORKLOAD:
+            raise _unknown_key(SET_OPTION, key, parameter, _OF_WORKLOAD)
+        options[option][parameter] = value
+    elif key in _OF_WORKLOAD:
+        for option_values in options.values():
+            option_values[key] = copy.deepcopy(value)
+        if key == "model":
+            content["model"] = value
+    elif key in _OF_PROFILE - {"options", "name", "comparable"}:
+        content[key] = value
+    else:
+        raise _unknown_key(SET_OPTION, key)
+
+
+def _unknown_key(
+    source: str, key: str, name: str | None = None, known: Iterable[str] = ()
+) -> InvalidInputError:
+    names = sorted(known or _OF_WORKLOAD | _OF_PROFILE - {"options", "name", "comparable"})
+    hint = nearest(key if name is None else name, names)
+    return InvalidInputError(source, key, f"one of {', '.join(names)}", hint=hint)
+
+
+def _validated(name: str, content: Mapping[str, Any]) -> Profile:
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem) for problem in error.errors())
+        raise InvalidInputError(
+            PROFILE_OPTION, name, "values within the profile's schema", hint=problems
+        ) from error
+
+
+def _describe(problem: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        return f"{where}: unknown key. {nearest(key, _OF_WORKLOAD | _OF_PROFILE)}".rstrip()
+    return f"{where}: {problem['msg']} (got {problem['input']!r})"

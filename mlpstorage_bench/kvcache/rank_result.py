@@ -1,0 +1,110 @@
+"""One rank's trial in the reference's shape, with ours beside it under `mlpstorage`.
+
+The reference's latencies are those of whole entries; its *device* is our I/O span (with durability
+for writes), its *host* our host span. `_gb` and `_gbps` stand for GiB, as they do there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.result import histograms
+from mlpstorage_bench.kvcache.runner import STORAGE_TIER, RankTrial
+from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
+from mlpstorage_bench.measure.recorder import Kind
+
+TIERS = ("gpu", "cpu", STORAGE_TIER)
+KINDS: tuple[Kind, ...] = ("read", "write")
+_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}
+
+
+def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, Any]:
+    """Return what `kvcache_results_<timestamp>.json` holds for this rank and trial."""
+    requests = rank.requests
+    storage_io_s = sum(rank.operation(STORAGE_TIER, kind).device.sum_ns for kind in KINDS) / 1e9
+    return {
+        "rank": rank.rank,
+        "host": rank.host,
+        "trial": trial,
+        "parameters": workload.model_dump(),
+        "summary": {
+            "total_requests": requests.requests,
+            "total_tokens": requests.generated_tokens,
+            "elapsed_time": rank.window_s,
+            "avg_throughput_tokens_per_sec": requests.generated_tokens / rank.window_s,
+            "total_storage_io_time": storage_io_s,
+            "storage_throughput_tokens_per_sec": (
+                requests.generated_tokens / storage_io_s if storage_io_s else 0.0
+            ),
+            "requests_per_second": requests.requests / rank.window_s,
+            "end_to_end_latency_ms": _distribution(requests.latency),
+            "storage_io_latency_ms": _distribution(requests.cache_io),
+            "generation_latency_ms": _distribution(requests.generation),
+            "cache_stats": _cache_stats(rank),
+        },
+        "mlpstorage": {
+            "opened_at": rank.opened_at,
+            "window_s": rank.window_s,
+            "drain_s": rank.drain_s,
+            "closed_by": rank.closed_by,
+            "io_mode": rank.io_mode,
+            "evicted_bytes": rank.evicted_bytes,
+            "audit_ratio": rank.audit.ratio,
+            "audit_verdict": rank.audit.verdict,
+            "audit_reason": rank.audit.reason,
+            "cpu_s": rank.cpu_s,
+            "peak_rss_bytes": rank.peak_rss_bytes,
+            "histograms": histograms(rank),
+        },
+    }
+
+
+def _cache_stats(rank: RankTrial) -> dict[str, Any]:
+    requests = rank.requests
+    hits = requests.hits.total()
+    lookups = hits + requests.misses
+    reads = rank.operation(STORAGE_TIER, "read")
+    writes = rank.operation(STORAGE_TIER, "write")
+    stats: dict[str, Any] = {
+        "cache_hit_rate": hits / lookups if lookups else 0.0,
+        "cache_hits": hits,
+        "cache_misses": requests.misses,
+        **{f"{tier}_entries": rank.entries.get(tier, 0) for tier in TIERS},
+        "offloads_cpu": rank.offloads.get("cpu", 0),
+        "offloads_storage": rank.offloads.get(STORAGE_TIER, 0),
+        "prefill_writes": requests.prefill_writes,
+        "decode_reads": requests.decode_reads,
+        "system_prompt_hits": 0,
+        "common_phrase_hits": 0,
+        "user_cache_hits": hits - requests.multi_turn_hits,
+        "multi_turn_hits": requests.multi_turn_hits,
+        "total_read_bytes": sum(rank.operation(tier, "read").moved_bytes for tier in TIERS),
+        "total_write_bytes": sum(rank.operation(tier, "write").moved_bytes for tier in TIERS),
+        "read_iops": reads.chunks / rank.window_s,
+        "write_iops": writes.chunks / rank.window_s,
+        "storage_tokens_processed": requests.context_tokens,
+    }
+    for tier in TIERS:
+        for kind, participle in (("read", "read"), ("write", "written")):
+            operation = rank.operation(tier, "read" if kind == "read" else "write")
+            gib = operation.moved_bytes / GIB
+            stats[f"tier_{tier}_kv_bytes_{participle}_gb"] = gib
+            stats[f"tier_{tier}_{kind}_bandwidth_gbps"] = gib / rank.window_s
+            stats |= _percentiles(f"{tier}_{kind}", operation.host)
+            if tier == STORAGE_TIER:
+                stats |= _percentiles(f"{tier}_{kind}_device", operation.device)
+                stats |= _percentiles(f"{tier}_{kind}_host", operation.host)
+    return stats
+
+
+def _percentiles(prefix: str, histogram: Histogram) -> dict[str, float | None]:
+    return {
+        f"{prefix}_{name}_ms": histogram.percentile_ms(percent)
+        for name, percent in _PERCENTILES.items()
+    }
+
+
+def _distribution(histogram: Histogram) -> dict[str, float | None]:
+    percentiles = {name: histogram.percentile_ms(p) for name, p in _PERCENTILES.items()}
+    return {"mean": histogram.mean_ms(), **percentiles, "max": histogram.max_ns / NS_PER_MS}

@@ -1,0 +1,75 @@
+"""What requests did, counted by each worker without locks and added up at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.window import Window
+
+
+@dataclass
+class RequestStatistics:
+    """Requests, lookups and tokens that count: those that ended inside the window."""
+
+    requests: int = 0
+    generated_tokens: int = 0
+    context_tokens: int = 0
+    prefill_writes: int = 0
+    decode_reads: int = 0
+    hits: Counter[str] = field(default_factory=Counter)
+    """Lookups found, by tier."""
+    multi_turn_hits: int = 0
+    """Those of earlier turns."""
+    misses: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+    """From when the user asked to when it had its answer."""
+    queue_wait: Histogram = field(default_factory=Histogram)
+    """From when the user asked to when a lane took the request."""
+    cache_io: Histogram = field(default_factory=Histogram)
+    """What a request spent in the cache, all tiers."""
+    generation: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: RequestStatistics) -> None:
+        """Add another's counts."""
+        for attribute in fields(self):
+            mine, theirs = getattr(self, attribute.name), getattr(other, attribute.name)
+            if isinstance(mine, Histogram):
+                mine.merge(theirs)
+            else:
+                setattr(self, attribute.name, mine + theirs)
+
+    @classmethod
+    def total(cls, statistics: Iterable[RequestStatistics]) -> RequestStatistics:
+        """Return the sum."""
+        total = cls()
+        for one in statistics:
+            total.merge(one)
+        return total
+
+
+@dataclass(frozen=True)
+class EndedRequest:
+    """A request's times, kept until its end has come: generation goes on without a lane."""
+
+    due_ns: int
+    taken_ns: int
+    cached_ns: int
+    """When its work in the cache was done."""
+    ended_ns: int
+    context_tokens: int
+    generated_tokens: int
+
+    def count(self, statistics: RequestStatistics, window: Window) -> None:
+        """Count the request, if its end lies in the window."""
+        if not window.contains(self.ended_ns):
+            return
+        statistics.requests += 1
+        statistics.context_tokens += self.context_tokens
+        statistics.generated_tokens += self.generated_tokens
+        statistics.latency.record(self.ended_ns - self.due_ns)
+        statistics.queue_wait.record(self.taken_ns - self.due_ns)
+        statistics.cache_io.record(self.cached_ns - self.taken_ns)
+        statistics.generation.record(self.ended_ns - self.cached_ns)

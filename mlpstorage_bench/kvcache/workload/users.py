@@ -1,0 +1,73 @@
+"""Users: what kind each is, and what it draws once for all its requests (REFERENCE rules, §5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class UserKind:
+    """Bounds within which a kind of user draws its own."""
+
+    name: str
+    context_tokens: tuple[int, int]
+    generated_tokens: tuple[int, int]
+    think_s: tuple[float, float]
+
+
+KINDS = (
+    UserKind("chatbot", (512, 4096), (50, 200), (0.1, 0.5)),
+    UserKind("coding", (4096, 25_000), (100, 500), (0.2, 1.0)),
+    UserKind("document", (4096, 16_384), (200, 800), (0.3, 1.5)),
+)
+"""A third of the users are of each kind."""
+
+
+@dataclass(frozen=True)
+class QosClass:
+    """How urgent a user's requests are; a higher priority is served first."""
+
+    name: str
+    share: float
+    priority: int
+
+
+QOS_CLASSES = (
+    QosClass("interactive", 0.15, 3),
+    QosClass("responsive", 0.35, 2),
+    QosClass("batch", 0.50, 1),
+)
+
+
+@dataclass(frozen=True)
+class User:
+    """One user of one rank."""
+
+    index: int
+    kind: str
+    qos: QosClass
+    context_tokens: int
+    """Requests draw from a quarter of this up to this."""
+    generated_tokens: int
+    think_s: float
+
+
+def draw_user(index: int, random: np.random.Generator) -> User:
+    """Draw the user of this index: its kind goes round, the rest is drawn."""
+    kind = KINDS[index % len(KINDS)]
+    qos = QOS_CLASSES[int(random.choice(len(QOS_CLASSES), p=[c.share for c in QOS_CLASSES]))]
+    return User(
+        index=index,
+        kind=kind.name,
+        qos=qos,
+        context_tokens=int(random.integers(*kind.context_tokens, endpoint=True)),
+        generated_tokens=int(random.integers(*kind.generated_tokens, endpoint=True)),
+        think_s=float(random.uniform(*kind.think_s)),
+    )
+
+
+def user_random(seed: int, index: int) -> np.random.Generator:
+    """Return a user's own generator: nothing that other users do changes what it gives."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index,))))

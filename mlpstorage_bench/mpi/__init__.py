@@ -1,0 +1,1 @@
+"""How ranks start and talk: hosts, launchers, communicators, agreement."""

@@ -1,0 +1,108 @@
+"""All ranks agree: on what was collected, on each test's outcome, on the session's end.
+
+These are the rules alone; the meetings are `Comm.agree`. A rank's outcome of a phase is *secondary*
+when it failed only because another rank had left (PeerError); the cause then is that other rank's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["passed", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class RankOutcome:
+    """How one phase of a test went on one rank."""
+
+    rank: int
+    host: str
+    outcome: Outcome
+    text: str = ""
+    """What the rank would have reported: its failure with traceback, or the reason of a skip."""
+    headline: str = ""
+    """The failure in one line."""
+    secondary: bool = False
+    location: tuple[str, int] = ("", 0)
+    """File and line of a skip, as pytest wants it."""
+    expected_failure: str | None = None
+    """The reason of an expected failure (xfail), which counts as a skip."""
+
+
+@dataclass(frozen=True)
+class AgreedOutcome:
+    """How the phase went for the session."""
+
+    outcome: Outcome
+    causes: tuple[RankOutcome, ...] = ()
+    """The ranks whose outcome decided, in rank order; none when it is `passed`."""
+
+
+def agree_outcome(outcomes: Sequence[RankOutcome]) -> AgreedOutcome:
+    """Decide a phase: a rank's own failure first, then a skip, then a rank left alone."""
+    own_failures = [o for o in outcomes if o.outcome == "failed" and not o.secondary]
+    skips = [o for o in outcomes if o.outcome == "skipped"]
+    left_alone = [o for o in outcomes if o.outcome == "failed" and o.secondary]
+    for causes in (own_failures, skips, left_alone):
+        if causes:
+            return AgreedOutcome(causes[0].outcome, tuple(causes))
+    return AgreedOutcome("passed")
+
+
+def describe_causes(causes: Sequence[RankOutcome]) -> str:
+    """Tell, for rank 0's report, which ranks failed and how; equal texts are told once."""
+    ranks_by_text: dict[str, list[RankOutcome]] = {}
+    for cause in causes:
+        ranks_by_text.setdefault(cause.text, []).append(cause)
+    return "\n\n".join(
+        f"{name_ranks(group)}: {group[0].headline}\n\n{text}"
+        for text, group in ranks_by_text.items()
+    )
+
+
+def name_ranks(outcomes: Sequence[RankOutcome]) -> str:
+    """Return `rank 1 on host2`, or `ranks 1, 3 on host2, host3`."""
+    ranks = ", ".join(str(o.rank) for o in outcomes)
+    hosts = ", ".join(dict.fromkeys(o.host for o in outcomes))
+    return f"rank{'s' if len(outcomes) > 1 else ''} {ranks} on {hosts}"
+
+
+@dataclass(frozen=True)
+class RankCollection:
+    """What one rank collected."""
+
+    rank: int
+    host: str
+    test_ids: tuple[str, ...]
+    errors: tuple[str, ...] = field(default=())
+    """Text of each collection error."""
+
+
+def collection_differences(collections: Sequence[RankCollection]) -> str:
+    """Tell how the ranks' collections differ from rank 0's; '' when they do not.
+
+    Errors that all ranks have in common are no difference: pytest reports them itself.
+    """
+    reference = collections[0]
+    lines: list[str] = []
+    for other in collections[1:]:
+        if other.test_ids == reference.test_ids and other.errors == reference.errors:
+            continue
+        lines.append(f"rank {other.rank} on {other.host}:")
+        extra = [i for i in other.test_ids if i not in set(reference.test_ids)]
+        missing = [i for i in reference.test_ids if i not in set(other.test_ids)]
+        lines += [f"  collected there, not on rank 0: {test}" for test in extra[:10]]
+        lines += [f"  collected on rank 0, not there: {test}" for test in missing[:10]]
+        if len(extra) > 10 or len(missing) > 10:  # noqa: PLR2004 - a screenful
+            lines.append(f"  in all {len(extra)} more and {len(missing)} fewer")
+        if not extra and not missing and other.test_ids != reference.test_ids:
+            lines.append("  the same tests in another order")
+        lines += [f"  error there: {error}" for error in set(other.errors) - set(reference.errors)]
+        lines += [f"  error on rank 0: {e}" for e in set(reference.errors) - set(other.errors)]
+    if not lines:
+        return ""
+    return "\n".join(
+        [f"The ranks did not collect the same tests. Rank 0 is on {reference.host}.", *lines]
+    )

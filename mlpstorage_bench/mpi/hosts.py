@@ -1,0 +1,141 @@
+"""Hosts, slots, and how ranks are laid out over them (MLPerf Storage rules, 6.3.3.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.errors import InvalidInputError
+
+HOSTS_OPTION = "--mlps-hosts"
+_ACCEPTED = "NAME, NAME:SLOTS, a comma list of these, or @FILE with one of these a line"
+_HOST = re.compile(
+    r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:(?P<slots>[1-9][0-9]*))?"
+)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine to run on, and how many ranks it has room for when the user said so."""
+
+    name: str
+    slots: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.slots is None else f"{self.name}:{self.slots}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the ranks of one session go: evenly over the hosts, as far as their slots allow."""
+
+    hosts: tuple[Host, ...]
+    ranks_per_node: int
+
+    @property
+    def total(self) -> int:
+        """Number of ranks over all hosts."""
+        return self.ranks_per_node * len(self.hosts)
+
+    def slots_of(self, host: Host) -> int:
+        """Room for ranks on a host: what the user said, else its even share."""
+        return host.slots or self.ranks_per_node
+
+
+def parse_hosts(values: Sequence[str]) -> tuple[Host, ...]:
+    """Parse every occurrence of the hosts option: comma lists and @hostfiles, in order."""
+    hosts: list[Host] = []
+    for value in values:
+        hosts += _read_hostfile(value) if value.startswith("@") else _parse_list(value)
+    names = [host.name for host in hosts]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInputError(
+                HOSTS_OPTION,
+                ",".join(str(host) for host in hosts),
+                "each host once",
+                hint=f"{name} is listed {names.count(name)} times; "
+                f"write {name}:SLOTS to put several ranks on it",
+            )
+    return tuple(hosts)
+
+
+def _parse_list(value: str) -> list[Host]:
+    return [_parse_host(item.strip(), value) for item in value.split(",")]
+
+
+def _parse_host(item: str, given: str) -> Host:
+    match = _HOST.fullmatch(item)
+    if match is None:
+        raise InvalidInputError(HOSTS_OPTION, given, _ACCEPTED, hint=f"{item!r} is none of them")
+    slots = match["slots"]
+    return Host(match["name"], int(slots) if slots else None)
+
+
+def _read_hostfile(value: str) -> list[Host]:
+    """Read a hostfile: a host a line, `name`, `name:slots` or Open MPI's `name slots=N`."""
+    path = Path(value[1:])
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            HOSTS_OPTION, value, _ACCEPTED, hint=f"The file cannot be read: {error}"
+        ) from error
+    entries = [line.split("#", 1)[0].strip() for line in lines]
+    hosts = [
+        _parse_host(re.sub(r"\s+slots\s*=\s*", ":", entry), f"{value}: {entry}")
+        for entry in entries
+        if entry
+    ]
+    if not hosts:
+        raise InvalidInputError(HOSTS_OPTION, value, _ACCEPTED, hint="The file names no host")
+    return hosts
+
+
+def lay_out(
+    hosts: Sequence[Host], *, num_processes: int | None = None, npernode: int | None = None
+) -> Layout:
+    """Lay the ranks out over the hosts; without hosts, all of them go to this one.
+
+    Only the total given: it must divide evenly over the hosts. Only ranks per node: total = that x
+    hosts. Both: they must agree. Neither: one rank per host. Explicit slots must sum to at least
+    the total.
+    """
+    hosts = tuple(hosts) or (Host("localhost"),)
+    if num_processes is None:
+        layout = Layout(hosts, npernode or 1)
+    elif num_processes % len(hosts):
+        raise InvalidInputError(
+            "--mlps-num-processes",
+            num_processes,
+            f"a multiple of the number of hosts ({len(hosts)})",
+            hint="Ranks are spread evenly: use "
+            f"{max(1, num_processes // len(hosts)) * len(hosts)} or change the hosts",
+        )
+    else:
+        layout = Layout(hosts, num_processes // len(hosts))
+        if npernode is not None and npernode != layout.ranks_per_node:
+            raise InvalidInputError(
+                "--mlps-npernode",
+                npernode,
+                f"{layout.ranks_per_node}, as --mlps-num-processes={num_processes} over "
+                f"{len(hosts)} host(s) gives",
+                hint="Leave one of the two out",
+            )
+    _check_slots(layout)
+    return layout
+
+
+def _check_slots(layout: Layout) -> None:
+    if all(host.slots is None for host in layout.hosts):
+        return
+    slots = sum(layout.slots_of(host) for host in layout.hosts)
+    if slots < layout.total:
+        raise InvalidInputError(
+            HOSTS_OPTION,
+            ",".join(str(host) for host in layout.hosts),
+            f"slots for at least {layout.total} ranks",
+            hint=f"These sum to {slots}: raise them, or run fewer ranks",
+        )

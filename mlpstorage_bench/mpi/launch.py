@@ -1,0 +1,182 @@
+"""Starting the ranks from here, and being their parent: output, exit status, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.mpi.hosts import Layout
+from mlpstorage_bench.mpi.launchers import (
+    LaunchFlags,
+    exported_names,
+    find_binary,
+    identify,
+    shown,
+)
+
+COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
+"""Tells the ranks the command line that started them, as JSON."""
+COMPLETION_VARIABLE = "MLPS_COMPLETION_RECORD"
+"""Tells rank 0 the file in which it states that it came to its end."""
+
+INTERRUPTED = 2
+"""pytest's exit status after Ctrl-C."""
+INCOMPLETE = 1
+INTERRUPT_GRACE_S = 20.0
+"""After Ctrl-C the ranks may finish their reports for this long; then they are terminated."""
+TERMINATE_GRACE_S = 5.0
+
+_MANGLED = frozenset({"--bind-to", "--map-by", "--rank-by", ":"})
+"""Open MPI 5 rewrites these where they follow the program too, and `:` splits its command line."""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """The command that starts every rank of a session."""
+
+    command: tuple[str, ...]
+    layout: Layout
+    first_host_is_here: bool
+
+    def shell_line(self) -> str:
+        """The command as one would type it."""
+        binary, *arguments = self.command
+        return shlex.join([shown(binary), *arguments])
+
+
+def plan_launch(
+    layout: Layout, flags: LaunchFlags, mpi_bin: str | None, pytest_arguments: Sequence[str]
+) -> LaunchPlan:
+    """Put together the command that runs `pytest_arguments` on every rank of `layout`."""
+    for argument in pytest_arguments:
+        if argument in _MANGLED:
+            raise LaunchError(
+                f"The argument {argument!r} does not reach the ranks unchanged, as mpirun takes it "
+                "for its own. Write it as OPTION=VALUE, or give mpirun's own options with "
+                "--mlps-mpi-params='…'"
+            )
+    binary = find_binary(mpi_bin)
+    launcher = identify(binary)
+    names = sorted({*exported_names(), COMMAND_VARIABLE, COMPLETION_VARIABLE})
+    prefix = launcher.prefix(binary, layout, flags, names)
+    command = (*prefix, sys.executable, "-m", "pytest", *pytest_arguments)
+    return LaunchPlan(command, layout, _is_this_host(layout.hosts[0].name))
+
+
+def run(plan: LaunchPlan) -> int:
+    """Run the ranks to their end and return the session's exit status.
+
+    Their output is ours: they inherit standard output and error. Ctrl-C is passed on once, as
+    SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow when the
+    ranks do not end within their grace. A launcher that reports success is believed only when
+    rank 0 has left its completion record.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory:
+        record = Path(directory) / "completed"
+        environment = {
+            **os.environ,
+            COMMAND_VARIABLE: json.dumps(list(plan.command)),
+            COMPLETION_VARIABLE: str(record),
+        }
+        sys.stdout.flush()
+        child = subprocess.Popen(  # noqa: S603 - an argument vector that we put together
+            plan.command, stdin=subprocess.DEVNULL, env=environment, process_group=0
+        )
+        status = _wait(child)
+        if status == 0 and plan.first_host_is_here and not record.exists():
+            sys.stderr.write(
+                "mlpstorage: the launcher reports success, but rank 0 did not come to its end "
+                f"(no completion record). Launched: {plan.shell_line()}\n"
+            )
+            return INCOMPLETE
+        return status
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    previous = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        _stop(child)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        if child.poll() is None:
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+
+
+def _as_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.send_signal(signal.SIGUSR1)
+    for grace_s, stronger in (
+        (INTERRUPT_GRACE_S, signal.SIGTERM),
+        (TERMINATE_GRACE_S, signal.SIGKILL),
+    ):
+        deadline = time.monotonic() + grace_s
+        while time.monotonic() < deadline:
+            try:
+                child.wait(timeout=max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                break
+            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
+                break
+            else:
+                return
+        _signal_group(child, stronger)
+    child.wait()
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return  # it ended meanwhile
+
+
+def _is_this_host(name: str) -> bool:
+    here = os.uname().nodename
+    return name in {"localhost", "127.0.0.1", here, here.split(".")[0]}
+
+
+def launch_command() -> list[str] | None:
+    """The command that started this rank when our own parent did; None otherwise."""
+    value = os.environ.get(COMMAND_VARIABLE)
+    return None if value is None else [str(part) for part in json.loads(value)]
+
+
+_LAUNCHERS = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun", "srun"})
+
+
+def launching_ancestor() -> list[str] | None:
+    """The command of the launcher above this process; None when it is not on this host."""
+    for ancestor in psutil.Process().parents():
+        try:
+            command = ancestor.cmdline()
+        except psutil.Error:
+            return None  # gone, or another user's
+        if command and Path(command[0]).name in _LAUNCHERS:
+            return command
+    return None
+
+
+def record_completion() -> None:
+    """State, from rank 0, that the session came to its end."""
+    path = os.environ.get(COMPLETION_VARIABLE)
+    if path is not None and Path(path).parent.is_dir():
+        Path(path).touch()

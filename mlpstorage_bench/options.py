@@ -1,0 +1,407 @@
+"""Every command-line option, declared once, and the frozen Settings made of them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out, parse_hosts
+from mlpstorage_bench.mpi.launchers import LaunchFlags
+from mlpstorage_bench.names import check_segment
+from mlpstorage_bench.request import PlanRequest
+
+GROUP = "mlpstorage"
+ALIASES_INI = "mlps_reference_aliases"
+GRACE_INI = "mlps_failure_grace"
+
+RESULTS_DIR_VARIABLE = "MLPERF_RESULTS_DIR"
+SYSTEM_NAME_VARIABLE = "MLPERF_SYSTEMNAME"
+
+DEFAULT_PROFILE = "quick"
+CLOSED_PROFILE = "mlperf"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option `--mlps-NAME`, and the name under which the reference knows it."""
+
+    name: str
+    help: str
+    reference_name: str | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return f"--mlps-{self.name}"
+
+    @property
+    def dest(self) -> str:
+        """Its attribute in pytest's namespace."""
+        return "mlps_" + self.name.replace("-", "_")
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a whole number from 1")
+    return value
+
+
+def _seed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a whole number from 0")
+    return value
+
+
+_SWITCH: Mapping[str, Any] = {"action": "store_true"}
+
+OPTIONS = (
+    # where
+    Option(
+        "hosts",
+        "Hosts to run on: NAME or NAME:SLOTS, as a comma list, or @FILE with one of these a line. "
+        "Repeatable. Outside a launcher this starts the ranks there; under one it is checked "
+        "against the hosts that the ranks really are on.",
+        "hosts",
+        {"action": "append", "metavar": "HOSTS"},
+    ),
+    Option(
+        "exec-type",
+        "mpi (default): start ranks through mpirun when hosts or a number of ranks are given and "
+        "this process is not yet a rank. local: always run here, as one process.",
+        "exec-type",
+        {"choices": ("mpi", "local")},
+    ),
+    Option(
+        "num-processes",
+        "Number of ranks in all; a rank is one MPI process and stands for one client. Must divide "
+        "evenly over the hosts. Default: one per host.",
+        "num-processes",
+        {"type": _positive, "metavar": "N"},
+    ),
+    Option(
+        "npernode",
+        "Number of ranks on each host.",
+        "npernode",
+        {"type": _positive, "metavar": "N"},
+    ),
+    Option(
+        "mpi-bin",
+        "The mpirun or mpiexec to start ranks with, by name or path. Default: the one of this "
+        "Python environment, else the one on PATH.",
+        "mpi-bin",
+        {"metavar": "PATH"},
+    ),
+    Option(
+        "oversubscribe",
+        "Let mpirun start more ranks on a host than it has cores or slots.",
+        "oversubscribe",
+        _SWITCH,
+    ),
+    Option(
+        "allow-run-as-root",
+        "Let mpirun run as root, which Open MPI refuses otherwise.",
+        "allow-run-as-root",
+        _SWITCH,
+    ),
+    Option(
+        "mpi-params",
+        "Further arguments for mpirun, quoted as in a shell: --mlps-mpi-params='--mca btl tcp,self'"
+        ". Repeatable.",
+        "mpi-params",
+        {"action": "append", "metavar": "ARGS"},
+    ),
+    # what
+    Option(
+        "profile",
+        "The workload: quick (default; a small one to try things out, not comparable to MLPerf), "
+        "mlperf (the three sanctioned options), or the path of your own YAML file.",
+        None,
+        {"metavar": "NAME|FILE"},
+    ),
+    Option(
+        "mode",
+        "open (default): everything may be set. closed: MLPerf's sanctioned workload, in which "
+        "only the system under test may vary. whatif: print what would run, and touch nothing.",
+        None,
+        {"choices": ("open", "closed", "whatif")},
+    ),
+    Option(
+        "set",
+        "Change a parameter of the profile: duration=5 for every option of it, "
+        "options.1.duration=5 for one. Repeatable.",
+        None,
+        {"action": "append", "metavar": "KEY=VALUE"},
+    ),
+    Option(
+        "cache-dir",
+        "Where cache files are written and read: a directory on the storage to be measured. Each "
+        "rank uses DIR/rank_N, which is removed at the end. Default: ./mlps-cache",
+        None,
+        {"metavar": "DIR"},
+    ),
+    Option(
+        "seed",
+        "Seed of the request stream; a rank uses seed + rank. The same profile, seed and rank give "
+        "the same requests. Default: the profile's (42).",
+        None,
+        {"type": _seed, "metavar": "N"},
+    ),
+    Option(
+        "trials",
+        "Number of timed repetitions of each test. Default: the profile's (3).",
+        None,
+        {"type": _positive, "metavar": "N"},
+    ),
+    # results
+    Option(
+        "results-dir",
+        "Where runs are kept, and looked for by --mlps-history. Default: the environment's "
+        f"{RESULTS_DIR_VARIABLE}, else ./mlps-results",
+        None,
+        {"metavar": "DIR"},
+    ),
+    Option(
+        "orgname",
+        "Organisation under which runs are filed. Default: local",
+        None,
+        {"metavar": "NAME"},
+    ),
+    Option(
+        "systemname",
+        "System under test under which runs are filed. Default: the environment's "
+        f"{SYSTEM_NAME_VARIABLE}, else the name of rank 0's host.",
+        None,
+        {"metavar": "NAME"},
+    ),
+    Option(
+        "report",
+        "Also write a report of this run to FILE: .md for Markdown, .html for a page. Repeatable.",
+        None,
+        {"action": "append", "metavar": "FILE"},
+    ),
+    # instead of running
+    Option(
+        "history",
+        "List the runs in the results directory, newest last, and exit.",
+        None,
+        _SWITCH,
+    ),
+    Option(
+        "convert",
+        "Convert the JSON that pytest-benchmark wrote in an earlier run to the results tree, and "
+        "exit.",
+        None,
+        {"metavar": "FILE"},
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option under its own name, and the ini settings."""
+    group = parser.getgroup(GROUP, "storage benchmarks for LLM key/value caches")
+    for option in OPTIONS:
+        group.addoption(option.flag, dest=option.dest, help=option.help, **option.keywords)
+    parser.addini(
+        ALIASES_INI,
+        "let options also answer to the reference's names (--hosts, --exec-type, …)",
+        type="bool",
+        default=True,
+    )
+    parser.addini(
+        GRACE_INI,
+        "seconds that other ranks may take to arrive once a rank has failed; then all are aborted",
+        default="30",
+    )
+
+
+def add_reference_names(parser: pytest.Parser) -> list[str]:
+    """Let options answer to the reference's names too; return those that others own.
+
+    To be called after the initial conftests are loaded: a second registration of a name raises in
+    whichever plugin comes second, and this way that is always us.
+    """
+    group = parser.getgroup(GROUP)
+    taken = []
+    for option in OPTIONS:
+        if option.reference_name is None:
+            continue
+        flag = f"--{option.reference_name}"
+        keywords = {**option.keywords, "dest": option.dest, "default": argparse.SUPPRESS}
+        try:
+            group.addoption(flag, help=f"The reference's name of {option.flag}.", **keywords)
+        except (ValueError, argparse.ArgumentError):
+            taken.append(flag)
+    return taken
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this session was asked to do. None means that the user left it to the profile."""
+
+    hosts: tuple[Host, ...]
+    exec_type: str
+    num_processes: int | None
+    npernode: int | None
+    mpi_bin: str | None
+    launch_flags: LaunchFlags
+    profile: str
+    mode: str
+    overrides: tuple[tuple[str, str], ...]
+    """Pairs of --mlps-set: dotted path into the profile, value as typed."""
+    cache_dir: Path
+    seed: int | None
+    trials: int | None
+    results_dir: Path
+    orgname: str
+    systemname: str | None
+    reports: tuple[Path, ...]
+    failure_grace_s: float
+    user_set: Mapping[str, Any]
+    """Options that the user gave, by name without prefix; what is not here is a default."""
+
+    @property
+    def wants_ranks(self) -> bool:
+        """Whether the options ask for ranks beyond this process."""
+        given = self.hosts or self.num_processes or self.npernode
+        return self.exec_type == "mpi" and bool(given)
+
+    def plan_request(self) -> PlanRequest:
+        """What is asked of a benchmark type."""
+        return PlanRequest(
+            profile=self.profile,
+            mode=self.mode,
+            overrides=self.overrides,
+            seed=self.seed,
+            trials=self.trials,
+            cache_dir=self.cache_dir,
+            results_dir=self.results_dir,
+            user_set=self.user_set,
+        )
+
+    def layout(self) -> Layout:
+        """Where the ranks go; raises InvalidInputError when they cannot be laid out so."""
+        return lay_out(self.hosts, num_processes=self.num_processes, npernode=self.npernode)
+
+
+def read_settings(
+    options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = "30"
+) -> Settings:
+    """Make Settings of pytest's parsed options; raises InvalidInputError for what is unusable."""
+    given = {
+        option.name: getattr(options, option.dest)
+        for option in OPTIONS
+        if getattr(options, option.dest, None) not in (None, False)
+    }
+    mode = given.get("mode", "open")
+    settings = Settings(
+        hosts=parse_hosts(given.get("hosts", ())),
+        exec_type=given.get("exec-type", "mpi"),
+        num_processes=given.get("num-processes"),
+        npernode=given.get("npernode"),
+        mpi_bin=given.get("mpi-bin"),
+        launch_flags=LaunchFlags(
+            oversubscribe=given.get("oversubscribe", False),
+            allow_run_as_root=given.get("allow-run-as-root", False),
+            extra=_split_mpi_params(given.get("mpi-params", ())),
+        ),
+        profile=given.get("profile", CLOSED_PROFILE if mode == "closed" else DEFAULT_PROFILE),
+        mode=mode,
+        overrides=_parse_assignments(given.get("set", ())),
+        cache_dir=Path(given.get("cache-dir", "mlps-cache")).absolute(),
+        seed=given.get("seed"),
+        trials=given.get("trials"),
+        results_dir=results_dir(options, environ),
+        orgname=check_segment("--mlps-orgname", given.get("orgname", "local")),
+        systemname=_system_name(given, environ),
+        reports=_check_reports(given.get("report", ())),
+        failure_grace_s=_seconds(GRACE_INI, failure_grace),
+        user_set=given,
+    )
+    settings.layout()
+    return settings
+
+
+def results_dir(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
+    """Where runs are kept: the option, else the environment's, else ./mlps-results."""
+    given = getattr(options, "mlps_results_dir", None)
+    return Path(given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results").absolute()
+
+
+def _system_name(given: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    if "systemname" in given:
+        return check_segment("--mlps-systemname", given["systemname"])
+    if environ.get(SYSTEM_NAME_VARIABLE):
+        return check_segment(SYSTEM_NAME_VARIABLE, environ[SYSTEM_NAME_VARIABLE])
+    return None
+
+
+def _split_mpi_params(values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    words: list[str] = []
+    for value in values:
+        try:
+            words += shlex.split(value)
+        except ValueError as error:
+            raise InvalidInputError(
+                "--mlps-mpi-params", value, "arguments quoted as in a shell", hint=str(error)
+            ) from error
+    return tuple(words)
+
+
+def _parse_assignments(values: tuple[str, ...] | list[str]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for value in values:
+        key, separator, text = value.partition("=")
+        if not separator or not key.strip():
+            raise InvalidInputError("--mlps-set", value, "KEY=VALUE, like duration=5")
+        pairs.append((key.strip(), text.strip()))
+    return tuple(pairs)
+
+
+def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
+    paths = tuple(Path(value).absolute() for value in values)
+    for path in paths:
+        if path.suffix not in (".md", ".html"):
+            raise InvalidInputError("--mlps-report", str(path), "a file name in .md or .html")
+        if not path.parent.is_dir():
+            raise InvalidInputError("--mlps-report", str(path), "a file in a directory that exists")
+    return paths
+
+
+def _seconds(source: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise InvalidInputError(source, text, "a number of seconds from 0")
+    return value
+
+
+def forwarded_arguments(arguments: tuple[str, ...], rootdir: Path, color: str) -> list[str]:
+    """Return the arguments with which the ranks run pytest: the same, with two things pinned.
+
+    pytest finds its root directory before it knows our options, and asks its own output whether it
+    is a terminal: neither may come out differently for ranks.
+    """
+    pinned = list(arguments)
+    if not any(a == "--rootdir" or a.startswith("--rootdir=") for a in arguments):
+        pinned.append(f"--rootdir={rootdir}")
+    if not any(a == "--color" or a.startswith("--color=") for a in arguments):
+        pinned.append(f"--color={color}")
+    return pinned

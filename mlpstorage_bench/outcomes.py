@@ -1,0 +1,93 @@
+"""pytest's reports, agreed between ranks: a test that failed on one rank has failed on all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import PeerError
+from mlpstorage_bench.mpi.agreement import (
+    AgreedOutcome,
+    RankOutcome,
+    agree_outcome,
+    describe_causes,
+    name_ranks,
+)
+from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
+
+ABORT_STATUS = 86
+"""Exit status of every rank when some could not be reached after a failure."""
+
+
+def agree_on_report(
+    report: pytest.TestReport,
+    excinfo: pytest.ExceptionInfo[BaseException] | None,
+    comm: Comm,
+    host: str,
+    grace_s: float,
+) -> None:
+    """Agree with all ranks on one phase of a test, and make the report say what was agreed."""
+    own = _own_outcome(report, excinfo, comm.rank, host)
+    is_cause = own.outcome == "failed" and not own.secondary
+    if is_cause:
+        comm.announce(Notice.FAILED)
+    label = f"report of {report.nodeid}, {report.when}"
+    try:
+        outcomes = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s if is_cause else None)
+    except TimeoutError:
+        comm.abort(
+            ABORT_STATUS,
+            f"\nmlpstorage: {report.nodeid} failed on {name_ranks([own])}, and other ranks did not "
+            f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
+            f"ranks are aborted. The failure was:\n\n{own.text}",
+        )
+    except ApartError as apart:
+        pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
+    _apply(agree_outcome(outcomes), own, report)
+
+
+def _own_outcome(
+    report: pytest.TestReport,
+    excinfo: pytest.ExceptionInfo[BaseException] | None,
+    rank: int,
+    host: str,
+) -> RankOutcome:
+    location = ("", 0)
+    text = report.longreprtext
+    if report.skipped and isinstance(report.longrepr, tuple):
+        path, line, text = report.longrepr
+        location = (str(path), int(line))
+    return RankOutcome(
+        rank=rank,
+        host=host,
+        outcome=report.outcome,
+        text=text,
+        headline="" if excinfo is None else excinfo.exconly().splitlines()[0],
+        secondary=excinfo is not None and isinstance(excinfo.value, PeerError),
+        location=location,
+        expected_failure=getattr(report, "wasxfail", None),
+    )
+
+
+def _apply(agreed: AgreedOutcome, own: RankOutcome, report: pytest.TestReport) -> None:
+    others = [cause for cause in agreed.causes if cause.rank != own.rank]
+    decided_here = len(others) < len(agreed.causes)
+    if agreed.outcome == "failed":
+        if decided_here:
+            told = [cause for cause in others if cause.text != own.text]
+            report.sections += [(f"failure on {name_ranks([cause])}", cause.text) for cause in told]
+        else:
+            report.longrepr = describe_causes(others)
+    elif agreed.outcome == "skipped" and not decided_here:
+        cause = others[0]
+        if cause.expected_failure is not None:
+            _mark_expected(report, cause.expected_failure)
+            report.longrepr = cause.text
+        else:
+            report.longrepr = (*cause.location, f"{cause.text} (on {name_ranks(others)})")
+    report.outcome = agreed.outcome
+
+
+def _mark_expected(report: Any, reason: str) -> None:
+    report.wasxfail = reason

@@ -1,0 +1,165 @@
+"""pytest's hooks: each a few lines that call the room that knows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
+from mlpstorage_bench.mpi.comm import SoloComm, connect
+from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.mpi.launch import record_completion
+from mlpstorage_bench.outcomes import agree_on_report
+from mlpstorage_bench.results.record import KEY as RECORD_KEY
+from mlpstorage_bench.session import KEY, MlpsSession
+
+__all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    options.add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, object, object]:
+    """Answer what needs no session; let rank 0 alone be seen; add the reference's option names."""
+    launcher = detect_launcher(os.environ)
+    if launcher is not None and launcher.rank > 0:
+        ranks.silence(sys.stdout)
+    instead.answer(early_config, parser, args)
+    result = yield
+    if early_config.getini(options.ALIASES_INI):
+        options.add_reference_names(parser)
+    return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Start the ranks, when they are to be started from here."""
+    return relaunch.launch_if_wanted(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Join the ranks, and check together what the user asked for."""
+    launcher = detect_launcher(os.environ)
+    try:
+        settings = relaunch.read_settings(config)
+        comm = SoloComm() if launcher is None else connect(launcher.size, launcher.launcher)
+    except MlpsError as error:
+        if launcher is not None and launcher.rank > 0:
+            ranks.silence(sys.stderr)
+        raise pytest.UsageError(str(error)) from error
+    config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
+    config.stash[KEY].join()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Tell what will run, and where."""
+    return terminal.header(config.stash[KEY])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a plan's cases once for each."""
+    for argument in registry.case_arguments(metafunc.fixturenames):
+        metafunc.parametrize(argument, metafunc.config.stash[KEY].plan.cases)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give benchmarks of ours the timer that moves by what they measured."""
+    config.stash[KEY].set_timers(items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Keep collection errors, to compare them between ranks."""
+    report = yield
+    if report.failed:
+        text = f"{report.nodeid}: {report.longreprtext}"
+        collector.config.stash[KEY].collection_errors.append(text)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Agree with the other ranks on what was collected."""
+    result = yield
+    session.config.stash[KEY].agree_on_collection(session.items)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Open the run that the collected tests call for; in mode whatif, only tell of it."""
+    own = session.config.stash[KEY]
+    if own.settings.mode == "whatif":
+        terminal.show_plan(session.config, own)
+        session.items.clear()
+    else:
+        own.begin(session.items)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Agree with the other ranks on how this phase of the test went."""
+    report = yield
+    session = item.config.stash[KEY]
+    agree_on_report(
+        report, call.excinfo, session.comm, session.host, session.settings.failure_grace_s
+    )
+    if session.run is not None:
+        message = "" if call.excinfo is None else call.excinfo.exconly()
+        session.run.note_outcome(report.nodeid, report.outcome, report.duration, message)
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Make pytest-benchmark's own files complete for --mlps-convert."""
+    run = config.stash[KEY].run
+    if run is not None:
+        timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
+        output_json[RECORD_KEY] = run.make_record(timed).model_dump(mode="json")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(
+    session: pytest.Session, exitstatus: int
+) -> Generator[None, object, object]:
+    """Agree on the session's exit status, and write the run's results."""
+    own = session.config.stash[KEY]
+    session.exitstatus = own.agree_on_end(int(exitstatus))
+    own.close_run(int(session.exitstatus))
+    return (yield)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show what was measured, and where it is kept."""
+    terminal.summarise(terminalreporter, config.stash[KEY])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the record that the session came to its end."""
+    session = config.stash.get(KEY, None)
+    if session is not None and session.is_root:
+        record_completion()

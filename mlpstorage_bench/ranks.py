@@ -1,0 +1,108 @@
+"""One pytest session over many ranks: what rank 0 does for all, and whether the ranks fit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.hosts import HOSTS_OPTION, Host
+from mlpstorage_bench.options import Settings
+
+
+def silence(stream: IO[str]) -> None:
+    """Send what this process still writes to a standard stream nowhere: rank 0 speaks for all."""
+    stream.flush()
+    number = 1 if stream is sys.stdout else 2
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def prepare(config: pytest.Config, *, is_root: bool) -> None:
+    """Leave files and tables to rank 0, and let pytest-mpi know that this is MPI.
+
+    To be called before pytest-benchmark reads its options, which it does last of all plugins.
+    """
+    if getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError(
+            "-n (pytest-xdist) starts workers in every rank, and pytest-benchmark does not measure "
+            "in them: leave it out under MPI"
+        )
+    config.option.with_mpi = True
+    if is_root:
+        return
+    for name, value in _RANK_0_ALONE.items():
+        setattr(config.option, name, value)
+
+
+_RANK_0_ALONE: Mapping[str, object] = {
+    "benchmark_json": None,
+    "benchmark_save": None,
+    "benchmark_autosave": None,
+    "benchmark_compare": [],
+    "benchmark_compare_fail": None,
+    "benchmark_histogram": [],
+    "benchmark_cprofile_dump": [],
+    "benchmark_quiet": True,
+    "benchmark_verbose": False,
+    "xmlpath": None,
+}
+"""Options by which a session writes files or tables: off on every rank but the first."""
+
+
+def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
+    """Check the ranks that there are against the hosts and numbers that the user gave."""
+    size = len(hosts)
+    if settings.exec_type == "local" and launched and size > 1:
+        raise InvalidInputError(
+            "--mlps-exec-type",
+            "local",
+            f"mpi, as this process is one of {size} ranks that a launcher started",
+        )
+    if settings.num_processes not in (None, size):
+        raise InvalidInputError(
+            "--mlps-num-processes",
+            settings.num_processes,
+            f"{size}, the number of ranks that this session has",
+            hint="Leave it out under a launcher, or let the launcher start as many",
+        )
+    actual = list(dict.fromkeys(hosts))
+    if settings.hosts and not _same_hosts(settings.hosts, actual):
+        raise InvalidInputError(
+            HOSTS_OPTION,
+            ",".join(str(host) for host in settings.hosts),
+            f"the hosts that the ranks really are on: {', '.join(actual)}",
+            hint="Give the launcher and this option the same hosts",
+        )
+    slots = [host.slots for host in settings.hosts]
+    if slots and None not in slots and sum(slot or 0 for slot in slots) < size:
+        raise InvalidInputError(
+            HOSTS_OPTION,
+            ",".join(str(host) for host in settings.hosts),
+            f"slots for at least {size} ranks",
+            hint="Raise the slots, or start fewer ranks",
+        )
+    most = max(hosts.count(host) for host in actual)
+    if settings.npernode not in (None, most):
+        raise InvalidInputError(
+            "--mlps-npernode",
+            settings.npernode,
+            f"{most}, the number of ranks that each host has",
+            hint="Leave it out under a launcher",
+        )
+
+
+def _same_hosts(given: Sequence[Host], actual: Sequence[str]) -> bool:
+    """Compare by name; a short name stands for its full one, localhost for the only host."""
+    names = {host.name for host in given}
+    if len(actual) == 1 and names <= {"localhost", "127.0.0.1", "[::1]"}:
+        return True
+    short = {name.partition(".")[0] for name in names}
+    return len(names) == len(actual) and (
+        names == set(actual) or short == {name.partition(".")[0] for name in actual}
+    )

@@ -1,0 +1,109 @@
+"""Benchmark types by name. A type is loaded when a session uses it: nothing else knows one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.request import PlanRequest
+from mlpstorage_bench.results.convert import ResultFiles
+
+
+class Plan(Protocol):
+    """What a session will run, of whatever type."""
+
+    @property
+    def model(self) -> str:
+        """The model under whose name the run is filed."""
+        ...
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Names of what can run."""
+        ...
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the results has to know."""
+        ...
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the effective parameters."""
+        ...
+
+    def override_parameters(self) -> dict[str, Any]:
+        """Return what the user set."""
+        ...
+
+    def request_stream_sha256(self, rank: int) -> str:
+        """Return the hash of what a rank will ask of the storage."""
+        ...
+
+    def describe(self) -> list[str]:
+        """Return lines that tell a person what will run."""
+        ...
+
+
+class BenchmarkType(ResultFiles, Protocol):
+    """A kind of benchmark: how it is planned and opened, and what files its runs leave."""
+
+    name: str
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        ...
+
+    def check_site(self, cache_dir: Path) -> None:
+        """Raise InvalidInputError when this host cannot run it."""
+        ...
+
+    def open(self, ranks: Any, host: str, cache_dir: Path, sharers: int) -> Any:
+        """Return a context manager that runs this rank's part, with `notes` about the place."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What can be known of a type without loading it."""
+
+    fixture: str
+    """The fixture whose tests are benchmarks of this type."""
+    case_argument: str
+    """A test that takes this argument runs once for each of the plan's cases."""
+    location: str
+    """Where the type is found, as module:attribute."""
+
+
+_TYPES = {
+    "kv_cache": _Entry(
+        "kvcache", "kvcache_option", "mlpstorage_bench.kvcache.benchmark_type:KV_CACHE"
+    ),
+}
+
+DEFAULT = "kv_cache"
+
+
+def load(name: str) -> BenchmarkType:
+    """Return a benchmark type by name."""
+    if name not in _TYPES:
+        raise InvalidInputError("benchmark_type", name, ", ".join(_TYPES))
+    module, _, attribute = _TYPES[name].location.partition(":")
+    loaded: BenchmarkType = getattr(importlib.import_module(module), attribute)
+    return loaded
+
+
+def types_of_fixtures(fixtures: Collection[str]) -> list[str]:
+    """Return the names of the types whose fixtures are among these."""
+    return [name for name, entry in _TYPES.items() if entry.fixture in fixtures]
+
+
+def case_arguments(fixtures: Collection[str]) -> dict[str, str]:
+    """Return the arguments among these that stand for a plan's cases: argument → type."""
+    return {
+        entry.case_argument: name
+        for name, entry in _TYPES.items()
+        if entry.case_argument in fixtures
+    }

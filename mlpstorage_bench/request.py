@@ -1,0 +1,24 @@
+"""What a user asks of a benchmark type, apart from where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What the user asked for; None where it is left to the profile."""
+
+    profile: str
+    mode: str
+    overrides: tuple[tuple[str, str], ...]
+    """Dotted path into the profile, value as typed."""
+    seed: int | None
+    trials: int | None
+    cache_dir: Path
+    results_dir: Path
+    user_set: Mapping[str, Any]
+    """Every option that the user gave, by name."""

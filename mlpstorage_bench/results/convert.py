@@ -1,0 +1,134 @@
+"""pytest-benchmark's JSON → the files of a run: per-rank results, summary, metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.names import check_segment
+from mlpstorage_bench.results.metadata import build_metadata
+from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
+from mlpstorage_bench.results.tree import RunLocation, write_json
+
+Case = Mapping[str, Any]
+
+
+class ResultFiles(Protocol):
+    """What a benchmark type knows of the files that its runs leave."""
+
+    def summary_name(self, timestamp: str) -> str:
+        """Return the file name of a run's summary."""
+        ...
+
+    def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
+        """Return where a rank's result of a trial lies in the run's directory."""
+        ...
+
+    def summarise(
+        self,
+        cases: Sequence[Case],
+        *,
+        run_datetime: str,
+        npernode: int,
+        host_count: int,
+        total_ranks: int,
+    ) -> dict[str, Any]:
+        """Return the content of a run's summary."""
+        ...
+
+    def metadata_fields(
+        self, parameters: Mapping[str, Any], cases: Sequence[Case]
+    ) -> dict[str, Any]:
+        """Return the fields that the type adds to the metadata."""
+        ...
+
+
+def locate(record: RunRecord, results_dir: Path) -> RunLocation:
+    """Return where a run's files belong."""
+    return RunLocation(
+        results_dir,
+        record.mode,
+        record.orgname,
+        record.systemname,
+        record.benchmark_type,
+        record.model,
+        record.command,
+        record.timestamp,
+    )
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a JSON document that pytest-benchmark wrote; InvalidInputError when it is none."""
+    accepted = "a JSON file that pytest-benchmark wrote"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidInputError("--mlps-convert", str(path), accepted, hint=str(error)) from error
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        raise InvalidInputError(
+            "--mlps-convert", str(path), accepted, hint="It has no list 'benchmarks'"
+        )
+    return document
+
+
+def write_run(
+    document: Mapping[str, Any], record: RunRecord, location: RunLocation, files: ResultFiles
+) -> Path:
+    """Write every file of a run, the metadata last, and return the metadata's path."""
+    cases = cases_of(document, record)
+    written = [
+        write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
+        for case in cases
+        for trial in case["trials"]
+        for rank in trial["ranks"]
+    ]
+    summary = files.summarise(
+        cases,
+        run_datetime=record.run_datetime,
+        npernode=record.npernode,
+        host_count=len(record.hosts),
+        total_ranks=record.num_processes,
+    )
+    summary_path = location.directory / files.summary_name(record.timestamp)
+    written.append(write_json(summary_path, summary))
+    written.append(write_json(location.benchmark_json_path, document))
+    metadata = build_metadata(
+        record,
+        location.directory,
+        written,
+        files.metadata_fields(record.parameters, cases),
+        {str(case["case"]): case.get("metrics") for case in cases},
+    )
+    return write_json(location.metadata_path, metadata)
+
+
+def cases_of(document: Mapping[str, Any], record: RunRecord) -> list[Case]:
+    """Return every case of a session, timed or not, in the order in which they ran."""
+    timed = [
+        benchmark["extra_info"][KEY]
+        for benchmark in document["benchmarks"]
+        if KEY in benchmark.get("extra_info", {})
+    ]
+    return sorted([*timed, *record.untimed_cases], key=lambda case: int(case["order"]))
+
+
+def _rank_path(
+    files: ResultFiles,
+    location: RunLocation,
+    case: Case,
+    trial: Mapping[str, Any],
+    rank: Mapping[str, Any],
+) -> str:
+    name = check_segment("case", str(case["case"]))
+    number, of_rank = int(trial["trial"]), int(rank["rank"])
+    return files.rank_result_path(name, number, of_rank, location.timestamp)
+
+
+def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:
+    """Convert a JSON document of an earlier session; `files_of` gives a type's files by name."""
+    document = read_document(path)
+    record = parse_record(str(path), document)
+    return write_run(document, record, locate(record, results_dir), files_of(record.benchmark_type))

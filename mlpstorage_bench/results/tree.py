@@ -1,0 +1,131 @@
+"""The results directory tree (MLPerf Storage rules, 2.1), and how files get into it.
+
+`<results-dir>/<mode>/<orgname>/results/<systemname>/<type>/<model>/<command>/<YYYYMMDD_HHMMSS>/`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.names import check_segment
+
+TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
+METADATA_SUFFIX = "_metadata.json"
+_CREATION_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class RunLocation:
+    """Where one run's directory lies, and what its files are called."""
+
+    results_dir: Path
+    mode: str
+    orgname: str
+    systemname: str
+    benchmark_type: str
+    model: str
+    command: str
+    timestamp: str
+    """The run's start as YYYYMMDD_HHMMSS."""
+
+    def __post_init__(self) -> None:
+        for name in ("mode", "orgname", "systemname", "benchmark_type", "model", "command"):
+            check_segment(name, getattr(self, name))
+        check_segment("timestamp", self.timestamp)
+
+    @property
+    def directory(self) -> Path:
+        """The run's directory."""
+        return (
+            self.results_dir
+            / self.mode
+            / self.orgname
+            / "results"
+            / self.systemname
+            / self.benchmark_type
+            / self.model
+            / self.command
+            / self.timestamp
+        )
+
+    @property
+    def metadata_path(self) -> Path:
+        """The run's metadata; the reference takes the first file so named of a directory."""
+        return self.directory / f"{self.benchmark_type}_{self.timestamp}{METADATA_SUFFIX}"
+
+    @property
+    def benchmark_json_path(self) -> Path:
+        """pytest-benchmark's own JSON of the run, from which the rest can be made again."""
+        return self.directory / f"pytest_benchmark_{self.timestamp}.json"
+
+
+def create_run_directory(
+    results_dir: Path,
+    mode: str,
+    orgname: str,
+    systemname: str,
+    benchmark_type: str,
+    model: str,
+    command: str,
+) -> tuple[RunLocation, datetime]:
+    """Create the directory of a run that starts now; two runs of one second get one each."""
+    for _ in range(_CREATION_ATTEMPTS):
+        started = datetime.now().astimezone()
+        location = RunLocation(
+            results_dir,
+            mode,
+            orgname,
+            systemname,
+            benchmark_type,
+            model,
+            command,
+            started.strftime(TIMESTAMP_FORMAT),
+        )
+        try:
+            location.directory.mkdir(parents=True)
+        except FileExistsError:
+            if not location.directory.is_dir():
+                raise _unusable(results_dir, f"{location.directory} is no directory") from None
+            time.sleep(1.0 - datetime.now().astimezone().microsecond / 1e6)
+        except OSError as error:
+            raise _unusable(results_dir, str(error)) from error
+        else:
+            return location, started
+    raise _unusable(results_dir, f"{location.directory} and its successors exist already")
+
+
+def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
+    return InvalidInputError(
+        "--mlps-results-dir", str(results_dir), "a directory that can be written", hint=cause
+    )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write JSON so that readers see the old file or the new one, never a part of it."""
+    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file so that readers see the old file or the new one, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,332 @@
+"""The one object that lives as long as a pytest session."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from mlpstorage_bench import ranks, registry
+from mlpstorage_bench.clock import MeasuredClock
+from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
+from mlpstorage_bench.mpi.comm import Comm, Notice, Place
+from mlpstorage_bench.mpi.environment import LauncherEnvironment
+from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor
+from mlpstorage_bench.names import as_segment
+from mlpstorage_bench.options import Settings
+from mlpstorage_bench.outcomes import ABORT_STATUS
+from mlpstorage_bench.results.tree import create_run_directory
+from mlpstorage_bench.run import Run
+
+T = TypeVar("T")
+
+KEY = pytest.StashKey["MlpsSession"]()
+
+
+class MlpsSession:
+    """Settings, ranks, and the benchmark run if there is one."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        launcher: LauncherEnvironment | None,
+        comm: Comm,
+    ) -> None:
+        self.config = config
+        self.settings = settings
+        self.launcher = launcher
+        self.comm = comm
+        self.host = socket.gethostname()
+        self.clock = MeasuredClock()
+        self.run: Run | None = None
+        self.engine: Any = None
+        self.collection_errors: list[str] = []
+        self.remarks: list[str] = []
+        """What the user should read at the end."""
+        self._resources = ExitStack()
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this rank speaks for the session."""
+        return self.comm.rank == 0
+
+    @cached_property
+    def plan(self) -> registry.Plan:
+        """What will run, of the type that this session runs."""
+        return registry.load(registry.DEFAULT).plan(self.settings.plan_request())
+
+    @cached_property
+    def cluster(self) -> ClusterInformation:
+        """The hosts of this session; gathered by all ranks together, at the first use."""
+        return gather_cluster_information(self.comm, self.settings.cache_dir)
+
+    def together(self, action: Callable[[], T]) -> T:
+        """Do something on every rank; an error of ours on any is a usage error on all of them."""
+        problem, result = "", None
+        try:
+            result = action()
+        except MlpsError as error:
+            problem = str(error)
+        problems = self.comm.agree(
+            "a check", (self.host, problem), place=Place.REPORT, grace_s=None
+        )
+        if any(text for _, text in problems):
+            if not self.is_root:
+                ranks.silence(sys.stderr)
+            raise pytest.UsageError(_tell(problems))
+        return result  # type: ignore[return-value]  # no problem: the action returned
+
+    def join(self) -> None:
+        """Become one session with the other ranks, or raise a usage error on all of them."""
+        hosts = self.comm.allgather(self.host)
+        self.together(
+            lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
+        )
+        if self.settings.user_set:
+            self.together(lambda: self.plan)
+        if self.launcher is not None:
+            ranks.prepare(self.config, is_root=self.is_root)
+
+    def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
+        """Raise a usage error on every rank when the ranks did not collect the same tests."""
+        own = RankCollection(
+            self.comm.rank,
+            self.host,
+            tuple(item.nodeid for item in items),
+            tuple(self.collection_errors),
+        )
+        collections = self.comm.agree("collection", own, place=Place.REPORT, grace_s=None)
+        differences = collection_differences(collections)
+        if differences:
+            if not self.is_root:
+                ranks.silence(sys.stderr)
+            raise pytest.UsageError(differences)
+
+    def agree_on_end(self, exit_status: int) -> int:
+        """Wait until every rank is at its end, and return the status that all of them exit with."""
+        own = (self.host, exit_status)
+        is_abnormal = exit_status in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        grace_s = self.settings.failure_grace_s if is_abnormal else None
+        try:
+            ends = self.comm.agree("the session's end", own, place=Place.FINISH, grace_s=grace_s)
+        except TimeoutError:
+            self.comm.abort(
+                ABORT_STATUS,
+                f"\nmlpstorage: rank {self.comm.rank} on {self.host} ended its session with status "
+                f"{exit_status}, and other ranks did not get to know within {grace_s:g} s. All "
+                "ranks are aborted.",
+            )
+        self.remarks += [
+            f"rank {rank} on {host} ended its session with status {status}"
+            for rank, (host, status) in enumerate(ends)
+            if status != ends[0][1]
+        ]
+        return max(status for _, status in ends)
+
+    def announce_failure(self) -> None:
+        """Let ranks that are busy know that this one is leaving."""
+        self.comm.announce(Notice.FAILED)
+
+    def set_timers(self, items: Sequence[pytest.Item]) -> None:
+        """Give tests of ours the timer that moves by what they measured.
+
+        pytest-benchmark takes its settings from the closest marker alone, so that what a test says
+        in a marker of its own is repeated in ours.
+        """
+        for item in items:
+            if registry.types_of_fixtures(fixtures_of(item)):
+                closest = item.get_closest_marker("benchmark")
+                settings = {**(closest.kwargs if closest else {})}
+                settings["timer"] = self.clock.measured_seconds
+                item.add_marker(pytest.mark.benchmark(**settings), append=False)
+
+    def begin(self, items: Sequence[pytest.Item]) -> None:
+        """Open the run that the collected tests call for, if they call for one."""
+        self.open_run({name for item in items for name in fixtures_of(item)})
+
+    def open_run(self, fixtures: Collection[str]) -> None:
+        """Open the run that these fixtures call for: its directory, and its type's engine."""
+        names = registry.types_of_fixtures(fixtures)
+        if len(names) > 1:
+            raise pytest.UsageError(
+                f"One session is one run of one benchmark type; collected: {', '.join(names)}. "
+                "Run them in sessions of their own"
+            )
+        if not names and "mlps_run" not in fixtures:
+            return
+        benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
+        settings, plan = self.settings, self.plan
+        self.together(lambda: benchmark_type.check_site(settings.cache_dir))
+        cluster = self.cluster
+        hashes = self.comm.allgather(plan.request_stream_sha256(self.comm.rank))
+        systemname = settings.systemname or as_segment(cluster.hostnames[0])
+        created = self.comm.bcast(
+            self.together(
+                lambda: (
+                    create_run_directory(
+                        settings.results_dir,
+                        settings.mode,
+                        settings.orgname,
+                        systemname,
+                        benchmark_type.name,
+                        plan.model,
+                        "run",
+                    )
+                    if self.is_root
+                    else None
+                )
+            )
+        )
+        assert created is not None
+        location, started = created
+        engine = benchmark_type.open(
+            _Peers(self.comm),
+            self.host,
+            settings.cache_dir,
+            cluster.ranks_sharing_cache(self.comm.rank),
+        )
+        self.run = Run(
+            location,
+            started,
+            self._facts(hashes, systemname, location.timestamp),
+            benchmark_type,
+            self.make_document,
+            self.is_root,
+        )
+        self.run.write()
+        self.engine = self.together(lambda: self._resources.enter_context(engine))
+        self._resources.enter_context(_termination_interrupts(self.comm.size))
+        notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
+        self.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
+
+    def close_run(self, exit_status: int) -> None:
+        """Release what the run holds on this rank, and write its results on rank 0."""
+        self._resources.close()
+        if self.run is not None:
+            self.run.finish(exit_status)
+
+    def make_document(self, statistics: Sequence[Any]) -> dict[str, Any]:
+        """Return pytest-benchmark's JSON for these statistics, through its own hooks."""
+        hook = self.config.hook
+        machine_info = hook.pytest_benchmark_generate_machine_info(config=self.config)
+        hook.pytest_benchmark_update_machine_info(config=self.config, machine_info=machine_info)
+        commit_info = hook.pytest_benchmark_generate_commit_info(config=self.config)
+        hook.pytest_benchmark_update_commit_info(config=self.config, commit_info=commit_info)
+        document: dict[str, Any] = hook.pytest_benchmark_generate_json(
+            config=self.config,
+            benchmarks=list(statistics),
+            include_data=True,
+            machine_info=machine_info,
+            commit_info=commit_info,
+        )
+        return document
+
+    def executed_command(self) -> str:
+        """The command line that started this session: the launcher's where it can be known."""
+        launched = launch_command() or (launching_ancestor() if self.launcher else None)
+        return shlex.join(launched or ["pytest", *self.config.invocation_params.args])
+
+    def _facts(
+        self, request_hashes: Sequence[str], systemname: str, timestamp: str
+    ) -> dict[str, Any]:
+        settings, cluster, plan = self.settings, self.cluster, self.plan
+        return {
+            "run_id": f"{timestamp}-{secrets.token_hex(2)}",
+            "model": plan.model,
+            "benchmark_type": registry.DEFAULT,
+            "command": "run",
+            "mode": settings.mode,
+            "orgname": settings.orgname,
+            "systemname": systemname,
+            "num_processes": self.comm.size,
+            "npernode": max(len(ranks) for ranks in cluster.ranks_by_host.values()),
+            "hosts": list(cluster.hostnames),
+            "exec_type": "mpi" if self.launcher else "local",
+            "launcher": self.launcher.launcher if self.launcher else None,
+            "executed_command": self.executed_command(),
+            "working_directory": str(Path.cwd()),
+            "args": _as_json(settings.user_set),
+            "parameters": plan.parameters(),
+            "override_parameters": _as_json(plan.override_parameters()),
+            "system_info": cluster.system_info(),
+            "system_fingerprint": cluster.system_fingerprint(),
+            "request_stream_sha256": list(request_hashes),
+        }
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that a test uses."""
+    return getattr(item, "fixturenames", ())
+
+
+class _Peers:
+    """The other ranks, as a benchmark type's engine sees them."""
+
+    def __init__(self, comm: Comm) -> None:
+        self._comm = comm
+        self.rank = comm.rank
+        self.size = comm.size
+
+    def barrier(self) -> None:
+        self._comm.barrier()
+
+    def gather(self, value: T) -> list[T] | None:
+        return self._comm.gather(value)
+
+    def bcast(self, value: T) -> T:
+        return self._comm.bcast(value)
+
+    def close_together(self) -> None:
+        self._comm.announce(Notice.CLOSING)
+
+    def is_closing(self) -> bool:
+        return bool(self._comm.heard(Notice.CLOSING))
+
+    def failed(self) -> list[int]:
+        return self._comm.heard(Notice.FAILED)
+
+
+@contextmanager
+def _termination_interrupts(ranks: int) -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that a run that is told to end still leaves its results."""
+    if ranks > 1:  # MpiComm has seen to it
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _tell(problems: Sequence[tuple[str, str]]) -> str:
+    """Put the problems of all ranks into one text; a problem that all have is told once."""
+    texts = {text for _, text in problems}
+    if len(texts) == 1:
+        return texts.pop()
+    return "\n".join(
+        f"rank {rank} on {host}: {text}" for rank, (host, text) in enumerate(problems) if text
+    )
+
+
+def _as_json(values: Any) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, bool | int | float | str) else str(value)
+        for name, value in values.items()
+    }

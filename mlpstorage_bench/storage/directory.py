@@ -1,0 +1,143 @@
+"""The cache directory: what may be one, and each rank's own part of it.
+
+A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
+They are removed at the end, after a failure and after an interrupt; should the rank be killed, its
+janitor (a small process that outlives it) removes them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from mlpstorage_bench.errors import InvalidInputError, StorageError
+from mlpstorage_bench.storage import janitor
+
+OPTION = "--mlps-cache-dir"
+_CLAIM = ".claim"
+_ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
+
+_SYSTEM_TREES = frozenset(
+    Path("/") / name
+    for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
+)
+"""Nothing in these is ours to write."""
+_SYSTEM_DIRECTORIES = frozenset(
+    Path("/") / name
+    for name in (
+        "",
+        "home",
+        "media",
+        "mnt",
+        "opt",
+        "root",
+        "srv",
+        "tmp",
+        "var",
+        "var/lib",
+        "var/tmp",
+    )
+)
+"""These are not for cache files themselves; a directory in them may be."""
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs in a system tree; directories in it are fine
+
+
+def check_cache_dir(path: Path) -> None:
+    """Raise InvalidInputError when files must not or cannot be kept in this directory."""
+    resolved = path.resolve()
+    in_shared_memory = _SHARED_MEMORY in resolved.parents
+    in_system_tree = any(tree == resolved or tree in resolved.parents for tree in _SYSTEM_TREES)
+    if resolved in _SYSTEM_DIRECTORIES or (in_system_tree and not in_shared_memory):
+        raise InvalidInputError(
+            OPTION, str(path), _ACCEPTED, hint=f"{resolved} is a system directory"
+        )
+    existing = next(p for p in (resolved, *resolved.parents) if p.exists())
+    if not existing.is_dir():
+        raise InvalidInputError(OPTION, str(path), _ACCEPTED, hint=f"{existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InvalidInputError(OPTION, str(path), _ACCEPTED, hint=f"{existing} is not writable")
+
+
+class RankDirectory:
+    """`<cache-dir>/rank_<N>/`, for this process alone, until it is left."""
+
+    def __init__(self, cache_dir: Path, rank: int) -> None:
+        self.path = cache_dir / f"rank_{rank}"
+        self.can_be_locked = True
+        """Whether the filesystem has locks; without, two runs in one directory go unnoticed."""
+        self._cache_dir = cache_dir
+        self._removes_cache_dir = not cache_dir.exists()
+        self._claim: int | None = None
+        self._janitor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._claim = self._lock()
+            self._remove_leftovers()
+            self._janitor = janitor.hire(self.path)
+        except OSError as error:
+            raise InvalidInputError(
+                OPTION, str(self._cache_dir), _ACCEPTED, hint=str(error)
+            ) from error
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        try:
+            shutil.rmtree(self.path)
+        except FileNotFoundError:
+            pass  # somebody else removed it
+        except OSError as error:
+            raise StorageError("removing", str(self.path), str(error)) from error
+        finally:
+            if self._claim is not None:
+                os.close(self._claim)
+            if self._janitor is not None:
+                janitor.dismiss(self._janitor)
+        if self._removes_cache_dir:
+            self._remove_cache_dir()
+
+    def _lock(self) -> int:
+        """Open and lock the claim file; the one seen must be the one locked, not a removed one."""
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            claim = self.path / _CLAIM
+            try:
+                descriptor = os.open(claim, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # its owner removed the directory just now
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                raise InvalidInputError(
+                    OPTION,
+                    str(self._cache_dir),
+                    "a directory that no other run uses",
+                    hint=f"{self.path} is in use by a running benchmark",
+                ) from None
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                    os.close(descriptor)
+                    raise
+                self.can_be_locked = False
+                return descriptor
+            if claim.exists() and os.path.samestat(os.fstat(descriptor), claim.stat()):
+                return descriptor
+            os.close(descriptor)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed run left here; only files that bear our names."""
+        for path in self.path.glob("*.kv"):
+            path.unlink()
+
+    def _remove_cache_dir(self) -> None:
+        try:
+            self._cache_dir.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
+                raise StorageError("removing", str(self._cache_dir), str(error)) from error

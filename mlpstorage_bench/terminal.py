@@ -1,0 +1,74 @@
+"""What a session says on the terminal: what will run, and what was measured."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+
+import pytest
+
+from mlpstorage_bench import relaunch
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.report.results_table import as_lines, results_table
+from mlpstorage_bench.session import MlpsSession
+
+
+def header(session: MlpsSession) -> list[str]:
+    """Return lines for the head of pytest's output; none in a session that does not concern us."""
+    if session.launcher is None and not session.settings.user_set:
+        return []
+    ranks = session.comm.size
+    started = f" started by {session.launcher.launcher}" if session.launcher else ""
+    what = f"profile {session.settings.profile}, mode {session.settings.mode}"
+    return [
+        f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}",
+        f"mlpstorage: command: {session.executed_command()}",
+    ]
+
+
+def show_plan(config: pytest.Config, session: MlpsSession) -> None:
+    """Print what would run, and with which command, in mode whatif."""
+    reporter = _reporter(config)
+    reporter.section("mlpstorage: what would run")
+    for line in session.plan.describe():
+        reporter.write_line(line)
+    settings = session.settings
+    reporter.write_line(f"cache directory: {settings.cache_dir}")
+    reporter.write_line(f"results directory: {settings.results_dir}")
+    if session.launcher is None and settings.wants_ranks:
+        try:
+            command = relaunch.plan_for(config, settings).shell_line()
+        except MlpsError as error:
+            raise pytest.UsageError(str(error)) from error
+    else:
+        command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
+    reporter.write_line(f"command: {command}")
+
+
+def summarise(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
+    """Print what was measured, what to know of it, and where it is kept."""
+    run = session.run
+    if run is None and not session.remarks:
+        return
+    reporter.section("mlpstorage")
+    for remark in session.remarks:
+        reporter.write_line(remark)
+    if run is None:
+        return
+    if run.cases:
+        for line in as_lines(results_table(run.cases), shutil.get_terminal_size().columns):
+            reporter.write_line(line)
+        reporter.write_line(
+            "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
+            "bytes / the kernel's."
+        )
+    for note in run.notes:
+        reporter.write_line(f"note: {note}")
+    reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")
+
+
+def _reporter(config: pytest.Config) -> pytest.TerminalReporter:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if not isinstance(reporter, pytest.TerminalReporter):
+        raise pytest.UsageError("--mlps-mode whatif prints: it needs pytest's terminal plugin")
+    return reporter
