@@ -391,17 +391,3 @@ def _seconds(source: str, text: str) -> float:
     if not 0 <= value < float("inf"):
         raise InvalidInputError(source, text, "a number of seconds from 0")
     return value
-
-
-def forwarded_arguments(arguments: tuple[str, ...], rootdir: Path, color: str) -> list[str]:
-    """Return the arguments with which the ranks run pytest: the same, with two things pinned.
-
-    pytest finds its root directory before it knows our options, and asks its own output whether it
-    is a terminal: neither may come out differently for ranks.
-    """
-    pinned = list(arguments)
-    if not any(a == "--rootdir" or a.startswith("--rootdir=") for a in arguments):
-        pinned.append(f"--rootdir={rootdir}")
-    if not any(a == "--color" or a.startswith("--color=") for a in arguments):
-        pinned.append(f"--color={color}")
-    return pinned

@@ -108,7 +108,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     if own.settings.mode == "whatif":
         terminal.show_plan(session.config, own)
         session.items.clear()
-    else:
+    elif not relaunch.runs_no_test(session.config):
         own.begin(session.items)
     return (yield)
 

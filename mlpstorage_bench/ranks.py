@@ -58,6 +58,8 @@ _RANK_0_ALONE: Mapping[str, object] = {
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
     """Check the ranks that there are against the hosts and numbers that the user gave."""
     size = len(hosts)
+    if settings.wants_ranks and not launched:
+        return  # nothing runs here: this session only tells what would
     if settings.exec_type == "local" and launched and size > 1:
         raise InvalidInputError(
             "--mlps-exec-type",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -23,7 +24,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     """Run the session in ranks of its own and return its exit status; None to run it here."""
     if detect_launcher(os.environ) is not None:
         return None
-    if any(config.getoption(name, None) for name in _ANSWERS_HERE):
+    if runs_no_test(config):
         return None
     try:
         settings = read_settings(config)
@@ -37,6 +38,11 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     return run(plan)
 
 
+def runs_no_test(config: pytest.Config) -> bool:
+    """Whether this pytest only prints something."""
+    return any(config.getoption(name, None) for name in _ANSWERS_HERE)
+
+
 def read_settings(config: pytest.Config) -> options.Settings:
     """Return the settings of a session that is about to begin."""
     grace = str(config.getini(options.GRACE_INI))
@@ -45,10 +51,32 @@ def read_settings(config: pytest.Config) -> options.Settings:
 
 def plan_for(config: pytest.Config, settings: options.Settings) -> LaunchPlan:
     """Return the command that would run this session in ranks of its own."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    arguments = [*without_whatif(given), *_pinned(config)]
+    return plan_launch(settings.layout(), settings.launch_flags, settings.mpi_bin, arguments)
+
+
+def without_whatif(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without the mode in which nothing runs."""
+    kept: list[str] = []
+    for argument in arguments:
+        if argument == "whatif" and kept and kept[-1] == "--mlps-mode":
+            kept.pop()
+        elif argument != "--mlps-mode=whatif":
+            kept.append(argument)
+    return kept
+
+
+def _pinned(config: pytest.Config) -> list[str]:
+    """Return arguments for what the ranks would otherwise find out for themselves, differently.
+
+    pytest looks for its root and configuration before it knows our options, and takes their values
+    for paths of tests; and a rank's standard output may be a terminal when ours is none.
+    """
     color = config.getoption("color", "auto")
     if color == "auto":
         color = "yes" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "no"
-    arguments = options.forwarded_arguments(
-        tuple(map(str, config.invocation_params.args)), config.rootpath, color
-    )
-    return plan_launch(settings.layout(), settings.launch_flags, settings.mpi_bin, arguments)
+    pinned = [f"--rootdir={config.rootpath}", f"--color={color}"]
+    if config.inipath is not None:
+        pinned.append(f"--config-file={config.inipath}")
+    return pinned

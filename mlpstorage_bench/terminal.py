@@ -41,7 +41,8 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
         except MlpsError as error:
             raise pytest.UsageError(str(error)) from error
     else:
-        command = shlex.join(["pytest", *map(str, config.invocation_params.args)])
+        given = [str(argument) for argument in config.invocation_params.args]
+        command = shlex.join(["pytest", *relaunch.without_whatif(given)])
     reporter.write_line(f"command: {command}")
 
 

@@ -1,1 +1,1 @@
-"""What the hosts of a session are, gathered by its own ranks."""
+"""What the hosts are: facts about each, gathered over the ranks of the session itself."""

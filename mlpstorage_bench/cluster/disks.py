@@ -1,75 +1,113 @@
-"""Block devices, as /sys describes them."""
+"""This host's disks, and the hardware that is behind a block device."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 SYS = Path("/sys")
+PROC = Path("/proc")
+
 _SECTOR_BYTES = 512
-"""The unit of /sys/block/*/size and stat, whatever the device's own sectors are."""
-_NOT_DISKS = ("loop", "ram", "zram")
+"""The unit of sizes and counters in sysfs and diskstats, whatever the device's own sector is."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk, and what it has moved since the host started."""
+    """A block device that is no partition; what the kernel does not tell is None."""
 
     name: str
     model: str | None
-    size_bytes: int | None
+    size_bytes: int
     rotational: bool | None
+    """What the kernel believes; it takes many virtual disks for rotating ones."""
     read_bytes: int | None
+    """Since boot."""
     write_bytes: int | None
+    """Since boot."""
 
 
-def disks_here(sys: Path = SYS) -> list[Disk]:
-    """Return this host's disks; none where the kernel does not tell."""
+def list_disks(proc: Path = PROC, sysfs: Path = SYS) -> tuple[Disk, ...] | None:
+    """Return the disks that hold a medium, by name; None where the kernel shows none (containers).
+
+    Without a medium are, for example, the loop devices that are not in use.
+    """
     try:
-        names = sorted(path.name for path in (sys / "block").iterdir())
+        directories = sorted((sysfs / "block").iterdir())
     except OSError:
-        return []
-    return [_disk(sys / "block" / name) for name in names if not name.startswith(_NOT_DISKS)]
+        return None
+    moved = _moved_bytes(proc)
+    disks = []
+    for directory in directories:
+        sectors = int(read_fact(directory / "size") or 0)
+        if sectors == 0:
+            continue
+        read_bytes, write_bytes = moved.get(directory.name, (None, None))
+        rotational = read_fact(directory / "queue" / "rotational")
+        disks.append(
+            Disk(
+                name=directory.name,
+                model=_model(directory.resolve()),
+                size_bytes=sectors * _SECTOR_BYTES,
+                rotational=None if rotational is None else rotational == "1",
+                read_bytes=read_bytes,
+                write_bytes=write_bytes,
+            )
+        )
+    return tuple(disks)
 
 
-def _disk(folder: Path) -> Disk:
-    size, rotational = _read(folder / "size"), _read(folder / "queue" / "rotational")
-    stat = (_read(folder / "stat") or "").split()
-    return Disk(
-        name=folder.name,
-        model=_model(folder),
-        size_bytes=int(size) * _SECTOR_BYTES if size else None,
-        rotational=rotational == "1" if rotational else None,
-        read_bytes=int(stat[2]) * _SECTOR_BYTES if stat else None,
-        write_bytes=int(stat[6]) * _SECTOR_BYTES if stat else None,
-    )
+def device_model(device_number: str, source: str, sysfs: Path = SYS) -> str | None:
+    """Return the model of the disk under a mounted filesystem; None for network and memory.
+
+    `device_number` is "major:minor", `source` the device as it was mounted. A partition is its
+    disk; a volume over several disks (LVM, RAID) is the models of all of them, joined by " + ".
+    """
+    candidates = [sysfs / "dev" / "block" / device_number]
+    if source.startswith("/dev/"):
+        # btrfs has device numbers of its own, which are no block device's
+        candidates.append(sysfs / "class" / "block" / Path(source).resolve().name)
+    for candidate in candidates:
+        try:
+            return _model(candidate.resolve(strict=True))
+        except OSError:
+            continue
+    return None
 
 
-def device_model(device: int, sys: Path = SYS) -> str | None:
-    """Return the model of the disk under a device number: a partition's disk, a mapping's slave."""
-    link = sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}"
-    folder = link.resolve()
-    return _model(folder) if folder.is_dir() else None
+def read_fact(path: Path) -> str | None:
+    """Return what a file of sysfs or procfs says; None when it is absent, unreadable or empty."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
+    except OSError:
+        return None
 
 
-def _model(folder: Path) -> str | None:
-    """Look for a model here, at the disk of a partition, and at the slaves of a mapping."""
-    own = _read(folder / "device" / "model")
-    if own:
+def _model(block_device: Path) -> str | None:
+    """Return the model behind a device's own directory in sysfs, through partitions and volumes."""
+    if (block_device / "partition").is_file():
+        block_device = block_device.parent
+    own = read_fact(block_device / "device" / "model")
+    if own is not None:
         return own
-    if (folder / "partition").exists():
-        return _model(folder.parent)
     try:
-        slaves = sorted((folder / "slaves").iterdir())
+        slaves = list((block_device / "slaves").iterdir())
     except OSError:
         return None
-    models = [model for slave in slaves if (model := _model(slave.resolve()))]
-    return ", ".join(dict.fromkeys(models)) or None
+    models = [_model(slave.resolve()) for slave in slaves]
+    known = {model for model in models if model is not None}
+    # a volume of which a part is unknown is not described by the rest
+    return " + ".join(sorted(known)) if known and None not in models else None
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None
+def _moved_bytes(proc: Path) -> dict[str, tuple[int, int]]:
+    """Return the bytes read and written since boot, by device."""
+    moved = {}
+    for line in (read_fact(proc / "diskstats") or "").split("\n"):
+        match line.split():
+            case [_, _, name, _, _, sectors_read, _, _, _, sectors_written, *_]:
+                moved[name] = (
+                    int(sectors_read) * _SECTOR_BYTES,
+                    int(sectors_written) * _SECTOR_BYTES,
+                )
+    return moved

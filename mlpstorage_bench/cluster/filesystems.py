@@ -1,30 +1,33 @@
-"""Mounts, and the filesystem that a directory is on."""
+"""What is mounted on this host, and the filesystem that a cache directory lies on."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.cluster.disks import device_model
+from mlpstorage_bench.cluster.disks import PROC, SYS, device_model
 
 _PSEUDO = frozenset(
-    [
-        *("autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts"),
-        *("devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore"),
-        *("rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs"),
-    ]
+    "autofs binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts devtmpfs efivarfs "
+    "fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nsfs proc pstore resctrl "
+    "rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
 )
-"""Filesystems that store nothing for anybody."""
-_NETWORK = frozenset(
-    [
-        *("9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs"),
-        *("glusterfs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "smb3"),
-        *("virtiofs", "wekafs"),
-    ]
+"""Interfaces to the kernel and to daemons, which hold nobody's data."""
+
+_CLUSTER = frozenset(
+    "9p afs beegfs ceph cifs fuse.ceph fuse.daos fuse.glusterfs fuse.juicefs fuse.quobyte gfs2 "
+    "gpfs lustre nfs nfs4 ocfs2 orangefs panfs pvfs2 smb3 virtiofs wekafs".split()
 )
-"""Filesystems that several hosts see at once."""
+"""The same device on two hosts is the same storage."""
+
+_WHO_NOT_HOW = frozenset(
+    "addr clientaddr domain localaddr mountaddr mon_addr password secret srcaddr user "
+    "username".split()
+)
+"""Mount options that tell addresses and accounts, and nothing about how the storage behaves."""
 
 
 @dataclass(frozen=True)
@@ -34,85 +37,153 @@ class Mount:
     mount_point: str
     fstype: str
     device: str
-    options: str
+    """As it was mounted: a block device, `server:/export`, or a mere name."""
+
+
+@dataclass(frozen=True)
+class MountEntry:
+    """A line of mountinfo: a mount, and its place in the tree of mounts."""
+
+    mount_id: int
+    parent_id: int
+    device_number: str
+    """major:minor."""
+    mount: Mount
+    options: tuple[str, ...]
+    """Of the mount, then of the filesystem, each once; without addresses and accounts."""
 
 
 @dataclass(frozen=True)
 class CacheFilesystem:
-    """The filesystem that the cache directory is on."""
+    """Where a cache directory lies; what this host does not tell is None."""
 
     path: str
-    mount_point: str
-    fstype: str
-    device: str
+    mount_point: str | None
+    fstype: str | None
+    device: str | None
     model: str | None
-    """Of the device, where the kernel tells one."""
-    total_bytes: int
-    free_bytes: int
-    options: str
+    """Of the disk; None for network and memory."""
+    total_bytes: int | None
+    free_bytes: int | None
+    """What a user without privileges can still fill."""
+    options: tuple[str, ...] | None
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether other hosts see the same filesystem."""
-        return self.fstype in _NETWORK
-
-
-def parse_mountinfo(text: str) -> list[Mount]:
-    """Parse /proc/self/mountinfo (proc_pid_mountinfo(5)), in the order in which things mounted."""
-    mounts = []
-    for line in text.splitlines():
-        own, separator, filesystem = line.partition(" - ")
-        if not separator:
-            continue
-        fields, (fstype, device, *_) = own.split(" "), filesystem.split(" ")
-        mounts.append(Mount(_decode(fields[4]), fstype, _decode(device), fields[5]))
-    return mounts
+    def is_same_storage(self, other: CacheFilesystem) -> bool:
+        """Whether the filesystem seen by another host is this one, over a network or a cluster."""
+        device = self.device or ""
+        is_remote = (":" in device and not device.startswith("/")) or device.startswith("//")
+        return (is_remote or self.fstype in _CLUSTER) and (self.fstype, self.device) == (
+            other.fstype,
+            other.device,
+        )
 
 
-def _decode(field: str) -> str:
-    """Decode the octal escapes that the kernel uses for blanks and backslashes."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+def describe_cache_filesystem(
+    cache_dir: Path, proc: Path = PROC, sysfs: Path = SYS
+) -> CacheFilesystem:
+    """Return the filesystem that holds the directory, or will hold it once it is made."""
+    path = cache_dir.resolve()
+    # First, as this makes an automounter mount what it has not yet
+    total_bytes, free_bytes = _space(path)
+    entry = entry_of(path, read_mountinfo(proc))
+    return CacheFilesystem(
+        path=str(path),
+        mount_point=entry.mount.mount_point if entry else None,
+        fstype=entry.mount.fstype if entry else None,
+        device=entry.mount.device if entry else None,
+        model=device_model(entry.device_number, entry.mount.device, sysfs) if entry else None,
+        total_bytes=total_bytes,
+        free_bytes=free_bytes,
+        options=entry.options if entry else None,
+    )
 
 
-def mounts_here() -> list[Mount]:
-    """Return every mount of this process; none where the kernel does not tell."""
+def list_mounts(entries: Sequence[MountEntry]) -> tuple[Mount, ...]:
+    """Return the mounts that can be reached and may hold data, in the order of mountinfo."""
+    return tuple(
+        entry.mount
+        for entry in entries
+        if entry.mount.fstype not in _PSEUDO
+        and entry_of(Path(entry.mount.mount_point), entries) == entry
+    )
+
+
+def read_mountinfo(proc: Path = PROC) -> list[MountEntry]:
+    """Return this process's mounts; none where the kernel does not list them."""
     try:
-        return parse_mountinfo(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+        text = (proc / "self" / "mountinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
+    return parse_mountinfo(text)
 
 
-def storing(mounts: list[Mount]) -> list[Mount]:
-    """Return the mounts that store something."""
-    return [mount for mount in mounts if mount.fstype not in _PSEUDO]
+def parse_mountinfo(text: str) -> list[MountEntry]:
+    """Return the lines of a mountinfo file (proc_pid_mountinfo(5)), with escapes decoded."""
+    entries = []
+    for line in text.split("\n"):
+        if not line:
+            continue
+        # Only a single blank separates: a field may be empty, or hold blanks other than ASCII's
+        fields = line.split(" ")
+        mount_id, parent_id, device_number, _root, mount_point, options = fields[:6]
+        # A variable number of optional fields ends with a lone hyphen
+        fstype, source, super_options = fields[fields.index("-", 6) + 1 :][:3]
+        entries.append(
+            MountEntry(
+                int(mount_id),
+                int(parent_id),
+                device_number,
+                Mount(_unescape(mount_point), _unescape(fstype), _unescape(source)),
+                _merge_options(options, super_options),
+            )
+        )
+    return entries
 
 
-def mount_of(path: Path, mounts: list[Mount]) -> Mount | None:
-    """Return the mount that a path is on: the longest prefix, and the last of several there."""
-    found: Mount | None = None
-    for mount in mounts:
-        point = Path(mount.mount_point)
-        is_above = point == path or point in path.parents
-        if is_above and (found is None or len(point.parts) >= len(Path(found.mount_point).parts)):
-            found = mount
-    return found
+def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
+    """Return the mount that an absolute path without symbolic links leads to.
+
+    Walks down the path as the kernel does: a mount counts only when it is mounted on the one that
+    the walk is in, so that what a later mount covers is not found.
+    """
+    listed = {entry.mount_id for entry in entries}
+    placed = {(_listed_parent(entry, listed), entry.mount.mount_point): entry for entry in entries}
+    reached: MountEntry | None = None
+    for directory in (*reversed(path.parents), path):
+        while True:
+            above = placed.get((reached.mount_id if reached else None, str(directory)))
+            if above is None:
+                break
+            reached = above
+    return reached
 
 
-def cache_filesystem(cache_dir: Path, mounts: list[Mount]) -> CacheFilesystem | None:
-    """Describe the filesystem of a directory, or of its nearest ancestor that exists."""
-    resolved = cache_dir.resolve()
-    existing = next(path for path in (resolved, *resolved.parents) if path.exists())
-    mount = mount_of(existing, mounts)
-    if mount is None:
-        return None
-    space = os.statvfs(existing)
-    return CacheFilesystem(
-        path=str(cache_dir),
-        mount_point=mount.mount_point,
-        fstype=mount.fstype,
-        device=mount.device,
-        model=device_model(existing.stat().st_dev),
-        total_bytes=space.f_blocks * space.f_frsize,
-        free_bytes=space.f_bavail * space.f_frsize,
-        options=mount.options,
+def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
+    """Return the mount that this one is on; None for roots: their parent is not ours to see."""
+    is_root = entry.parent_id == entry.mount_id or entry.parent_id not in listed
+    return None if is_root else entry.parent_id
+
+
+def _merge_options(mount_options: str, super_options: str) -> tuple[str, ...]:
+    options = dict.fromkeys([*mount_options.split(","), *super_options.split(",")])
+    return tuple(
+        _unescape(option) for option in options if option.partition("=")[0] not in _WHO_NOT_HOW
     )
+
+
+def _unescape(field: str) -> str:
+    """Decode what the kernel writes as a backslash and three octal digits."""
+    return re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), field)
+
+
+def _space(path: Path) -> tuple[int | None, int | None]:
+    """Return the total and free bytes at a path, or where it would be made."""
+    for existing in (path, *path.parents):
+        try:
+            space = os.statvfs(existing)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None, None
+        return space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
+    return None, None

@@ -1,4 +1,8 @@
-"""One host, as far as it bears on storage. What it does not tell is None, never invented."""
+"""This host: its hardware, its system, and the filesystem that the cache lies on.
+
+The records have the shape of the reference's `hosts[]`, and more. What this machine does not tell
+is None: containers hide a good part of it.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,35 @@ import importlib.metadata
 import os
 import platform
 import socket
-from dataclasses import dataclass, fields
+import time
+import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from mlpstorage_bench.cluster.disks import Disk, disks_here
+from mlpstorage_bench.cluster.disks import PROC, SYS, Disk, list_disks, read_fact
 from mlpstorage_bench.cluster.filesystems import (
     CacheFilesystem,
     Mount,
-    cache_filesystem,
-    mounts_here,
-    storing,
+    describe_cache_filesystem,
+    list_mounts,
+    read_mountinfo,
 )
 
-PACKAGES = ("mlpstorage-bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy")
+PACKAGES = ("mlpstorage_bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy")
+"""The distributions whose versions may show in a result."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory in bytes, as psutil.virtual_memory tells it."""
+    """Main memory, in bytes."""
 
-    total: int
-    available: int
-    used: int
-    free: int
+    total: int | None
+    available: int | None
+    used: int | None
+    free: int | None
     active: int | None
     inactive: int | None
     buffers: int | None
@@ -42,17 +48,18 @@ class Memory:
 
 @dataclass(frozen=True)
 class Cpu:
-    """Processors: physical cores, and what the scheduler sees."""
+    """The processors of the host, not those that this process is bound to."""
 
     num_cores: int | None
-    num_logical_cores: int
+    """Physical ones."""
+    num_logical_cores: int | None
     model: str | None
     architecture: str
 
 
 @dataclass(frozen=True)
 class NetworkInterface:
-    """An interface by name; addresses are nobody's business."""
+    """A network interface, without its addresses."""
 
     name: str
     speed_mbps: int | None
@@ -62,97 +69,133 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class System:
-    """Kernel, distribution, load."""
+    """The operating system and how busy it is."""
 
     kernel_version: str
-    os_release: str | None
+    os_release: dict[str, str] | None
+    """The keys of os-release(5)."""
     uptime_seconds: float
-    load_average_1m: float
-    load_average_5m: float
-    load_average_15m: float
+    load_average_1m: float | None
+    load_average_5m: float | None
+    load_average_15m: float | None
 
 
 @dataclass(frozen=True)
 class HostRecord:
-    """One host."""
+    """All that is known of one host; `dataclasses.asdict` of it can be written as JSON."""
 
     hostname: str
     memory: Memory
     cpu: Cpu
-    disks: tuple[Disk, ...]
-    network: tuple[NetworkInterface, ...]
+    disks: tuple[Disk, ...] | None
+    network: tuple[NetworkInterface, ...] | None
     system: System
-    cache_filesystem: CacheFilesystem | None
+    cache_filesystem: CacheFilesystem
     mounts: tuple[Mount, ...]
     python_version: str
     packages: dict[str, str | None]
-    """Versions of what takes part in the measurement; None: not installed."""
+    """Versions by distribution; None for what is not installed."""
     collection_timestamp: str
+    """ISO 8601, UTC."""
 
 
-def describe_host(cache_dir: Path) -> HostRecord:
-    """Describe this host now."""
-    now = datetime.now(UTC)
-    mounts = mounts_here()
-    load = os.getloadavg()
+def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> HostRecord:
+    """Return the facts about this host, and about where the cache directory is or will be.
+
+    `proc` and `sysfs` are where the kernel's filesystems are mounted.
+    """
     return HostRecord(
         hostname=socket.gethostname(),
         memory=_memory(),
-        cpu=Cpu(
-            num_cores=psutil.cpu_count(logical=False),
-            num_logical_cores=psutil.cpu_count() or 1,
-            model=_cpu_model(),
-            architecture=platform.machine(),
-        ),
-        disks=tuple(disks_here()),
+        cpu=_cpu(proc),
+        disks=list_disks(proc, sysfs),
         network=_network(),
-        system=System(
-            kernel_version=platform.release(),
-            os_release=_os_release(),
-            uptime_seconds=now.timestamp() - psutil.boot_time(),
-            load_average_1m=load[0],
-            load_average_5m=load[1],
-            load_average_15m=load[2],
-        ),
-        cache_filesystem=cache_filesystem(cache_dir, mounts),
-        mounts=tuple(storing(mounts)),
+        system=_system(),
+        cache_filesystem=describe_cache_filesystem(cache_dir, proc, sysfs),
+        mounts=list_mounts(read_mountinfo(proc)),
         python_version=platform.python_version(),
-        packages={name: _version(name) for name in PACKAGES},
-        collection_timestamp=now.isoformat(timespec="seconds"),
+        packages={name: _installed_version(name) for name in PACKAGES},
+        collection_timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 def _memory() -> Memory:
-    seen = psutil.virtual_memory()._asdict()
-    known: dict[str, Any] = {field.name: seen.get(field.name) for field in fields(Memory)}
-    return Memory(**known)
+    with warnings.catch_warnings():
+        # psutil warns of each figure that the kernel does not tell, and calls it 0
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            figures = psutil.virtual_memory()._asdict()
+        except OSError:
+            figures = {}
+    return Memory(**{name: figures.get(name) or None for name in Memory.__dataclass_fields__})
 
 
-def _network() -> tuple[NetworkInterface, ...]:
-    return tuple(
-        NetworkInterface(name, seen.speed or None, seen.mtu, seen.isup)
-        for name, seen in sorted(psutil.net_if_stats().items())
+def _cpu(proc: Path) -> Cpu:
+    return Cpu(
+        num_cores=_count_cores(logical=False),
+        num_logical_cores=_count_cores(logical=True),
+        model=_cpu_model(proc),
+        architecture=os.uname().machine,
     )
 
 
-def _cpu_model() -> str | None:
+def _count_cores(*, logical: bool) -> int | None:
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    facts = (line.partition(":") for line in lines)
-    return next((value.strip() for key, _, value in facts if key.strip() == "model name"), None)
-
-
-def _os_release() -> str | None:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME")
+        return psutil.cpu_count(logical=logical)
     except OSError:
         return None
 
 
-def _version(package: str) -> str | None:
+def _cpu_model(proc: Path) -> str | None:
+    """Return the model of the first processor; architectures differ in what they call it."""
+    facts: dict[str, str] = {}
+    for line in (read_fact(proc / "cpuinfo") or "").split("\n"):
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    if "model name" in facts:  # x86
+        return facts["model name"]
+    if "cpu" in facts:  # POWER
+        return facts["cpu"]
+    if "CPU part" in facts:  # Arm tells numbers only
+        return f"implementer {facts.get('CPU implementer')} part {facts['CPU part']}"
+    return None
+
+
+def _network() -> tuple[NetworkInterface, ...] | None:
     try:
-        return importlib.metadata.version(package)
+        interfaces = psutil.net_if_stats()
+    except OSError:
+        return None
+    return tuple(
+        # psutil's speed is 0 where the driver does not tell
+        NetworkInterface(name, facts.speed or None, facts.mtu, facts.isup)
+        for name, facts in sorted(interfaces.items())
+    )
+
+
+def _system() -> System:
+    load_averages: tuple[float, float, float] | tuple[None, None, None]
+    try:
+        load_averages = os.getloadavg()
+    except OSError:
+        load_averages = (None, None, None)
+    return System(
+        os.uname().release,
+        _os_release(),
+        time.clock_gettime(time.CLOCK_BOOTTIME),
+        *load_averages,
+    )
+
+
+def _os_release() -> dict[str, str] | None:
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return None
+
+
+def _installed_version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None

@@ -1,86 +1,92 @@
-"""One record per host, gathered over the session's own ranks; what differs; what must be equal."""
+"""The hosts of a session, one record each, gathered by its own ranks.
+
+No job of its own, no remote shell: the ranks that will measure tell where they are, so that what is
+known is known of the hosts that were measured.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol
 
 import xxhash
 
-from mlpstorage_bench.cluster.host import PACKAGES, HostRecord, describe_host
-
-T = TypeVar("T")
-
-GIB = 1 << 30
-MEMORY_TOLERANCE = 0.02
-"""Hosts of one kind differ by less: firmware keeps a little for itself."""
+from mlpstorage_bench.cluster.differences import GIB, describe_differences
+from mlpstorage_bench.cluster.host import HostRecord, describe_host
 
 
 class Communicator(Protocol):
-    """What gathering needs of the ranks."""
+    """What is needed of the ranks of a session."""
 
     rank: int
+    """This rank, from 0."""
     size: int
+    """Number of ranks."""
 
-    def allgather(self, value: T) -> list[T]:
+    def allgather(self, value: object) -> list[Any]:
         """Return every rank's value, in rank order, on every rank."""
         ...
 
 
 @dataclass(frozen=True)
 class ClusterInformation:
-    """The hosts of a session, in the order of the lowest rank on each."""
+    """The hosts of a session, in the order of the lowest rank on each; equal on every rank."""
 
     hosts: tuple[HostRecord, ...]
-    ranks_by_host: Mapping[str, tuple[int, ...]]
+    ranks_by_host: dict[str, tuple[int, ...]]
+    """The ranks on each host, ascending; hosts in the same order."""
     inconsistencies: tuple[str, ...]
-    """Sentences: what differs between hosts that should be alike."""
-    collection_method: str
-    """`mpi`, or `local` for one process."""
+    """A sentence for each fact in which hosts differ that should be alike."""
+    collection_method: Literal["mpi", "local"]
     collection_timestamp: str
+    """ISO 8601, UTC, by the clock of rank 0's host."""
 
     @property
     def num_hosts(self) -> int:
-        """Number of hosts."""
+        """Number of distinct hosts."""
         return len(self.hosts)
 
     @property
     def hostnames(self) -> tuple[str, ...]:
-        """Names of the hosts."""
+        """Names of the distinct hosts."""
         return tuple(host.hostname for host in self.hosts)
 
     def host_of_rank(self, rank: int) -> HostRecord:
-        """Return the host that a rank is on."""
-        return next(host for host in self.hosts if rank in self.ranks_by_host[host.hostname])
+        """Return the host that a rank runs on; ValueError for a rank that there is not."""
+        for host in self.hosts:
+            if rank in self.ranks_by_host[host.hostname]:
+                return host
+        raise ValueError(f"rank: got {rank}; accepted: 0 to {self._num_ranks - 1}")
 
     def ranks_sharing_cache(self, rank: int) -> int:
-        """Return how many ranks keep their cache files on the same filesystem as this one.
+        """Return how many ranks, this one included, fill the filesystem of a rank's cache.
 
-        Those of its host; on a network filesystem, those of every host that has mounted the same.
+        Those on the same host, and those on other hosts when it is a network or cluster filesystem.
         """
         own = self.host_of_rank(rank)
-        filesystem = own.cache_filesystem
-        if filesystem is None or not filesystem.is_shared:
-            return len(self.ranks_by_host[own.hostname])
         return sum(
             len(self.ranks_by_host[host.hostname])
             for host in self.hosts
-            if host.cache_filesystem and host.cache_filesystem.device == filesystem.device
+            if host is own or own.cache_filesystem.is_same_storage(host.cache_filesystem)
         )
 
     def system_info(self) -> dict[str, Any]:
-        """Return the metadata's `system_info`, in the reference's shape."""
+        """Return the metadata's `system_info`, in the reference's shape.
+
+        Memory in bytes, cores are physical ones; a total is None when a host does not tell its part.
+        """
         memory = [host.memory.total for host in self.hosts]
         return {
-            "total_memory_bytes": sum(memory),
-            "total_cores": sum(h.cpu.num_cores or h.cpu.num_logical_cores for h in self.hosts),
+            "total_memory_bytes": _of_all(sum, memory),
+            "total_cores": _of_all(sum, [host.cpu.num_cores for host in self.hosts]),
             "num_hosts": self.num_hosts,
-            "min_memory_bytes": min(memory),
-            "max_memory_bytes": max(memory),
+            "min_memory_bytes": _of_all(min, memory),
+            "max_memory_bytes": _of_all(max, memory),
             "collection_method": self.collection_method,
             "collection_timestamp": self.collection_timestamp,
             "hosts": [
@@ -91,82 +97,56 @@ class ClusterInformation:
         }
 
     def system_fingerprint(self) -> str:
-        """Return what must be equal for two runs to be comparable, as 128 bits in hexadecimal.
+        """Return a digest of the machines; two runs are comparable only when it is equal.
 
-        CPU model, logical cores, memory to the GiB, kernel family, and filesystem and device model
-        of the cache directory, of all hosts; and the number of ranks.
+        It covers the number of ranks and, of every host, what moves a result: CPU model, logical
+        cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and device
+        model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
         """
-        facts = sorted(repr(_comparable_facts(host)) for host in self.hosts)
-        ranks = sum(len(ranks) for ranks in self.ranks_by_host.values())
-        return xxhash.xxh3_128_hexdigest("\n".join([*facts, str(ranks)]).encode())
+        hosts = sorted(json.dumps(_machine(host)) for host in self.hosts)
+        return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]))
+
+    @property
+    def _num_ranks(self) -> int:
+        return sum(len(ranks) for ranks in self.ranks_by_host.values())
 
 
 def gather_cluster_information(comm: Communicator, cache_dir: Path) -> ClusterInformation:
-    """Gather the hosts of all ranks, on every rank: the lowest rank of a host describes it."""
-    hostnames = comm.allgather(socket.gethostname())
-    is_lowest = hostnames.index(hostnames[comm.rank]) == comm.rank
-    own = describe_host(cache_dir) if is_lowest else None
-    hosts = tuple(record for record in comm.allgather(own) if record is not None)
+    """Return the hosts of all ranks, on every rank; to be called by all of them together.
+
+    A host is its hostname. Its lowest rank describes it, the others only tell where they are.
+    """
+    names: list[str] = comm.allgather(socket.gethostname())
+    ranks_by_host: dict[str, tuple[int, ...]] = {}
+    for rank, name in enumerate(names):
+        ranks_by_host[name] = (*ranks_by_host.get(name, ()), rank)
+    speaks_for_host = comm.rank == ranks_by_host[names[comm.rank]][0]
+    records: list[HostRecord | None] = comm.allgather(
+        describe_host(cache_dir) if speaks_for_host else None
+    )
+    hosts = tuple(record for record in records if record is not None)
     return ClusterInformation(
         hosts=hosts,
-        ranks_by_host={
-            host.hostname: tuple(r for r, name in enumerate(hostnames) if name == host.hostname)
-            for host in hosts
-        },
-        inconsistencies=tuple(find_inconsistencies(hosts)),
+        ranks_by_host=ranks_by_host,
+        inconsistencies=describe_differences(hosts),
         collection_method="mpi" if comm.size > 1 else "local",
-        collection_timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        collection_timestamp=hosts[0].collection_timestamp,
     )
 
 
-_FACTS: Mapping[str, Callable[[HostRecord], object]] = {
-    "CPU model": lambda host: host.cpu.model,
-    "number of logical cores": lambda host: host.cpu.num_logical_cores,
-    "kernel version": lambda host: host.system.kernel_version,
-    "distribution": lambda host: host.system.os_release,
-    "Python version": lambda host: host.python_version,
-    "cache directory's filesystem": lambda host: (
-        host.cache_filesystem.fstype if host.cache_filesystem else None
-    ),
-    "cache directory's device model": lambda host: (
-        host.cache_filesystem.model if host.cache_filesystem else None
-    ),
-    **{
-        f"version of {package}": lambda host, package=package: host.packages.get(package)  # type: ignore[misc]  # mypy has no lambda defaults
-        for package in PACKAGES
-    },
-}
+def _of_all(combine: Callable[[list[int]], int], values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return combine(known) if len(known) == len(values) else None
 
 
-def find_inconsistencies(hosts: tuple[HostRecord, ...]) -> list[str]:
-    """Return a sentence for each fact in which the hosts differ."""
-    sentences = []
-    for fact, of in _FACTS.items():
-        hosts_by_value: dict[object, list[str]] = {}
-        for host in hosts:
-            hosts_by_value.setdefault(of(host), []).append(host.hostname)
-        if len(hosts_by_value) > 1:
-            sentences.append(f"hosts differ in {fact}: {_values(hosts_by_value)}")
-    memory = {host.memory.total: [host.hostname] for host in hosts}
-    if memory and max(memory) - min(memory) > MEMORY_TOLERANCE * max(memory):
-        by_size: dict[object, list[str]] = {}
-        for host in hosts:
-            by_size.setdefault(f"{host.memory.total / GIB:.1f} GiB", []).append(host.hostname)
-        sentences.append(f"hosts differ in memory: {_values(by_size)}")
-    return sentences
-
-
-def _values(hosts_by_value: Mapping[object, list[str]]) -> str:
-    return "; ".join(f"{value} on {', '.join(hosts)}" for value, hosts in hosts_by_value.items())
-
-
-def _comparable_facts(host: HostRecord) -> tuple[object, ...]:
-    filesystem = host.cache_filesystem
-    return (
+def _machine(host: HostRecord) -> list[object]:
+    memory = host.memory.total
+    kernel_family = re.match(r"\d+\.\d+", host.system.kernel_version)
+    return [
         host.cpu.model,
         host.cpu.num_logical_cores,
-        round(host.memory.total / GIB),
-        ".".join(host.system.kernel_version.split(".")[:2]),
-        filesystem.fstype if filesystem else None,
-        filesystem.model if filesystem else None,
-    )
+        None if memory is None else round(memory / GIB),
+        kernel_family[0] if kernel_family else host.system.kernel_version,
+        host.cache_filesystem.fstype,
+        host.cache_filesystem.model,
+    ]

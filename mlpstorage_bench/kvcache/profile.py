@@ -133,13 +133,18 @@ def load_profile(
 ) -> Profile:
     """Load a profile by name or file, and change in it only what the user set."""
     content = _read(name)
-    for key, text in overrides:
+    profile = _validated(content, PROFILE_OPTION, name)
+    assignments = list(overrides)
+    for key, text in assignments:
         _override(content, key, text)
     if seed is not None:
         content["seed"] = seed
     if trials is not None:
         content["trials"] = trials
-    return _validated(name, content)
+    if assignments or seed is not None or trials is not None:
+        given = ", ".join(f"{key}={text}" for key, text in assignments)
+        profile = _validated(content, SET_OPTION, given)
+    return profile
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -229,13 +234,13 @@ def _unknown_key(
     return InvalidInputError(source, key, f"one of {', '.join(names)}", hint=hint)
 
 
-def _validated(name: str, content: Mapping[str, Any]) -> Profile:
+def _validated(content: Mapping[str, Any], source: str, given: str) -> Profile:
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
         raise InvalidInputError(
-            PROFILE_OPTION, name, "values within the profile's schema", hint=problems
+            source, given, "values within the profile's schema", hint=problems
         ) from error
 
 
