@@ -43,6 +43,9 @@ def agree_on_report(
             f"ranks are aborted. The failure was:\n\n{own.text}",
         )
     except ApartError as apart:
+        gone = [point.rank for point in apart.standpoints if point.place is Place.FINISH]
+        if gone:
+            pytest.exit(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
         pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
     _apply(agree_outcome(outcomes), own, report)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -34,7 +33,7 @@ def pytest_load_initial_conftests(
     """Answer what needs no session; let rank 0 alone be seen; add the reference's option names."""
     launcher = detect_launcher(os.environ)
     if launcher is not None and launcher.rank > 0:
-        ranks.silence(sys.stdout)
+        ranks.silence_output()
     instead.answer(early_config, parser, args)
     result = yield
     if early_config.getini(options.ALIASES_INI):
@@ -56,9 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = relaunch.read_settings(config)
         comm = SoloComm() if launcher is None else connect(launcher.size, launcher.launcher)
     except MlpsError as error:
-        if launcher is not None and launcher.rank > 0:
-            ranks.silence(sys.stderr)
-        raise pytest.UsageError(str(error)) from error
+        is_root = launcher is None or launcher.rank == 0
+        raise ranks.usage_error(str(error), is_root=is_root) from error
     config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
     config.stash[KEY].join()
 
@@ -73,12 +71,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes a plan's cases once for each."""
     for argument in registry.case_arguments(metafunc.fixturenames):
         metafunc.parametrize(argument, metafunc.config.stash[KEY].plan.cases)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give benchmarks of ours the timer that moves by what they measured."""
-    config.stash[KEY].set_timers(items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

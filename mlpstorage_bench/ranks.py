@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO
 
 import pytest
 
@@ -14,13 +13,21 @@ from mlpstorage_bench.mpi.hosts import HOSTS_OPTION, Host
 from mlpstorage_bench.options import Settings
 
 
-def silence(stream: IO[str]) -> None:
-    """Send what this process still writes to a standard stream nowhere: rank 0 speaks for all."""
-    stream.flush()
-    number = 1 if stream is sys.stdout else 2
+def silence_output() -> None:
+    """Send what this process will write to standard output nowhere.
+
+    To be called before pytest takes hold of it. Standard error stays: what MPI, the interpreter or
+    pytest itself have to say when something breaks is not lost.
+    """
+    sys.stdout.flush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
+    os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
+    """Return the error that every rank raises; pytest prints it on rank 0 alone."""
+    return pytest.UsageError(message) if is_root else pytest.UsageError()
 
 
 def prepare(config: pytest.Config, *, is_root: bool) -> None:

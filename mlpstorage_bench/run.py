@@ -99,12 +99,12 @@ class Run:
         """Take what a reader of the results has to know."""
         self.notes += notes
 
-    def finish(self, exit_status: int) -> None:
-        """Note how the session ended, and leave its results."""
+    def finish(self, exit_status: int) -> dict[str, Any] | None:
+        """Note how the session ended, leave its results, and return its metadata on rank 0."""
         self.status = _STATUS_OF.get(exit_status, "failed")
         self.exit_status = exit_status
         self._ended = datetime.now().astimezone()
-        self.write()
+        return self.write()
 
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return what is known so far; `timed` names the tests that pytest-benchmark lists."""
@@ -123,12 +123,12 @@ class Run:
             untimed_cases=[case for case in self.cases if case["test"] not in set(timed)],
         )
 
-    def write(self) -> None:
-        """Write every file of the run, as far as it is known now: rank 0 alone."""
+    def write(self) -> dict[str, Any] | None:
+        """Write every file of the run, as far as it is known now; return its metadata on rank 0."""
         if not self.is_root:
-            return
+            return None
         document = self.make_document(self._statistics)
         timed = [benchmark["fullname"] for benchmark in document["benchmarks"]]
         record = self.make_record(timed)
         document[KEY] = record.model_dump(mode="json")
-        write_run(document, record, self.location, self.benchmark_type)
+        return write_run(document, record, self.location, self.benchmark_type)

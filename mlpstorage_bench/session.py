@@ -6,7 +6,6 @@ import secrets
 import shlex
 import signal
 import socket
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -15,8 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mlpstorage_bench import ranks, registry
-from mlpstorage_bench.clock import MeasuredClock
+from mlpstorage_bench import ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
@@ -26,8 +24,10 @@ from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.options import Settings
 from mlpstorage_bench.outcomes import ABORT_STATUS
+from mlpstorage_bench.report.render import check_renderer, write_report
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.run import Run
+from mlpstorage_bench.timers import MeasuredClock
 
 T = TypeVar("T")
 
@@ -83,9 +83,7 @@ class MlpsSession:
             "a check", (self.host, problem), place=Place.REPORT, grace_s=None
         )
         if any(text for _, text in problems):
-            if not self.is_root:
-                ranks.silence(sys.stderr)
-            raise pytest.UsageError(_tell(problems))
+            raise ranks.usage_error(_tell(problems), is_root=self.is_root)
         return result  # type: ignore[return-value]  # no problem: the action returned
 
     def join(self) -> None:
@@ -94,10 +92,16 @@ class MlpsSession:
         self.together(
             lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
         )
-        if self.settings.user_set:
-            self.together(lambda: self.plan)
+        self.together(self._check_request)
         if self.launcher is not None:
             ranks.prepare(self.config, is_root=self.is_root)
+
+    def _check_request(self) -> None:
+        """Find what cannot be done before anything is collected."""
+        if self.settings.user_set:
+            self.plan  # noqa: B018 - made now, and kept
+        for path in self.settings.reports:
+            check_renderer(path)
 
     def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
         """Raise a usage error on every rank when the ranks did not collect the same tests."""
@@ -110,9 +114,7 @@ class MlpsSession:
         collections = self.comm.agree("collection", own, place=Place.REPORT, grace_s=None)
         differences = collection_differences(collections)
         if differences:
-            if not self.is_root:
-                ranks.silence(sys.stderr)
-            raise pytest.UsageError(differences)
+            raise ranks.usage_error(differences, is_root=self.is_root)
 
     def agree_on_end(self, exit_status: int) -> int:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
@@ -139,21 +141,13 @@ class MlpsSession:
         """Let ranks that are busy know that this one is leaving."""
         self.comm.announce(Notice.FAILED)
 
-    def set_timers(self, items: Sequence[pytest.Item]) -> None:
-        """Give tests of ours the timer that moves by what they measured.
-
-        pytest-benchmark takes its settings from the closest marker alone, so that what a test says
-        in a marker of its own is repeated in ours.
-        """
-        for item in items:
-            if registry.types_of_fixtures(fixtures_of(item)):
-                closest = item.get_closest_marker("benchmark")
-                settings = {**(closest.kwargs if closest else {})}
-                settings["timer"] = self.clock.measured_seconds
-                item.add_marker(pytest.mark.benchmark(**settings), append=False)
-
     def begin(self, items: Sequence[pytest.Item]) -> None:
-        """Open the run that the collected tests call for, if they call for one."""
+        """Prepare for the collected tests: their timers, and the run that they call for."""
+        ours = [item for item in items if registry.types_of_fixtures(fixtures_of(item))]
+        others = [item for item in items if "benchmark" in fixtures_of(item) and item not in ours]
+        timers.use_timer(ours, self.clock.measured_seconds)
+        if others and self.comm.size > 1:
+            timers.use_timer(others, timers.collective_timer(self.comm), warmup=False)
         self.open_run({name for item in items for name in fixtures_of(item)})
 
     def open_run(self, fixtures: Collection[str]) -> None:
@@ -214,8 +208,12 @@ class MlpsSession:
     def close_run(self, exit_status: int) -> None:
         """Release what the run holds on this rank, and write its results on rank 0."""
         self._resources.close()
-        if self.run is not None:
-            self.run.finish(exit_status)
+        if self.run is None:
+            return
+        metadata = self.run.finish(exit_status)
+        if metadata is not None:
+            for path in self.settings.reports:
+                self.remarks.append(f"report: {write_report(path, metadata)}")
 
     def make_document(self, statistics: Sequence[Any]) -> dict[str, Any]:
         """Return pytest-benchmark's JSON for these statistics, through its own hooks."""

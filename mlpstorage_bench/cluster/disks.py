@@ -1,4 +1,4 @@
-"""This host's disks, and the hardware that is behind a block device."""
+"""The disks of this host, and the hardware that is behind a block device."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Disk:
 def list_disks(proc: Path = PROC, sysfs: Path = SYS) -> tuple[Disk, ...] | None:
     """Return the disks that hold a medium, by name; None where the kernel shows none (containers).
 
-    Without a medium are, for example, the loop devices that are not in use.
+    Without a medium are, for example, the loop devices that are not in use. The single paths to a
+    multipath disk, which the kernel hides, are left out as well.
     """
     try:
         directories = sorted((sysfs / "block").iterdir())
@@ -40,7 +41,7 @@ def list_disks(proc: Path = PROC, sysfs: Path = SYS) -> tuple[Disk, ...] | None:
     disks = []
     for directory in directories:
         sectors = int(read_fact(directory / "size") or 0)
-        if sectors == 0:
+        if sectors == 0 or read_fact(directory / "hidden") == "1":
             continue
         read_bytes, write_bytes = moved.get(directory.name, (None, None))
         rotational = read_fact(directory / "queue" / "rotational")
@@ -85,7 +86,7 @@ def read_fact(path: Path) -> str | None:
 
 def _model(block_device: Path) -> str | None:
     """Return the model behind a device's own directory in sysfs, through partitions and volumes."""
-    if (block_device / "partition").is_file():
+    if read_fact(block_device / "partition") is not None:
         block_device = block_device.parent
     own = read_fact(block_device / "device" / "model")
     if own is not None:

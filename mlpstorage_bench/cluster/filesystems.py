@@ -10,23 +10,26 @@ from pathlib import Path
 
 from mlpstorage_bench.cluster.disks import PROC, SYS, device_model
 
-_PSEUDO = frozenset(
-    "autofs binder binfmt_misc bpf cgroup cgroup2 configfs cpuset debugfs devpts devtmpfs efivarfs "
-    "fuse.gvfsd-fuse fuse.lxcfs fuse.portal fusectl hugetlbfs mqueue nsfs proc pstore resctrl "
-    "rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
-)
+_PSEUDO = frozenset({
+    "autofs", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset",
+    "debugfs", "devpts", "devtmpfs", "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal",
+    "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs",
+    "securityfs", "selinuxfs", "sysfs", "tracefs",
+})  # fmt: skip
 """Interfaces to the kernel and to daemons, which hold nobody's data."""
 
-_CLUSTER = frozenset(
-    "9p afs beegfs ceph cifs fuse.ceph fuse.daos fuse.glusterfs fuse.juicefs fuse.quobyte gfs2 "
-    "gpfs lustre nfs nfs4 ocfs2 orangefs panfs pvfs2 smb3 virtiofs wekafs".split()
-)
-"""The same device on two hosts is the same storage."""
+_CLUSTER = frozenset({
+    "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.daos", "fuse.glusterfs", "fuse.juicefs",
+    "fuse.quobyte", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "orangefs", "panfs",
+    "pvfs2", "smb3", "wekafs",
+})  # fmt: skip
+"""The same device on two hosts is the same storage. Not so for 9p and virtiofs: their device is a
+label between a virtual machine and its host, and all machines use the same."""
 
-_WHO_NOT_HOW = frozenset(
-    "addr clientaddr domain localaddr mountaddr mon_addr password secret srcaddr user "
-    "username".split()
-)
+_WHO_NOT_HOW = frozenset({
+    "addr", "clientaddr", "domain", "localaddr", "mountaddr", "mon_addr", "password", "secret",
+    "srcaddr", "user", "username",
+})  # fmt: skip
 """Mount options that tell addresses and accounts, and nothing about how the storage behaves."""
 
 

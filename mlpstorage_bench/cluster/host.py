@@ -1,4 +1,4 @@
-"""This host: its hardware, its system, and the filesystem that the cache lies on.
+"""One host, the one we are on: hardware, system, and the filesystem that the cache lies on.
 
 The records have the shape of the reference's `hosts[]`, and more. What this machine does not tell
 is None: containers hide a good part of it.

@@ -78,7 +78,7 @@ class ClusterInformation:
     def system_info(self) -> dict[str, Any]:
         """Return the metadata's `system_info`, in the reference's shape.
 
-        Memory in bytes, cores are physical ones; a total is None when a host does not tell its part.
+        Memory in bytes, cores are physical ones; a sum is None when a host does not tell its part.
         """
         memory = [host.memory.total for host in self.hosts]
         return {
@@ -104,7 +104,7 @@ class ClusterInformation:
         model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
         """
         hosts = sorted(json.dumps(_machine(host)) for host in self.hosts)
-        return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]))
+        return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]).encode())
 
     @property
     def _num_ranks(self) -> int:

@@ -207,6 +207,7 @@ class _Meeting:
 
     def complete(self) -> Any:
         """Run the operation, or raise ApartError; every rank decides alike."""
+        __tracebackhide__ = True
         if (self._all[:, :2] == self._mine[:2]).all():
             result = self._operation()
             self._comm.collect_notices(self._all[:, 2])
@@ -240,16 +241,19 @@ class MpiComm:
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
+        __tracebackhide__ = True
         self._meet_in_test("barrier", lambda: None)
 
     def bcast(self, value: T, root: int = 0) -> T:
         """Return root's value on every rank."""
+        __tracebackhide__ = True
         _check_root(root, self.size)
         sent: T = self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(value, root))
         return sent
 
     def gather(self, value: T, root: int = 0) -> list[T] | None:
         """Return every rank's value, in rank order, on root; None elsewhere."""
+        __tracebackhide__ = True
         _check_root(root, self.size)
         gathered: list[T] | None = self._meet_in_test(
             f"gather to {root}", lambda: self.control.gather(value, root)
@@ -258,10 +262,12 @@ class MpiComm:
 
     def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
+        __tracebackhide__ = True
         return self._meet_in_test("allgather", lambda: self.control.allgather(value))
 
     def allreduce(self, value: float, op: Reduction = "sum") -> float:
         """Return the sum, least or greatest of every rank's value, on every rank."""
+        __tracebackhide__ = True
         _check_reduction(op)
         reductions: dict[str, Callable[[list[float]], float]] = {
             "sum": sum,
@@ -330,6 +336,7 @@ class MpiComm:
                 return values
 
     def _meet_in_test(self, operation: str, run: Callable[[], T]) -> T:
+        __tracebackhide__ = True
         self._collectives += 1
         label = f"{operation} (collective {self._collectives} of this test)"
         result: T = self._meet(Standpoint(self.rank, Place.IN_TEST, label), run, deadline=None)
@@ -338,6 +345,7 @@ class MpiComm:
     def _meet(
         self, here: Standpoint, operation: Callable[[], Any], *, deadline: float | None
     ) -> Any:
+        __tracebackhide__ = True
         with self._interrupts.deferred():
             if self._unfinished is not None:
                 with suppress(ApartError):  # what was interrupted no longer needs its outcome
@@ -346,6 +354,7 @@ class MpiComm:
             return self._finish(self._unfinished, deadline)
 
     def _finish(self, meeting: _Meeting, deadline: float | None) -> Any:
+        __tracebackhide__ = True
         self._wait(meeting, deadline)
         self._unfinished = None
         return meeting.complete()

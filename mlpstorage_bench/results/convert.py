@@ -76,8 +76,8 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def write_run(
     document: Mapping[str, Any], record: RunRecord, location: RunLocation, files: ResultFiles
-) -> Path:
-    """Write every file of a run, the metadata last, and return the metadata's path."""
+) -> dict[str, Any]:
+    """Write every file of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     written = [
         write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
@@ -102,7 +102,8 @@ def write_run(
         files.metadata_fields(record.parameters, cases),
         {str(case["case"]): case.get("metrics") for case in cases},
     )
-    return write_json(location.metadata_path, metadata)
+    write_json(location.metadata_path, metadata)
+    return metadata
 
 
 def cases_of(document: Mapping[str, Any], record: RunRecord) -> list[Case]:
@@ -128,7 +129,12 @@ def _rank_path(
 
 
 def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:
-    """Convert a JSON document of an earlier session; `files_of` gives a type's files by name."""
+    """Convert a JSON document of an earlier session, and return the metadata's path.
+
+    `files_of` gives the files of a benchmark type by its name.
+    """
     document = read_document(path)
     record = parse_record(str(path), document)
-    return write_run(document, record, locate(record, results_dir), files_of(record.benchmark_type))
+    location = locate(record, results_dir)
+    write_run(document, record, location, files_of(record.benchmark_type))
+    return location.metadata_path

@@ -1,0 +1,59 @@
+"""Reports as files: Markdown, and HTML through a template."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.report.document import Report, build_report
+from mlpstorage_bench.results.tree import write_text
+
+
+def check_renderer(path: Path) -> None:
+    """Raise InvalidInputError when this file's format cannot be rendered here."""
+    if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
+        raise InvalidInputError(
+            "--mlps-report",
+            str(path),
+            "a name in .md, as jinja2 is not installed",
+            hint="For HTML: pip install 'mlpstorage-bench[report]'",
+        )
+
+
+def write_report(path: Path, metadata: Mapping[str, Any]) -> Path:
+    """Write a run's report in the format that the file's name asks for."""
+    return write_text(path, _RENDERERS[path.suffix](build_report(metadata)))
+
+
+def to_markdown(report: Report) -> str:
+    """Render a report as GitHub-flavoured Markdown."""
+    lines = [f"# {_in_cell(report.title)}", ""]
+    lines += [f"> {_in_cell(note)}" for note in report.notes]
+    for section in report.sections:
+        lines += ["", f"## {section.title}", ""]
+        lines.append(f"| {' | '.join(section.header)} |")
+        lines.append("|" + " --- |" * len(section.header))
+        lines += [f"| {' | '.join(map(_in_cell, row))} |" for row in section.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _in_cell(text: str) -> str:
+    """Keep text in its cell, and from being read as markup."""
+    one_line = " ".join(text.split())
+    return one_line.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def to_html(report: Report) -> str:
+    """Render a report as one self-contained page."""
+    import jinja2  # noqa: PLC0415 - an extra: needed for HTML alone
+
+    template = resources.files("mlpstorage_bench.report") / "templates" / "report.html"
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template.read_text(encoding="utf-8")).render(report=report)
+
+
+_RENDERERS: Mapping[str, Callable[[Report], str]] = {".md": to_markdown, ".html": to_html}

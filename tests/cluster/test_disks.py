@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlpstorage_bench.cluster.disks import Disk, device_model, list_disks
+
+
+class FakeSysfs:
+    """A tree with the layout of /sys, as far as block devices go."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("block", "dev/block", "class/block"):
+            (root / name).mkdir(parents=True)
+
+    def add_disk(self, name: str, number: str, *, model: str = "", sectors: int = 2048) -> Path:
+        disk = self._add(self.root / "devices" / "block" / name, number)
+        (self.root / "block" / name).symlink_to(disk)
+        (disk / "size").write_text(f"{sectors}\n")
+        (disk / "slaves").mkdir()
+        if model:
+            (disk / "device").mkdir()
+            (disk / "device" / "model").write_text(f"{model:16}\n")
+            (disk / "queue").mkdir()
+            (disk / "queue" / "rotational").write_text("0\n")
+        return disk
+
+    def add_partition(self, disk: Path, name: str, number: str) -> Path:
+        partition = self._add(disk / name, number)
+        (partition / "partition").write_text("1\n")
+        return partition
+
+    def add_volume(self, name: str, number: str, *slaves: Path) -> Path:
+        volume = self.add_disk(name, number)
+        for slave in slaves:
+            (volume / "slaves" / slave.name).symlink_to(slave)
+        return volume
+
+    def _add(self, directory: Path, number: str) -> Path:
+        directory.mkdir(parents=True)
+        (self.root / "dev" / "block" / number).symlink_to(directory)
+        (self.root / "class" / "block" / directory.name).symlink_to(directory)
+        return directory
+
+
+@pytest.fixture
+def sysfs(tmp_path: Path) -> FakeSysfs:
+    return FakeSysfs(tmp_path / "sys")
+
+
+def test_a_disk_is_told_with_its_model_size_and_counters(sysfs: FakeSysfs, tmp_path: Path) -> None:
+    sysfs.add_disk("nvme0n1", "259:0", model="SAMSUNG MZQL2", sectors=7_501_476_528)
+    counters = " 259       0 nvme0n1 10 0 800 5 20 0 1600 9 0 1 2 0 0 0 0 0 0\n"
+    (tmp_path / "diskstats").write_text(counters)
+    expected = Disk(
+        name="nvme0n1",
+        model="SAMSUNG MZQL2",
+        size_bytes=7_501_476_528 * 512,
+        rotational=False,
+        read_bytes=800 * 512,
+        write_bytes=1600 * 512,
+    )
+    assert list_disks(tmp_path, sysfs.root) == (expected,)
+
+
+def test_facts_that_a_disk_does_not_tell_are_none(sysfs: FakeSysfs, tmp_path: Path) -> None:
+    sysfs.add_disk("vda", "254:0")
+    assert list_disks(tmp_path, sysfs.root) == (Disk("vda", None, 2048 * 512, None, None, None),)
+
+
+def test_a_drive_without_a_medium_is_no_disk(sysfs: FakeSysfs, tmp_path: Path) -> None:
+    sysfs.add_disk("loop0", "7:0", sectors=0)
+    assert list_disks(tmp_path, sysfs.root) == ()
+
+
+def test_a_path_to_a_multipath_disk_is_not_told_as_one_more_disk(
+    sysfs: FakeSysfs, tmp_path: Path
+) -> None:
+    (sysfs.add_disk("nvme0c0n1", "259:1") / "hidden").write_text("1\n")
+    assert list_disks(tmp_path, sysfs.root) == ()
+
+
+def test_the_disks_of_this_machine_have_the_counters_of_psutil() -> None:
+    disks = list_disks()
+    if not disks or not Path("/proc/diskstats").exists():
+        pytest.skip("this machine shows no disks")
+    counters = psutil.disk_io_counters(perdisk=True)
+    for disk in disks:
+        assert disk.read_bytes is not None
+        assert disk.write_bytes is not None
+        assert disk.read_bytes <= counters[disk.name].read_bytes
+        assert disk.write_bytes <= counters[disk.name].write_bytes
+
+
+def test_a_filesystem_s_model_is_that_of_its_disk(sysfs: FakeSysfs) -> None:
+    disk = sysfs.add_disk("sda", "8:0", model="PERC H755")
+    sysfs.add_partition(disk, "sda1", "8:1")
+    assert device_model("8:0", "/dev/sda", sysfs.root) == "PERC H755"
+    assert device_model("8:1", "/dev/sda1", sysfs.root) == "PERC H755"
+
+
+def test_a_filesystem_with_a_number_of_its_own_is_found_by_its_device(sysfs: FakeSysfs) -> None:
+    disk = sysfs.add_disk("sda", "8:0", model="PERC H755")
+    sysfs.add_partition(disk, "sda1", "8:1")
+    assert device_model("0:35", "/dev/sda1", sysfs.root) == "PERC H755"
+
+
+def test_a_volume_is_the_disks_that_it_is_made_of(sysfs: FakeSysfs) -> None:
+    first = sysfs.add_disk("sda", "8:0", model="PM9A3")
+    second = sysfs.add_disk("sdb", "8:16", model="PM9A3")
+    third = sysfs.add_disk("sdc", "8:32", model="CD8")
+    mirror = sysfs.add_volume("md0", "9:0", sysfs.add_partition(first, "sda1", "8:1"), second)
+    sysfs.add_volume("dm-0", "253:0", mirror)
+    sysfs.add_volume("dm-1", "253:1", mirror, third)
+    assert device_model("253:0", "/dev/mapper/data", sysfs.root) == "PM9A3"
+    assert device_model("253:1", "/dev/mapper/both", sysfs.root) == "CD8 + PM9A3"
+
+
+def test_a_volume_with_an_unknown_disk_has_no_model(sysfs: FakeSysfs) -> None:
+    known = sysfs.add_disk("sda", "8:0", model="PM9A3")
+    unknown = sysfs.add_disk("vda", "254:0")
+    sysfs.add_volume("dm-0", "253:0", known, unknown)
+    assert device_model("253:0", "/dev/mapper/data", sysfs.root) is None
+
+
+@pytest.mark.parametrize("source", ["filer:/export", "tmpfs", "overlay", "/dev/gone", ""])
+def test_what_is_on_no_disk_of_this_host_has_no_model(sysfs: FakeSysfs, source: str) -> None:
+    assert device_model("0:50", source, sysfs.root) is None

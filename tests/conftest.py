@@ -1,0 +1,57 @@
+"""Running pytest inside pytest: in one process, and in ranks under a real mpirun."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.mpi.launchers import find_binary
+
+PROJECT = Path(__file__).parent.parent
+
+RunRanks = Callable[..., pytest.RunResult]
+
+TINY = (
+    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0.05", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-trials=1"),
+)
+"""A workload just large enough to be real."""
+
+
+@pytest.fixture(autouse=True)
+def _loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep Open MPI on loopback, and this process's launcher and settings out of the tests'."""
+    for name in os.environ:
+        if name.startswith(("MLPS_", "MLPERF_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("OMPI_MCA_oob_tcp_if_include", "lo")
+    monkeypatch.setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+    return
+
+
+def mpirun(ranks: int) -> list[str]:
+    """Return a command that starts `ranks` ranks here; skips where there is no MPI."""
+    try:
+        binary = find_binary(None)
+    except LaunchError as error:
+        pytest.skip(str(error))
+    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    return [binary, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", *as_root]
+
+
+@pytest.fixture
+def run_ranks(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> RunRanks:
+    """Run pytest in ranks, in pytester's directory: run_ranks(3, "-k", "this", env={...})."""
+
+    def run(ranks: int, *arguments: str, env: Mapping[str, str] | None = None) -> pytest.RunResult:
+        for name, value in (env or {}).items():
+            monkeypatch.setenv(name, value)
+        command = [sys.executable, "-m", "pytest", "--color=no", *arguments]
+        return pytester.run(*mpirun(ranks), *command, timeout=120)
+
+    return run

@@ -1,0 +1,81 @@
+"""Files and tables of a session come from rank 0 alone, and pytest-benchmark works in ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+RunRanks = Callable[..., pytest.RunResult]
+pytestmark = pytest.mark.launches_mpi
+
+
+def test_benchmarks_with_collectives_finish_with_equal_rounds_and_one_file(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_calibrated(benchmark, mpi_comm):
+            benchmark(mpi_comm.barrier)
+            rounds = mpi_comm.allgather(benchmark.stats.stats.rounds)
+            assert len(set(rounds)) == 1
+
+        def test_pedantic(benchmark, mpi_comm):
+            benchmark.pedantic(mpi_comm.barrier, rounds=7)
+        """
+    )
+    result = run_ranks(
+        3, "--benchmark-json=out.json", "--benchmark-autosave", "--benchmark-max-time=0.1"
+    )
+    assert result.ret == 0
+    result.assert_outcomes(passed=2)
+    document = json.loads((pytester.path / "out.json").read_text())
+    assert [b["name"] for b in document["benchmarks"]] == ["test_calibrated", "test_pedantic"]
+    assert len(list((pytester.path / ".benchmarks").rglob("*.json"))) == 1
+    assert result.stdout.str().count("Name (time in") == 1
+
+
+def test_other_ranks_are_silent(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+    pytester.makepyfile("def test_talks(mpi_comm): print(f'hello from {mpi_comm.rank}')")
+    result = run_ranks(3, "-s", "-q")
+    assert result.ret == 0
+    assert [line for line in result.outlines if "hello" in line][0].endswith("hello from 0")
+    assert result.stdout.str().count("hello from") == 1
+    assert result.stdout.str().count("1 passed") == 1
+
+
+def test_pytest_mpi_works_beside_us(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mpi(min_size=2)
+        def test_marked(mpi_comm, mpi_tmp_path):
+            assert len(set(mpi_comm.allgather(str(mpi_tmp_path)))) == 1
+
+        @pytest.mark.mpi(min_size=3)
+        def test_needs_more_ranks():
+            raise AssertionError
+
+        @pytest.mark.mpi_skip
+        def test_not_under_mpi():
+            raise AssertionError
+        """
+    )
+    result = run_ranks(2)
+    result.assert_outcomes(passed=1, skipped=2)
+    assert result.ret == 0
+
+
+def test_xdist_workers_in_ranks_are_refused(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--workers", dest="numprocesses", type=int)
+        """
+    )
+    pytester.makepyfile("def test_something(): pass")
+    result = run_ranks(2, "--workers=2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: -n (pytest-xdist)*"])

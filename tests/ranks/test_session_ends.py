@@ -1,0 +1,156 @@
+"""How a session of several ranks ends when one of them leaves, dies, or collected other tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+RunRanks = Callable[..., pytest.RunResult]
+pytestmark = pytest.mark.launches_mpi
+
+
+def test_a_failure_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makeini("[pytest]\nmlps_failure_grace = 1")
+    pytester.makepyfile(
+        """
+        def test_raw(mpi_comm):
+            assert mpi_comm.rank != 1, "rank one is broken"
+            mpi_comm.mpi4py.Barrier()
+        """
+    )
+    result = run_ranks(3)
+    assert result.ret == 86
+    result.stderr.fnmatch_lines(["*test_raw failed on rank 1 on *within 1 s*"])
+    assert "rank one is broken" in result.stderr.str()
+
+
+def test_ranks_that_collect_different_tests_are_a_usage_error_that_names_them(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        import os
+
+        def test_everywhere():
+            pass
+
+        if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+            def test_only_on_rank_1():
+                pass
+        """
+    )
+    result = run_ranks(3)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: The ranks did not collect the same tests*",
+            "rank 1 on *:",
+            "*collected there, not on rank 0: *::test_only_on_rank_1",
+        ]
+    )
+    assert result.stderr.str().count("did not collect the same tests") == 1
+
+
+def test_a_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        import os
+
+        if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+            raise ImportError("libfancy is missing on this host")
+
+        def test_something():
+            pass
+        """
+    )
+    result = run_ranks(2)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["rank 1 on *:", "*libfancy is missing on this host*"])
+
+
+def test_a_collection_error_on_all_ranks_is_reported_once_as_pytest_does(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile("raise ImportError('libfancy is missing everywhere')")
+    result = run_ranks(2)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.stdout.str().count("E   ImportError: libfancy is missing everywhere") == 1
+    assert "did not collect the same tests" not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("leave", "status"),
+    [("raise KeyboardInterrupt", 2), ("pytest.exit('enough', returncode=3)", 3)],
+    ids=["interrupt", "exit"],
+)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_leaves_ends_the_session_on_all_with_its_status(
+    pytester: pytest.Pytester, run_ranks: RunRanks, leave: str, status: int, rank: int
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        def test_leaves(mpi_comm):
+            if mpi_comm.rank == {rank}:
+                {leave}
+            mpi_comm.barrier()
+
+        def test_never_runs():
+            raise AssertionError("ran")
+        """
+    )
+    result = run_ranks(3)
+    assert result.ret == status
+    assert "ran" not in [line.strip() for line in result.outlines]
+    if rank == 1:
+        result.stdout.fnmatch_lines(["*rank 1 ended its session*"])
+
+
+def test_a_killed_rank_ends_the_session_with_an_error(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        import os, signal
+
+        def test_dies(mpi_comm):
+            if mpi_comm.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            mpi_comm.barrier()
+        """
+    )
+    result = run_ranks(2)
+    assert result.ret not in (0, 5)
+    assert "1 passed" not in result.stdout.str()
+
+
+def test_a_usage_error_is_printed_once(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+    pytester.makepyfile("def test_something(): pass")
+    result = run_ranks(3, "--mlps-hosts=elsewhere1,elsewhere2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = result.stderr.str()
+    assert text.count("ERROR: --mlps-hosts: got 'elsewhere1,elsewhere2'; accepted: the hosts") == 1
+
+
+def test_more_ranks_than_the_given_number_are_a_usage_error(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile("def test_something(): pass")
+    result = run_ranks(2, "--mlps-num-processes=4")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-num-processes: got 4; accepted: 2*"])
+
+
+def test_a_local_run_under_a_launcher_is_a_usage_error(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile("def test_something(): pass")
+    result = run_ranks(2, "--mlps-exec-type=local")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-exec-type: got 'local'; accepted: mpi*"])
