@@ -75,9 +75,9 @@ class System:
     os_release: dict[str, str] | None
     """The keys of os-release(5)."""
     uptime_seconds: float
-    load_average_1m: float | None
-    load_average_5m: float | None
-    load_average_15m: float | None
+    load_average_1min: float | None
+    load_average_5min: float | None
+    load_average_15min: float | None
 
 
 @dataclass(frozen=True)

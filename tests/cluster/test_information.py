@@ -304,7 +304,7 @@ def test_of_many_hosts_alike_some_are_named(record: HostRecord) -> None:
 
 def test_load_and_free_memory_are_no_differences(record: HostRecord) -> None:
     busy = replace(
-        named(record, "node2", with_system(load_average_1m=64.0, uptime_seconds=1.0)),
+        named(record, "node2", with_system(load_average_1min=64.0, uptime_seconds=1.0)),
         memory=replace(record.memory, free=1, available=1),
         collection_timestamp="2000-01-01T00:00:00+00:00",
     )
@@ -357,7 +357,7 @@ def test_the_fingerprint_is_of_the_machines_not_of_their_names_order_or_state(
 ) -> None:
     fast, slow = with_cache(model="PM9A3"), with_cache(model="CD8")
     before = cluster_of(named(record, "node1", fast), named(record, "node2", slow))
-    busy = with_system(load_average_1m=9.0, uptime_seconds=5.0)
+    busy = with_system(load_average_1min=9.0, uptime_seconds=5.0)
     after = cluster_of(named(record, "node8", slow, busy), named(record, "node9", fast))
     assert after.system_fingerprint() == before.system_fingerprint()
 

@@ -1,0 +1,209 @@
+"""From the command lines that users type to the runs that history lists."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PYTEST = [sys.executable, "-m", "pytest"]
+AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+SMALL = [
+    *("--mlps-set=duration=0.4", "--mlps-set=warmup=0.05", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-set=options.2.cpu_mem_gb=0.01"),
+]
+
+pytestmark = pytest.mark.launches_mpi
+
+
+def run(*command: str, cwd: Path = PROJECT) -> str:
+    """Run a command in the project's directory, as a user does, and return what it printed."""
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Runs:
+    """The three runs, and where they were left."""
+
+    def __init__(self, results: Path, cache: Path) -> None:
+        self.results = results
+        self.cache = cache
+        where = [*SMALL, f"--mlps-results-dir={results}", f"--mlps-cache-dir={cache}"]
+        mpirun = [str(Path(sys.executable).parent / "mpirun"), "-n", "4", "--oversubscribe"]
+        self.under_mpirun = run(
+            *mpirun, *AS_ROOT, *PYTEST, "benchmarks/", "--mlps-hosts", "localhost", *where
+        )
+        self.launched = run(
+            *(*PYTEST, "benchmarks/", "--hosts", "localhost:4", "--num-processes", "4"),
+            *("--oversubscribe", *AS_ROOT, *where),
+        )
+        self.local = run(*PYTEST, "benchmarks/", "--exec-type", "local", *where)
+        self.metadata: list[dict[str, Any]] = [
+            json.loads(path.read_text())
+            for path in sorted(results.rglob("*_metadata.json"), key=lambda p: p.name)
+        ]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OMPI_MCA_oob_tcp_if_include", "OMPI_MCA_btl_tcp_if_include"):
+            patch.setenv(name, "lo")
+        folder = tmp_path_factory.mktemp("first-run")
+        return Runs(folder / "results", folder / "cache")
+
+
+def test_three_ways_to_run_leave_three_runs_with_their_ranks_and_hosts(runs: Runs) -> None:
+    here = os.uname().nodename
+    seen = [(m["num_processes"], m["exec_type"], m["hosts"], m["status"]) for m in runs.metadata]
+    assert seen == [
+        (4, "mpi", [here], "passed"),
+        (4, "mpi", [here], "passed"),
+        (1, "local", [here], "passed"),
+    ]
+
+
+def test_each_run_moved_bytes_and_knows_its_hosts(runs: Runs) -> None:
+    for metadata in runs.metadata:
+        assert list(metadata["metrics"]) == ["1", "2", "3"]
+        for case in metadata["metrics"].values():
+            assert case["read_bytes"] > 0
+            assert case["write_bytes"] > 0
+            assert case["requests"] > 0
+        (host,) = metadata["system_info"]["hosts"]
+        assert host["ranks"] == list(range(metadata["num_processes"]))
+        assert metadata["system_info"]["total_memory_bytes"] > 0
+
+
+def test_metadata_has_every_field_that_readers_of_the_reference_need(runs: Runs) -> None:
+    fields = {
+        *("benchmark_type", "model", "command", "run_datetime", "num_processes", "accelerator"),
+        *("result_dir", "parameters", "override_parameters", "system_info", "runtime"),
+        *("verification", "executed_command", "command_output_files", "args"),
+        *("kvcache_model", "num_users", "duration", "gpu_mem_gb", "cpu_mem_gb", "cache_dir"),
+        *("generation_mode", "performance_profile", "exec_type", "hosts", "kvcache_metrics"),
+    }
+    parameters = {
+        *("model", "num_users", "duration", "gpu_mem_gb", "cpu_mem_gb", "cache_dir"),
+        *("generation_mode", "performance_profile"),
+    }
+    for metadata in runs.metadata:
+        assert fields - metadata.keys() == set()
+        assert parameters - metadata["parameters"].keys() == set()
+        assert metadata["benchmark_type"] == "kv_cache"
+        assert metadata["command"] == "run"
+
+
+def test_the_tree_is_the_references(runs: Runs) -> None:
+    metadata = runs.metadata[0]
+    directory = Path(metadata["result_dir"])
+    parts = directory.relative_to(runs.results).parts
+    assert parts[:3] == ("open", "local", "results")
+    assert parts[4:7] == ("kv_cache", "llama3.1-8b", "run")
+    stamp = parts[7]
+    assert (directory / f"kv_cache_{stamp}_metadata.json").is_file()
+    ranks = sorted(str(p.relative_to(directory)) for p in directory.glob("option_*/*/*/*.json"))
+    assert ranks == [
+        f"option_{option}/trial_{trial}/rank_{rank}/kvcache_results_{stamp}.json"
+        for option in (1, 2, 3)
+        for trial in (1, 2, 3)
+        for rank in range(4)
+    ]
+    listed = metadata["command_output_files"]
+    files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*.json"))
+    assert sorted([*listed, f"kv_cache_{stamp}_metadata.json"]) == files
+    summary = json.loads((directory / f"kvcache_run_summary_{stamp}.json").read_text())
+    assert summary["total_ranks"] == 4
+    assert summary["partial_failure"] is False
+    assert [option["trial_count"] for option in summary["options"].values()] == [3, 3, 3]
+
+
+def test_the_request_stream_of_a_rank_is_the_same_in_every_run(runs: Runs) -> None:
+    first, second, local = (metadata["request_stream_sha256"] for metadata in runs.metadata)
+    assert first == second
+    assert len(set(first)) == 4
+    assert local == first[:1]
+
+
+def test_the_command_is_printed_and_recorded(runs: Runs) -> None:
+    commands = [metadata["executed_command"] for metadata in runs.metadata]
+    assert "-n 4 --oversubscribe" in commands[0]
+    assert "-n 4 -host localhost:4 --bind-to none --map-by node --oversubscribe" in commands[1]
+    assert commands[2].startswith("pytest benchmarks/ --exec-type local")
+    for command, output in zip(
+        commands, (runs.under_mpirun, runs.launched, runs.local), strict=True
+    ):
+        assert command in output
+
+
+def test_output_comes_once_and_unchanged(runs: Runs) -> None:
+    for output in (runs.under_mpirun, runs.launched, runs.local):
+        assert output.count("test session starts") == 1
+        assert output.count("3 passed") == 1
+        assert output.count("not comparable to MLPerf") == 1
+    assert "\x1b[" not in runs.launched
+
+
+def test_pytest_benchmark_shows_requests_per_second(runs: Runs) -> None:
+    directory = Path(runs.metadata[2]["result_dir"])
+    document = json.loads(next(directory.glob("pytest_benchmark_*.json")).read_text())
+    for benchmark in document["benchmarks"]:
+        trials = benchmark["extra_info"]["mlpstorage"]["trials"]
+        times = [t["metrics"]["window_s"] / t["metrics"]["requests"] for t in trials]
+        assert benchmark["stats"]["rounds"] == 3
+        assert benchmark["stats"]["data"] == pytest.approx(times)
+        assert benchmark["extra_info"]["read_gib_s"] > 0
+
+
+def test_no_cache_file_is_left(runs: Runs) -> None:
+    assert not runs.cache.exists()
+
+
+def test_history_lists_the_runs_newest_last(runs: Runs) -> None:
+    output = run(*PYTEST, "--mlps-history", "--mlps-results-dir", str(runs.results))
+    ids = [metadata["mlpstorage"]["run_id"] for metadata in runs.metadata]
+    assert [word for word in output.split() if word in ids] == ids
+    lines = [line for line in output.splitlines() if any(i in line for i in ids)]
+    for line, ranks in zip(lines, ("4 x 1", "4 x 1", "1 x 1"), strict=True):
+        for word in ("kv_cache", "llama3.1-8b", "run", "open", ranks, "passed"):
+            assert word in line
+    assert "test session starts" not in output
+
+
+def test_a_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) -> None:
+    directory = Path(runs.metadata[0]["result_dir"])
+    source = next(directory.glob("pytest_benchmark_*.json"))
+    output = run(*PYTEST, f"--mlps-convert={source}", f"--mlps-results-dir={tmp_path}")
+    metadata_path = Path(output.strip())
+    converted = metadata_path.parent
+    original = {p.relative_to(directory) for p in directory.rglob("*.json")}
+    assert {p.relative_to(converted) for p in converted.rglob("*.json")} == original
+    again = json.loads(metadata_path.read_text())
+    changed = {name for name, value in runs.metadata[0].items() if again[name] != value}
+    assert changed == {"result_dir"}
+
+
+def test_the_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
+    output = run(
+        *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=5"),
+        *("--mlps-trials=1", "--mlps-set", "delay_between_options=0"),
+        *(f"--mlps-results-dir={tmp_path / 'results'}", f"--mlps-cache-dir={tmp_path / 'cache'}"),
+    )
+    assert "3 passed" in output
+    (path,) = (tmp_path / "results").rglob("*_metadata.json")
+    metadata = json.loads(path.read_text())
+    options = metadata["parameters"]["options"]
+    assert [options[o]["num_users"] for o in ("1", "2", "3")] == [200, 100, 70]
+    assert [options[o]["duration"] for o in ("1", "2", "3")] == [5, 5, 5]
+    for case in metadata["metrics"].values():
+        assert case["write_bytes"] > 0
+    assert not (tmp_path / "cache").exists()
