@@ -1,0 +1,161 @@
+"""A run that is interrupted or killed: its status is kept, its cache files are not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PYTEST = [sys.executable, "-m", "pytest"]
+AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "-n", "2", "--oversubscribe", *AS_ROOT]
+PATIENCE_S = 60
+
+
+class LongRun:
+    """A run that would take minutes, under way."""
+
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.cache = folder / "cache"
+        self.results = folder / "results"
+        self.process = subprocess.Popen(
+            [
+                *(*command, "benchmarks/", "--mlps-set=duration=300", "--mlps-set=warmup=0"),
+                *("--mlps-set=write_limit_gb=10", "--mlps-set=storage_capacity_gb=0.2"),
+                *(f"--mlps-cache-dir={self.cache}", f"--mlps-results-dir={self.results}"),
+            ],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for_files(self, ranks: int) -> None:
+        """Wait until every rank has cache files."""
+        folders = [self.cache / f"rank_{rank}" for rank in range(ranks)]
+        wait_until(lambda: all(any(folder.glob("*.kv")) for folder in folders))
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit status and what was printed."""
+        output, _ = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode, output
+
+    def metadata(self) -> dict[str, Any]:
+        (path,) = self.results.rglob("*_metadata.json")
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
+
+    def ranks(self) -> list[psutil.Process]:
+        """The processes of the ranks."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "-m pytest" in " ".join(child.cmdline())]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[list[str]], LongRun]]:
+    """Start a long run; whatever happens, nothing of it stays."""
+    started: list[LongRun] = []
+
+    def start_run(command: list[str]) -> LongRun:
+        started.append(LongRun(tmp_path, command))
+        return started[-1]
+
+    yield start_run
+    for run in started:
+        if run.process.poll() is None:
+            for child in psutil.Process(run.process.pid).children(recursive=True):
+                child.kill()
+            run.process.kill()
+            run.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_local_run_that_is_interrupted_keeps_its_status_and_no_files(
+    start: Callable[[list[str]], LongRun], number: signal.Signals
+) -> None:
+    run = start([*PYTEST])
+    run.wait_for_files(1)
+    run.process.send_signal(number)
+    status, output = run.end()
+    assert status == pytest.ExitCode.INTERRUPTED, output
+    assert run.metadata()["status"] == "interrupted"
+    assert not run.cache.exists()
+
+
+@pytest.mark.launches_mpi
+def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
+    start: Callable[[list[str]], LongRun],
+) -> None:
+    run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
+    run.wait_for_files(2)
+    ranks = run.ranks()
+    run.process.send_signal(signal.SIGINT)
+    status, output = run.end()
+    assert status == pytest.ExitCode.INTERRUPTED, output
+    assert run.metadata()["status"] == "interrupted"
+    assert output.count("KeyboardInterrupt") > 0
+    wait_until(lambda: not any(rank.is_running() for rank in ranks))
+    assert not run.cache.exists()
+
+
+@pytest.mark.launches_mpi
+def test_ctrl_c_at_mpirun_leaves_no_cache_files(start: Callable[[list[str]], LongRun]) -> None:
+    run = start([*MPIRUN, *PYTEST])
+    run.wait_for_files(2)
+    ranks = run.ranks()
+    run.process.send_signal(signal.SIGINT)
+    status, _ = run.end()
+    assert status != 0
+    wait_until(lambda: not any(rank.is_running() for rank in ranks))
+    wait_until(lambda: not any(run.cache.glob("rank_*")))
+
+
+@pytest.mark.launches_mpi
+def test_a_killed_rank_fails_the_run_and_leaves_no_cache_files(
+    start: Callable[[list[str]], LongRun],
+) -> None:
+    run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
+    run.wait_for_files(2)
+    run.ranks()[-1].kill()
+    status, _ = run.end()
+    assert status not in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
+    wait_until(lambda: not any(run.cache.glob("rank_*")))
+
+
+def test_a_killed_local_run_is_listed_as_died(
+    start: Callable[[list[str]], LongRun],
+) -> None:
+    run = start([*PYTEST])
+    run.wait_for_files(1)
+    run.process.kill()
+    run.end()
+    wait_until(lambda: not any(run.cache.glob("rank_*")))
+    listed = subprocess.run(
+        [*PYTEST, "--mlps-history", f"--mlps-results-dir={run.results}"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert " died " in listed.stdout
+
+
+def _long(flags: list[str]) -> list[str]:
+    return [flag.replace("--", "--mlps-", 1) for flag in flags]
