@@ -214,7 +214,7 @@ OPTIONS = (
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option under its own name, and the ini settings."""
-    group = parser.getgroup(GROUP, "storage benchmarks for LLM key/value caches")
+    group = parser.getgroup(GROUP)
     for option in OPTIONS:
         group.addoption(option.flag, dest=option.dest, help=option.help, **option.keywords)
     parser.addini(

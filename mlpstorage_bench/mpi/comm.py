@@ -14,8 +14,8 @@ sent so far, and receives and forgets what is still on its way.
 from __future__ import annotations
 
 import enum
+import os
 import signal
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -39,6 +39,8 @@ SPIN_S = 0.002
 PAUSE_S = 0.0002
 """Then with this pause; MPICH makes progress only while polled, so it is kept short."""
 _NOTICE_TAG = 7
+_STDERR = os.dup(2)
+"""The real standard error: pytest puts a file of its own in its place while a test runs."""
 
 
 class Place(enum.IntEnum):
@@ -162,8 +164,7 @@ class SoloComm:
 
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and exit."""
-        if sys.__stderr__ is not None:
-            sys.__stderr__.write(f"{message}\n")
+        _say(message)
         raise SystemExit(code)
 
     def announce(self, notice: Notice) -> None:
@@ -279,9 +280,7 @@ class MpiComm:
 
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and end every rank through MPI_Abort."""
-        if sys.__stderr__ is not None:
-            sys.__stderr__.write(f"{message}\n")
-            sys.__stderr__.flush()
+        _say(message)
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 
@@ -423,6 +422,10 @@ def connect(expected_size: int, launcher: str) -> MpiComm:
             "Use the mpirun of that library, or install mpi4py for this launcher"
         )
     return MpiComm(world)
+
+
+def _say(message: str) -> None:
+    os.write(_STDERR, f"{message}\n".encode())
 
 
 def _check_root(root: int, size: int) -> None:

@@ -1,0 +1,141 @@
+"""The communicator's contract, with one process and with real ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mlpstorage_bench.mpi.comm import Notice, Place, SoloComm
+
+RunRanks = Callable[..., pytest.RunResult]
+
+CONTRACT = """
+import pytest
+
+def test_rank_and_size(mpi_comm):
+    assert 0 <= mpi_comm.rank < mpi_comm.size
+
+def test_barrier(mpi_comm):
+    assert mpi_comm.barrier() is None
+
+def test_bcast(mpi_comm):
+    root = mpi_comm.size - 1
+    assert mpi_comm.bcast({"from": mpi_comm.rank}, root) == {"from": root}
+
+def test_gather(mpi_comm):
+    gathered = mpi_comm.gather(mpi_comm.rank * 2)
+    everybody = [rank * 2 for rank in range(mpi_comm.size)]
+    assert gathered == (everybody if mpi_comm.rank == 0 else None)
+
+def test_allgather(mpi_comm):
+    assert mpi_comm.allgather(str(mpi_comm.rank)) == [str(r) for r in range(mpi_comm.size)]
+
+@pytest.mark.parametrize("op, expected", [("sum", sum), ("min", min), ("max", max)])
+def test_allreduce(mpi_comm, op, expected):
+    assert mpi_comm.allreduce(mpi_comm.rank + 1, op) == expected(range(1, mpi_comm.size + 1))
+
+def test_bad_arguments_are_refused_on_every_rank(mpi_comm):
+    with pytest.raises(ValueError, match="root: got 99"):
+        mpi_comm.bcast(1, 99)
+    with pytest.raises(ValueError, match="op: got 'mean'"):
+        mpi_comm.allreduce(1, "mean")
+
+def test_large_values_arrive_whole(mpi_comm):
+    blob = bytes(range(256)) * 40_000
+    assert mpi_comm.bcast(blob if mpi_comm.rank == 0 else None) == blob
+"""
+
+
+def test_one_process_keeps_the_contract_without_importing_mpi(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        CONTRACT
+        + """
+def test_no_mpi(mpi_comm):
+    import sys
+    assert mpi_comm.mpi4py is None
+    assert "mpi4py.MPI" not in sys.modules
+"""
+    )
+    result = pytester.runpytest_subprocess()
+    assert result.ret == 0
+    result.assert_outcomes(passed=11)
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_ranks_keep_the_contract(
+    pytester: pytest.Pytester, run_ranks: RunRanks, ranks: int
+) -> None:
+    pytester.makepyfile(
+        CONTRACT
+        + """
+def test_mpi4py(mpi_comm):
+    assert mpi_comm.mpi4py.Get_rank() == mpi_comm.rank
+    assert mpi_comm.mpi4py.allreduce(1) == mpi_comm.size
+"""
+    )
+    result = run_ranks(ranks)
+    assert result.ret == 0
+    result.assert_outcomes(passed=11)
+
+
+@pytest.mark.launches_mpi
+def test_notices_are_heard_once_and_belong_to_no_later_phase(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        import time
+        from mlpstorage_bench.mpi.comm import Notice
+
+        def test_heard(mpi_comm):
+            if mpi_comm.rank == 1:
+                mpi_comm.announce(Notice.CLOSING)
+            deadline = time.monotonic() + 20
+            while mpi_comm.rank != 1 and not mpi_comm.heard(Notice.CLOSING):
+                assert time.monotonic() < deadline
+            assert mpi_comm.heard(Notice.FAILED) == []
+            mpi_comm.barrier()
+            assert mpi_comm.heard(Notice.CLOSING) == []
+
+        def test_unread_notices_do_not_leak_into_the_next_test(mpi_comm):
+            mpi_comm.announce(Notice.FAILED)
+
+        def test_next(mpi_comm):
+            assert mpi_comm.heard(Notice.FAILED) == []
+        """
+    )
+    result = run_ranks(3)
+    assert result.ret == 0
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.launches_mpi
+def test_abort_ends_all_ranks_with_its_code_and_message(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_aborts(mpi_comm):
+            if mpi_comm.rank == 1:
+                mpi_comm.abort(7, "the array is on fire")
+            mpi_comm.barrier()
+        """
+    )
+    result = run_ranks(2)
+    assert result.ret == 7
+    assert "the array is on fire" in result.stderr.str()
+
+
+def test_one_process_aborts_with_its_code() -> None:
+    with pytest.raises(SystemExit) as ended:
+        SoloComm().abort(7, "the array is on fire")
+    assert ended.value.code == 7
+
+
+def test_one_process_agrees_with_itself_and_hears_nobody() -> None:
+    comm = SoloComm()
+    comm.announce(Notice.FAILED)
+    assert comm.heard(Notice.FAILED) == []
+    assert comm.agree("here", 5, place=Place.REPORT, grace_s=None) == [5]

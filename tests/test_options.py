@@ -1,0 +1,169 @@
+"""Options: what they say, what they accept, and the reference's names for them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.options import OPTIONS, Settings, read_settings
+
+
+def settings(environ: dict[str, str] | None = None, **given: Any) -> Settings:
+    names = {option.dest: None for option in OPTIONS}
+    return read_settings(argparse.Namespace(**{**names, **given}), environ or {})
+
+
+def test_settings_keep_what_the_user_set_apart_from_defaults() -> None:
+    made = settings(mlps_seed=7, mlps_oversubscribe=True)
+    assert dict(made.user_set) == {"seed": 7, "oversubscribe": True}
+    assert (made.seed, made.trials, made.profile, made.mode) == (7, None, "quick", "open")
+
+
+def test_closed_mode_means_the_sanctioned_profile() -> None:
+    assert settings(mlps_mode="closed").profile == "mlperf"
+
+
+def test_ranks_are_wanted_when_hosts_or_a_number_are_given_and_not_for_local() -> None:
+    assert not settings().wants_ranks
+    assert settings(mlps_hosts=["h1"]).wants_ranks
+    assert settings(mlps_num_processes=2).wants_ranks
+    assert settings(mlps_npernode=2).wants_ranks
+    assert not settings(mlps_num_processes=2, mlps_exec_type="local").wants_ranks
+
+
+def test_the_environment_names_results_and_system_unless_an_option_does() -> None:
+    environ = {"MLPERF_RESULTS_DIR": "/r", "MLPERF_SYSTEMNAME": "array-9"}
+    made = settings(environ)
+    assert (made.results_dir, made.systemname) == (Path("/r"), "array-9")
+    made = settings(environ, mlps_results_dir="/other", mlps_systemname="mine")
+    assert (made.results_dir, made.systemname) == (Path("/other"), "mine")
+
+
+def test_mpi_params_are_split_as_a_shell_would() -> None:
+    made = settings(mlps_mpi_params=["--mca btl tcp,self", "-x 'A B'"])
+    assert made.launch_flags.extra == ("--mca", "btl", "tcp,self", "-x", "A B")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mlps_mpi_params": ["'open"]}, r"--mlps-mpi-params: got \"'open\""),
+        ({"mlps_set": ["duration"]}, "--mlps-set: got 'duration'; accepted: KEY=VALUE"),
+        ({"mlps_orgname": "../x"}, "--mlps-orgname: got '../x'"),
+        ({"mlps_orgname": ".."}, "--mlps-orgname: got '..'"),
+        ({"mlps_systemname": "a b"}, "--mlps-systemname: got 'a b'"),
+        ({"mlps_report": ["x.pdf"]}, "--mlps-report: .*accepted: a file name in .md or .html"),
+        ({"mlps_report": ["/nowhere/x.md"]}, "a file in a directory that exists"),
+        ({"mlps_hosts": ["a:b"]}, "--mlps-hosts: got 'a:b'"),
+    ],
+)
+def test_unusable_values_are_refused_by_the_option_that_has_them(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        settings(**given)
+
+
+def test_an_unsafe_system_name_in_the_environment_is_refused_by_its_name() -> None:
+    with pytest.raises(InvalidInputError, match="MLPERF_SYSTEMNAME: got 'a/b'"):
+        settings({"MLPERF_SYSTEMNAME": "a/b"})
+
+
+def test_help_shows_one_group_in_which_every_option_explains_itself(
+    pytester: pytest.Pytester,
+) -> None:
+    result = pytester.runpytest("--help")
+    text = result.stdout.str()
+    assert text.count("\nmlpstorage:") == 1
+    for option in OPTIONS:
+        assert option.flag in text
+        assert len(option.help) > 25
+
+
+REFUSED = [
+    (["--mlps-hosts=a:x"], "--mlps-hosts: got 'a:x'; accepted: NAME, NAME:SLOTS"),
+    (["--mlps-hosts=h:1", "--mlps-num-processes=4"], "--mlps-hosts: got 'h:1'; accepted: slots"),
+    (["--mlps-hosts=a,b", "--mlps-num-processes=3"], "--mlps-num-processes: got 3; accepted: a mu"),
+    (["--mlps-mode=cloesd"], "argument --mlps-mode: invalid choice: 'cloesd' (choose from"),
+    (["--mlps-exec-type=ssh"], "argument --mlps-exec-type: invalid choice: 'ssh' (choose from"),
+    (["--mlps-trials=0"], "argument --mlps-trials: got '0'; accepted: a whole number from 1"),
+    (["--mlps-seed=-1"], "argument --mlps-seed: got '-1'; accepted: a whole number from 0"),
+    (["--mlps-profile=quik"], "--mlps-profile: got 'quik'; accepted: mlperf, quick"),
+    (["--mlps-profile=quik"], "Did you mean 'quick'?"),
+    (["--mlps-set=duratoin=5"], "--mlps-set: got 'duratoin'"),
+    (["--mlps-set=duratoin=5"], "Did you mean 'duration'?"),
+    (["--mlps-set=options.1.num_user=5"], "Did you mean 'num_users'?"),
+    (["--mlps-set=duration=long"], "--mlps-set: got 'duration=long'"),
+    (["--mlps-mode=closed", "--mlps-trials=1"], "--mlps-trials (given: 1; accepted: 3)"),
+    (["--mlps-num-processes=2", "--mlps-mpi-bin=no-mpirun"], "--mlps-mpi-bin: no executable"),
+    (["--mlps-exec-type=local", "--mlps-hosts=elsewhere"], "the hosts that the ranks really are"),
+    (["--mlps-exec-type=local", "--mlps-num-processes=2"], "--mlps-num-processes: got 2; accepte"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_bad_input_is_a_usage_error_before_anything_runs(
+    pytester: pytest.Pytester, arguments: list[str], message: str
+) -> None:
+    pytester.makepyfile("def test_something(): raise AssertionError")
+    result = pytester.runpytest(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in result.stderr.str()
+    assert "1 failed" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("directory", ["/usr/lib/cache", "/proc/cache", "/", "/etc"])
+def test_a_system_directory_is_no_cache_directory(
+    pytester: pytest.Pytester, directory: str
+) -> None:
+    pytester.makepyfile("def test_something(mlps_run): pass")
+    result = pytester.runpytest(f"--mlps-cache-dir={directory}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --mlps-cache-dir: got '{directory}'*system directory"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--hosts", "localhost:3,other"],
+        ["--hosts=localhost:3", "--hosts=other"],
+        ["--mlps-hosts", "localhost:3,other"],
+    ],
+)
+def test_reference_names_and_ours_mean_the_same(
+    pytester: pytest.Pytester, arguments: list[str]
+) -> None:
+    result = pytester.runpytest(*arguments, "--exec-type=mpi", "--npernode=3", "--mlps-mode=whatif")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["command: *-n 6 -host localhost:3,other:3 *"])
+
+
+def test_a_name_that_another_plugin_owns_stays_its_own(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--hosts", default="theirs")
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_both(pytestconfig):
+            assert pytestconfig.getoption("--hosts") == "ssh://q"
+            assert pytestconfig.getoption("--mlps-hosts") == ["localhost"]
+        """
+    )
+    result = pytester.runpytest(
+        "--hosts=ssh://q", "--mlps-hosts=localhost", "--mlps-exec-type=local"
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_reference_names_can_be_turned_off(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmlps_reference_aliases = false")
+    result = pytester.runpytest("--npernode=1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*unrecognized arguments: --npernode=1"])
