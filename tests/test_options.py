@@ -137,6 +137,7 @@ def test_a_system_directory_is_no_cache_directory(
 def test_reference_names_and_ours_mean_the_same(
     pytester: pytest.Pytester, arguments: list[str]
 ) -> None:
+    pytester.makepyfile("def test_something(): raise AssertionError")
     result = pytester.runpytest(*arguments, "--exec-type=mpi", "--npernode=3", "--mlps-mode=whatif")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["command: *-n 6 -host localhost:3,other:3 *"])

@@ -1,0 +1,298 @@
+"""Sessions of one process: what a run leaves, what a failure leaves, and what stays untouched."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY = (
+    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-trials=2", "--mlps-results-dir=results"),
+)
+
+
+def metadata_of(pytester: pytest.Pytester) -> dict[str, Any]:
+    (path,) = (pytester.path / "results").rglob("*_metadata.json")
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_something(benchmark): benchmark(lambda: None)")
+    before = set(pytester.path.iterdir())
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    assert "mlpstorage" not in result.stdout.str().replace("mlpstorage-bench-", "")
+    assert {p.name for p in set(pytester.path.iterdir()) - before} <= {
+        *("__pycache__", ".benchmarks")
+    }
+
+
+@pytest.mark.parametrize(
+    "hide",
+    ["sys.modules['mpi4py'] = None", "os.environ['MPI4PY_LIBMPI'] = '/nowhere/libmpi.so'"],
+    ids=["mpi4py not installed", "no MPI library"],
+)
+def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_run(kvcache, mpi_comm, cluster_info):
+            result = kvcache.run(1)
+            assert result.read_bytes > 0
+            assert cluster_info.num_hosts == 1
+            assert mpi_comm.allgather(1) == [1]
+            assert "mpi4py.MPI" not in sys.modules
+        """
+    )
+    program = f"import os, sys; {hide}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    result = pytester.run(sys.executable, "-c", program, *TINY)
+    assert result.ret == 0
+    result.assert_outcomes(passed=1)
+    assert metadata_of(pytester)["exec_type"] == "local"
+
+
+def test_a_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_run(kvcache, benchmark):
+            result = kvcache.run("1", num_users=4)
+            assert len(result.trials) == 2
+            assert result.read_gib_s > 0 < result.write_gib_s
+            assert result.latencies.read_p95_ms >= result.latencies.read_p50_ms > 0
+            seconds = sum(trial.window_s for trial in result.trials)
+            assert result.read_bytes <= result.read_gib_s * 2**30 * seconds * 1.5
+            info = benchmark.extra_info
+            assert info["read_gib_s"] == result.read_gib_s
+            assert info["read_gib_s_min"] <= info["read_gib_s"] <= info["read_gib_s_max"]
+            times = [trial.window_s / trial.requests for trial in result.trials]
+            assert benchmark.stats.stats.data == pytest.approx(times)
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    case = metadata_of(pytester)["metrics"]["1"]
+    assert case["trials"] == 2
+
+
+def test_a_test_that_takes_kvcache_option_runs_once_for_each_option(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)")
+    result = pytester.runpytest("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*[[]1]", "*[[]2]", "*[[]3]"])
+    assert not (pytester.path / "mlps-results").exists()
+
+
+def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading, time
+
+        def test_file_vanishes(kvcache, mlps_run, request):
+            cache = request.config.rootpath / "cache" / "rank_0"
+            def remove():
+                while True:
+                    for path in list(cache.glob("*.kv")):
+                        path.unlink(missing_ok=True)
+                    time.sleep(0.001)
+            original = kvcache._engine.run_trial
+            def second_trial_fails(workload, seed, trial):
+                if trial == 2:
+                    threading.Thread(target=remove, daemon=True).start()
+                return original(workload, seed, trial)
+            kvcache._engine.run_trial = second_trial_fails
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines([r".*StorageError: (opening|removing|reading) .*\.kv failed.*"])
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    (test,) = metadata["mlpstorage"]["tests"]
+    assert test["outcome"] == "failed"
+    assert "StorageError" in test["message"]
+    directory = Path(metadata["result_dir"])
+    ranks = sorted(str(p.relative_to(directory).parent) for p in directory.glob("option*/*/*/*"))
+    assert ranks == ["option_1/trial_1/rank_0"]
+    summary = json.loads(next(directory.glob("kvcache_run_summary_*.json")).read_text())
+    assert summary["partial_failure"] is True
+    assert summary["options"]["1"]["missing_files"] == ["option_1/trial_2/rank_0"]
+    assert not (pytester.path / "cache").exists()
+
+
+def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading, time
+
+        def test_bits_flip(kvcache, request):
+            cache = request.config.rootpath / "cache" / "rank_0"
+            def flip():
+                while True:
+                    for path in list(cache.glob("*.kv")):
+                        try:
+                            with path.open("r+b") as file:
+                                file.seek(5000)
+                                file.write(b"flipped!")
+                        except FileNotFoundError:
+                            pass
+                    time.sleep(0.005)
+            threading.Thread(target=flip, daemon=True).start()
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [r".*CorruptDataError: verifying .*cache/rank_0/user.*\.kv failed: at offset 5000 expected"]
+    )
+
+
+def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert metadata_of(pytester)["status"] == "interrupted"
+
+
+def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from mlpstorage_bench.errors import InvalidInputError
+
+        def test_records(mlps_run):
+            mlps_run.record("replay_gib_s", 1.5)
+            assert mlps_run.directory.is_dir()
+            with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
+                mlps_run.record("../x", 1)
+        """
+    )
+    pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
+    assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
+
+
+def test_the_same_option_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_few(kvcache): kvcache.run(1, num_users=2)
+        def test_many(kvcache): kvcache.run(1, num_users=6)
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=2)
+    metadata = metadata_of(pytester)
+    assert list(metadata["metrics"]) == ["1", "1-test_many"]
+
+
+def test_what_the_user_set_stands_above_what_a_test_says(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_parameters(kvcache):
+            assert kvcache.workload(1, duration=99, num_users=3).duration == 0.3
+            assert kvcache.workload(1, duration=99, num_users=3).num_users == 3
+            assert kvcache.run(1, duration=99).trials[0].window_s < 1
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+
+
+def test_a_window_without_a_request_fails_and_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, think_time_scale=1000.0)")
+    result = pytester.runpytest("--mlps-set=duration=0.1", "--mlps-results-dir=results")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([r".*EmptyWindowError: No request ended within the window.*"])
+
+
+def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    pytester.runpytest(*TINY, "--benchmark-json=own.json").assert_outcomes(passed=1)
+    first = metadata_of(pytester)
+    result = pytester.runpytest_subprocess("--mlps-convert=own.json", "--mlps-results-dir=again")
+    assert result.ret == 0
+    (path,) = (pytester.path / "again").rglob("*_metadata.json")
+    second = json.loads(path.read_text())
+    assert second["metrics"] == first["metrics"]
+    assert second["status"] == "passed"
+    assert result.outlines[-1] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        ("{", "Expecting property name"),
+        ("[1]", "It has no list 'benchmarks'"),
+        ('{"benchmarks": []}', "It has no 'mlpstorage' record"),
+        ('{"benchmarks": [], "mlpstorage": {"run_id": "x"}}', "Field required"),
+    ],
+)
+def test_a_file_that_cannot_be_converted_is_a_usage_error(
+    pytester: pytest.Pytester, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (pytester.path / "x.json").write_text(content)
+    result = pytester.runpytest_subprocess("--mlps-convert=x.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --mlps-convert: got 'x.json'*{message}*"])
+
+
+def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-report=r.md", "--mlps-report=r.html")
+    result.stdout.fnmatch_lines(["report: *r.md", "report: *r.html"])
+    run_id = metadata_of(pytester)["mlpstorage"]["run_id"]
+    assert f"# kv_cache run {run_id}: passed" in (pytester.path / "r.md").read_text()
+    assert f"<h1>kv_cache run {run_id}: passed</h1>" in (pytester.path / "r.html").read_text()
+
+
+def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest(
+        *("--mlps-mode=whatif", "--mlps-hosts=h1:4,h2:4", "--mlps-num-processes=8"),
+        *("--mlps-profile=mlperf", "-p", "no:cacheprovider"),
+    )
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "option 1, Max Storage Stress: llama3.1-8b (131072 bytes/token), 200 users per rank*",
+            "command: *mpirun -n 8 -host h1:4,h2:4 --bind-to none --map-by node*",
+        ]
+    )
+    assert "--mlps-mode" not in result.stdout.str().rpartition("\ncommand: ")[2]
+    assert not (pytester.path / "mlps-results").exists()
+    assert not (pytester.path / "mlps-cache").exists()
+
+
+def test_a_closed_run_refuses_everything_that_is_locked_at_once(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest("--mlps-mode=closed", "--mlps-seed=1", "--mlps-set=duration=1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    for setting in ("--mlps-seed", "--mlps-set", "--mlps-cache-dir and --mlps-results-dir"):
+        assert setting in result.stderr.str()
+
+
+def test_with_benchmarks_disabled_each_case_runs_once_and_is_recorded(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    pytester.runpytest(*TINY, "--benchmark-disable").assert_outcomes(passed=1)
+    assert metadata_of(pytester)["metrics"]["1"]["trials"] == 1
+
+
+def test_results_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytester) -> None:
+    (pytester.path / "results").write_text("a file")
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-results-dir: got *Not a directory*"])
