@@ -41,7 +41,7 @@ class Run:
     is_root: bool
     status: Status = "running"
     exit_status: int | None = None
-    notes: list[str] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
     _started_s: float = field(default_factory=time.monotonic)
     _ended: datetime | None = None
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
@@ -95,9 +95,14 @@ class Run:
             after = before.model_copy(update={"duration_s": duration_s})
         self._tests[test] = after
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the results has to know: of the run, then of each case."""
+        return [*self._notes, *(note for case in self.cases for note in case.get("notes", ()))]
+
     def add_notes(self, notes: Sequence[str]) -> None:
         """Take what a reader of the results has to know."""
-        self.notes += notes
+        self._notes += notes
 
     def finish(self, exit_status: int) -> dict[str, Any] | None:
         """Note how the session ended, leave its results, and return its metadata on rank 0."""

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.mpi.launchers import find_binary
 
-PROJECT = Path(__file__).parent.parent
-
 RunRanks = Callable[..., pytest.RunResult]
-
-TINY = (
-    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0.05", "--mlps-set=entry_scale=0.001"),
-    *("--mlps-set=think_time_scale=0.05", "--mlps-trials=1"),
-)
-"""A workload just large enough to be real."""
 
 
 @pytest.fixture(autouse=True)
-def _loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep Open MPI on loopback, and this process's launcher and settings out of the tests'."""
     for name in os.environ:
         if name.startswith(("MLPS_", "MLPERF_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OMPI_MCA_oob_tcp_if_include", "lo")
     monkeypatch.setenv("OMPI_MCA_btl_tcp_if_include", "lo")
-    return
 
 
 def mpirun(ranks: int) -> list[str]:

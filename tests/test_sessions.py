@@ -205,11 +205,29 @@ def test_what_the_user_set_stands_above_what_a_test_says(pytester: pytest.Pytest
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
 
 
-def test_a_window_without_a_request_fails_and_says_so(pytester: pytest.Pytester) -> None:
+def test_a_window_in_which_nothing_moved_fails_and_says_so(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1, think_time_scale=1000.0)")
     result = pytester.runpytest("--mlps-set=duration=0.1", "--mlps-results-dir=results")
     result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines([r".*EmptyWindowError: No request ended within the window.*"])
+    result.stdout.re_match_lines(
+        [r".*EmptyWindowError: Nothing was read or written within the window.*"]
+    )
+
+
+def test_a_window_too_short_for_a_request_still_tells_its_bandwidth(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(3, num_users=4, think_time_scale=0.0)")
+    result = pytester.runpytest(
+        *("--mlps-profile=mlperf", "--mlps-set=duration=0.2", "--mlps-trials=1"),
+        "--mlps-results-dir=results",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 3: no request ended within the window of trial 1;*"])
+    case = metadata_of(pytester)["metrics"]["3"]
+    assert case["requests"] == 0
+    assert case["requests_per_s"] == 0.0
+    assert case["write_bytes"] > 0
 
 
 def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Pytester) -> None:

@@ -103,10 +103,11 @@ class KVCache:
             case["trials"].append(
                 {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
             )
-            self._advance_clock(pooled.window_s / pooled.requests)
+            self._advance_clock(pooled.seconds_per_request)
 
         self._benchmark.pedantic(trial, rounds=profile.trials, iterations=1)
         result = self._engine.pool_case(str(option), trials, all_ranks)
         case["metrics"] = result.metrics()
+        case["notes"] = result.notes()
         self._benchmark.extra_info.update(result.metrics())
         return result

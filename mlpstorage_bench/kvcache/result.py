@@ -91,6 +91,14 @@ class TrialResult:
     """The most that any rank has had resident since its start."""
     latencies: Latencies
 
+    @property
+    def seconds_per_request(self) -> float:
+        """Window ÷ requests that all ranks completed in it.
+
+        When none was, the window itself: the true time is longer, and the notes say so.
+        """
+        return self.window_s / max(self.requests, 1)
+
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name, the latencies among them."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "latencies"}
@@ -144,6 +152,25 @@ class KVCacheResult:
         """Whether any rank put anything on storage."""
         return any(trial.storage_entries or trial.write_bytes for trial in self.trials)
 
+    def notes(self) -> list[str]:
+        """Return what a reader of these figures has to know, in sentences."""
+        notes = []
+        early = [trial for trial in self.trials if trial.closed_by != "duration"]
+        if early:
+            lengths = [trial.window_s for trial in early]
+            notes.append(
+                f"option {self.option}: the {early[0].closed_by} closed {len(early)} of "
+                f"{len(self.trials)} windows early, after {min(lengths):.2f} to {max(lengths):.2f} s"
+            )
+        without = [trial.trial for trial in self.trials if trial.requests == 0]
+        if without:
+            notes.append(
+                f"option {self.option}: no request ended within the window of trial "
+                f"{', '.join(map(str, without))}; pytest-benchmark's time for it is a lower bound. "
+                "Bandwidths count chunks and stand. A longer duration gives requests time to end"
+            )
+        return notes
+
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name: means with their spread, totals, pooled percentiles."""
         metrics: dict[str, Any] = {"trials": len(self.trials)}
@@ -175,14 +202,14 @@ class KVCacheResult:
 
 
 def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
-    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing ended in it."""
+    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it."""
     requests = sum(rank.requests.requests for rank in ranks)
     window_s = max(rank.window_s for rank in ranks)
-    if requests == 0:
+    if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
         raise EmptyWindowError(
-            f"No request ended within the window of {window_s:.1f} s (closed by "
-            f"{ranks[0].closed_by}): nothing can be reported. Raise duration, or write_limit_gb if "
-            "the profile has one; a request of this workload may take longer than that"
+            f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
+            f"{ranks[0].closed_by}), so there is nothing to report. Raise duration, raise "
+            "write_limit_gb where the profile has one, or lower think_time_scale"
         )
     read = {rank.rank: rank.operation(STORAGE_TIER, "read") for rank in ranks}
     write = {rank.rank: rank.operation(STORAGE_TIER, "write") for rank in ranks}

@@ -47,7 +47,9 @@ def results_table(cases: Sequence[Mapping[str, Any]]) -> Table:
 
 def _with_spread(metrics: Mapping[str, Any], name: str, form: str) -> str:
     mean, low, high = metrics[name], metrics[f"{name}_min"], metrics[f"{name}_max"]
-    spread = (high - low) / 2 / mean if mean else 0.0
+    if metrics["trials"] == 1 or not mean:
+        return form.format(mean)
+    spread = (high - low) / 2 / mean
     return f"{form.format(mean)} ±{spread:.0%}"
 
 
