@@ -160,7 +160,7 @@ class KVCacheResult:
             lengths = [trial.window_s for trial in early]
             notes.append(
                 f"option {self.option}: the {early[0].closed_by} closed {len(early)} of "
-                f"{len(self.trials)} windows early, after {min(lengths):.2f} to {max(lengths):.2f} s"
+                f"{len(self.trials)} windows after {min(lengths):.2f} to {max(lengths):.2f} s"
             )
         without = [trial.trial for trial in self.trials if trial.requests == 0]
         if without:

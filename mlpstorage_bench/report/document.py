@@ -51,39 +51,49 @@ def build_report(metadata: Mapping[str, Any]) -> Report:
     )
 
 
-_COLUMNS = (
+_SPREAD = (
     ("requests/s", "requests_per_s", "{:.1f}"),
     ("read GiB/s", "read_gib_s", "{:.3f}"),
     ("write GiB/s", "write_gib_s", "{:.3f}"),
 )
+"""Title, metric and format of those that are shown as mean [least … greatest] over trials."""
 _SINGLE = (
     ("read p50 ms", "read_p50_ms", "{:.2f}"),
     ("read p95 ms", "read_p95_ms", "{:.2f}"),
     ("read p99 ms", "read_p99_ms", "{:.2f}"),
+    ("write p50 ms", "write_p50_ms", "{:.2f}"),
     ("write p95 ms", "write_p95_ms", "{:.2f}"),
+    ("write p99 ms", "write_p99_ms", "{:.2f}"),
     ("request p95 ms", "request_p95_ms", "{:.2f}"),
+    ("queue wait p95 ms", "queue_wait_p95_ms", "{:.2f}"),
+    ("requests", "requests", "{}"),
     ("hit rate", "hit_rate", "{:.1%}"),
-    ("audit ratio", "audit_ratio", "{:.3f}"),
+    ("cut off at the end", "cut_off_operations", "{}"),
     ("CPU s/GiB", "cpu_s_per_gib", "{:.3f}"),
+    ("audit ratio", "audit_ratio", "{:.4f}"),
+    ("audit", "audit_verdict", "{}"),
 )
 
 
 def _results(metrics: Mapping[str, Any]) -> Section:
-    header = ["case", "trials"]
-    for title, _, _ in _COLUMNS:
-        header += [title, "least … greatest"]
-    header += [title for title, _, _ in _SINGLE] + ["audit"]
-    rows = []
-    for case, values in metrics.items():
-        if not isinstance(values, Mapping) or "read_gib_s" not in values:
-            continue
-        row = [case, str(values["trials"])]
-        for _, name, form in _COLUMNS:
-            low, high = values[f"{name}_min"], values[f"{name}_max"]
-            row += [_shown(values[name], form), f"{form.format(low)} … {form.format(high)}"]
-        row += [_shown(values[name], form) for _, name, form in _SINGLE]
-        rows.append((*row, str(values["audit_verdict"])))
-    return Section("Results", tuple(header), tuple(rows))
+    cases = {
+        name: values
+        for name, values in metrics.items()
+        if isinstance(values, Mapping) and "read_gib_s" in values
+    }
+    if not cases:
+        return Section("Results", ("case",), ())
+    rows = [("trials", *(str(values["trials"]) for values in cases.values()))]
+    for title, name, form in _SPREAD:
+        rows.append((title, *(_with_spread(values, name, form) for values in cases.values())))
+    for title, name, form in _SINGLE:
+        rows.append((title, *(_shown(values[name], form) for values in cases.values())))
+    return Section("Results", ("metric", *cases), tuple(rows))
+
+
+def _with_spread(values: Mapping[str, Any], name: str, form: str) -> str:
+    low, high = form.format(values[f"{name}_min"]), form.format(values[f"{name}_max"])
+    return f"{form.format(values[name])} [{low} … {high}]"
 
 
 def _facts(metadata: Mapping[str, Any]) -> Section:
@@ -129,5 +139,5 @@ def _parameters(parameters: Mapping[str, Any]) -> Section:
     return Section("Parameters", ("parameter", *options), tuple(rows))
 
 
-def _shown(value: float | None, form: str) -> str:
+def _shown(value: float | str | None, form: str) -> str:
     return "-" if value is None else form.format(value)
