@@ -160,6 +160,7 @@ class MlpsSession:
             )
         if not names and "mlps_run" not in fixtures:
             return
+        self._check_plugins()
         benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))
@@ -205,6 +206,15 @@ class MlpsSession:
         notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
         self.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
 
+    def _check_plugins(self) -> None:
+        """Raise a usage error where plugins keep benchmarks from being measured."""
+        if not self.config.pluginmanager.hasplugin("benchmark"):
+            raise pytest.UsageError("A run needs pytest-benchmark: do not turn it off (-p)")
+        if hasattr(self.config, "workerinput"):
+            raise pytest.UsageError(
+                "pytest-xdist's workers would disturb each other's measurements: leave out -n"
+            )
+
     def close_run(self, exit_status: int) -> None:
         """Release what the run holds on this rank, and write its results on rank 0."""
         self._resources.close()
@@ -218,18 +228,23 @@ class MlpsSession:
     def make_document(self, statistics: Sequence[Any]) -> dict[str, Any]:
         """Return pytest-benchmark's JSON for these statistics, through its own hooks."""
         hook = self.config.hook
-        machine_info = hook.pytest_benchmark_generate_machine_info(config=self.config)
-        hook.pytest_benchmark_update_machine_info(config=self.config, machine_info=machine_info)
         commit_info = hook.pytest_benchmark_generate_commit_info(config=self.config)
         hook.pytest_benchmark_update_commit_info(config=self.config, commit_info=commit_info)
         document: dict[str, Any] = hook.pytest_benchmark_generate_json(
             config=self.config,
             benchmarks=list(statistics),
             include_data=True,
-            machine_info=machine_info,
+            machine_info=self._machine_info,
             commit_info=commit_info,
         )
         return document
+
+    @cached_property
+    def _machine_info(self) -> dict[str, Any]:
+        hook = self.config.hook
+        info: dict[str, Any] = hook.pytest_benchmark_generate_machine_info(config=self.config)
+        hook.pytest_benchmark_update_machine_info(config=self.config, machine_info=info)
+        return info
 
     def executed_command(self) -> str:
         """The command line that started this session: the launcher's where it can be known."""

@@ -314,3 +314,43 @@ def test_results_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     result = pytester.runpytest("--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mlps-results-dir: got *Not a directory*"])
+
+
+def test_a_run_without_pytest_benchmark_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest_subprocess("-p", "no:benchmark")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: A run needs pytest-benchmark*"])
+
+
+def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
+    pytester: pytest.Pytester,
+) -> None:
+    theirs = pytester.mkdir("cache") / "rank_0" / "thesis.tex"
+    theirs.parent.mkdir()
+    theirs.write_text("years of work")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-cache-dir=cache")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-cache-dir: *thesis.tex is none of our files*"])
+    assert theirs.read_text() == "years of work"
+
+
+def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import subprocess, sys
+
+        def test_second_run_is_refused(kvcache, request):
+            command = [sys.executable, "-m", "pytest", "--mlps-cache-dir=cache", "-k", "other"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 4
+            assert "is in use by a running benchmark" in done.stderr
+            kvcache.run(1)
+
+        def test_other(kvcache):
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=2)

@@ -17,6 +17,7 @@ from typing import Self
 
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.storage import janitor
+from mlpstorage_bench.storage.files import ENTRY_SUFFIX
 
 OPTION = "--mlps-cache-dir"
 _CLAIM = ".claim"
@@ -78,13 +79,25 @@ class RankDirectory:
     def __enter__(self) -> Self:
         try:
             self._claim = self._lock()
-            self._remove_leftovers()
+            self._take_over()
             self._janitor = janitor.hire(self.path)
         except OSError as error:
+            self._let_go()
             raise InvalidInputError(
                 OPTION, str(self._cache_dir), _ACCEPTED, hint=str(error)
             ) from error
+        except InvalidInputError:
+            self._let_go()
+            raise
         return self
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+        if self._janitor is not None:
+            janitor.dismiss(self._janitor)
+            self._janitor = None
 
     def __exit__(self, *_exception: object) -> None:
         try:
@@ -94,10 +107,7 @@ class RankDirectory:
         except OSError as error:
             raise StorageError("removing", str(self.path), str(error)) from error
         finally:
-            if self._claim is not None:
-                os.close(self._claim)
-            if self._janitor is not None:
-                janitor.dismiss(self._janitor)
+            self._let_go()
         if self._removes_cache_dir:
             self._remove_cache_dir()
 
@@ -105,6 +115,10 @@ class RankDirectory:
         """Open and lock the claim file; the one seen must be the one locked, not a removed one."""
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
+            if self.path.is_symlink():
+                raise InvalidInputError(
+                    OPTION, str(self._cache_dir), _ACCEPTED, hint=f"{self.path} is a symbolic link"
+                )
             claim = self.path / _CLAIM
             try:
                 descriptor = os.open(claim, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -130,9 +144,18 @@ class RankDirectory:
                 return descriptor
             os.close(descriptor)
 
-    def _remove_leftovers(self) -> None:
-        """Remove what a killed run left here; only files that bear our names."""
-        for path in self.path.glob("*.kv"):
+    def _take_over(self) -> None:
+        """Remove what a killed run left here; refuse a directory with files of somebody else."""
+        found = [path for path in self.path.iterdir() if path.name != _CLAIM]
+        foreign = [path for path in found if path.suffix != ENTRY_SUFFIX or not path.is_file()]
+        if foreign:
+            raise InvalidInputError(
+                OPTION,
+                str(self._cache_dir),
+                _ACCEPTED,
+                hint=f"{foreign[0]} is none of our files, and {self.path} is removed at the end",
+            )
+        for path in found:
             path.unlink()
 
     def _remove_cache_dir(self) -> None:

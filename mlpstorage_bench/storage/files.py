@@ -12,6 +12,7 @@ from typing import Literal
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
 
+ENTRY_SUFFIX = ".kv"
 IoMode = Literal["direct", "buffered"]
 
 _HINTS = {
@@ -27,7 +28,7 @@ _HINTS = {
 
 def probe_direct_io(directory: Path) -> bool:
     """Tell whether files in a directory take direct I/O, by writing and reading one."""
-    path = directory / ".direct-io-probe"
+    path = directory / f".direct-io-probe{ENTRY_SUFFIX}"
     buffer = AlignedBuffer(SECTOR_BYTES)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600)
@@ -61,7 +62,7 @@ class EntryFiles:
         self._direct_flag = os.O_DIRECT if mode == "direct" else 0
 
     def _path(self, name: str) -> Path:
-        return self._directory / f"{name}.kv"
+        return self._directory / f"{name}{ENTRY_SUFFIX}"
 
     @contextmanager
     def writer(self, name: str, size: int) -> Iterator[_OpenFile]:
