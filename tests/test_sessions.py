@@ -334,6 +334,7 @@ def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mlps-cache-dir: *thesis.tex is none of our files*"])
     assert theirs.read_text() == "years of work"
+    assert list(theirs.parent.iterdir()) == [theirs]
 
 
 def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> None:

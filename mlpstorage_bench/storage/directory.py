@@ -78,8 +78,10 @@ class RankDirectory:
 
     def __enter__(self) -> Self:
         try:
+            self._check_owner()
             self._claim = self._lock()
-            self._take_over()
+            for leftover in self.path.glob(f"*{ENTRY_SUFFIX}"):  # of a run that was killed
+                leftover.unlink()
             self._janitor = janitor.hire(self.path)
         except OSError as error:
             self._let_go()
@@ -111,14 +113,22 @@ class RankDirectory:
         if self._removes_cache_dir:
             self._remove_cache_dir()
 
+    def _check_owner(self) -> None:
+        """Refuse a directory that leads elsewhere or holds files that are not ours."""
+        hint = ""
+        if self.path.is_symlink():
+            hint = f"{self.path} is a symbolic link"
+        elif self.path.exists():
+            foreign = [path for path in self.path.iterdir() if not _is_ours(path)]
+            if foreign:
+                hint = f"{foreign[0]} is none of our files, and {self.path} is removed at the end"
+        if hint:
+            raise InvalidInputError(OPTION, str(self._cache_dir), _ACCEPTED, hint=hint)
+
     def _lock(self) -> int:
         """Open and lock the claim file; the one seen must be the one locked, not a removed one."""
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
-            if self.path.is_symlink():
-                raise InvalidInputError(
-                    OPTION, str(self._cache_dir), _ACCEPTED, hint=f"{self.path} is a symbolic link"
-                )
             claim = self.path / _CLAIM
             try:
                 descriptor = os.open(claim, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -144,23 +154,13 @@ class RankDirectory:
                 return descriptor
             os.close(descriptor)
 
-    def _take_over(self) -> None:
-        """Remove what a killed run left here; refuse a directory with files of somebody else."""
-        found = [path for path in self.path.iterdir() if path.name != _CLAIM]
-        foreign = [path for path in found if path.suffix != ENTRY_SUFFIX or not path.is_file()]
-        if foreign:
-            raise InvalidInputError(
-                OPTION,
-                str(self._cache_dir),
-                _ACCEPTED,
-                hint=f"{foreign[0]} is none of our files, and {self.path} is removed at the end",
-            )
-        for path in found:
-            path.unlink()
-
     def _remove_cache_dir(self) -> None:
         try:
             self._cache_dir.rmdir()
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                 raise StorageError("removing", str(self._cache_dir), str(error)) from error
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == _CLAIM or (path.suffix == ENTRY_SUFFIX and path.is_file())
