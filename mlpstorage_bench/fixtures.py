@@ -35,7 +35,7 @@ def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
 
 @pytest.fixture(scope="session")
 def mlps_run(request: pytest.FixtureRequest) -> Run:
-    """The run of this session: its `directory`, and `record(name, value)` to add to it."""
+    """The run of this session: `directory`, `metadata` so far, and `record(name, value)`."""
     run = _session(request).run
     assert run is not None, "a session with this fixture has a run"
     return run

@@ -102,6 +102,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         session.items.clear()
     elif not relaunch.runs_no_test(session.config):
         own.begin(session.items)
+        terminal.announce_run(session.config, own)
     return (yield)
 
 

@@ -14,6 +14,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.results.convert import write_run
+from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunRecord, Status
 from mlpstorage_bench.results.tree import RunLocation
 
@@ -58,6 +59,13 @@ class Run:
     def directory(self) -> Path:
         """The run's results directory, on rank 0's host."""
         return self.location.directory
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The run's metadata as known so far; files and metrics are added at its end."""
+        record = self.make_record()
+        type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
+        return build_metadata(record, self.directory, [], type_fields, {})
 
     def record(self, name: str, value: Any) -> None:
         """State something for the run's metadata (`metrics.recorded`); rank 0's word counts.

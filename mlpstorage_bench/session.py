@@ -246,7 +246,7 @@ class MlpsSession:
         hook.pytest_benchmark_update_machine_info(config=self.config, machine_info=info)
         return info
 
-    def executed_command(self) -> str:
+    def _executed_command(self) -> str:
         """The command line that started this session: the launcher's where it can be known."""
         launched = launch_command() or (launching_ancestor() if self.launcher else None)
         return shlex.join(launched or ["pytest", *self.config.invocation_params.args])
@@ -268,7 +268,7 @@ class MlpsSession:
             "hosts": list(cluster.hostnames),
             "exec_type": "mpi" if self.launcher else "local",
             "launcher": self.launcher.launcher if self.launcher else None,
-            "executed_command": self.executed_command(),
+            "executed_command": self._executed_command(),
             "working_directory": str(Path.cwd()),
             "args": _as_json(settings.user_set),
             "parameters": plan.parameters(),

@@ -20,10 +20,17 @@ def header(session: MlpsSession) -> list[str]:
     ranks = session.comm.size
     started = f" started by {session.launcher.launcher}" if session.launcher else ""
     what = f"profile {session.settings.profile}, mode {session.settings.mode}"
-    return [
-        f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}",
-        f"mlpstorage: command: {session.executed_command()}",
-    ]
+    return [f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}"]
+
+
+def announce_run(config: pytest.Config, session: MlpsSession) -> None:
+    """Print the command that was executed and where its results go, before anything runs."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if session.run is None or not isinstance(reporter, pytest.TerminalReporter):
+        return
+    reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
+    for note in session.run.notes:
+        reporter.write_line(f"mlpstorage: note: {note}")
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:

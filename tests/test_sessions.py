@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mlpstorage_bench.kvcache.profile import load_profile
 
 TINY = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
@@ -173,6 +177,8 @@ def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None
         def test_records(mlps_run):
             mlps_run.record("replay_gib_s", 1.5)
             assert mlps_run.directory.is_dir()
+            assert mlps_run.metadata["status"] == "running"
+            assert mlps_run.metadata["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
             with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
                 mlps_run.record("../x", 1)
         """
@@ -355,3 +361,49 @@ def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> N
     )
     result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=2)
+
+
+def test_the_command_is_printed_before_anything_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    result.stdout.fnmatch_lines(["mlpstorage: command: pytest *", "*1 passed*"])
+
+
+@pytest.fixture
+def ramfs(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem without direct I/O."""
+    folder = tmp_path / "ramfs"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "ramfs", "none", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs root and a mount: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["/bin/umount", str(folder)], check=True)
+
+
+def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
+    pytester: pytest.Pytester, ramfs: Path
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    where = f"--mlps-cache-dir={ramfs / 'cache'}"
+    refused = pytester.runpytest(*TINY, where, "--mlps-results-dir=refused")
+    refused.stdout.re_match_lines([r".*storage_capacity_gb: got None; accepted: a size in GiB.*"])
+    result = pytester.runpytest(*TINY, where, "--mlps-set=storage_capacity_gb=0.2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["mlpstorage: note: no direct I/O in */ramfs/cache: *"])
+    metadata = metadata_of(pytester)
+    assert any("no direct I/O" in note for note in metadata["mlpstorage"]["notes"])
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    assert json.loads(rank.read_text())["mlpstorage"]["io_mode"] == "buffered"
+    assert metadata["metrics"]["1"]["audit_verdict"] == "not measurable"
+
+
+def test_the_quick_profile_writes_at_most_2_gib_per_rank() -> None:
+    profile = load_profile("quick")
+    limits = [option.write_limit_gb for option in profile.options.values()]
+    assert len(limits) * profile.trials == 9
+    assert profile.trials * sum(limit for limit in limits if limit) <= 2
+    assert None not in limits
+    assert profile.comparable is False

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.kvcache.profile import GIB, Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult, pool_latencies, pool_trial
@@ -125,5 +125,12 @@ class Engine:
         if workload.storage_capacity_gb is not None:
             return round(workload.storage_capacity_gb * GIB)
         filesystem = os.statvfs(self._directory.path)
+        if filesystem.f_blocks == 0:
+            raise InvalidInputError(
+                "storage_capacity_gb",
+                None,
+                "a size in GiB, as this filesystem does not tell its own",
+                hint="Add --mlps-set storage_capacity_gb=…",
+            )
         free_bytes = filesystem.f_bavail * filesystem.f_frsize
         return int(USABLE_SHARE * free_bytes / self._sharers)

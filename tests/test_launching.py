@@ -1,0 +1,118 @@
+"""The plugin starts the ranks itself: once, with their output and exit status unchanged."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.launches_mpi
+TWO_RANKS = [
+    *("--mlps-num-processes=2", "--mlps-oversubscribe"),
+    *(["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []),
+]
+
+
+def test_ranks_are_started_once_with_the_same_arguments(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmarkers =\n    odd: one marker")
+    pytester.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--text")
+        """
+    )
+    text = "a  'b' $HOME; \"c\" * ü"
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.odd
+        def test_two_ranks(mpi_comm, pytestconfig):
+            assert mpi_comm.size == 2
+            assert pytestconfig.inipath.name == "tox.ini"
+            assert pytestconfig.getoption("--text") == {text!r}
+            with open(f"ran-{{mpi_comm.rank}}", "a") as file:
+                file.write("once")
+
+        def test_not_selected():
+            raise AssertionError
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *TWO_RANKS, "--text", text, "-k", "two_ranks", "--strict-markers"
+    )
+    assert result.ret == 0
+    result.assert_outcomes(passed=1, deselected=1)
+    ran = {path.name: path.read_text() for path in pytester.path.glob("ran-*")}
+    assert ran == {"ran-0": "once", "ran-1": "once"}
+    result.stdout.fnmatch_lines(["mlpstorage: launching *-n 2 -host localhost:2 *-m pytest*"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("assert False", pytest.ExitCode.TESTS_FAILED),
+        ("import pytest; pytest.exit('enough', returncode=9)", 9),
+    ],
+    ids=["failure", "exit"],
+)
+def test_the_ranks_exit_status_is_ours(pytester: pytest.Pytester, body: str, status: int) -> None:
+    pytester.makepyfile(f"def test_something(): {body}")
+    assert pytester.runpytest_subprocess(*TWO_RANKS).ret == status
+
+
+def test_no_tests_is_no_tests(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("")
+    result = pytester.runpytest_subprocess(*TWO_RANKS)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_bad_input_is_told_before_any_rank_starts(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess(*TWO_RANKS, "--mlps-profile=quik")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "launching" not in result.stdout.str()
+    assert result.stderr.str().count("Did you mean 'quick'?") == 1
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--markers", "--fixtures", "--co"])
+def test_what_only_prints_starts_no_ranks(pytester: pytest.Pytester, option: str) -> None:
+    pytester.makepyfile("def test_something(): pass")
+    result = pytester.runpytest_subprocess(*TWO_RANKS, option)
+    assert result.ret == 0
+    assert "launching" not in result.stdout.str()
+
+
+def test_a_launcher_that_reports_success_without_a_session_is_not_believed(
+    pytester: pytest.Pytester,
+) -> None:
+    fake = pytester.path / "mpirun"
+    fake.write_text('#!/bin/sh\ncase "$1" in --version) echo "mpirun (Open MPI) 9";; esac\n')
+    fake.chmod(0o755)
+    pytester.makepyfile("def test_something(): pass")
+    result = pytester.runpytest_subprocess("--mlps-num-processes=2", f"--mlps-mpi-bin={fake}")
+    assert result.ret == 1
+    result.stderr.fnmatch_lines(["mlpstorage: the launcher reports success, but rank 0 did not*"])
+
+
+def test_colour_reaches_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text("def test_something(): pass")
+    terminal, ours = pty.openpty()
+    command = [sys.executable, "-m", "pytest", *TWO_RANKS, "-p", "no:cacheprovider"]
+    child = subprocess.Popen(
+        command, cwd=tmp_path, stdout=ours, stderr=ours, stdin=subprocess.DEVNULL
+    )
+    os.close(ours)
+    output = b""
+    try:
+        while part := os.read(terminal, 65536):
+            output += part
+    except OSError:
+        pass  # Linux says EIO when the other side is closed
+    os.close(terminal)
+    assert child.wait() == 0
+    assert b"\x1b[32m" in output
+    assert b"1 passed" in output
