@@ -38,6 +38,16 @@ class CapacityError(MlpsError):
     """An entry does not fit the tier that has to take it."""
 
 
+class ResultsError(MlpsError):
+    """Results could not be written."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        super().__init__(
+            f"results cannot be written: {path}: {cause}. Free space or make the directory "
+            "writable, or choose another with --mlps-results-dir"
+        )
+
+
 class EmptyWindowError(MlpsError):
     """The measurement window closed without anything to report."""
 

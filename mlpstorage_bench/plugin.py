@@ -137,8 +137,7 @@ def pytest_sessionfinish(
 ) -> Generator[None, object, object]:
     """Agree on the session's exit status, and write the run's results."""
     own = session.config.stash[KEY]
-    session.exitstatus = own.agree_on_end(int(exitstatus))
-    own.close_run(int(session.exitstatus))
+    session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
     return (yield)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -74,6 +75,12 @@ class Run:
         """
         if as_segment(name) != name:
             raise InvalidInputError("mlps_run.record", name, "letters, digits, '.', '_' and '-'")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"mlps_run.record {name}", value, "what JSON can hold", hint=str(error)
+            ) from error
         self._recorded[name] = value
 
     def open_case(self, case: dict[str, Any], test: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shlex
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from pytest_benchmark.utils import safe_dumps
 
 from mlpstorage_bench import ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
@@ -200,7 +202,7 @@ class MlpsSession:
             self.make_document,
             self.is_root,
         )
-        self.run.write()
+        self.together(self.run.write)
         self.engine = self.together(lambda: self._resources.enter_context(engine))
         self._resources.enter_context(_termination_interrupts(self.comm.size))
         notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
@@ -215,12 +217,28 @@ class MlpsSession:
                 "pytest-xdist's workers would disturb each other's measurements: leave out -n"
             )
 
-    def close_run(self, exit_status: int) -> None:
-        """Release what the run holds on this rank, and write its results on rank 0."""
-        self._resources.close()
-        if self.run is None:
-            return
-        metadata = self.run.finish(exit_status)
+    def close_run(self, exit_status: int) -> int:
+        """Release what the run holds, and write its results; return the session's exit status.
+
+        Cache files that cannot be removed, and results that cannot be written, fail the session on
+        every rank.
+        """
+        problem = ""
+        try:
+            self._resources.close()
+            self._leave_results(exit_status)
+        except MlpsError as error:
+            problem = str(error)
+        problems = self.comm.agree(
+            "the run's end", (self.host, problem), place=Place.FINISH, grace_s=None
+        )
+        if not any(text for _, text in problems):
+            return exit_status
+        self.remarks.append(f"ERROR: {_tell(problems)}")
+        return exit_status or int(pytest.ExitCode.TESTS_FAILED)
+
+    def _leave_results(self, exit_status: int) -> None:
+        metadata = None if self.run is None else self.run.finish(exit_status)
         if metadata is not None:
             for path in self.settings.reports:
                 self.remarks.append(f"report: {write_report(path, metadata)}")
@@ -237,7 +255,7 @@ class MlpsSession:
             machine_info=self._machine_info,
             commit_info=commit_info,
         )
-        return document
+        return _as_json_holds(document)
 
     @cached_property
     def _machine_info(self) -> dict[str, Any]:
@@ -336,6 +354,13 @@ def _tell(problems: Sequence[tuple[str, str]]) -> str:
     return "\n".join(
         f"rank {rank} on {host}: {text}" for rank, (host, text) in enumerate(problems) if text
     )
+
+
+def _as_json_holds(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as pytest-benchmark would write it, with null for what is no number."""
+    dumps: Callable[[Any], str] = safe_dumps
+    plain: dict[str, Any] = json.loads(dumps(document), parse_constant=lambda _constant: None)
+    return plain
 
 
 def _as_json(values: Any) -> dict[str, Any]:

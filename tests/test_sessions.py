@@ -181,6 +181,8 @@ def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None
             assert mlps_run.metadata["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
             with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
                 mlps_run.record("../x", 1)
+            with pytest.raises(InvalidInputError, match="what JSON can hold"):
+                mlps_run.record("x", float("nan"))
         """
     )
     pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
@@ -398,6 +400,54 @@ def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
     rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
     assert json.loads(rank.read_text())["mlpstorage"]["io_mode"] == "buffered"
     assert metadata["metrics"]["1"]["audit_verdict"] == "not measurable"
+
+
+@pytest.fixture
+def small_tmpfs(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem that is soon full."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=32k", "none", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs root and a mount: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["/bin/umount", str(folder)], check=True)
+
+
+def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown(
+    pytester: pytest.Pytester, small_tmpfs: Path
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(
+        *TINY, f"--mlps-results-dir={small_tmpfs}", "--mlps-cache-dir=cache"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["ERROR: results cannot be written: */small/*: No space left on device*", " 1 *"]
+    )
+    assert not (pytester.path / "cache").exists()
+    assert not list(small_tmpfs.rglob(".*"))
+
+
+def test_extra_info_that_json_does_not_know_loses_no_results(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pathlib
+
+        def test_run(kvcache, benchmark):
+            kvcache.run(1)
+            benchmark.extra_info["where"] = pathlib.Path("/x")
+            benchmark.extra_info["ratio"] = float("nan")
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    document = json.loads(next(pytester.path.rglob("pytest_benchmark_*.json")).read_text())
+    info = document["benchmarks"][0]["extra_info"]
+    assert (info["where"], info["ratio"]) == ("UNSERIALIZABLE[PosixPath('/x')]", None)
 
 
 def test_the_quick_profile_writes_at_most_2_gib_per_rank() -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.names import check_segment
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
@@ -116,6 +116,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file so that readers see the old file or the new one, never a part of it."""
+    try:
+        return _replace(path, text)
+    except OSError as error:
+        raise ResultsError(str(path), error.strerror or str(error)) from error
+
+
+def _replace(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
