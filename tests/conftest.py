@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -12,6 +13,12 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.mpi.launchers import find_binary
 
 RunRanks = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_works() -> None:
+    """Let tests' processes hear SIGINT, which a shell has its background jobs ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
