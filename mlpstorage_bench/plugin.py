@@ -11,9 +11,10 @@ import pytest
 from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.mpi.comm import SoloComm, connect
+from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import record_completion
+from mlpstorage_bench.mpi.meetings import connect
 from mlpstorage_bench.outcomes import agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import KEY, MlpsSession

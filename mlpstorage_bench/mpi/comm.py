@@ -1,32 +1,13 @@
-"""What we need of MPI, with and without it.
-
-Every operation between ranks here is a *meeting*: each rank says where it is (a place and a label)
-and learns where all others are, before any data moves. Ranks that meet at the same point go on with
-the operation; ranks that find the others elsewhere (one failed and is reporting, one ended its
-session) get a PeerError instead of waiting for ever. So a failure on one rank reaches the others at
-their next meeting, in order, without extra messages, epochs or time limits.
-
-Between meetings a rank can look for notices: `announce` sends one to every peer, and `heard` lets
-long silent phases, like a measurement window, end early. Each meeting carries the number of notices
-sent so far, and receives and forgets what is still on its way.
-"""
+"""What we need of MPI, with and without it: the interface, and one process alone."""
 
 from __future__ import annotations
 
 import enum
 import os
-import signal
-import time
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 
-import numpy as np
-
-from mlpstorage_bench.errors import LaunchError, PeerError
+from mlpstorage_bench.errors import PeerError
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -34,11 +15,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Reduction = Literal["sum", "min", "max"]
 
-SPIN_S = 0.002
-"""A meeting is polled without pause for this long: ranks usually arrive together."""
-PAUSE_S = 0.0002
-"""Then with this pause; MPICH makes progress only while polled, so it is kept short."""
-_NOTICE_TAG = 7
 _STDERR = os.dup(2)
 """The real standard error: pytest puts a file of its own in its place while a test runs."""
 
@@ -145,12 +121,12 @@ class SoloComm:
 
     def bcast(self, value: T, root: int = 0) -> T:
         """Return the value."""
-        _check_root(root, self.size)
+        check_root(root, self.size)
         return value
 
     def gather(self, value: T, root: int = 0) -> list[T] | None:
         """Return the value alone in a list."""
-        _check_root(root, self.size)
+        check_root(root, self.size)
         return [value]
 
     def allgather(self, value: T) -> list[T]:
@@ -159,12 +135,12 @@ class SoloComm:
 
     def allreduce(self, value: float, op: Reduction = "sum") -> float:
         """Return the value."""
-        _check_reduction(op)
+        check_reduction(op)
         return value
 
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and exit."""
-        _say(message)
+        say(message)
         raise SystemExit(code)
 
     def announce(self, notice: Notice) -> None:
@@ -186,253 +162,18 @@ class SoloComm:
         return [value]
 
 
-class _Meeting:
-    """One meeting under way: headers are exchanged first, then the operation runs if all agree.
-
-    It is kept until it is complete: a rank that is interrupted in the middle finishes it before its
-    next one, as the others take part in it all the same.
-    """
-
-    def __init__(self, comm: MpiComm, here: Standpoint, operation: Callable[[], Any]) -> None:
-        self.here = here
-        self._comm = comm
-        self._operation = operation
-        label = zlib.crc32(here.label.encode())
-        self._mine = np.array([here.place, label, comm.notices_sent], dtype=np.int64)
-        self._all = np.empty((comm.size, 3), dtype=np.int64)
-        self._request = comm.control.Iallgather(self._mine, self._all)
-
-    def has_arrived(self) -> bool:
-        """Whether every rank's header is here."""
-        return self._request.Test()
-
-    def complete(self) -> Any:
-        """Run the operation, or raise ApartError; every rank decides alike."""
-        __tracebackhide__ = True
-        if (self._all[:, :2] == self._mine[:2]).all():
-            result = self._operation()
-            self._comm.collect_notices(self._all[:, 2])
-            return result
-        standpoints = self._comm.control.allgather(self.here)
-        self._comm.collect_notices(self._all[:, 2])
-        raise ApartError(self.here, standpoints)
-
-
-class MpiComm:
-    """The ranks of an MPI job; see the module's text for how they meet."""
-
-    def __init__(self, world: MPI.Intracomm) -> None:
-        self.rank = world.Get_rank()
-        self.size = world.Get_size()
-        self.control = world.Dup()
-        self._notices = world.Dup()
-        self._users = world.Dup()
-        self.notices_sent = 0
-        self._notices_received = [0] * self.size
-        self._notice_requests: list[MPI.Request] = []
-        self._heard: list[tuple[int, Notice]] = []
-        self._unfinished: _Meeting | None = None
-        self._collectives = 0
-        self._interrupts = _Interrupts()
-
-    @property
-    def mpi4py(self) -> MPI.Intracomm:
-        """A communicator of mpi4py over the same ranks, apart from our own traffic."""
-        return self._users
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        __tracebackhide__ = True
-        self._meet_in_test("barrier", lambda: None)
-
-    def bcast(self, value: T, root: int = 0) -> T:
-        """Return root's value on every rank."""
-        __tracebackhide__ = True
-        _check_root(root, self.size)
-        sent: T = self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(value, root))
-        return sent
-
-    def gather(self, value: T, root: int = 0) -> list[T] | None:
-        """Return every rank's value, in rank order, on root; None elsewhere."""
-        __tracebackhide__ = True
-        _check_root(root, self.size)
-        gathered: list[T] | None = self._meet_in_test(
-            f"gather to {root}", lambda: self.control.gather(value, root)
-        )
-        return gathered
-
-    def allgather(self, value: T) -> list[T]:
-        """Return every rank's value, in rank order, on every rank."""
-        __tracebackhide__ = True
-        return self._meet_in_test("allgather", lambda: self.control.allgather(value))
-
-    def allreduce(self, value: float, op: Reduction = "sum") -> float:
-        """Return the sum, least or greatest of every rank's value, on every rank."""
-        __tracebackhide__ = True
-        _check_reduction(op)
-        reductions: dict[str, Callable[[list[float]], float]] = {
-            "sum": sum,
-            "min": min,
-            "max": max,
-        }
-        values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(value))
-        return reductions[op](values)
-
-    def abort(self, code: int, message: str) -> NoReturn:
-        """Write the message to standard error and end every rank through MPI_Abort."""
-        _say(message)
-        self.control.Abort(code)
-        raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
-
-    def announce(self, notice: Notice) -> None:
-        """Send every peer a notice; it is received at the latest at the next meeting."""
-        self.notices_sent += 1
-        for peer in range(self.size):
-            if peer != self.rank:
-                request = self._notices.isend(int(notice), dest=peer, tag=_NOTICE_TAG)
-                self._notice_requests.append(request)
-
-    def heard(self, notice: Notice) -> list[int]:
-        """Receive what notices are here, and return the ranks that announced this one."""
-        while self._notices.iprobe(tag=_NOTICE_TAG):
-            self._receive_notice()
-        return sorted(rank for rank, said in self._heard if said == notice)
-
-    def collect_notices(self, sent: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        """Receive every notice that the ranks say they sent: none is taken for a later one."""
-        for peer in range(self.size):
-            while peer != self.rank and self._notices_received[peer] < sent[peer]:
-                self._receive_notice()
-        self._heard.clear()
-        for request in self._notice_requests:
-            request.wait()
-        self._notice_requests.clear()
-
-    def _receive_notice(self) -> None:
-        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
-
-        status = MPI.Status()
-        notice = Notice(self._notices.recv(tag=_NOTICE_TAG, status=status))
-        self._notices_received[status.Get_source()] += 1
-        self._heard.append((status.Get_source(), notice))
-
-    def agree(self, label: str, value: T, *, place: Place, grace_s: float | None) -> list[T]:
-        """Meet at `label` until every rank is there, then return every rank's value."""
-        self._collectives = 0
-        here = Standpoint(self.rank, place, label)
-        deadline = None if grace_s is None else time.monotonic() + grace_s
-        while True:
-            try:
-                values: list[T] = self._meet(
-                    here, lambda: self.control.allgather(value), deadline=deadline
-                )
-            except ApartError as apart:
-                if all(point.place == place for point in apart.standpoints):
-                    raise
-                if any(point.place > place for point in apart.standpoints):
-                    raise
-            else:
-                return values
-
-    def _meet_in_test(self, operation: str, run: Callable[[], T]) -> T:
-        __tracebackhide__ = True
-        self._collectives += 1
-        label = f"{operation} (collective {self._collectives} of this test)"
-        result: T = self._meet(Standpoint(self.rank, Place.IN_TEST, label), run, deadline=None)
-        return result
-
-    def _meet(
-        self, here: Standpoint, operation: Callable[[], Any], *, deadline: float | None
-    ) -> Any:
-        __tracebackhide__ = True
-        with self._interrupts.deferred():
-            if self._unfinished is not None:
-                with suppress(ApartError):  # what was interrupted no longer needs its outcome
-                    self._finish(self._unfinished, deadline)
-            self._unfinished = _Meeting(self, here, operation)
-            return self._finish(self._unfinished, deadline)
-
-    def _finish(self, meeting: _Meeting, deadline: float | None) -> Any:
-        __tracebackhide__ = True
-        self._wait(meeting, deadline)
-        self._unfinished = None
-        return meeting.complete()
-
-    def _wait(self, meeting: _Meeting, deadline: float | None) -> None:
-        started = time.monotonic()
-        while not meeting.has_arrived():
-            now = time.monotonic()
-            self._interrupts.raise_pending()
-            if deadline is not None and now > deadline:
-                raise TimeoutError(f"not every rank arrived at {meeting.here.label!r}")
-            if now - started > SPIN_S:
-                time.sleep(PAUSE_S)
-
-
-class _Interrupts:
-    """Signals that ask this rank to stop: held back while a meeting is between two steps.
-
-    A KeyboardInterrupt at any bytecode would leave a collective half done, and the next one would
-    then be matched with the wrong message on the other ranks.
-    """
-
-    def __init__(self) -> None:
-        self._deferring = False
-        self._pending = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._arrived)
-
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._deferring:
-            raise KeyboardInterrupt
-        self._pending = True
-
-    def raise_pending(self) -> None:
-        """Raise the interrupt that was held back, where it does no harm."""
-        if self._pending:
-            self._pending = False
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Hold interrupts back inside; one that came meanwhile is raised at the end."""
-        self._deferring = True
-        try:
-            yield
-        finally:
-            self._deferring = False
-        self.raise_pending()
-
-
-def connect(expected_size: int, launcher: str) -> MpiComm:
-    """Initialise MPI and return the communicator of all ranks that the launcher started."""
-    try:
-        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
-    except (ImportError, RuntimeError) as error:
-        raise LaunchError(
-            f"This process is one of {expected_size} ranks started by {launcher}, but MPI cannot "
-            f"be used: {error}. Install mpi4py and the MPI library of that launcher"
-        ) from error
-    world = MPI.COMM_WORLD
-    if world.Get_size() != expected_size:
-        library = MPI.Get_library_version().split(",")[0].strip()
-        raise LaunchError(
-            f"{launcher} started {expected_size} ranks, but MPI ({library}) sees "
-            f"{world.Get_size()}: the launcher belongs to another MPI than the library of mpi4py. "
-            "Use the mpirun of that library, or install mpi4py for this launcher"
-        )
-    return MpiComm(world)
-
-
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Write to the real standard error."""
     os.write(_STDERR, f"{message}\n".encode())
 
 
-def _check_root(root: int, size: int) -> None:
+def check_root(root: int, size: int) -> None:
+    """Raise ValueError unless `root` is a rank."""
     if not 0 <= root < size:
         raise ValueError(f"root: got {root}; accepted: a rank from 0 to {size - 1}")
 
 
-def _check_reduction(op: str) -> None:
+def check_reduction(op: str) -> None:
+    """Raise ValueError unless `op` is a reduction."""
     if op not in ("sum", "min", "max"):
         raise ValueError(f"op: got {op!r}; accepted: 'sum', 'min', 'max'")

@@ -1,0 +1,43 @@
+"""Signals that ask a rank to stop, and when it may hear them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupts:
+    """Signals that ask this rank to stop: held back while a meeting is between two steps.
+
+    A KeyboardInterrupt at any bytecode would leave a collective half done, and the next one would
+    then be matched with the wrong message on the other ranks.
+    """
+
+    def __init__(self) -> None:
+        self._deferring = False
+        self._pending = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._arrived)
+
+    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._deferring:
+            raise KeyboardInterrupt
+        self._pending = True
+
+    def raise_pending(self) -> None:
+        """Raise the interrupt that was held back, where it does no harm."""
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Hold interrupts back inside; one that came meanwhile is raised at the end."""
+        self._deferring = True
+        try:
+            yield
+        finally:
+            self._deferring = False
+        self.raise_pending()
