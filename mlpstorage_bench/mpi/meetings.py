@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SPIN_S = 0.002
+SPIN_S = 0.0001
 """A meeting is polled without pause for this long: ranks usually arrive together."""
 PAUSE_S = 0.0002
 """Then with this pause; MPICH makes progress only while polled, so it is kept short."""
