@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.measure.histogram import Histogram, bucket_bounds, bucket_of
+
+latencies = st.integers(0, 2**41)
+samples = st.lists(latencies, min_size=1, max_size=200)
+
+
+def of(values: list[int]) -> Histogram:
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    return histogram
+
+
+@given(latencies)
+def test_a_value_lies_in_its_bucket_which_is_at_most_a_128th_wide(value: int) -> None:
+    low, high = bucket_bounds(bucket_of(value))
+    assert low <= value <= high
+    assert (high - low) <= low / 128
+
+
+@given(latencies, latencies)
+def test_buckets_keep_the_order_of_values(one: int, other: int) -> None:
+    assert (bucket_of(min(one, other))) <= bucket_of(max(one, other))
+
+
+def test_neighbouring_buckets_leave_no_gap() -> None:
+    for index in range(bucket_of(2**41)):
+        assert bucket_bounds(index)[1] + 1 == bucket_bounds(index + 1)[0]
+
+
+@given(samples, st.floats(0, 100))
+def test_percentiles_are_within_08_percent_of_the_exact_ones(
+    values: list[int], percent: float
+) -> None:
+    rank = max(1, math.ceil(percent / 100 * len(values)))
+    exact = sorted(values)[rank - 1]
+    assert of(values).percentile_ns(percent) == pytest.approx(exact, rel=0.008)
+
+
+@given(samples, samples)
+def test_merging_is_recording_everything_in_one(first: list[int], second: list[int]) -> None:
+    merged = of(first)
+    merged.merge(of(second))
+    assert merged.to_dict() == of(first + second).to_dict()
+    assert Histogram.pooled([of(first), of(second)]).to_dict() == merged.to_dict()
+
+
+@given(samples)
+def test_json_brings_back_the_same_histogram(values: list[int]) -> None:
+    histogram = of(values)
+    content = json.loads(json.dumps(histogram.to_dict()))
+    assert Histogram.from_dict(content).to_dict() == histogram.to_dict()
+
+
+def test_percentiles_are_those_of_hdr_histogram() -> None:
+    values = np.random.default_rng(7).lognormal(14, 1.5, 50_000).astype(int).tolist()
+    oracle = HdrHistogram(1, 2**42, 3)
+    for value in values:
+        oracle.record_value(value)
+    histogram = of(values)
+    for percent in (1, 25, 50, 90, 95, 99, 99.9, 99.99, 100):
+        expected = oracle.get_value_at_percentile(percent)
+        assert histogram.percentile_ns(percent) == pytest.approx(expected, rel=0.008)
+
+
+def test_count_sum_and_extremes_are_exact() -> None:
+    histogram = of([1_000_001, 3_000_003])
+    assert (histogram.count, histogram.min_ns, histogram.max_ns) == (2, 1_000_001, 3_000_003)
+    assert histogram.mean_ms() == 2.000002
+
+
+def test_nothing_recorded_has_no_percentiles() -> None:
+    assert (Histogram().percentile_ms(95), Histogram().mean_ms()) == (None, None)
+
+
+def test_other_units_are_refused() -> None:
+    content = {**Histogram().to_dict(), "unit": "ms"}
+    with pytest.raises(ValueError, match="histogram of ms"):
+        Histogram.from_dict(content)

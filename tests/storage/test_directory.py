@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.storage import janitor
+from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from mlpstorage_bench.storage.directory import RankDirectory
+with RankDirectory(Path(sys.argv[1]), 0) as directory:
+    (directory.path / "entry.kv").write_bytes(b"x")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> subprocess.Popen[str]:
+    """A process that uses `tmp_path/cache` as rank 0."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "cache")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/usr", "/usr/share/x", "/etc/cache", "/proc", "/sys/x", "/dev/shm", "/tmp", "/var"],
+)
+def test_system_directories_are_refused(path: str) -> None:
+    with pytest.raises(InvalidInputError, match="is a system directory"):
+        check_cache_dir(Path(path))
+
+
+def test_a_link_to_a_system_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(InvalidInputError, match="/etc is a system directory"):
+        check_cache_dir(tmp_path / "link")
+
+
+def test_a_directory_of_ones_own_is_accepted_before_it_exists(tmp_path: Path) -> None:
+    check_cache_dir(tmp_path / "deep" / "cache")
+    check_cache_dir(Path("/dev/shm/cache"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInputError, match="file is a file"):
+        check_cache_dir(tmp_path / "file" / "cache")
+
+
+def test_it_is_removed_at_the_end_and_the_cache_directory_when_it_was_made_here(
+    tmp_path: Path,
+) -> None:
+    with RankDirectory(tmp_path / "cache", 3) as directory:
+        assert directory.path == tmp_path / "cache" / "rank_3"
+        (directory.path / "entry.kv").write_bytes(b"x")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "cache").mkdir()
+    with RankDirectory(tmp_path / "cache", 3):
+        pass
+    assert list(tmp_path.rglob("*")) == [tmp_path / "cache"]
+
+
+def test_it_is_removed_after_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), RankDirectory(tmp_path / "cache", 0):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_in_use_is_refused_and_left_as_it_is(
+    tmp_path: Path, held: subprocess.Popen[str]
+) -> None:
+    try:
+        with pytest.raises(InvalidInputError, match="rank_0 is in use by a running benchmark"):
+            RankDirectory(tmp_path / "cache", 0).__enter__()
+        assert (tmp_path / "cache" / "rank_0" / "entry.kv").exists()
+    finally:
+        end(held)
+    wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
+
+
+def test_a_killed_process_leaves_nothing(tmp_path: Path, held: subprocess.Popen[str]) -> None:
+    end(held)
+    wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    leftover = tmp_path / "cache" / "rank_0" / "old.kv"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"x")
+    with RankDirectory(tmp_path / "cache", 0):
+        assert not leftover.exists()
+
+
+def test_files_of_somebody_else_and_links_are_refused(tmp_path: Path) -> None:
+    theirs = tmp_path / "cache" / "rank_0" / "thesis.tex"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("years of work")
+    (tmp_path / "cache" / "rank_1").symlink_to(tmp_path)
+    with pytest.raises(InvalidInputError, match=r"thesis.tex is none of our files"):
+        RankDirectory(tmp_path / "cache", 0).__enter__()
+    with pytest.raises(InvalidInputError, match="rank_1 is a symbolic link"):
+        RankDirectory(tmp_path / "cache", 1).__enter__()
+    assert theirs.read_text() == "years of work"
+
+
+def test_a_dismissed_janitor_removes_nothing(tmp_path: Path) -> None:
+    hired = janitor.hire(tmp_path)
+    janitor.dismiss(hired)
+    assert hired.returncode == 0
+    assert tmp_path.is_dir()
