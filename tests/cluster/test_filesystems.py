@@ -42,7 +42,7 @@ def test_a_cache_directory_that_is_not_made_yet_has_its_ancestor_s_filesystem(
 
 
 def test_a_symbolic_link_leads_to_where_the_files_are(tmp_path: Path) -> None:
-    shared_memory = Path("/dev/shm")  # noqa: S108 - only looked at
+    shared_memory = Path("/dev/shm")
     if not os.path.ismount(shared_memory):
         pytest.skip("no /dev/shm here")
     link = tmp_path / "cache"

@@ -106,7 +106,14 @@ def request_stream_sha256(num_users: int, seed: int) -> str:
     """
     digest = hashlib.sha256()
     for stream in user_streams(num_users, seed):
-        digest.update(f"{stream.user}\n{stream.start_s!r}\n".encode())
+        digest.update(f"{stream.user.index},{stream.start_s.hex()}\n".encode())
         for request in itertools.islice(stream.requests, HASHED_REQUESTS_PER_USER):
-            digest.update(f"{request}\n".encode())
+            digest.update(f"{_canonical(request)}\n".encode())
     return digest.hexdigest()
+
+
+def _canonical(request: Request) -> str:
+    """Return what is hashed of a request: values alone, so that a field can be renamed."""
+    numbers = (request.user, request.priority, request.conversation, request.turn)
+    tokens = (request.context_tokens, request.generated_tokens)
+    return ",".join([*map(str, numbers + tokens), request.think_s.hex()])

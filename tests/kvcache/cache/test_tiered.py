@@ -1,0 +1,185 @@
+"""The tiered cache against a plain model, and under many workers."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.kvcache.cache.tier import Tier
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
+from mlpstorage_bench.measure.recorder import Recorder
+from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.files import EntryFiles
+from mlpstorage_bench.storage.memory import MemoryStore
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.store import CutOffError, Lane
+
+CHUNK = 16 * 1024
+SECTOR = 4096
+PAYLOAD = Payload(3, CHUNK)
+
+
+def worker() -> Worker:
+    return Worker(Lane(AlignedBuffer(CHUNK), threading.Event()), Recorder(Window()))
+
+
+def memory_tiers(*sectors: int) -> list[Tier]:
+    names = ("gpu", "cpu", "storage")[-len(sectors) :]
+    return [
+        Tier(name, MemoryStore(CHUNK), capacity * SECTOR)
+        for name, capacity in zip(names, sectors, strict=True)
+    ]
+
+
+def cache_of(*sectors: int, write_limit: int | None = None) -> TieredCache:
+    return TieredCache(memory_tiers(*sectors), PAYLOAD, write_limit)
+
+
+class Model:
+    """One tier, least recently used out first, filled to 0.8."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.entries: OrderedDict[str, int] = OrderedDict()
+
+    def write(self, key: str, size: int) -> None:
+        while self.entries and sum(self.entries.values()) + size > max(0.8 * self.capacity, size):
+            self.entries.popitem(last=False)
+        self.entries[key] = size
+
+    def read(self, key: str) -> bool:
+        if key in self.entries:
+            self.entries.move_to_end(key)
+        return key in self.entries
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["read", "write"]), st.integers(0, 12), st.integers(1, 9)),
+    max_size=60,
+)
+
+
+@given(steps)
+@settings(max_examples=60, deadline=None)
+def test_one_tier_is_least_recently_used_out_first(
+    operations: list[tuple[str, int, int]],
+) -> None:
+    cache, model, own = cache_of(20), Model(20 * SECTOR), worker()
+    (tier,) = cache.tiers
+    for number, (kind, key, sectors) in enumerate(operations):
+        if kind == "read":
+            name = f"entry{key}"
+            assert (cache.read(name, own) is not None) == model.read(name)
+        else:
+            name = f"entry{key}" if f"entry{key}" not in model.entries else f"extra{number}"
+            cache.write(name, sectors * SECTOR, own)
+            model.write(name, sectors * SECTOR)
+        assert list(tier.residents) == list(model.entries)
+        assert tier.used_bytes == tier.resident_bytes == sum(model.entries.values())
+    cache.close()
+
+
+@given(st.lists(st.integers(1, 11), min_size=1, max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_entries_sink_and_no_byte_is_lost(sizes: list[int]) -> None:
+    cache, own = cache_of(8, 16, 400), worker()
+    for number, sectors in enumerate(sizes):
+        cache.write(f"entry{number}", sectors * SECTOR, own)
+    total = sum(sizes) * SECTOR
+    assert sum(tier.resident_bytes for tier in cache.tiers) == total
+    for tier in cache.tiers:
+        assert tier.written_bytes == tier.resident_bytes + tier.evicted_bytes
+        assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
+    for number in range(len(sizes)):
+        assert cache.read(f"entry{number}", own) is not None
+    cache.close()
+
+
+def test_an_entry_above_095_of_a_tier_goes_to_the_next() -> None:
+    cache, own = cache_of(20, 100), worker()
+    assert cache.write("fits", 19 * SECTOR, own) == "cpu"
+    assert cache.write("large", 20 * SECTOR, own) == "storage"
+    assert cache.offloads == {"cpu": 0, "storage": 1}
+
+
+def test_an_entry_larger_than_storage_is_refused_with_sizes() -> None:
+    with pytest.raises(CapacityError, match="does not fit the storage tier's capacity"):
+        cache_of(20).write("huge", 20 * SECTOR, worker())
+
+
+def test_an_entry_that_was_evicted_is_a_miss() -> None:
+    cache, own = cache_of(10), worker()
+    for name in ("a", "b", "c"):
+        cache.write(name, 4 * SECTOR, own)
+    assert [cache.read(name, own) for name in ("a", "b", "c")] == [None, "storage", "storage"]
+
+
+def test_nothing_is_written_beyond_the_write_limit() -> None:
+    cache, own = cache_of(100, write_limit=10 * SECTOR), worker()
+    cache.write("a", 6 * SECTOR, own)
+    with pytest.raises(WriteLimitError):
+        cache.write("b", 5 * SECTOR, own)
+    cache.write("c", 4 * SECTOR, own)
+    (storage,) = cache.tiers
+    assert storage.written_bytes == storage.used_bytes == 10 * SECTOR
+
+
+def test_a_write_that_is_cut_off_gives_its_room_back() -> None:
+    cache, own = cache_of(100), worker()
+    own.lane.stopping.set()
+    with pytest.raises(CutOffError):
+        cache.write("a", 6 * SECTOR, own)
+    (storage,) = cache.tiers
+    assert (storage.used_bytes, storage.written_bytes, len(storage.residents)) == (0, 0, 0)
+    cache.close()
+
+
+def test_sinking_entries_that_are_cut_off_stay_where_they_were() -> None:
+    cache, own = cache_of(10, 100), worker()
+    cache.write("a", 6 * SECTOR, own)
+    own.lane.stopping.set()
+    with pytest.raises(CutOffError):
+        cache.write("b", 6 * SECTOR, own)
+    own.lane.stopping.clear()
+    assert cache.read("a", own) == "cpu"
+    cache.write("b", 6 * SECTOR, own)
+    assert cache.read("a", own) == "storage"
+    cache.close()
+
+
+def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) -> None:
+    tiers = [
+        Tier("cpu", MemoryStore(CHUNK), 60 * SECTOR),
+        Tier("storage", EntryFiles(tmp_path, "buffered"), 300 * SECTOR),
+    ]
+    cache = TieredCache(tiers, PAYLOAD)
+
+    def work(number: int) -> int:
+        own, dice, hits = worker(), random.Random(number), 0
+        for turn in range(60):
+            cache.write(f"w{number}t{turn}", dice.randint(1, 20) * SECTOR, own)
+            for _ in range(3):
+                key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
+                hits += cache.read(key, own) is not None
+        return hits
+
+    with ThreadPoolExecutor(8) as pool:
+        hits = sum(pool.map(work, range(8)))
+    assert hits > 0
+    for tier in cache.tiers:
+        tier.check_conservation()
+        assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
+        assert all(resident.pins == 0 for resident in tier.residents.values())
+    on_disk = {path.stem: path.stat().st_size for path in tmp_path.glob("*.kv")}
+    assert on_disk == {name: r.entry.size for name, r in tiers[1].residents.items()}
+    cache.close()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.profile import load_profile, shipped_profiles
+
+TABLE = {
+    "1": ("llama3.1-8b", 200, 300, 0, 0, 16, "none"),
+    "2": ("llama3.1-8b", 100, 300, 0, 4, 16, "none"),
+    "3": ("llama3.1-70b-instruct", 70, 300, 0, 0, 4, "none"),
+}
+OWN = """
+name: nightly
+model: llama3.1-8b
+duration: 60
+trials: 5
+options:
+  chat: {num_users: 50}
+  long: {num_users: 10, model: llama3.1-70b-instruct, duration: 30}
+"""
+
+
+def own(folder: Path, text: str = OWN) -> str:
+    path = folder / "own.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_mlperf_is_table_kvcache_1_exactly() -> None:
+    profile = load_profile("mlperf")
+    rows = {
+        name: (
+            *(o.model, o.num_users, o.duration, o.gpu_mem_gb, o.cpu_mem_gb),
+            *(o.max_concurrent_allocs, o.generation_mode),
+        )
+        for name, o in profile.options.items()
+    }
+    assert rows == TABLE
+    assert (profile.seed, profile.trials, profile.delay_between_options) == (42, 3, 20)
+    for option in profile.options.values():
+        assert (option.entry_scale, option.think_time_scale, option.warmup) == (1, 1, 0)
+        assert (option.write_limit_gb, option.storage_capacity_gb) == (None, None)
+
+
+def test_shipped_profiles_are_quick_and_mlperf() -> None:
+    assert list(shipped_profiles()) == ["mlperf", "quick"]
+    assert load_profile("mlperf").comparable
+    assert not load_profile("quick").comparable
+
+
+def test_common_values_reach_options_that_have_none_of_their_own(tmp_path: Path) -> None:
+    profile = load_profile(own(tmp_path))
+    chat, long = profile.options["chat"], profile.options["long"]
+    assert (chat.model, chat.duration, long.model, long.duration) == (
+        *("llama3.1-8b", 60),
+        *("llama3.1-70b-instruct", 30),
+    )
+
+
+def test_what_the_user_sets_reaches_every_option_or_one(tmp_path: Path) -> None:
+    overrides = [("duration", "5"), ("options.chat.num_users", "7"), ("trials", "2")]
+    profile = load_profile(own(tmp_path), overrides)
+    assert [o.duration for o in profile.options.values()] == [5, 5]
+    assert [o.num_users for o in profile.options.values()] == [7, 10]
+    assert profile.trials == 2
+
+
+def test_what_is_not_set_stays_as_the_profile_has_it() -> None:
+    plain, changed = load_profile("mlperf"), load_profile("mlperf", [("duration", "5")])
+    for name, option in plain.options.items():
+        assert changed.options[name] == option.model_copy(update={"duration": 5})
+
+
+def test_seed_and_trials_come_from_their_options() -> None:
+    profile = load_profile("quick", seed=7, trials=9)
+    assert (profile.seed, profile.trials) == (7, 9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("duration: 60", "duratoin: 60", "got 'duratoin'; .*Did you mean 'duration'"),
+        ("num_users: 50", "num_user: 50", "options.chat.num_user: unknown key. Did you mean"),
+        ("num_users: 50", "num_users: '50'", "options.chat.num_users: .*valid integer"),
+        ("num_users: 50", "num_users: 100001", "less than or equal to 100000"),
+        ("duration: 60", "duration: 86401", "less than or equal to 86400"),
+        ("duration: 60", "duration: .inf", "options.chat.duration"),
+        ("model: llama3.1-8b", "model: llama3.1-8", "unknown model 'llama3.1-8'; .*Did you mean"),
+        ("name: nightly", "name: ../x", "name: got '../x'"),
+        ("options:", "choices:", "got 'choices'"),
+        ("  chat:", "  ../x:", "options: got '../x'"),
+    ],
+)
+def test_what_the_schema_does_not_allow_is_refused_by_name(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in OWN
+    with pytest.raises(InvalidInputError, match=message):
+        load_profile(own(tmp_path, OWN.replace(old, new, 1)))
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = OWN.replace("trials: 5", "trials: many").replace("num_users: 50", "num_users: few")
+    with pytest.raises(InvalidInputError) as raised:
+        load_profile(own(tmp_path, text))
+    assert "trials: " in str(raised.value)
+    assert "options.chat.num_users: " in str(raised.value)
+
+
+def test_a_profile_is_data(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    text = OWN + f"description: !!python/object/apply:os.mkdir ['{mark}']\n"
+    with pytest.raises(InvalidInputError, match="valid YAML"):
+        load_profile(own(tmp_path, text))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "x: [", "\x00"])
+def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInputError, match="--mlps-profile: got"):
+        load_profile(own(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="No such file"):
+        load_profile(str(tmp_path / "missing.yaml"))

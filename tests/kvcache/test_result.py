@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.rank_result import rank_result
+from mlpstorage_bench.kvcache.result import KVCacheResult, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.runner import RankTrial
+from mlpstorage_bench.kvcache.statistics import RequestStatistics
+from mlpstorage_bench.kvcache.summary import summarise
+from mlpstorage_bench.measure.audit import Audit
+from mlpstorage_bench.measure.recorder import OperationStatistics
+
+GIB = 1 << 30
+MS = 1_000_000
+WORKLOAD = Workload(model="llama3.1-8b", num_users=4, duration=2.0)
+
+
+def operation(gib: float, device_ms: list[int]) -> OperationStatistics:
+    made = OperationStatistics(moved_bytes=round(gib * GIB), chunks=8, verified_chunks=8)
+    for value in device_ms:
+        made.device.record(value * MS)
+        made.host.record(2 * value * MS)
+        made.chunk.record(value * MS)
+    return made
+
+
+def rank_trial(
+    rank: int,
+    read_gib: float = 2.0,
+    device_ms: list[int] | None = None,
+    requests: int = 10,
+    storage_entries: int = 5,
+) -> RankTrial:
+    statistics = RequestStatistics(requests=requests, generated_tokens=100 * requests, misses=1)
+    statistics.hits["storage"] = 9
+    for number in range(requests):
+        statistics.latency.record((number + 1) * 10 * MS)
+    return RankTrial(
+        rank=rank,
+        host=f"h{rank}",
+        opened_at=0.0,
+        window_s=2.0,
+        drain_s=0.01 * (rank + 1),
+        closed_by="duration",
+        io_mode="direct",
+        requests=statistics,
+        operations={
+            ("storage", "read"): operation(read_gib, device_ms or [10] * 100),
+            ("storage", "write"): operation(0.5, [20] * 10),
+        },
+        entries={"storage": storage_entries},
+        offloads={"storage": 0},
+        evicted_bytes=0,
+        audit=Audit(1.0 + 0.002 * rank, "ok", ""),
+        cpu_s=0.5,
+        peak_rss_bytes=100 + rank,
+    )
+
+
+def test_ranks_add_up_and_percentiles_are_those_of_all_samples() -> None:
+    slow = rank_trial(1, device_ms=[100] * 100)
+    pooled = pool_trial(1, [rank_trial(0, device_ms=[10] * 300), slow])
+    assert pooled.read_gib_s == pytest.approx(2.0)
+    assert pooled.write_gib_s == pytest.approx(0.5)
+    assert (pooled.requests, pooled.requests_per_s) == (20, 10.0)
+    assert pooled.read_bytes == 4 * GIB
+    assert pooled.latencies.read_p50_ms == pytest.approx(10, rel=0.008)
+    assert pooled.latencies.read_p95_ms == pytest.approx(100, rel=0.008)
+    assert pooled.hit_rate == 0.9
+    assert pooled.cpu_s_per_gib == pytest.approx(1.0 / 5)
+    assert (pooled.audit_ratio, pooled.peak_rss_bytes, pooled.drain_s) == (1.002, 101, 0.02)
+    assert pooled.seconds_per_request == 0.1
+
+
+def test_the_worst_audit_of_any_rank_is_the_trials() -> None:
+    cached = dataclasses.replace(
+        rank_trial(1), audit=Audit(1.8, "served from page cache", "44% never reached a device")
+    )
+    pooled = pool_trial(1, [rank_trial(0), cached])
+    assert (pooled.audit_verdict, pooled.audit_ratio) == ("served from page cache", 1.8)
+
+
+def test_a_window_in_which_nothing_moved_is_an_error() -> None:
+    empty = dataclasses.replace(rank_trial(0, requests=0), operations={})
+    with pytest.raises(EmptyWindowError, match=r"Nothing was read or written .* 2.0 s"):
+        pool_trial(1, [empty])
+
+
+def test_a_window_without_a_request_has_a_lower_bound_and_a_note() -> None:
+    pooled = pool_trial(1, [rank_trial(0, requests=0)])
+    assert (pooled.requests_per_s, pooled.seconds_per_request) == (0.0, 2.0)
+    result = KVCacheResult("3", (pooled,), pooled.latencies)
+    assert any("lower bound" in note for note in result.notes())
+
+
+def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
+    first = [rank_trial(0, read_gib=2.0, device_ms=[10] * 300)]
+    second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
+    trials = (pool_trial(1, first), pool_trial(2, second))
+    metrics = KVCacheResult("1", trials, pool_latencies(first + second)).metrics()
+    assert (metrics["read_gib_s_min"], metrics["read_gib_s"], metrics["read_gib_s_max"]) == (
+        pytest.approx(1.0),
+        pytest.approx(1.5),
+        pytest.approx(2.0),
+    )
+    assert metrics["read_p50_ms"] == pytest.approx(10, rel=0.008)
+    assert metrics["read_p95_ms"] == pytest.approx(100, rel=0.008)
+    assert metrics["read_bytes"] == 6 * GIB
+
+
+PERCENTILES = ("p50", "p95", "p99", "p999", "p9999")
+FIELDS = {
+    *("total_requests", "total_tokens", "elapsed_time", "avg_throughput_tokens_per_sec"),
+    *("total_storage_io_time", "storage_throughput_tokens_per_sec", "requests_per_second"),
+    *("end_to_end_latency_ms", "storage_io_latency_ms", "generation_latency_ms", "cache_stats"),
+}
+CACHE_FIELDS = {
+    *("cache_hit_rate", "cache_hits", "cache_misses", "offloads_cpu", "offloads_storage"),
+    *("prefill_writes", "decode_reads", "total_read_bytes", "total_write_bytes", "read_iops"),
+    *("system_prompt_hits", "common_phrase_hits", "user_cache_hits", "multi_turn_hits"),
+    *("write_iops", "storage_tokens_processed"),
+    *(f"{tier}_entries" for tier in ("gpu", "cpu", "storage")),
+    *(
+        f"tier_{tier}_{field}"
+        for tier in ("gpu", "cpu", "storage")
+        for field in ("kv_bytes_written_gb", "kv_bytes_read_gb", "read_bandwidth_gbps")
+    ),
+    *(f"tier_{tier}_write_bandwidth_gbps" for tier in ("gpu", "cpu", "storage")),
+    *(
+        f"{tier}_{kind}_{percentile}_ms"
+        for tier in ("gpu", "cpu", "storage")
+        for kind in ("read", "write")
+        for percentile in PERCENTILES
+    ),
+    *(
+        f"storage_{kind}_{span}_{percentile}_ms"
+        for kind in ("read", "write")
+        for span in ("device", "host")
+        for percentile in PERCENTILES
+    ),
+}
+
+
+def test_a_ranks_result_has_every_field_of_the_reference() -> None:
+    summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
+    assert FIELDS - summary.keys() == set()
+    assert CACHE_FIELDS - summary["cache_stats"].keys() == set()
+    for name in ("end_to_end_latency_ms", "storage_io_latency_ms", "generation_latency_ms"):
+        assert {"mean", *PERCENTILES} - summary[name].keys() == set()
+
+
+def test_a_ranks_result_says_what_was_measured() -> None:
+    summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
+    stats = summary["cache_stats"]
+    assert stats["tier_storage_kv_bytes_read_gb"] == 2.0
+    assert stats["tier_storage_read_bandwidth_gbps"] == 1.0
+    assert stats["storage_read_device_p95_ms"] == pytest.approx(10, rel=0.008)
+    assert stats["storage_read_host_p95_ms"] == pytest.approx(20, rel=0.008)
+    assert stats["cache_hit_rate"] == 0.9
+    assert summary["total_storage_io_time"] == pytest.approx(1.2)
+    assert summary["storage_throughput_tokens_per_sec"] == pytest.approx(1000 / 1.2)
+    assert summary["avg_throughput_tokens_per_sec"] == 500
+
+
+def summary_of(trials: list[list[RankTrial]], planned: int, ranks: int) -> dict[str, object]:
+    case = {
+        "case": "1",
+        "planned_trials": planned,
+        "trials": [
+            {"ranks": [rank_result(WORKLOAD, number + 1, rank) for rank in trial]}
+            for number, trial in enumerate(trials)
+        ],
+    }
+    made = summarise([case], run_datetime="2026", npernode=2, host_count=1, total_ranks=ranks)
+    option: dict[str, object] = made["options"]["1"]
+    assert made["partial_failure"] == option["partial_failure"]
+    return option
+
+
+def test_bandwidth_is_summed_over_ranks_then_averaged_over_trials_and_p95_is_the_greatest() -> None:
+    trials = [
+        [rank_trial(0, 2.0), rank_trial(1, 4.0, device_ms=[50] * 10)],
+        [rank_trial(0, 6.0), rank_trial(1, 8.0)],
+    ]
+    option = summary_of(trials, planned=2, ranks=2)
+    assert option["aggregated_read_bandwidth_gbps"] == pytest.approx((3 + 7) / 2)
+    assert option["aggregated_device_read_p95_ms"] == pytest.approx(50, rel=0.008)
+    assert option["aggregated_avg_throughput_tokens_per_sec"] == pytest.approx(1000)
+    assert (option["rank_count"], option["trial_count"]) == (2, 2)
+    assert (option["partial_failure"], option["missing_files"]) == (False, [])
+
+
+def test_a_rank_that_stayed_in_memory_contributes_nothing_and_is_named() -> None:
+    option = summary_of([[rank_trial(0, 2.0), rank_trial(1, 4.0, storage_entries=0)]], 1, 2)
+    assert option["cpu_tier_ranks"] == [1]
+    assert option["aggregated_read_bandwidth_gbps"] == pytest.approx(1.0)
+    assert option["valid"] is True
+
+
+def test_an_option_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
+    option = summary_of([[rank_trial(0, storage_entries=0)]], 1, 1)
+    assert (option["valid"], option["aggregated_read_bandwidth_gbps"]) == (False, 0)
+
+
+def test_what_is_missing_is_a_partial_failure_that_names_it() -> None:
+    option = summary_of([[rank_trial(0)]], planned=2, ranks=2)
+    assert option["partial_failure"] is True
+    assert option["missing_files"] == [
+        "option_1/trial_1/rank_1",
+        "option_1/trial_2/rank_0",
+        "option_1/trial_2/rank_1",
+    ]

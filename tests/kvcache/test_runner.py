@@ -1,0 +1,173 @@
+"""One trial on one rank, on real files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import CorruptDataError, PeerError, StorageError
+from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.runner import RankTrial, Site, run_trial
+from mlpstorage_bench.storage.files import probe_direct_io
+
+MIB = 1 << 20
+
+
+class Alone:
+    """No other ranks, unless told."""
+
+    def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
+        self.barriers = 0
+        self.told_to_close = 0
+        self._closing = closing
+        self._failed = list(failed)
+
+    def barrier(self) -> None:
+        self.barriers += 1
+
+    def close_together(self) -> None:
+        self.told_to_close += 1
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def failed(self) -> list[int]:
+        return self._failed
+
+
+def workload(**changes: object) -> Workload:
+    values = {
+        "model": "tiny-1b",
+        "num_users": 6,
+        "duration": 0.4,
+        "max_concurrent_allocs": 4,
+        "entry_scale": 0.01,
+        "think_time_scale": 0.01,
+        "io_chunk_kib": 64,
+        **changes,
+    }
+    return Workload.model_validate(values)
+
+
+def site(folder: Path, capacity: int = 256 * MIB) -> Site:
+    mode = "direct" if probe_direct_io(folder) else "buffered"
+    return Site(0, "here", folder, mode, capacity, seed=42)  # type: ignore[arg-type]  # a literal
+
+
+def trial(folder: Path, capacity: int = 256 * MIB, **changes: object) -> RankTrial:
+    return run_trial(workload(**changes), site(folder, capacity), Alone())
+
+
+def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
+    result = trial(tmp_path)
+    assert result.closed_by == "duration"
+    assert result.window_s == pytest.approx(0.4)
+    assert result.requests.requests > 0
+    assert result.operation("storage", "read").moved_bytes > 0
+    assert result.operation("storage", "write").moved_bytes > 0
+    assert result.entries["storage"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
+    reads = trial(tmp_path).operation("storage", "read")
+    assert reads.chunks > 0
+    assert abs(reads.verified_chunks - reads.chunks) <= 2 * 4  # those at the window's edges
+
+
+def test_nothing_evicted_means_nothing_missed(tmp_path: Path) -> None:
+    result = trial(tmp_path)
+    assert result.evicted_bytes == 0
+    assert result.requests.misses == 0
+    assert result.requests.hits.total() > 0
+
+
+def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
+    result = trial(tmp_path, capacity=12 * MIB)
+    assert result.evicted_bytes > 0
+    assert result.requests.misses > 0
+
+
+def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> None:
+    result = trial(tmp_path, cpu_mem_gb=1.0)
+    assert result.requests.hits["cpu"] > 0
+    assert result.operation("storage", "read").moved_bytes == 0
+    assert result.entries == {"cpu": result.entries["cpu"], "storage": 0}
+
+
+def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
+    peers = Alone()
+    limited = workload(duration=60.0, write_limit_gb=8 / 1024)
+    result = run_trial(limited, site(tmp_path), peers)
+    assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
+    assert 0 < result.operation("storage", "write").moved_bytes <= 8 * MIB
+    assert result.window_s < 60
+
+
+def test_another_rank_that_closes_closes_here(tmp_path: Path) -> None:
+    result = run_trial(workload(duration=60.0), site(tmp_path), Alone(closing=True))
+    assert result.closed_by == "another rank"
+    assert result.window_s < 30
+
+
+def test_another_rank_that_failed_ends_the_trial(tmp_path: Path) -> None:
+    with pytest.raises(PeerError, match="rank 3 failed during this trial"):
+        run_trial(workload(duration=60.0), site(tmp_path), Alone(failed=(3,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def meddle(folder: Path, action: Callable[[Path], None]) -> threading.Event:
+    """Do something to every cache file, again and again, until the event is set."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.002):
+            for path in list(folder.glob("*.kv")):
+                try:
+                    action(path)
+                except FileNotFoundError:
+                    continue
+
+    threading.Thread(target=work, daemon=True).start()
+    return done
+
+
+def flip(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"flipped!")
+
+
+@pytest.mark.parametrize(
+    ("action", "error"), [(flip, CorruptDataError), (Path.unlink, StorageError)]
+)
+def test_data_that_changes_or_vanishes_fails_the_trial_with_its_file(
+    tmp_path: Path, action: Callable[[Path], None], error: type[Exception]
+) -> None:
+    done = meddle(tmp_path, action)
+    try:
+        with pytest.raises(error, match=r"user\d+-conversation\d+-turn\d+\.kv"):
+            trial(tmp_path, duration=30.0)
+    finally:
+        done.set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generation_takes_time_and_no_lane(tmp_path: Path) -> None:
+    started = time.monotonic()
+    result = trial(
+        tmp_path,
+        duration=2.0,
+        max_concurrent_allocs=1,
+        num_users=12,
+        generation_mode="fast",
+        think_time_scale=0.0,
+    )
+    generated_s = result.requests.generation.sum_ns / 1e9
+    assert result.requests.requests > 1
+    assert generated_s > result.window_s, "one lane alone could not have waited for all of these"
+    assert time.monotonic() - started < 30

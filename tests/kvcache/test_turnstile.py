@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+from mlpstorage_bench.kvcache.turnstile import Ticket, Turnstile
+from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
+from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User
+
+
+def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
+    qos = next(qos for qos in QOS_CLASSES if qos.priority == priority)
+    user = User(index, "chatbot", qos, 100, 10, think_s)
+    requests = (Request(index, priority, 0, turn, 100, 10, think_s) for turn in itertools.count())
+    return UserStream(user, 0.0, requests)
+
+
+def take(turnstile: Turnstile) -> Ticket:
+    ticket = turnstile.take()
+    assert ticket is not None
+    return ticket
+
+
+def test_the_most_urgent_user_is_served_first() -> None:
+    turnstile = Turnstile([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
+    assert [take(turnstile).request.user for _ in range(4)] == [1, 3, 2, 0]
+
+
+def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
+    turnstile = Turnstile([stream(0, 1)], 1.0)
+    first = take(turnstile)
+    taken: list[Ticket | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(turnstile.take()))
+    waiting.start()
+    waiting.join(0.1)
+    assert taken == []
+    turnstile.finished(first, time.perf_counter_ns())
+    waiting.join(20)
+    (second,) = taken
+    assert second is not None
+    assert (first.request.turn, second.request.turn) == (0, 1)
+
+
+def test_a_user_thinks_from_the_end_of_its_request() -> None:
+    turnstile = Turnstile([stream(0, 1, think_s=3.0)], 0.5)
+    first = take(turnstile)
+    ended_ns = time.perf_counter_ns() - 1_600_000_000
+    turnstile.finished(first, ended_ns)
+    assert take(turnstile).due_ns == ended_ns + 1_500_000_000
+
+
+def test_stopping_lets_every_waiting_worker_go() -> None:
+    turnstile = Turnstile([], 1.0)
+    taken: list[Ticket | None] = []
+    waiting = [threading.Thread(target=lambda: taken.append(turnstile.take())) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
+    turnstile.stop()
+    for thread in waiting:
+        thread.join(20)
+    assert taken == [None] * 4

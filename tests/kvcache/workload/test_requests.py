@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.profile import load_profile
+from mlpstorage_bench.kvcache.workload.requests import (
+    Request,
+    request_stream_sha256,
+    user_streams,
+)
+
+SEEDS = st.integers(0, 2**63 - 1)
+USERS = st.integers(1, 12)
+
+
+def first_requests(num_users: int, seed: int, count: int = 40) -> list[list[Request]]:
+    streams = user_streams(num_users, seed)
+    return [list(itertools.islice(stream.requests, count)) for stream in streams]
+
+
+def request(context_tokens: int = 1000, generated_tokens: int = 50, turn: int = 0) -> Request:
+    return Request(7, 1, 3, turn, context_tokens, generated_tokens, 0.5)
+
+
+@given(USERS, SEEDS)
+def test_the_same_seed_gives_the_same_requests(num_users: int, seed: int) -> None:
+    assert first_requests(num_users, seed) == first_requests(num_users, seed)
+    starts = [stream.start_s for stream in user_streams(num_users, seed)]
+    assert starts == [stream.start_s for stream in user_streams(num_users, seed)]
+
+
+@given(SEEDS)
+def test_another_seed_gives_other_requests(seed: int) -> None:
+    assert first_requests(3, seed) != first_requests(3, seed + 1)
+
+
+@given(USERS, USERS, SEEDS)
+def test_a_user_s_requests_do_not_depend_on_how_many_users_there_are(
+    some: int, more: int, seed: int
+) -> None:
+    few, many = first_requests(some, seed), first_requests(some + more, seed)
+    assert few == many[:some]
+
+
+@given(SEEDS)
+def test_a_user_s_requests_do_not_depend_on_when_others_ask(seed: int) -> None:
+    in_turn = zip(*(s.requests for s in user_streams(3, seed)), strict=True)
+    interleaved = list(itertools.islice(in_turn, 40))
+    assert [list(column) for column in zip(*interleaved, strict=True)] == first_requests(3, seed)
+
+
+@given(SEEDS)
+def test_turns_and_conversations_are_consecutive(seed: int) -> None:
+    for requests in first_requests(3, seed, 400):
+        assert (requests[0].conversation, requests[0].turn) == (0, 0)
+        for earlier, later in itertools.pairwise(requests):
+            expected = (
+                (earlier.conversation, earlier.turn + 1)
+                if later.conversation == earlier.conversation
+                else (earlier.conversation + 1, 0)
+            )
+            assert (later.conversation, later.turn) == expected
+
+
+def test_a_conversation_has_at_most_fifty_turns() -> None:
+    rarely_ended = [
+        requests
+        for requests in first_requests(60, seed=42, count=4000)
+        if max(request.turn for request in requests) >= 40
+    ]
+    assert rarely_ended  # else this would show nothing: 0.8^40 of all conversations come so far
+    assert max(request.turn for requests in rarely_ended for request in requests) <= 49
+
+
+def test_a_fifth_of_the_turns_is_a_conversation_s_last() -> None:
+    requests = [r for user in first_requests(50, seed=42, count=400) for r in user]
+    assert sum(r.turn == 0 for r in requests) / len(requests) == pytest.approx(0.2, abs=0.01)
+
+
+@given(USERS, SEEDS)
+def test_requests_are_drawn_within_a_quarter_and_the_whole_of_their_user_s_draw(
+    num_users: int, seed: int
+) -> None:
+    for stream in user_streams(num_users, seed):
+        user = stream.user
+        assert 0 <= stream.start_s <= user.think_s
+        for request in itertools.islice(stream.requests, 40):
+            assert (request.user, request.priority) == (user.index, user.qos.priority)
+            assert user.context_tokens // 4 <= request.context_tokens <= user.context_tokens
+            assert user.generated_tokens // 4 <= request.generated_tokens <= user.generated_tokens
+            assert 0.8 * user.think_s <= request.think_s <= 1.2 * user.think_s
+
+
+@pytest.mark.parametrize(
+    ("context", "generated", "expected"),
+    [
+        (1000, 1, 2),
+        (1000, 32, 2),
+        (1000, 33, 3),
+        (1000, 800, 26),
+        (9_999, 32, 2),
+        (10_000, 32, 0),
+        (25_000, 500, 0),
+    ],
+)
+def test_decoding_reads_once_and_once_per_32_tokens_below_10000_of_context(
+    context: int, generated: int, expected: int
+) -> None:
+    assert request(context, generated).decode_reads == expected
+
+
+def test_a_turn_reads_the_entries_of_all_earlier_turns_first_turn_first() -> None:
+    third = request(turn=2)
+    assert third.earlier_keys == [request(turn=0).key, request(turn=1).key]
+    assert request(turn=0).earlier_keys == []
+
+
+@given(USERS, SEEDS)
+def test_no_two_requests_of_a_rank_write_the_same_entry(num_users: int, seed: int) -> None:
+    keys = [request.key for user in first_requests(num_users, seed) for request in user]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -> None:
+    """A change here makes every earlier result incomparable: it has to be meant."""
+    plan = KVCachePlan("kv_cache", load_profile("mlperf"), (), {}, "/cache")
+    assert plan.profile.seed == 42
+    expected = "6c548f261c0c29d17ea99bd20537eab331c6e6d638adec61eff6b45f31e30e80"
+    assert plan.request_stream_sha256(rank=0) == expected
+
+
+def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
+    program = (
+        "from mlpstorage_bench.kvcache.workload.requests import request_stream_sha256\n"
+        "print(request_stream_sha256(5, 42))"
+    )
+    command = [sys.executable, "-c", program]
+    other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert other.stdout.strip() == request_stream_sha256(5, 42)
+
+
+def test_ranks_have_streams_of_their_own() -> None:
+    assert request_stream_sha256(5, 42) != request_stream_sha256(5, 43)
