@@ -11,7 +11,7 @@ import pytest
 from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.mpi.comm import SoloComm, say
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import record_completion
 from mlpstorage_bench.mpi.meetings import connect
@@ -121,6 +121,13 @@ def pytest_runtest_makereport(
         message = "" if call.excinfo is None else call.excinfo.exconly()
         session.run.note_outcome(report.nodeid, report.outcome, report.duration, message)
     return report
+
+
+def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Let a rank whose standard output nobody sees tell of an error in pytest or a plugin."""
+    launcher = detect_launcher(os.environ)
+    if launcher is not None and launcher.rank > 0:
+        say(f"INTERNALERROR on rank {launcher.rank}: {excinfo.exconly()}\n{excrepr}")
 
 
 @pytest.hookimpl(optionalhook=True)

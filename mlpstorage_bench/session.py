@@ -35,6 +35,16 @@ T = TypeVar("T")
 
 KEY = pytest.StashKey["MlpsSession"]()
 
+_COMMON_ENDS = frozenset(
+    {
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.USAGE_ERROR,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    }
+)
+"""Statuses to which ranks come together; with any other a rank may have left on its own."""
+
 
 class MlpsSession:
     """Settings, ranks, and the benchmark run if there is one."""
@@ -121,8 +131,10 @@ class MlpsSession:
     def agree_on_end(self, exit_status: int) -> int:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
         own = (self.host, exit_status)
-        is_abnormal = exit_status in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        is_abnormal = exit_status not in _COMMON_ENDS
         grace_s = self.settings.failure_grace_s if is_abnormal else None
+        if is_abnormal:
+            self.comm.announce(Notice.FAILED)
         try:
             ends = self.comm.agree("the session's end", own, place=Place.FINISH, grace_s=grace_s)
         except TimeoutError:
@@ -139,14 +151,11 @@ class MlpsSession:
         ]
         return max(status for _, status in ends)
 
-    def announce_failure(self) -> None:
-        """Let ranks that are busy know that this one is leaving."""
-        self.comm.announce(Notice.FAILED)
-
     def begin(self, items: Sequence[pytest.Item]) -> None:
         """Prepare for the collected tests: their timers, and the run that they call for."""
-        ours = [item for item in items if registry.types_of_fixtures(fixtures_of(item))]
-        others = [item for item in items if "benchmark" in fixtures_of(item) and item not in ours]
+        timed = [item for item in items if "benchmark" in fixtures_of(item)]
+        ours = [item for item in timed if registry.types_of_fixtures(fixtures_of(item))]
+        others = [item for item in timed if not registry.types_of_fixtures(fixtures_of(item))]
         timers.use_timer(ours, self.clock.measured_seconds)
         if others and self.comm.size > 1:
             timers.use_timer(others, timers.collective_timer(self.comm), warmup=False)
@@ -156,10 +165,11 @@ class MlpsSession:
         """Open the run that these fixtures call for: its directory, and its type's engine."""
         names = registry.types_of_fixtures(fixtures)
         if len(names) > 1:
-            raise pytest.UsageError(
+            message = (
                 f"One session is one run of one benchmark type; collected: {', '.join(names)}. "
                 "Run them in sessions of their own"
             )
+            raise ranks.usage_error(message, is_root=self.is_root)
         if not names and "mlps_run" not in fixtures:
             return
         self._check_plugins()
@@ -197,7 +207,7 @@ class MlpsSession:
         self.run = Run(
             location,
             started,
-            self._facts(hashes, systemname, location.timestamp),
+            self._facts(hashes, systemname, benchmark_type.name, location.timestamp),
             benchmark_type,
             self.make_document,
             self.is_root,
@@ -210,12 +220,15 @@ class MlpsSession:
 
     def _check_plugins(self) -> None:
         """Raise a usage error where plugins keep benchmarks from being measured."""
+        problem = ""
         if not self.config.pluginmanager.hasplugin("benchmark"):
-            raise pytest.UsageError("A run needs pytest-benchmark: do not turn it off (-p)")
+            problem = "A run needs pytest-benchmark: do not turn it off (-p)"
         if hasattr(self.config, "workerinput"):
-            raise pytest.UsageError(
-                "pytest-xdist's workers would disturb each other's measurements: leave out -n"
+            problem = (
+                "Workers of pytest-xdist would disturb each other's measurements: leave out -n"
             )
+        if problem:
+            raise ranks.usage_error(problem, is_root=self.is_root)
 
     def close_run(self, exit_status: int) -> int:
         """Release what the run holds, and write its results; return the session's exit status.
@@ -270,13 +283,13 @@ class MlpsSession:
         return shlex.join(launched or ["pytest", *self.config.invocation_params.args])
 
     def _facts(
-        self, request_hashes: Sequence[str], systemname: str, timestamp: str
+        self, request_hashes: Sequence[str], systemname: str, benchmark_type: str, timestamp: str
     ) -> dict[str, Any]:
         settings, cluster, plan = self.settings, self.cluster, self.plan
         return {
             "run_id": f"{timestamp}-{secrets.token_hex(2)}",
             "model": plan.model,
-            "benchmark_type": registry.DEFAULT,
+            "benchmark_type": benchmark_type,
             "command": "run",
             "mode": settings.mode,
             "orgname": settings.orgname,

@@ -154,3 +154,39 @@ def test_a_local_run_under_a_launcher_is_a_usage_error(
     result = run_ranks(2, "--mlps-exec-type=local")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mlps-exec-type: got 'local'; accepted: mpi*"])
+
+
+def test_an_internal_error_on_another_rank_is_seen_and_ends_the_session(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makeconftest(
+        """
+        import os
+
+        def pytest_runtest_logstart():
+            if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+                raise RuntimeError("a plugin broke")
+        """
+    )
+    pytester.makepyfile("def test_something(mpi_comm): mpi_comm.barrier()")
+    result = run_ranks(3)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stderr.fnmatch_lines(["*INTERNALERROR on rank 1: RuntimeError: a plugin broke*"])
+
+
+def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    pytester.makepyfile(
+        """
+        import os, signal, threading
+
+        def test_run(kvcache, mpi_comm):
+            if mpi_comm.rank == 1:
+                threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            kvcache.run(1, duration=300, write_limit_gb=None, storage_capacity_gb=0.2)
+        """
+    )
+    result = run_ranks(2, "--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert not (pytester.path / "mlps-cache").exists()
