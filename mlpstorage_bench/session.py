@@ -173,6 +173,7 @@ class MlpsSession:
         if not names and "mlps_run" not in fixtures:
             return
         self._check_plugins()
+        self._resources.enter_context(_termination_interrupts(self.comm.size))
         benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))
@@ -214,7 +215,6 @@ class MlpsSession:
         )
         self.together(self.run.write)
         self.engine = self.together(lambda: self._resources.enter_context(engine))
-        self._resources.enter_context(_termination_interrupts(self.comm.size))
         notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
         self.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -155,25 +156,30 @@ class _Trial:
             )
             for lane in lanes
         ]
-        with ThreadPoolExecutor(self._lanes, thread_name_prefix="lane") as pool:
+        with (
+            ThreadPoolExecutor(self._lanes, thread_name_prefix="lane") as pool,
+            ExitStack() as before_the_pool_waits,
+        ):
+            before_the_pool_waits.callback(self._stop)
             futures = [pool.submit(worker.serve_until_stopped) for worker in self._workers]
-            try:
-                self._keep(futures, peers, self._warm_up_ends())
-                peers.barrier()
-                opened_at = time.time()
-                self._window.open(self._workload.duration)
-                before = ProcessCounters.now()
-                closed_by = self._keep(futures, peers, self._window_closes(peers))
-                self._window.close()
-                after = ProcessCounters.now()
-            finally:
-                self._stopping.set()
-                self._turnstile.stop()
+            self._keep(futures, peers, self._warm_up_ends())
+            peers.barrier()
+            opened_at = time.time()
+            self._window.open(self._workload.duration)
+            before = ProcessCounters.now()
+            closed_by = self._keep(futures, peers, self._window_closes(peers))
+            self._window.close()
+            after = ProcessCounters.now()
         drained_ns = time.perf_counter_ns()
         for future in futures:
             future.result()
         peers.barrier()
         return self._result(opened_at, closed_by, before, after, drained_ns)
+
+    def _stop(self) -> None:
+        """Let every worker end after the chunk that it has in flight."""
+        self._stopping.set()
+        self._turnstile.stop()
 
     def _warm_up_ends(self) -> Callable[[], str | None]:
         deadline = time.monotonic() + self._workload.warmup
