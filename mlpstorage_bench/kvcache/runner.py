@@ -76,7 +76,7 @@ class RankTrial:
     entries: dict[str, int]
     """Resident at the end, by tier."""
     offloads: dict[str, int]
-    """Entries written to each tier because a higher one was full, or none."""
+    """Entries placed in each tier because a higher one could not take or keep them."""
     evicted_bytes: int
     """What fell off the storage tier."""
     audit: Audit
