@@ -112,7 +112,7 @@ class MlpsSession:
         """Find what cannot be done before anything is collected."""
         if self.settings.user_set:
             self.plan  # noqa: B018 - made now, and kept
-        for path in self.settings.reports:
+        for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
 
     def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
