@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.comm import Comm, Notice
 from mlpstorage_bench.mpi.hosts import HOSTS_OPTION, Host
 from mlpstorage_bench.options import Settings
+
+T = TypeVar("T")
 
 
 def silence_output() -> None:
@@ -115,3 +119,36 @@ def _same_hosts(given: Sequence[Host], actual: Sequence[str]) -> bool:
     return len(names) == len(actual) and (
         names == set(actual) or short == {name.partition(".")[0] for name in actual}
     )
+
+
+class Peers:
+    """The other ranks, as a benchmark type's engine sees them."""
+
+    def __init__(self, comm: Comm) -> None:
+        self._comm = comm
+        self.rank = comm.rank
+        self.size = comm.size
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        self._comm.barrier()
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return every rank's value on rank 0; None elsewhere."""
+        return self._comm.gather(value)
+
+    def bcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        return self._comm.bcast(value)
+
+    def close_together(self) -> None:
+        """Tell the others that this rank's window closes early."""
+        self._comm.announce(Notice.CLOSING)
+
+    def is_closing(self) -> bool:
+        """Whether another rank's window closes early."""
+        return bool(self._comm.heard(Notice.CLOSING))
+
+    def failed(self) -> list[int]:
+        """Ranks that have failed meanwhile."""
+        return self._comm.heard(Notice.FAILED)

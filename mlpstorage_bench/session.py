@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
-import signal
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from pytest_benchmark.utils import safe_dumps
 
-from mlpstorage_bench import ranks, registry, timers
+from mlpstorage_bench import benchmark_json, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import Comm, Notice, Place
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
+from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
 from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.options import Settings
@@ -173,7 +171,8 @@ class MlpsSession:
         if not names and "mlps_run" not in fixtures:
             return
         self._check_plugins()
-        self._resources.enter_context(_termination_interrupts(self.comm.size))
+        if self.comm.size == 1:  # with more, MpiComm has seen to it
+            self._resources.enter_context(termination_as_interrupt())
         benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))
@@ -200,7 +199,7 @@ class MlpsSession:
         assert created is not None
         location, started = created
         engine = benchmark_type.open(
-            _Peers(self.comm),
+            ranks.Peers(self.comm),
             self.host,
             settings.cache_dir,
             cluster.ranks_sharing_cache(self.comm.rank),
@@ -210,7 +209,7 @@ class MlpsSession:
             started,
             self._facts(hashes, systemname, benchmark_type.name, location.timestamp),
             benchmark_type,
-            self.make_document,
+            benchmark_json.maker(self.config),
             self.is_root,
         )
         self.together(self.run.write)
@@ -256,27 +255,6 @@ class MlpsSession:
             for path in self.settings.reports:
                 self.remarks.append(f"report: {write_report(path, metadata)}")
 
-    def make_document(self, statistics: Sequence[Any]) -> dict[str, Any]:
-        """Return pytest-benchmark's JSON for these statistics, through its own hooks."""
-        hook = self.config.hook
-        commit_info = hook.pytest_benchmark_generate_commit_info(config=self.config)
-        hook.pytest_benchmark_update_commit_info(config=self.config, commit_info=commit_info)
-        document: dict[str, Any] = hook.pytest_benchmark_generate_json(
-            config=self.config,
-            benchmarks=list(statistics),
-            include_data=True,
-            machine_info=self._machine_info,
-            commit_info=commit_info,
-        )
-        return _as_json_holds(document)
-
-    @cached_property
-    def _machine_info(self) -> dict[str, Any]:
-        hook = self.config.hook
-        info: dict[str, Any] = hook.pytest_benchmark_generate_machine_info(config=self.config)
-        hook.pytest_benchmark_update_machine_info(config=self.config, machine_info=info)
-        return info
-
     def _executed_command(self) -> str:
         """The command line that started this session: the launcher's where it can be known."""
         launched = launch_command() or (launching_ancestor() if self.launcher else None)
@@ -315,50 +293,6 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
     return getattr(item, "fixturenames", ())
 
 
-class _Peers:
-    """The other ranks, as a benchmark type's engine sees them."""
-
-    def __init__(self, comm: Comm) -> None:
-        self._comm = comm
-        self.rank = comm.rank
-        self.size = comm.size
-
-    def barrier(self) -> None:
-        self._comm.barrier()
-
-    def gather(self, value: T) -> list[T] | None:
-        return self._comm.gather(value)
-
-    def bcast(self, value: T) -> T:
-        return self._comm.bcast(value)
-
-    def close_together(self) -> None:
-        self._comm.announce(Notice.CLOSING)
-
-    def is_closing(self) -> bool:
-        return bool(self._comm.heard(Notice.CLOSING))
-
-    def failed(self) -> list[int]:
-        return self._comm.heard(Notice.FAILED)
-
-
-@contextmanager
-def _termination_interrupts(ranks: int) -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C, so that a run that is told to end still leaves its results."""
-    if ranks > 1:  # MpiComm has seen to it
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
 def _tell(problems: Sequence[tuple[str, str]]) -> str:
     """Put the problems of all ranks into one text; a problem that all have is told once."""
     texts = {text for _, text in problems}
@@ -367,13 +301,6 @@ def _tell(problems: Sequence[tuple[str, str]]) -> str:
     return "\n".join(
         f"rank {rank} on {host}: {text}" for rank, (host, text) in enumerate(problems) if text
     )
-
-
-def _as_json_holds(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document as pytest-benchmark would write it, with null for what is no number."""
-    dumps: Callable[[Any], str] = safe_dumps
-    plain: dict[str, Any] = json.loads(dumps(document), parse_constant=lambda _constant: None)
-    return plain
 
 
 def _as_json(values: Any) -> dict[str, Any]:

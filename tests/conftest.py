@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,26 @@ def run_ranks(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run
         return pytester.run(*mpirun(ranks), *command, timeout=120)
 
     return run
+
+
+Mount = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mount a filesystem for a test: mount("tmpfs", "size=32k"). Skips where only root may."""
+    mounted: list[Path] = []
+
+    def mount_one(fstype: str, options: str) -> Path:
+        folder = tmp_path / fstype
+        folder.mkdir()
+        command = ["/bin/mount", "-t", fstype, "-o", options, "none", str(folder)]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"needs root and a mount: {done.stderr.decode().strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount_one
+    for folder in mounted:
+        subprocess.run(["/bin/umount", str(folder)], check=True)

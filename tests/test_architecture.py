@@ -15,7 +15,7 @@ FLOORS = (
     {"instead", "terminal"},
     {"relaunch", "fixtures"},
     {"session"},
-    {"outcomes", "ranks", "run", "timers"},
+    {"benchmark_json", "outcomes", "ranks", "run", "timers"},
     {"registry"},
     {"options"},
     {"report"},

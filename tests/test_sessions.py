@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -371,23 +370,10 @@ def test_the_command_is_printed_before_anything_runs(pytester: pytest.Pytester) 
     result.stdout.fnmatch_lines(["mlpstorage: command: pytest *", "*1 passed*"])
 
 
-@pytest.fixture
-def ramfs(tmp_path: Path) -> Iterator[Path]:
-    """A filesystem without direct I/O."""
-    folder = tmp_path / "ramfs"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "ramfs", "none", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs root and a mount: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True)
-
-
 def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
-    pytester: pytest.Pytester, ramfs: Path
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
+    ramfs = mount("ramfs", "rw")
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     where = f"--mlps-cache-dir={ramfs / 'cache'}"
     refused = pytester.runpytest(*TINY, where, "--mlps-results-dir=refused")
@@ -402,32 +388,17 @@ def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
     assert metadata["metrics"]["1"]["audit_verdict"] == "not measurable"
 
 
-@pytest.fixture
-def small_tmpfs(tmp_path: Path) -> Iterator[Path]:
-    """A filesystem that is soon full."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=32k", "none", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs root and a mount: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True)
-
-
 def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown(
-    pytester: pytest.Pytester, small_tmpfs: Path
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
+    small_tmpfs = mount("tmpfs", "size=32k")
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(
         *TINY, f"--mlps-results-dir={small_tmpfs}", "--mlps-cache-dir=cache"
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["ERROR: results cannot be written: */small/*: No space left on device*", " 1 *"]
+        ["ERROR: results cannot be written: */tmpfs/*: No space left on device*", " 1 *"]
     )
     assert not (pytester.path / "cache").exists()
     assert not list(small_tmpfs.rglob(".*"))

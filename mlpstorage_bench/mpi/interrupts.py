@@ -41,3 +41,17 @@ class Interrupts:
         finally:
             self._deferring = False
         self.raise_pending()
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C, so that a run that is told to end still leaves its results."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,22 +105,10 @@ def test_a_file_that_is_gone_is_told_with_its_name(bench: Bench) -> None:
         bench.read(entry)
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs root and a mount: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["/bin/umount", str(folder)], check=True)
-
-
-def test_a_full_disk_is_told_and_leaves_no_part_of_the_entry(full_disk: Path) -> None:
+def test_a_full_disk_is_told_and_leaves_no_part_of_the_entry(
+    mount: Callable[[str, str], Path],
+) -> None:
+    full_disk = mount("tmpfs", "size=256k")
     bench = Bench(full_disk, "buffered")
     with pytest.raises(
         StorageError, match=r"writing .*large.kv failed: .*ENOSPC.*storage_capacity"

@@ -1,0 +1,44 @@
+"""pytest-benchmark's JSON for our tests alone, made through its own hooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+from pytest_benchmark.utils import safe_dumps
+
+Document = dict[str, Any]
+
+
+def maker(config: pytest.Config) -> Callable[[Sequence[Any]], Document]:
+    """Return a function that gives the document for pytest-benchmark's statistics of some tests."""
+
+    @cache
+    def machine_info() -> dict[str, Any]:
+        info: dict[str, Any] = config.hook.pytest_benchmark_generate_machine_info(config=config)
+        config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=info)
+        return info
+
+    def make(statistics: Sequence[Any]) -> Document:
+        commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
+        config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit_info)
+        document: Document = config.hook.pytest_benchmark_generate_json(
+            config=config,
+            benchmarks=list(statistics),
+            include_data=True,
+            machine_info=machine_info(),
+            commit_info=commit_info,
+        )
+        return _as_json_holds(document)
+
+    return make
+
+
+def _as_json_holds(document: Document) -> Document:
+    """Return a document as pytest-benchmark would write it, with null for what is no number."""
+    dumps: Callable[[Any], str] = safe_dumps
+    plain: Document = json.loads(dumps(document), parse_constant=lambda _constant: None)
+    return plain
