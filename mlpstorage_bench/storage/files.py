@@ -46,7 +46,7 @@ def probe_direct_io(directory: Path) -> bool:
         raise _explain("probing direct I/O on", path, error) from error
     finally:
         os.close(descriptor)
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 class EntryFiles:

@@ -148,10 +148,11 @@ def flip(path: Path) -> None:
 def test_data_that_changes_or_vanishes_fails_the_trial_with_its_file(
     tmp_path: Path, action: Callable[[Path], None], error: type[Exception]
 ) -> None:
+    here = site(tmp_path)
     done = meddle(tmp_path, action)
     try:
         with pytest.raises(error, match=r"user\d+-conversation\d+-turn\d+\.kv"):
-            trial(tmp_path, duration=30.0)
+            run_trial(workload(duration=30.0), here, Alone())
     finally:
         done.set()
     assert list(tmp_path.iterdir()) == []
