@@ -9,6 +9,14 @@ from collections.abc import Iterable
 class MlpsError(Exception):
     """Any error that this package explains itself; its text is complete for the user."""
 
+    place = ""
+    """Which rank on which host met it, where that is not all of them."""
+
+    def __str__(self) -> str:
+        """Return the text, with the place before it."""
+        text = super().__str__()
+        return f"{self.place}: {text}" if self.place else text
+
 
 class InvalidInputError(MlpsError):
     """A value from the command line, the environment or an input file cannot be used.
@@ -32,6 +40,10 @@ class StorageError(MlpsError):
 
 class CorruptDataError(StorageError):
     """Data read back is not what was written there."""
+
+
+class CorruptReadsError(MlpsError):
+    """Reads of a trial found other data than was written; the trial's figures are kept."""
 
 
 class CapacityError(MlpsError):

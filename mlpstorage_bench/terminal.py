@@ -68,7 +68,7 @@ def summarise(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
             reporter.write_line(line)
         reporter.write_line(
             "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
-            "bytes / the kernel's."
+            "bytes / the kernel's; bound by storage, load or harness, measured / ceiling."
         )
     for note in run.notes:
         reporter.write_line(f"note: {note}")

@@ -61,13 +61,17 @@ Mount = Callable[[str, str], Path]
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Mount]:
-    """Mount a filesystem for a test: mount("tmpfs", "size=32k"). Skips where only root may."""
+    """Mount a filesystem for a test: mount("tmpfs", "size=32k"), mount("ext4", "loop IMAGE").
+
+    Skips where only root may.
+    """
     mounted: list[Path] = []
 
     def mount_one(fstype: str, options: str) -> Path:
         folder = tmp_path / fstype
         folder.mkdir()
-        command = ["/bin/mount", "-t", fstype, "-o", options, "none", str(folder)]
+        options, _, source = options.partition(" ")
+        command = ["/bin/mount", "-t", fstype, "-o", options, source or "none", str(folder)]
         done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
             pytest.skip(f"needs root and a mount: {done.stderr.decode().strip()}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from mlpstorage_bench.kvcache.profile import load_profile
 
+HOST = re.escape(socket.gethostname())
 TINY = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-trials=2", "--mlps-results-dir=results"),
@@ -117,7 +120,9 @@ def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Py
     result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
     result.assert_outcomes(failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.re_match_lines([r".*StorageError: (opening|removing|reading) .*\.kv failed.*"])
+    result.stdout.re_match_lines(
+        [rf".*StorageError: rank 0 on {HOST}: (opening|removing|reading) .*\.kv failed.*"]
+    )
     metadata = metadata_of(pytester)
     assert metadata["status"] == "failed"
     (test,) = metadata["mlpstorage"]["tests"]
@@ -156,8 +161,71 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
     result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
     result.assert_outcomes(failed=1)
     result.stdout.re_match_lines(
-        [r".*CorruptDataError: verifying .*cache/rank_0/user.*\.kv failed: at offset 5000 expected"]
+        [
+            (
+                r".*CorruptReadsError: \d+ reads of trial 1 found other data than was written. "
+                rf"The first: rank 0 on {HOST}: verifying .*/user.*\.kv failed: at offset 5000 "
+            )
+        ]
     )
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    kept = json.loads(rank.read_text())["mlpstorage"]
+    assert kept["corrupt_reads"] > 0
+    assert kept["histograms"]["operations"]
+
+
+def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    small = mount("tmpfs", "size=4m")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=1.0)")
+    result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            (
+                rf".*StorageError: rank 0 on {HOST}: writing {small}/cache/rank_0/user.*\.kv "
+                r"failed: No space left on device \(ENOSPC\).*lower storage_capacity_gb"
+            )
+        ]
+    )
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    assert "(ENOSPC)" in metadata["mlpstorage"]["tests"][0]["message"]
+    assert list(small.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+def test_what_limits_and_what_was_proved_is_in_the_metrics(
+    pytester: pytest.Pytester, layout: str
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    settings = [f"--mlps-set={setting}" for setting in (f"layout={layout}", "tokens_per_block=16")]
+    result = pytester.runpytest(*TINY, *settings, "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1)
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["verified_reads"] > 0
+    assert metrics["corrupt_reads"] == 0
+    assert metrics["bound"] in ("storage-bound", "harness-bound", "load-bound")
+    assert metrics["ceiling_ratio"] > 0
+    assert metrics["peak_rss_bytes"] > 0
+    assert metrics["cpu_s_per_gib"] > 0
+    assert metrics["cut_off_operations"] >= 0
+    assert metrics["audit_verdict"] in ("ok", "not measurable", "foreign traffic")
+    assert not (pytester.path / "cache").exists()
+
+
+def test_direct_io_that_is_asked_for_and_missing_is_refused(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    ramfs = mount("ramfs", "rw")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=0.2)")
+    where = f"--mlps-cache-dir={ramfs / 'cache'}"
+    result = pytester.runpytest(*TINY, where, "--mlps-set=io_mode=direct")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*io_mode: got 'direct'; accepted: buffered, or a filesystem*"])
 
 
 def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:

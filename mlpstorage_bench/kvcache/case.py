@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.errors import CorruptReadsError, InvalidInputError, nearest
 from mlpstorage_bench.kvcache.engine import Engine
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
-from mlpstorage_bench.kvcache.runner import RankTrial
 
 
 class Timed(Protocol):
@@ -104,6 +104,11 @@ class KVCache:
                 {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
             )
             self._advance_clock(pooled.seconds_per_request)
+            if pooled.corrupt_reads:
+                raise CorruptReadsError(
+                    f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
+                    f"written. The first: {pooled.corruption}"
+                )
 
         self._benchmark.pedantic(trial, rounds=profile.trials, iterations=1)
         result = self._engine.pool_case(str(option), trials, all_ranks)

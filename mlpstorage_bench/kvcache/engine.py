@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-from mlpstorage_bench.errors import InvalidInputError, MlpsError
+from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.kvcache.calibration import calibrate
+from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.profile import GIB, Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.runner import Peers, RankTrial, Site, run_trial
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.runner import Peers, run_trial
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
@@ -50,6 +56,8 @@ class Engine:
         self._resources = ExitStack()
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
+        """What the filesystem has."""
+        self._ceilings: dict[Workload, Ceiling | None] = {}
         self._cases = 0
         self.notes: list[str] = []
         """What a reader of the results has to know about this rank's storage."""
@@ -90,11 +98,15 @@ class Engine:
             rank=self._ranks.rank,
             host=self._host,
             directory=self._directory.path,
-            io_mode=self._io_mode,
+            io_mode=self._check_io_mode(workload),
             storage_capacity_bytes=self._capacity(workload),
             seed=seed + self._ranks.rank,
         )
-        gathered = self._ranks.gather(run_trial(workload, site, self._ranks))
+        with _placed(site):
+            if workload not in self._ceilings:
+                self._ceilings[workload] = calibrate(workload, site, self._ranks)
+            mine = run_trial(workload, site, self._ranks)
+        gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[workload]))
         if gathered is None:
             return self._everywhere(lambda: None), None, None
         pooled = self._everywhere(lambda: pool_trial(trial, gathered))
@@ -117,9 +129,20 @@ class Engine:
         self, option: str, trials: list[TrialResult], ranks: list[RankTrial]
     ) -> KVCacheResult:
         """Return a case's result on every rank; `ranks` has all ranks of all trials on rank 0."""
-        latencies = self._ranks.bcast(pool_latencies(ranks) if ranks else None)
-        assert latencies is not None
-        return KVCacheResult(option, tuple(trials), latencies)
+        pooled = self._ranks.bcast((pool_latencies(ranks), pool_by_size(ranks)) if ranks else None)
+        assert pooled is not None
+        latencies, by_size = pooled
+        return KVCacheResult(option, tuple(trials), latencies, by_size)
+
+    def _check_io_mode(self, workload: Workload) -> IoMode:
+        if workload.io_mode == "direct" and self._io_mode == "buffered":
+            raise InvalidInputError(
+                "io_mode",
+                "direct",
+                "buffered, or a filesystem that has direct I/O",
+                hint=f"{self._cache_dir} has none. Leave io_mode out to use what there is",
+            )
+        return workload.io_mode or self._io_mode
 
     def _capacity(self, workload: Workload) -> int:
         if workload.storage_capacity_gb is not None:
@@ -134,3 +157,13 @@ class Engine:
             )
         free_bytes = filesystem.f_bavail * filesystem.f_frsize
         return int(USABLE_SHARE * free_bytes / self._sharers)
+
+
+@contextmanager
+def _placed(site: Site) -> Iterator[None]:
+    """Have what goes wrong with storage say on which rank and host."""
+    try:
+        yield
+    except (StorageError, CapacityError) as error:
+        error.place = site.place
+        raise

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.kvcache.models import MODELS
 from mlpstorage_bench.names import check_segment
+from mlpstorage_bench.storage.files import Durability, IoMode
 
 PROFILE_OPTION = "--mlps-profile"
 SET_OPTION = "--mlps-set"
@@ -25,6 +26,7 @@ SET_OPTION = "--mlps-set"
 GIB = 1 << 30
 GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
 
+Layout = Literal["entry", "block", "slab"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -52,11 +54,29 @@ class Workload(_Strict):
     storage_capacity_gb: Positive | None = None
     """What a rank may keep on storage; None: its share of 0.8 of the free space."""
     max_concurrent_allocs: int = Field(default=16, ge=1, le=4096)
-    """Requests that a rank serves at once, each with one chunk in flight."""
+    """Requests that a rank serves at once: one lane each."""
     generation_mode: Literal["none", "fast", "realistic"] = "none"
     """Time per generated token: 0, 2 or 30 ms, spent without occupying a lane."""
+    layout: Layout = "entry"
+    """How entries lie on storage: a file each, a file per block, or slots of preallocated files."""
+    tokens_per_block: int = Field(default=256, ge=1, le=1 << 20)
+    """Size of a block (layout `block`) or slot (layout `slab`), in tokens."""
+    io_mode: IoMode | None = None
+    """`direct` or `buffered`; None: direct where the filesystem has it."""
+    durability: Durability = "none"
+    """What is done when a file is complete: nothing, fdatasync or fsync."""
     io_chunk_kib: int = Field(default=1024, ge=4, le=1 << 20, multiple_of=4)
     """Size of a system call, in KiB."""
+    chunks_in_flight: int = Field(default=1, ge=1, le=256)
+    """Of one entry being read or written, at once."""
+    verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
+    """Share of the chunks read whose content is checked."""
+    compress_ratio: float = Field(default=1.0, ge=1, le=128, allow_inf_nan=False)
+    """How many times smaller compression can make the data."""
+    dedup_ratio: float = Field(default=1.0, ge=1, le=1000, allow_inf_nan=False)
+    """How many times smaller deduplication can make the data."""
+    calibration: NotNegative = 0.3
+    """Seconds for each of the two measurements of the harness's own ceiling; 0 leaves them out."""
     entry_scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
     """Fraction of each context's tokens that is stored; 1 for anything to be compared."""
     think_time_scale: NotNegative = 1.0

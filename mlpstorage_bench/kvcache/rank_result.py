@@ -6,11 +6,13 @@ for writes), its *host* our host span. `_gb` and `_gbps` stand for GiB, as they 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from mlpstorage_bench.kvcache.profile import GIB, Workload
-from mlpstorage_bench.kvcache.result import histograms
-from mlpstorage_bench.kvcache.runner import STORAGE_TIER, RankTrial
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.site import STORAGE_TIER
+from mlpstorage_bench.measure.device import DeviceTraffic
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
 from mlpstorage_bench.measure.recorder import Kind
 
@@ -22,6 +24,7 @@ _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}
 def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, Any]:
     """Return what `kvcache_results_<timestamp>.json` holds for this rank and trial."""
     requests = rank.requests
+    audit = rank.audit
     storage_io_s = sum(rank.operation(STORAGE_TIER, kind).device.sum_ns for kind in KINDS) / 1e9
     return {
         "rank": rank.rank,
@@ -50,14 +53,22 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "closed_by": rank.closed_by,
             "io_mode": rank.io_mode,
             "evicted_bytes": rank.evicted_bytes,
-            "audit_ratio": rank.audit.ratio,
-            "audit_verdict": rank.audit.verdict,
-            "audit_reason": rank.audit.reason,
+            "audit_ratio": audit.ratio,
+            "audit_verdict": audit.verdict,
+            "audit_reason": audit.reason,
+            "page_cache_bytes": audit.cached_bytes,
+            "device": _device(rank.device_traffic),
+            "ceiling": None if rank.ceiling is None else asdict(rank.ceiling),
+            "corrupt_reads": requests.corrupt_reads,
             "cpu_s": rank.cpu_s,
             "peak_rss_bytes": rank.peak_rss_bytes,
-            "histograms": histograms(rank),
+            "histograms": _histograms(rank),
         },
     }
+
+
+def _device(seen: DeviceTraffic | None) -> dict[str, Any] | None:
+    return None if seen is None else {"name": seen.device.name, **asdict(seen.traffic)}
 
 
 def _cache_stats(rank: RankTrial) -> dict[str, Any]:
@@ -108,3 +119,16 @@ def _percentiles(prefix: str, histogram: Histogram) -> dict[str, float | None]:
 def _distribution(histogram: Histogram) -> dict[str, float | None]:
     percentiles = {name: histogram.percentile_ms(p) for name, p in _PERCENTILES.items()}
     return {"mean": histogram.mean_ms(), **percentiles, "max": histogram.max_ns / NS_PER_MS}
+
+
+def _histograms(rank: RankTrial) -> dict[str, Any]:
+    """Return a rank's histograms, so that percentiles can be pooled later."""
+    requests = rank.requests
+    return {
+        "request_latency": requests.latency.to_dict(),
+        "queue_wait": requests.queue_wait.to_dict(),
+        "operations": [
+            {**key._asdict(), **operation.to_dict()}
+            for key, operation in sorted(rank.operations.items())
+        ],
+    }

@@ -1,29 +1,18 @@
-"""All ranks of a trial → one result, and all trials of a case.
+"""What a test case measured: a result per trial, and all trials of a case.
 
-Bandwidths and rates are summed over ranks; percentiles come from the histograms of all ranks (and,
-for a case, of all trials) added up. Nothing is averaged that cannot be.
+Bandwidths and rates are averaged over trials with their spread beside; percentiles come from
+histograms added up. Nothing is averaged that cannot be.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mlpstorage_bench.errors import EmptyWindowError
-from mlpstorage_bench.kvcache.profile import GIB
-from mlpstorage_bench.kvcache.runner import STORAGE_TIER, RankTrial
-from mlpstorage_bench.measure.audit import Verdict
-from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import Kind
-
-_SEVERITY: tuple[Verdict, ...] = (
-    "ok",
-    "not measurable",
-    "foreign traffic",
-    "served from page cache",
-)
+from mlpstorage_bench.measure.audit import SEVERITY, Verdict, furthest_from_one
+from mlpstorage_bench.measure.ceiling import Bound
 
 
 @dataclass(frozen=True)
@@ -78,18 +67,45 @@ class TrialResult:
     """Ranks that did not put anything on storage."""
     cut_off_operations: int
     """Under way when the window closed; their finished chunks count, their latencies do not."""
+    carried_in_operations: int
+    """Under way when the window opened."""
     verified_reads: int
-    """Chunks read from storage whose content was checked."""
+    """Chunks read from storage whose content was checked and right."""
+    corrupt_reads: int
+    """Reads that found other data than was written, from the trial's start to its end; any fails
+    the run."""
     audit_ratio: float | None
     """Reported bytes / the kernel's: of the rank that is furthest from 1."""
     audit_verdict: Verdict
     """The worst of any rank's."""
     audit_reason: str
+    page_cache_bytes: int
+    """Of all ranks: reported, but never seen at a device."""
+    host_audit_ratio: float | None
+    """Reported bytes / what the block devices moved, all processes of the host: of the host that is
+    furthest from 1."""
+    host_audit_verdict: Verdict
+    host_audit_reason: str
+    ceiling_ratio: float | None
+    """Measured / what the harness reaches here without storage; None when not calibrated."""
+    bound: Bound
+    """What limited the trial."""
+    ceiling_operations_per_s: float | None
+    """Chunks per second over a null tier, all ranks."""
+    ceiling_gib_s: float | None
+    """Over memory, all ranks."""
+    busy_share: float
+    """Of the time and chunks in flight that the lanes had, what storage calls took."""
     cpu_s_per_gib: float | None
     """CPU seconds of all ranks per GiB moved to and from storage."""
     peak_rss_bytes: int
-    """The most that any rank has had resident since its start."""
+    """The most that any rank had resident in this trial."""
     latencies: Latencies
+    by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    """Storage latencies by kind and size class of the entries: entries and their device p50, p95,
+    p99 in ms."""
+    corruption: str
+    """The first corrupt read of any rank, with file and offset; '' without any."""
 
     @property
     def seconds_per_request(self) -> float:
@@ -101,7 +117,8 @@ class TrialResult:
 
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name, the latencies among them."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "latencies"}
+        apart = ("latencies", "corruption")
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
         return {**own, **vars(self.latencies)}
 
 
@@ -109,7 +126,8 @@ SPREAD = ("requests_per_s", "read_gib_s", "write_gib_s", "generated_tokens_per_s
 """Metrics of which a case states mean, least and greatest over its trials."""
 _TOTALS = (
     *("requests", "read_bytes", "write_bytes"),
-    *("cut_off_operations", "verified_reads", "storage_entries"),
+    *("cut_off_operations", "carried_in_operations", "storage_entries"),
+    *("verified_reads", "corrupt_reads", "page_cache_bytes"),
 )
 
 
@@ -121,6 +139,8 @@ class KVCacheResult:
     trials: tuple[TrialResult, ...]
     latencies: Latencies
     """Of all trials' samples together."""
+    by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
+    """The same by kind and size class of the entries."""
 
     @property
     def requests_per_s(self) -> float:
@@ -162,6 +182,26 @@ class KVCacheResult:
                 f"option {self.option}: the {early[0].closed_by} closed {len(early)} of "
                 f"{len(self.trials)} windows after {min(lengths):.2f} to {max(lengths):.2f} s"
             )
+        if any(trial.bound == "harness-bound" for trial in self.trials):
+            notes.append(
+                f"option {self.option}: harness-bound: at its nearest "
+                f"{max(trial.ceiling_ratio or 0 for trial in self.trials):.0%} of what this host "
+                "reaches without storage. More hosts or ranks, or larger chunks, ask more of the "
+                "storage"
+            )
+        audits = {
+            ("audit", t.audit_verdict, t.audit_reason)
+            for t in self.trials
+            if t.audit_verdict in ("served from page cache", "foreign traffic")
+        } | {
+            ("audit of the host", t.host_audit_verdict, t.host_audit_reason)
+            for t in self.trials
+            if t.host_audit_verdict in ("served from page cache", "foreign traffic")
+        }
+        notes += [
+            f"option {self.option}: {name}: {verdict}: {reason}"
+            for name, verdict, reason in sorted(audits)
+        ]
         without = [trial.trial for trial in self.trials if trial.requests == 0]
         if without:
             notes.append(
@@ -184,112 +224,29 @@ class KVCacheResult:
         metrics |= {name: sum(getattr(t, name) for t in self.trials) for name in _TOTALS}
         rates = [trial.hit_rate for trial in self.trials if trial.hit_rate is not None]
         costs = [trial.cpu_s_per_gib for trial in self.trials if trial.cpu_s_per_gib is not None]
-        worst = max(self.trials, key=lambda trial: _SEVERITY.index(trial.audit_verdict))
+        worst = max(self.trials, key=lambda trial: SEVERITY.index(trial.audit_verdict))
+        host = max(self.trials, key=lambda trial: SEVERITY.index(trial.host_audit_verdict))
+        nearest = max(self.trials, key=lambda trial: trial.ceiling_ratio or 0.0)
         return {
             **metrics,
             "window_s": [trial.window_s for trial in self.trials],
             "hit_rate": statistics.fmean(rates) if rates else None,
-            "audit_ratio": _furthest_from_one([trial.audit_ratio for trial in self.trials]),
+            "audit_ratio": furthest_from_one([trial.audit_ratio for trial in self.trials]),
             "audit_verdict": worst.audit_verdict,
             "audit_reason": worst.audit_reason,
+            "host_audit_ratio": furthest_from_one([t.host_audit_ratio for t in self.trials]),
+            "host_audit_verdict": host.host_audit_verdict,
+            "host_audit_reason": host.host_audit_reason,
+            "ceiling_ratio": nearest.ceiling_ratio,
+            "bound": nearest.bound,
+            "ceiling_operations_per_s": nearest.ceiling_operations_per_s,
+            "ceiling_gib_s": nearest.ceiling_gib_s,
+            "busy_share": statistics.fmean(trial.busy_share for trial in self.trials),
             "cpu_s_per_gib": statistics.fmean(costs) if costs else None,
             "peak_rss_bytes": max(trial.peak_rss_bytes for trial in self.trials),
             **vars(self.latencies),
+            "by_size": self.by_size,
         }
 
     def _mean(self, name: str) -> float:
         return statistics.fmean(getattr(trial, name) for trial in self.trials)
-
-
-def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
-    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it."""
-    requests = sum(rank.requests.requests for rank in ranks)
-    window_s = max(rank.window_s for rank in ranks)
-    if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
-        raise EmptyWindowError(
-            f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
-            f"{ranks[0].closed_by}), so there is nothing to report. Raise duration, raise "
-            "write_limit_gb where the profile has one, or lower think_time_scale"
-        )
-    read = {rank.rank: rank.operation(STORAGE_TIER, "read") for rank in ranks}
-    write = {rank.rank: rank.operation(STORAGE_TIER, "write") for rank in ranks}
-    read_bytes = sum(operation.moved_bytes for operation in read.values())
-    write_bytes = sum(operation.moved_bytes for operation in write.values())
-    hits = sum(rank.requests.hits.total() for rank in ranks)
-    lookups = hits + sum(rank.requests.misses for rank in ranks)
-    worst = max(ranks, key=lambda rank: _SEVERITY.index(rank.audit.verdict))
-    return TrialResult(
-        trial=trial,
-        ranks=len(ranks),
-        window_s=window_s,
-        drain_s=max(rank.drain_s for rank in ranks),
-        closed_by=next((r.closed_by for r in ranks if r.closed_by != "another rank"), "duration"),
-        requests=requests,
-        requests_per_s=sum(rank.requests.requests / rank.window_s for rank in ranks),
-        generated_tokens_per_s=sum(r.requests.generated_tokens / r.window_s for r in ranks),
-        read_bytes=read_bytes,
-        write_bytes=write_bytes,
-        read_gib_s=sum(read[r.rank].moved_bytes / r.window_s for r in ranks) / GIB,
-        write_gib_s=sum(write[r.rank].moved_bytes / r.window_s for r in ranks) / GIB,
-        hit_rate=hits / lookups if lookups else None,
-        storage_entries=sum(rank.entries[STORAGE_TIER] for rank in ranks),
-        memory_only_ranks=tuple(rank.rank for rank in ranks if rank.entries[STORAGE_TIER] == 0),
-        cut_off_operations=sum(
-            operation.cut_off for rank in ranks for operation in rank.operations.values()
-        ),
-        verified_reads=sum(operation.verified_chunks for operation in read.values()),
-        audit_ratio=_furthest_from_one([rank.audit.ratio for rank in ranks]),
-        audit_verdict=worst.audit.verdict,
-        audit_reason=worst.audit.reason,
-        cpu_s_per_gib=(
-            sum(rank.cpu_s for rank in ranks) / ((read_bytes + write_bytes) / GIB)
-            if read_bytes + write_bytes
-            else None
-        ),
-        peak_rss_bytes=max(rank.peak_rss_bytes for rank in ranks),
-        latencies=pool_latencies(ranks),
-    )
-
-
-def pool_latencies(ranks: Sequence[RankTrial]) -> Latencies:
-    """Return percentiles over the samples of all these ranks and trials."""
-
-    def storage(kind: Kind, span: str) -> Histogram:
-        return Histogram.pooled(getattr(r.operation(STORAGE_TIER, kind), span) for r in ranks)
-
-    read, write = storage("read", "device"), storage("write", "device")
-    request = Histogram.pooled(rank.requests.latency for rank in ranks)
-    return Latencies(
-        read_p50_ms=read.percentile_ms(50),
-        read_p95_ms=read.percentile_ms(95),
-        read_p99_ms=read.percentile_ms(99),
-        read_p999_ms=read.percentile_ms(99.9),
-        write_p50_ms=write.percentile_ms(50),
-        write_p95_ms=write.percentile_ms(95),
-        write_p99_ms=write.percentile_ms(99),
-        write_p999_ms=write.percentile_ms(99.9),
-        read_chunk_p95_ms=storage("read", "chunk").percentile_ms(95),
-        write_chunk_p95_ms=storage("write", "chunk").percentile_ms(95),
-        request_p50_ms=request.percentile_ms(50),
-        request_p95_ms=request.percentile_ms(95),
-        request_p99_ms=request.percentile_ms(99),
-        queue_wait_p95_ms=Histogram.pooled(r.requests.queue_wait for r in ranks).percentile_ms(95),
-    )
-
-
-def _furthest_from_one(ratios: Sequence[float | None]) -> float | None:
-    measured = [ratio for ratio in ratios if ratio is not None]
-    return max(measured, key=lambda ratio: abs(ratio - 1)) if measured else None
-
-
-def histograms(rank: RankTrial) -> Mapping[str, Any]:
-    """Return a rank's histograms for JSON, so that percentiles can be pooled later."""
-    requests = rank.requests
-    return {
-        "request_latency": requests.latency.to_dict(),
-        "queue_wait": requests.queue_wait.to_dict(),
-        "operations": {
-            f"{tier}_{kind}": operation.to_dict()
-            for (tier, kind), operation in sorted(rank.operations.items())
-        },
-    }

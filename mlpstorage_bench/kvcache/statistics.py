@@ -24,6 +24,8 @@ class RequestStatistics:
     multi_turn_hits: int = 0
     """Those of earlier turns."""
     misses: int = 0
+    corrupt_reads: int = 0
+    """Reads that found other data than was written, at any time of the trial."""
     latency: Histogram = field(default_factory=Histogram)
     """From when the user asked to when it had its answer."""
     queue_wait: Histogram = field(default_factory=Histogram)

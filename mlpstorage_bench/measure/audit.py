@@ -1,68 +1,75 @@
-"""Reported bytes against the kernel's own count of what this process moved to and from devices."""
+"""Reported bytes against the kernel's own count of what moved to and from devices."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpstorage_bench.measure.process import ProcessCounters
+from mlpstorage_bench.measure.traffic import Traffic
 
 Verdict = Literal["ok", "served from page cache", "foreign traffic", "not measurable"]
 
+SEVERITY: tuple[Verdict, ...] = (
+    "ok",
+    "not measurable",
+    "foreign traffic",
+    "served from page cache",
+)
+"""From the best to the worst."""
 TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Audit:
-    """How the bytes that a rank reports compare with what the kernel counted."""
+    """How the bytes that are reported compare with what the kernel counted."""
 
     ratio: float | None
     """Reported bytes / the kernel's bytes, reads and writes together; None when not measurable."""
     verdict: Verdict
     reason: str
+    cached_bytes: int = 0
+    """Reported bytes that never reached a device: served from, or left in, the page cache."""
 
 
-def audit(
-    read_bytes: int,
-    write_bytes: int,
-    before: ProcessCounters,
-    after: ProcessCounters,
-    *,
-    edge_bytes: int,
-) -> Audit:
-    """Compare the bytes reported for a window with the kernel's counters at its two edges.
+def audit(reported: Traffic, counted: Traffic | None, *, edge_bytes: int, whose: str) -> Audit:
+    """Compare the bytes reported for a window with the kernel's counters over it.
 
-    The kernel counts a transfer when it starts, we when it has ended: up to `edge_bytes` (the
-    chunks of all lanes) may fall on different sides of an edge, so that much is no discrepancy.
+    `whose` names the counters: "this process" or a device. The kernel counts a transfer when it
+    starts, we when it has ended: up to `edge_bytes` (the chunks of all lanes, at both edges) may
+    fall on different sides, so that much is no discrepancy.
     """
-    moved = _kernel_bytes(before, after)
-    if moved is None:
-        return Audit(None, "not measurable", "/proc/self/io cannot be read here")
-    reported = read_bytes + write_bytes
-    if moved == 0:
-        return _audit_without_device_traffic(read_bytes, write_bytes)
-    ratio = reported / moved
-    slack = edge_bytes + TOLERANCE * moved
-    if reported > moved + slack:
-        missing = (reported - moved) / reported
-        return Audit(ratio, "served from page cache", f"{missing:.0%} never reached a device")
-    if moved > reported + slack:
-        extra = (moved - reported) / moved
-        reason = f"{extra:.0%} of this process's device traffic is not in the result"
+    if counted is None:
+        return Audit(None, "not measurable", f"the kernel keeps no count for {whose} here")
+    if reported.total == 0:
+        return Audit(None, "not measurable", "nothing was read or written")
+    if counted.total == 0 and reported.write_bytes:
+        return Audit(
+            None,
+            "not measurable",
+            "this filesystem's traffic passes no block layer of this host (memory or network)",
+        )
+    slack = edge_bytes + TOLERANCE * counted.total
+    ratio = reported.total / counted.total if counted.total else None
+    unread = max(0, reported.read_bytes - counted.read_bytes)
+    unwritten = max(0, reported.write_bytes - counted.write_bytes)
+    if max(unread, unwritten) > slack or counted.total == 0:
+        reason = (
+            f"{unread / max(reported.read_bytes, 1):.1%} of reads and "
+            f"{unwritten / max(reported.write_bytes, 1):.1%} of writes never reached a device"
+        )
+        return Audit(ratio, "served from page cache", reason, unread + unwritten)
+    if counted.total > reported.total + slack:
+        extra = (counted.total - reported.total) / counted.total
+        reason = (
+            f"{extra:.1%} of the traffic of {whose} is not in the result (other work, or the "
+            "filesystem's own records)"
+        )
         return Audit(ratio, "foreign traffic", reason)
     return Audit(ratio, "ok", "")
 
 
-def _kernel_bytes(before: ProcessCounters, after: ProcessCounters) -> int | None:
-    if before.device_bytes is None or after.device_bytes is None:
-        return None
-    return after.device_bytes - before.device_bytes
-
-
-def _audit_without_device_traffic(read_bytes: int, write_bytes: int) -> Audit:
-    if write_bytes:
-        reason = "this filesystem's traffic passes no block layer of this host (memory or network)"
-        return Audit(None, "not measurable", reason)
-    if read_bytes:
-        return Audit(None, "served from page cache", "no read reached a device")
-    return Audit(None, "not measurable", "nothing was read or written")
+def furthest_from_one(ratios: Sequence[float | None]) -> float | None:
+    """Return the ratio that is the most suspicious; None where none was measured."""
+    measured = [ratio for ratio in ratios if ratio is not None]
+    return max(measured, key=lambda ratio: abs(ratio - 1)) if measured else None

@@ -1,22 +1,32 @@
 """Latencies in a histogram whose buckets grow with the value.
 
 Values are nanoseconds. Up to 128 each has a bucket of its own; above, every power of two is divided
-into 128 equal buckets:
+into 128 equal buckets. A value's bucket is found from its highest set bit (which power of two) and
+the 7 bits below it (which of the 128), with no table and no search:
 
-    value        128 … 255   256 … 511   512 … 1023   …
-    width             1           2           4       …
+    group   values                 buckets      width of each
+      0     0 … 127                0 … 127          1
+      1     128 … 255              128 … 255        1
+      2     256 … 511              256 … 383        2
+      3     512 … 1023             384 … 511        4
+      …
+     35     2^41 … 2^42 - 1        4480 … 4607      2^34
 
-A bucket is at most 1/128 of its values wide, so that a percentile, given as the middle of its
-bucket, is off by at most 0.4 % (of the value), whatever the distribution. 36 powers of two reach
-2^42 ns, 73 minutes, in 4608 counts (36 KiB), and recording is an index and an increment. Adding the
-counts of two histograms gives the histogram of all their samples: percentiles are pooled over
-workers, ranks and trials without loss. That is why latencies are not kept as lists, and why
-percentiles are never averaged. (fio's stat.h describes the same structure with 6 bits.)
+In group g the width is 2^(g-1) and the least value 2^(g+6), so that a bucket is at most 1/128 of
+its values wide. A percentile is given as the middle of its bucket: it is off by at most half of
+that, 0.4 % of the value, whatever the distribution. 36 groups reach 2^42 ns, 73 minutes, in 4608
+counts (36 KiB, taken with the first value), and recording is an index and an increment. Larger
+values count in the last bucket; the greatest and the sum stay exact.
+
+Adding the counts of two histograms gives the histogram of all their samples: percentiles are pooled
+over workers, ranks and trials without loss. That is why latencies are not kept as lists, and why
+percentiles are never averaged. (The structure is that of HdrHistogram and of fio's latency
+buckets, which have 64 per power of two.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -50,7 +60,8 @@ class Histogram:
     """Counts of values in nanoseconds, with their number, sum and extremes exact."""
 
     def __init__(self) -> None:
-        self._counts: NDArray[np.int64] = np.zeros(_BUCKETS, dtype=np.int64)
+        self._counts: NDArray[np.int64] | None = None
+        """Taken with the first value: most histograms of a run stay empty."""
         self.count = 0
         self.sum_ns = 0
         self.min_ns = 0
@@ -58,6 +69,8 @@ class Histogram:
 
     def record(self, value_ns: int) -> None:
         """Count a value; what is beyond the last bucket counts there."""
+        if self._counts is None:
+            self._counts = np.zeros(_BUCKETS, dtype=np.int64)
         self._counts[bucket_of(value_ns)] += 1
         if self.count == 0 or value_ns < self.min_ns:
             self.min_ns = value_ns
@@ -67,9 +80,9 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Count all that the other has counted, too."""
-        if other.count == 0:
+        if other._counts is None:
             return
-        self._counts += other._counts
+        self._counts = other._counts + (0 if self._counts is None else self._counts)
         self.min_ns = min(self.min_ns, other.min_ns) if self.count else other.min_ns
         self.max_ns = max(self.max_ns, other.max_ns)
         self.count += other.count
@@ -79,7 +92,7 @@ class Histogram:
         """Return the value (ns) that `percent` % of the samples do not exceed; None without any."""
         if not 0 <= percent <= 100:  # noqa: PLR2004 - what percent means
             raise ValueError(f"percent: got {percent}; accepted: 0 to 100")
-        if self.count == 0:
+        if self._counts is None:
             return None
         rank = max(1, int(np.ceil(percent / 100 * self.count)))
         index = int(np.searchsorted(np.cumsum(self._counts), rank))
@@ -97,7 +110,7 @@ class Histogram:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the histogram for JSON; "buckets" has `index:count` of each that is not empty."""
-        indices = np.flatnonzero(self._counts)
+        counts = np.zeros(0) if self._counts is None else self._counts
         return {
             "unit": "ns",
             "bits": BITS,
@@ -105,7 +118,7 @@ class Histogram:
             "sum": self.sum_ns,
             "min": self.min_ns,
             "max": self.max_ns,
-            "buckets": " ".join(f"{i}:{self._counts[i]}" for i in indices),
+            "buckets": " ".join(f"{i}:{counts[i]}" for i in np.flatnonzero(counts)),
         }
 
     @classmethod
@@ -116,14 +129,20 @@ class Histogram:
                 f"histogram of {content['unit']} with {content['bits']} bits; accepted: ns, {BITS}"
             )
         histogram = cls()
-        for bucket in content["buckets"].split():
-            index, _, count = bucket.partition(":")
-            histogram._counts[int(index)] += int(count)
+        buckets = [bucket.partition(":") for bucket in content["buckets"].split()]
+        if buckets:
+            histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            for index, _, count in buckets:
+                histogram._counts[int(index)] += int(count)
         histogram.count = content["count"]
         histogram.sum_ns = content["sum"]
         histogram.min_ns = content["min"]
         histogram.max_ns = content["max"]
         return histogram
+
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Self], tuple[dict[str, Any]]]:
+        """Travel between ranks as small as in JSON: the counts that are not zero."""
+        return type(self).from_dict, (self.to_dict(),)
 
     @classmethod
     def pooled(cls, histograms: Iterable[Histogram]) -> Self:

@@ -1,37 +1,74 @@
-"""What each worker saw, counted without locks and added up at the end.
+"""What each worker saw, counted by itself and added up at the end.
 
 A chunk counts when its system call ended inside the window; an entry's latency counts when the
-entry ended inside. Spans of an entry: *device* is the sum of its system calls, plus making it
-durable for writes (what the reference calls device latency); *host* is the whole operation as the
-worker saw it, with opening the file and making or checking its content.
+entry ended inside. Spans of an entry: *device* is the time in which at least one of its system
+calls was under way, with making it durable for writes (what the reference calls device latency);
+*host* is the whole operation as the worker saw it, with opening the file and making or checking its
+content; *wait* lies before it.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
 
 Kind = Literal["read", "write"]
 
+_MIB = 1 << 20
+SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
+    ("under 1 MiB", _MIB),
+    ("1 to 16 MiB", 16 * _MIB),
+    ("16 to 256 MiB", 256 * _MIB),
+    ("256 MiB to 1 GiB", 1024 * _MIB),
+    ("1 GiB and more", None),
+)
+"""Name and upper bound (exclusive) of entries: one percentile over 1 MiB and 3 GiB says nothing."""
+
+
+def size_class(size: int) -> str:
+    """Return the name of the class that an entry of `size` bytes falls into."""
+    return next(name for name, bound in SIZE_CLASSES if bound is None or size < bound)
+
+
+class OperationKey(NamedTuple):
+    """What operations are counted by."""
+
+    tier: str
+    kind: Kind
+    size_class: str
+    """Of the entry."""
+
 
 @dataclass
 class OperationStatistics:
-    """All operations of one kind on one tier."""
+    """All operations of one key."""
 
     moved_bytes: int = 0
     chunks: int = 0
     verified_chunks: int = 0
     """Chunks that were checked and found right."""
+    begun_bytes: int = 0
+    """Of chunks whose call began between the two readings of the process's counters."""
+    ended_bytes: int = 0
+    """Of chunks whose call ended between those of the device's."""
     cut_off: int = 0
     """Entries whose operation was under way when the window closed."""
+    carried_in: int = 0
+    """Entries whose operation was under way when the window opened."""
+    wait: Histogram = field(default_factory=Histogram)
+    """Per entry: from when the operation was wanted to when its lane began with it."""
     chunk: Histogram = field(default_factory=Histogram)
     """The system call of each chunk."""
     durability: Histogram = field(default_factory=Histogram)
+    """Each fsync or fdatasync."""
     verification: Histogram = field(default_factory=Histogram)
+    """Each check of a chunk."""
     device: Histogram = field(default_factory=Histogram)
     """Per entry."""
     host: Histogram = field(default_factory=Histogram)
@@ -44,6 +81,14 @@ class OperationStatistics:
         for name in _SPANS:
             getattr(self, name).merge(getattr(other, name))
 
+    @classmethod
+    def total(cls, parts: Iterable[OperationStatistics]) -> OperationStatistics:
+        """Return the sum."""
+        total = cls()
+        for part in parts:
+            total.merge(part)
+        return total
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything for JSON."""
         return {
@@ -52,67 +97,113 @@ class OperationStatistics:
         }
 
 
-_COUNTS = ("moved_bytes", "chunks", "verified_chunks", "cut_off")
-_SPANS = ("chunk", "durability", "verification", "device", "host")
+_COUNTS = (
+    *("moved_bytes", "chunks", "verified_chunks"),
+    *("begun_bytes", "ended_bytes", "cut_off", "carried_in"),
+)
+_SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
 
 
 class EntryObserver:
-    """Follows one entry's operation, chunk by chunk, into the statistics of its kind and tier."""
+    """Follows one entry's operation, chunk by chunk, from all threads that take part in it."""
 
-    def __init__(self, statistics: OperationStatistics, window: Window) -> None:
+    def __init__(self, statistics: OperationStatistics, window: Window, asked_ns: int) -> None:
         self._statistics = statistics
         self._window = window
-        self._device_ns = 0
+        self._asked_ns = asked_ns
+        self._started_ns = time.perf_counter_ns()
+        self._busy = _BusyTime()
+        self._lock = threading.Lock()
 
     def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
         """Count a chunk whose system call has ended."""
-        self._device_ns += ended_ns - started_ns
-        if self._window.contains(ended_ns):
-            self._statistics.moved_bytes += size
-            self._statistics.chunks += 1
-            self._statistics.chunk.record(ended_ns - started_ns)
+        window = self._window
+        with self._lock:
+            self._busy.add(started_ns, ended_ns)
+            if window.process_counted.contains(started_ns):
+                self._statistics.begun_bytes += size
+            if window.device_counted.contains(ended_ns):
+                self._statistics.ended_bytes += size
+            if window.contains(ended_ns):
+                self._statistics.moved_bytes += size
+                self._statistics.chunks += 1
+                self._statistics.chunk.record(ended_ns - started_ns)
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
         """Count the time that making data durable took."""
-        self._device_ns += ended_ns - started_ns
-        if self._window.contains(ended_ns):
-            self._statistics.durability.record(ended_ns - started_ns)
+        with self._lock:
+            self._busy.add(started_ns, ended_ns)
+            if self._window.contains(ended_ns):
+                self._statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         """Count a chunk that was checked."""
-        if self._window.contains(ended_ns):
-            self._statistics.verified_chunks += 1
-            self._statistics.verification.record(ended_ns - started_ns)
+        with self._lock:
+            if self._window.contains(ended_ns):
+                self._statistics.verified_chunks += 1
+                self._statistics.verification.record(ended_ns - started_ns)
 
-    def done(self, started_ns: int, ended_ns: int) -> None:
-        """Count the whole entry."""
-        if self._window.contains(ended_ns):
-            self._statistics.device.record(self._device_ns)
-            self._statistics.host.record(ended_ns - started_ns)
+    def done(self) -> None:
+        """Count the whole entry, which has ended now."""
+        now = time.perf_counter_ns()
+        if self._window.contains(now):
+            self._statistics.wait.record(self._started_ns - self._asked_ns)
+            self._statistics.device.record(self._busy.total_ns)
+            self._statistics.host.record(now - self._started_ns)
+        self._count_carried_in(now)
 
     def cut_off(self) -> None:
         """Count the entry as one that was under way at the window's end."""
         self._statistics.cut_off += 1
+        self._count_carried_in(time.perf_counter_ns())
+
+    def _count_carried_in(self, ended_ns: int) -> None:
+        if self._started_ns < self._window.opened_ns <= ended_ns:
+            self._statistics.carried_in += 1
+
+
+class _BusyTime:
+    """The length of a union of intervals, which come about in the order of their ends."""
+
+    def __init__(self) -> None:
+        self._intervals: list[tuple[int, int]] = []
+        """Disjoint, in order."""
+
+    def add(self, start: int, end: int) -> None:
+        while self._intervals and self._intervals[-1][1] >= start:
+            other_start, other_end = self._intervals.pop()
+            start, end = min(start, other_start), max(end, other_end)
+        self._intervals.append((start, end))
+
+    @property
+    def total_ns(self) -> int:
+        return sum(end - start for start, end in self._intervals)
 
 
 class Recorder:
-    """One worker's statistics, by tier and kind."""
+    """One worker's statistics."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self.operations: dict[tuple[str, Kind], OperationStatistics] = {}
+        self.operations: dict[OperationKey, OperationStatistics] = {}
 
-    def observe(self, tier: str, kind: Kind) -> EntryObserver:
-        """Return the observer for one entry's operation."""
-        key = (tier, kind)
+    def observe(
+        self, tier: str, kind: Kind, size: int, asked_ns: int | None = None
+    ) -> EntryObserver:
+        """Return the observer for the operation on one entry that begins now.
+
+        `asked_ns` is when it was wanted (perf_counter); now, unless said.
+        """
+        key = OperationKey(tier, kind, size_class(size))
         if key not in self.operations:
             self.operations[key] = OperationStatistics()
-        return EntryObserver(self.operations[key], self.window)
+        asked_ns = time.perf_counter_ns() if asked_ns is None else asked_ns
+        return EntryObserver(self.operations[key], self.window, asked_ns)
 
     @staticmethod
-    def total(recorders: Iterable[Recorder]) -> dict[tuple[str, Kind], OperationStatistics]:
+    def total(recorders: Iterable[Recorder]) -> dict[OperationKey, OperationStatistics]:
         """Return the sum of all workers' statistics."""
-        totals: dict[tuple[str, Kind], OperationStatistics] = {}
+        totals: dict[OperationKey, OperationStatistics] = {}
         for recorder in recorders:
             for key, statistics in recorder.operations.items():
                 totals.setdefault(key, OperationStatistics()).merge(statistics)

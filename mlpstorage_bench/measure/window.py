@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 NS_PER_S = 1_000_000_000
 _NEVER = 2**63
+
+
+@dataclass
+class Interval:
+    """From one moment (perf_counter) to before another; empty until both are known."""
+
+    start_ns: int = _NEVER
+    end_ns: int = _NEVER
+
+    def contains(self, moment_ns: int) -> bool:
+        """Whether a moment lies inside."""
+        return self.start_ns <= moment_ns < self.end_ns
 
 
 class Window:
@@ -18,6 +31,10 @@ class Window:
     def __init__(self) -> None:
         self.opened_ns = _NEVER
         self.closes_ns = _NEVER
+        self.process_counted = Interval()
+        """Between the readings of the process's counters at its two edges."""
+        self.device_counted = Interval()
+        """Between those of the device's."""
 
     def open(self, duration_s: float) -> None:
         """Open the window now, to close by itself after `duration_s`."""

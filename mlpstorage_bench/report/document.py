@@ -68,10 +68,18 @@ _SINGLE = (
     ("queue wait p95 ms", "queue_wait_p95_ms", "{:.2f}"),
     ("requests", "requests", "{}"),
     ("hit rate", "hit_rate", "{:.1%}"),
-    ("cut off at the end", "cut_off_operations", "{}"),
+    ("in flight at the start", "carried_in_operations", "{}"),
+    ("in flight at the end", "cut_off_operations", "{}"),
+    ("chunks verified", "verified_reads", "{}"),
+    ("reads corrupt", "corrupt_reads", "{}"),
     ("CPU s/GiB", "cpu_s_per_gib", "{:.3f}"),
     ("audit ratio", "audit_ratio", "{:.4f}"),
     ("audit", "audit_verdict", "{}"),
+    ("host audit ratio", "host_audit_ratio", "{:.4f}"),
+    ("host audit", "host_audit_verdict", "{}"),
+    ("measured / ceiling", "ceiling_ratio", "{:.3f}"),
+    ("bound", "bound", "{}"),
+    ("peak memory bytes", "peak_rss_bytes", "{}"),
 )
 
 

@@ -20,12 +20,12 @@ _METRICS = (
 
 def results_table(cases: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of cases: means ± half the range over trials, pooled percentiles."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("case")
     table.add_column("trials", justify="right")
     for title, _, _ in _METRICS:
         table.add_column(title, justify="right")
-    for title in ("read\np95 ms", "write\np95 ms", "hits", "audit"):
+    for title in ("read\np95 ms", "write\np95 ms", "hits", "audit", "bound"):
         table.add_column(title, justify="right")
     for case in cases:
         metrics = case.get("metrics")
@@ -41,6 +41,7 @@ def results_table(cases: Sequence[Mapping[str, Any]]) -> Table:
             _figure(metrics["write_p95_ms"], "{:.1f}"),
             _figure(metrics["hit_rate"], "{:.0%}"),
             _audit(metrics),
+            _bound(metrics),
         )
     return table
 
@@ -60,6 +61,11 @@ def _figure(value: float | None, form: str) -> str:
 def _audit(metrics: Mapping[str, Any]) -> str:
     ratio = metrics["audit_ratio"]
     return metrics["audit_verdict"] if ratio is None else f"{metrics['audit_verdict']} {ratio:.3f}"
+
+
+def _bound(metrics: Mapping[str, Any]) -> str:
+    ratio = metrics["ceiling_ratio"]
+    return "-" if ratio is None else f"{metrics['bound'].removesuffix('-bound')} {ratio:.2f}"
 
 
 def as_lines(renderable: RenderableType, width: int) -> list[str]:

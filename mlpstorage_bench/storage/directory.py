@@ -17,7 +17,8 @@ from typing import Self
 
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.storage import janitor
-from mlpstorage_bench.storage.files import ENTRY_SUFFIX
+from mlpstorage_bench.storage.block_files import BLOCKS_DIRECTORY
+from mlpstorage_bench.storage.files import DATA_SUFFIX
 
 OPTION = "--mlps-cache-dir"
 _CLAIM = ".claim"
@@ -80,8 +81,7 @@ class RankDirectory:
         try:
             self._check_owner()
             self._claim = self._lock()
-            for leftover in self.path.glob(f"*{ENTRY_SUFFIX}"):  # of a run that was killed
-                leftover.unlink()
+            self._remove_leftovers()
             self._janitor = janitor.hire(self.path)
         except OSError as error:
             self._let_go()
@@ -92,6 +92,14 @@ class RankDirectory:
             self._let_go()
             raise
         return self
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a run that was killed left behind."""
+        for leftover in self.path.iterdir():
+            if leftover.name == BLOCKS_DIRECTORY:
+                shutil.rmtree(leftover)
+            elif leftover.suffix == DATA_SUFFIX:
+                leftover.unlink()
 
     def _let_go(self) -> None:
         if self._claim is not None:
@@ -163,4 +171,10 @@ class RankDirectory:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name == _CLAIM or (path.suffix == ENTRY_SUFFIX and path.is_file())
+    if path.name == BLOCKS_DIRECTORY and path.is_dir() and not path.is_symlink():
+        return all(_is_block_or_directory(below) for below in path.rglob("*"))
+    return path.name == _CLAIM or (path.suffix == DATA_SUFFIX and path.is_file())
+
+
+def _is_block_or_directory(path: Path) -> bool:
+    return path.is_dir() or DATA_SUFFIX in path.suffixes

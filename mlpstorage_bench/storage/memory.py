@@ -1,64 +1,95 @@
-"""Entries in memory: the tier above storage, with the same interface."""
+"""Entries in memory: the tiers above storage, with the same interface."""
 
 from __future__ import annotations
 
 import mmap
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlpstorage_bench.storage.store import Location, Observer
+
 
 class MemoryStore:
-    """Entries in slots of one chunk each; memory is taken on first use and reused after."""
+    """Entries in slots of memory; a slot is taken on first use and reused after."""
+
+    keeps_content = True
 
     def __init__(self, slot_bytes: int) -> None:
         self._slot_bytes = slot_bytes
-        self._free: list[mmap.mmap] = []
-        self._entries: dict[str, list[mmap.mmap]] = {}
+        self._free: list[memoryview] = []
+        self._entries: dict[str, list[memoryview]] = {}
         self._lock = threading.Lock()
 
+    def footprint(self, size: int) -> int:
+        """Return the entry's own size; the rest of its last slot is memory of the harness."""
+        return size
+
     @contextmanager
-    def writer(self, name: str, size: int) -> Iterator[_Slots]:
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Slots]:
         """Take the slots that an entry of `size` bytes needs."""
         count = -(-size // self._slot_bytes)
         with self._lock:
             if name in self._entries:
                 raise ValueError(f"entry {name!r} exists already")
             slots = [self._free.pop() for _ in range(min(count, len(self._free)))]
-            slots += [mmap.mmap(-1, self._slot_bytes) for _ in range(count - len(slots))]
+            missing = count - len(slots)
+            slots += [memoryview(mmap.mmap(-1, self._slot_bytes)) for _ in range(missing)]
             self._entries[name] = slots
-        yield _Slots(name, slots, self._slot_bytes)
+        yield _Slots(name, slots, self._slot_bytes, observer)
 
     @contextmanager
-    def reader(self, name: str) -> Iterator[_Slots]:
+    def reader(self, name: str, observer: Observer) -> Iterator[_Slots]:
         """Give access to an entry's slots."""
         with self._lock:
             slots = self._entries[name]
-        yield _Slots(name, slots, self._slot_bytes)
+        yield _Slots(name, slots, self._slot_bytes, observer)
 
     def delete(self, name: str) -> None:
         """Put the entry's slots back for others to use."""
         with self._lock:
             self._free += self._entries.pop(name, [])
 
+    def close(self) -> None:
+        """Give the free slots' memory back."""
+        self._free.clear()
+
 
 class _Slots:
     """One entry's slots."""
 
-    def __init__(self, name: str, slots: list[mmap.mmap], slot_bytes: int) -> None:
-        self.path = f"memory:{name}"
+    def __init__(
+        self, name: str, slots: list[memoryview], slot_bytes: int, observer: Observer
+    ) -> None:
+        self._name = name
         self._slots = slots
         self._slot_bytes = slot_bytes
+        self._observer = observer
 
     def put(self, data: memoryview, offset: int) -> None:
-        """Copy a chunk into its slot."""
-        self._slots[offset // self._slot_bytes][: len(data)] = data
+        """Copy a chunk into its slots."""
+        started = time.perf_counter_ns()
+        for part, slot in self._parts(data, offset):
+            slot[:] = part
+        self._observer.chunk(len(data), started, time.perf_counter_ns())
 
     def get(self, data: memoryview, offset: int) -> None:
-        """Copy a chunk from its slot."""
-        slot = memoryview(self._slots[offset // self._slot_bytes])
-        data[:] = slot[: len(data)]
+        """Copy a chunk from its slots."""
+        started = time.perf_counter_ns()
+        for part, slot in self._parts(data, offset):
+            part[:] = slot
+        self._observer.chunk(len(data), started, time.perf_counter_ns())
 
-    def make_durable(self) -> bool:
-        """Memory is as durable as it gets."""
-        return False
+    def locate(self, offset: int) -> Location:
+        """Return the entry's name: memory has no file."""
+        return Location(f"memory:{self._name}", offset)
+
+    def _parts(self, data: memoryview, offset: int) -> Iterator[tuple[memoryview, memoryview]]:
+        """Return what of `data` lies in which part of a slot."""
+        done = 0
+        while done < len(data):
+            index, within = divmod(offset + done, self._slot_bytes)
+            length = min(self._slot_bytes - within, len(data) - done)
+            yield data[done : done + length], self._slots[index][within : within + length]
+            done += length

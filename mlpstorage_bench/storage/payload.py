@@ -1,17 +1,19 @@
-"""What is in the data: a function of (seed, name, generation, sector), checked on every read.
+"""What is in the data: a function of (seed, name, generation, sector), checked when it is read.
 
 Each 4 KiB sector is a row of a random pool combined by XOR with a key of its own, so that neither
 compression nor deduplication finds anything at any block size. Its first two words are a stamp:
 the identity of (seed, name, generation), and the number of the sector within the entry.
 
-A chunk's XXH3-64 digest is taken when it is written. Reading it back, the digest is compared,
-which covers every byte at memory speed; only after a mismatch is the content made again, to tell
-where and how it differs.
+With a `compress_ratio` of r, the last 1 - 1/r of each sector is zeros. With a `dedup_ratio` of d,
+1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries share; they bear
+the stamps of the set.
+
+A chunk's XXH3-64 digest is taken when it is written. When it is read, the digest is compared, which
+covers every byte at memory speed; only after a mismatch is the content made again, to tell where
+and how it differs.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import xxhash
@@ -19,60 +21,57 @@ from numpy.typing import NDArray
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, WORDS_PER_SECTOR, AlignedBuffer
+from mlpstorage_bench.storage.store import Location
 
 STAMP_WORDS = 2
+POOL_SECTORS = 256
+SHARED_UNITS = 16
+"""Units of 64 KiB that copies are made of: 1 MiB, nothing beside an array's capacity."""
+SECTORS_PER_UNIT = 16
+"""Copies are runs of this many sectors, aligned: deduplication in blocks of 4 to 64 KiB finds
+them."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 
-
-@dataclass(frozen=True)
-class ChunkPlace:
-    """Which part of which entry a chunk is."""
-
-    path: str
-    """Where it is stored, for messages."""
-    identity: int
-    offset: int
-    """In bytes from the entry's start; a multiple of the sector size."""
+Words = NDArray[np.uint64]
 
 
 class Payload:
-    """Makes and checks content for chunks of up to `chunk_bytes`."""
+    """Makes content for any part of an entry, and tells what is wrong with it."""
 
-    def __init__(self, seed: int, chunk_bytes: int) -> None:
+    def __init__(self, seed: int, *, compress_ratio: float = 1.0, dedup_ratio: float = 1.0) -> None:
         self._seed = seed
-        words = np.random.default_rng(seed).integers(
-            0, 2**64, size=chunk_bytes // 8, dtype=np.uint64
+        self._pool: Words = np.random.default_rng(seed).integers(
+            0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
-        self._pool: NDArray[np.uint64] = words.reshape(-1, WORDS_PER_SECTOR)
+        self._filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
+        self._copied_share = 1 - 1 / dedup_ratio
+        self._shared_identity = self.identity("copies shared by all entries", generation=0)
 
     def identity(self, name: str, generation: int) -> int:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
         return xxhash.xxh3_64_intdigest(f"{name}\0{generation}".encode(), seed=self._seed)
 
-    def fill(self, buffer: AlignedBuffer, size: int, place: ChunkPlace) -> int:
-        """Put the content of `place` into the buffer's first `size` bytes; return its digest."""
-        self._make(buffer.sectors[: size // SECTOR_BYTES], place)
+    def fill(self, buffer: AlignedBuffer, size: int, identity: int, offset: int) -> None:
+        """Put an entry's content from `offset` on into the buffer's first `size` bytes.
+
+        Both are multiples of the sector size.
+        """
+        self._make(buffer.sectors[: size // SECTOR_BYTES], identity, offset)
+
+    @staticmethod
+    def digest(buffer: AlignedBuffer, size: int) -> int:
+        """Return the digest of the buffer's first `size` bytes."""
         return xxhash.xxh3_64_intdigest(buffer.bytes[:size])
 
-    def verify(self, buffer: AlignedBuffer, size: int, place: ChunkPlace, digest: int) -> None:
-        """Raise CorruptDataError unless the buffer holds what `fill` put there for `place`."""
-        if xxhash.xxh3_64_intdigest(buffer.bytes[:size]) != digest:
-            raise self._describe(buffer.sectors[: size // SECTOR_BYTES], place)
-
-    def _make(self, sectors: NDArray[np.uint64], place: ChunkPlace) -> None:
-        count = len(sectors)
-        first = place.offset // SECTOR_BYTES
-        numbers = np.arange(first, first + count, dtype=np.uint64)
-        keys = _mix(numbers, place.identity)
-        np.bitwise_xor(self._pool[:count], keys[:, None], out=sectors)
-        sectors[:, 0] = place.identity
-        sectors[:, 1] = numbers
-
-    def _describe(self, found: NDArray[np.uint64], place: ChunkPlace) -> CorruptDataError:
+    def describe(
+        self, buffer: AlignedBuffer, size: int, identity: int, offset: int, place: Location
+    ) -> CorruptDataError:
+        """Return the error to raise for a chunk read from `place` whose digest does not match."""
+        found = buffer.sectors[: size // SECTOR_BYTES]
         expected = np.empty_like(found)
-        self._make(expected, place)
+        self._make(expected, identity, offset)
         differing = np.flatnonzero((found != expected).any(axis=1))
         if not len(differing):
             return CorruptDataError(
@@ -83,26 +82,59 @@ class Payload:
             )
         sector = int(differing[0])
         word = int(np.flatnonzero(found[sector] != expected[sector])[0])
-        offset = place.offset + sector * SECTOR_BYTES + word * 8
+        at = place.offset + sector * SECTOR_BYTES + word * 8
         return CorruptDataError(
             "verifying",
             place.path,
-            f"at offset {offset} expected {expected[sector, word]:016x}, found "
+            f"at offset {at} expected {expected[sector, word]:016x}, found "
             f"{found[sector, word]:016x}; {len(differing)} of {len(found)} sectors of this chunk "
-            f"differ; the first of them {_whose(found[sector], place)}",
+            f"differ; the first of them {_whose(found[sector], identity)}",
             hint="The storage returned other data than was written there",
         )
 
+    def _make(self, sectors: Words, identity: int, offset: int) -> None:
+        first = offset // SECTOR_BYTES
+        numbers = np.arange(first, first + len(sectors), dtype=np.uint64)
+        if self._copied_share:
+            self._make_with_copies(sectors, numbers, identity)
+            return
+        keys = _mix(numbers, identity)[:, None]
+        done = 0
+        while done < len(sectors):  # row by row of the pool, from the top again at its end
+            row = (first + done) % POOL_SECTORS
+            end = min(done + POOL_SECTORS - row, len(sectors))
+            self._combine(self._pool[row : row + end - done], keys[done:end], sectors[done:end])
+            done = end
+        sectors[:, 0] = identity
+        sectors[:, 1] = numbers
 
-def _whose(found: NDArray[np.uint64], place: ChunkPlace) -> str:
+    def _make_with_copies(self, sectors: Words, numbers: Words, identity: int) -> None:
+        units, within = np.divmod(numbers, np.uint64(SECTORS_PER_UNIT))
+        lots = _mix(units, identity ^ self._shared_identity)
+        is_copy = (lots >> np.uint64(11)) * 2.0**-53 < self._copied_share
+        copied = lots % np.uint64(SHARED_UNITS) * np.uint64(SECTORS_PER_UNIT) + within
+        numbers = np.where(is_copy, copied, numbers)
+        identities = np.where(is_copy, np.uint64(self._shared_identity), np.uint64(identity))
+        keys = _mix(numbers, identities)[:, None]
+        self._combine(self._pool[numbers % np.uint64(POOL_SECTORS)], keys, sectors)
+        sectors[:, 0] = identities
+        sectors[:, 1] = numbers
+
+    def _combine(self, rows: Words, keys: Words, sectors: Words) -> None:
+        filled = self._filled_words
+        np.bitwise_xor(rows[:, :filled], keys, out=sectors[:, :filled])
+        sectors[:, filled:] = 0
+
+
+def _whose(found: Words, identity: int) -> str:
     if not found.any():
         return "is all zeros"
-    if int(found[0]) == place.identity:
+    if int(found[0]) == identity:
         return f"bears the stamp of sector {int(found[1])} of the same entry"
     return f"bears no stamp of this entry (seen {int(found[0]):016x})"
 
 
-def _mix(numbers: NDArray[np.uint64], identity: int) -> NDArray[np.uint64]:
+def _mix(numbers: Words, identity: Words | int) -> Words:
     """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), started at `identity`."""
     mixed = numbers * _GOLDEN + np.uint64(identity)
     mixed ^= mixed >> np.uint64(30)

@@ -1,28 +1,16 @@
-"""Entries streamed to and from a place that keeps them, chunk by chunk.
-
-Memory does not grow with entries: a lane owns one chunk's buffer, and every operation goes through
-it. Spans are taken around the system call alone; making and checking content lies outside them.
-"""
+"""What a place that keeps entries is: one interface for files in every layout, memory and null."""
 
 from __future__ import annotations
 
-import threading
-import time
+from array import array
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
-from mlpstorage_bench.storage.payload import ChunkPlace, Payload
-
-
-class CutOffError(Exception):
-    """The run is stopping: an operation ended between two chunks. No fault of the storage."""
+from typing import NamedTuple, Protocol
 
 
 class Observer(Protocol):
-    """Who wants to know of each chunk, as it is done."""
+    """Who wants to know of each transfer, as it is done. Called from several threads."""
 
     def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
         """Note that a chunk's system call moved `size` bytes between two times (perf_counter)."""
@@ -37,12 +25,64 @@ class Observer(Protocol):
         ...
 
 
-@dataclass
-class Lane:
-    """What one operation in flight needs: a buffer of its own, and the signal to stop."""
+class Location(NamedTuple):
+    """Where a byte of an entry is kept, for messages."""
 
-    buffer: AlignedBuffer
-    stopping: threading.Event
+    path: str
+    offset: int
+
+
+class ChunkWriter(Protocol):
+    """Takes one new entry's chunks, in any order, from several threads."""
+
+    def put(self, data: memoryview, offset: int) -> None:
+        """Write all of `data` at `offset` of the entry, and tell the observer."""
+        ...
+
+
+class ChunkReader(Protocol):
+    """Gives back one entry's chunks, in any order, to several threads."""
+
+    def get(self, data: memoryview, offset: int) -> None:
+        """Fill `data` from `offset` of the entry, and tell the observer."""
+        ...
+
+    def locate(self, offset: int) -> Location:
+        """Return where the byte at `offset` is kept."""
+        ...
+
+
+class Store(Protocol):
+    """A place that keeps entries by name.
+
+    The observer hears of system calls alone: the store takes the times right around them.
+    """
+
+    keeps_content: bool
+    """Whether what is read is what was written; a null store keeps nothing, so nothing is
+    checked."""
+
+    def footprint(self, size: int) -> int:
+        """Return the bytes of the store that an entry of `size` bytes occupies."""
+        ...
+
+    def writer(
+        self, name: str, size: int, observer: Observer
+    ) -> AbstractContextManager[ChunkWriter]:
+        """Open a new entry for writing; leaving it makes it complete, and durable as asked for."""
+        ...
+
+    def reader(self, name: str, observer: Observer) -> AbstractContextManager[ChunkReader]:
+        """Open an entry for reading."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove an entry, or what there is of it."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the store holds beside its entries."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,118 +93,39 @@ class StoredEntry:
     size: int
     """In bytes as stored: whole sectors."""
     identity: int
-    digests: tuple[int, ...] = field(repr=False)
-    """Of each chunk, in order."""
+    """The stamp in its sectors."""
+    digests: array[int] = field(repr=False)
+    """Of each chunk, in order; 8 bytes each."""
 
 
-class ChunkWriter(Protocol):
-    """Takes one new entry's chunks."""
+class Chunk(NamedTuple):
+    """A part of an entry that one system call moves."""
 
-    path: str
-
-    def put(self, data: memoryview, offset: int) -> None:
-        """Write all of `data` at `offset`."""
-        ...
-
-    def make_durable(self) -> bool:
-        """Make what was put durable, as far as the store was asked to; say whether it did."""
-        ...
+    number: int
+    offset: int
+    size: int
 
 
-class ChunkReader(Protocol):
-    """Gives back one entry's chunks."""
+@dataclass(frozen=True)
+class Chunking:
+    """How entries are cut into chunks: the same in every store, so that digests carry over."""
 
-    path: str
+    chunk_bytes: int
+    extent_bytes: int | None = None
+    """No chunk crosses a multiple of this: a block's or a slot's size."""
 
-    def get(self, data: memoryview, offset: int) -> None:
-        """Fill `data` from `offset`."""
-        ...
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Return the chunks of an entry of `size` bytes, in order."""
+        extent_bytes = self.extent_bytes or size
+        number = 0
+        for extent in range(0, size, extent_bytes):
+            end = min(extent + extent_bytes, size)
+            for offset in range(extent, end, self.chunk_bytes):
+                yield Chunk(number, offset, min(self.chunk_bytes, end - offset))
+                number += 1
 
-
-class Store(Protocol):
-    """A place that keeps entries by name."""
-
-    def writer(self, name: str, size: int) -> AbstractContextManager[ChunkWriter]:
-        """Open a new entry for writing."""
-        ...
-
-    def reader(self, name: str) -> AbstractContextManager[ChunkReader]:
-        """Open an entry for reading."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Remove an entry, or what there is of it."""
-        ...
-
-
-def write_entry(
-    store: Store, name: str, size: int, payload: Payload, lane: Lane, observer: Observer
-) -> StoredEntry:
-    """Stream a new entry into the store; on failure or cut-off nothing of it stays there."""
-    stored_size = round_up_to_sector(size)
-    identity = payload.identity(name, generation=0)
-    digests = []
-    try:
-        with store.writer(name, stored_size) as writer:
-            for offset, length in _chunks(stored_size, lane):
-                digests.append(
-                    payload.fill(lane.buffer, length, ChunkPlace(writer.path, identity, offset))
-                )
-                started = time.perf_counter_ns()
-                writer.put(lane.buffer.bytes[:length], offset)
-                observer.chunk(length, started, time.perf_counter_ns())
-            started = time.perf_counter_ns()
-            if writer.make_durable():
-                observer.durable(started, time.perf_counter_ns())
-    except BaseException:
-        store.delete(name)
-        raise
-    return StoredEntry(name, stored_size, identity, tuple(digests))
-
-
-def read_entry(
-    store: Store, entry: StoredEntry, payload: Payload, lane: Lane, observer: Observer
-) -> None:
-    """Stream an entry from the store and check every chunk of it."""
-    with store.reader(entry.name) as reader:
-        for digest, (offset, length) in zip(entry.digests, _chunks(entry.size, lane), strict=True):
-            started = time.perf_counter_ns()
-            reader.get(lane.buffer.bytes[:length], offset)
-            ended = time.perf_counter_ns()
-            observer.chunk(length, started, ended)
-            place = ChunkPlace(reader.path, entry.identity, offset)
-            payload.verify(lane.buffer, length, place, digest)
-            observer.verified(ended, time.perf_counter_ns())
-
-
-def copy_entry(
-    source: Store, target: Store, entry: StoredEntry, lane: Lane, read: Observer, write: Observer
-) -> None:
-    """Stream an entry from one store into another; the source keeps its copy.
-
-    Content is carried over unchecked: its digests go with it, and the next read checks it.
-    """
-    try:
-        with source.reader(entry.name) as reader, target.writer(entry.name, entry.size) as writer:
-            for offset, length in _chunks(entry.size, lane):
-                data = lane.buffer.bytes[:length]
-                started = time.perf_counter_ns()
-                reader.get(data, offset)
-                between = time.perf_counter_ns()
-                writer.put(data, offset)
-                ended = time.perf_counter_ns()
-                read.chunk(length, started, between)
-                write.chunk(length, between, ended)
-            started = time.perf_counter_ns()
-            if writer.make_durable():
-                write.durable(started, time.perf_counter_ns())
-    except BaseException:
-        target.delete(entry.name)
-        raise
-
-
-def _chunks(size: int, lane: Lane) -> Iterator[tuple[int, int]]:
-    for offset in range(0, size, lane.buffer.size):
-        if lane.stopping.is_set():
-            raise CutOffError
-        yield offset, min(lane.buffer.size, size - offset)
+    def count(self, size: int) -> int:
+        """Return the number of chunks of an entry of `size` bytes."""
+        extent_bytes = self.extent_bytes or size
+        whole, rest = divmod(size, extent_bytes)
+        return whole * -(-extent_bytes // self.chunk_bytes) + -(-rest // self.chunk_bytes)

@@ -5,14 +5,17 @@ import dataclasses
 import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.result import KVCacheResult, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.runner import RankTrial
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.result import KVCacheResult
 from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.kvcache.summary import summarise
-from mlpstorage_bench.measure.audit import Audit
-from mlpstorage_bench.measure.recorder import OperationStatistics
+from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
+from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
+from mlpstorage_bench.measure.traffic import Traffic
 
 GIB = 1 << 30
 MS = 1_000_000
@@ -20,7 +23,10 @@ WORKLOAD = Workload(model="llama3.1-8b", num_users=4, duration=2.0)
 
 
 def operation(gib: float, device_ms: list[int]) -> OperationStatistics:
-    made = OperationStatistics(moved_bytes=round(gib * GIB), chunks=8, verified_chunks=8)
+    moved = round(gib * GIB)
+    made = OperationStatistics(
+        moved, chunks=8, verified_chunks=8, begun_bytes=moved, ended_bytes=moved
+    )
     for value in device_ms:
         made.device.record(value * MS)
         made.host.record(2 * value * MS)
@@ -47,17 +53,23 @@ def rank_trial(
         drain_s=0.01 * (rank + 1),
         closed_by="duration",
         io_mode="direct",
+        in_flight=1,
+        chunk_bytes=1 << 20,
         requests=statistics,
         operations={
-            ("storage", "read"): operation(read_gib, device_ms or [10] * 100),
-            ("storage", "write"): operation(0.5, [20] * 10),
+            OperationKey("storage", "read", "1 GiB and more"): operation(
+                read_gib, device_ms or [10] * 100
+            ),
+            OperationKey("storage", "write", "1 to 16 MiB"): operation(0.5, [20] * 10),
         },
         entries={"storage": storage_entries},
         offloads={"storage": 0},
         evicted_bytes=0,
-        audit=Audit(1.0 + 0.002 * rank, "ok", ""),
+        process_traffic=Traffic(round(read_gib * GIB / (1 + 0.002 * rank)), GIB // 2),
+        device_traffic=None,
         cpu_s=0.5,
         peak_rss_bytes=100 + rank,
+        corruption="",
     )
 
 
@@ -72,16 +84,78 @@ def test_ranks_add_up_and_percentiles_are_those_of_all_samples() -> None:
     assert pooled.latencies.read_p95_ms == pytest.approx(100, rel=0.008)
     assert pooled.hit_rate == 0.9
     assert pooled.cpu_s_per_gib == pytest.approx(1.0 / 5)
-    assert (pooled.audit_ratio, pooled.peak_rss_bytes, pooled.drain_s) == (1.002, 101, 0.02)
+    assert pooled.audit_ratio == pytest.approx(1.0016, abs=1e-4)
+    assert (pooled.audit_verdict, pooled.peak_rss_bytes, pooled.drain_s) == ("ok", 101, 0.02)
     assert pooled.seconds_per_request == 0.1
 
 
 def test_the_worst_audit_of_any_rank_is_the_trials() -> None:
-    cached = dataclasses.replace(
-        rank_trial(1), audit=Audit(1.8, "served from page cache", "44% never reached a device")
-    )
+    cached = dataclasses.replace(rank_trial(1), process_traffic=Traffic(GIB, GIB // 2))
     pooled = pool_trial(1, [rank_trial(0), cached])
-    assert (pooled.audit_verdict, pooled.audit_ratio) == ("served from page cache", 1.8)
+    assert pooled.audit_verdict == "served from page cache"
+    assert pooled.audit_ratio == pytest.approx(2.5 / 1.5)
+    assert pooled.page_cache_bytes == GIB
+    assert "50.0% of reads and 0.0% of writes" in pooled.audit_reason
+
+
+def on_device(rank: RankTrial, host: str, device: str, traffic: Traffic) -> RankTrial:
+    seen = DeviceTraffic(BlockDevice(device, "sd" + device), traffic)
+    return dataclasses.replace(rank, host=host, device_traffic=seen)
+
+
+def test_a_hosts_device_is_held_against_all_ranks_that_share_it() -> None:
+    both = Traffic(4 * GIB, GIB)
+    ranks = [
+        on_device(rank_trial(0), "h0", "8:0", both),
+        on_device(rank_trial(1), "h0", "8:0", both),
+        on_device(rank_trial(2), "h1", "8:0", Traffic(2 * GIB, GIB // 2)),
+    ]
+    pooled = pool_trial(1, ranks)
+    assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (1.0, "ok")
+    others = on_device(rank_trial(2), "h1", "8:0", Traffic(4 * GIB, GIB))
+    pooled = pool_trial(1, [*ranks[:2], others])
+    assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (0.5, "foreign traffic")
+    assert pooled.host_audit_reason.startswith("50.0% of the traffic of sd8:0 on h1")
+    assert pooled.audit_verdict == "ok"
+
+
+def test_without_a_block_device_the_host_is_not_measurable() -> None:
+    pooled = pool_trial(1, [rank_trial(0)])
+    assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (None, "not measurable")
+    assert "the filesystem on h0" in pooled.host_audit_reason
+
+
+def test_the_ceiling_is_that_of_all_ranks_and_says_what_limits() -> None:
+    roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)  # 8 chunks and 1.25 GiB/s were measured
+    low = Ceiling(operations_per_s=9.0, gib_s=12.5)
+    for ceiling, ratio, bound in ((roomy, 0.1, "storage-bound"), (low, 8 / 9, "harness-bound")):
+        ranks = [dataclasses.replace(rank_trial(n), ceiling=ceiling) for n in range(2)]
+        pooled = pool_trial(1, ranks)
+        assert pooled.ceiling_ratio == pytest.approx(ratio)
+        assert pooled.bound == bound
+        assert pooled.ceiling_gib_s == 25.0
+    idle = dataclasses.replace(rank_trial(0, device_ms=[1]), ceiling=roomy, in_flight=50)
+    assert pool_trial(1, [idle]).bound == "load-bound"
+    partly = [dataclasses.replace(rank_trial(0), ceiling=roomy), rank_trial(1)]
+    assert (pool_trial(1, partly).ceiling_ratio, pool_trial(1, partly).bound) == (
+        None,
+        "not calibrated",
+    )
+
+
+def test_latencies_stand_by_size_of_entries() -> None:
+    by_size = pool_trial(1, [rank_trial(0), rank_trial(1)]).by_size
+    assert list(by_size["read"]) == ["1 GiB and more"]
+    assert by_size["read"]["1 GiB and more"]["entries"] == 200
+    assert by_size["write"]["1 to 16 MiB"]["p95_ms"] == pytest.approx(20, rel=0.008)
+
+
+def test_a_corrupt_read_is_counted_and_told_with_its_rank() -> None:
+    wrong = dataclasses.replace(rank_trial(1), corruption="at offset 7")
+    wrong.requests.corrupt_reads = 3
+    pooled = pool_trial(1, [rank_trial(0), wrong])
+    assert (pooled.corrupt_reads, pooled.corruption) == (3, "rank 1 on h1: at offset 7")
+    assert pooled.metrics()["corrupt_reads"] == 3
 
 
 def test_a_window_in_which_nothing_moved_is_an_error() -> None:
@@ -93,7 +167,7 @@ def test_a_window_in_which_nothing_moved_is_an_error() -> None:
 def test_a_window_without_a_request_has_a_lower_bound_and_a_note() -> None:
     pooled = pool_trial(1, [rank_trial(0, requests=0)])
     assert (pooled.requests_per_s, pooled.seconds_per_request) == (0.0, 2.0)
-    result = KVCacheResult("3", (pooled,), pooled.latencies)
+    result = KVCacheResult("3", (pooled,), pooled.latencies, pooled.by_size)
     assert any("lower bound" in note for note in result.notes())
 
 
@@ -101,7 +175,9 @@ def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
     first = [rank_trial(0, read_gib=2.0, device_ms=[10] * 300)]
     second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
     trials = (pool_trial(1, first), pool_trial(2, second))
-    metrics = KVCacheResult("1", trials, pool_latencies(first + second)).metrics()
+    metrics = KVCacheResult(
+        "1", trials, pool_latencies(first + second), pool_by_size(first + second)
+    ).metrics()
     assert (metrics["read_gib_s_min"], metrics["read_gib_s"], metrics["read_gib_s_max"]) == (
         pytest.approx(1.0),
         pytest.approx(1.5),

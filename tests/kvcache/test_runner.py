@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.errors import CorruptDataError, PeerError, StorageError
+from mlpstorage_bench.errors import PeerError, StorageError
+from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.profile import Workload
-from mlpstorage_bench.kvcache.runner import RankTrial, Site, run_trial
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
 
 MIB = 1 << 20
@@ -142,20 +149,99 @@ def flip(path: Path) -> None:
         file.write(b"flipped!")
 
 
-@pytest.mark.parametrize(
-    ("action", "error"), [(flip, CorruptDataError), (Path.unlink, StorageError)]
-)
-def test_data_that_changes_or_vanishes_fails_the_trial_with_its_file(
-    tmp_path: Path, action: Callable[[Path], None], error: type[Exception]
-) -> None:
+def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
     here = site(tmp_path)
-    done = meddle(tmp_path, action)
+    done = meddle(tmp_path, Path.unlink)
     try:
-        with pytest.raises(error, match=r"user\d+-conversation\d+-turn\d+\.kv"):
+        with pytest.raises(StorageError, match=r"user\d+-conversation\d+-turn\d+\.kv"):
             run_trial(workload(duration=30.0), here, Alone())
     finally:
         done.set()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
+    here = site(tmp_path)
+    done = meddle(tmp_path, flip)
+    try:
+        result = run_trial(workload(duration=1.0), here, Alone())
+    finally:
+        done.set()
+    assert result.requests.corrupt_reads > 0
+    assert re.search(r"turn\d+\.kv failed: at offset 4096 expected .* found", result.corruption)
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("chunks_in_flight", [1, 3])
+def test_every_layout_runs_is_audited_and_leaves_no_file(
+    tmp_path: Path, layout: str, chunks_in_flight: int
+) -> None:
+    result = trial(tmp_path, layout=layout, chunks_in_flight=chunks_in_flight, tokens_per_block=40)
+    assert result.requests.requests > 0
+    reads = result.operation("storage", "read")
+    assert reads.verified_chunks > 0
+    assert result.requests.misses == 0
+    assert result.audit.verdict in ("ok", "not measurable")
+    if result.audit.ratio is not None:
+        moved = result.begun.total
+        edges = result.edge_bytes / moved
+        assert result.audit.ratio == pytest.approx(1, abs=0.01 + edges)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
+    buffered = dataclasses.replace(site(tmp_path), io_mode="buffered")
+    result = run_trial(workload(durability="fsync"), buffered, Alone())
+    assert result.io_mode == "buffered"
+    assert result.operation("storage", "write").durability.count > 0
+    assert result.audit.verdict in ("ok", "not measurable")
+
+
+def test_pages_that_stay_cached_are_found_by_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
+        pytest.skip("needs a filesystem on a block device")
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: None)  # as a network filesystem may do
+    buffered = dataclasses.replace(site(tmp_path), io_mode="buffered")
+    result = run_trial(workload(duration=1.0), buffered, Alone())
+    assert result.audit.verdict == "served from page cache"
+    assert result.audit.cached_bytes > 0.9 * result.reported.read_bytes
+
+
+def test_latencies_are_kept_by_size_class_and_add_up(tmp_path: Path) -> None:
+    result = trial(tmp_path, entry_scale=0.05, duration=1.0)
+    reads = {key: part for key, part in result.operations.items() if key.kind == "read"}
+    assert {key.size_class for key in reads} >= {"1 to 16 MiB"}
+    total = result.operation("storage", "read")
+    assert sum(part.device.count for part in reads.values()) == total.device.count > 0
+    assert sum(part.moved_bytes for part in reads.values()) == total.moved_bytes
+
+
+def test_spans_are_those_of_the_system_calls_alone(tmp_path: Path) -> None:
+    result = trial(tmp_path, duration=1.0)
+    reads = result.operation("storage", "read")
+    assert reads.verification.count == reads.verified_chunks
+    assert reads.durability.count == 0
+    assert reads.wait.count == reads.device.count == reads.host.count
+    assert reads.device.sum_ns < reads.host.sum_ns  # checks and opening lie outside
+
+
+def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
+    reads = trial(tmp_path, verify_rate=0.0).operation("storage", "read")
+    assert reads.chunks > 0
+    assert reads.verified_chunks == 0
+
+
+def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
+    peers = Alone()
+    ceiling = calibrate(workload(calibration=0.2), site(tmp_path), peers)
+    assert ceiling is not None
+    assert ceiling.operations_per_s > 0
+    assert ceiling.gib_s > 0
+    assert peers.barriers == 2 * 3
+    assert list(tmp_path.iterdir()) == []
+    assert calibrate(workload(calibration=0.0), site(tmp_path), peers) is None
 
 
 def test_generation_takes_time_and_no_lane(tmp_path: Path) -> None:

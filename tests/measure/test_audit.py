@@ -1,3 +1,5 @@
+"""What is reported against what the kernel counted, and that the kernel counts what we move."""
+
 from __future__ import annotations
 
 import os
@@ -6,59 +8,100 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.measure.audit import audit
-from mlpstorage_bench.measure.process import ProcessCounters, peak_rss_bytes
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.process import (
+    ProcessCounters,
+    forget_peak_rss,
+    peak_rss_bytes,
+    rss_bytes,
+)
+from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import probe_direct_io
 
 MIB = 1 << 20
 
 
-def counters(device_bytes: int | None) -> ProcessCounters:
-    return ProcessCounters(device_bytes, 0.0)
+def mib(read: int, write: int) -> Traffic:
+    return Traffic(read * MIB, write * MIB)
 
 
 @pytest.mark.parametrize(
-    ("reported", "kernel", "verdict"),
+    ("reported", "counted", "verdict", "ratio"),
     [
-        (1000 * MIB, 1000 * MIB, "ok"),
-        (1000 * MIB, 1012 * MIB, "ok"),
-        (1000 * MIB, 500 * MIB, "served from page cache"),
-        (500 * MIB, 1000 * MIB, "foreign traffic"),
-        (1000 * MIB, 0, "not measurable"),
-        (0, 0, "not measurable"),
-        (1000 * MIB, None, "not measurable"),
+        (mib(0, 1000), mib(0, 1000), "ok", 1.0),
+        (mib(0, 1000), mib(0, 1013), "ok", 1000 / 1013),
+        (mib(500, 500), mib(500, 495), "ok", 1000 / 995),
+        (mib(1000, 0), mib(500, 0), "served from page cache", 2.0),
+        (mib(500, 500), mib(0, 500), "served from page cache", 2.0),
+        (mib(500, 500), mib(400, 600), "served from page cache", 1.0),
+        (mib(1000, 0), mib(0, 0), "served from page cache", None),
+        (mib(0, 500), mib(0, 1000), "foreign traffic", 0.5),
+        (mib(0, 1000), mib(0, 0), "not measurable", None),
+        (mib(0, 0), mib(0, 0), "not measurable", None),
+        (mib(0, 1000), None, "not measurable", None),
     ],
 )
 def test_reported_bytes_are_held_against_the_kernels(
-    reported: int, kernel: int | None, verdict: str
+    reported: Traffic, counted: Traffic | None, verdict: str, ratio: float | None
 ) -> None:
-    after = counters(None if kernel is None else kernel + 7)
-    result = audit(0, reported, counters(7), after, edge_bytes=4 * MIB)
-    assert result.verdict == verdict
+    result = audit(reported, counted, edge_bytes=4 * MIB, whose="this process")
+    assert (result.verdict, result.ratio) == (verdict, ratio)
     assert bool(result.reason) == (verdict != "ok")
 
 
-def test_reads_that_never_reach_a_device_came_from_the_page_cache() -> None:
-    result = audit(MIB, 0, counters(7), counters(7), edge_bytes=0)
-    assert result.verdict == "served from page cache"
+def test_what_came_from_the_page_cache_is_told_in_bytes() -> None:
+    result = audit(mib(1000, 100), mib(250, 100), edge_bytes=0, whose="this process")
+    assert result.cached_bytes == 750 * MIB
+    assert result.reason.startswith("75.0% of reads and 0.0% of writes never reached a device")
+
+
+def moved_by_direct_io(folder: Path, chunks: int) -> None:
+    buffer = AlignedBuffer(MIB)
+    descriptor = os.open(folder / "file", os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600)
+    for number in range(chunks):
+        os.pwritev(descriptor, [buffer.bytes], number * MIB)
+    for number in range(chunks):
+        os.preadv(descriptor, [buffer.bytes], number * MIB)
+    os.close(descriptor)
 
 
 def test_the_kernels_counters_agree_with_direct_io_on_a_disk(tmp_path: Path) -> None:
-    if not probe_direct_io(tmp_path):
-        pytest.skip("this filesystem has no direct I/O")
-    buffer = AlignedBuffer(MIB)
-    before = ProcessCounters.now()
-    descriptor = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600)
-    for number in range(32):
-        os.pwritev(descriptor, [buffer.bytes], number * MIB)
-    for number in range(32):
-        os.preadv(descriptor, [buffer.bytes], number * MIB)
-    os.close(descriptor)
-    after = ProcessCounters.now()
-    if after.device_bytes == before.device_bytes:
-        pytest.skip("this filesystem's traffic passes no block layer (tmpfs)")
-    assert audit(32 * MIB, 32 * MIB, before, after, edge_bytes=0).verdict == "ok"
+    device = BlockDevice.under(tmp_path)
+    if not probe_direct_io(tmp_path) or device is None:
+        pytest.skip("needs a filesystem with direct I/O on a block device")
+    before, device_before = ProcessCounters.now(), device.read()
+    moved_by_direct_io(tmp_path, 32)
+    after, device_after = ProcessCounters.now(), device.read()
+    result = audit(mib(32, 32), after.since(before), edge_bytes=0, whose="this process")
+    assert result.verdict == "ok"
+    assert result.ratio == pytest.approx(1, abs=0.01)
+    assert device_before is not None
+    assert device_after is not None
+    seen = device_after.traffic - device_before.traffic  # others may have used the device meanwhile
+    assert seen.read_bytes >= 32 * MIB
+    assert seen.write_bytes >= 32 * MIB
 
 
-def test_resident_memory_is_told_in_bytes() -> None:
-    assert 10 * MIB < peak_rss_bytes() < 64 * 1024 * MIB
+def test_memory_has_no_block_device() -> None:
+    if Path("/dev/shm").is_dir():
+        assert BlockDevice.under(Path("/dev/shm")) is None
+
+
+def test_a_device_is_told_with_its_name(tmp_path: Path) -> None:
+    device = BlockDevice.under(tmp_path)
+    if device is None:
+        pytest.skip("this filesystem is on no block device")
+    assert Path("/sys/class/block", device.name).exists()
+
+
+def test_the_peak_of_resident_memory_is_forgotten_and_counted_anew() -> None:
+    forget_peak_rss()
+    quiet = peak_rss_bytes()
+    filled = bytearray(os.urandom(1)) * (64 * MIB)
+    grown = peak_rss_bytes()
+    assert grown >= quiet + 60 * MIB
+    del filled
+    forget_peak_rss()
+    assert peak_rss_bytes() < grown - 30 * MIB
+    assert 10 * MIB < rss_bytes() <= peak_rss_bytes()

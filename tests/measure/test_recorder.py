@@ -1,7 +1,19 @@
 from __future__ import annotations
 
-from mlpstorage_bench.measure.recorder import Recorder
-from mlpstorage_bench.measure.window import NS_PER_S, Window
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.measure.recorder import (
+    EntryObserver,
+    OperationKey,
+    OperationStatistics,
+    Recorder,
+    size_class,
+)
+from mlpstorage_bench.measure.window import NS_PER_S, Interval, Window
+
+MIB = 1 << 20
 
 
 def window(opened_ns: int, closes_ns: int) -> Window:
@@ -10,29 +22,113 @@ def window(opened_ns: int, closes_ns: int) -> Window:
     return made
 
 
+def only(recorder: Recorder) -> OperationStatistics:
+    (statistics,) = recorder.operations.values()
+    return statistics
+
+
 def test_a_chunk_counts_when_it_ended_inside_the_window() -> None:
     recorder = Recorder(window(100, 200))
-    observer = recorder.observe("storage", "read")
+    observer = recorder.observe("storage", "read", MIB)
     for started, ended in ((0, 99), (0, 100), (150, 160), (190, 200), (190, 201)):
         observer.chunk(4096, started, ended)
-    statistics = recorder.operations["storage", "read"]
+    statistics = only(recorder)
     assert (statistics.moved_bytes, statistics.chunks, statistics.chunk.count) == (8192, 2, 2)
 
 
-def test_an_entrys_latency_counts_when_it_ended_inside_and_covers_its_chunks_outside() -> None:
+def test_chunks_are_also_counted_as_the_kernel_counts_them() -> None:
+    inside = window(100, 200)
+    inside.process_counted = Interval(90, 210)
+    inside.device_counted = Interval(94, 216)
+    recorder = Recorder(inside)
+    observer = recorder.observe("storage", "read", MIB)
+    for started, ended in ((80, 95), (95, 120), (150, 160), (205, 215), (211, 215)):
+        observer.chunk(4096, started, ended)
+    statistics = only(recorder)
+    assert statistics.begun_bytes == 3 * 4096
+    assert statistics.ended_bytes == 5 * 4096
+    assert statistics.moved_bytes == 2 * 4096
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    now = {"ns": 0}
+    monkeypatch.setattr("time.perf_counter_ns", lambda: now["ns"])
+    return now
+
+
+def test_an_entrys_latency_counts_when_it_ended_inside_and_covers_its_chunks_outside(
+    clock: dict[str, int],
+) -> None:
     recorder = Recorder(window(100, 200))
-    observer = recorder.observe("storage", "write")
+    clock["ns"] = 40
+    observer = recorder.observe("storage", "write", MIB, asked_ns=15)
     observer.chunk(4096, 50, 90)
     observer.chunk(4096, 95, 120)
     observer.durable(120, 130)
-    observer.done(40, 140)
-    statistics = recorder.operations["storage", "write"]
+    clock["ns"] = 140
+    observer.done()
+    statistics = only(recorder)
     assert statistics.moved_bytes == 4096
     assert statistics.device.sum_ns == 40 + 25 + 10
     assert statistics.host.sum_ns == 100
-    late = recorder.observe("storage", "write")
-    late.done(150, 200)
-    assert statistics.host.count == 1
+    assert statistics.wait.sum_ns == 25
+    assert statistics.carried_in == 1
+    clock["ns"] = 150
+    late = recorder.observe("storage", "write", MIB)
+    clock["ns"] = 200
+    late.done()
+    assert (statistics.host.count, statistics.carried_in) == (1, 1)
+
+
+def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> None:
+    recorder = Recorder(window(100, 200))
+    clock["ns"] = 50
+    whole = recorder.observe("storage", "read", MIB)
+    over_before = recorder.observe("storage", "read", MIB)
+    clock["ns"] = 99
+    over_before.done()
+    clock["ns"] = 150
+    late = recorder.observe("storage", "read", MIB)
+    clock["ns"] = 220
+    whole.cut_off()
+    late.cut_off()
+    assert (only(recorder).carried_in, only(recorder).cut_off) == (1, 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80)), max_size=30).map(
+        lambda pairs: sorted(
+            ((start, start + length) for start, length in pairs), key=lambda p: p[1]
+        )
+    )
+)
+def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]]) -> None:
+    statistics = OperationStatistics()
+    observer = EntryObserver(statistics, window(0, 2**62), 0)
+    for start, end in calls:
+        observer.chunk(4096, start, end)
+    observer.done()
+    busy = {moment for start, end in calls for moment in range(start, end)}
+    assert statistics.device.sum_ns == len(busy)
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [
+        (4096, "under 1 MiB"),
+        (MIB, "1 to 16 MiB"),
+        (16 * MIB - 1, "1 to 16 MiB"),
+        (16 * MIB, "16 to 256 MiB"),
+        (1023 * MIB, "256 MiB to 1 GiB"),
+        (3 << 30, "1 GiB and more"),
+    ],
+)
+def test_entries_fall_into_size_classes(size: int, name: str) -> None:
+    assert size_class(size) == name
+    recorder = Recorder(window(0, 1000))
+    recorder.observe("cpu", "read", size)
+    assert list(recorder.operations) == [OperationKey("cpu", "read", name)]
 
 
 def test_before_it_opens_and_after_it_closes_nothing_is_inside() -> None:
@@ -50,13 +146,13 @@ def test_before_it_opens_and_after_it_closes_nothing_is_inside() -> None:
     assert 0 <= made.length_s < 1000
 
 
-def test_totals_add_up_workers_by_tier_and_kind() -> None:
+def test_totals_add_up_workers_by_tier_kind_and_size() -> None:
     inside = window(0, 1000)
     workers = [Recorder(inside) for _ in range(3)]
     for number, worker in enumerate(workers):
-        worker.observe("storage", "read").chunk(100 * (number + 1), 1, 2)
-        worker.observe("cpu", "read").cut_off()
+        worker.observe("storage", "read", MIB).chunk(100 * (number + 1), 1, 2)
+        worker.observe("cpu", "read", MIB).cut_off()
     totals = Recorder.total(workers)
-    assert totals["storage", "read"].moved_bytes == 600
-    assert totals["cpu", "read"].cut_off == 3
-    assert ("storage", "write") not in totals
+    assert totals[OperationKey("storage", "read", "1 to 16 MiB")].moved_bytes == 600
+    assert totals[OperationKey("cpu", "read", "1 to 16 MiB")].cut_off == 3
+    assert len(totals) == 2

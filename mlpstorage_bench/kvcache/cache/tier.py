@@ -28,7 +28,7 @@ class Tier:
     """A tier's residents and bytes. Not locked: its cache holds the lock.
 
     `used_bytes` covers residents, room reserved for entries being written, and entries that left
-    the index and wait for their last reader.
+    the index and wait for their last reader; each with what it occupies in the store.
     """
 
     def __init__(self, name: str, store: Store, capacity_bytes: int) -> None:
@@ -45,12 +45,21 @@ class Tier:
 
     def takes(self, size: int) -> bool:
         """Whether an entry of this size may be placed here at all."""
-        return size <= LARGEST_ENTRY * self.capacity_bytes
+        return self.store.footprint(size) <= LARGEST_ENTRY * self.capacity_bytes
 
     def has_room(self, size: int) -> bool:
         """Whether an entry fits now; large ones may use the whole tier."""
-        limit = max(TARGET_USAGE * self.capacity_bytes, size)
-        return self.used_bytes + size <= limit
+        footprint = self.store.footprint(size)
+        limit = max(TARGET_USAGE * self.capacity_bytes, footprint)
+        return self.used_bytes + footprint <= limit
+
+    def reserve(self, size: int) -> None:
+        """Take room for an entry of this size."""
+        self.used_bytes += self.store.footprint(size)
+
+    def release(self, size: int) -> None:
+        """Give back the room of an entry of this size."""
+        self.used_bytes -= self.store.footprint(size)
 
     def oldest_idle(self) -> Resident | None:
         """Return the least recently used entry that nothing is using; None when all are in use."""

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier
 from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.storage.buffers import round_up_to_sector
-from mlpstorage_bench.storage.payload import Payload
-from mlpstorage_bench.storage.store import (
-    CutOffError,
-    Lane,
-    copy_entry,
-    read_entry,
-    write_entry,
-)
+from mlpstorage_bench.storage.lane import CutOffError, Lane
 
 _WAIT_S = 0.05
 
@@ -42,12 +36,9 @@ class Worker:
 class TieredCache:
     """Entries by key, over tiers from the fastest to the storage."""
 
-    def __init__(
-        self, tiers: Sequence[Tier], payload: Payload, storage_write_limit: int | None = None
-    ) -> None:
+    def __init__(self, tiers: Sequence[Tier], storage_write_limit: int | None = None) -> None:
         self.tiers = tuple(tiers)
         self._storage = self.tiers[-1]
-        self._payload = payload
         self._write_limit = storage_write_limit
         self._admitted_bytes = 0
         self._index: dict[str, tuple[Tier, Resident]] = {}
@@ -55,30 +46,35 @@ class TieredCache:
         self.offloads: dict[str, int] = {tier.name: 0 for tier in self.tiers}
         """Entries placed in each tier because a higher one could not take or keep them."""
 
-    def read(self, key: str, worker: Worker) -> str | None:
-        """Read and check an entry; return its tier's name, or None when it is not in the cache."""
+    def read(self, key: str, worker: Worker, asked_ns: int | None = None) -> str | None:
+        """Read and check an entry; return its tier's name, or None when it is not in the cache.
+
+        `asked_ns` is when the entry was wanted (perf_counter); now, unless said.
+        """
         with self._changed:
             if key not in self._index:
                 return None
             tier, resident = self._index[key]
             tier.residents.move_to_end(key)
             resident.pins += 1
-        observer = worker.recorder.observe(tier.name, "read")
+        entry = resident.entry
+        observer = worker.recorder.observe(tier.name, "read", entry.size, asked_ns)
         try:
-            with _Timed(observer):
-                read_entry(tier.store, resident.entry, self._payload, worker.lane, observer)
+            with _followed(observer):
+                worker.lane.read(tier.store, entry, observer)
         finally:
             self._unpin(tier, resident)
         return tier.name
 
-    def write(self, key: str, size: int, worker: Worker) -> str:
+    def write(self, key: str, size: int, worker: Worker, asked_ns: int | None = None) -> str:
         """Write a new entry into the highest tier that takes it; return that tier's name."""
         size = round_up_to_sector(size)
+        asked_ns = time.perf_counter_ns() if asked_ns is None else asked_ns
         tier = self._reserve(size, 0, worker)
-        observer = worker.recorder.observe(tier.name, "write")
+        observer = worker.recorder.observe(tier.name, "write", size, asked_ns)
         try:
-            with _Timed(observer):
-                entry = write_entry(tier.store, key, size, self._payload, worker.lane, observer)
+            with _followed(observer):
+                entry = worker.lane.write(tier.store, key, size, observer)
         except BaseException:
             self._release(tier, size)
             raise
@@ -95,6 +91,7 @@ class TieredCache:
             for key in tier.residents:
                 tier.store.delete(key)
             tier.residents.clear()
+            tier.store.close()
         self._index.clear()
 
     def _settle(self, key: str, tier: Tier, resident: Resident) -> None:
@@ -121,7 +118,7 @@ class TieredCache:
                 if tier.has_room(size):
                     if tier is self._storage:
                         self._admit(size)
-                    tier.used_bytes += size
+                    tier.reserve(size)
                     return True
                 victim = tier.oldest_idle()
                 if victim is not None:
@@ -166,11 +163,11 @@ class TieredCache:
     def _demote(self, tier: Tier, victim: Resident, worker: Worker) -> None:
         entry = victim.entry
         lower = self._reserve(entry.size, self.tiers.index(tier) + 1, worker)
-        reading = worker.recorder.observe(tier.name, "read")
-        writing = worker.recorder.observe(lower.name, "write")
+        reading = worker.recorder.observe(tier.name, "read", entry.size)
+        writing = worker.recorder.observe(lower.name, "write", entry.size)
         try:
-            with _Timed(reading), _Timed(writing):
-                copy_entry(tier.store, lower.store, entry, worker.lane, reading, writing)
+            with _followed(reading), _followed(writing):
+                worker.lane.copy(tier.store, lower.store, entry, reading, writing)
         except BaseException:
             self._release(lower, entry.size)
             raise
@@ -203,22 +200,16 @@ class TieredCache:
 
     def _release(self, tier: Tier, size: int) -> None:
         with self._changed:
-            tier.used_bytes -= size
+            tier.release(size)
             self._changed.notify_all()
 
 
-class _Timed:
-    """Tells an observer how its entry's operation ended: done, or cut off by the window's end."""
-
-    def __init__(self, observer: EntryObserver) -> None:
-        self._observer = observer
-        self._started_ns = 0
-
-    def __enter__(self) -> None:
-        self._started_ns = time.perf_counter_ns()
-
-    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> None:
-        if kind is None:
-            self._observer.done(self._started_ns, time.perf_counter_ns())
-        elif issubclass(kind, CutOffError):
-            self._observer.cut_off()
+@contextmanager
+def _followed(observer: EntryObserver) -> Iterator[None]:
+    """Tell an observer how its entry's operation ended: done, or cut off by the window's end."""
+    try:
+        yield
+    except CutOffError:
+        observer.cut_off()
+        raise
+    observer.done()

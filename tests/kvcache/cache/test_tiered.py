@@ -17,19 +17,21 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.buffers import AlignedBuffer
-from mlpstorage_bench.storage.files import EntryFiles
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.lane import CutOffError, Lane
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
-from mlpstorage_bench.storage.store import CutOffError, Lane
+from mlpstorage_bench.storage.slab import Slab
+from mlpstorage_bench.storage.store import Chunking
 
 CHUNK = 16 * 1024
 SECTOR = 4096
-PAYLOAD = Payload(3, CHUNK)
+PAYLOAD = Payload(3)
 
 
 def worker() -> Worker:
-    return Worker(Lane(AlignedBuffer(CHUNK), threading.Event()), Recorder(Window()))
+    return Worker(Lane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
 
 
 def memory_tiers(*sectors: int) -> list[Tier]:
@@ -41,7 +43,7 @@ def memory_tiers(*sectors: int) -> list[Tier]:
 
 
 def cache_of(*sectors: int, write_limit: int | None = None) -> TieredCache:
-    return TieredCache(memory_tiers(*sectors), PAYLOAD, write_limit)
+    return TieredCache(memory_tiers(*sectors), write_limit)
 
 
 class Model:
@@ -159,9 +161,9 @@ def test_sinking_entries_that_are_cut_off_stay_where_they_were() -> None:
 def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) -> None:
     tiers = [
         Tier("cpu", MemoryStore(CHUNK), 60 * SECTOR),
-        Tier("storage", EntryFiles(tmp_path, "buffered"), 300 * SECTOR),
+        Tier("storage", EntryFiles(tmp_path, FileIo("buffered")), 300 * SECTOR),
     ]
-    cache = TieredCache(tiers, PAYLOAD)
+    cache = TieredCache(tiers)
 
     def work(number: int) -> int:
         own, dice, hits = worker(), random.Random(number), 0
@@ -181,5 +183,22 @@ def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) ->
         assert all(resident.pins == 0 for resident in tier.residents.values())
     on_disk = {path.stem: path.stat().st_size for path in tmp_path.glob("*.kv")}
     assert on_disk == {name: r.entry.size for name, r in tiers[1].residents.items()}
+    cache.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tier_counts_what_an_entry_occupies_and_what_was_written_of_it(tmp_path: Path) -> None:
+    slot = 4 * SECTOR
+    slab = Slab(tmp_path, FileIo("buffered"), slot, 20 * slot)
+    cache, chunking = TieredCache([Tier("storage", slab, 20 * slot)]), Chunking(CHUNK, slot)
+    own = Worker(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
+    for number in range(40):  # each takes two slots and fills one and a quarter
+        cache.write(f"entry{number}", 5 * SECTOR, own)
+    (storage,) = cache.tiers
+    assert len(storage.residents) == 8  # 0.8 of 20 slots
+    assert storage.used_bytes == 16 * slot
+    assert storage.resident_bytes == 8 * 5 * SECTOR
+    storage.check_conservation()
+    assert all(cache.read(name, own) for name in list(storage.residents))
     cache.close()
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,40 @@
+"""The harness's own limit on this host: the same requests, lanes and checks, without storage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.runner import Peers, run_trial
+from mlpstorage_bench.kvcache.site import MakeStore, Site
+from mlpstorage_bench.measure.ceiling import Ceiling, Rate
+from mlpstorage_bench.storage.null import NullStore, RingStore
+
+_UNLIMITED_BYTES = 1 << 60
+_WARMUP_SHARE = 0.2
+"""Of the window's length: memory is touched for the first time before it opens."""
+
+
+def calibrate(workload: Workload, site: Site, peers: Peers) -> Ceiling | None:
+    """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
+    if workload.calibration == 0:
+        return None
+    operations = _run(workload, site, peers, lambda *_: NullStore())
+    bandwidth = _run(workload, site, peers, lambda *_: RingStore())
+    return Ceiling(operations.operations_per_s, bandwidth.gib_s)
+
+
+def _run(workload: Workload, site: Site, peers: Peers, make_store: MakeStore) -> Rate:
+    restless = workload.model_copy(
+        update={
+            "duration": workload.calibration,
+            "warmup": workload.calibration * _WARMUP_SHARE,
+            "think_time_scale": 0.0,
+            "generation_mode": "none",
+            "gpu_mem_gb": 0.0,
+            "cpu_mem_gb": 0.0,
+            "write_limit_gb": None,
+        }
+    )
+    roomy = replace(site, storage_capacity_bytes=_UNLIMITED_BYTES)
+    return run_trial(restless, roomy, peers, make_store).rate

@@ -1,0 +1,161 @@
+"""All ranks of a trial → one result.
+
+Bandwidths and rates are summed over ranks; percentiles come from the histograms of all ranks (and,
+for a case, of all trials) added up.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.profile import GIB
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.result import Latencies, TrialResult
+from mlpstorage_bench.kvcache.site import STORAGE_TIER
+from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
+from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.recorder import SIZE_CLASSES, Kind
+from mlpstorage_bench.measure.traffic import Traffic
+
+
+def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
+    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it."""
+    requests = sum(rank.requests.requests for rank in ranks)
+    window_s = max(rank.window_s for rank in ranks)
+    if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
+        raise EmptyWindowError(
+            f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
+            f"{ranks[0].closed_by}), so there is nothing to report. Raise duration, raise "
+            "write_limit_gb where the profile has one, or lower think_time_scale"
+        )
+    reported = Traffic.sum(rank.reported for rank in ranks)
+    hits = sum(rank.requests.hits.total() for rank in ranks)
+    lookups = hits + sum(rank.requests.misses for rank in ranks)
+    operations = [operation for rank in ranks for operation in rank.operations.values()]
+    audits = [rank.audit for rank in ranks]
+    worst = _worst(audits)
+    host_audits = _audit_hosts(ranks)
+    worst_host = _worst(host_audits)
+    rates = [rank.rate for rank in ranks]
+    ceilings = [rank.ceiling for rank in ranks]
+    ratio = ceiling_ratio(rates, ceilings)
+    busy_share = statistics.fmean(rate.busy_share for rate in rates)
+    measured = [ceiling for ceiling in ceilings if ceiling is not None]
+    return TrialResult(
+        trial=trial,
+        ranks=len(ranks),
+        window_s=window_s,
+        drain_s=max(rank.drain_s for rank in ranks),
+        closed_by=next((r.closed_by for r in ranks if r.closed_by != "another rank"), "duration"),
+        requests=requests,
+        requests_per_s=sum(rank.requests.requests / rank.window_s for rank in ranks),
+        generated_tokens_per_s=sum(r.requests.generated_tokens / r.window_s for r in ranks),
+        read_bytes=reported.read_bytes,
+        write_bytes=reported.write_bytes,
+        read_gib_s=sum(rank.reported.read_bytes / rank.window_s for rank in ranks) / GIB,
+        write_gib_s=sum(rank.reported.write_bytes / rank.window_s for rank in ranks) / GIB,
+        hit_rate=hits / lookups if lookups else None,
+        storage_entries=sum(rank.entries[STORAGE_TIER] for rank in ranks),
+        memory_only_ranks=tuple(rank.rank for rank in ranks if rank.entries[STORAGE_TIER] == 0),
+        cut_off_operations=sum(operation.cut_off for operation in operations),
+        carried_in_operations=sum(operation.carried_in for operation in operations),
+        verified_reads=sum(r.operation(STORAGE_TIER, "read").verified_chunks for r in ranks),
+        corrupt_reads=sum(rank.requests.corrupt_reads for rank in ranks),
+        audit_ratio=furthest_from_one([audit.ratio for audit in audits]),
+        audit_verdict=worst.verdict,
+        audit_reason=worst.reason,
+        page_cache_bytes=sum(audit.cached_bytes for audit in audits),
+        host_audit_ratio=furthest_from_one([audit.ratio for audit in host_audits]),
+        host_audit_verdict=worst_host.verdict,
+        host_audit_reason=worst_host.reason,
+        ceiling_ratio=ratio,
+        bound=bound_by(ratio, busy_share),
+        ceiling_operations_per_s=sum(c.operations_per_s for c in measured) if measured else None,
+        ceiling_gib_s=sum(c.gib_s for c in measured) if measured else None,
+        busy_share=busy_share,
+        cpu_s_per_gib=(
+            sum(rank.cpu_s for rank in ranks) / (reported.total / GIB) if reported.total else None
+        ),
+        peak_rss_bytes=max(rank.peak_rss_bytes for rank in ranks),
+        latencies=pool_latencies(ranks),
+        by_size=pool_by_size(ranks),
+        corruption=next(
+            (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
+        ),
+    )
+
+
+def _worst(audits: Sequence[Audit]) -> Audit:
+    return max(audits, key=lambda audit: SEVERITY.index(audit.verdict))
+
+
+def _audit_hosts(ranks: Sequence[RankTrial]) -> list[Audit]:
+    """Hold what the ranks of each host report together against its block devices' counters."""
+    sharing: dict[tuple[str, str], list[RankTrial]] = {}
+    for rank in ranks:
+        device = rank.device_traffic.device.number if rank.device_traffic else ""
+        sharing.setdefault((rank.host, device), []).append(rank)
+    audits = []
+    for (host, _), group in sharing.items():
+        seen = group[0].device_traffic
+        audits.append(
+            audit(
+                Traffic.sum(rank.ended for rank in group),
+                None if seen is None else seen.traffic,
+                edge_bytes=sum(rank.edge_bytes for rank in group),
+                whose=f"{seen.device.name if seen else 'the filesystem'} on {host}",
+            )
+        )
+    return audits
+
+
+def pool_by_size(
+    ranks: Sequence[RankTrial],
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return storage latencies of all these ranks and trials by kind and size class."""
+    pooled: dict[str, dict[str, dict[str, float | None]]] = {"read": {}, "write": {}}
+    for kind, classes in pooled.items():
+        for name, _ in SIZE_CLASSES:
+            device = Histogram.pooled(
+                operation.device
+                for rank in ranks
+                for key, operation in rank.operations.items()
+                if key == (STORAGE_TIER, kind, name)
+            )
+            if device.count:
+                classes[name] = {
+                    "entries": device.count,
+                    "p50_ms": device.percentile_ms(50),
+                    "p95_ms": device.percentile_ms(95),
+                    "p99_ms": device.percentile_ms(99),
+                }
+    return pooled
+
+
+def pool_latencies(ranks: Sequence[RankTrial]) -> Latencies:
+    """Return percentiles over the samples of all these ranks and trials."""
+
+    def storage(kind: Kind, span: str) -> Histogram:
+        return Histogram.pooled(getattr(r.operation(STORAGE_TIER, kind), span) for r in ranks)
+
+    read, write = storage("read", "device"), storage("write", "device")
+    request = Histogram.pooled(rank.requests.latency for rank in ranks)
+    return Latencies(
+        read_p50_ms=read.percentile_ms(50),
+        read_p95_ms=read.percentile_ms(95),
+        read_p99_ms=read.percentile_ms(99),
+        read_p999_ms=read.percentile_ms(99.9),
+        write_p50_ms=write.percentile_ms(50),
+        write_p95_ms=write.percentile_ms(95),
+        write_p99_ms=write.percentile_ms(99),
+        write_p999_ms=write.percentile_ms(99.9),
+        read_chunk_p95_ms=storage("read", "chunk").percentile_ms(95),
+        write_chunk_p95_ms=storage("write", "chunk").percentile_ms(95),
+        request_p50_ms=request.percentile_ms(50),
+        request_p95_ms=request.percentile_ms(95),
+        request_p99_ms=request.percentile_ms(99),
+        queue_wait_p95_ms=Histogram.pooled(r.requests.queue_wait for r in ranks).percentile_ms(95),
+    )

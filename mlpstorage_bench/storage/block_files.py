@@ -1,0 +1,193 @@
+"""Layout `block`: one file per block of tokens, as the file tiers of inference engines have it.
+
+A block's file lies two directory levels deep, by a hash of its name. It is written under a
+temporary name and renamed when complete, so that no reader ever finds half a block.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
+from mlpstorage_bench.storage.store import Location, Observer
+
+BLOCKS_DIRECTORY = "blocks"
+_TEMPORARY = ".tmp"
+
+
+class BlockFiles:
+    """A directory tree with a file per block of `block_bytes`; an entry's last may be smaller."""
+
+    keeps_content = True
+
+    def __init__(self, directory: Path, io: FileIo, block_bytes: int) -> None:
+        self._root = directory / BLOCKS_DIRECTORY
+        self._io = io
+        self._block_bytes = block_bytes
+        self._sizes: dict[str, int] = {}
+        try:
+            self._root.mkdir()
+        except OSError as error:
+            raise explain("creating", self._root, error) from error
+
+    def footprint(self, size: int) -> int:
+        """Return the entry's own size: no block is padded."""
+        return size
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_BlockWriter]:
+        """Create the entry's blocks as their chunks come."""
+        self._sizes[name] = size
+        writer = _BlockWriter(self._blocks_of(name), self._create, observer)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    @contextmanager
+    def reader(self, name: str, observer: Observer) -> Iterator[_BlockReader]:
+        """Open the entry's blocks as their chunks are asked for."""
+        reader = _BlockReader(self._blocks_of(name), self._open, observer)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def delete(self, name: str) -> None:
+        """Remove the entry's blocks, those that there are."""
+        if name not in self._sizes:
+            return
+        blocks = self._blocks_of(name)
+        del self._sizes[name]
+        for index in range(blocks.count):
+            path = blocks.path(index)
+            remove(path)
+            remove(_temporary(path))
+
+    def close(self) -> None:
+        """Remove the directories."""
+        try:
+            shutil.rmtree(self._root)
+        except FileNotFoundError:
+            pass  # somebody else removed it
+        except OSError as error:
+            raise explain("removing", self._root, error) from error
+
+    def _blocks_of(self, name: str) -> _Blocks:
+        return _Blocks(self._root, name, self._sizes[name], self._block_bytes)
+
+    def _create(self, path: Path) -> DataFile:
+        """Create a block under its temporary name, and its two directories where missing."""
+        temporary = _temporary(path)
+        for directory in (path.parent.parent, path.parent):  # never the root: it may have vanished
+            try:
+                directory.mkdir(exist_ok=True)
+            except OSError as error:
+                raise explain("creating", directory, error) from error
+        return self._io.create(temporary)
+
+    def _open(self, path: Path) -> DataFile:
+        file = self._io.open(path)
+        file.forget_pages()
+        return file
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + _TEMPORARY)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Where an entry's blocks are."""
+
+    root: Path
+    name: str
+    size: int
+    block_bytes: int
+
+    @property
+    def count(self) -> int:
+        return -(-self.size // self.block_bytes)
+
+    def path(self, index: int) -> Path:
+        name = f"{self.name}.{index}"
+        digest = xxhash.xxh3_64_hexdigest(name.encode())
+        return self.root / digest[:2] / digest[2:4] / f"{name}{DATA_SUFFIX}"
+
+    def bytes_of(self, index: int) -> int:
+        return min(self.block_bytes, self.size - index * self.block_bytes)
+
+
+class _OpenBlocks:
+    """The blocks that have chunks under way: open from their first chunk until after their last."""
+
+    def __init__(
+        self, blocks: _Blocks, open_file: Callable[[Path], DataFile], observer: Observer
+    ) -> None:
+        self._blocks = blocks
+        self._open_file = open_file
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._open: dict[int, tuple[DataFile, int]] = {}
+        """By index: the file, and how many bytes of it are still to come."""
+
+    def _file(self, index: int) -> DataFile:
+        with self._lock:
+            if index not in self._open:
+                file = self._open_file(self._blocks.path(index))
+                self._open[index] = (file, self._blocks.bytes_of(index))
+            return self._open[index][0]
+
+    def _is_complete(self, index: int, moved: int) -> bool:
+        """Count bytes that were moved; a block that is complete is no longer ours to close."""
+        with self._lock:
+            file, remaining = self._open[index]
+            self._open[index] = (file, remaining - moved)
+            if remaining > moved:
+                return False
+            del self._open[index]
+            return True
+
+    def close(self) -> None:
+        for file, _ in self._open.values():
+            file.close()
+
+
+class _BlockWriter(_OpenBlocks):
+    def put(self, data: memoryview, offset: int) -> None:
+        """Write a chunk into its block; the last one makes the block complete."""
+        index, within = divmod(offset, self._blocks.block_bytes)
+        file = self._file(index)
+        file.write(data, within, self._observer)
+        if self._is_complete(index, len(data)):
+            try:
+                file.settle(self._observer)
+            finally:
+                file.close()
+            try:
+                file.path.rename(self._blocks.path(index))
+            except OSError as error:
+                raise explain("renaming", file.path, error) from error
+
+
+class _BlockReader(_OpenBlocks):
+    def get(self, data: memoryview, offset: int) -> None:
+        """Read a chunk from its block."""
+        index, within = divmod(offset, self._blocks.block_bytes)
+        file = self._file(index)
+        file.read(data, within, self._observer)
+        if self._is_complete(index, len(data)):
+            file.close()
+
+    def locate(self, offset: int) -> Location:
+        """Return the block's file and the offset in it."""
+        index, within = divmod(offset, self._blocks.block_bytes)
+        return Location(str(self._blocks.path(index)), within)

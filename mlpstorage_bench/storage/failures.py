@@ -1,0 +1,37 @@
+"""What the system said went wrong with a file, as an error that tells what to do about it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from mlpstorage_bench.errors import StorageError
+
+_HINTS = {
+    errno.ENOSPC: "The filesystem is full: lower storage_capacity_gb or use a larger one",
+    errno.EDQUOT: "The quota is used up: lower storage_capacity_gb or raise the quota",
+    errno.EIO: "The device or its connection failed: see the kernel's log",
+    errno.ESTALE: "The file server forgot the file: the export changed during the run",
+    errno.EROFS: "The filesystem became read-only: see the kernel's log",
+    errno.ENOENT: "The file or its directory was removed during the run",
+    errno.EMFILE: "Too many open files: raise the limit (ulimit -n)",
+    errno.EINVAL: "The filesystem refused the transfer's size, alignment or flags",
+}
+
+
+def explain(action: str, path: Path | str, error: OSError) -> StorageError:
+    """Return the error to raise for what the system said when `action` was done to `path`."""
+    number = error.errno or 0
+    name = errno.errorcode.get(number, "unknown error")
+    cause = f"{error.strerror} ({name})"
+    return StorageError(action, str(path), cause, hint=_HINTS.get(number, ""))
+
+
+def ends_early(path: Path | str, end: int, missing: int) -> StorageError:
+    """Return the error to raise for a file that ends `missing` bytes before what was written."""
+    return StorageError(
+        "reading",
+        str(path),
+        f"the file ends at offset {end}; {missing} more bytes were written there",
+        hint="It was truncated during the run, or the storage lost data",
+    )

@@ -1,0 +1,105 @@
+"""Every store in every mode, and a lane to use them with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo, IoMode, probe_direct_io
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.memory import MemoryStore
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.slab import Slab
+from mlpstorage_bench.storage.store import Chunking, Store
+
+CHUNK = 64 * 1024
+BLOCK = 160 * 1024  # two and a half chunks: the last of a block is smaller
+CAPACITY = 64 << 20
+
+
+def file_io(folder: Path, mode: IoMode) -> FileIo:
+    if mode == "direct" and not probe_direct_io(folder):
+        pytest.skip("this filesystem has no direct I/O")
+    return FileIo(mode)
+
+
+LAYOUTS: dict[str, Callable[[Path, FileIo], Store]] = {
+    "entry": EntryFiles,
+    "block": lambda folder, io: BlockFiles(folder, io, BLOCK),
+    "slab": lambda folder, io: Slab(folder, io, BLOCK, CAPACITY),
+}
+FILE_STORES = [f"{layout}, {mode}" for layout in LAYOUTS for mode in ("direct", "buffered")]
+
+
+def make_store(kind: str, folder: Path) -> Store:
+    if kind == "memory":
+        return MemoryStore(CHUNK)
+    layout, mode = kind.split(", ")
+    return LAYOUTS[layout](folder, file_io(folder, mode))  # type: ignore[arg-type]  # a literal
+
+
+MakeStore = Callable[[str, Path], Store]
+
+
+@pytest.fixture(scope="session")
+def store_of() -> MakeStore:
+    """Make a store by its name, for tests that make their own."""
+    return make_store
+
+
+@pytest.fixture(params=[*FILE_STORES, "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = make_store(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=FILE_STORES)
+def file_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = make_store(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=[1, 4], ids=["one chunk in flight", "four chunks in flight"])
+def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
+    chunking = Chunking(CHUNK, BLOCK)
+    with Lane(Payload(5), chunking, threading.Event(), chunks_in_flight=request.param) as made:
+        yield made
+
+
+class Seen:
+    """Notes what an observer is told."""
+
+    def __init__(self) -> None:
+        self.moved = 0
+        self.chunks = 0
+        self.checked = 0
+        self.syncs = 0
+        self._lock = threading.Lock()
+
+    def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
+        assert started_ns <= ended_ns
+        with self._lock:
+            self.moved += size
+            self.chunks += 1
+
+    def durable(self, started_ns: int, ended_ns: int) -> None:
+        assert started_ns <= ended_ns
+        with self._lock:
+            self.syncs += 1
+
+    def verified(self, started_ns: int, ended_ns: int) -> None:
+        assert started_ns <= ended_ns
+        with self._lock:
+            self.checked += 1
+
+
+@pytest.fixture
+def seen() -> type[Seen]:
+    return Seen

@@ -1,0 +1,338 @@
+"""Faults of files, real ones wherever a machine can have them, and what is said of them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import CorruptDataError, StorageError
+from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.files import FileIo, probe_direct_io
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.slab import Slab
+from mlpstorage_bench.storage.store import (
+    Chunking,
+    ChunkReader,
+    ChunkWriter,
+    Observer,
+    Store,
+    StoredEntry,
+)
+
+CHUNK = 64 * 1024
+BLOCK = 160 * 1024
+SIZE = 2 * BLOCK
+Mount = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write(lane: Lane, file_store: Store, seen: Any) -> Callable[[str], StoredEntry]:
+    return lambda name: lane.write(file_store, name, SIZE, seen())
+
+
+@pytest.fixture
+def read(lane: Lane, file_store: Store, seen: Any) -> Callable[[StoredEntry], None]:
+    return lambda entry: lane.read(file_store, entry, seen())
+
+
+def place_of(store: Store, entry: StoredEntry, offset: int) -> tuple[Path, int]:
+    """Return where a byte of an entry lies: file and offset in it."""
+    with store.reader(entry.name, _Nobody()) as reader:
+        path, at = reader.locate(offset)
+    return Path(path), at
+
+
+class _Nobody:
+    def chunk(self, *_: int) -> None: ...
+    def durable(self, *_: int) -> None: ...
+    def verified(self, *_: int) -> None: ...
+
+
+def bytes_at(path: Path, offset: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+        os.fsync(file.fileno())
+
+
+Write = Callable[[str], StoredEntry]
+Read = Callable[[StoredEntry], None]
+
+
+def test_a_flipped_bit_is_found_with_file_offset_expected_and_found(
+    file_store: Store, write: Write, read: Read
+) -> None:
+    entry = write("entry")
+    path, at = place_of(file_store, entry, 200_000)  # in the second block
+    word = bytes_at(path, at, 8)
+    flipped = bytes([word[0] ^ 1]) + word[1:]
+    overwrite(path, at, flipped)
+    with pytest.raises(CorruptDataError) as raised:
+        read(entry)
+    text = str(raised.value)
+    expected, found = (int.from_bytes(part, "little") for part in (word, flipped))
+    assert f"verifying {path} failed: at offset {at} expected {expected:016x}" in text
+    assert f"found {found:016x}; 1 of " in text
+
+
+def test_another_entrys_data_is_found(file_store: Store, write: Write, read: Read) -> None:
+    entry, other = write("entry"), write("other")
+    path, at = place_of(file_store, entry, 0)
+    overwrite(path, at, bytes_at(*place_of(file_store, other, 0), 8192))
+    with pytest.raises(CorruptDataError, match=r"2 of 16 .*bears no stamp of this entry"):
+        read(entry)
+
+
+def test_a_sector_written_to_the_wrong_place_is_named(
+    file_store: Store, write: Write, read: Read
+) -> None:
+    entry = write("entry")
+    path, at = place_of(file_store, entry, 3 * 4096)
+    overwrite(path, at, bytes_at(*place_of(file_store, entry, 9 * 4096), 4096))
+    with pytest.raises(CorruptDataError, match=r"bears the stamp of sector 9 of the same entry"):
+        read(entry)
+
+
+def test_lost_data_is_found_as_zeros(file_store: Store, write: Write, read: Read) -> None:
+    entry = write("entry")
+    path, at = place_of(file_store, entry, CHUNK)
+    overwrite(path, at, bytes(4096))
+    with pytest.raises(CorruptDataError, match="is all zeros"):
+        read(entry)
+
+
+def test_a_stale_generation_is_found(lane: Lane, file_store: Store, seen: Any) -> None:
+    lane.write(file_store, "entry", SIZE, seen(), generation=1)
+    fresh = lane.write(EntryLike(file_store), "entry", SIZE, seen(), generation=2)
+    with pytest.raises(CorruptDataError, match="bears no stamp of this entry"):
+        lane.read(file_store, fresh, seen())
+
+
+class EntryLike:
+    """A store whose writes are lost."""
+
+    keeps_content = True
+
+    def __init__(self, store: Store) -> None:
+        self.footprint = store.footprint
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
+        del name, size
+        yield _Loses(observer)
+
+    def reader(self, name: str, observer: Observer) -> Any:
+        raise NotImplementedError
+
+    def delete(self, name: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Loses:
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def put(self, data: memoryview, offset: int) -> None:
+        self._observer.chunk(len(data), offset, offset)
+
+
+def test_a_truncated_file_is_told_with_its_end(file_store: Store, write: Write, read: Read) -> None:
+    entry = write("entry")
+    path, at = place_of(file_store, entry, CHUNK)
+    os.truncate(path, at)
+    with pytest.raises(StorageError, match=rf"reading {path} failed: the file ends at offset {at}"):
+        read(entry)
+
+
+@pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
+def test_a_file_that_is_gone_is_told_with_its_name(
+    kind: str, tmp_path: Path, store_of: Any, lane: Lane, seen: Any
+) -> None:
+    store = store_of(kind, tmp_path)
+    entry = lane.write(store, "entry", SIZE, seen())
+    path, _ = place_of(store, entry, 0)
+    path.unlink()
+    with pytest.raises(StorageError, match=rf"opening {path} failed: .*ENOENT.*removed during"):
+        lane.read(store, entry, seen())
+
+
+@pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
+def test_a_directory_that_vanished_is_told(
+    kind: str, store_of: Any, lane: Lane, seen: Any, tmp_path: Path
+) -> None:
+    store = store_of(kind, tmp_path)
+    shutil.rmtree(tmp_path)
+    with pytest.raises(StorageError, match=r"creating .* failed: .*\(ENOENT\).*removed during"):
+        lane.write(store, "entry", SIZE, seen())
+    assert not tmp_path.exists(), "it was made again: data would have gone elsewhere"
+    tmp_path.mkdir()
+
+
+LAYOUTS: dict[str, Callable[[Path], Store]] = {
+    "entry": lambda folder: EntryFiles(folder, FileIo("buffered", "fdatasync")),
+    "block": lambda folder: BlockFiles(folder, FileIo("buffered", "fdatasync"), BLOCK),
+    "slab": lambda folder: Slab(folder, FileIo("buffered", "fdatasync"), BLOCK, 64 << 20),
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> Callable[[Path], Store]:
+    return LAYOUTS[request.param]
+
+
+def test_a_full_disk_is_told_and_leaves_no_part_of_the_entry(
+    mount: Mount, lane: Lane, seen: Any, layout: Callable[[Path], Store]
+) -> None:
+    full_disk = mount("tmpfs", "size=512k")
+    with pytest.raises(StorageError, match=r"(writing|preallocating) .*ENOSPC.*storage_capacity"):
+        lane.write(layout(full_disk), "large", 1 << 20, seen())
+    assert [path for path in full_disk.rglob("*") if path.is_file()] == []
+    small = EntryFiles(full_disk, FileIo("buffered"))
+    lane.read(small, lane.write(small, "small", CHUNK, seen()), seen())
+
+
+def test_a_filesystem_that_became_read_only_is_told(mount: Mount, lane: Lane, seen: Any) -> None:
+    folder = mount("tmpfs", "size=8m")
+    store = EntryFiles(folder, FileIo("buffered"))
+    entry = lane.write(store, "before", SIZE, seen())
+    subprocess.run(["/bin/mount", "-o", "remount,ro", str(folder)], check=True)
+    lane.read(store, entry, seen())
+    with pytest.raises(StorageError, match=r"creating .*after.kv failed: .*EROFS.*read-only") as e:
+        lane.write(store, "after", SIZE, seen())
+    assert any("removing" in note for note in getattr(e.value, "__notes__", []))
+
+
+def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, seen: Any) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", str(image)], check=True)
+    folder = mount("ext4", f"loop {image}")
+    if not probe_direct_io(folder):
+        pytest.skip("the loop device has no direct I/O")
+    store = EntryFiles(folder, FileIo("direct", "fsync"))
+    entry = lane.write(store, "entry", SIZE, seen())
+    os.truncate(image, 64 * 1024)  # the device has lost its blocks
+    with pytest.raises(StorageError, match=r"entry.kv failed: .*\(EIO\).*the kernel's log"):
+        lane.read(store, entry, seen())
+
+
+class Faulty:
+    """A store of which one transfer fails as the system would let it fail."""
+
+    keeps_content = True
+
+    def __init__(self, store: Store, number: int, at_transfer: int) -> None:
+        self._store = store
+        self._number = number
+        self._left = at_transfer
+        self.footprint = store.footprint
+        self.delete = store.delete
+        self.close = store.close
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
+        with self._store.writer(name, size, observer) as writer:
+            put = writer.put
+            yield _Wrapped(self, put, put, writer)  # type: ignore[arg-type]  # it only writes
+
+    @contextmanager
+    def reader(self, name: str, observer: Observer) -> Iterator[ChunkReader]:
+        with self._store.reader(name, observer) as reader:
+            yield _Wrapped(self, reader.get, reader.get, reader)
+
+    def fail_when_due(self, action: str, path: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise explain(action, path, OSError(self._number, os.strerror(self._number)))
+
+
+class _Wrapped:
+    def __init__(self, faulty: Faulty, put: Any, get: Any, inner: ChunkReader) -> None:
+        self._faulty, self._put, self._get, self._inner = faulty, put, get, inner
+
+    def put(self, data: memoryview, offset: int) -> None:
+        self._faulty.fail_when_due("writing", "the file")
+        self._put(data, offset)
+
+    def get(self, data: memoryview, offset: int) -> None:
+        self._faulty.fail_when_due("reading", "the file")
+        self._get(data, offset)
+
+    def locate(self, offset: int) -> Any:
+        return self._inner.locate(offset)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EIO, "the kernel's log"),
+        (errno.ENOSPC, "lower storage_capacity_gb"),
+        (errno.EDQUOT, "raise the quota"),
+        (errno.ESTALE, "the export changed"),
+        (errno.EROFS, "became read-only"),
+    ],
+)
+def test_what_no_machine_here_can_have_is_injected_and_told(
+    number: int, remedy: str, file_store: Store, lane: Lane, seen: Any, tmp_path: Path
+) -> None:
+    name = errno.errorcode[number]
+    with pytest.raises(StorageError, match=rf"writing the file failed: .*\({name}\).*{remedy}"):
+        lane.write(Faulty(file_store, number, 3), "entry", SIZE, seen())
+    left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
+    assert left == []
+    entry = lane.write(file_store, "entry", SIZE, seen())
+    with pytest.raises(StorageError, match=rf"reading the file failed: .*\({name}\).*{remedy}"):
+        lane.read(Faulty(file_store, number, 3), entry, seen())
+    lane.read(file_store, entry, seen())  # the fault was not the data's
+
+
+@pytest.mark.parametrize("mode", ["direct", "buffered"])
+def test_short_transfers_are_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_of: Any, seen: Any, mode: str
+) -> None:
+    """The kernel may move less than it was asked to: the rest is asked for again."""
+    store = store_of(f"entry, {mode}", tmp_path)
+    calls = {"pwritev": 0, "preadv": 0}
+
+    def shortened(name: str, call: Any) -> Any:
+        def one(descriptor: int, buffers: Any, offset: int) -> int:
+            calls[name] += 1
+            moved: int = call(
+                descriptor, [buffers[0][: max(4096, len(buffers[0]) // 8192 * 4096)]], offset
+            )
+            return moved
+
+        return one
+
+    for name in calls:
+        monkeypatch.setattr(os, name, shortened(name, getattr(os, name)))
+    with Lane(Payload(5), Chunking(CHUNK), threading.Event()) as lane:
+        noted = seen()
+        entry = lane.write(store, "entry", 3 * CHUNK, seen())
+        lane.read(store, entry, noted)
+    assert (noted.moved, noted.checked) == (3 * CHUNK, 3)
+    assert min(calls.values()) > 3
+
+
+def test_probing_leaves_nothing(tmp_path: Path) -> None:
+    assert probe_direct_io(tmp_path) in (True, False)
+    assert list(tmp_path.iterdir()) == []

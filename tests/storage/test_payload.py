@@ -1,0 +1,104 @@
+"""What is in the data: unique and incompressible, or as compressible and alike as asked for."""
+
+from __future__ import annotations
+
+import lzma
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.store import Chunking
+
+SECTOR = 4096
+ENTRY = 2 << 20
+
+
+def content_of_files(folder: Path, payload: Payload, seen: Any, entries: int = 2) -> bytes:
+    """Write real files, and return all that is in them."""
+    files = EntryFiles(folder, FileIo("buffered"))
+    with Lane(payload, Chunking(512 * 1024), threading.Event()) as lane:
+        for number in range(entries):
+            lane.write(files, f"{number}", ENTRY, seen())
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("*.kv")))
+
+
+def unique(content: bytes, block: int) -> float:
+    blocks = [content[at : at + block] for at in range(0, len(content), block)]
+    return len(blocks) / len(set(blocks))
+
+
+def test_no_sector_is_like_another_and_nothing_compresses(tmp_path: Path, seen: Any) -> None:
+    content = content_of_files(tmp_path, Payload(5), seen)
+    assert unique(content, SECTOR) == 1
+    for compressed in (zlib.compress(content, 9), lzma.compress(content)):
+        assert len(compressed) > 0.98 * len(content)
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2.0, 4.0])
+def test_data_compresses_as_asked_for(tmp_path: Path, seen: Any, ratio: float) -> None:
+    content = content_of_files(tmp_path, Payload(5, compress_ratio=ratio), seen)
+    assert len(content) / len(zlib.compress(content, 6)) == pytest.approx(ratio, rel=0.05)
+    by_sector = sum(
+        len(zlib.compress(content[at : at + SECTOR], 6)) for at in range(0, len(content), SECTOR)
+    )
+    assert len(content) / by_sector == pytest.approx(ratio, rel=0.08)  # headers of 4 KiB
+    assert unique(content, SECTOR) == 1
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("block_kib", [4, 16, 64])
+def test_data_deduplicates_as_asked_for(
+    tmp_path: Path, seen: Any, ratio: float, block_kib: int
+) -> None:
+    content = content_of_files(tmp_path, Payload(5, dedup_ratio=ratio), seen, entries=24)
+    assert unique(content, block_kib * 1024) == pytest.approx(ratio, rel=0.1)
+
+
+def test_both_ratios_together(tmp_path: Path, seen: Any) -> None:
+    content = content_of_files(
+        tmp_path, Payload(5, compress_ratio=2.0, dedup_ratio=2.0), seen, entries=24
+    )
+    assert unique(content, SECTOR) == pytest.approx(2, rel=0.1)
+    assert len(content) / len(zlib.compress(content, 6)) >= 1.9
+
+
+@given(
+    first=st.integers(0, 40),
+    count=st.integers(1, 40),
+    dedup=st.sampled_from([1.0, 2.0]),
+    compress=st.sampled_from([1.0, 3.0]),
+)
+def test_content_does_not_depend_on_how_an_entry_is_cut(
+    first: int, count: int, dedup: float, compress: float
+) -> None:
+    payload = Payload(7, compress_ratio=compress, dedup_ratio=dedup)
+    identity = payload.identity("entry", 0)
+    whole, part = AlignedBuffer(300 * SECTOR), AlignedBuffer(count * SECTOR)
+    start = 240 + first  # across the end of the pool of random sectors
+    payload.fill(whole, 300 * SECTOR, identity, 0)
+    payload.fill(part, count * SECTOR, identity, start * SECTOR)
+    shared = min(count, 300 - start)
+    expected = whole.bytes[start * SECTOR : (start + shared) * SECTOR]
+    assert bytes(part.bytes[: shared * SECTOR]) == bytes(expected)
+
+
+def test_seed_name_and_generation_each_make_other_content() -> None:
+    def made(seed: int, name: str, generation: int) -> bytes:
+        payload = Payload(seed)
+        buffer = AlignedBuffer(SECTOR)
+        payload.fill(buffer, SECTOR, payload.identity(name, generation), 0)
+        return bytes(buffer.bytes)
+
+    first = made(1, "a", 0)
+    assert made(1, "a", 0) == first
+    assert len({first, made(2, "a", 0), made(1, "b", 0), made(1, "a", 1)}) == 4
