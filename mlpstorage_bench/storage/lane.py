@@ -69,13 +69,14 @@ class Lane:
         """Stream a new entry into the store; on failure or cut-off nothing of it stays there."""
         stored_size = round_up_to_sector(size)
         identity = self._payload.identity(name, generation)
+        content = self._payload.content(identity)
         digests = array("Q", bytes(8 * self._chunking.count(stored_size)))
         try:
             with store.writer(name, stored_size, observer) as writer:
 
                 def put(buffer: AlignedBuffer, move: _Move) -> None:
                     number, offset, length = move.chunk
-                    self._payload.fill(buffer, length, identity, offset)
+                    content.fill(buffer, length, offset)
                     if self._verify_rate:
                         digests[number] = self._payload.digest(buffer, length)
                     writer.put(buffer.bytes[:length], offset)

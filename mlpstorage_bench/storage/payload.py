@@ -15,6 +15,8 @@ and how it differs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
@@ -25,6 +27,8 @@ from mlpstorage_bench.storage.store import Location
 
 STAMP_WORDS = 2
 POOL_SECTORS = 256
+BATCH_SECTORS = 16 * POOL_SECTORS
+"""Keys are made for 16 MiB of an entry at once: 96 KiB, instead of for each chunk."""
 SHARED_UNITS = 16
 """Units of 64 KiB that copies are made of: 1 MiB, nothing beside an array's capacity."""
 SECTORS_PER_UNIT = 16
@@ -38,27 +42,24 @@ Words = NDArray[np.uint64]
 
 
 class Payload:
-    """Makes content for any part of an entry, and tells what is wrong with it."""
+    """Makes entries' content, and tells what is wrong with it."""
 
     def __init__(self, seed: int, *, compress_ratio: float = 1.0, dedup_ratio: float = 1.0) -> None:
         self._seed = seed
-        self._pool: Words = np.random.default_rng(seed).integers(
+        self.pool: Words = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
-        self._filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
-        self._copied_share = 1 - 1 / dedup_ratio
-        self._shared_identity = self.identity("copies shared by all entries", generation=0)
+        self.filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
+        self.copied_share = 1 - 1 / dedup_ratio
+        self.shared_identity = self.identity("copies shared by all entries", generation=0)
 
     def identity(self, name: str, generation: int) -> int:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
         return xxhash.xxh3_64_intdigest(f"{name}\0{generation}".encode(), seed=self._seed)
 
-    def fill(self, buffer: AlignedBuffer, size: int, identity: int, offset: int) -> None:
-        """Put an entry's content from `offset` on into the buffer's first `size` bytes.
-
-        Both are multiples of the sector size.
-        """
-        self._make(buffer.sectors[: size // SECTOR_BYTES], identity, offset)
+    def content(self, identity: int) -> Content:
+        """Return the content of the entry with this stamp."""
+        return Content(self, identity)
 
     @staticmethod
     def digest(buffer: AlignedBuffer, size: int) -> int:
@@ -71,7 +72,7 @@ class Payload:
         """Return the error to raise for a chunk read from `place` whose digest does not match."""
         found = buffer.sectors[: size // SECTOR_BYTES]
         expected = np.empty_like(found)
-        self._make(expected, identity, offset)
+        self.content(identity).make(expected, offset)
         differing = np.flatnonzero((found != expected).any(axis=1))
         if not len(differing):
             return CorruptDataError(
@@ -92,38 +93,76 @@ class Payload:
             hint="The storage returned other data than was written there",
         )
 
-    def _make(self, sectors: Words, identity: int, offset: int) -> None:
+
+class _Batch(NamedTuple):
+    """What is the same for all threads that make parts of one entry at about the same place."""
+
+    first: int
+    """Number of its first sector; a multiple of its length."""
+    numbers: Words
+    identities: Words
+    keys: Words
+    """A column."""
+
+
+class Content:
+    """The content of one entry, any part of it, made by any thread."""
+
+    def __init__(self, payload: Payload, identity: int) -> None:
+        self._payload = payload
+        self._identity = identity
+        self._last: _Batch | None = None
+
+    def fill(self, buffer: AlignedBuffer, size: int, offset: int) -> None:
+        """Put the content from `offset` on into the buffer's first `size` bytes.
+
+        Both are multiples of the sector size.
+        """
+        self.make(buffer.sectors[: size // SECTOR_BYTES], offset)
+
+    def make(self, sectors: Words, offset: int) -> None:
+        """Put the content from `offset` on into these sectors."""
+        filled = self._payload.filled_words
         first = offset // SECTOR_BYTES
-        numbers = np.arange(first, first + len(sectors), dtype=np.uint64)
-        if self._copied_share:
-            self._make_with_copies(sectors, numbers, identity)
-            return
-        keys = _mix(numbers, identity)[:, None]
         done = 0
-        while done < len(sectors):  # row by row of the pool, from the top again at its end
+        while done < len(sectors):  # up to the end of the pool of random sectors, and from its top
             row = (first + done) % POOL_SECTORS
-            end = min(done + POOL_SECTORS - row, len(sectors))
-            self._combine(self._pool[row : row + end - done], keys[done:end], sectors[done:end])
-            done = end
-        sectors[:, 0] = identity
-        sectors[:, 1] = numbers
+            count = min(POOL_SECTORS - row, len(sectors) - done)
+            batch = self._batch(first + done)
+            at = slice(first + done - batch.first, first + done - batch.first + count)
+            rows = self._payload.pool[row : row + count]
+            if self._payload.copied_share:
+                rows = self._payload.pool[batch.numbers[at] % np.uint64(POOL_SECTORS)]
+            part = sectors[done : done + count]
+            np.bitwise_xor(rows[:, :filled], batch.keys[at], out=part[:, :filled])
+            part[:, filled:] = 0
+            part[:, 0] = batch.identities[at]
+            part[:, 1] = batch.numbers[at]
+            done += count
 
-    def _make_with_copies(self, sectors: Words, numbers: Words, identity: int) -> None:
+    def _batch(self, sector: int) -> _Batch:
+        """Return the numbers and keys of the sectors around this one: made once for many chunks."""
+        first = sector // BATCH_SECTORS * BATCH_SECTORS
+        last = self._last
+        if last is None or last.first != first:
+            last = self._last = self._make_batch(first)
+        return last
+
+    def _make_batch(self, first: int) -> _Batch:
+        numbers = np.arange(first, first + BATCH_SECTORS, dtype=np.uint64)
+        identities = np.full(BATCH_SECTORS, self._identity, dtype=np.uint64)
+        if self._payload.copied_share:
+            numbers, identities = self._with_copies(numbers, identities)
+        return _Batch(first, numbers, identities, _mix(numbers, identities)[:, None])
+
+    def _with_copies(self, numbers: Words, identities: Words) -> tuple[Words, Words]:
+        """Put the numbers and identities of the shared set where units are copies out of it."""
+        shared = np.uint64(self._payload.shared_identity)
         units, within = np.divmod(numbers, np.uint64(SECTORS_PER_UNIT))
-        lots = _mix(units, identity ^ self._shared_identity)
-        is_copy = (lots >> np.uint64(11)) * 2.0**-53 < self._copied_share
+        lots = _mix(units, identities ^ shared)
+        is_copy = (lots >> np.uint64(11)) * 2.0**-53 < self._payload.copied_share
         copied = lots % np.uint64(SHARED_UNITS) * np.uint64(SECTORS_PER_UNIT) + within
-        numbers = np.where(is_copy, copied, numbers)
-        identities = np.where(is_copy, np.uint64(self._shared_identity), np.uint64(identity))
-        keys = _mix(numbers, identities)[:, None]
-        self._combine(self._pool[numbers % np.uint64(POOL_SECTORS)], keys, sectors)
-        sectors[:, 0] = identities
-        sectors[:, 1] = numbers
-
-    def _combine(self, rows: Words, keys: Words, sectors: Words) -> None:
-        filled = self._filled_words
-        np.bitwise_xor(rows[:, :filled], keys, out=sectors[:, :filled])
-        sectors[:, filled:] = 0
+        return np.where(is_copy, copied, numbers), np.where(is_copy, shared, identities)
 
 
 def _whose(found: Words, identity: int) -> str:
@@ -134,9 +173,9 @@ def _whose(found: Words, identity: int) -> str:
     return f"bears no stamp of this entry (seen {int(found[0]):016x})"
 
 
-def _mix(numbers: Words, identity: Words | int) -> Words:
-    """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), started at `identity`."""
-    mixed = numbers * _GOLDEN + np.uint64(identity)
+def _mix(numbers: Words, identities: Words) -> Words:
+    """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), started at `identities`."""
+    mixed = numbers * _GOLDEN + identities
     mixed ^= mixed >> np.uint64(30)
     mixed *= _MIX_1
     mixed ^= mixed >> np.uint64(27)

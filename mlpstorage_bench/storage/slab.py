@@ -25,8 +25,8 @@ MOST_FILES = 256
 class Slab:
     """Slots of `slot_bytes` in files that together hold `capacity_bytes`.
 
-    The first file is preallocated at once, each further one as soon as those before it are full. Slots are reused in the
-    order in which they became free.
+    The first file is preallocated at once, each further one as soon as those before it are full.
+    Slots are reused in the order in which they became free.
     """
 
     keeps_content = True

@@ -278,7 +278,7 @@ class AgainstADictionary(RuleBasedStateMachine):
 def expected(name: str, size: int, generation: int) -> bytes:
     payload = Payload(9)
     buffer = AlignedBuffer(size)
-    payload.fill(buffer, size, payload.identity(name, generation), 0)
+    payload.content(payload.identity(name, generation)).fill(buffer, size, 0)
     return bytes(buffer.bytes)
 
 

@@ -82,11 +82,11 @@ def test_content_does_not_depend_on_how_an_entry_is_cut(
     first: int, count: int, dedup: float, compress: float
 ) -> None:
     payload = Payload(7, compress_ratio=compress, dedup_ratio=dedup)
-    identity = payload.identity("entry", 0)
+    content = payload.content(payload.identity("entry", 0))
     whole, part = AlignedBuffer(300 * SECTOR), AlignedBuffer(count * SECTOR)
     start = 240 + first  # across the end of the pool of random sectors
-    payload.fill(whole, 300 * SECTOR, identity, 0)
-    payload.fill(part, count * SECTOR, identity, start * SECTOR)
+    content.fill(whole, 300 * SECTOR, 0)
+    content.fill(part, count * SECTOR, start * SECTOR)
     shared = min(count, 300 - start)
     expected = whole.bytes[start * SECTOR : (start + shared) * SECTOR]
     assert bytes(part.bytes[: shared * SECTOR]) == bytes(expected)
@@ -96,7 +96,7 @@ def test_seed_name_and_generation_each_make_other_content() -> None:
     def made(seed: int, name: str, generation: int) -> bytes:
         payload = Payload(seed)
         buffer = AlignedBuffer(SECTOR)
-        payload.fill(buffer, SECTOR, payload.identity(name, generation), 0)
+        payload.content(payload.identity(name, generation)).fill(buffer, SECTOR, 0)
         return bytes(buffer.bytes)
 
     first = made(1, "a", 0)

@@ -1,0 +1,66 @@
+"""fio under the same load, as the yardstick."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.flat_load import GIB, Load, Sample
+from mlpstorage_bench.storage.files import IoMode
+
+RAMP_S = 0.2
+
+
+class Fio:
+    """One process of fio per sample, on a file of its own that is laid out first."""
+
+    def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
+        binary = shutil.which("fio")
+        if binary is None:
+            raise FileNotFoundError("fio is not installed (Debian package fio)")
+        self._binary = binary
+        self._load = load
+        self._file = directory / "fio.data"
+        self._io_mode = io_mode
+        lay_out = Load(1 << 20, 8, 0.0, load.file_bytes)
+        self._run(lay_out, "--end_fsync=1")
+
+    def run(self, window_s: float) -> Sample:
+        """Run the load and return what fio measured after its ramp."""
+        timing = ("--time_based", f"--runtime={window_s:g}s", f"--ramp_time={RAMP_S:g}s")
+        job = self._run(self._load, *timing)
+        moved = job["read"]["io_bytes"] + job["write"]["io_bytes"]
+        runtime_s = job["job_runtime"] / 1000
+        kind = "read" if self._load.read_share else "write"
+        return Sample(
+            gib_s=(job["read"]["bw_bytes"] + job["write"]["bw_bytes"]) / GIB,
+            p95_ms=job[kind]["clat_ns"]["percentile"]["95.000000"] / 1e6,
+            cpu_s_per_gib=(job["usr_cpu"] + job["sys_cpu"]) / 100 * runtime_s / (moved / GIB),
+        )
+
+    def _run(self, load: Load, *more: str) -> dict[str, Any]:
+        pattern = {1.0: "read", 0.0: "write"}.get(load.read_share, "rw")
+        command = [
+            self._binary,
+            "--name=parity",
+            f"--filename={self._file}",
+            f"--size={load.file_bytes}",
+            f"--bs={load.block_bytes}",
+            f"--rw={pattern}",
+            f"--rwmixread={load.read_share * 100:.0f}",
+            f"--direct={int(self._io_mode == 'direct')}",
+            "--ioengine=libaio",
+            f"--iodepth={load.in_flight}",
+            "--percentile_list=95",
+            "--output-format=json",
+            *more,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - an argument vector of our own
+        if done.returncode:
+            raise RuntimeError(f"fio failed ({done.returncode}): {done.stderr or done.stdout}")
+        start = done.stdout.index("{")  # notes may come before the JSON
+        job: dict[str, Any] = json.loads(done.stdout[start:])["jobs"][0]
+        return job

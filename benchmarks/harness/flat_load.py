@@ -1,0 +1,136 @@
+"""Our storage layer under the simplest load: lanes that read or write entries without a pause."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.process import ProcessCounters
+from mlpstorage_bench.measure.recorder import Recorder
+from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.files import FileIo, IoMode
+from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.slab import Slab
+from mlpstorage_bench.storage.store import Chunking, StoredEntry
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the storage; fio is asked the same."""
+
+    block_bytes: int
+    in_flight: int
+    read_share: float
+    """1 reads, 0 writes."""
+    file_bytes: int = GIB
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What came of it."""
+
+    gib_s: float
+    p95_ms: float
+    """Of one system call: of the reads, where there are any."""
+    cpu_s_per_gib: float
+
+
+class FlatLoad:
+    """Entries of 16 blocks in one preallocated file, written once before anything is measured."""
+
+    def __init__(
+        self, directory: Path, load: Load, io_mode: IoMode, payload: Payload | None = None
+    ) -> None:
+        self._load = load
+        self._payload = payload or Payload(1)
+        self._chunking = Chunking(load.block_bytes)
+        entry_bytes = min(16 * load.block_bytes, load.file_bytes // load.in_flight)
+        self._entry_bytes = entry_bytes
+        self._slab = Slab(directory, FileIo(io_mode), entry_bytes, load.file_bytes)
+        self._entries: dict[str, StoredEntry] = {}
+        self._names = [f"entry{number}" for number in range(load.file_bytes // entry_bytes)]
+        self._fill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for name in self._entries:
+            self._slab.delete(name)
+        self._slab.close()
+
+    def run(self, ramp_s: float, window_s: float, verify_rate: float = 1.0) -> Sample:
+        """Run the load and return what was measured inside the window."""
+        self._fill()
+        window, stopping = Window(), threading.Event()
+        recorders = [Recorder(window) for _ in range(self._load.in_flight)]
+        failures: list[BaseException] = []
+
+        def work(number: int) -> None:
+            own = self._names[number :: self._load.in_flight]
+            try:
+                with self._lane(stopping, verify_rate) as lane:
+                    self._serve(lane, recorders[number], own, random.Random(number))  # noqa: S311 - dice for a load need no secrets
+            except CutOffError:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised by the calling thread
+                failures.append(error)
+
+        threads = [
+            threading.Thread(target=work, args=(number,)) for number in range(self._load.in_flight)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(ramp_s)
+        before = ProcessCounters.now()
+        window.open(window_s)
+        time.sleep(window.remaining_s)
+        window.close()
+        after = ProcessCounters.now()
+        stopping.set()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return self._sample(recorders, window, after.cpu_s - before.cpu_s)
+
+    def _serve(self, lane: Lane, recorder: Recorder, own: list[str], dice: random.Random) -> None:
+        while True:
+            for name in own:
+                if dice.random() < self._load.read_share:
+                    observer = recorder.observe("storage", "read", self._entry_bytes)
+                    lane.read(self._slab, self._entries[name], observer)
+                else:
+                    self._slab.delete(name)
+                    del self._entries[name]
+                    observer = recorder.observe("storage", "write", self._entry_bytes)
+                    self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
+
+    def _fill(self) -> None:
+        """Write the entries that are missing: all at first, those cut off later."""
+        recorder = Recorder(Window())
+        with self._lane(threading.Event(), 1.0) as lane:
+            for name in self._names:
+                if name not in self._entries:
+                    observer = recorder.observe("storage", "write", self._entry_bytes)
+                    self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
+
+    def _lane(self, stopping: threading.Event, verify_rate: float) -> Lane:
+        return Lane(self._payload, self._chunking, stopping, verify_rate=verify_rate)
+
+    def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:
+        operations = Recorder.total(recorders)
+        moved = sum(part.moved_bytes for part in operations.values())
+        kind = "read" if self._load.read_share else "write"
+        calls = Histogram.pooled(o.chunk for key, o in operations.items() if key.kind == kind)
+        p95_ms = calls.percentile_ms(95)
+        assert p95_ms is not None, "no call ended within the window"
+        return Sample(moved / GIB / window.length_s, p95_ms, cpu_s / (moved / GIB))

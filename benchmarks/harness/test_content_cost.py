@@ -1,0 +1,79 @@
+"""What making content and checking it costs of bandwidth: with and without, in pairs.
+
+Without means: the buffer is written as it is, and read without a look at it. Neither is in the span
+of a system call; what they cost is time in which a lane asks nothing of the storage.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.flat_load import FlatLoad, Load, Sample
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.storage.payload import Content, Payload
+
+PAIRS = 9
+RAMP_S = 0.2
+WINDOW_S = 0.7
+KIB = 1024
+BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB}
+
+
+class Unmade(Payload):
+    """Content that is whatever the buffer holds."""
+
+    def content(self, identity: int) -> Content:
+        """Return content that is not made."""
+        return _Untouched(self, identity)
+
+
+class _Untouched(Content):
+    def fill(self, buffer: AlignedBuffer, size: int, offset: int) -> None:
+        """Leave the buffer as it is."""
+
+
+@pytest.mark.parametrize("in_flight", [1, 4, 16])
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("what", ["checking reads", "making writes"])
+def test_content_cost(
+    study_dir: Path, io_mode: IoMode, benchmark: Any, what: str, block: str, in_flight: int
+) -> None:
+    load = Load(BLOCKS[block], in_flight, 1.0 if what == "checking reads" else 0.0)
+    with_it: list[Sample] = []
+    without: list[Sample] = []
+    bare_dir = study_dir / "bare"
+    bare_dir.mkdir()
+    with (
+        FlatLoad(study_dir, load, io_mode) as full,
+        FlatLoad(bare_dir, load, io_mode, Unmade(1)) as bare,
+    ):
+        measure: list[Callable[[], None]] = [
+            lambda: with_it.append(full.run(RAMP_S, WINDOW_S, verify_rate=1.0)),
+            lambda: without.append(bare.run(RAMP_S, WINDOW_S, verify_rate=0.0)),
+        ]
+
+        def pair() -> None:
+            for one in measure:
+                one()
+            measure.reverse()
+
+        benchmark.pedantic(pair, rounds=PAIRS, iterations=1)
+    pairs = list(zip(with_it, without, strict=True))
+    benchmark.extra_info.update(
+        what=what,
+        block=block,
+        in_flight=in_flight,
+        io_mode=io_mode,
+        pairs=len(pairs),
+        bandwidth_ratio=statistics.median(a.gib_s / b.gib_s for a, b in pairs),
+        p95_ratio=statistics.median(a.p95_ms / b.p95_ms for a, b in pairs),
+        cpu_s_per_gib=statistics.median(a.cpu_s_per_gib for a in with_it),
+        cpu_s_per_gib_without=statistics.median(b.cpu_s_per_gib for b in without),
+        gib_s=statistics.median(a.gib_s for a in with_it),
+    )

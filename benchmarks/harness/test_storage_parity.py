@@ -1,0 +1,81 @@
+"""Our storage layer against fio: the same directory, sizes, number in flight and mix, in pairs.
+
+    pytest benchmarks/harness/test_storage_parity.py --mlps-cache-dir DIR --benchmark-json FILE
+    python -m benchmarks.harness.table FILE
+
+Ours and fio alternate, so that both meet the same good and bad moments of the storage; a case
+states the median of its pairs' ratios. Ours makes unique content for every write. It checks nothing
+it reads in the pairs (nor does fio); `verified_*` is the same with every read checked, the default.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.fio import RAMP_S, Fio
+from benchmarks.harness.flat_load import FlatLoad, Load, Sample
+from mlpstorage_bench.storage.files import IoMode
+
+PAIRS = 9
+WINDOW_S = 0.7
+KIB = 1024
+BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB, "4MiB": 4096 * KIB}
+READ_SHARES = {"read": 1.0, "write": 0.0, "mix": 0.7}
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("fio") is None, reason="fio is not installed (Debian package fio)"
+)
+
+
+@pytest.mark.parametrize("in_flight", [1, 4, 16])
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("pattern", READ_SHARES)
+def test_parity(
+    study_dir: Path, io_mode: IoMode, benchmark: Any, pattern: str, block: str, in_flight: int
+) -> None:
+    load = Load(BLOCKS[block], in_flight, READ_SHARES[pattern])
+    fio = Fio(study_dir, load, io_mode)
+    ours: list[Sample] = []
+    verified: list[Sample] = []
+    theirs: list[Sample] = []
+    with FlatLoad(study_dir, load, io_mode) as flat:
+        measure: list[Callable[[], None]] = [
+            lambda: ours.append(flat.run(RAMP_S, WINDOW_S, verify_rate=0.0)),
+            lambda: theirs.append(fio.run(WINDOW_S)),
+            lambda: verified.append(flat.run(RAMP_S, WINDOW_S, verify_rate=1.0)),
+        ]
+
+        def pair() -> None:
+            for one in measure:
+                one()
+            measure.reverse()
+
+        benchmark.pedantic(pair, rounds=PAIRS, iterations=1)
+    benchmark.extra_info.update(
+        pattern=pattern,
+        block=block,
+        in_flight=in_flight,
+        io_mode=io_mode,
+        pairs=len(theirs),
+        **ratios(ours, theirs),
+        **{f"verified_{name}": value for name, value in ratios(verified, theirs).items()},
+        fio_gib_s=statistics.median(sample.gib_s for sample in theirs),
+        fio_p95_ms=statistics.median(sample.p95_ms for sample in theirs),
+        fio_cpu_s_per_gib=statistics.median(sample.cpu_s_per_gib for sample in theirs),
+    )
+
+
+def ratios(ours: list[Sample], theirs: list[Sample]) -> dict[str, float]:
+    """Return the medians of the pairs' ratios ours / fio."""
+    pairs = list(zip(ours, theirs, strict=True))
+    return {
+        "bandwidth_ratio": statistics.median(a.gib_s / b.gib_s for a, b in pairs),
+        "p95_ratio": statistics.median(a.p95_ms / b.p95_ms for a, b in pairs),
+        "cpu_ratio": statistics.median(a.cpu_s_per_gib / b.cpu_s_per_gib for a, b in pairs),
+    }
