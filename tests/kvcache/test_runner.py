@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
 import threading
@@ -17,9 +18,10 @@ from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.site import Site, files_in_layout
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
+from tests.faulty import Faulty
 
 MIB = 1 << 20
 
@@ -157,6 +159,22 @@ def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> N
             run_trial(workload(duration=30.0), here, Alone())
     finally:
         done.set()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
+def test_a_fault_in_the_midst_of_a_trial_ends_it_and_leaves_nothing(
+    tmp_path: Path, number: int, layout: str
+) -> None:
+    faulty = workload(duration=30.0, layout=layout, tokens_per_block=40)
+    with pytest.raises(StorageError, match=rf"\({errno.errorcode[number]}\)"):
+        run_trial(
+            faulty,
+            site(tmp_path),
+            Alone(),
+            lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,19 +17,12 @@ import pytest
 from mlpstorage_bench.errors import CorruptDataError, StorageError
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
-from mlpstorage_bench.storage.store import (
-    Chunking,
-    ChunkReader,
-    ChunkWriter,
-    Observer,
-    Store,
-    StoredEntry,
-)
+from mlpstorage_bench.storage.store import Chunking, ChunkWriter, Observer, Store, StoredEntry
+from tests.faulty import Faulty
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024
@@ -233,52 +226,6 @@ def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, s
     os.truncate(image, 64 * 1024)  # the device has lost its blocks
     with pytest.raises(StorageError, match=r"entry.kv failed: .*\(EIO\).*the kernel's log"):
         lane.read(store, entry, seen())
-
-
-class Faulty:
-    """A store of which one transfer fails as the system would let it fail."""
-
-    keeps_content = True
-
-    def __init__(self, store: Store, number: int, at_transfer: int) -> None:
-        self._store = store
-        self._number = number
-        self._left = at_transfer
-        self.footprint = store.footprint
-        self.delete = store.delete
-        self.close = store.close
-
-    @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
-        with self._store.writer(name, size, observer) as writer:
-            put = writer.put
-            yield _Wrapped(self, put, put, writer)  # type: ignore[arg-type]  # it only writes
-
-    @contextmanager
-    def reader(self, name: str, observer: Observer) -> Iterator[ChunkReader]:
-        with self._store.reader(name, observer) as reader:
-            yield _Wrapped(self, reader.get, reader.get, reader)
-
-    def fail_when_due(self, action: str, path: str) -> None:
-        self._left -= 1
-        if self._left == 0:
-            raise explain(action, path, OSError(self._number, os.strerror(self._number)))
-
-
-class _Wrapped:
-    def __init__(self, faulty: Faulty, put: Any, get: Any, inner: ChunkReader) -> None:
-        self._faulty, self._put, self._get, self._inner = faulty, put, get, inner
-
-    def put(self, data: memoryview, offset: int) -> None:
-        self._faulty.fail_when_due("writing", "the file")
-        self._put(data, offset)
-
-    def get(self, data: memoryview, offset: int) -> None:
-        self._faulty.fail_when_due("reading", "the file")
-        self._get(data, offset)
-
-    def locate(self, offset: int) -> Any:
-        return self._inner.locate(offset)
 
 
 @pytest.mark.parametrize(
