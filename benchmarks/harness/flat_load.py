@@ -14,7 +14,7 @@ from mlpstorage_bench.measure.process import ProcessCounters
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.lane import CutOffError, Lane, wants_spare
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
@@ -54,10 +54,12 @@ class FlatLoad:
         self._chunking = Chunking(load.block_bytes)
         entry_bytes = min(16 * load.block_bytes, load.file_bytes // load.in_flight)
         self._entry_bytes = entry_bytes
+        self.path = directory / "slab-000.kv"
+        """The file that holds everything; fio uses the same."""
         self._slab = Slab(directory, FileIo(io_mode), entry_bytes, load.file_bytes)
         self._entries: dict[str, StoredEntry] = {}
         self._names = [f"entry{number}" for number in range(load.file_bytes // entry_bytes)]
-        self._fill()
+        self.refill()
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +71,7 @@ class FlatLoad:
 
     def run(self, ramp_s: float, window_s: float, verify_rate: float = 1.0) -> Sample:
         """Run the load and return what was measured inside the window."""
-        self._fill()
+        self.refill()
         window, stopping = Window(), threading.Event()
         recorders = [Recorder(window) for _ in range(self._load.in_flight)]
         failures: list[BaseException] = []
@@ -114,7 +116,13 @@ class FlatLoad:
                     observer = recorder.observe("storage", "write", self._entry_bytes)
                     self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
 
-    def _fill(self) -> None:
+    def forget(self) -> None:
+        """Take note that others have written over the file."""
+        for name in self._entries:
+            self._slab.delete(name)
+        self._entries.clear()
+
+    def refill(self) -> None:
         """Write the entries that are missing: all at first, those cut off later."""
         recorder = Recorder(Window())
         with self._lane(threading.Event(), 1.0) as lane:
@@ -124,7 +132,13 @@ class FlatLoad:
                     self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
 
     def _lane(self, stopping: threading.Event, verify_rate: float) -> Lane:
-        return Lane(self._payload, self._chunking, stopping, verify_rate=verify_rate)
+        return Lane(
+            self._payload,
+            self._chunking,
+            stopping,
+            has_spare=wants_spare(self._load.in_flight, self._load.block_bytes),
+            verify_rate=verify_rate,
+        )
 
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:
         operations = Recorder.total(recorders)

@@ -18,7 +18,7 @@ from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.payload import Content, Payload
 
-PAIRS = 9
+PAIRS = 5
 RAMP_S = 0.2
 WINDOW_S = 0.7
 KIB = 1024

@@ -1,7 +1,9 @@
 """A lane: what one operation in flight needs, and its transfers chunk by chunk.
 
 Memory does not grow with entries: a lane owns a buffer per chunk in flight, and every operation
-goes through them. Making and checking content lies outside of the spans of system calls.
+goes through them. Making and checking content lies outside of the spans of system calls. Where so
+little is in flight that the storage would wait for it, a lane has one spare buffer, and makes or
+checks one chunk while others are with the storage.
 """
 
 from __future__ import annotations
@@ -11,12 +13,26 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
+from queue import SimpleQueue
 from typing import NamedTuple, Self
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunk, Chunking, Observer, Store, StoredEntry
+
+SPARE_UP_TO_IN_FLIGHT = 4
+SPARE_FROM_BYTES = 256 * 1024
+
+
+def wants_spare(in_flight: int, chunk_bytes: int) -> bool:
+    """Whether lanes that have so much in flight together should have a spare buffer each.
+
+    With more in flight, the storage has enough to do while a chunk is made or checked; and handing
+    a small chunk to another thread takes longer than making or checking it.
+    """
+    return in_flight <= SPARE_UP_TO_IN_FLIGHT and chunk_bytes >= SPARE_FROM_BYTES
 
 
 class CutOffError(Exception):
@@ -41,17 +57,22 @@ class Lane:
         stopping: threading.Event,
         *,
         chunks_in_flight: int = 1,
+        has_spare: bool = False,
         verify_rate: float = 1.0,
     ) -> None:
         self.stopping = stopping
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        self._buffers = [AlignedBuffer(chunking.chunk_bytes) for _ in range(chunks_in_flight)]
+        self._in_flight = chunks_in_flight
+        buffers = chunks_in_flight + has_spare
+        self._buffers = [AlignedBuffer(chunking.chunk_bytes) for _ in range(buffers)]
+        self._gate: AbstractContextManager[None] = (
+            _Gate(chunks_in_flight) if has_spare else nullcontext()
+        )
+        """Held while a chunk is with the storage."""
         self._helpers = (
-            ThreadPoolExecutor(chunks_in_flight - 1, thread_name_prefix="chunk")
-            if chunks_in_flight > 1
-            else None
+            ThreadPoolExecutor(buffers - 1, thread_name_prefix="chunk") if buffers > 1 else None
         )
         self._verify_rate = verify_rate
         self._owed_checks = 0.0
@@ -70,18 +91,20 @@ class Lane:
         stored_size = round_up_to_sector(size)
         identity = self._payload.identity(name, generation)
         content = self._payload.content(identity)
-        digests = array("Q", bytes(8 * self._chunking.count(stored_size)))
+        is_digested = self._verify_rate > 0
+        digests = array("Q", bytes(8 * self._chunking.count(stored_size) * is_digested))
         try:
             with store.writer(name, stored_size, observer) as writer:
 
                 def put(buffer: AlignedBuffer, move: _Move) -> None:
                     number, offset, length = move.chunk
                     content.fill(buffer, length, offset)
-                    if self._verify_rate:
+                    if is_digested:
                         digests[number] = self._payload.digest(buffer, length)
-                    writer.put(buffer.bytes[:length], offset)
+                    with self._gate:
+                        writer.put(buffer.bytes[:length], offset)
 
-                self._transfer(stored_size, put)
+                self._transfer(stored_size, put, len(self._buffers))
         except BaseException as error:
             _clear_away(store, name, error)
             raise
@@ -93,8 +116,9 @@ class Lane:
 
             def get(buffer: AlignedBuffer, move: _Move) -> None:
                 number, offset, length = move.chunk
-                reader.get(buffer.bytes[:length], offset)
-                if not move.is_checked:
+                with self._gate:
+                    reader.get(buffer.bytes[:length], offset)
+                if not (move.is_checked and entry.digests):
                     return
                 started = time.perf_counter_ns()
                 digest = self._payload.digest(buffer, length)
@@ -105,7 +129,9 @@ class Lane:
                     raise self._payload.describe(buffer, length, entry.identity, offset, place)
                 observer.verified(started, time.perf_counter_ns())
 
-            self._transfer(entry.size, get)
+            is_checking = bool(entry.digests) and self._verify_rate > 0
+            workers = len(self._buffers) if is_checking else self._in_flight
+            self._transfer(entry.size, get, workers)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
@@ -122,17 +148,20 @@ class Lane:
 
                 def carry(buffer: AlignedBuffer, move: _Move) -> None:
                     data = buffer.bytes[: move.chunk.size]
-                    reader.get(data, move.chunk.offset)
-                    writer.put(data, move.chunk.offset)
+                    with self._gate:
+                        reader.get(data, move.chunk.offset)
+                        writer.put(data, move.chunk.offset)
 
-                self._transfer(entry.size, carry)
+                self._transfer(entry.size, carry, self._in_flight)
         except BaseException as error:
             _clear_away(target, entry.name, error)
             raise
 
-    def _transfer(self, size: int, move_one: Callable[[AlignedBuffer, _Move], None]) -> None:
-        """Move all chunks of an entry, as many at once as there are buffers."""
-        helpers = min(len(self._buffers), self._chunking.count(size)) - 1
+    def _transfer(
+        self, size: int, move_one: Callable[[AlignedBuffer, _Move], None], workers: int
+    ) -> None:
+        """Move all chunks of an entry, with so many buffers."""
+        helpers = min(workers, self._chunking.count(size)) - 1
         if self._helpers is None or helpers < 1:
             for move in self._moves(size):
                 move_one(self._buffers[0], move)
@@ -140,20 +169,21 @@ class Lane:
         moves = _Shared(self._moves(size))
 
         def work(buffer: AlignedBuffer) -> None:
-            try:
-                for move in moves:
+            for move in moves:
+                try:
                     move_one(buffer, move)
-            except BaseException:
-                moves.abandon()
-                raise
+                except BaseException as error:  # noqa: BLE001 - the entry's first is raised below
+                    moves.fail(move.chunk.number, error)
 
         helping = [self._helpers.submit(work, buffer) for buffer in self._buffers[1 : helpers + 1]]
         try:
             work(self._buffers[0])
         finally:
+            moves.abandon()
             wait(helping)
         for helper in helping:
             helper.result()
+        moves.raise_first_failure()
 
     def _moves(self, size: int) -> Iterator[_Move]:
         for chunk in self._chunking.chunks(size):
@@ -173,6 +203,21 @@ def _clear_away(store: Store, name: str, cause: BaseException) -> None:
         cause.add_note(str(error))
 
 
+class _Gate:
+    """Lets so many through at once."""
+
+    def __init__(self, count: int) -> None:
+        self._permits: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self._permits.put(None)
+
+    def __enter__(self) -> None:
+        self._permits.get()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._permits.put(None)
+
+
 class _Shared:
     """An iterator that several threads draw from until it ends or one of them has failed."""
 
@@ -180,6 +225,8 @@ class _Shared:
         self._moves = moves
         self._lock = threading.Lock()
         self._is_abandoned = False
+        self._failures: dict[int, BaseException] = {}
+        """By number of the chunk."""
 
     def __iter__(self) -> Self:
         return self
@@ -190,6 +237,17 @@ class _Shared:
                 raise StopIteration
             return next(self._moves)
 
+    def fail(self, number: int, error: BaseException) -> None:
+        """Take note of a chunk that failed, and give out nothing more."""
+        with self._lock:
+            self._failures[number] = error
+            self._is_abandoned = True
+
     def abandon(self) -> None:
         """Give out nothing more."""
         self._is_abandoned = True
+
+    def raise_first_failure(self) -> None:
+        """Raise what went wrong with the first of the chunks that failed, in the entry's order."""
+        if self._failures:
+            raise self._failures[min(self._failures)]

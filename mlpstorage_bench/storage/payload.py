@@ -1,8 +1,9 @@
 """What is in the data: a function of (seed, name, generation, sector), checked when it is read.
 
 Each 4 KiB sector is a row of a random pool combined by XOR with a key of its own, so that neither
-compression nor deduplication finds anything at any block size. Its first two words are a stamp:
-the identity of (seed, name, generation), and the number of the sector within the entry.
+compression nor deduplication finds anything at any block size. The key itself is the sector's first
+word, its stamp: the identity of (seed, name, generation) and the number of the sector within the
+entry, mixed so that both can be told from it.
 
 With a `compress_ratio` of r, the last 1 - 1/r of each sector is zeros. With a `dedup_ratio` of d,
 1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries share; they bear
@@ -25,7 +26,7 @@ from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, WORDS_PER_SECTOR, AlignedBuffer
 from mlpstorage_bench.storage.store import Location
 
-STAMP_WORDS = 2
+STAMP_WORDS = 1
 POOL_SECTORS = 256
 BATCH_SECTORS = 16 * POOL_SECTORS
 """Keys are made for 16 MiB of an entry at once: 96 KiB, instead of for each chunk."""
@@ -37,6 +38,9 @@ them."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_WORD = 1 << 64
+_MOST_SECTORS = 1 << 40
+"""Of an entry: 4 PiB."""
 
 Words = NDArray[np.uint64]
 
@@ -49,6 +53,7 @@ class Payload:
         self.pool: Words = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
+        self.pool[:, 0] = 0  # where the key shows
         self.filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
         self.copied_share = 1 - 1 / dedup_ratio
         self.shared_identity = self.identity("copies shared by all entries", generation=0)
@@ -100,7 +105,6 @@ class _Batch(NamedTuple):
     first: int
     """Number of its first sector; a multiple of its length."""
     numbers: Words
-    identities: Words
     keys: Words
     """A column."""
 
@@ -134,10 +138,10 @@ class Content:
             if self._payload.copied_share:
                 rows = self._payload.pool[batch.numbers[at] % np.uint64(POOL_SECTORS)]
             part = sectors[done : done + count]
-            np.bitwise_xor(rows[:, :filled], batch.keys[at], out=part[:, :filled])
-            part[:, filled:] = 0
-            part[:, 0] = batch.identities[at]
-            part[:, 1] = batch.numbers[at]
+            if filled < WORDS_PER_SECTOR:
+                part[:, filled:] = 0
+                rows, part = rows[:, :filled], part[:, :filled]
+            np.bitwise_xor(rows, batch.keys[at], out=part)
             done += count
 
     def _batch(self, sector: int) -> _Batch:
@@ -153,7 +157,7 @@ class Content:
         identities = np.full(BATCH_SECTORS, self._identity, dtype=np.uint64)
         if self._payload.copied_share:
             numbers, identities = self._with_copies(numbers, identities)
-        return _Batch(first, numbers, identities, _mix(numbers, identities)[:, None])
+        return _Batch(first, numbers, _mix(numbers, identities)[:, None])
 
     def _with_copies(self, numbers: Words, identities: Words) -> tuple[Words, Words]:
         """Put the numbers and identities of the shared set where units are copies out of it."""
@@ -168,8 +172,9 @@ class Content:
 def _whose(found: Words, identity: int) -> str:
     if not found.any():
         return "is all zeros"
-    if int(found[0]) == identity:
-        return f"bears the stamp of sector {int(found[1])} of the same entry"
+    number = _number(int(found[0]), identity)
+    if number < _MOST_SECTORS:
+        return f"bears the stamp of sector {number} of the same entry"
     return f"bears no stamp of this entry (seen {int(found[0]):016x})"
 
 
@@ -182,3 +187,18 @@ def _mix(numbers: Words, identities: Words) -> Words:
     mixed *= _MIX_2
     mixed ^= mixed >> np.uint64(31)
     return mixed
+
+
+def _number(stamp: int, identity: int) -> int:
+    """Return the number of the sector of this entry that has this stamp: `_mix`, backwards."""
+    mixed = _unshift(stamp, 31) * pow(int(_MIX_2), -1, _WORD) % _WORD
+    mixed = _unshift(mixed, 27) * pow(int(_MIX_1), -1, _WORD) % _WORD
+    return (_unshift(mixed, 30) - identity) * pow(int(_GOLDEN), -1, _WORD) % _WORD
+
+
+def _unshift(mixed: int, bits: int) -> int:
+    """Return the x for which x ^ (x >> bits) is `mixed`."""
+    x = mixed
+    for _ in range(64 // bits):
+        x = mixed ^ (x >> bits)
+    return x

@@ -95,7 +95,7 @@ class StoredEntry:
     identity: int
     """The stamp in its sectors."""
     digests: array[int] = field(repr=False)
-    """Of each chunk, in order; 8 bytes each."""
+    """Of each chunk, in order, 8 bytes each; empty where the lane that wrote it checks nothing."""
 
 
 class Chunk(NamedTuple):
