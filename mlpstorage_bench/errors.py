@@ -60,6 +60,14 @@ class ResultsError(MlpsError):
         )
 
 
+class SloError(MlpsError):
+    """Requests took longer than was promised to their class; the figures are kept."""
+
+
+class UntouchedStorageError(MlpsError):
+    """A run that counts left the storage tier untouched: memory alone was measured."""
+
+
 class EmptyWindowError(MlpsError):
     """The measurement window closed without anything to report."""
 

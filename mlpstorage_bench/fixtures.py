@@ -10,9 +10,18 @@ import pytest
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.kvcache.case import KVCache
 from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.slo import MARKER, promise_of_marker
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.run import Run
 from mlpstorage_bench.session import KEY, MlpsSession
+
+MARKERS = (
+    (
+        f"{MARKER}(class, p95_ms=…): fail the test when requests of this class (interactive, "
+        "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
+    ),
+)
+"""What a test can be marked with, for `pytest --markers`."""
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +66,10 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         benchmark=benchmark,
         advance_clock=session.clock.advance,
         open_case=lambda case: run.open_case(case, request.node.nodeid),
+        promises=[
+            promise_of_marker(marker.args, marker.kwargs)
+            for marker in request.node.iter_markers(MARKER)
+        ],
     )
     if benchmark.stats is not None:
         run.add_statistics(benchmark.stats)

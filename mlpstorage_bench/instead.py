@@ -1,8 +1,9 @@
-"""What is answered instead of running: the history of runs, and the conversion of a file."""
+"""What is answered instead of running: the history of runs, sizes, the conversion of a file."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -12,10 +13,15 @@ import pytest
 from rich.console import Console
 
 from mlpstorage_bench import options, registry
+from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.scan import scan
+from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.report.history_table import NARROWEST_TABLE, history_table
+from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_table
+from mlpstorage_bench.request import Room
 from mlpstorage_bench.results.convert import convert_file
 
 
@@ -25,7 +31,7 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
     known: argparse.Namespace = config.known_args_namespace
-    if not (known.mlps_history or known.mlps_convert):
+    if not (known.mlps_history or known.mlps_convert or known.mlps_datasize):
         return
     if known.help or known.version:
         return
@@ -36,6 +42,9 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     results_dir = options.results_dir(known, os.environ)
     if known.mlps_convert:
         _convert(Path(known.mlps_convert), results_dir)
+    elif known.mlps_datasize:
+        fits = _show_datasize(known)
+        raise SystemExit(pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED)
     else:
         show_history(results_dir)
     raise SystemExit(pytest.ExitCode.OK)
@@ -55,6 +64,37 @@ def _convert(path: Path, results_dir: Path) -> None:
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     sys.stdout.write(f"{metadata}\n")
+
+
+def _show_datasize(known: argparse.Namespace) -> bool:
+    """Print what the profile takes, and return whether it fits."""
+    try:
+        settings = options.read_settings(known, os.environ)
+        benchmark_type = registry.load(registry.DEFAULT)
+        plan = benchmark_type.plan(settings.plan_request())
+        layout = settings.layout()
+        ranks_by_host = [layout.ranks_per_node] * len(layout.hosts) if layout.hosts else [1]
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+    host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]
+    filesystem = host.cache_filesystem
+    is_shared = filesystem.is_same_storage(filesystem)
+    sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
+    room = Room(filesystem.free_bytes, host.memory.available, sharers)
+    report = benchmark_type.datasize(plan, ranks_by_host, room)
+    if known.mlps_datasize == "json":
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
+        for line in as_lines(size_table(report), width):
+            sys.stdout.write(f"{line}\n")
+        for case in report["cases"]:
+            for problem in case["problems"]:
+                sys.stdout.write(f"option {case['case']}: {problem}\n")
+        sys.stdout.write(
+            "GiB, at most, of one trial; users that fit: so many per rank keep all their entries\n"
+        )
+    return bool(report["fits"])
 
 
 def show_history(results_dir: Path) -> None:

@@ -203,6 +203,13 @@ OPTIONS = (
         _SWITCH,
     ),
     Option(
+        "datasize",
+        "Tell how much storage and memory the profile takes on each rank and host, and whether it "
+        "fits here, as a table or (=json) as JSON, and exit.",
+        None,
+        {"nargs": "?", "const": "table", "choices": ("table", "json")},
+    ),
+    Option(
         "convert",
         "Convert the JSON that pytest-benchmark wrote in an earlier run to the results tree, and "
         "exit.",

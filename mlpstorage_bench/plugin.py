@@ -10,7 +10,7 @@ import pytest
 
 from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
+from mlpstorage_bench.fixtures import MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.mpi.comm import SoloComm, say
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import record_completion
@@ -51,6 +51,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Join the ranks, and check together what the user asked for."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     launcher = detect_launcher(os.environ)
     try:
         settings = relaunch.read_settings(config)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.request import PlanRequest
+from mlpstorage_bench.request import PlanRequest, Room
 from mlpstorage_bench.results.convert import ResultFiles
 
 
@@ -54,6 +54,10 @@ class BenchmarkType(ResultFiles, Protocol):
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        ...
+
+    def datasize(self, plan: Any, ranks_by_host: Sequence[int], room: Room) -> dict[str, Any]:
+        """Return what a plan takes by rank, host and tier, and whether it fits."""
         ...
 
     def check_site(self, cache_dir: Path) -> None:

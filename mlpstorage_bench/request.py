@@ -1,4 +1,4 @@
-"""What a user asks of a benchmark type, apart from where it comes from."""
+"""What a benchmark type is asked: what to run, and in how much room."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ class PlanRequest:
     results_dir: Path
     user_set: Mapping[str, Any]
     """Every option that the user gave, by name."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a host has left, in bytes; None where it does not say."""
+
+    storage: int | None
+    memory: int | None
+    sharers: int
+    """Ranks whose cache files share the storage."""

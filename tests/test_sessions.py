@@ -179,9 +179,30 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
 def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
-    small = mount("tmpfs", "size=4m")
-    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=1.0)")
-    result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
+    small = mount("tmpfs", "size=64m")
+    pytester.makepyfile(
+        f"""
+        import threading, time
+        from pathlib import Path
+
+        def test_run(kvcache):
+            small = Path({str(small)!r})
+            def fill():
+                while not list(small.glob("cache/rank_0/user*")):
+                    time.sleep(0.001)
+                try:
+                    with open(small / "others", "wb", buffering=0) as file:
+                        while True:
+                            file.write(bytes(1 << 16))
+                except OSError:
+                    pass
+            threading.Thread(target=fill, daemon=True).start()
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *TINY, "--mlps-set=duration=60", f"--mlps-cache-dir={small / 'cache'}"
+    )
     result.assert_outcomes(failed=1)
     result.stdout.re_match_lines(
         [
@@ -194,7 +215,65 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
     metadata = metadata_of(pytester)
     assert metadata["status"] == "failed"
     assert "(ENOSPC)" in metadata["mlpstorage"]["tests"][0]["message"]
+    assert [path.name for path in small.iterdir()] == ["others"]
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_written(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    small = mount("tmpfs", "size=4m")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=1.0)")
+    result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, of .*"]
+    )
+
+
+def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import dataclasses
+
+        def test_in_memory(kvcache): kvcache.run(1, cpu_mem_gb=2.0)
+
+        def test_in_memory_closed(kvcache):
+            kvcache._plan = dataclasses.replace(kvcache._plan, mode="closed")
+            kvcache.run(2, cpu_mem_gb=2.0)
+        """
+    )
+    result = pytester.runpytest(*TINY, "--mlps-set=cpu_mem_gb=2.0", "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1, failed=1)
+    untouched = "no entry reached the storage tier: memory alone was measured"
+    result.stdout.fnmatch_lines([f"*UntouchedStorageError: option 2: {untouched}"])
+    result.stdout.fnmatch_lines([f"note: option 1: {untouched}"])
+
+
+def test_sizes_are_told_without_running_anything(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    pytester.makeconftest("raise RuntimeError('no conftest takes part')")
+    told = pytester.runpytest_subprocess("--mlps-datasize", "--mlps-profile=mlperf")
+    told.stdout.re_match_lines([r" *case .*", r" *1 +2\.9\d .* 200 .*", r" *3 +7\.\d+ .* 70 .*"])
+    json_told = pytester.runpytest_subprocess(
+        "--mlps-datasize=json", *TINY, "--mlps-num-processes=4", "--mlps-hosts=a,b"
+    )
+    assert json_told.ret == 0
+    report = json.loads(json_told.stdout.str())
+    assert report["ranks_by_host"] == [2, 2]
+    case = report["cases"][0]
+    assert case["storage_bytes_per_rank"] < case["storage_bytes_per_host"] < case["storage_bytes"]
+    assert case["written_bytes_per_rank"] == case["storage_bytes_per_rank"]
+    assert case["users_that_fit"] > 0
+    small = mount("tmpfs", "size=1m")
+    where = f"--mlps-cache-dir={small}"
+    refused = pytester.runpytest_subprocess("--mlps-datasize", *TINY, where)
+    assert refused.ret == pytest.ExitCode.TESTS_FAILED
+    refused.stdout.re_match_lines([r"option 1: an entry of .* GiB does not fit a capacity of .*"])
     assert list(small.iterdir()) == []
+    assert not (pytester.path / "mlps-results").exists()
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
@@ -226,6 +305,37 @@ def test_direct_io_that_is_asked_for_and_missing_is_refused(
     result = pytester.runpytest(*TINY, where, "--mlps-set=io_mode=direct")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*io_mode: got 'direct'; accepted: buffered, or a filesystem*"])
+
+
+def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mlps_slo("batch", p95_ms=1e6)
+        def test_is_kept(kvcache): kvcache.run(1)
+
+        @pytest.mark.mlps_slo("batch", p95_ms=0.001)
+        def test_is_broken(kvcache): kvcache.run(2)
+
+        def test_of_the_profile(kvcache): kvcache.run(3)
+
+        @pytest.mark.mlps_slo("urgent", p95_ms=1)
+        def test_is_unknown(kvcache): kvcache.run(1)
+        """
+    )
+    promise = "--mlps-set=options.3.slos={batch: {p50_ms: 0.001}}"
+    result = pytester.runpytest(*TINY, promise, "--strict-markers", "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1, failed=2, errors=2)
+    result.stdout.re_match_lines(
+        [
+            r".*SloError: option 2 broke its promises: batch: p95_ms is .*, at most 0.001 was.*",
+            r".*SloError: option 3 broke its promises: batch: p50_ms is .*, at most 0.001 was.*",
+        ]
+    )
+    metrics = metadata_of(pytester)["metrics"]
+    assert metrics["2"]["qos"]["batch"]["requests"] > 0
+    assert metrics["2"]["qos"]["batch"]["target_p95_ms"] == 1000
 
 
 def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:

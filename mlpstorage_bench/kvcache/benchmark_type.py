@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.kvcache import mlperf
+from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.engine import Engine, Ranks
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
 from mlpstorage_bench.kvcache.summary import summarise
-from mlpstorage_bench.request import PlanRequest
+from mlpstorage_bench.request import PlanRequest, Room
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 _REPEATED_PARAMETERS = (
@@ -34,8 +35,19 @@ class KVCacheBenchmark:
             request.profile, request.overrides, seed=request.seed, trials=request.trials
         )
         return KVCachePlan(
-            self.name, profile, request.overrides, request.user_set, str(request.cache_dir)
+            self.name,
+            request.mode,
+            profile,
+            request.overrides,
+            request.user_set,
+            str(request.cache_dir),
         )
+
+    def datasize(
+        self, plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room
+    ) -> dict[str, Any]:
+        """Return what a plan takes by rank, host and tier, and whether it fits."""
+        return datasize(plan, ranks_by_host, room)
 
     def check_site(self, cache_dir: Path) -> None:
         """Raise InvalidInputError when this host cannot keep cache files where it is told to."""

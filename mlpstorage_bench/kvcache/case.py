@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from mlpstorage_bench.errors import CorruptReadsError, InvalidInputError, nearest
+from mlpstorage_bench.errors import (
+    CorruptReadsError,
+    InvalidInputError,
+    SloError,
+    UntouchedStorageError,
+    nearest,
+)
 from mlpstorage_bench.kvcache.engine import Engine
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.result import UNTOUCHED, KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.slo import Promise, broken
 
 
 class Timed(Protocol):
@@ -38,12 +45,15 @@ class KVCache:
         benchmark: Timed,
         advance_clock: Callable[[float], None],
         open_case: Callable[[dict[str, Any]], None],
+        promises: Sequence[Promise] = (),
     ) -> None:
         self._plan = plan
         self._engine = engine
         self._benchmark = benchmark
         self._advance_clock = advance_clock
         self._open_case = open_case
+        self._promises = promises
+        """What the test promises of the service, beside the workload's own."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -66,6 +76,8 @@ class KVCache:
                 "kvcache.run", name, f"one of {', '.join(values)}", hint=nearest(name, values)
             )
         user_set = self._plan.set_by_user(str(option))
+        model = {"model": values["model"], **parameters, **user_set}["model"]
+        values["geometry"] = self._plan.profile.models.get(model)
         try:
             return Workload.model_validate({**values, **parameters, **user_set})
         except ValidationError as error:
@@ -115,4 +127,10 @@ class KVCache:
         case["metrics"] = result.metrics()
         case["notes"] = result.notes()
         self._benchmark.extra_info.update(result.metrics())
+        if self._plan.mode == "closed" and not result.touched_storage:
+            raise UntouchedStorageError(f"option {option}: {UNTOUCHED}")
+        promises = [*self._promises, *(Promise(qos, slo) for qos, slo in workload.slos.items())]
+        problems = broken(promises, result.classes)
+        if problems:
+            raise SloError(f"option {option} broke its promises: {'; '.join(problems)}")
         return result

@@ -12,21 +12,19 @@ from typing import Any, Protocol, Self, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
-from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_classes, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
 from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
 T = TypeVar("T")
-
-USABLE_SHARE = 0.8
-"""Of the free space: what a run may use when the profile does not say."""
 
 
 class Ranks(Peers, Protocol):
@@ -57,7 +55,8 @@ class Engine:
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
         """What the filesystem has."""
-        self._ceilings: dict[Workload, Ceiling | None] = {}
+        self._ceilings: dict[str, Ceiling | None] = {}
+        """By workload."""
         self._cases = 0
         self.notes: list[str] = []
         """What a reader of the results has to know about this rank's storage."""
@@ -103,10 +102,12 @@ class Engine:
             seed=seed + self._ranks.rank,
         )
         with _placed(site):
-            if workload not in self._ceilings:
-                self._ceilings[workload] = calibrate(workload, site, self._ranks)
+            key = workload.model_dump_json()
+            if key not in self._ceilings:
+                self._check_that_it_fits(workload, site.seed)
+                self._ceilings[key] = calibrate(workload, site, self._ranks)
             mine = run_trial(workload, site, self._ranks)
-        gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[workload]))
+        gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[key]))
         if gathered is None:
             return self._everywhere(lambda: None), None, None
         pooled = self._everywhere(lambda: pool_trial(trial, gathered))
@@ -129,10 +130,11 @@ class Engine:
         self, option: str, trials: list[TrialResult], ranks: list[RankTrial]
     ) -> KVCacheResult:
         """Return a case's result on every rank; `ranks` has all ranks of all trials on rank 0."""
-        pooled = self._ranks.bcast((pool_latencies(ranks), pool_by_size(ranks)) if ranks else None)
+        pooled = self._ranks.bcast(
+            (pool_latencies(ranks), pool_by_size(ranks), pool_classes(ranks)) if ranks else None
+        )
         assert pooled is not None
-        latencies, by_size = pooled
-        return KVCacheResult(option, tuple(trials), latencies, by_size)
+        return KVCacheResult(option, tuple(trials), *pooled)
 
     def _check_io_mode(self, workload: Workload) -> IoMode:
         if workload.io_mode == "direct" and self._io_mode == "buffered":
@@ -144,19 +146,36 @@ class Engine:
             )
         return workload.io_mode or self._io_mode
 
-    def _capacity(self, workload: Workload) -> int:
-        if workload.storage_capacity_gb is not None:
-            return round(workload.storage_capacity_gb * GIB)
+    def _check_that_it_fits(self, workload: Workload, seed: int) -> None:
+        """Refuse, before anything is written, what would not have room."""
+        free_bytes = self._free_bytes()
+        if free_bytes is None:
+            return
+        size = size_of_rank(workload, seed, free_bytes)
+        problems = size.problems(free_bytes, size.memory)
+        if problems:
+            raise CapacityError(
+                f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
+                "num_users or duration, or use a larger filesystem; --mlps-datasize tells sizes"
+            )
+
+    def _free_bytes(self) -> int | None:
+        """Return this rank's share of what is free; None where the filesystem does not tell."""
         filesystem = os.statvfs(self._directory.path)
         if filesystem.f_blocks == 0:
+            return None
+        return filesystem.f_bavail * filesystem.f_frsize // self._sharers
+
+    def _capacity(self, workload: Workload) -> int:
+        free_bytes = self._free_bytes()
+        if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(
                 "storage_capacity_gb",
                 None,
                 "a size in GiB, as this filesystem does not tell its own",
                 hint="Add --mlps-set storage_capacity_gb=…",
             )
-        free_bytes = filesystem.f_bavail * filesystem.f_frsize
-        return int(USABLE_SHARE * free_bytes / self._sharers)
+        return storage_capacity(workload, free_bytes or 0)
 
 
 @contextmanager

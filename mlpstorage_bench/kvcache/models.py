@@ -2,54 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
-DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8": 1}
+from pydantic import BaseModel, ConfigDict, Field
+
+Dtype = Literal["float32", "float16", "bfloat16", "float8"]
+DTYPE_BYTES: dict[Dtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "float8": 1}
+
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
-@dataclass(frozen=True)
-class Model:
+class _Geometry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    layers: Count
+    hidden_size: Count
+    dtype: Dtype = "float16"
+    """Of the cached vectors, unless a workload says otherwise."""
+
+
+class Model(_Geometry):
     """A transformer's geometry, as far as its key/value cache depends on it."""
 
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    dtype: str = "float16"
+    kv_heads: Count
+    head_dim: Count
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Key and value vectors of every layer: 2 x layers x kv_heads x head_dim x bytes."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * DTYPE_BYTES[self.dtype]
+    def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
+        """Key and value vectors of every layer: 2 x layers x kv_heads x head_dim x bytes.
+
+        With tensor parallelism a rank stores its shard of the heads: 1/T.
+        """
+        whole = 2 * self.layers * self.kv_heads * self.head_dim * DTYPE_BYTES[dtype or self.dtype]
+        if whole % tensor_parallel:
+            raise ValueError(
+                f"tensor_parallel {tensor_parallel} does not divide {whole} bytes per token"
+            )
+        return whole // tensor_parallel
 
 
-@dataclass(frozen=True)
-class LatentAttentionModel:
+class LatentAttentionModel(_Geometry):
     """A model with multi-head latent attention, which caches one compressed vector per layer."""
 
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_lora_rank: int
-    qk_rope_head_dim: int
-    dtype: str = "float16"
+    kv_lora_rank: Count
+    qk_rope_head_dim: Count
 
-    @property
-    def bytes_per_token(self) -> int:
-        """Layers x (kv_lora_rank + qk_rope_head_dim) x bytes (DeepSeek-V2, arXiv:2405.04434)."""
-        return self.layers * (self.kv_lora_rank + self.qk_rope_head_dim) * DTYPE_BYTES[self.dtype]
+    def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
+        """Layers x (kv_lora_rank + qk_rope_head_dim) x bytes (DeepSeek-V2, arXiv:2405.04434).
+
+        The vector is of all heads: every shard of a tensor parallel group stores it whole.
+        """
+        del tensor_parallel
+        vector = self.kv_lora_rank + self.qk_rope_head_dim
+        return self.layers * vector * DTYPE_BYTES[dtype or self.dtype]
 
 
-MODELS: dict[str, Model | LatentAttentionModel] = {
-    "tiny-1b": Model(12, 1024, 8, 4, 128),
-    "mistral-7b": Model(32, 4096, 32, 8, 128),
-    "llama2-7b": Model(32, 4096, 32, 32, 128),
-    "llama3.1-8b": Model(32, 4096, 32, 8, 128),
-    "llama3.1-70b-instruct": Model(80, 8192, 64, 8, 128),
-    "deepseek-v3": LatentAttentionModel(61, 7168, 128, 512, 64),
-    "qwen3-32b": Model(64, 5120, 64, 8, 128),
-    "gpt-oss-120b": Model(36, 2880, 64, 8, 64),
-    "gpt-oss-20b": Model(24, 2880, 64, 8, 64),
+Geometry = Model | LatentAttentionModel
+
+
+def _model(layers: int, hidden_size: int, kv_heads: int, head_dim: int) -> Model:
+    return Model(layers=layers, hidden_size=hidden_size, kv_heads=kv_heads, head_dim=head_dim)
+
+
+MODELS: dict[str, Geometry] = {
+    "tiny-1b": _model(12, 1024, 4, 128),
+    "mistral-7b": _model(32, 4096, 8, 128),
+    "llama2-7b": _model(32, 4096, 32, 128),
+    "llama3.1-8b": _model(32, 4096, 8, 128),
+    "llama3.1-70b-instruct": _model(80, 8192, 8, 128),
+    "deepseek-v3": LatentAttentionModel(
+        layers=61, hidden_size=7168, kv_lora_rank=512, qk_rope_head_dim=64
+    ),
+    "qwen3-32b": _model(64, 5120, 8, 128),
+    "gpt-oss-120b": _model(36, 2880, 8, 64),
+    "gpt-oss-20b": _model(24, 2880, 8, 64),
 }
 """The reference's models by its names for them."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlpstorage_bench.kvcache.models import MODELS
 from mlpstorage_bench.kvcache.profile import Profile, Workload
 from mlpstorage_bench.kvcache.workload.requests import request_stream_sha256
 
@@ -19,6 +18,7 @@ class KVCachePlan:
     """A profile with the user's changes, and what is derived from it."""
 
     benchmark_type: str
+    mode: str
     profile: Profile
     overrides: tuple[tuple[str, str], ...]
     """What the user set in the profile: dotted path, value as typed."""
@@ -97,9 +97,8 @@ class KVCachePlan:
             ),
         ]
         for name, option in profile.options.items():
-            bytes_per_token = MODELS[option.model].bytes_per_token
             facts = (
-                f"{option.model} ({bytes_per_token} bytes/token)",
+                f"{option.model} ({option.bytes_per_token} bytes/token)",
                 f"{option.num_users} users per rank",
                 f"{option.duration:g} s",
                 f"gpu {option.gpu_mem_gb:g} GiB",

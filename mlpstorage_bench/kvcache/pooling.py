@@ -14,6 +14,7 @@ from mlpstorage_bench.kvcache.profile import GIB
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
+from mlpstorage_bench.kvcache.statistics import ClassStatistics, merge_classes
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.histogram import Histogram
@@ -54,6 +55,7 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         requests_per_s=sum(rank.requests.requests / rank.window_s for rank in ranks),
         generated_tokens_per_s=sum(r.requests.generated_tokens / r.window_s for r in ranks),
         read_bytes=reported.read_bytes,
+        repeated_read_bytes=sum(r.operation(STORAGE_TIER, "read").repeated_bytes for r in ranks),
         write_bytes=reported.write_bytes,
         read_gib_s=sum(rank.reported.read_bytes / rank.window_s for rank in ranks) / GIB,
         write_gib_s=sum(rank.reported.write_bytes / rank.window_s for rank in ranks) / GIB,
@@ -82,6 +84,7 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         peak_rss_bytes=max(rank.peak_rss_bytes for rank in ranks),
         latencies=pool_latencies(ranks),
         by_size=pool_by_size(ranks),
+        classes=pool_classes(ranks),
         corruption=next(
             (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
         ),
@@ -133,6 +136,14 @@ def pool_by_size(
                     "p99_ms": device.percentile_ms(99),
                 }
     return pooled
+
+
+def pool_classes(ranks: Sequence[RankTrial]) -> dict[str, ClassStatistics]:
+    """Return the requests of all these ranks and trials by class of service."""
+    classes: dict[str, ClassStatistics] = {}
+    for rank in ranks:
+        merge_classes(classes, rank.requests.classes)
+    return classes
 
 
 def pool_latencies(ranks: Sequence[RankTrial]) -> Latencies:

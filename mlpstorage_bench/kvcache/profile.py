@@ -10,13 +10,15 @@ import copy
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
-from mlpstorage_bench.kvcache.models import MODELS
+from mlpstorage_bench.kvcache.cache.eviction import PolicyName
+from mlpstorage_bench.kvcache.models import MODELS, Dtype, Geometry
+from mlpstorage_bench.kvcache.slo import QosName, Slo
 from mlpstorage_bench.names import check_segment
 from mlpstorage_bench.storage.files import Durability, IoMode
 
@@ -40,7 +42,13 @@ class Workload(_Strict):
 
     title: str = "untitled"
     model: str
-    """A key of MODELS: its geometry gives the bytes per token."""
+    """A model of MODELS or of the profile: its geometry gives the bytes per token."""
+    geometry: Geometry | None = None
+    """Filled in from the profile's own models; None for one of MODELS."""
+    kv_dtype: Dtype | None = None
+    """Type of the cached vectors; None: the model's."""
+    tensor_parallel: int = Field(default=1, ge=1, le=1024)
+    """Degree of tensor parallelism: a rank stores the shard of one of so many accelerators."""
     num_users: int = Field(ge=1, le=100_000)
     """Users of each rank."""
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False)
@@ -57,6 +65,14 @@ class Workload(_Strict):
     """Requests that a rank serves at once: one lane each."""
     generation_mode: Literal["none", "fast", "realistic"] = "none"
     """Time per generated token: 0, 2 or 30 ms, spent without occupying a lane."""
+    eviction: PolicyName = "lru"
+    """What goes first from a tier that is full: lru, lfu or fifo."""
+    promotion: bool = False
+    """Whether an entry that was read moves up to the highest tier."""
+    phase: Literal["mixed", "prefill", "decode"] = "mixed"
+    """`prefill` only writes; `decode` only reads what was written before the window."""
+    decode_reads: Literal["reference", "once"] = "reference"
+    """How often decoding reads the turn's entry: 1 + one per 32 tokens, or once."""
     layout: Layout = "entry"
     """How entries lie on storage: a file each, a file per block, or slots of preallocated files."""
     tokens_per_block: int = Field(default=256, ge=1, le=1 << 20)
@@ -81,13 +97,26 @@ class Workload(_Strict):
     """Fraction of each context's tokens that is stored; 1 for anything to be compared."""
     think_time_scale: NotNegative = 1.0
     """Factor on the users' think times."""
+    slos: dict[QosName, Slo] = Field(default_factory=dict)
+    """What classes of requests are promised: a run that breaks it fails."""
     write_limit_gb: Positive | None = None
     """What a rank may write to storage in one trial; the window closes when it is spent."""
 
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, value: str) -> str:
-        return _check_model(value)
+    @model_validator(mode="after")
+    def _model_has_a_geometry(self) -> Self:
+        if self.geometry is None and self.model not in MODELS:
+            raise ValueError(
+                f"unknown model {self.model!r}; accepted: {', '.join(MODELS)}, or one under the "
+                f"profile's models. {nearest(self.model, MODELS)}"
+            )
+        _ = self.bytes_per_token  # raises where the model cannot be divided so
+        return self
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of key/value data that this rank stores for a token."""
+        geometry = self.geometry or MODELS[self.model]
+        return geometry.bytes_per_token(self.kv_dtype, self.tensor_parallel)
 
     @property
     def generation_s_per_token(self) -> float:
@@ -104,6 +133,8 @@ class Profile(_Strict):
     """Whether results may stand beside MLPerf's."""
     model: str
     """The model under whose name runs are filed."""
+    models: dict[str, Geometry] = Field(default_factory=dict)
+    """Models of the profile's own, by name; they go before MODELS."""
     seed: int = Field(default=42, ge=0, lt=2**63)
     """A rank uses seed + rank."""
     trials: int = Field(default=3, ge=1, le=1000)
@@ -118,20 +149,12 @@ class Profile(_Strict):
 
     @field_validator("model")
     @classmethod
-    def _known_model(cls, value: str) -> str:
-        return _check_model(value)
-
-
-def _check_model(value: str) -> str:
-    if value not in MODELS:
-        raise ValueError(
-            f"unknown model {value!r}; accepted: {', '.join(MODELS)}. {nearest(value, MODELS)}"
-        )
-    return value
+    def _model_is_segment(cls, value: str) -> str:
+        return check_segment("model", value)
 
 
 _OF_PROFILE = frozenset(Profile.model_fields) - {"model"}
-_OF_WORKLOAD = frozenset(Workload.model_fields)
+_OF_WORKLOAD = frozenset(Workload.model_fields) - {"geometry"}
 
 
 def shipped_profiles() -> dict[str, str]:
@@ -208,6 +231,9 @@ def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
         raise InvalidInputError(
             f"{PROFILE_OPTION} {name}", options, "options: a mapping of names to parameters"
         )
+    for key, option in options.items():
+        if "geometry" in option:
+            raise _unknown_key(f"{PROFILE_OPTION} {name}", f"options.{key}.geometry")
     profile["options"] = {
         check_segment(f"{PROFILE_OPTION} {name}: options", str(key)): {**common, **option}
         for key, option in options.items()
@@ -256,12 +282,24 @@ def _unknown_key(
 
 def _validated(content: Mapping[str, Any], source: str, given: str) -> Profile:
     try:
-        return Profile.model_validate(content)
+        return Profile.model_validate(_with_geometries(content))
     except ValidationError as error:
         problems = "; ".join(_describe(problem) for problem in error.errors())
         raise InvalidInputError(
             source, given, "values within the profile's schema", hint=problems
         ) from error
+
+
+def _with_geometries(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the geometry of each option's model into it, where the model is the profile's own."""
+    own = content.get("models")
+    if not isinstance(own, dict):
+        return dict(content)
+    options = {
+        name: {**option, "geometry": own.get(option.get("model"))}
+        for name, option in content["options"].items()
+    }
+    return {**content, "options": options}
 
 
 def _describe(problem: Mapping[str, Any]) -> str:

@@ -53,6 +53,8 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "closed_by": rank.closed_by,
             "io_mode": rank.io_mode,
             "evicted_bytes": rank.evicted_bytes,
+            "written_bytes": rank.written_bytes,
+            "peak_storage_bytes": rank.peak_storage_bytes,
             "audit_ratio": audit.ratio,
             "audit_verdict": audit.verdict,
             "audit_reason": audit.reason,

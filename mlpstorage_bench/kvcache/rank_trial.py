@@ -43,6 +43,10 @@ class RankTrial:
     """Entries placed in each tier because a higher one could not take or keep them."""
     evicted_bytes: int
     """What fell off the storage tier."""
+    written_bytes: int
+    """Of entries written to storage completely, from the trial's start to its end."""
+    peak_storage_bytes: int
+    """The most that was in use on storage at once, room reserved for entries included."""
     process_traffic: Traffic | None
     """What the kernel counted for this process over the window."""
     device_traffic: DeviceTraffic | None

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mlpstorage_bench.kvcache.slo import describe
+from mlpstorage_bench.kvcache.statistics import ClassStatistics
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict, furthest_from_one
 from mlpstorage_bench.measure.ceiling import Bound
 
@@ -55,6 +57,9 @@ class TrialResult:
     generated_tokens_per_s: float
     read_bytes: int
     """From the storage tier, inside the window."""
+    repeated_read_bytes: int
+    """Of these, reads that repeat an earlier one of the same request: what a cache that reads each
+    entry once per request would not read."""
     write_bytes: int
     """To the storage tier, inside the window."""
     read_gib_s: float
@@ -104,6 +109,8 @@ class TrialResult:
     by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     """Storage latencies by kind and size class of the entries: entries and their device p50, p95,
     p99 in ms."""
+    classes: Mapping[str, ClassStatistics]
+    """Requests by class of service."""
     corruption: str
     """The first corrupt read of any rank, with file and offset; '' without any."""
 
@@ -117,15 +124,16 @@ class TrialResult:
 
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name, the latencies among them."""
-        apart = ("latencies", "corruption")
+        apart = ("latencies", "corruption", "classes")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
-        return {**own, **vars(self.latencies)}
+        return {**own, **vars(self.latencies), "qos": describe(self.classes)}
 
 
+UNTOUCHED = "no entry reached the storage tier: memory alone was measured"
 SPREAD = ("requests_per_s", "read_gib_s", "write_gib_s", "generated_tokens_per_s")
 """Metrics of which a case states mean, least and greatest over its trials."""
 _TOTALS = (
-    *("requests", "read_bytes", "write_bytes"),
+    *("requests", "read_bytes", "repeated_read_bytes", "write_bytes"),
     *("cut_off_operations", "carried_in_operations", "storage_entries"),
     *("verified_reads", "corrupt_reads", "page_cache_bytes"),
 )
@@ -141,6 +149,8 @@ class KVCacheResult:
     """Of all trials' samples together."""
     by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     """The same by kind and size class of the entries."""
+    classes: Mapping[str, ClassStatistics]
+    """Requests by class of service."""
 
     @property
     def requests_per_s(self) -> float:
@@ -175,6 +185,8 @@ class KVCacheResult:
     def notes(self) -> list[str]:
         """Return what a reader of these figures has to know, in sentences."""
         notes = []
+        if not self.touched_storage:
+            notes.append(f"option {self.option}: {UNTOUCHED}")
         early = [trial for trial in self.trials if trial.closed_by != "duration"]
         if early:
             lengths = [trial.window_s for trial in early]
@@ -246,6 +258,7 @@ class KVCacheResult:
             "peak_rss_bytes": max(trial.peak_rss_bytes for trial in self.trials),
             **vars(self.latencies),
             "by_size": self.by_size,
+            "qos": describe(self.classes),
         }
 
     def _mean(self, name: str) -> float:

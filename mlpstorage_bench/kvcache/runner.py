@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlpstorage_bench.errors import PeerError, StorageError
-from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker
+from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.servant import Servant
@@ -31,7 +31,7 @@ from mlpstorage_bench.measure.process import ProcessCounters, forget_peak_rss, p
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.traffic import Reading
 from mlpstorage_bench.measure.window import NS_PER_S, Window
-from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.lane import Lane, wants_spare
 from mlpstorage_bench.storage.payload import Payload
 
 _POLL_S = 0.01
@@ -116,6 +116,9 @@ class _Trial:
                 ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
             )
             resources.callback(self._stop)  # before the pool waits for its workers
+            if self._workload.phase == "decode":
+                self._prepare(pool, peers)
+            self._turnstile.open()
             futures = [pool.submit(worker.serve_until_stopped) for worker in self._workers]
             self._keep(futures, peers, self._warm_up_ends())
             peers.barrier()
@@ -139,8 +142,31 @@ class _Trial:
             chunking(self._workload),
             self._stopping,
             chunks_in_flight=self._workload.chunks_in_flight,
+            has_spare=wants_spare(
+                self._lanes * self._workload.chunks_in_flight, self._workload.io_chunk_kib * KIB
+            ),
             verify_rate=self._workload.verify_rate,
         )
+
+    def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:
+        """Write what decoding reads, on all lanes, and wait for the other ranks to have done so."""
+        lanes = len(self._workers)
+        users = range(self._workload.num_users)
+        futures = [
+            pool.submit(worker.prepare, users[number::lanes])
+            for number, worker in enumerate(self._workers)
+        ]
+        try:
+            self._keep(
+                futures, peers, lambda: "written" if all(f.done() for f in futures) else None
+            )
+            for future in futures:
+                future.result()
+        except WriteLimitError as error:
+            raise CapacityError(
+                "What decoding reads is more than write_limit_gb allows to be written: raise it"
+            ) from error
+        peers.barrier()
 
     def _stop(self) -> None:
         """Let every worker end after the chunk that it has in flight."""
@@ -202,6 +228,8 @@ class _Trial:
             entries={tier.name: len(tier.residents) for tier in tiers},
             offloads=dict(self._cache.offloads),
             evicted_bytes=tiers[-1].evicted_bytes,
+            written_bytes=tiers[-1].written_bytes,
+            peak_storage_bytes=tiers[-1].peak_bytes,
             process_traffic=after.process.since(before.process),
             device_traffic=after.device_since(before),
             cpu_s=after.process.cpu_s - before.process.cpu_s,

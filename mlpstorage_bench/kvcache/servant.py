@@ -5,17 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
-from mlpstorage_bench.kvcache.models import MODELS
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.statistics import EndedRequest, RequestStatistics
 from mlpstorage_bench.kvcache.turnstile import Ticket, Turnstile
-from mlpstorage_bench.kvcache.workload.requests import Request
+from mlpstorage_bench.kvcache.workload.requests import (
+    PREPARED_ENTRIES,
+    PREPARED_TOKENS,
+    Request,
+    prepared_key,
+)
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import NS_PER_S
 from mlpstorage_bench.storage.lane import CutOffError
+
+
+def entry_bytes(workload: Workload, tokens: int) -> int:
+    """Return the size of the entry of so many tokens."""
+    return max(1, round(tokens * workload.entry_scale)) * workload.bytes_per_token
 
 
 class Servant:
@@ -33,7 +43,6 @@ class Servant:
         self.corruption = ""
         """The first read that found other data than was written."""
         self._workload = workload
-        self._bytes_per_token = MODELS[workload.model].bytes_per_token
         self._cache = cache
         self._worker = worker
         self._turnstile = turnstile
@@ -61,24 +70,42 @@ class Servant:
                 return
             self._finish(ticket, taken_ns, time.perf_counter_ns())
 
+    def prepare(self, users: Iterable[int]) -> None:
+        """Write what decoding will read, before anything is measured."""
+        size = entry_bytes(self._workload, PREPARED_TOKENS)
+        for user in users:
+            for number in range(PREPARED_ENTRIES):
+                self._cache.write(prepared_key(user, number), size, self._worker)
+
     def _serve(self, request: Request) -> None:
         """Read the conversation so far, write this turn (prefill), read it back (decode)."""
-        for key in request.earlier_keys:
-            if self._look_up(key) and self._counts_now():
-                self.statistics.multi_turn_hits += 1
-        size = self._entry_bytes(request)
+        if self._workload.phase == "decode":
+            number = (request.conversation + request.turn) % PREPARED_ENTRIES
+            self._decode(prepared_key(request.user, number), request.reads_per_answer)
+            return
+        if self._workload.phase == "mixed":
+            for key in request.earlier_keys:
+                if self._look_up(key) and self._counts_now():
+                    self.statistics.multi_turn_hits += 1
+        size = entry_bytes(self._workload, request.context_tokens)
         self._cache.write(request.key, size, self._worker, self._asked_ns)
         self._asked_ns = time.perf_counter_ns()
         if self._counts_now():
             self.statistics.prefill_writes += 1
-        for _ in range(request.decode_reads):
-            self._look_up(request.key)
+        if self._workload.phase == "mixed":
+            self._decode(request.key, request.decode_reads)
+
+    def _decode(self, key: str, reads: int) -> None:
+        if self._workload.decode_reads == "once":
+            reads = min(reads, 1)
+        for number in range(reads):
+            self._look_up(key, is_repeated=number > 0)
             if self._counts_now():
                 self.statistics.decode_reads += 1
 
-    def _look_up(self, key: str) -> bool:
+    def _look_up(self, key: str, *, is_repeated: bool = False) -> bool:
         try:
-            tier = self._cache.read(key, self._worker, self._asked_ns)
+            tier = self._cache.read(key, self._worker, self._asked_ns, is_repeated=is_repeated)
         except CorruptDataError as error:
             self.statistics.corrupt_reads += 1
             self.corruption = self.corruption or str(error)
@@ -95,10 +122,6 @@ class Servant:
     def _counts_now(self) -> bool:
         return self.recorder.window.contains(time.perf_counter_ns())
 
-    def _entry_bytes(self, request: Request) -> int:
-        tokens = max(1, round(request.context_tokens * self._workload.entry_scale))
-        return tokens * self._bytes_per_token
-
     def _finish(self, ticket: Ticket, taken_ns: int, cached_ns: int) -> None:
         request = ticket.request
         generation_s = request.generated_tokens * self._workload.generation_s_per_token
@@ -111,6 +134,7 @@ class Servant:
                 ended_ns,
                 request.context_tokens,
                 request.generated_tokens,
+                ticket.stream.user.qos,
             )
         )
         self._turnstile.finished(ticket, ended_ns)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
-from mlpstorage_bench.kvcache.models import MODELS
 from mlpstorage_bench.kvcache.profile import GIB, Workload
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import round_up_to_sector
@@ -47,7 +46,7 @@ MakeStore = Callable[[Workload, Site], Store]
 
 def block_bytes(workload: Workload) -> int:
     """Return the size of a block or slot: that of its tokens, in whole sectors."""
-    return round_up_to_sector(workload.tokens_per_block * MODELS[workload.model].bytes_per_token)
+    return round_up_to_sector(workload.tokens_per_block * workload.bytes_per_token)
 
 
 def chunking(workload: Workload) -> Chunking:
@@ -70,10 +69,16 @@ def build_cache(workload: Workload, site: Site, make_store: MakeStore) -> Tiered
     """Return an empty cache: the memory tiers that the workload has, and storage."""
     memory = {"gpu": workload.gpu_mem_gb, "cpu": workload.cpu_mem_gb}
     tiers = [
-        Tier(name, MemoryStore(workload.io_chunk_kib * KIB), round(capacity_gb * GIB))
+        Tier(
+            name,
+            MemoryStore(workload.io_chunk_kib * KIB),
+            round(capacity_gb * GIB),
+            workload.eviction,
+        )
         for name, capacity_gb in memory.items()
         if capacity_gb > 0
     ]
-    tiers.append(Tier(STORAGE_TIER, make_store(workload, site), site.storage_capacity_bytes))
+    store = make_store(workload, site)
+    tiers.append(Tier(STORAGE_TIER, store, site.storage_capacity_bytes, workload.eviction))
     limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
-    return TieredCache(tiers, limit)
+    return TieredCache(tiers, limit, promotes=workload.promotion)

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
-from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.kvcache.workload.users import QosClass
+from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
 from mlpstorage_bench.measure.window import Window
+
+
+@dataclass
+class ClassStatistics:
+    """The requests of one class of service."""
+
+    latency: Histogram = field(default_factory=Histogram)
+    """From when the user asked to when it had its answer."""
+    within_target: int = 0
+    """Requests that took no longer than the class's p95 target."""
+
+    def merge(self, other: ClassStatistics) -> None:
+        """Add another's counts."""
+        self.latency.merge(other.latency)
+        self.within_target += other.within_target
 
 
 @dataclass
@@ -33,6 +49,8 @@ class RequestStatistics:
     cache_io: Histogram = field(default_factory=Histogram)
     """What a request spent in the cache, all tiers."""
     generation: Histogram = field(default_factory=Histogram)
+    classes: dict[str, ClassStatistics] = field(default_factory=dict)
+    """By class of service."""
 
     def merge(self, other: RequestStatistics) -> None:
         """Add another's counts."""
@@ -40,6 +58,8 @@ class RequestStatistics:
             mine, theirs = getattr(self, attribute.name), getattr(other, attribute.name)
             if isinstance(mine, Histogram):
                 mine.merge(theirs)
+            elif attribute.name == "classes":
+                merge_classes(mine, theirs)
             else:
                 setattr(self, attribute.name, mine + theirs)
 
@@ -50,6 +70,15 @@ class RequestStatistics:
         for one in statistics:
             total.merge(one)
         return total
+
+
+def merge_classes(
+    into: dict[str, ClassStatistics], classes: Mapping[str, ClassStatistics]
+) -> dict[str, ClassStatistics]:
+    """Add the statistics of each class to those in `into`, which is returned."""
+    for name, statistics in classes.items():
+        into.setdefault(name, ClassStatistics()).merge(statistics)
+    return into
 
 
 @dataclass(frozen=True)
@@ -63,6 +92,7 @@ class EndedRequest:
     ended_ns: int
     context_tokens: int
     generated_tokens: int
+    qos: QosClass
 
     def count(self, statistics: RequestStatistics, window: Window) -> None:
         """Count the request, if its end lies in the window."""
@@ -75,3 +105,7 @@ class EndedRequest:
         statistics.queue_wait.record(self.taken_ns - self.due_ns)
         statistics.cache_io.record(self.cached_ns - self.taken_ns)
         statistics.generation.record(self.ended_ns - self.cached_ns)
+        of_class = statistics.classes.setdefault(self.qos.name, ClassStatistics())
+        of_class.latency.record(self.ended_ns - self.due_ns)
+        target_ns = self.qos.targets_ms["p95_ms"] * NS_PER_MS
+        of_class.within_target += self.ended_ns - self.due_ns <= target_ns

@@ -38,10 +38,16 @@ class Turnstile:
         self._due: list[tuple[int, int, int]] = []
         """Heap of (-priority, due time, user)."""
         self._tickets: dict[int, Ticket] = {}
+        self._streams = streams
+
+    def open(self) -> None:
+        """Let the users begin, each after the time that it waits before its first request."""
         now = time.perf_counter_ns()
-        for stream in streams:
-            start_ns = now + round(stream.start_s * think_time_scale * NS_PER_S)
-            self._enqueue(stream, start_ns)
+        with self._changed:
+            for stream in self._streams:
+                start_s = stream.start_s * self._think_time_scale
+                self._enqueue(stream, now + round(start_s * NS_PER_S))
+            self._changed.notify_all()
 
     def take(self) -> Ticket | None:
         """Wait for a request that is due and return it; None once stopped."""

@@ -50,6 +50,8 @@ class OperationStatistics:
     """All operations of one key."""
 
     moved_bytes: int = 0
+    repeated_bytes: int = 0
+    """Of them, those of reads that repeat an earlier one of the same request."""
     chunks: int = 0
     verified_chunks: int = 0
     """Chunks that were checked and found right."""
@@ -98,7 +100,7 @@ class OperationStatistics:
 
 
 _COUNTS = (
-    *("moved_bytes", "chunks", "verified_chunks"),
+    *("moved_bytes", "repeated_bytes", "chunks", "verified_chunks"),
     *("begun_bytes", "ended_bytes", "cut_off", "carried_in"),
 )
 _SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
@@ -107,8 +109,16 @@ _SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
 class EntryObserver:
     """Follows one entry's operation, chunk by chunk, from all threads that take part in it."""
 
-    def __init__(self, statistics: OperationStatistics, window: Window, asked_ns: int) -> None:
+    def __init__(
+        self,
+        statistics: OperationStatistics,
+        window: Window,
+        asked_ns: int,
+        *,
+        is_repeated: bool = False,
+    ) -> None:
         self._statistics = statistics
+        self._is_repeated = is_repeated
         self._window = window
         self._asked_ns = asked_ns
         self._started_ns = time.perf_counter_ns()
@@ -126,6 +136,7 @@ class EntryObserver:
                 self._statistics.ended_bytes += size
             if window.contains(ended_ns):
                 self._statistics.moved_bytes += size
+                self._statistics.repeated_bytes += size * self._is_repeated
                 self._statistics.chunks += 1
                 self._statistics.chunk.record(ended_ns - started_ns)
 
@@ -188,7 +199,13 @@ class Recorder:
         self.operations: dict[OperationKey, OperationStatistics] = {}
 
     def observe(
-        self, tier: str, kind: Kind, size: int, asked_ns: int | None = None
+        self,
+        tier: str,
+        kind: Kind,
+        size: int,
+        asked_ns: int | None = None,
+        *,
+        is_repeated: bool = False,
     ) -> EntryObserver:
         """Return the observer for the operation on one entry that begins now.
 
@@ -198,7 +215,7 @@ class Recorder:
         if key not in self.operations:
             self.operations[key] = OperationStatistics()
         asked_ns = time.perf_counter_ns() if asked_ns is None else asked_ns
-        return EntryObserver(self.operations[key], self.window, asked_ns)
+        return EntryObserver(self.operations[key], self.window, asked_ns, is_repeated=is_repeated)
 
     @staticmethod
     def total(recorders: Iterable[Recorder]) -> dict[OperationKey, OperationStatistics]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlpstorage_bench.kvcache.models import MODELS, LatentAttentionModel, Model
+from mlpstorage_bench.kvcache.models import MODELS, Dtype, LatentAttentionModel
 
 BYTES_PER_TOKEN = {
     "tiny-1b": 24_576,
@@ -18,15 +18,24 @@ BYTES_PER_TOKEN = {
 
 
 def test_every_model_of_the_reference_has_its_bytes_per_token() -> None:
-    assert {name: model.bytes_per_token for name, model in MODELS.items()} == BYTES_PER_TOKEN
+    assert {name: model.bytes_per_token() for name, model in MODELS.items()} == BYTES_PER_TOKEN
 
 
 @pytest.mark.parametrize(
-    ("dtype", "expected"), [("float32", 262_144), ("bfloat16", 131_072), ("float8", 65_536)]
+    ("dtype", "expected"),
+    [("float32", 262_144), ("float16", 131_072), ("bfloat16", 131_072), ("float8", 65_536)],
 )
-def test_bytes_per_token_follow_the_type_of_numbers(dtype: str, expected: int) -> None:
-    assert Model(32, 4096, 32, 8, 128, dtype).bytes_per_token == expected
+def test_bytes_per_token_follow_the_type_of_numbers(dtype: Dtype, expected: int) -> None:
+    assert MODELS["llama3.1-8b"].bytes_per_token(dtype) == expected
 
 
 def test_latent_attention_caches_one_vector_per_layer() -> None:
-    assert LatentAttentionModel(2, 64, 4, 16, 8, "float8").bytes_per_token == 2 * (16 + 8)
+    model = LatentAttentionModel(layers=2, hidden_size=64, kv_lora_rank=16, qk_rope_head_dim=8)
+    assert model.bytes_per_token("float8") == 2 * (16 + 8)
+
+
+def test_a_shard_stores_its_part_of_the_heads_but_the_whole_latent_vector() -> None:
+    assert MODELS["llama3.1-70b-instruct"].bytes_per_token(tensor_parallel=8) == 327_680 // 8
+    assert MODELS["deepseek-v3"].bytes_per_token(tensor_parallel=8) == 70_272
+    with pytest.raises(ValueError, match="tensor_parallel 3 does not divide 131072 bytes"):
+        MODELS["llama3.1-8b"].bytes_per_token(tensor_parallel=3)

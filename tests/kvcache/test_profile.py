@@ -127,3 +127,52 @@ def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, text: str) -> None
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="No such file"):
         load_profile(str(tmp_path / "missing.yaml"))
+
+
+OWN_MODEL = (
+    OWN
+    + """
+models:
+  ours-30b: {layers: 48, hidden_size: 6144, kv_heads: 4, head_dim: 128, dtype: float8}
+  ours-mla: {layers: 10, hidden_size: 1024, kv_lora_rank: 96, qk_rope_head_dim: 32}
+"""
+)
+
+
+def test_a_profile_may_bring_models_of_its_own(tmp_path: Path) -> None:
+    path = own(tmp_path, OWN_MODEL)
+    profile = load_profile(path, [("options.chat.model", "ours-30b"), ("kv_dtype", "null")])
+    assert profile.options["chat"].bytes_per_token == 2 * 48 * 4 * 128
+    assert profile.options["long"].bytes_per_token == 327_680
+    latent = load_profile(path, [("model", "ours-mla"), ("kv_dtype", "float32")])
+    assert latent.options["chat"].bytes_per_token == 10 * 128 * 4
+    with pytest.raises(InvalidInputError, match="unknown model 'ours-31b'"):
+        load_profile(path, [("options.chat.model", "ours-31b")])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([("kv_dtype", "float8")], 65_536),
+        ([("tensor_parallel", "4")], 32_768),
+        ([("tensor_parallel", "4"), ("kv_dtype", "float32")], 65_536),
+        ([("model", "deepseek-v3"), ("tensor_parallel", "8")], 70_272),
+    ],
+)
+def test_type_and_shards_change_what_a_token_takes(
+    overrides: list[tuple[str, str]], expected: int
+) -> None:
+    assert load_profile("mlperf", overrides).options["1"].bytes_per_token == expected
+
+
+def test_shards_that_do_not_divide_a_token_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="tensor_parallel 3 does not divide 131072"):
+        load_profile("mlperf", [("tensor_parallel", "3")])
+
+
+def test_a_geometry_is_not_for_options_to_set(tmp_path: Path) -> None:
+    text = OWN.replace("num_users: 50", "num_users: 50, geometry: {}")
+    with pytest.raises(InvalidInputError, match=r"options\.chat\.geometry"):
+        load_profile(own(tmp_path, text))
+    with pytest.raises(InvalidInputError, match="got 'geometry'"):
+        load_profile("mlperf", [("geometry", "1")])

@@ -65,6 +65,8 @@ def rank_trial(
         entries={"storage": storage_entries},
         offloads={"storage": 0},
         evicted_bytes=0,
+        written_bytes=0,
+        peak_storage_bytes=0,
         process_traffic=Traffic(round(read_gib * GIB / (1 + 0.002 * rank)), GIB // 2),
         device_traffic=None,
         cpu_s=0.5,
@@ -167,7 +169,7 @@ def test_a_window_in_which_nothing_moved_is_an_error() -> None:
 def test_a_window_without_a_request_has_a_lower_bound_and_a_note() -> None:
     pooled = pool_trial(1, [rank_trial(0, requests=0)])
     assert (pooled.requests_per_s, pooled.seconds_per_request) == (0.0, 2.0)
-    result = KVCacheResult("3", (pooled,), pooled.latencies, pooled.by_size)
+    result = KVCacheResult("3", (pooled,), pooled.latencies, pooled.by_size, pooled.classes)
     assert any("lower bound" in note for note in result.notes())
 
 
@@ -176,7 +178,7 @@ def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
     second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
     trials = (pool_trial(1, first), pool_trial(2, second))
     metrics = KVCacheResult(
-        "1", trials, pool_latencies(first + second), pool_by_size(first + second)
+        "1", trials, pool_latencies(first + second), pool_by_size(first + second), {}
     ).metrics()
     assert (metrics["read_gib_s_min"], metrics["read_gib_s"], metrics["read_gib_s_max"]) == (
         pytest.approx(1.0),

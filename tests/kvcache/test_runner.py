@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.errors import PeerError, StorageError
+from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
@@ -260,6 +260,58 @@ def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> Non
     assert peers.barriers == 2 * 3
     assert list(tmp_path.iterdir()) == []
     assert calibrate(workload(calibration=0.0), site(tmp_path), peers) is None
+
+
+def test_prefill_only_writes(tmp_path: Path) -> None:
+    result = trial(tmp_path, phase="prefill")
+    assert result.requests.prefill_writes > 0
+    assert result.operation("storage", "write").moved_bytes > 0
+    assert result.operation("storage", "read").moved_bytes == 0
+    assert (result.requests.hits.total(), result.requests.misses) == (0, 0)
+
+
+def test_decode_only_reads_what_was_written_before_the_window(tmp_path: Path) -> None:
+    result = trial(tmp_path, phase="decode")
+    assert result.requests.requests > 0
+    assert result.requests.decode_reads > 0
+    assert result.requests.prefill_writes == 0
+    assert result.operation("storage", "read").moved_bytes > 0
+    assert result.operation("storage", "write").moved_bytes == 0, "written inside the window"
+    assert result.requests.misses == 0
+    assert result.entries["storage"] == 6 * 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_decoding_needs_and_may_not_write_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CapacityError, match="more than write_limit_gb allows"):
+        trial(tmp_path, phase="decode", write_limit_gb=1 / 1024)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_repeated_reads_are_told_apart_and_can_be_left_out(tmp_path: Path) -> None:
+    reference = trial(tmp_path, duration=0.8, num_users=3)  # three kinds of users
+    reads = reference.operation("storage", "read")
+    assert 0 < reads.repeated_bytes < reads.moved_bytes
+    once = trial(tmp_path, duration=0.8, num_users=3, decode_reads="once")
+    assert once.operation("storage", "read").moved_bytes > 0
+    assert once.operation("storage", "read").repeated_bytes == 0
+
+
+def test_requests_are_counted_by_class_of_service(tmp_path: Path) -> None:
+    result = trial(tmp_path, num_users=40, max_concurrent_allocs=40, duration=1.0)
+    classes = result.requests.classes
+    assert set(classes) == {"interactive", "responsive", "batch"}
+    assert sum(one.latency.count for one in classes.values()) == result.requests.requests
+
+
+@pytest.mark.parametrize("eviction", ["lru", "lfu", "fifo"])
+def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) -> None:
+    result = trial(
+        tmp_path, capacity=24 * MIB, cpu_mem_gb=8 / 1024, eviction=eviction, promotion=True
+    )
+    assert result.requests.requests > 0
+    assert result.evicted_bytes > 0
+    assert result.requests.corrupt_reads == 0
 
 
 def test_generation_takes_time_and_no_lane(tmp_path: Path) -> None:

@@ -16,6 +16,12 @@ def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
     return UserStream(user, 0.0, requests)
 
 
+def opened(streams: list[UserStream], think_time_scale: float) -> Turnstile:
+    turnstile = Turnstile(streams, think_time_scale)
+    turnstile.open()
+    return turnstile
+
+
 def take(turnstile: Turnstile) -> Ticket:
     ticket = turnstile.take()
     assert ticket is not None
@@ -23,12 +29,12 @@ def take(turnstile: Turnstile) -> Ticket:
 
 
 def test_the_most_urgent_user_is_served_first() -> None:
-    turnstile = Turnstile([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
+    turnstile = opened([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
     assert [take(turnstile).request.user for _ in range(4)] == [1, 3, 2, 0]
 
 
 def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
-    turnstile = Turnstile([stream(0, 1)], 1.0)
+    turnstile = opened([stream(0, 1)], 1.0)
     first = take(turnstile)
     taken: list[Ticket | None] = []
     waiting = threading.Thread(target=lambda: taken.append(turnstile.take()))
@@ -43,7 +49,7 @@ def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
 
 
 def test_a_user_thinks_from_the_end_of_its_request() -> None:
-    turnstile = Turnstile([stream(0, 1, think_s=3.0)], 0.5)
+    turnstile = opened([stream(0, 1, think_s=3.0)], 0.5)
     first = take(turnstile)
     ended_ns = time.perf_counter_ns() - 1_600_000_000
     turnstile.finished(first, ended_ns)
@@ -51,7 +57,7 @@ def test_a_user_thinks_from_the_end_of_its_request() -> None:
 
 
 def test_stopping_lets_every_waiting_worker_go() -> None:
-    turnstile = Turnstile([], 1.0)
+    turnstile = opened([], 1.0)
     taken: list[Ticket | None] = []
     waiting = [threading.Thread(target=lambda: taken.append(turnstile.take())) for _ in range(4)]
     for thread in waiting:

@@ -1,10 +1,10 @@
-"""One tier: its store, what is resident in it in LRU order, and the account of its bytes."""
+"""One tier: its store, what is resident in it, what goes first, and the account of its bytes."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
+from mlpstorage_bench.kvcache.cache.eviction import PolicyName, eviction_policy
 from mlpstorage_bench.storage.store import Store, StoredEntry
 
 TARGET_USAGE = 0.8
@@ -31,17 +31,22 @@ class Tier:
     the index and wait for their last reader; each with what it occupies in the store.
     """
 
-    def __init__(self, name: str, store: Store, capacity_bytes: int) -> None:
+    def __init__(
+        self, name: str, store: Store, capacity_bytes: int, policy: PolicyName = "lru"
+    ) -> None:
         self.name = name
         self.store = store
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
+        self.peak_bytes = 0
+        """The most that was used."""
         self.written_bytes = 0
         """Of entries that were written completely."""
         self.evicted_bytes = 0
         """Of entries that went, to a lower tier or for good."""
-        self.residents: OrderedDict[str, Resident] = OrderedDict()
-        """Least recently used first."""
+        self.residents: dict[str, Resident] = {}
+        self.order = eviction_policy(policy)
+        """Names of the residents, the one to go first first."""
 
     def takes(self, size: int) -> bool:
         """Whether an entry of this size may be placed here at all."""
@@ -56,14 +61,28 @@ class Tier:
     def reserve(self, size: int) -> None:
         """Take room for an entry of this size."""
         self.used_bytes += self.store.footprint(size)
+        self.peak_bytes = max(self.peak_bytes, self.used_bytes)
 
     def release(self, size: int) -> None:
         """Give back the room of an entry of this size."""
         self.used_bytes -= self.store.footprint(size)
 
-    def oldest_idle(self) -> Resident | None:
-        """Return the least recently used entry that nothing is using; None when all are in use."""
-        for resident in self.residents.values():
+    def add(self, resident: Resident) -> None:
+        """Take in an entry that was written completely."""
+        self.residents[resident.entry.name] = resident
+        self.order.add(resident.entry.name)
+        self.written_bytes += resident.entry.size
+
+    def remove(self, resident: Resident) -> None:
+        """Let an entry go: its bytes stay in use until they are released."""
+        del self.residents[resident.entry.name]
+        self.order.remove(resident.entry.name)
+        self.evicted_bytes += resident.entry.size
+
+    def first_idle(self) -> Resident | None:
+        """Return the first entry to go that nothing is using; None when all are in use."""
+        for name in self.order:
+            resident = self.residents[name]
             if resident.pins == 0 and not resident.is_leaving:
                 return resident
         return None

@@ -36,34 +36,54 @@ class Worker:
 class TieredCache:
     """Entries by key, over tiers from the fastest to the storage."""
 
-    def __init__(self, tiers: Sequence[Tier], storage_write_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        tiers: Sequence[Tier],
+        storage_write_limit: int | None = None,
+        *,
+        promotes: bool = False,
+    ) -> None:
         self.tiers = tuple(tiers)
         self._storage = self.tiers[-1]
         self._write_limit = storage_write_limit
+        self._promotes = promotes
+        """Whether an entry that was read moves up to the highest tier."""
         self._admitted_bytes = 0
         self._index: dict[str, tuple[Tier, Resident]] = {}
         self._changed = threading.Condition()
         self.offloads: dict[str, int] = {tier.name: 0 for tier in self.tiers}
         """Entries placed in each tier because a higher one could not take or keep them."""
 
-    def read(self, key: str, worker: Worker, asked_ns: int | None = None) -> str | None:
+    def read(
+        self,
+        key: str,
+        worker: Worker,
+        asked_ns: int | None = None,
+        *,
+        is_repeated: bool = False,
+    ) -> str | None:
         """Read and check an entry; return its tier's name, or None when it is not in the cache.
 
-        `asked_ns` is when the entry was wanted (perf_counter); now, unless said.
+        `asked_ns` is when the entry was wanted (perf_counter); now, unless said. A repeated read is
+        of an entry that the same request has read before.
         """
         with self._changed:
             if key not in self._index:
                 return None
             tier, resident = self._index[key]
-            tier.residents.move_to_end(key)
+            tier.order.use(key)
             resident.pins += 1
         entry = resident.entry
-        observer = worker.recorder.observe(tier.name, "read", entry.size, asked_ns)
+        observer = worker.recorder.observe(
+            tier.name, "read", entry.size, asked_ns, is_repeated=is_repeated
+        )
         try:
             with _followed(observer):
                 worker.lane.read(tier.store, entry, observer)
         finally:
             self._unpin(tier, resident)
+        if self._promotes and tier is not self.tiers[0]:
+            self._promote(tier, resident, worker)
         return tier.name
 
     def write(self, key: str, size: int, worker: Worker, asked_ns: int | None = None) -> str:
@@ -95,8 +115,7 @@ class TieredCache:
         self._index.clear()
 
     def _settle(self, key: str, tier: Tier, resident: Resident) -> None:
-        tier.residents[key] = resident
-        tier.written_bytes += resident.entry.size
+        tier.add(resident)
         self._index[key] = (tier, resident)
 
     def _reserve(self, size: int, highest: int, worker: Worker) -> Tier:
@@ -120,7 +139,7 @@ class TieredCache:
                         self._admit(size)
                     tier.reserve(size)
                     return True
-                victim = tier.oldest_idle()
+                victim = tier.first_idle()
                 if victim is not None:
                     victim.is_leaving = True
                     if tier is self._storage:
@@ -161,29 +180,49 @@ class TieredCache:
             raise
 
     def _demote(self, tier: Tier, victim: Resident, worker: Worker) -> None:
-        entry = victim.entry
-        lower = self._reserve(entry.size, self.tiers.index(tier) + 1, worker)
-        reading = worker.recorder.observe(tier.name, "read", entry.size)
-        writing = worker.recorder.observe(lower.name, "write", entry.size)
-        try:
-            with _followed(reading), _followed(writing):
-                worker.lane.copy(tier.store, lower.store, entry, reading, writing)
-        except BaseException:
-            self._release(lower, entry.size)
-            raise
+        lower = self._reserve(victim.entry.size, self.tiers.index(tier) + 1, worker)
+        self._move(tier, victim, lower, worker)
         with self._changed:
             self.offloads[lower.name] += 1
-            self._forget(tier, victim)
-            self._settle(entry.name, lower, Resident(entry))
-            has_readers = victim.pins > 0
+
+    def _promote(self, tier: Tier, resident: Resident, worker: Worker) -> None:
+        """Move an entry that was read up to the top, unless it is in use or too large for it."""
+        top, entry = self.tiers[0], resident.entry
+        with self._changed:
+            is_here = tier.residents.get(entry.name) is resident
+            if not is_here or resident.is_leaving or resident.pins or not top.takes(entry.size):
+                return
+            resident.is_leaving = True
+        try:
+            if self._make_room(top, entry.size, worker):
+                self._move(tier, resident, top, worker)
+        finally:
+            with self._changed:
+                resident.is_leaving = False
+                self._changed.notify_all()
+
+    def _move(self, tier: Tier, resident: Resident, target: Tier, worker: Worker) -> None:
+        """Copy an entry into room that is reserved for it, and let the copy take its place."""
+        entry = resident.entry
+        reading = worker.recorder.observe(tier.name, "read", entry.size)
+        writing = worker.recorder.observe(target.name, "write", entry.size)
+        try:
+            with _followed(reading), _followed(writing):
+                worker.lane.copy(tier.store, target.store, entry, reading, writing)
+        except BaseException:
+            self._release(target, entry.size)
+            raise
+        with self._changed:
+            self._forget(tier, resident)
+            self._settle(entry.name, target, Resident(entry))
+            has_readers = resident.pins > 0
         if not has_readers:
-            self._discard(tier, victim)
+            self._discard(tier, resident)
 
     def _forget(self, tier: Tier, resident: Resident) -> None:
         """Take an entry off the index; its bytes stay in use until it is discarded."""
-        del tier.residents[resident.entry.name]
+        tier.remove(resident)
         del self._index[resident.entry.name]
-        tier.evicted_bytes += resident.entry.size
 
     def _discard(self, tier: Tier, resident: Resident) -> None:
         tier.store.delete(resident.entry.name)

@@ -18,6 +18,8 @@ DECODE_BATCH_TOKENS = 32
 """Tokens generated between two reads of the turn's own entry."""
 PREFILL_ONLY_FROM_TOKENS = 10_000
 """Contexts from this length on are written and not decoded."""
+PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
+"""What each user has in the cache before a run that only decodes."""
 HASHED_REQUESTS_PER_USER = 64
 
 
@@ -47,14 +49,22 @@ class Request:
     @property
     def decode_reads(self) -> int:
         """How often decoding reads this turn's entry: once, and once per batch of tokens."""
-        if self.context_tokens >= PREFILL_ONLY_FROM_TOKENS:
-            return 0
+        return 0 if self.context_tokens >= PREFILL_ONLY_FROM_TOKENS else self.reads_per_answer
+
+    @property
+    def reads_per_answer(self) -> int:
+        """Reads of an entry while the answer is generated: once, and once per batch of tokens."""
         return 1 + -(-self.generated_tokens // DECODE_BATCH_TOKENS)
 
 
 def entry_key(user: int, conversation: int, turn: int) -> str:
     """Return the name of a turn's entry, unique within a rank."""
     return f"user{user}-conversation{conversation}-turn{turn}"
+
+
+def prepared_key(user: int, number: int) -> str:
+    """Return the name of an entry that is there before a run that only decodes."""
+    return f"user{user}-prepared{number}"
 
 
 def requests_of(user: User, random: np.random.Generator) -> Iterator[Request]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,12 +33,18 @@ class QosClass:
     name: str
     share: float
     priority: int
+    targets_ms: Mapping[str, float]
+    """What the reference promises for its requests, end to end."""
+
+
+def _targets(p95: float, p99: float, p999: float, p9999: float) -> Mapping[str, float]:
+    return {"p95_ms": p95, "p99_ms": p99, "p999_ms": p999, "p9999_ms": p9999}
 
 
 QOS_CLASSES = (
-    QosClass("interactive", 0.15, 3),
-    QosClass("responsive", 0.35, 2),
-    QosClass("batch", 0.50, 1),
+    QosClass("interactive", 0.15, 3, _targets(50, 100, 150, 200)),
+    QosClass("responsive", 0.35, 2, _targets(100, 200, 350, 500)),
+    QosClass("batch", 0.50, 1, _targets(1000, 5000, 7500, 10_000)),
 )
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
 from mlpstorage_bench.measure.recorder import Recorder
@@ -85,7 +86,7 @@ def test_one_tier_is_least_recently_used_out_first(
             name = f"entry{key}" if f"entry{key}" not in model.entries else f"extra{number}"
             cache.write(name, sectors * SECTOR, own)
             model.write(name, sectors * SECTOR)
-        assert list(tier.residents) == list(model.entries)
+        assert list(tier.order) == list(model.entries)
         assert tier.used_bytes == tier.resident_bytes == sum(model.entries.values())
     cache.close()
 
@@ -202,3 +203,92 @@ def test_a_tier_counts_what_an_entry_occupies_and_what_was_written_of_it(tmp_pat
     assert all(cache.read(name, own) for name in list(storage.residents))
     cache.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def tiers_with(policy: PolicyName, *sectors: int) -> list[Tier]:
+    names = ("cpu", "storage")[-len(sectors) :]
+    return [
+        Tier(name, MemoryStore(CHUNK), capacity * SECTOR, policy)
+        for name, capacity in zip(names, sectors, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"), [("lru", {"a", "d"}), ("fifo", {"c", "d"}), ("lfu", {"a", "d"})]
+)
+def test_the_policy_decides_what_is_evicted(policy: PolicyName, kept: set[str]) -> None:
+    cache, own = TieredCache(tiers_with(policy, 15)), worker()  # 12 sectors of it are used
+    for name in ("a", "b", "c"):
+        cache.write(name, 4 * SECTOR, own)
+    cache.read("a", own)
+    cache.write("d", 8 * SECTOR, own)
+    (storage,) = cache.tiers
+    assert set(storage.residents) | {"d"} <= kept | {"d"}
+    assert "d" in storage.residents
+    cache.close()
+
+
+@given(
+    st.sampled_from(["lru", "lfu", "fifo"]),
+    st.sampled_from(["promotes", "does not"]),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(1, 11)), max_size=40),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_the_policy_no_byte_is_lost_and_what_is_there_is_right(
+    policy: PolicyName, promotion: str, operations: list[tuple[bool, int, int]]
+) -> None:
+    cache, own = TieredCache(tiers_with(policy, 14, 60), promotes=promotion == "promotes"), worker()
+    written: set[str] = set()
+    for number, (is_read, key, sectors) in enumerate(operations):
+        if is_read:
+            tier = cache.read(f"entry{key}", own)
+            assert tier is None or f"entry{key}" in written
+        else:
+            name = f"entry{key}" if f"entry{key}" not in written else f"extra{number}"
+            cache.write(name, sectors * SECTOR, own)
+            written.add(name)
+        for tier_ in cache.tiers:
+            tier_.check_conservation()
+            assert tier_.used_bytes == tier_.resident_bytes <= tier_.capacity_bytes
+            assert set(tier_.order) == set(tier_.residents)
+        resident = [name for tier_ in cache.tiers for name in tier_.residents]
+        assert len(resident) == len(set(resident)), "an entry is in one tier alone"
+    cache.close()
+
+
+def test_what_was_read_moves_up_and_what_it_displaces_moves_down() -> None:
+    cache, own = TieredCache(tiers_with("lru", 10, 100), promotes=True), worker()
+    cache.write("a", 6 * SECTOR, own)
+    cache.write("b", 6 * SECTOR, own)
+    assert cache.read("a", own) == "storage"
+    assert (list(cache.tiers[0].residents), list(cache.tiers[1].residents)) == (["a"], ["b"])
+    assert cache.read("a", own) == "cpu"
+    cache.close()
+
+
+def test_what_is_too_large_for_the_top_stays_where_it_is() -> None:
+    cache, own = TieredCache(tiers_with("lru", 10, 100), promotes=True), worker()
+    cache.write("large", 30 * SECTOR, own)
+    assert [cache.read("large", own) for _ in range(2)] == ["storage", "storage"]
+    cache.close()
+
+
+def test_many_workers_with_promotion_lose_nothing() -> None:
+    cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
+
+    def work(number: int) -> int:
+        own, dice, hits = worker(), random.Random(number), 0
+        for turn in range(60):
+            cache.write(f"w{number}t{turn}", dice.randint(1, 12) * SECTOR, own)
+            for _ in range(3):
+                key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
+                hits += cache.read(key, own) is not None
+        return hits
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(work, range(8))) > 0
+    for tier in cache.tiers:
+        tier.check_conservation()
+        assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
+        assert not any(resident.is_leaving for resident in tier.residents.values())
+    cache.close()

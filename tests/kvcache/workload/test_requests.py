@@ -130,7 +130,7 @@ def test_no_two_requests_of_a_rank_write_the_same_entry(num_users: int, seed: in
 
 def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -> None:
     """A change here makes every earlier result incomparable: it has to be meant."""
-    plan = KVCachePlan("kv_cache", load_profile("mlperf"), (), {}, "/cache")
+    plan = KVCachePlan("kv_cache", "open", load_profile("mlperf"), (), {}, "/cache")
     assert plan.profile.seed == 42
     expected = "6c548f261c0c29d17ea99bd20537eab331c6e6d638adec61eff6b45f31e30e80"
     assert plan.request_stream_sha256(rank=0) == expected

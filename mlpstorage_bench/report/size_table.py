@@ -1,0 +1,53 @@
+"""What a workload takes, as a table: in GiB, by rank and host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+SIZE_TABLE_WIDTH = 100
+"""Columns that a table needs at least."""
+_GIB = 1 << 30
+_WHOLE_FROM_GIB = 100
+_COLUMNS = (
+    ("largest\nentry", "largest_entry_bytes"),
+    ("written\nper rank", "written_bytes_per_rank"),
+    ("storage\nper rank", "storage_bytes_per_rank"),
+    ("storage\nper host", "storage_bytes_per_host"),
+    ("storage\nin all", "storage_bytes"),
+    ("memory\nper host", "memory_bytes_per_host"),
+)
+"""Title, and name of what is shown in GiB."""
+
+
+def size_table(report: Mapping[str, Any]) -> Table:
+    """Return a table with a line for each case."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("case")
+    for title, _ in _COLUMNS:
+        table.add_column(title, justify="right")
+    table.add_column("users", justify="right")
+    table.add_column("users\nthat fit", justify="right")
+    table.add_column("fits")
+    for case in report["cases"]:
+        if "users_per_rank" not in case:
+            table.add_row(case["case"], *["-"] * (len(_COLUMNS) + 2), "not known")
+            continue
+        table.add_row(
+            case["case"],
+            *(_gib(case[name]) for _, name in _COLUMNS),
+            str(case["users_per_rank"]),
+            str(case["users_that_fit"]),
+            "no" if case["problems"] else "evicts" if case["evicts"] else "yes",
+        )
+    return table
+
+
+def _gib(size: int | None) -> str:
+    if size is None:
+        return "any"
+    gib = size / _GIB
+    return f"{gib:.2f}" if gib < _WHOLE_FROM_GIB else f"{gib:.0f}"

@@ -1,0 +1,152 @@
+"""What a workload takes, as it is told before it runs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank
+from mlpstorage_bench.kvcache.workload.requests import user_streams
+from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.storage.files import probe_direct_io
+
+MIB = 1 << 20
+ROOM = 1 << 40
+
+
+def workload(**changes: object) -> Workload:
+    values = {
+        "model": "tiny-1b",
+        "num_users": 6,
+        "duration": 0.3,
+        "max_concurrent_allocs": 4,
+        "entry_scale": 0.01,
+        "think_time_scale": 0.05,
+        "io_chunk_kib": 64,
+        **changes,
+    }
+    return Workload.model_validate(values)
+
+
+def test_the_bound_is_what_users_write_when_storage_answers_at_once() -> None:
+    asked = workload(model="llama3.1-8b", duration=10.0, entry_scale=1.0, think_time_scale=1.0)
+    expected = 0
+    for stream in user_streams(6, seed=42):
+        now = stream.start_s
+        for request in stream.requests:
+            if now >= 10.0 + EDGE_S:
+                break
+            expected += request.context_tokens * 131_072
+            now += request.think_s
+    size = size_of_rank(asked, 42, ROOM)
+    assert size.written == size.storage == expected
+    assert not size.evicts
+
+
+def test_generation_and_warm_up_count() -> None:
+    plain = size_of_rank(workload(duration=5.0), 42, ROOM)
+    slow = size_of_rank(workload(duration=5.0, generation_mode="realistic"), 42, ROOM)
+    longer = size_of_rank(workload(duration=5.0, warmup=5.0), 42, ROOM)
+    assert plain.written is not None
+    assert slow.written is not None
+    assert longer.written is not None
+    assert slow.written < plain.written < longer.written
+
+
+def test_without_any_time_only_the_capacity_bounds() -> None:
+    size = size_of_rank(workload(think_time_scale=0.0, storage_capacity_gb=2.0), 42, ROOM)
+    assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
+    assert size.users_that_fit == 0
+
+
+def test_what_decoding_reads_is_exact() -> None:
+    size = size_of_rank(workload(phase="decode", entry_scale=1.0), 42, ROOM)
+    assert size.written == size.storage == 6 * 10 * 2048 * 24_576
+    assert size.largest_entry == 2048 * 24_576
+
+
+def test_slots_count_whole() -> None:
+    entry = size_of_rank(workload(), 42, ROOM)
+    slab = size_of_rank(workload(layout="slab", tokens_per_block=1000), 42, ROOM)
+    assert entry.written is not None
+    assert slab.written is not None
+    assert slab.written % (1000 * 24_576) == 0
+    assert slab.written > entry.written
+
+
+def test_capacity_write_limit_and_free_space_cap() -> None:
+    asked = workload(duration=60.0)
+    assert size_of_rank(asked, 42, 10 * MIB).storage == 8 * MIB
+    capped = size_of_rank(workload(duration=60.0, storage_capacity_gb=0.5), 42, ROOM)
+    assert (capped.storage, capped.evicts) == (GIB // 2, True)
+    assert size_of_rank(workload(duration=60.0, write_limit_gb=0.25), 42, ROOM).written == GIB // 4
+
+
+def test_users_that_fit_are_as_many_as_keep_all_their_entries() -> None:
+    asked = workload(duration=5.0, storage_capacity_gb=0.5)
+    fit = size_of_rank(asked, 42, ROOM).users_that_fit
+    at_most = size_of_rank(asked.model_copy(update={"num_users": fit}), 42, ROOM)
+    one_more = size_of_rank(asked.model_copy(update={"num_users": fit + 1}), 42, ROOM)
+    assert (at_most.evicts, one_more.evicts) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "free", "problem"),
+    [
+        (
+            {"storage_capacity_gb": 1.0, "duration": 60.0},
+            100 * MIB,
+            "storage: up to 1.00 GiB, of which 0.10",
+        ),
+        ({"entry_scale": 1.0, "model": "llama3.1-8b"}, GIB, "an entry of .* does not fit a capac"),
+    ],
+)
+def test_what_does_not_fit_says_why(changes: dict[str, object], free: int, problem: str) -> None:
+    size = size_of_rank(workload(**changes), 42, free)
+    (said,) = size.problems(free, size.memory)
+    assert re.match(problem, said)
+    assert size.problems(free, 0)[-1].startswith("memory: up to")
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    users=st.integers(1, 8),
+    layout=st.sampled_from(["entry", "block", "slab"]),
+    cpu_mem_gb=st.sampled_from([0.0, 0.01]),
+    capacity_mib=st.sampled_from([24, 512]),
+)
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_run_never_uses_more_than_was_told(
+    tmp_path: Path, seed: int, users: int, layout: str, cpu_mem_gb: float, capacity_mib: int
+) -> None:
+    asked = workload(
+        num_users=users,
+        layout=layout,
+        cpu_mem_gb=cpu_mem_gb,
+        tokens_per_block=40,
+        storage_capacity_gb=capacity_mib / 1024,
+        duration=0.2,
+    )
+    size = size_of_rank(asked, seed, ROOM)
+    mode = "direct" if probe_direct_io(tmp_path) else "buffered"
+    here = Site(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
+    result = run_trial(asked, here, Peers(SoloComm()))
+    assert result.peak_storage_bytes <= size.storage
+    assert result.written_bytes <= (size.written or ROOM)
+    largest = max(
+        r.context_tokens
+        for s in user_streams(users, seed)
+        for r in itertools.islice(s.requests, 30)
+    )
+    assert largest * 0.01 * 24_576 <= size.largest_entry + 24_576

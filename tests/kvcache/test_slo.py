@@ -1,0 +1,83 @@
+"""What classes of requests are promised, and what is said when it was not kept."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.slo import Promise, Slo, broken, describe, promise_of_marker
+from mlpstorage_bench.kvcache.statistics import (
+    ClassStatistics,
+    EndedRequest,
+    RequestStatistics,
+)
+from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
+from mlpstorage_bench.measure.window import Window
+
+MS = 1_000_000
+
+
+def classes(**latencies_ms: list[int]) -> dict[str, ClassStatistics]:
+    window = Window()
+    window.opened_ns, window.closes_ns = 0, 2**62
+    statistics = RequestStatistics()
+    for name, values in latencies_ms.items():
+        qos = next(qos for qos in QOS_CLASSES if qos.name == name)
+        for value in values:
+            EndedRequest(0, 0, value * MS, value * MS, 10, 1, qos).count(statistics, window)
+    return statistics.classes
+
+
+def test_a_promise_that_was_kept_says_nothing() -> None:
+    seen = classes(interactive=[40] * 99 + [400])
+    assert broken([Promise("interactive", Slo(p95_ms=50.0))], seen) == []
+
+
+def test_a_promise_that_was_broken_says_what_was_promised_and_seen() -> None:
+    seen = classes(interactive=[80] * 10, batch=[10])
+    (problem,) = broken([Promise("interactive", Slo(p95_ms=50.0, p99_ms=90.0))], seen)
+    assert problem.startswith("interactive: p95_ms is 80.")
+    assert problem.endswith("at most 50 was promised (10 requests)")
+
+
+def test_of_a_class_without_a_request_nothing_is_known() -> None:
+    (problem,) = broken([Promise("batch", Slo(p50_ms=5.0))], classes(interactive=[1]))
+    assert problem == "batch: no request ended, so p50_ms is not known"
+
+
+def test_classes_stand_beside_the_targets_of_the_reference() -> None:
+    described = describe(classes(interactive=[10, 20, 60, 70], batch=[999, 1001]))
+    assert list(described) == ["interactive", "batch"]
+    interactive = described["interactive"]
+    assert (interactive["requests"], interactive["within_target"]) == (4, 0.5)
+    assert interactive["p95_ms"] == pytest.approx(70, rel=0.008)
+    targets = [interactive[f"target_{name}_ms"] for name in ("p95", "p99", "p999", "p9999")]
+    assert targets == [50, 100, 150, 200]
+    assert described["batch"]["within_target"] == 0.5
+
+
+def test_a_marker_is_a_promise() -> None:
+    assert promise_of_marker(("batch",), {"p95_ms": 5}) == Promise("batch", Slo(p95_ms=5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limits", "message"),
+    [
+        ((), {"p95_ms": 5}, "one class of interactive, responsive, batch"),
+        (("urgent",), {"p95_ms": 5}, "one class of interactive"),
+        (("batch",), {}, "no limit given"),
+        (("batch",), {"p90_ms": 5}, "p90_ms"),
+        (("batch",), {"p95_ms": 0}, "p95_ms: .*greater than 0"),
+    ],
+)
+def test_a_marker_that_promises_nothing_is_refused(
+    arguments: tuple[str, ...], limits: dict[str, float], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        promise_of_marker(arguments, limits)
+
+
+def test_limits_are_positive() -> None:
+    with pytest.raises(ValidationError):
+        Slo(p95_ms=-1.0)
