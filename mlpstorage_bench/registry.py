@@ -38,7 +38,7 @@ class Plan(Protocol):
         """Return what the user set."""
         ...
 
-    def request_stream_sha256(self, rank: int) -> str:
+    def request_stream_sha256(self, rank: int, ranks: int) -> str:
         """Return the hash of what a rank will ask of the storage."""
         ...
 

@@ -177,7 +177,9 @@ class MlpsSession:
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))
         cluster = self.cluster
-        hashes = self.comm.allgather(plan.request_stream_sha256(self.comm.rank))
+        rank, size = self.comm.rank, self.comm.size
+        own_hash = self.together(lambda: plan.request_stream_sha256(rank, size))
+        hashes = self.comm.allgather(own_hash)
         systemname = settings.systemname or as_segment(cluster.hostnames[0])
         created = self.comm.bcast(
             self.together(

@@ -21,9 +21,15 @@ def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dic
         if free_storage is None and workload.storage_capacity_gb is None:
             cases.append({"case": name, "problems": [UNKNOWN_SPACE]})
             continue
+        ranks = sum(ranks_by_host)
         sizes = [
-            size_of_rank(workload, plan.profile.seed + rank, free_storage or 0)
-            for rank in range(sum(ranks_by_host))
+            size_of_rank(
+                workload.model_copy(update={"num_users": share.num_users}),
+                plan.profile.seed + share.seed_offset,
+                free_storage or 0,
+                share.first_user,
+            )
+            for share in (workload.share_of(rank, ranks) for rank in range(ranks))
         ]
         storage = [size.storage for size in sizes]
         memory = [size.memory for size in sizes]
@@ -41,7 +47,7 @@ def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dic
                 "case": name,
                 "model": workload.model,
                 "bytes_per_token": workload.bytes_per_token,
-                "users_per_rank": workload.num_users,
+                "users_per_rank": max(size.users for size in sizes),
                 "largest_entry_bytes": max(size.largest_entry for size in sizes),
                 "written_bytes_per_rank": max(written) if len(written) == len(sizes) else None,
                 "storage_bytes_per_rank": max(storage),

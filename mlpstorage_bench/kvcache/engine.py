@@ -93,20 +93,23 @@ class Engine:
         self, workload: Workload, seed: int, trial: int
     ) -> tuple[TrialResult, list[RankTrial] | None, list[dict[str, Any]] | None]:
         """Run a trial on all ranks; the result is everybody's, the ranks' own parts rank 0's."""
+        share = workload.share_of(self._ranks.rank, self._ranks.size)
+        own = workload.model_copy(update={"num_users": share.num_users})
         site = Site(
             rank=self._ranks.rank,
             host=self._host,
             directory=self._directory.path,
-            io_mode=self._check_io_mode(workload),
-            storage_capacity_bytes=self._capacity(workload),
-            seed=seed + self._ranks.rank,
+            io_mode=self._check_io_mode(own),
+            storage_capacity_bytes=self._capacity(own),
+            seed=seed + share.seed_offset,
+            first_user=share.first_user,
         )
         with _placed(site):
-            key = workload.model_dump_json()
+            key = own.model_dump_json()
             if key not in self._ceilings:
-                self._check_that_it_fits(workload, site.seed)
-                self._ceilings[key] = calibrate(workload, site, self._ranks)
-            mine = run_trial(workload, site, self._ranks)
+                self._check_that_it_fits(own, site)
+                self._ceilings[key] = calibrate(own, site, self._ranks)
+            mine = run_trial(own, site, self._ranks)
         gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[key]))
         if gathered is None:
             return self._everywhere(lambda: None), None, None
@@ -146,12 +149,12 @@ class Engine:
             )
         return workload.io_mode or self._io_mode
 
-    def _check_that_it_fits(self, workload: Workload, seed: int) -> None:
+    def _check_that_it_fits(self, workload: Workload, site: Site) -> None:
         """Refuse, before anything is written, what would not have room."""
         free_bytes = self._free_bytes()
         if free_bytes is None:
             return
-        size = size_of_rank(workload, seed, free_bytes)
+        size = size_of_rank(workload, site.seed, free_bytes, site.first_user)
         problems = size.problems(free_bytes, size.memory)
         if problems:
             raise CapacityError(

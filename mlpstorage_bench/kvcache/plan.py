@@ -43,11 +43,13 @@ class KVCachePlan:
         names = {key.removeprefix(prefix) for key, _ in self.overrides}
         return {name: getattr(workload, name) for name in names & set(Workload.model_fields)}
 
-    def request_stream_sha256(self, rank: int) -> str:
+    def request_stream_sha256(self, rank: int, ranks: int) -> str:
         """Return the hash of a rank's request streams, over all options of the profile."""
         digest = hashlib.sha256()
         for name, workload in sorted(self.profile.options.items()):
-            stream = request_stream_sha256(workload.num_users, self.profile.seed + rank)
+            share = workload.share_of(rank, ranks)
+            seed = self.profile.seed + share.seed_offset
+            stream = request_stream_sha256(share.num_users, seed, share.first_user)
             digest.update(f"{name} {stream}\n".encode())
         return digest.hexdigest()
 
@@ -99,7 +101,11 @@ class KVCachePlan:
         for name, option in profile.options.items():
             facts = (
                 f"{option.model} ({option.bytes_per_token} bytes/token)",
-                f"{option.num_users} users per rank",
+                (
+                    f"{option.num_users} users per rank"
+                    if option.users_total is None
+                    else f"{option.users_total} users in all"
+                ),
                 f"{option.duration:g} s",
                 f"gpu {option.gpu_mem_gb:g} GiB",
                 f"cpu {option.cpu_mem_gb:g} GiB",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,16 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+@dataclass(frozen=True)
+class Share:
+    """A rank's part of the users."""
+
+    num_users: int
+    first_user: int
+    seed_offset: int
+    """What the rank adds to the profile's seed."""
+
+
 class Workload(_Strict):
     """The parameters of one option: what runs in one test case. Sizes `_gb` are in GiB."""
 
@@ -50,7 +61,9 @@ class Workload(_Strict):
     tensor_parallel: int = Field(default=1, ge=1, le=1024)
     """Degree of tensor parallelism: a rank stores the shard of one of so many accelerators."""
     num_users: int = Field(ge=1, le=100_000)
-    """Users of each rank."""
+    """Users of each rank: load grows with ranks, as the rules have it (weak scaling)."""
+    users_total: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Users of all ranks together, instead: the same ones, however many ranks (strong scaling)."""
     duration: float = Field(gt=0, le=86_400, allow_inf_nan=False)
     """Length of the measurement window, in seconds."""
     warmup: NotNegative = 0.0
@@ -111,6 +124,18 @@ class Workload(_Strict):
             )
         _ = self.bytes_per_token  # raises where the model cannot be divided so
         return self
+
+    def share_of(self, rank: int, ranks: int) -> Share:
+        """Return the users that one of so many ranks has."""
+        if self.users_total is None:
+            return Share(self.num_users, first_user=0, seed_offset=rank)
+        if self.users_total < ranks:
+            raise InvalidInputError(
+                "users_total", self.users_total, f"at least one user for each of {ranks} ranks"
+            )
+        first = self.users_total * rank // ranks
+        after = self.users_total * (rank + 1) // ranks
+        return Share(after - first, first_user=first, seed_offset=0)
 
     @property
     def bytes_per_token(self) -> int:

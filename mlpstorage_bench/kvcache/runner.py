@@ -92,7 +92,8 @@ class _Trial:
         self._device = BlockDevice.under(site.directory)
 
     def run(self, peers: Peers) -> RankTrial:
-        streams = user_streams(self._workload.num_users, self._site.seed)
+        site = self._site
+        streams = user_streams(self._workload.num_users, site.seed, site.first_user)
         payload = Payload(
             self._site.seed,
             compress_ratio=self._workload.compress_ratio,
@@ -151,7 +152,8 @@ class _Trial:
     def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:
         """Write what decoding reads, on all lanes, and wait for the other ranks to have done so."""
         lanes = len(self._workers)
-        users = range(self._workload.num_users)
+        first = self._site.first_user
+        users = range(first, first + self._workload.num_users)
         futures = [
             pool.submit(worker.prepare, users[number::lanes])
             for number, worker in enumerate(self._workers)

@@ -32,7 +32,8 @@ class Site:
     io_mode: IoMode
     storage_capacity_bytes: int
     seed: int
-    """The rank's own: the profile's + rank."""
+    """The rank's own: the profile's + rank, unless ranks share the users of one."""
+    first_user: int = 0
 
     @property
     def place(self) -> str:

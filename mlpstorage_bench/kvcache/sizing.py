@@ -73,11 +73,11 @@ class RankSize:
         return problems
 
 
-def size_of_rank(workload: Workload, seed: int, free_storage: int) -> RankSize:
-    """Return what a rank takes; `seed` is its own, `free_storage` its share of the free bytes."""
+def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: int = 0) -> RankSize:
+    """Return what a rank takes: of its own users and seed, with its share of the free bytes."""
     capacity = storage_capacity(workload, free_storage)
     occupied = footprint(workload)
-    streams = user_streams(workload.num_users, seed)
+    streams = user_streams(workload.num_users, seed, first_user)
     per_user = [_written_by(workload, stream, occupied) for stream in streams]
     bounded = [size for size in per_user if size is not None]
     written = sum(bounded) if len(bounded) == len(per_user) else None

@@ -98,10 +98,10 @@ class UserStream:
     requests: Iterator[Request]
 
 
-def user_streams(num_users: int, seed: int) -> list[UserStream]:
-    """Return every user of a rank; `seed` is the rank's own."""
+def user_streams(num_users: int, seed: int, first_user: int = 0) -> list[UserStream]:
+    """Return a rank's users, from `first_user` on; a user depends on seed and index alone."""
     streams = []
-    for index in range(num_users):
+    for index in range(first_user, first_user + num_users):
         random = user_random(seed, index)
         user = draw_user(index, random)
         start_s = user.think_s * float(random.random())
@@ -109,13 +109,13 @@ def user_streams(num_users: int, seed: int) -> list[UserStream]:
     return streams
 
 
-def request_stream_sha256(num_users: int, seed: int) -> str:
+def request_stream_sha256(num_users: int, seed: int, first_user: int = 0) -> str:
     """Return the SHA-256 of a rank's request stream: users, and the first 64 requests of each.
 
     How many requests a run gets to depends on the storage; what each of them is does not.
     """
     digest = hashlib.sha256()
-    for stream in user_streams(num_users, seed):
+    for stream in user_streams(num_users, seed, first_user):
         digest.update(f"{stream.user.index},{stream.start_s.hex()}\n".encode())
         for request in itertools.islice(stream.requests, HASHED_REQUESTS_PER_USER):
             digest.update(f"{_canonical(request)}\n".encode())

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
 from mlpstorage_bench.kvcache.workload.requests import (
@@ -133,7 +134,7 @@ def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -
     plan = KVCachePlan("kv_cache", "open", load_profile("mlperf"), (), {}, "/cache")
     assert plan.profile.seed == 42
     expected = "6c548f261c0c29d17ea99bd20537eab331c6e6d638adec61eff6b45f31e30e80"
-    assert plan.request_stream_sha256(rank=0) == expected
+    assert plan.request_stream_sha256(rank=0, ranks=1) == expected
 
 
 def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
@@ -148,3 +149,34 @@ def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
 
 def test_ranks_have_streams_of_their_own() -> None:
     assert request_stream_sha256(5, 42) != request_stream_sha256(5, 43)
+
+
+@given(st.integers(1, 40), st.integers(1, 8), SEEDS)
+def test_a_total_of_users_is_the_same_users_on_any_number_of_ranks(
+    total: int, ranks: int, seed: int
+) -> None:
+    workload = load_profile("mlperf").options["1"].model_copy(update={"users_total": total})
+    if total < ranks:
+        with pytest.raises(InvalidInputError, match="users_total: got"):
+            workload.share_of(0, ranks)
+        return
+    shares = [workload.share_of(rank, ranks) for rank in range(ranks)]
+    counts = [share.num_users for share in shares]
+    assert sum(counts) == total
+    assert max(counts) - min(counts) <= 1
+    users = [
+        stream.user
+        for share in shares
+        for stream in user_streams(share.num_users, seed + share.seed_offset, share.first_user)
+    ]
+    assert users == [stream.user for stream in user_streams(total, seed)]
+
+
+def test_users_of_each_rank_are_its_own() -> None:
+    workload = load_profile("mlperf").options["1"]
+    shares = [workload.share_of(rank, 3) for rank in range(3)]
+    assert [(s.num_users, s.first_user, s.seed_offset) for s in shares] == [
+        (200, 0, 0),
+        (200, 0, 1),
+        (200, 0, 2),
+    ]
