@@ -17,7 +17,8 @@ from mlpstorage_bench.kvcache.profile import load_profile
 HOST = re.escape(socket.gethostname())
 TINY = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
-    *("--mlps-set=think_time_scale=0.05", "--mlps-trials=2", "--mlps-results-dir=results"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05", "--mlps-trials=2"),
+    "--mlps-results-dir=results",
 )
 
 

@@ -143,7 +143,8 @@ def _users_that_fit(
 ) -> int:
     """Return how many users' entries all stay, if there were as many as that."""
     left = TARGET_USAGE * capacity
-    for number, stream in enumerate(user_streams(MOST_USERS, seed)):
+    for number in range(MOST_USERS):
+        (stream,) = user_streams(1, seed, number)
         written = _written_by(workload, stream, occupied)
         if written is None or written > left:
             return number

@@ -53,9 +53,9 @@ def test_the_bound_is_what_users_write_when_storage_answers_at_once() -> None:
 
 
 def test_generation_and_warm_up_count() -> None:
-    plain = size_of_rank(workload(duration=5.0), 42, ROOM)
-    slow = size_of_rank(workload(duration=5.0, generation_mode="realistic"), 42, ROOM)
-    longer = size_of_rank(workload(duration=5.0, warmup=5.0), 42, ROOM)
+    plain = size_of_rank(workload(duration=5.0), 42, 16 * GIB)
+    slow = size_of_rank(workload(duration=5.0, generation_mode="realistic"), 42, 16 * GIB)
+    longer = size_of_rank(workload(duration=5.0, warmup=5.0), 42, 16 * GIB)
     assert plain.written is not None
     assert slow.written is not None
     assert longer.written is not None
