@@ -147,9 +147,12 @@ class _Loses:
         self._observer.chunk(len(data), offset, offset)
 
 
-def test_a_truncated_file_is_told_with_its_end(file_store: Store, write: Write, read: Read) -> None:
+@pytest.mark.parametrize("end", [CHUNK, CHUNK + 5000], ids=["at a sector", "amid a sector"])
+def test_a_truncated_file_is_told_with_its_end(
+    file_store: Store, write: Write, read: Read, end: int
+) -> None:
     entry = write("entry")
-    path, at = place_of(file_store, entry, CHUNK)
+    path, at = place_of(file_store, entry, end)
     os.truncate(path, at)
     with pytest.raises(StorageError, match=rf"reading {path} failed: the file ends at offset {at}"):
         read(entry)
