@@ -14,7 +14,7 @@ from mlpstorage_bench.measure.process import ProcessCounters
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import CutOffError, Lane, wants_spare
+from mlpstorage_bench.storage.lane import CutOffError, Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
@@ -136,7 +136,6 @@ class FlatLoad:
             self._payload,
             self._chunking,
             stopping,
-            has_spare=wants_spare(self._load.in_flight, self._load.block_bytes),
             verify_rate=verify_rate,
         )
 

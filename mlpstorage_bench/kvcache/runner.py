@@ -31,7 +31,7 @@ from mlpstorage_bench.measure.process import ProcessCounters, forget_peak_rss, p
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.traffic import Reading
 from mlpstorage_bench.measure.window import NS_PER_S, Window
-from mlpstorage_bench.storage.lane import Lane, wants_spare
+from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 
 _POLL_S = 0.01
@@ -143,9 +143,6 @@ class _Trial:
             chunking(self._workload),
             self._stopping,
             chunks_in_flight=self._workload.chunks_in_flight,
-            has_spare=wants_spare(
-                self._lanes * self._workload.chunks_in_flight, self._workload.io_chunk_kib * KIB
-            ),
             verify_rate=self._workload.verify_rate,
         )
 

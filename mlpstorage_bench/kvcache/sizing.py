@@ -86,7 +86,7 @@ def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: i
     at_once = capacity if written is None else min(capacity, written)
     tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
     lanes = min(workload.max_concurrent_allocs, workload.num_users)
-    buffers = lanes * (workload.chunks_in_flight + 1) * workload.io_chunk_kib * KIB
+    buffers = lanes * workload.chunks_in_flight * workload.io_chunk_kib * KIB
     return RankSize(
         written=written,
         largest_entry=max(_largest_entry(workload, stream, occupied) for stream in streams),

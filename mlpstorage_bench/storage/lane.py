@@ -1,9 +1,7 @@
 """A lane: what one operation in flight needs, and its transfers chunk by chunk.
 
 Memory does not grow with entries: a lane owns a buffer per chunk in flight, and every operation
-goes through them. Making and checking content lies outside of the spans of system calls. Where so
-little is in flight that the storage would wait for it, a lane has one spare buffer, and makes or
-checks one chunk while others are with the storage.
+goes through them. Making and checking content lies outside of the spans of system calls.
 """
 
 from __future__ import annotations
@@ -13,26 +11,12 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
-from queue import SimpleQueue
 from typing import NamedTuple, Self
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunk, Chunking, Observer, Store, StoredEntry
-
-SPARE_UP_TO_IN_FLIGHT = 4
-SPARE_FROM_BYTES = 256 * 1024
-
-
-def wants_spare(in_flight: int, chunk_bytes: int) -> bool:
-    """Whether lanes that have so much in flight together should have a spare buffer each.
-
-    With more in flight, the storage has enough to do while a chunk is made or checked; and handing
-    a small chunk to another thread takes longer than making or checking it.
-    """
-    return in_flight <= SPARE_UP_TO_IN_FLIGHT and chunk_bytes >= SPARE_FROM_BYTES
 
 
 class CutOffError(Exception):
@@ -57,22 +41,17 @@ class Lane:
         stopping: threading.Event,
         *,
         chunks_in_flight: int = 1,
-        has_spare: bool = False,
         verify_rate: float = 1.0,
     ) -> None:
         self.stopping = stopping
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        self._in_flight = chunks_in_flight
-        buffers = chunks_in_flight + has_spare
-        self._buffers = [AlignedBuffer(chunking.chunk_bytes) for _ in range(buffers)]
-        self._gate: AbstractContextManager[None] = (
-            _Gate(chunks_in_flight) if has_spare else nullcontext()
-        )
-        """Held while a chunk is with the storage."""
+        self._buffers = [AlignedBuffer(chunking.chunk_bytes) for _ in range(chunks_in_flight)]
         self._helpers = (
-            ThreadPoolExecutor(buffers - 1, thread_name_prefix="chunk") if buffers > 1 else None
+            ThreadPoolExecutor(chunks_in_flight - 1, thread_name_prefix="chunk")
+            if chunks_in_flight > 1
+            else None
         )
         self._verify_rate = verify_rate
         self._owed_checks = 0.0
@@ -101,10 +80,9 @@ class Lane:
                     content.fill(buffer, length, offset)
                     if is_digested:
                         digests[number] = self._payload.digest(buffer, length)
-                    with self._gate:
-                        writer.put(buffer.bytes[:length], offset)
+                    writer.put(buffer.bytes[:length], offset)
 
-                self._transfer(stored_size, put, len(self._buffers))
+                self._transfer(stored_size, put)
         except BaseException as error:
             _clear_away(store, name, error)
             raise
@@ -116,8 +94,7 @@ class Lane:
 
             def get(buffer: AlignedBuffer, move: _Move) -> None:
                 number, offset, length = move.chunk
-                with self._gate:
-                    reader.get(buffer.bytes[:length], offset)
+                reader.get(buffer.bytes[:length], offset)
                 if not (move.is_checked and entry.digests):
                     return
                 started = time.perf_counter_ns()
@@ -129,9 +106,7 @@ class Lane:
                     raise self._payload.describe(buffer, length, entry.identity, offset, place)
                 observer.verified(started, time.perf_counter_ns())
 
-            is_checking = bool(entry.digests) and self._verify_rate > 0
-            workers = len(self._buffers) if is_checking else self._in_flight
-            self._transfer(entry.size, get, workers)
+            self._transfer(entry.size, get)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
@@ -148,20 +123,17 @@ class Lane:
 
                 def carry(buffer: AlignedBuffer, move: _Move) -> None:
                     data = buffer.bytes[: move.chunk.size]
-                    with self._gate:
-                        reader.get(data, move.chunk.offset)
-                        writer.put(data, move.chunk.offset)
+                    reader.get(data, move.chunk.offset)
+                    writer.put(data, move.chunk.offset)
 
-                self._transfer(entry.size, carry, self._in_flight)
+                self._transfer(entry.size, carry)
         except BaseException as error:
             _clear_away(target, entry.name, error)
             raise
 
-    def _transfer(
-        self, size: int, move_one: Callable[[AlignedBuffer, _Move], None], workers: int
-    ) -> None:
-        """Move all chunks of an entry, with so many buffers."""
-        helpers = min(workers, self._chunking.count(size)) - 1
+    def _transfer(self, size: int, move_one: Callable[[AlignedBuffer, _Move], None]) -> None:
+        """Move all chunks of an entry, as many at once as there are buffers."""
+        helpers = min(len(self._buffers), self._chunking.count(size)) - 1
         if self._helpers is None or helpers < 1:
             for move in self._moves(size):
                 move_one(self._buffers[0], move)
@@ -201,21 +173,6 @@ def _clear_away(store: Store, name: str, cause: BaseException) -> None:
         store.delete(name)
     except StorageError as error:
         cause.add_note(str(error))
-
-
-class _Gate:
-    """Lets so many through at once."""
-
-    def __init__(self, count: int) -> None:
-        self._permits: SimpleQueue[None] = SimpleQueue()
-        for _ in range(count):
-            self._permits.put(None)
-
-    def __enter__(self) -> None:
-        self._permits.get()
-
-    def __exit__(self, *_exception: object) -> None:
-        self._permits.put(None)
 
 
 class _Shared:

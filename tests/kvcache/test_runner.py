@@ -310,7 +310,12 @@ def test_requests_are_counted_by_class_of_service(tmp_path: Path) -> None:
 @pytest.mark.parametrize("eviction", ["lru", "lfu", "fifo"])
 def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) -> None:
     result = trial(
-        tmp_path, capacity=24 * MIB, cpu_mem_gb=8 / 1024, eviction=eviction, promotion=True
+        tmp_path,
+        capacity=12 * MIB,
+        cpu_mem_gb=4 / 1024,
+        duration=1.5,
+        eviction=eviction,
+        promotion=True,
     )
     assert result.requests.requests > 0
     assert result.evicted_bytes > 0

@@ -66,19 +66,10 @@ def file_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store
     made.close()
 
 
-@pytest.fixture(
-    params=[(1, False), (1, True), (4, False)],
-    ids=["one chunk in flight", "one chunk and a spare", "four chunks in flight"],
-)
+@pytest.fixture(params=[1, 4], ids=["one chunk in flight", "four chunks in flight"])
 def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
-    chunks, has_spare = request.param
-    with Lane(
-        Payload(5),
-        Chunking(CHUNK, BLOCK),
-        threading.Event(),
-        chunks_in_flight=chunks,
-        has_spare=has_spare,
-    ) as made:
+    chunking = Chunking(CHUNK, BLOCK)
+    with Lane(Payload(5), chunking, threading.Event(), chunks_in_flight=request.param) as made:
         yield made
 
 
