@@ -8,10 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.flat_load import GIB, Load, Sample
+from benchmarks.harness.flat_load import GIB, RAMP_S, Load, Sample
 from mlpstorage_bench.storage.files import IoMode
-
-RAMP_S = 0.2
 
 
 class Fio:

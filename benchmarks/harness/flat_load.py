@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import ProcessCounters
@@ -20,6 +21,9 @@ from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
 
 GIB = 1 << 30
+PAIRS = 5
+RAMP_S = 0.2
+WINDOW_S = 0.7
 
 
 @dataclass(frozen=True)
@@ -147,3 +151,20 @@ class FlatLoad:
         p95_ms = calls.percentile_ms(95)
         assert p95_ms is not None, "no call ended within the window"
         return Sample(moved / GIB / window.length_s, p95_ms, cpu_s / (moved / GIB))
+
+
+def alternate(benchmark: Any, *measures: Callable[[], Sample]) -> list[list[Sample]]:
+    """Take `PAIRS` samples of each measure, in turn and in alternating order.
+
+    All meet the same good and bad moments of the storage. Returns a list of samples per measure.
+    """
+    samples: list[list[Sample]] = [[] for _ in measures]
+    turns = list(range(len(measures)))
+
+    def turn() -> None:
+        for number in turns:
+            samples[number].append(measures[number]())
+        turns.reverse()
+
+    benchmark.pedantic(turn, rounds=PAIRS, iterations=1)
+    return samples

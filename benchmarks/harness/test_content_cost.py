@@ -7,20 +7,16 @@ of a system call; what they cost is time in which a lane asks nothing of the sto
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.harness.flat_load import FlatLoad, Load, Sample
+from benchmarks.harness.flat_load import RAMP_S, WINDOW_S, FlatLoad, Load, alternate
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.payload import Content, Payload
 
-PAIRS = 5
-RAMP_S = 0.2
-WINDOW_S = 0.7
 KIB = 1024
 BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB}
 
@@ -45,25 +41,17 @@ def test_content_cost(
     study_dir: Path, io_mode: IoMode, benchmark: Any, what: str, block: str, in_flight: int
 ) -> None:
     load = Load(BLOCKS[block], in_flight, 1.0 if what == "checking reads" else 0.0)
-    with_it: list[Sample] = []
-    without: list[Sample] = []
     bare_dir = study_dir / "bare"
     bare_dir.mkdir()
     with (
         FlatLoad(study_dir, load, io_mode) as full,
         FlatLoad(bare_dir, load, io_mode, Unmade(1)) as bare,
     ):
-        measure: list[Callable[[], None]] = [
-            lambda: with_it.append(full.run(RAMP_S, WINDOW_S, verify_rate=1.0)),
-            lambda: without.append(bare.run(RAMP_S, WINDOW_S, verify_rate=0.0)),
-        ]
-
-        def pair() -> None:
-            for one in measure:
-                one()
-            measure.reverse()
-
-        benchmark.pedantic(pair, rounds=PAIRS, iterations=1)
+        with_it, without = alternate(
+            benchmark,
+            lambda: full.run(RAMP_S, WINDOW_S, verify_rate=1.0),
+            lambda: bare.run(RAMP_S, WINDOW_S, verify_rate=0.0),
+        )
     pairs = list(zip(with_it, without, strict=True))
     benchmark.extra_info.update(
         what=what,

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import shutil
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.harness.fio import RAMP_S, Fio
-from benchmarks.harness.flat_load import FlatLoad, Load, Sample
+from benchmarks.harness.fio import Fio
+from benchmarks.harness.flat_load import RAMP_S, WINDOW_S, FlatLoad, Load, Sample, alternate
 from mlpstorage_bench.storage.files import IoMode
 
-PAIRS = 5
-WINDOW_S = 0.7
 KIB = 1024
 BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB, "4MiB": 4096 * KIB}
 READ_SHARES = {"read": 1.0, "write": 0.0, "mix": 0.7}
@@ -40,29 +37,21 @@ def test_parity(
     study_dir: Path, io_mode: IoMode, benchmark: Any, pattern: str, block: str, in_flight: int
 ) -> None:
     load = Load(BLOCKS[block], in_flight, READ_SHARES[pattern])
-    ours: list[Sample] = []
-    verified: list[Sample] = []
-    theirs: list[Sample] = []
     with FlatLoad(study_dir, load, io_mode) as flat:
         fio = Fio(flat.path, load, io_mode)
 
-        def run_fio() -> None:
-            theirs.append(fio.run(WINDOW_S))
+        def run_fio() -> Sample:
+            sample = fio.run(WINDOW_S)
             if load.read_share < 1:
                 flat.forget()
+            return sample
 
-        measure: list[Callable[[], None]] = [
-            lambda: ours.append(flat.run(RAMP_S, WINDOW_S, verify_rate=0.0)),
+        ours, theirs, verified = alternate(
+            benchmark,
+            lambda: flat.run(RAMP_S, WINDOW_S, verify_rate=0.0),
             run_fio,
-            lambda: verified.append(flat.run(RAMP_S, WINDOW_S, verify_rate=1.0)),
-        ]
-
-        def pair() -> None:
-            for one in measure:
-                one()
-            measure.reverse()
-
-        benchmark.pedantic(pair, rounds=PAIRS, iterations=1)
+            lambda: flat.run(RAMP_S, WINDOW_S, verify_rate=1.0),
+        )
     benchmark.extra_info.update(
         pattern=pattern,
         block=block,

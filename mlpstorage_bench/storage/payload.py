@@ -1,9 +1,10 @@
 """What is in the data: a function of (seed, name, generation, sector), checked when it is read.
 
-Each 4 KiB sector is a row of a random pool combined by XOR with a key of its own, so that neither
-compression nor deduplication finds anything at any block size. The key itself is the sector's first
-word, its stamp: the identity of (seed, name, generation) and the number of the sector within the
-entry, mixed so that both can be told from it.
+An entry is made in runs of 1 MiB: a pool of random sectors combined by XOR with the run's key, so
+that no sector is like another in any of its words and neither compression nor deduplication finds
+anything at any block size. A sector's first word is its stamp: the identity of (seed, name,
+generation) and the number of the sector within the entry, mixed so that both can be told from it. A
+run's key is the stamp of its first sector.
 
 With a `compress_ratio` of r, the last 1 - 1/r of each sector is zeros. With a `dedup_ratio` of d,
 1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries share; they bear
@@ -29,7 +30,7 @@ from mlpstorage_bench.storage.store import Location
 STAMP_WORDS = 1
 POOL_SECTORS = 256
 BATCH_SECTORS = 16 * POOL_SECTORS
-"""Keys are made for 16 MiB of an entry at once: 96 KiB, instead of for each chunk."""
+"""Stamps are made for 16 MiB of an entry at once: 32 KiB, instead of for each chunk."""
 SHARED_UNITS = 16
 """Units of 64 KiB that copies are made of: 1 MiB, nothing beside an array's capacity."""
 SECTORS_PER_UNIT = 16
@@ -53,7 +54,6 @@ class Payload:
         self.pool: Words = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
-        self.pool[:, 0] = 0  # where the key shows
         self.filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
         self.copied_share = 1 - 1 / dedup_ratio
         self.shared_identity = self.identity("copies shared by all entries", generation=0)
@@ -104,7 +104,15 @@ class _Batch(NamedTuple):
 
     first: int
     """Number of its first sector; a multiple of its length."""
-    numbers: Words
+    stamps: Words
+    copies: _Copies | None
+    """Where units of the entry are copies."""
+
+
+class _Copies(NamedTuple):
+    """For each sector of a batch: its row in the pool, and the key of the run it was taken from."""
+
+    rows: NDArray[np.intp]
     keys: Words
     """A column."""
 
@@ -127,21 +135,22 @@ class Content:
     def make(self, sectors: Words, offset: int) -> None:
         """Put the content from `offset` on into these sectors."""
         filled = self._payload.filled_words
+        sectors[:, filled:] = 0
         first = offset // SECTOR_BYTES
         done = 0
-        while done < len(sectors):  # up to the end of the pool of random sectors, and from its top
+        while done < len(sectors):  # run by run
             row = (first + done) % POOL_SECTORS
             count = min(POOL_SECTORS - row, len(sectors) - done)
             batch = self._batch(first + done)
-            at = slice(first + done - batch.first, first + done - batch.first + count)
-            rows = self._payload.pool[row : row + count]
-            if self._payload.copied_share:
-                rows = self._payload.pool[batch.numbers[at] % np.uint64(POOL_SECTORS)]
+            begin = first + done - batch.first
+            at = slice(begin, begin + count)
+            rows: Words = self._payload.pool[row : row + count]
+            key: np.uint64 | Words = batch.stamps[begin - row]
+            if batch.copies is not None:
+                rows, key = self._payload.pool[batch.copies.rows[at]], batch.copies.keys[at]
             part = sectors[done : done + count]
-            if filled < WORDS_PER_SECTOR:
-                part[:, filled:] = 0
-                rows, part = rows[:, :filled], part[:, :filled]
-            np.bitwise_xor(rows, batch.keys[at], out=part)
+            np.bitwise_xor(rows[:, :filled], key, out=part[:, :filled])
+            part[:, 0] = batch.stamps[at]
             done += count
 
     def _batch(self, sector: int) -> _Batch:
@@ -155,9 +164,12 @@ class Content:
     def _make_batch(self, first: int) -> _Batch:
         numbers = np.arange(first, first + BATCH_SECTORS, dtype=np.uint64)
         identities = np.full(BATCH_SECTORS, self._identity, dtype=np.uint64)
-        if self._payload.copied_share:
-            numbers, identities = self._with_copies(numbers, identities)
-        return _Batch(first, numbers, _mix(numbers, identities)[:, None])
+        if not self._payload.copied_share:
+            return _Batch(first, _mix(numbers, identities), copies=None)
+        numbers, identities = self._with_copies(numbers, identities)
+        rows = numbers % np.uint64(POOL_SECTORS)
+        copies = _Copies(rows.astype(np.intp), _mix(numbers - rows, identities)[:, None])
+        return _Batch(first, _mix(numbers, identities), copies)
 
     def _with_copies(self, numbers: Words, identities: Words) -> tuple[Words, Words]:
         """Put the numbers and identities of the shared set where units are copies out of it."""
