@@ -14,6 +14,7 @@ from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import ProcessCounters
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.lane import CutOffError, Lane
 from mlpstorage_bench.storage.payload import Payload
@@ -56,6 +57,7 @@ class FlatLoad:
         self._load = load
         self._payload = payload or Payload(1)
         self._chunking = Chunking(load.block_bytes)
+        self._buffers = BufferPool(load.block_bytes, load.in_flight)
         entry_bytes = min(16 * load.block_bytes, load.file_bytes // load.in_flight)
         self._entry_bytes = entry_bytes
         self.path = directory / "slab-000.kv"
@@ -141,6 +143,7 @@ class FlatLoad:
             self._chunking,
             stopping,
             verify_rate=verify_rate,
+            buffers=self._buffers,
         )
 
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:

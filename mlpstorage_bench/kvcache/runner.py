@@ -31,6 +31,7 @@ from mlpstorage_bench.measure.process import ProcessCounters, forget_peak_rss, p
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.traffic import Reading
 from mlpstorage_bench.measure.window import NS_PER_S, Window
+from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 
@@ -100,7 +101,12 @@ class _Trial:
             dedup_ratio=self._workload.dedup_ratio,
         )
         with ExitStack() as resources:
-            lanes = [resources.enter_context(self._lane(payload)) for _ in range(self._lanes)]
+            buffers = BufferPool(
+                self._workload.io_chunk_kib * KIB, self._lanes * self._workload.chunks_in_flight
+            )
+            lanes = [
+                resources.enter_context(self._lane(payload, buffers)) for _ in range(self._lanes)
+            ]
             peers.barrier()
             self._turnstile = Turnstile(streams, self._workload.think_time_scale)
             self._workers = [
@@ -137,13 +143,14 @@ class _Trial:
         peers.barrier()
         return self._result(opened_at, closed_by, before, after, drained_ns)
 
-    def _lane(self, payload: Payload) -> Lane:
+    def _lane(self, payload: Payload, buffers: BufferPool) -> Lane:
         return Lane(
             payload,
             chunking(self._workload),
             self._stopping,
             chunks_in_flight=self._workload.chunks_in_flight,
             verify_rate=self._workload.verify_rate,
+            buffers=buffers,
         )
 
     def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:

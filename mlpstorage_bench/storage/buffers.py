@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,3 +31,27 @@ class AlignedBuffer:
             -1, WORDS_PER_SECTOR
         )
         """The same memory: a row per sector, 64-bit words."""
+
+
+RESTING_BYTES = 16 << 20
+"""What a pool has beside the buffers in use."""
+
+
+class BufferPool:
+    """Buffers in turn: the one that has rested longest comes next. Shared by threads.
+
+    Memory that a device has just read or written costs several times more to write again, while
+    other processors' caches still have it; after some MiB of others' turns it does not.
+    """
+
+    def __init__(self, chunk_bytes: int, in_use: int) -> None:
+        count = in_use + RESTING_BYTES // chunk_bytes
+        self._resting = deque(AlignedBuffer(chunk_bytes) for _ in range(count))
+
+    def take(self) -> AlignedBuffer:
+        """Return the buffer that has rested longest; no more than `in_use` are out at once."""
+        return self._resting.popleft()
+
+    def put(self, buffer: AlignedBuffer) -> None:
+        """Let a buffer rest."""
+        self._resting.append(buffer)

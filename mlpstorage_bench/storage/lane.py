@@ -1,7 +1,7 @@
 """A lane: what one operation in flight needs, and its transfers chunk by chunk.
 
-Memory does not grow with entries: a lane owns a buffer per chunk in flight, and every operation
-goes through them. Making and checking content lies outside of the spans of system calls.
+Memory does not grow with entries: every operation goes through a pool of buffers, which lanes may
+share. Making and checking content lies outside of the spans of system calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple, Self
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
+from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunk, Chunking, Observer, Store, StoredEntry
 
@@ -42,12 +42,14 @@ class Lane:
         *,
         chunks_in_flight: int = 1,
         verify_rate: float = 1.0,
+        buffers: BufferPool | None = None,
     ) -> None:
         self.stopping = stopping
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        self._buffers = [AlignedBuffer(chunking.chunk_bytes) for _ in range(chunks_in_flight)]
+        self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight)
+        self._chunks_in_flight = chunks_in_flight
         self._helpers = (
             ThreadPoolExecutor(chunks_in_flight - 1, thread_name_prefix="chunk")
             if chunks_in_flight > 1
@@ -132,30 +134,39 @@ class Lane:
             raise
 
     def _transfer(self, size: int, move_one: Callable[[AlignedBuffer, _Move], None]) -> None:
-        """Move all chunks of an entry, as many at once as there are buffers."""
-        helpers = min(len(self._buffers), self._chunking.count(size)) - 1
+        """Move all chunks of an entry, as many at once as may be in flight."""
+        helpers = min(self._chunks_in_flight, self._chunking.count(size)) - 1
         if self._helpers is None or helpers < 1:
             for move in self._moves(size):
-                move_one(self._buffers[0], move)
+                self._through_buffer(move, move_one)
             return
         moves = _Shared(self._moves(size))
 
-        def work(buffer: AlignedBuffer) -> None:
+        def work() -> None:
             for move in moves:
                 try:
-                    move_one(buffer, move)
+                    self._through_buffer(move, move_one)
                 except BaseException as error:  # noqa: BLE001 - the entry's first is raised below
                     moves.fail(move.chunk.number, error)
 
-        helping = [self._helpers.submit(work, buffer) for buffer in self._buffers[1 : helpers + 1]]
+        helping = [self._helpers.submit(work) for _ in range(helpers)]
         try:
-            work(self._buffers[0])
+            work()
         finally:
             moves.abandon()
             wait(helping)
         for helper in helping:
             helper.result()
         moves.raise_first_failure()
+
+    def _through_buffer(
+        self, move: _Move, move_one: Callable[[AlignedBuffer, _Move], None]
+    ) -> None:
+        buffer = self._buffers.take()
+        try:
+            move_one(buffer, move)
+        finally:
+            self._buffers.put(buffer)
 
     def _moves(self, size: int) -> Iterator[_Move]:
         for chunk in self._chunking.chunks(size):
