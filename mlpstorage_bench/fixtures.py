@@ -13,12 +13,16 @@ from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.slo import MARKER, promise_of_marker
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.run import Run
-from mlpstorage_bench.session import KEY, MlpsSession
+from mlpstorage_bench.session import KEY, SCENARIO, MlpsSession
 
 MARKERS = (
     (
         f"{MARKER}(class, p95_ms=…): fail the test when requests of this class (interactive, "
         "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
+    ),
+    (
+        f"{SCENARIO}: a workload beside the profile's options; skipped with profiles whose results "
+        "are to be compared"
     ),
 )
 """What a test can be marked with, for `pytest --markers`."""
@@ -60,8 +64,9 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     session = _session(request)
     run = session.run
     assert run is not None, "a session with this fixture has a run"
+    plan = cast("KVCachePlan", session.plan)
     yield KVCache(
-        plan=cast("KVCachePlan", session.plan),
+        plan=plan,
         engine=session.engine,
         benchmark=benchmark,
         advance_clock=session.clock.advance,
@@ -70,6 +75,7 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
             promise_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(MARKER)
         ],
+        is_scenario=request.node.get_closest_marker(SCENARIO) is not None,
     )
     if benchmark.stats is not None:
         run.add_statistics(benchmark.stats)

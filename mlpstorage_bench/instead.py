@@ -13,16 +13,13 @@ import pytest
 from rich.console import Console
 
 from mlpstorage_bench import options, registry
-from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.scan import scan
-from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.report.history_table import NARROWEST_TABLE, history_table
-from mlpstorage_bench.report.results_table import as_lines
-from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_table
-from mlpstorage_bench.request import Room
+from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import convert_file
+from mlpstorage_bench.sizes import size_report
 
 
 def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
@@ -31,7 +28,11 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
     known: argparse.Namespace = config.known_args_namespace
-    if not (known.mlps_history or known.mlps_convert or known.mlps_datasize):
+    answers = (
+        *(known.mlps_history, known.mlps_convert),
+        *(known.mlps_datasize, known.mlps_fio_job),
+    )
+    if not any(answers):
         return
     if known.help or known.version:
         return
@@ -42,6 +43,8 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     results_dir = options.results_dir(known, os.environ)
     if known.mlps_convert:
         _convert(Path(known.mlps_convert), results_dir)
+    elif known.mlps_fio_job:
+        _show_fio_job(Path(known.mlps_fio_job))
     elif known.mlps_datasize:
         fits = _show_datasize(known)
         raise SystemExit(pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED)
@@ -66,34 +69,29 @@ def _convert(path: Path, results_dir: Path) -> None:
     sys.stdout.write(f"{metadata}\n")
 
 
+def _show_fio_job(trace: Path) -> None:
+    try:
+        job = registry.load(registry.DEFAULT).fio_job(trace)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+    sys.stdout.write(job)
+
+
 def _show_datasize(known: argparse.Namespace) -> bool:
     """Print what the profile takes, and return whether it fits."""
     try:
         settings = options.read_settings(known, os.environ)
         benchmark_type = registry.load(registry.DEFAULT)
         plan = benchmark_type.plan(settings.plan_request())
-        layout = settings.layout()
-        ranks_by_host = [layout.ranks_per_node] * len(layout.hosts) if layout.hosts else [1]
+        report = size_report(settings, benchmark_type, plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
-    host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]
-    filesystem = host.cache_filesystem
-    is_shared = filesystem.is_same_storage(filesystem)
-    sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
-    room = Room(filesystem.free_bytes, host.memory.available, sharers)
-    report = benchmark_type.datasize(plan, ranks_by_host, room)
     if known.mlps_datasize == "json":
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
-        for line in as_lines(size_table(report), width):
+        for line in size_lines(report, width):
             sys.stdout.write(f"{line}\n")
-        for case in report["cases"]:
-            for problem in case["problems"]:
-                sys.stdout.write(f"option {case['case']}: {problem}\n")
-        sys.stdout.write(
-            "GiB, at most, of one trial; users that fit: so many per rank keep all their entries\n"
-        )
     return bool(report["fits"])
 
 

@@ -216,6 +216,13 @@ OPTIONS = (
         None,
         {"metavar": "FILE"},
     ),
+    Option(
+        "fio-job",
+        "Print an fio job distilled from a trace of operations (as of --mlps-set trace_out=FILE), "
+        "and exit.",
+        None,
+        {"metavar": "TRACE"},
+    ),
 )
 
 

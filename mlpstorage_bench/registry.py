@@ -26,6 +26,11 @@ class Plan(Protocol):
         """Names of what can run."""
         ...
 
+    @property
+    def comparable(self) -> bool:
+        """Whether its results are to be compared: then nothing runs beside its cases."""
+        ...
+
     def notes(self) -> list[str]:
         """Return what a reader of the results has to know."""
         ...
@@ -54,6 +59,10 @@ class BenchmarkType(ResultFiles, Protocol):
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        ...
+
+    def fio_job(self, trace: Path) -> str:
+        """Return the text of an fio job distilled from a trace of operations."""
         ...
 
     def datasize(self, plan: Any, ranks_by_host: Sequence[int], room: Room) -> dict[str, Any]:

@@ -32,6 +32,8 @@ from mlpstorage_bench.timers import MeasuredClock
 T = TypeVar("T")
 
 KEY = pytest.StashKey["MlpsSession"]()
+SCENARIO = "mlps_scenario"
+"""Marks a workload beside the profile's options."""
 
 _COMMON_ENDS = frozenset(
     {
@@ -150,7 +152,12 @@ class MlpsSession:
         return max(status for _, status in ends)
 
     def begin(self, items: Sequence[pytest.Item]) -> None:
-        """Prepare for the collected tests: their timers, and the run that they call for."""
+        """Prepare for the collected tests: what is left out, timers, and the run they call for."""
+        scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
+        if scenarios and self.plan.comparable:
+            reason = f"profile {self.settings.profile} is its options alone, to be compared"
+            for item in scenarios:
+                item.add_marker(pytest.mark.skip(reason=reason))
         timed = [item for item in items if "benchmark" in fixtures_of(item)]
         ours = [item for item in timed if registry.types_of_fixtures(fixtures_of(item))]
         others = [item for item in timed if not registry.types_of_fixtures(fixtures_of(item))]

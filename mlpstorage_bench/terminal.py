@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
-from mlpstorage_bench import relaunch
+from mlpstorage_bench import registry, relaunch
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.report.results_table import as_lines, results_table
+from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.session import MlpsSession
+from mlpstorage_bench.sizes import size_report
 
 
 def header(session: MlpsSession) -> list[str]:
@@ -37,9 +39,16 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
     """Print what would run, and with which command, in mode whatif."""
     reporter = _reporter(config)
     reporter.section("mlpstorage: what would run")
+    settings = session.settings
     for line in session.plan.describe():
         reporter.write_line(line)
-    settings = session.settings
+    width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
+    try:
+        report = size_report(settings, registry.load(registry.DEFAULT), session.plan)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+    for line in size_lines(report, width):
+        reporter.write_line(line)
     reporter.write_line(f"cache directory: {settings.cache_dir}")
     reporter.write_line(f"results directory: {settings.results_dir}")
     if session.launcher is None and settings.wants_ranks:

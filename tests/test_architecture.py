@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 FLOORS = (
     {"plugin"},
     {"instead", "terminal"},
-    {"relaunch", "fixtures"},
+    {"relaunch", "fixtures", "sizes"},
     {"session"},
     {"benchmark_json", "outcomes", "ranks", "run", "timers"},
     {"registry"},

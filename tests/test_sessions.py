@@ -110,10 +110,10 @@ def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Py
                         path.unlink(missing_ok=True)
                     time.sleep(0.001)
             original = kvcache._engine.run_trial
-            def second_trial_fails(workload, seed, trial):
+            def second_trial_fails(workload, seed, trial, parts):
                 if trial == 2:
                     threading.Thread(target=remove, daemon=True).start()
-                return original(workload, seed, trial)
+                return original(workload, seed, trial, parts)
             kvcache._engine.run_trial = second_trial_fails
             kvcache.run(1)
         """
@@ -242,7 +242,7 @@ def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
 
         def test_in_memory_closed(kvcache):
             kvcache._plan = dataclasses.replace(kvcache._plan, mode="closed")
-            kvcache.run(2, cpu_mem_gb=2.0)
+            kvcache.run(2)
         """
     )
     result = pytester.runpytest(*TINY, "--mlps-set=cpu_mem_gb=2.0", "--mlps-cache-dir=cache")
@@ -476,6 +476,85 @@ def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "mlps-cache").exists()
 
 
+def test_whatif_tells_sizes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest("--mlps-mode=whatif", *TINY, "-p", "no:cacheprovider")
+    assert result.ret == 0
+    result.stdout.re_match_lines(
+        [r" *case +entry.*", r" *1 +0\.\d+ .* yes", r"GiB, at most, of one"]
+    )
+    assert not (pytester.path / "cache").exists()
+
+
+def test_scenarios_are_left_out_where_results_are_to_be_compared(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mlps_scenario
+        def test_rag(kvcache): kvcache.run(1, case="rag", rag_share=1.0)
+        """
+    )
+    pytester.runpytest("--mlps-profile=mlperf").assert_outcomes(skipped=1)
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    assert list(metadata_of(pytester)["metrics"]) == ["rag"]
+
+
+def test_a_closed_run_takes_no_parameters(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import dataclasses
+
+        def test_run(kvcache):
+            kvcache._plan = dataclasses.replace(kvcache._plan, mode="closed")
+            kvcache.run(1, phase="prefill", num_users=3)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*kvcache.run: got 'phase, num_users'; accepted: no parameters*"])
+
+
+def test_a_run_without_storage_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-set=storage=null")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 1: no storage was there, and time was simulated*"])
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["is_simulated"] == [True, True]
+    assert (metrics["cpu_s_per_gib"], metrics["ceiling_ratio"]) == (None, None)
+    assert metrics["audit_verdict"] == "not measurable"
+
+
+def test_a_rate_that_storage_cannot_keep_up_with_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]
+    result = pytester.runpytest(*TINY, *settings)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 1: requests came faster than they were served: *"])
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["unserved"] > 0
+    assert metrics["lateness_p95_ms"] > 0
+
+
+def test_a_trace_of_each_trial_and_an_fio_job_of_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(
+        *TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst", "--mlps-set=requests=20"
+    )
+    result.assert_outcomes(passed=1)
+    names = sorted(path.name for path in pytester.path.glob("t.*"))
+    assert names == ["t.option_1.trial_1.csv.zst", "t.option_1.trial_2.csv.zst"]
+    told = pytester.runpytest_subprocess(f"--mlps-fio-job={names[0]}")
+    assert told.ret == 0
+    told.stdout.fnmatch_lines(["; distilled from t.option_1.trial_1.csv.zst", "rw=randrw:*"])
+    refused = pytester.runpytest_subprocess("--mlps-fio-job=nowhere.csv")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*trace that can be read*"])
+
+
 def test_a_closed_run_refuses_everything_that_is_locked_at_once(
     pytester: pytest.Pytester,
 ) -> None:
@@ -570,7 +649,7 @@ def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
 def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
-    small_tmpfs = mount("tmpfs", "size=32k")
+    small_tmpfs = mount("tmpfs", "size=64k")
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(
         *TINY, f"--mlps-results-dir={small_tmpfs}", "--mlps-cache-dir=cache"

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.measure.process import rss_bytes

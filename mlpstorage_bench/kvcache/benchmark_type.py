@@ -9,6 +9,7 @@ from typing import Any
 from mlpstorage_bench.kvcache import mlperf
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.engine import Engine, Ranks
+from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
 from mlpstorage_bench.kvcache.summary import summarise
@@ -48,6 +49,10 @@ class KVCacheBenchmark:
     ) -> dict[str, Any]:
         """Return what a plan takes by rank, host and tier, and whether it fits."""
         return datasize(plan, ranks_by_host, room)
+
+    def fio_job(self, trace: Path) -> str:
+        """Return the text of an fio job distilled from a trace of operations."""
+        return fio_job(trace)
 
     def check_site(self, cache_dir: Path) -> None:
         """Raise InvalidInputError when this host cannot keep cache files where it is told to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlpstorage_bench.kvcache.profile import Workload
+from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
 from mlpstorage_bench.kvcache.site import MakeStore, Site
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
@@ -17,7 +17,7 @@ _WARMUP_SHARE = 0.2
 
 def calibrate(workload: Workload, site: Site, peers: Peers) -> Ceiling | None:
     """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
-    if workload.calibration == 0:
+    if workload.calibration == 0 or workload.storage == "null":
         return None
     operations = _run(workload, site, peers, lambda *_: NullStore())
     bandwidth = _run(workload, site, peers, lambda *_: RingStore())
@@ -34,6 +34,14 @@ def _run(workload: Workload, site: Site, peers: Peers, make_store: MakeStore) ->
             "gpu_mem_gb": 0.0,
             "cpu_mem_gb": 0.0,
             "write_limit_gb": None,
+            "warmup_until": "time",
+            "precondition": "none",
+            "requests": None,
+            "stop_after_gb": None,
+            "trace_in": None,
+            "arrivals": "closed",
+            "rate": None,
+            "rate_end": None,
         }
     )
     roomy = replace(site, storage_capacity_bytes=_UNLIMITED_BYTES)

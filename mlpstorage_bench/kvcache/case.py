@@ -15,11 +15,12 @@ from mlpstorage_bench.errors import (
     nearest,
 )
 from mlpstorage_bench.kvcache.engine import Engine
+from mlpstorage_bench.kvcache.parameters import Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import UNTOUCHED, KVCacheResult, TrialResult
 from mlpstorage_bench.kvcache.slo import Promise, broken
+from mlpstorage_bench.names import check_segment
 
 
 class Timed(Protocol):
@@ -46,6 +47,8 @@ class KVCache:
         advance_clock: Callable[[float], None],
         open_case: Callable[[dict[str, Any]], None],
         promises: Sequence[Promise] = (),
+        *,
+        is_scenario: bool = False,
     ) -> None:
         self._plan = plan
         self._engine = engine
@@ -54,6 +57,8 @@ class KVCache:
         self._open_case = open_case
         self._promises = promises
         """What the test promises of the service, beside the workload's own."""
+        profile = plan.profile
+        self._rounds = (profile.scenario_trials if is_scenario else None) or profile.trials
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -70,6 +75,13 @@ class KVCache:
                 f"options of profile {self._plan.profile.name}: {', '.join(options)}",
                 hint=nearest(str(option), options),
             )
+        if self._plan.mode == "closed" and parameters:
+            raise InvalidInputError(
+                "kvcache.run",
+                ", ".join(parameters),
+                "no parameters in mode closed, which runs the options as they are",
+            )
+        parameters = canonical(parameters)
         values = options[str(option)].model_dump()
         for name in parameters.keys() - values.keys():
             raise InvalidInputError(
@@ -86,8 +98,18 @@ class KVCache:
                 f"kvcache.run: {problem['loc'][0]}", problem["input"], str(problem["msg"])
             ) from error
 
-    def run(self, option: str | int, **parameters: Any) -> KVCacheResult:
+    def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
+        """Return what tells a trial's trace from others': of what there are several."""
+        options = self._plan.profile.options
+        parts = {} if list(options) == [case] else {"option": case}
+        return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
+
+    def run(
+        self, option: str | int, *, case: str | None = None, **parameters: Any
+    ) -> KVCacheResult:
         """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
+
+        `case` is the name under which results are kept; the option's, unless said.
 
         A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
@@ -96,23 +118,25 @@ class KVCache:
         profile = self._plan.profile
         trials: list[TrialResult] = []
         all_ranks: list[RankTrial] = []
-        case: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "benchmark_type": self._plan.benchmark_type,
-            "case": str(option),
-            "planned_trials": profile.trials,
+            "case": check_segment("case", str(option) if case is None else case),
+            "planned_trials": self._rounds,
             "parameters": workload.model_dump(),
             "trials": [],
         }
-        self._open_case(case)
-        self._benchmark.extra_info["mlpstorage"] = case
+        self._open_case(facts)
+        self._benchmark.extra_info["mlpstorage"] = facts
         self._engine.rest(profile.delay_between_options)
 
         def trial() -> None:
             number = len(trials) + 1
-            pooled, ranks, results = self._engine.run_trial(workload, profile.seed, number)
+            pooled, ranks, results = self._engine.run_trial(
+                workload, profile.seed, number, self._trace_parts(facts["case"], number)
+            )
             trials.append(pooled)
             all_ranks.extend(ranks or ())
-            case["trials"].append(
+            facts["trials"].append(
                 {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
             )
             self._advance_clock(pooled.seconds_per_request)
@@ -122,15 +146,15 @@ class KVCache:
                     f"written. The first: {pooled.corruption}"
                 )
 
-        self._benchmark.pedantic(trial, rounds=profile.trials, iterations=1)
-        result = self._engine.pool_case(str(option), trials, all_ranks)
-        case["metrics"] = result.metrics()
-        case["notes"] = result.notes()
+        self._benchmark.pedantic(trial, rounds=self._rounds, iterations=1)
+        result = self._engine.pool_case(facts["case"], trials, all_ranks)
+        facts["metrics"] = result.metrics()
+        facts["notes"] = result.notes()
         self._benchmark.extra_info.update(result.metrics())
         if self._plan.mode == "closed" and not result.touched_storage:
-            raise UntouchedStorageError(f"option {option}: {UNTOUCHED}")
+            raise UntouchedStorageError(f"option {facts['case']}: {UNTOUCHED}")
         promises = [*self._promises, *(Promise(qos, slo) for qos, slo in workload.slos.items())]
         problems = broken(promises, result.classes)
         if problems:
-            raise SloError(f"option {option} broke its promises: {'; '.join(problems)}")
+            raise SloError(f"option {facts['case']} broke its promises: {'; '.join(problems)}")
         return result

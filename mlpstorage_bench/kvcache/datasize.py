@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.sizing import size_of_rank
+from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
 from mlpstorage_bench.request import Room
 
 UNKNOWN_SPACE = "this filesystem does not tell its free space: set storage_capacity_gb"
@@ -22,15 +22,18 @@ def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dic
             cases.append({"case": name, "problems": [UNKNOWN_SPACE]})
             continue
         ranks = sum(ranks_by_host)
-        sizes = [
-            size_of_rank(
+        shares = [workload.share_of(rank, ranks) for rank in range(ranks)]
+        of_ranks = [
+            (
                 workload.model_copy(update={"num_users": share.num_users}),
                 plan.profile.seed + share.seed_offset,
                 free_storage or 0,
                 share.first_user,
             )
-            for share in (workload.share_of(rank, ranks) for rank in range(ranks))
+            for share in shares
         ]
+        sizes = [size_of_rank(*rank) for rank in of_ranks]
+        fitting = [users_that_fit(*rank) for rank in of_ranks]
         storage = [size.storage for size in sizes]
         memory = [size.memory for size in sizes]
         problems = {
@@ -47,7 +50,7 @@ def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dic
                 "case": name,
                 "model": workload.model,
                 "bytes_per_token": workload.bytes_per_token,
-                "users_per_rank": max(size.users for size in sizes),
+                "users_per_rank": max(share.num_users for share in shares),
                 "largest_entry_bytes": max(size.largest_entry for size in sizes),
                 "written_bytes_per_rank": max(written) if len(written) == len(sizes) else None,
                 "storage_bytes_per_rank": max(storage),
@@ -56,7 +59,7 @@ def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dic
                 "memory_bytes_per_rank": max(memory),
                 "memory_bytes_per_host": max(_by_host(memory, ranks_by_host)),
                 "evicts": any(size.evicts for size in sizes),
-                "users_that_fit": min(size.users_that_fit for size in sizes),
+                "users_that_fit": min((n for n in fitting if n is not None), default=None),
                 "problems": sorted(problems),
             }
         )

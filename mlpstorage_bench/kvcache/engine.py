@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +12,23 @@ from typing import Any, Protocol, Self, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
+from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_classes, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
+from mlpstorage_bench.kvcache.trace_files import trace_path
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
 T = TypeVar("T")
+
+_BOUNDLESS = 1 << 60
+"""Bytes."""
 
 
 class Ranks(Peers, Protocol):
@@ -90,9 +94,12 @@ class Engine:
         self._cases += 1
 
     def run_trial(
-        self, workload: Workload, seed: int, trial: int
+        self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
     ) -> tuple[TrialResult, list[RankTrial] | None, list[dict[str, Any]] | None]:
-        """Run a trial on all ranks; the result is everybody's, the ranks' own parts rank 0's."""
+        """Run a trial on all ranks; the result is everybody's, the ranks' own parts rank 0's.
+
+        `trace_parts` tell its trace from those of other cases and trials.
+        """
         share = workload.share_of(self._ranks.rank, self._ranks.size)
         own = workload.model_copy(update={"num_users": share.num_users})
         site = Site(
@@ -109,12 +116,18 @@ class Engine:
             if key not in self._ceilings:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
-            mine = run_trial(own, site, self._ranks)
+            mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
         gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[key]))
         if gathered is None:
             return self._everywhere(lambda: None), None, None
         pooled = self._everywhere(lambda: pool_trial(trial, gathered))
         return pooled, gathered, [rank_result(workload, trial, rank) for rank in gathered]
+
+    def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
+        if workload.trace_out is None:
+            return None
+        rank = {"rank": str(self._ranks.rank)} if self._ranks.size > 1 else {}
+        return trace_path(Path(workload.trace_out), {**parts, **rank})
 
     def _everywhere(self, make: Callable[[], TrialResult | None]) -> TrialResult:
         """Return on every rank what rank 0 makes; what it raises is raised on every rank."""
@@ -152,7 +165,7 @@ class Engine:
     def _check_that_it_fits(self, workload: Workload, site: Site) -> None:
         """Refuse, before anything is written, what would not have room."""
         free_bytes = self._free_bytes()
-        if free_bytes is None:
+        if free_bytes is None or workload.storage == "null":
             return
         size = size_of_rank(workload, site.seed, free_bytes, site.first_user)
         problems = size.problems(free_bytes, size.memory)
@@ -170,6 +183,8 @@ class Engine:
         return filesystem.f_bavail * filesystem.f_frsize // self._sharers
 
     def _capacity(self, workload: Workload) -> int:
+        if workload.storage == "null" and workload.storage_capacity_gb is None:
+            return _BOUNDLESS  # whatever is free here is nothing to a simulation
         free_bytes = self._free_bytes()
         if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlpstorage_bench.kvcache.profile import Profile, Workload
-from mlpstorage_bench.kvcache.workload.requests import request_stream_sha256
+from mlpstorage_bench.kvcache.demands import demand_of
+from mlpstorage_bench.kvcache.parameters import SYNONYMS, Workload
+from mlpstorage_bench.kvcache.profile import Profile
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
@@ -36,11 +37,17 @@ class KVCachePlan:
         """Names of what can run."""
         return tuple(self.profile.options)
 
+    @property
+    def comparable(self) -> bool:
+        """Whether its results are to be compared with others' of the same profile."""
+        return self.profile.comparable
+
     def set_by_user(self, option: str) -> dict[str, Any]:
         """Return the parameters of an option that the user set on the command line."""
         workload = self.profile.options[option]
         prefix = f"options.{option}."
-        names = {key.removeprefix(prefix) for key, _ in self.overrides}
+        keys = (key.removeprefix(prefix) for key, _ in self.overrides)
+        names = {SYNONYMS.get(key, key) for key in keys}
         return {name: getattr(workload, name) for name in names & set(Workload.model_fields)}
 
     def request_stream_sha256(self, rank: int, ranks: int) -> str:
@@ -49,7 +56,8 @@ class KVCachePlan:
         for name, workload in sorted(self.profile.options.items()):
             share = workload.share_of(rank, ranks)
             seed = self.profile.seed + share.seed_offset
-            stream = request_stream_sha256(share.num_users, seed, share.first_user)
+            own = workload.model_copy(update={"num_users": share.num_users})
+            stream = demand_of(own, seed, share.first_user).sha256()
             digest.update(f"{name} {stream}\n".encode())
         return digest.hexdigest()
 
@@ -111,6 +119,24 @@ class KVCachePlan:
                 f"cpu {option.cpu_mem_gb:g} GiB",
                 f"{option.max_concurrent_allocs} requests at once",
                 f"generation {option.generation_mode}",
+                *_beside_users(option),
             )
             lines.append(f"option {name}, {option.title}: {', '.join(facts)}")
         return lines
+
+
+def _beside_users(option: Workload) -> list[str]:
+    """Return what is worth telling where it is not the reference's way."""
+    facts = []
+    if option.keyed_by == "prefix":
+        facts.append(f"blocks of {option.tokens_per_block} tokens keyed by prefix")
+    if option.rate is not None:
+        ramp = "" if option.rate_end is None else f" to {option.rate_end:g}"
+        facts.append(f"{option.arrivals} arrivals, {option.rate:g}{ramp} per second")
+    if option.trace_in is not None:
+        facts.append(f"requests of {option.trace_in}")
+    if option.requests is not None:
+        facts.append(f"{option.requests} requests per rank")
+    if option.storage == "null":
+        facts.append("no storage: simulated")
+    return facts

@@ -7,18 +7,26 @@ for a case, of all trials) added up.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
-from mlpstorage_bench.kvcache.profile import GIB
+from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
-from mlpstorage_bench.kvcache.statistics import ClassStatistics, merge_classes
+from mlpstorage_bench.kvcache.statistics import (
+    ClassStatistics,
+    RequestStatistics,
+    merge_classes,
+)
+from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
-from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
 from mlpstorage_bench.measure.recorder import SIZE_CLASSES, Kind
+from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.traffic import Traffic
 
 
@@ -44,6 +52,10 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
     ceilings = [rank.ceiling for rank in ranks]
     ratio = ceiling_ratio(rates, ceilings)
     busy_share = statistics.fmean(rate.busy_share for rate in rates)
+    cpu_s = [rank.cpu_s for rank in ranks if rank.cpu_s is not None]
+    lateness = Histogram.pooled(rank.lateness for rank in ranks if rank.lateness is not None)
+    found = sum((rank.requests.found_bytes for rank in ranks), Counter[Purpose]())
+    missed = sum((rank.requests.missed_bytes for rank in ranks), Counter[Purpose]())
     measured = [ceiling for ceiling in ceilings if ceiling is not None]
     return TrialResult(
         trial=trial,
@@ -60,8 +72,32 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         read_gib_s=sum(rank.reported.read_bytes / rank.window_s for rank in ranks) / GIB,
         write_gib_s=sum(rank.reported.write_bytes / rank.window_s for rank in ranks) / GIB,
         hit_rate=hits / lookups if lookups else None,
-        storage_entries=sum(rank.entries[STORAGE_TIER] for rank in ranks),
-        memory_only_ranks=tuple(rank.rank for rank in ranks if rank.entries[STORAGE_TIER] == 0),
+        hit_rate_bytes=_share(found.total(), missed.total()),
+        prefix_hit_rate_bytes=_share(
+            found.total() - found["answer"], missed.total() - missed["answer"]
+        ),
+        lookups=_by_purpose(ranks),
+        arrived=sum(rank.arrived for rank in ranks),
+        unserved=sum(rank.unserved for rank in ranks),
+        lateness_p50_ms=lateness.percentile_ms(50),
+        lateness_p95_ms=lateness.percentile_ms(95),
+        lateness_p99_ms=lateness.percentile_ms(99),
+        lateness_max_ms=lateness.max_ns / NS_PER_MS if lateness.count else None,
+        steady=_all_steady([rank.steadiness for rank in ranks]),
+        steadiness=_evidence([rank.steadiness for rank in ranks]),
+        warm_up=_evidence([rank.warm_up for rank in ranks]),
+        preconditioning=[
+            {
+                "seconds": p.seconds,
+                "written_gib": p.written_bytes / GIB,
+                "steadiness": _evidence([p.steadiness]),
+            }
+            for p in (rank.preconditioning for rank in ranks)
+            if p is not None
+        ],
+        is_simulated=any(rank.is_simulated for rank in ranks),
+        storage_entries=sum(rank.storage.entries for rank in ranks),
+        memory_only_ranks=tuple(rank.rank for rank in ranks if rank.storage.entries == 0),
         cut_off_operations=sum(operation.cut_off for operation in operations),
         carried_in_operations=sum(operation.carried_in for operation in operations),
         verified_reads=sum(r.operation(STORAGE_TIER, "read").verified_chunks for r in ranks),
@@ -79,7 +115,9 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         ceiling_gib_s=sum(c.gib_s for c in measured) if measured else None,
         busy_share=busy_share,
         cpu_s_per_gib=(
-            sum(rank.cpu_s for rank in ranks) / (reported.total / GIB) if reported.total else None
+            sum(cpu_s) / (reported.total / GIB)
+            if reported.total and len(cpu_s) == len(ranks)
+            else None
         ),
         peak_rss_bytes=max(rank.peak_rss_bytes for rank in ranks),
         latencies=pool_latencies(ranks),
@@ -89,6 +127,45 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
             (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
         ),
     )
+
+
+def _share(found: int, missed: int) -> float | None:
+    return found / (found + missed) if found + missed else None
+
+
+def _by_purpose(ranks: Sequence[RankTrial]) -> dict[str, dict[str, float | int | None]]:
+    """Return what lookups found, by what they were for."""
+    total = RequestStatistics.total(rank.requests for rank in ranks)
+    purposes = [*total.found, *(p for p in total.missed if p not in total.found)]
+    return {
+        purpose: {
+            "hits": total.found[purpose],
+            "misses": total.missed[purpose],
+            "hit_rate_bytes": _share(total.found_bytes[purpose], total.missed_bytes[purpose]),
+        }
+        for purpose in sorted(purposes)
+    }
+
+
+def _all_steady(judged: Sequence[Steadiness | None]) -> bool | None:
+    """Whether every rank's bandwidth was steady; None where a window was too short to tell."""
+    if any(one is None for one in judged):
+        return None
+    return all(one.is_steady for one in judged if one is not None)
+
+
+def _evidence(judged: Sequence[Steadiness | None]) -> list[dict[str, Any]]:
+    """Return what says how steady each rank was: trend and deviation in %, GiB/s part by part."""
+    return [
+        {
+            "steady": one.is_steady,
+            "slope_pct": 100 * one.slope,
+            "deviation_pct": 100 * one.deviation,
+            "gib_s": [rate / GIB for rate in one.rates],
+        }
+        for one in judged
+        if one is not None
+    ]
 
 
 def _worst(audits: Sequence[Audit]) -> Audit:

@@ -8,148 +8,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
-from mlpstorage_bench.kvcache.cache.eviction import PolicyName
-from mlpstorage_bench.kvcache.models import MODELS, Dtype, Geometry
-from mlpstorage_bench.kvcache.slo import QosName, Slo
+from mlpstorage_bench.kvcache.models import Geometry
+from mlpstorage_bench.kvcache.parameters import (
+    SYNONYMS,
+    NotNegative,
+    Strict,
+    Workload,
+    canonical,
+)
 from mlpstorage_bench.names import check_segment
-from mlpstorage_bench.storage.files import Durability, IoMode
 
 PROFILE_OPTION = "--mlps-profile"
 SET_OPTION = "--mlps-set"
 
-GIB = 1 << 30
-GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
 
-Layout = Literal["entry", "block", "slab"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A rank's part of the users."""
-
-    num_users: int
-    first_user: int
-    seed_offset: int
-    """What the rank adds to the profile's seed."""
-
-
-class Workload(_Strict):
-    """The parameters of one option: what runs in one test case. Sizes `_gb` are in GiB."""
-
-    title: str = "untitled"
-    model: str
-    """A model of MODELS or of the profile: its geometry gives the bytes per token."""
-    geometry: Geometry | None = None
-    """Filled in from the profile's own models; None for one of MODELS."""
-    kv_dtype: Dtype | None = None
-    """Type of the cached vectors; None: the model's."""
-    tensor_parallel: int = Field(default=1, ge=1, le=1024)
-    """Degree of tensor parallelism: a rank stores the shard of one of so many accelerators."""
-    num_users: int = Field(ge=1, le=100_000)
-    """Users of each rank: load grows with ranks, as the rules have it (weak scaling)."""
-    users_total: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Users of all ranks together, instead: the same ones, however many ranks (strong scaling)."""
-    duration: float = Field(gt=0, le=86_400, allow_inf_nan=False)
-    """Length of the measurement window, in seconds."""
-    warmup: NotNegative = 0.0
-    """Seconds under load before the window opens."""
-    gpu_mem_gb: NotNegative = 0.0
-    """Memory of the first tier, per rank; emulated in host memory."""
-    cpu_mem_gb: NotNegative = 0.0
-    """Memory of the second tier, per rank."""
-    storage_capacity_gb: Positive | None = None
-    """What a rank may keep on storage; None: its share of 0.8 of the free space."""
-    max_concurrent_allocs: int = Field(default=16, ge=1, le=4096)
-    """Requests that a rank serves at once: one lane each."""
-    generation_mode: Literal["none", "fast", "realistic"] = "none"
-    """Time per generated token: 0, 2 or 30 ms, spent without occupying a lane."""
-    eviction: PolicyName = "lru"
-    """What goes first from a tier that is full: lru, lfu or fifo."""
-    promotion: bool = False
-    """Whether an entry that was read moves up to the highest tier."""
-    phase: Literal["mixed", "prefill", "decode"] = "mixed"
-    """`prefill` only writes; `decode` only reads what was written before the window."""
-    decode_reads: Literal["reference", "once"] = "reference"
-    """How often decoding reads the turn's entry: 1 + one per 32 tokens, or once."""
-    layout: Layout = "entry"
-    """How entries lie on storage: a file each, a file per block, or slots of preallocated files."""
-    tokens_per_block: int = Field(default=256, ge=1, le=1 << 20)
-    """Size of a block (layout `block`) or slot (layout `slab`), in tokens."""
-    io_mode: IoMode | None = None
-    """`direct` or `buffered`; None: direct where the filesystem has it."""
-    durability: Durability = "none"
-    """What is done when a file is complete: nothing, fdatasync or fsync."""
-    io_chunk_kib: int = Field(default=1024, ge=4, le=1 << 20, multiple_of=4)
-    """Size of a system call, in KiB."""
-    chunks_in_flight: int = Field(default=1, ge=1, le=256)
-    """Of one entry being read or written, at once."""
-    verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
-    """Share of the chunks read whose content is checked."""
-    compress_ratio: float = Field(default=1.0, ge=1, le=128, allow_inf_nan=False)
-    """How many times smaller compression can make the data."""
-    dedup_ratio: float = Field(default=1.0, ge=1, le=1000, allow_inf_nan=False)
-    """How many times smaller deduplication can make the data."""
-    calibration: NotNegative = 0.3
-    """Seconds for each of the two measurements of the harness's own ceiling; 0 leaves them out."""
-    entry_scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
-    """Fraction of each context's tokens that is stored; 1 for anything to be compared."""
-    think_time_scale: NotNegative = 1.0
-    """Factor on the users' think times."""
-    slos: dict[QosName, Slo] = Field(default_factory=dict)
-    """What classes of requests are promised: a run that breaks it fails."""
-    write_limit_gb: Positive | None = None
-    """What a rank may write to storage in one trial; the window closes when it is spent."""
-
-    @model_validator(mode="after")
-    def _model_has_a_geometry(self) -> Self:
-        if self.geometry is None and self.model not in MODELS:
-            raise ValueError(
-                f"unknown model {self.model!r}; accepted: {', '.join(MODELS)}, or one under the "
-                f"profile's models. {nearest(self.model, MODELS)}"
-            )
-        _ = self.bytes_per_token  # raises where the model cannot be divided so
-        return self
-
-    def share_of(self, rank: int, ranks: int) -> Share:
-        """Return the users that one of so many ranks has."""
-        if self.users_total is None:
-            return Share(self.num_users, first_user=0, seed_offset=rank)
-        if self.users_total < ranks:
-            raise InvalidInputError(
-                "users_total", self.users_total, f"at least one user for each of {ranks} ranks"
-            )
-        first = self.users_total * rank // ranks
-        after = self.users_total * (rank + 1) // ranks
-        return Share(after - first, first_user=first, seed_offset=0)
-
-    @property
-    def bytes_per_token(self) -> int:
-        """Bytes of key/value data that this rank stores for a token."""
-        geometry = self.geometry or MODELS[self.model]
-        return geometry.bytes_per_token(self.kv_dtype, self.tensor_parallel)
-
-    @property
-    def generation_s_per_token(self) -> float:
-        """Seconds that generating one token takes."""
-        return GENERATION_S_PER_TOKEN[self.generation_mode]
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """A named workload: its options, and how they are repeated."""
 
     name: str
@@ -163,6 +44,8 @@ class Profile(_Strict):
     seed: int = Field(default=42, ge=0, lt=2**63)
     """A rank uses seed + rank."""
     trials: int = Field(default=3, ge=1, le=1000)
+    scenario_trials: int | None = Field(default=None, ge=1, le=1000)
+    """Of tests marked mlps_scenario; None: as many as of the options."""
     delay_between_options: NotNegative = 0.0
     """Seconds of rest between two options."""
     options: dict[str, Workload] = Field(min_length=1)
@@ -245,7 +128,7 @@ def _read(name: str) -> dict[str, Any]:
 
 def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
     """Put the values common to all options into each of them, where it has none of its own."""
-    profile = {str(key): value for key, value in content.items()}
+    profile = canonical({str(key): value for key, value in content.items()})
     common = {key: profile.pop(key) for key in _OF_WORKLOAD & (profile.keys() - {"model"})}
     if "model" in profile:
         common["model"] = profile["model"]
@@ -260,7 +143,10 @@ def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
         if "geometry" in option:
             raise _unknown_key(f"{PROFILE_OPTION} {name}", f"options.{key}.geometry")
     profile["options"] = {
-        check_segment(f"{PROFILE_OPTION} {name}: options", str(key)): {**common, **option}
+        check_segment(f"{PROFILE_OPTION} {name}: options", str(key)): {
+            **common,
+            **canonical(option),
+        }
         for key, option in options.items()
     }
     return profile
@@ -274,8 +160,10 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
         raise InvalidInputError(SET_OPTION, f"{key}={text}", "a YAML value") from error
     options: dict[str, dict[str, Any]] = content["options"]
     first, _, rest = key.partition(".")
+    key = SYNONYMS.get(key, key)
     if first == "options" and rest:
         option, _, parameter = rest.partition(".")
+        parameter = SYNONYMS.get(parameter, parameter)
         if option not in options:
             raise InvalidInputError(
                 SET_OPTION,

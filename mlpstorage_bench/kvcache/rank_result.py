@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.measure.device import DeviceTraffic
@@ -52,9 +52,10 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "drain_s": rank.drain_s,
             "closed_by": rank.closed_by,
             "io_mode": rank.io_mode,
-            "evicted_bytes": rank.evicted_bytes,
-            "written_bytes": rank.written_bytes,
-            "peak_storage_bytes": rank.peak_storage_bytes,
+            "tiers": {name: account._asdict() for name, account in rank.tiers.items()},
+            "arrived": rank.arrived,
+            "unserved": rank.unserved,
+            "is_simulated": rank.is_simulated,
             "audit_ratio": audit.ratio,
             "audit_verdict": audit.verdict,
             "audit_reason": audit.reason,
@@ -83,15 +84,19 @@ def _cache_stats(rank: RankTrial) -> dict[str, Any]:
         "cache_hit_rate": hits / lookups if lookups else 0.0,
         "cache_hits": hits,
         "cache_misses": requests.misses,
-        **{f"{tier}_entries": rank.entries.get(tier, 0) for tier in TIERS},
-        "offloads_cpu": rank.offloads.get("cpu", 0),
-        "offloads_storage": rank.offloads.get(STORAGE_TIER, 0),
+        **{
+            f"{tier}_entries": rank.tiers[tier].entries if tier in rank.tiers else 0
+            for tier in TIERS
+        },
+        "offloads_cpu": rank.tiers["cpu"].offloads if "cpu" in rank.tiers else 0,
+        "offloads_storage": rank.storage.offloads,
         "prefill_writes": requests.prefill_writes,
         "decode_reads": requests.decode_reads,
-        "system_prompt_hits": 0,
+        "system_prompt_hits": requests.found["system prompt"],
         "common_phrase_hits": 0,
-        "user_cache_hits": hits - requests.multi_turn_hits,
-        "multi_turn_hits": requests.multi_turn_hits,
+        "document_hits": requests.found["document"],
+        "user_cache_hits": requests.found["answer"],
+        "multi_turn_hits": requests.found["conversation"],
         "total_read_bytes": sum(rank.operation(tier, "read").moved_bytes for tier in TIERS),
         "total_write_bytes": sum(rank.operation(tier, "write").moved_bytes for tier in TIERS),
         "read_iops": reads.chunks / rank.window_s,
@@ -129,6 +134,7 @@ def _histograms(rank: RankTrial) -> dict[str, Any]:
     return {
         "request_latency": requests.latency.to_dict(),
         "queue_wait": requests.queue_wait.to_dict(),
+        "lateness": None if rank.lateness is None else rank.lateness.to_dict(),
         "operations": [
             {**key._asdict(), **operation.to_dict()}
             for key, operation in sorted(rank.operations.items())

@@ -5,16 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlpstorage_bench.kvcache.profile import GIB
+from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
+from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import DeviceTraffic
+from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.traffic import Traffic
-from mlpstorage_bench.measure.window import NS_PER_S
 from mlpstorage_bench.storage.files import IoMode
+
+
+@dataclass(frozen=True)
+class Preconditioning:
+    """What was written before anything else, for the storage to be in its steady state."""
+
+    seconds: float
+    written_bytes: int
+    steadiness: Steadiness | None
+    """Of the write bandwidth, at the end; None where there was too little of it to tell."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +48,45 @@ class RankTrial:
     """Chunks that may be in flight at once: lanes by chunks in flight of one entry."""
     chunk_bytes: int
     requests: RequestStatistics
+    arrived: int
+    """Requests that became due inside the window."""
+    unserved: int
+    """Requests that were due when the window closed, and that no lane had taken."""
+    lateness: Histogram | None
+    """Of the open loop: from when a request was due to when a lane took it, or, of those that none
+    did, to the window's close."""
     operations: dict[OperationKey, OperationStatistics]
     """By tier, kind and size class."""
-    entries: dict[str, int]
-    """Resident at the end, by tier."""
-    offloads: dict[str, int]
-    """Entries placed in each tier because a higher one could not take or keep them."""
-    evicted_bytes: int
-    """What fell off the storage tier."""
-    written_bytes: int
-    """Of entries written to storage completely, from the trial's start to its end."""
-    peak_storage_bytes: int
-    """The most that was in use on storage at once, room reserved for entries included."""
+    tiers: dict[str, TierAccount]
+    """What became of the entries, from the trial's start to its end."""
     process_traffic: Traffic | None
     """What the kernel counted for this process over the window."""
     device_traffic: DeviceTraffic | None
     """What it counted for the block device under the cache directory, all processes."""
-    cpu_s: float
+    cpu_s: float | None
+    """None where nothing was moved in truth."""
     peak_rss_bytes: int
     """The most memory that the rank had resident since the trial's start."""
     corruption: str
     """The first read that found other data than was written; '' where all were right."""
     ceiling: Ceiling | None = None
     """The harness's own limit here; None where it was not measured."""
+    preconditioning: Preconditioning | None = None
+    warm_up: Steadiness | None = None
+    """How steady bandwidth was when the window opened, where that was waited for."""
+    steadiness: Steadiness | None = None
+    """How steady bandwidth was inside the window; None where that is too short to tell."""
+    is_simulated: bool = False
+    """No storage was there: the figures are what the workload asks for."""
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:
         """Return a tier's reads or writes of all sizes; empty ones where there were none."""
         return self._totals.get((tier, kind), OperationStatistics())
+
+    @property
+    def storage(self) -> TierAccount:
+        """What became of the entries on storage."""
+        return self.tiers[STORAGE_TIER]
 
     @cached_property
     def _totals(self) -> dict[tuple[str, Kind], OperationStatistics]:

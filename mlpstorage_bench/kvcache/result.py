@@ -7,7 +7,7 @@ histograms added up. Nothing is averaged that cannot be.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -66,6 +66,32 @@ class TrialResult:
     write_gib_s: float
     hit_rate: float | None
     """Lookups that found their entry in some tier."""
+    hit_rate_bytes: float | None
+    """The same by bytes."""
+    prefix_hit_rate_bytes: float | None
+    """By bytes, of prompts alone: system prompts, documents, and conversations."""
+    lookups: Mapping[str, Mapping[str, float | int | None]]
+    """By what they were for: hits, misses, and hit rate by bytes."""
+    arrived: int
+    """Requests that became due inside the window."""
+    unserved: int
+    """Requests that were due when the window closed, and that no lane had taken."""
+    lateness_p50_ms: float | None
+    """Where requests come at a rate: from when one was due to when a lane took it; those that none
+    had taken count with what they had waited."""
+    lateness_p95_ms: float | None
+    lateness_p99_ms: float | None
+    lateness_max_ms: float | None
+    steady: bool | None
+    """Whether bandwidth was steady inside the window, on every rank; None: too short to tell."""
+    steadiness: Sequence[Mapping[str, Any]]
+    """The evidence, for each rank."""
+    warm_up: Sequence[Mapping[str, Any]]
+    """How steady bandwidth was when the window opened, where that was waited for."""
+    preconditioning: Sequence[Mapping[str, Any]]
+    """What each rank wrote before anything else, and how steady that had become."""
+    is_simulated: bool
+    """No storage was there: figures are what the workload asks for."""
     storage_entries: int
     """Resident on storage at the end."""
     memory_only_ranks: tuple[int, ...]
@@ -130,13 +156,20 @@ class TrialResult:
 
 
 UNTOUCHED = "no entry reached the storage tier: memory alone was measured"
+SIMULATED = "no storage was there, and time was simulated: figures are what the workload asks for"
 SPREAD = ("requests_per_s", "read_gib_s", "write_gib_s", "generated_tokens_per_s")
 """Metrics of which a case states mean, least and greatest over its trials."""
 _TOTALS = (
     *("requests", "read_bytes", "repeated_read_bytes", "write_bytes"),
     *("cut_off_operations", "carried_in_operations", "storage_entries"),
-    *("verified_reads", "corrupt_reads", "page_cache_bytes"),
+    *("verified_reads", "corrupt_reads", "page_cache_bytes", "arrived", "unserved"),
 )
+_KNOWN_OR_NOT = (
+    *("hit_rate", "hit_rate_bytes", "prefix_hit_rate_bytes", "cpu_s_per_gib"),
+    *("lateness_p50_ms", "lateness_p95_ms", "lateness_p99_ms"),
+)
+"""Metrics that a trial may not have: the mean is of those that do."""
+_PER_TRIAL = ("window_s", "lookups", "lateness_max_ms", "steady", "is_simulated")
 
 
 @dataclass(frozen=True)
@@ -187,6 +220,21 @@ class KVCacheResult:
         notes = []
         if not self.touched_storage:
             notes.append(f"option {self.option}: {UNTOUCHED}")
+        if any(trial.is_simulated for trial in self.trials):
+            notes.append(f"option {self.option}: {SIMULATED}")
+        unsteady = [trial.trial for trial in self.trials if trial.steady is False]
+        if unsteady:
+            notes.append(
+                f"option {self.option}: bandwidth was not steady within the window of trial "
+                f"{', '.join(map(str, unsteady))}: warm up for longer, or until it is steady"
+            )
+        behind = [trial for trial in self.trials if trial.lateness_p50_ms and trial.unserved]
+        if behind:
+            notes.append(
+                f"option {self.option}: requests came faster than they were served: up to "
+                f"{max(trial.unserved for trial in behind)} were waiting when a window closed, up "
+                f"to {max(trial.lateness_max_ms or 0 for trial in behind):.0f} ms late"
+            )
         early = [trial for trial in self.trials if trial.closed_by != "duration"]
         if early:
             lengths = [trial.window_s for trial in early]
@@ -234,15 +282,13 @@ class KVCacheResult:
                 f"{name}_max": max(values),
             }
         metrics |= {name: sum(getattr(t, name) for t in self.trials) for name in _TOTALS}
-        rates = [trial.hit_rate for trial in self.trials if trial.hit_rate is not None]
-        costs = [trial.cpu_s_per_gib for trial in self.trials if trial.cpu_s_per_gib is not None]
         worst = max(self.trials, key=lambda trial: SEVERITY.index(trial.audit_verdict))
         host = max(self.trials, key=lambda trial: SEVERITY.index(trial.host_audit_verdict))
         nearest = max(self.trials, key=lambda trial: trial.ceiling_ratio or 0.0)
         return {
             **metrics,
-            "window_s": [trial.window_s for trial in self.trials],
-            "hit_rate": statistics.fmean(rates) if rates else None,
+            **{name: self._mean_of_known(name) for name in _KNOWN_OR_NOT},
+            **{name: [getattr(t, name) for t in self.trials] for name in _PER_TRIAL},
             "audit_ratio": furthest_from_one([trial.audit_ratio for trial in self.trials]),
             "audit_verdict": worst.audit_verdict,
             "audit_reason": worst.audit_reason,
@@ -254,12 +300,15 @@ class KVCacheResult:
             "ceiling_operations_per_s": nearest.ceiling_operations_per_s,
             "ceiling_gib_s": nearest.ceiling_gib_s,
             "busy_share": statistics.fmean(trial.busy_share for trial in self.trials),
-            "cpu_s_per_gib": statistics.fmean(costs) if costs else None,
             "peak_rss_bytes": max(trial.peak_rss_bytes for trial in self.trials),
             **vars(self.latencies),
             "by_size": self.by_size,
             "qos": describe(self.classes),
         }
+
+    def _mean_of_known(self, name: str) -> float | None:
+        known = [value for t in self.trials if (value := getattr(t, name)) is not None]
+        return statistics.fmean(known) if known else None
 
     def _mean(self, name: str) -> float:
         return statistics.fmean(getattr(trial, name) for trial in self.trials)

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
-from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
-from mlpstorage_bench.kvcache.profile import Workload
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.servant import Servant
+from mlpstorage_bench.errors import PeerError, StorageError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.crew import Crew, before_the_window
+from mlpstorage_bench.kvcache.edges import EdgeCounters
+from mlpstorage_bench.kvcache.parameters import GIB, Workload
+from mlpstorage_bench.kvcache.rank_trial import Preconditioning, RankTrial
+from mlpstorage_bench.kvcache.simulation import simulate
 from mlpstorage_bench.kvcache.site import (
     KIB,
     MakeStore,
@@ -23,20 +25,19 @@ from mlpstorage_bench.kvcache.site import (
     chunking,
     files_in_layout,
 )
-from mlpstorage_bench.kvcache.statistics import RequestStatistics
-from mlpstorage_bench.kvcache.turnstile import Turnstile
-from mlpstorage_bench.kvcache.workload.requests import user_streams
-from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
-from mlpstorage_bench.measure.process import ProcessCounters, forget_peak_rss, peak_rss_bytes
-from mlpstorage_bench.measure.recorder import Recorder
-from mlpstorage_bench.measure.traffic import Reading
-from mlpstorage_bench.measure.window import NS_PER_S, Window
+from mlpstorage_bench.kvcache.trace_files import TraceWriter
+from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
+from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 
 _POLL_S = 0.01
 """How often the window's keeper looks at its workers and peers."""
+_PRECONDITION_CAPACITIES = 2
+"""What preconditioning writes at most, unless the profile says it: so many times the capacity."""
 
 
 class Peers(Protocol):
@@ -60,13 +61,28 @@ class Peers(Protocol):
 
 
 def run_trial(
-    workload: Workload, site: Site, peers: Peers, make_store: MakeStore = files_in_layout
+    workload: Workload,
+    site: Site,
+    peers: Peers,
+    make_store: MakeStore = files_in_layout,
+    trace: Path | None = None,
 ) -> RankTrial:
-    """Run one trial and return what this rank saw of it. The cache is empty before and after."""
+    """Run one trial and return what this rank saw of it. The cache is empty before and after.
+
+    `trace` is where its operations are written, if they are.
+    """
     forget_peak_rss()
+    clock = VirtualClock() if workload.storage == "null" else RealClock()
     cache = build_cache(workload, site, make_store)
     try:
-        trial = _Trial(workload, site, cache).run(peers)
+        with ExitStack() as resources:
+            writer = None
+            if trace is not None:
+                writer = resources.enter_context(TraceWriter(trace, clock))
+            if isinstance(clock, VirtualClock):
+                trial = simulate(workload, site, peers, cache, clock, writer)
+            else:
+                trial = _Trial(workload, site, cache, clock, writer).run(peers)
     except BaseException as error:
         try:
             cache.close()
@@ -80,119 +96,215 @@ def run_trial(
 class _Trial:
     """The workers of one trial and the keeper of its window, which is the calling thread."""
 
-    def __init__(self, workload: Workload, site: Site, cache: TieredCache) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        site: Site,
+        cache: TieredCache,
+        clock: Clock,
+        writer: TraceWriter | None,
+    ) -> None:
         self._workload = workload
         self._site = site
         self._cache = cache
-        self._window = Window()
+        self._clock = clock
+        self._writer = writer
         self._stopping = threading.Event()
-        self._limit_reached = threading.Event()
-        self._lanes = min(workload.max_concurrent_allocs, workload.num_users)
-        self._turnstile: Turnstile
-        self._workers: list[Servant] = []
+        self._lanes = workload.lanes
+        self._crew: Crew
         self._device = BlockDevice.under(site.directory)
 
     def run(self, peers: Peers) -> RankTrial:
-        site = self._site
-        streams = user_streams(self._workload.num_users, site.seed, site.first_user)
-        payload = Payload(
-            self._site.seed,
-            compress_ratio=self._workload.compress_ratio,
-            dedup_ratio=self._workload.dedup_ratio,
-        )
         with ExitStack() as resources:
-            buffers = BufferPool(
-                self._workload.io_chunk_kib * KIB, self._lanes * self._workload.chunks_in_flight
+            lanes = self._make_lanes(resources)
+            self._crew = crew = Crew(
+                self._workload, self._site, self._cache, self._clock, lanes, self._writer
             )
-            lanes = [
-                resources.enter_context(self._lane(payload, buffers)) for _ in range(self._lanes)
-            ]
+            window = crew.window
             peers.barrier()
-            self._turnstile = Turnstile(streams, self._workload.think_time_scale)
-            self._workers = [
-                Servant(
-                    self._workload,
-                    self._cache,
-                    Worker(lane, Recorder(self._window)),
-                    self._turnstile,
-                    self._limit_reached,
-                )
-                for lane in lanes
-            ]
             pool = resources.enter_context(
                 ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
             )
             resources.callback(self._stop)  # before the pool waits for its workers
-            if self._workload.phase == "decode":
-                self._prepare(pool, peers)
-            self._turnstile.open()
-            futures = [pool.submit(worker.serve_until_stopped) for worker in self._workers]
-            self._keep(futures, peers, self._warm_up_ends())
+            preconditioned = self._precondition(pool, peers)
+            self._prepare(pool, peers)
+            crew.turnstile.open()
+            futures = [pool.submit(servant.serve_until_stopped) for servant in crew.servants]
+            warmed_up = self._warm_up(futures, peers)
             peers.barrier()
             opened_at = time.time()
-            before = _Counters.now(self._device)
-            before.start(self._window)
-            self._window.open(self._workload.duration)
-            closed_by = self._keep(futures, peers, self._window_closes(peers))
-            self._window.close()
-            after = _Counters.now(self._device)
-            after.end(self._window)
-        drained_ns = time.perf_counter_ns()
+            before = EdgeCounters.now(self._device)
+            before.start(window)
+            window.open(self._workload.duration)
+            sampler = Sampler(self._moved, self._workload.duration / PARTS, window.opened_ns)
+            closed_by = self._keep(futures, peers, self._window_closes(peers, sampler))
+            window.close()
+            crew.window_has_closed()
+            after = EdgeCounters.now(self._device)
+            after.end(window)
+        drained_ns = self._clock.now_ns()
         for future in futures:
             future.result()
         peers.barrier()
-        return self._result(opened_at, closed_by, before, after, drained_ns)
-
-    def _lane(self, payload: Payload, buffers: BufferPool) -> Lane:
-        return Lane(
-            payload,
-            chunking(self._workload),
-            self._stopping,
-            chunks_in_flight=self._workload.chunks_in_flight,
-            verify_rate=self._workload.verify_rate,
-            buffers=buffers,
+        requests = crew.statistics()
+        return RankTrial(
+            rank=self._site.rank,
+            host=self._site.host,
+            opened_at=opened_at,
+            window_s=window.length_s,
+            drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
+            closed_by=closed_by,
+            io_mode=self._site.io_mode,
+            in_flight=self._lanes * self._workload.chunks_in_flight,
+            chunk_bytes=self._workload.io_chunk_kib * KIB,
+            requests=requests,
+            arrived=crew.turnstile.arrived,
+            unserved=crew.unserved,
+            lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
+            operations=crew.operations(),
+            tiers=self._cache.account(),
+            process_traffic=after.process.since(before.process),
+            device_traffic=after.device_since(before),
+            cpu_s=after.process.cpu_s - before.process.cpu_s,
+            peak_rss_bytes=peak_rss_bytes(),
+            corruption=crew.corruption,
+            preconditioning=preconditioned,
+            warm_up=warmed_up,
+            steadiness=self._steadiness(sampler),
         )
 
-    def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:
-        """Write what decoding reads, on all lanes, and wait for the other ranks to have done so."""
-        lanes = len(self._workers)
-        first = self._site.first_user
-        users = range(first, first + self._workload.num_users)
-        futures = [
-            pool.submit(worker.prepare, users[number::lanes])
-            for number, worker in enumerate(self._workers)
-        ]
-        try:
-            self._keep(
-                futures, peers, lambda: "written" if all(f.done() for f in futures) else None
+    def _make_lanes(self, resources: ExitStack) -> list[Lane]:
+        workload = self._workload
+        payload = Payload(
+            self._site.seed,
+            compress_ratio=workload.compress_ratio,
+            dedup_ratio=workload.dedup_ratio,
+        )
+        in_flight = self._lanes * workload.chunks_in_flight
+        buffers = BufferPool(workload.io_chunk_kib * KIB, in_flight)
+        return [
+            resources.enter_context(
+                Lane(
+                    payload,
+                    chunking(workload),
+                    self._stopping,
+                    chunks_in_flight=workload.chunks_in_flight,
+                    verify_rate=workload.verify_rate,
+                    buffers=buffers,
+                )
             )
-            for future in futures:
-                future.result()
-        except WriteLimitError as error:
-            raise CapacityError(
-                "What decoding reads is more than write_limit_gb allows to be written: raise it"
-            ) from error
+            for _ in range(self._lanes)
+        ]
+
+    def _precondition(self, pool: ThreadPoolExecutor, peers: Peers) -> Preconditioning | None:
+        """Write until the write bandwidth is steady, or as much as the profile allows."""
+        workload = self._workload
+        if workload.precondition == "none":
+            return None
+        most = workload.precondition_gb
+        most_bytes = (
+            _PRECONDITION_CAPACITIES * self._site.storage_capacity_bytes
+            if most is None
+            else round(most * GIB)
+        )
+        criterion = workload.steady
+        started_ns = self._clock.now_ns()
+        sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
+        enough = threading.Event()
+        futures = [
+            pool.submit(servant.precondition, number, enough.is_set)
+            for number, servant in enumerate(self._crew.servants)
+        ]
+
+        def reason() -> str | None:
+            if sampler.look(self._clock.now_ns()):
+                seen = sampler.latest(criterion)
+                if seen is not None and seen.is_steady:
+                    return "steady"
+            return "limit" if self._written() >= most_bytes else None
+
+        with before_the_window():
+            try:
+                self._keep(futures, peers, reason)
+            finally:
+                enough.set()
+            self._wait_for(futures, peers)
+        seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
+        steadiness = sampler.latest(criterion)
         peers.barrier()
+        return Preconditioning(seconds, self._written(), steadiness)
+
+    def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:
+        """Write what has to be there, on all lanes, and wait for the other ranks to have it."""
+        blocks = self._crew.prepared()
+        if not blocks:
+            return
+        futures = [
+            pool.submit(servant.prepare, blocks[number :: self._lanes])
+            for number, servant in enumerate(self._crew.servants)
+        ]
+        with before_the_window():
+            self._wait_for(futures, peers)
+        peers.barrier()
+
+    def _wait_for(self, futures: Sequence[Future[None]], peers: Peers) -> None:
+        """Wait until what is written before the window has been."""
+        self._keep(futures, peers, lambda: "written" if all(f.done() for f in futures) else None)
+        for future in futures:
+            future.result()
+
+    def _warm_up(self, futures: Sequence[Future[None]], peers: Peers) -> Steadiness | None:
+        """Wait under load for the time to be over, or for bandwidth to be steady."""
+        workload = self._workload
+        now_ns = self._clock.now_ns()
+        ends_ns = now_ns + round(workload.warmup * NS_PER_S)
+        criterion = workload.steady
+        is_judged = workload.warmup_until == "steady"
+        sampler = Sampler(self._moved, criterion.window_s / PARTS, now_ns)
+
+        def reason() -> str | None:
+            now_ns = self._clock.now_ns()
+            if is_judged and sampler.look(now_ns):
+                seen = sampler.latest(criterion)
+                if seen is not None and seen.is_steady:
+                    return "steady"
+            return "time" if now_ns >= ends_ns or self._crew.turnstile.is_exhausted else None
+
+        self._keep(futures, peers, reason)
+        return sampler.latest(criterion) if is_judged else None
+
+    def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
+        crew = self._crew
+
+        def reason() -> str | None:
+            sampler.look(self._clock.now_ns())
+            if crew.window.is_over:
+                return "duration"
+            if crew.limit_reached.is_set() or crew.has_moved_enough:
+                peers.close_together()
+                return "write limit" if crew.limit_reached.is_set() else "number of bytes"
+            if crew.turnstile.is_exhausted:
+                return "number of requests"
+            return "another rank" if peers.is_closing() else None
+
+        return reason
+
+    def _steadiness(self, sampler: Sampler) -> Steadiness | None:
+        """Judge the window by its whole length, where that is long enough to tell."""
+        criterion = self._workload.steady
+        is_long = self._crew.window.length_s >= criterion.window_s
+        return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None
+
+    def _moved(self) -> int:
+        return self._crew.moved_bytes("read", "write")
+
+    def _written(self) -> int:
+        return self._crew.moved_bytes("write")
 
     def _stop(self) -> None:
         """Let every worker end after the chunk that it has in flight."""
         self._stopping.set()
-        self._turnstile.stop()
-
-    def _warm_up_ends(self) -> Callable[[], str | None]:
-        deadline = time.monotonic() + self._workload.warmup
-        return lambda: "warm-up" if time.monotonic() >= deadline else None
-
-    def _window_closes(self, peers: Peers) -> Callable[[], str | None]:
-        def reason() -> str | None:
-            if self._window.is_over:
-                return "duration"
-            if self._limit_reached.is_set():
-                peers.close_together()
-                return "write limit"
-            return "another rank" if peers.is_closing() else None
-
-        return reason
+        self._crew.turnstile.stop()
 
     def _keep(
         self,
@@ -205,73 +317,14 @@ class _Trial:
             reason = ended()
             if reason is not None:
                 return reason
-            pause_s = min(_POLL_S, self._window.remaining_s)
-            done, _ = wait(futures, timeout=pause_s, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
+            pause_s = min(_POLL_S, self._crew.window.remaining_s)
+            working = [future for future in futures if not future.done()]
+            wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
+            if not working:
+                time.sleep(pause_s)
+            for future in futures:
+                if future.done():
+                    future.result()
             failed = peers.failed()
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
-
-    def _result(
-        self, opened_at: float, closed_by: str, before: _Counters, after: _Counters, drained_ns: int
-    ) -> RankTrial:
-        for worker in self._workers:
-            worker.count_generating()
-        tiers = self._cache.tiers
-        return RankTrial(
-            rank=self._site.rank,
-            host=self._site.host,
-            opened_at=opened_at,
-            window_s=self._window.length_s,
-            drain_s=max(0, drained_ns - self._window.closes_ns) / NS_PER_S,
-            closed_by=closed_by,
-            io_mode=self._site.io_mode,
-            in_flight=self._lanes * self._workload.chunks_in_flight,
-            chunk_bytes=self._workload.io_chunk_kib * KIB,
-            requests=RequestStatistics.total(worker.statistics for worker in self._workers),
-            operations=Recorder.total(worker.recorder for worker in self._workers),
-            entries={tier.name: len(tier.residents) for tier in tiers},
-            offloads=dict(self._cache.offloads),
-            evicted_bytes=tiers[-1].evicted_bytes,
-            written_bytes=tiers[-1].written_bytes,
-            peak_storage_bytes=tiers[-1].peak_bytes,
-            process_traffic=after.process.since(before.process),
-            device_traffic=after.device_since(before),
-            cpu_s=after.process.cpu_s - before.process.cpu_s,
-            peak_rss_bytes=peak_rss_bytes(),
-            corruption=next((w.corruption for w in self._workers if w.corruption), ""),
-        )
-
-
-@dataclass(frozen=True)
-class _Counters:
-    """The kernel's counters at an edge of the window."""
-
-    process: ProcessCounters
-    device: BlockDevice | None
-    device_reading: Reading | None
-
-    @classmethod
-    def now(cls, device: BlockDevice | None) -> _Counters:
-        return cls(ProcessCounters.now(), device, None if device is None else device.read())
-
-    def start(self, window: Window) -> None:
-        """Have the window's workers count as the kernel does, from these readings on."""
-        if self.process.reading is not None:
-            window.process_counted.start_ns = self.process.reading.moment_ns
-        if self.device_reading is not None:
-            window.device_counted.start_ns = self.device_reading.moment_ns
-
-    def end(self, window: Window) -> None:
-        """The same, up to these."""
-        if self.process.reading is not None:
-            window.process_counted.end_ns = self.process.reading.moment_ns
-        if self.device_reading is not None:
-            window.device_counted.end_ns = self.device_reading.moment_ns
-
-    def device_since(self, before: _Counters) -> DeviceTraffic | None:
-        if self.device is None or self.device_reading is None or before.device_reading is None:
-            return None
-        moved = self.device_reading.traffic - before.device_reading.traffic
-        return DeviceTraffic(self.device, moved)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
-from mlpstorage_bench.kvcache.profile import GIB, Workload
+from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.memory import MemoryStore
+from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
 
@@ -46,8 +47,14 @@ MakeStore = Callable[[Workload, Site], Store]
 
 
 def block_bytes(workload: Workload) -> int:
-    """Return the size of a block or slot: that of its tokens, in whole sectors."""
-    return round_up_to_sector(workload.tokens_per_block * workload.bytes_per_token)
+    """Return the size of a block or slot: that of its tokens, in whole sectors.
+
+    Where blocks are what the cache keeps, they are scaled as entries are.
+    """
+    tokens = workload.tokens_per_block
+    is_entry = workload.keyed_by == "prefix"
+    size = workload.entry_bytes(tokens) if is_entry else tokens * workload.bytes_per_token
+    return round_up_to_sector(size)
 
 
 def chunking(workload: Workload) -> Chunking:
@@ -72,14 +79,14 @@ def build_cache(workload: Workload, site: Site, make_store: MakeStore) -> Tiered
     tiers = [
         Tier(
             name,
-            MemoryStore(workload.io_chunk_kib * KIB),
+            NullStore() if workload.storage == "null" else MemoryStore(workload.io_chunk_kib * KIB),
             round(capacity_gb * GIB),
             workload.eviction,
         )
         for name, capacity_gb in memory.items()
         if capacity_gb > 0
     ]
-    store = make_store(workload, site)
+    store = NullStore() if workload.storage == "null" else make_store(workload, site)
     tiers.append(Tier(STORAGE_TIER, store, site.storage_capacity_bytes, workload.eviction))
     limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
     return TieredCache(tiers, limit, promotes=workload.promotion)

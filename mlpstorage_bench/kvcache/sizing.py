@@ -7,19 +7,20 @@ generation), only the tiers' capacities bound it.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
-from mlpstorage_bench.kvcache.profile import GIB, Workload
-from mlpstorage_bench.kvcache.servant import entry_bytes
+from mlpstorage_bench.kvcache.demands import demand_of
+from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.kvcache.site import KIB, block_bytes
-from mlpstorage_bench.kvcache.workload.requests import (
-    PREPARED_ENTRIES,
-    PREPARED_TOKENS,
-    UserStream,
-    user_streams,
-)
+from mlpstorage_bench.kvcache.workload.accesses import Growth, growth, prepared
+from mlpstorage_bench.kvcache.workload.blocks import Block
+from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request, UserStream
+from mlpstorage_bench.kvcache.workload.sharing import Library
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 
 EDGE_S = 0.5
@@ -28,8 +29,12 @@ USABLE_SHARE = 0.8
 """Of the free space: what a run may use when the profile does not say."""
 HARNESS_BYTES = 200 << 20
 """Resident memory of a rank beside its buffers and memory tiers, at most."""
-MOST_USERS = 10_000
+MOST_USERS = 1000
 """No search for users that fit goes further."""
+UNBOUNDED_REQUESTS = 64
+"""Of each user, where nothing takes time: enough to see the sizes of what it asks."""
+UNBOUNDED_BYTES = 1 << 60
+"""What is written where only capacities bound it."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,6 @@ class RankSize:
     """The most that it has on storage at once."""
     memory: int
     """The most that it has resident: memory tiers, buffers, the harness itself."""
-    users: int
-    users_that_fit: int
-    """The most users whose entries would all stay on storage."""
 
     @property
     def evicts(self) -> bool:
@@ -76,26 +78,104 @@ class RankSize:
 def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: int = 0) -> RankSize:
     """Return what a rank takes: of its own users and seed, with its share of the free bytes."""
     capacity = storage_capacity(workload, free_storage)
-    occupied = footprint(workload)
-    streams = user_streams(workload.num_users, seed, first_user)
-    per_user = [_written_by(workload, stream, occupied) for stream in streams]
-    bounded = [size for size in per_user if size is not None]
-    written = sum(bounded) if len(bounded) == len(per_user) else None
-    if written is not None and workload.write_limit_gb is not None and workload.layout != "slab":
-        written = min(written, round(workload.write_limit_gb * GIB))
-    at_once = capacity if written is None else min(capacity, written)
+    demand = demand_of(workload, seed, first_user)
+    tally = _Tally(workload)
+    if workload.precondition != "none":
+        tally.precondition()
+    tally.prepare(demand)
+    is_bounded = tally.ask(demand)
+    distinct = tally.total if is_bounded else None
+    at_once = capacity if distinct is None else min(capacity, distinct)
+    # what is shared may be written again after it was evicted: then only capacities bound it
+    is_written_once = workload.keyed_by == "turn" and workload.trace_in is None
+    stays = distinct is not None and distinct <= TARGET_USAGE * capacity
+    written = distinct if stays or is_written_once else None
+    limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
+    if limit is not None and workload.layout != "slab":
+        written = limit if written is None else min(written, limit)
+        at_once = min(at_once, limit)
     tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
-    lanes = min(workload.max_concurrent_allocs, workload.num_users)
-    buffers = lanes * workload.chunks_in_flight * workload.io_chunk_kib * KIB
+    buffers = workload.lanes * workload.chunks_in_flight * workload.io_chunk_kib * KIB
+    if workload.storage == "null":
+        tiers = buffers = at_once = 0
     return RankSize(
         written=written,
-        largest_entry=max(_largest_entry(workload, stream, occupied) for stream in streams),
+        largest_entry=tally.largest,
         storage_capacity=capacity,
         storage=at_once,
         memory=(tiers if written is None else min(tiers, written)) + buffers + HARNESS_BYTES,
-        users=workload.num_users,
-        users_that_fit=_users_that_fit(workload, seed, capacity, occupied),
     )
+
+
+class _Tally:
+    """The bytes that requests add to the cache, each shared block once."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        self._occupied = footprint(workload)
+        self._seen: set[str] = set()
+        self.total = 0
+        self.largest = 0
+
+    def prepare(self, demand: Demand) -> None:
+        """Count what is there before the first request."""
+        users = range(demand.first_user, demand.first_user + demand.num_users)
+        library = Library(demand.sharing, demand.seed)
+        for block in prepared(users, library, self._workload.rules):
+            if block.key not in self._seen:
+                self._seen.add(block.key)
+                self._add(Growth(1, block))
+
+    def precondition(self) -> None:
+        """Count what is written to bring the storage into its steady state."""
+        most = self._workload.precondition_gb
+        self.total += UNBOUNDED_BYTES if most is None else round(most * GIB)
+        self._add(Growth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
+
+    def ask(self, demand: Demand) -> bool:
+        """Count all that may be asked until the window's end; False when nothing bounds that."""
+        workload = self._workload
+        ends_s = workload.warmup + workload.duration + EDGE_S
+        if demand.is_open_loop:
+            for arrival in demand.arrivals():
+                if arrival.due_s >= ends_s:
+                    break
+                self._grow(arrival.request)
+            return True
+        is_bounded = True
+        for stream in demand.streams():
+            is_bounded &= self._ask_user(stream, ends_s, demand)
+        return is_bounded
+
+    def _ask_user(self, stream: UserStream, ends_s: float, demand: Demand) -> bool:
+        """Count what a user asks when each answer comes at once."""
+        workload = self._workload
+        takes_time = workload.think_time_scale or workload.generation_s_per_token
+        if not takes_time and demand.limit is None and workload.phase != "decode":
+            for request in itertools.islice(stream.requests, UNBOUNDED_REQUESTS):
+                self._grow(request)
+            return False
+        if workload.phase == "decode":
+            return True
+        now_s = stream.start_s * workload.think_time_scale
+        for request in stream.requests:
+            if now_s >= ends_s:
+                break
+            self._grow(request)
+            now_s += request.generated_tokens * workload.generation_s_per_token
+            now_s += request.think_s * workload.think_time_scale
+        return True
+
+    def _grow(self, request: Request) -> None:
+        for grown in growth(request, self._workload.rules, self._seen):
+            self._add(grown)
+
+    def _add(self, grown: Growth) -> None:
+        block = grown.block
+        size = self._workload.entry_bytes(block.tokens) if block.size is None else block.size
+        occupied = self._occupied(size)
+        self.total += grown.number * occupied
+        self.largest = max(self.largest, occupied)
 
 
 def storage_capacity(workload: Workload, free_storage: int) -> int:
@@ -113,40 +193,22 @@ def footprint(workload: Workload) -> Callable[[int], int]:
     return lambda size: -(-round_up_to_sector(size) // slot) * slot
 
 
-def _written_by(
-    workload: Workload, stream: UserStream, occupied: Callable[[int], int]
+def users_that_fit(
+    workload: Workload, seed: int, free_storage: int, first_user: int = 0
 ) -> int | None:
-    """Return what a user's entries occupy by the window's end; None where nothing bounds it."""
-    if workload.phase == "decode":
-        return PREPARED_ENTRIES * occupied(entry_bytes(workload, PREPARED_TOKENS))
-    if not (workload.think_time_scale or workload.generation_s_per_token):
+    """Return how many users' entries would all stay on a rank's storage; 1000: that many, or more.
+
+    None where it is not users that bring the load: requests come at a rate, from a trace, or so
+    many of them.
+    """
+    capacity = storage_capacity(workload, free_storage)
+    demand = demand_of(workload, seed, first_user)
+    if demand.is_open_loop or demand.limit is not None or demand.conversations is not None:
         return None
-    ends_s = workload.warmup + workload.duration + EDGE_S
-    now_s = stream.start_s * workload.think_time_scale
-    written = 0
-    for request in stream.requests:
-        if now_s >= ends_s:
-            break
-        written += occupied(entry_bytes(workload, request.context_tokens))
-        now_s += request.generated_tokens * workload.generation_s_per_token
-        now_s += request.think_s * workload.think_time_scale
-    return written
-
-
-def _largest_entry(workload: Workload, stream: UserStream, occupied: Callable[[int], int]) -> int:
-    tokens = PREPARED_TOKENS if workload.phase == "decode" else stream.user.context_tokens
-    return occupied(entry_bytes(workload, tokens))
-
-
-def _users_that_fit(
-    workload: Workload, seed: int, capacity: int, occupied: Callable[[int], int]
-) -> int:
-    """Return how many users' entries all stay, if there were as many as that."""
-    left = TARGET_USAGE * capacity
+    tally = _Tally(workload)
     for number in range(MOST_USERS):
-        (stream,) = user_streams(1, seed, number)
-        written = _written_by(workload, stream, occupied)
-        if written is None or written > left:
+        alone = dataclasses.replace(demand, num_users=1, first_user=demand.first_user + number)
+        tally.prepare(alone)
+        if not tally.ask(alone) or tally.total > TARGET_USAGE * capacity:
             return number
-        left -= written
     return MOST_USERS

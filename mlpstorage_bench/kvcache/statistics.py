@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
+from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.kvcache.workload.users import QosClass
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
 from mlpstorage_bench.measure.window import Window
@@ -37,9 +38,11 @@ class RequestStatistics:
     decode_reads: int = 0
     hits: Counter[str] = field(default_factory=Counter)
     """Lookups found, by tier."""
-    multi_turn_hits: int = 0
-    """Those of earlier turns."""
-    misses: int = 0
+    found: Counter[Purpose] = field(default_factory=Counter)
+    """Lookups found, by what they were for."""
+    missed: Counter[Purpose] = field(default_factory=Counter)
+    found_bytes: Counter[Purpose] = field(default_factory=Counter)
+    missed_bytes: Counter[Purpose] = field(default_factory=Counter)
     corrupt_reads: int = 0
     """Reads that found other data than was written, at any time of the trial."""
     latency: Histogram = field(default_factory=Histogram)
@@ -51,6 +54,21 @@ class RequestStatistics:
     generation: Histogram = field(default_factory=Histogram)
     classes: dict[str, ClassStatistics] = field(default_factory=dict)
     """By class of service."""
+
+    @property
+    def misses(self) -> int:
+        """Lookups that found nothing."""
+        return self.missed.total()
+
+    def looked_up(self, purpose: Purpose, size: int, tier: str | None) -> None:
+        """Count a lookup of so many bytes: the tier that had them, or None."""
+        if tier is None:
+            self.missed[purpose] += 1
+            self.missed_bytes[purpose] += size
+        else:
+            self.hits[tier] += 1
+            self.found[purpose] += 1
+            self.found_bytes[purpose] += size
 
     def merge(self, other: RequestStatistics) -> None:
         """Add another's counts."""

@@ -3,71 +3,85 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import threading
-import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mlpstorage_bench.kvcache.workload.demand import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
-from mlpstorage_bench.measure.window import NS_PER_S
+from mlpstorage_bench.measure.clock import NS_PER_S
+from mlpstorage_bench.measure.window import Window
+
+MOST_ADMITTED = 256
+"""Requests that are made while others wait for the turnstile: making one takes some 10 µs."""
 
 
 @dataclass(frozen=True)
 class Ticket:
     """A request that is due."""
 
-    stream: UserStream
     request: Request
     due_ns: int
-    """When the user asked (perf_counter)."""
+    """When the user asked."""
+    number: int
+    """In the order in which requests came."""
 
 
-class Turnstile:
+class Turnstile(ABC):
     """Hands due requests to workers: by priority, then by the time they became due.
 
-    A user's next request becomes due after its last one has ended and it has thought; a turn never
-    starts before the earlier turns of its conversation are in the cache.
+    A turn never starts before the earlier turns of its user have ended.
     """
 
-    def __init__(self, streams: Sequence[UserStream], think_time_scale: float) -> None:
-        self._think_time_scale = think_time_scale
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._clock = window.clock
         self._changed = threading.Condition()
         self._stopped = False
-        self._thinking: list[tuple[int, int]] = []
-        """Heap of (due time, user)."""
-        self._due: list[tuple[int, int, int]] = []
-        """Heap of (-priority, due time, user)."""
+        self._opened = False
+        self._due: list[tuple[int, int, int, int]] = []
+        """Heap of (-priority, due time, number, user)."""
+        self._numbers = itertools.count()
         self._tickets: dict[int, Ticket] = {}
-        self._streams = streams
+        """By user: its next request."""
+        self._in_service = 0
+        self.last_end_ns = 0
+        """When the last answer so far is complete."""
+        self.arrived = 0
+        """Requests that became due inside the window."""
 
     def open(self) -> None:
-        """Let the users begin, each after the time that it waits before its first request."""
-        now = time.perf_counter_ns()
+        """Let the users begin."""
         with self._changed:
-            for stream in self._streams:
-                start_s = stream.start_s * self._think_time_scale
-                self._enqueue(stream, now + round(start_s * NS_PER_S))
+            self._opened = True
+            self._start(self._clock.now_ns())
             self._changed.notify_all()
 
     def take(self) -> Ticket | None:
-        """Wait for a request that is due and return it; None once stopped."""
+        """Wait for a request that is due and return it; None once stopped, or when none will be."""
         with self._changed:
             while not self._stopped:
-                now = time.perf_counter_ns()
-                self._promote(now)
+                self._admit(self._clock.now_ns())
                 if self._due:
-                    _, _, user = heapq.heappop(self._due)
+                    *_, user = heapq.heappop(self._due)
+                    self._in_service += 1
                     return self._tickets.pop(user)
-                next_due_ns = self._thinking[0][0] if self._thinking else None
-                self._changed.wait(None if next_due_ns is None else (next_due_ns - now) / NS_PER_S)
+                next_ns = self._next_due_ns()
+                if self._opened and next_ns is None and not self._in_service:
+                    return None
+                self._clock.wait(self._changed, next_ns)
             return None
 
     def finished(self, ticket: Ticket, ended_ns: int) -> None:
-        """Let the user think, from the moment its request ended, and then ask again."""
-        think_ns = round(ticket.request.think_s * self._think_time_scale * NS_PER_S)
+        """Note that a request has its answer at `ended_ns`, which may lie ahead."""
         with self._changed:
-            self._enqueue(ticket.stream, ended_ns + think_ns)
-            self._changed.notify()
+            self._in_service -= 1
+            self.last_end_ns = max(self.last_end_ns, ended_ns)
+            self._after(ticket, ended_ns)
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """Let every worker go."""
@@ -75,13 +89,152 @@ class Turnstile:
             self._stopped = True
             self._changed.notify_all()
 
-    def _enqueue(self, stream: UserStream, due_ns: int) -> None:
-        user = stream.user.index
-        self._tickets[user] = Ticket(stream, next(stream.requests), due_ns)
-        heapq.heappush(self._thinking, (due_ns, user))
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every request there was has had its answer."""
+        with self._changed:
+            now_ns = self._clock.now_ns()
+            self._admit(now_ns)
+            is_left = self._due or self._in_service or self._next_due_ns() is not None
+            return self._opened and not is_left and now_ns >= self.last_end_ns
 
-    def _promote(self, now: int) -> None:
-        while self._thinking and self._thinking[0][0] <= now:
+    def next_moment_ns(self) -> int | None:
+        """Return when a request can be taken: now, or later; None when none will be due."""
+        with self._changed:
+            now_ns = self._clock.now_ns()
+            self._admit(now_ns)
+            return now_ns if self._due else self._next_due_ns()
+
+    def waits_ns(self) -> list[int]:
+        """Return how long each request that nobody took had been waiting at the window's close."""
+        closed_ns = self._window.closes_ns
+        with self._changed:
+            while not self._admit(closed_ns):
+                pass
+            return [closed_ns - due_ns for due_ns in self._waiting() if due_ns < closed_ns]
+
+    def _count(self, due_ns: int) -> None:
+        self.arrived += self._window.contains(due_ns)
+
+    def _push(self, ticket: Ticket) -> None:
+        request = ticket.request
+        self._tickets[request.user] = ticket
+        heapq.heappush(self._due, (-request.priority, ticket.due_ns, ticket.number, request.user))
+
+    def _waiting(self) -> Iterator[int]:
+        """Yield the due times of requests that nobody has taken."""
+        for _, due_ns, *_ in self._due:
+            yield due_ns
+
+    @abstractmethod
+    def _start(self, now_ns: int) -> None:
+        """Set the moments from which on requests come."""
+
+    @abstractmethod
+    def _admit(self, now_ns: int) -> bool:
+        """Push requests that have become due, not too many at once; tell whether it was all."""
+
+    @abstractmethod
+    def _next_due_ns(self) -> int | None:
+        """Return when the next one will be due that does not wait for another; None: none will."""
+
+    @abstractmethod
+    def _after(self, ticket: Ticket, ended_ns: int) -> None:
+        """See to the user whose request has ended."""
+
+
+class ClosedLoop(Turnstile):
+    """A user asks again when it has had its answer and has thought."""
+
+    def __init__(
+        self, streams: Sequence[UserStream], think_time_scale: float, window: Window
+    ) -> None:
+        super().__init__(window)
+        self._streams = {stream.user.index: stream for stream in streams}
+        self._think_time_scale = think_time_scale
+        self._thinking: list[tuple[int, int]] = []
+        """Heap of (due time, user)."""
+
+    def _start(self, now_ns: int) -> None:
+        for stream in self._streams.values():
+            start_s = stream.start_s * self._think_time_scale
+            self._enqueue(stream, now_ns + round(start_s * NS_PER_S))
+
+    def _admit(self, now_ns: int) -> bool:
+        while self._thinking and self._thinking[0][0] <= now_ns:
             due_ns, user = heapq.heappop(self._thinking)
-            priority = self._tickets[user].request.priority
-            heapq.heappush(self._due, (-priority, due_ns, user))
+            self._count(due_ns)
+            self._push(self._tickets[user])
+        return True
+
+    def _next_due_ns(self) -> int | None:
+        return self._thinking[0][0] if self._thinking else None
+
+    def _after(self, ticket: Ticket, ended_ns: int) -> None:
+        think_ns = round(ticket.request.think_s * self._think_time_scale * NS_PER_S)
+        self._enqueue(self._streams[ticket.request.user], ended_ns + think_ns)
+
+    def _enqueue(self, stream: UserStream, due_ns: int) -> None:
+        request = next(stream.requests, None)
+        if request is not None:
+            self._tickets[request.user] = Ticket(request, due_ns, next(self._numbers))
+            heapq.heappush(self._thinking, (due_ns, request.user))
+
+
+class OpenLoop(Turnstile):
+    """Requests come at moments of their own: absolute, so that slow answers do not delay them."""
+
+    def __init__(self, arrivals: Iterator[Arrival], window: Window) -> None:
+        super().__init__(window)
+        self._arrivals = arrivals
+        self._started_ns = 0
+        self._coming: Ticket | None = None
+        self._behind: dict[int, deque[Ticket]] = {}
+        """By user that has a request due or in service: those that came meanwhile."""
+        self._answered: list[tuple[int, int]] = []
+        """Heap of (when the answer is complete, user)."""
+
+    def _start(self, now_ns: int) -> None:
+        self._started_ns = now_ns
+        self._draw()
+
+    def _draw(self) -> None:
+        arrival = next(self._arrivals, None)
+        if arrival is None:
+            self._coming = None
+        else:
+            due_ns = self._started_ns + round(arrival.due_s * NS_PER_S)
+            self._coming = Ticket(arrival.request, due_ns, next(self._numbers))
+
+    def _admit(self, now_ns: int) -> bool:
+        for _ in range(MOST_ADMITTED):
+            if self._coming is None or self._coming.due_ns > now_ns:
+                break
+            self._count(self._coming.due_ns)
+            user = self._coming.request.user
+            if user in self._behind:
+                self._behind[user].append(self._coming)
+            else:
+                self._behind[user] = deque()
+                self._push(self._coming)
+            self._draw()
+        while self._answered and self._answered[0][0] <= now_ns:
+            _, user = heapq.heappop(self._answered)
+            if self._behind[user]:
+                self._push(self._behind[user].popleft())
+            else:
+                del self._behind[user]
+        return self._coming is None or self._coming.due_ns > now_ns
+
+    def _next_due_ns(self) -> int | None:
+        moments = [] if self._coming is None else [self._coming.due_ns]
+        return min([*moments, *(ended_ns for ended_ns, _ in self._answered[:1])], default=None)
+
+    def _after(self, ticket: Ticket, ended_ns: int) -> None:
+        heapq.heappush(self._answered, (ended_ns, ticket.request.user))
+
+    def _waiting(self) -> Iterator[int]:
+        yield from super()._waiting()
+        for behind in self._behind.values():
+            for ticket in behind:
+                yield ticket.due_ns

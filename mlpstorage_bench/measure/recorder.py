@@ -10,7 +10,6 @@ content; *wait* lies before it.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -50,6 +49,8 @@ class OperationStatistics:
     """All operations of one key."""
 
     moved_bytes: int = 0
+    moved_ever_bytes: int = 0
+    """Before and after the window, too."""
     repeated_bytes: int = 0
     """Of them, those of reads that repeat an earlier one of the same request."""
     chunks: int = 0
@@ -100,7 +101,7 @@ class OperationStatistics:
 
 
 _COUNTS = (
-    *("moved_bytes", "repeated_bytes", "chunks", "verified_chunks"),
+    *("moved_bytes", "moved_ever_bytes", "repeated_bytes", "chunks", "verified_chunks"),
     *("begun_bytes", "ended_bytes", "cut_off", "carried_in"),
 )
 _SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
@@ -121,7 +122,7 @@ class EntryObserver:
         self._is_repeated = is_repeated
         self._window = window
         self._asked_ns = asked_ns
-        self._started_ns = time.perf_counter_ns()
+        self._started_ns = window.clock.now_ns()
         self._busy = _BusyTime()
         self._lock = threading.Lock()
 
@@ -130,6 +131,7 @@ class EntryObserver:
         window = self._window
         with self._lock:
             self._busy.add(started_ns, ended_ns)
+            self._statistics.moved_ever_bytes += size
             if window.process_counted.contains(started_ns):
                 self._statistics.begun_bytes += size
             if window.device_counted.contains(ended_ns):
@@ -156,7 +158,7 @@ class EntryObserver:
 
     def done(self) -> None:
         """Count the whole entry, which has ended now."""
-        now = time.perf_counter_ns()
+        now = self._window.clock.now_ns()
         if self._window.contains(now):
             self._statistics.wait.record(self._started_ns - self._asked_ns)
             self._statistics.device.record(self._busy.total_ns)
@@ -166,7 +168,7 @@ class EntryObserver:
     def cut_off(self) -> None:
         """Count the entry as one that was under way at the window's end."""
         self._statistics.cut_off += 1
-        self._count_carried_in(time.perf_counter_ns())
+        self._count_carried_in(self._window.clock.now_ns())
 
     def _count_carried_in(self, ended_ns: int) -> None:
         if self._started_ns < self._window.opened_ns <= ended_ns:
@@ -209,12 +211,12 @@ class Recorder:
     ) -> EntryObserver:
         """Return the observer for the operation on one entry that begins now.
 
-        `asked_ns` is when it was wanted (perf_counter); now, unless said.
+        `asked_ns` is when it was wanted; now, unless said.
         """
         key = OperationKey(tier, kind, size_class(size))
         if key not in self.operations:
             self.operations[key] = OperationStatistics()
-        asked_ns = time.perf_counter_ns() if asked_ns is None else asked_ns
+        asked_ns = self.window.clock.now_ns() if asked_ns is None else asked_ns
         return EntryObserver(self.operations[key], self.window, asked_ns, is_repeated=is_repeated)
 
     @staticmethod

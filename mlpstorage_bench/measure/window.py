@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-NS_PER_S = 1_000_000_000
+from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock
+
 _NEVER = 2**63
 
 
@@ -22,13 +22,14 @@ class Interval:
 
 
 class Window:
-    """An interval of `time.perf_counter_ns`; warm-up lies before it, the drain after it.
+    """An interval of a clock's time; warm-up lies before it, the drain after it.
 
     One thread opens and closes it; workers ask whether the end of their operation lies inside. What
     has ended before a close that comes early still counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or RealClock()
         self.opened_ns = _NEVER
         self.closes_ns = _NEVER
         self.process_counted = Interval()
@@ -36,15 +37,15 @@ class Window:
         self.device_counted = Interval()
         """Between those of the device's."""
 
-    def open(self, duration_s: float) -> None:
-        """Open the window now, to close by itself after `duration_s`."""
-        now = time.perf_counter_ns()
-        self.closes_ns = now + round(duration_s * NS_PER_S)
-        self.opened_ns = now
+    def open(self, duration_s: float, at_ns: int | None = None) -> None:
+        """Open the window, now unless said, to close by itself after `duration_s`."""
+        opens_ns = self.clock.now_ns() if at_ns is None else at_ns
+        self.closes_ns = opens_ns + round(duration_s * NS_PER_S)
+        self.opened_ns = opens_ns
 
     def close(self) -> None:
         """Close the window now, if it has not closed by itself."""
-        self.closes_ns = min(self.closes_ns, time.perf_counter_ns())
+        self.closes_ns = min(self.closes_ns, self.clock.now_ns())
 
     def contains(self, moment_ns: int) -> bool:
         """Whether an operation that ended at this moment counts."""
@@ -53,12 +54,12 @@ class Window:
     @property
     def is_over(self) -> bool:
         """Whether the window has been open and has closed."""
-        return time.perf_counter_ns() >= self.closes_ns
+        return self.clock.now_ns() >= self.closes_ns
 
     @property
     def remaining_s(self) -> float:
         """Seconds until it closes."""
-        return max(0.0, (self.closes_ns - time.perf_counter_ns()) / NS_PER_S)
+        return max(0.0, (self.closes_ns - self.clock.now_ns()) / NS_PER_S)
 
     @property
     def length_s(self) -> float:

@@ -16,8 +16,12 @@ NARROWEST_TABLE = 150
 """Columns that a table needs: a narrower terminal wraps its lines, and no cell is cut."""
 
 
+MOST_FIGURES = 3
+"""Of a run's cases: as many as there are options."""
+
+
 def history_table(runs: Sequence[PastRun]) -> Table:
-    """Return a table with a line for each run; figures of several cases stand in their order."""
+    """Return a table with a line for each run; figures of its first cases stand in their order."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("id", "time", "type", "model", "command", "mode"):
         table.add_column(title, no_wrap=True)
@@ -44,4 +48,6 @@ def history_table(runs: Sequence[PastRun]) -> Table:
 
 
 def _figures(values: Sequence[float | None], form: str) -> str:
-    return " ".join("-" if value is None else form.format(value) for value in values) or "-"
+    shown = " ".join("-" if v is None else form.format(v) for v in values[:MOST_FIGURES]) or "-"
+    more = len(values) - MOST_FIGURES
+    return f"{shown} +{more}" if more > 0 else shown

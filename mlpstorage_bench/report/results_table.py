@@ -21,7 +21,7 @@ _METRICS = (
 def results_table(cases: Sequence[Mapping[str, Any]]) -> Table:
     """Return a table of cases: means ± half the range over trials, pooled percentiles."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("case")
+    table.add_column("case", no_wrap=True)
     table.add_column("trials", justify="right")
     for title, _, _ in _METRICS:
         table.add_column(title, justify="right")
@@ -31,10 +31,10 @@ def results_table(cases: Sequence[Mapping[str, Any]]) -> Table:
         metrics = case.get("metrics")
         if metrics is None:
             done, planned = len(case["trials"]), case["planned_trials"]
-            table.add_row(str(case["case"]), f"{done}/{planned}", "failed")
+            table.add_row(_wrapped(case["case"]), f"{done}/{planned}", "failed")
             continue
         table.add_row(
-            str(case["case"]),
+            _wrapped(case["case"]),
             str(metrics["trials"]),
             *(_with_spread(metrics, name, form) for _, name, form in _METRICS),
             _figure(metrics["read_p95_ms"], "{:.1f}"),
@@ -75,3 +75,8 @@ def as_lines(renderable: RenderableType, width: int) -> list[str]:
         renderable
     )
     return [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+
+
+def _wrapped(name: str) -> str:
+    """Return a case's name in lines that end at its hyphens: a row has two anyway."""
+    return name.replace("-", "-\n")

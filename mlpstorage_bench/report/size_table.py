@@ -8,6 +8,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from mlpstorage_bench.report.results_table import as_lines
+
 SIZE_TABLE_WIDTH = 100
 """Columns that a table needs at least."""
 _GIB = 1 << 30
@@ -21,6 +23,20 @@ _COLUMNS = (
     ("memory\nper host", "memory_bytes_per_host"),
 )
 """Title, and name of what is shown in GiB."""
+
+
+def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
+    """Return the table as lines of so many columns, what does not fit, and what is meant."""
+    problems = [
+        f"option {case['case']}: {problem}"
+        for case in report["cases"]
+        for problem in case["problems"]
+    ]
+    return [
+        *as_lines(size_table(report), width),
+        *problems,
+        "GiB, at most, of one trial; users that fit: so many per rank keep all their entries",
+    ]
 
 
 def size_table(report: Mapping[str, Any]) -> Table:
@@ -40,7 +56,7 @@ def size_table(report: Mapping[str, Any]) -> Table:
             case["case"],
             *(_gib(case[name]) for _, name in _COLUMNS),
             str(case["users_per_rank"]),
-            str(case["users_that_fit"]),
+            "-" if case["users_that_fit"] is None else str(case["users_that_fit"]),
             "no" if case["problems"] else "evicts" if case["evicts"] else "yes",
         )
     return table

@@ -176,3 +176,14 @@ def test_a_geometry_is_not_for_options_to_set(tmp_path: Path) -> None:
         load_profile(own(tmp_path, text))
     with pytest.raises(InvalidInputError, match="got 'geometry'"):
         load_profile("mlperf", [("geometry", "1")])
+
+
+def test_users_per_rank_is_the_rules_name_of_num_users(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    own = "name: own\nmodel: tiny-1b\nduration: 1\nusers_per_rank: 7\n"
+    path.write_text(own + "options: {1: {}, 2: {users_per_rank: 8}}")
+    profile = load_profile(str(path), [("options.1.users_per_rank", "9")])
+    assert [option.num_users for option in profile.options.values()] == [9, 8]
+    path.write_text(own + "num_users: 7\noptions: {1: {}}")
+    with pytest.raises(InvalidInputError, match="under one of its names, not both"):
+        load_profile(str(path), [])

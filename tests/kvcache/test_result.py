@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.profile import Workload
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult
@@ -41,8 +42,9 @@ def rank_trial(
     requests: int = 10,
     storage_entries: int = 5,
 ) -> RankTrial:
-    statistics = RequestStatistics(requests=requests, generated_tokens=100 * requests, misses=1)
-    statistics.hits["storage"] = 9
+    statistics = RequestStatistics(requests=requests, generated_tokens=100 * requests)
+    for number in range(10):
+        statistics.looked_up("answer", GIB, "storage" if number < 9 else None)
     for number in range(requests):
         statistics.latency.record((number + 1) * 10 * MS)
     return RankTrial(
@@ -62,11 +64,10 @@ def rank_trial(
             ),
             OperationKey("storage", "write", "1 to 16 MiB"): operation(0.5, [20] * 10),
         },
-        entries={"storage": storage_entries},
-        offloads={"storage": 0},
-        evicted_bytes=0,
-        written_bytes=0,
-        peak_storage_bytes=0,
+        arrived=requests,
+        unserved=0,
+        lateness=None,
+        tiers={"storage": TierAccount(storage_entries, 0, 0, 0, 0)},
         process_traffic=Traffic(round(read_gib * GIB / (1 + 0.002 * rank)), GIB // 2),
         device_traffic=None,
         cpu_s=0.5,

@@ -16,62 +16,14 @@ import pytest
 
 from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
-from mlpstorage_bench.kvcache.profile import Workload
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import Site, files_in_layout
+from mlpstorage_bench.kvcache.site import files_in_layout
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
-
-MIB = 1 << 20
-
-
-class Alone:
-    """No other ranks, unless told."""
-
-    def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
-        self.barriers = 0
-        self.told_to_close = 0
-        self._closing = closing
-        self._failed = list(failed)
-
-    def barrier(self) -> None:
-        self.barriers += 1
-
-    def close_together(self) -> None:
-        self.told_to_close += 1
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def failed(self) -> list[int]:
-        return self._failed
-
-
-def workload(**changes: object) -> Workload:
-    values = {
-        "model": "tiny-1b",
-        "num_users": 6,
-        "duration": 0.4,
-        "max_concurrent_allocs": 4,
-        "entry_scale": 0.01,
-        "think_time_scale": 0.01,
-        "io_chunk_kib": 64,
-        **changes,
-    }
-    return Workload.model_validate(values)
-
-
-def site(folder: Path, capacity: int = 256 * MIB) -> Site:
-    mode = "direct" if probe_direct_io(folder) else "buffered"
-    return Site(0, "here", folder, mode, capacity, seed=42)  # type: ignore[arg-type]  # a literal
-
-
-def trial(folder: Path, capacity: int = 256 * MIB, **changes: object) -> RankTrial:
-    return run_trial(workload(**changes), site(folder, capacity), Alone())
+from tests.trials import MIB, Alone, site, trial, workload
 
 
 def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
@@ -81,7 +33,7 @@ def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> Non
     assert result.requests.requests > 0
     assert result.operation("storage", "read").moved_bytes > 0
     assert result.operation("storage", "write").moved_bytes > 0
-    assert result.entries["storage"] > 0
+    assert result.storage.entries > 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -93,14 +45,14 @@ def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
 
 def test_nothing_evicted_means_nothing_missed(tmp_path: Path) -> None:
     result = trial(tmp_path)
-    assert result.evicted_bytes == 0
+    assert result.storage.evicted_bytes == 0
     assert result.requests.misses == 0
     assert result.requests.hits.total() > 0
 
 
 def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
     result = trial(tmp_path, capacity=12 * MIB)
-    assert result.evicted_bytes > 0
+    assert result.storage.evicted_bytes > 0
     assert result.requests.misses > 0
 
 
@@ -108,7 +60,8 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
     result = trial(tmp_path, cpu_mem_gb=1.0)
     assert result.requests.hits["cpu"] > 0
     assert result.operation("storage", "read").moved_bytes == 0
-    assert result.entries == {"cpu": result.entries["cpu"], "storage": 0}
+    assert result.tiers["cpu"].entries > 0
+    assert result.storage.entries == 0
 
 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
@@ -116,7 +69,7 @@ def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path
     limited = workload(duration=60.0, write_limit_gb=8 / 1024)
     result = run_trial(limited, site(tmp_path), peers)
     assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
-    assert 0 < result.written_bytes <= 8 * MIB
+    assert 0 < result.storage.written_bytes <= 8 * MIB
     assert result.window_s < 60
 
 
@@ -281,7 +234,7 @@ def test_decode_only_reads_what_was_written_before_the_window(tmp_path: Path) ->
     assert result.operation("storage", "read").moved_bytes > 0
     assert result.operation("storage", "write").moved_bytes == 0, "written inside the window"
     assert result.requests.misses == 0
-    assert result.entries["storage"] == 6 * 10
+    assert result.storage.entries == 6 * 10
     assert list(tmp_path.iterdir()) == []
 
 
@@ -318,7 +271,7 @@ def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) ->
         promotion=True,
     )
     assert result.requests.requests > 0
-    assert result.evicted_bytes > 0
+    assert result.storage.evicted_bytes > 0
     assert result.requests.corrupt_reads == 0
 
 

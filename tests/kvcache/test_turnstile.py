@@ -3,10 +3,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Iterator
 
-from mlpstorage_bench.kvcache.turnstile import Ticket, Turnstile
+from mlpstorage_bench.kvcache.turnstile import MOST_ADMITTED, ClosedLoop, OpenLoop, Ticket
+from mlpstorage_bench.kvcache.workload.demand import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User
+from mlpstorage_bench.measure.window import Window
 
 
 def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
@@ -16,13 +19,13 @@ def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
     return UserStream(user, 0.0, requests)
 
 
-def opened(streams: list[UserStream], think_time_scale: float) -> Turnstile:
-    turnstile = Turnstile(streams, think_time_scale)
+def opened(streams: list[UserStream], think_time_scale: float) -> ClosedLoop:
+    turnstile = ClosedLoop(streams, think_time_scale, Window())
     turnstile.open()
     return turnstile
 
 
-def take(turnstile: Turnstile) -> Ticket:
+def take(turnstile: ClosedLoop) -> Ticket:
     ticket = turnstile.take()
     assert ticket is not None
     return ticket
@@ -66,3 +69,31 @@ def test_stopping_lets_every_waiting_worker_go() -> None:
     for thread in waiting:
         thread.join(20)
     assert taken == [None] * 4
+
+
+def test_requests_that_come_faster_than_they_are_made_do_not_keep_the_turnstile() -> None:
+    """Each second of arrivals takes longer to make than a second: what is made at once is few."""
+    made = 0
+
+    def arrivals() -> Iterator[Arrival]:
+        nonlocal made
+        for made in itertools.count(1):
+            yield Arrival(0.0, Request(made, 1, 0, 0, 100, 10, 0.0))
+
+    turnstile = OpenLoop(arrivals(), Window())
+    turnstile.open()
+    for taken in range(1, 4):
+        assert turnstile.take() is not None
+        assert made <= taken * MOST_ADMITTED + 1
+
+
+def test_every_request_that_was_due_and_not_taken_is_told_with_its_wait() -> None:
+    window = Window()
+    count = 3 * MOST_ADMITTED
+    requests = (Arrival(0.0, Request(user, 1, 0, 0, 100, 10, 0.0)) for user in range(count))
+    turnstile = OpenLoop(requests, window)
+    turnstile.open()
+    window.open(0.001)
+    time.sleep(0.002)
+    window.close()
+    assert len(turnstile.waits_ns()) == count

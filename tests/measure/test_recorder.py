@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.recorder import (
     EntryObserver,
     OperationKey,
@@ -11,7 +12,7 @@ from mlpstorage_bench.measure.recorder import (
     Recorder,
     size_class,
 )
-from mlpstorage_bench.measure.window import NS_PER_S, Interval, Window
+from mlpstorage_bench.measure.window import Interval, Window
 
 MIB = 1 << 20
 

@@ -7,16 +7,17 @@ pinned and stays; one that is being moved down can be read where it was until th
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier
-from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
+from mlpstorage_bench.measure.recorder import EntryObserver, Kind, Recorder
 from mlpstorage_bench.storage.buffers import round_up_to_sector
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.lane import CutOffError
+from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 
 _WAIT_S = 0.05
 
@@ -25,12 +26,81 @@ class WriteLimitError(Exception):
     """What a rank may write to storage in one trial is spent; no fault."""
 
 
+class Mover(Protocol):
+    """What the cache needs of a lane."""
+
+    stopping: threading.Event
+
+    def write(
+        self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
+    ) -> StoredEntry:
+        """Put a new entry into a store."""
+        ...
+
+    def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
+        """Read an entry and check it."""
+        ...
+
+    def copy(
+        self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
+    ) -> None:
+        """Copy an entry from one store into another."""
+        ...
+
+
+class Journal(Protocol):
+    """Takes note of operations."""
+
+    def note(self, kind: Kind, size: int, tier: str, key: str, *, is_move: bool) -> None:
+        """Take note of an operation that begins now; moves are those between tiers."""
+        ...
+
+
 @dataclass(frozen=True)
 class Worker:
-    """Who operates on the cache: one lane, and the record of what it sees."""
+    """Who operates on the cache: one lane, the record of what it sees, and a journal if wanted."""
 
-    lane: Lane
+    lane: Mover
     recorder: Recorder
+    journal: Journal | None = None
+
+    def begin(
+        self,
+        tier: Tier,
+        kind: Kind,
+        key: str,
+        size: int,
+        asked_ns: int | None = None,
+        *,
+        is_repeated: bool = False,
+        is_move: bool = False,
+    ) -> EntryObserver:
+        """Return the observer for an operation that begins now."""
+        if self.journal is not None:
+            self.journal.note(kind, size, tier.name, key, is_move=is_move)
+        return self.recorder.observe(tier.name, kind, size, asked_ns, is_repeated=is_repeated)
+
+
+class Held(NamedTuple):
+    """An entry that may not go until it is released."""
+
+    tier: Tier
+    resident: Resident
+
+
+class TierAccount(NamedTuple):
+    """What became of a tier's entries."""
+
+    entries: int
+    """Resident."""
+    offloads: int
+    """Placed here because a higher tier could not take or keep them."""
+    written_bytes: int
+    """Of entries written completely."""
+    evicted_bytes: int
+    """Of those that went, to a lower tier or for good."""
+    peak_bytes: int
+    """The most that was in use at once, room reserved for entries included."""
 
 
 class TieredCache:
@@ -51,8 +121,48 @@ class TieredCache:
         self._admitted_bytes = 0
         self._index: dict[str, tuple[Tier, Resident]] = {}
         self._changed = threading.Condition()
+        self._generations: dict[str, int] = {}
+        """Of keys that were written again: their content differs each time."""
+        self._lingering: set[tuple[str, str]] = set()
+        """Tier and key of entries that have left the index and not yet their store."""
         self.offloads: dict[str, int] = {tier.name: 0 for tier in self.tiers}
         """Entries placed in each tier because a higher one could not take or keep them."""
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the cache has this entry."""
+        with self._changed:
+            return key in self._index
+
+    def hold(self, key: str) -> Held | None:
+        """Keep an entry from going, and count it as used; None when the cache does not have it."""
+        with self._changed:
+            if key not in self._index:
+                return None
+            tier, resident = self._index[key]
+            tier.order.use(key)
+            resident.pins += 1
+        return Held(tier, resident)
+
+    def release(self, held: Held) -> None:
+        """Let an entry go that was held."""
+        self._unpin(*held)
+
+    def read_held(
+        self,
+        held: Held,
+        worker: Worker,
+        asked_ns: int | None = None,
+        *,
+        is_repeated: bool = False,
+    ) -> str:
+        """Read and check an entry that is held; return its tier's name."""
+        tier, entry = held.tier, held.resident.entry
+        observer = worker.begin(
+            tier, "read", entry.name, entry.size, asked_ns, is_repeated=is_repeated
+        )
+        with _followed(observer):
+            worker.lane.read(tier.store, entry, observer)
+        return tier.name
 
     def read(
         self,
@@ -64,37 +174,32 @@ class TieredCache:
     ) -> str | None:
         """Read and check an entry; return its tier's name, or None when it is not in the cache.
 
-        `asked_ns` is when the entry was wanted (perf_counter); now, unless said. A repeated read is
-        of an entry that the same request has read before.
+        `asked_ns` is when the entry was wanted; now, unless said. A repeated read is of an entry
+        that the same request has read before.
         """
-        with self._changed:
-            if key not in self._index:
-                return None
-            tier, resident = self._index[key]
-            tier.order.use(key)
-            resident.pins += 1
-        entry = resident.entry
-        observer = worker.recorder.observe(
-            tier.name, "read", entry.size, asked_ns, is_repeated=is_repeated
-        )
+        held = self.hold(key)
+        if held is None:
+            return None
         try:
-            with _followed(observer):
-                worker.lane.read(tier.store, entry, observer)
+            self.read_held(held, worker, asked_ns, is_repeated=is_repeated)
         finally:
-            self._unpin(tier, resident)
-        if self._promotes and tier is not self.tiers[0]:
-            self._promote(tier, resident, worker)
-        return tier.name
+            self.release(held)
+        self.promote(held, worker)
+        return held.tier.name
 
     def write(self, key: str, size: int, worker: Worker, asked_ns: int | None = None) -> str:
-        """Write a new entry into the highest tier that takes it; return that tier's name."""
+        """Write an entry into the highest tier that takes it; return that tier's name.
+
+        What the cache has under this key goes first, once nobody uses it.
+        """
         size = round_up_to_sector(size)
-        asked_ns = time.perf_counter_ns() if asked_ns is None else asked_ns
+        asked_ns = worker.recorder.window.clock.now_ns() if asked_ns is None else asked_ns
+        generation = self._replace(key, worker)
         tier = self._reserve(size, 0, worker)
-        observer = worker.recorder.observe(tier.name, "write", size, asked_ns)
+        observer = worker.begin(tier, "write", key, size, asked_ns)
         try:
             with _followed(observer):
-                entry = worker.lane.write(tier.store, key, size, observer)
+                entry = worker.lane.write(tier.store, key, size, observer, generation=generation)
         except BaseException:
             self._release(tier, size)
             raise
@@ -103,6 +208,24 @@ class TieredCache:
             if tier is not self.tiers[0]:
                 self.offloads[tier.name] += 1
         return tier.name
+
+    def promote(self, held: Held, worker: Worker) -> None:
+        """Move an entry that was read, and is released, up to the top if the cache does so."""
+        if self._promotes and held.tier is not self.tiers[0]:
+            self._promote(held.tier, held.resident, worker)
+
+    def account(self) -> dict[str, TierAccount]:
+        """Return what became of the entries, by tier."""
+        return {
+            tier.name: TierAccount(
+                len(tier.residents),
+                self.offloads[tier.name],
+                tier.written_bytes,
+                tier.evicted_bytes,
+                tier.peak_bytes,
+            )
+            for tier in self.tiers
+        }
 
     def close(self) -> None:
         """Remove every entry, after checking that no byte went unaccounted for."""
@@ -113,6 +236,27 @@ class TieredCache:
             tier.residents.clear()
             tier.store.close()
         self._index.clear()
+
+    def _replace(self, key: str, worker: Worker) -> int:
+        """Remove what there is under a key, and return the generation of what comes instead.
+
+        Also waits for what has left the index and not yet its store: files go by their keys.
+        """
+        while True:
+            with self._changed:
+                found = self._index.get(key)
+                if found is None and not any((t.name, key) in self._lingering for t in self.tiers):
+                    return self._generations.get(key, 0)
+                is_idle = found is not None and not (found[1].pins or found[1].is_leaving)
+                if found is not None and is_idle:
+                    self._forget(*found)
+                    self._generations[key] = self._generations.get(key, 0) + 1
+                elif worker.lane.stopping.is_set():
+                    raise CutOffError
+                else:
+                    self._changed.wait(_WAIT_S)
+            if found is not None and is_idle:
+                self._discard(*found)
 
     def _settle(self, key: str, tier: Tier, resident: Resident) -> None:
         tier.add(resident)
@@ -204,9 +348,10 @@ class TieredCache:
     def _move(self, tier: Tier, resident: Resident, target: Tier, worker: Worker) -> None:
         """Copy an entry into room that is reserved for it, and let the copy take its place."""
         entry = resident.entry
-        reading = worker.recorder.observe(tier.name, "read", entry.size)
-        writing = worker.recorder.observe(target.name, "write", entry.size)
         try:
+            self._wait_for_readers(target, entry.name, worker)
+            reading = worker.begin(tier, "read", entry.name, entry.size, is_move=True)
+            writing = worker.begin(target, "write", entry.name, entry.size, is_move=True)
             with _followed(reading), _followed(writing):
                 worker.lane.copy(tier.store, target.store, entry, reading, writing)
         except BaseException:
@@ -219,13 +364,25 @@ class TieredCache:
         if not has_readers:
             self._discard(tier, resident)
 
+    def _wait_for_readers(self, target: Tier, key: str, worker: Worker) -> None:
+        """Wait until a tier's own old copy has gone, which may still be read."""
+        with self._changed:
+            while (target.name, key) in self._lingering:
+                if worker.lane.stopping.is_set():
+                    raise CutOffError
+                self._changed.wait(_WAIT_S)
+
     def _forget(self, tier: Tier, resident: Resident) -> None:
         """Take an entry off the index; its bytes stay in use until it is discarded."""
         tier.remove(resident)
         del self._index[resident.entry.name]
+        self._lingering.add((tier.name, resident.entry.name))
 
     def _discard(self, tier: Tier, resident: Resident) -> None:
-        tier.store.delete(resident.entry.name)
+        name = resident.entry.name
+        tier.store.delete(name)
+        with self._changed:
+            self._lingering.discard((tier.name, name))
         self._release(tier, resident.entry.size)
 
     def _unpin(self, tier: Tier, resident: Resident) -> None:

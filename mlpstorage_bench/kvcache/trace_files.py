@@ -1,0 +1,131 @@
+"""Traces on disk: read, and written as operations happen; compressed where the name ends in .zst.
+
+The columns are the reference's: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase. Timestamps
+are seconds since the trial's start.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Self, TextIO
+
+from mlpstorage_bench.errors import InvalidInputError, ResultsError
+from mlpstorage_bench.kvcache.workload.traces import MOVED, OPERATION_COLUMNS, SOURCE
+from mlpstorage_bench.measure.clock import NS_PER_S, Clock
+from mlpstorage_bench.measure.recorder import Kind
+
+COMPRESSED = ".zst"
+
+
+@contextmanager
+def open_trace(path: Path) -> Iterator[TextIO]:
+    """Open a trace for reading."""
+    try:
+        with path.open("rb") as file, _text_of(file, path) as text:
+            yield text
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            SOURCE, str(path), "a trace that can be read", hint=str(error)
+        ) from error
+
+
+@contextmanager
+def _text_of(file: IO[bytes], path: Path) -> Iterator[TextIO]:
+    if path.suffix != COMPRESSED:
+        with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            yield text
+        return
+    zstandard = _zstandard(SOURCE, path)
+    try:
+        with (
+            zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as plain,
+            io.TextIOWrapper(plain, encoding="utf-8", newline="") as text,
+        ):
+            yield text
+    except zstandard.ZstdError as error:
+        raise InvalidInputError(
+            SOURCE, str(path), "a file that zstd has compressed", hint=str(error)
+        ) from error
+
+
+def _zstandard(source: str, path: Path) -> Any:
+    """Return the module, which is an extra."""
+    try:
+        import zstandard  # noqa: PLC0415 - an extra that few runs need
+    except ImportError as error:
+        raise InvalidInputError(
+            source,
+            str(path),
+            "a name without .zst, as zstandard is not installed",
+            hint="pip install 'mlpstorage-bench[traces]'",
+        ) from error
+    return zstandard
+
+
+class TraceWriter:
+    """Writes one trial's operations of one rank. A context manager; used by several threads."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._started_ns = clock.now_ns()
+        try:
+            self._file: IO[bytes] = path.open("wb")
+        except OSError as error:
+            raise InvalidInputError(
+                "trace_out", str(path), "a file that can be written", hint=str(error)
+            ) from error
+        stream: Any = self._file
+        if path.suffix == COMPRESSED:
+            stream = _zstandard("trace_out", path).ZstdCompressor().stream_writer(self._file)
+        self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        self._rows = csv.writer(self._text, lineterminator="\n")
+        self._rows.writerow(OPERATION_COLUMNS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        try:
+            self._text.close()
+            self._file.close()
+        except OSError as error:
+            raise ResultsError(str(self._path), str(error)) from error
+
+    def write(self, operation: Kind, size: int, tier: str, key: str, phase: str) -> None:
+        """Write one operation that begins now."""
+        with self._lock:
+            elapsed_s = (self._clock.now_ns() - self._started_ns) / NS_PER_S
+            row = (f"{elapsed_s:.9f}", operation.capitalize(), size, tier, key, phase)
+            try:
+                self._rows.writerow(row)
+            except OSError as error:
+                raise ResultsError(str(self._path), str(error)) from error
+
+
+class LaneJournal:
+    """What one lane does, for the trace; it says in which phase of a request it is."""
+
+    def __init__(self, writer: TraceWriter) -> None:
+        self._writer = writer
+        self.phase = "Prefill"
+
+    def note(self, kind: Kind, size: int, tier: str, key: str, *, is_move: bool) -> None:
+        """Write an operation."""
+        self._writer.write(kind, size, tier, key, MOVED if is_move else self.phase)
+
+
+def trace_path(path: Path, parts: dict[str, str]) -> Path:
+    """Return the file of one trial and rank: FILE.csv.zst becomes FILE.option_1.rank_0.csv.zst.
+
+    Parts are those of which there are several.
+    """
+    first, *suffixes = path.name.split(".")
+    inserted = [f"{name}_{value}" for name, value in parts.items()]
+    return path.with_name(".".join([first, *inserted, *suffixes]))

@@ -1,0 +1,169 @@
+"""What a request does in the cache, step by step: pure, so that hits can be predicted from it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from mlpstorage_bench.kvcache.workload.blocks import (
+    Access,
+    Block,
+    Obtain,
+    Read,
+    Segment,
+    Write,
+    chain,
+    whole,
+)
+from mlpstorage_bench.kvcache.workload.requests import (
+    PREPARED_ENTRIES,
+    PREPARED_TOKENS,
+    Request,
+    entry_key,
+    prepared_key,
+)
+from mlpstorage_bench.kvcache.workload.sharing import Library
+
+Phase = Literal["mixed", "prefill", "decode"]
+DecodeReads = Literal["reference", "once", "none"]
+KeyedBy = Literal["turn", "prefix"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How requests become accesses."""
+
+    phase: Phase = "mixed"
+    """`prefill` only writes; `decode` only reads what was written before."""
+    decode_reads: DecodeReads = "reference"
+    keyed_by: KeyedBy = "turn"
+    """`turn`: an entry per turn, as the reference has it; `prefix`: blocks keyed by hash chain."""
+    tokens_per_block: int = 256
+
+
+def accesses(request: Request, rules: Rules) -> Iterator[Access]:
+    """Yield what a request does in the cache, in order."""
+    if request.accesses:
+        yield from request.accesses
+    elif rules.phase == "decode":
+        number = (request.conversation + request.turn) % PREPARED_ENTRIES
+        key = prepared_key(request.user, number)
+        prepared = (Block(key, PREPARED_TOKENS, "answer"),)
+        yield from decode(prepared, request.reads_per_answer, rules)
+    elif rules.keyed_by == "prefix":
+        yield from _by_prefix(request, rules)
+    else:
+        yield from _by_turn(request, rules)
+
+
+def _by_turn(request: Request, rules: Rules) -> Iterator[Access]:
+    """Read what is shared and the conversation so far, write this turn, read it back."""
+    is_read = rules.phase == "mixed"
+    for segment in _shared(request):
+        yield Obtain((whole(segment),), is_read)
+    if is_read:
+        for turn, (tokens, _) in enumerate(request.earlier):
+            key = entry_key(request.user, request.conversation, turn)
+            yield Read(Block(key, tokens, "conversation"))
+    own = Block(request.key, request.context_tokens, "answer")
+    yield Write(own)
+    if is_read:
+        yield from decode((own,), request.decode_reads, rules)
+
+
+def _shared(request: Request) -> tuple[Segment, ...]:
+    """Return what a request has in common with others: its system prompt, what it retrieves."""
+    opening = () if request.system_prompt is None else (request.system_prompt,)
+    return (*opening, *request.documents)
+
+
+def _by_prefix(request: Request, rules: Rules) -> Iterator[Access]:
+    """Have the blocks of what is retrieved and of the whole prompt, and read them to decode."""
+    is_read = rules.phase == "mixed"
+    size = rules.tokens_per_block
+    for segment in request.documents:
+        yield Obtain(_chunk(segment, rules), is_read)
+    conversation = f"user{request.user}-conversation{request.conversation}"
+    turns = [
+        Segment(f"{conversation}-turn{turn}", context + answer, "conversation")
+        for turn, (context, answer) in enumerate((*request.earlier, (request.context_tokens, 0)))
+    ]
+    prompt = chain([*filter(None, [request.system_prompt]), *turns], size)
+    if prompt:
+        yield Obtain(prompt, is_read)
+    if is_read:
+        yield from decode(prompt, request.decode_reads, rules)
+
+
+def decode(blocks: tuple[Block, ...], reads: int, rules: Rules) -> Iterator[Read]:
+    """Yield the reads of these blocks while an answer is generated."""
+    times = {"reference": reads, "once": min(reads, 1), "none": 0}[rules.decode_reads]
+    for _ in range(times):
+        for block in blocks:
+            yield Read(block._replace(purpose="answer"))
+
+
+def prepared(users: Iterable[int], library: Library, rules: Rules) -> Iterator[Block]:
+    """Yield what is in the cache before the first request: documents, and what decoding reads."""
+    for segment in itertools.chain.from_iterable(library.documents):
+        yield from _chunk(segment, rules)
+    if rules.phase == "decode":
+        for user in users:
+            for number in range(PREPARED_ENTRIES):
+                yield Block(prepared_key(user, number), PREPARED_TOKENS, "answer")
+
+
+def _chunk(segment: Segment, rules: Rules) -> tuple[Block, ...]:
+    """Return a document's chunk as blocks of its own, wherever in a prompt it stands."""
+    if rules.keyed_by == "turn":
+        return (whole(segment),)
+    return chain([segment], rules.tokens_per_block) or (whole(segment),)
+
+
+class Growth(NamedTuple):
+    """So many new blocks of one size."""
+
+    number: int
+    block: Block
+
+
+def growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[Growth]:
+    """Yield what a request adds to the cache when nothing was evicted; what is shared, once.
+
+    `seen` has the keys of what is shared, and is added to. Blocks of conversations are counted, not
+    keyed: each prompt begins with the one before it.
+    """
+    if rules.phase == "decode":
+        return
+    if request.accesses or rules.keyed_by == "turn":
+        for block in _added(request):
+            if block.key == request.key:
+                yield Growth(1, block)
+            elif block.key not in seen:
+                seen.add(block.key)
+                yield Growth(1, block)
+        return
+    size = rules.tokens_per_block
+    opening = request.system_prompt
+    shared = 0 if opening is None else opening.tokens // size
+    if opening is not None and opening.source not in seen:
+        seen.add(opening.source)
+        yield Growth(shared, Block("", size, "system prompt"))
+    answer = request.earlier[-1][1] if request.earlier else 0
+    before = (request.prompt_tokens - request.context_tokens - answer) // size
+    after = request.prompt_tokens // size
+    yield Growth(after - (before if request.earlier else shared), Block("", size, "conversation"))
+
+
+def _added(request: Request) -> Iterator[Block]:
+    """Yield the blocks that a request may add where each turn is an entry, or as a trace says."""
+    if not request.accesses:
+        yield from map(whole, _shared(request))
+        yield Block(request.key, request.context_tokens, "answer")
+    for access in request.accesses:
+        if isinstance(access, Obtain):
+            yield from access.blocks
+        elif isinstance(access, Write):
+            yield access.block

@@ -1,0 +1,225 @@
+"""Trials without storage, in simulated time: the same to the byte, whoever runs them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.demands import demand_of
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.trace_files import trace_path
+from mlpstorage_bench.kvcache.workload.accesses import accesses, prepared
+from mlpstorage_bench.kvcache.workload.blocks import Block, Obtain, Purpose
+from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.ranks import Peers
+
+CAPACITY = 1 << 50
+
+
+def workload(**changes: object) -> Workload:
+    values = {"model": "llama3.1-8b", "num_users": 20, "duration": 30.0, "storage": "null"}
+    return Workload.model_validate({**values, **changes})
+
+
+def simulated(
+    folder: Path, trace: Path | None = None, capacity: int = CAPACITY, **changes: Any
+) -> RankTrial:
+    here = Site(0, "here", folder, "direct", capacity, seed=42)
+    return run_trial(workload(**changes), here, Peers(SoloComm()), trace=trace)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_nothing_is_written_and_time_is_not_spent(tmp_path: Path) -> None:
+    result = simulated(tmp_path, duration=300.0)
+    assert (result.window_s, result.closed_by, result.is_simulated) == (300.0, "duration", True)
+    assert result.operation("storage", "write").moved_bytes > 1 << 40
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    simulated(tmp_path, one)
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from tests.kvcache.test_simulation import simulated\n"
+        "simulated(Path(sys.argv[2]), Path(sys.argv[3]))"
+    )
+    root = str(Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", program, root, str(tmp_path), str(other)], check=True, timeout=120
+    )
+    assert one.read_bytes() == other.read_bytes()
+    assert len(rows(one)) > 1000
+
+
+def test_a_trace_has_the_reference_s_columns_and_every_operation(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    result = simulated(tmp_path, trace, cpu_mem_gb=8.0)
+    found = rows(trace)
+    assert trace.read_text().startswith("Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase\n")
+    for tier in ("cpu", "storage"):
+        for kind in ("read", "write"):
+            of_kind = [r for r in found if (r["Tier"], r["Operation"]) == (tier, kind.capitalize())]
+            moved = sum(int(row["Object_Size_Bytes"]) for row in of_kind)
+            operation = result.operation(tier, "read" if kind == "read" else "write")
+            assert moved == operation.moved_ever_bytes
+    assert {row["Phase"] for row in found} == {"Prefill", "Decode", "Evict"}
+
+
+@pytest.mark.parametrize("keyed_by", ["turn", "prefix"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.zst"])
+def test_a_trace_that_is_replayed_gives_itself(tmp_path: Path, suffix: str, keyed_by: str) -> None:
+    recorded, again = tmp_path / f"recorded{suffix}", tmp_path / "again.csv"
+    plain = tmp_path / "plain.csv"
+    asked = {"keyed_by": keyed_by, "system_prompt_share": 0.5, "rag_share": 0.2, "duration": 4.0}
+    asked |= {"decode_reads": "once"}
+    simulated(tmp_path, recorded, capacity=1 << 36, **asked)
+    simulated(tmp_path, plain, capacity=1 << 36, **asked)
+    simulated(tmp_path, again, capacity=1 << 36, trace_in=str(recorded), duration=5.0)
+
+    def operations(path: Path) -> list[tuple[str, ...]]:
+        return [tuple(v for k, v in row.items() if k != "Timestamp") for row in rows(path)]
+
+    mine, theirs = operations(plain), operations(again)
+    assert len(mine) > 100
+    assert mine == theirs
+
+
+def test_a_number_of_requests_is_exactly_that(tmp_path: Path) -> None:
+    result = simulated(tmp_path, requests=503, duration=1000.0)
+    assert (result.closed_by, result.requests.requests) == ("number of requests", 503)
+    assert result.window_s < 1000
+
+
+def test_a_number_of_bytes_closes_the_window(tmp_path: Path) -> None:
+    result = simulated(tmp_path, stop_after_gb=20.0, duration=1000.0)
+    assert result.closed_by == "number of bytes"
+    assert 20 << 30 <= result.reported.total < 60 << 30
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson", "gamma"])
+def test_requests_that_come_at_a_rate_are_served_when_they_come(
+    tmp_path: Path, arrivals: str
+) -> None:
+    result = simulated(tmp_path, arrivals=arrivals, rate=50.0, duration=100.0, num_users=200)
+    assert result.arrived == pytest.approx(5000, rel=0.06)
+    assert result.requests.requests == pytest.approx(result.arrived, abs=1)
+    assert result.unserved == 0
+    assert result.lateness is not None
+    assert result.lateness.max_ns == 0, "nothing takes time, so nothing is late"
+
+
+def test_generation_holds_a_user_s_next_turn_back_and_that_is_lateness(tmp_path: Path) -> None:
+    result = simulated(
+        tmp_path, arrivals="constant", rate=10.0, num_users=1, generation_mode="realistic"
+    )
+    assert result.unserved > 200
+    assert result.lateness is not None
+    assert result.lateness.max_ns > 20e9
+
+
+def test_hits_are_those_that_the_requests_predict_when_nothing_is_evicted(tmp_path: Path) -> None:
+    result = simulated(tmp_path, requests=400, duration=10_000.0, decode_reads="none")
+    streams = Demand(20, 42, limit=400).streams()
+    turns = sum(request.turn for stream in streams for request in stream.requests)
+    assert result.requests.found == {"conversation": turns}
+    assert result.requests.misses == 0
+
+
+def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
+    result = simulated(
+        tmp_path,
+        requests=400,
+        duration=10_000.0,
+        keyed_by="prefix",
+        system_prompt_share=1.0,
+        rag_share=0.5,
+        decode_reads="none",
+    )
+    lookups: Counter[Purpose] = Counter()
+    distinct: set[Block] = set()
+    asked = workload(keyed_by="prefix", system_prompt_share=1.0, rag_share=0.5, decode_reads="none")
+    demand = dataclasses.replace(demand_of(asked, 42), limit=400)
+    for request in (r for stream in demand.streams() for r in stream.requests):
+        for access in accesses(request, asked.rules):
+            assert isinstance(access, Obtain)
+            lookups.update(block.purpose for block in access.blocks)
+            distinct.update(access.blocks)
+    written: Counter[Purpose] = Counter(b.purpose for b in distinct)
+    del written["document"]
+    assert result.requests.missed == written, "documents were there before"
+    assert result.requests.found == lookups - written
+    documents = prepared([], Library(demand.sharing, 42), asked.rules)
+    assert result.storage.entries == written.total() + len(list(documents))
+
+
+def test_what_takes_no_time_and_has_no_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing takes time"):
+        simulated(tmp_path, think_time_scale=0.0)
+    assert simulated(tmp_path, think_time_scale=0.0, requests=10).requests.requests == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "expected"),
+    [
+        ("t.csv.zst", {}, "t.csv.zst"),
+        ("t.csv.zst", {"option": "1", "rank": "0"}, "t.option_1.rank_0.csv.zst"),
+        ("trace", {"trial": "2"}, "trace.trial_2"),
+    ],
+)
+def test_traces_of_several_ranks_and_trials_have_files_of_their_own(
+    name: str, parts: dict[str, str], expected: str
+) -> None:
+    assert trace_path(Path("/x") / name, parts) == Path("/x") / expected
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"no zstd at all" + bytes(100))
+
+
+def missing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def binary(path: Path) -> None:
+    path.write_bytes(zlib.compress(b"x" * 1000))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "said"),
+    [
+        ("t.csv.zst", damaged, "that zstd has compressed"),
+        ("t.csv", missing, "trace that can be read.*No such file"),
+        ("t.csv", binary, "trace that can be read|trace of operations"),
+    ],
+)
+def test_a_trace_that_cannot_be_read_is_told(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None], said: str
+) -> None:
+    spoil(tmp_path / name)
+    with pytest.raises(InvalidInputError, match=rf"trace_in: got.*{said}"):
+        simulated(tmp_path, trace_in=str(tmp_path / name))
+
+
+def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"trace_out: got.*can be written"):
+        simulated(tmp_path, tmp_path / "nowhere" / "trace.csv")

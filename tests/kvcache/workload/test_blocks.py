@@ -1,0 +1,54 @@
+"""Blocks keyed by hash chain: equal prefixes share keys, and nothing else does."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.kvcache.workload.blocks import Segment, chain
+
+SEGMENTS = st.lists(
+    st.builds(Segment, st.sampled_from("abcd"), st.integers(1, 40), st.just("conversation")),
+    max_size=6,
+)
+
+
+def tokens(segments: list[Segment]) -> list[tuple[str, int]]:
+    """The tokens that segments stand for, one by one: the oracle."""
+    return [(s.source, position) for s in segments for position in range(s.tokens)]
+
+
+@given(SEGMENTS, SEGMENTS, st.integers(1, 16))
+def test_blocks_are_equal_exactly_as_far_as_the_tokens_are(
+    one: list[Segment], other: list[Segment], size: int
+) -> None:
+    mine, theirs = chain(one, size), chain(other, size)
+    for number, (a, b) in enumerate(zip(mine, theirs, strict=False), start=1):
+        same = tokens(one)[: number * size] == tokens(other)[: number * size]
+        assert (a.key == b.key) == same
+
+
+@given(SEGMENTS, st.integers(1, 16))
+def test_only_full_blocks_are_kept(segments: list[Segment], size: int) -> None:
+    blocks = chain(segments, size)
+    assert len(blocks) == len(tokens(segments)) // size
+    assert {block.tokens for block in blocks} <= {size}
+    assert len({block.key for block in blocks}) == len(blocks)
+
+
+def test_how_a_source_is_cut_does_not_matter_but_where_it_begins_does() -> None:
+    def keys(*parts: tuple[str, int]) -> list[str]:
+        return [b.key for b in chain([Segment(s, n, "conversation") for s, n in parts], 4)]
+
+    assert keys(("a", 4), ("b", 4))[0] == keys(("a", 8))[0]
+    assert keys(("a", 3), ("b", 5))[0] != keys(("a", 8))[0]
+    assert keys(("b", 4), ("a", 4))[1] != keys(("c", 4), ("a", 4))[1], "another parent"
+
+
+def test_a_block_is_for_what_its_first_token_is_for() -> None:
+    parts = [Segment("s", 6, "system prompt"), Segment("t", 6, "conversation")]
+    assert [b.purpose for b in chain(parts, 4)] == [
+        "system prompt",
+        "system prompt",
+        "conversation",
+    ]

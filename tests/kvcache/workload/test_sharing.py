@@ -1,0 +1,85 @@
+"""Shared system prompts and documents: who has which, and how often."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.requests import Request
+from mlpstorage_bench.kvcache.workload.sharing import Library, Sharing
+
+PROMPTS = Sharing(system_prompt_share=0.2, system_prompts=8, system_prompt_tokens=1000)
+RAG = Sharing(rag_share=0.1)
+
+
+def requests(sharing: Sharing, users: int = 40, each: int = 100, seed: int = 42) -> list[Request]:
+    streams = Demand(users, seed, sharing=sharing).streams()
+    return [r for s in streams for r in itertools.islice(s.requests, each)]
+
+
+def test_a_fifth_of_the_conversations_open_with_one_of_the_prompts() -> None:
+    asked = requests(PROMPTS, users=200)
+    share = sum(r.system_prompt is not None for r in asked) / len(asked)
+    assert share == pytest.approx(0.2, abs=0.02)
+    prompts = {r.system_prompt for r in asked} - {None}
+    assert len(prompts) == 8
+    assert all(250 <= p.tokens <= 1000 for p in prompts if p)
+
+
+def test_all_turns_of_a_conversation_have_the_same_prompt() -> None:
+    opened: dict[tuple[int, int], object] = {}
+    for request in requests(PROMPTS):
+        key = (request.user, request.conversation)
+        assert opened.setdefault(key, request.system_prompt) == request.system_prompt
+
+
+def test_popularity_is_zipfian_or_uniform() -> None:
+    def drawn(retrieval: str) -> Counter[str]:
+        sharing = Sharing(rag_share=1.0, rag_retrieval=retrieval)  # type: ignore[arg-type]  # a literal
+        library, random = Library(sharing, 1), np.random.default_rng(1)
+        found = [library.retrieve(random)[0].source.partition("-")[0] for _ in range(20_000)]
+        return Counter(found)
+
+    zipfian, uniform = drawn("zipfian"), drawn("uniform")
+    assert zipfian["document0"] / zipfian["document4"] == pytest.approx(5, rel=0.1)
+    assert uniform["document0"] / uniform["document9"] == pytest.approx(1, rel=0.1)
+
+
+def test_a_retrieval_gives_the_best_chunks_of_one_document_once_each() -> None:
+    library, random = (
+        Library(Sharing(rag_share=1.0, rag_chunk_tokens=512), 7),
+        np.random.default_rng(1),
+    )
+    assert len(library.documents) == 10
+    for document in library.documents:
+        assert 4000 <= sum(chunk.tokens for chunk in document) <= 12_000
+        assert {chunk.tokens for chunk in document[:-1]} == {512}
+    for _ in range(100):
+        chunks = library.retrieve(random)
+        assert len(set(chunks)) == len(chunks) == 5
+        assert len({chunk.source.partition("-")[0] for chunk in chunks}) == 1
+
+
+def test_a_tenth_of_the_requests_retrieve() -> None:
+    asked = requests(RAG, users=100)
+    assert sum(bool(r.documents) for r in asked) / len(asked) == pytest.approx(0.1, abs=0.01)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_sharing_changes_nothing_else_of_what_users_ask(seed: int) -> None:
+    def bare(asked: list[Request]) -> list[tuple[object, ...]]:
+        return [(r.user, r.turn, r.context_tokens, r.generated_tokens, r.think_s) for r in asked]
+
+    both = Sharing(system_prompt_share=0.5, rag_share=0.5)
+    assert bare(requests(both, 3, 20, seed)) == bare(requests(Sharing(), 3, 20, seed))
+
+
+def test_the_hash_tells_what_is_shared() -> None:
+    hashes = {Demand(5, 42, sharing=s).sha256() for s in (Sharing(), PROMPTS, RAG)}
+    assert len(hashes) == 3

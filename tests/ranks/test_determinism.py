@@ -1,0 +1,30 @@
+"""The same profile and seed give the same operations, byte for byte, on any number of ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.launches_mpi
+
+NULL = [
+    *("--mlps-set=storage=null", "--mlps-set=duration=20", "--mlps-set=write_limit_gb=20"),
+    "--mlps-set=max_concurrent_allocs=1",
+    *("--mlps-trials=1", "--mlps-results-dir=results", "--mlps-cache-dir=cache"),
+]
+
+
+def test_a_rank_s_trace_is_the_same_on_one_two_and_eight_ranks(
+    pytester: pytest.Pytester, run_ranks: Any
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    for ranks in (1, 2, 8):
+        run_ranks(ranks, *NULL, f"--mlps-set=trace_out=on{ranks}.csv").assert_outcomes(passed=1)
+    alone = (pytester.path / "on1.option_1.csv").read_bytes()
+    assert alone.count(b"\n") > 1000
+    of_two = [(pytester.path / f"on2.option_1.rank_{n}.csv").read_bytes() for n in range(2)]
+    of_eight = [(pytester.path / f"on8.option_1.rank_{n}.csv").read_bytes() for n in range(8)]
+    assert of_two[0] == of_eight[0] == alone
+    assert of_two[1] == of_eight[1]
+    assert len(set(of_eight)) == 8, "each rank has users of its own"

@@ -1,0 +1,59 @@
+"""Small trials on one rank, on real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.storage.files import probe_direct_io
+
+MIB = 1 << 20
+
+
+class Alone:
+    """No other ranks, unless told."""
+
+    def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
+        self.barriers = 0
+        self.told_to_close = 0
+        self._closing = closing
+        self._failed = list(failed)
+
+    def barrier(self) -> None:
+        self.barriers += 1
+
+    def close_together(self) -> None:
+        self.told_to_close += 1
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def failed(self) -> list[int]:
+        return self._failed
+
+
+def workload(**changes: object) -> Workload:
+    values = {
+        "model": "tiny-1b",
+        "num_users": 6,
+        "duration": 0.4,
+        "max_concurrent_allocs": 4,
+        "entry_scale": 0.01,
+        "think_time_scale": 0.01,
+        "io_chunk_kib": 64,
+        **changes,
+    }
+    return Workload.model_validate(values)
+
+
+def site(folder: Path, capacity: int = 256 * MIB) -> Site:
+    mode = "direct" if probe_direct_io(folder) else "buffered"
+    return Site(0, "here", folder, mode, capacity, seed=42)  # type: ignore[arg-type]  # a literal
+
+
+def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
+    return run_trial(workload(**changes), site(folder, capacity), Alone())
