@@ -1,0 +1,1 @@
+"""Whether a run is worse than those before it, and whether its samples can tell."""
