@@ -1,0 +1,73 @@
+"""How often the gate is wrong, and how much it finds, on series of real storage.
+
+Every file of a directory (MLPS_GATE_SERIES) holds a metric of machines that nothing changed. Each
+machine is gone through in time: ten values are the baseline, the next few the run that is judged.
+Left as it is, an alarm is a false one; with a loss put in, it should be raised. Beside the gate's
+rule stand those that others use.
+
+The series meant are those of TUNA (EuroSys '25), CC-BY 4.0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.gate_rules import QUESTION, RULES
+from benchmarks.harness.gate_series import directory, windows
+from mlpstorage_bench.gate.statistics import Verdict
+
+LOSSES = (0, 5, 15, 30, 50)
+QUIET = 0.02
+"""A machine whose tenth percentile is no further below its median is quiet."""
+LEAST_FOUND = 0.99
+
+
+def series() -> list[Any]:
+    found = sorted(directory().glob("*.csv"))
+    reason = f"no series (*.csv) in {directory()}: set MLPS_GATE_SERIES to a directory of them"
+    return found or [pytest.param(Path("none"), marks=pytest.mark.skip(reason=reason))]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("trials", [3, 10])
+@pytest.mark.parametrize("path", series(), ids=lambda path: path.stem)
+def test_gate_quality(benchmark: Any, path: Path, trials: int, rule: str) -> None:
+    machines = windows(path, trials)
+    judge = RULES[rule]
+
+    def run() -> dict[int, list[Any]]:
+        return {
+            loss: [judge(machine.with_loss(loss / 100)) for machine in machines.values()]
+            for loss in LOSSES
+        }
+
+    verdicts = benchmark.pedantic(run, rounds=1, iterations=1)
+
+    def rate(loss: int, verdict: Verdict) -> float:
+        return float(np.mean(np.concatenate(verdicts[loss]) == verdict.value))
+
+    by_machine = {
+        loss: [float(np.mean(own == Verdict.REGRESSED.value)) for own in verdicts[loss]]
+        for loss in LOSSES
+    }
+    benchmark.extra_info.update(
+        series=path.stem,
+        rule=rule,
+        trials=trials,
+        windows=sum(len(own) for own in verdicts[0]),
+        false_alarm_rate=rate(0, Verdict.REGRESSED),
+        **{f"power_at_{loss}": rate(loss, Verdict.REGRESSED) for loss in LOSSES[1:]},
+        undecided_rate=rate(0, Verdict.UNDECIDED),
+        passed_with_a_loss_of_5=rate(5, Verdict.PASSED),
+        most_false_alarms_of_a_machine=max(by_machine[0]),
+        least_power_at_50_of_a_machine=min(by_machine[50]),
+    )
+    if rule == "gate":
+        assert benchmark.extra_info["false_alarm_rate"] <= QUESTION.false_alarm_rate
+        values = np.concatenate([machine.baseline[:, 0] for machine in machines.values()])
+        if np.quantile(values, 0.1) >= (1 - QUIET) * np.median(values):
+            assert benchmark.extra_info["power_at_5"] >= LEAST_FOUND
