@@ -1,8 +1,11 @@
-"""Names that become a part of a path."""
+"""Names that become a part of a path, and names for what must be equal."""
 
 from __future__ import annotations
 
+import json
 import re
+
+import xxhash
 
 from mlpstorage_bench.errors import InvalidInputError
 
@@ -22,3 +25,8 @@ def as_segment(text: str) -> str:
     """Return text with what a directory's name in the tree may not have replaced by '-'."""
     segment = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")
     return segment or "unnamed"
+
+
+def fingerprint(parts: object) -> str:
+    """Return a digest of what JSON can hold, whatever the order of keys: XXH3, 128 bits, in hex."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True).encode())

@@ -23,6 +23,10 @@ GRACE_INI = "mlps_failure_grace"
 
 RESULTS_DIR_VARIABLE = "MLPERF_RESULTS_DIR"
 SYSTEM_NAME_VARIABLE = "MLPERF_SYSTEMNAME"
+SETTING_VARIABLES = (RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE, "PYTEST_ADDOPTS")
+"""Variables by which a command means something else."""
+
+TAG_OPTION = "--mlps-tag"
 
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
@@ -190,6 +194,12 @@ OPTIONS = (
         {"metavar": "NAME"},
     ),
     Option(
+        "tag",
+        "A name by which this run can be found later, like nightly or before-upgrade. Repeatable.",
+        None,
+        {"action": "append", "metavar": "NAME"},
+    ),
+    Option(
         "report",
         "Also write a report of this run to FILE: .md for Markdown, .html for a page. Repeatable.",
         None,
@@ -284,6 +294,8 @@ class Settings:
     results_dir: Path
     orgname: str
     systemname: str | None
+    tags: tuple[str, ...]
+    """Names by which the run can be found."""
     reports: tuple[Path, ...]
     failure_grace_s: float
     user_set: Mapping[str, Any]
@@ -343,6 +355,7 @@ def read_settings(
         results_dir=results_dir(options, environ),
         orgname=check_segment("--mlps-orgname", given.get("orgname", "local")),
         systemname=_system_name(given, environ),
+        tags=tuple(dict.fromkeys(check_segment(TAG_OPTION, tag) for tag in given.get("tag", ()))),
         reports=_check_reports(given.get("report", ())),
         failure_grace_s=_seconds(GRACE_INI, failure_grace),
         user_set=given,

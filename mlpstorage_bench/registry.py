@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +67,15 @@ class BenchmarkType(ResultFiles, Protocol):
 
     def datasize(self, plan: Any, ranks_by_host: Sequence[int], room: Room) -> dict[str, Any]:
         """Return what a plan takes by rank, host and tier, and whether it fits."""
+        ...
+
+    def workload_parts(
+        self, parameters: Mapping[str, Any], seed: int, ranks: int
+    ) -> dict[str, Any]:
+        """Return what of a case's parameters must be equal for two results to be comparable.
+
+        JSON's types, with the number of ranks and a hash of what they ask of the storage.
+        """
         ...
 
     def check_site(self, cache_dir: Path) -> None:

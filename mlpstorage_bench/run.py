@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.names import as_segment
+from mlpstorage_bench.names import as_segment, fingerprint
 from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.results.convert import write_run
 from mlpstorage_bench.results.metadata import build_metadata
@@ -66,7 +66,7 @@ class Run:
         """The run's metadata as known so far; files and metrics are added at its end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
-        return build_metadata(record, self.directory, [], type_fields, {})
+        return build_metadata(record, self.directory, [], type_fields)
 
     def record(self, name: str, value: Any) -> None:
         """State something for the run's metadata (`metrics.recorded`); rank 0's word counts.
@@ -94,6 +94,11 @@ class Run:
             number += 1
         case["order"] = len(self.cases)
         case["test"] = test
+        if self.is_root:
+            seed, ranks = self.facts["parameters"]["seed"], self.facts["num_processes"]
+            parts = self.benchmark_type.workload_parts(case["parameters"], seed, ranks)
+            case["workload_fingerprint_parts"] = parts
+            case["workload_fingerprint"] = fingerprint(parts)
         self.cases.append(case)
 
     def add_statistics(self, statistics: Any) -> None:

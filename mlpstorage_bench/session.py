@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 import socket
@@ -13,14 +14,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mlpstorage_bench import benchmark_json, ranks, registry, timers
+from mlpstorage_bench import benchmark_json, options, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import Comm, Notice, Place
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
-from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor
+from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.options import Settings
 from mlpstorage_bench.outcomes import ABORT_STATUS
@@ -269,6 +270,19 @@ class MlpsSession:
         launched = launch_command() or (launching_ancestor() if self.launcher else None)
         return shlex.join(launched or ["pytest", *self.config.invocation_params.args])
 
+    def _invocation(self) -> dict[str, Any] | None:
+        """How this session can be started again; None under a launcher that cannot be seen.
+
+        Where we started the ranks, it is pytest that was started, and will start them again.
+        """
+        command: list[str] | None = started_pytest(self.config.invocation_params.args)
+        if self.launcher is not None and launch_command() is None:
+            command = launching_ancestor()
+        if command is None:
+            return None
+        environment = {name: os.environ.get(name) for name in options.SETTING_VARIABLES}
+        return {"command": command, "environment": environment}
+
     def _facts(
         self, request_hashes: Sequence[str], systemname: str, benchmark_type: str, timestamp: str
     ) -> dict[str, Any]:
@@ -288,11 +302,14 @@ class MlpsSession:
             "launcher": self.launcher.launcher if self.launcher else None,
             "executed_command": self._executed_command(),
             "working_directory": str(Path.cwd()),
+            "invocation": self._invocation(),
+            "tags": list(settings.tags),
             "args": _as_json(settings.user_set),
             "parameters": plan.parameters(),
             "override_parameters": _as_json(plan.override_parameters()),
             "system_info": cluster.system_info(),
             "system_fingerprint": cluster.system_fingerprint(),
+            "system_fingerprint_parts": cluster.system_fingerprint_parts(),
             "request_stream_sha256": list(request_hashes),
         }
 

@@ -103,8 +103,15 @@ class ClusterInformation:
         cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and device
         model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
         """
-        hosts = sorted(json.dumps(_machine(host)) for host in self.hosts)
+        hosts = sorted(json.dumps(list(_machine(host).values())) for host in self.hosts)
         return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]).encode())
+
+    def system_fingerprint_parts(self) -> dict[str, Any]:
+        """Return what the fingerprint is a digest of, to tell in what two systems differ."""
+        return {
+            "ranks": self._num_ranks,
+            "hosts": sorted(map(_machine, self.hosts), key=json.dumps),
+        }
 
     @property
     def _num_ranks(self) -> int:
@@ -139,14 +146,14 @@ def _of_all(combine: Callable[[list[int]], int], values: list[int | None]) -> in
     return combine(known) if len(known) == len(values) else None
 
 
-def _machine(host: HostRecord) -> list[object]:
+def _machine(host: HostRecord) -> dict[str, object]:
     memory = host.memory.total
     kernel_family = re.match(r"\d+\.\d+", host.system.kernel_version)
-    return [
-        host.cpu.model,
-        host.cpu.num_logical_cores,
-        None if memory is None else round(memory / GIB),
-        kernel_family[0] if kernel_family else host.system.kernel_version,
-        host.cache_filesystem.fstype,
-        host.cache_filesystem.model,
-    ]
+    return {
+        "cpu_model": host.cpu.model,
+        "logical_cores": host.cpu.num_logical_cores,
+        "memory_gib": None if memory is None else round(memory / GIB),
+        "kernel_family": kernel_family[0] if kernel_family else host.system.kernel_version,
+        "cache_fstype": host.cache_filesystem.fstype,
+        "cache_device_model": host.cache_filesystem.model,
+    }

@@ -8,8 +8,10 @@ from typing import Any
 
 from mlpstorage_bench.kvcache import mlperf
 from mlpstorage_bench.kvcache.datasize import datasize
+from mlpstorage_bench.kvcache.demands import demand_of
 from mlpstorage_bench.kvcache.engine import Engine, Ranks
 from mlpstorage_bench.kvcache.fio_job import fio_job
+from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
 from mlpstorage_bench.kvcache.summary import summarise
@@ -21,6 +23,12 @@ _REPEATED_PARAMETERS = (
     *("cache_dir", "generation_mode", "performance_profile"),
 )
 """Parameters that the reference's metadata has on its top level too."""
+
+_NO_PART_OF_THE_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
+"""Parameters with which the same is asked of the storage; a recorded workload is known by the hash
+of its requests, wherever its file lies."""
+_FINGERPRINT_VERSION = 1
+"""To be raised when the same parameters come to mean another load."""
 
 
 class KVCacheBenchmark:
@@ -53,6 +61,31 @@ class KVCacheBenchmark:
     def fio_job(self, trace: Path) -> str:
         """Return the text of an fio job distilled from a trace of operations."""
         return fio_job(trace)
+
+    def workload_parts(
+        self, parameters: Mapping[str, Any], seed: int, ranks: int
+    ) -> dict[str, Any]:
+        """Return what must be equal for two results of a case to be comparable.
+
+        Parameters that are at their default are left out: one that is added later, and is off
+        unless asked for, does not make earlier results incomparable. A rank's requests are a
+        function of these and its number, so the hash of rank 0's stands for all.
+        """
+        workload = Workload.model_validate(parameters)
+        share = workload.share_of(0, ranks)
+        own = workload.model_copy(update={"num_users": share.num_users})
+        return {
+            "version": _FINGERPRINT_VERSION,
+            "benchmark_type": self.name,
+            "parameters": workload.model_dump(
+                mode="json", exclude_defaults=True, exclude=set(_NO_PART_OF_THE_LOAD)
+            ),
+            "seed": seed,
+            "ranks": ranks,
+            "request_stream_sha256": demand_of(
+                own, seed + share.seed_offset, share.first_user
+            ).sha256(),
+        }
 
     def check_site(self, cache_dir: Path) -> None:
         """Raise InvalidInputError when this host cannot keep cache files where it is told to."""

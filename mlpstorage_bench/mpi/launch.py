@@ -160,6 +160,17 @@ def launch_command() -> list[str] | None:
     return None if value is None else [str(part) for part in json.loads(value)]
 
 
+def started_pytest(arguments: Sequence[object]) -> list[str]:
+    """Return the command that starts pytest with these arguments the way this one was started.
+
+    `pytest` and `python -m pytest` import from different places.
+    """
+    program = Path(sys.argv[0])
+    as_script = program.name in {"pytest", "py.test"} and program.is_file()
+    start = [str(program.absolute())] if as_script else ["-m", "pytest"]
+    return [sys.executable, *start, *map(str, arguments)]
+
+
 _LAUNCHERS = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun", "srun"})
 
 

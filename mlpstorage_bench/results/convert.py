@@ -9,11 +9,9 @@ from typing import Any, Protocol
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.names import check_segment
-from mlpstorage_bench.results.metadata import build_metadata
+from mlpstorage_bench.results.metadata import Case, build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
 from mlpstorage_bench.results.tree import RunLocation, write_json
-
-Case = Mapping[str, Any]
 
 
 class ResultFiles(Protocol):
@@ -100,7 +98,8 @@ def write_run(
         location.directory,
         written,
         files.metadata_fields(record.parameters, cases),
-        {str(case["case"]): case.get("metrics") for case in cases},
+        cases,
+        document.get("commit_info"),
     )
     write_json(location.metadata_path, metadata)
     return metadata

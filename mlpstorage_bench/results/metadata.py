@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.results.record import RunRecord
+
+Case = Mapping[str, Any]
+"""One case of a session: its name, its test, its trials, and its metrics when it came to an end."""
 
 
 def build_metadata(
@@ -14,9 +18,14 @@ def build_metadata(
     directory: Path,
     output_files: Sequence[Path],
     type_fields: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    cases: Sequence[Case] = (),
+    commit_info: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a run's metadata; every field that a reader of the reference needs is there."""
+    """Return a run's metadata; every field that a reader of the reference needs is there.
+
+    `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
+    """
+    metrics = {str(case["case"]): case.get("metrics") for case in cases}
     return {
         "benchmark_type": record.benchmark_type,
         "model": record.model,
@@ -51,9 +60,36 @@ def build_metadata(
             "npernode": record.npernode,
             "launcher": record.launcher,
             "working_directory": record.working_directory,
+            "invocation": None if record.invocation is None else record.invocation.model_dump(),
+            "tags": record.tags,
+            "commit_info": None if commit_info is None else dict(commit_info),
             "process_id": record.process_id,
             "system_fingerprint": record.system_fingerprint,
+            "system_fingerprint_parts": record.system_fingerprint_parts,
+            "cases": {str(case["case"]): _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
         },
+    }
+
+
+def _case_facts(case: Case) -> dict[str, Any]:
+    """Return what a later comparison needs of a case: what ran, and the numbers of each trial."""
+    return {
+        "test": case["test"],
+        "workload_fingerprint": case.get("workload_fingerprint"),
+        "workload_fingerprint_parts": case.get("workload_fingerprint_parts"),
+        "trials": [
+            {"trial": trial["trial"], "metrics": numbers_of(trial["metrics"])}
+            for trial in case["trials"]
+        ],
+    }
+
+
+def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are one finite number each; a truth is none."""
+    return {
+        str(name): value
+        for name, value in metrics.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }

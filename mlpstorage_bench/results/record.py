@@ -29,6 +29,17 @@ class CaseOutcome(BaseModel):
     message: str = ""
 
 
+class Invocation(BaseModel):
+    """How a session was started, so that it can be again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: list[str]
+    """An argument vector: pytest's, or that of the launcher which the user started."""
+    environment: dict[str, str | None]
+    """Variables that change what the command does; None for those that were not set."""
+
+
 class RunRecord(BaseModel):
     """One session: who ran what, where, how, and how it ended."""
 
@@ -57,6 +68,9 @@ class RunRecord(BaseModel):
     launcher: str | None
     executed_command: str
     working_directory: str
+    invocation: Invocation | None = None
+    """None where the launcher's command cannot be known from here."""
+    tags: list[str] = []
     process_id: int
     """Of rank 0, to tell a run that is under way from one that was killed."""
     args: dict[str, Any]
@@ -64,6 +78,8 @@ class RunRecord(BaseModel):
     override_parameters: dict[str, Any]
     system_info: dict[str, Any] | None
     system_fingerprint: str | None
+    system_fingerprint_parts: dict[str, Any] | None = None
+    """What the fingerprint is a digest of."""
     request_stream_sha256: list[str]
     notes: list[str]
     tests: list[CaseOutcome]
