@@ -1,23 +1,29 @@
-"""The fixtures that benchmarks and tests use."""
+"""The fixtures that benchmarks and tests use.
+
+The workload is imported by the first test that asks for it: with NumPy it takes longer than all the
+rest, and most sessions of most projects have no such test.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from mlpstorage_bench.cluster.information import ClusterInformation
-from mlpstorage_bench.kvcache.case import KVCache
-from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.slo import MARKER, promise_of_marker
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.run import Run
 from mlpstorage_bench.session import KEY, SCENARIO, MlpsSession
 
+if TYPE_CHECKING:
+    from mlpstorage_bench.kvcache.case import KVCache
+    from mlpstorage_bench.kvcache.plan import KVCachePlan
+
+SLO = "mlps_slo"
 MARKERS = (
     (
-        f"{MARKER}(class, p95_ms=…): fail the test when requests of this class (interactive, "
+        f"{SLO}(class, p95_ms=…): fail the test when requests of this class (interactive, "
         "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
     ),
     (
@@ -61,6 +67,9 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     Options are those of the profile (`kvcache.options`); a test that takes `kvcache_option` runs
     once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in bytes.
     """
+    from mlpstorage_bench.kvcache.case import KVCache  # noqa: PLC0415 - see above
+    from mlpstorage_bench.kvcache.slo import promise_of_marker  # noqa: PLC0415 - see above
+
     session = _session(request)
     run = session.run
     assert run is not None, "a session with this fixture has a run"
@@ -73,7 +82,7 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         open_case=lambda case: run.open_case(case, request.node.nodeid),
         promises=[
             promise_of_marker(marker.args, marker.kwargs)
-            for marker in request.node.iter_markers(MARKER)
+            for marker in request.node.iter_markers(SLO)
         ],
         is_scenario=request.node.get_closest_marker(SCENARIO) is not None,
     )

@@ -1,4 +1,4 @@
-"""What is answered instead of running: the history of runs, sizes, the conversion of a file."""
+"""What is answered instead of running: history, sizes, a trace's fio job, a conversion."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from mlpstorage_bench import options, registry
+from mlpstorage_bench import history_answers, options, registry
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.history.scan import scan
 from mlpstorage_bench.mpi.environment import detect_launcher
-from mlpstorage_bench.report.history_table import NARROWEST_TABLE, history_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.sizes import size_report
@@ -28,11 +25,8 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
     known: argparse.Namespace = config.known_args_namespace
-    answers = (
-        *(known.mlps_history, known.mlps_convert),
-        *(known.mlps_datasize, known.mlps_fio_job),
-    )
-    if not any(answers):
+    asks_history = history_answers.is_asked(known)
+    if not (asks_history or known.mlps_convert or known.mlps_datasize or known.mlps_fio_job):
         return
     if known.help or known.version:
         return
@@ -49,7 +43,7 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
         fits = _show_datasize(known)
         raise SystemExit(pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED)
     else:
-        show_history(results_dir)
+        _show_history(known, results_dir)
     raise SystemExit(pytest.ExitCode.OK)
 
 
@@ -95,14 +89,8 @@ def _show_datasize(known: argparse.Namespace) -> bool:
     return bool(report["fits"])
 
 
-def show_history(results_dir: Path) -> None:
-    """Print the runs in a results directory, newest last, and what could not be read."""
-    history = scan(results_dir)
-    width = max(shutil.get_terminal_size().columns, NARROWEST_TABLE)
-    console = Console(file=sys.stdout, highlight=False, width=width)
-    if history.runs:
-        console.print(history_table(history.runs))
-    else:
-        sys.stdout.write(f"No runs in {results_dir}\n")
-    for problem in history.problems:
-        sys.stderr.write(f"mlpstorage: skipped {problem}\n")
+def _show_history(known: argparse.Namespace, results_dir: Path) -> None:
+    try:
+        history_answers.answer(known, results_dir)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error

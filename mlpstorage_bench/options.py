@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.past_run import STATUSES
 from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out, parse_hosts
 from mlpstorage_bench.mpi.launchers import LaunchFlags
 from mlpstorage_bench.names import check_segment
@@ -73,6 +74,75 @@ def _seed(text: str) -> int:
 
 
 _SWITCH: Mapping[str, Any] = {"action": "store_true"}
+_A_NAME: Mapping[str, Any] = {"metavar": "NAME"}
+
+HISTORY_OPTIONS = (
+    Option(
+        "history-last",
+        "List only so many runs, the newest of those that the other filters leave.",
+        None,
+        {"type": _positive, "metavar": "N"},
+    ),
+    Option("history-model", "List only runs of this model; may be a glob.", None, _A_NAME),
+    Option(
+        "history-test",
+        "List only runs with this case, or with this test by its node id; may be a glob, like "
+        "'*test_option*'.",
+        None,
+        _A_NAME,
+    ),
+    Option(
+        "history-mode",
+        "List only runs of this mode.",
+        None,
+        {"choices": ("open", "closed", "whatif")},
+    ),
+    Option("history-host", "List only runs that had this host; may be a glob.", None, _A_NAME),
+    Option(
+        "history-since",
+        "List only runs since then: a date like 2026-11-24, or an age like 7d or 24h.",
+        None,
+        {"metavar": "WHEN"},
+    ),
+    Option(
+        "history-status",
+        "List only runs that ended so, or are running.",
+        None,
+        {"choices": STATUSES},
+    ),
+    Option(
+        "history-tag",
+        "List only runs with this tag, given by --mlps-tag; may be a glob.",
+        None,
+        _A_NAME,
+    ),
+    Option(
+        "history-format",
+        "What --mlps-history prints: a table for people (default), or all of it as json or csv.",
+        None,
+        {"choices": ("table", "json", "csv")},
+    ),
+    Option(
+        "history-rerun",
+        "Run the command of an earlier run again, in its directory: the run with this id, or the "
+        "only one that begins so.",
+        None,
+        {"metavar": "ID"},
+    ),
+    Option(
+        "history-trend",
+        "Draw a metric of the runs over time, like read_gib_s or read_p95_ms, for each case, and "
+        "exit. Filters apply.",
+        None,
+        {"metavar": "METRIC"},
+    ),
+    Option(
+        "history-rebuild",
+        "Make the index of the history again from the metadata files, and exit.",
+        None,
+        _SWITCH,
+    ),
+)
 
 OPTIONS = (
     # where
@@ -208,10 +278,12 @@ OPTIONS = (
     # instead of running
     Option(
         "history",
-        "List the runs in the results directory, newest last, and exit.",
+        "List the runs in the results directory, newest last, and exit; with =ID (or its "
+        "beginning), show one run in full.",
         None,
-        _SWITCH,
+        {"nargs": "?", "const": "", "metavar": "ID"},
     ),
+    *HISTORY_OPTIONS,
     Option(
         "datasize",
         "Tell how much storage and memory the profile takes on each rank and host, and whether it "

@@ -11,10 +11,9 @@ import pytest
 from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.mpi.comm import SoloComm, say
-from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.mpi.comm import Comm, SoloComm, say
+from mlpstorage_bench.mpi.environment import LauncherEnvironment, detect_launcher
 from mlpstorage_bench.mpi.launch import record_completion
-from mlpstorage_bench.mpi.meetings import connect
 from mlpstorage_bench.outcomes import agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import KEY, MlpsSession
@@ -56,12 +55,18 @@ def pytest_configure(config: pytest.Config) -> None:
     launcher = detect_launcher(os.environ)
     try:
         settings = relaunch.read_settings(config)
-        comm = SoloComm() if launcher is None else connect(launcher.size, launcher.launcher)
+        comm = SoloComm() if launcher is None else _connect(launcher)
     except MlpsError as error:
         is_root = launcher is None or launcher.rank == 0
         raise ranks.usage_error(str(error), is_root=is_root) from error
     config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
     config.stash[KEY].join()
+
+
+def _connect(launcher: LauncherEnvironment) -> Comm:
+    from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
+
+    return connect(launcher.size, launcher.launcher)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ import os
 import secrets
 import shlex
 import socket
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -17,6 +18,7 @@ import pytest
 from mlpstorage_bench import benchmark_json, options, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import Comm, Notice, Place
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
@@ -262,8 +264,20 @@ class MlpsSession:
     def _leave_results(self, exit_status: int) -> None:
         metadata = None if self.run is None else self.run.finish(exit_status)
         if metadata is not None:
+            self._enter_in_history()
             for path in self.settings.reports:
                 self.remarks.append(f"report: {write_report(path, metadata)}")
+
+    def _enter_in_history(self) -> None:
+        """Let the history know of the run; without that it will find it by itself."""
+        assert self.run is not None
+        try:
+            enter_run(self.settings.results_dir, self.run.location.metadata_path)
+        except (sqlite3.Error, OSError) as error:
+            self.remarks.append(
+                f"the history's index was not written ({error}); --mlps-history reads the run's "
+                "metadata instead"
+            )
 
     def _executed_command(self) -> str:
         """The command line that started this session: the launcher's where it can be known."""

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 FLOORS = (
     {"plugin"},
     {"instead", "terminal"},
-    {"relaunch", "fixtures", "sizes"},
+    {"relaunch", "fixtures", "sizes", "history_answers"},
     {"session"},
     {"benchmark_json", "outcomes", "ranks", "run", "timers"},
     {"registry"},

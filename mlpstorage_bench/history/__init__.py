@@ -1,1 +1,1 @@
-"""What earlier runs left. Metadata files are the truth."""
+"""What earlier runs left: their metadata files, and an index over them that makes asking quick."""

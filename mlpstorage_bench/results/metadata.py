@@ -80,7 +80,10 @@ def _case_facts(case: Case) -> dict[str, Any]:
         "workload_fingerprint": case.get("workload_fingerprint"),
         "workload_fingerprint_parts": case.get("workload_fingerprint_parts"),
         "trials": [
-            {"trial": trial["trial"], "metrics": numbers_of(trial["metrics"])}
+            {
+                "trial": trial["trial"],
+                "metrics": {k: v for k, v in numbers_of(trial["metrics"]).items() if k != "trial"},
+            }
             for trial in case["trials"]
         ],
     }

@@ -1,0 +1,120 @@
+"""Listing ten thousand runs: once indexed, under a second, with the process's start.
+
+Runs are metadata files of three cases with three trials each, as a run of the profile quick leaves
+them, in directories of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.report.history_table import history_lines
+
+RUNS = int(os.environ.get("MLPS_STUDY_RUNS", "10000"))
+ALLOWED_S = 1.0
+REPEATED = 7
+METRICS_PER_TRIAL = 40
+FIGURES = {"read_gib_s": 1.5, "write_gib_s": 0.5, "read_p95_ms": 12.3}
+SETTLES_S = 2.5
+"""Younger files are read again."""
+
+
+def metadata(number: int, started: datetime) -> dict[str, Any]:
+    """Return the metadata of a run."""
+    numbers = {f"metric_{metric}_ms": number + metric / 7 for metric in range(METRICS_PER_TRIAL)}
+    figures = {**numbers, **FIGURES}
+    return {
+        "benchmark_type": "kv_cache",
+        "model": ("llama3.1-8b", "llama3.1-70b-instruct")[number % 2],
+        "command": "run",
+        "run_datetime": started.isoformat(),
+        "num_processes": 8,
+        "hosts": ["node1", "node2"],
+        "parameters": {f"parameter_{name}": name for name in range(150)},
+        "status": ("passed", "failed", "passed")[number % 3],
+        "metrics": dict.fromkeys("123", figures),
+        "mlpstorage": {
+            "run_id": f"{started:%Y%m%d_%H%M%S}-{number:04x}",
+            "mode": "open",
+            "tags": ["nightly"],
+            "cases": {
+                case: {
+                    "test": f"benchmarks/test_kvcache.py::test_option[{case}]",
+                    "workload_fingerprint": f"{case}" * 32,
+                    "trials": [{"trial": trial, "metrics": figures} for trial in (1, 2, 3)],
+                }
+                for case in "123"
+            },
+        },
+    }
+
+
+def leave_runs(results_dir: Path) -> None:
+    """Leave the metadata of many runs, a minute apart."""
+    tree = results_dir / "open/local/results/system/kv_cache/llama3.1-8b/run"
+    for number in range(RUNS):
+        started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
+        directory = tree / f"{started:%Y%m%d_%H%M%S}"
+        directory.mkdir(parents=True)
+        path = directory / f"kv_cache_{directory.name}_metadata.json"
+        path.write_text(json.dumps(metadata(number, started), indent=2))
+
+
+@pytest.fixture
+def results_dir(study_dir: Path) -> Path:
+    """A results directory with many runs, old enough to be indexed for good."""
+    leave_runs(study_dir)
+    time.sleep(SETTLES_S)
+    return study_dir
+
+
+def test_ten_thousand_runs_are_listed(results_dir: Path, benchmark: Any) -> None:
+    begun = time.perf_counter()
+    with History(results_dir):
+        indexing_s = time.perf_counter() - begun
+
+    def list_here() -> float:
+        begun = time.perf_counter()
+        with History(results_dir) as history:
+            lines = history_lines(history.runs(RunFilter()))
+        assert len(lines) == RUNS + 2
+        return time.perf_counter() - begun
+
+    def whole_call(*options: str) -> float:
+        command = [sys.executable, "-m", "pytest", "--mlps-history", *options]
+        begun = time.perf_counter()
+        done = subprocess.run(  # noqa: S603 - an argument vector of our own
+            [*command, f"--mlps-results-dir={results_dir}"],
+            capture_output=True,
+            check=True,
+            cwd=results_dir,
+        )
+        seconds = time.perf_counter() - begun
+        assert len(done.stdout.splitlines()) > 1
+        return seconds
+
+    whole = [whole_call() for _ in range(REPEATED)]
+    newest = [whole_call("--mlps-history-last=10") for _ in range(REPEATED)]
+    here = benchmark.pedantic(list_here, rounds=1, iterations=1)
+    benchmark.extra_info.update(
+        runs=RUNS,
+        indexing_s=indexing_s,
+        index_mib=(results_dir / ".mlps-history.sqlite").stat().st_size / (1 << 20),
+        whole_call_s=statistics.median(whole),
+        whole_call_least_s=min(whole),
+        last_10_s=statistics.median(newest),
+        without_start_s=statistics.median([here, *(list_here() for _ in range(REPEATED))]),
+    )
+    assert statistics.median(whole) < ALLOWED_S

@@ -1,0 +1,278 @@
+"""The runs of a results directory: asked of the index, which is brought up to date before.
+
+The index is never the truth. One that is broken, or of another program, is moved aside and made
+again; where none can be kept, answers come from the files all the same. Each is said once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.index import INDEX_NAME, Content, Index
+from mlpstorage_bench.history.metadata_files import FileState, MetadataFiles, state_of
+from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.reading import ALL_TRIALS, NoRunError, read_run
+from mlpstorage_bench.history.schema import ForeignIndexError, NewerIndexError
+
+T = TypeVar("T")
+
+_BATCH = 256
+"""Files in one transaction: others wait for no longer than these take."""
+_MOST_NAMED = 5
+_NO_FAULT_OF_THE_FILE = frozenset(
+    {
+        *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY),
+        *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+        *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS),
+    }
+)
+"""Errors that another index in the same place would meet, too."""
+
+
+class History:
+    """What earlier runs left in a results directory; to be used in a `with` statement."""
+
+    def __init__(self, results_dir: Path, *, rebuild: bool = False) -> None:
+        self.results_dir = results_dir.absolute()
+        self.remarks: list[str] = []
+        """What the user should know of the index."""
+        self._unreadable: list[str] = []
+        self._index = self._open()
+        if rebuild:
+            self._ask(Index.clear)
+        self._ask(self._update)
+
+    def __enter__(self) -> Self:
+        """Return the history."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the index."""
+        self._index.close()
+
+    # what can be asked
+
+    def runs(self, wanted: RunFilter | None = None) -> list[PastRun]:
+        """Return the runs that a filter means, oldest first."""
+        wanted = wanted or RunFilter()
+
+        def newest_first(index: Index) -> list[PastRun]:
+            runs = index.runs(wanted)
+            if wanted.status is not None:
+                runs = (run for run in runs if run.status == wanted.status)
+            return list(islice(runs, wanted.last))
+
+        return self._ask(newest_first)[::-1]
+
+    def values(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, dict[int, float]]:
+        """Return what each trial of a case measured: run → trial (from 1) → value.
+
+        A run that has no such value is not in it.
+        """
+        found = self._ask(lambda index: index.values(run_ids, case, metric))
+        trials = {
+            run_id: {trial: value for trial, value in values.items() if trial != ALL_TRIALS}
+            for run_id, values in found.items()
+        }
+        return {run_id: values for run_id, values in trials.items() if values}
+
+    def pooled(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, float]:
+        """Return what all trials of a case came to, or else the mean of them: run → value."""
+        found = self._ask(lambda index: index.values(run_ids, case, metric))
+        return {
+            run_id: values.get(ALL_TRIALS, sum(values.values()) / len(values))
+            for run_id, values in found.items()
+        }
+
+    def metrics(self) -> dict[str, str]:
+        """Return every metric that any run has, with its unit."""
+        return self._ask(Index.metrics)
+
+    def cases_with(self, metric: str) -> list[str]:
+        """Return the cases that have a metric, in any run."""
+        return self._ask(lambda index: index.cases_with(metric))
+
+    def measured_in(self, path: Path) -> list[tuple[str, str, int, str, str, float]]:
+        """Return every number of a run: case, test, trial, metric, unit, value."""
+        return self._ask(lambda index: index.measured_in(path))
+
+    def find(self, source: str, given: str) -> Path:
+        """Return the metadata file of the run with this id, or with the only one that begins so.
+
+        InvalidInputError, which names `source`, when there is none or several.
+        """
+        found = self._ask(lambda index: index.run_ids(given))
+        exact = [path for run_id, path in found if run_id == given]
+        run_ids = list(dict.fromkeys(run_id for run_id, _ in found))
+        if exact or len(run_ids) == 1:
+            paths = exact or [path for _, path in found]
+            if len(paths) > 1:
+                self.remarks.append(
+                    f"there are {len(paths)} copies of this run; this is {paths[0]}"
+                )
+            return paths[0]
+        if run_ids:
+            raise InvalidInputError(
+                source,
+                given,
+                "an id, or a beginning that one run alone has",
+                hint=f"{len(run_ids)} begin so: {_some(run_ids)}",
+            )
+        raise InvalidInputError(
+            source, given, "the id of a run, or its beginning", hint=self._near(given)
+        )
+
+    def _near(self, given: str) -> str:
+        """Return a hint with the ids that have the longest beginning in common, newest first."""
+        ids: list[str] = []
+        for length in range(len(given) - 1, 0, -1):
+            beginning = given[:length]
+            ids = [run_id for run_id, _ in self._ask(lambda i, b=beginning: i.run_ids(b))]  # type: ignore[misc]  # a default binds the loop's value
+            if ids:
+                break
+        if ids:
+            return f"Near: {_some(list(dict.fromkeys(reversed(ids))))}"
+        newest = [run.run_id for run in reversed(self.runs(RunFilter(last=_MOST_NAMED)))]
+        return f"The newest: {_some(newest)}" if newest else f"No runs in {self.results_dir}"
+
+    @property
+    def problems(self) -> list[str]:
+        """A line for each file or directory that could not be read as a run's."""
+        return [*self._ask(Index.problems), *self._unreadable]
+
+    # how the index is kept
+
+    def _ask(self, question: Callable[[Index], T]) -> T:
+        """Ask the index; where it breaks, ask another that is made of the files."""
+        try:
+            return question(self._index)
+        except sqlite3.DatabaseError as error:
+            if self._index.in_memory:
+                raise
+            self._index.close()
+            if isinstance(error, sqlite3.OperationalError) and _is_elsewhere(error):
+                self._index = self._in_memory(str(error))
+            else:
+                self._set_aside(f"broken ({error})")
+                self._index = self._open()
+            self._update(self._index)
+            return question(self._index)
+
+    def _open(self) -> Index:
+        if not self.results_dir.is_dir():
+            return Index(self.results_dir, in_memory=True)
+        for _ in range(2):
+            try:
+                return Index(self.results_dir)
+            except NewerIndexError:
+                return self._in_memory("a later version of mlpstorage_bench made it", copy=False)
+            except ForeignIndexError:
+                self._set_aside("the database of something else")
+            except sqlite3.DatabaseError as error:
+                if _is_elsewhere(error):
+                    return self._in_memory(str(error))
+                self._set_aside(f"broken ({error})")
+        return self._in_memory("it cannot be moved aside", copy=False)
+
+    def _in_memory(self, why: str, *, copy: bool = True) -> Index:
+        """Return an index that is kept nowhere, with what a read-only one knows already."""
+        self._remark(
+            f"the index {self.results_dir / INDEX_NAME} cannot be used: {why}. The metadata files "
+            "are read instead, which takes longer"
+        )
+        index = Index(self.results_dir, in_memory=True)
+        if copy and (self.results_dir / INDEX_NAME).is_file():
+            try:
+                index.copy_of(self.results_dir)
+            except (sqlite3.DatabaseError, ForeignIndexError, NewerIndexError):
+                index.close()
+                return Index(self.results_dir, in_memory=True)
+        return index
+
+    def _set_aside(self, why: str) -> None:
+        """Move the file to a name that is free; a journal of it must not meet the next one."""
+        file = self.results_dir / INDEX_NAME
+        number = 1
+        while (aside := file.with_name(f"{INDEX_NAME}.aside-{number}")).exists():
+            number += 1
+        try:
+            for end in ("-journal", "-wal", "-shm", ""):
+                part = file.with_name(f"{INDEX_NAME}{end}")
+                if part.exists():
+                    part.rename(aside.with_name(f"{aside.name}{end}"))
+        except OSError as error:
+            self._remark(f"the index {file} is {why}, and cannot be moved: {error.strerror}")
+            return
+        self._remark(f"the index {file} was {why}. It is now {aside.name}, and made again")
+
+    def _remark(self, text: str) -> None:
+        if text not in self.remarks:
+            self.remarks.append(text)
+
+    def _update(self, index: Index) -> None:
+        """Read the files that are new or have changed, and forget those that are gone."""
+        before = index.files()
+        known: dict[str, list[FileState]] = {}
+        for state in before:
+            known.setdefault(state.path.rpartition("/")[0], []).append(state)
+        files = MetadataFiles(self.results_dir, known)
+        now = files.found
+        self._unreadable = list(files.problems)
+        unchanged = set(before)
+        changed = [state for state in now if state not in unchanged or not state.is_settled]
+        gone = {state.path for state in before} - {state.path for state in now}
+        if gone:
+            index.write((), gone)
+        for batch in _batches(changed):
+            index.write([(state, self._read(state)) for state in batch])
+
+    def _read(self, state: FileState) -> Content:
+        return read_content(self.results_dir / state.path)
+
+
+def read_content(path: Path) -> Content:
+    """Return the run of a metadata file, or why it is none."""
+    try:
+        return read_run(path)
+    except NoRunError as error:
+        return str(error)
+
+
+def enter_run(results_dir: Path, metadata: Path) -> None:
+    """Enter a run that has just ended into the index; raises sqlite3.DatabaseError, OSError.
+
+    What else there is in the directory is left to the next who asks.
+    """
+    try:
+        with Index(results_dir.absolute()) as index:
+            index.write([(state_of(results_dir, metadata), read_content(metadata))])
+    except (ForeignIndexError, NewerIndexError) as error:
+        raise sqlite3.DatabaseError(f"it is {type(error).__name__}") from error
+
+
+def _is_elsewhere(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _NO_FAULT_OF_THE_FILE
+
+
+def _batches(states: Iterable[FileState]) -> Iterator[list[FileState]]:
+    remaining = iter(states)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

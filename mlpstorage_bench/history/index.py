@@ -1,0 +1,243 @@
+"""The index over metadata files: one SQLite file beside them, made of nothing else.
+
+The rollback journal, not WAL: results lie on shared filesystems too, and a reader needs to write
+nothing. A transaction holds whole runs, so that a process that is killed leaves none in part.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.metadata_files import FileState
+from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.reading import RunFile
+from mlpstorage_bench.history.schema import prepare
+from mlpstorage_bench.history.units import unit_of
+
+INDEX_NAME = ".mlps-history.sqlite"
+BUSY_TIMEOUT_S = 30.0
+"""How long one that writes waits for another."""
+IN_MEMORY = ":memory:"
+
+Content = RunFile | str
+"""What a file held: a run, or why it is none."""
+
+
+class Index:
+    """An open index; raises sqlite3.DatabaseError wherever its file cannot be used."""
+
+    def __init__(self, results_dir: Path, *, in_memory: bool = False) -> None:
+        self._results_dir = results_dir
+        self.in_memory = in_memory
+        file = IN_MEMORY if in_memory else str(results_dir / INDEX_NAME)
+        self._connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            prepare(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the index."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def copy_of(self, results_dir: Path) -> None:
+        """Take over what the file of a directory holds, which may be read-only."""
+        uri = f"{(results_dir / INDEX_NAME).absolute().as_uri()}?mode=ro"
+        source = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
+        try:
+            source.backup(self._connection)
+        finally:
+            source.close()
+        prepare(self._connection)
+
+    # what is written
+
+    def write(self, files: Iterable[tuple[FileState, Content]], gone: Collection[str] = ()) -> None:
+        """Enter files, in place of what was known of them, and forget others: all or nothing."""
+        with self._transaction() as connection:
+            for path in gone:
+                connection.execute("DELETE FROM files WHERE path = ?", (path,))
+            for state, content in files:
+                connection.execute("DELETE FROM files WHERE path = ?", (state.path,))
+                problem = content if isinstance(content, str) else None
+                row = (state.path, state.path.rpartition("/")[0], *state[1:], problem)
+                file = connection.execute(
+                    "INSERT INTO files (path, folder, size_bytes, modified_ns, folder_modified_ns, "
+                    "problem) VALUES (?, ?, ?, ?, ?, ?)",
+                    row,
+                ).lastrowid
+                if isinstance(content, RunFile):
+                    self._enter(int(file or 0), content)
+
+    def _enter(self, file: int, content: RunFile) -> None:
+        run, connection = content.run, self._connection
+        connection.execute(
+            "INSERT INTO runs (file, run_id, started_s, benchmark_type, model, mode, branch, "
+            "system_fingerprint, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(file, run.run_id, run.started.timestamp(), run.benchmark_type, run.model),
+                *(run.mode, run.branch, run.system_fingerprint, content.facts),
+            ),
+        )
+        hosts = [(file, host) for host in dict.fromkeys(run.hosts)]
+        connection.executemany("INSERT INTO run_hosts VALUES (?, ?)", hosts)
+        tags = [(file, tag) for tag in dict.fromkeys(run.tags)]
+        connection.executemany("INSERT INTO run_tags VALUES (?, ?)", tags)
+        tests = {case.name: (case.test, case.workload_fingerprint) for case in run.cases}
+        names = dict.fromkeys([*tests, *(number.case for number in content.measured)])
+        keys = {
+            name: connection.execute(
+                "INSERT INTO cases (file, name, ranks, test, workload_fingerprint) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (file, name, run.num_processes, *tests.get(name, (None, None))),
+            ).lastrowid
+            for name in names
+        }
+        metrics = self._keys_of_metrics({number.metric for number in content.measured})
+        connection.executemany(
+            "INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?)",
+            [(keys[n.case], metrics[n.metric], n.trial, n.value) for n in content.measured],
+        )
+
+    def _keys_of_metrics(self, names: Collection[str]) -> Mapping[str, int]:
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO metrics (name, unit) VALUES (?, ?)",
+            [(name, unit_of(name)) for name in names],
+        )
+        return dict(
+            self._connection.execute(
+                "SELECT name, key FROM metrics WHERE name IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(names)),),
+            )
+        )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._transaction() as connection:
+            for table in ("measured", "metrics", "cases", "run_hosts", "run_tags", "runs", "files"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._connection)
+
+    # what is read
+
+    def files(self) -> list[FileState]:
+        """Return every file that was entered, as it was then."""
+        rows = self._connection.execute(
+            "SELECT path, size_bytes, modified_ns, folder_modified_ns FROM files ORDER BY path"
+        )
+        return [FileState(*row) for row in rows]
+
+    def problems(self) -> list[str]:
+        """Return a line for each file that is no run's."""
+        rows = self._connection.execute(
+            "SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path"
+        )
+        return [f"{self._results_dir / path}: {problem}" for path, problem in rows]
+
+    def runs(self, wanted: RunFilter) -> Iterator[PastRun]:
+        """Yield runs, newest first, as many as there are; `last` and `status` are the caller's."""
+        condition, values = wanted.conditions()
+        rows = self._connection.execute(
+            "SELECT files.path, runs.facts FROM runs JOIN files ON files.key = runs.file "  # noqa: S608 - a condition of our own, its values apart
+            f"WHERE {condition} ORDER BY runs.started_s DESC, runs.run_id DESC, files.path DESC",
+            values,
+        )
+        root = str(self._results_dir)
+        for path, facts in rows:
+            try:
+                yield PastRun.of_facts(json.loads(facts), f"{root}/{path}")
+            except (ValueError, KeyError, TypeError) as error:
+                raise sqlite3.DatabaseError(f"facts of {path}: {error}") from error
+
+    def run_ids(self, beginning: str) -> list[tuple[str, Path]]:
+        """Return the runs whose id begins so, with their metadata files."""
+        rows = self._connection.execute(
+            "SELECT runs.run_id, files.path FROM runs JOIN files ON files.key = runs.file "
+            "WHERE substr(runs.run_id, 1, ?) = ? ORDER BY runs.run_id, files.path",
+            (len(beginning), beginning),
+        )
+        return [(run_id, self._results_dir / path) for run_id, path in rows]
+
+    def values(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, dict[int, float]]:
+        """Return a metric's values: run → trial → value, ALL_TRIALS among the trials."""
+        rows = self._connection.execute(
+            "SELECT runs.run_id, measured.trial, measured.value FROM runs "
+            "JOIN cases ON cases.file = runs.file AND cases.name = ? "
+            'JOIN measured ON measured."case" = cases.key '
+            "AND measured.metric = (SELECT key FROM metrics WHERE name = ?) "
+            "WHERE runs.run_id IN (SELECT value FROM json_each(?)) ORDER BY measured.trial",
+            (case, metric, json.dumps(list(run_ids))),
+        )
+        found: dict[str, dict[int, float]] = {}
+        for run_id, trial, value in rows:
+            found.setdefault(run_id, {})[trial] = value
+        return found
+
+    def measured_in(self, path: Path) -> list[tuple[str, str, int, str, str, float]]:
+        """Return every number of a run: case, test, trial, metric, unit, value."""
+        return self._connection.execute(
+            "SELECT cases.name, coalesce(cases.test, ''), measured.trial, metrics.name, "
+            "metrics.unit, measured.value FROM files JOIN cases ON cases.file = files.key "
+            'JOIN measured ON measured."case" = cases.key '
+            "JOIN metrics ON metrics.key = measured.metric WHERE files.path = ? "
+            "ORDER BY cases.key, metrics.name, measured.trial",
+            (path.relative_to(self._results_dir).as_posix(),),
+        ).fetchall()
+
+    def metrics(self) -> dict[str, str]:
+        """Return every metric that any run has, with its unit."""
+        return dict(self._connection.execute("SELECT name, unit FROM metrics ORDER BY name"))
+
+    def cases_with(self, metric: str) -> list[str]:
+        """Return the cases that have a metric, in any run."""
+        rows = self._connection.execute(
+            'SELECT DISTINCT cases.name FROM measured JOIN cases ON cases.key = measured."case" '
+            "WHERE measured.metric = (SELECT key FROM metrics WHERE name = ?) ORDER BY cases.name",
+            (metric,),
+        )
+        return [name for (name,) in rows]
+
+
+class _Transaction:
+    """One that writes; what it did is undone when it does not come to its end."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._connection.execute("COMMIT")
+        elif self._connection.in_transaction:  # a full disk has ended it already
+            self._connection.execute("ROLLBACK")

@@ -1,0 +1,169 @@
+"""One metadata file → the run that it tells of, and every number that was measured in it.
+
+Files are ours or the reference's, of any benchmark type; the reference's have no `mlpstorage` part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.results.metadata import numbers_of
+from mlpstorage_bench.results.tree import METADATA_SUFFIX
+
+REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
+"""A record is complete for its readers with these."""
+ALL_TRIALS = 0
+"""Stands in place of a trial's number for a metric of all of a case's trials together."""
+WHOLE_RUN = "run"
+"""Case of metrics that are of no case: the reference has no cases."""
+_PROCESS_IDS = 1 << 31
+_UNKNOWN_COMMIT = frozenset({"unversioned", "unknown", "(unknown)", "(detached head)"})
+"""What pytest-benchmark says where there is no repository."""
+
+
+class Measured(NamedTuple):
+    """One number."""
+
+    case: str
+    trial: int
+    """From 1; ALL_TRIALS for all of them together."""
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What a metadata file tells."""
+
+    run: PastRun
+    facts: str
+    """The run's facts as JSON."""
+    measured: tuple[Measured, ...]
+
+
+class NoRunError(Exception):
+    """A file is no run's metadata; says why."""
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return the content of a run's metadata file; NoRunError when it is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NoRunError(error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise NoRunError(f"no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise NoRunError("no run's metadata: it is not an object")
+    for name in REQUIRED:
+        if name not in content:
+            raise NoRunError(f"no run's metadata: it has no {name!r}")
+    return content
+
+
+def read_run(path: Path) -> RunFile:
+    """Read a run's metadata file; NoRunError when it is none."""
+    content = read_metadata(path)
+    try:
+        run, measured = _run(content, path), tuple(_measured(content))
+        facts = json.dumps(run.facts(), ensure_ascii=False)
+        "".join(
+            [facts, *(number.metric for number in measured)]
+        ).encode()  # half a character raises
+        return RunFile(run, facts, measured)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise NoRunError(f"no run's metadata: {error}") from error
+
+
+def _run(content: Mapping[str, Any], path: Path) -> PastRun:
+    own = content.get("mlpstorage") or {}
+    hosts = tuple(str(host) for host in content.get("hosts") or ())
+    commit = own.get("commit_info") or {}
+    timestamp = path.name.removesuffix(METADATA_SUFFIX)
+    process_id = own.get("process_id")
+    return PastRun(
+        run_id=str(own.get("run_id") or "_".join(timestamp.split("_")[-2:])),
+        started=_moment(str(content["run_datetime"])),
+        benchmark_type=str(content["benchmark_type"]),
+        model=str(content.get("model") or "-"),
+        command=str(content.get("command") or "-"),
+        mode=str(own.get("mode") or content.get("verification") or "-"),
+        systemname=_text(own.get("systemname")),
+        num_processes=int(content["num_processes"]),
+        hosts=hosts,
+        status=str(content.get("status") or "-"),
+        process_id=process_id if _is_process_id(process_id) else None,
+        runtime_s=_number(content.get("runtime")),
+        tags=tuple(str(tag) for tag in own.get("tags") or ()),
+        system_fingerprint=_text(own.get("system_fingerprint")),
+        commit=_known(commit.get("id")),
+        branch=_known(commit.get("branch")),
+        cases=tuple(_cases(content.get("metrics"), own.get("cases") or {})),
+        file=str(path),
+    )
+
+
+def _is_process_id(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < _PROCESS_IDS
+
+
+def _moment(text: str) -> datetime:
+    """Read ISO 8601 or the reference's YYYYMMDD_HHMMSS; without an offset it is local time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.strptime(text, "%Y%m%d_%H%M%S")  # noqa: DTZ007 - made local below
+    return moment.astimezone()
+
+
+def _cases(metrics: object, facts: Mapping[str, Any]) -> Iterator[PastCase]:
+    """Yield the cases that ended or began: a case that failed has no metrics, but its trials."""
+    of_cases = metrics if isinstance(metrics, dict) else {}
+    for name in dict.fromkeys([*of_cases, *facts]):
+        values = of_cases.get(name)
+        if name not in facts and not (isinstance(values, dict) and "read_gib_s" in values):
+            continue
+        figures = values if isinstance(values, dict) else {}
+        fact = facts.get(name) or {}
+        yield PastCase(
+            name=str(name),
+            test=_text(fact.get("test")),
+            workload_fingerprint=_text(fact.get("workload_fingerprint")),
+            read_gib_s=_number(figures.get("read_gib_s")),
+            write_gib_s=_number(figures.get("write_gib_s")),
+            read_p95_ms=_number(figures.get("read_p95_ms")),
+        )
+
+
+def _measured(content: Mapping[str, Any]) -> Iterator[Measured]:
+    metrics = content.get("metrics")
+    of_cases = metrics if isinstance(metrics, dict) else {}
+    for metric, value in numbers_of(of_cases).items():
+        yield Measured(WHOLE_RUN, ALL_TRIALS, metric, float(value))
+    for name, values in of_cases.items():
+        if isinstance(values, dict):
+            for metric, value in numbers_of(values).items():
+                yield Measured(str(name), ALL_TRIALS, metric, float(value))
+    for name, case in ((content.get("mlpstorage") or {}).get("cases") or {}).items():
+        for trial in case["trials"]:
+            for metric, value in numbers_of(trial["metrics"]).items():
+                yield Measured(str(name), int(trial["trial"]), metric, float(value))
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]  # just looked
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _known(value: object) -> str | None:
+    return None if value is None or str(value).lower() in _UNKNOWN_COMMIT else str(value)

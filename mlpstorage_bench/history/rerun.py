@@ -1,0 +1,87 @@
+"""Running an earlier run's command again: an argument vector, never through a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlpstorage_bench.errors import InvalidInputError
+
+RERUN_OPTION = "--mlps-history-rerun"
+RERUN_VARIABLE = "MLPS_RERUN_OF"
+"""Tells a run that it is one again, and of which."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What is started, where, and with what environment."""
+
+    run_id: str
+    command: tuple[str, ...]
+    directory: Path
+    environment: Mapping[str, str]
+
+    def shell_line(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(self.command)
+
+    def start(self) -> None:
+        """Become the command: its output, exit status and signals are this process's own.
+
+        InvalidInputError when the system cannot start it.
+        """
+        try:
+            self._become()
+        except OSError as error:
+            raise InvalidInputError(
+                RERUN_OPTION, self.run_id, "a run that can be started", hint=str(error)
+            ) from error
+
+    def _become(self) -> None:
+        os.chdir(self.directory)
+        os.execvpe(self.command[0], self.command, dict(self.environment))  # noqa: S606 - an argument vector, from our own record
+
+
+def rerun_of(run_id: str, metadata: Mapping[str, Any], environ: Mapping[str, str]) -> Rerun:
+    """Return how a run is run again; InvalidInputError when that is not known or not possible."""
+    if RERUN_VARIABLE in environ:
+        raise InvalidInputError(
+            RERUN_OPTION,
+            run_id,
+            f"nothing within a run again (of {environ[RERUN_VARIABLE]})",
+            hint="Take the option out of PYTEST_ADDOPTS and the configuration file",
+        )
+    own = metadata.get("mlpstorage") or {}
+    invocation = own.get("invocation")
+    if not invocation or not own.get("working_directory"):
+        executed = metadata.get("executed_command")
+        raise InvalidInputError(
+            RERUN_OPTION,
+            run_id,
+            "a run whose metadata tells how it was started",
+            hint=f"Its command was: {executed}" if executed else "Its command is not known",
+        )
+    command = tuple(str(part) for part in invocation["command"])
+    directory = Path(own["working_directory"])
+    if not directory.is_dir():
+        raise InvalidInputError(
+            RERUN_OPTION, run_id, f"a run whose working directory is there, unlike {directory}"
+        )
+    environment = {**environ, RERUN_VARIABLE: run_id}
+    for name, value in invocation["environment"].items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = str(value)
+    if shutil.which(command[0], path=environment.get("PATH")) is None:
+        raise InvalidInputError(
+            RERUN_OPTION,
+            run_id,
+            f"a run whose program is there, unlike {command[0]}",
+            hint=f"Its command was: {shlex.join(command)}",
+        )
+    return Rerun(run_id, command, directory, environment)

@@ -1,0 +1,138 @@
+"""How the index lies in its SQLite file, and how an older one becomes that of today.
+
+`user_version` is the number of migrations that a file has had. The index is made of metadata files
+alone: a migration that needs more of them than was kept forgets when they were read, and then they
+are read again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+APPLICATION_ID = 0x6D6C7073
+"""'mlps', in the header of a file that is ours."""
+
+Migration = Sequence[str]
+
+READ_EVERYTHING_AGAIN = "UPDATE files SET modified_ns = -1, folder_modified_ns = -1"
+
+MIGRATIONS: Sequence[Migration] = (
+    (
+        """
+        CREATE TABLE files (
+            key INTEGER PRIMARY KEY,
+            path TEXT NOT NULL UNIQUE,      -- below the results directory
+            folder TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            modified_ns INTEGER NOT NULL,
+            folder_modified_ns INTEGER NOT NULL,
+            problem TEXT                    -- why it is no run; NULL for one
+        )
+        """,
+        """
+        CREATE TABLE runs (
+            file INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+            run_id TEXT NOT NULL,
+            started_s REAL NOT NULL,
+            benchmark_type TEXT NOT NULL,
+            model TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            facts TEXT NOT NULL             -- all that a list shows, as JSON
+        )
+        """,
+        "CREATE INDEX runs_by_time ON runs (started_s, run_id)",
+        "CREATE INDEX runs_by_id ON runs (run_id)",
+        """
+        CREATE TABLE run_hosts (
+            file INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+            host TEXT NOT NULL,
+            PRIMARY KEY (file, host)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE cases (
+            key INTEGER PRIMARY KEY,
+            file INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            test TEXT,
+            ranks INTEGER NOT NULL,
+            UNIQUE (file, name)
+        )
+        """,
+        """
+        CREATE TABLE metrics (
+            key INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            unit TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE measured (
+            "case" INTEGER NOT NULL REFERENCES cases ON DELETE CASCADE,
+            metric INTEGER NOT NULL REFERENCES metrics,
+            trial INTEGER NOT NULL,         -- from 1; 0 for all of them together
+            value REAL NOT NULL,
+            PRIMARY KEY ("case", metric, trial)
+        ) WITHOUT ROWID
+        """,
+    ),
+    (
+        """
+        CREATE TABLE run_tags (
+            file INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+            tag TEXT NOT NULL,
+            PRIMARY KEY (file, tag)
+        ) WITHOUT ROWID
+        """,
+        "ALTER TABLE runs ADD COLUMN branch TEXT",
+        "ALTER TABLE runs ADD COLUMN system_fingerprint TEXT",
+        "ALTER TABLE cases ADD COLUMN workload_fingerprint TEXT",
+        READ_EVERYTHING_AGAIN,
+    ),
+)
+
+
+class ForeignIndexError(Exception):
+    """The file is a database of something else."""
+
+
+class NewerIndexError(Exception):
+    """The index was made by a later version of this package, which knows more."""
+
+
+def prepare(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring a file's schema up to date; writes nothing where it is.
+
+    Raises ForeignIndexError, NewerIndexError, or sqlite3.DatabaseError for a file that is broken.
+    """
+    if _version(connection, migrations) == len(migrations):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in migrations[_version(connection, migrations) :]:
+            for statement in migration:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> int:
+    version = int(_pragma(connection, "user_version"))
+    if _pragma(connection, "application_id") != APPLICATION_ID:
+        if version or connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            raise ForeignIndexError
+        return 0
+    if version > len(migrations):
+        raise NewerIndexError
+    return version
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
