@@ -182,8 +182,18 @@ def launching_ancestor() -> list[str] | None:
         except psutil.Error:
             return None  # gone, or another user's
         if command and Path(command[0]).name in _LAUNCHERS:
-            return command
+            return [_as_typed(command[0]), *command[1:]]
     return None
+
+
+def _as_typed(binary: str) -> str:
+    """Return the launcher that a person starts: Open MPI's mpirun has become prterun.
+
+    What it tells that by its environment is gone: prterun itself would start processes without MPI.
+    """
+    path = Path(binary)
+    mpirun = path.with_name("mpirun")
+    return str(mpirun) if path.name == "prterun" and mpirun.is_file() else binary
 
 
 def record_completion() -> None:

@@ -32,17 +32,19 @@ def trend_lines(title: str, points: Sequence[Point], width: int) -> list[str]:
     """
     low = min(point.low for point in points)
     high = max(point.high for point in points)
-    labels = [_label(high - (high - low) * line / (HEIGHT - 1)) for line in range(HEIGHT)]
-    margin = max(map(len, labels))
+    middle = HEIGHT // 2
+    labels = {middle: _label((high + low) / 2)}
+    if high > low:
+        labels |= {0: _label(high), HEIGHT - 1: _label(low)}
+    margin = max(map(len, labels.values()))
     room = max(_NARROWEST, width - margin - 2)
     shown = points[-room:]
     step = max(1, min(4, room // len(shown)))
     columns = [_column(point, low, high) for point in shown]
     lines = [_title(title, points, shown)]
-    for line, label in enumerate(labels):
-        is_labelled = line in (0, HEIGHT // 2, HEIGHT - 1) and (high > low or line == HEIGHT // 2)
+    for line in range(HEIGHT):
         cells = "".join(column[line].ljust(step) for column in columns)
-        lines.append(f"{label if is_labelled else '':>{margin}} ┤{cells}".rstrip())
+        lines.append(f"{labels.get(line, ''):>{margin}} ┤{cells}".rstrip())
     lines.append(f"{'':>{margin}} └{'─' * (step * len(shown))}")
     first, last = (point.started.strftime(_DATE) for point in (shown[0], shown[-1]))
     between = max(3, step * len(shown) - len(first) - len(last))

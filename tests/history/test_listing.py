@@ -1,74 +1,329 @@
-"""`pytest --mlps-history`: prints, exits 0, collects nothing, imports no conftest."""
+"""`pytest --mlps-history…`: prints, exits, collects nothing, imports no conftest."""
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
 import json
+import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-RUN = {
-    "benchmark_type": "kv_cache",
-    "model": "llama3.1-8b",
-    "command": "run",
-    "run_datetime": "2026-11-23T10:00:00+00:00",
-    "num_processes": 8,
-    "hosts": ["h1", "h2"],
-    "parameters": {},
-    "status": "passed",
-    "metrics": {"1": {"read_gib_s": 1.5, "write_gib_s": 0.5, "read_p95_ms": 12.34}},
-}
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.filters import RunFilter, parse_since
+from mlpstorage_bench.history.index import INDEX_NAME
+from mlpstorage_bench.history_answers import answer, is_asked
+from mlpstorage_bench.options import OPTIONS
+from tests.past_runs import OURS, REFERENCES, leave, leave_run
+
+HISTORY_ID = "20261101_1201"
+"""The beginning of the id of run 1."""
 
 
 @pytest.fixture
-def results(pytester: pytest.Pytester) -> str:
+def results(pytester: pytest.Pytester) -> Path:
+    """Three runs of ours, a minute apart, and an old one of the reference's."""
     folder = pytester.mkdir("results")
-    (folder / "kv_cache_20261123_100000_metadata.json").write_text(json.dumps(RUN))
-    return "--mlps-results-dir=results"
+    leave_run(folder, 1, own={"tags": ["nightly", "v1"]})
+    leave_run(folder, 2, model="llama3.1-70b-instruct", status="failed", hosts=["h3"])
+    leave_run(folder, 3, num_processes=1, own={"mode": "closed", "tags": ["nightly"]})
+    leave(folder / "theirs", "training_20250111_160323", REFERENCES)
+    return folder
 
 
-def test_every_column_is_shown_whole(pytester: pytest.Pytester, results: str) -> None:
-    result = pytester.runpytest_subprocess("--mlps-history", results)
+def ask(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess("--mlps-results-dir=results", *options)
+
+
+def listed(result: pytest.RunResult) -> list[str]:
     assert result.ret == 0
-    line = next(line for line in result.outlines if "20261123_100000" in line)
-    assert line.split()[0] == "20261123_100000"
-    assert line.split()[3:] == [
-        *("kv_cache", "llama3.1-8b", "run", "-", "8", "x", "2", "passed", "1.50", "0.50", "12.3")
+    return ids(result.outlines)
+
+
+def ids(lines: list[str]) -> list[str]:
+    return [line.split()[0][-4:] for line in lines if line[:1].isdigit()]
+
+
+def answer_here(results: Path, *options: str) -> None:
+    """Answer in this process: no pytest is started."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for option in OPTIONS:
+        parser.add_argument(option.flag, dest=option.dest, **option.keywords)
+    known = parser.parse_args(options)
+    assert is_asked(known)
+    answer(known, results)
+
+
+def test_the_table_has_a_line_for_each_run_and_every_cell_whole(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    assert results.is_dir()
+    result = ask(pytester, "--mlps-history")
+    assert [line.split() for line in result.outlines if line[:1].isdigit()] == [
+        [
+            *("20250111_160323", "2025-01-11", "16:03:23", "training", "unet3d", "run"),
+            *("closed", "8", "x", "1", "-", "-", "-", "-"),
+        ],
+        [
+            *("20261101_120100-0001", "2026-11-01", "12:01:00", "kv_cache", "llama3.1-8b", "run"),
+            *("open", "8", "x", "2", "passed", "1.50", "0.50", "12.3", "nightly", "v1"),
+        ],
+        [
+            *("20261101_120200-0002", "2026-11-01", "12:02:00", "kv_cache"),
+            *("llama3.1-70b-instruct", "run", "open", "8", "x", "1", "failed"),
+            *("1.50", "0.50", "12.3"),
+        ],
+        [
+            *("20261101_120300-0003", "2026-11-01", "12:03:00", "kv_cache", "llama3.1-8b", "run"),
+            *("closed", "1", "x", "2", "passed", "1.50", "0.50", "12.3", "nightly"),
+        ],
+    ]
+    header, rule = result.outlines[:2]
+    assert header.split()[:4] == ["id", "time", "type", "model"]
+    assert len(rule) >= max(map(len, result.outlines))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--mlps-history-last=2"], ["0002", "0003"]),
+        (["--mlps-history-last", "2"], ["0002", "0003"]),
+        (["--mlps-history-model=llama3.1-8b"], ["0001", "0003"]),
+        (["--mlps-history-model=llama*"], ["0001", "0002", "0003"]),
+        (["--mlps-history-mode=closed"], ["0323", "0003"]),
+        (["--mlps-history-host=h3"], ["0002"]),
+        (["--mlps-history-status=failed"], ["0002"]),
+        (["--mlps-history-tag=nightly"], ["0001", "0003"]),
+        (["--mlps-history-tag=nightly", "--mlps-history-last=1"], ["0003"]),
+        (["--mlps-history-status=passed", "--mlps-history-last=1"], ["0003"]),
+        (["--mlps-history-test=1"], ["0001", "0002", "0003"]),
+        (
+            ["--mlps-history-test=benchmarks/test_kvcache.py::test_option[1]"],
+            ["0001", "0002", "0003"],
+        ),
+        (["--mlps-history-test=*::test_opt*"], ["0001", "0002", "0003"]),
+        (["--mlps-history-test=2"], []),
+        (["--mlps-history-since=2026-11-01"], ["0001", "0002", "0003"]),
+        (["--mlps-history-since=2026-11-01T12:02:30+00:00"], ["0003"]),
+    ],
+)
+def test_a_filter_alone_asks_for_the_list_and_filters_add_up(
+    results: Path, capsys: pytest.CaptureFixture[str], options: list[str], expected: list[str]
+) -> None:
+    answer_here(results, *options)
+    printed = capsys.readouterr().out
+    assert ids(printed.splitlines()) == expected
+    assert expected or printed == f"No such runs in {results}\n"
+
+
+def test_a_gates_baseline_is_chosen_by_fingerprints_and_branch(tmp_path: Path) -> None:
+    leave_run(tmp_path, 1)
+    leave_run(tmp_path, 2, own={"system_fingerprint": "6" * 32})
+    leave_run(tmp_path, 3, own={"commit_info": {"id": "c", "branch": "feature"}})
+    leave_run(tmp_path, 4, own={"cases": {}})
+    with History(tmp_path) as history:
+
+        def numbers(wanted: RunFilter) -> list[str]:
+            return [past.run_id[-1] for past in history.runs(wanted)]
+
+        assert numbers(RunFilter(system_fingerprint="6" * 32)) == ["2"]
+        assert numbers(RunFilter(branch="feature")) == ["3"]
+        assert numbers(RunFilter(workload_fingerprint="7" * 32)) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7d", datetime(2026, 11, 17, 10, tzinfo=UTC)),
+        ("24h", datetime(2026, 11, 23, 10, tzinfo=UTC)),
+        ("90m", datetime(2026, 11, 24, 8, 30, tzinfo=UTC)),
+        ("2w", datetime(2026, 11, 10, 10, tzinfo=UTC)),
+        ("2026-11-01T00:00:00+00:00", datetime(2026, 11, 1, tzinfo=UTC)),
+    ],
+)
+def test_since_is_a_date_or_an_age(text: str, expected: datetime) -> None:
+    assert parse_since(text, datetime(2026, 11, 24, 10, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "-1d", "999999w", "2026-13-01"])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="--mlps-history-since: got"):
+        parse_since(text, datetime(2026, 11, 24, tzinfo=UTC))
+
+
+def test_json_and_csv_parse_and_say_the_same(pytester: pytest.Pytester, results: Path) -> None:
+    assert results.is_dir()
+    as_json = json.loads(ask(pytester, "--mlps-history", "--mlps-history-format=json").stdout.str())
+    text = ask(pytester, "--mlps-history", "--mlps-history-format=csv").stdout.str()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert as_json["problems"] == []
+    assert [past["run_id"] for past in as_json["runs"]] == [row["run_id"] for row in rows]
+    first, last = as_json["runs"][0], as_json["runs"][-1]
+    assert (first["benchmark_type"], first["cases"]) == ("training", [])
+    assert last["cases"][0]["read_gib_s"] == 1.5 == float(rows[-1]["read_gib_s"])
+    assert (last["tags"], rows[1]["tags"]) == (["nightly"], "nightly v1")
+    assert Path(last["path"]).is_file()
+
+
+def test_one_run_is_shown_in_full(pytester: pytest.Pytester, results: Path) -> None:
+    leave_run(
+        results,
+        7,
+        trials=(1.0, 3.0),
+        executed_command="pytest benchmarks/",
+        override_parameters={"duration": "5"},
+        own={
+            "verdicts": [{"case": "1", "metric": "read_gib_s", "verdict": "regressed"}],
+            "tags": ["night"],
+        },
+        command_output_files=["kvcache_run_summary.json"],
+    )
+    result = ask(pytester, "--mlps-history=20261101_1207")
+    assert result.ret == 0
+    assert result.outlines[0] == "run 20261101_120700-0007: passed"
+    result.stdout.fnmatch_lines(
+        [
+            " tags * night",
+            " command line * pytest benchmarks/",
+            " workload fingerprint of 1 *7777",
+            " 1 *read_gib_s *GiB/s *2 *1 *3 *100.0% *2",
+            " 1: read_gib_s *regressed*",
+            " options.1.num_users *4",
+            " duration *5",
+            "Files in *20261101_120700",
+            " kvcache_run_summary.json",
+        ]
+    )
+    data = json.loads(
+        ask(pytester, "--mlps-history=20261101_1207", "--mlps-history-format=json").stdout.str()
+    )
+    assert data["metadata"]["mlpstorage"]["run_id"] == "20261101_120700-0007"
+    text = ask(pytester, "--mlps-history=20261101_1207", "--mlps-history-format=csv").stdout.str()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [float(r["value"]) for r in rows if r["metric"] == "read_gib_s"] == [2.0, 1.0, 3.0]
+    assert len(data["measured"]) == len(rows)
+
+
+def test_a_run_of_the_reference_is_shown_in_full_too(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    assert results.is_dir()
+    result = ask(pytester, "--mlps-history=2025")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["run 20250111_160323: -", "*train_au_mean_percentage*97.5*"])
+    result.stdout.fnmatch_lines(["*dataset.num_files_train*42"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("20261101_120", "3 begin so: 20261101_120100-0001, 20261101_120200-0002, 20261101_1203"),
+        ("20261101_1209", "Near: 20261101_120300-0003, 20261101_120200-0002, 20261101_120100-0"),
+        ("nonsense", "The newest: 20261101_120300-0003, 20261101_120200-0002"),
+    ],
+)
+def test_an_id_of_no_run_or_of_several_is_refused_with_those_near_it(
+    results: Path, given: str, message: str
+) -> None:
+    for option in ("--mlps-history", "--mlps-history-rerun"):
+        with pytest.raises(InvalidInputError) as refusal:
+            answer_here(results, f"{option}={given}")
+        assert str(refusal.value).startswith(f"{option}: got '{given}'")
+        assert message in str(refusal.value)
+
+
+def test_a_run_that_is_kept_twice_is_shown_once_and_that_is_said(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    leave_run(results / "copy", 1, own={"tags": ["nightly", "v1"]})
+    result = ask(pytester, f"--mlps-history={HISTORY_ID}")
+    assert result.ret == 0
+    result.stderr.fnmatch_lines(["mlpstorage: there are 2 copies of this run; this is */copy/*"])
+
+
+def test_a_path_of_tests_after_the_plain_switch_is_not_taken_for_an_id(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    assert results.is_dir()
+    pytester.mkdir("benchmarks")
+    pytester.makepyfile("raise RuntimeError('a test file was imported')")
+    for path in ("benchmarks/", "benchmarks"):
+        assert len(listed(ask(pytester, "--mlps-history", path))) == 4
+    assert listed(ask(pytester, "--mlps-history", "--mlps-history-last", "1", "benchmarks")) == [
+        "0003"
     ]
 
 
-def test_neither_conftests_nor_tests_are_touched(pytester: pytest.Pytester, results: str) -> None:
+def test_neither_conftests_nor_tests_are_touched(pytester: pytest.Pytester, results: Path) -> None:
+    assert results.is_dir()
     pytester.makeconftest("raise RuntimeError('conftest was imported')")
     pytester.makepyfile("raise RuntimeError('a test file was imported')")
-    result = pytester.runpytest_subprocess("--mlps-history", results)
+    result = ask(pytester, "--mlps-history")
     assert result.ret == 0
     assert "was imported" not in result.stdout.str() + result.stderr.str()
 
 
-def test_broken_files_are_named_on_standard_error(pytester: pytest.Pytester, results: str) -> None:
-    (pytester.path / "results" / "x_metadata.json").write_text("{")
-    result = pytester.runpytest_subprocess("--mlps-history", results)
-    assert result.ret == 0
-    result.stdout.fnmatch_lines(["*20261123_100000*"])
+def test_broken_files_are_named_on_standard_error(pytester: pytest.Pytester, results: Path) -> None:
+    (results / "x_metadata.json").write_text("{")
+    result = ask(pytester, "--mlps-history")
+    assert len(listed(result)) == 4
     result.stderr.fnmatch_lines(["mlpstorage: skipped */x_metadata.json: no JSON*"])
+
+
+def test_a_broken_index_is_made_again_with_a_word_and_no_traceback(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    (results / INDEX_NAME).write_text("broken " * 1000)
+    result = ask(pytester, "--mlps-history")
+    assert len(listed(result)) == 4
+    assert "Traceback" not in result.stderr.str()
+    result.stderr.fnmatch_lines(
+        ["mlpstorage: the index */results/.mlps-history.sqlite was broken*"]
+    )
+
+
+def test_the_index_is_made_again_on_demand(pytester: pytest.Pytester, results: Path) -> None:
+    assert len(listed(ask(pytester, "--mlps-history"))) == 4
+    connection = sqlite3.connect(results / INDEX_NAME)
+    connection.execute("UPDATE runs SET facts = replace(facts, 'passed', 'failed')")
+    connection.commit()
+    connection.close()
+    assert len(listed(ask(pytester, "--mlps-history-status=failed"))) == 3
+    result = ask(pytester, "--mlps-history-rebuild")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["4 runs in the index of */results"])
+    assert listed(ask(pytester, "--mlps-history-status=failed")) == ["0002"]
 
 
 def test_no_runs_are_said_to_be_none(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--mlps-history")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["No runs in */mlps-results"])
+    assert not (pytester.path / "mlps-results").exists()
 
 
-def test_a_misspelt_option_is_refused(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("--mlps-history", "--mlps-resutls-dir=x")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*unrecognized argument: --mlps-resutls-dir=x"])
+def test_misspelt_options_and_values_are_refused(pytester: pytest.Pytester) -> None:
+    for option, message in (
+        ("--mlps-resutls-dir=x", "*unrecognized argument: --mlps-resutls-dir=x"),
+        ("--mlps-history-since=tomorrow", "*--mlps-history-since: got 'tomorrow'*"),
+        ("--mlps-history-last=0", "*--mlps-history-last: got '0'; accepted: a whole number*"),
+        ("--mlps-history-status=lost", "*--mlps-history-status: invalid choice: 'lost'*"),
+    ):
+        result = pytester.runpytest_subprocess("--mlps-history", option)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([message])
 
 
 @pytest.mark.launches_mpi
 def test_under_mpirun_the_list_comes_once(
-    results: str, run_ranks: Callable[..., pytest.RunResult]
+    results: Path, run_ranks: Callable[..., pytest.RunResult]
 ) -> None:
-    result = run_ranks(3, "--mlps-history", results)
+    leave(results, "kv_cache_20261123_100000", OURS)
+    result = run_ranks(3, "--mlps-history", "--mlps-results-dir=results")
     assert result.ret == 0
     assert result.stdout.str().count("20261123_100000") == 1
