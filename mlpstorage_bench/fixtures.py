@@ -74,6 +74,8 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     run = session.run
     assert run is not None, "a session with this fixture has a run"
     plan = cast("KVCachePlan", session.plan)
+    is_scenario = request.node.get_closest_marker(SCENARIO) is not None
+    rounds = session.rounds(plan.trials(is_scenario=is_scenario))
     yield KVCache(
         plan=plan,
         engine=session.engine,
@@ -84,7 +86,8 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
             promise_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)
         ],
-        is_scenario=request.node.get_closest_marker(SCENARIO) is not None,
+        rounds=rounds,
+        offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )
     if benchmark.stats is not None:
         run.add_statistics(benchmark.stats)

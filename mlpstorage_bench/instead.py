@@ -1,4 +1,4 @@
-"""What is answered instead of running: history, sizes, a trace's fio job, a conversion."""
+"""What is answered instead of running: history, verdicts, sizes, an fio job, a conversion."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench import history_answers, options, registry
+from mlpstorage_bench import gate_answers, history_answers, options, registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
@@ -25,8 +25,9 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
     known: argparse.Namespace = config.known_args_namespace
-    asks_history = history_answers.is_asked(known)
-    if not (asks_history or known.mlps_convert or known.mlps_datasize or known.mlps_fio_job):
+    asks_history, asks_gate = history_answers.is_asked(known), gate_answers.is_asked(known)
+    asks_other = known.mlps_convert or known.mlps_datasize or known.mlps_fio_job
+    if not (asks_history or asks_gate or asks_other):
         return
     if known.help or known.version:
         return
@@ -42,6 +43,8 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     elif known.mlps_datasize:
         fits = _show_datasize(known)
         raise SystemExit(pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED)
+    elif asks_gate:
+        raise SystemExit(_show_verdicts(known, results_dir))
     else:
         _show_history(known, results_dir)
     raise SystemExit(pytest.ExitCode.OK)
@@ -92,5 +95,12 @@ def _show_datasize(known: argparse.Namespace) -> bool:
 def _show_history(known: argparse.Namespace, results_dir: Path) -> None:
     try:
         history_answers.answer(known, results_dir)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _show_verdicts(known: argparse.Namespace, results_dir: Path) -> int:
+    try:
+        return gate_answers.answer(known, results_dir)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error

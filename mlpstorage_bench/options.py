@@ -28,6 +28,7 @@ SETTING_VARIABLES = (RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE, "PYTEST_ADDOPTS
 """Variables by which a command means something else."""
 
 TAG_OPTION = "--mlps-tag"
+DEFAULT_LOOKS = 4
 
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
@@ -141,6 +142,70 @@ HISTORY_OPTIONS = (
         "Make the index of the history again from the metadata files, and exit.",
         None,
         _SWITCH,
+    ),
+)
+
+GATE_OPTIONS = (
+    Option(
+        "gate",
+        "After the run, compare it with a baseline and fail when it got worse; with =ID (or its "
+        "beginning), compare that earlier run, and exit.",
+        None,
+        {"nargs": "?", "const": "", "metavar": "ID"},
+    ),
+    Option(
+        "baseline",
+        "What to compare with: last (default) or last:N, the newest N (10) comparable runs; "
+        "tag:NAME or branch:NAME, the newest 10 of these; run:ID; or file:PATH, a run's metadata.",
+        None,
+        {"metavar": "WHICH"},
+    ),
+    Option(
+        "gate-rule",
+        "What is asked of a metric: 'read_bandwidth: -10%%' (less is worse, and 10 %% matters), "
+        "'read_p95: +20%%', '<= 20 ms', '>= 3 GiB/s', off; CASE/METRIC for one case. Repeatable.",
+        None,
+        {"action": "append", "metavar": "RULE"},
+    ),
+    Option(
+        "gate-across",
+        "Compare also with runs of other workloads or systems, which is refused otherwise.",
+        None,
+        _SWITCH,
+    ),
+    Option(
+        "gate-undecided",
+        "What an undecided metric means: pass (default), fail, or retry: run more trials until it "
+        "is decided, and fail if it never is.",
+        None,
+        {"choices": ("pass", "fail", "retry")},
+    ),
+    Option(
+        "gate-looks",
+        "How often the trials may be looked at with retry, each time with as many more. Default: "
+        f"{DEFAULT_LOOKS}",
+        None,
+        {"type": _positive, "metavar": "N"},
+    ),
+    Option(
+        "gate-no-baseline",
+        "What it means when a case has nothing to be compared with: error (default; exit status "
+        "4), or pass, for a first run.",
+        None,
+        {"choices": ("error", "pass")},
+    ),
+    Option(
+        "gate-selftest",
+        "The A/A control: run every case twice as often, and gate one half of its trials against "
+        "the other. Anything but passed or undecided fails.",
+        None,
+        _SWITCH,
+    ),
+    Option(
+        "gate-report",
+        "Also write the verdicts to FILE: .json or .md. Repeatable.",
+        None,
+        {"action": "append", "metavar": "FILE"},
     ),
 )
 
@@ -284,6 +349,7 @@ OPTIONS = (
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),
     *HISTORY_OPTIONS,
+    *GATE_OPTIONS,
     Option(
         "datasize",
         "Tell how much storage and memory the profile takes on each rank and host, and whether it "
@@ -347,6 +413,21 @@ def add_reference_names(parser: pytest.Parser) -> list[str]:
 
 
 @dataclass(frozen=True)
+class GateSettings:
+    """Whether and how a run is compared with earlier ones."""
+
+    is_wanted: bool = False
+    baseline: str | None = None
+    rules: tuple[str, ...] = ()
+    across: bool = False
+    undecided: str = "pass"
+    looks: int = DEFAULT_LOOKS
+    no_baseline: str = "error"
+    is_selftest: bool = False
+    reports: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """What this session was asked to do. None means that the user left it to the profile."""
 
@@ -369,6 +450,7 @@ class Settings:
     tags: tuple[str, ...]
     """Names by which the run can be found."""
     reports: tuple[Path, ...]
+    gate: GateSettings
     failure_grace_s: float
     user_set: Mapping[str, Any]
     """Options that the user gave, by name without prefix; what is not here is a default."""
@@ -401,11 +483,7 @@ def read_settings(
     options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = "30"
 ) -> Settings:
     """Make Settings of pytest's parsed options; raises InvalidInputError for what is unusable."""
-    given = {
-        option.name: getattr(options, option.dest)
-        for option in OPTIONS
-        if getattr(options, option.dest, None) not in (None, False)
-    }
+    given = given_options(options)
     mode = given.get("mode", "open")
     settings = Settings(
         hosts=parse_hosts(given.get("hosts", ())),
@@ -429,11 +507,37 @@ def read_settings(
         systemname=_system_name(given, environ),
         tags=tuple(dict.fromkeys(check_segment(TAG_OPTION, tag) for tag in given.get("tag", ()))),
         reports=_check_reports(given.get("report", ())),
+        gate=gate_settings(given),
         failure_grace_s=_seconds(GRACE_INI, failure_grace),
         user_set=given,
     )
     settings.layout()
     return settings
+
+
+def gate_settings(given: Mapping[str, Any]) -> GateSettings:
+    """Return what was said of the gate; saying anything of it asks for it."""
+    of_gate = {option.name for option in GATE_OPTIONS} & given.keys()
+    return GateSettings(
+        is_wanted=bool(of_gate),
+        baseline=given.get("baseline"),
+        rules=tuple(given.get("gate-rule", ())),
+        across=given.get("gate-across", False),
+        undecided=given.get("gate-undecided", "pass"),
+        looks=given.get("gate-looks", DEFAULT_LOOKS),
+        no_baseline=given.get("gate-no-baseline", "error"),
+        is_selftest=given.get("gate-selftest", False),
+        reports=tuple(Path(path).absolute() for path in given.get("gate-report", ())),
+    )
+
+
+def given_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that the user gave, by name without prefix."""
+    return {
+        option.name: getattr(options, option.dest)
+        for option in OPTIONS
+        if getattr(options, option.dest, None) not in (None, False)
+    }
 
 
 def results_dir(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:

@@ -111,7 +111,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
     elif not relaunch.runs_no_test(session.config):
         own.begin(session.items)
         terminal.announce_run(session.config, own)
-    return (yield)
+    result = yield
+    own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -162,6 +164,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Show what was measured, and where it is kept."""
     terminal.summarise(terminalreporter, config.stash[KEY])
+    terminal.show_verdicts(terminalreporter, config.stash[KEY])
 
 
 @pytest.hookimpl(trylast=True)

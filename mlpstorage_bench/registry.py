@@ -31,6 +31,11 @@ class Plan(Protocol):
         """Whether its results are to be compared: then nothing runs beside its cases."""
         ...
 
+    @property
+    def gate_rules(self) -> tuple[str, ...]:
+        """What the plan itself asks of metrics, as lines of rules."""
+        ...
+
     def notes(self) -> list[str]:
         """Return what a reader of the results has to know."""
         ...
@@ -56,6 +61,12 @@ class BenchmarkType(ResultFiles, Protocol):
     """A kind of benchmark: how it is planned and opened, and what files its runs leave."""
 
     name: str
+    gated: Mapping[str, str]
+    """What a gate asks of its metrics: metric → the smallest change that matters, like -10%."""
+    metric_synonyms: Mapping[str, str]
+    """What people call metrics → their names in the results."""
+    trial_metrics: Collection[str]
+    """Every metric of a trial that is a number."""
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan of what the user asked for; InvalidInputError when it cannot run."""

@@ -49,6 +49,8 @@ class Run:
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
     _recorded: dict[str, Any] = field(default_factory=dict)
     cases: list[dict[str, Any]] = field(default_factory=list)
+    gate: dict[str, Any] | None = None
+    """What the gate said, for the metadata."""
     _statistics: list[Any] = field(default_factory=list)
 
     @property
@@ -63,10 +65,10 @@ class Run:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The run's metadata as known so far; files and metrics are added at its end."""
+        """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
-        return build_metadata(record, self.directory, [], type_fields)
+        return build_metadata(record, self.directory, [], type_fields, self.cases)
 
     def record(self, name: str, value: Any) -> None:
         """State something for the run's metadata (`metrics.recorded`); rank 0's word counts.
@@ -145,6 +147,7 @@ class Run:
             notes=self.notes,
             tests=list(self._tests.values()),
             recorded=self._recorded,
+            gate=self.gate,
             untimed_cases=[case for case in self.cases if case["test"] not in set(timed)],
         )
 

@@ -18,6 +18,7 @@ import pytest
 from mlpstorage_bench import benchmark_json, options, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import Comm, Notice, Place
@@ -66,6 +67,7 @@ class MlpsSession:
         self.host = socket.gethostname()
         self.clock = MeasuredClock()
         self.run: Run | None = None
+        self.gating: Gating | None = None
         self.engine: Any = None
         self.collection_errors: list[str] = []
         self.remarks: list[str] = []
@@ -115,6 +117,8 @@ class MlpsSession:
         """Find what cannot be done before anything is collected."""
         if self.settings.user_set:
             self.plan  # noqa: B018 - made now, and kept
+        if self.settings.gate.is_wanted:
+            self._make_gate(registry.DEFAULT)
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
 
@@ -133,6 +137,8 @@ class MlpsSession:
 
     def agree_on_end(self, exit_status: int) -> int:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
+        if exit_status == pytest.ExitCode.OK and self.gating is not None:
+            exit_status = self.gating.status
         own = (self.host, exit_status)
         is_abnormal = exit_status not in _COMMON_ENDS
         grace_s = self.settings.failure_grace_s if is_abnormal else None
@@ -224,6 +230,7 @@ class MlpsSession:
             benchmark_json.maker(self.config),
             self.is_root,
         )
+        self._open_gate(self.run)
         self.together(self.run.write)
         self.engine = self.together(lambda: self._resources.enter_context(engine))
         notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
@@ -240,6 +247,42 @@ class MlpsSession:
             )
         if problem:
             raise ranks.usage_error(problem, is_root=self.is_root)
+
+    def _make_gate(self, benchmark_type: str) -> Gate:
+        settings = self.settings
+        kind = registry.load(benchmark_type)
+        return Gate(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
+
+    def _open_gate(self, run: Run) -> None:
+        """Prepare for what comes after the run: its comparison with others."""
+        if self.settings.gate.is_wanted:
+            self.gating = Gating(
+                self._make_gate(run.benchmark_type.name),
+                lambda: run.metadata,
+                self.comm.bcast,
+                is_root=self.is_root,
+            )
+
+    def rounds(self, trials: int) -> int:
+        """Return how many trials a case has that is to have so many: more for a self-test."""
+        return rounds(self.settings.gate, trials, are_set=self.settings.trials is not None)
+
+    def offer_more(self, case: str, trials: int, run: RunMore) -> None:
+        """Take what runs more trials of a case, for a gate that wants them."""
+        if self.gating is not None:
+            self.gating.offer_more(case, trials, run)
+
+    def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
+        """Compare the run with its baseline, all ranks together, if that was asked for."""
+        if self.gating is None or self.run is None:
+            return
+        if tests_failed:
+            self.remarks.append("the gate was not asked: tests have failed")
+            return
+        self.gating.judge(tell)
+        if self.gating.result is not None:
+            self.run.gate = self.gating.result.to_dict()
+            self.gating.note_in_junit_xml(self.config)
 
     def close_run(self, exit_status: int) -> int:
         """Release what the run holds, and write its results; return the session's exit status.

@@ -9,6 +9,7 @@ import pytest
 
 from mlpstorage_bench import registry, relaunch
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.session import MlpsSession
@@ -33,6 +34,14 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
     for note in session.run.notes:
         reporter.write_line(f"mlpstorage: note: {note}")
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """Print a line amid the session."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if isinstance(reporter, pytest.TerminalReporter):
+        reporter.ensure_newline()
+        reporter.write_line(f"mlpstorage: {line}")
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:
@@ -82,6 +91,22 @@ def summarise(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
     for note in run.notes:
         reporter.write_line(f"note: {note}")
     reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")
+
+
+def show_verdicts(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
+    """Print what the gate said."""
+    gating = session.gating
+    if gating is None or not (gating.result or gating.problems):
+        return
+    reporter.section("mlpstorage gate")
+    width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
+    if gating.result is not None:
+        for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
+            reporter.write_line(line)
+    for line in gating.annotations:
+        reporter.write_line(line)
+    for problem in gating.problems:
+        reporter.write_line(f"ERROR: {problem}")
 
 
 def _reporter(config: pytest.Config) -> pytest.TerminalReporter:

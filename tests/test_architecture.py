@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 FLOORS = (
     {"plugin"},
     {"instead", "terminal"},
-    {"relaunch", "fixtures", "sizes", "history_answers"},
+    {"relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
     {"session"},
-    {"benchmark_json", "outcomes", "ranks", "run", "timers"},
+    {"benchmark_json", "gating", "outcomes", "ranks", "run", "timers"},
     {"registry"},
     {"options"},
     {"report"},

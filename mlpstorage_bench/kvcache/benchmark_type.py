@@ -11,6 +11,7 @@ from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.demands import demand_of
 from mlpstorage_bench.kvcache.engine import Engine, Ranks
 from mlpstorage_bench.kvcache.fio_job import fio_job
+from mlpstorage_bench.kvcache.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.profile import load_profile
@@ -35,6 +36,9 @@ class KVCacheBenchmark:
     """Plans and opens KV-cache runs, and knows the files that they leave."""
 
     name = "kv_cache"
+    gated = GATED
+    metric_synonyms = METRIC_SYNONYMS
+    trial_metrics = TRIAL_METRICS
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
         """Return the plan of what the user asked for; InvalidInputError when it cannot run."""

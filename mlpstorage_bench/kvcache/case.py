@@ -31,6 +31,11 @@ class Timed(Protocol):
         """What goes into its JSON beside the times."""
         ...
 
+    @property
+    def stats(self) -> Any:
+        """Its statistics, once there are rounds."""
+        ...
+
     def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
         """Run the target `rounds` times and time each."""
         ...
@@ -48,7 +53,8 @@ class KVCache:
         open_case: Callable[[dict[str, Any]], None],
         promises: Sequence[Promise] = (),
         *,
-        is_scenario: bool = False,
+        rounds: int,
+        offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None,
     ) -> None:
         self._plan = plan
         self._engine = engine
@@ -57,8 +63,10 @@ class KVCache:
         self._open_case = open_case
         self._promises = promises
         """What the test promises of the service, beside the workload's own."""
-        profile = plan.profile
-        self._rounds = (profile.scenario_trials if is_scenario else None) or profile.trials
+        self._rounds = rounds
+        """Trials of each case."""
+        self._offer_more = offer_more
+        """Takes, by case, what runs so many more trials of it, on all ranks together."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -115,9 +123,6 @@ class KVCache:
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         workload = self.workload(option, **parameters)
-        profile = self._plan.profile
-        trials: list[TrialResult] = []
-        all_ranks: list[RankTrial] = []
         facts: dict[str, Any] = {
             "benchmark_type": self._plan.benchmark_type,
             "case": check_segment("case", str(option) if case is None else case),
@@ -127,30 +132,16 @@ class KVCache:
         }
         self._open_case(facts)
         self._benchmark.extra_info["mlpstorage"] = facts
-        self._engine.rest(profile.delay_between_options)
+        self._engine.rest(self._plan.profile.delay_between_options)
+        trials = _Trials(self._engine, workload, self._plan.profile.seed, facts)
 
-        def trial() -> None:
-            number = len(trials) + 1
-            pooled, ranks, results = self._engine.run_trial(
-                workload, profile.seed, number, self._trace_parts(facts["case"], number)
-            )
-            trials.append(pooled)
-            all_ranks.extend(ranks or ())
-            facts["trials"].append(
-                {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
-            )
-            self._advance_clock(pooled.seconds_per_request)
-            if pooled.corrupt_reads:
-                raise CorruptReadsError(
-                    f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
-                    f"written. The first: {pooled.corruption}"
-                )
+        def round_() -> None:
+            parts = self._trace_parts(facts["case"], trials.count + 1)
+            self._advance_clock(trials.run_one(parts))
 
-        self._benchmark.pedantic(trial, rounds=self._rounds, iterations=1)
-        result = self._engine.pool_case(facts["case"], trials, all_ranks)
-        facts["metrics"] = result.metrics()
-        facts["notes"] = result.notes()
-        self._benchmark.extra_info.update(result.metrics())
+        self._benchmark.pedantic(round_, rounds=self._rounds, iterations=1)
+        result = self._tell(trials)
+        self._offer_more(facts["case"], lambda count: self._run_more(trials, count))
         if self._plan.mode == "closed" and not result.touched_storage:
             raise UntouchedStorageError(f"option {facts['case']}: {UNTOUCHED}")
         promises = [*self._promises, *(Promise(qos, slo) for qos, slo in workload.slos.items())]
@@ -158,3 +149,60 @@ class KVCache:
         if problems:
             raise SloError(f"option {facts['case']} broke its promises: {'; '.join(problems)}")
         return result
+
+    def _run_more(self, trials: _Trials, count: int) -> None:
+        """Run trials beyond those that were planned: pytest-benchmark counts them as rounds."""
+        for _ in range(count):
+            seconds = trials.run_one(self._trace_parts(trials.facts["case"], trials.count + 1))
+            self._benchmark.stats.stats.update(seconds)
+        self._tell(trials)
+
+    def _tell(self, trials: _Trials) -> KVCacheResult:
+        """State what all trials so far came to."""
+        result = trials.result()
+        trials.facts["metrics"] = result.metrics()
+        trials.facts["notes"] = result.notes()
+        self._benchmark.extra_info.update(result.metrics())
+        return result
+
+
+class _Trials:
+    """The trials of one case so far, on all ranks."""
+
+    def __init__(
+        self, engine: Engine, workload: Workload, seed: int, facts: dict[str, Any]
+    ) -> None:
+        self.facts = facts
+        """The case's; each trial's are added."""
+        self._engine = engine
+        self._workload = workload
+        self._seed = seed
+        self._trials: list[TrialResult] = []
+        self._ranks: list[RankTrial] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._trials)
+
+    def run_one(self, trace_parts: dict[str, str]) -> float:
+        """Run the next trial and return its seconds per request."""
+        number = self.count + 1
+        pooled, ranks, results = self._engine.run_trial(
+            self._workload, self._seed, number, trace_parts
+        )
+        self._trials.append(pooled)
+        self._ranks.extend(ranks or ())
+        self.facts["trials"].append(
+            {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
+        )
+        if pooled.corrupt_reads:
+            raise CorruptReadsError(
+                f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
+                f"written. The first: {pooled.corruption}"
+            )
+        return pooled.seconds_per_request
+
+    def result(self) -> KVCacheResult:
+        """Return what all of them came to."""
+        return self._engine.pool_case(self.facts["case"], self._trials, self._ranks)

@@ -42,6 +42,16 @@ class KVCachePlan:
         """Whether its results are to be compared with others' of the same profile."""
         return self.profile.comparable
 
+    def trials(self, *, is_scenario: bool) -> int:
+        """Return the number of trials of each case."""
+        profile = self.profile
+        return (profile.scenario_trials if is_scenario else None) or profile.trials
+
+    @property
+    def gate_rules(self) -> tuple[str, ...]:
+        """What the profile asks of metrics, as lines of rules."""
+        return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
+
     def set_by_user(self, option: str) -> dict[str, Any]:
         """Return the parameters of an option that the user set on the command line."""
         workload = self.profile.options[option]

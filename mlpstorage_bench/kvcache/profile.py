@@ -48,6 +48,8 @@ class Profile(Strict):
     """Of tests marked mlps_scenario; None: as many as of the options."""
     delay_between_options: NotNegative = 0.0
     """Seconds of rest between two options."""
+    gate: dict[str, str] = Field(default_factory=dict)
+    """What is asked of metrics: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
     options: dict[str, Workload] = Field(min_length=1)
 
     @field_validator("name")

@@ -69,6 +69,8 @@ def build_metadata(
             "cases": {str(case["case"]): _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
+            "gate": record.gate,
+            "verdicts": (record.gate or {}).get("verdicts", []),
         },
     }
 

@@ -85,6 +85,8 @@ class RunRecord(BaseModel):
     tests: list[CaseOutcome]
     recorded: dict[str, Any]
     """What tests stated with `mlps_run.record`."""
+    gate: dict[str, Any] | None = None
+    """What the gate said of the run, where it was asked."""
     untimed_cases: list[dict[str, Any]]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 

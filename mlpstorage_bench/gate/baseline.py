@@ -1,0 +1,159 @@
+"""What a run is compared with: the last comparable runs, those of a tag or branch, or a named one.
+
+Comparable are runs of the same workload on the same system, as their fingerprints say. Runs that
+have failed are none: one that regressed does not become the measure of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.gate.series import RunSeries, read_series, told
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.past_run import PastRun
+
+BASELINE_OPTION = "--mlps-baseline"
+DEFAULT_RUNS = 10
+_ACCEPTED = "last, last:N, tag:NAME, branch:NAME, run:ID, or file:PATH of a run's metadata"
+_PASSED = "passed"
+
+Kind = Literal["last", "tag", "branch", "run", "file"]
+_KINDS: dict[str, Kind] = {
+    "last": "last",
+    "tag": "tag",
+    "branch": "branch",
+    "run": "run",
+    "file": "file",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs the user wants."""
+
+    kind: Kind = "last"
+    name: str = ""
+    count: int = DEFAULT_RUNS
+    """The newest of them, so many."""
+
+    def __str__(self) -> str:
+        if self.kind == "last":
+            return f"the last {self.count} comparable runs"
+        if self.kind in ("tag", "branch"):
+            return f"the last {self.count} comparable runs of {self.kind} {self.name}"
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The runs that a case is compared with, oldest first, or why there are none."""
+
+    runs: tuple[RunSeries, ...]
+    refusal: str = ""
+
+
+def parse_choice(text: str) -> Choice:
+    """Return the choice that a text stands for; InvalidInputError for one that is none."""
+    word, _, rest = text.partition(":")
+    kind = _KINDS.get(word)
+    if kind is None:
+        if Path(text).is_file():
+            return Choice("file", text)
+        raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)
+    if kind == "last":
+        if not rest:
+            return Choice()
+        if not rest.isdecimal() or int(rest) < 1:
+            raise InvalidInputError(BASELINE_OPTION, text, "last:N, N from 1")
+        return Choice(count=int(rest))
+    if not rest:
+        raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)
+    return Choice(kind, rest)
+
+
+def baselines_of(
+    candidate: RunSeries, choice: Choice, history: History, *, across: bool = False
+) -> dict[str, Baseline]:
+    """Return what each case of a run is compared with.
+
+    With `across`, runs of other workloads and systems count too, by the name of the case.
+    InvalidInputError where the choice names what there is not.
+    """
+    if choice.kind in ("run", "file"):
+        path = (
+            Path(choice.name)
+            if choice.kind == "file"
+            else history.find(BASELINE_OPTION, choice.name)
+        )
+        named = read_series(BASELINE_OPTION, path)
+        return {case: _of_named(candidate, case, named, across) for case in candidate.cases}
+    wanted = RunFilter(
+        tag=choice.name if choice.kind == "tag" else None,
+        branch=choice.name if choice.kind == "branch" else None,
+        status=_PASSED,
+    )
+    runs = [
+        run
+        for run in history.runs(wanted)
+        if run.benchmark_type == candidate.benchmark_type and run.run_id != candidate.run_id
+    ]
+    read: dict[Path, RunSeries] = {}
+    return {
+        case: _of_many(candidate, case, runs, choice, read, across=across)
+        for case in candidate.cases
+    }
+
+
+def _of_named(candidate: RunSeries, case: str, named: RunSeries, across: bool) -> Baseline:  # noqa: FBT001 - the user's switch
+    differences = candidate.differences(named, case)
+    if case not in named.cases or (differences and not across):
+        return Baseline((), f"run {named.run_id} is not comparable: {told(differences)}")
+    return Baseline((named,))
+
+
+def _of_many(
+    candidate: RunSeries,
+    case: str,
+    runs: Sequence[PastRun],
+    choice: Choice,
+    read: dict[Path, RunSeries],
+    *,
+    across: bool,
+) -> Baseline:
+    own = candidate.cases[case]
+
+    def series(run: PastRun) -> RunSeries:
+        if run.path not in read:
+            read[run.path] = read_series(BASELINE_OPTION, run.path)
+        return read[run.path]
+
+    def is_comparable(run: PastRun) -> bool:
+        return (
+            run.system_fingerprint is not None
+            and run.system_fingerprint == candidate.system_fingerprint
+            and any(
+                past.name == case
+                and past.workload_fingerprint is not None
+                and past.workload_fingerprint == own.workload_fingerprint
+                for past in run.cases
+            )
+        )
+
+    with_case = [run for run in runs if any(past.name == case for past in run.cases)]
+    fitting = with_case if across else [run for run in with_case if is_comparable(run)]
+    if fitting:
+        return Baseline(tuple(series(run) for run in fitting[-choice.count :]))
+    if not with_case:
+        which = "" if choice.kind == "last" else f" of {choice.kind} {choice.name}"
+        return Baseline((), f"no earlier run{which} that passed has this case")
+    nearest = series(with_case[-1])
+    return Baseline(
+        (),
+        f"no comparable run; the last with this case, {nearest.run_id}, differs: "
+        f"{told(candidate.differences(nearest, case))}",
+    )

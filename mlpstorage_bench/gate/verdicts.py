@@ -1,0 +1,180 @@
+"""A run beside its baseline: a verdict on every metric that a rule asks of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from mlpstorage_bench.gate.baseline import Baseline
+from mlpstorage_bench.gate.rules import Rule, Rules
+from mlpstorage_bench.gate.series import RunSeries
+from mlpstorage_bench.gate.statistics import Comparison, Judgement, Verdict, judge_all
+
+
+@dataclass(frozen=True)
+class MetricVerdict:
+    """What is said of one metric of one case."""
+
+    case: str
+    rule: Rule
+    verdict: Verdict
+    reason: str
+    value: float | None
+    """The median of this run's trials, in the metric's unit; None where no trial has one."""
+    trials: int
+    judgement: Judgement | None = None
+    """None where nothing was compared: the rule has a limit alone, or there is no baseline."""
+    baseline_runs: tuple[str, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        """The metric's name."""
+        return self.rule.metric
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything for JSON."""
+        judgement = self.judgement
+        return {
+            "case": self.case,
+            "metric": self.metric,
+            "unit": self.rule.unit,
+            "rule": str(self.rule),
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "median": self.value,
+            "trials": self.trials,
+            "baseline_runs": list(self.baseline_runs),
+            "baseline_median": None if judgement is None else judgement.baseline_median,
+            "baseline_spread": None if judgement is None else judgement.baseline_spread,
+            "effect": None if judgement is None else judgement.effect,
+            "interval": None
+            if judgement is None or judgement.interval is None
+            else list(judgement.interval),
+            "p_value": None if judgement is None else judgement.p_value,
+            "detectable_effect": None if judgement is None else judgement.detectable_effect,
+            "more_trials": None if judgement is None else judgement.more_trials,
+        }
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate says of a run."""
+
+    run_id: str
+    baseline: str
+    """What was asked for as baseline, in words."""
+    verdicts: tuple[MetricVerdict, ...]
+    refusals: Mapping[str, str]
+    """Cases that could not be compared, and why."""
+    look: int = 1
+    """How often the samples have been looked at, this time included."""
+    looks: int = 1
+    across: bool = False
+    """Whether other workloads and systems were let in."""
+
+    def of(self, verdict: Verdict) -> list[MetricVerdict]:
+        """Return those with a verdict."""
+        return [one for one in self.verdicts if one.verdict is verdict]
+
+    @property
+    def cases_to_repeat(self) -> list[str]:
+        """Cases in which more trials could decide something."""
+        return list(
+            dict.fromkeys(
+                one.case
+                for one in self.of(Verdict.UNDECIDED)
+                if one.judgement is not None and one.judgement.more_trials is not None
+            )
+        )
+
+    @property
+    def summary(self) -> str:
+        """One line: how many of each."""
+        counts = [f"{len(self.of(v))} {v.value}" for v in Verdict if self.of(v)]
+        if self.refusals:
+            counts.append(f"{len(self.refusals)} not compared")
+        return ", ".join(counts) or "nothing to compare"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything for JSON."""
+        return {
+            "run_id": self.run_id,
+            "baseline": self.baseline,
+            "across": self.across,
+            "look": self.look,
+            "looks": self.looks,
+            "summary": self.summary,
+            "verdicts": [one.to_dict() for one in self.verdicts],
+            "refusals": dict(self.refusals),
+        }
+
+
+def judge_run(
+    candidate: RunSeries,
+    baselines: Mapping[str, Baseline],
+    rules: Rules,
+    *,
+    look: int = 1,
+    looks: int = 1,
+) -> tuple[MetricVerdict, ...]:
+    """Return a verdict for every metric that a rule asks of; they decide together.
+
+    At a look (from 1) of at most so many: the more there are, the less each may decide.
+    """
+    asked = [
+        _Asked(candidate, case, rule, baselines[case])
+        for case in candidate.cases
+        for rule in rules.of_case(case).values()
+    ]
+    compared = [one for one in asked if one.comparison is not None]
+    judgements = judge_all(
+        [one.comparison for one in compared if one.comparison is not None], look=look, looks=looks
+    )
+    of = {id(one): judgement for one, judgement in zip(compared, judgements, strict=True)}
+    verdicts = (one.verdict(of.get(id(one))) for one in asked)
+    return tuple(verdict for verdict in verdicts if verdict is not None)
+
+
+class _Asked:
+    """A rule beside the values that it is about."""
+
+    def __init__(self, candidate: RunSeries, case: str, rule: Rule, baseline: Baseline) -> None:
+        self._case = case
+        self._rule = rule
+        self._values = candidate.cases[case].values(rule.metric)
+        runs = [(run.run_id, run.cases[case].values(rule.metric)) for run in baseline.runs]
+        self._runs = {run_id: values for run_id, values in runs if values}
+        question = rule.question
+        self.comparison: Comparison | None = None
+        if question is not None and self._values and self._runs:
+            self.comparison = Comparison(list(self._runs.values()), self._values, question)
+
+    def verdict(self, judgement: Judgement | None) -> MetricVerdict | None:
+        """Return what is said; None where there is nothing to say anything of."""
+        value = median(self._values) if self._values else None
+        said = MetricVerdict(
+            case=self._case,
+            rule=self._rule,
+            verdict=Verdict.UNDECIDED,
+            reason="",
+            value=value,
+            trials=len(self._values),
+            judgement=judgement,
+            baseline_runs=tuple(self._runs),
+        )
+        limit = self._rule.limit
+        if value is None:
+            if limit is None and not self._runs:
+                return None  # a case without reads has no p95 of reads, and never had one
+            return replace(said, reason="no trial of this run has a value")
+        if limit is not None and not limit.holds(value):
+            reason = f"{value:.4g} is not {limit} {self._rule.unit}".rstrip()
+            return replace(said, verdict=Verdict.REGRESSED, reason=reason)
+        if judgement is not None:
+            return replace(said, verdict=judgement.verdict, reason=judgement.reason)
+        if limit is not None:
+            reason = f"{value:.4g} is {limit} {self._rule.unit}".rstrip()
+            return replace(said, verdict=Verdict.PASSED, reason=reason)
+        return None

@@ -1,0 +1,100 @@
+"""The gate's verdicts as a table in the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.gate.statistics import Verdict
+from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict
+
+REPORT_OPTION = "--mlps-gate-report"
+GATE_TABLE_WIDTH = 120
+"""Columns that the table takes at least."""
+_ORDER = (Verdict.REGRESSED, Verdict.UNDECIDED, Verdict.IMPROVED, Verdict.PASSED)
+_COLUMNS = ("case", "metric", "asked", "baseline", "this run", "change", "99 % interval", "verdict")
+
+
+def gate_table(result: GateResult) -> Table:
+    """Return the table: a line for each metric, what is wrong first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for number, column in enumerate(_COLUMNS):
+        table.add_column(column, justify="left" if number in (0, 1, 2, 7) else "right")
+    for one in ordered(result):
+        table.add_row(*_cells(one))
+    return table
+
+
+def gate_lines(result: GateResult) -> list[str]:
+    """Return what stands below the table: reasons of what did not pass, and refusals."""
+    lines = [
+        f"{one.verdict}: {one.case}, {one.metric}: {one.reason}"
+        for one in ordered(result)
+        if one.verdict is not Verdict.PASSED
+    ]
+    lines += [f"not compared: {case}: {reason}" for case, reason in result.refusals.items()]
+    look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
+    across = "; other workloads and systems were let in" if result.across else ""
+    return [*lines, f"gate: {result.summary} (against {result.baseline}{look}{across})"]
+
+
+def as_markdown(result: GateResult) -> str:
+    """Return a section of Markdown: the table, and what stands below it."""
+    rows = [f"| {' | '.join(_COLUMNS)} |", "|" + " --- |" * len(_COLUMNS)]
+    rows += [f"| {' | '.join(map(_escaped, _cells(one)))} |" for one in ordered(result)]
+    lines = [f"- {_escaped(line)}" for line in gate_lines(result)]
+    return "\n".join([f"## Gate: run {result.run_id}", "", *rows, "", *lines, ""])
+
+
+def write_gate_report(result: GateResult, path: Path) -> None:
+    """Write the verdicts to FILE.json or FILE.md; OSError when they cannot be."""
+    if path.suffix == ".json":
+        path.write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
+    else:
+        path.write_text(as_markdown(result), encoding="utf-8")
+
+
+def check_report_path(path: Path) -> Path:
+    """Return the path; InvalidInputError unless a report can go there."""
+    if path.suffix not in (".json", ".md"):
+        raise InvalidInputError(REPORT_OPTION, str(path), "a file name in .json or .md")
+    if not path.parent.is_dir():
+        raise InvalidInputError(REPORT_OPTION, str(path), "a file in a directory that exists")
+    return path
+
+
+def ordered(result: GateResult) -> list[MetricVerdict]:
+    """Return the verdicts, what is wrong first."""
+    return sorted(result.verdicts, key=lambda one: _ORDER.index(one.verdict))
+
+
+def _cells(one: MetricVerdict) -> tuple[str, ...]:
+    judgement, unit = one.judgement, one.rule.unit
+    baseline = change = interval = "-"
+    if judgement is not None and judgement.baseline_median is not None:
+        spread = judgement.baseline_spread
+        spread_text = "" if spread is None else f" ±{spread:.0%}"
+        baseline = f"{judgement.baseline_median:.4g}{spread_text} ({len(one.baseline_runs)})"
+    if judgement is not None and judgement.effect is not None:
+        change = f"{judgement.effect:+.1%}"
+    if judgement is not None and judgement.interval is not None:
+        low, high = judgement.interval
+        interval = f"{low:+.1%} to {high:+.1%}"
+    value = "-" if one.value is None else f"{one.value:.4g} {unit} ({one.trials})"
+    return (
+        one.case,
+        one.metric,
+        str(one.rule),
+        baseline,
+        value,
+        change,
+        interval,
+        one.verdict.value,
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
