@@ -14,7 +14,7 @@ from mlpstorage_bench.request import Room
 def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -> dict[str, Any]:
     """Return what the plan takes by rank, host and tier, and whether it fits: touches nothing."""
     layout = settings.layout()
-    ranks_by_host = [layout.ranks_per_node] * len(layout.hosts) if layout.hosts else [1]
+    ranks_by_host = list(layout.ranks_by_host)
     host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]
     filesystem = host.cache_filesystem
     is_shared = filesystem.is_same_storage(filesystem)

@@ -43,6 +43,18 @@ class Layout:
         """Room for ranks on a host: what the user said, else its even share."""
         return host.slots or self.ranks_per_node
 
+    @property
+    def ranks_by_host(self) -> tuple[int, ...]:
+        """How many ranks each host gets: its share, and in turn what others have no slots for."""
+        slots = [self.slots_of(host) for host in self.hosts]
+        ranks = [min(self.ranks_per_node, room) for room in slots]
+        left = self.total - sum(ranks)
+        while left and (roomy := [n for n, room in enumerate(slots) if ranks[n] < room][:left]):
+            for number in roomy:
+                ranks[number] += 1
+            left -= len(roomy)
+        return tuple(ranks)
+
 
 def parse_hosts(values: Sequence[str]) -> tuple[Host, ...]:
     """Parse every occurrence of the hosts option: comma lists and @hostfiles, in order."""
@@ -124,11 +136,11 @@ def lay_out(
                 f"{len(hosts)} host(s) gives",
                 hint="Leave one of the two out",
             )
-    _check_slots(layout)
+    _check_slots(layout, npernode)
     return layout
 
 
-def _check_slots(layout: Layout) -> None:
+def _check_slots(layout: Layout, npernode: int | None) -> None:
     if all(host.slots is None for host in layout.hosts):
         return
     slots = sum(layout.slots_of(host) for host in layout.hosts)
@@ -138,4 +150,12 @@ def _check_slots(layout: Layout) -> None:
             ",".join(str(host) for host in layout.hosts),
             f"slots for at least {layout.total} ranks",
             hint=f"These sum to {slots}: raise them, or run fewer ranks",
+        )
+    short = [host for host in layout.hosts if npernode and layout.slots_of(host) < npernode]
+    if short:
+        raise InvalidInputError(
+            "--mlps-npernode",
+            npernode,
+            f"at most the slots of every host in {HOSTS_OPTION}",
+            hint=f"{short[0].name} has {short[0].slots}",
         )

@@ -94,8 +94,31 @@ def test_slots_need_only_sum_to_the_total() -> None:
     assert lay_out((Host("h1", 6), Host("h2", 2)), num_processes=8).total == 8
 
 
+@pytest.mark.parametrize(
+    ("slots", "total", "ranks"),
+    [
+        ((None, None), 4, (2, 2)),
+        ((6, 2), 8, (6, 2)),
+        ((1, 3), 4, (1, 3)),
+        ((9, 1, 9), 9, (4, 1, 4)),
+        ((1, None, 9), 6, (1, 2, 3)),
+    ],
+)
+def test_ranks_are_even_as_far_as_slots_allow(
+    slots: tuple[int | None, ...], total: int, ranks: tuple[int, ...]
+) -> None:
+    given_hosts = [Host(f"h{number}", room) for number, room in enumerate(slots)]
+    assert lay_out(given_hosts, num_processes=total).ranks_by_host == ranks
+
+
+def test_more_ranks_per_node_than_a_host_has_slots_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"--mlps-npernode: got 2; .*h1 has 1"):
+        lay_out((Host("h1", 1), Host("h2", 3)), npernode=2)
+
+
 @given(st.lists(names, min_size=1, max_size=9, unique=True), st.integers(1, 64))
 def test_ranks_are_neither_lost_nor_invented(host_names: list[str], per_node: int) -> None:
     total = per_node * len(host_names)
     layout = lay_out([Host(name) for name in host_names], num_processes=total)
     assert sum(layout.slots_of(host) for host in layout.hosts) == layout.total == total
+    assert layout.ranks_by_host == (per_node,) * len(host_names)
