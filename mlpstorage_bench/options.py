@@ -14,7 +14,7 @@ import pytest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.past_run import STATUSES
 from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out, parse_hosts
-from mlpstorage_bench.mpi.launchers import LaunchFlags
+from mlpstorage_bench.mpi.launchers.launcher import TRANSPORTS, LaunchFlags
 from mlpstorage_bench.names import check_segment
 from mlpstorage_bench.request import PlanRequest
 
@@ -241,8 +241,8 @@ OPTIONS = (
     ),
     Option(
         "mpi-bin",
-        "The mpirun or mpiexec to start ranks with, by name or path. Default: the one of this "
-        "Python environment, else the one on PATH.",
+        "The mpirun, mpiexec or srun to start ranks with, by name or path. Default: the one of "
+        "this Python environment, else the one on PATH.",
         "mpi-bin",
         {"metavar": "PATH"},
     ),
@@ -264,6 +264,13 @@ OPTIONS = (
         ". Repeatable.",
         "mpi-params",
         {"action": "append", "metavar": "ARGS"},
+    ),
+    Option(
+        "mpi-btl",
+        "How ranks talk, with Open MPI: auto (default) leaves it the choice; vader is shared memory"
+        ", on one host; tcp is sockets, which works in containers too.",
+        "mpi-btl",
+        {"choices": TRANSPORTS},
     ),
     # what
     Option(
@@ -494,6 +501,7 @@ def read_settings(
         launch_flags=LaunchFlags(
             oversubscribe=given.get("oversubscribe", False),
             allow_run_as_root=given.get("allow-run-as-root", False),
+            transport=given.get("mpi-btl", "auto"),
             extra=_split_mpi_params(given.get("mpi-params", ())),
         ),
         profile=given.get("profile", CLOSED_PROFILE if mode == "closed" else DEFAULT_PROFILE),

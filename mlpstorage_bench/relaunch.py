@@ -35,6 +35,8 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     sys.stdout.write(f"mlpstorage: launching {plan.shell_line()}\n")
+    for note in plan.notes:
+        sys.stdout.write(f"mlpstorage: note: {note}\n")
     return run(plan)
 
 

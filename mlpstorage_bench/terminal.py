@@ -62,9 +62,12 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
     reporter.write_line(f"results directory: {settings.results_dir}")
     if session.launcher is None and settings.wants_ranks:
         try:
-            command = relaunch.plan_for(config, settings).shell_line()
+            launch = relaunch.plan_for(config, settings)
         except MlpsError as error:
             raise pytest.UsageError(str(error)) from error
+        for note in launch.notes:
+            reporter.write_line(f"note: {note}")
+        command = launch.shell_line()
     else:
         given = [str(argument) for argument in config.invocation_params.args]
         command = shlex.join(["pytest", *relaunch.without_whatif(given)])

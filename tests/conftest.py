@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.mpi.launchers import find_binary
+from mlpstorage_bench.mpi.launchers.installed import find_binary
 
 RunRanks = Callable[..., pytest.RunResult]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -16,20 +17,17 @@ from pathlib import Path
 
 import psutil
 
-from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.mpi.hosts import Layout
-from mlpstorage_bench.mpi.launchers import (
-    LaunchFlags,
-    exported_names,
-    find_binary,
-    identify,
-    shown,
-)
+from mlpstorage_bench.mpi.launchers.exported import exported_names
+from mlpstorage_bench.mpi.launchers.installed import find_binary, identify, shown
+from mlpstorage_bench.mpi.launchers.launcher import Launch, LaunchFlags
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
 """Tells the ranks the command line that started them, as JSON."""
 COMPLETION_VARIABLE = "MLPS_COMPLETION_RECORD"
 """Tells rank 0 the file in which it states that it came to its end."""
+LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
+"""Tells the ranks what the launcher calls itself, with its version."""
 
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
@@ -38,20 +36,47 @@ INTERRUPT_GRACE_S = 20.0
 """After Ctrl-C the ranks may finish their reports for this long; then they are terminated."""
 TERMINATE_GRACE_S = 5.0
 
-_MANGLED = frozenset({"--bind-to", "--map-by", "--rank-by", ":"})
-"""Open MPI 5 rewrites these where they follow the program too, and `:` splits its command line."""
+_RUN_PYTEST = (
+    "import base64, json, sys, pytest; "
+    "sys.argv = ['pytest', *json.loads(base64.b64decode(sys.argv[1]))]; "
+    "sys.exit(pytest.console_main())"
+)
+"""What a rank runs: pytest, with its arguments in one word of base64.
+
+Launchers take some of a program's arguments for their own: Open MPI 5 rewrites `--bind-to`,
+`--map-by` and `--rank-by`, and at `:` a second program begins. A word without hyphens, blanks and
+colons means nothing to any of them. This is no module of the package, as pytest warns of a plugin
+that was imported before it could rewrite its assertions.
+"""
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
     """The command that starts every rank of a session."""
 
-    command: tuple[str, ...]
+    prefix: tuple[str, ...]
+    """The launcher and its arguments."""
+    pytest_arguments: tuple[str, ...]
+    launcher: str
+    """What the launcher calls itself, with its version."""
+    notes: tuple[str, ...]
+    """What was asked of the launcher and it has no flag for."""
     layout: Layout
     first_host_is_here: bool
 
+    @property
+    def command(self) -> list[str]:
+        """The command as a person would type it."""
+        return [*self.prefix, sys.executable, "-m", "pytest", *self.pytest_arguments]
+
+    @property
+    def argument_vector(self) -> list[str]:
+        """The command as it is executed: the same, with pytest's arguments in one word."""
+        word = base64.b64encode(json.dumps(self.pytest_arguments).encode()).decode()
+        return [*self.prefix, sys.executable, "-c", _RUN_PYTEST, word]
+
     def shell_line(self) -> str:
-        """The command as one would type it."""
+        """The command as one would type it, in one line."""
         binary, *arguments = self.command
         return shlex.join([shown(binary), *arguments])
 
@@ -60,19 +85,24 @@ def plan_launch(
     layout: Layout, flags: LaunchFlags, mpi_bin: str | None, pytest_arguments: Sequence[str]
 ) -> LaunchPlan:
     """Put together the command that runs `pytest_arguments` on every rank of `layout`."""
-    for argument in pytest_arguments:
-        if argument in _MANGLED:
-            raise LaunchError(
-                f"The argument {argument!r} does not reach the ranks unchanged, as mpirun takes it "
-                "for its own. Write it as OPTION=VALUE, or give mpirun's own options with "
-                "--mlps-mpi-params='…'"
-            )
     binary = find_binary(mpi_bin)
     launcher = identify(binary)
-    names = sorted({*exported_names(), COMMAND_VARIABLE, COMPLETION_VARIABLE})
-    prefix = launcher.prefix(binary, layout, flags, names)
-    command = (*prefix, sys.executable, "-m", "pytest", *pytest_arguments)
-    return LaunchPlan(command, layout, _is_this_host(layout.hosts[0].name))
+    ours = {COMMAND_VARIABLE, COMPLETION_VARIABLE, LAUNCHER_VARIABLE}
+    launch = Launch(
+        layout=layout,
+        flags=flags,
+        directory=str(Path.cwd()),
+        exported=tuple(sorted({*exported_names(), *ours})),
+        this_host=os.uname().nodename.partition(".")[0],
+    )
+    return LaunchPlan(
+        prefix=tuple(launcher.prefix(binary, launch)),
+        pytest_arguments=tuple(pytest_arguments),
+        launcher=launcher.title,
+        notes=tuple(launcher.notes(launch)),
+        layout=layout,
+        first_host_is_here=_is_this_host(layout.hosts[0].name),
+    )
 
 
 def run(plan: LaunchPlan) -> int:
@@ -87,12 +117,13 @@ def run(plan: LaunchPlan) -> int:
         record = Path(directory) / "completed"
         environment = {
             **os.environ,
-            COMMAND_VARIABLE: json.dumps(list(plan.command)),
+            COMMAND_VARIABLE: json.dumps(plan.command),
             COMPLETION_VARIABLE: str(record),
+            LAUNCHER_VARIABLE: plan.launcher,
         }
         sys.stdout.flush()
         child = subprocess.Popen(  # noqa: S603 - an argument vector that we put together
-            plan.command, stdin=subprocess.DEVNULL, env=environment, process_group=0
+            plan.argument_vector, stdin=subprocess.DEVNULL, env=environment, process_group=0
         )
         status = _wait(child)
         if status == 0 and plan.first_host_is_here and not record.exists():
@@ -171,7 +202,8 @@ def started_pytest(arguments: Sequence[object]) -> list[str]:
     return [sys.executable, *start, *map(str, arguments)]
 
 
-_LAUNCHERS = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "prterun", "orterun", "srun"})
+_LAUNCHERS = frozenset({"mpirun", "mpiexec", "prterun", "orterun", "srun"})
+"""Names of launchers, without what distributions add, as in mpirun.openmpi or mpiexec.hydra."""
 
 
 def launching_ancestor() -> list[str] | None:
@@ -181,7 +213,7 @@ def launching_ancestor() -> list[str] | None:
             command = ancestor.cmdline()
         except psutil.Error:
             return None  # gone, or another user's
-        if command and Path(command[0]).name in _LAUNCHERS:
+        if command and Path(command[0]).name.partition(".")[0] in _LAUNCHERS:
             return [_as_typed(command[0]), *command[1:]]
     return None
 
