@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _connect(launcher: LauncherEnvironment) -> Comm:
     from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
 
-    return connect(launcher.size, launcher.launcher)
+    return connect(launcher)
 
 
 @pytest.hookimpl(tryfirst=True)

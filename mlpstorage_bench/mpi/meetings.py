@@ -14,6 +14,7 @@ sent so far, and receives and forgets what is still on its way.
 from __future__ import annotations
 
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,12 @@ from mlpstorage_bench.mpi.comm import (
     check_reduction,
     check_root,
     say,
+)
+from mlpstorage_bench.mpi.environment import LauncherEnvironment
+from mlpstorage_bench.mpi.installations import (
+    check_library,
+    check_size,
+    launcher_title,
 )
 from mlpstorage_bench.mpi.interrupts import Interrupts
 
@@ -229,21 +236,33 @@ class MpiComm:
                 time.sleep(PAUSE_S)
 
 
-def connect(expected_size: int, launcher: str) -> MpiComm:
-    """Initialise MPI and return the communicator of all ranks that the launcher started."""
+def connect(launcher: LauncherEnvironment) -> MpiComm:
+    """Initialise MPI and return the communicator of all ranks that the launcher started.
+
+    Raises LaunchError where launcher and library do not belong together.
+    """
+    with warnings.catch_warnings():
+        # mpi4py warns of a launcher of another MPI; the checks here say what is to be done.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mpi = _load(launcher)
+        library = mpi.Get_library_version()
+        check_library(launcher, library)
+        if not mpi.Is_initialized():
+            mpi.Init_thread()
+    check_size(launcher, library, mpi.COMM_WORLD.Get_size())
+    return MpiComm(mpi.COMM_WORLD)
+
+
+def _load(launcher: LauncherEnvironment) -> Any:
+    """Load the MPI library without initialising MPI, and leave its end to mpi4py."""
     try:
-        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+        import mpi4py  # noqa: PLC0415 - MPI is imported only where it is in use
+
+        mpi4py.rc(initialize=False, finalize=True)
+        from mpi4py import MPI  # noqa: PLC0415 - as above
     except (ImportError, RuntimeError) as error:
         raise LaunchError(
-            f"This process is one of {expected_size} ranks started by {launcher}, but MPI cannot "
-            f"be used: {error}. Install mpi4py and the MPI library of that launcher"
+            f"This process is one of {launcher.size} ranks started by {launcher_title(launcher)}, "
+            f"but MPI cannot be used: {error}. Install mpi4py and the MPI library of that launcher"
         ) from error
-    world = MPI.COMM_WORLD
-    if world.Get_size() != expected_size:
-        library = MPI.Get_library_version().split(",")[0].strip()
-        raise LaunchError(
-            f"{launcher} started {expected_size} ranks, but MPI ({library}) sees "
-            f"{world.Get_size()}: the launcher belongs to another MPI than the library of mpi4py. "
-            "Use the mpirun of that library, or install mpi4py for this launcher"
-        )
-    return MpiComm(world)
+    return MPI
