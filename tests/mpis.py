@@ -1,0 +1,78 @@
+"""The MPIs that tests start ranks with: launcher and library, each pair apart from the others."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.mpi.launchers.installed import find_binary
+
+MPICH_HOME = Path(sys.prefix) / "mpich"
+"""Where `make test` puts MPICH: beside the environment, so that it has no part in it."""
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """A launcher, and the variables by which mpi4py loads the library that belongs to it.
+
+    One Python environment serves all: mpi4py takes any library by its path.
+    """
+
+    name: str
+    family: str
+    binary: str
+    library: Path | None
+    agent: str
+    """How its launcher is told what to reach other hosts by."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def switches(self) -> list[str]:
+        """Options by which more ranks than cores start, as root too."""
+        as_root = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
+        return [f"--mlps-mpi-bin={self.binary}", "--mlps-oversubscribe", *as_root]
+
+    def by_hand(self, ranks: int) -> list[str]:
+        """The command by which a user starts ranks."""
+        if self.family == "hydra":
+            return [self.binary, "-n", str(ranks)]
+        as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+        return [self.binary, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", *as_root]
+
+
+def open_mpi_5() -> Mpi:
+    """The environment's own; skips where there is none."""
+    try:
+        binary = find_binary(None)
+    except LaunchError as error:
+        pytest.skip(str(error))
+    return Mpi("Open MPI 5", "openmpi", binary, None, "--prtemca plm_ssh_agent {}")
+
+
+def open_mpi_4() -> Mpi:
+    """The distribution's; skips where it is not installed."""
+    binary = Path("/usr/bin/mpirun.openmpi")
+    libraries = sorted(Path("/usr/lib").glob("*/libmpi.so.40"))
+    if not binary.exists() or not libraries:
+        pytest.skip("needs Open MPI 4.1 of Debian or Ubuntu: apt-get install openmpi-bin")
+    variables = {"MPI4PY_LIBMPI": str(libraries[0])}
+    agent = "--mca plm_rsh_agent {}"
+    return Mpi("Open MPI 4.1", "openmpi", str(binary), libraries[0], agent, variables)
+
+
+def mpich() -> Mpi:
+    """The wheel's, in a directory of its own; skips where it is not there."""
+    binary, library = MPICH_HOME / "bin/mpirun", MPICH_HOME / "lib/libmpi.so.12"
+    if not binary.exists():
+        pytest.skip(f"needs MPICH: pip install --prefix {MPICH_HOME} mpich (make test does)")
+    variables = {"MPI4PY_LIBMPI": str(library)}
+    return Mpi("MPICH", "hydra", str(binary), library, "-launcher-exec {}", variables)
+
+
+MPIS = {"open mpi 5": open_mpi_5, "open mpi 4.1": open_mpi_4, "mpich": mpich}

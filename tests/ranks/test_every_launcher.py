@@ -1,0 +1,226 @@
+"""The contract of launching, on every launcher that can be installed: the real ones, with real
+ranks. Each has its own library, so that no test can pass by another's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.mpi.launchers.installed import identify
+from tests.mpis import MPIS, Mpi
+
+pytestmark = pytest.mark.launches_mpi
+
+NASTY = ["a  'b' $HOME; \"c\" * \\ ü", "", ":"]
+MANGLED = ("--map-by", "--bind-to", "--rank-by")
+SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - its name
+
+CONFTEST = """
+def pytest_addoption(parser):
+    parser.addoption("--text", action="append")
+    for option in ("--map-by", "--bind-to", "--rank-by"):
+        parser.addoption(option, dest=option)
+"""
+FACTS = f"""
+import dataclasses, json, os, socket, sys
+from pathlib import Path
+from mlpstorage_bench.mpi.environment import detect_launcher
+
+def test_facts(mpi_comm, pytestconfig):
+    from mpi4py import MPI
+    facts = dict(
+        rank=mpi_comm.rank,
+        size=mpi_comm.size,
+        hosts=mpi_comm.allgather(socket.gethostname()),
+        text=pytestconfig.getoption("--text"),
+        mangled=[pytestconfig.getoption(name) for name in {MANGLED}],
+        executable=sys.executable,
+        directory=os.getcwd(),
+        probe=os.environ.get("PYTHONPROBE"),
+        secret=os.environ.get("{SECRET}"),
+        library=MPI.Get_library_version(),
+        launcher=dataclasses.asdict(detect_launcher(os.environ)),
+    )
+    Path(f"facts-{{mpi_comm.rank}}.json").write_text(json.dumps(facts))
+"""
+
+
+@pytest.fixture(params=list(MPIS))
+def mpi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mpi:
+    one = MPIS[request.param]()
+    for name, value in one.environment.items():
+        monkeypatch.setenv(name, value)
+    return one
+
+
+@pytest.fixture
+def place(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory whose name is no word to a shell, with tests that write down what they find."""
+    folder = pytester.path / "my  tests ü"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_facts.py").write_text(FACTS)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def launched(mpi: Mpi, ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(
+        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
+        *(f"--mlps-num-processes={ranks}", *mpi.switches, *arguments),
+    )
+
+
+def facts_of(folder: Path, ranks: int) -> list[dict[str, Any]]:
+    return [json.loads((folder / f"facts-{rank}.json").read_text()) for rank in range(ranks)]
+
+
+def check_facts(mpi: Mpi, folder: Path, text: Sequence[str] | None) -> None:
+    """Each of two ranks on this host knew where it was, and nothing was lost on the way."""
+    here = os.uname().nodename
+    version = identify(mpi.binary).title.split()[-1]
+    for rank, facts in enumerate(facts_of(folder, 2)):
+        launcher = facts["launcher"]
+        assert (facts["rank"], facts["size"], facts["hosts"]) == (rank, 2, [here, here])
+        assert (launcher["launcher"], launcher["rank"], launcher["size"]) == (mpi.family, rank, 2)
+        assert (launcher["local_rank"], launcher["local_size"]) == (rank, 2)
+        assert version.startswith(launcher["version"] or "")
+        assert version in facts["library"]
+        assert facts["text"] == text
+        assert facts["executable"] == sys.executable
+        assert facts["directory"] == str(folder)
+        assert facts["probe"] == "a,b c=ü"
+
+
+def test_launched_ranks_get_everything_as_it_was_given(
+    mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROBE", "a,b c=ü")
+    given = [word for text in NASTY for word in ("--text", text)]
+    done = launched(mpi, 2, *given, *(word for name in MANGLED for word in (name, name[2:])))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("1 passed") == 1
+    check_facts(mpi, place, NASTY)
+    for facts in facts_of(place, 2):
+        assert facts["mangled"] == ["map-by", "bind-to", "rank-by"]
+    assert f"--wdir '{place}'" in done.stdout.replace(" -wdir", " --wdir")
+    lacking = mpi.family == "hydra"
+    assert ("note: --mlps-oversubscribe: MPICH (Hydra)" in done.stdout) is lacking
+
+
+def test_ranks_started_by_hand_are_one_session(
+    mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROBE", "a,b c=ü")
+    done = run(*mpi.by_hand(2), sys.executable, "-m", "pytest", "--text", NASTY[0])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("1 passed") == 1
+    check_facts(mpi, place, NASTY[:1])
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "status"),
+    [
+        ("def test_it(): assert 1 == 2", [], pytest.ExitCode.TESTS_FAILED),
+        ("", ["nowhere.py"], pytest.ExitCode.USAGE_ERROR),
+        ("", [], pytest.ExitCode.NO_TESTS_COLLECTED),
+    ],
+    ids=["failure", "usage error", "no tests"],
+)
+def test_the_exit_status_comes_through(
+    mpi: Mpi, place: Path, body: str, arguments: list[str], status: int
+) -> None:
+    (place / "test_facts.py").write_text(body)
+    assert launched(mpi, 2, *arguments).returncode == status
+
+
+def test_a_benchmark_runs_and_leaves_its_results(mpi: Mpi, place: Path) -> None:
+    (place / "test_facts.py").write_text("def test_small(kvcache): kvcache.run(1)")
+    done = launched(
+        *(mpi, 2, "--mlps-results-dir=results", "--mlps-cache-dir=cache", "--mlps-trials=1"),
+        *("--mlps-set=duration=0.3", "--mlps-set=entry_scale=0.001", "--mlps-set=calibration=0"),
+        *("--mlps-set=think_time_scale=0.05", "--mlps-set=warmup=0"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (place / "results").rglob("*_metadata.json")
+    metadata = json.loads(path.read_text())
+    assert (metadata["num_processes"], metadata["status"]) == (2, "passed")
+    assert metadata["mlpstorage"]["launcher"] == mpi.family
+    assert "-m pytest" in metadata["executed_command"]
+    assert "--mlps-set=duration=0.3" in metadata["executed_command"]
+
+
+AGENT = """#!/bin/sh
+# Reaches "another host": a process with a host name of its own, and nothing of our environment.
+while [ "${1#-}" != "$1" ]; do shift; done
+host=$1; shift
+exec env -i PATH=/usr/bin:/bin HOME="$HOME" unshare --uts /bin/sh -c "hostname $host; $*"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a process a host name")
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (util-linux)")
+def test_ranks_go_where_the_slots_are_and_take_no_secret_along(
+    mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = place.parent / "agent"
+    agent.write_text(AGENT)
+    agent.chmod(0o755)
+    monkeypatch.setenv(SECRET, "hush")
+    monkeypatch.setenv("PYTHONPROBE", "b c")
+    done = launched(
+        *(mpi, 4, "--mlps-hosts=h1:1,h2:3", "--text", NASTY[0]),
+        f"--mlps-mpi-params={mpi.agent.format(agent)}",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = facts_of(place, 4)
+    assert Counter(found[0]["hosts"]) == {"h1": 1, "h2": 3}
+    assert found[0]["hosts"][0] == "h1"
+    assert [facts["secret"] for facts in found] == [None] * 4
+    assert {(facts["probe"], facts["directory"], facts["text"][0]) for facts in found} == {
+        ("b c", str(place), NASTY[0])
+    }
+
+
+@pytest.mark.parametrize(
+    ("launcher", "library", "started"),
+    [
+        ("mpich", "open mpi 5", "by hand"),
+        ("mpich", "open mpi 5", "launched"),
+        ("open mpi 5", "mpich", "by hand"),
+        ("open mpi 4.1", "open mpi 5", "by hand"),
+        ("open mpi 5", "open mpi 4.1", "launched"),
+    ],
+)
+def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
+    launcher: str, library: str, started: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting, loaded = MPIS[launcher](), MPIS[library]()
+    for name, value in loaded.environment.items():
+        monkeypatch.setenv(name, value)
+    if started == "by hand":
+        done = run(*starting.by_hand(2), sys.executable, "-m", "pytest")
+    else:
+        done = launched(starting, 2)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert done.stderr.count("ERROR: The ranks were started by") == 1
+    for one in (starting, loaded):
+        assert identify(one.binary).title.replace(" (Hydra)", "") in done.stderr.replace(
+            " (Hydra)", ""
+        )
+    assert list(place.glob("facts-*")) == []
