@@ -48,6 +48,7 @@ def test_facts(mpi_comm, pytestconfig):
         directory=os.getcwd(),
         probe=os.environ.get("PYTHONPROBE"),
         secret=os.environ.get("{SECRET}"),
+        transport=os.environ.get("OMPI_MCA_btl"),
         library=MPI.Get_library_version(),
         launcher=dataclasses.asdict(detect_launcher(os.environ)),
     )
@@ -121,6 +122,20 @@ def test_launched_ranks_get_everything_as_it_was_given(
     assert f"--wdir '{place}'" in done.stdout.replace(" -wdir", " --wdir")
     lacking = mpi.family == "hydra"
     assert ("note: --mlps-oversubscribe: MPICH (Hydra)" in done.stdout) is lacking
+
+
+@pytest.mark.parametrize("transport", ["vader", "tcp"])
+def test_open_mpis_ranks_talk_over_the_transport_that_was_chosen(
+    mpi: Mpi, transport: str, place: Path
+) -> None:
+    done = launched(mpi, 2, f"--mlps-mpi-btl={transport}")
+    if mpi.family == "hydra":
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert f"--mlps-mpi-btl: got '{transport}'; accepted: auto with MPICH" in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    name = "sm" if mpi.name == "Open MPI 5" and transport == "vader" else transport
+    assert [facts["transport"] for facts in facts_of(place, 2)] == [f"{name},self"] * 2
 
 
 def test_ranks_started_by_hand_are_one_session(
