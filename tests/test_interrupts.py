@@ -56,9 +56,14 @@ class LongRun:
         return content
 
     def ranks(self) -> list[psutil.Process]:
-        """The processes of the ranks."""
+        """The processes of the ranks: those that run pytest, by its name or as one program."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "-m pytest" in " ".join(child.cmdline())]
+        commands = [(child, child.cmdline()) for child in children]
+        return [
+            child
+            for child, words in commands
+            if words[1:2] in (["-m"], ["-c"]) and "pytest" in words[2]
+        ]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -106,6 +111,7 @@ def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
     run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
     run.wait_for_files(2)
     ranks = run.ranks()
+    assert len(ranks) == 2
     run.process.send_signal(signal.SIGINT)
     status, output = run.end()
     assert status == pytest.ExitCode.INTERRUPTED, output
