@@ -36,7 +36,8 @@ $(VENV)/ready: pyproject.toml
 # Open MPI 4.1 from the distribution, where that can be installed. Their tests are skipped elsewhere.
 $(VENV)/mpis: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --prefix $(VENV)/mpich 'mpich>=4.3'
-	command -v mpirun.openmpi || { test "$$(id -u)" = 0 && apt-get install --yes --quiet=2 openmpi-bin; } \
+	command -v mpirun.openmpi || { test "$$(id -u)" = 0 \
+		&& apt-get update --quiet=2 && apt-get install --yes --quiet=2 openmpi-bin; } \
 		|| echo "no Open MPI 4.1: what is tested with it will be skipped"
 	touch $@
 
