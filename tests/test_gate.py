@@ -1,0 +1,304 @@
+"""A run beside earlier ones, in whole sessions: without storage, so that figures are the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+EXACT = [
+    *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
+    *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
+    "--mlps-set=entry_scale=0.001",
+]
+NO_LATENCIES = ["--mlps-gate-rule=read_p95: off", "--mlps-gate-rule=write_p95: off"]
+"""They are 0 without storage, and nothing is a share of 0."""
+STEADY = (1.0, 1.001, 0.999, 1.0, 1.002, 0.998, 1.0, 1.001, 0.999, 1.0)
+TEST = "def test_run(kvcache): kvcache.run(1)"
+
+
+def metadata_files(pytester: pytest.Pytester) -> list[Path]:
+    return sorted((pytester.path / "results").rglob("*_metadata.json"))
+
+
+def newest(pytester: pytest.Pytester) -> dict[str, Any]:
+    read = [json.loads(path.read_text()) for path in metadata_files(pytester)]
+    newest: dict[str, Any] = max(read, key=lambda metadata: metadata["run_datetime"])
+    return newest
+
+
+def remember(
+    pytester: pytest.Pytester, factors: Sequence[float] = STEADY, **changes: object
+) -> None:
+    """Leave earlier runs of this workload, with bandwidths of so many times what it has."""
+    pytester.makepyfile(test_kv=TEST)
+    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+    (path,) = metadata_files(pytester)
+    original = json.loads(path.read_text())
+    for number, factor in enumerate(factors):
+        metadata = json.loads(json.dumps(original))
+        own = metadata["mlpstorage"]
+        metadata["run_datetime"] = f"2026-01-{number + 1:02d}T00:00:00+00:00"
+        own["run_id"] = f"past-{number}"
+        own |= changes
+        for trial in own["cases"]["1"]["trials"]:
+            for name in ("read_gib_s", "write_gib_s"):
+                trial["metrics"][name] *= factor
+        name = f"kv_cache_2026010{number}_000000"
+        folder = path.parent.parent / name
+        folder.mkdir()
+        (folder / f"{name}_metadata.json").write_text(json.dumps(metadata))
+    path.unlink()
+
+
+def gate(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate", *arguments)
+
+
+def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    result = gate(pytester, "--junitxml=junit.xml")
+    assert result.ret == 0
+    result.stdout.re_match_lines(
+        [
+            r"=+ mlpstorage gate =+",
+            r"1 +read_gib_s +-10 % .* passed",
+            r"gate: \d passed \(against .*",
+        ]
+    )
+    metadata = newest(pytester)
+    verdicts = {v["metric"]: v for v in metadata["mlpstorage"]["verdicts"]}
+    assert verdicts["read_gib_s"]["verdict"] == "passed"
+    assert verdicts["read_gib_s"]["baseline_runs"] == [f"past-{n}" for n in range(10)]
+    properties = ET.parse(pytester.path / "junit.xml").iter("property")  # noqa: S314 - our own file
+    values = {p.get("name"): p.get("value", "") for p in properties}
+    assert str(values["mlpstorage.gate.1.read_gib_s"]).startswith("passed: ")
+
+
+def test_a_run_that_is_worse_fails_the_session_and_is_no_later_baseline(
+    pytester: pytest.Pytester,
+) -> None:
+    remember(pytester, [2 * factor for factor in STEADY])
+    result = gate(pytester)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1)
+    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: 50\.\d% worse, .*"])
+    assert newest(pytester)["status"] == "failed"
+    again = gate(pytester)
+    assert again.ret == pytest.ExitCode.TESTS_FAILED
+    runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
+    assert runs == [f"past-{n}" for n in range(10)]
+
+
+def test_a_run_that_is_better_has_improved(pytester: pytest.Pytester) -> None:
+    remember(pytester, [0.5 * factor for factor in STEADY])
+    result = gate(pytester)
+    assert result.ret == 0
+    result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better, .*"])
+
+
+def test_a_first_run_is_a_usage_error_unless_it_is_allowed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    refused = gate(pytester)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stdout.fnmatch_lines(["not compared: 1: no earlier run that passed has this case"])
+    allowed = gate(pytester, "--mlps-gate-no-baseline=pass", "--mlps-seed=3")
+    assert allowed.ret == 0
+
+
+def test_another_workload_is_refused_with_what_differs_and_let_in_knowingly(
+    pytester: pytest.Pytester,
+) -> None:
+    remember(pytester)
+    refused = gate(pytester, "--mlps-set=duration=3")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stdout.fnmatch_lines(
+        [
+            "not compared: 1: no comparable run; the last with this case, past-9, differs: *",
+        ]
+    )
+    assert "workload.parameters.duration: 3.0 here, 2.0 there" in refused.stdout.str()
+    across = gate(pytester, "--mlps-set=duration=3", "--mlps-gate-across")
+    assert "not compared" not in across.stdout.str()
+    across.stdout.fnmatch_lines(["gate: *; other workloads and systems were let in)"])
+
+
+def test_another_system_is_refused_with_what_differs(pytester: pytest.Pytester) -> None:
+    remember(
+        pytester,
+        system_fingerprint="other",
+        system_fingerprint_parts={"ranks": 1, "hosts": [{"cpu_model": "Z80"}]},
+    )
+    refused = gate(pytester)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stdout.fnmatch_lines(['*differs: system.hosts*cpu_model: * here, "Z80" there*'])
+
+
+@pytest.mark.parametrize(("meaning", "status"), [("pass", 0), ("fail", 1)])
+def test_what_cannot_be_decided_is_told_and_means_what_the_user_says(
+    pytester: pytest.Pytester, meaning: str, status: int
+) -> None:
+    remember(pytester, STEADY[:3])
+    result = gate(pytester, f"--mlps-gate-undecided={meaning}")
+    assert result.ret == status
+    result.stdout.fnmatch_lines(["undecided: 1, read_gib_s: 3 baseline runs: *takes 5"])
+
+
+def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    result = gate(pytester, "--mlps-trials=1", "--mlps-gate-undecided=retry")
+    assert result.ret == 0
+    result.stdout.re_match_lines(
+        [
+            r"mlpstorage: gate: 1 is undecided: 1 more trials, for look 2",
+            r"mlpstorage: gate: 1 is undecided: 1 more trials, for look 3",
+            r"gate: \d passed \(against .*, look 3 of at most 4\)",
+        ]
+    )
+    metadata = newest(pytester)
+    assert len(metadata["mlpstorage"]["cases"]["1"]["trials"]) == 3
+    assert metadata["metrics"]["1"]["trials"] == 3
+    (timed,) = Path(metadata["result_dir"]).glob("pytest_benchmark_*.json")
+    assert json.loads(timed.read_text())["benchmarks"][0]["stats"]["rounds"] == 3
+
+
+def test_a_retry_ends_at_its_bound_and_fails(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    result = gate(pytester, "--mlps-trials=1", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert len(newest(pytester)["mlpstorage"]["cases"]["1"]["trials"]) == 2
+
+
+def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    result = pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate-selftest", "--mlps-trials=5")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["gate: * passed (against the other half of its own trials)"])
+    metadata = newest(pytester)
+    assert metadata["metrics"]["1"]["trials"] == 10
+    verdicts = metadata["mlpstorage"]["verdicts"]
+    assert {len(v["baseline_runs"]) for v in verdicts} == {5}
+    assert {v["trials"] for v in verdicts} == {5}
+
+
+def test_an_earlier_run_can_be_judged_alone(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+    run_id = newest(pytester)["mlpstorage"]["run_id"]
+    alone = pytester.runpytest_subprocess(
+        f"--mlps-gate={run_id}",
+        "--mlps-results-dir=results",
+        "--mlps-gate-report=g.json",
+        *NO_LATENCIES,
+    )
+    assert alone.ret == 0
+    assert "test session starts" not in alone.stdout.str()
+    alone.stdout.re_match_lines([r"gate: \d passed \(against the last 10 comparable runs\)"])
+    report = json.loads((pytester.path / "g.json").read_text())
+    assert report["run_id"] == run_id
+    worse = pytester.runpytest_subprocess(
+        f"--mlps-gate={run_id}",
+        "--mlps-results-dir=results",
+        "--mlps-gate-rule=read_p95: <= 0 ms",
+        "--mlps-gate-rule=requests_per_s: >= 1e9",
+    )
+    assert worse.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [("nowhere", "the id of a run"), ("test_kv.py", "It took 'test_kv.py'")]
+)
+def test_what_is_no_run_is_told(pytester: pytest.Pytester, given: str, told: str) -> None:
+    remember(pytester)
+    result = pytester.runpytest_subprocess(f"--mlps-gate={given}", "--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert told in result.stderr.str()
+
+
+@pytest.mark.parametrize("baseline", ["tag:nightly", "branch:main", "last:6"])
+def test_a_baseline_is_a_tag_s_a_branch_s_or_so_many(
+    pytester: pytest.Pytester, baseline: str
+) -> None:
+    remember(pytester, STEADY[:7], tags=["nightly"], commit_info={"id": "c0ffee", "branch": "main"})
+    result = gate(pytester, f"--mlps-baseline={baseline}")
+    assert result.ret == 0
+    runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
+    assert runs == [f"past-{n}" for n in range(7)][-6 if baseline == "last:6" else 0 :]
+    none = gate(pytester, "--mlps-baseline=tag:weekly")
+    assert none.ret == pytest.ExitCode.USAGE_ERROR
+    none.stdout.fnmatch_lines(["not compared: 1: no earlier run of tag weekly that passed*"])
+
+
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_a_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> None:
+    remember(pytester, STEADY[:2])
+    named = "past-1" if kind == "run" else str(metadata_files(pytester)[1])
+    gate(pytester, f"--mlps-baseline={kind}:{named}")
+    assert newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"] == ["past-1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--mlps-gate-rule=read_gibs: -5%"], "Did you mean"),
+        (["--mlps-baseline=yesterday"], "last, last:N, tag:NAME"),
+        (["--mlps-baseline=last:0"], "N from 1"),
+        (["--mlps-gate-report=verdicts.txt"], "a file name in .json or .md"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_runs(
+    pytester: pytest.Pytester, arguments: list[str], told: str
+) -> None:
+    pytester.makepyfile(test_kv="def test_run(kvcache): raise AssertionError")
+    result = gate(pytester, *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert told in result.stderr.str()
+    assert not (pytester.path / "results").exists()
+
+
+def test_a_profile_may_say_what_matters(pytester: pytest.Pytester) -> None:
+    (pytester.path / "own.yaml").write_text(
+        "name: own\nmodel: tiny-1b\nduration: 1\nnum_users: 4\nmax_concurrent_allocs: 2\n"
+        "gate: {read_bandwidth: '>= 1000000 GiB/s'}\noptions: {1: {}}\n"
+    )
+    pytester.makepyfile(test_kv=TEST)
+    result = gate(pytester, "--mlps-profile=own.yaml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["regressed: 1, read_gib_s: * is not ≥ 1e+06 GiB/s"])
+
+
+def test_github_gets_annotations_and_a_summary(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(pytester, [2 * factor for factor in STEADY])
+    summary = pytester.path / "summary.md"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = gate(pytester, "--mlps-gate-report=verdicts.md")
+    result.stdout.fnmatch_lines(["::error title=1%3A read_gib_s regressed::*"])
+    text = summary.read_text()
+    assert "| 1 | read_gib_s | -10 % |" in text
+    assert text == (pytester.path / "verdicts.md").read_text()
+
+
+def test_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    pytester.makepyfile(test_kv="def test_run(kvcache):\n    kvcache.run(1)\n    assert False")
+    result = gate(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the gate was not asked: tests have failed"])
+    assert newest(pytester)["mlpstorage"]["verdicts"] == []
+
+
+@pytest.mark.launches_mpi
+def test_ranks_judge_together_and_exit_alike(pytester: pytest.Pytester, run_ranks: Any) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    arguments = [*EXACT, "--mlps-trials=1", "--mlps-gate-no-baseline=pass"]
+    assert run_ranks(2, *arguments).ret == 0
+    failed = run_ranks(2, *arguments, "--mlps-gate", "--mlps-gate-rule=read_gib_s: >= 1e9")
+    assert failed.ret == pytest.ExitCode.TESTS_FAILED
+    assert failed.stdout.str().count("mlpstorage gate") == 1
