@@ -1,0 +1,67 @@
+"""The workflows in docs/ci.md: their syntax, and that their commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PAGE = Path(__file__).parent.parent / "docs" / "ci.md"
+SMALL = [
+    *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
+    *("-k", "option and 1", "-p", "no:cacheprovider"),
+]
+
+
+def workflows() -> list[dict[Any, Any]]:
+    texts = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return [yaml.safe_load(text) for text in texts]
+
+
+def github_steps() -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = workflows()[0]["jobs"]["benchmark"]["steps"]
+    return steps
+
+
+def commands() -> dict[str, list[str]]:
+    """Return the commands that run pytest, by the CI that they are of."""
+    github = [step["run"] for step in github_steps() if "pytest" in step.get("run", "")]
+    job = workflows()[1]["storage"]
+    gitlab = [line for line in (*job["script"], *job["after_script"]) if " -m pytest" in line]
+    return {"github": github, "gitlab": gitlab}
+
+
+def test_the_workflows_have_what_their_ci_requires() -> None:
+    github, gitlab = workflows()
+    assert {"name", "jobs"} <= github.keys()
+    assert "schedule" in github[True], "YAML 1.1 reads the key `on` as a truth"
+    assert {"runs-on", "steps"} <= github["jobs"]["benchmark"].keys()
+    for step in github_steps():
+        assert ("uses" in step) != ("run" in step)
+    assert {"script", "artifacts", "tags"} <= gitlab["storage"].keys()
+    assert all(isinstance(line, str) for line in gitlab["storage"]["script"])
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_commands_run_pass_and_leave_their_artifacts(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str
+) -> None:
+    pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(
+        "def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)\n"
+    )
+    monkeypatch.setenv("MLPERF_RESULTS_DIR", str(pytester.path / "results"))
+    run, history = commands()[ci]
+    program, *arguments = shlex.split(run.replace("/mnt/array/cache", "cache"))
+    assert program == ".venv/bin/python"
+    assert arguments[:2] == ["-m", "pytest"]
+    result = pytester.runpytest_subprocess(*arguments[2:], *SMALL)
+    assert result.ret == 0
+    assert (pytester.path / "verdicts.json").is_file()
+    assert (pytester.path / "junit.xml").is_file()
+    listed = pytester.runpytest_subprocess(*shlex.split(history)[3:])
+    assert listed.ret == 0
+    assert "passed" in listed.stdout.str()
