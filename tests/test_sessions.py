@@ -39,6 +39,13 @@ def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pyte
     }
 
 
+def test_a_session_that_uses_nothing_of_ours_does_not_wait_for_numpy(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("import sys\ndef test_it(): assert 'numpy' not in sys.modules")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     "hide",
     ["sys.modules['mpi4py'] = None", "os.environ['MPI4PY_LIBMPI'] = '/nowhere/libmpi.so'"],

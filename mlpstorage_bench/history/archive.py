@@ -113,7 +113,7 @@ class History:
 
         InvalidInputError, which names `source`, when there is none or several.
         """
-        found = self._ask(lambda index: index.run_ids(given))
+        found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
         run_ids = list(dict.fromkeys(run_id for run_id, _ in found))
         if exact or len(run_ids) == 1:
@@ -134,16 +134,15 @@ class History:
             source, given, "the id of a run, or its beginning", hint=self._near(given)
         )
 
+    def _ids(self, beginning: str) -> list[tuple[str, Path]]:
+        return self._ask(lambda index: index.run_ids(beginning))
+
     def _near(self, given: str) -> str:
         """Return a hint with the ids that have the longest beginning in common, newest first."""
-        ids: list[str] = []
         for length in range(len(given) - 1, 0, -1):
-            beginning = given[:length]
-            ids = [run_id for run_id, _ in self._ask(lambda i, b=beginning: i.run_ids(b))]  # type: ignore[misc]  # a default binds the loop's value
+            ids = dict.fromkeys(run_id for run_id, _ in self._ids(given[:length]))
             if ids:
-                break
-        if ids:
-            return f"Near: {_some(list(dict.fromkeys(reversed(ids))))}"
+                return f"Near: {_some(list(reversed(ids)))}"
         newest = [run.run_id for run in reversed(self.runs(RunFilter(last=_MOST_NAMED)))]
         return f"The newest: {_some(newest)}" if newest else f"No runs in {self.results_dir}"
 
@@ -163,7 +162,7 @@ class History:
                 raise
             self._index.close()
             if isinstance(error, sqlite3.OperationalError) and _is_elsewhere(error):
-                self._index = self._in_memory(str(error))
+                self._index = self._in_memory(str(error), copy=_is_read_only(error))
             else:
                 self._set_aside(f"broken ({error})")
                 self._index = self._open()
@@ -177,17 +176,20 @@ class History:
             try:
                 return Index(self.results_dir)
             except NewerIndexError:
-                return self._in_memory("a later version of mlpstorage_bench made it", copy=False)
+                return self._in_memory("a later version of mlpstorage_bench made it")
             except ForeignIndexError:
                 self._set_aside("the database of something else")
             except sqlite3.DatabaseError as error:
                 if _is_elsewhere(error):
-                    return self._in_memory(str(error))
+                    return self._in_memory(str(error), copy=_is_read_only(error))
                 self._set_aside(f"broken ({error})")
-        return self._in_memory("it cannot be moved aside", copy=False)
+        return self._in_memory("it cannot be moved aside")
 
-    def _in_memory(self, why: str, *, copy: bool = True) -> Index:
-        """Return an index that is kept nowhere, with what a read-only one knows already."""
+    def _in_memory(self, why: str, *, copy: bool = False) -> Index:
+        """Return an index that is kept nowhere, if so with what the one in the file knows already.
+
+        A copy waits without end for one that is being written: only for what is read-only.
+        """
         self._remark(
             f"the index {self.results_dir / INDEX_NAME} cannot be used: {why}. The metadata files "
             "are read instead, which takes longer"
@@ -236,10 +238,7 @@ class History:
         if gone:
             index.write((), gone)
         for batch in _batches(changed):
-            index.write([(state, self._read(state)) for state in batch])
-
-    def _read(self, state: FileState) -> Content:
-        return read_content(self.results_dir / state.path)
+            index.write([(s, read_content(self.results_dir / s.path)) for s in batch])
 
 
 def read_content(path: Path) -> Content:
@@ -259,12 +258,17 @@ def enter_run(results_dir: Path, metadata: Path) -> None:
         with Index(results_dir.absolute()) as index:
             index.write([(state_of(results_dir, metadata), read_content(metadata))])
     except (ForeignIndexError, NewerIndexError) as error:
-        raise sqlite3.DatabaseError(f"it is {type(error).__name__}") from error
+        raise sqlite3.DatabaseError("what lies there is no index of this version") from error
 
 
 def _is_elsewhere(error: sqlite3.DatabaseError) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _NO_FAULT_OF_THE_FILE
+
+
+def _is_read_only(error: sqlite3.DatabaseError) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _batches(states: Iterable[FileState]) -> Iterator[list[FileState]]:

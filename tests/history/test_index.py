@@ -316,3 +316,19 @@ def test_results_that_were_moved_or_copied_keep_their_index(tmp_path: Path) -> N
     with History(tmp_path / "there") as history:
         (past,) = history.runs()
         assert past.path.is_file()
+
+
+def test_an_index_that_another_holds_for_too_long_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_run(tmp_path, 1)
+    assert ids(tmp_path) == ["0001"]
+    monkeypatch.setattr("mlpstorage_bench.history.index.BUSY_TIMEOUT_S", 0.1)
+    other = sqlite3.connect(tmp_path / INDEX_NAME, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with History(tmp_path) as history:
+        assert [past.run_id[-4:] for past in history.runs()] == ["0001"]
+        (remark,) = history.remarks
+    assert "cannot be used: database is locked" in remark
+    other.close()
+    assert ids(tmp_path) == ["0001"]
