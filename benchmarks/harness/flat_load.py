@@ -16,7 +16,7 @@ from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_of_lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
@@ -35,7 +35,14 @@ class Load:
     in_flight: int
     read_share: float
     """1 reads, 0 writes."""
+    lanes: int = 1
+    """That divide the number in flight among them: each is a thread."""
     file_bytes: int = GIB
+
+    @property
+    def chunks_in_flight(self) -> int:
+        """Of each lane."""
+        return self.in_flight // self.lanes
 
 
 @dataclass(frozen=True)
@@ -46,10 +53,14 @@ class Sample:
     p95_ms: float
     """Of one system call: of the reads, where there are any."""
     cpu_s_per_gib: float
+    seen_late: float = 0.0
+    """Share of the calls that had ended when their lane looked."""
+    late_share: float = 0.0
+    """By how much all spans together are too long at most."""
 
 
 class FlatLoad:
-    """Entries of 16 blocks in one preallocated file, written once before anything is measured."""
+    """Entries of 256 blocks in one preallocated file, written once before anything is measured."""
 
     def __init__(
         self, directory: Path, load: Load, io_mode: IoMode, payload: Payload | None = None
@@ -57,8 +68,10 @@ class FlatLoad:
         self._load = load
         self._payload = payload or Payload(1)
         self._chunking = Chunking(load.block_bytes)
-        self._buffers = BufferPool(load.block_bytes, load.in_flight)
-        entry_bytes = min(16 * load.block_bytes, load.file_bytes // load.in_flight)
+        self._buffers = BufferPool(
+            load.block_bytes, load.lanes * buffers_of_lane(load.chunks_in_flight)
+        )
+        entry_bytes = min(256 * load.block_bytes, load.file_bytes // (4 * load.lanes))
         self._entry_bytes = entry_bytes
         self.path = directory / "slab-000.kv"
         """The file that holds everything; fio uses the same."""
@@ -79,11 +92,11 @@ class FlatLoad:
         """Run the load and return what was measured inside the window."""
         self.refill()
         window, stopping = Window(), threading.Event()
-        recorders = [Recorder(window) for _ in range(self._load.in_flight)]
+        recorders = [Recorder(window) for _ in range(self._load.lanes)]
         failures: list[BaseException] = []
 
         def work(number: int) -> None:
-            own = self._names[number :: self._load.in_flight]
+            own = self._names[number :: self._load.lanes]
             try:
                 with self._lane(stopping, verify_rate) as lane:
                     self._serve(lane, recorders[number], own, random.Random(number))  # noqa: S311 - dice for a load need no secrets
@@ -93,7 +106,7 @@ class FlatLoad:
                 failures.append(error)
 
         threads = [
-            threading.Thread(target=work, args=(number,)) for number in range(self._load.in_flight)
+            threading.Thread(target=work, args=(number,)) for number in range(self._load.lanes)
         ]
         for thread in threads:
             thread.start()
@@ -142,6 +155,7 @@ class FlatLoad:
             self._payload,
             self._chunking,
             stopping,
+            chunks_in_flight=self._load.chunks_in_flight,
             verify_rate=verify_rate,
             buffers=self._buffers,
         )
@@ -153,7 +167,15 @@ class FlatLoad:
         calls = Histogram.pooled(o.chunk for key, o in operations.items() if key.kind == kind)
         p95_ms = calls.percentile_ms(95)
         assert p95_ms is not None, "no call ended within the window"
-        return Sample(moved / GIB / window.length_s, p95_ms, cpu_s / (moved / GIB))
+        chunks = sum(part.chunks for part in operations.values())
+        late_ns = sum(part.seen_late_ns for part in operations.values())
+        return Sample(
+            moved / GIB / window.length_s,
+            p95_ms,
+            cpu_s / (moved / GIB),
+            sum(part.chunks_seen_late for part in operations.values()) / chunks,
+            late_ns / sum(part.chunk.sum_ns for part in operations.values()),
+        )
 
 
 def alternate(benchmark: Any, *measures: Callable[[], Sample]) -> list[list[Sample]]:

@@ -9,7 +9,6 @@ content; *wait* lies before it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -54,6 +53,10 @@ class OperationStatistics:
     repeated_bytes: int = 0
     """Of them, those of reads that repeat an earlier one of the same request."""
     chunks: int = 0
+    chunks_seen_late: int = 0
+    """Chunks that had ended when their lane looked, so that their spans are upper bounds."""
+    seen_late_ns: int = 0
+    """By how much these spans are too long at most, all together."""
     verified_chunks: int = 0
     """Chunks that were checked and found right."""
     begun_bytes: int = 0
@@ -67,7 +70,7 @@ class OperationStatistics:
     wait: Histogram = field(default_factory=Histogram)
     """Per entry: from when the operation was wanted to when its lane began with it."""
     chunk: Histogram = field(default_factory=Histogram)
-    """The system call of each chunk."""
+    """Each chunk's time with the storage."""
     durability: Histogram = field(default_factory=Histogram)
     """Each fsync or fdatasync."""
     verification: Histogram = field(default_factory=Histogram)
@@ -101,14 +104,15 @@ class OperationStatistics:
 
 
 _COUNTS = (
-    *("moved_bytes", "moved_ever_bytes", "repeated_bytes", "chunks", "verified_chunks"),
+    *("moved_bytes", "moved_ever_bytes", "repeated_bytes", "chunks"),
+    *("chunks_seen_late", "seen_late_ns", "verified_chunks"),
     *("begun_bytes", "ended_bytes", "cut_off", "carried_in"),
 )
 _SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
 
 
 class EntryObserver:
-    """Follows one entry's operation, chunk by chunk, from all threads that take part in it."""
+    """Follows one entry's operation, chunk by chunk."""
 
     def __init__(
         self,
@@ -124,37 +128,36 @@ class EntryObserver:
         self._asked_ns = asked_ns
         self._started_ns = window.clock.now_ns()
         self._busy = _BusyTime()
-        self._lock = threading.Lock()
 
-    def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
-        """Count a chunk whose system call has ended."""
-        window = self._window
-        with self._lock:
-            self._busy.add(started_ns, ended_ns)
-            self._statistics.moved_ever_bytes += size
-            if window.process_counted.contains(started_ns):
-                self._statistics.begun_bytes += size
-            if window.device_counted.contains(ended_ns):
-                self._statistics.ended_bytes += size
-            if window.contains(ended_ns):
-                self._statistics.moved_bytes += size
-                self._statistics.repeated_bytes += size * self._is_repeated
-                self._statistics.chunks += 1
-                self._statistics.chunk.record(ended_ns - started_ns)
+    def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+        """Count a chunk that was moved; it may have ended up to `late_ns` before it was seen to."""
+        window, statistics = self._window, self._statistics
+        self._busy.add(started_ns, ended_ns)
+        statistics.moved_ever_bytes += size
+        if window.process_counted.contains(started_ns):
+            statistics.begun_bytes += size
+        if window.device_counted.contains(ended_ns):
+            statistics.ended_bytes += size
+        if window.contains(ended_ns):
+            statistics.moved_bytes += size
+            statistics.repeated_bytes += size * self._is_repeated
+            statistics.chunks += 1
+            statistics.chunk.record(ended_ns - started_ns)
+            if late_ns:
+                statistics.chunks_seen_late += 1
+                statistics.seen_late_ns += late_ns
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
         """Count the time that making data durable took."""
-        with self._lock:
-            self._busy.add(started_ns, ended_ns)
-            if self._window.contains(ended_ns):
-                self._statistics.durability.record(ended_ns - started_ns)
+        self._busy.add(started_ns, ended_ns)
+        if self._window.contains(ended_ns):
+            self._statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         """Count a chunk that was checked."""
-        with self._lock:
-            if self._window.contains(ended_ns):
-                self._statistics.verified_chunks += 1
-                self._statistics.verification.record(ended_ns - started_ns)
+        if self._window.contains(ended_ns):
+            self._statistics.verified_chunks += 1
+            self._statistics.verification.record(ended_ns - started_ns)
 
     def done(self) -> None:
         """Count the whole entry, which has ended now."""
@@ -176,17 +179,22 @@ class EntryObserver:
 
 
 class _BusyTime:
-    """The length of a union of intervals, which come about in the order of their ends."""
+    """The length of a union of intervals, which come about nearly in the order of their ends."""
 
     def __init__(self) -> None:
         self._intervals: list[tuple[int, int]] = []
         """Disjoint, in order."""
 
     def add(self, start: int, end: int) -> None:
+        later = []
         while self._intervals and self._intervals[-1][1] >= start:
             other_start, other_end = self._intervals.pop()
-            start, end = min(start, other_start), max(end, other_end)
+            if other_start > end:
+                later.append((other_start, other_end))
+            else:
+                start, end = min(start, other_start), max(end, other_end)
         self._intervals.append((start, end))
+        self._intervals += reversed(later)
 
     @property
     def total_ns(self) -> int:

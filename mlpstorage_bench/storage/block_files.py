@@ -7,7 +7,7 @@ temporary name and renamed when complete, so that no reader ever finds half a bl
 from __future__ import annotations
 
 import shutil
-import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from pathlib import Path
 import xxhash
 
 from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.store import Location, Observer
 
@@ -46,7 +47,8 @@ class BlockFiles:
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[_BlockWriter]:
         """Create the entry's blocks as their chunks come."""
         self._sizes[name] = size
-        writer = _BlockWriter(self._blocks_of(name), self._create, observer)
+        is_direct = self._io.is_direct
+        writer = _BlockWriter(self._blocks_of(name), self._create, observer, is_direct=is_direct)
         try:
             yield writer
         finally:
@@ -55,7 +57,8 @@ class BlockFiles:
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_BlockReader]:
         """Open the entry's blocks as their chunks are asked for."""
-        reader = _BlockReader(self._blocks_of(name), self._open, observer)
+        is_direct = self._io.is_direct
+        reader = _BlockReader(self._blocks_of(name), self._open, observer, is_direct=is_direct)
         try:
             yield reader
         finally:
@@ -84,7 +87,7 @@ class BlockFiles:
     def _blocks_of(self, name: str) -> _Blocks:
         return _Blocks(self._root, name, self._sizes[name], self._block_bytes)
 
-    def _create(self, path: Path) -> DataFile:
+    def _create(self, path: Path, size: int) -> DataFile:
         """Create a block under its temporary name, and its two directories where missing."""
         temporary = _temporary(path)
         for directory in (path.parent.parent, path.parent):  # never the root: it may have vanished
@@ -92,9 +95,10 @@ class BlockFiles:
                 directory.mkdir(exist_ok=True)
             except OSError as error:
                 raise explain("creating", directory, error) from error
-        return self._io.create(temporary)
+        return self._io.create(temporary, size)
 
-    def _open(self, path: Path) -> DataFile:
+    def _open(self, path: Path, size: int) -> DataFile:
+        del size
         file = self._io.open(path)
         file.forget_pages()
         return file
@@ -126,68 +130,72 @@ class _Blocks:
         return min(self.block_bytes, self.size - index * self.block_bytes)
 
 
-class _OpenBlocks:
+class _OpenBlocks(FileMover):
     """The blocks that have chunks under way: open from their first chunk until after their last."""
 
     def __init__(
-        self, blocks: _Blocks, open_file: Callable[[Path], DataFile], observer: Observer
+        self,
+        blocks: _Blocks,
+        open_file: Callable[[Path, int], DataFile],
+        observer: Observer,
+        *,
+        is_direct: bool,
     ) -> None:
+        super().__init__(observer, is_direct=is_direct)
         self._blocks = blocks
         self._open_file = open_file
-        self._observer = observer
-        self._lock = threading.Lock()
         self._open: dict[int, tuple[DataFile, int]] = {}
         """By index: the file, and how many bytes of it are still to come."""
 
-    def _file(self, index: int) -> DataFile:
-        with self._lock:
-            if index not in self._open:
-                file = self._open_file(self._blocks.path(index))
-                self._open[index] = (file, self._blocks.bytes_of(index))
-            return self._open[index][0]
+    def place(self, offset: int) -> FilePlace:
+        """Return the block's file and the offset in it."""
+        index, within = divmod(offset, self._blocks.block_bytes)
+        if index not in self._open:
+            size = self._blocks.bytes_of(index)
+            self._open[index] = (self._open_file(self._blocks.path(index), size), size)
+        return FilePlace(self._open[index][0], within)
 
-    def _is_complete(self, index: int, moved: int) -> bool:
-        """Count bytes that were moved; a block that is complete is no longer ours to close."""
-        with self._lock:
-            file, remaining = self._open[index]
-            self._open[index] = (file, remaining - moved)
-            if remaining > moved:
-                return False
-            del self._open[index]
-            return True
+    def locate(self, offset: int) -> Location:
+        """Return the block's file and the offset in it, without opening it."""
+        index, within = divmod(offset, self._blocks.block_bytes)
+        return Location(str(self._blocks.path(index)), within)
+
+    def moved(
+        self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
+    ) -> None:
+        """Take note of a chunk; a block's last one makes it complete."""
+        super().moved(size, offset, started_ns, ended_ns, late_ns)
+        index = offset // self._blocks.block_bytes
+        file, missing = self._open[index]
+        if missing > size:
+            self._open[index] = (file, missing - size)
+            return
+        del self._open[index]  # it is no longer for `close` to close
+        self._complete(index, file)
+
+    @abstractmethod
+    def _complete(self, index: int, file: DataFile) -> None:
+        """Do what is to be done with a block whose chunks have all been moved."""
 
     def close(self) -> None:
+        """Close the blocks that were not complete."""
         for file, _ in self._open.values():
             file.close()
 
 
 class _BlockWriter(_OpenBlocks):
-    def put(self, data: memoryview, offset: int) -> None:
-        """Write a chunk into its block; the last one makes the block complete."""
-        index, within = divmod(offset, self._blocks.block_bytes)
-        file = self._file(index)
-        file.write(data, within, self._observer)
-        if self._is_complete(index, len(data)):
-            try:
-                file.settle(self._observer)
-            finally:
-                file.close()
-            try:
-                file.path.rename(self._blocks.path(index))
-            except OSError as error:
-                raise explain("renaming", file.path, error) from error
+    def _complete(self, index: int, file: DataFile) -> None:
+        try:
+            file.settle(self._observer)
+        finally:
+            file.close()
+        try:
+            file.path.rename(self._blocks.path(index))
+        except OSError as error:
+            raise explain("renaming", file.path, error) from error
 
 
 class _BlockReader(_OpenBlocks):
-    def get(self, data: memoryview, offset: int) -> None:
-        """Read a chunk from its block."""
-        index, within = divmod(offset, self._blocks.block_bytes)
-        file = self._file(index)
-        file.read(data, within, self._observer)
-        if self._is_complete(index, len(data)):
-            file.close()
-
-    def locate(self, offset: int) -> Location:
-        """Return the block's file and the offset in it."""
-        index, within = divmod(offset, self._blocks.block_bytes)
-        return Location(str(self._blocks.path(index)), within)
+    def _complete(self, index: int, file: DataFile) -> None:
+        del index
+        file.close()

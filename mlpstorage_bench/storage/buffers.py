@@ -31,6 +31,7 @@ class AlignedBuffer:
             -1, WORDS_PER_SECTOR
         )
         """The same memory: a row per sector, 64-bit words."""
+        self.address: int = self.sectors.ctypes.data
 
 
 RESTING_BYTES = 16 << 20

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
-from mlpstorage_bench.storage.store import Location, Observer
+from mlpstorage_bench.storage.store import Observer
 
 
 class EntryFiles:
@@ -24,11 +25,11 @@ class EntryFiles:
         return size
 
     @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_EntryFile]:  # noqa: ARG002 - a file grows as it is written
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_EntryFile]:
         """Create the entry's file."""
-        file = self._io.create(self._path(name))
+        file = self._io.create(self._path(name), size)
         try:
-            yield _EntryFile(file, observer)
+            yield _EntryFile(file, observer, is_direct=self._io.is_direct)
             file.settle(observer)
         finally:
             file.close()
@@ -39,7 +40,7 @@ class EntryFiles:
         file = self._io.open(self._path(name))
         try:
             file.forget_pages()
-            yield _EntryFile(file, observer)
+            yield _EntryFile(file, observer, is_direct=self._io.is_direct)
         finally:
             file.close()
 
@@ -54,19 +55,11 @@ class EntryFiles:
         return self._directory / f"{name}{DATA_SUFFIX}"
 
 
-class _EntryFile:
-    def __init__(self, file: DataFile, observer: Observer) -> None:
+class _EntryFile(FileMover):
+    def __init__(self, file: DataFile, observer: Observer, *, is_direct: bool) -> None:
+        super().__init__(observer, is_direct=is_direct)
         self._file = file
-        self._observer = observer
 
-    def put(self, data: memoryview, offset: int) -> None:
-        """Write a chunk."""
-        self._file.write(data, offset, self._observer)
-
-    def get(self, data: memoryview, offset: int) -> None:
-        """Read a chunk."""
-        self._file.read(data, offset, self._observer)
-
-    def locate(self, offset: int) -> Location:
+    def place(self, offset: int) -> FilePlace:
         """Return the entry's file: its offsets are the entry's."""
-        return Location(str(self._file.path), offset)
+        return FilePlace(self._file, offset)

@@ -19,11 +19,14 @@ _HINTS = {
 }
 
 
-def explain(action: str, path: Path | str, error: OSError) -> StorageError:
+def explain(
+    action: str, path: Path | str, error: OSError, offset: int | None = None
+) -> StorageError:
     """Return the error to raise for what the system said when `action` was done to `path`."""
     number = error.errno or 0
     name = errno.errorcode.get(number, "unknown error")
-    cause = f"{error.strerror} ({name})"
+    place = "" if offset is None else f"at offset {offset}: "
+    cause = f"{place}{error.strerror} ({name})"
     return StorageError(action, str(path), cause, hint=_HINTS.get(number, ""))
 
 
@@ -34,4 +37,14 @@ def ends_early(path: Path | str, end: int, missing: int) -> StorageError:
         str(path),
         f"the file ends at offset {end}; {missing} more bytes were written there",
         hint="It was truncated during the run, or the storage lost data",
+    )
+
+
+def takes_nothing(path: Path | str, offset: int, missing: int) -> StorageError:
+    """Return the error to raise for a file that takes no more, though the system gave no error."""
+    return StorageError(
+        "writing",
+        str(path),
+        f"at offset {offset} the system took nothing of {missing} bytes, and gave no error",
+        hint="The filesystem is at fault: see the kernel's log",
     )

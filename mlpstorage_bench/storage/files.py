@@ -1,7 +1,8 @@
-"""Files with and without the page cache: whole transfers in and out, timed around the calls."""
+"""Files with and without the page cache: whole transfers in and out."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import time
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
-from mlpstorage_bench.storage.failures import ends_early, explain
+from mlpstorage_bench.storage.failures import ends_early, explain, takes_nothing
 from mlpstorage_bench.storage.store import Observer
 
 DATA_SUFFIX = ".kv"
@@ -19,6 +21,7 @@ DATA_SUFFIX = ".kv"
 IoMode = Literal["direct", "buffered"]
 Durability = Literal["none", "fdatasync", "fsync"]
 _SYNC = {"fdatasync": os.fdatasync, "fsync": os.fsync}
+_NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @dataclass(frozen=True)
@@ -32,17 +35,32 @@ class FileIo:
 
     mode: IoMode
     durability: Durability = "none"
+    reserves: bool = False
+    """Files get all their space when they are created. Without it they grow as they are written,
+    and a filesystem takes writes that extend a file one after another (ext4 does)."""
 
-    def create(self, path: Path) -> DataFile:
-        """Create a file for writing; there must be none of this name."""
-        return self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
+    @property
+    def is_direct(self) -> bool:
+        """Whether files go past the page cache."""
+        return self.mode == "direct"
+
+    def create(self, path: Path, size: int) -> DataFile:
+        """Create a file that will have `size` bytes; there must be none of this name."""
+        file = self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
+        if self.reserves:
+            try:
+                file.reserve(size)
+            except StorageError:
+                file.close()
+                raise
+        return file
 
     def open(self, path: Path) -> DataFile:
         """Open a file for reading."""
         return self._open(path, os.O_RDONLY, "opening")
 
     def _open(self, path: Path, flags: int, action: str) -> DataFile:
-        direct = os.O_DIRECT if self.mode == "direct" else 0
+        direct = os.O_DIRECT if self.is_direct else 0
         try:
             descriptor = os.open(path, flags | direct | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -58,22 +76,27 @@ class DataFile:
         self._descriptor = descriptor
         self._io = io
 
-    def write(self, data: memoryview, offset: int, observer: Observer) -> None:
+    @property
+    def descriptor(self) -> int:
+        """The system's number for it, for those who move data themselves."""
+        return self._descriptor
+
+    def write(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`."""
         size = len(data)
-        started = time.perf_counter_ns()
         try:
             done = os.pwritev(self._descriptor, (data,), offset)
             while done < size:
-                done += os.pwritev(self._descriptor, (data[done:],), offset + done)
+                count = os.pwritev(self._descriptor, (data[done:],), offset + done)
+                if count == 0:
+                    raise takes_nothing(self.path, offset + done, size - done)
+                done += count
         except OSError as error:
-            raise explain("writing", self.path, error) from error
-        observer.chunk(size, started, time.perf_counter_ns())
+            raise explain("writing", self.path, error, offset) from error
 
-    def read(self, data: memoryview, offset: int, observer: Observer) -> None:
+    def read(self, data: memoryview, offset: int) -> None:
         """Fill `data` from `offset`."""
         size = len(data)
-        started = time.perf_counter_ns()
         try:
             done = os.preadv(self._descriptor, (data,), offset)
             while done < size:
@@ -82,8 +105,7 @@ class DataFile:
                     raise ends_early(self.path, offset + done, size - done)
                 done += count
         except OSError as error:
-            raise explain("reading", self.path, error) from error
-        observer.chunk(size, started, time.perf_counter_ns())
+            raise explain("reading", self.path, error, offset) from error
 
     def settle(self, observer: Observer) -> None:
         """Make what was written durable, as far as asked for; buffered pages are dropped."""
@@ -105,6 +127,16 @@ class DataFile:
         if self._io.mode == "buffered":
             os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
+    def reserve(self, size: int) -> None:
+        """Give the file its whole size at once, with space where the filesystem can.
+
+        Unlike `preallocate`, it never has the C library write to every block instead.
+        """
+        try:
+            _reserve(self._descriptor, size)
+        except OSError as error:
+            raise explain("preallocating", self.path, error) from error
+
     def preallocate(self, size: int) -> None:
         """Give the file its whole size at once, with space on the device."""
         try:
@@ -118,6 +150,17 @@ class DataFile:
             os.close(self._descriptor)
         except OSError as error:
             raise explain("closing", self.path, error) from error
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    begin, end = ctypes.c_long(0), ctypes.c_long(size)
+    if libc.fallocate(ctypes.c_int(descriptor), ctypes.c_int(0), begin, end) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in _NO_FALLOCATE:
+        raise OSError(number, os.strerror(number))
+    os.ftruncate(descriptor, size)
 
 
 def remove(path: Path) -> None:

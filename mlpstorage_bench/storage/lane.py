@@ -1,7 +1,8 @@
 """A lane: what one operation in flight needs, and its transfers chunk by chunk.
 
 Memory does not grow with entries: every operation goes through a pool of buffers, which lanes may
-share. Making and checking content lies outside of the spans of system calls.
+share. A lane is one thread. Its chunks are with the storage while it makes the next or checks the
+last; neither lies in the spans of transfers.
 """
 
 from __future__ import annotations
@@ -9,29 +10,32 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NamedTuple, Self
+from collections.abc import Iterator
+from typing import Self
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
+from mlpstorage_bench.storage.aio import KernelQueue
+from mlpstorage_bench.storage.buffers import BufferPool, round_up_to_sector
+from mlpstorage_bench.storage.in_flight import InFlight, OpenQueue, Read
 from mlpstorage_bench.storage.payload import Payload
-from mlpstorage_bench.storage.store import Chunk, Chunking, Observer, Store, StoredEntry
+from mlpstorage_bench.storage.store import (
+    Chunk,
+    Chunking,
+    ChunkReader,
+    Observer,
+    Store,
+    StoredEntry,
+)
 
 
 class CutOffError(Exception):
     """The run is stopping: an operation ended between two chunks. No fault of the storage."""
 
 
-class _Move(NamedTuple):
-    chunk: Chunk
-    is_checked: bool
-
-
 class Lane:
     """Writes, reads and copies entries, one at a time, with some chunks of it in flight.
 
-    A context manager: its helper threads end with it.
+    A context manager: its queue with the kernel ends with it.
     """
 
     def __init__(
@@ -43,18 +47,14 @@ class Lane:
         chunks_in_flight: int = 1,
         verify_rate: float = 1.0,
         buffers: BufferPool | None = None,
+        open_queue: OpenQueue = KernelQueue,
     ) -> None:
         self.stopping = stopping
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight)
-        self._chunks_in_flight = chunks_in_flight
-        self._helpers = (
-            ThreadPoolExecutor(chunks_in_flight - 1, thread_name_prefix="chunk")
-            if chunks_in_flight > 1
-            else None
-        )
+        buffers = buffers or BufferPool(chunking.chunk_bytes, buffers_of_lane(chunks_in_flight))
+        self._in_flight = InFlight(open_queue, chunks_in_flight, buffers)
         self._verify_rate = verify_rate
         self._owed_checks = 0.0
 
@@ -62,8 +62,17 @@ class Lane:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._helpers is not None:
-            self._helpers.shutdown()
+        self._in_flight.close()
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many chunks it can have with the storage at once: one, where it has no queue."""
+        return self._in_flight.most
+
+    @property
+    def refusal(self) -> str:
+        """Why the host gave it no queue; '' where it has one, or needed none."""
+        return self._in_flight.refusal
 
     def write(
         self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
@@ -75,16 +84,14 @@ class Lane:
         is_digested = self._verify_rate > 0
         digests = array("Q", bytes(8 * self._chunking.count(stored_size) * is_digested))
         try:
-            with store.writer(name, stored_size, observer) as writer:
-
-                def put(buffer: AlignedBuffer, move: _Move) -> None:
-                    number, offset, length = move.chunk
-                    content.fill(buffer, length, offset)
+            with store.writer(name, stored_size, observer) as writer, self._in_flight as in_flight:
+                for chunk in self._chunks(stored_size):
+                    buffer = in_flight.take_buffer()
+                    content.fill(buffer, chunk.size, chunk.offset)
                     if is_digested:
-                        digests[number] = self._payload.digest(buffer, length)
-                    writer.put(buffer.bytes[:length], offset)
-
-                self._transfer(stored_size, put)
+                        digests[chunk.number] = self._payload.digest(buffer, chunk.size)
+                    in_flight.write(writer, buffer, chunk)
+                in_flight.finish()
         except BaseException as error:
             _clear_away(store, name, error)
             raise
@@ -92,23 +99,19 @@ class Lane:
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
         """Stream an entry from the store and check its chunks, all or at the rate asked for."""
-        with store.reader(entry.name, observer) as reader:
+        with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
 
-            def get(buffer: AlignedBuffer, move: _Move) -> None:
-                number, offset, length = move.chunk
-                reader.get(buffer.bytes[:length], offset)
-                if not (move.is_checked and entry.digests):
-                    return
-                started = time.perf_counter_ns()
-                digest = self._payload.digest(buffer, length)
-                if not store.keeps_content:
-                    return  # the check cost what it costs, and says nothing
-                if digest != entry.digests[number]:
-                    place = reader.locate(offset)
-                    raise self._payload.describe(buffer, length, entry.identity, offset, place)
-                observer.verified(started, time.perf_counter_ns())
+            def check(arrived: Read) -> None:
+                if entry.digests and self._is_check_due():
+                    self._check(arrived, entry, reader, observer, keeps=store.keeps_content)
+                in_flight.give_back(arrived.buffer)
 
-            self._transfer(entry.size, get)
+            for chunk in self._chunks(entry.size):
+                in_flight.read(reader, in_flight.take_buffer(), chunk)
+                for arrived in in_flight.arrived():
+                    check(arrived)
+            for arrived in in_flight.arriving():
+                check(arrived)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
@@ -121,61 +124,53 @@ class Lane:
             with (
                 source.reader(entry.name, read) as reader,
                 target.writer(entry.name, entry.size, write) as writer,
+                self._in_flight as in_flight,
             ):
-
-                def carry(buffer: AlignedBuffer, move: _Move) -> None:
-                    data = buffer.bytes[: move.chunk.size]
-                    reader.get(data, move.chunk.offset)
-                    writer.put(data, move.chunk.offset)
-
-                self._transfer(entry.size, carry)
+                for chunk in self._chunks(entry.size):
+                    in_flight.read(reader, in_flight.take_buffer(), chunk)
+                    for arrived in in_flight.arrived():
+                        in_flight.write(writer, *arrived)
+                for arrived in in_flight.arriving():
+                    in_flight.write(writer, *arrived)
         except BaseException as error:
             _clear_away(target, entry.name, error)
             raise
 
-    def _transfer(self, size: int, move_one: Callable[[AlignedBuffer, _Move], None]) -> None:
-        """Move all chunks of an entry, as many at once as may be in flight."""
-        helpers = min(self._chunks_in_flight, self._chunking.count(size)) - 1
-        if self._helpers is None or helpers < 1:
-            for move in self._moves(size):
-                self._through_buffer(move, move_one)
-            return
-        moves = _Shared(self._moves(size))
-
-        def work() -> None:
-            for move in moves:
-                try:
-                    self._through_buffer(move, move_one)
-                except BaseException as error:  # noqa: BLE001 - the entry's first is raised below
-                    moves.fail(move.chunk.number, error)
-
-        helping = [self._helpers.submit(work) for _ in range(helpers)]
-        try:
-            work()
-        finally:
-            moves.abandon()
-            wait(helping)
-        for helper in helping:
-            helper.result()
-        moves.raise_first_failure()
-
-    def _through_buffer(
-        self, move: _Move, move_one: Callable[[AlignedBuffer, _Move], None]
+    def _check(
+        self,
+        arrived: Read,
+        entry: StoredEntry,
+        reader: ChunkReader,
+        observer: Observer,
+        *,
+        keeps: bool,
     ) -> None:
-        buffer = self._buffers.take()
-        try:
-            move_one(buffer, move)
-        finally:
-            self._buffers.put(buffer)
+        buffer, (number, offset, size) = arrived
+        started = time.perf_counter_ns()
+        digest = self._payload.digest(buffer, size)
+        if not keeps:
+            return  # the check cost what it costs, and says nothing
+        if digest != entry.digests[number]:
+            place = reader.locate(offset)
+            raise self._payload.describe(buffer, size, entry.identity, offset, place)
+        observer.verified(started, time.perf_counter_ns())
 
-    def _moves(self, size: int) -> Iterator[_Move]:
+    def _is_check_due(self) -> bool:
+        self._owed_checks += self._verify_rate
+        is_due = self._owed_checks >= 1
+        self._owed_checks -= is_due
+        return is_due
+
+    def _chunks(self, size: int) -> Iterator[Chunk]:
         for chunk in self._chunking.chunks(size):
             if self.stopping.is_set():
                 raise CutOffError
-            self._owed_checks += self._verify_rate
-            is_checked = self._owed_checks >= 1
-            self._owed_checks -= is_checked
-            yield _Move(chunk, is_checked)
+            yield chunk
+
+
+def buffers_of_lane(chunks_in_flight: int) -> int:
+    """Return how many buffers a lane uses: one is made or checked beside those in flight."""
+    return chunks_in_flight + 1
 
 
 def _clear_away(store: Store, name: str, cause: BaseException) -> None:
@@ -184,38 +179,3 @@ def _clear_away(store: Store, name: str, cause: BaseException) -> None:
         store.delete(name)
     except StorageError as error:
         cause.add_note(str(error))
-
-
-class _Shared:
-    """An iterator that several threads draw from until it ends or one of them has failed."""
-
-    def __init__(self, moves: Iterator[_Move]) -> None:
-        self._moves = moves
-        self._lock = threading.Lock()
-        self._is_abandoned = False
-        self._failures: dict[int, BaseException] = {}
-        """By number of the chunk."""
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> _Move:
-        with self._lock:
-            if self._is_abandoned:
-                raise StopIteration
-            return next(self._moves)
-
-    def fail(self, number: int, error: BaseException) -> None:
-        """Take note of a chunk that failed, and give out nothing more."""
-        with self._lock:
-            self._failures[number] = error
-            self._is_abandoned = True
-
-    def abandon(self) -> None:
-        """Give out nothing more."""
-        self._is_abandoned = True
-
-    def raise_first_failure(self) -> None:
-        """Raise what went wrong with the first of the chunks that failed, in the entry's order."""
-        if self._failures:
-            raise self._failures[min(self._failures)]

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlpstorage_bench.errors import CapacityError, StorageError
+from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
-from mlpstorage_bench.storage.store import Location, Observer
+from mlpstorage_bench.storage.store import Observer
 
 FILE_BYTES = 1 << 30
 """Least size of a slab's file."""
@@ -97,9 +98,10 @@ class Slab:
                 "storage_capacity_gb, or lower tokens_per_block so that slots are filled better"
             )
         path = self._directory / f"slab-{len(self._files):03}{DATA_SUFFIX}"
-        file = self._io.create(path)
+        size = (last - first) * self._slot_bytes
+        file = self._io.create(path, size)
         try:
-            file.preallocate((last - first) * self._slot_bytes)
+            file.preallocate(size)
         except StorageError:
             file.close()
             remove(path)
@@ -112,40 +114,31 @@ class Slab:
             (self._files[slot // self._slots_per_file], slot % self._slots_per_file)
             for slot in slots
         ]
-        return _Slots(places, self._slot_bytes, observer)
+        return _Slots(places, self._slot_bytes, observer, is_direct=self._io.is_direct)
 
 
-class _Slots:
+class _Slots(FileMover):
     """One entry's slots, in its order: file, and number within the file."""
 
     def __init__(
-        self, places: Sequence[tuple[DataFile, int]], slot_bytes: int, observer: Observer
+        self,
+        places: Sequence[tuple[DataFile, int]],
+        slot_bytes: int,
+        observer: Observer,
+        *,
+        is_direct: bool,
     ) -> None:
+        super().__init__(observer, is_direct=is_direct)
         self._places = places
         self._slot_bytes = slot_bytes
-        self._observer = observer
 
-    def put(self, data: memoryview, offset: int) -> None:
-        """Write a chunk into its slot."""
-        file, at = self._place(offset)
-        file.write(data, at, self._observer)
-
-    def get(self, data: memoryview, offset: int) -> None:
-        """Read a chunk from its slot."""
-        file, at = self._place(offset)
-        file.read(data, at, self._observer)
-
-    def locate(self, offset: int) -> Location:
-        """Return the slab's file and the offset in it."""
-        file, at = self._place(offset)
-        return Location(str(file.path), at)
+    def place(self, offset: int) -> FilePlace:
+        """Return the slab's file that has the slot, and the offset in it."""
+        index, within = divmod(offset, self._slot_bytes)
+        file, number = self._places[index]
+        return FilePlace(file, number * self._slot_bytes + within)
 
     def forget_pages(self) -> None:
         """Drop the slots' pages from the page cache."""
         for file, number in self._places:
             file.forget_pages(number * self._slot_bytes, self._slot_bytes)
-
-    def _place(self, offset: int) -> tuple[DataFile, int]:
-        index, within = divmod(offset, self._slot_bytes)
-        file, number = self._places[index]
-        return file, number * self._slot_bytes + within

@@ -10,10 +10,13 @@ from typing import NamedTuple, Protocol
 
 
 class Observer(Protocol):
-    """Who wants to know of each transfer, as it is done. Called from several threads."""
+    """Who wants to know of each transfer of an entry, as it is done."""
 
-    def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
-        """Note that a chunk's system call moved `size` bytes between two times (perf_counter)."""
+    def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+        """Note that a chunk of `size` bytes was with the storage between two times (perf_counter).
+
+        It may have ended up to `late_ns` before it was seen to.
+        """
         ...
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
@@ -33,7 +36,7 @@ class Location(NamedTuple):
 
 
 class ChunkWriter(Protocol):
-    """Takes one new entry's chunks, in any order, from several threads."""
+    """Takes one new entry's chunks, in any order."""
 
     def put(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset` of the entry, and tell the observer."""
@@ -41,7 +44,7 @@ class ChunkWriter(Protocol):
 
 
 class ChunkReader(Protocol):
-    """Gives back one entry's chunks, in any order, to several threads."""
+    """Gives back one entry's chunks, in any order."""
 
     def get(self, data: memoryview, offset: int) -> None:
         """Fill `data` from `offset` of the entry, and tell the observer."""
@@ -55,7 +58,8 @@ class ChunkReader(Protocol):
 class Store(Protocol):
     """A place that keeps entries by name.
 
-    The observer hears of system calls alone: the store takes the times right around them.
+    The observer hears of system calls alone: the times are taken right around them, by the store,
+    or by the lane's queue.
     """
 
     keeps_content: bool
@@ -99,7 +103,7 @@ class StoredEntry:
 
 
 class Chunk(NamedTuple):
-    """A part of an entry that one system call moves."""
+    """A part of an entry that is moved at once."""
 
     number: int
     offset: int

@@ -83,8 +83,8 @@ class Seen:
         self.syncs = 0
         self._lock = threading.Lock()
 
-    def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
-        assert started_ns <= ended_ns
+    def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+        assert 0 <= late_ns <= ended_ns - started_ns
         with self._lock:
             self.moved += size
             self.chunks += 1

@@ -71,8 +71,8 @@ def test_a_write_that_is_cut_off_leaves_nothing(
     file_store: Store, lane: Lane, seen: Any, tmp_path: Path
 ) -> None:
     class StopsAfterTwo(seen):  # type: ignore[misc]  # a class that a fixture gives
-        def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
-            super().chunk(size, started_ns, ended_ns)
+        def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+            super().chunk(size, started_ns, ended_ns, late_ns)
             if self.chunks == 2:
                 lane.stopping.set()
 
@@ -184,8 +184,8 @@ def test_a_block_appears_under_its_name_only_when_it_is_complete(
     names: list[list[str]] = []
 
     class Looks(seen):  # type: ignore[misc]  # a class that a fixture gives
-        def chunk(self, size: int, started_ns: int, ended_ns: int) -> None:
-            super().chunk(size, started_ns, ended_ns)
+        def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+            super().chunk(size, started_ns, ended_ns, late_ns)
             names.append(sorted(path.name for path in files_below(tmp_path)))
 
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
