@@ -17,6 +17,7 @@ from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
 
 Kind = Literal["read", "write"]
+KINDS: tuple[Kind, ...] = ("read", "write")
 
 _MIB = 1 << 20
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (

@@ -18,32 +18,20 @@ from typing import NamedTuple, Protocol
 
 from mlpstorage_bench.errors import MlpsError
 
-
-class Event(NamedTuple):
-    """The end of a transfer."""
-
-    slot: int
-    result: int
-    """Bytes moved, or minus an errno."""
-
-
-class Transfer(NamedTuple):
-    """What is asked of the kernel."""
-
-    is_write: bool
-    descriptor: int
-    offset: int
-    """In the file."""
-    address: int
-    """Of the memory to be written or filled."""
-    size: int
+Event = tuple[int, int]
+"""The end of a transfer: its slot, and the bytes that were moved, or minus an errno."""
 
 
 class Queue(Protocol):
     """Transfers with the kernel, each in a slot of its own. For one thread."""
 
-    def submit(self, slot: int, transfer: Transfer) -> None:
-        """Give the kernel a transfer; OSError when it takes none."""
+    def submit(
+        self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Have the kernel move `size` bytes of memory to or from a file; OSError when it refuses.
+
+        `address` is that of the memory, `offset` that in the file.
+        """
         ...
 
     def reap(self, *, waits: bool) -> list[Event]:
@@ -145,13 +133,14 @@ class KernelQueue:
             code = errno.errorcode.get(number, number)
             raise QueueRefusedError(f"no Linux AIO: {name} gave {code}: {cause}")
 
-    def submit(self, slot: int, transfer: Transfer) -> None:
-        """Give the kernel a transfer; OSError when it takes none."""
+    def submit(
+        self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Have the kernel move `size` bytes to or from a file; OSError when it refuses."""
         if not self._context.value:
             self._set_up()
-        is_write, descriptor, offset, address, size = transfer
-        operation = _WRITE if is_write else _READ
-        block = (slot, 0, 0, operation, 0, descriptor, address, size, offset, 0, 0, 0)
+        what = _WRITE if is_write else _READ
+        block = (slot, 0, 0, what, 0, descriptor, address, size, offset, 0, 0, 0)
         _BLOCK.pack_into(self._blocks, _BLOCK.size * slot, *block)
         if self._call(self._submit_number, self._context, self._one, self._at[slot]) != 1:
             number = ctypes.get_errno()
@@ -174,7 +163,7 @@ class KernelQueue:
             if number != errno.EINTR:  # a signal: Python has looked at it before this line
                 raise OSError(number, os.strerror(number))
         ended = memoryview(self._events)[: _EVENT.size * count]
-        return [Event(slot, result) for slot, _, result, _ in _EVENT.iter_unpack(ended)]
+        return [(slot, result) for slot, _, result, _ in _EVENT.iter_unpack(ended)]
 
     def forget(self) -> None:
         """Wait until the kernel has ended every transfer, and forget them all."""

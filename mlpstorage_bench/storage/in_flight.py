@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.aio import Event, Queue, QueueRefusedError, Transfer
+from mlpstorage_bench.storage.aio import Event, Queue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
 from mlpstorage_bench.storage.failures import ends_early, explain, takes_nothing
 from mlpstorage_bench.storage.file_mover import FileMover
@@ -28,6 +28,7 @@ from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
 
 OpenQueue = Callable[[int], Queue]
 """Makes a queue of so many slots, or raises QueueRefusedError."""
+_BUFFERED = "files go through the page cache, and Linux moves these one transfer after another"
 
 
 class Read(NamedTuple):
@@ -51,18 +52,6 @@ class _Passage:
         self.done = 0
         """Bytes of it that were moved."""
         self.started_ns = 0
-
-    @property
-    def rest(self) -> Transfer:
-        """What is still to be moved."""
-        done = self.done
-        return Transfer(
-            self.is_write,
-            self.file.descriptor,
-            self.at + done,
-            self.buffer.address + done,
-            self.chunk.size - done,
-        )
 
     def failed(self, error: OSError) -> StorageError:
         """Return the error to raise for what the system said."""
@@ -89,8 +78,9 @@ class InFlight:
         self._most = most
         self._buffers = buffers
         self._queue: Queue | None = None
+        self._is_refused = False
         self.refusal = ""
-        """Why the host gives no queue, where one was asked for."""
+        """Why there is one chunk at a time, where more were asked for or the host has no queue."""
         self._free = list(range(most))
         """Slots of the queue."""
         self._with_storage: dict[int, _Passage] = {}
@@ -107,8 +97,8 @@ class InFlight:
 
     @property
     def most(self) -> int:
-        """How many may be with the storage at once: one, where there is no queue."""
-        return 1 if self._queue is None else self._most
+        """How many may be with the storage at once: one, where a queue was refused."""
+        return 1 if self.refusal else self._most
 
     def __enter__(self) -> Self:
         return self
@@ -190,12 +180,14 @@ class InFlight:
 
     def _has_queue_for(self, mover: FileMover) -> bool:
         if not mover.is_direct:
+            if self._most > 1:
+                self.refusal = _BUFFERED
             return False
-        if self._queue is None and not self.refusal:
+        if self._queue is None and not self._is_refused:
             try:
                 self._queue = self._open_queue(self._most)
             except QueueRefusedError as error:
-                self.refusal = str(error)
+                self.refusal, self._is_refused = str(error), True
         return self._queue is not None
 
     def _begin(
@@ -214,7 +206,14 @@ class InFlight:
         assert self._queue is not None
         self._is_certain = False
         try:
-            self._queue.submit(slot, passage.rest)
+            self._queue.submit(
+                slot,
+                is_write=passage.is_write,
+                descriptor=passage.file.descriptor,
+                address=passage.buffer.address + passage.done,
+                size=passage.chunk.size - passage.done,
+                offset=passage.at + passage.done,
+            )
         except OSError as error:
             self._failures[passage.chunk.number] = passage.failed(error)
             self._free.append(slot)
@@ -238,7 +237,7 @@ class InFlight:
         now_ns = time.perf_counter_ns()
         late_ns = 0 if waits else now_ns - self._looked_ns
         for event in events:
-            self._end(event, now_ns, 0 if event.slot == just_begun else late_ns)
+            self._end(event, now_ns, 0 if event[0] == just_begun else late_ns)
         self._is_certain = True
         self._looked_ns = now_ns
         return bool(events)

@@ -66,12 +66,12 @@ class Lane:
 
     @property
     def most_in_flight(self) -> int:
-        """How many chunks it can have with the storage at once: one, where it has no queue."""
+        """How many chunks it may have with the storage at once: one, where it has no queue."""
         return self._in_flight.most
 
     @property
     def refusal(self) -> str:
-        """Why the host gave it no queue; '' where it has one, or needed none."""
+        """Why it has no queue; '' where it has one, or needed none."""
         return self._in_flight.refusal
 
     def write(

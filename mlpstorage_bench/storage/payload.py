@@ -135,7 +135,8 @@ class Content:
     def make(self, sectors: Words, offset: int) -> None:
         """Put the content from `offset` on into these sectors."""
         filled = self._payload.filled_words
-        sectors[:, filled:] = 0
+        if filled < WORDS_PER_SECTOR:
+            sectors[:, filled:] = 0
         first = offset // SECTOR_BYTES
         done = 0
         while done < len(sectors):  # run by run
@@ -149,7 +150,9 @@ class Content:
             if batch.copies is not None:
                 rows, key = self._payload.pool[batch.copies.rows[at]], batch.copies.keys[at]
             part = sectors[done : done + count]
-            np.bitwise_xor(rows[:, :filled], key, out=part[:, :filled])
+            if filled < WORDS_PER_SECTOR:
+                rows, part = rows[:, :filled], part[:, :filled]
+            np.bitwise_xor(rows, key, part)
             part[:, 0] = batch.stamps[at]
             done += count
 

@@ -99,9 +99,7 @@ def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> N
 
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80)), max_size=30).map(
-        lambda pairs: sorted(
-            ((start, start + length) for start, length in pairs), key=lambda p: p[1]
-        )
+        lambda pairs: [(start, start + length) for start, length in pairs]
     )
 )
 def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]]) -> None:
@@ -112,6 +110,16 @@ def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]
     observer.done()
     busy = {moment for start, end in calls for moment in range(start, end)}
     assert statistics.device.sum_ns == len(busy)
+
+
+def test_chunks_that_were_seen_late_are_counted_with_how_late_they_may_be() -> None:
+    recorder = Recorder(window(100, 200))
+    observer = recorder.observe("storage", "read", MIB)
+    for ended, late in ((150, 0), (160, 7), (170, 5), (210, 9)):
+        observer.chunk(4096, 120, ended, late)
+    statistics = only(recorder)
+    assert (statistics.chunks_seen_late, statistics.seen_late_ns) == (2, 12)
+    assert statistics.chunk.max_ns == 50
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, ChunkWriter, Observer, Store, StoredEntry
+from tests.fake_queue import FakeQueue
 from tests.faulty import Faulty
 
 CHUNK = 64 * 1024
@@ -266,16 +267,15 @@ def test_short_transfers_are_completed(
     def shortened(name: str, call: Any) -> Any:
         def one(descriptor: int, buffers: Any, offset: int) -> int:
             calls[name] += 1
-            moved: int = call(
-                descriptor, [buffers[0][: max(4096, len(buffers[0]) // 8192 * 4096)]], offset
-            )
+            part = memoryview(buffers[0])[: max(4096, len(buffers[0]) // 8192 * 4096)]
+            moved: int = call(descriptor, [part], offset)
             return moved
 
         return one
 
     for name in calls:
         monkeypatch.setattr(os, name, shortened(name, getattr(os, name)))
-    with Lane(Payload(5), Chunking(CHUNK), threading.Event()) as lane:
+    with Lane(Payload(5), Chunking(CHUNK), threading.Event(), open_queue=FakeQueue) as lane:
         noted = seen()
         entry = lane.write(store, "entry", 3 * CHUNK, seen())
         lane.read(store, entry, noted)
