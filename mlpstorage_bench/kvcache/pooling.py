@@ -25,7 +25,7 @@ from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
-from mlpstorage_bench.measure.recorder import SIZE_CLASSES, Kind
+from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.traffic import Traffic
 
@@ -44,6 +44,7 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
     hits = sum(rank.requests.hits.total() for rank in ranks)
     lookups = hits + sum(rank.requests.misses for rank in ranks)
     operations = [operation for rank in ranks for operation in rank.operations.values()]
+    stored = [rank.operation(STORAGE_TIER, kind) for rank in ranks for kind in KINDS]
     audits = [rank.audit for rank in ranks]
     worst = _worst(audits)
     host_audits = _audit_hosts(ranks)
@@ -101,6 +102,12 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         cut_off_operations=sum(operation.cut_off for operation in operations),
         carried_in_operations=sum(operation.carried_in for operation in operations),
         verified_reads=sum(r.operation(STORAGE_TIER, "read").verified_chunks for r in ranks),
+        chunks_seen_late=sum(operation.chunks_seen_late for operation in stored),
+        seen_late_share=_part(
+            sum(operation.seen_late_ns for operation in stored),
+            sum(operation.chunk.sum_ns for operation in stored),
+        ),
+        one_at_a_time=next((rank.one_at_a_time for rank in ranks if rank.one_at_a_time), ""),
         corrupt_reads=sum(rank.requests.corrupt_reads for rank in ranks),
         audit_ratio=furthest_from_one([audit.ratio for audit in audits]),
         audit_verdict=worst.verdict,
@@ -130,7 +137,11 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
 
 
 def _share(found: int, missed: int) -> float | None:
-    return found / (found + missed) if found + missed else None
+    return _part(found, found + missed)
+
+
+def _part(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def _by_purpose(ranks: Sequence[RankTrial]) -> dict[str, dict[str, float | int | None]]:

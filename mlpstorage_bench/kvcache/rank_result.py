@@ -14,10 +14,9 @@ from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.measure.device import DeviceTraffic
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.recorder import KINDS
 
 TIERS = ("gpu", "cpu", STORAGE_TIER)
-KINDS: tuple[Kind, ...] = ("read", "write")
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}
 
 
@@ -52,6 +51,8 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "drain_s": rank.drain_s,
             "closed_by": rank.closed_by,
             "io_mode": rank.io_mode,
+            "in_flight": rank.in_flight,
+            "one_at_a_time": rank.one_at_a_time,
             "tiers": {name: account._asdict() for name, account in rank.tiers.items()},
             "arrived": rank.arrived,
             "unserved": rank.unserved,

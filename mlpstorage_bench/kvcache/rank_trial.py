@@ -45,7 +45,7 @@ class RankTrial:
     """`duration`, `write limit`, or `another rank`."""
     io_mode: IoMode
     in_flight: int
-    """Chunks that may be in flight at once: lanes by chunks in flight of one entry."""
+    """Chunks that could be in flight at once: of all lanes together."""
     chunk_bytes: int
     requests: RequestStatistics
     arrived: int
@@ -76,6 +76,8 @@ class RankTrial:
     """How steady bandwidth was when the window opened, where that was waited for."""
     steadiness: Steadiness | None = None
     """How steady bandwidth was inside the window; None where that is too short to tell."""
+    one_at_a_time: str = ""
+    """Why lanes had no queue, and moved one chunk after another; '' where they had."""
     is_simulated: bool = False
     """No storage was there: the figures are what the workload asks for."""
 

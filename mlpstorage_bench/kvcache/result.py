@@ -102,6 +102,13 @@ class TrialResult:
     """Under way when the window opened."""
     verified_reads: int
     """Chunks read from storage whose content was checked and right."""
+    chunks_seen_late: int
+    """Chunks moved from and to storage that had ended when their lane looked: their spans are upper
+    bounds."""
+    seen_late_share: float | None
+    """By what share of their sum the spans of all chunks are too long at most."""
+    one_at_a_time: str
+    """Why lanes had no queue with the kernel, and so one chunk in flight at most; '' else."""
     corrupt_reads: int
     """Reads that found other data than was written, from the trial's start to its end; any fails
     the run."""
@@ -162,14 +169,21 @@ SPREAD = ("requests_per_s", "read_gib_s", "write_gib_s", "generated_tokens_per_s
 _TOTALS = (
     *("requests", "read_bytes", "repeated_read_bytes", "write_bytes"),
     *("cut_off_operations", "carried_in_operations", "storage_entries"),
-    *("verified_reads", "corrupt_reads", "page_cache_bytes", "arrived", "unserved"),
+    *(
+        "verified_reads",
+        "corrupt_reads",
+        "chunks_seen_late",
+        "page_cache_bytes",
+        "arrived",
+        "unserved",
+    ),
 )
 _KNOWN_OR_NOT = (
     *("hit_rate", "hit_rate_bytes", "prefix_hit_rate_bytes", "cpu_s_per_gib"),
-    *("lateness_p50_ms", "lateness_p95_ms", "lateness_p99_ms"),
+    *("lateness_p50_ms", "lateness_p95_ms", "lateness_p99_ms", "seen_late_share"),
 )
 """Metrics that a trial may not have: the mean is of those that do."""
-_PER_TRIAL = ("window_s", "lookups", "lateness_max_ms", "steady", "is_simulated")
+_PER_TRIAL = ("one_at_a_time", "window_s", "lookups", "lateness_max_ms", "steady", "is_simulated")
 
 
 @dataclass(frozen=True)
@@ -234,6 +248,12 @@ class KVCacheResult:
                 f"option {self.option}: requests came faster than they were served: up to "
                 f"{max(trial.unserved for trial in behind)} were waiting when a window closed, up "
                 f"to {max(trial.lateness_max_ms or 0 for trial in behind):.0f} ms late"
+            )
+        reason = next((t.one_at_a_time for t in self.trials if t.one_at_a_time), "")
+        if reason:
+            notes.append(
+                f"option {self.option}: each lane had one chunk in flight at most, and none while "
+                f"it made or checked content: {reason}"
             )
         early = [trial for trial in self.trials if trial.closed_by != "duration"]
         if early:

@@ -155,7 +155,7 @@ class _Trial:
             drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
             closed_by=closed_by,
             io_mode=self._site.io_mode,
-            in_flight=self._lanes * self._workload.chunks_in_flight,
+            in_flight=sum(lane.most_in_flight for lane in lanes),
             chunk_bytes=self._workload.io_chunk_kib * KIB,
             requests=requests,
             arrived=crew.turnstile.arrived,
@@ -171,6 +171,7 @@ class _Trial:
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
+            one_at_a_time=next((lane.refusal for lane in lanes if lane.refusal), ""),
         )
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:

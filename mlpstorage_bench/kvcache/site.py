@@ -65,7 +65,8 @@ def chunking(workload: Workload) -> Chunking:
 
 def files_in_layout(workload: Workload, site: Site) -> Store:
     """Return the store on the storage to be measured."""
-    io = FileIo(site.io_mode, workload.durability)
+    reserves = site.io_mode == "direct" and workload.chunks_in_flight > 1
+    io = FileIo(site.io_mode, workload.durability, reserves=reserves)
     if workload.layout == "entry":
         return EntryFiles(site.directory, io)
     if workload.layout == "block":

@@ -163,6 +163,21 @@ def test_every_layout_runs_is_audited_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("io_mode", ["direct", "buffered"])
+def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
+    tmp_path: Path, io_mode: Any
+) -> None:
+    if io_mode == "direct" and not probe_direct_io(tmp_path):
+        pytest.skip("this filesystem has no direct I/O")
+    there = dataclasses.replace(site(tmp_path), io_mode=io_mode)
+    result = run_trial(workload(chunks_in_flight=3), there, Alone())
+    if io_mode == "direct":
+        assert (result.in_flight, result.one_at_a_time) == (4 * 3, "")
+    else:
+        assert result.in_flight == 4
+        assert result.one_at_a_time.startswith("files go through the page cache")
+
+
 def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
     buffered = dataclasses.replace(site(tmp_path), io_mode="buffered")
     result = run_trial(workload(durability="fsync"), buffered, Alone())
