@@ -25,6 +25,14 @@ GIB = 1 << 30
 PAIRS = 5
 RAMP_S = 0.2
 WINDOW_S = 0.7
+SHAPES = {
+    "1 x 1": (1, 1),
+    "1 x 4": (1, 4),
+    "4 x 1": (4, 1),
+    "1 x 16": (1, 16),
+    "16 x 1": (16, 1),
+}
+"""Lanes by chunks in flight of each."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +40,18 @@ class Load:
     """What is asked of the storage; fio is asked the same."""
 
     block_bytes: int
-    in_flight: int
+    lanes: int
+    """Each a thread of ours."""
+    chunks_in_flight: int
+    """Of each lane."""
     read_share: float
     """1 reads, 0 writes."""
-    lanes: int = 1
-    """That divide the number in flight among them: each is a thread."""
     file_bytes: int = GIB
 
     @property
-    def chunks_in_flight(self) -> int:
-        """Of each lane."""
-        return self.in_flight // self.lanes
+    def in_flight(self) -> int:
+        """Of all lanes together: fio's iodepth."""
+        return self.lanes * self.chunks_in_flight
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,8 @@ class Sample:
     p95_ms: float
     """Of one system call: of the reads, where there are any."""
     cpu_s_per_gib: float
-    seen_late: float = 0.0
-    """Share of the calls that had ended when their lane looked."""
     late_share: float = 0.0
-    """By how much all spans together are too long at most."""
+    """By what share of their sum the spans of all calls are too long at most."""
 
 
 class FlatLoad:
@@ -167,13 +174,11 @@ class FlatLoad:
         calls = Histogram.pooled(o.chunk for key, o in operations.items() if key.kind == kind)
         p95_ms = calls.percentile_ms(95)
         assert p95_ms is not None, "no call ended within the window"
-        chunks = sum(part.chunks for part in operations.values())
         late_ns = sum(part.seen_late_ns for part in operations.values())
         return Sample(
             moved / GIB / window.length_s,
             p95_ms,
             cpu_s / (moved / GIB),
-            sum(part.chunks_seen_late for part in operations.values()) / chunks,
             late_ns / sum(part.chunk.sum_ns for part in operations.values()),
         )
 

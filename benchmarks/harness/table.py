@@ -1,29 +1,78 @@
-"""The studies' figures as Markdown tables: python -m benchmarks.harness.table FILE."""
+"""The studies' figures as docs/performance.md has them: python -m benchmarks.harness.table FILE."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """A column: its heading, and how the value of this name is shown."""
+
+    heading: str
+    name: str
+    form: str = "{}"
+
+
+TABLES = {
+    "test_parity": (
+        Column("", "pattern"),
+        Column("block", "block"),
+        Column("lanes x chunks", "shape"),
+        Column("bandwidth", "bandwidth_ratio", "{:.2f}"),
+        Column("p95", "p95_ratio", "{:.2f}"),
+        Column("CPU/GiB", "cpu_ratio", "{:.1f}"),
+        Column("bandwidth, all checked", "verified_bandwidth_ratio", "{:.2f}"),
+        Column("p95", "verified_p95_ratio", "{:.2f}"),
+        Column("CPU/GiB", "verified_cpu_ratio", "{:.1f}"),
+        Column("late", "late_share", "{:.1%}"),
+        Column("fio GiB/s", "fio_gib_s", "{:.2f}"),
+        Column("fio CPU s/GiB", "fio_cpu_s_per_gib", "{:.3f}"),
+    ),
+    "test_content_cost": (
+        Column("", "what"),
+        Column("block", "block"),
+        Column("lanes x chunks", "shape"),
+        Column("bandwidth with / without", "bandwidth_ratio", "{:.2f}"),
+        Column("CPU s/GiB with", "cpu_s_per_gib", "{:.3f}"),
+        Column("without", "cpu_s_per_gib_without", "{:.3f}"),
+    ),
+    "test_resident_memory": (
+        Column("users", "users"),
+        Column("entries", "entries"),
+        Column("window s", "duration_s", "{:.0f}"),
+        Column("moved GiB", "moved_gib", "{:.1f}"),
+        Column("buffers MiB", "buffers_mib", "{:.0f}"),
+        Column("peak MiB", "peak_rss_mib", "{:.0f}"),
+        Column("beside buffers MiB", "beside_buffers_mib", "{:.0f}"),
+    ),
+}
+"""By the study's function."""
 
 
 def main() -> None:
-    """Print a table of the extra_info of each group of cases in a pytest-benchmark JSON file."""
+    """Print a table of each study in a pytest-benchmark JSON file."""
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    groups: dict[str, list[dict[str, object]]] = {}
+    rows: dict[str, list[Mapping[str, Any]]] = {}
     for case in content["benchmarks"]:
-        groups.setdefault(case["fullname"].partition("[")[0], []).append(case["extra_info"])
-    for name, rows in groups.items():
-        print(f"\n{name}\n")
-        columns = list(rows[0])
-        print("| " + " | ".join(columns) + " |")
-        print("|" + " --- |" * len(columns))
-        for row in rows:
-            print("| " + " | ".join(_shown(row[column]) for column in columns) + " |")
+        study = case["name"].partition("[")[0]
+        rows.setdefault(study, []).append(case["extra_info"])
+    for study, cases in rows.items():
+        print(f"\n{study}\n")
+        print("\n".join(table(TABLES[study], cases)))
 
 
-def _shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def table(columns: tuple[Column, ...], cases: list[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of a Markdown table with a row for each case."""
+    cells = [
+        [column.heading for column in columns],
+        ["---"] * len(columns),
+        *([column.form.format(case[column.name]) for column in columns] for case in cases),
+    ]
+    return [f"| {' | '.join(row)} |" for row in cells]
 
 
 if __name__ == "__main__":

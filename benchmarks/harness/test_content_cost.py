@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.flat_load import RAMP_S, WINDOW_S, FlatLoad, Load, alternate
+from benchmarks.harness.flat_load import RAMP_S, SHAPES, WINDOW_S, FlatLoad, Load, alternate
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.payload import Content, Payload
@@ -34,13 +34,13 @@ class _Untouched(Content):
         """Leave the buffer as it is."""
 
 
-@pytest.mark.parametrize("in_flight", [1, 4, 16])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("what", ["checking reads", "making writes"])
 def test_content_cost(
-    study_dir: Path, io_mode: IoMode, benchmark: Any, what: str, block: str, in_flight: int
+    study_dir: Path, io_mode: IoMode, benchmark: Any, what: str, block: str, shape: str
 ) -> None:
-    load = Load(BLOCKS[block], in_flight, 1.0 if what == "checking reads" else 0.0)
+    load = Load(BLOCKS[block], *SHAPES[shape], 1.0 if what == "checking reads" else 0.0)
     bare_dir = study_dir / "bare"
     bare_dir.mkdir()
     with (
@@ -56,7 +56,7 @@ def test_content_cost(
     benchmark.extra_info.update(
         what=what,
         block=block,
-        in_flight=in_flight,
+        shape=shape,
         io_mode=io_mode,
         pairs=len(pairs),
         bandwidth_ratio=statistics.median(a.gib_s / b.gib_s for a, b in pairs),

@@ -47,7 +47,7 @@ def test_resident_memory(
     beside = seen["peak_rss_bytes"] - seen["buffer_bytes"]
     benchmark.extra_info.update(
         users=users,
-        entry_scale=entry_scale,
+        entries="up to 3 GiB" if entry_scale == 1 else "up to 3 MiB",
         duration_s=duration,
         moved_gib=seen["moved_gib"],
         idle_rss_mib=seen["idle_rss_bytes"] / MIB,

@@ -6,6 +6,8 @@
 Ours and fio alternate, so that both meet the same good and bad moments of the storage; a case
 states the median of its pairs' ratios. Ours makes unique content for every write. It checks nothing
 it reads in the pairs (nor does fio); `verified_*` is the same with every read checked, the default.
+As many are in flight in either shape of ours, one lane with many chunks or many lanes with one;
+fio is one process.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.fio import Fio
-from benchmarks.harness.flat_load import RAMP_S, WINDOW_S, FlatLoad, Load, Sample, alternate
+from benchmarks.harness.flat_load import (
+    RAMP_S,
+    SHAPES,
+    WINDOW_S,
+    FlatLoad,
+    Load,
+    Sample,
+    alternate,
+)
 from mlpstorage_bench.storage.files import IoMode
 
 KIB = 1024
@@ -30,13 +40,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("in_flight", [1, 4, 16])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("pattern", READ_SHARES)
 def test_parity(
-    study_dir: Path, io_mode: IoMode, benchmark: Any, pattern: str, block: str, in_flight: int
+    study_dir: Path, io_mode: IoMode, benchmark: Any, pattern: str, block: str, shape: str
 ) -> None:
-    load = Load(BLOCKS[block], in_flight, READ_SHARES[pattern])
+    load = Load(BLOCKS[block], *SHAPES[shape], READ_SHARES[pattern])
     with FlatLoad(study_dir, load, io_mode) as flat:
         fio = Fio(flat.path, load, io_mode)
 
@@ -55,11 +65,12 @@ def test_parity(
     benchmark.extra_info.update(
         pattern=pattern,
         block=block,
-        in_flight=in_flight,
+        shape=shape,
         io_mode=io_mode,
         pairs=len(theirs),
         **ratios(ours, theirs),
         **{f"verified_{name}": value for name, value in ratios(verified, theirs).items()},
+        late_share=statistics.median(sample.late_share for sample in verified),
         fio_gib_s=statistics.median(sample.gib_s for sample in theirs),
         fio_p95_ms=statistics.median(sample.p95_ms for sample in theirs),
         fio_cpu_s_per_gib=statistics.median(sample.cpu_s_per_gib for sample in theirs),
