@@ -16,7 +16,7 @@ from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_of_lane
+from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
@@ -75,9 +75,7 @@ class FlatLoad:
         self._load = load
         self._payload = payload or Payload(1)
         self._chunking = Chunking(load.block_bytes)
-        self._buffers = BufferPool(
-            load.block_bytes, load.lanes * buffers_of_lane(load.chunks_in_flight)
-        )
+        self._buffers = BufferPool(load.block_bytes, buffers_for(load.lanes, load.chunks_in_flight))
         entry_bytes = min(256 * load.block_bytes, load.file_bytes // (4 * load.lanes))
         self._entry_bytes = entry_bytes
         self.path = directory / "slab-000.kv"
@@ -165,6 +163,7 @@ class FlatLoad:
             chunks_in_flight=self._load.chunks_in_flight,
             verify_rate=verify_rate,
             buffers=self._buffers,
+            open_queue=queues_for(self._load.lanes, self._load.chunks_in_flight),
         )
 
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:

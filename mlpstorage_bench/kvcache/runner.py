@@ -31,7 +31,7 @@ from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.storage.buffers import BufferPool
-from mlpstorage_bench.storage.lane import Lane, buffers_of_lane
+from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
 
 _POLL_S = 0.01
@@ -181,8 +181,8 @@ class _Trial:
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
-        in_use = self._lanes * buffers_of_lane(workload.chunks_in_flight)
-        buffers = BufferPool(workload.io_chunk_kib * KIB, in_use)
+        shape = (self._lanes, workload.chunks_in_flight)
+        buffers = BufferPool(workload.io_chunk_kib * KIB, buffers_for(*shape))
         return [
             resources.enter_context(
                 Lane(
@@ -192,6 +192,7 @@ class _Trial:
                     chunks_in_flight=workload.chunks_in_flight,
                     verify_rate=workload.verify_rate,
                     buffers=buffers,
+                    open_queue=queues_for(*shape),
                 )
             )
             for _ in range(self._lanes)

@@ -22,6 +22,7 @@ from mlpstorage_bench.kvcache.workload.demand import Demand
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request, UserStream
 from mlpstorage_bench.kvcache.workload.sharing import Library
 from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.lane import buffers_for
 
 EDGE_S = 0.5
 """What windows may begin late, as ranks wait for each other: users go on asking meanwhile."""
@@ -95,7 +96,8 @@ def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: i
         written = limit if written is None else min(written, limit)
         at_once = min(at_once, limit)
     tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
-    buffers = workload.lanes * workload.chunks_in_flight * workload.io_chunk_kib * KIB
+    in_use = buffers_for(workload.lanes, workload.chunks_in_flight)
+    buffers = in_use * workload.io_chunk_kib * KIB
     if workload.storage == "null":
         tiers = buffers = at_once = 0
     return RankSize(

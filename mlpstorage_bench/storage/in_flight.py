@@ -1,8 +1,8 @@
 """A lane's chunks that are with the storage: begun one by one, ended in any order.
 
 Files opened for direct I/O are moved by a queue that the kernel has: while it moves chunks, the
-lane makes the next or checks the last. Everything else (the page cache, memory) is moved by a call
-that returns when it is done, so that there is only one at a time.
+lane makes the next or checks the last. Everything else (the page cache, memory, and files where
+there is no queue) is moved by a call that returns when it is done, one at a time.
 
 A chunk's span is from right before it was given to the kernel to when its end was seen. A lane that
 waits sees it at once. One that was making or checking content meanwhile sees it afterwards: the
@@ -73,12 +73,11 @@ class InFlight:
     given back, whatever happened.
     """
 
-    def __init__(self, open_queue: OpenQueue, most: int, buffers: BufferPool) -> None:
+    def __init__(self, open_queue: OpenQueue | None, most: int, buffers: BufferPool) -> None:
         self._open_queue = open_queue
         self._most = most
         self._buffers = buffers
         self._queue: Queue | None = None
-        self._is_refused = False
         self.refusal = ""
         """Why there is one chunk at a time, where more were asked for or the host has no queue."""
         self._free = list(range(most))
@@ -97,7 +96,7 @@ class InFlight:
 
     @property
     def most(self) -> int:
-        """How many may be with the storage at once: one, where a queue was refused."""
+        """How many may be with the storage at once: one, where there is to be no queue."""
         return 1 if self.refusal else self._most
 
     def __enter__(self) -> Self:
@@ -183,11 +182,11 @@ class InFlight:
             if self._most > 1:
                 self.refusal = _BUFFERED
             return False
-        if self._queue is None and not self._is_refused:
+        if self._queue is None and self._open_queue is not None:
             try:
                 self._queue = self._open_queue(self._most)
             except QueueRefusedError as error:
-                self.refusal, self._is_refused = str(error), True
+                self.refusal, self._open_queue = str(error), None
         return self._queue is not None
 
     def _begin(

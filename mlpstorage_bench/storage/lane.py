@@ -47,13 +47,13 @@ class Lane:
         chunks_in_flight: int = 1,
         verify_rate: float = 1.0,
         buffers: BufferPool | None = None,
-        open_queue: OpenQueue = KernelQueue,
+        open_queue: OpenQueue | None = KernelQueue,
     ) -> None:
         self.stopping = stopping
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        buffers = buffers or BufferPool(chunking.chunk_bytes, buffers_of_lane(chunks_in_flight))
+        buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
         self._in_flight = InFlight(open_queue, chunks_in_flight, buffers)
         self._verify_rate = verify_rate
         self._owed_checks = 0.0
@@ -168,9 +168,21 @@ class Lane:
             yield chunk
 
 
-def buffers_of_lane(chunks_in_flight: int) -> int:
-    """Return how many buffers a lane uses: one is made or checked beside those in flight."""
-    return chunks_in_flight + 1
+def queues_for(lanes: int, chunks_in_flight: int) -> OpenQueue | None:
+    """Return what opens the queues of so many lanes; None where plain calls are the better way.
+
+    Several lanes with a chunk each make and check content while other lanes' chunks are with the
+    storage; a call for each chunk then costs less than a queue, which takes two.
+    """
+    return KernelQueue if lanes == 1 or chunks_in_flight > 1 else None
+
+
+def buffers_for(lanes: int, chunks_in_flight: int) -> int:
+    """Return how many buffers so many lanes use at once.
+
+    A lane with a queue makes or checks one beside those in flight.
+    """
+    return lanes * (chunks_in_flight + (queues_for(lanes, chunks_in_flight) is not None))
 
 
 def _clear_away(store: Store, name: str, cause: BaseException) -> None:

@@ -19,7 +19,7 @@ from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_of_lane
+from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking, Store
@@ -45,7 +45,7 @@ def direct_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) 
 @pytest.fixture
 def pool() -> Iterator[BufferPool]:
     """Buffers that have all been given back when a test is over."""
-    made = BufferPool(CHUNK, buffers_of_lane(MOST))
+    made = BufferPool(CHUNK, buffers_for(1, MOST))
     before = len(made._resting)
     yield made
     assert len(made._resting) == before
@@ -300,6 +300,28 @@ def test_the_page_cache_takes_one_chunk_after_another_and_that_is_said(
             assert said in lane.refusal
             assert lane.most_in_flight == 1
             assert bool(lane.refusal) == bool(said)
+
+
+def test_lanes_beside_others_move_one_chunk_each_by_plain_calls() -> None:
+    assert queues_for(1, 1) is queues_for(16, 2) is KernelQueue
+    assert queues_for(16, 1) is None
+    assert [buffers_for(*shape) for shape in ((1, 1), (16, 2), (16, 1))] == [2, 48, 16]
+
+
+def test_without_a_queue_files_are_moved_by_plain_calls(
+    direct_store: Store, seen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    pwritev = os.pwritev
+
+    def counted(descriptor: int, buffers: Any, offset: int) -> int:
+        calls.append(offset)
+        return pwritev(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "pwritev", counted)
+    with Lane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:
+        lane.write(direct_store, "entry", CHUNK, seen())
+        assert (len(calls), lane.most_in_flight, lane.refusal) == (1, 1, "")
 
 
 def test_memory_needs_no_queue(seen: Any) -> None:
