@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.storage import aio
 from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -426,3 +428,20 @@ class TestTheKernelsQueue:
         limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())
         with pytest.raises(QueueRefusedError, match=r"io_setup gave EAGAIN: .*fs\.aio-max-nr"):
             KernelQueue(limit + 1)
+
+    @pytest.mark.parametrize("call", ["io_setup", "io_submit", "io_getevents"])
+    def test_is_refused_where_a_kernel_has_not_all_of_its_calls(
+        self, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        known = aio._CALLS[platform.machine()]
+        lacking = known._replace(**{call.removeprefix("io_"): 5000})
+        monkeypatch.setitem(aio._CALLS, platform.machine(), lacking)
+        with pytest.raises(QueueRefusedError, match=f"{call} gave ENOSYS: this kernel has none"):
+            KernelQueue(1)
+
+    def test_is_refused_on_machines_whose_calls_are_not_known(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(platform, "machine", lambda: "vax")
+        with pytest.raises(QueueRefusedError, match="Linux AIO is not known on vax"):
+            KernelQueue(1)
