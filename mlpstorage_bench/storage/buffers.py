@@ -39,10 +39,11 @@ RESTING_BYTES = 16 << 20
 
 
 class BufferPool:
-    """Buffers in turn: the one that has rested longest comes next. Shared by threads.
+    """Buffers in turn, shared by threads: to fill, the one that has rested longest comes next.
 
     Memory that a device has just read or written costs several times more to write again, while
-    other processors' caches still have it; after some MiB of others' turns it does not.
+    other processors' caches still have it; after some MiB of others' turns it does not. To read
+    into, the one that was used last is the best: those caches have it, and the kernel's pages.
     """
 
     def __init__(self, chunk_bytes: int, in_use: int) -> None:
@@ -50,8 +51,12 @@ class BufferPool:
         self._resting = deque(AlignedBuffer(chunk_bytes) for _ in range(count))
 
     def take(self) -> AlignedBuffer:
-        """Return the buffer that has rested longest; no more than `in_use` are out at once."""
+        """Return a buffer to fill: no more than `in_use` are out at once."""
         return self._resting.popleft()
+
+    def take_to_read(self) -> AlignedBuffer:
+        """Return a buffer to read into."""
+        return self._resting.pop()
 
     def put(self, buffer: AlignedBuffer) -> None:
         """Let a buffer rest."""

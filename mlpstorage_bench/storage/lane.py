@@ -86,7 +86,7 @@ class Lane:
         try:
             with store.writer(name, stored_size, observer) as writer, self._in_flight as in_flight:
                 for chunk in self._chunks(stored_size):
-                    buffer = in_flight.take_buffer()
+                    buffer = in_flight.buffer_to_fill()
                     content.fill(buffer, chunk.size, chunk.offset)
                     if is_digested:
                         digests[chunk.number] = self._payload.digest(buffer, chunk.size)
@@ -107,7 +107,7 @@ class Lane:
                 in_flight.give_back(arrived.buffer)
 
             for chunk in self._chunks(entry.size):
-                in_flight.read(reader, in_flight.take_buffer(), chunk)
+                in_flight.read(reader, in_flight.buffer_to_read(), chunk)
                 for arrived in in_flight.arrived():
                     check(arrived)
             for arrived in in_flight.arriving():
@@ -127,7 +127,7 @@ class Lane:
                 self._in_flight as in_flight,
             ):
                 for chunk in self._chunks(entry.size):
-                    in_flight.read(reader, in_flight.take_buffer(), chunk)
+                    in_flight.read(reader, in_flight.buffer_to_read(), chunk)
                     for arrived in in_flight.arrived():
                         in_flight.write(writer, *arrived)
                 for arrived in in_flight.arriving():

@@ -304,6 +304,17 @@ def test_the_page_cache_takes_one_chunk_after_another_and_that_is_said(
             assert bool(lane.refusal) == bool(said)
 
 
+def test_what_was_used_last_is_read_into_and_what_rested_longest_is_filled() -> None:
+    pool = BufferPool(1 << 20, 1)
+    last = pool.take()
+    pool.put(last)
+    assert pool.take_to_read() is last
+    pool.put(last)
+    others = [pool.take() for _ in range(16)]  # those that rest, beside the one in use
+    assert last not in others
+    assert pool.take() is last
+
+
 def test_lanes_beside_others_move_one_chunk_each_by_plain_calls() -> None:
     assert queues_for(1, 1) is queues_for(16, 2) is KernelQueue
     assert queues_for(16, 1) is None
