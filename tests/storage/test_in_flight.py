@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import platform
@@ -430,8 +431,12 @@ class TestTheKernelsQueue:
         buffer = AlignedBuffer(4096)
         asked: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
         queue.submit(0, descriptor=descriptor, offset=0, **asked)
+        former = ctypes.c_ulong(queue._context.value)
         queue.forget()
         assert bytes(buffer.bytes[:1]) == b"a"  # it had ended before it was forgotten
+        none = ctypes.c_long(0)
+        asked_of = (queue._getevents_number, former, none, none, queue._events_at, None)
+        assert queue._call(*asked_of) == -1, "the kernel still has it"
         queue.submit(0, descriptor=descriptor, offset=0, **asked)
         assert queue.reap(waits=True) == [(0, 4096)]
 
