@@ -33,6 +33,8 @@ BLOCK = 160 * 1024
 CHUNKING = Chunking(CHUNK, BLOCK)
 SIZE = 8 * BLOCK
 MOST = 4
+MOST_SLOTS = (0x10000000 // 32) - 1
+"""Of one queue: the kernel's own limit."""
 COUNT = CHUNKING.count(SIZE)
 
 MakeLane = Callable[..., Lane]
@@ -71,6 +73,13 @@ def lane_with(pool: BufferPool) -> MakeLane:
     return make
 
 
+def kernel_queue(depth: int) -> KernelQueue:
+    try:
+        return KernelQueue(depth)
+    except QueueRefusedError as error:
+        pytest.skip(str(error))
+
+
 class CountingQueue(KernelQueue):
     """The kernel's, which tells how much of it was in use."""
 
@@ -105,6 +114,7 @@ def test_the_kernel_never_has_more_than_asked_for(
 ) -> None:
     class Queue(CountingQueue): ...
 
+    kernel_queue(1).close()
     with lane_with(Queue) as lane:
         entry = lane.write(direct_store, "entry", SIZE, seen())
         lane.read(direct_store, entry, seen())
@@ -386,7 +396,7 @@ class TestTheKernelsQueue:
 
     @pytest.fixture
     def queue(self) -> Iterator[KernelQueue]:
-        made = KernelQueue(2)
+        made = kernel_queue(2)
         yield made
         made.close()
         made.close()
@@ -440,11 +450,15 @@ class TestTheKernelsQueue:
         queue.submit(0, descriptor=descriptor, offset=0, **asked)
         assert queue.reap(waits=True) == [(0, 4096)]
 
+    @pytest.mark.usefixtures("queue")
     def test_says_what_to_raise_where_a_host_has_no_more_of_them(self) -> None:
         limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())
+        if limit >= MOST_SLOTS:
+            pytest.skip("this host's limit is above that of a single queue")
         with pytest.raises(QueueRefusedError, match=r"io_setup gave EAGAIN: .*fs\.aio-max-nr"):
             KernelQueue(limit + 1)
 
+    @pytest.mark.usefixtures("queue")
     @pytest.mark.parametrize("call", ["io_setup", "io_submit", "io_getevents"])
     def test_is_refused_where_a_kernel_has_not_all_of_its_calls(
         self, monkeypatch: pytest.MonkeyPatch, call: str
