@@ -35,7 +35,8 @@ def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
     return [
         *as_lines(size_table(report), width),
         *problems,
-        "GiB, at most, of one trial; users that fit: so many per rank keep all their entries (1000: or more)",
+        "GiB, at most, of one trial; users that fit: so many per rank keep all their entries "
+        "(1000: or more)",
     ]
 
 

@@ -19,7 +19,7 @@ PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_
 
 
 def test_shared_blocks_are_written_once_and_read_by_many(tmp_path: Path) -> None:
-    wanted = workload(**PREFIX, system_prompt_share=1.0, requests=60, duration=60.0, num_users=12)
+    wanted = workload(**PREFIX, system_prompt_share=1.0, requests=40, duration=60.0, num_users=12)
     result = run_trial(wanted, site(tmp_path, 1024 * MIB), Alone())
     requests = result.requests
     assert (result.closed_by, requests.corrupt_reads) == ("number of requests", 0)
@@ -59,7 +59,7 @@ def test_documents_are_there_before_the_window_and_are_retrieved(
         keyed_by=keyed_by,
         layout=layout,
         tokens_per_block=64,
-        requests=40,
+        requests=16,
         duration=60.0,
     )
     assert result.requests.found["document"] > 0
