@@ -19,8 +19,10 @@ bench: $(VENV)/ready
 		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
 	$(BIN)/python -m pytest --mlps-history
 
+# Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
 test: lint $(VENV)/mpis
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/examples
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/examples
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check

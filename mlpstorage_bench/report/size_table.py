@@ -10,6 +10,10 @@ from rich.table import Table
 
 from mlpstorage_bench.report.results_table import as_lines
 
+LEGEND = (
+    "GiB, at most, of one trial; users that fit: so many per rank keep all their entries "
+    "(1000: or more)"
+)
 SIZE_TABLE_WIDTH = 100
 """Columns that a table needs at least."""
 _GIB = 1 << 30
@@ -35,8 +39,7 @@ def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
     return [
         *as_lines(size_table(report), width),
         *problems,
-        "GiB, at most, of one trial; users that fit: so many per rank keep all their entries "
-        "(1000: or more)",
+        LEGEND,
     ]
 
 
