@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.comm import Comm, Notice
 from mlpstorage_bench.mpi.hosts import HOSTS_OPTION, Host
 from mlpstorage_bench.options import Settings
@@ -140,6 +141,14 @@ class Peers:
     def bcast(self, value: T) -> T:
         """Return rank 0's value on every rank."""
         return self._comm.bcast(value)
+
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere."""
+        return self._comm.merge(value, add)
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's."""
+        return self._comm.clock_offset(now_ns)
 
     def close_together(self) -> None:
         """Tell the others that this rank's window closes early."""

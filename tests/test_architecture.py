@@ -36,7 +36,9 @@ PURE = (
     "gate/sequential.py",
     "gate/statistics.py",
     "kvcache/workload",
+    "measure/clock_offset.py",
     "measure/histogram.py",
+    "measure/stragglers.py",
     "mpi/agreement.py",
     "mpi/hosts.py",
 )
@@ -110,5 +112,5 @@ def test_mpi_is_imported_only_where_ranks_meet() -> None:
     importing = {
         str(path.relative_to(ROOT)) for path in modules() if "mpi4py" in imported_modules(path)
     }
-    assert importing == {"mpi/comm.py", "mpi/meetings.py"}
+    assert importing == {"mpi/comm.py", "mpi/conversations.py", "mpi/meetings.py"}
     assert "mpi4py" not in imported_modules(ROOT / "plugin.py")

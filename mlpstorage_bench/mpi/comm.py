@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 
 from mlpstorage_bench.errors import PeerError
+from mlpstorage_bench.measure.clock_offset import ClockOffset
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -88,6 +90,17 @@ class Comm(Protocol):
         """Return the sum, least or greatest of every rank's value, on every rank."""
         ...
 
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere.
+
+        `add` may change its first argument, and has to be associative and commutative.
+        """
+        ...
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+        ...
+
     def abort(self, code: int, message: str) -> NoReturn:
         """End every rank at once; the message goes to standard error first."""
         ...
@@ -137,6 +150,15 @@ class SoloComm:
         """Return the value."""
         check_reduction(op)
         return value
+
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the value."""
+        del add
+        return value
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return that there is none."""
+        return ClockOffset.none(now_ns())
 
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and exit."""

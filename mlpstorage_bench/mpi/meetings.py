@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 
 from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi import conversations
 from mlpstorage_bench.mpi.comm import (
     ApartError,
     Notice,
@@ -46,10 +48,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SPIN_S = 0.0001
-"""A meeting is polled without pause for this long: ranks usually arrive together."""
-PAUSE_S = 0.0002
-"""Then with this pause; MPICH makes progress only while polled, so it is kept short."""
 _NOTICE_TAG = 7
 
 
@@ -145,6 +143,21 @@ class MpiComm:
         values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(value))
         return reductions[op](values)
 
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere."""
+        __tracebackhide__ = True
+        total: T | None = self._meet_in_test(
+            "merge to 0", lambda: conversations.merge(self.control, value, add)
+        )
+        return total
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+        __tracebackhide__ = True
+        return self._meet_in_test(
+            "clock offset", lambda: conversations.clock_offset(self.control, now_ns)
+        )
+
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and end every rank through MPI_Abort."""
         say(message)
@@ -232,8 +245,7 @@ class MpiComm:
             self._interrupts.raise_pending()
             if deadline is not None and now > deadline:
                 raise TimeoutError(f"not every rank arrived at {meeting.here.label!r}")
-            if now - started > SPIN_S:
-                time.sleep(PAUSE_S)
+            time.sleep(conversations.pause_s(now - started))
 
 
 def connect(launcher: LauncherEnvironment) -> MpiComm:

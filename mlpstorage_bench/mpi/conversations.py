@@ -1,0 +1,96 @@
+"""What ranks say to each other one by one, inside a meeting: sums up a tree, clocks compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from mlpstorage_bench.measure.clock_offset import ClockOffset, Exchange, has_enough
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+T = TypeVar("T")
+
+_MERGE_TAG = 11
+_CLOCK_TAG = 12
+
+_SPIN_S = 0.0001
+"""What is waited for is polled without pause for this long: ranks usually arrive together."""
+_LEAST_PAUSE_S = 0.0002
+"""Then with this pause; MPICH makes progress only while polled, so it is kept short."""
+_PAUSE_SHARE = 1 / 32
+"""Of the time waited so far: many ranks of one host leave the cores to the one they wait for."""
+_MOST_PAUSE_S = 0.005
+
+
+def pause_s(waited_s: float) -> float:
+    """Return how long to sleep before looking again for what was waited for so long."""
+    if waited_s <= _SPIN_S:
+        return 0.0
+    return min(max(waited_s * _PAUSE_SHARE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
+
+
+def merge(comm: MPI.Intracomm, value: T, add: Callable[[T, T], T]) -> T | None:
+    """Return the sum of every rank's value on rank 0; None elsewhere.
+
+    A binomial tree: in step k each rank that is left and has bit k set hands its sum to the rank
+    without that bit and is done. So rank 0 adds as often as the number of ranks can be halved.
+    """
+    rank, size = comm.Get_rank(), comm.Get_size()
+    step = 1
+    while step < size:
+        if rank & step:
+            comm.send(value, dest=rank - step, tag=_MERGE_TAG)
+            return None
+        if rank + step < size:
+            _await_message(comm, rank + step, _MERGE_TAG)
+            value = add(value, comm.recv(source=rank + step, tag=_MERGE_TAG))
+        step *= 2
+    return value
+
+
+def clock_offset(comm: MPI.Intracomm, now_ns: Callable[[], int]) -> ClockOffset:
+    """Return how far this rank's clock is ahead of rank 0's.
+
+    Rank 0 asks one rank after the other, so that nobody else's messages are on the way. A question
+    is a zero; what ends the questions is the number 1 with the three numbers of the offset.
+    """
+    message = np.zeros(4, dtype=np.int64)
+    if comm.Get_rank() == 0:
+        for peer in range(1, comm.Get_size()):
+            offset = _ask(comm, peer, now_ns)
+            message[:] = (1, offset.at_ns, offset.ahead_ns, offset.uncertainty_ns)
+            comm.Send(message, dest=peer, tag=_CLOCK_TAG)
+        return ClockOffset.none(now_ns())
+    _await_message(comm, 0, _CLOCK_TAG)  # it may take long until it is this rank's turn
+    reading = np.zeros(1, dtype=np.int64)
+    while True:
+        comm.Recv(message, source=0, tag=_CLOCK_TAG)
+        if message[0]:
+            return ClockOffset(*(int(number) for number in message[1:]))
+        reading[0] = now_ns()
+        comm.Send(reading, dest=0, tag=_CLOCK_TAG)
+
+
+def _ask(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int]) -> ClockOffset:
+    """Ask another rank for its time until that is known well enough."""
+    question = np.zeros(4, dtype=np.int64)
+    answer = np.zeros(1, dtype=np.int64)
+    exchanges: list[Exchange] = []
+    while not has_enough(exchanges):
+        asked_ns = now_ns()
+        comm.Send(question, dest=peer, tag=_CLOCK_TAG)
+        comm.Recv(answer, source=peer, tag=_CLOCK_TAG)
+        exchanges.append(Exchange(asked_ns, int(answer[0]), now_ns()))
+    return ClockOffset.of(exchanges)
+
+
+def _await_message(comm: MPI.Intracomm, source: int, tag: int) -> None:
+    """Wait for a message without taking a core from those who have to send it."""
+    started = time.monotonic()
+    while not comm.iprobe(source=source, tag=tag):
+        time.sleep(pause_s(time.monotonic() - started))

@@ -1,0 +1,76 @@
+"""Slow ranks and hosts are named; ranks that were merely asked for less are not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.measure.stragglers import SLOW_SHARE, Straggler, Work, find_stragglers
+
+MIB = 1 << 20
+
+
+def work(rank: int, speed: float = 1.0, host: str = "h0", users: int = 4) -> Work:
+    """A rank that was busy all the time, at its speed."""
+    return Work(rank, host, users, round(1000 * MIB * speed), round(100 * speed), 8.0)
+
+
+def test_a_slow_rank_is_named_with_its_share() -> None:
+    assert find_stragglers([work(0), work(1), work(2, 0.5), work(3)]) == [Straggler("h0", 2, 0.5)]
+
+
+def test_a_rank_just_within_the_rule_is_not() -> None:
+    assert find_stragglers([work(0), work(1), work(2, 0.71), work(3)]) == []
+
+
+def test_a_rank_that_was_asked_for_less_but_was_as_fast_is_not() -> None:
+    idle = replace(work(2), moved_bytes=300 * MIB, operations=30, busy_s=8.0 * 0.3)
+    assert find_stragglers([work(0), work(1), idle, work(3)]) == []
+
+
+def test_a_rank_that_ended_nothing_is_named() -> None:
+    stuck = replace(work(2), moved_bytes=0, operations=0, busy_s=0.0)
+    assert find_stragglers([work(0), work(1), stuck]) == [Straggler("h0", 2, 0.0)]
+
+
+def test_of_two_ranks_the_slow_one_is_held_against_the_mean_of_both() -> None:
+    assert find_stragglers([work(0), work(1, 0.25)]) == [Straggler("h0", 1, 0.25 / 0.625)]
+    assert find_stragglers([work(0), work(1, 0.6)]) == []
+
+
+def test_ranks_with_other_numbers_of_users_are_no_equals() -> None:
+    assert find_stragglers([work(0), work(1), work(2, 0.25, users=1)]) == []
+
+
+def test_a_slow_host_is_named_once_and_not_its_ranks() -> None:
+    hosts = [work(n, 0.5 if n // 2 == 1 else 1.0, f"h{n // 2}") for n in range(6)]
+    assert find_stragglers(hosts) == [Straggler("h1", None, 0.5)]
+
+
+def test_a_slow_rank_on_a_good_host_is_named_beside_a_slow_host() -> None:
+    ranks = [work(n, 0.5 if n // 4 == 1 else 1.0, f"h{n // 4}") for n in range(16)]
+    ranks[0] = work(0, 0.4)
+    found = find_stragglers(ranks)
+    assert [(one.host, one.rank) for one in found] == [("h1", None), ("h0", 0)]
+
+
+def test_few_operations_say_nothing() -> None:
+    assert find_stragglers([replace(work(n, 0.3 + n), operations=9) for n in range(3)]) == []
+
+
+def test_a_straggler_tells_who_and_how_much() -> None:
+    assert str(Straggler("h2", 5, 0.412)) == (
+        "rank 5 on h2 is slow: it moved 41% of the median rank's bytes"
+    )
+    assert str(Straggler("h2", None, 0.412)) == (
+        "host h2 is slow: it moved 41% of the median host's bytes"
+    )
+
+
+@given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=20))
+def test_nobody_is_named_above_the_rule_and_never_half_of_the_ranks(speeds: list[float]) -> None:
+    found = find_stragglers([work(n, speed) for n, speed in enumerate(speeds)])
+    assert all(one.share < SLOW_SHARE for one in found)
+    assert len(found) <= len(speeds) / 2
