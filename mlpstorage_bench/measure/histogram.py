@@ -61,7 +61,8 @@ class Histogram:
 
     def __init__(self) -> None:
         self._counts: NDArray[np.int64] | None = None
-        """Taken with the first value: most histograms of a run stay empty."""
+        """Taken with the first value: most histograms of a run stay empty. None with values, too,
+        where only their totals are known."""
         self.count = 0
         self.sum_ns = 0
         self.min_ns = 0
@@ -80,9 +81,14 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Count all that the other has counted, too."""
-        if other._counts is None:
+        if other.count == 0:
             return
-        self._counts = other._counts + (0 if self._counts is None else self._counts)
+        if other._counts is None or (self.count and self._counts is None):
+            self._counts = None
+        elif self._counts is None:
+            self._counts = other._counts.copy()
+        else:
+            self._counts += other._counts
         self.min_ns = min(self.min_ns, other.min_ns) if self.count else other.min_ns
         self.max_ns = max(self.max_ns, other.max_ns)
         self.count += other.count
@@ -92,8 +98,10 @@ class Histogram:
         """Return the value (ns) that `percent` % of the samples do not exceed; None without any."""
         if not 0 <= percent <= 100:  # noqa: PLR2004 - what percent means
             raise ValueError(f"percent: got {percent}; accepted: 0 to 100")
-        if self._counts is None:
+        if self.count == 0:
             return None
+        if self._counts is None:
+            raise ValueError("percentile: this histogram has totals alone")
         rank = max(1, int(np.ceil(percent / 100 * self.count)))
         index = int(np.searchsorted(np.cumsum(self._counts), rank))
         low, high = bucket_bounds(index)
@@ -108,9 +116,26 @@ class Histogram:
         """Return the exact mean in milliseconds; None without samples."""
         return self.sum_ns / self.count / NS_PER_MS if self.count else None
 
+    def totals(self) -> Histogram:
+        """Return number, sum and extremes alone, for where the counts are added up elsewhere."""
+        totals = Histogram()
+        totals._take_totals(self.count, self.sum_ns, self.min_ns, self.max_ns)
+        return totals
+
+    def _take_totals(self, count: int, sum_ns: int, min_ns: int, max_ns: int) -> None:
+        self.count, self.sum_ns, self.min_ns, self.max_ns = count, sum_ns, min_ns, max_ns
+
+    def _filled(self) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+        """Return the indices of the buckets that are not empty, and their counts."""
+        if self._counts is None:
+            return np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64)
+        indices = np.flatnonzero(self._counts)
+        return indices.astype(np.uint16), self._counts[indices]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the histogram for JSON; "buckets" has `index:count` of each that is not empty."""
-        counts = np.zeros(0) if self._counts is None else self._counts
+        indices, counts = self._filled()
+        filled = zip(indices.tolist(), counts.tolist(), strict=True)
         return {
             "unit": "ns",
             "bits": BITS,
@@ -118,7 +143,7 @@ class Histogram:
             "sum": self.sum_ns,
             "min": self.min_ns,
             "max": self.max_ns,
-            "buckets": " ".join(f"{i}:{counts[i]}" for i in np.flatnonzero(counts)),
+            "buckets": " ".join(f"{index}:{count}" for index, count in filled),
         }
 
     @classmethod
@@ -134,15 +159,25 @@ class Histogram:
             histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
             for index, _, count in buckets:
                 histogram._counts[int(index)] += int(count)
-        histogram.count = content["count"]
-        histogram.sum_ns = content["sum"]
-        histogram.min_ns = content["min"]
-        histogram.max_ns = content["max"]
+        totals = (content[name] for name in ("count", "sum", "min", "max"))
+        histogram._take_totals(*totals)
         return histogram
 
-    def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Self], tuple[dict[str, Any]]]:
-        """Travel between ranks as small as in JSON: the counts that are not zero."""
-        return type(self).from_dict, (self.to_dict(),)
+    @classmethod
+    def from_filled(cls, totals: tuple[int, int, int, int], indices: bytes, counts: bytes) -> Self:
+        """Return what another rank sent: its totals, and the counts that are not zero."""
+        histogram = cls()
+        histogram._take_totals(*totals)
+        if indices:
+            histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            histogram._counts[np.frombuffer(indices, np.uint16)] = np.frombuffer(counts, np.int64)
+        return histogram
+
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[Any, ...]]:
+        """Travel between ranks as the counts that are not zero: small, and quick to add up."""
+        indices, counts = self._filled()
+        totals = (self.count, self.sum_ns, self.min_ns, self.max_ns)
+        return type(self).from_filled, (totals, indices.tobytes(), counts.tobytes())
 
     @classmethod
     def pooled(cls, histograms: Iterable[Histogram]) -> Self:

@@ -9,8 +9,8 @@ content; *wait* lies before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from mlpstorage_bench.measure.histogram import Histogram
@@ -95,6 +95,10 @@ class OperationStatistics:
         for part in parts:
             total.merge(part)
         return total
+
+    def totals(self) -> OperationStatistics:
+        """Return the same without the histograms' counts."""
+        return replace(self, **{name: getattr(self, name).totals() for name in _SPANS})
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything for JSON."""
@@ -233,6 +237,14 @@ class Recorder:
         """Return the sum of all workers' statistics."""
         totals: dict[OperationKey, OperationStatistics] = {}
         for recorder in recorders:
-            for key, statistics in recorder.operations.items():
-                totals.setdefault(key, OperationStatistics()).merge(statistics)
+            merge_operations(totals, recorder.operations)
         return totals
+
+
+def merge_operations(
+    into: dict[OperationKey, OperationStatistics],
+    operations: Mapping[OperationKey, OperationStatistics],
+) -> None:
+    """Add the statistics of each key to those in `into`."""
+    for key, statistics in operations.items():
+        into.setdefault(key, OperationStatistics()).merge(statistics)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -88,3 +89,27 @@ def test_other_units_are_refused() -> None:
     content = {**Histogram().to_dict(), "unit": "ms"}
     with pytest.raises(ValueError, match="histogram of ms"):
         Histogram.from_dict(content)
+
+
+@given(samples)
+def test_ranks_are_sent_the_same_histogram(values: list[int]) -> None:
+    assert pickle.loads(pickle.dumps(of(values))).to_dict() == of(values).to_dict()  # noqa: S301
+
+
+def test_what_is_sent_is_as_large_as_what_is_filled_however_many_samples() -> None:
+    few, many = of(list(range(1000, 2000, 10))), of(list(range(1000, 2000, 10)) * 50)
+    assert len(pickle.dumps(many)) <= len(pickle.dumps(few)) + 16
+    assert len(pickle.dumps(many)) < 2000
+
+
+@given(samples, samples)
+def test_totals_add_up_as_the_whole_does_but_have_no_percentiles(
+    first: list[int], second: list[int]
+) -> None:
+    totals, whole = of(first).totals(), of(first + second)
+    totals.merge(of(second))
+    assert (totals.count, totals.sum_ns, totals.min_ns, totals.max_ns) == (
+        *(whole.count, whole.sum_ns, whole.min_ns, whole.max_ns),
+    )
+    with pytest.raises(ValueError, match="totals alone"):
+        totals.percentile_ns(50)
