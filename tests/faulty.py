@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,3 +56,27 @@ class _Wrapped:
 
     def locate(self, offset: int) -> Any:
         return self._inner.locate(offset)
+
+
+class Slow:
+    """A store whose transfers take longer."""
+
+    def __init__(self, store: Store, pause_s: float) -> None:
+        self._store = store
+        self._pause_s = pause_s
+        self.keeps_content = store.keeps_content
+        self.footprint = store.footprint
+        self.delete = store.delete
+        self.close = store.close
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
+        with self._store.writer(name, size, observer) as writer:
+            time.sleep(self._pause_s)
+            yield writer
+
+    @contextmanager
+    def reader(self, name: str, observer: Observer) -> Iterator[ChunkReader]:
+        with self._store.reader(name, observer) as reader:
+            time.sleep(self._pause_s)
+            yield reader

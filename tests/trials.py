@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.storage.files import probe_direct_io
 
+T = TypeVar("T")
 MIB = 1 << 20
 
 
@@ -25,6 +28,12 @@ class Alone:
 
     def barrier(self) -> None:
         self.barriers += 1
+
+    def bcast(self, value: T) -> T:
+        return value
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        return ClockOffset.none(now_ns())
 
     def close_together(self) -> None:
         self.told_to_close += 1

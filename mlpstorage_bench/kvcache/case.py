@@ -17,8 +17,8 @@ from mlpstorage_bench.errors import (
 from mlpstorage_bench.kvcache.engine import Engine
 from mlpstorage_bench.kvcache.parameters import Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import UNTOUCHED, KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.slo import Promise, broken
 from mlpstorage_bench.names import check_segment
 
@@ -178,7 +178,8 @@ class _Trials:
         self._workload = workload
         self._seed = seed
         self._trials: list[TrialResult] = []
-        self._ranks: list[RankTrial] = []
+        self._samples: list[Samples] = []
+        """Of each trial, on rank 0."""
 
     @property
     def count(self) -> int:
@@ -188,11 +189,12 @@ class _Trials:
     def run_one(self, trace_parts: dict[str, str]) -> float:
         """Run the next trial and return its seconds per request."""
         number = self.count + 1
-        pooled, ranks, results = self._engine.run_trial(
+        pooled, samples, results = self._engine.run_trial(
             self._workload, self._seed, number, trace_parts
         )
         self._trials.append(pooled)
-        self._ranks.extend(ranks or ())
+        if samples is not None:
+            self._samples.append(samples)
         self.facts["trials"].append(
             {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
         )
@@ -205,4 +207,4 @@ class _Trials:
 
     def result(self) -> KVCacheResult:
         """Return what all of them came to."""
-        return self._engine.pool_case(self.facts["case"], self._trials, self._ranks)
+        return self._engine.pool_case(self.facts["case"], self._trials, self._samples)

@@ -13,11 +13,11 @@ from typing import Any, Protocol, Self, TypeVar
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_classes, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
+from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_path
@@ -41,8 +41,8 @@ class Ranks(Peers, Protocol):
         """Return every rank's value on rank 0; None elsewhere."""
         ...
 
-    def bcast(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere."""
         ...
 
 
@@ -95,8 +95,8 @@ class Engine:
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
-    ) -> tuple[TrialResult, list[RankTrial] | None, list[dict[str, Any]] | None]:
-        """Run a trial on all ranks; the result is everybody's, the ranks' own parts rank 0's.
+    ) -> tuple[TrialResult, Samples | None, list[dict[str, Any]] | None]:
+        """Run a trial on all ranks; the result is everybody's, samples and ranks' results rank 0's.
 
         `trace_parts` tell its trace from those of other cases and trials.
         """
@@ -117,11 +117,13 @@ class Engine:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
             mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
-        gathered = self._ranks.gather(replace(mine, ceiling=self._ceilings[key]))
-        if gathered is None:
-            return self._everywhere(lambda: None), None, None
-        pooled = self._everywhere(lambda: pool_trial(trial, gathered))
-        return pooled, gathered, [rank_result(workload, trial, rank) for rank in gathered]
+        mine = replace(mine, ceiling=self._ceilings[key])
+        samples = self._ranks.merge(Samples.of([mine]), Samples.merge)
+        totals = self._ranks.gather(mine.totals())
+        pooled = self._everywhere(
+            lambda: None if totals is None else pool_trial(trial, totals, samples)
+        )
+        return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
         if workload.trace_out is None:
@@ -143,13 +145,13 @@ class Engine:
         return outcome
 
     def pool_case(
-        self, option: str, trials: list[TrialResult], ranks: list[RankTrial]
+        self, option: str, trials: list[TrialResult], samples: list[Samples]
     ) -> KVCacheResult:
-        """Return a case's result on every rank; `ranks` has all ranks of all trials on rank 0."""
+        """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
+        total = Samples.total(samples)
         pooled = self._ranks.bcast(
-            (pool_latencies(ranks), pool_by_size(ranks), pool_classes(ranks)) if ranks else None
+            (pool_latencies(total), pool_by_size(total), total.requests.classes)
         )
-        assert pooled is not None
         return KVCacheResult(option, tuple(trials), *pooled)
 
     def _check_io_mode(self, workload: Workload) -> IoMode:

@@ -1,37 +1,41 @@
 """All ranks of a trial → one result.
 
 Bandwidths and rates are summed over ranks; percentiles come from the histograms of all ranks (and,
-for a case, of all trials) added up.
+for a case, of all trials) added up, which happens on their way to rank 0 (`Samples`).
 """
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import Latencies, TrialResult
+from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
-from mlpstorage_bench.kvcache.statistics import (
-    ClassStatistics,
-    RequestStatistics,
-    merge_classes,
-)
-from mlpstorage_bench.kvcache.workload.blocks import Purpose
+from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
+from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
-from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind
+from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind, OperationKey
 from mlpstorage_bench.measure.steadiness import Steadiness
+from mlpstorage_bench.measure.stragglers import find_stragglers
 from mlpstorage_bench.measure.traffic import Traffic
 
 
-def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
-    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it."""
+def pool_trial(
+    trial: int, ranks: Sequence[RankTrial], samples: Samples | None = None
+) -> TrialResult:
+    """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it.
+
+    Of the ranks their totals are enough where the samples of all of them are given.
+    """
+    samples = Samples.of(ranks) if samples is None else samples
     requests = sum(rank.requests.requests for rank in ranks)
     window_s = max(rank.window_s for rank in ranks)
     if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
@@ -54,15 +58,19 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
     ratio = ceiling_ratio(rates, ceilings)
     busy_share = statistics.fmean(rate.busy_share for rate in rates)
     cpu_s = [rank.cpu_s for rank in ranks if rank.cpu_s is not None]
-    lateness = Histogram.pooled(rank.lateness for rank in ranks if rank.lateness is not None)
-    found = sum((rank.requests.found_bytes for rank in ranks), Counter[Purpose]())
-    missed = sum((rank.requests.missed_bytes for rank in ranks), Counter[Purpose]())
+    lateness = samples.lateness
+    found, missed = samples.requests.found_bytes, samples.requests.missed_bytes
+    edges = [rank.edges for rank in ranks if rank.edges is not None]
     measured = [ceiling for ceiling in ceilings if ceiling is not None]
     return TrialResult(
         trial=trial,
         ranks=len(ranks),
         window_s=window_s,
         drain_s=max(rank.drain_s for rank in ranks),
+        window_open_spread_ms=_ms(spread_ns([edge.opened_ns for edge in edges])),
+        window_close_spread_ms=_ms(spread_ns([edge.closed_ns for edge in edges])),
+        clock_uncertainty_ms=_ms(max((edge.uncertainty_ns for edge in edges), default=None)),
+        stragglers=[asdict(one) for one in find_stragglers([rank.work for rank in ranks])],
         closed_by=next((r.closed_by for r in ranks if r.closed_by != "another rank"), "duration"),
         requests=requests,
         requests_per_s=sum(rank.requests.requests / rank.window_s for rank in ranks),
@@ -77,7 +85,7 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
         prefix_hit_rate_bytes=_share(
             found.total() - found["answer"], missed.total() - missed["answer"]
         ),
-        lookups=_by_purpose(ranks),
+        lookups=_by_purpose(samples.requests),
         arrived=sum(rank.arrived for rank in ranks),
         unserved=sum(rank.unserved for rank in ranks),
         lateness_p50_ms=lateness.percentile_ms(50),
@@ -127,9 +135,9 @@ def pool_trial(trial: int, ranks: Sequence[RankTrial]) -> TrialResult:
             else None
         ),
         peak_rss_bytes=max(rank.peak_rss_bytes for rank in ranks),
-        latencies=pool_latencies(ranks),
-        by_size=pool_by_size(ranks),
-        classes=pool_classes(ranks),
+        latencies=pool_latencies(samples),
+        by_size=pool_by_size(samples),
+        classes=samples.requests.classes,
         corruption=next(
             (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
         ),
@@ -144,9 +152,12 @@ def _part(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _by_purpose(ranks: Sequence[RankTrial]) -> dict[str, dict[str, float | int | None]]:
+def _ms(time_ns: int | None) -> float | None:
+    return None if time_ns is None else time_ns / NS_PER_MS
+
+
+def _by_purpose(total: RequestStatistics) -> dict[str, dict[str, float | int | None]]:
     """Return what lookups found, by what they were for."""
-    total = RequestStatistics.total(rank.requests for rank in ranks)
     purposes = [*total.found, *(p for p in total.missed if p not in total.found)]
     return {
         purpose: {
@@ -203,21 +214,15 @@ def _audit_hosts(ranks: Sequence[RankTrial]) -> list[Audit]:
     return audits
 
 
-def pool_by_size(
-    ranks: Sequence[RankTrial],
-) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return storage latencies of all these ranks and trials by kind and size class."""
+def pool_by_size(samples: Samples) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Return storage latencies by kind and size class."""
     pooled: dict[str, dict[str, dict[str, float | None]]] = {"read": {}, "write": {}}
-    for kind, classes in pooled.items():
+    for kind in KINDS:
         for name, _ in SIZE_CLASSES:
-            device = Histogram.pooled(
-                operation.device
-                for rank in ranks
-                for key, operation in rank.operations.items()
-                if key == (STORAGE_TIER, kind, name)
-            )
-            if device.count:
-                classes[name] = {
+            operation = samples.operations.get(OperationKey(STORAGE_TIER, kind, name))
+            if operation is not None and operation.device.count:
+                device = operation.device
+                pooled[kind][name] = {
                     "entries": device.count,
                     "p50_ms": device.percentile_ms(50),
                     "p95_ms": device.percentile_ms(95),
@@ -226,22 +231,18 @@ def pool_by_size(
     return pooled
 
 
-def pool_classes(ranks: Sequence[RankTrial]) -> dict[str, ClassStatistics]:
-    """Return the requests of all these ranks and trials by class of service."""
-    classes: dict[str, ClassStatistics] = {}
-    for rank in ranks:
-        merge_classes(classes, rank.requests.classes)
-    return classes
-
-
-def pool_latencies(ranks: Sequence[RankTrial]) -> Latencies:
-    """Return percentiles over the samples of all these ranks and trials."""
+def pool_latencies(samples: Samples) -> Latencies:
+    """Return percentiles over all samples."""
 
     def storage(kind: Kind, span: str) -> Histogram:
-        return Histogram.pooled(getattr(r.operation(STORAGE_TIER, kind), span) for r in ranks)
+        return Histogram.pooled(
+            getattr(operation, span)
+            for key, operation in samples.operations.items()
+            if (key.tier, key.kind) == (STORAGE_TIER, kind)
+        )
 
     read, write = storage("read", "device"), storage("write", "device")
-    request = Histogram.pooled(rank.requests.latency for rank in ranks)
+    request = samples.requests.latency
     return Latencies(
         read_p50_ms=read.percentile_ms(50),
         read_p95_ms=read.percentile_ms(95),
@@ -256,5 +257,5 @@ def pool_latencies(ranks: Sequence[RankTrial]) -> Latencies:
         request_p50_ms=request.percentile_ms(50),
         request_p95_ms=request.percentile_ms(95),
         request_p99_ms=request.percentile_ms(99),
-        queue_wait_p95_ms=Histogram.pooled(r.requests.queue_wait for r in ranks).percentile_ms(95),
+        queue_wait_p95_ms=samples.requests.queue_wait.percentile_ms(95),
     )

@@ -50,6 +50,7 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "window_s": rank.window_s,
             "drain_s": rank.drain_s,
             "closed_by": rank.closed_by,
+            "edges": None if rank.edges is None else asdict(rank.edges),
             "io_mode": rank.io_mode,
             "in_flight": rank.in_flight,
             "one_at_a_time": rank.one_at_a_time,

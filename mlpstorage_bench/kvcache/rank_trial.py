@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlpstorage_bench.kvcache.cache.tiered import TierAccount
@@ -12,10 +12,12 @@ from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
 from mlpstorage_bench.measure.clock import NS_PER_S
+from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import DeviceTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
 from mlpstorage_bench.measure.steadiness import Steadiness
+from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.files import IoMode
 
@@ -78,12 +80,40 @@ class RankTrial:
     """How steady bandwidth was inside the window; None where that is too short to tell."""
     one_at_a_time: str = ""
     """Why lanes had no queue, and moved one chunk after another; '' where they had."""
+    users: int = 0
+    edges: WindowEdges | None = None
+    """When the window opened and closed, in rank 0's time; None where time was simulated."""
     is_simulated: bool = False
     """No storage was there: the figures are what the workload asks for."""
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:
         """Return a tier's reads or writes of all sizes; empty ones where there were none."""
         return self._totals.get((tier, kind), OperationStatistics())
+
+    def totals(self) -> RankTrial:
+        """Return the same without the histograms' counts: what rank 0 needs of each rank.
+
+        The counts themselves are added up on the way to it (`Samples`).
+        """
+        return replace(
+            self,
+            requests=self.requests.totals(),
+            lateness=None if self.lateness is None else self.lateness.totals(),
+            operations={key: operation.totals() for key, operation in self.operations.items()},
+        )
+
+    @property
+    def work(self) -> Work:
+        """What the rank did on storage, to be held against others."""
+        operations = [self.operation(STORAGE_TIER, kind) for kind in ("read", "write")]
+        return Work(
+            rank=self.rank,
+            host=self.host,
+            users=self.users,
+            moved_bytes=self.reported.total,
+            operations=sum(operation.host.count for operation in operations),
+            busy_s=sum(operation.host.sum_ns for operation in operations) / NS_PER_S,
+        )
 
     @property
     def storage(self) -> TierAccount:

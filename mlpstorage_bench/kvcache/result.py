@@ -15,6 +15,7 @@ from mlpstorage_bench.kvcache.slo import describe
 from mlpstorage_bench.kvcache.statistics import ClassStatistics
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict, furthest_from_one
 from mlpstorage_bench.measure.ceiling import Bound
+from mlpstorage_bench.measure.stragglers import Straggler
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ class TrialResult:
     """Length of the measurement window: the longest of any rank's."""
     drain_s: float
     """The longest time that operations in flight took to end after the window."""
+    window_open_spread_ms: float | None
+    """From when the first rank's window opened to when the last one's did; None in simulated time.
+    Each edge is known to within `clock_uncertainty_ms`."""
+    window_close_spread_ms: float | None
+    clock_uncertainty_ms: float | None
+    """How far any rank's clock may be from what was measured against rank 0's."""
+    stragglers: Sequence[Mapping[str, Any]]
+    """Ranks, and hosts (rank None), that moved less than their equals and were slower at it: host,
+    rank, and share of what the median of them moved."""
     closed_by: str
     requests: int
     requests_per_s: float
@@ -183,6 +193,8 @@ _KNOWN_OR_NOT = (
     *("lateness_p50_ms", "lateness_p95_ms", "lateness_p99_ms", "seen_late_share"),
 )
 """Metrics that a trial may not have: the mean is of those that do."""
+_WORST = ("window_open_spread_ms", "window_close_spread_ms", "clock_uncertainty_ms")
+"""Metrics of which a case has the greatest of its trials."""
 _PER_TRIAL = ("one_at_a_time", "window_s", "lookups", "lateness_max_ms", "steady", "is_simulated")
 
 
@@ -242,6 +254,11 @@ class KVCacheResult:
                 f"option {self.option}: bandwidth was not steady within the window of trial "
                 f"{', '.join(map(str, unsteady))}: warm up for longer, or until it is steady"
             )
+        notes += [
+            f"option {self.option}: trial {trial.trial}: {Straggler(**one)}"
+            for trial in self.trials
+            for one in trial.stragglers
+        ]
         behind = [trial for trial in self.trials if trial.lateness_p50_ms and trial.unserved]
         if behind:
             notes.append(
@@ -308,6 +325,8 @@ class KVCacheResult:
         return {
             **metrics,
             **{name: self._mean_of_known(name) for name in _KNOWN_OR_NOT},
+            **{name: self._worst_of_known(name) for name in _WORST},
+            "stragglers": [{"trial": t.trial, **one} for t in self.trials for one in t.stragglers],
             **{name: [getattr(t, name) for t in self.trials] for name in _PER_TRIAL},
             "audit_ratio": furthest_from_one([trial.audit_ratio for trial in self.trials]),
             "audit_verdict": worst.audit_verdict,
@@ -329,6 +348,10 @@ class KVCacheResult:
     def _mean_of_known(self, name: str) -> float | None:
         known = [value for t in self.trials if (value := getattr(t, name)) is not None]
         return statistics.fmean(known) if known else None
+
+    def _worst_of_known(self, name: str) -> float | None:
+        known = [value for t in self.trials if (value := getattr(t, name)) is not None]
+        return max(known, default=None)
 
     def _mean(self, name: str) -> float:
         return statistics.fmean(getattr(trial, name) for trial in self.trials)

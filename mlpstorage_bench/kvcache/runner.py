@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mlpstorage_bench.errors import PeerError, StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
@@ -27,6 +27,7 @@ from mlpstorage_bench.kvcache.site import (
 )
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
+from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
@@ -34,6 +35,12 @@ from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
 
+T = TypeVar("T")
+
+_LEAST_LEAD_NS = 10_000_000
+_LEAD_MEETINGS = 4
+"""A window opens this many times later than it takes all ranks to meet: all have to know by then
+when it will."""
 _POLL_S = 0.01
 """How often the window's keeper looks at its workers and peers."""
 _PRECONDITION_CAPACITIES = 2
@@ -45,6 +52,14 @@ class Peers(Protocol):
 
     def barrier(self) -> None:
         """Wait until every rank is here."""
+        ...
+
+    def bcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        ...
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
         ...
 
     def close_together(self) -> None:
@@ -128,14 +143,15 @@ class _Trial:
             resources.callback(self._stop)  # before the pool waits for its workers
             preconditioned = self._precondition(pool, peers)
             self._prepare(pool, peers)
+            offset = peers.clock_offset(self._clock.now_ns)
+            is_warmed_up = self._workload.warmup > 0
+            if not is_warmed_up:  # nothing is asked for before the window
+                opened_at, before = self._open_together(peers, offset)
             crew.turnstile.open()
             futures = [pool.submit(servant.serve_until_stopped) for servant in crew.servants]
             warmed_up = self._warm_up(futures, peers)
-            peers.barrier()
-            opened_at = time.time()
-            before = EdgeCounters.now(self._device)
-            before.start(window)
-            window.open(self._workload.duration)
+            if is_warmed_up:
+                opened_at, before = self._open_together(peers, offset)
             sampler = Sampler(self._moved, self._workload.duration / PARTS, window.opened_ns)
             closed_by = self._keep(futures, peers, self._window_closes(peers, sampler))
             window.close()
@@ -146,10 +162,13 @@ class _Trial:
         for future in futures:
             future.result()
         peers.barrier()
+        common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
         requests = crew.statistics()
         return RankTrial(
             rank=self._site.rank,
             host=self._site.host,
+            users=self._workload.num_users,
+            edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
             opened_at=opened_at,
             window_s=window.length_s,
             drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
@@ -274,6 +293,26 @@ class _Trial:
 
         self._keep(futures, peers, reason)
         return sampler.latest(criterion) if is_judged else None
+
+    def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, EdgeCounters]:
+        """Open the window of every rank at one moment, which rank 0 names a little ahead.
+
+        A rank that learns of it too late opens at once, and the spread of the edges says so.
+        Returns when that was (seconds since the epoch), and the kernel's counters.
+        """
+        peers.barrier()
+        arrived_ns = self._clock.now_ns()
+        peers.bcast(None)
+        now_ns = self._clock.now_ns()
+        lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
+        moment_ns = peers.bcast(now_ns + lead_ns) + offset.ahead_ns
+        opens_ns = max(moment_ns, self._clock.now_ns())
+        self._crew.window.open(self._workload.duration, opens_ns)
+        time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
+        opened_at = time.time()
+        counters = EdgeCounters.now(self._device)
+        counters.start(self._crew.window)
+        return opened_at, counters
 
     def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
         crew = self._crew

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.kvcache.workload.users import QosClass
@@ -80,6 +80,12 @@ class RequestStatistics:
                 merge_classes(mine, theirs)
             else:
                 setattr(self, attribute.name, mine + theirs)
+
+    def totals(self) -> RequestStatistics:
+        """Return the same without the histograms' counts, and without the classes."""
+        spans = ("latency", "queue_wait", "cache_io", "generation")
+        bare = {name: getattr(self, name).totals() for name in spans}
+        return replace(self, **bare, classes={})
 
     @classmethod
     def total(cls, statistics: Iterable[RequestStatistics]) -> RequestStatistics:

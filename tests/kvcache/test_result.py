@@ -11,9 +11,11 @@ from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult
+from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.kvcache.summary import summarise
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.traffic import Traffic
@@ -178,8 +180,9 @@ def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
     first = [rank_trial(0, read_gib=2.0, device_ms=[10] * 300)]
     second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
     trials = (pool_trial(1, first), pool_trial(2, second))
+    samples = Samples.of(first + second)
     metrics = KVCacheResult(
-        "1", trials, pool_latencies(first + second), pool_by_size(first + second), {}
+        "1", trials, pool_latencies(samples), pool_by_size(samples), {}
     ).metrics()
     assert (metrics["read_gib_s_min"], metrics["read_gib_s"], metrics["read_gib_s_max"]) == (
         pytest.approx(1.0),
@@ -317,3 +320,39 @@ def test_chunks_whose_end_was_seen_late_are_counted_with_their_share() -> None:
     case = KVCacheResult("1", (trial, trial), pool_latencies([rank]), {}, {})
     assert case.metrics()["chunks_seen_late"] == 10
     assert case.metrics()["seen_late_share"] == 0.01
+
+
+def test_totals_of_ranks_and_their_samples_added_up_give_the_same_result() -> None:
+    ranks = [rank_trial(n, device_ms=[10 * (n + 1)] * 100) for n in range(5)]
+    apart = pool_trial(1, [rank.totals() for rank in ranks], Samples.of(ranks))
+    assert apart == pool_trial(1, ranks)
+
+
+def edges(opened_ms: float, closed_ms: float, uncertainty_ms: float) -> WindowEdges:
+    return WindowEdges(
+        *(round(opened_ms * MS), round(closed_ms * MS), round(uncertainty_ms * MS), 0)
+    )
+
+
+def test_the_edges_of_windows_are_apart_by_the_first_and_the_last_of_any_rank() -> None:
+    ranks = [
+        dataclasses.replace(rank_trial(0), edges=edges(100.0, 2100.5, 0.0)),
+        dataclasses.replace(rank_trial(1), edges=edges(100.25, 2100.25, 0.02)),
+        dataclasses.replace(rank_trial(2), edges=edges(99.75, 2100.0, 0.01)),
+    ]
+    pooled = pool_trial(1, ranks)
+    assert (pooled.window_open_spread_ms, pooled.window_close_spread_ms) == (0.5, 0.5)
+    assert pooled.clock_uncertainty_ms == 0.02
+    assert pool_trial(1, [rank_trial(0)]).window_open_spread_ms is None
+
+
+def test_a_straggler_is_in_the_result_and_in_the_notes() -> None:
+    slow = rank_trial(3, read_gib=0.25, device_ms=[200] * 100)
+    pooled = pool_trial(1, [*(rank_trial(n) for n in range(3)), slow])
+    assert pooled.stragglers == [{"host": "h3", "rank": 3, "share": pytest.approx(0.3)}]
+    result = KVCacheResult("1", (pooled,), pooled.latencies, pooled.by_size, {})
+    assert (
+        "option 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
+        in result.notes()
+    )
+    assert [one["trial"] for one in result.metrics()["stragglers"]] == [1]

@@ -66,7 +66,7 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
     peers = Alone()
-    limited = workload(duration=60.0, write_limit_gb=64 / 1024)
+    limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
     result = run_trial(limited, site(tmp_path), peers)
     assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
     assert 0 < result.storage.written_bytes <= 64 * MIB
