@@ -15,6 +15,7 @@ from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
 from mlpstorage_bench.kvcache.samples import Samples
@@ -118,11 +119,7 @@ class Engine:
                 self._ceilings[key] = calibrate(own, site, self._ranks)
             mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
         mine = replace(mine, ceiling=self._ceilings[key])
-        samples = self._ranks.merge(Samples.of([mine]), Samples.merge)
-        totals = self._ranks.gather(mine.totals())
-        pooled = self._everywhere(
-            lambda: None if totals is None else pool_trial(trial, totals, samples)
-        )
+        pooled, samples = pool_ranks(self._ranks, trial, mine)
         return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
@@ -130,19 +127,6 @@ class Engine:
             return None
         rank = {"rank": str(self._ranks.rank)} if self._ranks.size > 1 else {}
         return trace_path(Path(workload.trace_out), {**parts, **rank})
-
-    def _everywhere(self, make: Callable[[], TrialResult | None]) -> TrialResult:
-        """Return on every rank what rank 0 makes; what it raises is raised on every rank."""
-        outcome: TrialResult | Exception | None
-        try:
-            outcome = make()
-        except MlpsError as error:
-            outcome = error
-        outcome = self._ranks.bcast(outcome)
-        if isinstance(outcome, Exception):
-            raise outcome
-        assert outcome is not None
-        return outcome
 
     def pool_case(
         self, option: str, trials: list[TrialResult], samples: list[Samples]
@@ -196,6 +180,26 @@ class Engine:
                 hint="Add --mlps-set storage_capacity_gb=…",
             )
         return storage_capacity(workload, free_bytes or 0)
+
+
+def pool_ranks(ranks: Ranks, trial: int, mine: RankTrial) -> tuple[TrialResult, Samples | None]:
+    """Return the result of all ranks on every rank, and their samples on rank 0.
+
+    What pooling raises on rank 0 is raised on every rank.
+    """
+    samples = ranks.merge(Samples.of([mine]), Samples.merge)
+    totals = ranks.gather(mine.totals())
+    outcome: TrialResult | MlpsError | None = None
+    if totals is not None:
+        try:
+            outcome = pool_trial(trial, totals, samples)
+        except MlpsError as error:
+            outcome = error
+    outcome = ranks.bcast(outcome)
+    if isinstance(outcome, MlpsError):
+        raise outcome
+    assert outcome is not None
+    return outcome, samples
 
 
 @contextmanager

@@ -39,8 +39,8 @@ T = TypeVar("T")
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
-"""A window opens this many times later than it takes all ranks to meet: all have to know by then
-when it will."""
+"""A window opens this many times later than it takes to tell all ranks something: all have to know
+by then when it will."""
 _POLL_S = 0.01
 """How often the window's keeper looks at its workers and peers."""
 _PRECONDITION_CAPACITIES = 2
@@ -303,6 +303,7 @@ class _Trial:
         peers.barrier()
         arrived_ns = self._clock.now_ns()
         peers.bcast(None)
+        peers.bcast(None)  # cannot begin before the first has reached every rank
         now_ns = self._clock.now_ns()
         lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
         moment_ns = peers.bcast(now_ns + lead_ns) + offset.ahead_ns

@@ -1,0 +1,151 @@
+"""The results of many ranks, made up in one process and pooled as real ones are: prints JSON.
+
+python -m benchmarks.harness.merged_ranks RANKS SAMPLES
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.pooling import pool_trial
+from mlpstorage_bench.kvcache.rank_result import rank_result
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.samples import Samples
+from mlpstorage_bench.kvcache.statistics import RequestStatistics
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
+from mlpstorage_bench.measure.recorder import (
+    KINDS,
+    SIZE_CLASSES,
+    OperationKey,
+    OperationStatistics,
+)
+from mlpstorage_bench.measure.traffic import Traffic
+
+MIB = 1 << 20
+DRAWS_APART = 8
+"""Ranks that differ: the others are like one of these."""
+
+
+def made_up(samples: int, seed: int) -> RankTrial:
+    """Return a rank's trial of so many requests, with latencies around 10 ms in each span."""
+    random = np.random.default_rng(seed)
+
+    def latencies() -> Histogram:
+        histogram = Histogram()
+        for value in random.lognormal(np.log(1e7), 1.0, samples).astype(int).tolist():
+            histogram.record(value)
+        return histogram
+
+    def operation() -> OperationStatistics:
+        moved = samples * MIB
+        return OperationStatistics(
+            *(moved, moved, 0, samples, samples, moved, moved),
+            wait=latencies(),
+            chunk=latencies(),
+            verification=latencies(),
+            device=latencies(),
+            host=latencies(),
+        )
+
+    classes = [name for name, _ in SIZE_CLASSES[:3]]
+    return RankTrial(
+        rank=0,
+        host="h0",
+        opened_at=0.0,
+        window_s=60.0,
+        drain_s=0.1,
+        closed_by="duration",
+        io_mode="direct",
+        in_flight=16,
+        chunk_bytes=MIB,
+        requests=RequestStatistics(
+            *(samples, 100 * samples),
+            latency=latencies(),
+            queue_wait=latencies(),
+            cache_io=latencies(),
+            generation=latencies(),
+        ),
+        arrived=samples,
+        unserved=0,
+        lateness=latencies(),
+        operations={
+            OperationKey("storage", kind, name): operation() for kind in KINDS for name in classes
+        },
+        tiers={"storage": TierAccount(1, 0, 0, 0, 0)},
+        process_traffic=Traffic(3 * samples * MIB, 3 * samples * MIB),
+        device_traffic=None,
+        cpu_s=1.0,
+        peak_rss_bytes=MIB,
+        corruption="",
+    )
+
+
+def main() -> None:
+    """Pool the ranks and print what it took."""
+    ranks, samples = int(sys.argv[1]), int(sys.argv[2])
+    workload = Workload(model="llama3.1-8b", num_users=4, duration=60.0)
+    trials = [made_up(samples, seed) for seed in range(DRAWS_APART)]
+    sent = [pickle.dumps(Samples.of([trial])) for trial in trials]
+    idle_bytes = rss_bytes()
+
+    started = time.perf_counter()
+    total = Samples()
+    for rank in range(ranks):  # every rank's is sent and added once, wherever in the tree
+        total.merge(pickle.loads(sent[rank % DRAWS_APART]))  # noqa: S301 - our own
+    all_s = time.perf_counter() - started
+
+    own = Samples.of([trials[0]])
+    started = time.perf_counter()
+    for _ in range((ranks - 1).bit_length()):
+        own.merge(pickle.loads(sent[0]))  # noqa: S301 - as above
+    tree_s = time.perf_counter() - started
+
+    bare = [pickle.dumps(trial.totals()) for trial in trials]
+    started = time.perf_counter()
+    totals = [
+        replace(pickle.loads(bare[n % DRAWS_APART]), rank=n, host=f"h{n}")  # noqa: S301 - as above
+        for n in range(ranks)
+    ]
+    totals_s = time.perf_counter() - started
+
+    started = time.perf_counter()
+    pooled = pool_trial(1, totals, total)
+    pool_s = time.perf_counter() - started
+    pooling_bytes = peak_rss_bytes()
+
+    described = [pickle.dumps(rank_result(workload, 1, trial)) for trial in trials]
+    started = time.perf_counter()
+    results = [pickle.loads(described[n % DRAWS_APART]) for n in range(ranks)]  # noqa: S301 - as above
+    results_s = time.perf_counter() - started
+    print(
+        json.dumps(
+            {
+                "ranks": ranks,
+                "samples": samples,
+                "requests": pooled.requests,
+                "sent_kib": len(sent[0]) / 1024,
+                "all_s": all_s,
+                "tree_s": tree_s,
+                "totals_s": totals_s,
+                "pool_s": pool_s,
+                "pooling_rss_mib": (pooling_bytes - idle_bytes) / MIB,
+                "rank_result_kib": len(described[0]) / 1024,
+                "rank_results_s": results_s,
+                "rank_results_rss_mib": (peak_rss_bytes() - pooling_bytes) / MIB,
+                "rank_results": len(results),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

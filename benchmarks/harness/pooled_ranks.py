@@ -1,0 +1,78 @@
+"""Ranks that run a trial over a tier that keeps nothing, and how long their results then take.
+
+mpirun -n RANKS python -m benchmarks.harness.pooled_ranks DURATION; rank 0 prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.engine import pool_ranks
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.rank_result import rank_result
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.samples import Samples
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.mpi.meetings import connect
+from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.storage.null import NullStore
+
+NS_PER_S = 1e9
+
+
+def main() -> None:
+    """Run the trial, pool it as a session does, and print what rank 0 saw."""
+    launcher = detect_launcher(os.environ)
+    assert launcher is not None, "to be started by mpirun"
+    peers = Peers(connect(launcher))
+    workload = Workload(
+        model="tiny-1b",
+        num_users=4,
+        duration=float(sys.argv[1]),
+        entry_scale=0.02,
+        think_time_scale=0.0,
+        max_concurrent_allocs=2,
+        io_chunk_kib=64,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(peers.rank, "here", Path(folder), "buffered", 1 << 40, seed=42 + peers.rank)
+        mine = run_trial(workload, site, peers, lambda *_: NullStore())
+    trial_ended_ns = time.perf_counter_ns()
+    pooled, samples = pool_ranks(peers, 1, mine)
+    pooled_ns = time.perf_counter_ns()
+    results = peers.gather(rank_result(workload, 1, mine))
+    gathered_ns = time.perf_counter_ns()
+    if results is None:
+        return
+    assert mine.edges is not None
+    assert samples is not None
+    closed_ns = mine.edges.closed_ns  # in rank 0's time, which is this one
+    spans = [getattr(o, name) for o in samples.operations.values() for name in ("chunk", "host")]
+    print(
+        json.dumps(
+            {
+                "ranks": peers.size,
+                "window_s": pooled.window_s,
+                "samples": sum(span.count for span in spans),
+                "trial_ended_s": (trial_ended_ns - closed_ns) / NS_PER_S,
+                "result_s": (pooled_ns - closed_ns) / NS_PER_S,
+                "rank_results_s": (gathered_ns - closed_ns) / NS_PER_S,
+                "sent_kib": len(pickle.dumps(Samples.of([mine]))) / 1024,
+                "rank_result_kib": len(pickle.dumps(results[0])) / 1024,
+                "window_open_spread_ms": pooled.window_open_spread_ms,
+                "window_close_spread_ms": pooled.window_close_spread_ms,
+                "clock_uncertainty_ms": pooled.clock_uncertainty_ms,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
