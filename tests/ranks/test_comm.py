@@ -11,6 +11,8 @@ from mlpstorage_bench.mpi.comm import Notice, Place, SoloComm
 RunRanks = Callable[..., pytest.RunResult]
 
 CONTRACT = """
+import time
+
 import pytest
 
 def test_rank_and_size(mpi_comm):
@@ -34,6 +36,16 @@ def test_allgather(mpi_comm):
 @pytest.mark.parametrize("op, expected", [("sum", sum), ("min", min), ("max", max)])
 def test_allreduce(mpi_comm, op, expected):
     assert mpi_comm.allreduce(mpi_comm.rank + 1, op) == expected(range(1, mpi_comm.size + 1))
+
+def test_merge_adds_every_value_once(mpi_comm):
+    total = mpi_comm.merge({mpi_comm.rank}, lambda one, other: one | other)
+    assert total == (set(range(mpi_comm.size)) if mpi_comm.rank == 0 else None)
+
+def test_a_clock_set_forward_is_found_to_be_ahead(mpi_comm):
+    ahead_ns = 10**12 * mpi_comm.rank
+    offset = mpi_comm.clock_offset(lambda: time.perf_counter_ns() + ahead_ns)
+    assert abs(offset.ahead_ns - ahead_ns) <= offset.uncertainty_ns
+    assert (offset.uncertainty_ns > 0) == (mpi_comm.rank > 0)
 
 def test_bad_arguments_are_refused_on_every_rank(mpi_comm):
     with pytest.raises(ValueError, match="root: got 99"):
@@ -59,11 +71,11 @@ def test_no_mpi(mpi_comm):
     )
     result = pytester.runpytest_subprocess()
     assert result.ret == 0
-    result.assert_outcomes(passed=11)
+    result.assert_outcomes(passed=13)
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("ranks", [1, 5])
 def test_ranks_keep_the_contract(
     pytester: pytest.Pytester, run_ranks: RunRanks, ranks: int
 ) -> None:
@@ -77,7 +89,7 @@ def test_mpi4py(mpi_comm):
     )
     result = run_ranks(ranks)
     assert result.ret == 0
-    result.assert_outcomes(passed=11)
+    result.assert_outcomes(passed=13)
 
 
 @pytest.mark.launches_mpi

@@ -61,24 +61,3 @@ def test_a_slow_rank_is_a_straggler_in_the_results_and_in_the_notes(
         """
     )
     run_ranks(3, *SMALL).assert_outcomes(passed=1)
-
-
-def test_what_ranks_merge_and_clocks_compared(pytester: pytest.Pytester, run_ranks: Any) -> None:
-    pytester.makepyfile(
-        """
-        import time
-
-        def test_every_value_is_added_once(mpi_comm):
-            total = mpi_comm.merge({mpi_comm.rank}, lambda one, other: one | other)
-            assert total == (set(range(mpi_comm.size)) if mpi_comm.rank == 0 else None)
-
-        def test_a_clock_set_forward_is_found_to_be_ahead(mpi_comm):
-            def now_ns():
-                return time.perf_counter_ns() + 10**12 * mpi_comm.rank
-
-            offset = mpi_comm.clock_offset(now_ns)
-            assert abs(offset.ahead_ns - 10**12 * mpi_comm.rank) <= offset.uncertainty_ns
-            assert (offset.uncertainty_ns > 0) == (mpi_comm.rank > 0)
-        """
-    )
-    run_ranks(5).assert_outcomes(passed=2)
