@@ -68,6 +68,9 @@ _SINGLE = (
     ("queue wait p95 ms", "queue_wait_p95_ms", "{:.2f}"),
     ("requests", "requests", "{}"),
     ("hit rate", "hit_rate", "{:.1%}"),
+    ("windows opened within ms", "window_open_spread_ms", "{:.3f}"),
+    ("windows closed within ms", "window_close_spread_ms", "{:.3f}"),
+    ("clocks known within ms", "clock_uncertainty_ms", "{:.3f}"),
     ("in flight at the start", "carried_in_operations", "{}"),
     ("in flight at the end", "cut_off_operations", "{}"),
     ("chunks verified", "verified_reads", "{}"),
@@ -95,7 +98,7 @@ def _results(metrics: Mapping[str, Any]) -> Section:
     for title, name, form in _SPREAD:
         rows.append((title, *(_with_spread(values, name, form) for values in cases.values())))
     for title, name, form in _SINGLE:
-        rows.append((title, *(_shown(values[name], form) for values in cases.values())))
+        rows.append((title, *(_shown(values.get(name), form) for values in cases.values())))
     return Section("Results", ("metric", *cases), tuple(rows))
 
 
