@@ -301,7 +301,7 @@ def test_what_is_missing_is_a_partial_failure_that_names_it() -> None:
 def test_lanes_that_had_one_chunk_in_flight_at_most_are_told() -> None:
     ranks = [rank_trial(0), dataclasses.replace(rank_trial(1), one_at_a_time="no Linux AIO here")]
     trial = pool_trial(1, ranks)
-    case = KVCacheResult("1", (trial,), pool_latencies(ranks), {}, {})
+    case = KVCacheResult("1", (trial,), pool_latencies(Samples.of(ranks)), {}, {})
     assert trial.one_at_a_time == "no Linux AIO here"
     assert any(
         note.startswith("option 1: each lane had one chunk in flight at most")
@@ -317,7 +317,7 @@ def test_chunks_whose_end_was_seen_late_are_counted_with_their_share() -> None:
     trial = pool_trial(1, [rank])
     assert trial.chunks_seen_late == 5
     assert trial.seen_late_share == 12 / (100 * 10 + 10 * 20)
-    case = KVCacheResult("1", (trial, trial), pool_latencies([rank]), {}, {})
+    case = KVCacheResult("1", (trial, trial), pool_latencies(Samples.of([rank])), {}, {})
     assert case.metrics()["chunks_seen_late"] == 10
     assert case.metrics()["seen_late_share"] == 0.01
 
