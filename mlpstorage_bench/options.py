@@ -21,6 +21,7 @@ from mlpstorage_bench.request import PlanRequest
 GROUP = "mlpstorage"
 ALIASES_INI = "mlps_reference_aliases"
 GRACE_INI = "mlps_failure_grace"
+STARTUP_INI = "mlps_startup_limit"
 
 RESULTS_DIR_VARIABLE = "MLPERF_RESULTS_DIR"
 SYSTEM_NAME_VARIABLE = "MLPERF_SYSTEMNAME"
@@ -71,6 +72,16 @@ def _seed(text: str) -> int:
         value = -1
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a whole number from 0")
+    return value
+
+
+def _duration(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a number of seconds above 0")
     return value
 
 
@@ -272,6 +283,22 @@ OPTIONS = (
         "mpi-btl",
         {"choices": TRANSPORTS},
     ),
+    # when something goes wrong
+    Option(
+        "timeout",
+        "Seconds that a test may take, with its setup and teardown. After that every rank prints "
+        "the stacks of its threads, and the session ends with status 86. Default: no limit, as a "
+        "test's workload may take hours.",
+        None,
+        {"type": _duration, "metavar": "SECONDS"},
+    ),
+    Option(
+        "grace",
+        "Seconds that other ranks may take to arrive once a rank has failed, and a launcher to end "
+        f"once its ranks have. Default: {GRACE_INI} of the ini-file (30).",
+        None,
+        {"type": _duration, "metavar": "SECONDS"},
+    ),
     # what
     Option(
         "profile",
@@ -397,6 +424,11 @@ def add_options(parser: pytest.Parser) -> None:
         "seconds that other ranks may take to arrive once a rank has failed; then all are aborted",
         default="30",
     )
+    parser.addini(
+        STARTUP_INI,
+        "seconds that ranks may take to come together at the start; then they end",
+        default="600",
+    )
 
 
 def add_reference_names(parser: pytest.Parser) -> list[str]:
@@ -459,6 +491,8 @@ class Settings:
     reports: tuple[Path, ...]
     gate: GateSettings
     failure_grace_s: float
+    timeout_s: float | None
+    """Longest time for one test; None for no limit."""
     user_set: Mapping[str, Any]
     """Options that the user gave, by name without prefix; what is not here is a default."""
 
@@ -516,7 +550,8 @@ def read_settings(
         tags=tuple(dict.fromkeys(check_segment(TAG_OPTION, tag) for tag in given.get("tag", ()))),
         reports=_check_reports(given.get("report", ())),
         gate=gate_settings(given),
-        failure_grace_s=_seconds(GRACE_INI, failure_grace),
+        failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
+        timeout_s=given.get("timeout"),
         user_set=given,
     )
     settings.layout()
@@ -592,6 +627,17 @@ def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
         if not path.parent.is_dir():
             raise InvalidInputError("--mlps-report", str(path), "a file in a directory that exists")
     return paths
+
+
+def startup_limit_s(config: pytest.Config) -> float:
+    """Return how long ranks may take to come together."""
+    return _seconds(STARTUP_INI, str(config.getini(STARTUP_INI)))
+
+
+def grace_s(config: pytest.Config, known: argparse.Namespace) -> float:
+    """Return the grace, as far as it is known before all options are."""
+    given = getattr(known, "mlps_grace", None)
+    return float(given or _seconds(GRACE_INI, str(config.getini(GRACE_INI))))
 
 
 def _seconds(source: str, text: str) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,9 +17,6 @@ from mlpstorage_bench.mpi.agreement import (
 )
 from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
 
-ABORT_STATUS = 86
-"""Exit status of every rank when some could not be reached after a failure."""
-
 
 def agree_on_report(
     report: pytest.TestReport,
@@ -26,6 +24,7 @@ def agree_on_report(
     comm: Comm,
     host: str,
     grace_s: float,
+    abort: Callable[[str], NoReturn],
 ) -> None:
     """Agree with all ranks on one phase of a test, and make the report say what was agreed."""
     own = _own_outcome(report, excinfo, comm.rank, host)
@@ -36,8 +35,7 @@ def agree_on_report(
     try:
         outcomes = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s if is_cause else None)
     except TimeoutError:
-        comm.abort(
-            ABORT_STATUS,
+        abort(
             f"\nmlpstorage: {report.nodeid} failed on {name_ranks([own])}, and other ranks did not "
             f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
             f"ranks are aborted. The failure was:\n\n{own.text}",

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench import instead, options, ranks, registry, relaunch, terminal
+from mlpstorage_bench import instead, joining, options, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.mpi.comm import Comm, SoloComm, say
-from mlpstorage_bench.mpi.environment import LauncherEnvironment, detect_launcher
-from mlpstorage_bench.mpi.launch import record_completion
+from mlpstorage_bench.mpi.comm import say
+from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.outcomes import agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import KEY, MlpsSession
@@ -35,7 +34,8 @@ def pytest_load_initial_conftests(
     if launcher is not None and launcher.rank > 0:
         ranks.silence_output()
     instead.answer(early_config, parser, args)
-    result = yield
+    with joining.conftests_loaded_together(early_config, launcher):
+        result = yield
     if early_config.getini(options.ALIASES_INI):
         options.add_reference_names(parser)
     return result
@@ -53,20 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     launcher = detect_launcher(os.environ)
+    comm = config.stash[joining.COMM]
     try:
         settings = relaunch.read_settings(config)
-        comm = SoloComm() if launcher is None else _connect(launcher)
     except MlpsError as error:
-        is_root = launcher is None or launcher.rank == 0
-        raise ranks.usage_error(str(error), is_root=is_root) from error
+        joining.agree_on_problem(config, comm, "the options", str(error))
+        raise ranks.usage_error(str(error), is_root=comm.rank == 0) from error
+    joining.agree_on_problem(config, comm, "the options", "")
     config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
     config.stash[KEY].join()
-
-
-def _connect(launcher: LauncherEnvironment) -> Comm:
-    from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
-
-    return connect(launcher)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,6 +112,13 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Limit the time that a test takes."""
+    with item.config.stash[KEY].watching(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -124,7 +126,12 @@ def pytest_runtest_makereport(
     report = yield
     session = item.config.stash[KEY]
     agree_on_report(
-        report, call.excinfo, session.comm, session.host, session.settings.failure_grace_s
+        report,
+        call.excinfo,
+        session.comm,
+        session.host,
+        session.settings.failure_grace_s,
+        session.abort,
     )
     if session.run is not None:
         message = "" if call.excinfo is None else call.excinfo.exconly()
@@ -154,7 +161,8 @@ def pytest_sessionfinish(
 ) -> Generator[None, object, object]:
     """Agree on the session's exit status, and write the run's results."""
     own = session.config.stash[KEY]
-    session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
+    own.has_met = True
+    own.exit_status = session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
     return (yield)
 
 
@@ -169,7 +177,9 @@ def pytest_terminal_summary(
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave the record that the session came to its end."""
+    """Let no rank leave without the others, and tell the parent that this one came to its end."""
     session = config.stash.get(KEY, None)
-    if session is not None and session.is_root:
-        record_completion()
+    comm = config.stash[joining.COMM]
+    if session is None or not session.has_met:
+        joining.leave(config, comm)
+    joining.depart(comm, None if session is None else session.exit_status)

@@ -11,7 +11,9 @@ import pytest
 from mlpstorage_bench import options, registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
-from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch, run
+from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
+from mlpstorage_bench.mpi.parent import INTERRUPTED, Limits, run
+from mlpstorage_bench.results.obituary import note_end
 
 _ANSWERS_HERE = (
     *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
@@ -37,7 +39,24 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     sys.stdout.write(f"mlpstorage: launching {plan.shell_line()}\n")
     for note in plan.notes:
         sys.stdout.write(f"mlpstorage: note: {note}\n")
-    return run(plan)
+    ending = run(plan, _limits(config, settings))
+    if ending.reason and ending.run_metadata is not None:
+        status = "interrupted" if ending.status == INTERRUPTED else "died"
+        note_end(ending.run_metadata, status, ending.status, ending.reason)
+    return ending.status
+
+
+def _limits(config: pytest.Config, settings: options.Settings) -> Limits:
+    """Return how long the parent waits.
+
+    Beside tests, whatever takes longer than ranks may take to come together hangs; but a gate that
+    may run more trials has no limit.
+    """
+    startup_s, grace_s = options.startup_limit_s(config), settings.failure_grace_s
+    silence_s = None
+    if settings.timeout_s is not None and settings.gate.undecided != "retry":
+        silence_s = max(settings.timeout_s, startup_s) + 3 * grace_s
+    return Limits(grace_s, silence_s)
 
 
 def runs_no_test(config: pytest.Config) -> bool:

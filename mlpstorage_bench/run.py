@@ -14,7 +14,7 @@ from typing import Any
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.names import as_segment, fingerprint
 from mlpstorage_bench.registry import BenchmarkType
-from mlpstorage_bench.results.convert import write_run
+from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunRecord, Status
 from mlpstorage_bench.results.tree import RunLocation
@@ -52,6 +52,7 @@ class Run:
     gate: dict[str, Any] | None = None
     """What the gate said, for the metadata."""
     _statistics: list[Any] = field(default_factory=list)
+    _cases_written: int = 0
 
     @property
     def run_id(self) -> str:
@@ -126,6 +127,16 @@ class Run:
         """Take what a reader of the results has to know."""
         self._notes += notes
 
+    def checkpoint(self) -> None:
+        """Write what is known so far, when there are cases that are not written yet.
+
+        A run that is killed then leaves them: all its files can be made from these two.
+        """
+        if self.is_root and len(self.cases) > self._cases_written:
+            document, record = self._document()
+            checkpoint_run(document, record, self.location, self.benchmark_type)
+            self._cases_written = len(self.cases)
+
     def finish(self, exit_status: int) -> dict[str, Any] | None:
         """Note how the session ended, leave its results, and return its metadata on rank 0."""
         self.status = _STATUS_OF.get(exit_status, "failed")
@@ -155,8 +166,13 @@ class Run:
         """Write every file of the run, as far as it is known now; return its metadata on rank 0."""
         if not self.is_root:
             return None
+        document, record = self._document()
+        return write_run(document, record, self.location, self.benchmark_type)
+
+    def _document(self) -> tuple[Document, RunRecord]:
+        """Return pytest-benchmark's JSON with our record in it, and the record."""
         document = self.make_document(self._statistics)
         timed = [benchmark["fullname"] for benchmark in document["benchmarks"]]
         record = self.make_record(timed)
         document[KEY] = record.model_dump(mode="json")
-        return write_run(document, record, self.location, self.benchmark_type)
+        return document, record

@@ -7,11 +7,12 @@ import secrets
 import shlex
 import socket
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -20,14 +21,16 @@ from mlpstorage_bench.cluster.information import ClusterInformation, gather_clus
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
+from mlpstorage_bench.joining import ABORT_STATUS, RUN_END, SESSION_END
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
-from mlpstorage_bench.mpi.comm import Comm, Notice, Place
+from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place, say
+from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
 from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor, started_pytest
+from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, try_for, turn_s
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.options import Settings
-from mlpstorage_bench.outcomes import ABORT_STATUS
 from mlpstorage_bench.report.render import check_renderer, write_report
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.run import Run
@@ -72,7 +75,15 @@ class MlpsSession:
         self.collection_errors: list[str] = []
         self.remarks: list[str] = []
         """What the user should read at the end."""
+        self.exit_status: int | None = None
+        """What all ranks exit with, once they have agreed on it."""
+        self.has_met = False
+        """Whether this rank has gone to the session's end, where all meet."""
         self._resources = ExitStack()
+        self._parent = None if launcher is None else Dispatches.of(os.environ)
+        self._watchdog: Watchdog | None = None
+        if settings.timeout_s is not None:
+            self._watchdog = Watchdog(settings.timeout_s, settings.failure_grace_s, self._expired)
 
     @property
     def is_root(self) -> bool:
@@ -96,16 +107,68 @@ class MlpsSession:
             result = action()
         except MlpsError as error:
             problem = str(error)
-        problems = self.comm.agree(
-            "a check", (self.host, problem), place=Place.REPORT, grace_s=None
-        )
+        problems = self._meet("a check", (self.host, problem))
         if any(text for _, text in problems):
             raise ranks.usage_error(_tell(problems), is_root=self.is_root)
         return result  # type: ignore[return-value]  # no problem: the action returned
 
+    def _meet(self, label: str, value: T) -> list[T]:
+        """Return every rank's value; a usage error where another rank has ended its session."""
+        try:
+            return self.comm.agree(label, value, place=Place.REPORT, grace_s=None)
+        except ApartError as apart:
+            raise ranks.usage_error(
+                f"A rank ended its session before all had begun: {apart}",
+                is_root=self.is_root,
+            ) from apart
+
+    @contextmanager
+    def watching(self, item: pytest.Item) -> Iterator[None]:
+        """Limit the time of a test, and keep its results in case that no other comes to its end."""
+        if self._watchdog is None:
+            yield
+        else:
+            if self._parent is not None and self.is_root:
+                self._parent.send("alive")
+            with self._watchdog.watching(item.nodeid):
+                yield
+        if self.run is not None:
+            with suppress(MlpsError):  # the run's end will tell
+                self.run.checkpoint()
+
+    def _expired(self, test: str) -> None:
+        """End the session on all ranks, from the watchdog's thread, after every rank told where."""
+        limit_s, grace_s = self.settings.timeout_s, self.settings.failure_grace_s
+        rank, place = self.comm.rank, self.comm.waits_at
+        headline = f"{test} has taken longer than --mlps-timeout {limit_s:g} s"
+        here = f"waits for the others at {place!r}" if place else "does not wait for the others"
+        say(f"\nmlpstorage: {headline}. Rank {rank} on {self.host} {here}:\n\n{stacks()}")
+        turn = turn_s(rank, self.comm.size, grace_s)
+        began_s = time.monotonic()
+        self._leave_last_words(headline, turn)
+        time.sleep(max(0.0, began_s + turn - time.monotonic()))
+        message = f"mlpstorage: {headline}. All ranks are aborted."
+        if self.comm.size > 1:
+            self.comm.abort(ABORT_STATUS, message)
+        end_process(ABORT_STATUS, message)
+
+    def abort(self, message: str) -> NoReturn:
+        """End all ranks because some cannot be reached; rank 0's results are kept."""
+        headline = next(line for line in message.splitlines() if line)
+        self._leave_last_words(headline.removeprefix("mlpstorage: "), self.settings.failure_grace_s)
+        self.comm.abort(ABORT_STATUS, message)
+
+    def _leave_last_words(self, reason: str, seconds: float) -> None:
+        """Write what is known of the run, and why it ends; but wait only so long for the disk."""
+        run = self.run
+        if run is None or not self.is_root:
+            return
+        run.add_notes([f"the run did not come to its end: {reason}"])
+        try_for(seconds, lambda: run.finish(ABORT_STATUS))
+
     def join(self) -> None:
         """Become one session with the other ranks, or raise a usage error on all of them."""
-        hosts = self.comm.allgather(self.host)
+        hosts = self._meet("the hosts", self.host)
         self.together(
             lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
         )
@@ -130,7 +193,7 @@ class MlpsSession:
             tuple(item.nodeid for item in items),
             tuple(self.collection_errors),
         )
-        collections = self.comm.agree("collection", own, place=Place.REPORT, grace_s=None)
+        collections = self._meet("collection", own)
         differences = collection_differences(collections)
         if differences:
             raise ranks.usage_error(differences, is_root=self.is_root)
@@ -145,10 +208,9 @@ class MlpsSession:
         if is_abnormal:
             self.comm.announce(Notice.FAILED)
         try:
-            ends = self.comm.agree("the session's end", own, place=Place.FINISH, grace_s=grace_s)
+            ends = self.comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
         except TimeoutError:
-            self.comm.abort(
-                ABORT_STATUS,
+            self.abort(
                 f"\nmlpstorage: rank {self.comm.rank} on {self.host} ended its session with status "
                 f"{exit_status}, and other ranks did not get to know within {grace_s:g} s. All "
                 "ranks are aborted.",
@@ -232,6 +294,8 @@ class MlpsSession:
         )
         self._open_gate(self.run)
         self.together(self.run.write)
+        if self._parent is not None and self.is_root:
+            self._parent.send("run", str(location.metadata_path))
         self.engine = self.together(lambda: self._resources.enter_context(engine))
         notes = [note for notes in self.comm.allgather(self.engine.notes) for note in notes]
         self.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
@@ -296,9 +360,7 @@ class MlpsSession:
             self._leave_results(exit_status)
         except MlpsError as error:
             problem = str(error)
-        problems = self.comm.agree(
-            "the run's end", (self.host, problem), place=Place.FINISH, grace_s=None
-        )
+        problems = self.comm.agree(RUN_END, (self.host, problem), place=Place.FINISH, grace_s=None)
         if not any(text for _, text in problems):
             return exit_status
         self.remarks.append(f"ERROR: {_tell(problems)}")

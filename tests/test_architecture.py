@@ -15,6 +15,7 @@ FLOORS = (
     {"instead", "terminal"},
     {"relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
     {"session"},
+    {"joining"},
     {"benchmark_json", "gating", "outcomes", "ranks", "run", "timers"},
     {"registry"},
     {"options"},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Reduction = Literal["sum", "min", "max"]
 
-_STDERR = os.dup(2)
+STDERR = os.dup(2)
 """The real standard error: pytest puts a file of its own in its place while a test runs."""
 
 
@@ -64,6 +64,11 @@ class Comm(Protocol):
     """This rank, from 0."""
     size: int
     """Number of ranks."""
+
+    @property
+    def waits_at(self) -> str | None:
+        """Where this rank waits for the others at this moment; None when it does not."""
+        ...
 
     @property
     def mpi4py(self) -> MPI.Intracomm | None:
@@ -128,6 +133,7 @@ class SoloComm:
     rank = 0
     size = 1
     mpi4py = None
+    waits_at = None
 
     def barrier(self) -> None:
         """Return at once."""
@@ -186,7 +192,7 @@ class SoloComm:
 
 def say(message: str) -> None:
     """Write to the real standard error."""
-    os.write(_STDERR, f"{message}\n".encode())
+    os.write(STDERR, f"{message}\n".encode())
 
 
 def check_root(root: int, size: int) -> None:

@@ -1,4 +1,4 @@
-"""Starting the ranks from here, and being their parent: output, exit status, Ctrl-C."""
+"""The command that starts the ranks from here, and the one that started this process."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import base64
 import json
 import os
 import shlex
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE
 from mlpstorage_bench.mpi.hosts import Layout
 from mlpstorage_bench.mpi.launchers.exported import exported_names
 from mlpstorage_bench.mpi.launchers.installed import find_binary, identify, shown
@@ -24,17 +21,8 @@ from mlpstorage_bench.mpi.launchers.launcher import Launch, LaunchFlags
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
 """Tells the ranks the command line that started them, as JSON."""
-COMPLETION_VARIABLE = "MLPS_COMPLETION_RECORD"
-"""Tells rank 0 the file in which it states that it came to its end."""
 LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
 """Tells the ranks what the launcher calls itself, with its version."""
-
-INTERRUPTED = 2
-"""pytest's exit status after Ctrl-C."""
-INCOMPLETE = 1
-INTERRUPT_GRACE_S = 20.0
-"""After Ctrl-C the ranks may finish their reports for this long; then they are terminated."""
-TERMINATE_GRACE_S = 5.0
 
 _RUN_PYTEST = (
     "import base64, json, sys, pytest; "
@@ -62,7 +50,7 @@ class LaunchPlan:
     notes: tuple[str, ...]
     """What was asked of the launcher and it has no flag for."""
     layout: Layout
-    first_host_is_here: bool
+    all_hosts_are_here: bool
 
     @property
     def command(self) -> list[str]:
@@ -87,7 +75,7 @@ def plan_launch(
     """Put together the command that runs `pytest_arguments` on every rank of `layout`."""
     binary = find_binary(mpi_bin)
     launcher = identify(binary)
-    ours = {COMMAND_VARIABLE, COMPLETION_VARIABLE, LAUNCHER_VARIABLE}
+    ours = {COMMAND_VARIABLE, DIRECTORY_VARIABLE, LAUNCHER_VARIABLE, WORD_VARIABLE}
     launch = Launch(
         layout=layout,
         flags=flags,
@@ -101,83 +89,8 @@ def plan_launch(
         launcher=launcher.title,
         notes=tuple(launcher.notes(launch)),
         layout=layout,
-        first_host_is_here=_is_this_host(layout.hosts[0].name),
+        all_hosts_are_here=all(_is_this_host(host.name) for host in layout.hosts),
     )
-
-
-def run(plan: LaunchPlan) -> int:
-    """Run the ranks to their end and return the session's exit status.
-
-    Their output is ours: they inherit standard output and error. Ctrl-C is passed on once, as
-    SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow when the
-    ranks do not end within their grace. A launcher that reports success is believed only when
-    rank 0 has left its completion record.
-    """
-    with tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory:
-        record = Path(directory) / "completed"
-        environment = {
-            **os.environ,
-            COMMAND_VARIABLE: json.dumps(plan.command),
-            COMPLETION_VARIABLE: str(record),
-            LAUNCHER_VARIABLE: plan.launcher,
-        }
-        sys.stdout.flush()
-        child = subprocess.Popen(  # noqa: S603 - an argument vector that we put together
-            plan.argument_vector, stdin=subprocess.DEVNULL, env=environment, process_group=0
-        )
-        status = _wait(child)
-        if status == 0 and plan.first_host_is_here and not record.exists():
-            sys.stderr.write(
-                "mlpstorage: the launcher reports success, but rank 0 did not come to its end "
-                f"(no completion record). Launched: {plan.shell_line()}\n"
-            )
-            return INCOMPLETE
-        return status
-
-
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    previous = signal.signal(signal.SIGTERM, _as_interrupt)
-    try:
-        return child.wait()
-    except KeyboardInterrupt:
-        _stop(child)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        if child.poll() is None:
-            _signal_group(child, signal.SIGKILL)
-            child.wait()
-
-
-def _as_interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGUSR1)
-    for grace_s, stronger in (
-        (INTERRUPT_GRACE_S, signal.SIGTERM),
-        (TERMINATE_GRACE_S, signal.SIGKILL),
-    ):
-        deadline = time.monotonic() + grace_s
-        while time.monotonic() < deadline:
-            try:
-                child.wait(timeout=max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                break
-            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
-                break
-            else:
-                return
-        _signal_group(child, stronger)
-    child.wait()
-
-
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
-        os.killpg(child.pid, number)
-    except ProcessLookupError:
-        return  # it ended meanwhile
 
 
 def _is_this_host(name: str) -> bool:
@@ -226,10 +139,3 @@ def _as_typed(binary: str) -> str:
     path = Path(binary)
     mpirun = path.with_name("mpirun")
     return str(mpirun) if path.name == "prterun" and mpirun.is_file() else binary
-
-
-def record_completion() -> None:
-    """State, from rank 0, that the session came to its end."""
-    path = os.environ.get(COMPLETION_VARIABLE)
-    if path is not None and Path(path).parent.is_dir():
-        Path(path).touch()

@@ -13,6 +13,7 @@ sent so far, and receives and forgets what is still on its way.
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 import zlib
@@ -35,6 +36,7 @@ from mlpstorage_bench.mpi.comm import (
     check_root,
     say,
 )
+from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.installations import (
     check_library,
@@ -101,6 +103,12 @@ class MpiComm:
         self._interrupts = Interrupts()
 
     @property
+    def waits_at(self) -> str | None:
+        """Where this rank waits for the others at this moment; None when it does not."""
+        meeting = self._unfinished
+        return None if meeting is None else meeting.here.label
+
+    @property
     def mpi4py(self) -> MPI.Intracomm:
         """A communicator of mpi4py over the same ranks, apart from our own traffic."""
         return self._users
@@ -161,6 +169,10 @@ class MpiComm:
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and end every rank through MPI_Abort."""
         say(message)
+        parent = Dispatches.of(os.environ)
+        if parent is not None:
+            reason = next((line for line in message.splitlines() if line), "it asked for it")
+            parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 

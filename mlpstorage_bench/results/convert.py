@@ -92,11 +92,29 @@ def write_run(
     )
     summary_path = location.directory / files.summary_name(record.timestamp)
     written.append(write_json(summary_path, summary))
-    written.append(write_json(location.benchmark_json_path, document))
+    return _write_both(document, record, location, files, written)
+
+
+def checkpoint_run(
+    document: Mapping[str, Any], record: RunRecord, location: RunLocation, files: ResultFiles
+) -> None:
+    """Write of a run that goes on the files from which all others can be made."""
+    _write_both(document, record, location, files, [])
+
+
+def _write_both(
+    document: Mapping[str, Any],
+    record: RunRecord,
+    location: RunLocation,
+    files: ResultFiles,
+    written: Sequence[Path],
+) -> dict[str, Any]:
+    """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
+    cases = cases_of(document, record)
     metadata = build_metadata(
         record,
         location.directory,
-        written,
+        [*written, write_json(location.benchmark_json_path, document)],
         files.metadata_fields(record.parameters, cases),
         cases,
         document.get("commit_info"),

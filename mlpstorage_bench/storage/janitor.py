@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _DISMISSED = b"d"
@@ -30,6 +31,11 @@ def hire(directory: Path) -> "subprocess.Popen[bytes]":
 def dismiss(janitor: "subprocess.Popen[bytes]") -> None:
     """Send a janitor home; its directory is no longer its business."""
     janitor.communicate(_DISMISSED)
+
+
+def is_janitor(command: Sequence[str]) -> bool:
+    """Whether a process with this command line is a janitor."""
+    return __file__ in command[1:4]
 
 
 def main() -> None:

@@ -1,0 +1,118 @@
+"""How ranks become one session, and how one leaves that cannot go on.
+
+Until a session exists, what went wrong on one rank has to reach the others as well: an import that
+fails in one host's conftest must not leave all others waiting in MPI.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import pytest
+
+from mlpstorage_bench import options
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.mpi.comm import Comm, Notice, Place, SoloComm
+from mlpstorage_bench.mpi.dispatches import Dispatches
+from mlpstorage_bench.mpi.environment import LauncherEnvironment
+from mlpstorage_bench.mpi.watchdog import limit_without_lock
+from mlpstorage_bench.ranks import usage_error
+
+COMM = pytest.StashKey[Comm]()
+ABORT_STATUS = 86
+"""Exit status of every rank when some could not be reached after a failure, or took too long."""
+SESSION_END, RUN_END = "the session's end", "the run's end"
+"""Where all ranks meet last, also those that leave early."""
+
+
+@contextmanager
+def conftests_loaded_together(
+    config: pytest.Config, launcher: LauncherEnvironment | None
+) -> Iterator[None]:
+    """Join the ranks, and end the session on all of them where what is inside fails on one."""
+    comm = config.stash[COMM] = _connect(config, launcher)
+    try:
+        yield
+    except BaseException as error:
+        cause = error.__cause__ or error
+        text = "".join(traceback.format_exception(cause)).rstrip()
+        problem = f"the conftest files could not be loaded: {error}\n\n{text}"
+        agree_on_problem(config, comm, "the conftest files", problem)
+        raise
+    agree_on_problem(config, comm, "the conftest files", "")
+
+
+def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Comm:
+    """Initialise MPI within its limit: a rank that ended before will never come."""
+    if launcher is None:
+        return SoloComm()
+    from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
+
+    parent = Dispatches.of(os.environ)
+    if parent is not None:
+        parent.arrive(launcher.rank)
+    try:
+        with limit_without_lock(options.startup_limit_s(config)):
+            comm = connect(launcher)
+    except LaunchError as error:
+        raise usage_error(str(error), is_root=launcher.rank == 0) from error
+    if parent is not None and comm.rank == 0:
+        parent.send("joined")
+    return comm
+
+
+def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:
+    """Raise a usage error on every rank when any has a problem; rank 0 may tell its own itself."""
+    if comm.size == 1:
+        return
+    own = (socket.gethostname(), problem)
+    grace_s = options.grace_s(config, config.known_args_namespace) if problem else None
+    if problem:
+        comm.announce(Notice.FAILED)
+    try:
+        problems = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s)
+    except TimeoutError:
+        _abort(comm, problem, grace_s)
+    told: dict[str, list[str]] = {}
+    for rank, (host, text) in enumerate(problems):
+        if text:
+            told.setdefault(text, []).append(f"rank {rank} on {host}")
+    if told:
+        depart(comm)
+    if told and not (problem and comm.rank == 0):
+        lines = [f"{', '.join(places)}: {text}" for text, places in told.items()]
+        raise usage_error("\n".join(lines), is_root=comm.rank == 0)
+
+
+def depart(comm: Comm, status: int | None = None) -> None:
+    """Tell the parent that this rank is about to end as it should; rank 0 says with what status."""
+    parent = Dispatches.of(os.environ)
+    if parent is None or comm.size == 1:
+        return
+    if comm.rank == 0:
+        parent.send("completed", "" if status is None else str(status))
+    parent.depart(comm.rank)
+
+
+def leave(config: pytest.Config, comm: Comm) -> None:
+    """Meet the others at the session's end, from a rank that ends before it had a session."""
+    own = (socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
+    grace_s = options.grace_s(config, config.known_args_namespace)
+    try:
+        comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
+        comm.agree(RUN_END, (own[0], ""), place=Place.FINISH, grace_s=grace_s)
+    except TimeoutError:
+        _abort(comm, "its session did not begin", grace_s)
+
+
+def _abort(comm: Comm, problem: str, grace_s: float | None) -> NoReturn:
+    comm.abort(
+        ABORT_STATUS,
+        f"\nmlpstorage: rank {comm.rank} on {socket.gethostname()} has failed, and other ranks did "
+        f"not get to know within {grace_s:g} s. All ranks are aborted. The failure was: {problem}",
+    )

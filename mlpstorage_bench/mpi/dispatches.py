@@ -1,0 +1,131 @@
+"""What ranks tell the parent that had them started: who is there, and how the session ended.
+
+No launcher's exit status can be trusted alone, and none says which of the ranks ended first. So
+ranks of the parent's host leave files in a directory of the parent's; those of other hosts write
+lines to standard error, which begin with a word that only this launch knows and are taken out again
+before anybody sees them. Without such a parent nothing is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mlpstorage_bench.mpi.comm import say
+
+DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
+"""Tells ranks on the parent's host where to leave files."""
+WORD_VARIABLE = "MLPS_LAUNCH_WORD"
+"""Tells ranks on other hosts how their lines begin, and marks every process of this launch."""
+
+Kind = Literal["alive", "joined", "run", "aborting", "completed"]
+
+_OF_A_RANK = "rank-"
+_ENCODING = "utf-8"
+
+
+@dataclass(frozen=True)
+class Dispatches:
+    """A rank's way to its parent."""
+
+    directory: Path
+    word: str
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Dispatches | None:
+        """Return the way to the parent; None when no parent of ours started this process."""
+        if DIRECTORY_VARIABLE not in environ or WORD_VARIABLE not in environ:
+            return None
+        return cls(Path(environ[DIRECTORY_VARIABLE]), environ[WORD_VARIABLE])
+
+    def send(self, kind: Kind, text: str = "") -> None:
+        """Tell the parent something; a later dispatch of a kind replaces an earlier one."""
+        if self.directory.is_dir():
+            leave(self.directory / kind, text)
+        elif kind != "run":  # the parent can do nothing with a path of another host
+            say(f"{self.word} {kind} {text}")
+
+    def arrive(self, rank: int) -> None:
+        """Let the parent watch this process, where it is on the same host."""
+        if self.directory.is_dir():
+            leave(self.directory / f"{_OF_A_RANK}{rank}", f"{os.getpid()} {os.uname().nodename}")
+
+    def depart(self, rank: int) -> None:
+        """Tell the parent that this process is about to end as it should."""
+        (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
+
+
+def leave(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or none."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding=_ENCODING)
+    unfinished.replace(path)
+
+
+class Inbox:
+    """What has reached the parent, by files and by lines."""
+
+    def __init__(self, directory: Path, word: str) -> None:
+        self.directory = directory
+        self._start = f"{word} ".encode()
+        self._held = b""
+
+    def read(self, kind: Kind) -> str | None:
+        """Return the latest dispatch of a kind; None when there was none."""
+        try:
+            return (self.directory / kind).read_text(encoding=_ENCODING)
+        except FileNotFoundError:
+            return None
+
+    def heard_at(self) -> float:
+        """When the latest dispatch came, in seconds of the system's clock; 0 for never."""
+        times = [entry.stat().st_mtime for entry in os.scandir(self.directory)]
+        return max(times, default=0.0)
+
+    def ranks_here(self) -> dict[int, int]:
+        """Return rank → process id of those that are on this host and have not departed."""
+        found: dict[int, int] = {}
+        for path in self.directory.glob(f"{_OF_A_RANK}*"):
+            try:
+                process_id, host = path.read_text(encoding=_ENCODING).split(" ", 1)
+            except FileNotFoundError:
+                continue  # it has departed meanwhile
+            if host == os.uname().nodename:
+                found[int(path.name.removeprefix(_OF_A_RANK))] = int(process_id)
+        return found
+
+    def sift(self, data: bytes) -> bytes:
+        """Take the dispatches out of a part of standard error, and return the rest.
+
+        What may be the beginning of a dispatch is held until it is known; all else goes on at once.
+        """
+        self._held += data
+        passed = b""
+        while (begin := self._held.find(self._start)) >= 0:
+            passed += self._held[:begin]
+            line, newline, rest = self._held[begin + len(self._start) :].partition(b"\n")
+            if not newline:
+                self._held = self._held[begin:]
+                return passed
+            self._take(line)
+            self._held = rest
+        kept = _length_of_a_beginning(self._held, self._start)
+        passed, self._held = (
+            passed + self._held[: len(self._held) - kept],
+            self._held[len(self._held) - kept :],
+        )
+        return passed
+
+    def _take(self, line: bytes) -> None:
+        kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
+        if kind in {"alive", "joined", "aborting", "completed"}:
+            leave(self.directory / kind, text)
+
+
+def _length_of_a_beginning(data: bytes, word: bytes) -> int:
+    """Return how many of the last bytes are the first of a word."""
+    longest = min(len(data), len(word) - 1)
+    return next((n for n in range(longest, 0, -1) if data.endswith(word[:n])), 0)

@@ -1,0 +1,120 @@
+"""A limit for the time that a test takes: where a rank is when it is over, and the session's end.
+
+A thread of its own keeps the time, so that a rank that waits inside MPI is seen, too. Code that
+never gives up Python's lock would keep that thread from running; then faulthandler's thread, which
+needs no lock, prints the stacks one grace later and ends the process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from mlpstorage_bench.mpi.comm import STDERR, say
+
+_RUNNERS = frozenset({"_pytest", "pluggy"})
+Expired = Callable[[str], None]
+
+
+class Watchdog:
+    """Watches one piece of work after the other; `expired` is called with its name, in a thread."""
+
+    def __init__(self, limit_s: float, grace_s: float, expired: Expired) -> None:
+        self._limit_s = limit_s
+        self._grace_s = grace_s
+        self._expired = expired
+        self._changed = threading.Condition()
+        self._work: tuple[str, float] | None = None
+        """Its name, and when its time is over."""
+        threading.Thread(target=self._watch, name="mlpstorage watchdog", daemon=True).start()
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[None]:
+        """Limit the time of what is done inside."""
+        self._set((name, time.monotonic() + self._limit_s))
+        faulthandler.dump_traceback_later(self._limit_s + self._grace_s, exit=True, file=STDERR)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            self._set(None)
+
+    def _set(self, work: tuple[str, float] | None) -> None:
+        with self._changed:
+            self._work = work
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while True:
+                left_s = None if self._work is None else self._work[1] - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    break
+                self._changed.wait(left_s)
+            assert self._work is not None
+            name = self._work[0]
+        self._expired(name)
+
+
+@contextmanager
+def limit_without_lock(limit_s: float) -> Iterator[None]:
+    """Print the stacks and end the process (status 1) if what is inside takes longer.
+
+    For a call that keeps Python's lock, as MPI_Init does.
+    """
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def stacks() -> str:
+    """Return where every thread of this process is, but the one that asks; the main one first.
+
+    What lies between a test and the interpreter's start is left out.
+    """
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    main, own = threading.main_thread().ident, threading.get_ident()
+    frames = sorted(sys._current_frames().items(), key=lambda item: item[0] != main)  # noqa: SLF001 - documented
+    return "".join(
+        f"Thread {names.get(ident, ident)}:\n{''.join(_told(frame))}"
+        for ident, frame in frames
+        if ident != own
+    )
+
+
+def _told(frame: FrameType) -> list[str]:
+    frames = traceback.extract_stack(frame)
+    own = [one for one in frames if not _RUNNERS.intersection(Path(one.filename).parts)]
+    return traceback.format_list(own or frames)
+
+
+def try_for(seconds: float, action: Callable[[], object]) -> None:
+    """Do something in a thread, and wait for it only so long: a disk that hangs ends nothing."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def turn_s(rank: int, size: int, grace_s: float) -> float:
+    """Return how long a rank waits before it aborts all, so that every rank has told its stacks.
+
+    Ranks take turns: a launcher may crash when several abort it at the same moment.
+    """
+    settle_s = min(0.5, grace_s / 4)
+    return settle_s + (grace_s / 2) * rank / size
+
+
+def end_process(status: int, message: str) -> None:
+    """End this process from any thread."""
+    say(message)
+    os._exit(status)
