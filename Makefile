@@ -12,7 +12,7 @@ endif
 export OMPI_MCA_oob_tcp_if_include := lo
 export OMPI_MCA_btl_tcp_if_include := lo
 
-.PHONY: bench test lint clean
+.PHONY: bench test test-failures lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -23,6 +23,10 @@ bench: $(VENV)/ready
 test: lint $(VENV)/mpis
 	$(BIN)/python -m pytest tests/examples
 	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/examples
+
+# All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
+test-failures: $(VENV)/mpis
+	$(BIN)/python -m pytest tests/failures -m 'failure_matrix or not failure_matrix'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check

@@ -60,6 +60,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         with limit_without_lock(options.startup_limit_s(config)):
             comm = connect(launcher)
     except LaunchError as error:
+        _tell_end(launcher.rank, None)
         raise usage_error(str(error), is_root=launcher.rank == 0) from error
     if parent is not None and comm.rank == 0:
         parent.send("joined")
@@ -91,12 +92,17 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
 
 def depart(comm: Comm, status: int | None = None) -> None:
     """Tell the parent that this rank is about to end as it should; rank 0 says with what status."""
+    if comm.size > 1:
+        _tell_end(comm.rank, status)
+
+
+def _tell_end(rank: int, status: int | None) -> None:
     parent = Dispatches.of(os.environ)
-    if parent is None or comm.size == 1:
+    if parent is None:
         return
-    if comm.rank == 0:
+    if rank == 0:
         parent.send("completed", "" if status is None else str(status))
-    parent.depart(comm.rank)
+    parent.depart(rank)
 
 
 def leave(config: pytest.Config, comm: Comm) -> None:

@@ -45,7 +45,7 @@ def agree_on_report(
         if gone:
             pytest.exit(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
         pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
-    _apply(agree_outcome(outcomes), own, report)
+    _apply(agree_outcome(outcomes), own, report, len(outcomes))
 
 
 def _own_outcome(
@@ -71,11 +71,14 @@ def _own_outcome(
     )
 
 
-def _apply(agreed: AgreedOutcome, own: RankOutcome, report: pytest.TestReport) -> None:
+def _apply(agreed: AgreedOutcome, own: RankOutcome, report: pytest.TestReport, size: int) -> None:
     others = [cause for cause in agreed.causes if cause.rank != own.rank]
     decided_here = len(others) < len(agreed.causes)
     if agreed.outcome == "failed":
         if decided_here:
+            if len(agreed.causes) < size:
+                place = f"{name_ranks([own])}: {own.headline}"
+                report.sections.append(("this failed on", place))
             told = [cause for cause in others if cause.text != own.text]
             report.sections += [(f"failure on {name_ranks([cause])}", cause.text) for cause in told]
         else:

@@ -49,14 +49,15 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
 def _limits(config: pytest.Config, settings: options.Settings) -> Limits:
     """Return how long the parent waits.
 
-    Beside tests, whatever takes longer than ranks may take to come together hangs; but a gate that
+    Beside tests, ranks may take as long as to come together, and as for a test; but a gate that
     may run more trials has no limit.
     """
     startup_s, grace_s = options.startup_limit_s(config), settings.failure_grace_s
-    silence_s = None
-    if settings.timeout_s is not None and settings.gate.undecided != "retry":
-        silence_s = max(settings.timeout_s, startup_s) + 3 * grace_s
-    return Limits(grace_s, silence_s)
+    if settings.timeout_s is None:
+        return Limits(grace_s)
+    test_s = settings.timeout_s + 2 * grace_s
+    may_go_on = settings.gate.undecided == "retry"
+    return Limits(grace_s, test_s, None if may_go_on else test_s + startup_s)
 
 
 def runs_no_test(config: pytest.Config) -> bool:

@@ -128,13 +128,17 @@ class MlpsSession:
         if self._watchdog is None:
             yield
         else:
-            if self._parent is not None and self.is_root:
-                self._parent.send("alive")
+            self._tell_alive(item.nodeid)
             with self._watchdog.watching(item.nodeid):
                 yield
+            self._tell_alive("")
         if self.run is not None:
             with suppress(MlpsError):  # the run's end will tell
                 self.run.checkpoint()
+
+    def _tell_alive(self, test: str) -> None:
+        if self._parent is not None and self.is_root:
+            self._parent.send("alive", test)
 
     def _expired(self, test: str) -> None:
         """End the session on all ranks, from the watchdog's thread, after every rank told where."""

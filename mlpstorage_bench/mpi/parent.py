@@ -33,8 +33,8 @@ from mlpstorage_bench.storage import janitor
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
 INCOMPLETE = 1
-NOT_TOGETHER = 86
-"""Exit status of ranks that did not come together, as of all that are aborted."""
+NOT_TOGETHER = SILENT = 86
+"""Exit status of ranks that did not come together, or went silent, as of all that are aborted."""
 INTERRUPT_GRACE_S = 20.0
 """After Ctrl-C the ranks may finish their reports for this long; then they are terminated."""
 TERMINATE_GRACE_S = 5.0
@@ -54,8 +54,10 @@ class Limits:
 
     grace_s: float
     """For a launcher to end after a rank has died, or the session has ended."""
-    silence_s: float | None = None
-    """Longest time in which no test begins or ends; None for no limit."""
+    test_s: float | None = None
+    """Longest time for a test, the ranks' own end of it included; None for no limit."""
+    between_s: float | None = None
+    """Longest time before, between and after tests; None for no limit."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,11 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
         return Ending(
             INTERRUPTED, "it was interrupted, and the ranks did not end by themselves", path
         )
+    elif inbox.read("joined") is None and watch.saw_ranks:
+        status, reason = NOT_TOGETHER, "the ranks did not come together in MPI"
     elif watch.reason:
         reason = watch.reason
-    elif inbox.read("joined") is None and watch.saw_ranks:
-        status, reason = NOT_TOGETHER, "the ranks did not come together"
+        status = SILENT if watch.was_silent else status
     else:
         reason = "rank 0 did not come to its end (no completion record)"
     if status in _MEANINGLESS:
@@ -147,6 +150,7 @@ class _Watch:
         self.reason = ""
         """Why the launcher should have ended, where the session's own end is not why."""
         self.was_interrupted = False
+        self.was_silent = False
 
     @property
     def saw_ranks(self) -> bool:
@@ -184,7 +188,8 @@ class _Watch:
                 if deadline is not None and time.monotonic() >= deadline:
                     self._end_launcher()
                     return
-                if self._is_silent():
+                self.was_silent = self._is_silent()
+                if self.was_silent:
                     self._end_launcher()
                     return
                 left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
@@ -225,14 +230,13 @@ class _Watch:
 
     def _is_silent(self) -> bool:
         """Whether nothing has begun or ended for longer than any test may take."""
-        if self._limits.silence_s is None:
-            return False
+        test = self._inbox.read("alive")
+        limit_s = self._limits.test_s if test else self._limits.between_s
         heard_s = max(self._inbox.heard_at(), self._started_s)
-        if time.time() - heard_s <= self._limits.silence_s:
+        if limit_s is None or time.time() - heard_s <= limit_s:
             return False
-        self.reason = (
-            f"no test has begun or ended for {self._limits.silence_s:g} s, longer than any may take"
-        )
+        where = f"in {test}" if test else "outside of tests"
+        self.reason = f"nothing was heard of the ranks for {limit_s:g} s, {where}"
         return True
 
     def _end_launcher(self) -> None:

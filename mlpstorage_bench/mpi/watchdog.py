@@ -1,14 +1,15 @@
 """A limit for the time that a test takes: where a rank is when it is over, and the session's end.
 
 A thread of its own keeps the time, so that a rank that waits inside MPI is seen, too. Code that
-never gives up Python's lock would keep that thread from running; then faulthandler's thread, which
-needs no lock, prints the stacks one grace later and ends the process.
+never gives up Python's lock would keep that thread from running: then faulthandler's thread, which
+needs no lock, prints the stacks, and the kernel's timer ends the process if no other rank does so.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import sys
 import threading
 import time
@@ -40,10 +41,12 @@ class Watchdog:
     def watching(self, name: str) -> Iterator[None]:
         """Limit the time of what is done inside."""
         self._set((name, time.monotonic() + self._limit_s))
-        faulthandler.dump_traceback_later(self._limit_s + self._grace_s, exit=True, file=STDERR)
+        faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s) / 2, file=STDERR)
+        _set_alarm(self._limit_s + self._grace_s)
         try:
             yield
         finally:
+            _set_alarm(0.0)
             faulthandler.cancel_dump_traceback_later()
             self._set(None)
 
@@ -61,7 +64,14 @@ class Watchdog:
                 self._changed.wait(left_s)
             assert self._work is not None
             name = self._work[0]
+        faulthandler.cancel_dump_traceback_later()  # this thread runs: it can tell more
         self._expired(name)
+
+
+def _set_alarm(seconds: float) -> None:
+    """Let the kernel kill this process then (0: never), unless someone else uses the alarm."""
+    if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 @contextmanager
@@ -110,8 +120,11 @@ def turn_s(rank: int, size: int, grace_s: float) -> float:
 
     Ranks take turns: a launcher may crash when several abort it at the same moment.
     """
-    settle_s = min(0.5, grace_s / 4)
-    return settle_s + (grace_s / 2) * rank / size
+    return _settle_s(grace_s) + (grace_s / 2) * rank / size
+
+
+def _settle_s(grace_s: float) -> float:
+    return min(0.5, grace_s / 4)
 
 
 def end_process(status: int, message: str) -> None:

@@ -1,0 +1,403 @@
+"""What can go wrong on one rank or on all, and what a user then sees.
+
+The tests run these, and the table in docs/failures.md is made of them: `python -m
+tests.failures.scenarios --update` writes it again.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+PAGE = Path(__file__).parent.parent.parent / "docs/failures.md"
+BEGIN, END = "<!-- table: made by tests/failures/scenarios.py -->\n", "<!-- end of table -->\n"
+
+GRACE_S = 1
+TIMEOUT_S = 4
+STARTUP_S = 6
+
+PREAMBLE = """
+import ctypes, os, resource, signal, time
+import pytest
+
+RANK = int(os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK", "-1")))
+ACTS = RANK == {rank}
+"""
+BEFORE = """
+def test_before(kvcache):
+    kvcache.run(1)
+"""
+Bound = Literal["at once", "grace", "timeout + grace", "startup limit"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that goes wrong."""
+
+    name: str
+    what: str
+    """For the table; a rank is rank N."""
+    shown: tuple[str, ...]
+    """What standard output and error hold, as regular expressions; RANK and HOST stand for them."""
+    status: tuple[int, ...]
+    """Exit statuses that are right; none: any but 0 and 5."""
+    bound: Bound
+    test: str = ""
+    """The body of the test file."""
+    conftest: str = ""
+    early: str = ""
+    """A plugin that is loaded before MPI begins."""
+    outside: Literal[
+        "",
+        "SIGINT to pytest",
+        "SIGTERM to pytest",
+        "SIGTERM to the launcher",
+        "SIGKILL to the launcher",
+    ] = ""
+    """What is sent once every rank is in its test."""
+    run_status: tuple[str, ...] = ()
+    """What the metadata says of the run; a run with a case before is made when given."""
+    always: frozenset[tuple[str, int]] = frozenset()
+    """MPI and rank of the runs that `make test` makes; `make test-failures` makes all."""
+    has_rank: bool = True
+    """Whether it matters which rank acts."""
+
+    @property
+    def status_text(self) -> str:
+        """For the table."""
+        return " or ".join(map(str, self.status)) or "the launcher's, never 0 or 5"
+
+    @property
+    def run_status_text(self) -> str:
+        """For the table."""
+        return " or ".join(self.run_status) or ("passed" if self.status == (0,) else "failed")
+
+
+DIED = (
+    r"rank RANK on HOST died before the session's end|rank \d on HOST died|did not come to its end"
+)
+LOST = ("died", "failed")
+
+SCENARIOS = (
+    Scenario(
+        "outcomes",
+        "A failure in a test, its setup or its teardown, `sys.exit`, or a skip, while others wait "
+        "in `mpi_comm`",
+        (
+            r"rank RANK on HOST: AssertionError: broken",
+            r"setup broke",
+            r"teardown broke",
+            r"SystemExit: 3",
+            r"no device",
+            r"1 failed|2 failed",
+            r"1 passed|2 passed",
+            r"1 skipped",
+        ),
+        (1,),
+        "at once",
+        """
+        def test_fails(mpi_comm):
+            assert not ACTS, "broken"
+            mpi_comm.barrier()
+
+        @pytest.fixture
+        def breaks(mpi_comm):
+            if ACTS:
+                raise OSError("setup broke")
+
+        def test_setup(breaks, mpi_comm):
+            mpi_comm.barrier()
+
+        @pytest.fixture
+        def breaks_later(mpi_comm):
+            yield
+            if ACTS:
+                raise OSError("teardown broke")
+
+        def test_teardown(breaks_later, mpi_comm):
+            mpi_comm.barrier()
+
+        def test_exits(mpi_comm):
+            if ACTS:
+                raise SystemExit(3)
+            mpi_comm.barrier()
+
+        def test_skips(mpi_comm):
+            if ACTS:
+                pytest.skip("no device")
+            mpi_comm.barrier()
+
+        def test_goes_on(mpi_comm):
+            assert mpi_comm.allreduce(1) == 2
+        """,
+        always=frozenset({("mpich", 0)}),
+    ),
+    Scenario(
+        "memory",
+        "A rank has no more memory (`MemoryError`)",
+        (r"rank RANK on HOST: MemoryError", r"1 failed"),
+        (1,),
+        "at once",
+        """
+        def test_memory(mpi_comm):
+            if ACTS:
+                now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+                resource.setrlimit(resource.RLIMIT_AS, (now + 2**28, resource.RLIM_INFINITY))
+                try:
+                    bytearray(2**30)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+            mpi_comm.barrier()
+        """,
+    ),
+    Scenario(
+        "slow",
+        "A rank takes longer than the grace, and nothing has failed",
+        (r"1 passed",),
+        (0,),
+        "at once",
+        f"""
+        def test_slow(mpi_comm):
+            time.sleep({GRACE_S * 2} * ACTS)
+            mpi_comm.barrier()
+            time.sleep({GRACE_S * 2} * ACTS)
+        """,
+        always=frozenset({("open mpi 5", 1)}),
+    ),
+    Scenario(
+        "raw barrier",
+        "A failure in a test while others wait in MPI itself",
+        (r"test_raw failed on rank RANK on HOST.*within 1 s", r"AssertionError: broken"),
+        (86,),
+        "grace",
+        """
+        def test_raw(mpi_comm):
+            assert not ACTS, "broken"
+            mpi_comm.mpi4py.Barrier()
+        """,
+        run_status=("failed", "died"),
+        always=frozenset({("open mpi 5", 0), ("mpich", 1)}),
+    ),
+    Scenario(
+        "collection",
+        "A test file cannot be imported on one rank",
+        (r"did not collect the same tests", r"rank 1 on HOST:", r"no such library"),
+        (4,),
+        "at once",
+        """
+        if ACTS:
+            raise ImportError("no such library")
+
+        def test_something(): pass
+        """,
+    ),
+    Scenario(
+        "conftest",
+        "A conftest cannot be imported on one rank",
+        (r"no such library",),
+        (4,),
+        "at once",
+        "def test_something(): pass",
+        'if ACTS:\n    raise ImportError("no such library")',
+        always=frozenset({("mpich", 1)}),
+    ),
+    Scenario(
+        "configure",
+        "A hook of a conftest or plugin fails at the start on one rank",
+        (r"this host is broken",),
+        (),
+        "at once",
+        "def test_something(): pass",
+        """
+        def pytest_configure():
+            if ACTS:
+                raise RuntimeError("this host is broken")
+        """,
+    ),
+    Scenario(
+        "before mpi",
+        "A rank ends before MPI has begun",
+        (r"Timeout", r"the ranks did not come together in MPI"),
+        (86,),
+        "startup limit",
+        "def test_something(): pass",
+        early="if ACTS:\n    time.sleep(0.2)\n    os._exit(0)",
+        always=frozenset({("mpich", 1)}),
+    ),
+    Scenario(
+        "killed",
+        "A rank is killed (SIGKILL, as by the kernel when memory is short)",
+        (DIED,),
+        (),
+        "grace",
+        """
+        def test_dies(mpi_comm):
+            if ACTS:
+                os.kill(os.getpid(), signal.SIGKILL)
+            mpi_comm.barrier()
+        """,
+        run_status=LOST,
+        always=frozenset({("open mpi 5", 0), ("mpich", 1)}),
+    ),
+    Scenario(
+        "segmentation fault",
+        "A rank crashes (SIGSEGV)",
+        (DIED, r"Fatal Python error: Segmentation fault"),
+        (),
+        "grace",
+        """
+        def test_crashes(mpi_comm):
+            if ACTS:
+                ctypes.string_at(0)
+            mpi_comm.barrier()
+        """,
+        run_status=LOST,
+    ),
+    Scenario(
+        "os._exit",
+        "A rank ends without a word, with status 0",
+        (DIED,),
+        (),
+        "grace",
+        """
+        def test_leaves(mpi_comm):
+            if ACTS:
+                os._exit(0)
+            mpi_comm.barrier()
+        """,
+        run_status=LOST,
+        always=frozenset({("mpich", 0)}),
+    ),
+    Scenario(
+        "endless loop",
+        "A rank never ends a test, and others wait",
+        (
+            r"test_loops has taken longer than --mlps-timeout 4 s\. Rank RANK on HOST does not",
+            r"Rank \d on HOST waits for the others at",
+            r"in test_loops\n",
+        ),
+        (86,),
+        "timeout + grace",
+        """
+        def test_loops(mpi_comm):
+            while ACTS:
+                time.sleep(0.01)
+        """,
+        run_status=("failed", "died"),
+        always=frozenset({("open mpi 5", 1)}),
+    ),
+    Scenario(
+        "deadlock",
+        "All ranks wait for each other in MPI itself",
+        (
+            r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 0 on HOST",
+            r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 1 on HOST",
+            r"in test_deadlock\n",
+        ),
+        (86,),
+        "timeout + grace",
+        """
+        def test_deadlock(mpi_comm):
+            mpi_comm.mpi4py.recv(source=1 - RANK)
+        """,
+        run_status=("failed", "died"),
+        always=frozenset({("mpich", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "lock kept",
+        "A rank waits for ever in C code that keeps Python's lock",
+        (r"test_lock has taken longer", r"Timeout \(0:00:04", r"in test_lock\n"),
+        (86,),
+        "timeout + grace",
+        """
+        def test_lock(mpi_comm):
+            if ACTS:
+                ctypes.PyDLL(None).sleep(1000)
+        """,
+    ),
+    Scenario(
+        "interrupted",
+        "Ctrl-C at the pytest that started the ranks",
+        (r"KeyboardInterrupt|no tests ran|interrupted",),
+        (2,),
+        "at once",
+        """
+        def test_long(mpi_comm):
+            open(f"ready-{RANK}", "w").close()
+            time.sleep(600)
+        """,
+        outside="SIGINT to pytest",
+        run_status=("interrupted",),
+        has_rank=False,
+    ),
+    Scenario(
+        "terminated",
+        "SIGTERM to the pytest that started the ranks",
+        (r"KeyboardInterrupt|interrupted",),
+        (2,),
+        "at once",
+        """
+        def test_long(mpi_comm):
+            open(f"ready-{RANK}", "w").close()
+            time.sleep(600)
+        """,
+        outside="SIGTERM to pytest",
+        run_status=("interrupted",),
+        always=frozenset({("mpich", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "launcher terminated",
+        "SIGTERM to the launcher",
+        (),
+        (),
+        "grace",
+        """
+        def test_long(mpi_comm):
+            open(f"ready-{RANK}", "w").close()
+            time.sleep(600)
+        """,
+        outside="SIGTERM to the launcher",
+        run_status=("interrupted", *LOST),
+        has_rank=False,
+    ),
+    Scenario(
+        "launcher killed",
+        "The launcher is killed",
+        (r"rank 0 did not come to its end|died before",),
+        (),
+        "grace",
+        """
+        def test_long(mpi_comm):
+            open(f"ready-{RANK}", "w").close()
+            time.sleep(600)
+        """,
+        outside="SIGKILL to the launcher",
+        run_status=("interrupted", *LOST),
+        always=frozenset({("open mpi 5", 0)}),
+        has_rank=False,
+    ),
+)
+
+
+def table() -> str:
+    """Return the table as Markdown."""
+    head = "| what happens | ends within | exit status | the run's status |\n|---|---|---|---|\n"
+    return head + "".join(
+        f"| {one.what} | {one.bound} | {one.status_text} | {one.run_status_text} |\n"
+        for one in SCENARIOS
+    )
+
+
+def page_with_table(page: str) -> str:
+    """Return the page with the table as it is now."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table()}{END}{after}"
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--update"]:
+    PAGE.write_text(page_with_table(PAGE.read_text()))
