@@ -1,0 +1,208 @@
+"""The parent of launched ranks: what it believes, how long it waits, and what it clears away."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, Dispatches, Inbox
+from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out
+from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
+from mlpstorage_bench.mpi.launchers.launcher import LaunchFlags
+from mlpstorage_bench.mpi.parent import Ending, Limits, run
+
+LIMITS = Limits(grace_s=1)
+WORD = "mlps-0123456789"
+
+
+def plan(*prefix: str) -> LaunchPlan:
+    """A launch whose launcher is a program of the test's, followed by what a rank runs."""
+    layout: Layout = lay_out((Host("localhost", None),), num_processes=1, npernode=None)
+    return LaunchPlan(prefix, (), "a launcher", (), layout, all_hosts_are_here=True)
+
+
+def script(folder: Path, text: str) -> str:
+    path = folder / "launcher"
+    path.write_text(
+        f"#!{sys.executable}\nimport os, signal, sys, time\n"
+        f"place = os.environ.get('{DIRECTORY_VARIABLE}', '')\n{text}\n"
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def told(kind: str, text: str = "") -> str:
+    """Python code that tells the parent something."""
+    return f"open(place + '/{kind}', 'w').write({text!r})"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "reason"),
+    [
+        (told("joined"), 1, "the launcher reports success, but rank 0 did not come to its end"),
+        (f"{told('completed', '0')}", 0, ""),
+        (f"{told('completed', '1')}; sys.exit(5)", 1, ""),
+        (f"{told('completed', '0')}; sys.exit(9)", 9, ""),
+        (f"{told('completed')}; sys.exit(4)", 4, ""),
+        (f"{told('joined')}; sys.exit(5)", 1, "rank 0 did not come to its end"),
+        (
+            f"{told('aborting', '86 test_x failed on rank 1 on h2')}; sys.exit(1)",
+            86,
+            "test_x failed on rank 1 on h2",
+        ),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "rank 0 did not come to its end"),
+    ],
+    ids=[
+        "nothing",
+        "passed",
+        "status of rank 0",
+        "later failure",
+        "usage error",
+        "no word",
+        "abort",
+        "killed",
+    ],
+)
+def test_rank_0s_word_counts_before_the_launchers_status(
+    tmp_path: Path, text: str, status: int, reason: str
+) -> None:
+    ending = run(plan(script(tmp_path, text)), LIMITS)
+    assert ending.status == status
+    assert reason in ending.reason
+    assert bool(reason) == bool(ending.reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        (told("completed", "0"), 137, "the session is over"),
+        (told("aborting", "86 test_x hangs"), 86, "the session is over"),
+        (
+            f"{told('rank-1', f'{2**22 - 1} {os.uname().nodename}')}; {told('joined')}",
+            137,
+            "rank 1 on .* died before the session's end",
+        ),
+    ],
+    ids=["completed", "aborted", "a rank is dead"],
+)
+def test_a_launcher_that_outlives_its_session_is_killed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, status: int, said: str
+) -> None:
+    stubborn = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {text}; time.sleep(600)"
+    assert run(plan(script(tmp_path, stubborn)), LIMITS).status == status
+    error = capfd.readouterr().err
+    assert "the launcher does not end, although" in error
+    assert re.search(said, error)
+
+
+def test_a_session_that_is_silent_for_longer_than_a_test_may_take_is_ended(tmp_path: Path) -> None:
+    limits = Limits(grace_s=1, test_s=1)
+    text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(600)"
+    ending = run(plan(script(tmp_path, text)), limits)
+    assert ending.status == 86
+    assert ending.reason == "nothing was heard of the ranks for 1 s, in test_x"
+
+
+def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:
+    """No limit counts where none is set, and no failure is known."""
+    text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(3); {told('completed', '0')}"
+    assert run(plan(script(tmp_path, text)), LIMITS) == Ending(0)
+
+
+def test_processes_that_a_launcher_leaves_behind_are_killed(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    text = f"""
+child = os.fork()
+if child == 0:
+    os.setsid()
+    time.sleep(600)
+open({str(left)!r}, "w").write(str(child))
+"""
+    run(plan(script(tmp_path, text)), LIMITS)
+    process_id = int(left.read_text())
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(process_id) and psutil.Process(process_id).status() != "zombie":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.parametrize(("body", "status"), [("pass", 0), ("assert False", 1)])
+def test_rank_0_on_another_host_tells_how_it_ended_by_a_line_that_nobody_sees(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    body: str,
+    status: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test_it.py").write_text(f"def test_it(mpi_comm): {body}")
+    layout = lay_out((Host("localhost", None),), num_processes=2, npernode=None)
+    root = os.geteuid() == 0
+    flags = LaunchFlags(oversubscribe=True, allow_run_as_root=root, transport="auto", extra=())
+    local = plan_launch(layout, flags, None, ["-p", "no:cacheprovider", "test_it.py"])
+    # What ranks of another host see: a directory that they do not have.
+    remote = replace(
+        local,
+        prefix=(*local.prefix, "env", f"{DIRECTORY_VARIABLE}=/nowhere"),
+        all_hosts_are_here=False,
+    )
+    assert run(remote, LIMITS) == Ending(status)
+    captured = capfd.readouterr()
+    assert "mlps-" not in captured.err
+    assert "completed" not in captured.err
+
+
+@given(
+    parts=st.lists(
+        st.one_of(st.binary(max_size=20), st.sampled_from([b"mlps-", b"\n", b"mlps-0"]))
+    ),
+    cuts=st.lists(st.integers(0, 400), max_size=12),
+    statuses=st.lists(st.integers(0, 255), max_size=3),
+    data=st.data(),
+)
+def test_dispatches_are_taken_out_of_standard_error_wherever_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory,
+    parts: list[bytes],
+    cuts: list[int],
+    statuses: list[int],
+    data: st.DataObject,
+) -> None:
+    inbox = Inbox(tmp_path_factory.mktemp("inbox"), WORD)
+    stream = list(parts)
+    for status in statuses:
+        place = data.draw(st.integers(0, len(stream)))
+        stream.insert(place, f"{WORD} completed {status}\n".encode())
+    told_last = [part for part in stream if part.startswith(WORD.encode())][-1:]
+    whole = b"".join(stream)
+    edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
+    passed = b"".join(inbox.sift(whole[begin:end]) for begin, end in pairwise(edges))
+    assert passed + inbox.sift(b"\n")[:-1] == b"".join(parts)
+    assert inbox.read("completed") == (told_last[0].decode().split()[-1] if told_last else None)
+
+
+def test_ranks_of_the_parents_host_leave_files_for_it(tmp_path: Path) -> None:
+    here = Dispatches(tmp_path, WORD)
+    here.arrive(3)
+    here.send("completed", "7")
+    inbox = Inbox(tmp_path, WORD)
+    assert inbox.ranks_here() == {3: os.getpid()}
+    assert inbox.read("completed") == "7"
+    here.depart(3)
+    assert inbox.ranks_here() == {}
+    elsewhere = Dispatches(tmp_path / secrets.token_hex(4), WORD)
+    elsewhere.arrive(3)
+    elsewhere.send("run", "/a/path/there")
+    elsewhere.depart(3)
+    assert inbox.ranks_here() == {}
