@@ -12,7 +12,7 @@ endif
 export OMPI_MCA_oob_tcp_if_include := lo
 export OMPI_MCA_btl_tcp_if_include := lo
 
-.PHONY: bench test test-failures lint clean
+.PHONY: bench test test-failures test-hosts lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -20,13 +20,18 @@ bench: $(VENV)/ready
 	$(BIN)/python -m pytest --mlps-history
 
 # Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
-test: lint $(VENV)/mpis
+test: lint $(VENV)/mpis $(VENV)/hosts
 	$(BIN)/python -m pytest tests/examples
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/examples
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/examples \
+		-m 'not failure_matrix and not hosts_matrix'
 
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis
 	$(BIN)/python -m pytest tests/failures -m 'failure_matrix or not failure_matrix'
+
+# All that is tested on several hosts, with every MPI: some minutes; `make test` runs a part of it.
+test-hosts: $(VENV)/mpis $(VENV)/hosts
+	$(BIN)/python -m pytest tests/cluster -m 'hosts or hosts_matrix'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check
@@ -45,6 +50,15 @@ $(VENV)/mpis: $(VENV)/ready
 	command -v mpirun.openmpi || { test "$$(id -u)" = 0 \
 		&& apt-get update --quiet=2 && apt-get install --yes --quiet=2 openmpi-bin; } \
 		|| echo "no Open MPI 4.1: what is tested with it will be skipped"
+	touch $@
+
+# What the tests' three hosts are made of. Where a service manager runs, a package of sshd would
+# start a server: installing that is left to whoever owns the machine.
+$(VENV)/hosts: $(VENV)/ready
+	command -v ip && { test -x /usr/sbin/sshd || test -d /run/systemd/system; } \
+		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends iproute2 openssh-server; } \
+		|| echo "no iproute2 or sshd: what is tested on several hosts will be skipped"
 	touch $@
 
 clean:

@@ -45,6 +45,14 @@ class Mpi:
         as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         return [self.binary, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", *as_root]
 
+    def on_hosts(self, hosts: str, ranks: int, agent: Path) -> list[str]:
+        """The command by which a user starts ranks on hosts, as `name:ranks,name:ranks`."""
+        given = self.agent.format(agent).split()
+        if self.family == "hydra":
+            return [self.binary, *given, "-hosts", hosts, "-n", str(ranks)]
+        exports = [word for name in self.environment for word in ("-x", name)]
+        return [*self.by_hand(ranks), *given, "--host", hosts, *exports]
+
 
 def open_mpi_5() -> Mpi:
     """The environment's own; skips where there is none."""

@@ -1,0 +1,53 @@
+"""The bed of three hosts, for tests that are marked `hosts`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.hosts_bed import Bed, remains, why_not
+
+PATIENCE_S = 20
+
+
+@pytest.fixture(scope="session")
+def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    made = Bed(tmp_path_factory.mktemp("bed"))
+    yield made
+    made.close()
+    assert remains(made.folder) == []
+
+
+@pytest.fixture
+def bed(_hosts: Bed) -> Iterator[Bed]:
+    """Three hosts; a test has to leave them without a process, and finds `private` empty."""
+    yield _hosts
+    left = _still_running_after(PATIENCE_S, _hosts)
+    _hosts.kill_all()
+    for host in ("h1", "h2", "h3"):
+        _hosts.do(host, "sh", "-c", f"rm -rf {_hosts.private}/* && mkdir {_hosts.private}/tmp")
+    assert left == [], "processes are left on the hosts"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A directory that this machine's hosts all see, whose name is no word to a shell."""
+    folder = tmp_path / "my  tests ü"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    return folder
+
+
+def _still_running_after(patience_s: float, bed: Bed) -> list[str]:
+    deadline = time.monotonic() + patience_s
+    while True:
+        left = [f"{process.pid} {' '.join(process.cmdline())}" for process in bed.processes()]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)

@@ -1,0 +1,254 @@
+"""Three hosts on one machine, for tests: each with a network, a name and filesystems of its own.
+
+A bed is a process namespace whose first process reads from a pipe that the test session holds. All
+else lives in it, in namespaces without a name: when the session ends, however it does, the pipe
+closes, the kernel ends every process of the bed, and with the last of them interfaces and mounts
+are gone. The machine's own network, mounts and /etc are never touched.
+
+What the hosts share: the machine's filesystem (as a cluster shares its home directories), process
+numbers, the page cache and the cores.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+HOSTS = ("h1", "h2", "h3")
+INTERFACE = "eth0"
+PRIVATE_BYTES = 256 << 20
+NEEDED = ("ip", "unshare", "nsenter", "mount")
+
+_MAKE = f"""
+set -eu
+cd "$1"
+ip link add br0 type bridge
+ip link set br0 up
+number=0
+for host in {" ".join(HOSTS)}; do
+    number=$((number + 1))
+    unshare --net --uts --mount --propagation private sh -ec "
+        hostname $host
+        mount -t tmpfs -o size={PRIVATE_BYTES} tmpfs private
+        mount -t tmpfs tmpfs /dev/shm
+        mount -t tmpfs tmpfs /run
+        mount --bind hosts /etc/hosts
+        mkdir private/tmp /run/sshd
+        ip link set lo up
+        echo \\$\\$ > $host.pid
+        exec sleep infinity" &
+    while ! test -s $host.pid; do sleep 0.01; done
+    ip link add $host type veth peer name {INTERFACE} netns $(cat $host.pid)
+    ip link set $host master br0 up
+    ./enter $host sh -ec "
+        ip addr add 10.77.0.$number/24 dev {INTERFACE}
+        ip link set {INTERFACE} up"
+done
+trap '' CHLD
+echo ready
+exec cat
+"""
+"""What the first process of a bed does; ignoring SIGCHLD, it leaves no zombies."""
+
+_ENTER = """#!/bin/sh
+# Runs a command on a host: enter HOST COMMAND...
+host=$1; shift
+exec nsenter --target "$(cat '{folder}'/"$host".pid)" --net --uts --mount -- "$@"
+"""
+
+_AGENT = """#!/bin/sh
+# Stands in for ssh: a login on another host, which has nothing of this one's environment.
+while [ "${{1#-}}" != "$1" ]; do shift; done
+host=$1; shift
+exec '{folder}'/enter "$host" env -i {login} /bin/sh -c "$*"
+"""
+
+
+def why_not() -> str:
+    """Say why there can be no bed here; '' when there can."""
+    if os.geteuid() != 0:
+        return "needs root, to make network namespaces"
+    lacking = [program for program in NEEDED if shutil.which(program) is None]
+    if lacking:
+        return f"needs {', '.join(lacking)} (iproute2, util-linux, mount)"
+    probe = ["unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc", "true"]
+    done = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return f"needs namespaces: {done.stderr.strip()}" if done.returncode else ""
+
+
+class Bed:
+    """The hosts, from the first of them up to `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        """The same on every host."""
+        self.private = folder / "private"
+        """A small filesystem of each host's own."""
+        self.agent = folder / "agent"
+        """What a launcher is given instead of ssh."""
+        self.login = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(self.private),
+            "TMPDIR": str(self.private / "tmp"),
+            "LANG": "C.UTF-8",
+        }
+        """The environment that a host gives to those who log in."""
+        self._write()
+        self._parent = subprocess.Popen(
+            [
+                *("unshare", "--net", "--pid", "--mount", "--propagation", "private"),
+                *("--fork", "--mount-proc", "--", "sh", "-c", _MAKE, "bed", str(folder)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._parent.stdout is not None
+        assert self._parent.stdout.readline() == b"ready\n", "the bed could not be made"
+        (self._init,) = psutil.Process(self._parent.pid).children()
+        self._keepers = {
+            self._net(process.pid): process
+            for process in self._init.children()
+            if process.cmdline() == ["sleep", "infinity"]
+        }
+        self._net_of = {
+            self.run(host, "readlink", "/proc/self/ns/net").stdout.strip(): host for host in HOSTS
+        }
+
+    def _write(self) -> None:
+        folder = shlex.quote(str(self.folder)).strip("'")
+        login = " ".join(shlex.quote(f"{name}={value}") for name, value in self.login.items())
+        lines = ["127.0.0.1 localhost", *(f"10.77.0.{n} h{n}" for n in range(1, len(HOSTS) + 1))]
+        self.private.mkdir()
+        (self.folder / "hosts").write_text("\n".join(lines) + "\n")
+        for name, text in (("enter", _ENTER), ("agent", _AGENT)):
+            path = self.folder / name
+            path.write_text(text.format(folder=folder, login=login))
+            path.chmod(0o755)
+
+    def start(
+        self,
+        host: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command on a host, with a login's environment and what is given besides."""
+        variables = {**self.login, **(environment or {})}
+        return subprocess.Popen(
+            [
+                *("nsenter", "--target", str(self._init.pid), "--pid", "--net", "--mount", "--"),
+                *(str(self.folder / "enter"), host),
+                *("env", f"--chdir={directory or self.folder}", "-i"),
+                *(f"{name}={value}" for name, value in variables.items()),
+                *command,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def run(
+        self,
+        host: str,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        timeout_s: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a host to its end; output and errors come as one text."""
+        process = self.start(host, command, environment=environment, directory=directory)
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            output, _ = process.communicate()
+            pytest.fail(f"not at its end after {timeout_s:g} s: {shlex.join(command)}\n{output}")
+        return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def do(self, host: str, *command: str) -> str:
+        """Run a command on a host that must succeed, and return what it printed."""
+        done = self.run(host, *command)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def seen_by(self, host: str, path: Path) -> Path:
+        """Return where a file or directory of a host can be read from here."""
+        (keeper,) = (k for net, k in self._keepers.items() if self._net_of[net] == host)
+        return Path(f"/proc/{keeper.pid}/root{path}")
+
+    def processes(self, *hosts: str) -> list[psutil.Process]:
+        """Return what runs on these hosts (all of them when none is named)."""
+        keepers = {process.pid for process in self._keepers.values()}
+        return [
+            process
+            for process in psutil.process_iter()
+            if process.pid not in keepers
+            and self._net_of.get(self._net(process.pid)) in (hosts or HOSTS)
+        ]
+
+    def kill_all(self) -> None:
+        """Kill whatever runs on the hosts."""
+        for process in self.processes():
+            process.kill()
+
+    def close(self) -> None:
+        """End every process of the bed, and with them all that it was made of."""
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.close()
+        self._parent.wait(timeout=30)
+        self._parent.stdout.close()
+
+    @staticmethod
+    def _net(pid: int) -> str:
+        try:
+            return str(Path(f"/proc/{pid}/ns/net").readlink())
+        except OSError:
+            return ""  # it ended meanwhile
+
+
+def remains(folder: Path) -> list[str]:
+    """Return what a bed in this folder has left on the machine: processes, mounts, interfaces."""
+    words = str(folder)
+    left = [
+        f"process {process.pid}: {shlex.join(process.cmdline())}"
+        for process in psutil.process_iter()
+        if any(words in word for word in _command_of(process))
+    ]
+    left += [
+        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if words in line
+    ]
+    left += [name for name in ("br0", *HOSTS) if Path("/sys/class/net", name).exists()]
+    left += [str(path) for path in Path("/etc/netns").glob("*")]
+    return left
+
+
+def _command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # it ended meanwhile
+
+
+def main() -> None:
+    """Make a bed in the folder that is named, and keep it until killed: for the bed's own tests."""
+    bed = Bed(Path(sys.argv[1]))
+    bed.start("h2", ["sleep", "1000"])
+    sys.stdout.write("made\n")
+    sys.stdout.flush()
+    bed.run("h1", "sleep", "1000", timeout_s=1000)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Sessions on the hosts of a bed: how they are started, and what they leave."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.hosts_bed import INTERFACE, Bed
+from tests.mpis import Mpi
+
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+TINY = (
+    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0", "--mlps-trials=1"),
+)
+"""A case takes half a second."""
+
+
+def environment(mpi: Mpi, **more: str) -> dict[str, str]:
+    """What a user's shell on a host has: the MPI, and the network that it is to use."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMPI_MCA_oob_tcp_if_include": INTERFACE,
+        "OMPI_MCA_btl_tcp_if_include": INTERFACE,
+        **mpi.environment,
+        **more,
+    }
+
+
+def places(bed: Bed) -> tuple[str, str]:
+    """Results and cache in each host's own filesystem."""
+    return f"--mlps-results-dir={bed.private}/results", f"--mlps-cache-dir={bed.private}/cache"
+
+
+def launching(mpi: Mpi, hosts: str, agent: Path, ranks: int = 2) -> list[str]:
+    """The command by which pytest starts ranks on hosts."""
+    return [
+        *(*PYTEST, "--hosts", hosts, f"--mlps-num-processes={ranks}", *mpi.switches),
+        f"--mlps-mpi-params={mpi.agent.format(agent)}",
+    ]
+
+
+def metadata_on(bed: Bed, host: str) -> dict[str, Any]:
+    """Return the metadata of the only run that a host has results of."""
+    (path,) = bed.seen_by(host, bed.private).glob("results/**/*_metadata.json")
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def facts_in(folder: Path) -> list[dict[str, Any]]:
+    """Return what each rank wrote down, in rank order."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("facts-*.json"))]
+
+
+def files_on(bed: Bed, host: str, name: str) -> list[str]:
+    """Return the names of the files that a host has in a directory of its own."""
+    place = bed.seen_by(host, bed.private / name)
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())

@@ -1,0 +1,218 @@
+"""Sessions over several hosts, on every MPI: where ranks are, what they get, what they leave."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cluster.hosts_bed import HOSTS, Bed
+from tests.cluster.sessions_on_hosts import (
+    PYTEST,
+    TINY,
+    environment,
+    facts_in,
+    files_on,
+    launching,
+    metadata_on,
+    places,
+)
+from tests.mpis import MPIS, Mpi
+
+pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+
+PROJECT = Path(__file__).parent.parent.parent
+TEXTS = ["a  'b' $HOME; \"c\" * \\ ü", "", ":"]
+MANGLED = ("--map-by", "--bind-to", "--rank-by")
+SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - its name
+
+CONFTEST = """
+def pytest_addoption(parser):
+    parser.addoption("--text", action="append")
+    for option in ("--map-by", "--bind-to", "--rank-by"):
+        parser.addoption(option, dest=option)
+"""
+TESTS = f"""
+import json, os, socket, sys
+from pathlib import Path
+from mlpstorage_bench.mpi.environment import detect_launcher
+
+def test_facts(mpi_comm, pytestconfig):
+    launcher = detect_launcher(os.environ)
+    facts = dict(
+        rank=mpi_comm.rank,
+        host=socket.gethostname(),
+        hosts=mpi_comm.allgather(socket.gethostname()),
+        local_rank=launcher.local_rank,
+        local_size=launcher.local_size,
+        text=pytestconfig.getoption("--text"),
+        mangled=[pytestconfig.getoption(name) for name in {MANGLED}],
+        executable=sys.executable,
+        directory=os.getcwd(),
+        probe=os.environ.get("PYTHONPROBE"),
+        environment=sorted(os.environ),
+    )
+    Path(f"facts-{{mpi_comm.rank}}.json").write_text(json.dumps(facts))
+
+def test_small(kvcache, cluster_info):
+    assert cluster_info.hostnames == ("h1", "h2")
+    result = kvcache.run(1)
+    assert result.write_bytes > 0
+"""
+
+SSHD = "/usr/sbin/sshd"
+SSHD_CONFIG = """
+HostKey {keys}/host
+AuthorizedKeysFile {keys}/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+SetEnv {login}
+"""
+SSH_CONFIG = """
+Host *
+IdentityFile {keys}/user
+IdentitiesOnly yes
+StrictHostKeyChecking no
+UserKnownHostsFile /dev/null
+LogLevel ERROR
+BatchMode yes
+"""
+PATIENCE_S = 20
+
+
+@pytest.fixture(params=list(MPIS))
+def mpi(request: pytest.FixtureRequest) -> Mpi:
+    return MPIS[request.param]()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def check_metadata(metadata: dict[str, Any]) -> None:
+    assert metadata["status"] == "passed"
+    assert (metadata["num_processes"], metadata["hosts"]) == (4, ["h1", "h2"])
+    info = metadata["system_info"]
+    assert (info["num_hosts"], info["collection_method"]) == (2, "mpi")
+    assert [host["hostname"] for host in info["hosts"]] == ["h1", "h2"]
+    assert sorted(rank for host in info["hosts"] for rank in host["ranks"]) == [0, 1, 2, 3]
+    assert [len(host["ranks"]) for host in info["hosts"]] == [2, 2]
+
+
+def check_rank_results(bed: Bed, host: str) -> None:
+    """All ranks' results are on the host that has the results directory."""
+    names = files_on(bed, host, "results")
+    for rank in range(4):
+        assert sum(f"/trial_1/rank_{rank}/" in name for name in names) == 1
+
+
+def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
+    mpi: Mpi, bed: Bed, shared: Path
+) -> None:
+    (shared / "conftest.py").write_text(CONFTEST)
+    (shared / "test_it.py").write_text(TESTS)
+    given = [word for text in TEXTS for word in ("--text", text)]
+    tokens = [word for name in MANGLED for word in (name, name[2:])]
+    done = bed.run(
+        "h1",
+        *launching(mpi, "h1:2,h2:2", bed.agent, ranks=4),
+        *(*TINY, *places(bed), *given, *tokens),
+        environment=environment(mpi, PYTHONPROBE="a,b c=ü", **{SECRET: "hush"}),
+        directory=shared,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("2 passed") == 1
+    facts = facts_in(shared)
+    assert [rank["rank"] for rank in facts] == [0, 1, 2, 3]
+    assert sorted((rank["host"], rank["local_rank"]) for rank in facts) == [
+        *(("h1", 0), ("h1", 1), ("h2", 0), ("h2", 1))
+    ]
+    for rank in facts:
+        assert rank["local_size"] == 2
+        assert rank["text"] == TEXTS
+        assert rank["mangled"] == ["map-by", "bind-to", "rank-by"]
+        assert (rank["directory"], rank["probe"]) == (str(shared), "a,b c=ü")
+        assert rank["executable"] == PYTEST[0]
+        assert (SECRET in rank["environment"]) <= (rank["host"] == "h1")
+    check_metadata(metadata_on(bed, "h1"))
+    check_rank_results(bed, "h1")
+    assert files_on(bed, "h2", "results") == []
+    assert files_on(bed, "h1", "cache") == files_on(bed, "h2", "cache") == []
+
+
+def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, bed: Bed) -> None:
+    done = bed.run(
+        "h3",
+        *mpi.on_hosts("h1:2,h2:2", 4, bed.agent),
+        *(*PYTEST, "benchmarks/", "-k", "test_option and 1", "--mlps-hosts=h1:2,h2:2"),
+        *(*TINY, *places(bed)),
+        environment=environment(mpi),
+        directory=PROJECT,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("1 passed") == 1
+    check_metadata(metadata_on(bed, "h1"))
+    check_rank_results(bed, "h1")
+    assert files_on(bed, "h3", "results") == files_on(bed, "h2", "results") == []
+
+
+@pytest.fixture
+def ssh(bed: Bed) -> Iterator[Path]:
+    """A real sshd on every host, and the client to reach them with; skips where there is none."""
+    if not Path(SSHD).exists():
+        pytest.skip("needs sshd: apt-get install openssh-server")
+    keys = bed.folder / "keys"
+    keys.mkdir()
+    for name in ("host", "user"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
+        subprocess.run(command, check=True)
+    login = " ".join(f"{name}={value}" for name, value in bed.login.items() if name != "HOME")
+    (keys / "sshd_config").write_text(SSHD_CONFIG.format(keys=keys, login=login))
+    (keys / "ssh_config").write_text(SSH_CONFIG.format(keys=keys))
+    client = keys / "ssh"
+    client.write_text(f'#!/bin/sh\nexec ssh -F {keys}/ssh_config "$@"\n')
+    client.chmod(0o755)
+    servers = [
+        bed.start(host, [SSHD, "-D", "-e", "-f", f"{keys}/sshd_config"]) for host in HOSTS[:2]
+    ]
+    for host in HOSTS[:2]:
+        wait_until(partial(_answers, bed, client, host))
+    yield client
+    for server in servers:
+        for process in psutil.Process(server.pid).children(recursive=True):
+            process.terminate()
+        server.communicate(timeout=PATIENCE_S)
+    shutil.rmtree(keys)
+
+
+def _answers(bed: Bed, client: Path, host: str) -> bool:
+    return bed.run("h3", str(client), host, "true").returncode == 0
+
+
+def test_ranks_reach_other_hosts_through_sshd(mpi: Mpi, bed: Bed, ssh: Path, shared: Path) -> None:
+    (shared / "conftest.py").write_text(CONFTEST)
+    (shared / "test_it.py").write_text(TESTS)
+    done = bed.run(
+        "h3",
+        *(*launching(mpi, "h1,h2", ssh), "-k", "test_facts", "--text", TEXTS[0]),
+        environment=environment(mpi, PYTHONPROBE="a,b c=ü", **{SECRET: "hush"}),
+        directory=shared,
+    )
+    assert done.returncode == 0, done.stdout
+    facts = facts_in(shared)
+    assert [rank["host"] for rank in facts] == ["h1", "h2"]
+    for rank in facts:
+        assert (rank["text"], rank["probe"]) == (TEXTS[:1], "a,b c=ü")
+        assert SECRET not in rank["environment"]
