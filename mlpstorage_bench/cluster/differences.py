@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mlpstorage_bench.cluster.host import PACKAGES, HostRecord
 
@@ -10,6 +10,9 @@ GIB = 2**30
 
 MEMORY_TOLERANCE = 0.02
 """Equal machines differ a little in what their firmware keeps for itself."""
+
+CLOCK_TOLERANCE_S = 0.5
+"""Clocks that are kept by NTP or PTP agree within milliseconds; ours are read within some tens."""
 
 _MOST_NAMED = 8
 """Hosts named for one value: on a large cluster the few odd ones are what matters."""
@@ -21,15 +24,23 @@ def describe_differences(hosts: Sequence[HostRecord]) -> tuple[str, ...]:
     if _is_memory_alike([host.memory.total for host in hosts]):
         for facts in facts_by_host.values():
             del facts["Memory"]
+    if _are_clocks_alike([host.clock_offset_s for host in hosts]):
+        for facts in facts_by_host.values():
+            del facts["Clock"]
     sentences = []
     for fact in dict.fromkeys(fact for facts in facts_by_host.values() for fact in facts):
-        hosts_by_value: dict[str, list[str]] = {}
-        for hostname, facts in facts_by_host.items():
-            hosts_by_value.setdefault(facts[fact] or "unknown", []).append(hostname)
-        if len(hosts_by_value) > 1:
-            values = "; ".join(f"{value} on {_names(on)}" for value, on in hosts_by_value.items())
-            sentences.append(f"{fact} differs between hosts: {values}")
+        values = {name: facts[fact] or "unknown" for name, facts in facts_by_host.items()}
+        if len(set(values.values())) > 1:
+            sentences.append(f"{fact} differs between hosts: {tell_values(values.items())}")
     return tuple(sentences)
+
+
+def tell_values(values: Iterable[tuple[str, str]]) -> str:
+    """Tell pairs of host and value by value: `1.2 on h1, h2; 1.3 on h3`."""
+    hosts_by_value: dict[str, dict[str, None]] = {}
+    for host, value in values:
+        hosts_by_value.setdefault(value, {})[host] = None
+    return "; ".join(f"{value} on {_names(list(on))}" for value, on in hosts_by_value.items())
 
 
 def _facts(host: HostRecord) -> dict[str, str | None]:
@@ -42,6 +53,8 @@ def _facts(host: HostRecord) -> dict[str, str | None]:
         "Kernel version": host.system.kernel_version,
         "OS release": None if release is None else release.get("PRETTY_NAME"),
         "Python version": host.python_version,
+        "MPI library": host.mpi_library,
+        "Clock": None if host.clock_offset_s is None else f"{host.clock_offset_s:+.1f} s",
         "Cache filesystem type": host.cache_filesystem.fstype,
         "Cache device model": host.cache_filesystem.model,
     } | {f"Version of {name}": host.packages.get(name) or "not installed" for name in PACKAGES}
@@ -59,6 +72,11 @@ def _is_memory_alike(totals: Sequence[int | None]) -> bool:
     if len(known) < len(totals):
         return not known
     return max(known) <= min(known) * (1 + MEMORY_TOLERANCE)
+
+
+def _are_clocks_alike(offsets_s: Sequence[float | None]) -> bool:
+    known = [offset for offset in offsets_s if offset is not None]
+    return not known or max(known) - min(known) <= CLOCK_TOLERANCE_S
 
 
 def _names(hostnames: Sequence[str]) -> str:

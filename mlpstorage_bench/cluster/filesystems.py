@@ -61,6 +61,8 @@ class CacheFilesystem:
     """Where a cache directory lies; what this host does not tell is None."""
 
     path: str
+    existing: str
+    """As much of the path as there is."""
     mount_point: str | None
     fstype: str | None
     device: str | None
@@ -91,6 +93,7 @@ def describe_cache_filesystem(
     entry = entry_of(path, read_mountinfo(proc))
     return CacheFilesystem(
         path=str(path),
+        existing=str(next(p for p in (path, *path.parents) if p.exists())),
         mount_point=entry.mount.mount_point if entry else None,
         fstype=entry.mount.fstype if entry else None,
         device=entry.mount.device if entry else None,

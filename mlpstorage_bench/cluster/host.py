@@ -27,7 +27,10 @@ from mlpstorage_bench.cluster.filesystems import (
     read_mountinfo,
 )
 
-PACKAGES = ("mlpstorage_bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy")
+PACKAGES = (
+    *("mlpstorage_bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy"),
+    *("psutil", "xxhash"),
+)
 """The distributions whose versions may show in a result."""
 
 
@@ -97,6 +100,10 @@ class HostRecord:
     """Versions by distribution; None for what is not installed."""
     collection_timestamp: str
     """ISO 8601, UTC."""
+    mpi_library: str | None = None
+    """Name and version; None without MPI."""
+    clock_offset_s: float | None = None
+    """How far its wall clock is ahead of that of rank 0's host; None for a host alone."""
 
 
 def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> HostRecord:

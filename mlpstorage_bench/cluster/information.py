@@ -10,12 +10,13 @@ import json
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import xxhash
 
+from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 from mlpstorage_bench.cluster.differences import GIB, describe_differences
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
 
@@ -118,18 +119,28 @@ class ClusterInformation:
         return sum(len(ranks) for ranks in self.ranks_by_host.values())
 
 
-def gather_cluster_information(comm: Communicator, cache_dir: Path) -> ClusterInformation:
+def gather_cluster_information(
+    comm: Communicator, cache_dir: Path, mpi_library: str | None = None
+) -> ClusterInformation:
     """Return the hosts of all ranks, on every rank; to be called by all of them together.
 
     A host is its hostname. Its lowest rank describes it, the others only tell where they are.
+    `mpi_library` is what this rank has loaded.
     """
     names: list[str] = comm.allgather(socket.gethostname())
     ranks_by_host: dict[str, tuple[int, ...]] = {}
     for rank, name in enumerate(names):
         ranks_by_host[name] = (*ranks_by_host.get(name, ()), rank)
     speaks_for_host = comm.rank == ranks_by_host[names[comm.rank]][0]
+    offsets = measure_clock_offsets(comm) if len(ranks_by_host) > 1 else None
     records: list[HostRecord | None] = comm.allgather(
-        describe_host(cache_dir) if speaks_for_host else None
+        replace(
+            describe_host(cache_dir),
+            mpi_library=mpi_library,
+            clock_offset_s=None if offsets is None else round(offsets[comm.rank], 3),
+        )
+        if speaks_for_host
+        else None
     )
     hosts = tuple(record for record in records if record is not None)
     return ClusterInformation(

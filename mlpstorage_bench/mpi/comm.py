@@ -71,6 +71,11 @@ class Comm(Protocol):
         ...
 
     @property
+    def library(self) -> str | None:
+        """Name and version of the MPI library; None without MPI."""
+        ...
+
+    @property
     def mpi4py(self) -> MPI.Intracomm | None:
         """A communicator of mpi4py over the same ranks, for use at will; None without MPI."""
         ...
@@ -132,6 +137,7 @@ class SoloComm:
 
     rank = 0
     size = 1
+    library = None
     mpi4py = None
     waits_at = None
 

@@ -42,6 +42,7 @@ from mlpstorage_bench.mpi.installations import (
     check_library,
     check_size,
     launcher_title,
+    library_title,
 )
 from mlpstorage_bench.mpi.interrupts import Interrupts
 
@@ -107,6 +108,13 @@ class MpiComm:
         """Where this rank waits for the others at this moment; None when it does not."""
         meeting = self._unfinished
         return None if meeting is None else meeting.here.label
+
+    @property
+    def library(self) -> str:
+        """Name and version of the MPI library."""
+        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+
+        return library_title(MPI.Get_library_version())
 
     @property
     def mpi4py(self) -> MPI.Intracomm:

@@ -29,9 +29,7 @@ def bed(_hosts: Bed) -> Iterator[Bed]:
     """Three hosts; a test has to leave them without a process, and finds `private` empty."""
     yield _hosts
     left = _still_running_after(PATIENCE_S, _hosts)
-    _hosts.kill_all()
-    for host in ("h1", "h2", "h3"):
-        _hosts.do(host, "sh", "-c", f"rm -rf {_hosts.private}/* && mkdir {_hosts.private}/tmp")
+    _hosts.tidy()
     assert left == [], "processes are left on the hosts"
 
 

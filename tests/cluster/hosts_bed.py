@@ -101,6 +101,7 @@ class Bed:
             "LANG": "C.UTF-8",
         }
         """The environment that a host gives to those who log in."""
+        self._mounted: list[tuple[str, Path]] = []
         self._write()
         self._parent = subprocess.Popen(
             [
@@ -181,6 +182,24 @@ class Bed:
         done = self.run(host, *command)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def mount(self, host: str, target: Path, *arguments: str) -> None:
+        """Mount something at a place of one host, for the length of a test."""
+        self.do(host, "mount", *arguments, str(target))
+        self._mounted.append((host, target))
+
+    def bind(self, host: str, target: Path, source: Path) -> None:
+        """Have a host see another file or directory in the place of one that all have."""
+        self.mount(host, target, "--bind", str(source))
+
+    def tidy(self) -> None:
+        """Leave the hosts as they were made: no process, nothing mounted, nothing in `private`."""
+        self.kill_all()
+        while self._mounted:
+            host, target = self._mounted.pop()
+            self.do(host, "umount", str(target))
+        for host in HOSTS:
+            self.do(host, "sh", "-c", f"rm -rf {self.private}/* && mkdir {self.private}/tmp")
 
     def seen_by(self, host: str, path: Path) -> Path:
         """Return where a file or directory of a host can be read from here."""

@@ -19,6 +19,8 @@ from mlpstorage_bench.cluster.information import (
     ClusterInformation,
     gather_cluster_information,
 )
+from mlpstorage_bench.cluster.site import check_cache_dirs
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.comm import SoloComm
 
 GIB = 2**30
@@ -269,6 +271,19 @@ def test_equal_hosts_have_no_differences(record: HostRecord) -> None:
             "Version of numpy differs between hosts: 2.4.6 on node1, node2; not installed on node3",
         ),
         (
+            lambda host: replace(host, mpi_library="Open MPI 5.0.11"),
+            lambda host: replace(host, mpi_library="Open MPI 5.0.6"),
+            (
+                "MPI library differs between hosts: Open MPI 5.0.11 on node1, node2; "
+                "Open MPI 5.0.6 on node3"
+            ),
+        ),
+        (
+            lambda host: replace(host, clock_offset_s=0.003),
+            lambda host: replace(host, clock_offset_s=-7.2),
+            "Clock differs between hosts: +0.0 s on node1, node2; -7.2 s on node3",
+        ),
+        (
             with_cache(fstype="xfs"),
             with_cache(fstype="ext4"),
             "Cache filesystem type differs between hosts: xfs on node1, node2; ext4 on node3",
@@ -293,6 +308,35 @@ def test_memory_may_differ_by_two_percent(record: HostRecord) -> None:
     for total_gib, is_told in ((1020, False), (1021, True)):
         other = named(record, "node2", with_memory(total_gib * GIB))
         assert bool(describe_differences([*hosts, other])) == is_told
+
+
+def test_clocks_may_differ_by_half_a_second(record: HostRecord) -> None:
+    first = replace(named(record, "node1"), clock_offset_s=0.0)
+    for offset_s, is_told in ((0.5, False), (-0.5, False), (0.6, True)):
+        other = replace(named(record, "node2"), clock_offset_s=offset_s)
+        assert bool(describe_differences([first, other])) == is_told
+
+
+def test_hosts_learn_how_far_their_clocks_are_apart(tmp_path: Path) -> None:
+    (cluster, *_), _ = gather_on(["node1", "node2"], tmp_path)
+    assert all(abs(host.clock_offset_s or 0.0) < 0.5 for host in cluster.hosts)
+    assert cluster.hosts[0].clock_offset_s == 0.0
+    assert gather_cluster_information(SoloComm(), tmp_path).hosts[0].clock_offset_s is None
+
+
+# --- the cache directory ---
+
+
+def test_a_cache_directory_on_all_hosts_or_none_is_accepted(record: HostRecord) -> None:
+    check_cache_dirs([record, named(record, "node2")])
+
+
+def test_a_cache_directory_that_only_some_hosts_have_is_refused(record: HostRecord) -> None:
+    there = with_cache(path="/mnt/array/cache", existing="/mnt/array/cache")
+    lacking = with_cache(path="/mnt/array/cache", existing="/mnt")
+    hosts = [named(record, f"node{n}", there) for n in (1, 3)]
+    with pytest.raises(InvalidInputError, match="There is /mnt/array/cache on node1, node3; /mnt "):
+        check_cache_dirs([*hosts, named(record, "node2", lacking)])
 
 
 def test_of_many_hosts_alike_some_are_named(record: HostRecord) -> None:
