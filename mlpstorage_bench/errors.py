@@ -72,6 +72,10 @@ class EmptyWindowError(MlpsError):
     """The measurement window closed without anything to report."""
 
 
+class DifferentSourcesError(MlpsError):
+    """Hosts have different versions of what has to be the same on all of them."""
+
+
 class PeerError(MlpsError):
     """Another rank left the place where this rank waits for it; the cause is that rank's."""
 

@@ -18,6 +18,8 @@ import pytest
 
 from mlpstorage_bench import benchmark_json, options, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
+from mlpstorage_bench.cluster.site import check_cache_dirs
+from mlpstorage_bench.cluster.sources import check_same_package, digests, installed_package
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
@@ -98,7 +100,7 @@ class MlpsSession:
     @cached_property
     def cluster(self) -> ClusterInformation:
         """The hosts of this session; gathered by all ranks together, at the first use."""
-        return gather_cluster_information(self.comm, self.settings.cache_dir)
+        return gather_cluster_information(self.comm, self.settings.cache_dir, self.comm.library)
 
     def together(self, action: Callable[[], T]) -> T:
         """Do something on every rank; an error of ours on any is a usage error on all of them."""
@@ -172,13 +174,24 @@ class MlpsSession:
 
     def join(self) -> None:
         """Become one session with the other ranks, or raise a usage error on all of them."""
-        hosts = self._meet("the hosts", self.host)
+        hosts = self._check_package()
         self.together(
             lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
         )
         self.together(self._check_request)
         if self.launcher is not None:
             ranks.prepare(self.config, is_root=self.is_root)
+
+    def _check_package(self) -> list[str]:
+        """Check that all ranks run the same version of this; return each rank's host.
+
+        This comes before all else that ranks say to each other: versions may differ in that.
+        """
+        if self.comm.size == 1:
+            return [self.host]
+        installed = self._meet("the package", installed_package(self.host))
+        self.together(lambda: check_same_package(installed))
+        return [package.host for package in installed]
 
     def _check_request(self) -> None:
         """Find what cannot be done before anything is collected."""
@@ -196,11 +209,24 @@ class MlpsSession:
             self.host,
             tuple(item.nodeid for item in items),
             tuple(self.collection_errors),
+            self._test_files(items) if self.comm.size > 1 else (),
         )
         collections = self._meet("collection", own)
         differences = collection_differences(collections)
         if differences:
             raise ranks.usage_error(differences, is_root=self.is_root)
+
+    def _test_files(self, items: Sequence[pytest.Item]) -> tuple[tuple[str, str], ...]:
+        """Return the files that the tests are made of: their own, each conftest.py, the profile."""
+        plugins = self.config.pluginmanager.get_plugins()
+        modules = [Path(str(getattr(plugin, "__file__", None))) for plugin in plugins]
+        profile = Path(self.settings.profile)
+        files = {
+            *(item.path for item in items),
+            *(path for path in modules if path.name == "conftest.py"),
+            *([profile.absolute()] if profile.is_file() else []),
+        }
+        return digests(files, self.config.rootpath)
 
     def agree_on_end(self, exit_status: int) -> int:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
@@ -259,6 +285,7 @@ class MlpsSession:
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))
         cluster = self.cluster
+        self.together(lambda: check_cache_dirs(cluster.hosts))
         rank, size = self.comm.rank, self.comm.size
         own_hash = self.together(lambda: plan.request_stream_sha256(rank, size))
         hashes = self.comm.allgather(own_hash)

@@ -78,6 +78,8 @@ class RankCollection:
     test_ids: tuple[str, ...]
     errors: tuple[str, ...] = field(default=())
     """Text of each collection error."""
+    files: tuple[tuple[str, str], ...] = field(default=())
+    """Name and digest of each file that the tests are made of."""
 
 
 def collection_differences(collections: Sequence[RankCollection]) -> str:
@@ -88,7 +90,9 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
     reference = collections[0]
     lines: list[str] = []
     for other in collections[1:]:
-        if other.test_ids == reference.test_ids and other.errors == reference.errors:
+        if (other.test_ids, other.errors, other.files) == (
+            *(reference.test_ids, reference.errors, reference.files),
+        ):
             continue
         lines.append(f"rank {other.rank} on {other.host}:")
         extra = [i for i in other.test_ids if i not in set(reference.test_ids)]
@@ -99,6 +103,7 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
             lines.append(f"  in all {len(extra)} more and {len(missing)} fewer")
         if not extra and not missing and other.test_ids != reference.test_ids:
             lines.append("  the same tests in another order")
+        lines += _file_differences(other, reference)
         lines += [f"  error there: {error}" for error in set(other.errors) - set(reference.errors)]
         lines += [f"  error on rank 0: {e}" for e in set(reference.errors) - set(other.errors)]
     if not lines:
@@ -106,3 +111,15 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
     return "\n".join(
         [f"The ranks did not collect the same tests. Rank 0 is on {reference.host}.", *lines]
     )
+
+
+def _file_differences(other: RankCollection, reference: RankCollection) -> list[str]:
+    """Tell which files differ, of those that both have: others show in what was collected."""
+    here, there = dict(reference.files), dict(other.files)
+    differing = [name for name in here if name in there and here[name] != there[name]]
+    told = [
+        f"  another file there: {name} ({there[name]}; on rank 0 {here[name]})"
+        for name in differing[:10]
+    ]
+    more = len(differing) - len(told)
+    return [*told, f"  in all {len(differing)} files differ"] if more else told

@@ -58,3 +58,31 @@ def test_another_order_is_a_difference() -> None:
         [RankCollection(0, "a", ("t1", "t2")), RankCollection(1, "b", ("t2", "t1"))]
     )
     assert "rank 1 on b:\n  the same tests in another order" in text
+
+
+def test_another_file_of_the_same_name_is_a_difference() -> None:
+    files = (("test_a.py", "1a"), ("test_b.py", "2b"))
+    others = (("test_a.py", "1a"), ("test_b.py", "3c"))
+    text = collection_differences(
+        [
+            RankCollection(0, "a", ("t1",), files=files),
+            RankCollection(1, "a", ("t1",), files=files),
+            RankCollection(2, "b", ("t1",), files=others),
+        ]
+    )
+    assert text.splitlines()[1:] == [
+        "rank 2 on b:",
+        "  another file there: test_b.py (3c; on rank 0 2b)",
+    ]
+
+
+def test_of_many_files_that_differ_some_are_named() -> None:
+    here, there = ([(f"test_{n}.py", side) for n in range(30)] for side in ("here", "there"))
+    text = collection_differences(
+        [
+            RankCollection(0, "a", ("t1",), files=tuple(here)),
+            RankCollection(1, "b", ("t1",), files=tuple(there)),
+        ]
+    )
+    assert text.count("another file there") == 10
+    assert text.endswith("  in all 30 files differ")

@@ -1,0 +1,160 @@
+"""Hosts that are not alike: what is told of them, and what is refused before it is measured."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import mlpstorage_bench
+from tests.cluster.hosts_bed import Bed
+from tests.cluster.sessions_on_hosts import TINY, environment, launching, metadata_on, places
+from tests.mpis import mpich
+
+pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+
+PACKAGE = Path(mlpstorage_bench.__file__).parent
+TEST = "def test_small(kvcache): kvcache.run(1)\n"
+
+
+def run(bed: Bed, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """A session with a rank on each of two hosts, on the launcher that starts fastest."""
+    mpi = mpich()
+    return bed.run(
+        "h1",
+        *(*launching(mpi, "h1,h2", bed.agent), *TINY, *places(bed), *more),
+        environment=environment(mpi),
+        directory=folder,
+    )
+
+
+def refused(bed: Bed, folder: Path) -> str:
+    """Return what a session says that ends before anything is measured."""
+    done = run(bed, folder)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
+    for host in ("h1", "h2"):
+        cache = bed.seen_by(host, bed.private / "cache")
+        assert not cache.exists() or not list(cache.rglob("*.kv"))
+    return done.stdout
+
+
+@pytest.fixture
+def folder(shared: Path) -> Path:
+    (shared / "test_it.py").write_text(TEST)
+    return shared
+
+
+def altered(folder: Path, path: Path, old: str, new: str) -> Path:
+    """Return a copy of a file that says something else."""
+    text = path.read_text()
+    assert old in text
+    copy = folder / f"other-{path.name}"
+    copy.write_text(text.replace(old, new, 1))
+    return copy
+
+
+def metadata_file(name: str) -> Path:
+    """Return where a distribution's version is kept."""
+    return Path(str(distribution(name).locate_file(""))) / next(
+        str(path) for path in distribution(name).files or () if path.name == "METADATA"
+    )
+
+
+def test_what_differs_is_listed_with_the_hosts_of_each_value(bed: Bed, folder: Path) -> None:
+    pytest_mpi = metadata_file("pytest-mpi")
+    memory = Path("/proc/meminfo")
+    total = next(line for line in memory.read_text().splitlines() if line.startswith("MemTotal"))
+    for path, old, new in (
+        (Path("/etc/os-release"), "PRETTY_NAME=", 'PRETTY_NAME="Another OS"\nWAS='),
+        (pytest_mpi, "\nVersion: ", "\nVersion: 99."),
+        (memory, total, "MemTotal:       1048576 kB"),
+    ):
+        bed.bind("h2", path, altered(folder, path, old, new))
+    cache = bed.private / "cache"
+    for host in ("h1", "h2"):
+        bed.do(host, "mkdir", str(cache))
+    bed.mount("h2", cache, "-t", "ramfs", "ramfs")
+    done = run(bed, folder, "--mlps-set=storage_capacity_gb=0.05")
+    assert done.returncode == 0, done.stdout
+    info = metadata_on(bed, "h1")["system_info"]
+    issues = {issue.partition(" differs ")[0]: issue for issue in info["host_consistency_issues"]}
+    assert set(issues) == {
+        *("OS release", "Memory", "Version of pytest-mpi", "Cache filesystem type")
+    }
+    assert issues["OS release"].endswith("; Another OS on h2")
+    assert issues["Memory"].endswith("; 1.00 GiB on h2")
+    version = distribution("pytest-mpi").version
+    assert issues["Version of pytest-mpi"].endswith(f": {version} on h1; 99.{version} on h2")
+    assert issues["Cache filesystem type"].endswith(": tmpfs on h1; ramfs on h2")
+    assert all(f"note: {issue}" in done.stdout.replace("\n", " ") for issue in issues.values())
+    assert [host["mpi_library"] for host in info["hosts"]] == ["MPICH 5.0.2"] * 2
+    assert all(abs(host["clock_offset_s"]) < 0.5 for host in info["hosts"])
+
+
+def test_another_version_of_the_package_on_a_host_is_an_error(bed: Bed, folder: Path) -> None:
+    copy = folder / "package"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / "names.py").open("a") as file:
+        file.write("\n# edited on this host\n")
+    bed.bind("h2", PACKAGE, copy)
+    path = metadata_file("mlpstorage-bench")
+    version = distribution("mlpstorage-bench").version
+    bed.bind("h2", path, altered(folder, path, f"Version: {version}", "Version: 99.0"))
+    said = refused(bed, folder)
+    assert f"mlpstorage_bench differs between hosts: {version} (files " in said
+    assert "on h1; 99.0 (files " in said
+    assert " on h2. Install the same on every host" in said
+
+
+@pytest.mark.parametrize("name", ["test_it.py", "conftest.py"])
+def test_another_benchmark_file_on_a_host_is_an_error(bed: Bed, folder: Path, name: str) -> None:
+    (folder / "conftest.py").write_text("")
+    other = folder / "other.txt"
+    other.write_text(f"{(folder / name).read_text()}# edited on this host\n")
+    bed.bind("h2", folder / name, other)
+    said = refused(bed, folder)
+    assert f"rank 1 on h2:\n  another file there: {name} (" in said
+
+
+def test_a_cache_directory_that_a_host_lacks_is_an_error(bed: Bed, folder: Path) -> None:
+    bed.do("h1", "mkdir", f"{bed.private}/cache")
+    said = refused(bed, folder)
+    assert f"There is {bed.private}/cache on h1; {bed.private} on h2" in said
+
+
+def test_a_cache_directory_that_a_host_cannot_write_is_an_error(bed: Bed, folder: Path) -> None:
+    cache = bed.private / "cache"
+    for host in ("h1", "h2"):
+        bed.do(host, "mkdir", str(cache))
+    bed.mount("h2", cache, "-t", "tmpfs", "-o", "ro", "tmpfs")
+    said = refused(bed, folder)
+    assert "rank 1 on h2: --mlps-cache-dir" in said
+    assert "is not writable" in said
+    assert "rank 0" not in said
+
+
+@pytest.mark.parametrize(
+    ("fill", "status", "said"),
+    [
+        ("0", pytest.ExitCode.TESTS_FAILED, "This run does not fit"),
+        ("64k", pytest.ExitCode.USAGE_ERROR, "probing direct I/O on "),
+    ],
+    ids=["too small", "full"],
+)
+def test_a_cache_directory_without_room_on_a_host_is_an_error(
+    bed: Bed, folder: Path, fill: str, status: int, said: str
+) -> None:
+    cache = bed.private / "cache"
+    for host in ("h1", "h2"):
+        bed.do(host, "mkdir", str(cache))
+    bed.mount("h2", cache, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    bed.do("h2", "sh", "-c", f"head -c {fill} /dev/zero > {cache}/of-another")
+    done = run(bed, folder)
+    assert done.returncode == status, done.stdout
+    assert f"rank 1 on h2: {said}" in done.stdout, done.stdout
+    assert "rank 0 on h1" not in done.stdout
+    assert metadata_on(bed, "h1")["status"] == "failed"
+    assert set(metadata_on(bed, "h1")["metrics"].values()) <= {None}
