@@ -16,8 +16,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -102,6 +104,7 @@ class Bed:
         }
         """The environment that a host gives to those who log in."""
         self._mounted: list[tuple[str, Path]] = []
+        self._started: list[subprocess.Popen[str]] = []
         self._write()
         self._parent = subprocess.Popen(
             [
@@ -141,10 +144,11 @@ class Bed:
         *,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        output: IO[str] | None = None,
     ) -> subprocess.Popen[str]:
         """Start a command on a host, with a login's environment and what is given besides."""
         variables = {**self.login, **(environment or {})}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [
                 *("nsenter", "--target", str(self._init.pid), "--pid", "--net", "--mount", "--"),
                 *(str(self.folder / "enter"), host),
@@ -153,11 +157,13 @@ class Bed:
                 *command,
             ],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output or subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
         )
+        self._started.append(process)
+        return process
 
     def run(
         self,
@@ -192,9 +198,22 @@ class Bed:
         """Have a host see another file or directory in the place of one that all have."""
         self.mount(host, target, "--bind", str(source))
 
+    @contextmanager
+    def cut_off(self, host: str) -> Iterator[None]:
+        """Take a host off the network for a while."""
+        self.do(host, "ip", "link", "set", INTERFACE, "down")
+        try:
+            yield
+        finally:
+            self.do(host, "ip", "link", "set", INTERFACE, "up")
+
     def tidy(self) -> None:
         """Leave the hosts as they were made: no process, nothing mounted, nothing in `private`."""
         self.kill_all()
+        while self._started:
+            process = self._started.pop()
+            if process.returncode is None:
+                process.communicate(timeout=30)
         while self._mounted:
             host, target = self._mounted.pop()
             self.do(host, "umount", str(target))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tests.cluster.sessions_on_hosts import (
     metadata_on,
     places,
 )
+from tests.cluster.waiting import PATIENCE_S, wait_until
 from tests.mpis import MPIS, Mpi
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -86,19 +86,11 @@ UserKnownHostsFile /dev/null
 LogLevel ERROR
 BatchMode yes
 """
-PATIENCE_S = 20
 
 
 @pytest.fixture(params=list(MPIS))
 def mpi(request: pytest.FixtureRequest) -> Mpi:
     return MPIS[request.param]()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
@@ -201,6 +193,14 @@ def _answers(bed: Bed, client: Path, host: str) -> bool:
     return bed.run("h3", str(client), host, "true").returncode == 0
 
 
+@pytest.mark.parametrize(
+    "mpi",
+    [
+        name if name == "mpich" else pytest.param(name, marks=pytest.mark.hosts_matrix)
+        for name in MPIS
+    ],
+    indirect=True,
+)
 def test_ranks_reach_other_hosts_through_sshd(mpi: Mpi, bed: Bed, ssh: Path, shared: Path) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
     (shared / "test_it.py").write_text(TESTS)

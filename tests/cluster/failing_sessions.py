@@ -1,0 +1,87 @@
+"""A session over two hosts to which something happens in the middle of its measurement."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cluster.hosts_bed import Bed
+from tests.cluster.sessions_on_hosts import TINY, environment, launching, places
+from tests.cluster.waiting import wait_until
+from tests.mpis import Mpi
+
+TEST = "def test_long(kvcache): kvcache.run(1)\n"
+LONG = (
+    *("--mlps-set=duration=300", "--mlps-set=write_limit_gb=10"),
+    "--mlps-set=storage_capacity_gb=0.05",
+)
+END_S = 60
+"""Within which a run has to end; nothing that it waits for takes half as long."""
+
+
+class Session:
+    """A session with a rank on h1 and one on h2, started from h1."""
+
+    def __init__(self, bed: Bed, mpi: Mpi, folder: Path, *options: str) -> None:
+        self.bed = bed
+        (folder / "test_it.py").write_text(TEST)
+        self._output = folder / "output.txt"
+        # A file, not a pipe: what is left on another host would hold that, and the end be unseen
+        with self._output.open("a") as output:
+            self.process = bed.start(
+                "h1",
+                [*launching(mpi, "h1,h2", bed.agent), *TINY, *LONG, *places(bed), *options],
+                environment=environment(mpi),
+                directory=folder,
+                output=output,
+            )
+
+    def wait_for_files(self) -> None:
+        """Wait until both ranks are in the middle of their measurement."""
+        wait_until(self._is_measuring)
+
+    def _is_measuring(self) -> bool:
+        assert self.process.poll() is None, self._output.read_text()
+        return all(self.cache_files(host) for host in ("h1", "h2"))
+
+    def cache_files(self, host: str) -> list[Path]:
+        """The cache files that a host has."""
+        return list(self.bed.seen_by(host, self.bed.private / "cache").rglob("*.kv"))
+
+    def ranks_on(self, *hosts: str) -> list[psutil.Process]:
+        """The processes of the ranks on hosts: Python, started by a launcher."""
+        return [
+            process
+            for process in self.bed.processes(*hosts)
+            if _command_of(process)[:2] == [sys.executable, "-c"]
+        ]
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return the exit status, and what was printed."""
+        try:
+            status = self.process.wait(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"not at its end after {END_S} s\n{self._output.read_text()}")
+        return status, self._output.read_text(errors="replace")
+
+    def check_that_no_rank_is_left(self) -> None:
+        """Neither processes of ranks nor their cache files are on any host."""
+        wait_until(lambda: not self.ranks_on() and not self._files())
+
+    def check_that_nothing_is_left(self) -> None:
+        """No process at all is on any host, and no cache file."""
+        wait_until(lambda: not self.bed.processes() and not self._files())
+
+    def _files(self) -> list[Path]:
+        return [*self.cache_files("h1"), *self.cache_files("h2")]
+
+
+def _command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # it ended meanwhile
