@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shlex
 import socket
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import pytest
 
-from mlpstorage_bench import benchmark_json, options, ranks, registry, timers
+from mlpstorage_bench import benchmark_json, ranks, registry, timers
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.site import check_cache_dirs
-from mlpstorage_bench.cluster.sources import check_same_package, digests, installed_package
+from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
@@ -29,10 +26,10 @@ from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place, say
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
-from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, try_for, turn_s
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.options import Settings
+from mlpstorage_bench.provenance import run_facts, sources_of_tests
 from mlpstorage_bench.report.render import check_renderer, write_report
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.run import Run
@@ -209,24 +206,12 @@ class MlpsSession:
             self.host,
             tuple(item.nodeid for item in items),
             tuple(self.collection_errors),
-            self._test_files(items) if self.comm.size > 1 else (),
+            sources_of_tests(self.config, self.settings, items) if self.comm.size > 1 else (),
         )
         collections = self._meet("collection", own)
         differences = collection_differences(collections)
         if differences:
             raise ranks.usage_error(differences, is_root=self.is_root)
-
-    def _test_files(self, items: Sequence[pytest.Item]) -> tuple[tuple[str, str], ...]:
-        """Return the files that the tests are made of: their own, each conftest.py, the profile."""
-        plugins = self.config.pluginmanager.get_plugins()
-        modules = [Path(str(getattr(plugin, "__file__", None))) for plugin in plugins]
-        profile = Path(self.settings.profile)
-        files = {
-            *(item.path for item in items),
-            *(path for path in modules if path.name == "conftest.py"),
-            *([profile.absolute()] if profile.is_file() else []),
-        }
-        return digests(files, self.config.rootpath)
 
     def agree_on_end(self, exit_status: int) -> int:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
@@ -318,7 +303,7 @@ class MlpsSession:
         self.run = Run(
             location,
             started,
-            self._facts(hashes, systemname, benchmark_type.name, location.timestamp),
+            run_facts(self, hashes, systemname, benchmark_type.name, location.timestamp),
             benchmark_type,
             benchmark_json.maker(self.config),
             self.is_root,
@@ -415,54 +400,6 @@ class MlpsSession:
                 "metadata instead"
             )
 
-    def _executed_command(self) -> str:
-        """The command line that started this session: the launcher's where it can be known."""
-        launched = launch_command() or (launching_ancestor() if self.launcher else None)
-        return shlex.join(launched or ["pytest", *self.config.invocation_params.args])
-
-    def _invocation(self) -> dict[str, Any] | None:
-        """How this session can be started again; None under a launcher that cannot be seen.
-
-        Where we started the ranks, it is pytest that was started, and will start them again.
-        """
-        command: list[str] | None = started_pytest(self.config.invocation_params.args)
-        if self.launcher is not None and launch_command() is None:
-            command = launching_ancestor()
-        if command is None:
-            return None
-        environment = {name: os.environ.get(name) for name in options.SETTING_VARIABLES}
-        return {"command": command, "environment": environment}
-
-    def _facts(
-        self, request_hashes: Sequence[str], systemname: str, benchmark_type: str, timestamp: str
-    ) -> dict[str, Any]:
-        settings, cluster, plan = self.settings, self.cluster, self.plan
-        return {
-            "run_id": f"{timestamp}-{secrets.token_hex(2)}",
-            "model": plan.model,
-            "benchmark_type": benchmark_type,
-            "command": "run",
-            "mode": settings.mode,
-            "orgname": settings.orgname,
-            "systemname": systemname,
-            "num_processes": self.comm.size,
-            "npernode": max(len(ranks) for ranks in cluster.ranks_by_host.values()),
-            "hosts": list(cluster.hostnames),
-            "exec_type": "mpi" if self.launcher else "local",
-            "launcher": self.launcher.launcher if self.launcher else None,
-            "executed_command": self._executed_command(),
-            "working_directory": str(Path.cwd()),
-            "invocation": self._invocation(),
-            "tags": list(settings.tags),
-            "args": _as_json(settings.user_set),
-            "parameters": plan.parameters(),
-            "override_parameters": _as_json(plan.override_parameters()),
-            "system_info": cluster.system_info(),
-            "system_fingerprint": cluster.system_fingerprint(),
-            "system_fingerprint_parts": cluster.system_fingerprint_parts(),
-            "request_stream_sha256": list(request_hashes),
-        }
-
 
 def fixtures_of(item: pytest.Item) -> Sequence[str]:
     """Return the names of the fixtures that a test uses."""
@@ -477,10 +414,3 @@ def _tell(problems: Sequence[tuple[str, str]]) -> str:
     return "\n".join(
         f"rank {rank} on {host}: {text}" for rank, (host, text) in enumerate(problems) if text
     )
-
-
-def _as_json(values: Any) -> dict[str, Any]:
-    return {
-        name: value if isinstance(value, bool | int | float | str) else str(value)
-        for name, value in values.items()
-    }

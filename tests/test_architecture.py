@@ -16,7 +16,7 @@ FLOORS = (
     {"relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
     {"session"},
     {"joining"},
-    {"benchmark_json", "gating", "outcomes", "ranks", "run", "timers"},
+    {"benchmark_json", "gating", "outcomes", "provenance", "ranks", "run", "timers"},
     {"registry"},
     {"options"},
     {"report"},
