@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from mlpstorage_bench.cluster.differences import tell_values
 from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.errors import InvalidInputError
-
-OPTION = "--mlps-cache-dir"
+from mlpstorage_bench.storage.directory import OPTION
 
 
 def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
