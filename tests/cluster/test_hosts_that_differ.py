@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from importlib.metadata import distribution
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.mpis import mpich
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
 PACKAGE = Path(mlpstorage_bench.__file__).parent
+PROFILES = "mlpstorage_bench.kvcache.profiles"
 TEST = "def test_small(kvcache): kvcache.run(1)\n"
 
 
@@ -31,9 +33,9 @@ def run(bed: Bed, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def refused(bed: Bed, folder: Path) -> str:
+def refused(bed: Bed, folder: Path, *more: str) -> str:
     """Return what a session says that ends before anything is measured."""
-    done = run(bed, folder)
+    done = run(bed, folder, *more)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
     for host in ("h1", "h2"):
         cache = bed.seen_by(host, bed.private / "cache")
@@ -109,13 +111,14 @@ def test_another_version_of_the_package_on_a_host_is_an_error(bed: Bed, folder: 
     assert " on h2. Install the same on every host" in said
 
 
-@pytest.mark.parametrize("name", ["test_it.py", "conftest.py"])
+@pytest.mark.parametrize("name", ["test_it.py", "conftest.py", "own.yaml"])
 def test_another_benchmark_file_on_a_host_is_an_error(bed: Bed, folder: Path, name: str) -> None:
     (folder / "conftest.py").write_text("")
+    (folder / "own.yaml").write_text(files(PROFILES).joinpath("quick.yaml").read_text())
     other = folder / "other.txt"
     other.write_text(f"{(folder / name).read_text()}# edited on this host\n")
     bed.bind("h2", folder / name, other)
-    said = refused(bed, folder)
+    said = refused(bed, folder, "--mlps-profile=own.yaml")
     assert f"rank 1 on h2:\n  another file there: {name} (" in said
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.cluster.failing_sessions import Session
 from tests.cluster.hosts_bed import Bed
 from tests.cluster.sessions_on_hosts import metadata_on
+from tests.cluster.waiting import PATIENCE_S
 from tests.mpis import MPIS
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -60,3 +61,24 @@ def test_a_host_that_cannot_be_reached_is_an_error(name: str, bed: Bed, shared: 
         assert status not in GOOD
         assert "test session starts" not in output
         session.check_that_nothing_is_left()
+
+
+def test_a_disk_that_fills_up_on_another_host_fails_the_run_with_its_name(
+    bed: Bed, shared: Path
+) -> None:
+    cache = bed.private / "cache"
+    for host in ("h1", "h2"):
+        bed.do(host, "mkdir", str(cache))
+    bed.mount("h2", cache, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+    session = Session(bed, MPIS["mpich"](), shared)
+    session.wait_for_files()
+    # Again and again: what the rank evicts makes room for what it writes
+    fill = f"while test -d {cache}/rank_1; do cat /dev/zero >> {cache}/of-another; done"
+    filling = bed.start("h2", ["sh", "-c", fill])
+    status, output = session.end()
+    filling.communicate(timeout=PATIENCE_S)
+    assert status == pytest.ExitCode.TESTS_FAILED, output
+    assert "rank 1 on h2: mlpstorage_bench.errors.StorageError" in output
+    assert "No space left on device" in output
+    assert metadata_on(bed, "h1")["status"] == "failed"
+    session.check_that_nothing_is_left()
