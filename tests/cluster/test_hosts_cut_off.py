@@ -1,0 +1,50 @@
+"""Hosts that are lost without a word: no launcher notices, so that a limit for tests ends the run.
+
+Without `--mlps-timeout` nothing tells a host that is cut off from one that is slow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.failing_sessions import Session
+from tests.cluster.hosts_bed import Bed
+from tests.cluster.sessions_on_hosts import metadata_on
+from tests.mpis import MPIS
+
+pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+
+LIMITS = ("--mlps-timeout=8", "--mlps-grace=2")
+ABORTED = 86
+
+
+@pytest.mark.parametrize(
+    "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
+)
+def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, shared: Path) -> None:
+    session = Session(bed, MPIS[name](), shared, *LIMITS)
+    session.wait_for_files()
+    with bed.cut_off("h2"):
+        status, output = session.end()
+        assert status == ABORTED, output
+        assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
+        assert "the launcher does not end" in output
+        assert metadata_on(bed, "h1")["status"] != "passed"
+        session.check_that_no_rank_is_left()
+    bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
+
+
+@pytest.mark.hosts_matrix
+def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(bed: Bed, shared: Path) -> None:
+    session = Session(bed, MPIS["mpich"](), shared, *LIMITS)
+    session.wait_for_files()
+    (rank,) = session.ranks_on("h2")
+    daemon = rank.parent()
+    assert daemon is not None
+    daemon.kill()
+    status, output = session.end()
+    assert status == ABORTED, output
+    assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
+    session.check_that_nothing_is_left()
