@@ -33,7 +33,12 @@ def agree_on_report(
         comm.announce(Notice.FAILED)
     label = f"report of {report.nodeid}, {report.when}"
     try:
-        outcomes = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s if is_cause else None)
+        told = comm.agree(
+            label,
+            None if report.passed else own,
+            place=Place.REPORT,
+            grace_s=grace_s if is_cause else None,
+        )
     except TimeoutError:
         abort(
             f"\nmlpstorage: {report.nodeid} failed on {name_ranks([own])}, and other ranks did not "
@@ -45,6 +50,9 @@ def agree_on_report(
         if gone:
             pytest.exit(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
         pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
+    outcomes = [
+        RankOutcome(rank, "", "passed") if one is None else one for rank, one in enumerate(told)
+    ]
     _apply(agree_outcome(outcomes), own, report, len(outcomes))
 
 

@@ -126,6 +126,8 @@ class Comm(Protocol):
     def agree(self, label: str, value: T, *, place: Place, grace_s: float | None) -> list[T]:
         """Return every rank's value once all are at `label`, letting those that are behind arrive.
 
+        Where every rank's value is None, no more is sent than where the ranks are.
+
         With `grace_s` (a failure is known), the ranks are given that many seconds to arrive before
         a TimeoutError. A rank that is already further in its session raises ApartError.
         """

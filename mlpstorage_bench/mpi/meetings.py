@@ -57,17 +57,21 @@ _NOTICE_TAG = 7
 class _Meeting:
     """One meeting under way: headers are exchanged first, then the operation runs if all agree.
 
+    Where no rank brings anything to it, the headers were all there is to exchange.
+
     It is kept until it is complete: a rank that is interrupted in the middle finishes it before its
     next one, as the others take part in it all the same.
     """
 
-    def __init__(self, comm: MpiComm, here: Standpoint, operation: Callable[[], Any]) -> None:
+    def __init__(
+        self, comm: MpiComm, here: Standpoint, operation: Callable[[], Any], *, brings: bool
+    ) -> None:
         self.here = here
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = np.array([here.place, label, comm.notices_sent], dtype=np.int64)
-        self._all = np.empty((comm.size, 3), dtype=np.int64)
+        self._mine = np.array([here.place, label, comm.notices_sent, brings], dtype=np.int64)
+        self._all = np.empty((comm.size, 4), dtype=np.int64)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
     def has_arrived(self) -> bool:
@@ -78,7 +82,7 @@ class _Meeting:
         """Run the operation, or raise ApartError; every rank decides alike."""
         __tracebackhide__ = True
         if (self._all[:, :2] == self._mine[:2]).all():
-            result = self._operation()
+            result = self._operation() if self._all[:, 3].any() else [None] * self._comm.size
             self._comm.collect_notices(self._all[:, 2])
             return result
         standpoints = self._comm.control.allgather(self.here)
@@ -224,7 +228,10 @@ class MpiComm:
         while True:
             try:
                 values: list[T] = self._meet(
-                    here, lambda: self.control.allgather(value), deadline=deadline
+                    here,
+                    lambda: self.control.allgather(value),
+                    deadline=deadline,
+                    brings=value is not None,
                 )
             except ApartError as apart:
                 if all(point.place == place for point in apart.standpoints):
@@ -242,14 +249,19 @@ class MpiComm:
         return result
 
     def _meet(
-        self, here: Standpoint, operation: Callable[[], Any], *, deadline: float | None
+        self,
+        here: Standpoint,
+        operation: Callable[[], Any],
+        *,
+        deadline: float | None,
+        brings: bool = True,
     ) -> Any:
         __tracebackhide__ = True
         with self._interrupts.deferred():
             if self._unfinished is not None:
                 with suppress(ApartError):  # what was interrupted no longer needs its outcome
                     self._finish(self._unfinished, deadline)
-            self._unfinished = _Meeting(self, here, operation)
+            self._unfinished = _Meeting(self, here, operation, brings=brings)
             return self._finish(self._unfinished, deadline)
 
     def _finish(self, meeting: _Meeting, deadline: float | None) -> Any:

@@ -41,8 +41,8 @@ class Watchdog:
     def watching(self, name: str) -> Iterator[None]:
         """Limit the time of what is done inside."""
         self._set((name, time.monotonic() + self._limit_s))
-        faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s) / 2, file=STDERR)
-        _set_alarm(self._limit_s + self._grace_s)
+        faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s), file=STDERR)
+        _set_alarm(self._limit_s + 2 * self._grace_s)
         try:
             yield
         finally:
@@ -65,6 +65,7 @@ class Watchdog:
             assert self._work is not None
             name = self._work[0]
         faulthandler.cancel_dump_traceback_later()  # this thread runs: it can tell more
+        _set_alarm(2 * self._grace_s)  # for an end that does not come about, either
         self._expired(name)
 
 
@@ -120,7 +121,7 @@ def turn_s(rank: int, size: int, grace_s: float) -> float:
 
     Ranks take turns: a launcher may crash when several abort it at the same moment.
     """
-    return _settle_s(grace_s) + (grace_s / 2) * rank / size
+    return 2 * _settle_s(grace_s) + (grace_s / 2) * rank / size
 
 
 def _settle_s(grace_s: float) -> float:

@@ -19,7 +19,7 @@ TIMEOUT_S = 4
 STARTUP_S = 6
 
 PREAMBLE = """
-import ctypes, os, resource, signal, time
+import ctypes, os, pathlib, resource, signal, threading, time
 import pytest
 
 RANK = int(os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK", "-1")))
@@ -75,9 +75,7 @@ class Scenario:
         return " or ".join(self.run_status) or ("passed" if self.status == (0,) else "failed")
 
 
-DIED = (
-    r"rank RANK on HOST died before the session's end|rank \d on HOST died|did not come to its end"
-)
+DIED = r"ranks? (\d, )*\d on HOST died before the session's end|rank 0 did not come to its end"
 LOST = ("died", "failed")
 
 SCENARIOS = (
@@ -382,13 +380,38 @@ SCENARIOS = (
     ),
 )
 
+FULL_DISK = Scenario(
+    "full disk",
+    "The disk of one rank's cache runs full",
+    (r"No space left on device",),
+    (1,),
+    "at once",
+    """
+    def fill(disk):
+        while not list(disk.glob("rank_*/*.kv")):
+            time.sleep(0.01)
+        with open(disk / "filler", "wb", buffering=0) as filler:
+            while True:
+                try:
+                    filler.write(bytes(2**16))
+                except OSError:
+                    time.sleep(0.0001)
+
+    def test_full(kvcache):
+        if ACTS:
+            threading.Thread(target=fill, args=[pathlib.Path("DISK")], daemon=True).start()
+        kvcache.run(1)
+    """,
+)
+"""Beside the others, as it takes a file system of its own."""
+
 
 def table() -> str:
     """Return the table as Markdown."""
     head = "| what happens | ends within | exit status | the run's status |\n|---|---|---|---|\n"
     return head + "".join(
         f"| {one.what} | {one.bound} | {one.status_text} | {one.run_status_text} |\n"
-        for one in SCENARIOS
+        for one in (*SCENARIOS, FULL_DISK)
     )
 
 

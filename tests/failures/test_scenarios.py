@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import Mount
 from tests.failures.scenarios import (
     BEFORE,
+    FULL_DISK,
     GRACE_S,
     PAGE,
     PREAMBLE,
@@ -90,7 +92,7 @@ def write_files(folder: Path, scenario: Scenario, rank: int) -> None:
         (folder / "early.py").write_text(preamble + scenario.early)
 
 
-def start(scenario: Scenario, mpi: Mpi) -> subprocess.Popen[str]:
+def start(scenario: Scenario, mpi: Mpi, *last: str) -> subprocess.Popen[str]:
     more = ["-p", "early"] if scenario.early else []
     if scenario.bound == "timeout + grace":
         more.append(f"--mlps-timeout={TIMEOUT_S}")
@@ -99,6 +101,7 @@ def start(scenario: Scenario, mpi: Mpi) -> subprocess.Popen[str]:
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *more),
             *(f"--mlps-grace={GRACE_S}", *TINY),
             *("-o", f"mlps_startup_limit={STARTUP_S}", "--mlps-num-processes=2", *mpi.switches),
+            *last,
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -155,6 +158,46 @@ def check_results(folder: Path, scenario: Scenario, output: str) -> None:
     ]
     if metadata["status"] in ("died", "failed"):
         assert any("did not come to its end" in note for note in metadata["mlpstorage"]["notes"])
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.parametrize(
+    ("mpi_name", "rank"),
+    [
+        pytest.param("open mpi 5", 1),
+        pytest.param("open mpi 5", 0, marks=pytest.mark.failure_matrix),
+        pytest.param("mpich", 0, marks=pytest.mark.failure_matrix),
+        pytest.param("mpich", 1, marks=pytest.mark.failure_matrix),
+    ],
+)
+def test_a_disk_that_runs_full_on_one_rank_fails_the_run_and_names_rank_and_host(
+    mpi_name: str, rank: int, folder: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rank's own cache directory fills up after the run has begun: another writes there."""
+    disk = mount("tmpfs", "size=64m")
+    mpi = MPIS[mpi_name]()
+    for name, value in mpi.environment.items():
+        monkeypatch.setenv(name, value)
+    write_files(folder, FULL_DISK, rank)
+    conftest = f"""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(config):
+        if ACTS:
+            config.option.mlps_cache_dir = {str(disk)!r}
+    """
+    (folder / "conftest.py").write_text(PREAMBLE.format(rank=rank) + textwrap.dedent(conftest))
+    (folder / "test_it.py").write_text(
+        PREAMBLE.format(rank=rank) + textwrap.dedent(FULL_DISK.test.replace("DISK", str(disk)))
+    )
+    parent = start(FULL_DISK, mpi, "--mlps-set=duration=20")
+    output, _ = parent.communicate(timeout=PATIENCE_S)
+    assert parent.returncode == 1, output
+    place = f"rank {rank} on {os.uname().nodename}"
+    assert re.search(rf"{place}.*No space left on device", output), output
+    (path,) = (folder / "results").rglob("*_metadata.json")
+    assert json.loads(path.read_text())["status"] == "failed"
+    assert not any(disk.glob("rank_*"))
+    assert processes_marked(os.environ[MARK]) == []
 
 
 def test_the_page_on_failures_says_what_these_tests_check() -> None:
