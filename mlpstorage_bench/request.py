@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+CACHE_DIR_OPTION = "--mlps-cache-dir"
+"""What names the storage to be measured."""
+
 
 @dataclass(frozen=True)
 class PlanRequest:

@@ -27,7 +27,7 @@ def _ctrl_c_works() -> None:
 def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep Open MPI on loopback, and this process's launcher and settings out of the tests'."""
     for name in os.environ:
-        if name.startswith(("MLPS_", "MLPERF_")):
+        if name.startswith(("MLPS_", "MLPERF_", "PYTEST_XDIST_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OMPI_MCA_oob_tcp_if_include", "lo")
     monkeypatch.setenv("OMPI_MCA_btl_tcp_if_include", "lo")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlpstorage_bench.cluster.differences import tell_values
 from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.storage.directory import OPTION
+from mlpstorage_bench.request import CACHE_DIR_OPTION
 
 
 def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
@@ -19,7 +19,7 @@ def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
     places = [(host.hostname, host.cache_filesystem.existing) for host in hosts]
     if len({existing for _, existing in places}) > 1:
         raise InvalidInputError(
-            OPTION,
+            CACHE_DIR_OPTION,
             hosts[0].cache_filesystem.path,
             "a directory that is on every host, or on none yet",
             hint=f"There is {tell_values(places)}. Is the storage mounted everywhere? Make the "

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Self
 
 from mlpstorage_bench.errors import InvalidInputError, StorageError
+from mlpstorage_bench.request import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.storage import janitor
 from mlpstorage_bench.storage.block_files import BLOCKS_DIRECTORY
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
-OPTION = "--mlps-cache-dir"
 _CLAIM = ".claim"
 _ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
 
