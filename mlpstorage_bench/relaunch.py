@@ -53,11 +53,12 @@ def _limits(config: pytest.Config, settings: options.Settings) -> Limits:
     may run more trials has no limit.
     """
     startup_s, grace_s = options.startup_limit_s(config), settings.failure_grace_s
+    end_s = max(grace_s, Limits.end_s)
     if settings.timeout_s is None:
-        return Limits(grace_s)
+        return Limits(grace_s, end_s)
     test_s = settings.timeout_s + 3 * grace_s
     may_go_on = settings.gate.undecided == "retry"
-    return Limits(grace_s, test_s, None if may_go_on else test_s + startup_s)
+    return Limits(grace_s, end_s, test_s, None if may_go_on else test_s + startup_s)
 
 
 def runs_no_test(config: pytest.Config) -> bool:

@@ -53,7 +53,9 @@ class Limits:
     """How long the parent waits for what; seconds."""
 
     grace_s: float
-    """For a launcher to end after a rank has died, or the session has ended."""
+    """For a launcher to end after a rank has died, or has aborted all."""
+    end_s: float = 10.0
+    """For ranks and launcher to end after the session has: nothing has failed then."""
     test_s: float | None = None
     """Longest time for a test, the ranks' own end of it included; None for no limit."""
     between_s: float | None = None
@@ -184,7 +186,9 @@ class _Watch:
             while self._child.poll() is None:
                 self._look()
                 if deadline is None and self._is_over():
-                    deadline = time.monotonic() + self._limits.grace_s
+                    has_ended = self._inbox.read("completed") is not None
+                    patience_s = self._limits.end_s if has_ended else self._limits.grace_s
+                    deadline = time.monotonic() + patience_s
                 if deadline is not None and time.monotonic() >= deadline:
                     self._end_launcher()
                     return

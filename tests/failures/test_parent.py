@@ -100,7 +100,7 @@ def test_a_launcher_that_outlives_its_session_is_killed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, status: int, said: str
 ) -> None:
     stubborn = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {text}; time.sleep(600)"
-    assert run(plan(script(tmp_path, stubborn)), LIMITS).status == status
+    assert run(plan(script(tmp_path, stubborn)), replace(LIMITS, end_s=1)).status == status
     error = capfd.readouterr().err
     assert "the launcher does not end, although" in error
     assert re.search(said, error)
