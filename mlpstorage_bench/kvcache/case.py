@@ -152,9 +152,15 @@ class KVCache:
 
     def _run_more(self, trials: _Trials, count: int) -> None:
         """Run trials beyond those that were planned: pytest-benchmark counts them as rounds."""
-        for _ in range(count):
-            seconds = trials.run_one(self._trace_parts(trials.facts["case"], trials.count + 1))
-            self._benchmark.stats.stats.update(seconds)
+        more = [
+            trials.run_one(self._trace_parts(trials.facts["case"], trials.count + 1))
+            for _ in range(count)
+        ]
+        timed = self._benchmark.stats
+        rounds = type(timed.stats)()  # the one there is keeps what it has told once
+        for seconds in (*timed.stats.data, *more):
+            rounds.update(seconds)
+        timed.stats = rounds
         self._tell(trials)
 
     def _tell(self, trials: _Trials) -> KVCacheResult:
