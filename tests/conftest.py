@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np  # noqa: F401 - pytester forgets what its sessions import, and NumPy loads only once
 import pytest
 
 from mlpstorage_bench.errors import LaunchError

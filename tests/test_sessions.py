@@ -216,7 +216,8 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
         [
             (
                 rf".*StorageError: rank 0 on {HOST}: writing {small}/cache/rank_0/user.*\.kv "
-                r"failed: at offset \d+: No space left on device \(ENOSPC\).*lower storage_capacity_gb"
+                r"failed: at offset \d+: No space left on device \(ENOSPC\).*"
+                "lower storage_capacity_gb"
             )
         ]
     )
