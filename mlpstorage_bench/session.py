@@ -146,6 +146,8 @@ class MlpsSession:
         headline = f"{test} has taken longer than --mlps-timeout {limit_s:g} s"
         here = f"waits for the others at {place!r}" if place else "does not wait for the others"
         say(f"\nmlpstorage: {headline}. Rank {rank} on {self.host} {here}:\n\n{stacks()}")
+        if self._parent is not None:
+            self._parent.reach_limit(rank)
         turn = turn_s(rank, self.comm.size, grace_s)
         began_s = time.monotonic()
         self._leave_last_words(headline, turn)
@@ -172,6 +174,8 @@ class MlpsSession:
     def join(self) -> None:
         """Become one session with the other ranks, or raise a usage error on all of them."""
         hosts = self._check_package()
+        if self._parent is not None and self.is_root:
+            self._parent.send("hosts", " ".join(hosts))
         self.together(
             lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
         )

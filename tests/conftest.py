@@ -24,11 +24,18 @@ def _ctrl_c_works() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _alone() -> None:
+    """Keep pytest-xdist out of the tests' sessions: they are measured, if side by side."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        del os.environ[name]
+
+
 @pytest.fixture(autouse=True)
 def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep Open MPI on loopback, and this process's launcher and settings out of the tests'."""
     for name in os.environ:
-        if name.startswith(("MLPS_", "MLPERF_", "PYTEST_XDIST_")):
+        if name.startswith(("MLPS_", "MLPERF_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("OMPI_MCA_oob_tcp_if_include", "lo")
     monkeypatch.setenv("OMPI_MCA_btl_tcp_if_include", "lo")

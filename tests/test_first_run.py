@@ -47,7 +47,7 @@ class Runs:
         )
         self.launched = run(
             *(*PYTEST, "benchmarks/", "-k", "test_option", "--hosts", "localhost:4"),
-            *("--num-processes", "4", "--oversubscribe", *AS_ROOT, *where),
+            *("--num-processes", "4", "--oversubscribe", *AS_ROOT, *where, "--mlps-trials=1"),
         )
         self.local = run(*PYTEST, "benchmarks/", "--exec-type", "local", *where)
         self.metadata: list[dict[str, Any]] = [

@@ -21,7 +21,9 @@ DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 WORD_VARIABLE = "MLPS_LAUNCH_WORD"
 """Tells ranks on other hosts how their lines begin, and marks every process of this launch."""
 
-Kind = Literal["alive", "joined", "run", "aborting", "completed"]
+Kind = Literal["alive", "joined", "hosts", "run", "aborting", "completed"]
+_OF_OTHER_HOSTS = frozenset({"alive", "joined", "hosts", "aborting", "completed"})
+_AT_LIMIT = "at-limit-"
 
 _OF_A_RANK = "rank-"
 _ENCODING = "utf-8"
@@ -52,6 +54,13 @@ class Dispatches:
         """Let the parent watch this process, where it is on the same host."""
         if self.directory.is_dir():
             leave(self.directory / f"{_OF_A_RANK}{rank}", f"{os.getpid()} {os.uname().nodename}")
+
+    def reach_limit(self, rank: int) -> None:
+        """Tell the parent that this rank is there, now that a test's limit is over."""
+        if self.directory.is_dir():
+            leave(self.directory / f"{_AT_LIMIT}{rank}", "")
+        else:
+            say(f"{self.word} {_AT_LIMIT}{rank}")
 
     def depart(self, rank: int) -> None:
         """Tell the parent that this process is about to end as it should."""
@@ -97,6 +106,14 @@ class Inbox:
                 found[int(path.name.removeprefix(_OF_A_RANK))] = int(process_id)
         return found
 
+    def silent_at_limit(self) -> list[str]:
+        """Return the ranks that did not speak when a test's limit was over, though others did."""
+        hosts = (self.read("hosts") or "").split()
+        heard = {path.name.removeprefix(_AT_LIMIT) for path in self.directory.glob(f"{_AT_LIMIT}*")}
+        if not heard:
+            return []
+        return [f"rank {n} on {host}" for n, host in enumerate(hosts) if str(n) not in heard]
+
     def sift(self, data: bytes) -> bytes:
         """Take the dispatches out of a part of standard error, and return the rest.
 
@@ -121,7 +138,7 @@ class Inbox:
 
     def _take(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
-        if kind in {"alive", "joined", "aborting", "completed"}:
+        if kind in _OF_OTHER_HOSTS or kind.removeprefix(_AT_LIMIT).isdecimal():
             leave(self.directory / kind, text)
 
 

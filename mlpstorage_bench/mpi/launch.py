@@ -25,9 +25,9 @@ LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
 """Tells the ranks what the launcher calls itself, with its version."""
 
 _RUN_PYTEST = (
-    "import base64, json, sys, pytest; "
+    "import base64, json, runpy, sys; "
     "sys.argv = ['pytest', *json.loads(base64.b64decode(sys.argv[1]))]; "
-    "sys.exit(pytest.console_main())"
+    "runpy.run_module('pytest', run_name='__main__')"
 )
 """What a rank runs: pytest, with its arguments in one word of base64.
 

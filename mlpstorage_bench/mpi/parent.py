@@ -133,6 +133,9 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
     if status in _MEANINGLESS:
         said = "the launcher reports success, but " if status == 0 else ""
         reason, status = f"{said}{reason}", INCOMPLETE
+    silent = inbox.silent_at_limit()
+    if silent:
+        reason = f"{reason}; nothing was heard of {', '.join(silent)}"
     sys.stderr.write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n")
     return Ending(status, reason, path)
 

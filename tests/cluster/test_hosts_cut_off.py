@@ -31,6 +31,7 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
         assert status == ABORTED, output
         assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
         assert "the launcher does not end" in output
+        assert output.partition("nothing was heard of ")[2].startswith("rank 1 on h2")
         assert metadata_on(bed, "h1")["status"] != "passed"
         session.check_that_no_rank_is_left()
     bed.kill_all()  # daemons of the host that was cut off, which nobody could reach

@@ -206,3 +206,14 @@ def test_ranks_of_the_parents_host_leave_files_for_it(tmp_path: Path) -> None:
     elsewhere.send("run", "/a/path/there")
     elsewhere.depart(3)
     assert inbox.ranks_here() == {}
+
+
+def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(
+    tmp_path: Path,
+) -> None:
+    inbox = Inbox(tmp_path, WORD)
+    Dispatches(tmp_path, WORD).send("hosts", "h1 h1 h2 h2")
+    assert inbox.silent_at_limit() == [], "no limit is over"
+    Dispatches(tmp_path, WORD).reach_limit(0)
+    assert inbox.sift(f"{WORD} at-limit-2\n".encode()) == b""
+    assert inbox.silent_at_limit() == ["rank 1 on h1", "rank 3 on h2"]

@@ -152,7 +152,9 @@ def test_ranks_started_by_hand_are_one_session(
     ("body", "arguments", "status"),
     [
         ("def test_it(): assert 1 == 2", [], pytest.ExitCode.TESTS_FAILED),
-        ("", ["nowhere.py"], pytest.ExitCode.USAGE_ERROR),
+        pytest.param(
+            *("", ["nowhere.py"], pytest.ExitCode.USAGE_ERROR), marks=pytest.mark.failure_matrix
+        ),
         ("", [], pytest.ExitCode.NO_TESTS_COLLECTED),
     ],
     ids=["failure", "usage error", "no tests"],
