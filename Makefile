@@ -19,14 +19,14 @@ bench: $(VENV)/ready
 		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
 	$(BIN)/python -m pytest --mlps-history
 
-# Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
+# Workers of pytest-xdist run tests side by side; what measures in this very session runs alone.
 test: lint $(VENV)/mpis $(VENV)/hosts
 	$(BIN)/python -m pytest tests/examples
-	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/examples
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore tests/examples
 
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis
-	$(BIN)/python -m pytest tests/failures -m 'failure_matrix or not failure_matrix'
+	$(BIN)/python -m pytest tests/failures tests/ranks -m 'failure_matrix or not failure_matrix'
 
 # All that is tested on several hosts, with every MPI: some minutes; `make test` runs a part of it.
 test-hosts: $(VENV)/mpis $(VENV)/hosts

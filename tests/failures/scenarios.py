@@ -176,7 +176,7 @@ SCENARIOS = (
             mpi_comm.mpi4py.Barrier()
         """,
         run_status=("failed", "died"),
-        always=frozenset({("open mpi 5", 0), ("mpich", 1)}),
+        always=frozenset({("mpich", 1)}),
     ),
     Scenario(
         "collection",
@@ -237,7 +237,7 @@ SCENARIOS = (
             mpi_comm.barrier()
         """,
         run_status=LOST,
-        always=frozenset({("open mpi 5", 0), ("mpich", 1)}),
+        always=frozenset({("mpich", 1)}),
     ),
     Scenario(
         "segmentation fault",
