@@ -19,10 +19,10 @@ bench: $(VENV)/ready
 		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
 	$(BIN)/python -m pytest --mlps-history
 
-# Workers of pytest-xdist run tests side by side; what measures in this very session runs alone.
+# Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
 test: lint $(VENV)/mpis $(VENV)/hosts
 	$(BIN)/python -m pytest tests/examples
-	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore tests/examples
+	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/examples
 
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis

@@ -21,8 +21,7 @@ SMALL = [
     "--mlps-set=calibration=0.05",
 ]
 
-pytestmark = [pytest.mark.launches_mpi, pytest.mark.xdist_group("first run")]
-"""One worker makes the runs that all of these look at."""
+pytestmark = pytest.mark.launches_mpi
 
 
 def run(*command: str, cwd: Path = PROJECT) -> str:
