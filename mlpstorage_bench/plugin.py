@@ -107,7 +107,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         own.begin(session.items)
         terminal.announce_run(session.config, own)
     result = yield
-    own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+    if not relaunch.runs_no_test(session.config):
+        own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
     return result
 
 

@@ -70,6 +70,7 @@ class MlpsSession:
         self.clock = MeasuredClock()
         self.run: Run | None = None
         self.gating: Gating | None = None
+        self._has_nothing_to_judge = False
         self.engine: Any = None
         self.collection_errors: list[str] = []
         self.remarks: list[str] = []
@@ -221,6 +222,8 @@ class MlpsSession:
         """Wait until every rank is at its end, and return the status that all of them exit with."""
         if exit_status == pytest.ExitCode.OK and self.gating is not None:
             exit_status = self.gating.status
+        if exit_status == pytest.ExitCode.OK and self._has_nothing_to_judge:
+            exit_status = int(pytest.ExitCode.USAGE_ERROR)
         own = (self.host, exit_status)
         is_abnormal = exit_status not in _COMMON_ENDS
         grace_s = self.settings.failure_grace_s if is_abnormal else None
@@ -359,6 +362,9 @@ class MlpsSession:
     def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
         """Compare the run with its baseline, all ranks together, if that was asked for."""
         if self.gating is None or self.run is None:
+            if self.settings.gate.is_wanted and self.settings.mode != "whatif":
+                self.remarks.append("ERROR: the gate had nothing to judge: no benchmark has run")
+                self._has_nothing_to_judge = True
             return
         if tests_failed:
             self.remarks.append("the gate was not asked: tests have failed")

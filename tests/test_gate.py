@@ -294,6 +294,14 @@ def test_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:
     assert newest(pytester)["mlpstorage"]["verdicts"] == []
 
 
+def test_a_gate_with_nothing_to_judge_does_not_pass_in_silence(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_something(): pass")
+    result = pytester.runpytest("--mlps-gate")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["ERROR: the gate had nothing to judge: no benchmark has run"])
+    assert pytester.runpytest("--mlps-mode=whatif", "--mlps-gate").ret == 0
+
+
 @pytest.mark.launches_mpi
 def test_ranks_judge_together_and_exit_alike(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile(test_kv=TEST)
