@@ -8,14 +8,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from mlpstorage_bench import options, registry
+from mlpstorage_bench import registry
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gating import Gate
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.reading import read_metadata
+from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.settings import gate_settings
 
 GATE_OPTION = "--mlps-gate"
 
@@ -44,7 +46,7 @@ def answer(known: argparse.Namespace, results_dir: Path) -> int:
         for remark in history.remarks:
             sys.stderr.write(f"mlpstorage: {remark}\n")
     kind = registry.load(str(metadata["benchmark_type"]))
-    settings = options.gate_settings(options.given_options(known))
+    settings = gate_settings(given_options(known))
     gate = Gate(settings, kind, results_dir)
     result = gate.judge(metadata)
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)

@@ -23,9 +23,9 @@ from mlpstorage_bench.gate.series import RunSeries, series_of
 from mlpstorage_bench.gate.statistics import Verdict
 from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History
-from mlpstorage_bench.options import GateSettings
 from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
+from mlpstorage_bench.settings import GateSettings
 
 RunMore = Callable[[int], None]
 """Runs so many more trials of a case, on all ranks together."""

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench import gate_answers, history_answers, options, registry
+from mlpstorage_bench import gate_answers, history_answers, registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import convert_file
+from mlpstorage_bench.settings import read_settings, results_dir_of
 from mlpstorage_bench.sizes import size_report
 
 
@@ -35,7 +36,7 @@ def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> Non
     launcher = detect_launcher(os.environ)
     if launcher is not None and launcher.rank > 0:
         raise SystemExit(pytest.ExitCode.OK)
-    results_dir = options.results_dir(known, os.environ)
+    results_dir = results_dir_of(known, os.environ)
     if known.mlps_convert:
         _convert(Path(known.mlps_convert), results_dir)
     elif known.mlps_fio_job:
@@ -77,7 +78,7 @@ def _show_fio_job(trace: Path) -> None:
 def _show_datasize(known: argparse.Namespace) -> bool:
     """Print what the profile takes, and return whether it fits."""
     try:
-        settings = options.read_settings(known, os.environ)
+        settings = read_settings(known, os.environ)
         benchmark_type = registry.load(registry.DEFAULT)
         plan = benchmark_type.plan(settings.plan_request())
         report = size_report(settings, benchmark_type, plan)

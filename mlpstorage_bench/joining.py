@@ -15,13 +15,13 @@ from typing import NoReturn
 
 import pytest
 
-from mlpstorage_bench import options
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.mpi.comm import Comm, Notice, Place, SoloComm
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.watchdog import limit_without_lock
 from mlpstorage_bench.ranks import usage_error
+from mlpstorage_bench.settings import grace_before_options, startup_limit_s
 
 COMM = pytest.StashKey[Comm]()
 ABORT_STATUS = 86
@@ -57,7 +57,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
     if parent is not None:
         parent.arrive(launcher.rank)
     try:
-        with limit_without_lock(options.startup_limit_s(config)):
+        with limit_without_lock(startup_limit_s(config)):
             comm = connect(launcher)
     except LaunchError as error:
         _tell_end(launcher.rank, None)
@@ -72,7 +72,7 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     if comm.size == 1:
         return
     own = (socket.gethostname(), problem)
-    grace_s = options.grace_s(config, config.known_args_namespace) if problem else None
+    grace_s = grace_before_options(config, config.known_args_namespace) if problem else None
     if problem:
         comm.announce(Notice.FAILED)
     try:
@@ -108,7 +108,7 @@ def _tell_end(rank: int, status: int | None) -> None:
 def leave(config: pytest.Config, comm: Comm) -> None:
     """Meet the others at the session's end, from a rank that ends before it had a session."""
     own = (socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
-    grace_s = options.grace_s(config, config.known_args_namespace)
+    grace_s = grace_before_options(config, config.known_args_namespace)
     try:
         comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
         comm.agree(RUN_END, (own[0], ""), place=Place.FINISH, grace_s=grace_s)

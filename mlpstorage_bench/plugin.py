@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench import instead, joining, options, ranks, registry, relaunch, terminal
+from mlpstorage_bench import instead, joining, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.mpi.comm import say
 from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
 from mlpstorage_bench.outcomes import agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import KEY, MlpsSession
@@ -22,7 +23,7 @@ __all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    options.add_options(parser)
+    add_options(parser)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -36,8 +37,8 @@ def pytest_load_initial_conftests(
     instead.answer(early_config, parser, args)
     with joining.conftests_loaded_together(early_config, launcher):
         result = yield
-    if early_config.getini(options.ALIASES_INI):
-        options.add_reference_names(parser)
+    if early_config.getini(ALIASES_INI):
+        add_reference_names(parser)
     return result
 
 
@@ -55,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     launcher = detect_launcher(os.environ)
     comm = config.stash[joining.COMM]
     try:
-        settings = relaunch.read_settings(config)
+        settings = relaunch.settings_of(config)
     except MlpsError as error:
         joining.agree_on_problem(config, comm, "the options", str(error))
         raise ranks.usage_error(str(error), is_root=comm.rank == 0) from error

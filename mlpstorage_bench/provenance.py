@@ -11,20 +11,21 @@ from typing import Any, Protocol
 
 import pytest
 
-from mlpstorage_bench import options
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor, started_pytest
+from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.registry import Plan
+from mlpstorage_bench.settings import Settings
 
 
 class Session(Protocol):
     """What has to be known of a session."""
 
     config: pytest.Config
-    settings: options.Settings
+    settings: Settings
     launcher: LauncherEnvironment | None
     comm: Comm
 
@@ -77,7 +78,7 @@ def run_facts(
 
 
 def sources_of_tests(
-    config: pytest.Config, settings: options.Settings, items: Sequence[pytest.Item]
+    config: pytest.Config, settings: Settings, items: Sequence[pytest.Item]
 ) -> tuple[tuple[str, str], ...]:
     """Return the files that the tests are made of: their own, each conftest.py, the profile."""
     plugins = config.pluginmanager.get_plugins()
@@ -109,7 +110,7 @@ def _invocation(
         command = launching_ancestor()
     if command is None:
         return None
-    environment = {name: os.environ.get(name) for name in options.SETTING_VARIABLES}
+    environment = {name: os.environ.get(name) for name in SETTING_VARIABLES}
     return {"command": command, "environment": environment}
 
 

@@ -13,7 +13,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.comm import Comm, Notice
 from mlpstorage_bench.mpi.hosts import HOSTS_OPTION, Host
-from mlpstorage_bench.options import Settings
+from mlpstorage_bench.settings import Settings
 
 T = TypeVar("T")
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from mlpstorage_bench import options, registry
+from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
 from mlpstorage_bench.mpi.parent import INTERRUPTED, Limits, run
+from mlpstorage_bench.options.declared import GRACE_INI
 from mlpstorage_bench.results.obituary import note_end
+from mlpstorage_bench.settings import Settings, read_settings, startup_limit_s
 
 _ANSWERS_HERE = (
     *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
@@ -29,7 +31,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     if runs_no_test(config):
         return None
     try:
-        settings = read_settings(config)
+        settings = settings_of(config)
         if not settings.wants_ranks or settings.mode == "whatif":
             return None
         registry.load(registry.DEFAULT).plan(settings.plan_request())
@@ -46,13 +48,13 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     return ending.status
 
 
-def _limits(config: pytest.Config, settings: options.Settings) -> Limits:
+def _limits(config: pytest.Config, settings: Settings) -> Limits:
     """Return how long the parent waits.
 
     Beside tests, ranks may take as long as to come together, and as for a test; but a gate that
     may run more trials has no limit.
     """
-    startup_s, grace_s = options.startup_limit_s(config), settings.failure_grace_s
+    startup_s, grace_s = startup_limit_s(config), settings.failure_grace_s
     end_s = max(grace_s, Limits.end_s)
     if settings.timeout_s is None:
         return Limits(grace_s, end_s)
@@ -66,13 +68,13 @@ def runs_no_test(config: pytest.Config) -> bool:
     return any(config.getoption(name, None) for name in _ANSWERS_HERE)
 
 
-def read_settings(config: pytest.Config) -> options.Settings:
+def settings_of(config: pytest.Config) -> Settings:
     """Return the settings of a session that is about to begin."""
-    grace = str(config.getini(options.GRACE_INI))
-    return options.read_settings(config.option, os.environ, grace)
+    grace = str(config.getini(GRACE_INI))
+    return read_settings(config.option, os.environ, grace)
 
 
-def plan_for(config: pytest.Config, settings: options.Settings) -> LaunchPlan:
+def plan_for(config: pytest.Config, settings: Settings) -> LaunchPlan:
     """Return the command that would run this session in ranks of its own."""
     given = [str(argument) for argument in config.invocation_params.args]
     arguments = [*without_whatif(given), *_pinned(config)]

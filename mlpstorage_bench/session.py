@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -22,17 +21,18 @@ from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.joining import ABORT_STATUS, RUN_END, SESSION_END
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
-from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place, say
+from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
-from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, try_for, turn_s
+from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.names import as_segment
-from mlpstorage_bench.options import Settings
 from mlpstorage_bench.provenance import run_facts, sources_of_tests
 from mlpstorage_bench.report.render import check_renderer, write_report
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.run import Run
+from mlpstorage_bench.settings import Settings
+from mlpstorage_bench.time_limit import TimeLimit
 from mlpstorage_bench.timers import MeasuredClock
 
 T = TypeVar("T")
@@ -81,9 +81,14 @@ class MlpsSession:
         """Whether this rank has gone to the session's end, where all meet."""
         self._resources = ExitStack()
         self._parent = None if launcher is None else Dispatches.of(os.environ)
-        self._watchdog: Watchdog | None = None
-        if settings.timeout_s is not None:
-            self._watchdog = Watchdog(settings.timeout_s, settings.failure_grace_s, self._expired)
+        self._time_limit = TimeLimit(
+            settings.timeout_s,
+            settings.failure_grace_s,
+            comm,
+            self.host,
+            self._parent,
+            self._leave_last_words,
+        )
 
     @property
     def is_root(self) -> bool:
@@ -125,38 +130,11 @@ class MlpsSession:
     @contextmanager
     def watching(self, item: pytest.Item) -> Iterator[None]:
         """Limit the time of a test, and keep its results in case that no other comes to its end."""
-        if self._watchdog is None:
+        with self._time_limit.watching(item.nodeid):
             yield
-        else:
-            self._tell_alive(item.nodeid)
-            with self._watchdog.watching(item.nodeid):
-                yield
-            self._tell_alive("")
         if self.run is not None:
             with suppress(MlpsError):  # the run's end will tell
                 self.run.checkpoint()
-
-    def _tell_alive(self, test: str) -> None:
-        if self._parent is not None and self.is_root:
-            self._parent.send("alive", test)
-
-    def _expired(self, test: str) -> None:
-        """End the session on all ranks, from the watchdog's thread, after every rank told where."""
-        limit_s, grace_s = self.settings.timeout_s, self.settings.failure_grace_s
-        rank, place = self.comm.rank, self.comm.waits_at
-        headline = f"{test} has taken longer than --mlps-timeout {limit_s:g} s"
-        here = f"waits for the others at {place!r}" if place else "does not wait for the others"
-        say(f"\nmlpstorage: {headline}. Rank {rank} on {self.host} {here}:\n\n{stacks()}")
-        if self._parent is not None:
-            self._parent.reach_limit(rank)
-        turn = turn_s(rank, self.comm.size, grace_s)
-        began_s = time.monotonic()
-        self._leave_last_words(headline, turn)
-        time.sleep(max(0.0, began_s + turn - time.monotonic()))
-        message = f"mlpstorage: {headline}. All ranks are aborted."
-        if self.comm.size > 1:
-            self.comm.abort(ABORT_STATUS, message)
-        end_process(ABORT_STATUS, message)
 
     def abort(self, message: str) -> NoReturn:
         """End all ranks because some cannot be reached; rank 0's results are kept."""

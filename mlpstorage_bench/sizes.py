@@ -6,9 +6,9 @@ from typing import Any
 
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.options import Settings
 from mlpstorage_bench.registry import BenchmarkType, Plan
 from mlpstorage_bench.request import Room
+from mlpstorage_bench.settings import Settings
 
 
 def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -> dict[str, Any]:

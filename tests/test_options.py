@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.options import OPTIONS, Settings, read_settings
+from mlpstorage_bench.options.declared import OPTIONS
+from mlpstorage_bench.settings import Settings, read_settings
 
 
 def settings(environ: dict[str, str] | None = None, **given: Any) -> Settings:

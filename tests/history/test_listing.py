@@ -18,7 +18,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
 from mlpstorage_bench.history.index import INDEX_NAME
 from mlpstorage_bench.history_answers import answer, is_asked
-from mlpstorage_bench.options import OPTIONS
+from mlpstorage_bench.options.declared import OPTIONS
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 HISTORY_ID = "20261101_1201"
