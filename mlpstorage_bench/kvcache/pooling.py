@@ -116,6 +116,10 @@ def pool_trial(
             sum(operation.chunk.sum_ns for operation in stored),
         ),
         one_at_a_time=next((rank.one_at_a_time for rank in ranks if rank.one_at_a_time), ""),
+        huge_page_share=min(
+            (rank.huge_page_share for rank in ranks if rank.huge_page_share is not None),
+            default=None,
+        ),
         corrupt_reads=sum(rank.requests.corrupt_reads for rank in ranks),
         audit_ratio=furthest_from_one([audit.ratio for audit in audits]),
         audit_verdict=worst.verdict,

@@ -54,6 +54,7 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "io_mode": rank.io_mode,
             "in_flight": rank.in_flight,
             "one_at_a_time": rank.one_at_a_time,
+            "huge_page_share": rank.huge_page_share,
             "tiers": {name: account._asdict() for name, account in rank.tiers.items()},
             "arrived": rank.arrived,
             "unserved": rank.unserved,

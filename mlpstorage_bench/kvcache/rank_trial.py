@@ -80,6 +80,8 @@ class RankTrial:
     """How steady bandwidth was inside the window; None where that is too short to tell."""
     one_at_a_time: str = ""
     """Why lanes had no queue, and moved one chunk after another; '' where they had."""
+    huge_page_share: float | None = None
+    """Of the buffers' memory; None where the kernel does not say, or nothing was moved."""
     users: int = 0
     edges: WindowEdges | None = None
     """When the window opened and closed, in rank 0's time; None where time was simulated."""

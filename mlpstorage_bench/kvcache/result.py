@@ -119,6 +119,8 @@ class TrialResult:
     """By what share of their sum the spans of all chunks are too long at most."""
     one_at_a_time: str
     """Why lanes had no queue with the kernel, and so one chunk in flight at most; '' else."""
+    huge_page_share: float | None
+    """Of the buffers' memory, on the rank with the least; None where the kernel does not say."""
     corrupt_reads: int
     """Reads that found other data than was written, from the trial's start to its end; any fails
     the run."""
@@ -195,7 +197,12 @@ _KNOWN_OR_NOT = (
 """Metrics that a trial may not have: the mean is of those that do."""
 _WORST = ("window_open_spread_ms", "window_close_spread_ms", "clock_uncertainty_ms")
 """Metrics of which a case has the greatest of its trials."""
-_PER_TRIAL = ("one_at_a_time", "window_s", "lookups", "lateness_max_ms", "steady", "is_simulated")
+_ENOUGH_HUGE_PAGES = 0.9
+"""Share of the buffers from which on there is nothing to tell."""
+_PER_TRIAL = (
+    *("one_at_a_time", "huge_page_share", "window_s", "lookups", "lateness_max_ms", "steady"),
+    "is_simulated",
+)
 
 
 @dataclass(frozen=True)
@@ -271,6 +278,14 @@ class KVCacheResult:
             notes.append(
                 f"option {self.option}: each lane had one chunk in flight at most, and none while "
                 f"it made or checked content: {reason}"
+            )
+        shares = [t.huge_page_share for t in self.trials if t.huge_page_share is not None]
+        if shares and min(shares) < _ENOUGH_HUGE_PAGES:
+            notes.append(
+                f"option {self.option}: {min(shares):.0%} of a rank's buffers were in huge pages: "
+                "transfers take more of the processor, and some devices are slower. Linux gives "
+                "huge pages where /sys/kernel/mm/transparent_hugepage/enabled is madvise or "
+                "always, and has free memory in one piece"
             )
         early = [trial for trial in self.trials if trial.closed_by != "duration"]
         if early:

@@ -191,6 +191,7 @@ class _Trial:
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
             one_at_a_time=next((lane.refusal for lane in lanes if lane.refusal), ""),
+            huge_page_share=lanes[0].huge_page_share,
         )
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:

@@ -53,8 +53,8 @@ class Lane:
         """Once set, operations end with CutOffError after the chunks that they have in flight."""
         self._payload = payload
         self._chunking = chunking
-        buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
-        self._in_flight = InFlight(open_queue, chunks_in_flight, buffers)
+        self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
+        self._in_flight = InFlight(open_queue, chunks_in_flight, self._buffers)
         self._verify_rate = verify_rate
         self._owed_checks = 0.0
 
@@ -68,6 +68,11 @@ class Lane:
     def most_in_flight(self) -> int:
         """How many chunks it may have with the storage at once: one, where it has no queue."""
         return self._in_flight.most
+
+    @property
+    def huge_page_share(self) -> float | None:
+        """How much of its buffers' memory is in huge pages; None where the kernel does not say."""
+        return self._buffers.huge_page_share
 
     @property
     def refusal(self) -> str:

@@ -298,6 +298,22 @@ def test_what_is_missing_is_a_partial_failure_that_names_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(("shares", "told"), [((1.0, 0.25), "25%"), ((1.0, None), "")])
+def test_buffers_outside_of_huge_pages_are_told(
+    shares: tuple[float, float | None], told: str
+) -> None:
+    """As the same storage looks slower with them."""
+    ranks = [
+        dataclasses.replace(rank_trial(number), huge_page_share=share)
+        for number, share in enumerate(shares)
+    ]
+    trial = pool_trial(1, ranks)
+    case = KVCacheResult("1", (trial,), pool_latencies(Samples.of(ranks)), {}, {})
+    notes = [note for note in case.notes() if "huge pages" in note]
+    assert [told in note for note in notes] == [True] * bool(told)
+    assert case.metrics()["huge_page_share"] == [0.25 if told else 1.0]
+
+
 def test_lanes_that_had_one_chunk_in_flight_at_most_are_told() -> None:
     ranks = [rank_trial(0), dataclasses.replace(rank_trial(1), one_at_a_time="no Linux AIO here")]
     trial = pool_trial(1, ranks)

@@ -1,0 +1,60 @@
+"""Buffers: where they lie, and in what pages."""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.storage.buffers import RESTING_BYTES, BufferPool
+
+MIB = 1 << 20
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.parametrize(("chunk_bytes", "in_use"), [(4096, 1), (12288, 3), (MIB, 17)])
+def test_buffers_are_aligned_and_apart(chunk_bytes: int, in_use: int) -> None:
+    pool = BufferPool(chunk_bytes, in_use)
+    buffers = [pool.take() for _ in range(in_use + RESTING_BYTES // chunk_bytes)]
+    begins = sorted(buffer.address for buffer in buffers)
+    assert all(begin % mmap.PAGESIZE == 0 for begin in begins)
+    assert all(b - a >= chunk_bytes for a, b in itertools.pairwise(begins))
+    assert {len(buffer.bytes) for buffer in buffers} == {chunk_bytes}
+    for number, buffer in enumerate(buffers):
+        buffer.sectors[:] = number
+    assert all((buffer.sectors == number).all() for number, buffer in enumerate(buffers))
+
+
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(),
+    reason="this kernel gives no huge pages",
+)
+def test_buffers_lie_in_huge_pages() -> None:
+    before = _huge_kib()
+    pool = BufferPool(MIB, 16)
+    given = _huge_kib() - before
+    assert pool.huge_page_share is not None
+    assert given > 0
+    assert pool.huge_page_share == pytest.approx(given / (32 * 1024), abs=0.07)
+
+
+def test_buffers_that_the_kernel_keeps_from_huge_pages_say_so() -> None:
+    """A process may be kept from them: prctl(2), PR_SET_THP_DISABLE."""
+    code = """if True:
+        import ctypes
+        assert ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) == 0
+        from mlpstorage_bench.storage.buffers import BufferPool
+        print(BufferPool(1 << 20, 1).huge_page_share)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.0\n"
+
+
+def _huge_kib() -> int:
+    rollup = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    (line,) = (line for line in rollup if line.startswith("AnonHugePages:"))
+    return int(line.split()[1])
