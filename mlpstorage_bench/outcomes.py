@@ -27,19 +27,20 @@ def agree_on_report(
     abort: Callable[[str], NoReturn],
 ) -> None:
     """Agree with all ranks on one phase of a test, and make the report say what was agreed."""
-    own = _own_outcome(report, excinfo, comm.rank, host)
-    is_cause = own.outcome == "failed" and not own.secondary
+    own = None if report.passed else _own_outcome(report, excinfo, comm.rank, host)
+    is_cause = own is not None and own.outcome == "failed" and not own.secondary
     if is_cause:
         comm.announce(Notice.FAILED)
     label = f"report of {report.nodeid}, {report.when}"
     try:
         told = comm.agree(
             label,
-            None if report.passed else own,
+            own,
             place=Place.REPORT,
             grace_s=grace_s if is_cause else None,
         )
     except TimeoutError:
+        assert own is not None  # a limit is set by a failure alone
         abort(
             f"\nmlpstorage: {report.nodeid} failed on {name_ranks([own])}, and other ranks did not "
             f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
@@ -50,10 +51,9 @@ def agree_on_report(
         if gone:
             pytest.exit(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
         pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
-    outcomes = [
-        RankOutcome(rank, "", "passed") if one is None else one for rank, one in enumerate(told)
-    ]
-    _apply(agree_outcome(outcomes), own, report, len(outcomes))
+    if any(told):
+        outcomes = [one or RankOutcome(rank, "", "passed") for rank, one in enumerate(told)]
+        _apply(agree_outcome(outcomes), outcomes[comm.rank], report, comm.size)
 
 
 def _own_outcome(

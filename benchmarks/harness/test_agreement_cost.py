@@ -17,7 +17,7 @@ from mlpstorage_bench.mpi.launchers.installed import find_binary, identify
 
 RANKS = 8
 TESTS = 300
-PAIRS = 3
+PAIRS = 5
 MOST_MS = 2.0
 
 _CONFTEST = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -18,8 +19,9 @@ T = TypeVar("T")
 _MERGE_TAG = 11
 _CLOCK_TAG = 12
 
-_SPIN_S = 0.0001
-"""What is waited for is polled without pause for this long: ranks usually arrive together."""
+_YIELD_S = 0.002
+"""For this long a waiting rank only lets others run first: ranks usually arrive together, and one
+that sleeps comes back to a processor whose caches have forgotten it, and interrupts another."""
 _LEAST_PAUSE_S = 0.0002
 """Then with this pause; MPICH makes progress only while polled, so it is kept short."""
 _PAUSE_SHARE = 1 / 32
@@ -27,11 +29,12 @@ _PAUSE_SHARE = 1 / 32
 _MOST_PAUSE_S = 0.005
 
 
-def pause_s(waited_s: float) -> float:
-    """Return how long to sleep before looking again for what was waited for so long."""
-    if waited_s <= _SPIN_S:
-        return 0.0
-    return min(max(waited_s * _PAUSE_SHARE, _LEAST_PAUSE_S), _MOST_PAUSE_S)
+def rest(waited_s: float) -> None:
+    """Leave the processor to others before looking again for what was waited for so long."""
+    if waited_s <= _YIELD_S:
+        os.sched_yield()
+    else:
+        time.sleep(min(max(waited_s * _PAUSE_SHARE, _LEAST_PAUSE_S), _MOST_PAUSE_S))
 
 
 def merge(comm: MPI.Intracomm, value: T, add: Callable[[T, T], T]) -> T | None:
@@ -93,4 +96,4 @@ def _await_message(comm: MPI.Intracomm, source: int, tag: int) -> None:
     """Wait for a message without taking a core from those who have to send it."""
     started = time.monotonic()
     while not comm.iprobe(source=source, tag=tag):
-        time.sleep(pause_s(time.monotonic() - started))
+        rest(time.monotonic() - started)

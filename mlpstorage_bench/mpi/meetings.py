@@ -14,14 +14,13 @@ sent so far, and receives and forgets what is still on its way.
 from __future__ import annotations
 
 import os
+import struct
 import time
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-
-import numpy as np
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
@@ -52,6 +51,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOTICE_TAG = 7
+_HEADER = struct.Struct("4q")
+"""What a rank says to all: place, label's checksum, notices sent, whether it brings a value."""
 
 
 class _Meeting:
@@ -70,8 +71,8 @@ class _Meeting:
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = np.array([here.place, label, comm.notices_sent, brings], dtype=np.int64)
-        self._all = np.empty((comm.size, 4), dtype=np.int64)
+        self._mine = _HEADER.pack(here.place, label, comm.notices_sent, brings)
+        self._all = bytearray(comm.size * _HEADER.size)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
     def has_arrived(self) -> bool:
@@ -81,13 +82,18 @@ class _Meeting:
     def complete(self) -> Any:
         """Run the operation, or raise ApartError; every rank decides alike."""
         __tracebackhide__ = True
-        if (self._all[:, :2] == self._mine[:2]).all():
-            result = self._operation() if self._all[:, 3].any() else [None] * self._comm.size
-            self._comm.collect_notices(self._all[:, 2])
+        headers = set(_HEADER.iter_unpack(self._all))  # of most meetings one: all say the same
+        if len({(place, label) for place, label, _, _ in headers}) == 1:
+            brings = any(brings for _, _, _, brings in headers)
+            result = self._operation() if brings else [None] * self._comm.size
+            self._collect_notices()
             return result
         standpoints = self._comm.control.allgather(self.here)
-        self._comm.collect_notices(self._all[:, 2])
+        self._collect_notices()
         raise ApartError(self.here, standpoints)
+
+    def _collect_notices(self) -> None:
+        self._comm.collect_notices([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
 
 
 class MpiComm:
@@ -202,8 +208,10 @@ class MpiComm:
             self._receive_notice()
         return sorted(rank for rank, said in self._heard if said == notice)
 
-    def collect_notices(self, sent: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+    def collect_notices(self, sent: Sequence[int]) -> None:
         """Receive every notice that the ranks say they sent: none is taken for a later one."""
+        if not any(sent):
+            return
         for peer in range(self.size):
             while peer != self.rank and self._notices_received[peer] < sent[peer]:
                 self._receive_notice()
@@ -277,7 +285,7 @@ class MpiComm:
             self._interrupts.raise_pending()
             if deadline is not None and now > deadline:
                 raise TimeoutError(f"not every rank arrived at {meeting.here.label!r}")
-            time.sleep(conversations.pause_s(now - started))
+            conversations.rest(now - started)
 
 
 def connect(launcher: LauncherEnvironment) -> MpiComm:
