@@ -13,7 +13,11 @@ from mlpstorage_bench.storage.files import IoMode
 
 
 class Fio:
-    """One process of fio per sample, on the file that is ours too: its place is the same."""
+    """One process of fio per sample, on the file that is ours too: its place is the same.
+
+    Our buffers lie in huge pages. fio's do where it is told so, and where enough of them were set
+    aside (/proc/sys/vm/nr_hugepages): then it is told.
+    """
 
     def __init__(self, file: Path, load: Load, io_mode: IoMode) -> None:
         binary = shutil.which("fio")
@@ -23,6 +27,9 @@ class Fio:
         self._load = load
         self._file = file
         self._io_mode = io_mode
+        enough = _free_huge_bytes() >= load.in_flight * load.block_bytes
+        self.memory = "shmhuge" if enough else "malloc"
+        """What fio calls the memory that it moves."""
 
     def run(self, window_s: float) -> Sample:
         """Run the load and return what fio measured after its ramp."""
@@ -50,6 +57,7 @@ class Fio:
             f"--rwmixread={load.read_share * 100:.0f}",
             f"--direct={int(self._io_mode == 'direct')}",
             "--ioengine=libaio",
+            f"--iomem={self.memory}",
             f"--iodepth={load.in_flight}",
             "--lat_percentiles=1",  # from submission on, as a system call of ours
             "--percentile_list=95",
@@ -62,3 +70,10 @@ class Fio:
         start = done.stdout.index("{")  # notes may come before the JSON
         job: dict[str, Any] = json.loads(done.stdout[start:])["jobs"][0]
         return job
+
+
+def _free_huge_bytes() -> int:
+    """Return what is set aside as huge pages, and free."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    values = {name: words.split()[0] for name, _, words in (line.partition(":") for line in lines)}
+    return int(values.get("HugePages_Free", 0)) * int(values.get("Hugepagesize", 0)) * 1024

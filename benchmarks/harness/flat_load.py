@@ -69,11 +69,9 @@ class Sample:
 class FlatLoad:
     """Entries of 256 blocks in one preallocated file, written once before anything is measured."""
 
-    def __init__(
-        self, directory: Path, load: Load, io_mode: IoMode, payload: Payload | None = None
-    ) -> None:
+    def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
         self._load = load
-        self._payload = payload or Payload(1)
+        self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
         self._buffers = BufferPool(load.block_bytes, buffers_for(load.lanes, load.chunks_in_flight))
         entry_bytes = min(256 * load.block_bytes, load.file_bytes // (4 * load.lanes))
@@ -93,8 +91,17 @@ class FlatLoad:
             self._slab.delete(name)
         self._slab.close()
 
-    def run(self, ramp_s: float, window_s: float, verify_rate: float = 1.0) -> Sample:
-        """Run the load and return what was measured inside the window."""
+    def run(
+        self,
+        ramp_s: float,
+        window_s: float,
+        verify_rate: float = 1.0,
+        payload: Payload | None = None,
+    ) -> Sample:
+        """Run the load and return what was measured inside the window.
+
+        Another payload is written to the same file: its place on the disk enters no comparison.
+        """
         self.refill()
         window, stopping = Window(), threading.Event()
         recorders = [Recorder(window) for _ in range(self._load.lanes)]
@@ -103,7 +110,7 @@ class FlatLoad:
         def work(number: int) -> None:
             own = self._names[number :: self._load.lanes]
             try:
-                with self._lane(stopping, verify_rate) as lane:
+                with self._lane(stopping, verify_rate, payload or self._payload) as lane:
                     self._serve(lane, recorders[number], own, random.Random(number))  # noqa: S311 - dice for a load need no secrets
             except CutOffError:
                 return
@@ -149,15 +156,15 @@ class FlatLoad:
     def refill(self) -> None:
         """Write the entries that are missing: all at first, those cut off later."""
         recorder = Recorder(Window())
-        with self._lane(threading.Event(), 1.0) as lane:
+        with self._lane(threading.Event(), 1.0, self._payload) as lane:
             for name in self._names:
                 if name not in self._entries:
                     observer = recorder.observe("storage", "write", self._entry_bytes)
                     self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
 
-    def _lane(self, stopping: threading.Event, verify_rate: float) -> Lane:
+    def _lane(self, stopping: threading.Event, verify_rate: float, payload: Payload) -> Lane:
         return Lane(
-            self._payload,
+            payload,
             self._chunking,
             stopping,
             chunks_in_flight=self._load.chunks_in_flight,
@@ -182,8 +189,10 @@ class FlatLoad:
         )
 
 
-def alternate(benchmark: Any, *measures: Callable[[], Sample]) -> list[list[Sample]]:
-    """Take `PAIRS` samples of each measure, in turn and in alternating order.
+def alternate(
+    benchmark: Any, *measures: Callable[[], Sample], pairs: int = PAIRS
+) -> list[list[Sample]]:
+    """Take so many samples of each measure, in turn and in alternating order.
 
     All meet the same good and bad moments of the storage. Returns a list of samples per measure.
     """
@@ -195,5 +204,5 @@ def alternate(benchmark: Any, *measures: Callable[[], Sample]) -> list[list[Samp
             samples[number].append(measures[number]())
         turns.reverse()
 
-    benchmark.pedantic(turn, rounds=PAIRS, iterations=1)
+    benchmark.pedantic(turn, rounds=pairs, iterations=1)
     return samples

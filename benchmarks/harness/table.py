@@ -29,6 +29,7 @@ TABLES = {
         Column("p95", "verified_p95_ratio", "{:.2f}"),
         Column("CPU/GiB", "verified_cpu_ratio", "{:.1f}"),
         Column("late", "late_share", "{:.1%}"),
+        Column("fio's memory", "fio_memory"),
         Column("fio GiB/s", "fio_gib_s", "{:.2f}"),
         Column("fio CPU s/GiB", "fio_cpu_s_per_gib", "{:.3f}"),
     ),

@@ -71,6 +71,7 @@ def test_parity(
         **ratios(ours, theirs),
         **{f"verified_{name}": value for name, value in ratios(verified, theirs).items()},
         late_share=statistics.median(sample.late_share for sample in verified),
+        fio_memory=fio.memory,
         fio_gib_s=statistics.median(sample.gib_s for sample in theirs),
         fio_p95_ms=statistics.median(sample.p95_ms for sample in theirs),
         fio_cpu_s_per_gib=statistics.median(sample.cpu_s_per_gib for sample in theirs),
