@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -89,3 +91,49 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
     yield mount_one
     for folder in mounted:
         subprocess.run(["/bin/umount", str(folder)], check=True)
+
+
+class MemoryGroup:
+    """A control group of processes that have 256 MiB together, in either hierarchy."""
+
+    def __init__(self) -> None:
+        self._unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        root = Path("/sys/fs/cgroup") if self._unified else Path("/sys/fs/cgroup/memory")
+        self.path = root / f"mlps-test-{secrets.token_hex(4)}"
+        self.path.mkdir()
+
+    def limit(self) -> None:
+        """Set the limit; raises OSError where there is none."""
+        name = "memory.max" if self._unified else "memory.limit_in_bytes"
+        with (self.path / name).open("r+") as file:
+            file.write(str(2**28))
+
+    def killed(self) -> int:
+        """Return how many of its processes the kernel has killed for want of memory."""
+        told = self.path / ("memory.events" if self._unified else "memory.oom_control")
+        return int(dict(line.split() for line in told.read_text().splitlines())["oom_kill"])
+
+    def remove(self) -> None:
+        """Remove it, once its processes have ended."""
+        deadline = time.monotonic() + 20
+        while (self.path / "cgroup.procs").read_text():
+            assert time.monotonic() < deadline, "a process stays in its control group"
+            time.sleep(0.05)
+        self.path.rmdir()
+
+
+@pytest.fixture
+def memory_group() -> Iterator[MemoryGroup]:
+    """Make a control group; skips where that cannot be."""
+    try:
+        group = MemoryGroup()
+    except OSError as error:
+        pytest.skip(f"needs a control group of its own: {error}")
+    try:
+        try:
+            group.limit()
+        except OSError as error:
+            pytest.skip(f"needs a control group with a limit of memory: {error}")
+        yield group
+    finally:
+        group.remove()

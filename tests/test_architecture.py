@@ -26,7 +26,7 @@ FLOORS = (
     {"history", "kvcache"},
     {"cluster", "mpi", "results"},
     {"measure", "storage"},
-    {"names", "request"},
+    {"names", "request", "survivor"},
     {"errors"},
 )
 """From the roof down: a room imports from floors below its own, and from itself."""

@@ -9,12 +9,15 @@ before anybody sees them. Without such a parent nothing is told.
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mlpstorage_bench.mpi.comm import say
+from mlpstorage_bench import survivor
+from mlpstorage_bench.mpi.comm import STDERR, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 """Tells ranks on the parent's host where to leave files."""
@@ -24,6 +27,10 @@ WORD_VARIABLE = "MLPS_LAUNCH_WORD"
 Kind = Literal["alive", "joined", "hosts", "run", "aborting", "completed"]
 _OF_OTHER_HOSTS = frozenset({"alive", "joined", "hosts", "aborting", "completed"})
 _AT_LIMIT = "at-limit-"
+_DEAD = "dead-"
+_OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_DEAD})[0-9]+")
+_witnesses: list[subprocess.Popen[bytes]] = []
+"""Of this process, where its parent is on another host and cannot watch it."""
 
 _OF_A_RANK = "rank-"
 _ENCODING = "utf-8"
@@ -51,9 +58,13 @@ class Dispatches:
             say(f"{self.word} {kind} {text}")
 
     def arrive(self, rank: int) -> None:
-        """Let the parent watch this process, where it is on the same host."""
+        """Let the parent watch this process; on another host a survivor does so in its place."""
+        host = os.uname().nodename
         if self.directory.is_dir():
-            leave(self.directory / f"{_OF_A_RANK}{rank}", f"{os.getpid()} {os.uname().nodename}")
+            leave(self.directory / f"{_OF_A_RANK}{rank}", f"{os.getpid()} {host}")
+        else:
+            line = f"{self.word} {_DEAD}{rank} {host}"
+            _witnesses.append(survivor.hire("say", line, error_output=STDERR))
 
     def reach_limit(self, rank: int) -> None:
         """Tell the parent that this rank is there, now that a test's limit is over."""
@@ -65,6 +76,8 @@ class Dispatches:
     def depart(self, rank: int) -> None:
         """Tell the parent that this process is about to end as it should."""
         (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
+        while _witnesses:
+            survivor.dismiss(_witnesses.pop())
 
 
 def leave(path: Path, text: str) -> None:
@@ -106,6 +119,14 @@ class Inbox:
                 found[int(path.name.removeprefix(_OF_A_RANK))] = int(process_id)
         return found
 
+    def first_dead_elsewhere(self) -> str | None:
+        """Return the rank on another host of whose death word came first, and its host."""
+        dead = sorted(self.directory.glob(f"{_DEAD}*"), key=lambda path: path.stat().st_mtime_ns)
+        if not dead:
+            return None
+        host = dead[0].read_text(encoding=_ENCODING)
+        return f"rank {dead[0].name.removeprefix(_DEAD)} on {host}"
+
     def silent_at_limit(self) -> list[str]:
         """Return the ranks that did not speak when a test's limit was over, though others did."""
         hosts = (self.read("hosts") or "").split()
@@ -138,7 +159,7 @@ class Inbox:
 
     def _take(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
-        if kind in _OF_OTHER_HOSTS or kind.removeprefix(_AT_LIMIT).isdecimal():
+        if kind in _OF_OTHER_HOSTS or _OF_ONE_RANK.fullmatch(kind):
             leave(self.directory / kind, text)
 
 

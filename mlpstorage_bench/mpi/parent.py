@@ -26,9 +26,9 @@ from typing import IO
 
 import psutil
 
+from mlpstorage_bench import survivor
 from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE, Inbox
 from mlpstorage_bench.mpi.launch import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
-from mlpstorage_bench.storage import janitor
 
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
@@ -40,7 +40,7 @@ INTERRUPT_GRACE_S = 20.0
 TERMINATE_GRACE_S = 5.0
 _LOOK_S = 1.0
 """How often the parent looks for dispatches; that a process ended it learns at once."""
-_JANITORS_S = 10.0
+_SURVIVORS_S = 10.0
 _MEANINGLESS = frozenset({0, 5})
 """Statuses that mean something good, which a launcher may return for ranks that died.
 
@@ -128,6 +128,9 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
     elif watch.reason:
         reason = watch.reason
         status = SILENT if watch.was_silent else status
+        elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
+        if elsewhere is not None and elsewhere not in reason and not watch.was_silent:
+            reason = f"{reason}; so did {elsewhere}, which may have been the first"
     else:
         reason = "rank 0 did not come to its end (no completion record)"
     if status in _MEANINGLESS:
@@ -159,8 +162,8 @@ class _Watch:
 
     @property
     def saw_ranks(self) -> bool:
-        """Whether any rank of this host has ever arrived."""
-        return bool(self._known)
+        """Whether any rank has ever arrived, as far as is known here."""
+        return bool(self._known) or self._inbox.first_dead_elsewhere() is not None
 
     def wait(self) -> int:
         """Return the launcher's exit status, as a shell knows it."""
@@ -226,7 +229,12 @@ class _Watch:
                     self._dead.append(rank)
         died = [rank for rank in self._dead if rank in here]
         self._dead.clear()
-        if died and not self.reason and self._inbox.read("aborting") is None:
+        if self.reason or self._inbox.read("aborting") is not None:
+            return
+        elsewhere = self._inbox.first_dead_elsewhere()
+        if elsewhere is not None:  # what died here at the same time was ended by the launcher
+            self.reason = f"{elsewhere} died before the session's end"
+        elif died:
             ranks = f"rank{'s' if len(died) > 1 else ''} {', '.join(map(str, sorted(died)))}"
             self.reason = f"{ranks} on {os.uname().nodename} died before the session's end"
 
@@ -308,16 +316,16 @@ def _passing_on(source: IO[bytes] | None, inbox: Inbox) -> Iterator[None]:
 
 
 def _clear_away(word: str) -> None:
-    """Kill what is left of a launch on this host, and let janitors finish their work."""
-    janitors: list[psutil.Process] = []
+    """Kill what is left of a launch on this host, and let survivors finish their work."""
+    survivors: list[psutil.Process] = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(WORD_VARIABLE) != word:
                 continue
-            if janitor.is_janitor(process.cmdline()):
-                janitors.append(process)
+            if survivor.is_survivor(process.cmdline()):
+                survivors.append(process)
             else:
                 process.kill()
         except psutil.Error:
             continue  # it ended meanwhile, or is another user's
-    psutil.wait_procs(janitors, timeout=_JANITORS_S)
+    psutil.wait_procs(survivors, timeout=_SURVIVORS_S)

@@ -1,8 +1,8 @@
 """The cache directory: what may be one, and each rank's own part of it.
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
-They are removed at the end, after a failure and after an interrupt; should the rank be killed, its
-janitor (a small process that outlives it) removes them.
+They are removed at the end, after a failure and after an interrupt; should the rank be killed, a
+survivor (a small process that outlives it) removes them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+from mlpstorage_bench import survivor
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.request import CACHE_DIR_OPTION as OPTION
-from mlpstorage_bench.storage import janitor
 from mlpstorage_bench.storage.block_files import BLOCKS_DIRECTORY
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
@@ -75,14 +75,14 @@ class RankDirectory:
         self._cache_dir = cache_dir
         self._removes_cache_dir = not cache_dir.exists()
         self._claim: int | None = None
-        self._janitor: subprocess.Popen[bytes] | None = None
+        self._survivor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
             self._check_owner()
             self._claim = self._lock()
             self._remove_leftovers()
-            self._janitor = janitor.hire(self.path)
+            self._survivor = survivor.hire("remove", str(self.path))
         except OSError as error:
             self._let_go()
             raise InvalidInputError(
@@ -105,9 +105,9 @@ class RankDirectory:
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
-        if self._janitor is not None:
-            janitor.dismiss(self._janitor)
-            self._janitor = None
+        if self._survivor is not None:
+            survivor.dismiss(self._survivor)
+            self._survivor = None
 
     def __exit__(self, *_exception: object) -> None:
         try:

@@ -1,4 +1,4 @@
-"""A session over two hosts to which something happens in the middle of its measurement."""
+"""A session over two hosts to which something happens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.mpis import Mpi
 
 TEST = "def test_long(kvcache): kvcache.run(1)\n"
 LONG = (
-    *("--mlps-set=duration=300", "--mlps-set=write_limit_gb=10"),
+    *(*TINY, "--mlps-set=duration=300", "--mlps-set=write_limit_gb=10"),
     "--mlps-set=storage_capacity_gb=0.05",
 )
 END_S = 60
@@ -28,17 +28,22 @@ class Session:
 
     def __init__(self, bed: Bed, mpi: Mpi, folder: Path, *options: str) -> None:
         self.bed = bed
-        (folder / "test_it.py").write_text(TEST)
         self._output = folder / "output.txt"
         # A file, not a pipe: what is left on another host would hold that, and the end be unseen
         with self._output.open("a") as output:
             self.process = bed.start(
                 "h1",
-                [*launching(mpi, "h1,h2", bed.agent), *TINY, *LONG, *places(bed), *options],
+                [*launching(mpi, "h1,h2", bed.agent), *options, *places(bed)],
                 environment=environment(mpi),
                 directory=folder,
                 output=output,
             )
+
+    @classmethod
+    def measuring(cls, bed: Bed, mpi: Mpi, folder: Path, *options: str) -> Session:
+        """Start a session whose only test would take minutes."""
+        (folder / "test_it.py").write_text(TEST)
+        return cls(bed, mpi, folder, *LONG, *options)
 
     def wait_for_files(self) -> None:
         """Wait until both ranks are in the middle of their measurement."""
@@ -52,6 +57,16 @@ class Session:
         """The cache files that a host has."""
         return list(self.bed.seen_by(host, self.bed.private / "cache").rglob("*.kv"))
 
+    def parent(self) -> psutil.Process:
+        """The pytest that started the ranks."""
+        (parent,) = (
+            process
+            for process in self.bed.processes("h1")
+            if _command_of(process)[:3] == [sys.executable, "-m", "pytest"]
+            and "--hosts" in _command_of(process)
+        )
+        return parent
+
     def ranks_on(self, *hosts: str) -> list[psutil.Process]:
         """The processes of the ranks on hosts: Python, started by a launcher."""
         return [
@@ -59,6 +74,13 @@ class Session:
             for process in self.bed.processes(*hosts)
             if _command_of(process)[:2] == [sys.executable, "-c"]
         ]
+
+    def kill_daemon(self, host: str) -> None:
+        """Kill what the launcher has on another host: the parent of the rank there."""
+        (rank,) = self.ranks_on(host)
+        daemon = rank.parent()
+        assert daemon is not None
+        daemon.kill()
 
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit status, and what was printed."""

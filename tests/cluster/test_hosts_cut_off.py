@@ -24,7 +24,7 @@ ABORTED = 86
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
 def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, shared: Path) -> None:
-    session = Session(bed, MPIS[name](), shared, *LIMITS)
+    session = Session.measuring(bed, MPIS[name](), shared, *LIMITS)
     session.wait_for_files()
     with bed.cut_off("h2"):
         status, output = session.end()
@@ -39,12 +39,9 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
 
 @pytest.mark.hosts_matrix
 def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(bed: Bed, shared: Path) -> None:
-    session = Session(bed, MPIS["mpich"](), shared, *LIMITS)
+    session = Session.measuring(bed, MPIS["mpich"](), shared, *LIMITS)
     session.wait_for_files()
-    (rank,) = session.ranks_on("h2")
-    daemon = rank.parent()
-    assert daemon is not None
-    daemon.kill()
+    session.kill_daemon("h2")
     status, output = session.end()
     assert status == ABORTED, output
     assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output

@@ -29,6 +29,21 @@ BEFORE = """
 def test_before(kvcache):
     kvcache.run(1)
 """
+LONG = """
+def test_long(mpi_comm):
+    open(f"ready-{RANK}", "w").close()
+    time.sleep(600)
+"""
+DEADLOCK = """
+def test_deadlock(mpi_comm):
+    mpi_comm.mpi4py.recv(source=1 - RANK)
+"""
+DEADLOCKED = (
+    r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 0 on HOST",
+    r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 1 on HOST",
+    r"in test_deadlock\n",
+)
+"""What every rank of a deadlock shows."""
 Bound = Literal["at once", "grace", "timeout + grace", "startup limit"]
 
 
@@ -53,6 +68,7 @@ class Scenario:
         "",
         "SIGINT to pytest",
         "SIGTERM to pytest",
+        "SIGINT to the launcher",
         "SIGTERM to the launcher",
         "SIGKILL to the launcher",
     ] = ""
@@ -63,6 +79,14 @@ class Scenario:
     """MPI and rank of the runs that `make test` makes; `make test-failures` makes all."""
     has_rank: bool = True
     """Whether it matters which rank acts."""
+    under: Literal["pytest", "a launcher of the user's"] = "pytest"
+    """What starts the ranks."""
+    needs: Literal["", "small disk", "memory group"] = ""
+    """What the test is given of the machine: a directory, which NEEDED stands for."""
+    options: tuple[str, ...] = ()
+    """More of the command line."""
+    has_before: bool = True
+    """Whether a case is measured before, whose result is kept."""
 
     @property
     def status_text(self) -> str:
@@ -151,6 +175,25 @@ SCENARIOS = (
         """,
     ),
     Scenario(
+        "out of memory",
+        "The kernel kills a rank for want of memory (the limit of its control group)",
+        (DIED,),
+        (),
+        "grace",
+        """
+        def test_memory(mpi_comm):
+            hoard = []
+            if ACTS:
+                pathlib.Path("NEEDED/cgroup.procs").write_text(str(os.getpid()))
+            while ACTS:
+                hoard.append(bytearray(b"x" * 2**24))
+            mpi_comm.barrier()
+        """,
+        run_status=LOST,
+        needs="memory group",
+        always=frozenset({("open mpi 5", 1)}),
+    ),
+    Scenario(
         "slow",
         "A rank takes longer than the grace, and nothing has failed",
         (r"1 passed",),
@@ -226,7 +269,7 @@ SCENARIOS = (
     ),
     Scenario(
         "killed",
-        "A rank is killed (SIGKILL, as by the kernel when memory is short)",
+        "A rank is killed (SIGKILL)",
         (DIED,),
         (),
         "grace",
@@ -289,17 +332,10 @@ SCENARIOS = (
     Scenario(
         "deadlock",
         "All ranks wait for each other in MPI itself",
-        (
-            r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 0 on HOST",
-            r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 1 on HOST",
-            r"in test_deadlock\n",
-        ),
+        DEADLOCKED,
         (86,),
         "timeout + grace",
-        """
-        def test_deadlock(mpi_comm):
-            mpi_comm.mpi4py.recv(source=1 - RANK)
-        """,
+        DEADLOCK,
         run_status=("failed", "died"),
         always=frozenset({("mpich", 0)}),
         has_rank=False,
@@ -322,11 +358,7 @@ SCENARIOS = (
         (r"KeyboardInterrupt|no tests ran|interrupted",),
         (2,),
         "at once",
-        """
-        def test_long(mpi_comm):
-            open(f"ready-{RANK}", "w").close()
-            time.sleep(600)
-        """,
+        LONG,
         outside="SIGINT to pytest",
         run_status=("interrupted",),
         has_rank=False,
@@ -337,11 +369,7 @@ SCENARIOS = (
         (r"KeyboardInterrupt|interrupted",),
         (2,),
         "at once",
-        """
-        def test_long(mpi_comm):
-            open(f"ready-{RANK}", "w").close()
-            time.sleep(600)
-        """,
+        LONG,
         outside="SIGTERM to pytest",
         run_status=("interrupted",),
         always=frozenset({("mpich", 0)}),
@@ -353,11 +381,7 @@ SCENARIOS = (
         (),
         (),
         "grace",
-        """
-        def test_long(mpi_comm):
-            open(f"ready-{RANK}", "w").close()
-            time.sleep(600)
-        """,
+        LONG,
         outside="SIGTERM to the launcher",
         run_status=("interrupted", *LOST),
         has_rank=False,
@@ -368,42 +392,72 @@ SCENARIOS = (
         (r"rank 0 did not come to its end|died before",),
         (),
         "grace",
-        """
-        def test_long(mpi_comm):
-            open(f"ready-{RANK}", "w").close()
-            time.sleep(600)
-        """,
+        LONG,
         outside="SIGKILL to the launcher",
         run_status=("interrupted", *LOST),
         always=frozenset({("open mpi 5", 0)}),
         has_rank=False,
     ),
-)
+    Scenario(
+        "full disk",
+        "The disk of one rank's cache runs full",
+        (r"rank RANK on HOST.*No space left on device",),
+        (1,),
+        "at once",
+        """
+        def fill(disk):
+            while not list(disk.glob("rank_*/*.kv")):
+                time.sleep(0.01)
+            with open(disk / "filler", "wb", buffering=0) as filler:
+                while True:
+                    try:
+                        filler.write(bytes(2**16))
+                    except OSError:
+                        time.sleep(0.0001)
 
-FULL_DISK = Scenario(
-    "full disk",
-    "The disk of one rank's cache runs full",
-    (r"No space left on device",),
-    (1,),
-    "at once",
-    """
-    def fill(disk):
-        while not list(disk.glob("rank_*/*.kv")):
-            time.sleep(0.01)
-        with open(disk / "filler", "wb", buffering=0) as filler:
-            while True:
-                try:
-                    filler.write(bytes(2**16))
-                except OSError:
-                    time.sleep(0.0001)
-
-    def test_full(kvcache):
-        if ACTS:
-            threading.Thread(target=fill, args=[pathlib.Path("DISK")], daemon=True).start()
-        kvcache.run(1)
-    """,
+        def test_full(kvcache):
+            if ACTS:
+                threading.Thread(target=fill, args=[pathlib.Path("NEEDED")], daemon=True).start()
+            kvcache.run(1)
+        """,
+        """
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure(config):
+            if ACTS:
+                config.option.mlps_cache_dir = "NEEDED"
+        """,
+        run_status=("failed",),
+        needs="small disk",
+        options=("--mlps-set=duration=20",),
+        has_before=False,
+        always=frozenset({("open mpi 5", 1)}),
+    ),
+    Scenario(
+        "deadlock under a launcher",
+        "All ranks wait for each other in MPI itself, under a launcher of yours",
+        DEADLOCKED,
+        (86,),
+        "timeout + grace",
+        DEADLOCK,
+        run_status=("failed",),
+        under="a launcher of the user's",
+        always=frozenset({("mpich", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "interrupted under a launcher",
+        "Ctrl-C at a launcher of yours",
+        (),
+        (),
+        "at once",
+        LONG,
+        outside="SIGINT to the launcher",
+        run_status=("interrupted", *LOST),
+        under="a launcher of the user's",
+        always=frozenset({("mpich", 0)}),
+        has_rank=False,
+    ),
 )
-"""Beside the others, as it takes a file system of its own."""
 
 
 def table() -> str:
@@ -411,7 +465,7 @@ def table() -> str:
     head = "| what happens | ends within | exit status | the run's status |\n|---|---|---|---|\n"
     return head + "".join(
         f"| {one.what} | {one.bound} | {one.status_text} | {one.run_status_text} |\n"
-        for one in (*SCENARIOS, FULL_DISK)
+        for one in SCENARIOS
     )
 
 

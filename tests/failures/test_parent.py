@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -120,6 +121,38 @@ def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:
     assert run(plan(script(tmp_path, text)), LIMITS) == Ending(0)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ("here", "there", "rank 0 on HERE died before the session's end; so did rank 1 on h2, "),
+        ("there", "here", "rank 1 on h2 died before the session's end"),
+    ],
+)
+def test_of_ranks_that_die_on_two_hosts_the_one_heard_of_first_is_blamed(
+    tmp_path: Path, first: str, second: str, reason: str
+) -> None:
+    """The word of another host takes its time: what it led to here may be seen before."""
+    deaths = {
+        "here": "os.kill(child.pid, signal.SIGKILL); child.wait()",
+        "there": told("dead-1", "h2"),
+    }
+    text = f"""
+import subprocess
+{told("joined")}
+child = subprocess.Popen(["sleep", "60"])
+open(place + "/rank-0", "w").write(f"{{child.pid}} {os.uname().nodename}")
+time.sleep(1.5)  # until the parent has seen it
+{deaths[first]}
+time.sleep(0.5)
+{deaths[second]}
+"""
+    ending = run(plan(script(tmp_path, text)), replace(LIMITS, grace_s=5))
+    assert ending.status == 1
+    assert ending.reason.removeprefix("the launcher reports success, but ").startswith(
+        reason.replace("HERE", os.uname().nodename)
+    )
+
+
 def test_processes_that_a_launcher_leaves_behind_are_killed(tmp_path: Path) -> None:
     left = tmp_path / "left"
     text = f"""
@@ -206,6 +239,29 @@ def test_ranks_of_the_parents_host_leave_files_for_it(tmp_path: Path) -> None:
     elsewhere.send("run", "/a/path/there")
     elsewhere.depart(3)
     assert inbox.ranks_here() == {}
+
+
+def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlives_it(
+    tmp_path: Path,
+) -> None:
+    """One that departs is not."""
+    code = """if True:
+        import os, pathlib, sys
+        from mlpstorage_bench.mpi.dispatches import Dispatches
+        parent = Dispatches(pathlib.Path("/not/here"), sys.argv[1])
+        parent.arrive(3)
+        if sys.argv[2] == "departs":
+            parent.depart(3)
+        os._exit(0)
+    """
+    inbox = Inbox(tmp_path, WORD)
+    for what in ("departs", "dies"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, WORD, what], stderr=subprocess.PIPE, check=True
+        )
+        assert inbox.first_dead_elsewhere() is None
+        assert inbox.sift(done.stderr) == b""
+    assert inbox.first_dead_elsewhere() == f"rank 3 on {os.uname().nodename}"
 
 
 def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(

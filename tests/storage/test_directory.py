@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench import survivor
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.storage import janitor
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 
 HOLDER = """
@@ -129,8 +129,8 @@ def test_files_of_somebody_else_and_links_are_refused(tmp_path: Path) -> None:
     assert theirs.read_text() == "years of work"
 
 
-def test_a_dismissed_janitor_removes_nothing(tmp_path: Path) -> None:
-    hired = janitor.hire(tmp_path)
-    janitor.dismiss(hired)
+def test_a_dismissed_survivor_removes_nothing(tmp_path: Path) -> None:
+    hired = survivor.hire("remove", str(tmp_path))
+    survivor.dismiss(hired)
     assert hired.returncode == 0
     assert tmp_path.is_dir()

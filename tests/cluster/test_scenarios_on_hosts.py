@@ -1,0 +1,71 @@
+"""The scenarios of docs/failures.md with a rank on each of two hosts, started from the first."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.failing_sessions import Session
+from tests.cluster.hosts_bed import Bed
+from tests.cluster.sessions_on_hosts import metadata_on
+from tests.cluster.waiting import wait_until
+from tests.conftest import MemoryGroup
+from tests.failures.running import check_end, check_results, every_run, options_of, write_files
+from tests.failures.scenarios import SCENARIOS, Scenario
+from tests.mpis import MPIS
+
+pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+
+ALWAYS = (("killed", "open mpi 5", 1), ("os._exit", "open mpi 5", 1), ("full disk", "mpich", 1))
+RUNS = every_run(
+    pytest.mark.hosts_matrix,
+    lambda one, mpi, rank: (one.name, mpi, rank) in ALWAYS,
+    [one for one in SCENARIOS if one.under == "pytest"],
+)
+
+
+def host_of(rank: int) -> str:
+    return f"h{rank + 1}"
+
+
+@pytest.fixture
+def needed(request: pytest.FixtureRequest, scenario: Scenario, rank: int, bed: Bed) -> Path | None:
+    """Give a scenario what it needs, on the host of the rank that acts."""
+    if scenario.needs == "small disk":
+        cache = bed.private / "cache"  # of the same name on all hosts, as it has to be
+        for host in (host_of(0), host_of(1)):
+            bed.do(host, "mkdir", str(cache))
+        bed.mount(host_of(rank), cache, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+        return cache
+    if scenario.needs == "memory group":
+        group: MemoryGroup = request.getfixturevalue("memory_group")
+        return group.path
+    return None
+
+
+def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> None:
+    wait_until(lambda: len(list(folder.glob("ready-*"))) == 2)
+    name, _, target = scenario.outside.partition(" to ")
+    parent = session.parent()
+    (launcher,) = parent.children()
+    chosen = parent if target == "pytest" else launcher
+    os.kill(chosen.pid, signal.Signals[name])
+
+
+@pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])
+def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
+    scenario: Scenario, mpi_name: str, rank: int, needed: Path | None, bed: Bed, shared: Path
+) -> None:
+    mpi = MPIS[mpi_name]()
+    write_files(shared, scenario, rank, needed)
+    session = Session(bed, mpi, shared, *options_of(scenario))
+    if scenario.outside:
+        act_from_outside(scenario, session, shared)
+    status, output = session.end()
+    check_end(scenario, rank, host_of, status, output)
+    session.check_that_nothing_is_left()
+    if scenario.run_status:
+        check_results(metadata_on(bed, "h1"), scenario, output)

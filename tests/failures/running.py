@@ -1,0 +1,106 @@
+"""How a scenario is run, and what is to be seen of it: on one host and on several."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.failures.scenarios import (
+    BEFORE,
+    DIED,
+    GRACE_S,
+    PREAMBLE,
+    SCENARIOS,
+    STARTUP_S,
+    TIMEOUT_S,
+    Scenario,
+)
+
+TEST_MPIS = ("open mpi 5", "mpich")
+LIMIT_S = 60 + GRACE_S + TIMEOUT_S + STARTUP_S
+"""Within which every run ends; starting ranks takes seconds where cores are shared."""
+TINY = (
+    *("--mlps-trials=1", "--mlps-set=duration=0.2", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=calibration=0", "--mlps-set=think_time_scale=0.05", "--mlps-set=warmup=0"),
+)
+
+
+def every_run(
+    mark: pytest.MarkDecorator,
+    is_always: Callable[[Scenario, str, int], bool],
+    scenarios: Sequence[Scenario] = SCENARIOS,
+) -> Iterator[object]:
+    """Return a parameter for each scenario, MPI and rank; marked, unless it is always run."""
+    for scenario in scenarios:
+        for name in TEST_MPIS:
+            for rank in (0, 1) if scenario.has_rank else (0,):
+                marks = [] if is_always(scenario, name, rank) else [mark]
+                ident = f"{scenario.name}-{name}" + (f"-rank {rank}" if scenario.has_rank else "")
+                yield pytest.param(scenario, name, rank, marks=marks, id=ident.replace(" ", "_"))
+
+
+def write_files(folder: Path, scenario: Scenario, rank: int, needed: Path | None) -> None:
+    """Write the tests that the ranks run."""
+    preamble = PREAMBLE.format(rank=rank)
+    before = BEFORE if scenario.run_status and scenario.has_before else ""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    files = {
+        "test_it.py": before + textwrap.dedent(scenario.test),
+        "conftest.py": textwrap.dedent(scenario.conftest),
+        "early.py": scenario.early,
+    }
+    for name, text in files.items():
+        if text:
+            (folder / name).write_text(preamble + text.replace("NEEDED", str(needed)))
+
+
+def options_of(scenario: Scenario) -> list[str]:
+    """Return the options of pytest with which it is run, whatever starts the ranks."""
+    more = ["-p", "early"] if scenario.early else []
+    if scenario.bound == "timeout + grace":
+        more.append(f"--mlps-timeout={TIMEOUT_S}")
+    return [
+        *("-p", "no:cacheprovider", "-rs", *more),
+        *(f"--mlps-grace={GRACE_S}", "-o", f"mlps_startup_limit={STARTUP_S}"),
+        *(*TINY, *scenario.options),
+    ]
+
+
+def check_end(
+    scenario: Scenario, rank: int, host_of: Callable[[int], str], status: int, output: str
+) -> None:
+    """The exit status is right, and what is printed says where it was."""
+    if scenario.status:
+        assert status in scenario.status, output
+    else:
+        assert status not in (0, 5), output
+    hosts = sorted({host_of(0), host_of(1)})
+    any_host = f"({'|'.join(map(re.escape, hosts))})"
+    for pattern in scenario.shown:
+        if scenario.name in ("collection", "conftest"):
+            pattern = pattern.replace("rank 1", r"rank \d")  # noqa: PLW2901 - named against rank 0
+        elif pattern == DIED and len(hosts) > 1:
+            pattern = (  # noqa: PLW2901 - no other
+                "rank RANK on HOST( died|, which may have been the first)"
+                "|rank RANK did not come to its end"
+            )
+        pattern = pattern.replace("rank RANK on HOST", f"rank {rank} on {host_of(rank)}")  # noqa: PLW2901
+        pattern = pattern.replace("RANK", str(rank)).replace("HOST", any_host)  # noqa: PLW2901
+        assert re.search(pattern, output), f"{pattern}\n{output}"
+
+
+def check_results(metadata: Mapping[str, Any], scenario: Scenario, output: str) -> None:
+    """What had been measured before is in the results, with how it all ended."""
+    assert metadata["status"] in scenario.run_status, output
+    if not scenario.has_before:
+        return
+    assert [case["test"] for case in metadata["mlpstorage"]["cases"].values()] == [
+        "test_it.py::test_before"
+    ]
+    if metadata["status"] in ("died", "failed"):
+        assert any("did not come to its end" in note for note in metadata["mlpstorage"]["notes"])
