@@ -145,9 +145,11 @@ class _Trial:
             self._prepare(pool, peers)
             offset = peers.clock_offset(self._clock.now_ns)
             is_warmed_up = self._workload.warmup > 0
-            if not is_warmed_up:  # nothing is asked for before the window
+            if is_warmed_up:
+                crew.turnstile.open()
+            else:  # nothing is asked for before the window, and all from its very beginning
                 opened_at, before = self._open_together(peers, offset)
-            crew.turnstile.open()
+                crew.turnstile.open(window.opened_ns)
             futures = [pool.submit(servant.serve_until_stopped) for servant in crew.servants]
             warmed_up = self._warm_up(futures, peers)
             if is_warmed_up:

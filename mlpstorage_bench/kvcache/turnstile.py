@@ -53,11 +53,11 @@ class Turnstile(ABC):
         self.arrived = 0
         """Requests that became due inside the window."""
 
-    def open(self) -> None:
-        """Let the users begin."""
+    def open(self, at_ns: int | None = None) -> None:
+        """Let the users begin: now, or as if they had at an earlier moment."""
         with self._changed:
             self._opened = True
-            self._start(self._clock.now_ns())
+            self._start(self._clock.now_ns() if at_ns is None else at_ns)
             self._changed.notify_all()
 
     def take(self) -> Ticket | None:

@@ -68,7 +68,15 @@ def test_documents_are_there_before_the_window_and_are_retrieved(
 
 
 def test_prefill_of_prefixes_writes_what_is_new_and_reads_nothing(tmp_path: Path) -> None:
-    result = trial(tmp_path, keyed_by="prefix", tokens_per_block=64, phase="prefill")
+    result = trial(
+        tmp_path,
+        keyed_by="prefix",
+        tokens_per_block=64,
+        phase="prefill",
+        requests=40,
+        duration=60.0,
+    )
+    assert result.closed_by == "number of requests"
     assert result.operation("storage", "write").moved_bytes > 0
     assert result.operation("storage", "read").moved_bytes == 0
     assert result.requests.found["conversation"] > 0
@@ -86,7 +94,7 @@ def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> No
     result = trial(
         tmp_path, arrivals="constant", rate=10_000.0, num_users=4, max_concurrent_allocs=1
     )
-    assert result.arrived == pytest.approx(10_000 * 0.4, rel=0.01), "storage slows no arrivals"
+    assert result.arrived == pytest.approx(10_000 * 0.4, abs=1), "storage slows no arrivals"
     assert result.unserved > 0.5 * result.arrived
     assert result.lateness is not None
     assert result.lateness.count > result.unserved
