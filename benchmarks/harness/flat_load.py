@@ -71,9 +71,10 @@ class FlatLoad:
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
         self._load = load
+        self._shape = (load.lanes, load.chunks_in_flight, load.block_bytes)
         self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
-        self._buffers = BufferPool(load.block_bytes, buffers_for(load.lanes, load.chunks_in_flight))
+        self._buffers = BufferPool(load.block_bytes, buffers_for(*self._shape))
         entry_bytes = min(256 * load.block_bytes, load.file_bytes // (4 * load.lanes))
         self._entry_bytes = entry_bytes
         self.path = directory / "slab-000.kv"
@@ -170,7 +171,7 @@ class FlatLoad:
             chunks_in_flight=self._load.chunks_in_flight,
             verify_rate=verify_rate,
             buffers=self._buffers,
-            open_queue=queues_for(self._load.lanes, self._load.chunks_in_flight),
+            open_queue=queues_for(*self._shape),
         )
 
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:

@@ -203,8 +203,9 @@ class _Trial:
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
-        shape = (self._lanes, workload.chunks_in_flight)
-        buffers = BufferPool(workload.io_chunk_kib * KIB, buffers_for(*shape))
+        chunk_bytes = workload.io_chunk_kib * KIB
+        shape = (self._lanes, workload.chunks_in_flight, chunk_bytes)
+        buffers = BufferPool(chunk_bytes, buffers_for(*shape))
         return [
             resources.enter_context(
                 Lane(

@@ -96,8 +96,9 @@ def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: i
         written = limit if written is None else min(written, limit)
         at_once = min(at_once, limit)
     tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
-    in_use = buffers_for(workload.lanes, workload.chunks_in_flight)
-    buffers = in_use * workload.io_chunk_kib * KIB
+    chunk_bytes = workload.io_chunk_kib * KIB
+    in_use = buffers_for(workload.lanes, workload.chunks_in_flight, chunk_bytes)
+    buffers = in_use * chunk_bytes
     if workload.storage == "null":
         tiers = buffers = at_once = 0
     return RankSize(

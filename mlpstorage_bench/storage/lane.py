@@ -27,6 +27,9 @@ from mlpstorage_bench.storage.store import (
     StoredEntry,
 )
 
+LARGE_CHUNK_BYTES = 1 << 20
+"""From this size on, content takes so long that it had better be made during a transfer."""
+
 
 class CutOffError(Exception):
     """The run is stopping: an operation ended between two chunks. No fault of the storage."""
@@ -173,21 +176,24 @@ class Lane:
             yield chunk
 
 
-def queues_for(lanes: int, chunks_in_flight: int) -> OpenQueue | None:
+def queues_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> OpenQueue | None:
     """Return what opens the queues of so many lanes; None where plain calls are the better way.
 
-    Several lanes with a chunk each make and check content while other lanes' chunks are with the
-    storage; a call for each chunk then costs less than a queue, which takes two.
+    With a queue, a lane's next chunk is made, or its last one checked, while another is with the
+    storage. That is worth its second call, but for several lanes with one small chunk each: they
+    have each other's chunks with the storage meanwhile, and wait for Python's lock at every call.
     """
-    return KernelQueue if lanes == 1 or chunks_in_flight > 1 else None
+    is_alone = lanes == 1 or chunks_in_flight > 1
+    return KernelQueue if is_alone or chunk_bytes >= LARGE_CHUNK_BYTES else None
 
 
-def buffers_for(lanes: int, chunks_in_flight: int) -> int:
+def buffers_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> int:
     """Return how many buffers so many lanes use at once.
 
     A lane with a queue makes or checks one beside those in flight.
     """
-    return lanes * (chunks_in_flight + (queues_for(lanes, chunks_in_flight) is not None))
+    has_queue = queues_for(lanes, chunks_in_flight, chunk_bytes) is not None
+    return lanes * (chunks_in_flight + has_queue)
 
 
 def _clear_away(store: Store, name: str, cause: BaseException) -> None:

@@ -50,7 +50,7 @@ def direct_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) 
 @pytest.fixture
 def pool() -> Iterator[BufferPool]:
     """Buffers that have all been given back when a test is over."""
-    made = BufferPool(CHUNK, buffers_for(1, MOST))
+    made = BufferPool(CHUNK, buffers_for(1, MOST, CHUNK))
     before = len(made._resting)
     yield made
     assert len(made._resting) == before
@@ -326,10 +326,21 @@ def test_what_was_used_last_is_read_into_and_what_rested_longest_is_filled() -> 
     assert pool.take() is last
 
 
-def test_lanes_beside_others_move_one_chunk_each_by_plain_calls() -> None:
-    assert queues_for(1, 1) is queues_for(16, 2) is KernelQueue
-    assert queues_for(16, 1) is None
-    assert [buffers_for(*shape) for shape in ((1, 1), (16, 2), (16, 1))] == [2, 48, 16]
+@pytest.mark.parametrize(
+    ("lanes", "chunks", "kib", "opens", "buffers"),
+    [
+        (1, 1, 64, KernelQueue, 2),
+        (16, 2, 64, KernelQueue, 48),
+        (16, 1, 1020, None, 16),
+        (16, 1, 1024, KernelQueue, 32),
+        (16, 1, 4096, KernelQueue, 32),
+    ],
+)
+def test_lanes_beside_others_move_one_small_chunk_each_by_plain_calls(
+    lanes: int, chunks: int, kib: int, opens: object, buffers: int
+) -> None:
+    assert queues_for(lanes, chunks, kib * 1024) is opens
+    assert buffers_for(lanes, chunks, kib * 1024) == buffers
 
 
 def test_without_a_queue_files_are_moved_by_plain_calls(
