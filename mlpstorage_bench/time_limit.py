@@ -56,10 +56,10 @@ class TimeLimit:
         say(f"\nmlpstorage: {headline}. Rank {rank} on {self._host} {here}:\n\n{stacks()}")
         if self._parent is not None:
             self._parent.reach_limit(rank)
-        turn = turn_s(rank, self._comm.size, self._grace_s)
+        least_s, most_s = turn_s(rank, self._comm.size, self._grace_s)
         began_s = time.monotonic()
-        self._leave_last_words(headline, turn)
-        time.sleep(max(0.0, began_s + turn - time.monotonic()))
+        self._leave_last_words(headline, most_s)
+        time.sleep(max(0.0, began_s + least_s - time.monotonic()))
         message = f"mlpstorage: {headline}. All ranks are aborted."
         if self._comm.size > 1:
             self._comm.abort(ABORT_STATUS, message)

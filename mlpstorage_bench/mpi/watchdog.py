@@ -116,12 +116,16 @@ def try_for(seconds: float, action: Callable[[], object]) -> None:
     thread.join(seconds)
 
 
-def turn_s(rank: int, size: int, grace_s: float) -> float:
-    """Return how long a rank waits before it aborts all, so that every rank has told its stacks.
+def turn_s(rank: int, size: int, grace_s: float) -> tuple[float, float]:
+    """Return how long a rank waits before it aborts all, at least and at most.
 
+    At least, so that every rank has told its stacks; at most, for rank 0 to write what is known.
     Ranks take turns: a launcher may crash when several abort it at the same moment.
     """
-    return 2 * _settle_s(grace_s) + (grace_s / 2) * rank / size
+    if rank == 0:
+        return 2 * _settle_s(grace_s), grace_s / 2
+    turn = grace_s / 2 * (1 + rank / size)
+    return turn, turn
 
 
 def _settle_s(grace_s: float) -> float:

@@ -14,6 +14,7 @@ from tests.failures.scenarios import (
     BEFORE,
     DIED,
     GRACE_S,
+    GRACE_TO_TELL_S,
     PREAMBLE,
     SCENARIOS,
     STARTUP_S,
@@ -61,12 +62,13 @@ def write_files(folder: Path, scenario: Scenario, rank: int, needed: Path | None
 
 def options_of(scenario: Scenario) -> list[str]:
     """Return the options of pytest with which it is run, whatever starts the ranks."""
-    more = ["-p", "early"] if scenario.early else []
+    more, grace_s = ["-p", "early"] if scenario.early else [], GRACE_S
     if scenario.bound == "timeout + grace":
         more.append(f"--mlps-timeout={TIMEOUT_S}")
+        grace_s = GRACE_TO_TELL_S
     return [
         *("-p", "no:cacheprovider", "-rs", *more),
-        *(f"--mlps-grace={GRACE_S}", "-o", f"mlps_startup_limit={STARTUP_S}"),
+        *(f"--mlps-grace={grace_s}", "-o", f"mlps_startup_limit={STARTUP_S}"),
         *(*TINY, *scenario.options),
     ]
 

@@ -15,6 +15,8 @@ PAGE = Path(__file__).parent.parent.parent / "docs/failures.md"
 BEGIN, END = "<!-- table: made by tests/failures/scenarios.py -->\n", "<!-- end of table -->\n"
 
 GRACE_S = 1
+GRACE_TO_TELL_S = 4
+"""Where it is the time for every rank to tell its stacks, on a host with other work to do."""
 TIMEOUT_S = 4
 STARTUP_S = 6
 
