@@ -42,11 +42,11 @@ RESTING_BYTES = 16 << 20
 
 
 class BufferPool:
-    """Buffers in turn, shared by threads: to fill, the one that has rested longest comes next.
+    """Buffers in turn, shared by threads: the one that has rested longest comes next.
 
-    Memory that a device has just read or written costs several times more to write again, while
-    other processors' caches still have it; after some MiB of others' turns it does not. To read
-    into, the one that was used last is the best: those caches have it, and the kernel's pages.
+    So chunks move from and to memory that no processor's cache holds, as in an engine with far more
+    of it. Memory that a device has just had costs several times more to fill again; and some
+    devices are fast or slow by turns where they write to memory that has just been checked.
 
     They lie in huge pages where the kernel has these: a direct transfer then takes a fraction of
     the work, as it is one piece of memory, and not 256 to the MiB.
@@ -63,12 +63,8 @@ class BufferPool:
         """Of the buffers' memory; None where the kernel does not say."""
 
     def take(self) -> AlignedBuffer:
-        """Return a buffer to fill: no more than `in_use` are out at once."""
+        """Return a buffer: no more than `in_use` are out at once."""
         return self._resting.popleft()
-
-    def take_to_read(self) -> AlignedBuffer:
-        """Return a buffer to read into."""
-        return self._resting.pop()
 
     def put(self, buffer: AlignedBuffer) -> None:
         """Let a buffer rest."""

@@ -128,15 +128,9 @@ class InFlight:
             self._queue.close()
             self._queue = None
 
-    def buffer_to_fill(self) -> AlignedBuffer:
-        """Return a buffer for a chunk that is to be written."""
+    def take_buffer(self) -> AlignedBuffer:
+        """Return a buffer for a chunk that is to be written or read."""
         buffer = self._buffers.take()
-        self._taken.add(buffer)
-        return buffer
-
-    def buffer_to_read(self) -> AlignedBuffer:
-        """Return a buffer for a chunk that is to be read."""
-        buffer = self._buffers.take_to_read()
         self._taken.add(buffer)
         return buffer
 

@@ -94,7 +94,7 @@ class Lane:
         try:
             with store.writer(name, stored_size, observer) as writer, self._in_flight as in_flight:
                 for chunk in self._chunks(stored_size):
-                    buffer = in_flight.buffer_to_fill()
+                    buffer = in_flight.take_buffer()
                     content.fill(buffer, chunk.size, chunk.offset)
                     if is_digested:
                         digests[chunk.number] = self._payload.digest(buffer, chunk.size)
@@ -115,7 +115,7 @@ class Lane:
                 in_flight.give_back(arrived.buffer)
 
             for chunk in self._chunks(entry.size):
-                in_flight.read(reader, in_flight.buffer_to_read(), chunk)
+                in_flight.read(reader, in_flight.take_buffer(), chunk)
                 for arrived in in_flight.arrived():
                     check(arrived)
             for arrived in in_flight.arriving():
@@ -135,7 +135,7 @@ class Lane:
                 self._in_flight as in_flight,
             ):
                 for chunk in self._chunks(entry.size):
-                    in_flight.read(reader, in_flight.buffer_to_read(), chunk)
+                    in_flight.read(reader, in_flight.take_buffer(), chunk)
                     for arrived in in_flight.arrived():
                         in_flight.write(writer, *arrived)
                 for arrived in in_flight.arriving():

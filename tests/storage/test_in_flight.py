@@ -315,11 +315,9 @@ def test_the_page_cache_takes_one_chunk_after_another_and_that_is_said(
             assert bool(lane.refusal) == bool(said)
 
 
-def test_what_was_used_last_is_read_into_and_what_rested_longest_is_filled() -> None:
+def test_a_buffer_rests_for_16_mib_of_others_before_it_is_used_again() -> None:
     pool = BufferPool(1 << 20, 1)
     last = pool.take()
-    pool.put(last)
-    assert pool.take_to_read() is last
     pool.put(last)
     others = [pool.take() for _ in range(16)]  # those that rest, beside the one in use
     assert last not in others
