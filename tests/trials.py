@@ -66,3 +66,12 @@ def site(folder: Path, capacity: int = 256 * MIB) -> Site:
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
     return run_trial(workload(**changes), site(folder, capacity), Alone())
+
+
+def served(
+    folder: Path, capacity: int = 256 * MIB, requests: int = 60, **changes: Any
+) -> RankTrial:
+    """Return a trial of so many requests, however long these take on this host."""
+    result = trial(folder, capacity, requests=requests, duration=60.0, **changes)
+    assert result.closed_by == "number of requests"
+    return result

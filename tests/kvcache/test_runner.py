@@ -23,7 +23,7 @@ from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
-from tests.trials import MIB, Alone, site, trial, workload
+from tests.trials import MIB, Alone, served, site, trial, workload
 
 
 def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
@@ -38,26 +38,26 @@ def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> Non
 
 
 def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
-    reads = trial(tmp_path).operation("storage", "read")
+    reads = served(tmp_path).operation("storage", "read")
     assert reads.chunks > 0
     assert abs(reads.verified_chunks - reads.chunks) <= 2 * 4  # those at the window's edges
 
 
 def test_nothing_evicted_means_nothing_missed(tmp_path: Path) -> None:
-    result = trial(tmp_path)
+    result = served(tmp_path)
     assert result.storage.evicted_bytes == 0
     assert result.requests.misses == 0
     assert result.requests.hits.total() > 0
 
 
 def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
-    result = trial(tmp_path, capacity=12 * MIB)
+    result = served(tmp_path, capacity=12 * MIB, requests=120)
     assert result.storage.evicted_bytes > 0
     assert result.requests.misses > 0
 
 
 def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> None:
-    result = trial(tmp_path, cpu_mem_gb=1.0)
+    result = served(tmp_path, cpu_mem_gb=1.0)
     assert result.requests.hits["cpu"] > 0
     assert result.operation("storage", "read").moved_bytes == 0
     assert result.tiers["cpu"].entries > 0
@@ -150,7 +150,7 @@ def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: 
 def test_every_layout_runs_is_audited_and_leaves_no_file(
     tmp_path: Path, layout: str, chunks_in_flight: int
 ) -> None:
-    result = trial(tmp_path, layout=layout, chunks_in_flight=chunks_in_flight, tokens_per_block=40)
+    result = served(tmp_path, layout=layout, chunks_in_flight=chunks_in_flight, tokens_per_block=40)
     assert result.requests.requests > 0
     reads = result.operation("storage", "read")
     assert reads.verified_chunks > 0
@@ -215,7 +215,7 @@ def test_spans_are_those_of_the_system_calls_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
-    reads = trial(tmp_path, verify_rate=0.0).operation("storage", "read")
+    reads = served(tmp_path, verify_rate=0.0).operation("storage", "read")
     assert reads.chunks > 0
     assert reads.verified_chunks == 0
 
@@ -232,7 +232,7 @@ def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> Non
 
 
 def test_prefill_only_writes(tmp_path: Path) -> None:
-    result = trial(tmp_path, phase="prefill")
+    result = served(tmp_path, phase="prefill")
     assert result.requests.prefill_writes > 0
     assert result.operation("storage", "write").moved_bytes > 0
     assert result.operation("storage", "read").moved_bytes == 0
@@ -240,7 +240,7 @@ def test_prefill_only_writes(tmp_path: Path) -> None:
 
 
 def test_decode_only_reads_what_was_written_before_the_window(tmp_path: Path) -> None:
-    result = trial(tmp_path, phase="decode")
+    result = served(tmp_path, phase="decode")
     assert result.requests.requests > 0
     assert result.requests.decode_reads > 0
     assert result.requests.prefill_writes == 0

@@ -13,7 +13,7 @@ from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import Obtain
-from tests.trials import MIB, Alone, site, trial, workload
+from tests.trials import MIB, Alone, served, site, trial, workload
 
 PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_reads": "none"}
 
@@ -68,15 +68,7 @@ def test_documents_are_there_before_the_window_and_are_retrieved(
 
 
 def test_prefill_of_prefixes_writes_what_is_new_and_reads_nothing(tmp_path: Path) -> None:
-    result = trial(
-        tmp_path,
-        keyed_by="prefix",
-        tokens_per_block=64,
-        phase="prefill",
-        requests=40,
-        duration=60.0,
-    )
-    assert result.closed_by == "number of requests"
+    result = served(tmp_path, requests=40, keyed_by="prefix", tokens_per_block=64, phase="prefill")
     assert result.operation("storage", "write").moved_bytes > 0
     assert result.operation("storage", "read").moved_bytes == 0
     assert result.requests.found["conversation"] > 0

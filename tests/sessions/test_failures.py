@@ -1,0 +1,210 @@
+"""Storage and results that fail a session of one process, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sessions.tiny import TINY, metadata_of
+
+HOST = re.escape(socket.gethostname())
+
+
+def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading, time
+
+        def test_file_vanishes(kvcache, mlps_run, request):
+            cache = request.config.rootpath / "cache" / "rank_0"
+            def remove():
+                while True:
+                    for path in list(cache.glob("*.kv")):
+                        path.unlink(missing_ok=True)
+                    time.sleep(0.001)
+            original = kvcache._engine.run_trial
+            def second_trial_fails(workload, seed, trial, parts):
+                if trial == 2:
+                    threading.Thread(target=remove, daemon=True).start()
+                return original(workload, seed, trial, parts)
+            kvcache._engine.run_trial = second_trial_fails
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines(
+        [rf".*StorageError: rank 0 on {HOST}: (opening|removing|reading) .*\.kv failed.*"]
+    )
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    (test,) = metadata["mlpstorage"]["tests"]
+    assert test["outcome"] == "failed"
+    assert "StorageError" in test["message"]
+    directory = Path(metadata["result_dir"])
+    ranks = sorted(str(p.relative_to(directory).parent) for p in directory.glob("option*/*/*/*"))
+    assert ranks == ["option_1/trial_1/rank_0"]
+    summary = json.loads(next(directory.glob("kvcache_run_summary_*.json")).read_text())
+    assert summary["partial_failure"] is True
+    assert summary["options"]["1"]["missing_files"] == ["option_1/trial_2/rank_0"]
+    assert not (pytester.path / "cache").exists()
+
+
+def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import threading, time
+
+        def test_bits_flip(kvcache, request):
+            cache = request.config.rootpath / "cache" / "rank_0"
+            def flip():
+                while True:
+                    for path in list(cache.glob("*.kv")):
+                        try:
+                            with path.open("r+b") as file:
+                                file.seek(5000)
+                                file.write(b"flipped!")
+                        except FileNotFoundError:
+                            pass
+                    time.sleep(0.005)
+            threading.Thread(target=flip, daemon=True).start()
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            (
+                r".*CorruptReadsError: \d+ reads of trial 1 found other data than was written. "
+                rf"The first: rank 0 on {HOST}: verifying .*/user.*\.kv failed: at offset 5000 "
+            )
+        ]
+    )
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    kept = json.loads(rank.read_text())["mlpstorage"]
+    assert kept["corrupt_reads"] > 0
+    assert kept["histograms"]["operations"]
+
+
+def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    small = mount("tmpfs", "size=64m")
+    pytester.makepyfile(
+        f"""
+        import threading, time
+        from pathlib import Path
+
+        def test_run(kvcache):
+            small = Path({str(small)!r})
+            def fill():
+                while not list(small.glob("cache/rank_0/user*")):
+                    time.sleep(0.001)
+                try:
+                    with open(small / "others", "wb", buffering=0) as file:
+                        while True:
+                            file.write(bytes(1 << 16))
+                except OSError:
+                    pass
+            threading.Thread(target=fill, daemon=True).start()
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *TINY, "--mlps-set=duration=60", f"--mlps-cache-dir={small / 'cache'}"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [
+            (
+                rf".*StorageError: rank 0 on {HOST}: writing {small}/cache/rank_0/user.*\.kv "
+                r"failed: at offset \d+: No space left on device \(ENOSPC\).*"
+                "lower storage_capacity_gb"
+            )
+        ]
+    )
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    assert "(ENOSPC)" in metadata["mlpstorage"]["tests"][0]["message"]
+    assert [path.name for path in small.iterdir()] == ["others"]
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_written(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    small = mount("tmpfs", "size=4m")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=1.0)")
+    result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, of .*"]
+    )
+
+
+def test_direct_io_that_is_asked_for_and_missing_is_refused(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    ramfs = mount("ramfs", "rw")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, storage_capacity_gb=0.2)")
+    where = f"--mlps-cache-dir={ramfs / 'cache'}"
+    result = pytester.runpytest(*TINY, where, "--mlps-set=io_mode=direct")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*io_mode: got 'direct'; accepted: buffered, or a filesystem*"])
+
+
+def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    ramfs = mount("ramfs", "rw")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    where = f"--mlps-cache-dir={ramfs / 'cache'}"
+    refused = pytester.runpytest(*TINY, where, "--mlps-results-dir=refused")
+    refused.stdout.re_match_lines([r".*storage_capacity_gb: got None; accepted: a size in GiB.*"])
+    result = pytester.runpytest(*TINY, where, "--mlps-set=storage_capacity_gb=0.2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["mlpstorage: note: no direct I/O in */ramfs/cache: *"])
+    metadata = metadata_of(pytester)
+    assert any("no direct I/O" in note for note in metadata["mlpstorage"]["notes"])
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    assert json.loads(rank.read_text())["mlpstorage"]["io_mode"] == "buffered"
+    assert metadata["metrics"]["1"]["audit_verdict"] == "not measurable"
+
+
+def test_results_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytester) -> None:
+    (pytester.path / "results").write_text("a file")
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-results-dir: got *Not a directory*"])
+
+
+def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    small_tmpfs = mount("tmpfs", "size=64k")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(
+        *TINY, f"--mlps-results-dir={small_tmpfs}", "--mlps-cache-dir=cache"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["ERROR: results cannot be written: */tmpfs/*: No space left on device*", " 1 *"]
+    )
+    assert not (pytester.path / "cache").exists()
+    assert not list(small_tmpfs.rglob(".*"))
+
+
+def test_a_run_without_pytest_benchmark_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest_subprocess("-p", "no:benchmark")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: A run needs pytest-benchmark*"])

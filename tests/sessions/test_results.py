@@ -1,0 +1,182 @@
+"""What a session of one process leaves: metadata, metrics, cases, reports, a trace."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.sessions.tiny import TINY, metadata_of
+
+
+def test_a_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_run(kvcache, benchmark):
+            result = kvcache.run("1", num_users=4)
+            assert len(result.trials) == 2
+            assert result.read_gib_s > 0 < result.write_gib_s
+            assert result.latencies.read_p95_ms >= result.latencies.read_p50_ms > 0
+            seconds = sum(trial.window_s for trial in result.trials)
+            assert result.read_bytes <= result.read_gib_s * 2**30 * seconds * 1.5
+            info = benchmark.extra_info
+            assert info["read_gib_s"] == result.read_gib_s
+            assert info["read_gib_s_min"] <= info["read_gib_s"] <= info["read_gib_s_max"]
+            times = [trial.window_s / trial.requests for trial in result.trials]
+            assert benchmark.stats.stats.data == pytest.approx(times)
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    case = metadata_of(pytester)["metrics"]["1"]
+    assert case["trials"] == 2
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+def test_what_limits_and_what_was_proved_is_in_the_metrics(
+    pytester: pytest.Pytester, layout: str
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    settings = [f"--mlps-set={setting}" for setting in (f"layout={layout}", "tokens_per_block=16")]
+    result = pytester.runpytest(*TINY, *settings, "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1)
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["verified_reads"] > 0
+    assert metrics["corrupt_reads"] == 0
+    assert metrics["bound"] in ("storage-bound", "harness-bound", "load-bound")
+    assert metrics["ceiling_ratio"] > 0
+    assert metrics["peak_rss_bytes"] > 0
+    assert metrics["cpu_s_per_gib"] > 0
+    assert metrics["cut_off_operations"] >= 0
+    assert metrics["audit_verdict"] in ("ok", "not measurable", "foreign traffic")
+    assert not (pytester.path / "cache").exists()
+
+
+def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from mlpstorage_bench.errors import InvalidInputError
+
+        def test_records(mlps_run):
+            mlps_run.record("replay_gib_s", 1.5)
+            assert mlps_run.directory.is_dir()
+            assert mlps_run.metadata["status"] == "running"
+            assert mlps_run.metadata["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
+            with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
+                mlps_run.record("../x", 1)
+            with pytest.raises(InvalidInputError, match="what JSON can hold"):
+                mlps_run.record("x", float("nan"))
+        """
+    )
+    pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
+    assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
+
+
+def test_the_same_option_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_few(kvcache): kvcache.run(1, num_users=2)
+        def test_many(kvcache): kvcache.run(1, num_users=6)
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=2)
+    metadata = metadata_of(pytester)
+    assert list(metadata["metrics"]) == ["1", "1-test_many"]
+
+
+def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    pytester.runpytest(*TINY, "--benchmark-json=own.json").assert_outcomes(passed=1)
+    first = metadata_of(pytester)
+    result = pytester.runpytest_subprocess("--mlps-convert=own.json", "--mlps-results-dir=again")
+    assert result.ret == 0
+    (path,) = (pytester.path / "again").rglob("*_metadata.json")
+    second = json.loads(path.read_text())
+    assert second["metrics"] == first["metrics"]
+    assert second["status"] == "passed"
+    assert result.outlines[-1] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        ("{", "Expecting property name"),
+        ("[1]", "It has no list 'benchmarks'"),
+        ('{"benchmarks": []}', "It has no 'mlpstorage' record"),
+        ('{"benchmarks": [], "mlpstorage": {"run_id": "x"}}', "Field required"),
+    ],
+)
+def test_a_file_that_cannot_be_converted_is_a_usage_error(
+    pytester: pytest.Pytester, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (pytester.path / "x.json").write_text(content)
+    result = pytester.runpytest_subprocess("--mlps-convert=x.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --mlps-convert: got 'x.json'*{message}*"])
+
+
+def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-report=r.md", "--mlps-report=r.html")
+    result.stdout.fnmatch_lines(["report: *r.md", "report: *r.html"])
+    run_id = metadata_of(pytester)["mlpstorage"]["run_id"]
+    assert f"# kv_cache run {run_id}: passed" in (pytester.path / "r.md").read_text()
+    assert f"<h1>kv_cache run {run_id}: passed</h1>" in (pytester.path / "r.html").read_text()
+
+
+def test_a_trace_of_each_trial_and_an_fio_job_of_one(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(
+        *TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst", "--mlps-set=requests=20"
+    )
+    result.assert_outcomes(passed=1)
+    names = sorted(path.name for path in pytester.path.glob("t.*"))
+    assert names == ["t.option_1.trial_1.csv.zst", "t.option_1.trial_2.csv.zst"]
+    told = pytester.runpytest_subprocess(f"--mlps-fio-job={names[0]}")
+    assert told.ret == 0
+    told.stdout.fnmatch_lines(["; distilled from t.option_1.trial_1.csv.zst", "rw=randrw:*"])
+    refused = pytester.runpytest_subprocess("--mlps-fio-job=nowhere.csv")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*trace that can be read*"])
+
+
+def test_with_benchmarks_disabled_each_case_runs_once_and_is_recorded(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    pytester.runpytest(*TINY, "--benchmark-disable").assert_outcomes(passed=1)
+    assert metadata_of(pytester)["metrics"]["1"]["trials"] == 1
+
+
+def test_the_command_is_printed_before_anything_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    result.stdout.fnmatch_lines(["mlpstorage: command: pytest *", "*1 passed*"])
+
+
+def test_extra_info_that_json_does_not_know_loses_no_results(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pathlib
+
+        def test_run(kvcache, benchmark):
+            kvcache.run(1)
+            benchmark.extra_info["where"] = pathlib.Path("/x")
+            benchmark.extra_info["ratio"] = float("nan")
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    document = json.loads(next(pytester.path.rglob("pytest_benchmark_*.json")).read_text())
+    info = document["benchmarks"][0]["extra_info"]
+    assert (info["where"], info["ratio"]) == ("UNSERIALIZABLE[PosixPath('/x')]", None)
+
+
+def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert metadata_of(pytester)["status"] == "interrupted"

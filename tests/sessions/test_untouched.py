@@ -1,0 +1,152 @@
+"""Sessions that are to leave things as they are: without us, without MPI, and whatif."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.kvcache.profile import load_profile
+from tests.sessions.tiny import TINY, metadata_of
+
+
+def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_something(benchmark): benchmark(lambda: None)")
+    before = set(pytester.path.iterdir())
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    assert "mlpstorage" not in result.stdout.str().replace("mlpstorage-bench-", "")
+    assert {p.name for p in set(pytester.path.iterdir()) - before} <= {
+        *("__pycache__", ".benchmarks")
+    }
+
+
+def test_a_session_that_uses_nothing_of_ours_does_not_wait_for_numpy(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("import sys\ndef test_it(): assert 'numpy' not in sys.modules")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "hide",
+    ["sys.modules['mpi4py'] = None", "os.environ['MPI4PY_LIBMPI'] = '/nowhere/libmpi.so'"],
+    ids=["mpi4py not installed", "no MPI library"],
+)
+def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_run(kvcache, mpi_comm, cluster_info):
+            result = kvcache.run(1)
+            assert result.read_bytes > 0
+            assert cluster_info.num_hosts == 1
+            assert mpi_comm.allgather(1) == [1]
+            assert "mpi4py.MPI" not in sys.modules
+        """
+    )
+    program = f"import os, sys; {hide}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    result = pytester.run(sys.executable, "-c", program, *TINY)
+    assert result.ret == 0
+    result.assert_outcomes(passed=1)
+    assert metadata_of(pytester)["exec_type"] == "local"
+
+
+def test_sizes_are_told_without_running_anything(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path]
+) -> None:
+    pytester.makeconftest("raise RuntimeError('no conftest takes part')")
+    told = pytester.runpytest_subprocess("--mlps-datasize", "--mlps-profile=mlperf")
+    told.stdout.re_match_lines([r" *case .*", r" *1 +2\.9\d .* 200 .*", r" *3 +7\.\d+ .* 70 .*"])
+    json_told = pytester.runpytest_subprocess(
+        "--mlps-datasize=json", *TINY, "--mlps-num-processes=4", "--mlps-hosts=a,b"
+    )
+    assert json_told.ret == 0
+    report = json.loads(json_told.stdout.str())
+    assert report["ranks_by_host"] == [2, 2]
+    case = report["cases"][0]
+    assert case["storage_bytes_per_rank"] < case["storage_bytes_per_host"] < case["storage_bytes"]
+    assert case["written_bytes_per_rank"] == case["storage_bytes_per_rank"]
+    assert case["users_that_fit"] > 0
+    small = mount("tmpfs", "size=1m")
+    where = f"--mlps-cache-dir={small}"
+    refused = pytester.runpytest_subprocess("--mlps-datasize", *TINY, where)
+    assert refused.ret == pytest.ExitCode.TESTS_FAILED
+    refused.stdout.re_match_lines([r"option 1: an entry of .* GiB does not fit a capacity of .*"])
+    assert list(small.iterdir()) == []
+    assert not (pytester.path / "mlps-results").exists()
+
+
+def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest(
+        *("--mlps-mode=whatif", "--mlps-hosts=h1:4,h2:4", "--mlps-num-processes=8"),
+        *("--mlps-profile=mlperf", "-p", "no:cacheprovider"),
+    )
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "option 1, Max Storage Stress: llama3.1-8b (131072 bytes/token), 200 users per rank*",
+            "command: *mpirun -n 8 -host h1:4,h2:4 --bind-to none --map-by node*",
+        ]
+    )
+    assert "--mlps-mode" not in result.stdout.str().rpartition("\ncommand: ")[2]
+    assert not (pytester.path / "mlps-results").exists()
+    assert not (pytester.path / "mlps-cache").exists()
+
+
+def test_whatif_tells_sizes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest("--mlps-mode=whatif", *TINY, "-p", "no:cacheprovider")
+    assert result.ret == 0
+    result.stdout.re_match_lines(
+        [r" *case +entry.*", r" *1 +0\.\d+ .* yes", r"GiB, at most, of one"]
+    )
+    assert not (pytester.path / "cache").exists()
+
+
+def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
+    pytester: pytest.Pytester,
+) -> None:
+    theirs = pytester.mkdir("cache") / "rank_0" / "thesis.tex"
+    theirs.parent.mkdir()
+    theirs.write_text("years of work")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-cache-dir=cache")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlps-cache-dir: *thesis.tex is none of our files*"])
+    assert theirs.read_text() == "years of work"
+    assert list(theirs.parent.iterdir()) == [theirs]
+
+
+def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import subprocess, sys
+
+        def test_second_run_is_refused(kvcache, request):
+            command = [sys.executable, "-m", "pytest", "--mlps-cache-dir=cache", "-k", "other"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 4
+            assert "is in use by a running benchmark" in done.stderr
+            kvcache.run(1)
+
+        def test_other(kvcache):
+            kvcache.run(1)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=2)
+
+
+def test_the_quick_profile_writes_at_most_2_gib_per_rank() -> None:
+    profile = load_profile("quick")
+    limits = [option.write_limit_gb for option in profile.options.values()]
+    assert len(limits) * profile.trials == 9
+    assert profile.trials * sum(limit for limit in limits if limit) <= 2
+    assert None not in limits
+    assert profile.comparable is False

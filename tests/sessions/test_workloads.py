@@ -1,0 +1,168 @@
+"""What a session of one process runs: options, scenarios, promises, and what closed mode locks."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sessions.tiny import TINY, metadata_of
+
+
+def test_a_test_that_takes_kvcache_option_runs_once_for_each_option(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)")
+    result = pytester.runpytest("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*[[]1]", "*[[]2]", "*[[]3]"])
+    assert not (pytester.path / "mlps-results").exists()
+
+
+def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import dataclasses
+
+        def test_in_memory(kvcache): kvcache.run(1, cpu_mem_gb=2.0)
+
+        def test_in_memory_closed(kvcache):
+            kvcache._plan = dataclasses.replace(kvcache._plan, mode="closed")
+            kvcache.run(2)
+        """
+    )
+    result = pytester.runpytest(*TINY, "--mlps-set=cpu_mem_gb=2.0", "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1, failed=1)
+    untouched = "no entry reached the storage tier: memory alone was measured"
+    result.stdout.fnmatch_lines([f"*UntouchedStorageError: option 2: {untouched}"])
+    result.stdout.fnmatch_lines([f"note: option 1: {untouched}"])
+
+
+def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mlps_slo("batch", p95_ms=1e6)
+        def test_is_kept(kvcache): kvcache.run(1)
+
+        @pytest.mark.mlps_slo("batch", p95_ms=0.001)
+        def test_is_broken(kvcache): kvcache.run(2)
+
+        def test_of_the_profile(kvcache): kvcache.run(3)
+
+        @pytest.mark.mlps_slo("urgent", p95_ms=1)
+        def test_is_unknown(kvcache): kvcache.run(1)
+        """
+    )
+    promise = "--mlps-set=options.3.slos={batch: {p50_ms: 0.001}}"
+    result = pytester.runpytest(*TINY, promise, "--strict-markers", "--mlps-cache-dir=cache")
+    result.assert_outcomes(passed=1, failed=2, errors=2)
+    result.stdout.re_match_lines(
+        [
+            r".*SloError: option 2 broke its promises: batch: p95_ms is .*, at most 0.001 was.*",
+            r".*SloError: option 3 broke its promises: batch: p50_ms is .*, at most 0.001 was.*",
+        ]
+    )
+    metrics = metadata_of(pytester)["metrics"]
+    assert metrics["2"]["qos"]["batch"]["requests"] > 0
+    assert metrics["2"]["qos"]["batch"]["target_p95_ms"] == 1000
+
+
+def test_what_the_user_set_stands_above_what_a_test_says(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_parameters(kvcache):
+            assert kvcache.workload(1, duration=99, num_users=3).duration == 0.3
+            assert kvcache.workload(1, duration=99, num_users=3).num_users == 3
+            assert kvcache.run(1, duration=99).trials[0].window_s < 1
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+
+
+def test_a_window_in_which_nothing_moved_fails_and_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1, think_time_scale=1000.0)")
+    result = pytester.runpytest("--mlps-set=duration=0.1", "--mlps-results-dir=results")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines(
+        [r".*EmptyWindowError: Nothing was read or written within the window.*"]
+    )
+
+
+def test_a_window_too_short_for_a_request_still_tells_its_bandwidth(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(3, num_users=4, think_time_scale=0.0)")
+    result = pytester.runpytest(
+        *("--mlps-profile=mlperf", "--mlps-set=duration=0.2", "--mlps-trials=1"),
+        "--mlps-results-dir=results",
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 3: no request ended within the window of trial 1;*"])
+    case = metadata_of(pytester)["metrics"]["3"]
+    assert case["requests"] == 0
+    assert case["requests_per_s"] == 0.0
+    assert case["write_bytes"] > 0
+
+
+def test_scenarios_are_left_out_where_results_are_to_be_compared(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.mlps_scenario
+        def test_rag(kvcache): kvcache.run(1, case="rag", rag_share=1.0)
+        """
+    )
+    pytester.runpytest("--mlps-profile=mlperf").assert_outcomes(skipped=1)
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    assert list(metadata_of(pytester)["metrics"]) == ["rag"]
+
+
+def test_a_closed_run_takes_no_parameters(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import dataclasses
+
+        def test_run(kvcache):
+            kvcache._plan = dataclasses.replace(kvcache._plan, mode="closed")
+            kvcache.run(1, phase="prefill", num_users=3)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*kvcache.run: got 'phase, num_users'; accepted: no parameters*"])
+
+
+def test_a_closed_run_refuses_everything_that_is_locked_at_once(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(kvcache): raise AssertionError")
+    result = pytester.runpytest("--mlps-mode=closed", "--mlps-seed=1", "--mlps-set=duration=1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    for setting in ("--mlps-seed", "--mlps-set", "--mlps-cache-dir and --mlps-results-dir"):
+        assert setting in result.stderr.str()
+
+
+def test_a_run_without_storage_says_so(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest(*TINY, "--mlps-set=storage=null")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 1: no storage was there, and time was simulated*"])
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["is_simulated"] == [True, True]
+    assert (metrics["cpu_s_per_gib"], metrics["ceiling_ratio"]) == (None, None)
+    assert metrics["audit_verdict"] == "not measurable"
+
+
+def test_a_rate_that_storage_cannot_keep_up_with_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]
+    result = pytester.runpytest(*TINY, *settings)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: option 1: requests came faster than they were served: *"])
+    metrics = metadata_of(pytester)["metrics"]["1"]
+    assert metrics["unserved"] > 0
+    assert metrics["lateness_p95_ms"] > 0
