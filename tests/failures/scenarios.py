@@ -17,7 +17,7 @@ BEGIN, END = "<!-- table: made by tests/failures/scenarios.py -->\n", "<!-- end 
 GRACE_S = 1
 GRACE_TO_TELL_S = 4
 """Where it is the time for every rank to tell its stacks, on a host with other work to do."""
-TIMEOUT_S = 4
+TIMEOUT_S = 8
 STARTUP_S = 6
 
 PREAMBLE = """
@@ -41,8 +41,8 @@ def test_deadlock(mpi_comm):
     mpi_comm.mpi4py.recv(source=1 - RANK)
 """
 DEADLOCKED = (
-    r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 0 on HOST",
-    r"test_deadlock has taken longer than --mlps-timeout 4 s\. Rank 1 on HOST",
+    rf"test_deadlock has taken longer than --mlps-timeout {TIMEOUT_S} s\. Rank 0 on HOST",
+    rf"test_deadlock has taken longer than --mlps-timeout {TIMEOUT_S} s\. Rank 1 on HOST",
     r"in test_deadlock\n",
 )
 """What every rank of a deadlock shows."""
@@ -317,7 +317,8 @@ SCENARIOS = (
         "endless loop",
         "A rank never ends a test, and others wait",
         (
-            r"test_loops has taken longer than --mlps-timeout 4 s\. Rank RANK on HOST does not",
+            rf"test_loops has taken longer than --mlps-timeout {TIMEOUT_S} s\. "
+            "Rank RANK on HOST does not",
             r"Rank \d on HOST waits for the others at",
             r"in test_loops\n",
         ),

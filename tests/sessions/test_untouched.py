@@ -84,14 +84,14 @@ def test_sizes_are_told_without_running_anything(
 def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")
     result = pytester.runpytest(
-        *("--mlps-mode=whatif", "--mlps-hosts=h1:4,h2:4", "--mlps-num-processes=8"),
+        *("--mlps-mode=whatif", "--mlps-hosts=h1:1,h2:1", "--mlps-num-processes=2"),
         *("--mlps-profile=mlperf", "-p", "no:cacheprovider"),
     )
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
             "option 1, Max Storage Stress: llama3.1-8b (131072 bytes/token), 200 users per rank*",
-            "command: *mpirun -n 8 -host h1:4,h2:4 --bind-to none --map-by node*",
+            "command: *mpirun -n 2 -host h1:1,h2:1 --bind-to none --map-by node*",
         ]
     )
     assert "--mlps-mode" not in result.stdout.str().rpartition("\ncommand: ")[2]
