@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.hosts_bed import Bed
 from tests.cluster.sessions_on_hosts import TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
+from tests.failures.scenarios import LIMIT_S
 from tests.mpis import Mpi
 
 TEST = "def test_long(kvcache): kvcache.run(1)\n"
@@ -19,8 +20,6 @@ LONG = (
     *(*TINY, "--mlps-set=duration=300", "--mlps-set=write_limit_gb=10"),
     "--mlps-set=storage_capacity_gb=0.05",
 )
-END_S = 60
-"""Within which a run has to end; nothing that it waits for takes half as long."""
 
 
 class Session:
@@ -85,9 +84,9 @@ class Session:
     def end(self) -> tuple[int, str]:
         """Wait for the end; return the exit status, and what was printed."""
         try:
-            status = self.process.wait(timeout=END_S)
+            status = self.process.wait(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"not at its end after {END_S} s\n{self._output.read_text()}")
+            pytest.fail(f"not at its end after {LIMIT_S} s\n{self._output.read_text()}")
         return status, self._output.read_text(errors="replace")
 
     def check_that_no_rank_is_left(self) -> None:

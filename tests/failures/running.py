@@ -13,18 +13,13 @@ import pytest
 from tests.failures.scenarios import (
     BEFORE,
     DIED,
-    GRACE_S,
-    GRACE_TO_TELL_S,
     PREAMBLE,
     SCENARIOS,
-    STARTUP_S,
     TIMEOUT_S,
     Scenario,
 )
 
 TEST_MPIS = ("open mpi 5", "mpich")
-LIMIT_S = 60 + GRACE_S + TIMEOUT_S + STARTUP_S
-"""Within which every run ends; starting ranks takes seconds where cores are shared."""
 TINY = (
     *("--mlps-trials=1", "--mlps-set=duration=0.2", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=calibration=0", "--mlps-set=think_time_scale=0.05", "--mlps-set=warmup=0"),
@@ -62,13 +57,12 @@ def write_files(folder: Path, scenario: Scenario, rank: int, needed: Path | None
 
 def options_of(scenario: Scenario) -> list[str]:
     """Return the options of pytest with which it is run, whatever starts the ranks."""
-    more, grace_s = ["-p", "early"] if scenario.early else [], GRACE_S
+    more = ["-p", "early"] if scenario.early else []
     if scenario.bound == "timeout + grace":
         more.append(f"--mlps-timeout={TIMEOUT_S}")
-        grace_s = GRACE_TO_TELL_S
     return [
         *("-p", "no:cacheprovider", "-rs", *more),
-        *(f"--mlps-grace={grace_s}", "-o", f"mlps_startup_limit={STARTUP_S}"),
+        *(f"--mlps-grace={scenario.grace_s}", "-o", f"mlps_startup_limit={scenario.startup_s}"),
         *(*TINY, *scenario.options),
     ]
 

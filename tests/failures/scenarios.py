@@ -19,6 +19,9 @@ GRACE_TO_TELL_S = 4
 """Where it is the time for every rank to tell its stacks, on a host with other work to do."""
 TIMEOUT_S = 8
 STARTUP_S = 6
+LIMIT_S = 90
+"""Within which every run ends, also where cores are shared. Limits that a scenario is not about are
+as long: a run that would only end by one of them has failed."""
 
 PREAMBLE = """
 import ctypes, os, pathlib, resource, signal, threading, time
@@ -89,6 +92,16 @@ class Scenario:
     """More of the command line."""
     has_before: bool = True
     """Whether a case is measured before, whose result is kept."""
+
+    @property
+    def grace_s(self) -> int:
+        """What it is run with."""
+        return {"grace": GRACE_S, "timeout + grace": GRACE_TO_TELL_S}.get(self.bound, LIMIT_S)
+
+    @property
+    def startup_s(self) -> int:
+        """What it is run with."""
+        return STARTUP_S if self.bound == "startup limit" else LIMIT_S
 
     @property
     def status_text(self) -> str:
@@ -207,6 +220,7 @@ SCENARIOS = (
             mpi_comm.barrier()
             time.sleep({GRACE_S * 2} * ACTS)
         """,
+        options=(f"--mlps-grace={GRACE_S}",),
         always=frozenset({("open mpi 5", 1)}),
     ),
     Scenario(

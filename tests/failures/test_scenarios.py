@@ -17,14 +17,13 @@ import pytest
 
 from tests.conftest import MemoryGroup, Mount
 from tests.failures.running import (
-    LIMIT_S,
     check_end,
     check_results,
     every_run,
     options_of,
     write_files,
 )
-from tests.failures.scenarios import PAGE, Scenario, page_with_table
+from tests.failures.scenarios import LIMIT_S, PAGE, Scenario, page_with_table
 from tests.mpis import MPIS, Mpi
 
 MARK = "MLPS_TEST_MARK"
