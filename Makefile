@@ -28,8 +28,9 @@ test: lint $(VENV)/mpis $(VENV)/hosts
 test-failures: $(VENV)/mpis
 	$(BIN)/python -m pytest tests/failures tests/ranks -m 'failure_matrix or not failure_matrix'
 
-# All that is tested on several hosts, with every MPI: some minutes; `make test` runs a part of it.
-test-hosts: $(VENV)/mpis $(VENV)/hosts
+# All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
+# part of it.
+test-hosts: $(VENV)/mpis $(VENV)/hosts $(VENV)/slurm
 	$(BIN)/python -m pytest tests/cluster -m 'hosts or hosts_matrix'
 
 lint: $(VENV)/ready
@@ -58,6 +59,14 @@ $(VENV)/hosts: $(VENV)/ready
 		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
 		&& apt-get install --yes --quiet=2 --no-install-recommends iproute2 openssh-server; } \
 		|| echo "no iproute2 or sshd: what is tested on several hosts will be skipped"
+	touch $@
+
+# A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.
+$(VENV)/slurm: $(VENV)/ready
+	command -v slurmctld || { test "$$(id -u)" = 0 && ! test -d /run/systemd/system \
+		&& apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends \
+		slurmctld slurmd slurm-client munge libpmix-dev; } \
+		|| echo "no Slurm: what is tested with it will be skipped"
 	touch $@
 
 clean:

@@ -48,6 +48,10 @@ class Mpi:
     def on_hosts(self, hosts: str, ranks: int, agent: Path) -> list[str]:
         """The command by which a user starts ranks on hosts, as `name:ranks,name:ranks`."""
         given = self.agent.format(agent).split()
+        if self.family == "srun":
+            names = [host.partition(":")[0] for host in hosts.split(",")]
+            spread = [f"--nodelist={','.join(names)}", f"--nodes={len(names)}"]
+            return [self.binary, *given, f"--ntasks={ranks}", *spread, "--distribution=block"]
         if self.family == "hydra":
             return [self.binary, *given, "-hosts", hosts, "-n", str(ranks)]
         exports = [word for name in self.environment for word in ("-x", name)]

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import slurm as slurm_on_hosts
 from tests.cluster.hosts_bed import Bed, remains, why_not
+from tests.cluster.slurm import BY_SLURM, Slurm
+from tests.mpis import MPIS, Mpi
 
 PATIENCE_S = 20
 
@@ -40,6 +43,26 @@ def shared(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\n")
     return folder
+
+
+@pytest.fixture
+def slurm(bed: Bed) -> Iterator[Slurm]:
+    """Slurm on the three hosts; skips where it is not installed."""
+    reason = slurm_on_hosts.why_not()
+    if reason:
+        pytest.skip(reason)
+    with slurm_on_hosts.running(bed) as running:
+        yield running
+
+
+@pytest.fixture
+def mpi(request: pytest.FixtureRequest, mpi_name: str) -> Mpi:
+    """What starts ranks: an MPI's own launcher, or Slurm's."""
+    name, by_slurm, _ = mpi_name.partition(BY_SLURM)
+    if by_slurm:
+        slurm: Slurm = request.getfixturevalue("slurm")
+        return slurm.starts(name)
+    return MPIS[name]()
 
 
 def _still_running_after(patience_s: float, bed: Bed) -> list[str]:

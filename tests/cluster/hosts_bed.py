@@ -105,6 +105,7 @@ class Bed:
         """The environment that a host gives to those who log in."""
         self._mounted: list[tuple[str, Path]] = []
         self._started: list[subprocess.Popen[str]] = []
+        self._services: list[subprocess.Popen[str]] = []
         self._write()
         self._parent = subprocess.Popen(
             [
@@ -164,6 +165,22 @@ class Bed:
         )
         self._started.append(process)
         return process
+
+    def serve(
+        self, host: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start what is to be there for others on a host, until services are ended."""
+        with (self.folder / f"{command[0]}-{host}.log").open("w") as output:
+            service = self.start(host, command, environment=environment, output=output)
+        self._services.append(service)
+
+    def end_services(self) -> None:
+        """End them, the last first."""
+        while self._services:
+            service = self._services.pop()
+            for process in psutil.Process(service.pid).children(recursive=True):
+                process.kill()
+            service.wait(timeout=30)
 
     def run(
         self,
@@ -226,12 +243,14 @@ class Bed:
         return Path(f"/proc/{keeper.pid}/root{path}")
 
     def processes(self, *hosts: str) -> list[psutil.Process]:
-        """Return what runs on these hosts (all of them when none is named)."""
-        keepers = {process.pid for process in self._keepers.values()}
+        """Return what runs on these hosts (all of them when none is named) beside services."""
+        kept = {process.pid for process in self._keepers.values()}
+        for service in self._services:
+            kept |= {child.pid for child in psutil.Process(service.pid).children(recursive=True)}
         return [
             process
             for process in psutil.process_iter()
-            if process.pid not in keepers
+            if process.pid not in kept
             and self._net_of.get(self._net(process.pid)) in (hosts or HOSTS)
         ]
 

@@ -23,6 +23,7 @@ from tests.cluster.sessions_on_hosts import (
     metadata_on,
     places,
 )
+from tests.cluster.slurm import BY_SLURM, Slurm
 from tests.cluster.waiting import PATIENCE_S, wait_until
 from tests.mpis import MPIS, Mpi
 
@@ -88,9 +89,10 @@ BatchMode yes
 """
 
 
-@pytest.fixture(params=list(MPIS))
-def mpi(request: pytest.FixtureRequest) -> Mpi:
-    return MPIS[request.param]()
+EVERY_LAUNCHER = pytest.mark.parametrize(
+    "mpi_name",
+    [*MPIS, *(pytest.param(name + BY_SLURM, marks=pytest.mark.hosts_matrix) for name in MPIS)],
+)
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
@@ -110,6 +112,7 @@ def check_rank_results(bed: Bed, host: str) -> None:
         assert sum(f"/trial_1/rank_{rank}/" in name for name in names) == 1
 
 
+@EVERY_LAUNCHER
 def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
     mpi: Mpi, bed: Bed, shared: Path
 ) -> None:
@@ -144,6 +147,7 @@ def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
     assert files_on(bed, "h1", "cache") == files_on(bed, "h2", "cache") == []
 
 
+@EVERY_LAUNCHER
 def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, bed: Bed) -> None:
     done = bed.run(
         "h3",
@@ -158,6 +162,24 @@ def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, be
     check_metadata(metadata_on(bed, "h1"))
     check_rank_results(bed, "h1")
     assert files_on(bed, "h3", "results") == files_on(bed, "h2", "results") == []
+
+
+@pytest.mark.hosts_matrix
+def test_slurm_places_uneven_ranks(slurm: Slurm, bed: Bed, shared: Path) -> None:
+    (shared / "conftest.py").write_text(CONFTEST)
+    (shared / "test_it.py").write_text(TESTS)
+    mpi = slurm.starts("mpich")
+    done = bed.run(
+        "h3",
+        *(*launching(mpi, "h2:1,h1:3", bed.agent, ranks=4), "-k", "test_facts"),
+        environment=environment(mpi),
+        directory=shared,
+    )
+    assert done.returncode == 0, done.stdout
+    facts = facts_in(shared)
+    assert [(rank["host"], rank["local_rank"], rank["local_size"]) for rank in facts] == [
+        *(("h2", 0, 1), ("h1", 0, 3), ("h1", 1, 3), ("h1", 2, 3))
+    ]
 
 
 @pytest.fixture
@@ -194,12 +216,11 @@ def _answers(bed: Bed, client: Path, host: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "mpi",
+    "mpi_name",
     [
         name if name == "mpich" else pytest.param(name, marks=pytest.mark.hosts_matrix)
         for name in MPIS
     ],
-    indirect=True,
 )
 def test_ranks_reach_other_hosts_through_sshd(mpi: Mpi, bed: Bed, ssh: Path, shared: Path) -> None:
     (shared / "conftest.py").write_text(CONFTEST)

@@ -11,11 +11,19 @@ import pytest
 from tests.cluster.failing_sessions import Session
 from tests.cluster.hosts_bed import Bed
 from tests.cluster.sessions_on_hosts import metadata_on
+from tests.cluster.slurm import BY_SLURM
 from tests.cluster.waiting import wait_until
 from tests.conftest import MemoryGroup
-from tests.failures.running import check_end, check_results, every_run, options_of, write_files
+from tests.failures.running import (
+    TEST_MPIS,
+    check_end,
+    check_results,
+    every_run,
+    options_of,
+    write_files,
+)
 from tests.failures.scenarios import SCENARIOS, Scenario
-from tests.mpis import MPIS
+from tests.mpis import Mpi
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
@@ -24,6 +32,7 @@ RUNS = every_run(
     pytest.mark.hosts_matrix,
     lambda one, mpi, rank: (one.name, mpi, rank) in ALWAYS,
     [one for one in SCENARIOS if one.under == "pytest"],
+    (*TEST_MPIS, f"mpich{BY_SLURM}"),
 )
 
 
@@ -57,9 +66,8 @@ def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> None
 
 @pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])
 def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
-    scenario: Scenario, mpi_name: str, rank: int, needed: Path | None, bed: Bed, shared: Path
+    scenario: Scenario, mpi: Mpi, rank: int, needed: Path | None, bed: Bed, shared: Path
 ) -> None:
-    mpi = MPIS[mpi_name]()
     write_files(shared, scenario, rank, needed)
     session = Session(bed, mpi, shared, *options_of(scenario))
     if scenario.outside:

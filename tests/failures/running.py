@@ -30,10 +30,11 @@ def every_run(
     mark: pytest.MarkDecorator,
     is_always: Callable[[Scenario, str, int], bool],
     scenarios: Sequence[Scenario] = SCENARIOS,
+    mpis: Sequence[str] = TEST_MPIS,
 ) -> Iterator[object]:
     """Return a parameter for each scenario, MPI and rank; marked, unless it is always run."""
     for scenario in scenarios:
-        for name in TEST_MPIS:
+        for name in mpis:
             for rank in (0, 1) if scenario.has_rank else (0,):
                 marks = [] if is_always(scenario, name, rank) else [mark]
                 ident = f"{scenario.name}-{name}" + (f"-rank {rank}" if scenario.has_rank else "")
