@@ -16,6 +16,7 @@ from mlpstorage_bench.names import as_segment, fingerprint
 from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.metadata import build_metadata
+from mlpstorage_bench.results.obituary import note_end
 from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunRecord, Status
 from mlpstorage_bench.results.tree import RunLocation
 
@@ -136,6 +137,16 @@ class Run:
             document, record = self._document()
             checkpoint_run(document, record, self.location, self.benchmark_type)
             self._cases_written = len(self.cases)
+
+    def note_leaving(self, exit_status: int) -> None:
+        """State in the metadata that the session ends early: there may be no time for more.
+
+        Open MPI's launcher, told to end, gives its ranks a third of a second.
+        """
+        if self.is_root:
+            status = _STATUS_OF.get(exit_status, "failed")
+            reason = f"its session was ended with status {exit_status}"
+            note_end(self.location.metadata_path, status, exit_status, reason)
 
     def finish(self, exit_status: int) -> dict[str, Any] | None:
         """Note how the session ended, leave its results, and return its metadata on rank 0."""

@@ -207,6 +207,8 @@ class MlpsSession:
         grace_s = self.settings.failure_grace_s if is_abnormal else None
         if is_abnormal:
             self.comm.announce(Notice.FAILED)
+            if self.run is not None:
+                self.run.note_leaving(exit_status)
         try:
             ends = self.comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
         except TimeoutError:

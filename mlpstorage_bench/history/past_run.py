@@ -90,6 +90,14 @@ class PastRun:
 def status_now(hosts: tuple[str, ...], process_id: int | None) -> str:
     """Return the status of a run that said it was running, and may have died since."""
     is_on_this_host = hosts[:1] == (os.uname().nodename,)
-    if process_id is None or not is_on_this_host or psutil.pid_exists(process_id):
+    if process_id is None or not is_on_this_host or _is_alive(process_id):
         return RUNNING
     return DIED
+
+
+def _is_alive(process_id: int) -> bool:
+    """Whether a process runs; one that has ended may wait long for somebody to take note of it."""
+    try:
+        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,15 @@ def test_a_run_whose_process_is_gone_died(tmp_path: Path) -> None:
     leave(tmp_path, "elsewhere", {**running, "mlpstorage": gone, "hosts": ["far-away"]})
     leave(tmp_path, "strange", {**running, "mlpstorage": {**gone, "process_id": 2**80}})
     assert sorted(run.status for run in runs_in(tmp_path)) == ["died", *["running"] * 3]
+
+
+def test_a_run_whose_process_has_ended_unnoticed_died(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie until the end of `with`
+        own = {**OURS["mlpstorage"], "process_id": ended.pid}
+        content = {**OURS, "status": "running", "hosts": [os.uname().nodename], "mlpstorage": own}
+        leave(tmp_path, "ended", content)
+        assert [run.status for run in runs_in(tmp_path)] == ["died"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -190,3 +191,27 @@ def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(
     result = run_ranks(2, "--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert not (pytester.path / "mlps-cache").exists()
+
+
+def test_an_interrupted_run_says_so_before_its_ranks_meet(
+    pytester: pytest.Pytester, run_ranks: RunRanks
+) -> None:
+    """A launcher that is told to end may kill rank 0 while it waits for the others."""
+    pytester.makepyfile(
+        """
+        import os, signal, time
+
+        def test_long(mpi_comm, mlps_run):
+            if mpi_comm.rank == 0:
+                raise KeyboardInterrupt
+            (metadata,) = mlps_run.directory.glob("*_metadata.json")
+            while '"status": "interrupted"' not in metadata.read_text():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    run_ranks(2, "--mlps-results-dir=results", "--mlps-grace=100")
+    (metadata,) = pytester.path.rglob("*_metadata.json")
+    content = json.loads(metadata.read_text())
+    assert content["status"] == "interrupted"
+    assert content["mlpstorage"]["exit_status"] == pytest.ExitCode.INTERRUPTED
