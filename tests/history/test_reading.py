@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_a_run_whose_process_is_gone_died(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_process_has_ended_unnoticed_died(tmp_path: Path) -> None:
-    with subprocess.Popen(["true"]) as ended:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie until the end of `with`
         own = {**OURS["mlpstorage"], "process_id": ended.pid}
         content = {**OURS, "status": "running", "hosts": [os.uname().nodename], "mlpstorage": own}
