@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.measure.histogram import Histogram, bucket_bounds, bucket_of
 
-latencies = st.integers(0, 2**41)
+latencies = st.integers(0, 2**47)
 samples = st.lists(latencies, min_size=1, max_size=200)
 
 
@@ -36,7 +40,7 @@ def test_buckets_keep_the_order_of_values(one: int, other: int) -> None:
 
 
 def test_neighbouring_buckets_leave_no_gap() -> None:
-    for index in range(bucket_of(2**41)):
+    for index in range(bucket_of(2**47)):
         assert bucket_bounds(index)[1] + 1 == bucket_bounds(index + 1)[0]
 
 
@@ -44,9 +48,20 @@ def test_neighbouring_buckets_leave_no_gap() -> None:
 def test_percentiles_are_within_08_percent_of_the_exact_ones(
     values: list[int], percent: float
 ) -> None:
-    rank = max(1, math.ceil(percent / 100 * len(values)))
+    rank = max(1, math.ceil(Fraction(str(percent)) * len(values) / 100))
     exact = sorted(values)[rank - 1]
     assert of(values).percentile_ns(percent) == pytest.approx(exact, rel=0.008)
+
+
+def test_a_percentile_that_falls_on_a_sample_is_that_sample_whatever_floats_make_of_it() -> None:
+    assert of([10**6] * 999 + [10**10]).percentile_ns(99.9) == pytest.approx(10**6, rel=0.008)
+    assert of([10**6] * 9999 + [10**10]).percentile_ns(99.99) == pytest.approx(10**6, rel=0.008)
+    assert of([10**6] * 998 + [10**10] * 2).percentile_ns(99.9) == pytest.approx(10**10, rel=0.008)
+
+
+def test_a_wait_of_a_whole_day_has_a_bucket_of_its_own() -> None:
+    day_ns = 86_400 * 10**9
+    assert of([1, day_ns, 2 * day_ns]).percentile_ns(50) == pytest.approx(day_ns, rel=0.008)
 
 
 @given(samples, samples)
@@ -64,8 +79,25 @@ def test_json_brings_back_the_same_histogram(values: list[int]) -> None:
     assert Histogram.from_dict(content).to_dict() == histogram.to_dict()
 
 
-def test_percentiles_are_those_of_hdr_histogram() -> None:
-    values = np.random.default_rng(7).lognormal(14, 1.5, 50_000).astype(int).tolist()
+def made_up() -> list[int]:
+    return [*map(int, np.random.default_rng(7).lognormal(14, 1.5, 50_000))]
+
+
+def of_real_writes() -> list[int]:
+    values = []
+    with tempfile.TemporaryFile(buffering=0) as file:
+        for _ in range(5000):
+            started = time.perf_counter_ns()
+            file.write(bytes(2**16))
+            values.append(time.perf_counter_ns() - started)
+            if len(values) % 500 == 0:
+                file.seek(0)
+    return values
+
+
+@pytest.mark.parametrize("latencies", [made_up, of_real_writes])
+def test_percentiles_are_those_of_hdr_histogram(latencies: Callable[[], list[int]]) -> None:
+    values = latencies()
     oracle = HdrHistogram(1, 2**42, 3)
     for value in values:
         oracle.record_value(value)
