@@ -157,6 +157,7 @@ class _Trial:
             sampler = Sampler(self._moved, self._workload.duration / PARTS, window.opened_ns)
             closed_by = self._keep(futures, peers, self._window_closes(peers, sampler))
             window.close()
+            self._stop()  # nothing begins after it
             crew.window_has_closed()
             after = EdgeCounters.now(self._device)
             after.end(window)

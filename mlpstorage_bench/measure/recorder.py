@@ -20,6 +20,7 @@ Kind = Literal["read", "write"]
 KINDS: tuple[Kind, ...] = ("read", "write")
 
 _MIB = 1 << 20
+_EVER = 1 << 63
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
     ("under 1 MiB", _MIB),
     ("1 to 16 MiB", 16 * _MIB),
@@ -171,26 +172,40 @@ class EntryObserver:
             self._statistics.wait.record(self._started_ns - self._asked_ns)
             self._statistics.device.record(self._busy.total_ns)
             self._statistics.host.record(now - self._started_ns)
-        self._count_carried_in(now)
+        self._count_edges(now)
 
     def cut_off(self) -> None:
-        """Count the entry as one that was under way at the window's end."""
-        self._statistics.cut_off += 1
-        self._count_carried_in(self._window.clock.now_ns())
+        """Take note that the entry's operation ends here, without its entry."""
+        self._count_edges(self._window.clock.now_ns())
 
-    def _count_carried_in(self, ended_ns: int) -> None:
-        if self._started_ns < self._window.opened_ns <= ended_ns:
-            self._statistics.carried_in += 1
+    def _count_edges(self, ended_ns: int) -> None:
+        """Count the entry at each edge of the window at which it was under way."""
+        window, started_ns = self._window, self._started_ns
+        self._statistics.carried_in += started_ns < window.opened_ns <= ended_ns
+        self._statistics.cut_off += started_ns < window.closes_ns <= ended_ns
 
 
 class _BusyTime:
-    """The length of a union of intervals, which come about nearly in the order of their ends."""
+    """The length of a union of intervals, which come about nearly in the order of their ends.
+
+    Old ones are added up, so that it takes no memory for each chunk of an entry: it is exact unless
+    a chunk is with the storage while hundreds of others are, each after the other's end.
+    """
+
+    MOST = 512
 
     def __init__(self) -> None:
         self._intervals: list[tuple[int, int]] = []
         """Disjoint, in order."""
+        self._older_ns = 0
+        """The length of those that were before them."""
+        self._begin_ns = -_EVER
+        """Up to here all is added up."""
 
     def add(self, start: int, end: int) -> None:
+        start = max(start, self._begin_ns)
+        if end < start:
+            return
         later = []
         while self._intervals and self._intervals[-1][1] >= start:
             other_start, other_end = self._intervals.pop()
@@ -200,10 +215,15 @@ class _BusyTime:
                 start, end = min(start, other_start), max(end, other_end)
         self._intervals.append((start, end))
         self._intervals += reversed(later)
+        if len(self._intervals) > self.MOST:
+            old = self._intervals[: self.MOST // 2]
+            del self._intervals[: self.MOST // 2]
+            self._older_ns += sum(end - start for start, end in old)
+            self._begin_ns = old[-1][1]
 
     @property
     def total_ns(self) -> int:
-        return sum(end - start for start, end in self._intervals)
+        return self._older_ns + sum(end - start for start, end in self._intervals)
 
 
 class Recorder:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +81,7 @@ def test_an_entrys_latency_counts_when_it_ended_inside_and_covers_its_chunks_out
     late = recorder.observe("storage", "write", MIB)
     clock["ns"] = 200
     late.done()
-    assert (statistics.host.count, statistics.carried_in) == (1, 1)
+    assert (statistics.host.count, statistics.carried_in, statistics.cut_off) == (1, 1, 1)
 
 
 def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> None:
@@ -91,9 +93,13 @@ def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> N
     over_before.done()
     clock["ns"] = 150
     late = recorder.observe("storage", "read", MIB)
+    clock["ns"] = 200
+    after = [recorder.observe("storage", "read", MIB) for _ in range(3)]
     clock["ns"] = 220
     whole.cut_off()
-    late.cut_off()
+    late.done()
+    for operation in after:
+        operation.cut_off()
     assert (only(recorder).carried_in, only(recorder).cut_off) == (1, 2)
 
 
@@ -110,6 +116,20 @@ def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]
     observer.done()
     busy = {moment for start, end in calls for moment in range(start, end)}
     assert statistics.device.sum_ns == len(busy)
+
+
+def test_device_time_takes_no_memory_for_each_chunk_of_an_entry() -> None:
+    statistics = OperationStatistics()
+    observer = EntryObserver(statistics, window(0, 2**62), 0)
+    observer.chunk(4096, 0, 5)
+    tracemalloc.start()
+    for number in range(1, 50_000):
+        observer.chunk(4096, 10 * number, 10 * number + 5)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    observer.done()
+    assert statistics.device.sum_ns == 50_000 * 5
+    assert taken < 200_000
 
 
 def test_chunks_that_were_seen_late_are_counted_with_how_late_they_may_be() -> None:
@@ -160,8 +180,8 @@ def test_totals_add_up_workers_by_tier_kind_and_size() -> None:
     workers = [Recorder(inside) for _ in range(3)]
     for number, worker in enumerate(workers):
         worker.observe("storage", "read", MIB).chunk(100 * (number + 1), 1, 2)
-        worker.observe("cpu", "read", MIB).cut_off()
+        worker.observe("cpu", "read", MIB).verified(3, 4)
     totals = Recorder.total(workers)
     assert totals[OperationKey("storage", "read", "1 to 16 MiB")].moved_bytes == 600
-    assert totals[OperationKey("cpu", "read", "1 to 16 MiB")].cut_off == 3
+    assert totals[OperationKey("cpu", "read", "1 to 16 MiB")].verified_chunks == 3
     assert len(totals) == 2
