@@ -10,7 +10,7 @@ content; *wait* lies before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
 from mlpstorage_bench.measure.histogram import Histogram
@@ -53,7 +53,7 @@ class OperationStatistics:
     moved_ever_bytes: int = 0
     """Before and after the window, too."""
     repeated_bytes: int = 0
-    """Of them, those of reads that repeat an earlier one of the same request."""
+    """Of those moved in the window, those of reads that repeat an earlier one of their request."""
     chunks: int = 0
     chunks_seen_late: int = 0
     """Chunks that had ended when their lane looked, so that their spans are upper bounds."""
@@ -109,12 +109,8 @@ class OperationStatistics:
         }
 
 
-_COUNTS = (
-    *("moved_bytes", "moved_ever_bytes", "repeated_bytes", "chunks"),
-    *("chunks_seen_late", "seen_late_ns", "verified_chunks"),
-    *("begun_bytes", "ended_bytes", "cut_off", "carried_in"),
-)
 _SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
+_COUNTS = tuple(part.name for part in fields(OperationStatistics) if part.name not in _SPANS)
 
 
 class EntryObserver:
