@@ -104,7 +104,7 @@ class Crew:
     def statistics(self) -> RequestStatistics:
         """Return what was counted of all requests."""
         for servant in self.servants:
-            servant.count_generating()
+            servant.count_unfinished()
         return RequestStatistics.total(servant.statistics for servant in self.servants)
 
     def operations(self) -> dict[OperationKey, OperationStatistics]:

@@ -109,6 +109,8 @@ def pool_trial(
         memory_only_ranks=tuple(rank.rank for rank in ranks if rank.storage.entries == 0),
         cut_off_operations=sum(operation.cut_off for operation in operations),
         carried_in_operations=sum(operation.carried_in for operation in operations),
+        cut_off_requests=sum(rank.requests.cut_off for rank in ranks),
+        carried_in_requests=sum(rank.requests.carried_in for rank in ranks),
         verified_reads=sum(r.operation(STORAGE_TIER, "read").verified_chunks for r in ranks),
         chunks_seen_late=sum(operation.chunks_seen_late for operation in stored),
         seen_late_share=_part(

@@ -110,6 +110,10 @@ class TrialResult:
     """Under way when the window closed; their finished chunks count, their latencies do not."""
     carried_in_operations: int
     """Under way when the window opened."""
+    cut_off_requests: int
+    """In service, or being answered, when the window closed."""
+    carried_in_requests: int
+    """The same when it opened."""
     verified_reads: int
     """Chunks read from storage whose content was checked and right."""
     chunks_seen_late: int
@@ -181,6 +185,7 @@ SPREAD = ("requests_per_s", "read_gib_s", "write_gib_s", "generated_tokens_per_s
 _TOTALS = (
     *("requests", "read_bytes", "repeated_read_bytes", "write_bytes"),
     *("cut_off_operations", "carried_in_operations", "storage_entries"),
+    *("cut_off_requests", "carried_in_requests"),
     *(
         "verified_reads",
         "corrupt_reads",

@@ -21,6 +21,9 @@ from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.storage.lane import CutOffError
 
+_LATER_NS = 1 << 63
+"""After any window's end."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -56,6 +59,8 @@ class Servant:
         self._generating: deque[EndedRequest] = deque()
         self._asked_ns = 0
         """When the next operation was wanted."""
+        self._unfinished_since_ns: int | None = None
+        """When the request was taken that was not served whole."""
         self._read_keys: set[str] = set()
         """What the request in service has read."""
 
@@ -80,10 +85,10 @@ class Servant:
         try:
             for access in accesses(ticket.request, self._workload.rules):
                 self._do(access)
-        except CutOffError:
-            return False
-        except WriteLimitError:
-            self._service.limit_reached.set()
+        except (CutOffError, WriteLimitError) as error:
+            if isinstance(error, WriteLimitError):
+                self._service.limit_reached.set()
+            self._unfinished_since_ns = taken_ns
             return False
         self._finish(ticket, taken_ns, self._clock.now_ns())
         return True
@@ -213,6 +218,8 @@ class Servant:
             else:
                 self._generating.append(ended)
 
-    def count_generating(self) -> None:
-        """Count the requests whose generation went on when the lane was done with them."""
-        self._count_ended(2**63)
+    def count_unfinished(self) -> None:
+        """Count the requests that the lane was not done with, or whose generation went on."""
+        self._count_ended(_LATER_NS)
+        if self._unfinished_since_ns is not None:
+            self.statistics.under_way(self.recorder.window, self._unfinished_since_ns, _LATER_NS)

@@ -32,6 +32,10 @@ class RequestStatistics:
     """Requests, lookups and tokens that count: those that ended inside the window."""
 
     requests: int = 0
+    carried_in: int = 0
+    """Requests in service, or being answered, when the window opened."""
+    cut_off: int = 0
+    """The same when it closed."""
     generated_tokens: int = 0
     context_tokens: int = 0
     prefill_writes: int = 0
@@ -69,6 +73,11 @@ class RequestStatistics:
             self.hits[tier] += 1
             self.found[purpose] += 1
             self.found_bytes[purpose] += size
+
+    def under_way(self, window: Window, taken_ns: int, ended_ns: int) -> None:
+        """Count a request at each edge of the window that lay between these two moments."""
+        self.carried_in += taken_ns < window.opened_ns <= ended_ns
+        self.cut_off += taken_ns < window.closes_ns <= ended_ns
 
     def merge(self, other: RequestStatistics) -> None:
         """Add another's counts."""
@@ -119,7 +128,8 @@ class EndedRequest:
     qos: QosClass
 
     def count(self, statistics: RequestStatistics, window: Window) -> None:
-        """Count the request, if its end lies in the window."""
+        """Count the request, if its end lies in the window, and at the edges."""
+        statistics.under_way(window, self.taken_ns, self.ended_ns)
         if not window.contains(self.ended_ns):
             return
         statistics.requests += 1

@@ -1,0 +1,47 @@
+"""Which requests were under way when a window opened or closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.statistics import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
+from mlpstorage_bench.measure.window import Window
+from tests.trials import trial
+
+
+def ended(taken_ns: int, ended_ns: int, window: Window) -> RequestStatistics:
+    statistics = RequestStatistics()
+    request = EndedRequest(0, taken_ns, taken_ns, ended_ns, 10, 1, QOS_CLASSES[0])
+    request.count(statistics, window)
+    return statistics
+
+
+def test_a_request_is_under_way_at_the_edges_that_lie_between_its_lane_and_its_answer() -> None:
+    window = Window()
+    window.opened_ns, window.closes_ns = 100, 200
+    seen = {
+        (taken, answered): (one.carried_in, one.requests, one.cut_off)
+        for taken, answered in ((10, 99), (10, 150), (99, 100), (10, 300), (150, 200), (200, 300))
+        for one in [ended(taken, answered, window)]
+    }
+    assert seen == {
+        (10, 99): (0, 0, 0),
+        (10, 150): (1, 1, 0),
+        (99, 100): (1, 1, 0),
+        (10, 300): (1, 0, 1),
+        (150, 200): (0, 0, 1),
+        (200, 300): (0, 0, 0),
+    }
+
+
+def test_requests_that_the_end_of_a_trial_cuts_off_are_counted(tmp_path: Path) -> None:
+    result = trial(tmp_path, entry_scale=0.1, think_time_scale=0.0, max_concurrent_allocs=2)
+    assert 1 <= result.requests.cut_off <= 2
+    operations = sum(operation.cut_off for operation in result.operations.values())
+    assert operations <= 2
+
+
+def test_requests_whose_answer_goes_on_after_the_window_are_counted(tmp_path: Path) -> None:
+    slow = trial(tmp_path, generation_mode="realistic", num_users=6, think_time_scale=0.0)
+    assert slow.requests.cut_off == 6
