@@ -201,6 +201,7 @@ class _Trial:
         workload = self._workload
         payload = Payload(
             self._site.seed,
+            origin=f"rank {self._site.rank}, {time.time_ns()}",  # of no other trial, case or run
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )

@@ -1,14 +1,18 @@
-"""What is in the data: a function of (seed, name, generation, sector), checked when it is read.
+"""What is in the data: a function of (seed, origin, name, generation, sector), checked when read.
+
+The origin is who writes: a rank in a trial. The generation grows with every entry that it writes.
+So nothing is written twice, and what a lost write leaves in its place is told from what was to be
+there, whether an earlier entry, trial or run has left it.
 
 An entry is made in runs of 1 MiB: a pool of random sectors combined by XOR with the run's key, so
 that no sector is like another in any of its words and neither compression nor deduplication finds
-anything at any block size. A sector's first word is its stamp: the identity of (seed, name,
-generation) and the number of the sector within the entry, mixed so that both can be told from it. A
-run's key is the stamp of its first sector.
+anything at any block size. A sector's first word is its stamp: the identity of (seed, origin, name,
+generation) and the number of the sector within the entry, mixed so that generation and number can
+be told from it. A run's key is the stamp of its first sector.
 
 With a `compress_ratio` of r, the last 1 - 1/r of each sector is zeros. With a `dedup_ratio` of d,
-1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries share; they bear
-the stamps of the set.
+1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries of the origin
+share; they bear the stamps of the set.
 
 A chunk's XXH3-64 digest is taken when it is written. When it is read, the digest is compared, which
 covers every byte at memory speed; only after a mismatch is the content made again, to tell where
@@ -40,8 +44,10 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WORD = 1 << 64
-_MOST_SECTORS = 1 << 40
-"""Of an entry: 4 PiB."""
+_MOST_SECTORS = 1 << 30
+"""Of an entry: 4 TiB."""
+_KNOWN_GENERATIONS = 1 << 24
+"""So many writes back a sector is known by its stamp; one by chance has it in 1 of 1000 cases."""
 
 Words = NDArray[np.uint64]
 
@@ -49,8 +55,16 @@ Words = NDArray[np.uint64]
 class Payload:
     """Makes entries' content, and tells what is wrong with it."""
 
-    def __init__(self, seed: int, *, compress_ratio: float = 1.0, dedup_ratio: float = 1.0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        origin: str = "",
+        compress_ratio: float = 1.0,
+        dedup_ratio: float = 1.0,
+    ) -> None:
         self._seed = seed
+        self._origin = origin
         self.pool: Words = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
@@ -60,7 +74,8 @@ class Payload:
 
     def identity(self, name: str, generation: int) -> int:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
-        return xxhash.xxh3_64_intdigest(f"{name}\0{generation}".encode(), seed=self._seed)
+        named = xxhash.xxh3_64_intdigest(f"{self._origin}\0{name}".encode(), seed=self._seed)
+        return (named + generation * _MOST_SECTORS * int(_GOLDEN)) % _WORD
 
     def content(self, identity: int) -> Content:
         """Return the content of the entry with this stamp."""
@@ -187,10 +202,15 @@ class Content:
 def _whose(found: Words, identity: int) -> str:
     if not found.any():
         return "is all zeros"
-    number = _number(int(found[0]), identity)
-    if number < _MOST_SECTORS:
+    later, number = divmod(_number(int(found[0]), identity), _MOST_SECTORS)
+    if not later:
         return f"bears the stamp of sector {number} of the same entry"
-    return f"bears no stamp of this entry (seen {int(found[0]):016x})"
+    if _WORD // _MOST_SECTORS - later <= _KNOWN_GENERATIONS:
+        return f"bears the stamp of sector {number} of an earlier entry of this name"
+    return (
+        f"bears no stamp of this entry (seen {int(found[0]):016x}): it is another's, or was "
+        "written before this trial"
+    )
 
 
 def _mix(numbers: Words, identities: Words) -> Words:
@@ -205,7 +225,10 @@ def _mix(numbers: Words, identities: Words) -> Words:
 
 
 def _number(stamp: int, identity: int) -> int:
-    """Return the number of the sector of this entry that has this stamp: `_mix`, backwards."""
+    """Return the number of the sector of this entry that has this stamp: `_mix`, backwards.
+
+    Sectors of each later generation have numbers that are `_MOST_SECTORS` higher, modulo 2^64.
+    """
     mixed = _unshift(stamp, 31) * pow(int(_MIX_2), -1, _WORD) % _WORD
     mixed = _unshift(mixed, 27) * pow(int(_MIX_1), -1, _WORD) % _WORD
     return (_unshift(mixed, 30) - identity) * pow(int(_GOLDEN), -1, _WORD) % _WORD

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
 from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import files_in_layout
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
@@ -286,6 +288,36 @@ def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) ->
     assert result.requests.requests > 0
     assert result.storage.evicted_bytes > 0
     assert result.requests.corrupt_reads == 0
+
+
+class Sectors(EntryFiles):
+    """Entry files that take note of all that they held: a digest of each sector."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, FileIo("buffered"))
+        self.folder = folder
+        self.seen: list[bytes] = []
+
+    def delete(self, name: str) -> None:
+        path = self.folder / f"{name}.kv"
+        if path.exists():
+            content = path.read_bytes()
+            sectors = (content[at : at + 4096] for at in range(0, len(content), 4096))
+            self.seen += [xxhash.xxh3_128_digest(sector) for sector in sectors]
+        super().delete(name)
+
+
+def test_nothing_is_written_twice_by_any_rank_in_any_trial(tmp_path: Path) -> None:
+    """Ranks that share the users of one profile have equal seeds, and lanes of equal names."""
+    seen: list[bytes] = []
+    for rank in (0, 0, 1):
+        store = Sectors(tmp_path)
+        here = dataclasses.replace(site(tmp_path, capacity=12 * MIB), rank=rank)
+        again = workload(requests=40, duration=60.0, precondition="steady", precondition_gb=0.01)
+        run_trial(again, here, Alone(), lambda *_, store=store: store)
+        assert len(store.seen) > 12 * MIB // 4096, "there were no evictions"
+        seen += store.seen
+    assert len(set(seen)) == len(seen)
 
 
 def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:

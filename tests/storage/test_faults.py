@@ -116,7 +116,7 @@ def test_lost_data_is_found_as_zeros(file_store: Store, write: Write, read: Read
 def test_a_stale_generation_is_found(lane: Lane, file_store: Store, seen: Any) -> None:
     lane.write(file_store, "entry", SIZE, seen(), generation=1)
     fresh = lane.write(EntryLike(file_store), "entry", SIZE, seen(), generation=2)
-    with pytest.raises(CorruptDataError, match="bears no stamp of this entry"):
+    with pytest.raises(CorruptDataError, match="of sector 0 of an earlier entry of this name"):
         lane.read(file_store, fresh, seen())
 
 

@@ -92,13 +92,14 @@ def test_content_does_not_depend_on_how_an_entry_is_cut(
     assert bytes(part.bytes[: shared * SECTOR]) == bytes(expected)
 
 
-def test_seed_name_and_generation_each_make_other_content() -> None:
-    def made(seed: int, name: str, generation: int) -> bytes:
-        payload = Payload(seed)
+def test_seed_origin_name_and_generation_each_make_other_content() -> None:
+    def made(seed: int, name: str, generation: int, origin: str = "") -> bytes:
+        payload = Payload(seed, origin=origin)
         buffer = AlignedBuffer(SECTOR)
         payload.content(payload.identity(name, generation)).fill(buffer, SECTOR, 0)
         return bytes(buffer.bytes)
 
     first = made(1, "a", 0)
     assert made(1, "a", 0) == first
-    assert len({first, made(2, "a", 0), made(1, "b", 0), made(1, "a", 1)}) == 4
+    others = (made(2, "a", 0), made(1, "b", 0), made(1, "a", 1), made(1, "a", 0, "rank 1"))
+    assert len({first, *others}) == 5

@@ -6,6 +6,7 @@ pinned and stays; one that is being moved down can be read where it was until th
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,8 +122,8 @@ class TieredCache:
         self._admitted_bytes = 0
         self._index: dict[str, tuple[Tier, Resident]] = {}
         self._changed = threading.Condition()
-        self._generations: dict[str, int] = {}
-        """Of keys that were written again: their content differs each time."""
+        self._generations = itertools.count()
+        """Every write's is its own: what is written under a key again differs from before."""
         self._lingering: set[tuple[str, str]] = set()
         """Tier and key of entries that have left the index and not yet their store."""
         self.offloads: dict[str, int] = {tier.name: 0 for tier in self.tiers}
@@ -194,11 +195,12 @@ class TieredCache:
         """
         size = round_up_to_sector(size)
         asked_ns = worker.recorder.window.clock.now_ns() if asked_ns is None else asked_ns
-        generation = self._replace(key, worker)
+        self._replace(key, worker)
         tier = self._reserve(size, 0, worker)
         observer = worker.begin(tier, "write", key, size, asked_ns)
         try:
             with _followed(observer):
+                generation = next(self._generations)
                 entry = worker.lane.write(tier.store, key, size, observer, generation=generation)
         except BaseException:
             self._release(tier, size)
@@ -237,8 +239,8 @@ class TieredCache:
             tier.store.close()
         self._index.clear()
 
-    def _replace(self, key: str, worker: Worker) -> int:
-        """Remove what there is under a key, and return the generation of what comes instead.
+    def _replace(self, key: str, worker: Worker) -> None:
+        """Remove what there is under a key, for what comes instead.
 
         Also waits for what has left the index and not yet its store: files go by their keys.
         """
@@ -246,11 +248,10 @@ class TieredCache:
             with self._changed:
                 found = self._index.get(key)
                 if found is None and not any((t.name, key) in self._lingering for t in self.tiers):
-                    return self._generations.get(key, 0)
+                    return
                 is_idle = found is not None and not (found[1].pins or found[1].is_leaving)
                 if found is not None and is_idle:
                     self._forget(*found)
-                    self._generations[key] = self._generations.get(key, 0) + 1
                 elif worker.lane.stopping.is_set():
                     raise CutOffError
                 else:

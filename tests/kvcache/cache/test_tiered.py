@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.errors import CapacityError, CorruptDataError
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
@@ -124,6 +124,25 @@ def test_an_entry_that_was_evicted_is_a_miss() -> None:
     for name in ("a", "b", "c"):
         cache.write(name, 4 * SECTOR, own)
     assert [cache.read(name, own) for name in ("a", "b", "c")] == [None, "storage", "storage"]
+
+
+@pytest.mark.parametrize("goes", ["evicted", "replaced"])
+def test_an_entry_that_is_written_again_is_told_from_what_was_there(
+    tmp_path: Path, goes: str
+) -> None:
+    """A write that the storage has lost leaves what was in its place before."""
+    store = EntryFiles(tmp_path, FileIo("buffered"))
+    cache, own = TieredCache([Tier("storage", store, 10 * SECTOR)]), worker()
+    cache.write("a", 4 * SECTOR, own)
+    before = (tmp_path / "a.kv").read_bytes()
+    if goes == "evicted":
+        cache.write("b", 8 * SECTOR, own)
+        assert "a" not in cache
+    cache.write("a", 4 * SECTOR, own)
+    (tmp_path / "a.kv").write_bytes(before)
+    with pytest.raises(CorruptDataError, match="sector 0 of an earlier entry of this name"):
+        cache.read("a", own)
+    cache.close()
 
 
 def test_nothing_is_written_beyond_the_write_limit() -> None:
