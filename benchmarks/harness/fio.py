@@ -42,6 +42,7 @@ class Fio:
             gib_s=(job["read"]["bw_bytes"] + job["write"]["bw_bytes"]) / GIB,
             p95_ms=job[kind]["lat_ns"]["percentile"]["95.000000"] / 1e6,
             cpu_s_per_gib=(job["usr_cpu"] + job["sys_cpu"]) / 100 * runtime_s / (moved / GIB),
+            read_share=job["read"]["io_bytes"] / moved,
         )
 
     def _run(self, *more: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +53,13 @@ class Load:
         """Of all lanes together: fio's iodepth."""
         return self.lanes * self.chunks_in_flight
 
+    @property
+    def entry_bytes(self) -> int:
+        """Size of the entries: one block in a mix, as fio reads or writes each block."""
+        if 0 < self.read_share < 1:
+            return self.block_bytes
+        return min(256 * self.block_bytes, self.file_bytes // (4 * self.lanes))
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -62,12 +69,14 @@ class Sample:
     p95_ms: float
     """Of one system call: of the reads, where there are any."""
     cpu_s_per_gib: float
+    read_share: float
+    """Of the bytes."""
     late_share: float = 0.0
     """By what share of their sum the spans of all calls are too long at most."""
 
 
 class FlatLoad:
-    """Entries of 256 blocks in one preallocated file, written once before anything is measured."""
+    """Entries in one preallocated file, written once before anything is measured."""
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
         self._load = load
@@ -75,8 +84,9 @@ class FlatLoad:
         self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
         self._buffers = BufferPool(load.block_bytes, buffers_for(*self._shape))
-        entry_bytes = min(256 * load.block_bytes, load.file_bytes // (4 * load.lanes))
-        self._entry_bytes = entry_bytes
+        self._entry_bytes = entry_bytes = load.entry_bytes
+        self._generations = itertools.count()
+        """Every write's is its own: no content is written twice."""
         self.path = directory / "slab-000.kv"
         """The file that holds everything; fio uses the same."""
         self._slab = Slab(directory, FileIo(io_mode), entry_bytes, load.file_bytes)
@@ -112,7 +122,7 @@ class FlatLoad:
             own = self._names[number :: self._load.lanes]
             try:
                 with self._lane(stopping, verify_rate, payload or self._payload) as lane:
-                    self._serve(lane, recorders[number], own, random.Random(number))  # noqa: S311 - dice for a load need no secrets
+                    self._serve(lane, recorders[number], own, number / self._load.lanes)
             except CutOffError:
                 return
             except BaseException as error:  # noqa: BLE001 - raised by the calling thread
@@ -136,17 +146,24 @@ class FlatLoad:
             raise failures[0]
         return self._sample(recorders, window, after.cpu_s - before.cpu_s)
 
-    def _serve(self, lane: Lane, recorder: Recorder, own: list[str], dice: random.Random) -> None:
-        while True:
-            for name in own:
-                if dice.random() < self._load.read_share:
-                    observer = recorder.observe("storage", "read", self._entry_bytes)
-                    lane.read(self._slab, self._entries[name], observer)
-                else:
-                    self._slab.delete(name)
-                    del self._entries[name]
-                    observer = recorder.observe("storage", "write", self._entry_bytes)
-                    self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
+    def _serve(self, lane: Lane, recorder: Recorder, own: list[str], owed: float) -> None:
+        """Read and write entries in turn; `owed` is the share of a read that is due at first."""
+        for name in itertools.cycle(own):
+            owed += self._load.read_share
+            if owed >= 1:
+                owed -= 1
+                observer = recorder.observe("storage", "read", self._entry_bytes)
+                lane.read(self._slab, self._entries[name], observer)
+            else:
+                self._slab.delete(name)
+                del self._entries[name]
+                self._write(lane, recorder, name)
+
+    def _write(self, lane: Lane, recorder: Recorder, name: str) -> None:
+        observer = recorder.observe("storage", "write", self._entry_bytes)
+        self._entries[name] = lane.write(
+            self._slab, name, self._entry_bytes, observer, generation=next(self._generations)
+        )
 
     def forget(self) -> None:
         """Take note that others have written over the file."""
@@ -160,8 +177,7 @@ class FlatLoad:
         with self._lane(threading.Event(), 1.0, self._payload) as lane:
             for name in self._names:
                 if name not in self._entries:
-                    observer = recorder.observe("storage", "write", self._entry_bytes)
-                    self._entries[name] = lane.write(self._slab, name, self._entry_bytes, observer)
+                    self._write(lane, recorder, name)
 
     def _lane(self, stopping: threading.Event, verify_rate: float, payload: Payload) -> Lane:
         return Lane(
@@ -177,6 +193,7 @@ class FlatLoad:
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:
         operations = Recorder.total(recorders)
         moved = sum(part.moved_bytes for part in operations.values())
+        read = sum(part.moved_bytes for key, part in operations.items() if key.kind == "read")
         kind = "read" if self._load.read_share else "write"
         calls = Histogram.pooled(o.chunk for key, o in operations.items() if key.kind == kind)
         p95_ms = calls.percentile_ms(95)
@@ -186,6 +203,7 @@ class FlatLoad:
             moved / GIB / window.length_s,
             p95_ms,
             cpu_s / (moved / GIB),
+            read / moved,
             late_ns / sum(part.chunk.sum_ns for part in operations.values()),
         )
 
