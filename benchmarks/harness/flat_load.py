@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.process import ProcessCounters
+from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.buffers import BufferPool
@@ -134,17 +134,17 @@ class FlatLoad:
         for thread in threads:
             thread.start()
         time.sleep(ramp_s)
-        before = ProcessCounters.now()
+        before_s = cpu_s()
         window.open(window_s)
         time.sleep(window.remaining_s)
         window.close()
-        after = ProcessCounters.now()
+        taken_s = cpu_s() - before_s
         stopping.set()
         for thread in threads:
             thread.join()
         if failures:
             raise failures[0]
-        return self._sample(recorders, window, after.cpu_s - before.cpu_s)
+        return self._sample(recorders, window, taken_s)
 
     def _serve(self, lane: Lane, recorder: Recorder, own: list[str], owed: float) -> None:
         """Read and write entries in turn; `owed` is the share of a read that is due at first."""

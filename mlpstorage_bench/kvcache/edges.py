@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Literal
 
+from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
-from mlpstorage_bench.measure.process import ProcessCounters
-from mlpstorage_bench.measure.traffic import Reading
-from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.measure.process import cpu_s, open_process_counter
+from mlpstorage_bench.measure.traffic import Reading, Traffic
+from mlpstorage_bench.measure.window import Interval, Window
+
+_Edge = Literal["start_ns", "end_ns"]
 
 
 @dataclass(frozen=True)
 class EdgeCounters:
     """The kernel's counters at an edge of a window, of this process and of a block device."""
 
-    process: ProcessCounters
+    cpu_s: float
+    process: Reading | None
     device: BlockDevice | None
     device_reading: Reading | None
 
     @classmethod
-    def now(cls, device: BlockDevice | None) -> EdgeCounters:
-        """Read them."""
-        return cls(ProcessCounters.now(), device, None if device is None else device.read())
+    def at_start(cls, window: Window, device: BlockDevice | None) -> EdgeCounters:
+        """Read them, and have the window's workers count as the kernel does from then on."""
+        return cls._at("start_ns", window, device)
 
-    def start(self, window: Window) -> None:
-        """Have the window's workers count as the kernel does, from these readings on."""
-        if self.process.reading is not None:
-            window.process_counted.start_ns = self.process.reading.moment_ns
-        if self.device_reading is not None:
-            window.device_counted.start_ns = self.device_reading.moment_ns
+    @classmethod
+    def at_end(cls, window: Window, device: BlockDevice | None) -> EdgeCounters:
+        """The same, up to then."""
+        return cls._at("end_ns", window, device)
 
-    def end(self, window: Window) -> None:
-        """The same, up to these."""
-        if self.process.reading is not None:
-            window.process_counted.end_ns = self.process.reading.moment_ns
-        if self.device_reading is not None:
-            window.device_counted.end_ns = self.device_reading.moment_ns
+    @classmethod
+    def _at(cls, edge: _Edge, window: Window, device: BlockDevice | None) -> EdgeCounters:
+        """Open both files before the first is read.
+
+        Each reading and its edge, and the few calls between them, take some 0.1 ms in which no
+        other thread gets Python's lock: it is given up for longer calls, or after 5 ms. So no
+        transfer is counted by an edge that is not yet known.
+        """
+        with ExitStack() as files:
+            of_process = open_process_counter()
+            of_device = None if device is None else device.open_counter()
+            for counter in (of_process, of_device):
+                if counter is not None:
+                    files.enter_context(counter)
+            process = _read(of_process, window.process_counted, edge)
+            device_reading = _read(of_device, window.device_counted, edge)
+        return cls(cpu_s(), process, device, device_reading)
+
+    def process_since(self, before: EdgeCounters) -> Traffic | None:
+        """Return what this process moved since another reading; None where it is not counted."""
+        if self.process is None or before.process is None:
+            return None
+        return self.process.traffic - before.process.traffic
 
     def device_since(self, before: EdgeCounters) -> DeviceTraffic | None:
         """Return what the device moved since another reading; None where it is not counted."""
@@ -43,3 +64,10 @@ class EdgeCounters:
             return None
         moved = self.device_reading.traffic - before.device_reading.traffic
         return DeviceTraffic(self.device, moved)
+
+
+def _read(counter: TrafficCounter | None, counted: Interval, edge: _Edge) -> Reading | None:
+    reading = None if counter is None else counter.read()
+    if reading is not None:
+        setattr(counted, edge, reading.moment_ns)
+    return reading

@@ -213,7 +213,7 @@ def _audit_hosts(ranks: Sequence[RankTrial]) -> list[Audit]:
             audit(
                 Traffic.sum(rank.ended for rank in group),
                 None if seen is None else seen.traffic,
-                edge_bytes=sum(rank.edge_bytes for rank in group),
+                doubtful_bytes=sum(rank.in_flight_bytes for rank in group),
                 whose=f"{seen.device.name if seen else 'the filesystem'} on {host}",
             )
         )

@@ -83,6 +83,8 @@ class RankTrial:
     huge_page_share: float | None = None
     """Of the buffers' memory; None where the kernel does not say, or nothing was moved."""
     users: int = 0
+    lanes: int = 1
+    """Operations at once, each of one thread."""
     edges: WindowEdges | None = None
     """When the window opened and closed, in rank 0's time; None where time was simulated."""
     is_simulated: bool = False
@@ -154,15 +156,23 @@ class RankTrial:
         )
 
     @property
-    def edge_bytes(self) -> int:
-        """What calls under way at a reading of the counters can make a difference of."""
+    def beginning_bytes(self) -> int:
+        """What may be amid being begun at a reading of the counters: a chunk of each lane."""
+        return self.lanes * self.chunk_bytes
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """What may have ended in part, or unseen, at one: all that may be in flight."""
         return self.in_flight * self.chunk_bytes
 
     @property
     def audit(self) -> Audit:
         """What is reported against what the kernel counted for this process."""
         return audit(
-            self.begun, self.process_traffic, edge_bytes=self.edge_bytes, whose="this process"
+            self.begun,
+            self.process_traffic,
+            doubtful_bytes=self.beginning_bytes,
+            whose="this process",
         )
 
     @property

@@ -159,8 +159,7 @@ class _Trial:
             window.close()
             self._stop()  # nothing begins after it
             crew.window_has_closed()
-            after = EdgeCounters.now(self._device)
-            after.end(window)
+            after = EdgeCounters.at_end(window, self._device)
         drained_ns = self._clock.now_ns()
         for future in futures:
             future.result()
@@ -171,6 +170,7 @@ class _Trial:
             rank=self._site.rank,
             host=self._site.host,
             users=self._workload.num_users,
+            lanes=self._lanes,
             edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
             opened_at=opened_at,
             window_s=window.length_s,
@@ -185,9 +185,9 @@ class _Trial:
             lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
             operations=crew.operations(),
             tiers=self._cache.account(),
-            process_traffic=after.process.since(before.process),
+            process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
-            cpu_s=after.process.cpu_s - before.process.cpu_s,
+            cpu_s=after.cpu_s - before.cpu_s,
             peak_rss_bytes=peak_rss_bytes(),
             corruption=crew.corruption,
             preconditioning=preconditioned,
@@ -317,9 +317,7 @@ class _Trial:
         self._crew.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
-        counters = EdgeCounters.now(self._device)
-        counters.start(self._crew.window)
-        return opened_at, counters
+        return opened_at, EdgeCounters.at_start(self._crew.window, self._device)
 
     def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
         crew = self._crew

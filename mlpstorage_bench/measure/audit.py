@@ -29,15 +29,16 @@ class Audit:
     verdict: Verdict
     reason: str
     cached_bytes: int = 0
-    """Reported bytes that never reached a device: served from, or left in, the page cache."""
+    """Reported bytes that the kernel did not count, few of them where the verdict is ok: served
+    from the page cache, or left in it."""
 
 
-def audit(reported: Traffic, counted: Traffic | None, *, edge_bytes: int, whose: str) -> Audit:
-    """Compare the bytes reported for a window with the kernel's counters over it.
+def audit(reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, whose: str) -> Audit:
+    """Compare the bytes reported between two readings of the kernel's counters with these.
 
-    `whose` names the counters: "this process" or a device. The kernel counts a transfer when it
-    starts, we when it has ended: up to `edge_bytes` (the chunks of all lanes, at both edges) may
-    fall on different sides, so that much is no discrepancy.
+    `whose` names the counters: "this process" or a device. Of `doubtful_bytes` nobody can tell on
+    which side of a reading the kernel counted them: they are no discrepancy, and neither is
+    `TOLERANCE` where that is more (a filesystem's own records).
     """
     if counted is None:
         return Audit(None, "not measurable", f"the kernel keeps no count for {whose} here")
@@ -49,24 +50,25 @@ def audit(reported: Traffic, counted: Traffic | None, *, edge_bytes: int, whose:
             "not measurable",
             "this filesystem's traffic passes no block layer of this host (memory or network)",
         )
-    slack = edge_bytes + TOLERANCE * counted.total
+    slack = max(doubtful_bytes, TOLERANCE * counted.total)
     ratio = reported.total / counted.total if counted.total else None
     unread = max(0, reported.read_bytes - counted.read_bytes)
     unwritten = max(0, reported.write_bytes - counted.write_bytes)
+    cached_bytes = unread + unwritten
     if max(unread, unwritten) > slack or counted.total == 0:
         reason = (
             f"{unread / max(reported.read_bytes, 1):.1%} of reads and "
             f"{unwritten / max(reported.write_bytes, 1):.1%} of writes never reached a device"
         )
-        return Audit(ratio, "served from page cache", reason, unread + unwritten)
+        return Audit(ratio, "served from page cache", reason, cached_bytes)
     if counted.total > reported.total + slack:
         extra = (counted.total - reported.total) / counted.total
         reason = (
-            f"{extra:.1%} of the traffic of {whose} is not in the result (other work, or the "
-            "filesystem's own records)"
+            f"{extra:.1%} of the traffic of {whose} is not in the result (other work, the "
+            "filesystem's own records, or what it read ahead)"
         )
-        return Audit(ratio, "foreign traffic", reason)
-    return Audit(ratio, "ok", "")
+        return Audit(ratio, "foreign traffic", reason, cached_bytes)
+    return Audit(ratio, "ok", "", cached_bytes)
 
 
 def furthest_from_one(ratios: Sequence[float | None]) -> float | None:

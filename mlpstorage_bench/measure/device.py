@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.measure.counters import read_counters
-from mlpstorage_bench.measure.traffic import Reading, Traffic
+from mlpstorage_bench.measure.counters import TrafficCounter
+from mlpstorage_bench.measure.traffic import Traffic
 
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512
@@ -37,18 +37,12 @@ class BlockDevice:
             return None
         return cls(number, name)
 
-    def read(self) -> Reading | None:
-        """Return the bytes that the device has moved so far; None when it does not say."""
+    def open_counter(self) -> TrafficCounter | None:
+        """Open the count of what the device moved, whoever asked for it; None where it has none."""
         try:
-            text, moment_ns = read_counters(str(_SYSFS / self.number / "stat"))
+            return TrafficCounter(str(_SYSFS / self.number / "stat"), _traffic)
         except OSError:
             return None
-        counts = text.split()
-        traffic = Traffic(
-            int(counts[_READ_SECTORS]) * _SECTOR_BYTES,
-            int(counts[_WRITTEN_SECTORS]) * _SECTOR_BYTES,
-        )
-        return Reading(traffic, moment_ns)
 
 
 @dataclass(frozen=True)
@@ -57,3 +51,10 @@ class DeviceTraffic:
 
     device: BlockDevice
     traffic: Traffic
+
+
+def _traffic(text: str) -> Traffic:
+    counts = text.split()
+    return Traffic(
+        int(counts[_READ_SECTORS]) * _SECTOR_BYTES, int(counts[_WRITTEN_SECTORS]) * _SECTOR_BYTES
+    )

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.measure.counters import read_counters
-from mlpstorage_bench.measure.traffic import Reading, Traffic
+from mlpstorage_bench.measure.counters import TrafficCounter
+from mlpstorage_bench.measure.traffic import Traffic
 
 _KIB = 1024
 _RESET_PEAK = "5"
 """What clear_refs takes to set the peak to what is resident now (proc(5))."""
 
 
-@dataclass(frozen=True)
-class ProcessCounters:
-    """The kernel's counters of this process, all threads, at one moment."""
+def open_process_counter() -> TrafficCounter | None:
+    """Open the count of what all threads of this process moved through the block layer.
 
-    reading: Reading | None
-    """What moved through the block layer; None where the kernel does not say."""
-    cpu_s: float
-    """User and system time."""
-
-    @classmethod
-    def now(cls) -> ProcessCounters:
-        """Read the counters."""
-        reading = _read()
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        return cls(reading, usage.ru_utime + usage.ru_stime)
-
-    def since(self, earlier: ProcessCounters) -> Traffic | None:
-        """Return what moved since an earlier count; None where the kernel does not say."""
-        if self.reading is None or earlier.reading is None:
-            return None
-        return self.reading.traffic - earlier.reading.traffic
-
-
-def _read() -> Reading | None:
+    None in kernels and containers that keep none.
+    """
     try:
-        text, moment_ns = read_counters("/proc/self/io")
+        return TrafficCounter("/proc/self/io", _traffic)
     except OSError:
-        return None  # not in every kernel or container: the audit then says that it cannot measure
+        return None
+
+
+def _traffic(text: str) -> Traffic:
     counts = {name: int(value) for name, value in (line.split(":") for line in text.splitlines())}
-    return Reading(Traffic(counts["read_bytes"], counts["write_bytes"]), moment_ns)
+    return Traffic(counts["read_bytes"], counts["write_bytes"])
+
+
+def cpu_s() -> float:
+    """Return the user and system time of all threads so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def forget_peak_rss() -> None:

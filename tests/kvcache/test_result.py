@@ -94,6 +94,17 @@ def test_ranks_add_up_and_percentiles_are_those_of_all_samples() -> None:
     assert pooled.seconds_per_request == 0.1
 
 
+def test_many_chunks_in_flight_hide_no_reads_from_the_page_cache() -> None:
+    deep = dataclasses.replace(
+        rank_trial(0, read_gib=1.0),
+        lanes=16,
+        in_flight=16 * 16,
+        process_traffic=Traffic(3 * GIB // 4, GIB // 2),
+    )
+    assert deep.audit.verdict == "served from page cache"
+    assert deep.audit.cached_bytes == GIB // 4
+
+
 def test_the_worst_audit_of_any_rank_is_the_trials() -> None:
     cached = dataclasses.replace(rank_trial(1), process_traffic=Traffic(GIB, GIB // 2))
     pooled = pool_trial(1, [rank_trial(0), cached])

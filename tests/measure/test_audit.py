@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from mlpstorage_bench.measure.audit import audit
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import (
-    ProcessCounters,
+    cpu_s,
     forget_peak_rss,
+    open_process_counter,
     peak_rss_bytes,
     rss_bytes,
 )
@@ -29,8 +32,13 @@ def mib(read: int, write: int) -> Traffic:
 @pytest.mark.parametrize(
     ("reported", "counted", "verdict", "ratio"),
     [
+        (mib(1000, 0), mib(990, 0), "served from page cache", 1000 / 990),
+        (mib(1000, 0), mib(991, 0), "ok", 1000 / 991),
+        (mib(100, 0), mib(96, 0), "ok", 100 / 96),
+        (mib(100, 0), mib(95, 0), "served from page cache", 100 / 95),
         (mib(0, 1000), mib(0, 1000), "ok", 1.0),
-        (mib(0, 1000), mib(0, 1013), "ok", 1000 / 1013),
+        (mib(0, 1000), mib(0, 1010), "ok", 1000 / 1010),
+        (mib(0, 1000), mib(0, 1011), "foreign traffic", 1000 / 1011),
         (mib(500, 500), mib(500, 495), "ok", 1000 / 995),
         (mib(1000, 0), mib(500, 0), "served from page cache", 2.0),
         (mib(500, 500), mib(0, 500), "served from page cache", 2.0),
@@ -45,15 +53,20 @@ def mib(read: int, write: int) -> Traffic:
 def test_reported_bytes_are_held_against_the_kernels(
     reported: Traffic, counted: Traffic | None, verdict: str, ratio: float | None
 ) -> None:
-    result = audit(reported, counted, edge_bytes=4 * MIB, whose="this process")
+    result = audit(reported, counted, doubtful_bytes=4 * MIB, whose="this process")
     assert (result.verdict, result.ratio) == (verdict, ratio)
     assert bool(result.reason) == (verdict != "ok")
 
 
 def test_what_came_from_the_page_cache_is_told_in_bytes() -> None:
-    result = audit(mib(1000, 100), mib(250, 100), edge_bytes=0, whose="this process")
+    result = audit(mib(1000, 100), mib(250, 100), doubtful_bytes=0, whose="this process")
     assert result.cached_bytes == 750 * MIB
     assert result.reason.startswith("75.0% of reads and 0.0% of writes never reached a device")
+
+
+def test_what_is_within_the_tolerance_is_told_in_bytes_too() -> None:
+    result = audit(mib(1000, 100), mib(995, 110), doubtful_bytes=0, whose="this process")
+    assert (result.verdict, result.cached_bytes) == ("ok", 5 * MIB)
 
 
 def moved_by_direct_io(folder: Path, chunks: int) -> None:
@@ -70,10 +83,17 @@ def test_the_kernels_counters_agree_with_direct_io_on_a_disk(tmp_path: Path) -> 
     device = BlockDevice.under(tmp_path)
     if not probe_direct_io(tmp_path) or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
-    before, device_before = ProcessCounters.now(), device.read()
-    moved_by_direct_io(tmp_path, 32)
-    after, device_after = ProcessCounters.now(), device.read()
-    result = audit(mib(32, 32), after.since(before), edge_bytes=0, whose="this process")
+    of_process, of_device = open_process_counter(), device.open_counter()
+    assert of_process is not None
+    assert of_device is not None
+    with of_process, of_device:
+        before, device_before = of_process.read(), of_device.read()
+        moved_by_direct_io(tmp_path, 32)
+        after, device_after = of_process.read(), of_device.read()
+    assert before is not None
+    assert after is not None
+    counted = after.traffic - before.traffic
+    result = audit(mib(32, 32), counted, doubtful_bytes=0, whose="this process")
     assert result.verdict == "ok"
     assert result.ratio == pytest.approx(1, abs=0.01)
     assert device_before is not None
@@ -81,6 +101,33 @@ def test_the_kernels_counters_agree_with_direct_io_on_a_disk(tmp_path: Path) -> 
     seen = device_after.traffic - device_before.traffic  # others may have used the device meanwhile
     assert seen.read_bytes >= 32 * MIB
     assert seen.write_bytes >= 32 * MIB
+
+
+def test_a_reading_is_of_a_moment_within_its_call() -> None:
+    counter = open_process_counter()
+    if counter is None:
+        pytest.skip("this kernel keeps no count for a process")
+    with counter:
+        before_ns = time.perf_counter_ns()
+        reading = counter.read()
+        after_ns = time.perf_counter_ns()
+    assert reading is not None
+    assert before_ns <= reading.moment_ns <= after_ns
+
+
+def test_processor_time_is_that_of_the_system_too() -> None:
+    def system_s() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_stime
+
+    before, system_before = cpu_s(), system_s()
+    zeros = bytearray(64 * MIB)
+    with Path("/dev/zero").open("rb", buffering=0) as source:
+        while system_s() - system_before < 0.1:  # the kernel fills it
+            source.readinto(zeros)
+    system = system_s() - system_before
+    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    assert cpu_s() - before >= system
+    assert cpu_s() >= user + system
 
 
 def test_memory_has_no_block_device() -> None:

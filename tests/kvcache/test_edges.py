@@ -1,0 +1,59 @@
+"""The readings of the kernel's counters, and what counts between them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.edges import EdgeCounters
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
+from mlpstorage_bench.measure.window import Window
+
+THREADS = 8
+WINDOWS = 20
+
+
+class Ends:
+    """A thread that ends one transfer after another, each of one byte."""
+
+    def __init__(self, window: Window, done: threading.Event) -> None:
+        self.moments_ns: list[int] = []
+        self.statistics = OperationStatistics()
+        self._observer = EntryObserver(self.statistics, window, 0)
+        self._done = done
+        self.thread = threading.Thread(target=self._work)
+        self.thread.start()
+
+    def _work(self) -> None:
+        while not self._done.is_set():
+            now_ns = time.perf_counter_ns()
+            self._observer.chunk(1, now_ns, now_ns)
+            self.moments_ns.append(now_ns)
+            if len(self.moments_ns) % 100 == 0:
+                time.sleep(0)  # as a system call does, it lets others have Python's lock
+
+
+def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
+    tmp_path: Path,
+) -> None:
+    device = BlockDevice.under(tmp_path)
+    for _ in range(WINDOWS):
+        window, done = Window(), threading.Event()
+        workers = [Ends(window, done) for _ in range(THREADS)]
+        before = EdgeCounters.at_start(window, device)
+        time.sleep(0.01)
+        after = EdgeCounters.at_end(window, device)
+        done.set()
+        for worker in workers:
+            worker.thread.join()
+        if before.process is not None and after.process is not None:
+            assert window.process_counted.start_ns == before.process.moment_ns
+            assert window.process_counted.end_ns == after.process.moment_ns
+        for worker in workers:
+            counted = (worker.statistics.begun_bytes, worker.statistics.ended_bytes)
+            assert counted == tuple(
+                sum(map(interval.contains, worker.moments_ns))
+                for interval in (window.process_counted, window.device_counted)
+            )
