@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,8 @@ class Inbox:
         self.directory = directory
         self._start = f"{word} ".encode()
         self._held = b""
+        self._seen: set[tuple[str, int]] = set()
+        self._heard_s = time.monotonic()
 
     def read(self, kind: Kind) -> str | None:
         """Return the latest dispatch of a kind; None when there was none."""
@@ -102,10 +105,15 @@ class Inbox:
         except FileNotFoundError:
             return None
 
-    def heard_at(self) -> float:
-        """When the latest dispatch came, in seconds of the system's clock; 0 for never."""
-        times = [entry.stat().st_mtime for entry in os.scandir(self.directory)]
-        return max(times, default=0.0)
+    def silent_for_s(self) -> float:
+        """For how long nothing has come: since it was asked first after the latest dispatch.
+
+        The times of files only tell one dispatch from the next: the system's clock may be set.
+        """
+        seen = _state_of(self.directory)
+        if seen != self._seen:
+            self._seen, self._heard_s = seen, time.monotonic()
+        return time.monotonic() - self._heard_s
 
     def ranks_here(self) -> dict[int, int]:
         """Return rank → process id of those that are on this host and have not departed."""
@@ -161,6 +169,18 @@ class Inbox:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
         if kind in _OF_OTHER_HOSTS or _OF_ONE_RANK.fullmatch(kind):
             leave(self.directory / kind, text)
+
+
+def _state_of(directory: Path) -> set[tuple[str, int]]:
+    """Return name and time of the files that are there."""
+    found: set[tuple[str, int]] = set()
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                found.add((entry.name, entry.stat().st_mtime_ns))
+            except FileNotFoundError:
+                continue  # ranks rename and remove theirs meanwhile
+    return found
 
 
 def _length_of_a_beginning(data: bytes, word: bytes) -> int:

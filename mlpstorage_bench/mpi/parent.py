@@ -154,7 +154,6 @@ class _Watch:
         """Descriptor of a rank's process → rank."""
         self._known: set[int] = set()
         self._dead: list[int] = []
-        self._started_s = time.time()
         self.reason = ""
         """Why the launcher should have ended, where the session's own end is not why."""
         self.was_interrupted = False
@@ -247,8 +246,7 @@ class _Watch:
         """Whether nothing has begun or ended for longer than any test may take."""
         test = self._inbox.read("alive")
         limit_s = self._limits.test_s if test else self._limits.between_s
-        heard_s = max(self._inbox.heard_at(), self._started_s)
-        if limit_s is None or time.time() - heard_s <= limit_s:
+        if limit_s is None or self._inbox.silent_for_s() <= limit_s:
             return False
         where = f"in {test}" if test else "outside of tests"
         self.reason = f"nothing was heard of the ranks for {limit_s:g} s, {where}"

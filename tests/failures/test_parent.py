@@ -22,6 +22,7 @@ from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
 from mlpstorage_bench.mpi.launchers.launcher import LaunchFlags
 from mlpstorage_bench.mpi.parent import Ending, Limits, run
+from tests.failures.scenarios import LIMIT_S
 
 LIMITS = Limits(grace_s=1)
 WORD = "mlps-0123456789"
@@ -119,6 +120,38 @@ def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:
     """No limit counts where none is set, and no failure is known."""
     text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(3); {told('completed', '0')}"
     assert run(plan(script(tmp_path, text)), LIMITS) == Ending(0)
+
+
+def test_a_clock_that_is_set_ends_no_session_that_goes_on(tmp_path: Path) -> None:
+    """Times of files may lie long ago: what counts is that something has come."""
+    text = f"""
+{told("joined")}
+for second in range(8):
+    {told("alive", "test_x")}
+    os.utime(place + "/alive", (second, second))
+    time.sleep(1)
+{told("completed", "0")}
+"""
+    assert run(plan(script(tmp_path, text)), Limits(grace_s=1, test_s=6)) == Ending(0)
+
+
+def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
+    code = """if True:
+        import pathlib, sys
+        from mlpstorage_bench.mpi.dispatches import Dispatches
+        parent = Dispatches(pathlib.Path(sys.argv[1]), "word")
+        for _ in range(200):
+            for rank in range(32):
+                parent.arrive(rank)
+            for rank in range(32):
+                parent.depart(rank)
+    """
+    inbox = Inbox(tmp_path, WORD)
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as ranks:
+        while ranks.poll() is None:
+            assert inbox.silent_for_s() < LIMIT_S
+            assert set(inbox.ranks_here()) <= set(range(32))
+    assert ranks.returncode == 0
 
 
 @pytest.mark.parametrize(
