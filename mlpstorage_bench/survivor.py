@@ -1,28 +1,39 @@
-"""A process that outlives a rank, and does what the rank cannot when it was killed.
+"""A process that outlives another, and does what that cannot when it was killed.
 
-It removes the rank's cache files, or tells of its death. It holds the reading end of a pipe whose
-writing end only the rank has. At the end the rank dismisses it with a byte; should the pipe close
-without one, the rank is dead. Runs as a program of its own, with the standard library alone, in a
-session of its own: what kills the ranks does not reach it.
+It removes a rank's cache files, tells of a rank's death, or ends the ranks whose parent is gone. It
+holds the reading end of a pipe whose writing end only the other has. At the end the other dismisses
+it with a byte; should the pipe close without one, the other is dead. Runs as a program of its own,
+with the standard library alone, in a session of its own: what kills the ranks does not reach it.
 """
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 _DISMISSED = b"d"
+_TERMINATE_S = 10.0
+"""For a launcher to end its ranks, on other hosts, too."""
+_PATIENCE_S = 10.0
+"""For survivors to finish their work, and for the kernel to end what was killed."""
+_LOOK_S = 0.05
 
 
 def hire(
-    task: Literal["remove", "say"], subject: str, error_output: int = subprocess.DEVNULL
+    task: Literal["remove", "say", "end"], *subject: str, error_output: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start a survivor: to remove a directory, or to write a line to `error_output`."""
+    """Start a survivor.
+
+    `remove` DIRECTORY; `say` LINE, to `error_output`; or `end` GROUP MARK DIRECTORY: a launcher's
+    process group, all that carries the mark, and the directory of the launch.
+    """
     return subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-S", __file__, task, subject],
+        [sys.executable, "-I", "-S", __file__, task, *subject],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=error_output,
@@ -36,20 +47,74 @@ def dismiss(survivor: "subprocess.Popen[bytes]") -> None:
     survivor.communicate(_DISMISSED)
 
 
-def is_survivor(command: Sequence[str]) -> bool:
-    """Whether a process with this command line is a survivor."""
+def clear_away(mark: str) -> None:
+    """Kill what has a mark (NAME=VALUE) in its environment, on this host, until nothing is left.
+
+    Survivors among it are let finish their work.
+    """
+    deadline = time.monotonic() + _PATIENCE_S
+    while left := _marked(mark):
+        for process_id, command in left.items():
+            if not _is_survivor(command):
+                _kill(process_id)
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(_LOOK_S)
+
+
+def _marked(mark: str) -> dict[int, list[str]]:
+    """Return process id → command line; those that have ended, if unnoticed, have neither."""
+    found: dict[int, list[str]] = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                command = (process / "cmdline").read_bytes()
+                found[int(process.name)] = os.fsdecode(command).split("\0")
+        except OSError:
+            continue  # it ended meanwhile, or is another user's
+    return found
+
+
+def _is_survivor(command: Sequence[str]) -> bool:
     return __file__ in command[1:4]
 
 
+def _kill(process_id: int) -> None:
+    try:
+        os.kill(process_id, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended meanwhile
+
+
+def _end_group(group: int) -> None:
+    """End a launcher: it ends what it has on other hosts, if it is let."""
+    for number, patience_s in ((signal.SIGTERM, _TERMINATE_S), (signal.SIGKILL, 0.0)):
+        deadline = time.monotonic() + patience_s
+        try:
+            os.killpg(group, number)
+            while time.monotonic() < deadline:
+                time.sleep(_LOOK_S)
+                os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+
+
 def main() -> None:
-    """Wait for the rank's end, and do the task unless dismissed."""
+    """Wait for the other's end, and do the task unless dismissed."""
     if os.read(0, 1) == _DISMISSED:
         return
-    task, subject = sys.argv[1:]
+    task, *subject = sys.argv[1:]
     if task == "remove":
-        shutil.rmtree(Path(subject), ignore_errors=True)
+        shutil.rmtree(Path(subject[0]), ignore_errors=True)
+    elif task == "say":
+        os.write(2, f"{subject[0]}\n".encode())
     else:
-        os.write(2, f"{subject}\n".encode())
+        group, mark, directory = subject
+        _end_group(int(group))
+        clear_away(mark)
+        shutil.rmtree(Path(directory), ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,23 @@ def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
 
 
 @pytest.mark.launches_mpi
+def test_ctrl_c_again_and_again_ends_the_run_as_one_does(
+    start: Callable[[list[str]], LongRun],
+) -> None:
+    run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
+    run.wait_for_files(2)
+    ranks = run.ranks()
+    while run.process.poll() is None:
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    status, output = run.end()
+    assert status == pytest.ExitCode.INTERRUPTED, output
+    assert run.metadata()["status"] == "interrupted"
+    wait_until(lambda: not any(rank.is_running() for rank in ranks))
+    wait_until(lambda: not any(run.cache.glob("rank_*")))
+
+
+@pytest.mark.launches_mpi
 def test_ctrl_c_at_mpirun_leaves_no_cache_files(start: Callable[[list[str]], LongRun]) -> None:
     run = start([*MPIRUN, *PYTEST])
     run.wait_for_files(2)

@@ -21,26 +21,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from mlpstorage_bench import survivor
+from mlpstorage_bench.mpi.deaths import Deaths
 from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE, Inbox
 from mlpstorage_bench.mpi.launch import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
+from mlpstorage_bench.mpi.stop_requests import StopRequests
 
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
 INCOMPLETE = 1
 NOT_TOGETHER = SILENT = 86
 """Exit status of ranks that did not come together, or went silent, as of all that are aborted."""
-INTERRUPT_GRACE_S = 20.0
-"""After Ctrl-C the ranks may finish their reports for this long; then they are terminated."""
 TERMINATE_GRACE_S = 5.0
 _LOOK_S = 1.0
 """How often the parent looks for dispatches; that a process ended it learns at once."""
-_SURVIVORS_S = 10.0
+_LAUNCHER = -1
+"""The launcher's place among the ranks that are watched."""
 _MEANINGLESS = frozenset({0, 5})
 """Statuses that mean something good, which a launcher may return for ranks that died.
 
@@ -53,13 +53,18 @@ class Limits:
     """How long the parent waits for what; seconds."""
 
     grace_s: float
-    """For a launcher to end after a rank has died, or has aborted all."""
+    """For a launcher to end after a rank has died or has aborted all, or after Ctrl-C."""
     end_s: float = 10.0
     """For ranks and launcher to end after the session has: nothing has failed then."""
     test_s: float | None = None
     """Longest time for a test, the ranks' own end of it included; None for no limit."""
     between_s: float | None = None
     """Longest time before, between and after tests; None for no limit."""
+
+    @property
+    def terminate_s(self) -> float:
+        """For a launcher to end that has been sent SIGTERM."""
+        return min(TERMINATE_GRACE_S, self.grace_s)
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,18 @@ class Ending:
 def run(plan: LaunchPlan, limits: Limits) -> Ending:
     """Run the ranks to their end, and leave no process of theirs on this host.
 
-    Their output is ours: they inherit standard output and error. Ctrl-C is passed on once, as
-    SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow when the
-    ranks do not end within their grace. Rank 0's word counts for the exit status; without it the
+    Their output is ours: they inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are
+    passed on once, as SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL
+    follow when the ranks do not end within their grace, or Ctrl-C comes again. Should this process
+    be killed, a survivor ends the ranks. Rank 0's word counts for the exit status; without it the
     session has failed, whatever the launcher says.
     """
     word = f"mlps-{secrets.token_hex(12)}"
-    with tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory:
+    mark = f"{WORD_VARIABLE}={word}"
+    with (
+        StopRequests() as requests,
+        tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory,
+    ):
         inbox = Inbox(Path(directory), word)
         environment = {
             **os.environ,
@@ -99,10 +109,12 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
             env=environment,
             process_group=0,
         )
+        outliving = survivor.hire("end", str(child.pid), mark, directory)
         with _passing_on(child.stderr, inbox):
-            watch = _Watch(child, inbox, limits)
+            watch = _Watch(child, inbox, limits, requests)
             status = watch.wait()
-            _clear_away(word)
+            survivor.clear_away(mark)
+        survivor.dismiss(outliving)
         return _ending(plan, inbox, status, watch)
 
 
@@ -120,9 +132,7 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
         code, _, reason = aborting.partition(" ")
         status = int(code)
     elif status == INTERRUPTED and watch.was_interrupted:
-        return Ending(
-            INTERRUPTED, "it was interrupted, and the ranks did not end by themselves", path
-        )
+        reason = "it was interrupted, and the ranks did not end by themselves"
     elif inbox.read("joined") is None and watch.saw_ranks:
         status, reason = NOT_TOGETHER, "the ranks did not come together in MPI"
     elif watch.reason:
@@ -139,21 +149,26 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
     silent = inbox.silent_at_limit()
     if silent:
         reason = f"{reason}; nothing was heard of {', '.join(silent)}"
-    sys.stderr.write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n")
+    _write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n".encode())
     return Ending(status, reason, path)
 
 
 class _Watch:
     """Waits for a launcher, and ends it when it should have ended by itself."""
 
-    def __init__(self, child: subprocess.Popen[bytes], inbox: Inbox, limits: Limits) -> None:
+    def __init__(
+        self,
+        child: subprocess.Popen[bytes],
+        inbox: Inbox,
+        limits: Limits,
+        requests: StopRequests,
+    ) -> None:
         self._child = child
         self._inbox = inbox
         self._limits = limits
-        self._ranks: dict[int, int] = {}
-        """Descriptor of a rank's process → rank."""
+        self._requests = requests
+        self._deaths = Deaths(requests.event)
         self._known: set[int] = set()
-        self._dead: list[int] = []
         self.reason = ""
         """Why the launcher should have ended, where the session's own end is not why."""
         self.was_interrupted = False
@@ -166,75 +181,58 @@ class _Watch:
 
     def wait(self) -> int:
         """Return the launcher's exit status, as a shell knows it."""
-        previous = signal.signal(signal.SIGTERM, _as_interrupt)
+        self._deaths.watch(_LAUNCHER, self._child.pid)
         try:
             self._wait_for_end()
-        except KeyboardInterrupt:
-            self.was_interrupted = True
-            _stop(self._child)
-            return INTERRUPTED
+            if self._requests.is_asked and self._child.poll() is None:
+                self.was_interrupted = True
+                self._stop()
+                return INTERRUPTED
+            self._deaths.wait(0)
+            self._look()
         finally:
-            signal.signal(signal.SIGTERM, previous)
             if self._child.poll() is None:
                 _signal_group(self._child, signal.SIGKILL)
                 self._child.wait()
-            for descriptor in self._ranks:
-                os.close(descriptor)
-        self._look()
+            self._deaths.close()
         code = self._child.returncode
         return code if code >= 0 else 128 - code
 
     def _wait_for_end(self) -> None:
-        launcher = os.pidfd_open(self._child.pid)
-        try:
-            deadline: float | None = None
-            while self._child.poll() is None:
-                self._look()
-                if deadline is None and self._is_over():
-                    has_ended = self._inbox.read("completed") is not None
-                    patience_s = self._limits.end_s if has_ended else self._limits.grace_s
-                    deadline = time.monotonic() + patience_s
-                if deadline is not None and time.monotonic() >= deadline:
-                    self._end_launcher()
-                    return
-                self.was_silent = self._is_silent()
-                if self.was_silent:
-                    self._end_launcher()
-                    return
-                left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
-                self._sleep(launcher, min(_LOOK_S, max(left_s, 0.0)))
-        finally:
-            os.close(launcher)
-
-    def _sleep(self, launcher: int, seconds: float) -> None:
-        """Sleep until a process ends, or for so long."""
-        poller = select.poll()
-        for descriptor in (launcher, *self._ranks):
-            poller.register(descriptor, select.POLLIN)
-        for descriptor, _ in poller.poll(seconds * 1000 + 1):
-            if descriptor in self._ranks:
-                self._dead.append(self._ranks.pop(descriptor))
-                os.close(descriptor)
+        """Return when the launcher has ended, or this process is asked to stop."""
+        deadline: float | None = None
+        while self._child.poll() is None and not self._requests.is_asked:
+            self._look()
+            if deadline is None and self._is_over():
+                has_ended = self._inbox.read("completed") is not None
+                patience_s = self._limits.end_s if has_ended else self._limits.grace_s
+                deadline = time.monotonic() + patience_s
+            if deadline is not None and time.monotonic() >= deadline:
+                self._end_launcher()
+                return
+            self.was_silent = self._is_silent()
+            if self.was_silent:
+                self._end_launcher()
+                return
+            left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
+            self._deaths.wait(min(_LOOK_S, max(left_s, 0.0)))
 
     def _look(self) -> None:
         """Learn of the ranks that have arrived, and of those that left without a word."""
         here = self._inbox.ranks_here()
-        for rank, process_id in here.items():
-            if rank not in self._known:
-                self._known.add(rank)
-                try:
-                    self._ranks[os.pidfd_open(process_id)] = rank
-                except ProcessLookupError:
-                    self._dead.append(rank)
-        died = [rank for rank in self._dead if rank in here]
-        self._dead.clear()
+        for rank in here.keys() - self._known:
+            self._known.add(rank)
+            self._deaths.watch(rank, here[rank])
+        before_launcher = takewhile(lambda died: died != (_LAUNCHER,), self._deaths.take())
+        died = [[rank for rank in ranks if rank in here] for ranks in before_launcher]
         if self.reason or self._inbox.read("aborting") is not None:
             return
         elsewhere = self._inbox.first_dead_elsewhere()
+        first = next(filter(None, died), None)
         if elsewhere is not None:  # what died here at the same time was ended by the launcher
             self.reason = f"{elsewhere} died before the session's end"
-        elif died:
-            ranks = f"rank{'s' if len(died) > 1 else ''} {', '.join(map(str, sorted(died)))}"
+        elif first is not None:
+            ranks = f"rank{'s' if len(first) > 1 else ''} {', '.join(map(str, sorted(first)))}"
             self.reason = f"{ranks} on {os.uname().nodename} died before the session's end"
 
     def _is_over(self) -> bool:
@@ -254,37 +252,36 @@ class _Watch:
 
     def _end_launcher(self) -> None:
         why = self.reason or "the session is over"
-        sys.stderr.write(f"mlpstorage: the launcher does not end, although {why}: it is killed\n")
+        _write(f"mlpstorage: the launcher does not end, although {why}: it is killed\n".encode())
         _signal_group(self._child, signal.SIGTERM)
         try:
-            self._child.wait(min(TERMINATE_GRACE_S, self._limits.grace_s))
+            self._child.wait(self._limits.terminate_s)
         except subprocess.TimeoutExpired:
             _signal_group(self._child, signal.SIGKILL)
             self._child.wait()
 
-
-def _as_interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGUSR1)
-    for grace_s, stronger in (
-        (INTERRUPT_GRACE_S, signal.SIGTERM),
-        (TERMINATE_GRACE_S, signal.SIGKILL),
-    ):
-        deadline = time.monotonic() + grace_s
-        while time.monotonic() < deadline:
-            try:
-                child.wait(timeout=max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                break
-            except KeyboardInterrupt:  # a second Ctrl-C: no more patience
-                break
-            else:
+    def _stop(self) -> None:
+        """Let the ranks finish their reports within their grace, then end them."""
+        self._child.send_signal(signal.SIGUSR1)
+        for patience_s, stronger in (
+            (self._limits.grace_s, signal.SIGTERM),
+            (self._limits.terminate_s, signal.SIGKILL),
+        ):
+            if self._ends_within(patience_s):
                 return
-        _signal_group(child, stronger)
-    child.wait()
+            _signal_group(self._child, stronger)
+        self._child.wait()
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait for the launcher's end for so long, or until Ctrl-C comes again."""
+        deadline = time.monotonic() + seconds
+        insisted = self._requests.insisted
+        while self._child.poll() is None:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or self._requests.insisted > insisted:
+                return False
+            self._deaths.wait(left_s)
+        return True
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -304,8 +301,8 @@ def _passing_on(source: IO[bytes] | None, inbox: Inbox) -> Iterator[None]:
     def pass_on() -> None:
         with source:
             while part := os.read(source.fileno(), 65536):
-                os.write(2, inbox.sift(part))
-        os.write(2, inbox.sift(b"\n")[:-1])
+                _write(inbox.sift(part))
+        _write(inbox.sift(b"\n")[:-1])
 
     thread = threading.Thread(target=pass_on, daemon=True)
     thread.start()
@@ -313,17 +310,12 @@ def _passing_on(source: IO[bytes] | None, inbox: Inbox) -> Iterator[None]:
     thread.join(TERMINATE_GRACE_S)  # a process elsewhere may still hold the other end
 
 
-def _clear_away(word: str) -> None:
-    """Kill what is left of a launch on this host, and let survivors finish their work."""
-    survivors: list[psutil.Process] = []
-    for process in psutil.process_iter():
+def _write(data: bytes) -> None:
+    """Write to standard error; nothing where nobody reads it any more, as after a hang-up."""
+    while data:
         try:
-            if process.environ().get(WORD_VARIABLE) != word:
-                continue
-            if survivor.is_survivor(process.cmdline()):
-                survivors.append(process)
-            else:
-                process.kill()
-        except psutil.Error:
-            continue  # it ended meanwhile, or is another user's
-    psutil.wait_procs(survivors, timeout=_SURVIVORS_S)
+            data = data[os.write(2, data) :]
+        except BlockingIOError:
+            select.select([], [2], [])
+        except OSError:
+            return

@@ -99,6 +99,6 @@ def check_results(metadata: Mapping[str, Any], scenario: Scenario, output: str) 
     assert [case["test"] for case in metadata["mlpstorage"]["cases"].values()] == [
         "test_it.py::test_before"
     ]
-    is_told = scenario.under == "pytest" or metadata["status"] == "failed"
+    is_told = scenario.has_parent or metadata["status"] == "failed"
     if metadata["status"] in ("died", "failed") and is_told:
         assert any("did not come to its end" in note for note in metadata["mlpstorage"]["notes"])

@@ -36,9 +36,10 @@ def test_before(kvcache):
 """
 LONG = """
 def test_long(mpi_comm):
-    open(f"ready-{RANK}", "w").close()
+    pathlib.Path(f"ready-{RANK}").write_text(os.environ.get("MLPS_LAUNCH_DIRECTORY", ""))
     time.sleep(600)
 """
+WAITING = LONG.replace("time.sleep(600)", "mpi_comm.mpi4py.recv(source=1 - RANK)")
 DEADLOCK = """
 def test_deadlock(mpi_comm):
     mpi_comm.mpi4py.recv(source=1 - RANK)
@@ -73,6 +74,8 @@ class Scenario:
         "",
         "SIGINT to pytest",
         "SIGTERM to pytest",
+        "SIGHUP to pytest",
+        "SIGKILL to pytest",
         "SIGINT to the launcher",
         "SIGTERM to the launcher",
         "SIGKILL to the launcher",
@@ -102,6 +105,11 @@ class Scenario:
     def startup_s(self) -> int:
         """What it is run with."""
         return STARTUP_S if self.bound == "startup limit" else LIMIT_S
+
+    @property
+    def has_parent(self) -> bool:
+        """Whether a pytest started the ranks, and is there when they have ended."""
+        return self.under == "pytest" and self.outside != "SIGKILL to pytest"
 
     @property
     def status_text(self) -> str:
@@ -389,6 +397,42 @@ SCENARIOS = (
         LONG,
         outside="SIGTERM to pytest",
         run_status=("interrupted",),
+        always=frozenset({("mpich", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "interrupted in mpi",
+        "Ctrl-C at the pytest that started the ranks, which wait in MPI itself",
+        (r"it was interrupted, and the ranks did not end by themselves",),
+        (2,),
+        "grace",
+        WAITING,
+        outside="SIGINT to pytest",
+        run_status=("interrupted",),
+        always=frozenset({("open mpi 5", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "hung up",
+        "SIGHUP to the pytest that started the ranks (its terminal or `ssh` is gone)",
+        (r"KeyboardInterrupt|interrupted",),
+        (2,),
+        "at once",
+        LONG,
+        outside="SIGHUP to pytest",
+        run_status=("interrupted",),
+        always=frozenset({("open mpi 5", 0)}),
+        has_rank=False,
+    ),
+    Scenario(
+        "parent killed",
+        "The pytest that started the ranks is killed (SIGKILL)",
+        (),
+        (137,),
+        "at once",
+        LONG,
+        outside="SIGKILL to pytest",
+        run_status=("interrupted", *LOST),
         always=frozenset({("mpich", 0)}),
         has_rank=False,
     ),

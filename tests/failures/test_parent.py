@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, Dispatches, Inbox
+from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE, Dispatches, Inbox
 from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
 from mlpstorage_bench.mpi.launchers.launcher import LaunchFlags
@@ -201,6 +201,71 @@ open({str(left)!r}, "w").write(str(child))
     while psutil.pid_exists(process_id) and psutil.Process(process_id).status() != "zombie":
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_what_is_started_while_the_rest_is_killed_is_killed_too(tmp_path: Path) -> None:
+    text = """
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        time.sleep(0.001)
+        if os.fork() == 0:
+            time.sleep(600)
+time.sleep(1)
+"""
+    launcher = script(tmp_path, text)
+    run(plan(launcher), LIMITS)
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if launcher in (process.info["cmdline"] or ())
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+PARENT = """if True:
+    import sys
+    from dataclasses import replace
+    from tests.failures.test_parent import LIMITS, plan, run
+    remote = replace(plan(sys.argv[1]), all_hosts_are_here=False)
+    sys.exit(run(remote, LIMITS).status)
+"""
+"""A parent of ranks on other hosts, whose standard error is the test's."""
+
+
+def test_dispatches_are_heard_when_nobody_reads_standard_error_any_more(tmp_path: Path) -> None:
+    text = f"""
+os.write(2, b"noise" * 1000)
+os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as error:
+        done = subprocess.run(
+            [sys.executable, "-c", PARENT, script(tmp_path, text)], stderr=error, check=False
+        )
+    assert done.returncode == 0
+
+
+def test_all_of_standard_error_arrives_where_it_is_read_slowly(tmp_path: Path) -> None:
+    size = 1 << 20
+    text = f"""
+os.write(2, b"x" * {size})
+os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
+"""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # as some terminals' programs leave it
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, script(tmp_path, text)], stderr=writing
+    ) as parent:
+        os.close(writing)
+        with os.fdopen(reading, "rb", buffering=0) as error:
+            received = 0
+            while part := error.read(1 << 14):
+                received += len(part)
+                time.sleep(0.01)
+    assert parent.returncode == 0
+    assert received == size
 
 
 @pytest.mark.launches_mpi

@@ -97,6 +97,10 @@ def act_from_outside(scenario: Scenario, parent: subprocess.Popen[str], folder: 
         launcher.send_signal(number)
 
 
+def as_a_shell_knows_it(status: int) -> int:
+    return status if status >= 0 else 128 - status
+
+
 def status_in_history(metadata: Path) -> str:
     """What `--mlps-history` says of a run: nobody else can, of one that was killed."""
     with History(Path("results")) as history:
@@ -127,16 +131,19 @@ def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
     if scenario.outside:
         act_from_outside(scenario, parent, folder)
     output, _ = parent.communicate(timeout=LIMIT_S)
-    check_end(scenario, rank, lambda _: os.uname().nodename, parent.returncode, output)
+    status = as_a_shell_knows_it(parent.returncode)
+    check_end(scenario, rank, lambda _: os.uname().nodename, status, output)
     caches = [folder / "cache", *([needed] if needed else [])]
     wait_until(lambda: not [path for cache in caches for path in cache.glob("rank_*")], output)
     wait_until(lambda: processes_marked(os.environ[MARK]) == [], output)
+    launches = {path.read_text() for path in folder.glob("ready-*")} - {""}
+    assert not [launch for launch in launches if Path(launch).exists()]
     if scenario.needs == "memory group":
         assert request.getfixturevalue("memory_group").killed() == 1, output
     if scenario.run_status:
         (path,) = (folder / "results").rglob("*_metadata.json")
         metadata = json.loads(path.read_text())
-        if scenario.under != "pytest":
+        if not scenario.has_parent:
             metadata["status"] = status_in_history(path)
         check_results(metadata, scenario, output)
 

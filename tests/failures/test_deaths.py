@@ -1,0 +1,90 @@
+"""Who died first of several processes, with descriptors of the kernel's and without."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mlpstorage_bench.mpi.deaths import Deaths
+
+
+@contextmanager
+def watched(*processes: subprocess.Popen[bytes]) -> Iterator[Deaths]:
+    """Watch these, numbered as they come."""
+    event = os.eventfd(0)
+    deaths = Deaths(event)
+    for number, process in enumerate(processes):
+        deaths.watch(number, process.pid)
+    try:
+        yield deaths
+    finally:
+        deaths.close()
+        os.close(event)
+
+
+@pytest.fixture
+def sleepers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def test_those_that_died_while_nobody_looked_are_told_in_the_order_of_their_deaths(
+    sleepers: list[subprocess.Popen[bytes]],
+) -> None:
+    with watched(*sleepers) as deaths:
+        for number in (2, 0, 1):
+            end(sleepers[number])
+        deaths.wait(60)
+        assert deaths.take() == [(2,), (0,), (1,)]
+        assert deaths.take() == []
+
+
+def test_of_those_that_were_dead_before_no_order_is_told(
+    sleepers: list[subprocess.Popen[bytes]],
+) -> None:
+    sleepers[1].kill()
+    os.waitid(os.P_PID, sleepers[1].pid, os.WEXITED | os.WNOWAIT)  # it stays, as a zombie
+    end(sleepers[2])
+    with watched(*sleepers) as deaths:
+        end(sleepers[0])
+        deaths.wait(60)
+        assert deaths.take() == [(1, 2), (0,)]
+
+
+def test_processes_are_watched_without_descriptors_too() -> None:
+    """A limit of few descriptors stands for kernels that have none."""
+    code = """if True:
+        import os, resource, subprocess
+        from mlpstorage_bench.mpi.deaths import Deaths
+        sleepers = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        deaths = Deaths(os.eventfd(0))
+        for number, process in enumerate(sleepers):
+            deaths.watch(number, process.pid)
+        sleepers[0].kill()
+        sleepers[2].kill()
+        for number in (0, 2):
+            sleepers[number].wait()
+        deaths.wait(60)
+        assert deaths.take() == [(0, 2)]
+        sleepers[1].kill()
+        while not (died := deaths.take()):
+            deaths.wait(60)
+        assert died == [(1,)], "unnoticed by its parent, and dead"
+        sleepers[1].wait()
+        deaths.close()
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
