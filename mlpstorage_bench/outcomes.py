@@ -17,6 +17,9 @@ from mlpstorage_bench.mpi.agreement import (
 )
 from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
 
+_TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
+"""What a rank that left a test early is said to have done, and its text to be."""
+
 
 def agree_on_report(
     report: pytest.TestReport,
@@ -28,8 +31,8 @@ def agree_on_report(
 ) -> None:
     """Agree with all ranks on one phase of a test, and make the report say what was agreed."""
     own = None if report.passed else _own_outcome(report, excinfo, comm.rank, host)
-    is_cause = own is not None and own.outcome == "failed" and not own.secondary
-    if is_cause:
+    leaves = own is not None and not own.secondary
+    if own is not None and leaves and own.outcome == "failed":
         comm.announce(Notice.FAILED)
     label = f"report of {report.nodeid}, {report.when}"
     try:
@@ -37,14 +40,15 @@ def agree_on_report(
             label,
             own,
             place=Place.REPORT,
-            grace_s=grace_s if is_cause else None,
+            grace_s=grace_s if leaves else None,
         )
     except TimeoutError:
-        assert own is not None  # a limit is set by a failure alone
+        assert own is not None  # a limit is set by a failure or a skip alone
+        verb, what = _TOLD[own.outcome]
         abort(
-            f"\nmlpstorage: {report.nodeid} failed on {name_ranks([own])}, and other ranks did not "
+            f"\nmlpstorage: {report.nodeid} {verb} on {name_ranks([own])}, and other ranks did not "
             f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
-            f"ranks are aborted. The failure was:\n\n{own.text}",
+            f"ranks are aborted. The {what} was:\n\n{own.text}",
         )
     except ApartError as apart:
         gone = [point.rank for point in apart.standpoints if point.place is Place.FINISH]

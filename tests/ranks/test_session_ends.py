@@ -28,6 +28,26 @@ def test_a_failure_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
     assert "rank one is broken" in result.stderr.str()
 
 
+@pytest.mark.parametrize("leave", ["skip", "xfail"])
+def test_a_skip_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
+    pytester: pytest.Pytester, run_ranks: RunRanks, leave: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        def test_raw(mpi_comm):
+            if mpi_comm.rank == 1:
+                pytest.{leave}("no device here")
+            mpi_comm.mpi4py.Barrier()
+        """
+    )
+    result = run_ranks(3, "--mlps-grace=1")
+    assert result.ret == 86
+    result.stderr.fnmatch_lines(["*test_raw was skipped on rank 1 on *within 1 s*"])
+    assert "no device here" in result.stderr.str()
+
+
 def test_ranks_that_collect_different_tests_are_a_usage_error_that_names_them(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
