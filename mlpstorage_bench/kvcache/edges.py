@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.measure.counters import TrafficCounter
-from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
+from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
-from mlpstorage_bench.measure.traffic import Reading, Traffic
+from mlpstorage_bench.measure.traffic import Count, Reading, Traffic
 from mlpstorage_bench.measure.window import Interval, Window
 
 _Edge = Literal["start_ns", "end_ns"]
@@ -20,9 +20,9 @@ class EdgeCounters:
     """The kernel's counters at an edge of a window, of this process and of a block device."""
 
     cpu_s: float
-    process: Reading | None
+    process: Reading[Traffic] | None
     device: BlockDevice | None
-    device_reading: Reading | None
+    device_reading: Reading[DeviceCount] | None
 
     @classmethod
     def at_start(cls, window: Window, device: BlockDevice | None) -> EdgeCounters:
@@ -66,7 +66,9 @@ class EdgeCounters:
         return DeviceTraffic(self.device, moved)
 
 
-def _read(counter: TrafficCounter | None, counted: Interval, edge: _Edge) -> Reading | None:
+def _read(
+    counter: TrafficCounter[Count] | None, counted: Interval, edge: _Edge
+) -> Reading[Count] | None:
     reading = None if counter is None else counter.read()
     if reading is not None:
         setattr(counted, edge, reading.moment_ns)

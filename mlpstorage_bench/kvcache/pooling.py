@@ -12,13 +12,14 @@ from dataclasses import asdict
 from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.kvcache.statistics import RequestStatistics
-from mlpstorage_bench.measure.audit import SEVERITY, Audit, audit, furthest_from_one
+from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
@@ -51,12 +52,14 @@ def pool_trial(
     stored = [rank.operation(STORAGE_TIER, kind) for rank in ranks for kind in KINDS]
     audits = [rank.audit for rank in ranks]
     worst = _worst(audits)
-    host_audits = _audit_hosts(ranks)
+    hosts = by_host(ranks)
+    host_audits = [host.audit for host in hosts]
     worst_host = _worst(host_audits)
     rates = [rank.rate for rank in ranks]
     ceilings = [rank.ceiling for rank in ranks]
     ratio = ceiling_ratio(rates, ceilings)
     busy_share = statistics.fmean(rate.busy_share for rate in rates)
+    of_devices = device_share(hosts)
     cpu_s = [rank.cpu_s for rank in ranks if rank.cpu_s is not None]
     lateness = samples.lateness
     found, missed = samples.requests.found_bytes, samples.requests.missed_bytes
@@ -131,10 +134,13 @@ def pool_trial(
         host_audit_verdict=worst_host.verdict,
         host_audit_reason=worst_host.reason,
         ceiling_ratio=ratio,
-        bound=bound_by(ratio, busy_share),
+        bound=bound_by(ratio, busy_share, of_devices),
         ceiling_operations_per_s=sum(c.operations_per_s for c in measured) if measured else None,
         ceiling_gib_s=sum(c.gib_s for c in measured) if measured else None,
         busy_share=busy_share,
+        device_share=of_devices,
+        block_layer_read_ms=request_ms(hosts, "read"),
+        block_layer_write_ms=request_ms(hosts, "write"),
         cpu_s_per_gib=(
             sum(cpu_s) / (reported.total / GIB)
             if reported.total and len(cpu_s) == len(ranks)
@@ -198,26 +204,6 @@ def _evidence(judged: Sequence[Steadiness | None]) -> list[dict[str, Any]]:
 
 def _worst(audits: Sequence[Audit]) -> Audit:
     return max(audits, key=lambda audit: SEVERITY.index(audit.verdict))
-
-
-def _audit_hosts(ranks: Sequence[RankTrial]) -> list[Audit]:
-    """Hold what the ranks of each host report together against its block devices' counters."""
-    sharing: dict[tuple[str, str], list[RankTrial]] = {}
-    for rank in ranks:
-        device = rank.device_traffic.device.number if rank.device_traffic else ""
-        sharing.setdefault((rank.host, device), []).append(rank)
-    audits = []
-    for (host, _), group in sharing.items():
-        seen = group[0].device_traffic
-        audits.append(
-            audit(
-                Traffic.sum(rank.ended for rank in group),
-                None if seen is None else seen.traffic,
-                doubtful_bytes=sum(rank.in_flight_bytes for rank in group),
-                whose=f"{seen.device.name if seen else 'the filesystem'} on {host}",
-            )
-        )
-    return audits
 
 
 def pool_by_size(samples: Samples) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -14,7 +14,7 @@ from typing import Any
 from mlpstorage_bench.kvcache.slo import describe
 from mlpstorage_bench.kvcache.statistics import ClassStatistics
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict, furthest_from_one
-from mlpstorage_bench.measure.ceiling import Bound
+from mlpstorage_bench.measure.ceiling import HARNESS_SHARE, Bound
 from mlpstorage_bench.measure.stragglers import Straggler
 
 
@@ -149,7 +149,14 @@ class TrialResult:
     ceiling_gib_s: float | None
     """Over memory, all ranks."""
     busy_share: float
-    """Of the time and chunks in flight that the lanes had, what storage calls took."""
+    """Of the time and chunks in flight that the lanes had, what storage calls took, as their lanes
+    saw it."""
+    device_share: float | None
+    """The same, as the kernel saw it: what the block devices took, all processes of the hosts, and
+    making data durable; None where it keeps no times of a device."""
+    block_layer_read_ms: float | None
+    """Mean of the block devices' requests, all processes; a chunk may be several of them."""
+    block_layer_write_ms: float | None
     cpu_s_per_gib: float | None
     """CPU seconds of all ranks per GiB moved to and from storage."""
     peak_rss_bytes: int
@@ -198,6 +205,7 @@ _TOTALS = (
 _KNOWN_OR_NOT = (
     *("hit_rate", "hit_rate_bytes", "prefix_hit_rate_bytes", "cpu_s_per_gib"),
     *("lateness_p50_ms", "lateness_p95_ms", "lateness_p99_ms", "seen_late_share"),
+    *("device_share", "block_layer_read_ms", "block_layer_write_ms"),
 )
 """Metrics that a trial may not have: the mean is of those that do."""
 _WORST = ("window_open_spread_ms", "window_close_spread_ms", "clock_uncertainty_ms")
@@ -299,13 +307,7 @@ class KVCacheResult:
                 f"option {self.option}: the {early[0].closed_by} closed {len(early)} of "
                 f"{len(self.trials)} windows after {min(lengths):.2f} to {max(lengths):.2f} s"
             )
-        if any(trial.bound == "harness-bound" for trial in self.trials):
-            notes.append(
-                f"option {self.option}: harness-bound: at its nearest "
-                f"{max(trial.ceiling_ratio or 0 for trial in self.trials):.0%} of what this host "
-                "reaches without storage. More hosts or ranks, or larger chunks, ask more of the "
-                "storage"
-            )
+        notes += self._harness_notes()
         audits = {
             ("audit", t.audit_verdict, t.audit_reason)
             for t in self.trials
@@ -327,6 +329,24 @@ class KVCacheResult:
                 "Bandwidths count chunks and stand. A longer duration gives requests time to end"
             )
         return notes
+
+    def _harness_notes(self) -> list[str]:
+        """Say how the harness itself limited trials."""
+        bound = [trial for trial in self.trials if trial.bound == "harness-bound"]
+        if not bound:
+            return []
+        nearest = max(trial.ceiling_ratio or 0 for trial in bound)
+        if nearest >= HARNESS_SHARE:
+            cause = f"at its nearest {nearest:.0%} of what this host reaches without storage"
+        else:
+            cause = (
+                f"lanes were in storage calls for {bound[0].busy_share:.0%} of their time, and the "
+                f"devices at work for {bound[0].device_share or 0:.0%}: lanes wait for each other, "
+                "and chunks' latencies hold that. Fewer lanes, with several chunks in flight, do "
+                "so less"
+            )
+        remedy = "More hosts or ranks, or larger chunks, ask more of the storage"
+        return [f"option {self.option}: harness-bound: {cause}. {remedy}"]
 
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name: means with their spread, totals, pooled percentiles."""

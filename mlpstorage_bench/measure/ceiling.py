@@ -50,10 +50,17 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
     )
 
 
-def bound_by(ratio: float | None, busy_share: float) -> Bound:
-    """Say what limited a result."""
+def bound_by(ratio: float | None, busy_share: float, device_share: float | None) -> Bound:
+    """Say what limited a result.
+
+    Lanes that are in storage calls while no device is at work wait for each other: for Python's
+    lock, which a call has to have again before its end is seen, or for a processor.
+    """
     if ratio is None:
         return "not calibrated"
     if ratio >= HARNESS_SHARE:
         return "harness-bound"
-    return "storage-bound" if busy_share >= WAITING_SHARE else "load-bound"
+    if busy_share < WAITING_SHARE:
+        return "load-bound"
+    is_at_work = device_share is None or device_share >= WAITING_SHARE * busy_share
+    return "storage-bound" if is_at_work else "harness-bound"

@@ -6,17 +6,17 @@ import ctypes
 import os
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Generic, Self
 
-from mlpstorage_bench.measure.traffic import Reading, Traffic
+from mlpstorage_bench.measure.traffic import Count, Reading
 
 _ENOUGH_BYTES = 4096
 
 
-class TrafficCounter:
+class TrafficCounter(Generic[Count]):
     """A file of counters, open: one system call reads it. A context manager."""
 
-    def __init__(self, path: str, parse: Callable[[str], Traffic]) -> None:
+    def __init__(self, path: str, parse: Callable[[str], Count]) -> None:
         """Open the file, whose text `parse` understands; OSError where there is none."""
         self._parse = parse
         self._text = ctypes.create_string_buffer(_ENOUGH_BYTES)
@@ -35,7 +35,7 @@ class TrafficCounter:
     def __exit__(self, *_exception: object) -> None:
         os.close(self._descriptor)
 
-    def read(self) -> Reading | None:
+    def read(self) -> Reading[Count] | None:
         """Return the bytes moved so far, at the middle of the call; None where it says nothing."""
         before_ns = time.perf_counter_ns()
         size = self._pread(*self._call)

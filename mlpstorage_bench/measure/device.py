@@ -12,7 +12,22 @@ from mlpstorage_bench.measure.traffic import Traffic
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512
 """Unit of the counters, whatever the device's own (kernel: Documentation/block/stat.rst)."""
-_READ_SECTORS, _WRITTEN_SECTORS = 2, 6
+_READS, _READ_SECTORS, _READ_MS, _WRITES, _WRITTEN_SECTORS, _WRITE_MS = 0, 2, 3, 4, 6, 7
+
+
+@dataclass(frozen=True)
+class DeviceCount(Traffic):
+    """What a device has done, whoever asked for it: bytes, and requests with their time.
+
+    A request's time is from when the block layer took it to when the device was done with it,
+    however long whoever waits for it takes to see that. A transfer may be several requests.
+    """
+
+    reads: int
+    read_ms: int
+    """Of all of them together, as in `write_ms`: requests under way at once add up."""
+    writes: int
+    write_ms: int
 
 
 @dataclass(frozen=True)
@@ -37,10 +52,10 @@ class BlockDevice:
             return None
         return cls(number, name)
 
-    def open_counter(self) -> TrafficCounter | None:
+    def open_counter(self) -> TrafficCounter[DeviceCount] | None:
         """Open the count of what the device moved, whoever asked for it; None where it has none."""
         try:
-            return TrafficCounter(str(_SYSFS / self.number / "stat"), _traffic)
+            return TrafficCounter(str(_SYSFS / self.number / "stat"), _count)
         except OSError:
             return None
 
@@ -50,11 +65,16 @@ class DeviceTraffic:
     """What moved through a host's device, whoever moved it."""
 
     device: BlockDevice
-    traffic: Traffic
+    traffic: DeviceCount
 
 
-def _traffic(text: str) -> Traffic:
-    counts = text.split()
-    return Traffic(
-        int(counts[_READ_SECTORS]) * _SECTOR_BYTES, int(counts[_WRITTEN_SECTORS]) * _SECTOR_BYTES
+def _count(text: str) -> DeviceCount:
+    counts = [int(word) for word in text.split()]
+    return DeviceCount(
+        counts[_READ_SECTORS] * _SECTOR_BYTES,
+        counts[_WRITTEN_SECTORS] * _SECTOR_BYTES,
+        reads=counts[_READS],
+        read_ms=counts[_READ_MS],
+        writes=counts[_WRITES],
+        write_ms=counts[_WRITE_MS],
     )

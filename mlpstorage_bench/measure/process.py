@@ -13,7 +13,7 @@ _RESET_PEAK = "5"
 """What clear_refs takes to set the peak to what is resident now (proc(5))."""
 
 
-def open_process_counter() -> TrafficCounter | None:
+def open_process_counter() -> TrafficCounter[Traffic] | None:
     """Open the count of what all threads of this process moved through the block layer.
 
     None in kernels and containers that keep none.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Generic, Self, TypeVar
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Traffic:
         """Both ways together."""
         return self.read_bytes + self.write_bytes
 
-    def __sub__(self, earlier: Traffic) -> Traffic:
-        """Return what moved since an earlier count."""
-        return Traffic(self.read_bytes - earlier.read_bytes, self.write_bytes - earlier.write_bytes)
+    def __sub__(self, earlier: Self) -> Self:
+        """Return what was counted since an earlier count."""
+        names = [part.name for part in fields(self)]
+        return type(self)(*(getattr(self, name) - getattr(earlier, name) for name in names))
 
     @classmethod
     def sum(cls, parts: Iterable[Traffic]) -> Traffic:
@@ -29,10 +31,13 @@ class Traffic:
         return cls(sum(p.read_bytes for p in parts), sum(p.write_bytes for p in parts))
 
 
+Count = TypeVar("Count", bound=Traffic)
+
+
 @dataclass(frozen=True)
-class Reading:
+class Reading(Generic[Count]):
     """A counter of the kernel at one moment."""
 
-    traffic: Traffic
+    traffic: Count
     moment_ns: int
     """perf_counter."""

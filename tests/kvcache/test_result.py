@@ -16,7 +16,7 @@ from mlpstorage_bench.kvcache.statistics import RequestStatistics
 from mlpstorage_bench.kvcache.summary import summarise
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
-from mlpstorage_bench.measure.device import BlockDevice, DeviceTraffic
+from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.traffic import Traffic
 
@@ -114,8 +114,14 @@ def test_the_worst_audit_of_any_rank_is_the_trials() -> None:
     assert "50.0% of reads and 0.0% of writes" in pooled.audit_reason
 
 
-def on_device(rank: RankTrial, host: str, device: str, traffic: Traffic) -> RankTrial:
-    seen = DeviceTraffic(BlockDevice(device, "sd" + device), traffic)
+def on_device(
+    rank: RankTrial, host: str, device: str, traffic: Traffic, read_ms: int = 0
+) -> RankTrial:
+    count = DeviceCount(
+        *(traffic.read_bytes, traffic.write_bytes),
+        *(200, read_ms, 100, 0),
+    )
+    seen = DeviceTraffic(BlockDevice(device, "sd" + device), count)
     return dataclasses.replace(rank, host=host, device_traffic=seen)
 
 
@@ -157,6 +163,26 @@ def test_the_ceiling_is_that_of_all_ranks_and_says_what_limits() -> None:
         None,
         "not calibrated",
     )
+
+
+def test_lanes_in_calls_while_no_device_is_at_work_are_the_harness_own_limit() -> None:
+    roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)
+    moved = Traffic(2 * GIB, GIB // 2)  # in calls of 0.6 of 2 s
+    at_work, waiting = (
+        pool_trial(1, [on_device(dataclasses.replace(rank_trial(0), ceiling=roomy), *place)])
+        for place in (("h0", "8:0", moved, 1100), ("h0", "8:0", moved, 200))
+    )
+    assert (at_work.bound, at_work.device_share) == ("storage-bound", 0.55)
+    assert (waiting.bound, waiting.device_share) == ("harness-bound", 0.1)
+    assert (waiting.block_layer_read_ms, waiting.block_layer_write_ms) == (1.0, 0.0)
+    case = KVCacheResult("1", (waiting,), waiting.latencies, {}, {})
+    assert any("the devices at work for 10%" in note for note in case.notes())
+    assert case.metrics()["device_share"] == 0.1
+
+
+def test_a_device_that_keeps_no_times_says_nothing_of_what_limits() -> None:
+    pooled = pool_trial(1, [on_device(rank_trial(0), "h0", "8:0", Traffic(GIB, GIB))])
+    assert (pooled.device_share, pooled.block_layer_read_ms) == (None, None)
 
 
 def test_latencies_stand_by_size_of_entries() -> None:

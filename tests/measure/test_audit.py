@@ -152,3 +152,23 @@ def test_the_peak_of_resident_memory_is_forgotten_and_counted_anew() -> None:
     forget_peak_rss()
     assert peak_rss_bytes() < grown - 30 * MIB
     assert 10 * MIB < rss_bytes() <= peak_rss_bytes()
+
+
+def test_a_devices_requests_are_counted_with_their_time(tmp_path: Path) -> None:
+    device = BlockDevice.under(tmp_path)
+    counter = None if device is None else device.open_counter()
+    if counter is None:
+        pytest.skip("no block device under the temporary directory")
+    with counter:
+        before = counter.read()
+        descriptor = os.open(tmp_path / "file", os.O_CREAT | os.O_WRONLY)
+        os.write(descriptor, bytes(1 << 24))
+        os.fsync(descriptor)
+        os.close(descriptor)
+        after = counter.read()
+    assert before is not None
+    assert after is not None
+    done = after.traffic - before.traffic
+    assert done.write_bytes >= 1 << 24
+    assert done.writes >= 1
+    assert 0 < done.write_ms < 600_000
