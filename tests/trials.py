@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mlpstorage_bench.kvcache.counted import Counted
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import run_trial
@@ -61,7 +62,8 @@ def workload(**changes: object) -> Workload:
 
 def site(folder: Path, capacity: int = 256 * MIB) -> Site:
     mode = "direct" if probe_direct_io(folder) else "buffered"
-    return Site(0, "here", folder, mode, capacity, seed=42)  # type: ignore[arg-type]  # a literal
+    counted = Counted.by_trying(folder, mode)  # type: ignore[arg-type]  # a literal
+    return Site(0, "here", folder, mode, capacity, seed=42, counted=counted)  # type: ignore[arg-type]  # the same
 
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
+from mlpstorage_bench.kvcache.counted import Counted
 from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
@@ -25,17 +26,17 @@ class EdgeCounters:
     device_reading: Reading[DeviceCount] | None
 
     @classmethod
-    def at_start(cls, window: Window, device: BlockDevice | None) -> EdgeCounters:
+    def at_start(cls, window: Window, counted: Counted) -> EdgeCounters:
         """Read them, and have the window's workers count as the kernel does from then on."""
-        return cls._at("start_ns", window, device)
+        return cls._at("start_ns", window, counted)
 
     @classmethod
-    def at_end(cls, window: Window, device: BlockDevice | None) -> EdgeCounters:
+    def at_end(cls, window: Window, counted: Counted) -> EdgeCounters:
         """The same, up to then."""
-        return cls._at("end_ns", window, device)
+        return cls._at("end_ns", window, counted)
 
     @classmethod
-    def _at(cls, edge: _Edge, window: Window, device: BlockDevice | None) -> EdgeCounters:
+    def _at(cls, edge: _Edge, window: Window, counted: Counted) -> EdgeCounters:
         """Open both files before the first is read.
 
         Each reading and its edge, and the few calls between them, take some 0.1 ms in which no
@@ -43,14 +44,14 @@ class EdgeCounters:
         transfer is counted by an edge that is not yet known.
         """
         with ExitStack() as files:
-            of_process = open_process_counter()
-            of_device = None if device is None else device.open_counter()
+            of_process = open_process_counter() if counted.process else None
+            of_device = None if counted.device is None else counted.device.open_counter()
             for counter in (of_process, of_device):
                 if counter is not None:
                     files.enter_context(counter)
             process = _read(of_process, window.process_counted, edge)
             device_reading = _read(of_device, window.device_counted, edge)
-        return cls(cpu_s(), process, device, device_reading)
+        return cls(cpu_s(), process, counted.device, device_reading)
 
     def process_since(self, before: EdgeCounters) -> Traffic | None:
         """Return what this process moved since another reading; None where it is not counted."""

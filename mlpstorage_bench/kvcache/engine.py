@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
+from mlpstorage_bench.kvcache.counted import UNCOUNTED, Counted
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result
@@ -60,6 +61,7 @@ class Engine:
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
         """What the filesystem has."""
+        self._counted = UNCOUNTED
         self._ceilings: dict[str, Ceiling | None] = {}
         """By workload."""
         self._cases = 0
@@ -75,6 +77,7 @@ class Engine:
                     f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
                     "is flushed and dropped around each entry"
                 )
+            self._counted = Counted.by_trying(self._directory.path, self._io_mode)
             if not self._directory.can_be_locked:
                 self.notes.append(
                     f"{self._cache_dir} has no locks: another run in the same directory would "
@@ -111,6 +114,7 @@ class Engine:
             storage_capacity_bytes=self._capacity(own),
             seed=seed + share.seed_offset,
             first_user=share.first_user,
+            counted=self._counted,
         )
         with _placed(site):
             key = own.model_dump_json()

@@ -28,7 +28,6 @@ from mlpstorage_bench.kvcache.site import (
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
-from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.storage.buffers import BufferPool
@@ -127,7 +126,6 @@ class _Trial:
         self._stopping = threading.Event()
         self._lanes = workload.lanes
         self._crew: Crew
-        self._device = BlockDevice.under(site.directory)
 
     def run(self, peers: Peers) -> RankTrial:
         with ExitStack() as resources:
@@ -159,7 +157,7 @@ class _Trial:
             window.close()
             self._stop()  # nothing begins after it
             crew.window_has_closed()
-            after = EdgeCounters.at_end(window, self._device)
+            after = EdgeCounters.at_end(window, self._site.counted)
         drained_ns = self._clock.now_ns()
         for future in futures:
             future.result()
@@ -317,7 +315,7 @@ class _Trial:
         self._crew.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
-        return opened_at, EdgeCounters.at_start(self._crew.window, self._device)
+        return opened_at, EdgeCounters.at_start(self._crew.window, self._site.counted)
 
     def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
         crew = self._crew

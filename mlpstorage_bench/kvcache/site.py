@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.counted import UNCOUNTED, Counted
 from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import round_up_to_sector
@@ -35,6 +36,8 @@ class Site:
     seed: int
     """The rank's own: the profile's + rank, unless ranks share the users of one."""
     first_user: int = 0
+    counted: Counted = UNCOUNTED
+    """Which of the kernel's counters tell what reached the storage under the directory."""
 
     @property
     def place(self) -> str:

@@ -36,20 +36,16 @@ class Audit:
 def audit(reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, whose: str) -> Audit:
     """Compare the bytes reported between two readings of the kernel's counters with these.
 
-    `whose` names the counters: "this process" or a device. Of `doubtful_bytes` nobody can tell on
+    `whose` names the counters: "this process" or a device; there are none where they do not move
+    with what is written and read. Of `doubtful_bytes` nobody can tell on
     which side of a reading the kernel counted them: they are no discrepancy, and neither is
     `TOLERANCE` where that is more (a filesystem's own records).
     """
     if counted is None:
-        return Audit(None, "not measurable", f"the kernel keeps no count for {whose} here")
+        reason = f"no counter of {whose} moves with what is written and read here"
+        return Audit(None, "not measurable", reason)
     if reported.total == 0:
         return Audit(None, "not measurable", "nothing was read or written")
-    if counted.total == 0 and reported.write_bytes:
-        return Audit(
-            None,
-            "not measurable",
-            "this filesystem's traffic passes no block layer of this host (memory or network)",
-        )
     slack = max(doubtful_bytes, TOLERANCE * counted.total)
     ratio = reported.total / counted.total if counted.total else None
     unread = max(0, reported.read_bytes - counted.read_bytes)

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+from mlpstorage_bench.kvcache.counted import Counted
 from mlpstorage_bench.kvcache.edges import EdgeCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
@@ -38,13 +39,13 @@ class Ends:
 def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
     tmp_path: Path,
 ) -> None:
-    device = BlockDevice.under(tmp_path)
+    counted = Counted(process=True, device=BlockDevice.under(tmp_path))
     for _ in range(WINDOWS):
         window, done = Window(), threading.Event()
         workers = [Ends(window, done) for _ in range(THREADS)]
-        before = EdgeCounters.at_start(window, device)
+        before = EdgeCounters.at_start(window, counted)
         time.sleep(0.01)
-        after = EdgeCounters.at_end(window, device)
+        after = EdgeCounters.at_end(window, counted)
         done.set()
         for worker in workers:
             worker.thread.join()
@@ -52,8 +53,8 @@ def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
             assert window.process_counted.start_ns == before.process.moment_ns
             assert window.process_counted.end_ns == after.process.moment_ns
         for worker in workers:
-            counted = (worker.statistics.begun_bytes, worker.statistics.ended_bytes)
-            assert counted == tuple(
+            seen = (worker.statistics.begun_bytes, worker.statistics.ended_bytes)
+            assert seen == tuple(
                 sum(map(interval.contains, worker.moments_ns))
                 for interval in (window.process_counted, window.device_counted)
             )

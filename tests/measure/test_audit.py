@@ -45,7 +45,7 @@ def mib(read: int, write: int) -> Traffic:
         (mib(500, 500), mib(400, 600), "served from page cache", 1.0),
         (mib(1000, 0), mib(0, 0), "served from page cache", None),
         (mib(0, 500), mib(0, 1000), "foreign traffic", 0.5),
-        (mib(0, 1000), mib(0, 0), "not measurable", None),
+        (mib(0, 1000), mib(0, 0), "served from page cache", None),
         (mib(0, 0), mib(0, 0), "not measurable", None),
         (mib(0, 1000), None, "not measurable", None),
     ],

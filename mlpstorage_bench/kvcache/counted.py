@@ -1,0 +1,77 @@
+"""Which of the kernel's counters move with what is written and read in a directory."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.measure.counters import TrafficCounter
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.process import open_process_counter
+from mlpstorage_bench.measure.recorder import Recorder
+from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
+from mlpstorage_bench.storage.files import DATA_SUFFIX, FileIo, IoMode, remove
+
+_PROBE_BYTES = 4 * SECTOR_BYTES
+"""Both ways: nothing else of this process writes meanwhile."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The counters by which an audit can tell what reached a device."""
+
+    process: bool = False
+    device: BlockDevice | None = None
+
+    @classmethod
+    def by_trying(cls, directory: Path, io_mode: IoMode) -> Counted:
+        """Write a file in the directory, read it, and see which counters have moved as much.
+
+        Memory, FUSE and most network filesystems move none, and a device whose statistics are
+        turned off does not either: their zeros say nothing about the page cache.
+        """
+        device = BlockDevice.under(directory)
+        with ExitStack() as files:
+            process_counter = open_process_counter()
+            device_counter = None if device is None else device.open_counter()
+            counters = [c for c in (process_counter, device_counter) if c is not None]
+            for counter in counters:
+                files.enter_context(counter)
+            moving = _moving(counters, directory, io_mode)
+        return cls(process_counter in moving, device if device_counter in moving else None)
+
+
+UNCOUNTED = Counted()
+"""What is known before anything was tried."""
+
+
+def _moving(
+    counters: list[TrafficCounter], directory: Path, io_mode: IoMode
+) -> list[TrafficCounter]:
+    before = [counter.read() for counter in counters]
+    _write_and_read(directory, io_mode)
+    after = [counter.read() for counter in counters]
+    moving = []
+    for counter, first, last in zip(counters, before, after, strict=True):
+        if first is not None and last is not None:
+            moved = last.traffic - first.traffic
+            if min(moved.read_bytes, moved.write_bytes) >= _PROBE_BYTES:
+                moving.append(counter)
+    return moving
+
+
+def _write_and_read(directory: Path, io_mode: IoMode) -> None:
+    buffer = AlignedBuffer(_PROBE_BYTES)
+    path = directory / f".audit-probe{DATA_SUFFIX}"
+    try:
+        file = FileIo(io_mode).create(path, _PROBE_BYTES)
+        try:
+            file.write(buffer.bytes, 0)
+            file.settle(Recorder(Window()).observe("storage", "write", _PROBE_BYTES))
+            file.read(buffer.bytes, 0)
+        finally:
+            file.close()
+    finally:
+        remove(path)

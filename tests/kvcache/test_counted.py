@@ -1,0 +1,58 @@
+"""What the kernel's counters can tell of a directory, and what an audit says where they cannot."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.kvcache.counted import Counted
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.storage.files import probe_direct_io
+from tests.trials import served
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A directory on tmpfs."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("needs /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("io_mode", ["direct", "buffered"])
+def test_a_filesystem_on_a_disk_is_counted_for_process_and_device(
+    tmp_path: Path, io_mode: Any
+) -> None:
+    device = BlockDevice.under(tmp_path)
+    if not probe_direct_io(tmp_path) or device is None:
+        pytest.skip("needs a filesystem with direct I/O on a block device")
+    assert Counted.by_trying(tmp_path, io_mode) == Counted(process=True, device=device)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("io_mode", ["direct", "buffered"])
+def test_memory_is_not_counted(memory: Path, io_mode: Any) -> None:
+    if io_mode == "direct" and not probe_direct_io(memory):
+        pytest.skip("this tmpfs has no direct I/O")
+    assert Counted.by_trying(memory, io_mode) == Counted(process=False, device=None)
+    assert list(memory.iterdir()) == []
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
+def test_an_audit_says_nothing_of_the_page_cache_where_nothing_is_counted(
+    memory: Path, phase: str
+) -> None:
+    audit = served(memory, phase=phase).audit
+    assert (audit.verdict, audit.ratio, audit.cached_bytes) == ("not measurable", None, 0)
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
+def test_an_audit_on_a_disk_is_measured_whatever_is_done(tmp_path: Path, phase: str) -> None:
+    if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
+        pytest.skip("needs a filesystem with direct I/O on a block device")
+    assert served(tmp_path, phase=phase).audit.verdict in ("ok", "foreign traffic")
