@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
-from mlpstorage_bench.kvcache.site import MakeStore, Site
-from mlpstorage_bench.measure.ceiling import Ceiling, Rate
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.null import NullStore, RingStore
 
 _UNLIMITED_BYTES = 1 << 60
@@ -19,12 +20,16 @@ def calibrate(workload: Workload, site: Site, peers: Peers) -> Ceiling | None:
     """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
-    operations = _run(workload, site, peers, lambda *_: NullStore())
-    bandwidth = _run(workload, site, peers, lambda *_: RingStore())
-    return Ceiling(operations.operations_per_s, bandwidth.gib_s)
+    is_direct = site.io_mode == "direct"
+    operations = run_over(NullStore(is_direct=is_direct), workload, site, peers)
+    bandwidth = run_over(RingStore(is_direct=is_direct), workload, site, peers)
+    return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)
 
 
-def _run(workload: Workload, site: Site, peers: Peers, make_store: MakeStore) -> Rate:
+def run_over(
+    store: NullStore | RingStore, workload: Workload, site: Site, peers: Peers
+) -> RankTrial:
+    """Run the workload's trial over a store that keeps nothing, never waiting for its users."""
     restless = workload.model_copy(
         update={
             "duration": workload.calibration,
@@ -45,4 +50,4 @@ def _run(workload: Workload, site: Site, peers: Peers, make_store: MakeStore) ->
         }
     )
     roomy = replace(site, storage_capacity_bytes=_UNLIMITED_BYTES)
-    return run_trial(restless, roomy, peers, make_store).rate
+    return run_trial(restless, roomy, peers, lambda *_: store, open_queue=store.open_queue)

@@ -30,7 +30,9 @@ from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualCl
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
 from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
+from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
+from mlpstorage_bench.storage.in_flight import OpenQueue
 from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
 
@@ -80,10 +82,12 @@ def run_trial(
     peers: Peers,
     make_store: MakeStore = files_in_layout,
     trace: Path | None = None,
+    open_queue: OpenQueue = KernelQueue,
 ) -> RankTrial:
     """Run one trial and return what this rank saw of it. The cache is empty before and after.
 
-    `trace` is where its operations are written, if they are.
+    `trace` is where its operations are written, if they are; `open_queue` what lanes have that are
+    to have a queue.
     """
     forget_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
@@ -96,7 +100,7 @@ def run_trial(
             if isinstance(clock, VirtualClock):
                 trial = simulate(workload, site, peers, cache, clock, writer)
             else:
-                trial = _Trial(workload, site, cache, clock, writer).run(peers)
+                trial = _Trial(workload, site, cache, clock, writer, open_queue).run(peers)
     except BaseException as error:
         try:
             cache.close()
@@ -117,12 +121,14 @@ class _Trial:
         cache: TieredCache,
         clock: Clock,
         writer: TraceWriter | None,
+        open_queue: OpenQueue,
     ) -> None:
         self._workload = workload
         self._site = site
         self._cache = cache
         self._clock = clock
         self._writer = writer
+        self._open_queue = open_queue
         self._stopping = threading.Event()
         self._lanes = workload.lanes
         self._crew: Crew
@@ -206,6 +212,7 @@ class _Trial:
         chunk_bytes = workload.io_chunk_kib * KIB
         shape = (self._lanes, workload.chunks_in_flight, chunk_bytes)
         buffers = BufferPool(chunk_bytes, buffers_for(*shape))
+        open_queue = None if queues_for(*shape) is None else self._open_queue
         return [
             resources.enter_context(
                 Lane(
@@ -215,7 +222,7 @@ class _Trial:
                     chunks_in_flight=workload.chunks_in_flight,
                     verify_rate=workload.verify_rate,
                     buffers=buffers,
-                    open_queue=queues_for(*shape),
+                    open_queue=open_queue,
                 )
             )
             for _ in range(self._lanes)

@@ -25,22 +25,22 @@ class EntryFiles:
         return size
 
     @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_EntryFile]:
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Create the entry's file."""
         file = self._io.create(self._path(name), size)
         try:
-            yield _EntryFile(file, observer, is_direct=self._io.is_direct)
+            yield EntryFile(file, observer, is_direct=self._io.is_direct)
             file.settle(observer)
         finally:
             file.close()
 
     @contextmanager
-    def reader(self, name: str, observer: Observer) -> Iterator[_EntryFile]:
+    def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Open the entry's file."""
         file = self._io.open(self._path(name))
         try:
             file.forget_pages()
-            yield _EntryFile(file, observer, is_direct=self._io.is_direct)
+            yield EntryFile(file, observer, is_direct=self._io.is_direct)
         finally:
             file.close()
 
@@ -55,7 +55,9 @@ class EntryFiles:
         return self._directory / f"{name}{DATA_SUFFIX}"
 
 
-class _EntryFile(FileMover):
+class EntryFile(FileMover):
+    """A file that has one entry."""
+
     def __init__(self, file: DataFile, observer: Observer, *, is_direct: bool) -> None:
         super().__init__(observer, is_direct=is_direct)
         self._file = file

@@ -1,25 +1,30 @@
-"""Stores that keep nothing: what remains when they are measured is the harness itself."""
+"""Stores that keep nothing: what remains when they are measured is the harness itself.
+
+To a lane they are files, moved by calls or by a queue, so that all of its code runs: only what the
+system would do is left out.
+"""
 
 from __future__ import annotations
 
-import mmap
-import time
+import ctypes
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
-from mlpstorage_bench.storage.store import Location, Observer
+from mlpstorage_bench.storage.aio import Event, KernelQueue, Queue, QueueRefusedError
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.entry_files import EntryFile
+from mlpstorage_bench.storage.files import DataFile, FileIo
+from mlpstorage_bench.storage.store import Observer
 
 RING_BYTES = 64 << 20
 """More than processors cache, so that a ring moves data through memory."""
 
 
-class _Mover(Protocol):
-    def put(self, data: memoryview, offset: int) -> None: ...
-
-    def get(self, data: memoryview, offset: int) -> None: ...
-
-    def locate(self, offset: int) -> Location: ...
+class _Copy(Protocol):
+    def __call__(self, address: int, size: int, *, is_write: bool) -> None: ...
 
 
 class _Forgetful:
@@ -27,24 +32,37 @@ class _Forgetful:
 
     keeps_content = False
 
+    def __init__(self, copy: _Copy | None, *, is_direct: bool) -> None:
+        self._copy = copy
+        self._file = _Nowhere(copy)
+        self._is_direct = is_direct
+        self._refusal = _why_no_queue() if is_direct else ""
+
     def footprint(self, size: int) -> int:
         """Return the entry's own size."""
         return size
 
     @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Mover]:
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Take an entry's chunks."""
         del name, size
-        yield self._mover(observer)
+        yield EntryFile(self._file, observer, is_direct=self._is_direct)
 
     @contextmanager
-    def reader(self, name: str, observer: Observer) -> Iterator[_Mover]:
+    def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Give back chunks."""
         del name
-        yield self._mover(observer)
+        yield EntryFile(self._file, observer, is_direct=self._is_direct)
 
-    def _mover(self, observer: Observer) -> _Mover:
-        raise NotImplementedError
+    def open_queue(self, depth: int) -> Queue:
+        """Return the queue that has to move chunks instead of one of the kernel's.
+
+        Raises QueueRefusedError where the host gives none of these.
+        """
+        del depth
+        if self._refusal:
+            raise QueueRefusedError(self._refusal)
+        return _EndsAtOnce(self._copy)
 
     def delete(self, name: str) -> None:
         """There is nothing to remove."""
@@ -54,62 +72,97 @@ class _Forgetful:
 
 
 class NullStore(_Forgetful):
-    """Moves nothing: operations cost what the harness takes for them."""
+    """Moves nothing: operations cost what the harness takes for them.
 
-    def _mover(self, observer: Observer) -> _Mover:
-        return _Nothing(observer)
+    With `is_direct`, lanes have to have its `open_queue`.
+    """
+
+    def __init__(self, *, is_direct: bool = False) -> None:
+        super().__init__(None, is_direct=is_direct)
 
 
 class RingStore(_Forgetful):
     """Copies chunks to and from memory that all entries share: bytes cost what memory takes."""
 
-    def __init__(self) -> None:
-        self._ring = memoryview(mmap.mmap(-1, RING_BYTES))
-
-    def _mover(self, observer: Observer) -> _Mover:
-        return _Ring(observer, self._ring)
+    def __init__(self, *, is_direct: bool = False) -> None:
+        super().__init__(_Ring().copy, is_direct=is_direct)
 
 
-class _Nothing:
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+class _Nowhere(DataFile):
+    """A file that the system does not know."""
 
-    def put(self, data: memoryview, offset: int) -> None:
+    def __init__(self, copy: _Copy | None) -> None:
+        super().__init__(-1, Path("nowhere"), FileIo("direct"))
+        self._copy = copy
+
+    def write(self, data: memoryview, offset: int) -> None:
         del offset
-        started = time.perf_counter_ns()
-        self._observer.chunk(len(data), started, time.perf_counter_ns())
+        if self._copy is not None:
+            self._copy(_address(data), len(data), is_write=True)
 
-    def get(self, data: memoryview, offset: int) -> None:
-        self.put(data, offset)
+    def read(self, data: memoryview, offset: int) -> None:
+        del offset
+        if self._copy is not None:
+            self._copy(_address(data), len(data), is_write=False)
 
-    def locate(self, offset: int) -> Location:
-        return Location("null", offset)
+
+class _EndsAtOnce:
+    """A queue whose transfers have ended when they have been submitted."""
+
+    def __init__(self, copy: _Copy | None) -> None:
+        self._copy = copy
+        self._ended: list[Event] = []
+
+    def submit(
+        self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        del descriptor, offset
+        if self._copy is not None:
+            self._copy(address, size, is_write=is_write)
+        self._ended.append((slot, size))
+
+    def reap(self, *, waits: bool) -> list[Event]:
+        del waits
+        ended, self._ended = self._ended, []
+        return ended
+
+    def forget(self) -> None:
+        self._ended = []
+
+    def close(self) -> None:
+        self._ended = []
 
 
 class _Ring:
-    def __init__(self, observer: Observer, ring: memoryview) -> None:
-        self._observer = observer
-        self._ring = ring
+    """Memory that transfers go through, each where the last one ended, whoever moves it."""
 
-    def put(self, data: memoryview, offset: int) -> None:
-        started = time.perf_counter_ns()
-        for part, ring in self._parts(data, offset):
-            ring[:] = part
-        self._observer.chunk(len(data), started, time.perf_counter_ns())
+    def __init__(self) -> None:
+        self._memory = AlignedBuffer(RING_BYTES)
+        self._memory.sectors[:] = 0  # have it now, not while measuring
+        self._next = 0
+        self._lock = threading.Lock()
 
-    def get(self, data: memoryview, offset: int) -> None:
-        started = time.perf_counter_ns()
-        for part, ring in self._parts(data, offset):
-            part[:] = ring
-        self._observer.chunk(len(data), started, time.perf_counter_ns())
+    def copy(self, address: int, size: int, *, is_write: bool) -> None:
+        """Copy to or from other memory, as a system call would: others have Python's lock."""
+        with self._lock:
+            at = self._next
+            self._next = (at + size) % RING_BYTES
+        while size:
+            part = min(size, RING_BYTES - at)
+            here = self._memory.address + at
+            source, target = (address, here) if is_write else (here, address)
+            ctypes.memmove(target, source, part)
+            address, size, at = address + part, size - part, 0
 
-    def locate(self, offset: int) -> Location:
-        return Location("ring", offset)
 
-    def _parts(self, data: memoryview, offset: int) -> Iterator[tuple[memoryview, memoryview]]:
-        done = 0
-        while done < len(data):
-            start = (offset + done) % RING_BYTES
-            length = min(RING_BYTES - start, len(data) - done)
-            yield data[done : done + length], self._ring[start : start + length]
-            done += length
+def _why_no_queue() -> str:
+    """Return why this host gives no queue; '' where it does."""
+    try:
+        KernelQueue(1).close()
+    except QueueRefusedError as error:
+        return str(error)
+    return ""
+
+
+def _address(data: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(data))

@@ -16,10 +16,11 @@ import pytest
 import xxhash
 
 from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
-from mlpstorage_bench.kvcache.calibration import calibrate
+from mlpstorage_bench.kvcache.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import files_in_layout
 from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.storage.aio import Queue
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
@@ -231,6 +232,47 @@ def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> Non
     assert peers.barriers == 2 * 3
     assert list(tmp_path.iterdir()) == []
     assert calibrate(workload(calibration=0.0), site(tmp_path), peers) is None
+
+
+def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory(
+    tmp_path: Path,
+) -> None:
+    """Reads of 16 MiB that nobody checks: to move nothing is many times faster than memory."""
+    reads = workload(
+        calibration=0.2,
+        phase="decode",
+        verify_rate=0.0,
+        io_chunk_kib=16 * 1024,
+        entry_scale=1.0,
+        num_users=1,
+    )
+    ceiling = calibrate(reads, site(tmp_path), Alone())
+    assert ceiling is not None
+    assert ceiling.operations_per_s * reads.io_chunk_kib / (1 << 20) > 4 * ceiling.gib_s
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (4, 1)])
+def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    if not probe_direct_io(tmp_path):
+        pytest.skip("this filesystem has no direct I/O")
+    opened: list[int] = []
+
+    class Notes(NullStore):
+        def open_queue(self, depth: int) -> Queue:
+            opened.append(depth)
+            return super().open_queue(depth)
+
+    lanes, chunks_in_flight = shape
+    same = workload(calibration=0.2, max_concurrent_allocs=lanes, chunks_in_flight=chunks_in_flight)
+    measured = run_trial(same, site(tmp_path), Alone())
+    result = run_over(Notes(is_direct=True), same, site(tmp_path), Alone())
+    assert result.operation("storage", "read").chunks > 0
+    assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
+    assert result.one_at_a_time == measured.one_at_a_time
+    has_queue = chunks_in_flight > 1  # else small chunks of several lanes go by plain calls
+    assert opened == [chunks_in_flight] * lanes * has_queue
 
 
 def test_prefill_only_writes(tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.lane import CutOffError, Lane
 from mlpstorage_bench.storage.memory import MemoryStore
-from mlpstorage_bench.storage.null import NullStore, RingStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
@@ -164,17 +163,6 @@ def test_checks_are_made_at_the_rate_asked_for(tmp_path: Path, seen: Any) -> Non
             lane.read(store, entry, noted)
             assert (noted.chunks, noted.checked) == (40, checks)
             store.delete("entry")
-
-
-@pytest.mark.parametrize("store", [NullStore(), RingStore()], ids=["null", "ring"], indirect=False)
-def test_stores_that_keep_nothing_move_everything_and_check_nothing(
-    store: Store, lane: Lane, seen: Any
-) -> None:
-    written, read = seen(), seen()
-    entry = lane.write(store, "entry", 130 << 20, written)
-    lane.read(store, entry, read)
-    assert written.moved == read.moved == 130 << 20
-    assert read.checked == 0
 
 
 def test_a_block_appears_under_its_name_only_when_it_is_complete(

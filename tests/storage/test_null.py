@@ -1,0 +1,107 @@
+"""Stores that keep nothing, moved by calls and by the queue that ends at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.storage.aio import Queue, QueueRefusedError
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.null import RING_BYTES, NullStore, RingStore
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.store import Chunking
+
+CHUNK = 64 * 1024
+MIB = 1 << 20
+
+MakeStore = Callable[..., NullStore | RingStore]
+
+
+def queue_of(store: NullStore | RingStore) -> Queue:
+    try:
+        return store.open_queue(4)
+    except QueueRefusedError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("make_store", [NullStore, RingStore])
+@pytest.mark.parametrize("is_direct", [True, False])
+@pytest.mark.parametrize("chunk", [CHUNK, MIB])
+def test_stores_that_keep_nothing_move_everything_and_check_nothing(
+    make_store: MakeStore, chunk: int, seen: Any, *, is_direct: bool
+) -> None:
+    store = make_store(is_direct=is_direct)
+    queue = queue_of(store)
+    written, read, copied = seen(), seen(), seen()
+    with Lane(
+        Payload(5),
+        Chunking(chunk),
+        threading.Event(),
+        chunks_in_flight=4,
+        open_queue=lambda _: queue,
+    ) as lane:
+        entry = lane.write(store, "entry", 130 * MIB, written)
+        lane.read(store, entry, read)
+        lane.copy(store, store, entry, seen(), copied)
+        assert lane.most_in_flight == (4 if is_direct else 1)
+    assert written.moved == read.moved == copied.moved == 130 * MIB
+    assert read.checked == 0
+
+
+@pytest.mark.parametrize("make_store", [NullStore, RingStore])
+def test_a_lane_gives_each_chunk_to_the_queue_of_a_store_that_has_one(
+    make_store: MakeStore, seen: Any
+) -> None:
+    store = make_store(is_direct=True)
+    queue = queue_of(store)
+    submitted: list[int] = []
+
+    class Notes:
+        reap, forget, close = queue.reap, queue.forget, queue.close
+
+        def submit(self, slot: int, *, size: int, **asked: Any) -> None:
+            submitted.append(size)
+            queue.submit(slot, size=size, **asked)
+
+    chunking = Chunking(CHUNK)
+    with Lane(Payload(5), chunking, threading.Event(), open_queue=lambda _: Notes()) as lane:
+        entry = lane.write(store, "entry", 3 * CHUNK + 4096, seen())
+        lane.read(store, entry, seen())
+    assert submitted == [CHUNK, CHUNK, CHUNK, 4096] * 2
+
+
+def mark(buffer: AlignedBuffer, number: int) -> AlignedBuffer:
+    buffer.sectors[:] = number
+    return buffer
+
+
+def test_entries_go_through_all_of_a_ring_however_small_they_are(seen: Any) -> None:
+    store, buffer = RingStore(), AlignedBuffer(CHUNK)
+    count = RING_BYTES // CHUNK
+    for number in range(count):
+        with store.writer(f"entry {number}", CHUNK, seen()) as writer:
+            writer.put(mark(buffer, number).bytes, 0)
+    for number in range(count):
+        with store.reader("any", seen()) as reader:
+            reader.get(buffer.bytes, 0)
+        assert (buffer.sectors == number).all()
+
+
+def test_a_chunk_may_be_larger_than_the_ring(seen: Any) -> None:
+    store, chunk, end = RingStore(), AlignedBuffer(RING_BYTES + MIB), AlignedBuffer(MIB)
+    mark(chunk, 1).sectors[-MIB // 4096 :] = 2
+    with store.writer("entry", chunk.size, seen()) as writer:
+        writer.put(chunk.bytes, 0)  # its last MiB takes the place of its first
+        writer.put(mark(end, 3).bytes, chunk.size)
+    with store.reader("entry", seen()) as reader:
+        for _ in range(RING_BYTES // MIB - 2):
+            reader.get(end.bytes, 0)
+            assert (end.sectors == 1).all()
+        reader.get(end.bytes, 0)
+        assert (end.sectors == 2).all()
+        reader.get(end.bytes, 0)
+        assert (end.sectors == 3).all()
