@@ -8,7 +8,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import files_in_layout
+from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import Queue
-from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.entry_files import EntryFile, EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
@@ -373,6 +375,30 @@ def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:
     here = dataclasses.replace(site(tmp_path), first_user=40)
     run_trial(workload(num_users=3), here, Alone(), lambda *_: Notes())
     assert seen == {"user40", "user41", "user42"}
+
+
+def test_a_trial_takes_its_window_and_the_drain_of_what_was_in_flight(tmp_path: Path) -> None:
+    """Each operation takes longer than the window: one of each lane is under way at its end."""
+    ended_ns: list[int] = []
+
+    class Lingers(NullStore):
+        @contextmanager
+        def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
+            time.sleep(1.5)
+            try:
+                with super().writer(name, size, observer) as writer:
+                    yield writer
+            finally:
+                ended_ns.append(time.perf_counter_ns())
+
+    result = run_trial(
+        workload(duration=1.0, warmup=0.0), site(tmp_path), Alone(), lambda *_: Lingers()
+    )
+    assert result.window_s == pytest.approx(1.0)
+    assert 0 < len(ended_ns) <= result.lanes, "none began after the window"
+    assert result.edges is not None
+    assert result.edges.closed_ns < max(ended_ns)
+    assert max(ended_ns) <= result.edges.closed_ns + result.drain_s * NS_PER_S
 
 
 def test_generation_takes_time_and_no_lane(tmp_path: Path) -> None:

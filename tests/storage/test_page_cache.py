@@ -1,0 +1,61 @@
+"""What buffered mode leaves in the page cache: nothing of what was written."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpstorage_bench.storage.lane import Lane
+
+LAYOUTS = ["entry", "block", "slab"]
+SIZE = 4 << 20
+
+
+def resident_pages(folder: Path) -> int:
+    """Return how many pages of the files in a folder are in the page cache: mincore(2)."""
+    found = 0
+    for path in folder.rglob("*"):
+        size = path.stat().st_size
+        if not path.is_file() or not size:
+            continue
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+            marks = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
+            view = np.frombuffer(pages, dtype=np.uint8)
+            begin, length = ctypes.c_void_p(view.ctypes.data), ctypes.c_size_t(size)
+            assert ctypes.CDLL(None).mincore(begin, length, marks) == 0
+            del view
+            found += sum(mark & 1 for mark in marks)
+    return found
+
+
+def written_by_hand(folder: Path, *, drops: bool) -> Path:
+    path = folder / "by-hand"
+    path.write_bytes(bytes(SIZE))
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    if drops:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_pages_are_gone_when_an_entry_has_been_written(
+    tmp_path: Path, store_of: Any, lane: Lane, seen: Any, layout: str
+) -> None:
+    written_by_hand(tmp_path, drops=False)
+    assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
+    written_by_hand(tmp_path, drops=True)
+    if resident_pages(tmp_path):
+        pytest.skip("this filesystem keeps its pages, as memory does")
+    store = store_of(f"{layout}, buffered", tmp_path)
+    lane.write(store, "entry", SIZE, seen())
+    assert resident_pages(tmp_path) == 0
+    store.delete("entry")
+    store.close()
