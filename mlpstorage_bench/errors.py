@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MlpsError(Exception):
@@ -16,6 +17,16 @@ class MlpsError(Exception):
         """Return the text, with the place before it."""
         text = super().__str__()
         return f"{self.place}: {text}" if self.place else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error be told to other ranks: made again from its text, not its parts."""
+        return _made_again, (type(self), self.args, vars(self))
+
+
+def _made_again(kind: type[MlpsError], text: tuple[str, ...], state: dict[str, Any]) -> MlpsError:
+    error = kind.__new__(kind, *text)
+    vars(error).update(state)
+    return error
 
 
 class InvalidInputError(MlpsError):

@@ -13,14 +13,17 @@ from mlpstorage_bench.storage.store import ChunkReader, ChunkWriter, Observer, S
 
 
 class Faulty:
-    """A store of which one transfer fails as the system would let it fail."""
+    """A store of which one transfer fails as the system would let it fail, or all from one on."""
 
     keeps_content = True
 
-    def __init__(self, store: Store, number: int, at_transfer: int) -> None:
+    def __init__(
+        self, store: Store, number: int, at_transfer: int, *, for_good: bool = False
+    ) -> None:
         self._store = store
         self._number = number
         self._left = at_transfer
+        self._for_good = for_good
         self.footprint = store.footprint
         self.delete = store.delete
         self.close = store.close
@@ -38,7 +41,7 @@ class Faulty:
 
     def fail_when_due(self, action: str, path: str) -> None:
         self._left -= 1
-        if self._left == 0:
+        if self._left == 0 or (self._left < 0 and self._for_good):
             raise explain(action, path, OSError(self._number, os.strerror(self._number)))
 
 

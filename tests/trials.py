@@ -67,7 +67,9 @@ def site(folder: Path, capacity: int = 256 * MIB) -> Site:
 
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
-    return run_trial(workload(**changes), site(folder, capacity), Alone())
+    result = run_trial(workload(**changes), site(folder, capacity), Alone())
+    assert result.failure is None
+    return result
 
 
 def served(

@@ -198,12 +198,15 @@ class _Trials:
         pooled, samples, results = self._engine.run_trial(
             self._workload, self._seed, number, trace_parts
         )
+        told = {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
+        if pooled.failure is not None:
+            self.facts["failed_trial"] = {**told, "failure": str(pooled.failure)}
+            self.facts["notes"] = [pooled.failure_note(self.facts["case"])]
+            raise pooled.failure
         self._trials.append(pooled)
         if samples is not None:
             self._samples.append(samples)
-        self.facts["trials"].append(
-            {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
-        )
+        self.facts["trials"].append(told)
         if pooled.corrupt_reads:
             raise CorruptReadsError(
                 f"{pooled.corrupt_reads} reads of trial {number} found other data than was "

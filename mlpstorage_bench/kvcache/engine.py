@@ -122,6 +122,8 @@ class Engine:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
             mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
+        if mine.failure is not None:
+            mine.failure.place = site.place
         mine = replace(mine, ceiling=self._ceilings[key])
         pooled, samples = pool_ranks(self._ranks, trial, mine)
         return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))

@@ -14,7 +14,7 @@ from typing import Any
 from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.kvcache.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.parameters import GIB
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
@@ -34,12 +34,16 @@ def pool_trial(
 ) -> TrialResult:
     """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it.
 
-    Of the ranks their totals are enough where the samples of all of them are given.
+    Where that is because a rank failed, its failure is raised instead. Of the ranks their totals
+    are enough where the samples of all of them are given.
     """
     samples = Samples.of(ranks) if samples is None else samples
     requests = sum(rank.requests.requests for rank in ranks)
     window_s = max(rank.window_s for rank in ranks)
+    failure = next((rank.failure for rank in ranks if rank.failure is not None), None)
     if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
+        if failure is not None:
+            raise failure
         raise EmptyWindowError(
             f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
             f"{ranks[0].closed_by}), so there is nothing to report. Raise duration, raise "
@@ -74,7 +78,7 @@ def pool_trial(
         window_close_spread_ms=_ms(spread_ns([edge.closed_ns for edge in edges])),
         clock_uncertainty_ms=_ms(max((edge.uncertainty_ns for edge in edges), default=None)),
         stragglers=[asdict(one) for one in find_stragglers([rank.work for rank in ranks])],
-        closed_by=next((r.closed_by for r in ranks if r.closed_by != "another rank"), "duration"),
+        closed_by=_closed_by(ranks),
         requests=requests,
         requests_per_s=sum(rank.requests.requests / rank.window_s for rank in ranks),
         generated_tokens_per_s=sum(r.requests.generated_tokens / r.window_s for r in ranks),
@@ -153,7 +157,14 @@ def pool_trial(
         corruption=next(
             (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
         ),
+        failure=failure,
     )
+
+
+def _closed_by(ranks: Sequence[RankTrial]) -> str:
+    """Return what closed the windows of all: a failure, if there was one anywhere."""
+    reasons = [rank.closed_by for rank in ranks if rank.closed_by != "another rank"]
+    return FAILURE if FAILURE in reasons else next(iter(reasons), "duration")
 
 
 def _share(found: int, missed: int) -> float | None:

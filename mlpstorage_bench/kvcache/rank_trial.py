@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.cache.tiered import TierAccount
 from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
@@ -20,6 +21,9 @@ from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.files import IoMode
+
+FAILURE = "failure"
+"""What closes a window in which a lane cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class RankTrial:
     drain_s: float
     """From the window's close until the last operation in flight had ended."""
     closed_by: str
-    """`duration`, `write limit`, or `another rank`."""
+    """`duration`, `write limit`, `number of bytes`, `number of requests`, `another rank`, or
+    `failure`."""
     io_mode: IoMode
     in_flight: int
     """Chunks that could be in flight at once: of all lanes together."""
@@ -71,6 +76,8 @@ class RankTrial:
     """The most memory that the rank had resident since the trial's start."""
     corruption: str
     """The first read that found other data than was written; '' where all were right."""
+    failure: MlpsError | None = None
+    """What closed the window, and ended the trial, where a lane could not go on."""
     ceiling: Ceiling | None = None
     """The harness's own limit here; None where it was not measured."""
     preconditioning: Preconditioning | None = None

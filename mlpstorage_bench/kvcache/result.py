@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.slo import describe
 from mlpstorage_bench.kvcache.statistics import ClassStatistics
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict, furthest_from_one
@@ -169,6 +171,9 @@ class TrialResult:
     """Requests by class of service."""
     corruption: str
     """The first corrupt read of any rank, with file and offset; '' without any."""
+    failure: MlpsError | None = None
+    """What ended the trial early, on the first of the ranks where something did: figures are of
+    what was measured until then."""
 
     @property
     def seconds_per_request(self) -> float:
@@ -178,9 +183,18 @@ class TrialResult:
         """
         return self.window_s / max(self.requests, 1)
 
+    def failure_note(self, option: str) -> str:
+        """Return what a reader has to know of a trial that failed, in a sentence."""
+        return (
+            f"option {option}: trial {self.trial} failed after {self.window_s:.2f} s of its "
+            f"window. What it had measured until then is in the metadata as failed_trial "
+            f"({self.read_bytes / GIB:.2f} GiB read, {self.write_bytes / GIB:.2f} GiB written), "
+            "and in no mean"
+        )
+
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name, the latencies among them."""
-        apart = ("latencies", "corruption", "classes")
+        apart = ("latencies", "corruption", "failure", "classes")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
         return {**own, **vars(self.latencies), "qos": describe(self.classes)}
 

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from mlpstorage_bench.errors import PeerError, StorageError
+from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.crew import Crew, before_the_window
 from mlpstorage_bench.kvcache.edges import EdgeCounters
 from mlpstorage_bench.kvcache.parameters import GIB, Workload
-from mlpstorage_bench.kvcache.rank_trial import Preconditioning, RankTrial
+from mlpstorage_bench.kvcache.rank_trial import FAILURE, Preconditioning, RankTrial
 from mlpstorage_bench.kvcache.simulation import simulate
 from mlpstorage_bench.kvcache.site import (
     KIB,
@@ -33,7 +33,7 @@ from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, asse
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.in_flight import OpenQueue
-from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
 
 T = TypeVar("T")
@@ -86,8 +86,9 @@ def run_trial(
 ) -> RankTrial:
     """Run one trial and return what this rank saw of it. The cache is empty before and after.
 
-    `trace` is where its operations are written, if they are; `open_queue` what lanes have that are
-    to have a queue.
+    What fails inside the window is in the result, with what was measured until then. `trace` is
+    where the trial's operations are written, if they are; `open_queue` what lanes have that are to
+    have a queue.
     """
     forget_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
@@ -107,7 +108,12 @@ def run_trial(
         except StorageError as second:  # the first is the one to tell
             error.add_note(str(second))
         raise
-    cache.close()
+    try:
+        cache.close()
+    except StorageError as second:
+        if trial.failure is None:
+            raise
+        trial.failure.add_note(str(second))
     return trial
 
 
@@ -155,18 +161,20 @@ class _Trial:
                 opened_at, before = self._open_together(peers, offset)
                 crew.turnstile.open(window.opened_ns)
             futures = [pool.submit(servant.serve_until_stopped) for servant in crew.servants]
-            warmed_up = self._warm_up(futures, peers)
+            warmed_up = None
             if is_warmed_up:
+                warmed_up = self._warm_up(futures, peers)
                 opened_at, before = self._open_together(peers, offset)
             sampler = Sampler(self._moved, self._workload.duration / PARTS, window.opened_ns)
             closed_by = self._keep(futures, peers, self._window_closes(peers, sampler))
+            if closed_by == FAILURE:
+                peers.close_together()
             window.close()
             self._stop()  # nothing begins after it
             crew.window_has_closed()
             after = EdgeCounters.at_end(window, self._site.counted)
         drained_ns = self._clock.now_ns()
-        for future in futures:
-            future.result()
+        failure = _failure_of(futures)
         peers.barrier()
         common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
         requests = crew.statistics()
@@ -194,6 +202,7 @@ class _Trial:
             cpu_s=after.cpu_s - before.cpu_s,
             peak_rss_bytes=peak_rss_bytes(),
             corruption=crew.corruption,
+            failure=failure,
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
@@ -257,7 +266,7 @@ class _Trial:
 
         with before_the_window():
             try:
-                self._keep(futures, peers, reason)
+                self._keep_well(futures, peers, reason)
             finally:
                 enough.set()
             self._wait_for(futures, peers)
@@ -281,9 +290,8 @@ class _Trial:
 
     def _wait_for(self, futures: Sequence[Future[None]], peers: Peers) -> None:
         """Wait until what is written before the window has been."""
-        self._keep(futures, peers, lambda: "written" if all(f.done() for f in futures) else None)
-        for future in futures:
-            future.result()
+        written = "written"
+        self._keep_well(futures, peers, lambda: written if all(f.done() for f in futures) else None)
 
     def _warm_up(self, futures: Sequence[Future[None]], peers: Peers) -> Steadiness | None:
         """Wait under load for the time to be over, or for bandwidth to be steady."""
@@ -302,7 +310,7 @@ class _Trial:
                     return "steady"
             return "time" if now_ns >= ends_ns or self._crew.turnstile.is_exhausted else None
 
-        self._keep(futures, peers, reason)
+        self._keep_well(futures, peers, reason)
         return sampler.latest(criterion) if is_judged else None
 
     def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, EdgeCounters]:
@@ -363,8 +371,13 @@ class _Trial:
         peers: Peers,
         ended: Callable[[], str | None],
     ) -> str:
-        """Wait until `ended` gives a reason, a worker fails (raised here) or another rank does."""
+        """Wait until `ended` gives a reason, which is returned, or a lane fails.
+
+        Raises PeerError when another rank does.
+        """
         while True:
+            if any(future.done() and future.exception() for future in futures):
+                return FAILURE
             reason = ended()
             if reason is not None:
                 return reason
@@ -373,9 +386,36 @@ class _Trial:
             wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
-            for future in futures:
-                if future.done():
-                    future.result()
             failed = peers.failed()
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
+
+    def _keep_well(
+        self,
+        futures: Sequence[Future[None]],
+        peers: Peers,
+        ended: Callable[[], str | None],
+    ) -> None:
+        """Do so outside of the window, where the failure of a lane is raised."""
+        if self._keep(futures, peers, ended) == FAILURE:
+            self._stop()
+            wait(futures)
+            failure = _failure_of(futures)
+            assert failure is not None
+            raise failure
+
+
+def _failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:
+    """Return what the first of the lanes that failed met, with what others met as notes.
+
+    What is no fault of the storage is raised; lanes that were cut off have not failed.
+    """
+    failures: list[StorageError | CapacityError] = []
+    for error in [future.exception() for future in futures]:
+        if isinstance(error, StorageError | CapacityError):
+            failures.append(error)
+        elif error is not None and not isinstance(error, CutOffError):
+            raise error
+    for other in failures[1:]:
+        failures[0].add_note(f"on another lane: {other}")
+    return failures[0] if failures else None

@@ -77,18 +77,27 @@ def build_metadata(
 
 def _case_facts(case: Case) -> dict[str, Any]:
     """Return what a later comparison needs of a case: what ran, and the numbers of each trial."""
+    failed = case.get("failed_trial")
     return {
         "test": case["test"],
         "workload_fingerprint": case.get("workload_fingerprint"),
         "workload_fingerprint_parts": case.get("workload_fingerprint_parts"),
-        "trials": [
-            {
-                "trial": trial["trial"],
-                "metrics": {k: v for k, v in numbers_of(trial["metrics"]).items() if k != "trial"},
-            }
-            for trial in case["trials"]
-        ],
+        "trials": [_trial_facts(trial) for trial in case["trials"]],
+        **({"failed_trial": _failed_trial_facts(failed)} if failed else {}),
     }
+
+
+def _trial_facts(trial: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = numbers_of(trial["metrics"])
+    return {
+        "trial": trial["trial"],
+        "metrics": {name: value for name, value in numbers.items() if name != "trial"},
+    }
+
+
+def _failed_trial_facts(trial: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same of a trial that is compared with nothing: it ended early, and why."""
+    return {**_trial_facts(trial), "failure": trial["failure"]}
 
 
 def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import pytest
 
-from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TierAccount
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
@@ -379,6 +380,36 @@ def test_totals_of_ranks_and_their_samples_added_up_give_the_same_result() -> No
     ranks = [rank_trial(n, device_ms=[10 * (n + 1)] * 100) for n in range(5)]
     apart = pool_trial(1, [rank.totals() for rank in ranks], Samples.of(ranks))
     assert apart == pool_trial(1, ranks)
+
+
+def test_the_failure_of_a_rank_is_the_trials_with_the_figures_of_all() -> None:
+    failure = StorageError("reading", "entry.kv", "Input/output error (EIO)")
+    failed = dataclasses.replace(rank_trial(1), closed_by="failure", failure=failure)
+    pooled = pool_trial(2, [rank_trial(0), failed])
+    assert (pooled.closed_by, pooled.failure) == ("failure", failure)
+    assert pooled.read_bytes == 4 * GIB
+    assert "failure" not in pooled.metrics()
+    assert pooled.failure_note("1") == (
+        "option 1: trial 2 failed after 2.00 s of its window. What it had measured until then is "
+        "in the metadata as failed_trial (4.00 GiB read, 1.00 GiB written), and in no mean"
+    )
+
+
+def test_a_failure_before_anything_was_moved_is_told_rather_than_an_empty_window() -> None:
+    failure = StorageError("creating", "entry.kv", "Read-only file system (EROFS)")
+    nothing = dataclasses.replace(rank_trial(0), operations={}, failure=failure)
+    with pytest.raises(StorageError, match="EROFS"):
+        pool_trial(1, [nothing])
+
+
+def test_a_failure_reaches_other_ranks_with_its_place_and_what_it_says() -> None:
+    failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there")
+    failure.place = "rank 3 on there"
+    failure.add_note("on another lane: the same")
+    told = pickle.loads(pickle.dumps(failure))  # noqa: S301 - of our own
+    assert type(told) is StorageError
+    assert str(told) == "rank 3 on there: reading entry.kv failed: it is gone. Look there"
+    assert told.__notes__ == ["on another lane: the same"]
 
 
 def edges(opened_ms: float, closed_ms: float, uncertainty_ms: float) -> WindowEdges:

@@ -116,26 +116,60 @@ def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> N
     here = site(tmp_path)
     done = meddle(tmp_path, Path.unlink)
     try:
-        with pytest.raises(StorageError, match=r"user\d+-conversation\d+-turn\d+\.kv"):
-            run_trial(workload(duration=30.0), here, Alone())
+        result = run_trial(workload(duration=30.0), here, Alone())
     finally:
         done.set()
+    assert isinstance(result.failure, StorageError)
+    assert re.search(r"user\d+-conversation\d+-turn\d+\.kv", str(result.failure))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
-def test_a_fault_in_the_midst_of_a_trial_ends_it_and_leaves_nothing(
+def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
     tmp_path: Path, number: int, layout: str
 ) -> None:
-    faulty = workload(duration=30.0, layout=layout, tokens_per_block=40)
-    with pytest.raises(StorageError, match=rf"\({errno.errorcode[number]}\)"):
+    peers = Alone()
+    result = run_trial(
+        workload(duration=30.0, layout=layout, tokens_per_block=40),
+        site(tmp_path),
+        peers,
+        lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
+    )
+    assert isinstance(result.failure, StorageError)
+    assert f"({errno.errorcode[number]})" in str(result.failure)
+    assert (result.closed_by, peers.told_to_close) == ("failure", 1)
+    assert sum(part.chunks for part in result.operations.values()) >= 199 - 4
+    assert 0 < result.window_s < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
+    def breaks(*given: Any) -> Faulty:
+        return Faulty(files_in_layout(*given), errno.EIO, at_transfer=200, for_good=True)
+
+    result = run_trial(workload(duration=30.0), site(tmp_path), Alone(), breaks)
+    others = getattr(result.failure, "__notes__", [])
+    assert others
+    assert all(re.search(r"on another lane: .*\(EIO\)", note) for note in others)
+
+
+@pytest.mark.parametrize("when", ["preconditioning", "warming up"])
+def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
+    tmp_path: Path, when: str
+) -> None:
+    if when == "preconditioning":
+        asked = workload(precondition="steady", precondition_gb=1.0)
+    else:
+        asked = workload(warmup=60.0)
+    with pytest.raises(StorageError, match=r"\(EIO\)") as raised:
         run_trial(
-            faulty,
+            asked,
             site(tmp_path),
             Alone(),
-            lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
+            lambda *given: Faulty(files_in_layout(*given), errno.EIO, 20, for_good=True),
         )
+    assert all("on another lane" in note for note in getattr(raised.value, "__notes__", []))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.sessions.tiny import metadata_of
+
 pytestmark = pytest.mark.launches_mpi
 
 SMALL = [
@@ -61,3 +63,37 @@ def test_a_slow_rank_is_a_straggler_in_the_results_and_in_the_notes(
         """
     )
     run_ranks(3, *SMALL).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_all_ranks_had_measured_when_one_failed_is_kept(
+    pytester: pytest.Pytester, run_ranks: Any, failing: int
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import errno
+        import functools
+
+        from mlpstorage_bench.kvcache import engine
+        from mlpstorage_bench.kvcache.site import files_in_layout
+        from tests.faulty import Faulty
+
+        def test_run(kvcache, mpi_comm, monkeypatch):
+            def store(workload, site):
+                at = 300 if site.rank == {failing} else 10**9
+                return Faulty(files_in_layout(workload, site), errno.EIO, at)
+
+            faulty = functools.partial(engine.run_trial, make_store=store)
+            monkeypatch.setattr(engine, "run_trial", faulty)
+            kvcache.run(1, duration=60.0)
+        """
+    )
+    result = run_ranks(2, *SMALL, "--mlps-set=warmup=0")
+    result.assert_outcomes(failed=1)
+    assert result.duration < 60
+    result.stdout.re_match_lines([rf".*StorageError: rank {failing} on \S+: .*\(EIO\).*"])
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    failed = metadata["mlpstorage"]["cases"]["1"]["failed_trial"]
+    assert failed["failure"].startswith(f"rank {failing} on ")
+    assert (failed["metrics"]["ranks"], failed["metrics"]["write_bytes"] > 0) == (2, True)

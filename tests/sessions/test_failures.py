@@ -53,6 +53,16 @@ def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Py
     summary = json.loads(next(directory.glob("kvcache_run_summary_*.json")).read_text())
     assert summary["partial_failure"] is True
     assert summary["options"]["1"]["missing_files"] == ["option_1/trial_2/rank_0"]
+    case = metadata["mlpstorage"]["cases"]["1"]
+    assert [trial["trial"] for trial in case["trials"]] == [1], "a mean or gate would have it"
+    failed = case["failed_trial"]
+    assert (failed["trial"], ".kv failed" in failed["failure"]) == (2, True)
+    assert failed["metrics"]["write_bytes"] > 0
+    assert any("trial 2 failed after" in note for note in metadata["mlpstorage"]["notes"])
+    document = json.loads(next(directory.glob("*benchmark*.json")).read_text())
+    (kept,) = document["mlpstorage"]["untimed_cases"]
+    assert kept["failed_trial"]["metrics"]["closed_by"] == "failure"
+    assert kept["failed_trial"]["ranks"][0]["mlpstorage"]["histograms"]["operations"]
     assert not (pytester.path / "cache").exists()
 
 
