@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice
@@ -36,7 +38,9 @@ class Counted:
         with ExitStack() as files:
             process_counter = open_process_counter()
             device_counter = None if device is None else device.open_counter()
-            counters = [c for c in (process_counter, device_counter) if c is not None]
+            counters: list[TrafficCounter[Any]] = [
+                c for c in (process_counter, device_counter) if c is not None
+            ]
             for counter in counters:
                 files.enter_context(counter)
             moving = _moving(counters, directory, io_mode)
@@ -48,8 +52,8 @@ UNCOUNTED = Counted()
 
 
 def _moving(
-    counters: list[TrafficCounter], directory: Path, io_mode: IoMode
-) -> list[TrafficCounter]:
+    counters: Sequence[TrafficCounter[Any]], directory: Path, io_mode: IoMode
+) -> list[TrafficCounter[Any]]:
     before = [counter.read() for counter in counters]
     _write_and_read(directory, io_mode)
     after = [counter.read() for counter in counters]
