@@ -41,9 +41,9 @@ def asked_of(wanted: Workload) -> set[str]:
 
 
 def test_shared_blocks_are_evicted_and_written_again(tmp_path: Path) -> None:
-    result = served(tmp_path, capacity=8 * MIB, **PREFIX, system_prompt_share=1.0)
+    result = served(tmp_path, capacity=12 * MIB, requests=25, **PREFIX, system_prompt_share=1.0)
     assert result.storage.evicted_bytes > 0
-    assert result.storage.peak_bytes <= 8 * MIB
+    assert result.storage.peak_bytes <= 12 * MIB
     assert result.requests.requests > 0
 
 
