@@ -1,6 +1,6 @@
 """A rank's trial in a process of its own, and the memory that it had resident: prints JSON.
 
-python -m benchmarks.harness.resident DIRECTORY USERS ENTRY_SCALE DURATION
+python -m benchmarks.harness.resident DIRECTORY WORKLOAD, where WORKLOAD is JSON.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 from mlpstorage_bench.kvcache.parameters import GIB, Workload
+from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.measure.process import rss_bytes
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.ranks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.lane import buffers_for
 
 CAPACITY_GB = 12.0
 """Room for sixteen entries of the mean size, and for the largest."""
@@ -23,33 +25,44 @@ CAPACITY_GB = 12.0
 
 def main() -> None:
     """Run the trial and print what it took."""
-    directory, users, entry_scale, duration = sys.argv[1:]
-    workload = Workload(
-        model="llama3.1-8b",
-        num_users=int(users),
-        duration=float(duration),
-        entry_scale=float(entry_scale),
-    )
+    directory = Path(sys.argv[1])
+    workload = Workload.model_validate({"model": "llama3.1-8b", **json.loads(sys.argv[2])})
     site = Site(
         rank=0,
         host="here",
-        directory=Path(directory),
-        io_mode="direct" if probe_direct_io(Path(directory)) else "buffered",
+        directory=directory,
+        io_mode="direct" if probe_direct_io(directory) else "buffered",
         storage_capacity_bytes=int(CAPACITY_GB * GIB),
         seed=42,
     )
     idle_bytes = rss_bytes()
     trial = run_trial(workload, site, Peers(SoloComm()))
+    buffers = buffers_for(trial.lanes, workload.chunks_in_flight, trial.chunk_bytes)
     print(
         json.dumps(
             {
                 "idle_rss_bytes": idle_bytes,
                 "peak_rss_bytes": trial.peak_rss_bytes,
-                "buffer_bytes": trial.in_flight * trial.chunk_bytes,
+                "in_flight_bytes": trial.in_flight_bytes,
+                "buffer_bytes": buffers * trial.chunk_bytes,
                 "moved_gib": trial.reported.total / GIB,
+                "largest_entries": _largest_entries(trial),
             }
         )
     )
+
+
+def _largest_entries(trial: RankTrial) -> dict[str, int]:
+    """Return how many entries of the largest class were moved whole, and bytes of such ones."""
+    of_class = [
+        operation
+        for key, operation in trial.operations.items()
+        if key.size_class == "1 GiB and more"
+    ]
+    return {
+        "count": sum(operation.host.count for operation in of_class),
+        "moved_bytes": sum(operation.moved_bytes for operation in of_class),
+    }
 
 
 if __name__ == "__main__":
