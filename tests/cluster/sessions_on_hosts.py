@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.hosts_bed import INTERFACE, Bed
+from tests.conftest import WITHOUT_TEST_TOOLS
 from tests.mpis import Mpi
 
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
@@ -23,6 +24,7 @@ def environment(mpi: Mpi, **more: str) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_ADDOPTS": WITHOUT_TEST_TOOLS,
         "OMPI_MCA_oob_tcp_if_include": INTERFACE,
         "OMPI_MCA_btl_tcp_if_include": INTERFACE,
         **mpi.environment,
