@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,3 +80,19 @@ def served(
     result = trial(folder, capacity, requests=requests, duration=60.0, **changes)
     assert result.closed_by == "number of requests"
     return result
+
+
+def meddle(folder: Path, action: Callable[[Path], None]) -> threading.Event:
+    """Do something to every cache file, again and again, until the event is set."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.002):
+            for path in list(folder.glob("*.kv")):
+                try:
+                    action(path)
+                except FileNotFoundError:
+                    continue
+
+    threading.Thread(target=work, daemon=True).start()
+    return done

@@ -54,6 +54,8 @@ class Engine:
     def __init__(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> None:
         self._ranks = ranks
         self._host = host
+        self._place = f"rank {ranks.rank} on {host}"
+        """Of what goes wrong here, for messages."""
         self._cache_dir = cache_dir
         self._sharers = sharers
         """Number of ranks whose cache files share a filesystem with this rank's."""
@@ -71,7 +73,9 @@ class Engine:
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
         try:
-            if not probe_direct_io(self._directory.path):
+            with _placed(self._place):
+                has_direct_io = probe_direct_io(self._directory.path)
+            if not has_direct_io:
                 self._io_mode = "buffered"
                 self.notes.append(
                     f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
@@ -84,12 +88,13 @@ class Engine:
                     "not be noticed"
                 )
         except BaseException:
-            self._resources.close()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._resources.close()
+        with _placed(self._place):
+            self._resources.close()
 
     def rest(self, delay_s: float) -> None:
         """Wait between two cases; not before the first."""
@@ -116,14 +121,14 @@ class Engine:
             first_user=share.first_user,
             counted=self._counted,
         )
-        with _placed(site):
+        with _placed(self._place):
             key = own.model_dump_json()
             if key not in self._ceilings:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
             mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
         if mine.failure is not None:
-            mine.failure.place = site.place
+            mine.failure.place = self._place
         mine = replace(mine, ceiling=self._ceilings[key])
         pooled, samples = pool_ranks(self._ranks, trial, mine)
         return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
@@ -209,10 +214,10 @@ def pool_ranks(ranks: Ranks, trial: int, mine: RankTrial) -> tuple[TrialResult, 
 
 
 @contextmanager
-def _placed(site: Site) -> Iterator[None]:
+def _placed(place: str) -> Iterator[None]:
     """Have what goes wrong with storage say on which rank and host."""
     try:
         yield
     except (StorageError, CapacityError) as error:
-        error.place = site.place
+        error.place = place
         raise

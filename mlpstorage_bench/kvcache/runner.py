@@ -103,18 +103,21 @@ def run_trial(
             else:
                 trial = _Trial(workload, site, cache, clock, writer, open_queue).run(peers)
     except BaseException as error:
-        try:
-            cache.close()
-        except StorageError as second:  # the first is the one to tell
-            error.add_note(str(second))
+        _close_after(error, cache)
         raise
+    if trial.failure is None:
+        cache.close()
+    else:
+        _close_after(trial.failure, cache)
+    return trial
+
+
+def _close_after(failure: BaseException, cache: TieredCache) -> None:
+    """Empty a cache after a failure, which stays the one to tell."""
     try:
         cache.close()
-    except StorageError as second:
-        if trial.failure is None:
-            raise
-        trial.failure.add_note(str(second))
-    return trial
+    except (StorageError, AssertionError) as second:
+        failure.add_note(str(second))
 
 
 class _Trial:
@@ -147,10 +150,8 @@ class _Trial:
             )
             window = crew.window
             peers.barrier()
-            pool = resources.enter_context(
-                ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
-            )
-            resources.callback(self._stop)  # before the pool waits for its workers
+            pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
+            resources.callback(self._join, pool)
             preconditioned = self._precondition(pool, peers)
             self._prepare(pool, peers)
             offset = peers.clock_offset(self._clock.now_ns)
@@ -364,6 +365,23 @@ class _Trial:
         """Let every worker end after the chunk that it has in flight."""
         self._stopping.set()
         self._crew.turnstile.stop()
+
+    def _join(self, pool: ThreadPoolExecutor) -> None:
+        """Stop, and wait for the lanes' threads through any further interrupt.
+
+        Their queues, their buffers and the cache's files are in use until then.
+        """
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                self._stop()
+                pool.shutdown()
+            except KeyboardInterrupt as again:
+                interrupt = again
+            else:
+                break
+        if interrupt is not None:
+            raise interrupt
 
     def _keep(
         self,

@@ -39,11 +39,6 @@ class Site:
     counted: Counted = UNCOUNTED
     """Which of the kernel's counters tell what reached the storage under the directory."""
 
-    @property
-    def place(self) -> str:
-        """The rank and its host, for messages."""
-        return f"rank {self.rank} on {self.host}"
-
 
 MakeStore = Callable[[Workload, Site], Store]
 """What the storage tier keeps its entries in."""

@@ -124,8 +124,12 @@ class DataFile:
 
     def forget_pages(self, offset: int = 0, length: int = 0) -> None:
         """Drop clean pages from the page cache, so that reads reach the device; 0: to the end."""
-        if self._io.mode == "buffered":
+        if self._io.mode != "buffered":
+            return
+        try:
             os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise explain("dropping cached pages of", self.path, error) from error
 
     def reserve(self, size: int) -> None:
         """Give the file its whole size at once, with space where the filesystem can.
@@ -178,7 +182,7 @@ def probe_direct_io(directory: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        remove(path)
         if error.errno == errno.EINVAL:  # what open(2) says where O_DIRECT is not supported
             return False
         raise explain("probing direct I/O on", path, error) from error
@@ -191,4 +195,4 @@ def probe_direct_io(directory: Path) -> bool:
         raise explain("probing direct I/O on", path, error) from error
     finally:
         os.close(descriptor)
-        path.unlink(missing_ok=True)
+        remove(path)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mlpstorage_bench.errors import CapacityError, StorageError
@@ -34,7 +35,7 @@ class Slab:
 
     def __init__(self, directory: Path, io: FileIo, slot_bytes: int, capacity_bytes: int) -> None:
         self._directory = directory
-        self._io = io
+        self._io = replace(io, reserves=False)  # files are preallocated here
         self._slot_bytes = slot_bytes
         self._slots = capacity_bytes // slot_bytes
         file_bytes = max(FILE_BYTES, capacity_bytes // MOST_FILES)
@@ -75,11 +76,12 @@ class Slab:
             self._free.extend(self._entries.pop(name, ()))
 
     def close(self) -> None:
-        """Remove the files."""
-        for file in self._files:
-            file.close()
-            remove(file.path)
-        self._files.clear()
+        """Remove the files; raises what went wrong, once all have been closed."""
+        with ExitStack() as closing:
+            while self._files:
+                file = self._files.pop()
+                closing.callback(remove, file.path)
+                closing.callback(file.close)
 
     def _slots_for(self, size: int) -> int:
         return -(-size // self._slot_bytes)

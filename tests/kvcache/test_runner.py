@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import os
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import xxhash
 
-from mlpstorage_bench.errors import CapacityError, PeerError, StorageError
+from mlpstorage_bench.errors import CapacityError, PeerError
 from mlpstorage_bench.kvcache.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import files_in_layout
 from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import Queue
-from mlpstorage_bench.storage.entry_files import EntryFile, EntryFiles
-from mlpstorage_bench.storage.files import FileIo, probe_direct_io
+from mlpstorage_bench.storage.entry_files import EntryFile
+from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
-from tests.faulty import Faulty
-from tests.trials import MIB, Alone, served, site, trial, workload
+from tests.trials import MIB, Alone, meddle, served, site, trial, workload
 
 
 def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
@@ -90,87 +85,10 @@ def test_another_rank_that_failed_ends_the_trial(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def meddle(folder: Path, action: Callable[[Path], None]) -> threading.Event:
-    """Do something to every cache file, again and again, until the event is set."""
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.002):
-            for path in list(folder.glob("*.kv")):
-                try:
-                    action(path)
-                except FileNotFoundError:
-                    continue
-
-    threading.Thread(target=work, daemon=True).start()
-    return done
-
-
 def flip(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"flipped!")
-
-
-def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
-    here = site(tmp_path)
-    done = meddle(tmp_path, Path.unlink)
-    try:
-        result = run_trial(workload(duration=30.0), here, Alone())
-    finally:
-        done.set()
-    assert isinstance(result.failure, StorageError)
-    assert re.search(r"user\d+-conversation\d+-turn\d+\.kv", str(result.failure))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
-def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
-    tmp_path: Path, number: int, layout: str
-) -> None:
-    peers = Alone()
-    result = run_trial(
-        workload(duration=30.0, layout=layout, tokens_per_block=40),
-        site(tmp_path),
-        peers,
-        lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
-    )
-    assert isinstance(result.failure, StorageError)
-    assert f"({errno.errorcode[number]})" in str(result.failure)
-    assert (result.closed_by, peers.told_to_close) == ("failure", 1)
-    assert sum(part.chunks for part in result.operations.values()) >= 199 - 4
-    assert 0 < result.window_s < 30
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
-    def breaks(*given: Any) -> Faulty:
-        return Faulty(files_in_layout(*given), errno.EIO, at_transfer=200, for_good=True)
-
-    result = run_trial(workload(duration=30.0), site(tmp_path), Alone(), breaks)
-    others = getattr(result.failure, "__notes__", [])
-    assert others
-    assert all(re.search(r"on another lane: .*\(EIO\)", note) for note in others)
-
-
-@pytest.mark.parametrize("when", ["preconditioning", "warming up"])
-def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
-    tmp_path: Path, when: str
-) -> None:
-    if when == "preconditioning":
-        asked = workload(precondition="steady", precondition_gb=1.0)
-    else:
-        asked = workload(warmup=60.0)
-    with pytest.raises(StorageError, match=r"\(EIO\)") as raised:
-        run_trial(
-            asked,
-            site(tmp_path),
-            Alone(),
-            lambda *given: Faulty(files_in_layout(*given), errno.EIO, 20, for_good=True),
-        )
-    assert all("on another lane" in note for note in getattr(raised.value, "__notes__", []))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
@@ -366,36 +284,6 @@ def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) ->
     assert result.requests.requests > 0
     assert result.storage.evicted_bytes > 0
     assert result.requests.corrupt_reads == 0
-
-
-class Sectors(EntryFiles):
-    """Entry files that take note of all that they held: a digest of each sector."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, FileIo("buffered"))
-        self.folder = folder
-        self.seen: list[bytes] = []
-
-    def delete(self, name: str) -> None:
-        path = self.folder / f"{name}.kv"
-        if path.exists():
-            content = path.read_bytes()
-            sectors = (content[at : at + 4096] for at in range(0, len(content), 4096))
-            self.seen += [xxhash.xxh3_128_digest(sector) for sector in sectors]
-        super().delete(name)
-
-
-def test_nothing_is_written_twice_by_any_rank_in_any_trial(tmp_path: Path) -> None:
-    """Ranks that share the users of one profile have equal seeds, and lanes of equal names."""
-    seen: list[bytes] = []
-    for rank in (0, 0, 1):
-        store = Sectors(tmp_path)
-        here = dataclasses.replace(site(tmp_path, capacity=12 * MIB), rank=rank)
-        again = workload(requests=40, duration=60.0, precondition="steady", precondition_gb=0.01)
-        run_trial(again, here, Alone(), lambda *_, store=store: store)
-        assert len(store.seen) > 12 * MIB // 4096, "there were no evictions"
-        seen += store.seen
-    assert len(set(seen)) == len(seen)
 
 
 def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mlpstorage_bench.errors import CorruptDataError, StorageError
+from mlpstorage_bench.storage import slab
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.files import FileIo, probe_direct_io
+from mlpstorage_bench.storage.files import DataFile, FileIo, probe_direct_io
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
@@ -281,6 +283,41 @@ def test_short_transfers_are_completed(
         lane.read(store, entry, noted)
     assert (noted.moved, noted.checked) == (3 * CHUNK, 3)
     assert min(calls.values()) > 3
+
+
+@pytest.mark.parametrize("reserves", [False, True])
+def test_a_slab_that_a_full_disk_cannot_take_leaves_no_file(
+    mount: Mount, *, reserves: bool
+) -> None:
+    folder = mount("tmpfs", "size=512k")
+    with pytest.raises(StorageError, match=r"preallocating .*slab-000.kv failed: .*ENOSPC"):
+        Slab(folder, FileIo("buffered", reserves=reserves), BLOCK, 64 << 20)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_slab_is_closed_whole_though_a_file_of_it_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane, seen: Any
+) -> None:
+    monkeypatch.setattr(slab, "FILE_BYTES", BLOCK)  # a file for each slot
+    store = Slab(tmp_path, FileIo("buffered"), BLOCK, 3 * BLOCK)
+    lane.write(store, "entry", 3 * BLOCK, seen())
+    (tmp_path / "slab-001.kv").unlink()
+    (tmp_path / "slab-001.kv").mkdir()
+    with pytest.raises(StorageError, match=r"removing .*/slab-001.kv failed"):
+        store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["slab-001.kv"]
+    opened = [file.path for file in psutil.Process().open_files()]
+    assert not [path for path in opened if path.startswith(str(tmp_path))]
+
+
+def test_pages_that_cannot_be_dropped_are_told_with_their_file(tmp_path: Path) -> None:
+    """As on a file server that forgot the file; here it is no file at all."""
+    path = tmp_path / "entry.kv"
+    os.mkfifo(path)
+    file = DataFile(os.open(path, os.O_RDWR), path, FileIo("buffered"))
+    with pytest.raises(StorageError, match=rf"dropping cached pages of {path} failed: .*ESPIPE"):
+        file.forget_pages()
+    file.close()
 
 
 def test_probing_leaves_nothing(tmp_path: Path) -> None:

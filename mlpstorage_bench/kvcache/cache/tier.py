@@ -92,6 +92,16 @@ class Tier:
         """Bytes of all residents."""
         return sum(resident.entry.size for resident in self.residents.values())
 
+    def close(self) -> None:
+        """Remove every entry, and check that no byte went unaccounted for."""
+        try:
+            for key in self.residents:
+                self.store.delete(key)
+        finally:
+            self.store.close()
+        self.check_conservation()
+        self.residents.clear()
+
     def check_conservation(self) -> None:
         """Raise AssertionError unless bytes written = resident + evicted."""
         if self.written_bytes != self.resident_bytes + self.evicted_bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -230,13 +230,10 @@ class TieredCache:
         }
 
     def close(self) -> None:
-        """Remove every entry, after checking that no byte went unaccounted for."""
-        for tier in self.tiers:
-            tier.check_conservation()
-            for key in tier.residents:
-                tier.store.delete(key)
-            tier.residents.clear()
-            tier.store.close()
+        """Remove every entry of every tier; raises what went wrong, once all have been closed."""
+        with ExitStack() as closing:
+            for tier in self.tiers:
+                closing.callback(tier.close)
         self._index.clear()
 
     def _replace(self, key: str, worker: Worker) -> None:

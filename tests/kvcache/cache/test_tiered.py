@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.errors import CapacityError, CorruptDataError
+from mlpstorage_bench.errors import CapacityError, CorruptDataError, StorageError
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
@@ -222,6 +222,34 @@ def test_a_tier_counts_what_an_entry_occupies_and_what_was_written_of_it(tmp_pat
     assert all(cache.read(name, own) for name in list(storage.residents))
     cache.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_that_went_unaccounted_for_are_found_when_the_cache_is_closed(
+    tmp_path: Path,
+) -> None:
+    store = EntryFiles(tmp_path, FileIo("buffered"))
+    cache, own = TieredCache([Tier("storage", store, 100 * SECTOR)]), worker()
+    cache.write("a", 4 * SECTOR, own)
+    (tier,) = cache.tiers
+    tier.evicted_bytes += 1
+    with pytest.raises(AssertionError, match="16384 bytes written, but 16384 resident and 1 evict"):
+        cache.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_tier_is_closed_though_one_cannot_remove_its_entries(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("cpu", "storage")]
+    for folder in folders:
+        folder.mkdir()
+    slab = Slab(folders[1], FileIo("buffered"), SECTOR, 100 * SECTOR)
+    upper = Tier("cpu", EntryFiles(folders[0], FileIo("buffered")), 10 * SECTOR)
+    cache, own = TieredCache([upper, Tier("storage", slab, 100 * SECTOR)]), worker()
+    cache.write("a", 4 * SECTOR, own)
+    (folders[0] / "a.kv").unlink()
+    (folders[0] / "a.kv").mkdir()  # what no file's removal can remove
+    with pytest.raises(StorageError, match=r"removing .*/a.kv failed: .*\(EISDIR\)"):
+        cache.close()
+    assert list(folders[1].iterdir()) == []
 
 
 def tiers_with(policy: PolicyName, *sectors: int) -> list[Tier]:

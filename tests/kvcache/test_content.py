@@ -1,0 +1,110 @@
+"""What a trial puts on storage, looked at in the files themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo, probe_direct_io
+from mlpstorage_bench.storage.store import Observer
+from tests.trials import MIB, Alone, site, trial, workload
+
+SECTOR = 4096
+
+
+class Inspected(EntryFiles):
+    """Entry files that are looked at when they are complete, and when they go."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, FileIo("buffered"))
+        self.folder = folder
+        self.sectors: list[bytes] = []
+        """A digest of each."""
+        self.compressed_bytes = 0
+        self.complete: dict[str, int] = {}
+        """Size by name, of what is there."""
+        self.written_bytes = 0
+        self.gone: list[int] = []
+        """Sizes, in order."""
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
+        with super().writer(name, size, observer) as writer:
+            yield writer
+        content = (self.folder / f"{name}.kv").read_bytes()
+        self.complete[name] = len(content)
+        self.written_bytes += len(content)
+        parts = (content[at : at + SECTOR] for at in range(0, len(content), SECTOR))
+        self.sectors += [xxhash.xxh3_128_digest(part) for part in parts]
+        self.compressed_bytes += len(zlib.compress(content, 1))
+
+    def delete(self, name: str) -> None:
+        super().delete(name)
+        if name in self.complete:
+            self.gone.append(self.complete.pop(name))
+
+
+def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
+    """Return the store of a trial that is over; of one lane, so that all happens in order."""
+    store = Inspected(folder)
+    here = dataclasses.replace(site(folder, capacity=12 * MIB), rank=rank)
+    asked = workload(requests=60, duration=60.0, max_concurrent_allocs=1, **changes)
+    result = run_trial(asked, here, Alone(), lambda *_: store)
+    assert (result.closed_by, result.requests.corrupt_reads) == ("number of requests", 0)
+    assert store.written_bytes > 12 * MIB, "there were no evictions"
+    account = result.storage
+    assert account.written_bytes == store.written_bytes
+    resident = store.gone[len(store.gone) - account.entries :]  # those go when the cache is closed
+    assert account.evicted_bytes == store.written_bytes - sum(resident) > 0
+    assert store.complete == {}
+    return store
+
+
+def test_nothing_is_written_twice_by_any_rank_in_any_trial(tmp_path: Path) -> None:
+    """Ranks that share the users of one profile have equal seeds, and lanes of equal names."""
+    seen: list[bytes] = []
+    for rank in (0, 0, 1):
+        seen += inspected(tmp_path, rank, precondition="steady", precondition_gb=0.01).sectors
+    assert len(set(seen)) == len(seen)
+
+
+def test_accounts_are_those_of_the_files_themselves(tmp_path: Path) -> None:
+    store = inspected(tmp_path)
+    assert len(store.gone) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 4.0])
+def test_a_profile_s_compress_ratio_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
+    store = inspected(tmp_path, compress_ratio=ratio)
+    assert store.written_bytes / store.compressed_bytes == pytest.approx(ratio, rel=0.08)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_a_profile_s_dedup_ratio_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
+    store = inspected(tmp_path, dedup_ratio=ratio)
+    shared = 0 if ratio == 1 else MIB // SECTOR
+    unique = len(set(store.sectors)) - shared
+    assert len(store.sectors) / unique == pytest.approx(ratio, rel=0.15)
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize(("durability", "syncs"), [("none", False), ("fsync", True)])
+def test_a_profile_s_durability_is_asked_for_in_every_layout(
+    tmp_path: Path, layout: str, durability: str, *, syncs: bool
+) -> None:
+    if not probe_direct_io(tmp_path):
+        pytest.skip("without direct I/O files are synced always")
+    result = trial(tmp_path, layout=layout, durability=durability, tokens_per_block=40)
+    writes = result.operation("storage", "write")
+    assert writes.moved_bytes > 0
+    assert (writes.durability.count > 0) == syncs

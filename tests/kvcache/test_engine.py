@@ -1,0 +1,50 @@
+"""What storage does before the first trial and after the last is told with rank and host, too."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.kvcache.engine import Engine
+
+Mount = Callable[[str, str], Path]
+
+
+class Third:
+    """All that entering an engine needs of the ranks."""
+
+    rank = 3
+    size = 4
+
+
+def engine(cache_dir: Path) -> Engine:
+    ranks: Any = Third()
+    return Engine(ranks, "there", cache_dir, sharers=1)
+
+
+def test_a_filesystem_that_takes_no_file_is_told_with_rank_and_host(mount: Mount) -> None:
+    folder = mount("tmpfs", "nr_inodes=4")  # its root, the rank's two directories, and the claim
+    told = r"^rank 3 on there: probing direct I/O on .*rank_3/.* failed: .*\(ENOSPC\)"
+    with pytest.raises(StorageError, match=told):
+        engine(folder / "cache").__enter__()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_removed_is_told_with_rank_and_host(mount: Mount) -> None:
+    folder = mount("tmpfs", "size=1m")
+    kept = folder / "cache" / "rank_3" / "kept"
+    entered = engine(folder / "cache").__enter__()
+    kept.mkdir()
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "none", str(kept)], check=True)
+    told = rf"^rank 3 on there: removing .*rank_3 failed: \[Errno {errno.EBUSY}\]"
+    try:
+        with pytest.raises(StorageError, match=told):
+            entered.__exit__()
+    finally:
+        subprocess.run(["/bin/umount", str(kept)], check=True)

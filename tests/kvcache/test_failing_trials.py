@@ -1,0 +1,139 @@
+"""Trials that fail or are interrupted: what is kept of them, and that nothing of them stays."""
+
+from __future__ import annotations
+
+import errno
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.site import files_in_layout
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.store import Observer
+from tests.faulty import Faulty
+from tests.trials import Alone, meddle, site, workload
+
+
+def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
+    here = site(tmp_path)
+    done = meddle(tmp_path, Path.unlink)
+    try:
+        result = run_trial(workload(duration=30.0), here, Alone())
+    finally:
+        done.set()
+    assert isinstance(result.failure, StorageError)
+    assert re.search(r"user\d+-conversation\d+-turn\d+\.kv", str(result.failure))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
+def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
+    tmp_path: Path, number: int, layout: str
+) -> None:
+    peers = Alone()
+    result = run_trial(
+        workload(duration=30.0, layout=layout, tokens_per_block=40),
+        site(tmp_path),
+        peers,
+        lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
+    )
+    assert isinstance(result.failure, StorageError)
+    assert f"({errno.errorcode[number]})" in str(result.failure)
+    assert (result.closed_by, peers.told_to_close) == ("failure", 1)
+    assert sum(part.chunks for part in result.operations.values()) >= 199 - 4
+    assert 0 < result.window_s < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
+    def breaks(*given: Any) -> Faulty:
+        return Faulty(files_in_layout(*given), errno.EIO, at_transfer=200, for_good=True)
+
+    result = run_trial(workload(duration=30.0), site(tmp_path), Alone(), breaks)
+    others = getattr(result.failure, "__notes__", [])
+    assert others
+    assert all(re.search(r"on another lane: .*\(EIO\)", note) for note in others)
+
+
+@pytest.mark.parametrize("when", ["preconditioning", "warming up"])
+def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
+    tmp_path: Path, when: str
+) -> None:
+    if when == "preconditioning":
+        asked = workload(precondition="steady", precondition_gb=1.0)
+    else:
+        asked = workload(warmup=60.0)
+    with pytest.raises(StorageError, match=r"\(EIO\)") as raised:
+        run_trial(
+            asked,
+            site(tmp_path),
+            Alone(),
+            lambda *given: Faulty(files_in_layout(*given), errno.EIO, 20, for_good=True),
+        )
+    assert all("on another lane" in note for note in getattr(raised.value, "__notes__", []))
+    assert list(tmp_path.iterdir()) == []
+
+
+class Held(EntryFiles):
+    """Entry files that a lane opens, and then waits with until it may go on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, FileIo("buffered"))
+        self.lanes = 0
+        self.released = threading.Event()
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
+        with super().writer(name, size, observer) as writer:
+            self.lanes += 1
+            self.released.wait(60)
+            yield writer
+
+
+def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_interrupted(
+    tmp_path: Path,
+) -> None:
+    store = Held(tmp_path)
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def is_joining() -> bool:
+        frames = traceback.walk_stack(sys._current_frames()[main])
+        return any(frame.f_code.co_name == "shutdown" for frame, _ in frames)
+
+    def interrupt_twice() -> None:
+        wait_until(lambda: store.lanes == 4)
+        signal.pthread_kill(main, signal.SIGINT)
+        wait_until(is_joining)
+        signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.2)
+        store.released.set()
+
+    interrupting = threading.Thread(target=interrupt_twice)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(workload(duration=60.0), site(tmp_path), Alone(), lambda *_: store)
+    assert store.released.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+    assert list(tmp_path.iterdir()) == []
+    interrupting.join()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
