@@ -360,12 +360,17 @@ class MlpsSession:
         Cache files that cannot be removed, and results that cannot be written, fail the session on
         every rank.
         """
-        problem = ""
+        told = []
         try:
             self._resources.close()
+        except MlpsError as error:
+            told.append(str(error))
+            exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+        try:
             self._leave_results(exit_status)
         except MlpsError as error:
-            problem = str(error)
+            told.append(str(error))
+        problem = "\n".join(told)
         problems = self.comm.agree(RUN_END, (self.host, problem), place=Place.FINISH, grace_s=None)
         if not any(text for _, text in problems):
             return exit_status
@@ -401,6 +406,9 @@ def _tell(problems: Sequence[tuple[str, str]]) -> str:
     texts = {text for _, text in problems}
     if len(texts) == 1:
         return texts.pop()
+    places = [f"rank {rank} on {host}: " for rank, (host, _) in enumerate(problems)]
     return "\n".join(
-        f"rank {rank} on {host}: {text}" for rank, (host, text) in enumerate(problems) if text
+        text if text.startswith(place) else place + text
+        for place, (_, text) in zip(places, problems, strict=True)
+        if text
     )

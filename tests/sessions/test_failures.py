@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,91 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
     assert metadata["status"] == "failed"
     assert "(ENOSPC)" in metadata["mlpstorage"]["tests"][0]["message"]
     assert [path.name for path in small.iterdir()] == ["others"]
+
+
+STRIKES = {
+    "a file is cut short": """
+            for path in cache.glob("user*.kv"):
+                os.truncate(path, 4096)
+    """,
+    "its directory vanishes": """
+            shutil.rmtree(cache, ignore_errors=True)
+    """,
+    "a filesystem becomes read-only": """
+            subprocess.run(["/bin/mount", "-o", "remount,abort", cache.parent.parent], check=True)
+            time.sleep(60)
+    """,
+    "a device loses its blocks": """
+            os.truncate(image, 64 * 1024)
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    ("strike", "told"),
+    [
+        ("a file is cut short", r"reading \S+/user\S+\.kv failed: the file ends at offset 4096; "),
+        ("its directory vanishes", r"(creating|opening) \S+/user\S+\.kv failed: .*\(ENOENT\)"),
+        ("a filesystem becomes read-only", r"creating \S+/user\S+\.kv failed: .*\(EROFS\)"),
+        ("a device loses its blocks", r"reading \S+/user\S+\.kv failed: .*\(EIO\)"),
+    ],
+)
+def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path], strike: str, told: str
+) -> None:
+    folder, image = pytester.path, pytester.path / "image"
+    if "device" in strike or "filesystem" in strike:
+        make_ext4(image)
+        folder = mount("ext4", f"loop {image}")
+    pytester.makepyfile(
+        f"""
+        import os, shutil, subprocess, threading, time
+        from pathlib import Path
+
+        cache = Path({str(folder)!r}) / "cache" / "rank_0"
+        image = {str(image)!r}
+
+        def befall():
+            while len(list(cache.glob("user*.kv"))) < 40:
+                time.sleep(0.001)
+            before = read_bytes()
+            while "device" in {strike!r} and read_bytes() < before + 2**20:
+                time.sleep(0.001)
+            while True:
+                try:
+                    strike()
+                except FileNotFoundError:
+                    pass
+                time.sleep(0.001)
+
+        def read_bytes():
+            return int(Path("/proc/self/io").read_text().split()[9])
+
+        def strike():
+            {STRIKES[strike].strip()}
+
+        def test_run(kvcache):
+            threading.Thread(target=befall, daemon=True).start()
+            kvcache.run(1, phase={"decode" if "device" in strike else "mixed"!r}, num_users=4)
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *(*TINY, "--mlps-set=duration=60", "--mlps-set=write_limit_gb=50"),
+        *("--mlps-trials=1", f"--mlps-cache-dir={folder / 'cache'}"),
+    )
+    result.assert_outcomes(failed=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines([rf".*StorageError: rank 0 on {HOST}: {told}"])
+    metadata = metadata_of(pytester)
+    assert metadata["status"] == "failed"
+    failed = metadata["mlpstorage"]["cases"]["1"]["failed_trial"]
+    assert failed["metrics"]["read_bytes"] + failed["metrics"]["write_bytes"] > 0
+
+
+def make_ext4(image: Path) -> None:
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", str(image)], check=True)
 
 
 def test_what_cannot_fit_is_refused_before_anything_is_written(
