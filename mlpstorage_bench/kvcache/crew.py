@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
-from mlpstorage_bench.kvcache.cache.tiered import Mover, TieredCache, Worker, WriteLimitError
+from mlpstorage_bench.kvcache.cache.tiered import Lane, TieredCache, Worker, WriteLimitError
 from mlpstorage_bench.kvcache.demands import demand_of
 from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.kvcache.servant import Servant, Service
@@ -34,7 +34,7 @@ class Crew:
         site: Site,
         cache: TieredCache,
         clock: Clock,
-        lanes: Sequence[Mover],
+        lanes: Sequence[Lane],
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
@@ -52,7 +52,7 @@ class Crew:
         self.servants = [self._servant(service, lane, writer) for lane in lanes]
         self._unserved: list[int] = []
 
-    def _servant(self, service: Service, lane: Mover, writer: TraceWriter | None) -> Servant:
+    def _servant(self, service: Service, lane: Lane, writer: TraceWriter | None) -> Servant:
         journal = None if writer is None else LaneJournal(writer)
         return Servant(service, Worker(lane, Recorder(self.window), journal), journal)
 

@@ -27,7 +27,7 @@ class WriteLimitError(Exception):
     """What a rank may write to storage in one trial is spent; no fault."""
 
 
-class Mover(Protocol):
+class Lane(Protocol):
     """What the cache needs of a lane."""
 
     stopping: threading.Event
@@ -61,7 +61,7 @@ class Journal(Protocol):
 class Worker:
     """Who operates on the cache: one lane, the record of what it sees, and a journal if wanted."""
 
-    lane: Mover
+    lane: Lane
     recorder: Recorder
     journal: Journal | None = None
 
