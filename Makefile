@@ -20,7 +20,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m pytest --mlps-history
 
 # Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
-test: lint $(VENV)/mpis $(VENV)/hosts
+test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
 	$(BIN)/python -m pytest tests/examples
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/examples
 
@@ -59,6 +59,13 @@ $(VENV)/hosts: $(VENV)/ready
 		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
 		&& apt-get install --yes --quiet=2 --no-install-recommends iproute2 openssh-server; } \
 		|| echo "no iproute2 or sshd: what is tested on several hosts will be skipped"
+	touch $@
+
+# Filesystems to test on beside those that are there: their tests are skipped elsewhere.
+$(VENV)/filesystems: $(VENV)/ready
+	command -v mkfs.xfs || { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends xfsprogs; } \
+		|| echo "no mkfs.xfs: what is tested on xfs will be skipped"
 	touch $@
 
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.

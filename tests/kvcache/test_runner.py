@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from tests.trials import MIB, Alone, meddle, served, site, trial, workload
+
+Mount = Callable[[str, str], Path]
 
 
 def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
@@ -118,6 +122,24 @@ def test_every_layout_runs_is_audited_and_leaves_no_file(
         both_ways = 2 * max(0.01, doubt)
         assert result.audit.ratio == pytest.approx(1, abs=both_ways)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fstype", ["ext4", "xfs"])
+def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype: str) -> None:
+    make = shutil.which(f"mkfs.{fstype}", path="/usr/sbin:/sbin")
+    if make is None:
+        pytest.skip(f"needs mkfs.{fstype}")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(400 * MIB)  # xfs has 300 at least
+    subprocess.run([make, "-q", str(image)], check=True)
+    folder = mount(fstype, f"loop {image}")
+    if not probe_direct_io(folder):
+        pytest.skip("the loop device has no direct I/O")
+    result = served(folder, entry_scale=0.1, io_chunk_kib=256)
+    assert (result.io_mode, result.audit.verdict) == ("direct", "ok")
+    edges = result.edge_bytes / result.begun.total
+    assert result.audit.ratio == pytest.approx(1, abs=0.01 + edges)
 
 
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
