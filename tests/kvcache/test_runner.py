@@ -138,7 +138,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
         pytest.skip("the loop device has no direct I/O")
     result = served(folder, entry_scale=0.1, io_chunk_kib=256)
     assert (result.io_mode, result.audit.verdict) == ("direct", "ok")
-    edges = result.edge_bytes / result.begun.total
+    edges = result.beginning_bytes / result.begun.total
     assert result.audit.ratio == pytest.approx(1, abs=0.01 + edges)
 
 
