@@ -16,7 +16,8 @@ from typing import NoReturn
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.mpi.comm import Comm, Notice, Place, SoloComm
+from mlpstorage_bench.mpi import witness
+from mlpstorage_bench.mpi.comm import ABORT_STATUS, STDERR, Comm, Notice, Place, SoloComm
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.watchdog import limit_without_lock
@@ -24,8 +25,6 @@ from mlpstorage_bench.ranks import usage_error
 from mlpstorage_bench.settings import grace_before_options, startup_limit_s
 
 COMM = pytest.StashKey[Comm]()
-ABORT_STATUS = 86
-"""Exit status of every rank when some could not be reached after a failure, or took too long."""
 SESSION_END, RUN_END = "the session's end", "the run's end"
 """Where all ranks meet last, also those that leave early."""
 
@@ -64,6 +63,10 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         raise usage_error(str(error), is_root=launcher.rank == 0) from error
     if parent is not None and comm.rank == 0:
         parent.send("joined")
+    if parent is None and launcher.launcher == "hydra":
+        here = f"rank {comm.rank} on {socket.gethostname()}"
+        line = f"mlpstorage: {here} died before the session's end. All ranks are aborted."
+        witness.hire(line, ABORT_STATUS, os.environ, STDERR)
     return comm
 
 

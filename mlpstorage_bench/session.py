@@ -19,9 +19,9 @@ from mlpstorage_bench.cluster.sources import check_same_package, installed_packa
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.history.archive import enter_run
-from mlpstorage_bench.joining import ABORT_STATUS, RUN_END, SESSION_END
+from mlpstorage_bench.joining import RUN_END, SESSION_END
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
-from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
+from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Notice, Place
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mlpstorage_bench.joining import ABORT_STATUS
-from mlpstorage_bench.mpi.comm import Comm, say
+from mlpstorage_bench.mpi.comm import ABORT_STATUS, Comm, say
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, turn_s
 

@@ -20,6 +20,9 @@ Reduction = Literal["sum", "min", "max"]
 STDERR = os.dup(2)
 """The real standard error: pytest puts a file of its own in its place while a test runs."""
 
+ABORT_STATUS = 86
+"""Exit status of every rank when some could not be reached after a failure, or took too long."""
+
 
 class Place(enum.IntEnum):
     """Where in a session a rank can be when it meets the others."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
-from mlpstorage_bench.mpi import conversations
+from mlpstorage_bench.mpi import conversations, witness
 from mlpstorage_bench.mpi.comm import (
     ApartError,
     Notice,
@@ -191,6 +191,7 @@ class MpiComm:
         if parent is not None:
             reason = next((line for line in message.splitlines() if line), "it asked for it")
             parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")
+        witness.abort(code)
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 

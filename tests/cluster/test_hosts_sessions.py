@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpstorage_bench.mpi.comm import ABORT_STATUS
 from tests.cluster.hosts_bed import HOSTS, Bed
 from tests.cluster.sessions_on_hosts import (
     PYTEST,
@@ -66,6 +67,14 @@ def test_small(kvcache, cluster_info):
     assert cluster_info.hostnames == ("h1", "h2")
     result = kvcache.run(1)
     assert result.write_bytes > 0
+"""
+LEAVES = """
+import os
+
+def test_leaves(mpi_comm):
+    if mpi_comm.rank == 1:
+        os._exit(0)
+    mpi_comm.barrier()
 """
 
 SSHD = "/usr/sbin/sshd"
@@ -162,6 +171,20 @@ def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, be
     check_metadata(metadata_on(bed, "h1"))
     check_rank_results(bed, "h1")
     assert files_on(bed, "h3", "results") == files_on(bed, "h2", "results") == []
+
+
+@pytest.mark.parametrize("mpi_name", ["mpich"])
+def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_hand(
+    mpi: Mpi, bed: Bed, shared: Path
+) -> None:
+    (shared / "test_it.py").write_text(LEAVES)
+    done = bed.run(
+        *("h1", *mpi.on_hosts("h1:1,h2:1", 2, bed.agent), *PYTEST),
+        environment=environment(mpi),
+        directory=shared,
+    )
+    assert done.returncode == ABORT_STATUS, done.stdout
+    assert "rank 1 on h2 died before the session's end" in done.stdout
 
 
 @pytest.mark.hosts_matrix
