@@ -92,8 +92,10 @@ def pytest_make_collect_report(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Agree with the other ranks on what was collected."""
-    result = yield
-    session.config.stash[KEY].agree_on_collection(session.items)
+    own = session.config.stash[KEY]
+    with own.limiting("collection"):
+        result = yield
+        own.agree_on_collection(session.items)
     return result
 
 
@@ -105,7 +107,8 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         terminal.show_plan(session.config, own)
         session.items.clear()
     elif not relaunch.runs_no_test(session.config):
-        own.begin(session.items)
+        with own.limiting("the run's opening"):
+            own.begin(session.items)
         terminal.announce_run(session.config, own)
     result = yield
     if not relaunch.runs_no_test(session.config):
@@ -164,8 +167,9 @@ def pytest_sessionfinish(
     """Agree on the session's exit status, and write the run's results."""
     own = session.config.stash[KEY]
     own.has_met = True
-    own.exit_status = session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
-    return (yield)
+    with own.limiting(joining.SESSION_END):
+        own.exit_status = session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
+        return (yield)
 
 
 @pytest.hookimpl(trylast=True)

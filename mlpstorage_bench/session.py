@@ -6,7 +6,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -127,10 +127,14 @@ class MlpsSession:
                 is_root=self.is_root,
             ) from apart
 
+    def limiting(self, step: str) -> AbstractContextManager[None]:
+        """Limit the time of what is done inside: a test, or a step of the session beside tests."""
+        return self._time_limit.watching(step)
+
     @contextmanager
     def watching(self, item: pytest.Item) -> Iterator[None]:
         """Limit the time of a test, and keep its results in case that no other comes to its end."""
-        with self._time_limit.watching(item.nodeid):
+        with self.limiting(item.nodeid):
             yield
         if self.run is not None:
             with suppress(MlpsError):  # the run's end will tell

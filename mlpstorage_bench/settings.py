@@ -71,7 +71,7 @@ class Settings:
     gate: GateSettings
     failure_grace_s: float
     timeout_s: float | None
-    """Longest time for one test; None for no limit."""
+    """Longest time for one test, or one step beside tests; None for no limit."""
     user_set: Mapping[str, Any]
     """Options that the user gave, by name without prefix; what is not here is a default."""
 

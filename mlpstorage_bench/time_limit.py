@@ -1,4 +1,4 @@
-"""A test's time limit on all ranks: who tells where it is, and how the session then ends."""
+"""The time limit of a test, or of a step beside tests, on all ranks: where each is, and the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, turn_s
 
 
 class TimeLimit:
-    """Watches tests, where they have a limit, and ends the session when one exceeds it."""
+    """Watches a session's steps, where they have a limit, and ends it when one exceeds that."""
 
     def __init__(
         self,
@@ -33,24 +33,24 @@ class TimeLimit:
         self._watchdog = None if limit_s is None else Watchdog(limit_s, grace_s, self._expired)
 
     @contextmanager
-    def watching(self, test: str) -> Iterator[None]:
+    def watching(self, step: str) -> Iterator[None]:
         """Limit the time of what is done inside, and let the parent know that it is at it."""
         if self._watchdog is None:
             yield
             return
-        self._tell_alive(test)
-        with self._watchdog.watching(test):
+        self._tell_alive(step)
+        with self._watchdog.watching(step):
             yield
         self._tell_alive("")
 
-    def _tell_alive(self, test: str) -> None:
+    def _tell_alive(self, step: str) -> None:
         if self._parent is not None and self._comm.rank == 0:
-            self._parent.send("alive", test)
+            self._parent.send("alive", step)
 
-    def _expired(self, test: str) -> None:
+    def _expired(self, step: str) -> None:
         """End the session on all ranks, from the watchdog's thread, after every rank told where."""
         rank, place = self._comm.rank, self._comm.waits_at
-        headline = f"{test} has taken longer than --mlps-timeout {self._limit_s:g} s"
+        headline = f"{step} has taken longer than --mlps-timeout {self._limit_s:g} s"
         here = f"waits for the others at {place!r}" if place else "does not wait for the others"
         say(f"\nmlpstorage: {headline}. Rank {rank} on {self._host} {here}:\n\n{stacks()}")
         if self._parent is not None:

@@ -90,9 +90,10 @@ OPTIONS = (
     # when something goes wrong
     Option(
         "timeout",
-        "Seconds that a test may take, with its setup and teardown. After that every rank prints "
-        "the stacks of its threads, and the session ends with status 86. Default: no limit, as a "
-        "test's workload may take hours.",
+        "Seconds that a test may take, with its setup and teardown; and so may collection, the "
+        "opening of the run, and the session's end. After that every rank prints the stacks of its "
+        "threads, and the session ends with status 86. Default: no limit, as a test's workload may "
+        "take hours.",
         None,
         {"type": duration, "metavar": "SECONDS"},
     ),

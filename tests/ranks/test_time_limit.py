@@ -1,0 +1,46 @@
+"""The limit of --mlps-timeout outside of tests: at collection, and at the session's end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.failures.scenarios import GRACE_TO_TELL_S, TIMEOUT_S
+
+RunRanks = Callable[..., pytest.RunResult]
+pytestmark = pytest.mark.launches_mpi
+
+LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_TO_TELL_S}")
+
+
+@pytest.mark.parametrize(
+    ("conftest", "test", "step"),
+    [
+        ("", "time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))", "collection"),
+        (
+            "def pytest_sessionfinish(): time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))",
+            *("", "the session's end"),
+        ),
+    ],
+    ids=["collection", "end"],
+)
+def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
+    pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str, test: str, step: str
+) -> None:
+    pytester.makeconftest(f"import os, time\n{conftest}")
+    pytester.makepyfile(f"import os, time\n{test}\ndef test_something(): pass")
+    result = run_ranks(2, *LIMITS)
+    assert result.ret == 86
+    told = result.stderr.str()
+    assert (
+        f"mlpstorage: {step} has taken longer than --mlps-timeout {TIMEOUT_S} s. Rank 1 on" in told
+    )
+    assert "time.sleep(600" in told
+
+
+def test_one_process_has_the_limit_at_collection_too(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import time\ntime.sleep(600)")
+    result = pytester.runpytest_subprocess(*LIMITS, timeout=90)
+    assert result.ret == 86
+    assert f"collection has taken longer than --mlps-timeout {TIMEOUT_S} s" in result.stderr.str()
