@@ -62,7 +62,7 @@ class CacheFilesystem:
 
     path: str
     existing: str
-    """As much of the path as there is."""
+    """As much as there is of the path as it was given: links may lead each host elsewhere."""
     mount_point: str | None
     fstype: str | None
     device: str | None
@@ -87,13 +87,13 @@ def describe_cache_filesystem(
     cache_dir: Path, proc: Path = PROC, sysfs: Path = SYS
 ) -> CacheFilesystem:
     """Return the filesystem that holds the directory, or will hold it once it is made."""
-    path = cache_dir.resolve()
+    given, path = cache_dir.absolute(), cache_dir.resolve()
     # First, as this makes an automounter mount what it has not yet
     total_bytes, free_bytes = _space(path)
     entry = entry_of(path, read_mountinfo(proc))
     return CacheFilesystem(
         path=str(path),
-        existing=str(next(p for p in (path, *path.parents) if p.exists())),
+        existing=str(next(p for p in (given, *given.parents) if p.exists())),
         mount_point=entry.mount.mount_point if entry else None,
         fstype=entry.mount.fstype if entry else None,
         device=entry.mount.device if entry else None,

@@ -51,6 +51,17 @@ def test_a_symbolic_link_leads_to_where_the_files_are(tmp_path: Path) -> None:
     assert (filesystem.fstype, filesystem.model) == ("tmpfs", None)
 
 
+def test_what_there_is_of_a_path_is_told_as_it_was_given_not_where_links_lead(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "local").mkdir()
+    scratch = tmp_path / "scratch"
+    scratch.symlink_to(tmp_path / "local")
+    assert describe_cache_filesystem(scratch / "cache" / "new").existing == str(scratch)
+    (tmp_path / "local").rmdir()
+    assert describe_cache_filesystem(scratch / "cache").existing == str(tmp_path)
+
+
 def test_the_mounts_of_this_machine_lead_to_themselves() -> None:
     entries = read_mountinfo()
     for mount in list_mounts(entries):

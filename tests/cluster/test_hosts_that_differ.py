@@ -128,6 +128,16 @@ def test_a_cache_directory_that_a_host_lacks_is_an_error(bed: Bed, folder: Path)
     assert f"There is {bed.private}/cache on h1; {bed.private} on h2" in said
 
 
+def test_a_cache_directory_by_a_link_that_leads_each_host_elsewhere_is_one_on_every_host(
+    bed: Bed, folder: Path
+) -> None:
+    for host in ("h1", "h2"):
+        bed.do(host, "mkdir", f"{bed.private}/local-{host}")
+        bed.do(host, "ln", "-s", f"{bed.private}/local-{host}", f"{bed.private}/cache")
+    done = run(bed, folder)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_cache_directory_that_a_host_cannot_write_is_an_error(bed: Bed, folder: Path) -> None:
     cache = bed.private / "cache"
     for host in ("h1", "h2"):
