@@ -68,7 +68,7 @@ _RANK_0_ALONE: Mapping[str, object] = {
 
 
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
-    """Check the ranks that there are against the hosts and numbers that the user gave."""
+    """Check the ranks that there are against the numbers that the user gave."""
     size = len(hosts)
     if settings.wants_ranks and not launched:
         return  # nothing runs here: this session only tells what would
@@ -85,14 +85,6 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
             f"{size}, the number of ranks that this session has",
             hint="Leave it out under a launcher, or let the launcher start as many",
         )
-    actual = list(dict.fromkeys(hosts))
-    if settings.hosts and not _same_hosts(settings.hosts, actual):
-        raise InvalidInputError(
-            HOSTS_OPTION,
-            ",".join(str(host) for host in settings.hosts),
-            f"the hosts that the ranks really are on: {', '.join(actual)}",
-            hint="Give the launcher and this option the same hosts",
-        )
     slots = [host.slots for host in settings.hosts]
     if slots and None not in slots and sum(slot or 0 for slot in slots) < size:
         raise InvalidInputError(
@@ -101,7 +93,7 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
             f"slots for at least {size} ranks",
             hint="Raise the slots, or start fewer ranks",
         )
-    most = max(hosts.count(host) for host in actual)
+    most = max(hosts.count(host) for host in set(hosts))
     if settings.npernode not in (None, most):
         raise InvalidInputError(
             "--mlps-npernode",
@@ -111,15 +103,15 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
         )
 
 
-def _same_hosts(given: Sequence[Host], actual: Sequence[str]) -> bool:
-    """Compare by name; a short name stands for its full one, localhost for the only host."""
-    names = {host.name for host in given}
-    if len(actual) == 1 and names <= {"localhost", "127.0.0.1", "[::1]"}:
-        return True
-    short = {name.partition(".")[0] for name in names}
-    return len(names) == len(actual) and (
-        names == set(actual) or short == {name.partition(".")[0] for name in actual}
-    )
+def check_hosts(given: Sequence[Host], actual: Sequence[str], *, are_same: bool) -> None:
+    """Check the hosts that the ranks are on against those that the user gave."""
+    if not are_same:
+        raise InvalidInputError(
+            HOSTS_OPTION,
+            ",".join(str(host) for host in given),
+            f"the hosts that the ranks really are on: {', '.join(dict.fromkeys(actual))}",
+            hint="Give the launcher and this option the same hosts",
+        )
 
 
 class Peers:

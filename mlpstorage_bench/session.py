@@ -25,6 +25,7 @@ from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Notice, Pl
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
+from mlpstorage_bench.mpi.naming import KnownHost, are_same_hosts
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.names import as_segment
 from mlpstorage_bench.provenance import run_facts, sources_of_tests
@@ -162,9 +163,21 @@ class MlpsSession:
         self.together(
             lambda: ranks.check_ranks(self.settings, hosts, launched=self.launcher is not None)
         )
+        self._check_hosts(hosts)
         self.together(self._check_request)
         if self.launcher is not None:
             ranks.prepare(self.config, is_root=self.is_root)
+
+    def _check_hosts(self, hosts: Sequence[str]) -> None:
+        """Check where the ranks are; rank 0 knows where the names lead that the user gave."""
+        given = self.settings.hosts
+        if not given or (self.settings.wants_ranks and self.launcher is None):
+            return
+        known = {host.name: host for host in self._meet("the hosts", KnownHost.this())}
+        names = [host.name for host in given]
+        own = self.is_root and are_same_hosts(names, [*known.values()])
+        are_same, *_ = self._meet("where the ranks are", own)
+        self.together(lambda: ranks.check_hosts(given, hosts, are_same=are_same))
 
     def _check_package(self) -> list[str]:
         """Check that all ranks run the same version of this; return each rank's host.

@@ -10,6 +10,8 @@ from pathlib import Path
 from mlpstorage_bench.errors import InvalidInputError
 
 HOSTS_OPTION = "--mlps-hosts"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""This host, in words that a resource manager does not know."""
 _ACCEPTED = "NAME, NAME:SLOTS, a comma list of these, or @FILE with one of these a line"
 _HOST = re.compile(
     r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:(?P<slots>[1-9][0-9]*))?"

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE
-from mlpstorage_bench.mpi.hosts import Layout
+from mlpstorage_bench.mpi.hosts import LOOPBACK_NAMES, Layout
 from mlpstorage_bench.mpi.launchers.exported import exported_names
 from mlpstorage_bench.mpi.launchers.installed import find_binary, identify, shown
 from mlpstorage_bench.mpi.launchers.launcher import Launch, LaunchFlags
@@ -95,7 +95,7 @@ def plan_launch(
 
 def _is_this_host(name: str) -> bool:
     here = os.uname().nodename
-    return name in {"localhost", "127.0.0.1", here, here.split(".")[0]}
+    return name in {*LOOPBACK_NAMES, here, here.split(".")[0]}
 
 
 def launch_command() -> list[str] | None:

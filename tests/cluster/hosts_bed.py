@@ -48,6 +48,7 @@ for host in {" ".join(HOSTS)}; do
         echo \\$\\$ > $host.pid
         exec sleep infinity" &
     while ! test -s $host.pid; do sleep 0.01; done
+    ln -s $host.pid 10.77.0.$number.pid
     ip link add $host type veth peer name {INTERFACE} netns $(cat $host.pid)
     ip link set $host master br0 up
     ./enter $host sh -ec "

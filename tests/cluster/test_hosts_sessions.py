@@ -174,6 +174,17 @@ def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, be
 
 
 @pytest.mark.parametrize("mpi_name", ["mpich"])
+def test_hosts_may_be_given_by_address(mpi: Mpi, bed: Bed, shared: Path) -> None:
+    (shared / "test_it.py").write_text("def test_it(mpi_comm): assert mpi_comm.size == 2")
+    done = bed.run(
+        *("h3", *launching(mpi, "10.77.0.1,10.77.0.2", bed.agent)),
+        environment=environment(mpi),
+        directory=shared,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("mpi_name", ["mpich"])
 def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_hand(
     mpi: Mpi, bed: Bed, shared: Path
 ) -> None:

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.mpi.hosts import Layout
+from mlpstorage_bench.mpi.hosts import LOOPBACK_NAMES, Layout
 
 Transport = Literal["auto", "vader", "tcp"]
 TRANSPORTS: tuple[Transport, ...] = ("auto", "vader", "tcp")
 TRANSPORT_OPTION = "--mlps-mpi-btl"
 PARAMS_OPTION = "--mlps-mpi-params"
-
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""This host, in words that a resource manager does not know."""
 
 
 @dataclass(frozen=True)
