@@ -45,7 +45,7 @@ def detect_launcher(environ: Mapping[str, str]) -> LauncherEnvironment | None:
         return _pals(environ)
     if _is_slurm_step(environ):
         return _slurm(environ)
-    if "PMI_SIZE" in environ and "PMI_RANK" in environ:
+    if "PMI_SIZE" in environ and "PMI_RANK" in environ and not _is_slurm_shell(environ):
         return _hydra(environ)
     return None
 
@@ -99,6 +99,11 @@ def _is_slurm_step(environ: Mapping[str, str]) -> bool:
     """
     tasks = _number(environ, "SLURM_STEP_NUM_TASKS")
     return "SLURM_PROCID" in environ and tasks is not None and tasks > 1
+
+
+def _is_slurm_shell(environ: Mapping[str, str]) -> bool:
+    """Whether this is a single task of Slurm's, for which its plugin pmi2 sets PMI's variables."""
+    return "SLURM_PROCID" in environ and environ["PMI_SIZE"] == "1"
 
 
 def _slurm(environ: Mapping[str, str]) -> LauncherEnvironment:

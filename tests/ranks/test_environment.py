@@ -35,6 +35,7 @@ PALS = {
     "PMI_LOCAL_SIZE": "2",
     "PMI_LOCAL_RANK": "1",
 }
+SLURM_SHELL = {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"}
 SLURM_OF_A_DAEMON = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "0"}
 
 
@@ -63,10 +64,19 @@ SLURM_OF_A_DAEMON = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LO
         (PALS, LauncherEnvironment("pals", 1, 2, 1, 2)),
         ({**OPEN_MPI, **SLURM_OF_A_DAEMON}, LauncherEnvironment("openmpi", 3, 4, 1, 2)),
         ({**HYDRA, **SLURM_OF_A_DAEMON}, LauncherEnvironment("hydra", 5, 8, 1, 4, "h2")),
+        (
+            {**SLURM_SHELL, "PMI_SIZE": "8", "PMI_RANK": "5"},
+            LauncherEnvironment("hydra", 5, 8),
+        ),
+        (
+            {**SLURM_SHELL, "PMI_SIZE": "1", "PMI_RANK": "0", "MPI_LOCALNRANKS": "1"},
+            LauncherEnvironment("hydra", 0, 1, None, 1),
+        ),
     ],
     ids=[
         *("open mpi 5", "open mpi 4", "hydra", "hydra of old", "srun", "srun with pmi2"),
         *("srun that tells little", "pals", "mpirun in a slurm job", "hydra in a slurm job"),
+        *("hydra of old in a slurm shell", "one rank of hydra in a slurm shell"),
     ],
 )
 def test_a_launcher_is_told_by_its_variables(
@@ -93,9 +103,10 @@ def test_slurms_list_of_tasks_is_read_for_this_node(
     [
         {},
         {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
-        {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"},
+        SLURM_SHELL,
+        {**SLURM_SHELL, "PMI_SIZE": "1", "PMI_RANK": "0", "PMI_FD": "9"},
     ],
-    ids=["nothing", "slurm batch script", "slurm shell"],
+    ids=["nothing", "slurm batch script", "slurm shell", "slurm shell with pmi2"],
 )
 def test_a_process_that_no_launcher_started_is_no_rank(environ: dict[str, str]) -> None:
     assert detect_launcher(environ) is None
