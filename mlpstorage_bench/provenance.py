@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.launch import launch_command, launching_ancestor, started_pytest
+from mlpstorage_bench.mpi.launchers.exported import params_without_values, without_values
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.registry import Plan
 from mlpstorage_bench.settings import Settings
@@ -95,7 +96,7 @@ def sources_of_tests(
 def _executed_command(launcher: LauncherEnvironment | None, arguments: Sequence[object]) -> str:
     """Return the command line that started a session: the launcher's where it can be known."""
     launched = launch_command() or (launching_ancestor() if launcher else None)
-    return shlex.join(launched or ["pytest", *map(str, arguments)])
+    return shlex.join(without_values(launched or ["pytest", *map(str, arguments)]))
 
 
 def _invocation(
@@ -111,11 +112,16 @@ def _invocation(
     if command is None:
         return None
     environment = {name: os.environ.get(name) for name in SETTING_VARIABLES}
-    return {"command": command, "environment": environment}
+    return {"command": without_values(command), "environment": environment}
 
 
-def _as_json(values: Any) -> dict[str, Any]:
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: value if isinstance(value, bool | int | float | str) else str(value)
+        name: value if isinstance(value, bool | int | float | str) else str(_told(name, value))
         for name, value in values.items()
     }
+
+
+def _told(name: str, value: Any) -> Any:
+    """Return an option's value as it may be kept."""
+    return list(map(params_without_values, value)) if name == "mpi-params" else value
