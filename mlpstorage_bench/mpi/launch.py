@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -55,13 +56,13 @@ class LaunchPlan:
     @property
     def command(self) -> list[str]:
         """The command as a person would type it."""
-        return [*self.prefix, sys.executable, "-m", "pytest", *self.pytest_arguments]
+        return [*self.prefix, *_interpreter(), "-m", "pytest", *self.pytest_arguments]
 
     @property
     def argument_vector(self) -> list[str]:
         """The command as it is executed: the same, with pytest's arguments in one word."""
         word = base64.b64encode(json.dumps(self.pytest_arguments).encode()).decode()
-        return [*self.prefix, sys.executable, "-c", _RUN_PYTEST, word]
+        return [*self.prefix, *_interpreter(), "-c", _RUN_PYTEST, word]
 
     def shell_line(self) -> str:
         """The command as one would type it, in one line."""
@@ -109,10 +110,39 @@ def started_pytest(arguments: Sequence[object]) -> list[str]:
 
     `pytest` and `python -m pytest` import from different places.
     """
+    start = [str(Path(sys.argv[0]).absolute())] if _is_script() else ["-m", "pytest"]
+    return [sys.executable, *interpreter_flags(sys.orig_argv), *start, *map(str, arguments)]
+
+
+def _is_script() -> bool:
     program = Path(sys.argv[0])
-    as_script = program.name in {"pytest", "py.test"} and program.is_file()
-    start = [str(program.absolute())] if as_script else ["-m", "pytest"]
-    return [sys.executable, *start, *map(str, arguments)]
+    return program.name in {"pytest", "py.test"} and program.is_file()
+
+
+def _interpreter() -> list[str]:
+    """Return Python as it was started here; -P keeps the working directory out of its imports."""
+    as_script = ["-P"] if _is_script() else []
+    return [sys.executable, *interpreter_flags(sys.orig_argv), *as_script]
+
+
+def interpreter_flags(command: Sequence[str]) -> list[str]:
+    """Return what a command of Python's says to the interpreter itself: `-O`, `-X dev`, `-W error`.
+
+    One word may have several letters; of `-Om`, `m` begins what is run.
+    """
+    flags: list[str] = []
+    words = iter(command[1:])
+    for word in words:
+        letters = re.match(r"-(?!-)([^cmWX]*)(.?)(.*)", word, re.DOTALL)
+        if letters is None or word == "-":
+            break
+        plain, last, value = letters.groups()
+        if last in ("c", "m"):
+            return [*flags, f"-{plain}"] if plain else flags
+        flags.append(word)
+        if last and not value:
+            flags.append(next(words))
+    return flags
 
 
 _LAUNCHERS = frozenset({"mpirun", "mpiexec", "prterun", "orterun", "srun"})
