@@ -82,7 +82,8 @@ def plan_launch(
         flags=flags,
         directory=str(Path.cwd()),
         exported=tuple(sorted({*exported_names(), *ours})),
-        this_host=os.uname().nodename.partition(".")[0],
+        this_host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename.partition(".")[0],
+        is_within_step="SLURM_STEP_ID" in os.environ,
     )
     return LaunchPlan(
         prefix=tuple(launcher.prefix(binary, launch)),

@@ -103,6 +103,14 @@ def test_a_layout_becomes_an_argument_vector(
     assert launcher.prefix("mpirun", launch) == expected
 
 
+def test_slurm_shares_what_the_step_holds_that_it_is_started_from() -> None:
+    within = replace(LAUNCH, is_within_step=True)
+    assert SLURM.prefix("srun", within).count("--overlap") == 1
+    assert "--overlap" not in SLURM.prefix("srun", LAUNCH)
+    told = replace(within, flags=LaunchFlags(extra=("--exclusive",)))
+    assert "--overlap" not in SLURM.prefix("srun", told)
+
+
 @pytest.mark.parametrize("launcher", ALL, ids=lambda launcher: launcher.title)
 def test_no_flag_and_no_note_comes_unasked(launcher: Launcher) -> None:
     words = launcher.prefix("mpirun", LAUNCH)

@@ -43,6 +43,8 @@ class Launch:
     """Names of the environment's variables that ranks on other hosts are to have."""
     this_host: str
     """What a resource manager calls the host that is `localhost` in a layout."""
+    is_within_step: bool = False
+    """Whether this process is itself a task of Slurm's, whose step holds what the job has."""
 
     def host_names(self) -> list[str]:
         """The hosts as a resource manager knows them."""

@@ -54,6 +54,8 @@ class Slurm:
             command += [f"--nodelist={','.join(tasks)}", "--distribution=arbitrary"]
         if not flags.speak_of("--cpu-bind"):
             command.append("--cpu-bind=none")
+        if launch.is_within_step and not flags.speak_of("--overlap", "--exclusive"):
+            command.append("--overlap")  # else it would wait for the step that it is in
         if flags.oversubscribe:
             command.append("--overcommit")
         if not flags.speak_of("--chdir", "-D"):
