@@ -15,18 +15,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mlpstorage_bench import survivor
 from mlpstorage_bench.mpi.comm import STDERR, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 """Tells ranks on the parent's host where to leave files."""
+HOST_VARIABLE = "MLPS_LAUNCH_HOST"
+"""Tells ranks which host that is: others may see the directory, too."""
 WORD_VARIABLE = "MLPS_LAUNCH_WORD"
 """Tells ranks on other hosts how their lines begin, and marks every process of this launch."""
 
 Kind = Literal["alive", "joined", "hosts", "run", "aborting", "completed"]
-_OF_OTHER_HOSTS = frozenset({"alive", "joined", "hosts", "aborting", "completed"})
+_KINDS = frozenset(get_args(Kind))
 _AT_LIMIT = "at-limit-"
 _DEAD = "dead-"
 _OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_DEAD})[0-9]+")
@@ -41,7 +43,8 @@ _ENCODING = "utf-8"
 class Dispatches:
     """A rank's way to its parent."""
 
-    directory: Path
+    directory: Path | None
+    """Where to leave files; None on another host."""
     word: str
 
     @classmethod
@@ -49,36 +52,44 @@ class Dispatches:
         """Return the way to the parent; None when no parent of ours started this process."""
         if DIRECTORY_VARIABLE not in environ or WORD_VARIABLE not in environ:
             return None
-        return cls(Path(environ[DIRECTORY_VARIABLE]), environ[WORD_VARIABLE])
+        directory = Path(environ[DIRECTORY_VARIABLE])
+        is_here = environ.get(HOST_VARIABLE) == this_host() and directory.is_dir()
+        return cls(directory if is_here else None, environ[WORD_VARIABLE])
 
     def send(self, kind: Kind, text: str = "") -> None:
         """Tell the parent something; a later dispatch of a kind replaces an earlier one."""
-        if self.directory.is_dir():
-            leave(self.directory / kind, text)
-        elif kind != "run":  # the parent can do nothing with a path of another host
-            say(f"{self.word} {kind} {text}")
+        self._send(kind, text)
 
     def arrive(self, rank: int) -> None:
         """Let the parent watch this process; on another host a survivor does so in its place."""
-        host = os.uname().nodename
-        if self.directory.is_dir():
-            leave(self.directory / f"{_OF_A_RANK}{rank}", f"{os.getpid()} {host}")
+        if self.directory is not None:
+            leave(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
         else:
-            line = f"{self.word} {_DEAD}{rank} {host}"
+            line = f"{self.word} {_DEAD}{rank} {os.uname().nodename}"
             _witnesses.append(survivor.hire("say", line, error_output=STDERR))
 
     def reach_limit(self, rank: int) -> None:
         """Tell the parent that this rank is there, now that a test's limit is over."""
-        if self.directory.is_dir():
-            leave(self.directory / f"{_AT_LIMIT}{rank}", "")
+        self._send(f"{_AT_LIMIT}{rank}", "")
+
+    def _send(self, name: str, text: str) -> None:
+        if self.directory is not None:
+            leave(self.directory / name, text)
         else:
-            say(f"{self.word} {_AT_LIMIT}{rank}")
+            say(f"{self.word} {name} {text}")
 
     def depart(self, rank: int) -> None:
         """Tell the parent that this process is about to end as it should."""
-        (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
+        if self.directory is not None:
+            (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
         while _witnesses:
             survivor.dismiss(_witnesses.pop())
+
+
+def this_host() -> str:
+    """Return what tells this host from any other, also from one of the same name."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding=_ENCODING).strip()
+    return f"{os.uname().nodename}/{boot}"
 
 
 def leave(path: Path, text: str) -> None:
@@ -120,11 +131,10 @@ class Inbox:
         found: dict[int, int] = {}
         for path in self.directory.glob(f"{_OF_A_RANK}*"):
             try:
-                process_id, host = path.read_text(encoding=_ENCODING).split(" ", 1)
+                process_id = int(path.read_text(encoding=_ENCODING))
             except FileNotFoundError:
                 continue  # it has departed meanwhile
-            if host == os.uname().nodename:
-                found[int(path.name.removeprefix(_OF_A_RANK))] = int(process_id)
+            found[int(path.name.removeprefix(_OF_A_RANK))] = process_id
         return found
 
     def first_dead_elsewhere(self) -> str | None:
@@ -167,7 +177,7 @@ class Inbox:
 
     def _take(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
-        if kind in _OF_OTHER_HOSTS or _OF_ONE_RANK.fullmatch(kind):
+        if kind in _KINDS or _OF_ONE_RANK.fullmatch(kind):
             leave(self.directory / kind, text)
 
 

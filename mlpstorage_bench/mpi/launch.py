@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE
+from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, HOST_VARIABLE, WORD_VARIABLE
 from mlpstorage_bench.mpi.hosts import LOOPBACK_NAMES, Layout
 from mlpstorage_bench.mpi.launchers.exported import exported_names
 from mlpstorage_bench.mpi.launchers.installed import find_binary, identify, shown
@@ -76,7 +76,10 @@ def plan_launch(
     """Put together the command that runs `pytest_arguments` on every rank of `layout`."""
     binary = find_binary(mpi_bin)
     launcher = identify(binary)
-    ours = {COMMAND_VARIABLE, DIRECTORY_VARIABLE, LAUNCHER_VARIABLE, WORD_VARIABLE}
+    ours = {
+        *(COMMAND_VARIABLE, LAUNCHER_VARIABLE),
+        *(DIRECTORY_VARIABLE, HOST_VARIABLE, WORD_VARIABLE),
+    }
     launch = Launch(
         layout=layout,
         flags=flags,

@@ -27,7 +27,13 @@ from typing import IO
 
 from mlpstorage_bench import survivor
 from mlpstorage_bench.mpi.deaths import Deaths
-from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, WORD_VARIABLE, Inbox
+from mlpstorage_bench.mpi.dispatches import (
+    DIRECTORY_VARIABLE,
+    HOST_VARIABLE,
+    WORD_VARIABLE,
+    Inbox,
+    this_host,
+)
 from mlpstorage_bench.mpi.launch import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
 from mlpstorage_bench.mpi.stop_requests import StopRequests
 
@@ -98,6 +104,7 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
             **os.environ,
             COMMAND_VARIABLE: json.dumps(plan.command),
             DIRECTORY_VARIABLE: directory,
+            HOST_VARIABLE: this_host(),
             WORD_VARIABLE: word,
             LAUNCHER_VARIABLE: plan.launcher,
         }

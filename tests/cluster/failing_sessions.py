@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -23,26 +24,36 @@ LONG = (
 
 
 class Session:
-    """A session with a rank on h1 and one on h2, started from h1."""
+    """A session with a rank on h1 and one on h2, started from h1 or from another host."""
 
-    def __init__(self, bed: Bed, mpi: Mpi, folder: Path, *options: str) -> None:
+    def __init__(
+        self,
+        bed: Bed,
+        mpi: Mpi,
+        folder: Path,
+        *options: str,
+        host: str = "h1",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.bed = bed
         self._output = folder / "output.txt"
         # A file, not a pipe: what is left on another host would hold that, and the end be unseen
         with self._output.open("a") as output:
             self.process = bed.start(
-                "h1",
-                [*launching(mpi, "h1,h2", bed.agent), *options, *places(bed)],
-                environment=environment(mpi),
+                host,
+                [*launching(mpi, "h1,h2", bed.agent), *places(bed), *options],
+                environment=environment(mpi, **(variables or {})),
                 directory=folder,
                 output=output,
             )
 
     @classmethod
-    def measuring(cls, bed: Bed, mpi: Mpi, folder: Path, *options: str) -> Session:
+    def measuring(
+        cls, bed: Bed, mpi: Mpi, folder: Path, *options: str, host: str = "h1"
+    ) -> Session:
         """Start a session whose only test would take minutes."""
         (folder / "test_it.py").write_text(TEST)
-        return cls(bed, mpi, folder, *LONG, *options)
+        return cls(bed, mpi, folder, *LONG, *options, host=host)
 
     def wait_for_files(self) -> None:
         """Wait until both ranks are in the middle of their measurement."""

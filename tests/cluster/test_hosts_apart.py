@@ -1,0 +1,58 @@
+"""Parents and ranks that are apart: no rank on the parent's host, or files that all hosts share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.failing_sessions import Session
+from tests.cluster.hosts_bed import Bed
+from tests.failures.running import check_end, check_results, options_of, write_files
+from tests.failures.scenarios import SCENARIOS
+from tests.mpis import MPIS
+
+pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def host_of(rank: int) -> str:
+    return f"h{rank + 1}"
+
+
+@pytest.mark.parametrize(
+    "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
+)
+def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
+    name: str, bed: Bed, shared: Path, tmp_path: Path
+) -> None:
+    """Another host's rank sees the parent's directory then, but is none of its processes."""
+    scenario = BY_NAME["os._exit"]
+    write_files(shared, scenario, 1, None)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    variables = {"TMPDIR": str(scratch)}
+    session = Session(bed, MPIS[name](), shared, *options_of(scenario), variables=variables)
+    status, output = session.end()
+    check_end(scenario, 1, host_of, status, output)
+    session.check_that_nothing_is_left()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
+)
+def test_a_run_whose_ranks_are_all_elsewhere_is_said_to_have_died(
+    name: str, rank: int, bed: Bed, shared: Path
+) -> None:
+    scenario = BY_NAME["killed"]
+    write_files(shared, scenario, rank, None)
+    results = f"--mlps-results-dir={shared}/results"
+    session = Session(bed, MPIS[name](), shared, *options_of(scenario), results, host="h3")
+    status, output = session.end()
+    check_end(scenario, rank, host_of, status, output)
+    session.check_that_nothing_is_left()
+    (metadata,) = (shared / "results").rglob("*_metadata.json")
+    check_results(json.loads(metadata.read_text()), scenario, output)
