@@ -30,8 +30,9 @@ WORD_VARIABLE = "MLPS_LAUNCH_WORD"
 Kind = Literal["alive", "joined", "hosts", "run", "aborting", "completed"]
 _KINDS = frozenset(get_args(Kind))
 _AT_LIMIT = "at-limit-"
+_CAME = "came-"
 _DEAD = "dead-"
-_OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_DEAD})[0-9]+")
+_OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_CAME}|{_DEAD})[0-9]+")
 _witnesses: list[subprocess.Popen[bytes]] = []
 """Of this process, where its parent is on another host and cannot watch it."""
 
@@ -62,10 +63,12 @@ class Dispatches:
 
     def arrive(self, rank: int) -> None:
         """Let the parent watch this process; on another host a survivor does so in its place."""
+        host = os.uname().nodename
+        self._send(f"{_CAME}{rank}", host)
         if self.directory is not None:
             leave(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
         else:
-            line = f"{self.word} {_DEAD}{rank} {os.uname().nodename}"
+            line = f"{self.word} {_DEAD}{rank} {host}"
             _witnesses.append(survivor.hire("say", line, error_output=STDERR))
 
     def reach_limit(self, rank: int) -> None:
@@ -136,6 +139,11 @@ class Inbox:
                 continue  # it has departed meanwhile
             found[int(path.name.removeprefix(_OF_A_RANK))] = process_id
         return found
+
+    def came_from(self) -> list[str]:
+        """Return the hosts of which ranks have arrived."""
+        arrived = self.directory.glob(f"{_CAME}*")
+        return sorted({path.read_text(encoding=_ENCODING) for path in arrived})
 
     def first_dead_elsewhere(self) -> str | None:
         """Return the rank on another host of whose death word came first, and its host."""

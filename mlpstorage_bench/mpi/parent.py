@@ -47,6 +47,7 @@ _LOOK_S = 1.0
 """How often the parent looks for dispatches; that a process ended it learns at once."""
 _LAUNCHER = -1
 """The launcher's place among the ranks that are watched."""
+_TOO_LONG = "a test has taken longer than its limit"
 _MEANINGLESS = frozenset({0, 5})
 """Statuses that mean something good, which a launcher may return for ranks that died.
 
@@ -129,27 +130,16 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
     """Decide what the session's status is, and say why it did not come to its end if so."""
     metadata = inbox.read("run")
     path = Path(metadata) if metadata else None
-    completed, aborting = inbox.read("completed"), inbox.read("aborting")
-    if completed is not None:
-        own = int(completed or 0)
-        if own or not watch.reason:
-            return Ending(own or status, run_metadata=path)
-        reason = watch.reason
-    elif aborting is not None:
-        code, _, reason = aborting.partition(" ")
-        status = int(code)
-    elif status == INTERRUPTED and watch.was_interrupted:
-        reason = "it was interrupted, and the ranks did not end by themselves"
-    elif inbox.read("joined") is None and watch.saw_ranks:
-        status, reason = NOT_TOGETHER, "the ranks did not come together in MPI"
-    elif watch.reason:
-        reason = watch.reason
-        status = SILENT if watch.was_silent else status
-        elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
-        if elsewhere is not None and elsewhere not in reason and not watch.was_silent:
-            reason = f"{reason}; so did {elsewhere}, which may have been the first"
-    else:
-        reason = "rank 0 did not come to its end (no completion record)"
+    completed = inbox.read("completed")
+    own = int(completed or 0)
+    if own or (completed is not None and not watch.reason):
+        is_true = status not in _MEANINGLESS or (bool(completed) and status == 0)
+        return Ending(own or (status if is_true else INCOMPLETE), run_metadata=path)
+    status, reason = _failure(inbox, status, watch)
+    if inbox.read("joined") is None:
+        asked = ", ".join(host.name for host in plan.layout.hosts)
+        came = ", ".join(inbox.came_from()) or "none"
+        reason = f"{reason}; hosts asked: {asked}; ranks came from: {came}"
     if status in _MEANINGLESS:
         said = "the launcher reports success, but " if status == 0 else ""
         reason, status = f"{said}{reason}", INCOMPLETE
@@ -158,6 +148,31 @@ def _ending(plan: LaunchPlan, inbox: Inbox, status: int, watch: _Watch) -> Endin
         reason = f"{reason}; nothing was heard of {', '.join(silent)}"
     _write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n".encode())
     return Ending(status, reason, path)
+
+
+def _failure(inbox: Inbox, status: int, watch: _Watch) -> tuple[int, str]:
+    """Return the status of a session that failed without rank 0's word for it, and why it did."""
+    aborting, reason = inbox.read("aborting"), watch.reason
+    if inbox.read("completed") is not None:
+        pass  # a rank died later, and the launcher's status is of that
+    elif aborting is not None:
+        code, _, reason = aborting.partition(" ")
+        status = int(code)
+    elif status == INTERRUPTED and watch.was_interrupted:
+        reason = "it was interrupted, and the ranks did not end by themselves"
+    elif inbox.read("joined") is None and inbox.came_from():
+        status, reason = NOT_TOGETHER, "the ranks did not come together in MPI"
+    elif watch.was_silent:
+        status = SILENT
+    elif reason:
+        elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
+        if elsewhere is not None and elsewhere not in reason:
+            reason = f"{reason}; so did {elsewhere}, which may have been the first"
+    elif inbox.silent_at_limit():
+        status, reason = SILENT, _TOO_LONG
+    else:
+        reason = "rank 0 did not come to its end (no completion record)"
+    return status, reason
 
 
 class _Watch:
@@ -180,11 +195,6 @@ class _Watch:
         """Why the launcher should have ended, where the session's own end is not why."""
         self.was_interrupted = False
         self.was_silent = False
-
-    @property
-    def saw_ranks(self) -> bool:
-        """Whether any rank has ever arrived, as far as is known here."""
-        return bool(self._known) or self._inbox.first_dead_elsewhere() is not None
 
     def wait(self) -> int:
         """Return the launcher's exit status, as a shell knows it."""
@@ -217,8 +227,8 @@ class _Watch:
             if deadline is not None and time.monotonic() >= deadline:
                 self._end_launcher()
                 return
-            self.was_silent = self._is_silent()
-            if self.was_silent:
+            if self._is_silent():
+                self.was_silent = True
                 self._end_launcher()
                 return
             left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
@@ -236,7 +246,9 @@ class _Watch:
             return
         elsewhere = self._inbox.first_dead_elsewhere()
         first = next(filter(None, died), None)
-        if elsewhere is not None:  # what died here at the same time was ended by the launcher
+        if (elsewhere is not None or first is not None) and self._inbox.silent_at_limit():
+            self.was_silent, self.reason = True, _TOO_LONG
+        elif elsewhere is not None:  # what died here at the same time was ended by the launcher
             self.reason = f"{elsewhere} died before the session's end"
         elif first is not None:
             ranks = f"rank{'s' if len(first) > 1 else ''} {', '.join(map(str, sorted(first)))}"

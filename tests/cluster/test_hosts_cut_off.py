@@ -37,6 +37,23 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
     bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
+@pytest.mark.parametrize(
+    "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
+)
+def test_the_host_that_is_cut_off_is_named_where_rank_0_is_on_it(
+    name: str, bed: Bed, shared: Path
+) -> None:
+    """The parent hears only of the other's end, which is no more than what follows from it."""
+    session = Session.measuring(bed, MPIS[name](), shared, *LIMITS, host="h3")
+    session.wait_for_files()
+    with bed.cut_off("h1"):
+        status, output = session.end()
+        assert status == ABORTED, output
+        assert output.partition("nothing was heard of ")[2].startswith("rank 0 on h1")
+        session.check_that_no_rank_is_left()
+    bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
+
+
 @pytest.mark.hosts_matrix
 def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(bed: Bed, shared: Path) -> None:
     session = Session.measuring(bed, MPIS["mpich"](), shared, *LIMITS)

@@ -5,6 +5,7 @@ Each run ends by itself and with a failure, says where it was, and leaves nothin
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,4 +37,5 @@ def test_a_host_that_cannot_be_reached_is_an_error(name: str, bed: Bed, shared: 
         status, output = session.end()
         assert status not in GOOD
         assert "test session starts" not in output
+        assert re.search("hosts asked: h1, h2; ranks came from: (h1|none)", output), output
         session.check_that_nothing_is_left()

@@ -63,13 +63,24 @@ def told(kind: str, text: str = "") -> str:
         (f"{told('completed', '1')}; sys.exit(5)", 1, ""),
         (f"{told('completed', '0')}; sys.exit(9)", 9, ""),
         (f"{told('completed')}; sys.exit(4)", 4, ""),
+        (f"{told('completed')}; sys.exit(5)", 1, ""),
+        (f"{told('completed')}; sys.exit(0)", 1, ""),
         (f"{told('joined')}; sys.exit(5)", 1, "rank 0 did not come to its end"),
         (
             f"{told('aborting', '86 test_x failed on rank 1 on h2')}; sys.exit(1)",
             86,
             "test_x failed on rank 1 on h2",
         ),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "rank 0 did not come to its end"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            137,
+            "no completion record); hosts asked: localhost; ranks came from: none",
+        ),
+        (
+            told("came-1", "h2"),
+            86,
+            "the ranks did not come together in MPI; hosts asked: localhost; ranks came from: h2",
+        ),
     ],
     ids=[
         "nothing",
@@ -77,9 +88,12 @@ def told(kind: str, text: str = "") -> str:
         "status of rank 0",
         "later failure",
         "usage error",
+        "statuses that make another",
+        "no status",
         "no word",
         "abort",
         "killed",
+        "not together",
     ],
 )
 def test_rank_0s_word_counts_before_the_launchers_status(
@@ -213,11 +227,13 @@ def test_what_is_started_while_the_rest_is_killed_is_killed_too(tmp_path: Path) 
     text = """
 if os.fork() == 0:
     os.setsid()
-    while True:
-        time.sleep(0.001)
+    for _ in range(300):
+        time.sleep(0.005)
         if os.fork() == 0:
-            time.sleep(600)
-time.sleep(1)
+            time.sleep(20)
+            os._exit(0)
+    os._exit(0)
+time.sleep(0.5)
 """
     launcher = script(tmp_path, text)
     run(plan(launcher), LIMITS)
@@ -372,6 +388,7 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
         )
         assert inbox.first_dead_elsewhere() is None
         assert inbox.sift(done.stderr) == b""
+    assert inbox.came_from() == [os.uname().nodename]
     assert inbox.first_dead_elsewhere() == f"rank 3 on {os.uname().nodename}"
 
 
