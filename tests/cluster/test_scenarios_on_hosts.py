@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from tests.failures.running import (
     TEST_MPIS,
     check_end,
     check_results,
+    check_time,
     every_run,
+    launcher_of,
     options_of,
     write_files,
 )
@@ -55,13 +58,14 @@ def needed(request: pytest.FixtureRequest, scenario: Scenario, rank: int, bed: B
     return None
 
 
-def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> None:
+def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> float:
     wait_until(lambda: len(list(folder.glob("ready-*"))) == 2)
     name, _, target = scenario.outside.partition(" to ")
     parent = session.parent()
-    (launcher,) = parent.children()
-    chosen = parent if target == "pytest" else launcher
+    chosen = parent if target == "pytest" else launcher_of(parent)
+    acted_s = time.monotonic()
     os.kill(chosen.pid, signal.Signals[name])
+    return acted_s
 
 
 @pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])
@@ -70,10 +74,15 @@ def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
 ) -> None:
     write_files(shared, scenario, rank, needed)
     session = Session(bed, mpi, shared, *options_of(scenario))
+    acted_s = None
     if scenario.outside:
-        act_from_outside(scenario, session, shared)
+        acted_s = act_from_outside(scenario, session, shared)
     status, output = session.end()
+    check_time(scenario, shared, acted_s, output)
     check_end(scenario, rank, host_of, status, output)
     session.check_that_nothing_is_left()
     if scenario.run_status:
-        check_results(metadata_on(bed, "h1"), scenario, output)
+        metadata = metadata_on(bed, "h1")
+        if not scenario.has_parent and metadata["status"] == "running":
+            metadata["status"] = "died"  # what the history says of it on that host
+        check_results(metadata, scenario, output)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from mlpstorage_bench import survivor
 from tests.failures.scenarios import (
     BEFORE,
     DIED,
     PREAMBLE,
     SCENARIOS,
+    SLACK_S,
     TIMEOUT_S,
     Scenario,
 )
@@ -68,12 +72,18 @@ def options_of(scenario: Scenario) -> list[str]:
     ]
 
 
+def launcher_of(parent: psutil.Process) -> psutil.Process:
+    """Return the launcher that a pytest has started, beside which it has a survivor."""
+    (launcher,) = (child for child in parent.children() if survivor.__file__ not in child.cmdline())
+    return launcher
+
+
 def check_end(
     scenario: Scenario, rank: int, host_of: Callable[[int], str], status: int, output: str
 ) -> None:
     """The exit status is right, and what is printed says where it was."""
     if scenario.status:
-        assert status in scenario.status, output
+        assert (status if status >= 0 else 128 - status) in scenario.status, output  # as in a shell
     else:
         assert status not in (0, 5), output
     hosts = sorted({host_of(0), host_of(1)})
@@ -82,13 +92,17 @@ def check_end(
         if scenario.name in ("collection", "conftest"):
             pattern = pattern.replace("rank 1", r"rank \d")  # noqa: PLW2901 - named against rank 0
         elif pattern == DIED and len(hosts) > 1:
-            pattern = (  # noqa: PLW2901 - no other
-                "rank RANK on HOST( died|, which may have been the first)"
-                "|rank RANK did not come to its end"
-            )
+            pattern = "rank RANK on HOST( died|, which may have been the first)"  # noqa: PLW2901
         pattern = pattern.replace("rank RANK on HOST", f"rank {rank} on {host_of(rank)}")  # noqa: PLW2901
         pattern = pattern.replace("RANK", str(rank)).replace("HOST", any_host)  # noqa: PLW2901
         assert re.search(pattern, output), f"{pattern}\n{output}"
+
+
+def check_time(scenario: Scenario, folder: Path, acted_s: float | None, output: str) -> None:
+    """It has just ended, and within its bound from when something went wrong (monotonic clock)."""
+    ended_s = time.monotonic()
+    since_s = ended_s - (acted_s or float((folder / "acted").read_text()))
+    assert since_s <= scenario.ends_within_s + SLACK_S, output
 
 
 def check_results(metadata: Mapping[str, Any], scenario: Scenario, output: str) -> None:

@@ -20,7 +20,9 @@ from tests.conftest import MemoryGroup, Mount
 from tests.failures.running import (
     check_end,
     check_results,
+    check_time,
     every_run,
+    launcher_of,
     options_of,
     write_files,
 )
@@ -86,19 +88,16 @@ def start(scenario: Scenario, mpi: Mpi) -> subprocess.Popen[str]:
     )
 
 
-def act_from_outside(scenario: Scenario, parent: subprocess.Popen[str], folder: Path) -> None:
+def act_from_outside(scenario: Scenario, parent: subprocess.Popen[str], folder: Path) -> float:
     wait_until(lambda: len(list(folder.glob("ready-*"))) == 2, "the ranks did not begin")
     name, _, target = scenario.outside.partition(" to ")
     number = signal.Signals[name]
+    acted_s = time.monotonic()
     if target == "pytest" or scenario.under != "pytest":
         parent.send_signal(number)
     else:
-        (launcher,) = psutil.Process(parent.pid).children()
-        launcher.send_signal(number)
-
-
-def as_a_shell_knows_it(status: int) -> int:
-    return status if status >= 0 else 128 - status
+        launcher_of(psutil.Process(parent.pid)).send_signal(number)
+    return acted_s
 
 
 def status_in_history(metadata: Path) -> str:
@@ -128,11 +127,12 @@ def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
         monkeypatch.setenv(name, value)
     write_files(folder, scenario, rank, needed)
     parent = start(scenario, mpi)
+    acted_s = None
     if scenario.outside:
-        act_from_outside(scenario, parent, folder)
+        acted_s = act_from_outside(scenario, parent, folder)
     output, _ = parent.communicate(timeout=LIMIT_S)
-    status = as_a_shell_knows_it(parent.returncode)
-    check_end(scenario, rank, lambda _: os.uname().nodename, status, output)
+    check_time(scenario, folder, acted_s, output)
+    check_end(scenario, rank, lambda _: os.uname().nodename, parent.returncode, output)
     caches = [folder / "cache", *([needed] if needed else [])]
     wait_until(lambda: not [path for cache in caches for path in cache.glob("rank_*")], output)
     wait_until(lambda: processes_marked(os.environ[MARK]) == [], output)
