@@ -28,6 +28,8 @@ HOSTS = ("h1", "h2", "h3")
 INTERFACE = "eth0"
 PRIVATE_BYTES = 256 << 20
 NEEDED = ("ip", "unshare", "nsenter", "mount")
+_NAMESPACE = "namespace"
+"""The file that tells the process namespace in which all of a bed runs."""
 
 _MAKE = f"""
 set -eu
@@ -119,6 +121,7 @@ class Bed:
         assert self._parent.stdout is not None
         assert self._parent.stdout.readline() == b"ready\n", "the bed could not be made"
         (self._init,) = psutil.Process(self._parent.pid).children()
+        (folder / _NAMESPACE).write_text(_pids_of(self._init))
         self._keepers = {
             self._net(process.pid): process
             for process in self._init.children()
@@ -279,10 +282,11 @@ class Bed:
 def remains(folder: Path) -> list[str]:
     """Return what a bed in this folder has left on the machine: processes, mounts, interfaces."""
     words = str(folder)
+    namespace = (folder / _NAMESPACE).read_text()
     left = [
-        f"process {process.pid}: {shlex.join(process.cmdline())}"
+        f"process {process.pid}: {shlex.join(_command_of(process))}"
         for process in psutil.process_iter()
-        if any(words in word for word in _command_of(process))
+        if _pids_of(process) == namespace or any(words in word for word in _command_of(process))
     ]
     left += [
         line for line in Path("/proc/self/mountinfo").read_text().splitlines() if words in line
@@ -290,6 +294,14 @@ def remains(folder: Path) -> list[str]:
     left += [name for name in ("br0", *HOSTS) if Path("/sys/class/net", name).exists()]
     left += [str(path) for path in Path("/etc/netns").glob("*")]
     return left
+
+
+def _pids_of(process: psutil.Process) -> str:
+    """Return the process namespace that a process is in."""
+    try:
+        return str(Path(f"/proc/{process.pid}/ns/pid").readlink())
+    except OSError:
+        return ""  # it ended meanwhile
 
 
 def _command_of(process: psutil.Process) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.hosts_bed import HOSTS, Bed, remains, why_not
+from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.hosts
 PROJECT = Path(__file__).parent.parent.parent
@@ -68,10 +68,10 @@ def test_nothing_is_left_of_a_bed_whose_session_was_ended(
     ) as session:
         assert session.stdout is not None
         assert session.stdout.readline() == b"made\n"
-        assert remains(tmp_path) != []
-        session.send_signal(number)
-        session.wait(timeout=20)
-        deadline = time.monotonic() + 20
-        while remains(tmp_path) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert remains(tmp_path) == []
+        try:
+            wait_until(lambda: any(": sleep 1000" in line for line in remains(tmp_path)))
+            session.send_signal(number)
+            session.wait(timeout=20)
+            wait_until(lambda: remains(tmp_path) == [])
+        finally:
+            session.kill()
