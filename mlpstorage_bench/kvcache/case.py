@@ -15,11 +15,13 @@ from mlpstorage_bench.errors import (
     nearest,
 )
 from mlpstorage_bench.kvcache.engine import Engine
+from mlpstorage_bench.kvcache.notes import UNTOUCHED
 from mlpstorage_bench.kvcache.parameters import Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.result import UNTOUCHED, KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.result import KVCacheResult
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.slo import Promise, broken
+from mlpstorage_bench.kvcache.trial_result import TrialResult
 from mlpstorage_bench.names import check_segment
 
 

@@ -17,12 +17,13 @@ from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.result import KVCacheResult, TrialResult
+from mlpstorage_bench.kvcache.result import KVCacheResult
 from mlpstorage_bench.kvcache.runner import Peers, run_trial
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_path
+from mlpstorage_bench.kvcache.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from mlpstorage_bench.kvcache.result import Latencies, TrialResult
+from mlpstorage_bench.kvcache.trial_result import Latencies, TrialResult
 
 GATED = {
     "read_gib_s": "-10%",

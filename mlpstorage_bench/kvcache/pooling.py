@@ -15,10 +15,10 @@ from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.kvcache.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.rank_trial import FAILURE, RankTrial
-from mlpstorage_bench.kvcache.result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.kvcache.statistics import RequestStatistics
+from mlpstorage_bench.kvcache.trial_result import Latencies, TrialResult
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.clock_offset import spread_ns
