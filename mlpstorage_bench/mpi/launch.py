@@ -16,7 +16,7 @@ import psutil
 
 from mlpstorage_bench.mpi.dispatches import DIRECTORY_VARIABLE, HOST_VARIABLE, WORD_VARIABLE
 from mlpstorage_bench.mpi.hosts import LOOPBACK_NAMES, Layout
-from mlpstorage_bench.mpi.launchers.exported import exported_names
+from mlpstorage_bench.mpi.launchers.exported import exported_names, without_values
 from mlpstorage_bench.mpi.launchers.installed import find_binary, identify, shown
 from mlpstorage_bench.mpi.launchers.launcher import Launch, LaunchFlags
 
@@ -65,9 +65,9 @@ class LaunchPlan:
         return [*self.prefix, *_interpreter(), "-c", _RUN_PYTEST, word]
 
     def shell_line(self) -> str:
-        """The command as one would type it, in one line."""
+        """The command as one would type it, in one line, without values of variables: logs stay."""
         binary, *arguments = self.command
-        return shlex.join([shown(binary), *arguments])
+        return shlex.join(without_values([shown(binary), *arguments]))
 
 
 def plan_launch(

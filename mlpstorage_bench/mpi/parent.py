@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from mlpstorage_bench import survivor
+from mlpstorage_bench.mpi.comm import ABORT_STATUS
 from mlpstorage_bench.mpi.deaths import Deaths
 from mlpstorage_bench.mpi.dispatches import (
     DIRECTORY_VARIABLE,
@@ -40,8 +41,6 @@ from mlpstorage_bench.mpi.stop_requests import StopRequests
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
 INCOMPLETE = 1
-NOT_TOGETHER = SILENT = 86
-"""Exit status of ranks that did not come together, or went silent, as of all that are aborted."""
 TERMINATE_GRACE_S = 5.0
 _LOOK_S = 1.0
 """How often the parent looks for dispatches; that a process ended it learns at once."""
@@ -161,15 +160,15 @@ def _failure(inbox: Inbox, status: int, watch: _Watch) -> tuple[int, str]:
     elif status == INTERRUPTED and watch.was_interrupted:
         reason = "it was interrupted, and the ranks did not end by themselves"
     elif inbox.read("joined") is None and inbox.came_from():
-        status, reason = NOT_TOGETHER, "the ranks did not come together in MPI"
+        status, reason = ABORT_STATUS, "the ranks did not come together in MPI"
     elif watch.was_silent:
-        status = SILENT
+        status = ABORT_STATUS
     elif reason:
         elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
         if elsewhere is not None and elsewhere not in reason:
             reason = f"{reason}; so did {elsewhere}, which may have been the first"
     elif inbox.silent_at_limit():
-        status, reason = SILENT, _TOO_LONG
+        status, reason = ABORT_STATUS, _TOO_LONG
     else:
         reason = "rank 0 did not come to its end (no completion record)"
     return status, reason

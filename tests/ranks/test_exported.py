@@ -35,7 +35,7 @@ def test_values_of_variables_are_left_out_of_a_command(given: str, kept: str) ->
 
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("started", ["by hand", "launched"])
-def test_values_of_variables_are_in_no_result(tmp_path: Path, started: str) -> None:
+def test_values_of_variables_are_in_no_result_and_not_printed(tmp_path: Path, started: str) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(mlps_run): pass")
     pytest_command = [sys.executable, "-m", "pytest", "--mlps-results-dir=results"]
     launcher, *flags = mpirun(2)
@@ -48,6 +48,7 @@ def test_values_of_variables_are_in_no_result(tmp_path: Path, started: str) -> N
         command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "hush123" not in done.stdout + done.stderr
     (path,) = (tmp_path / "results").rglob("*_metadata.json")
     assert "-x KEY" in json.loads(path.read_text())["executed_command"]
     for file in (tmp_path / "results").rglob("*"):
