@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
@@ -37,6 +37,7 @@ from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues
 from mlpstorage_bench.storage.payload import Payload
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
@@ -140,6 +141,8 @@ class _Trial:
         self._open_queue = open_queue
         self._stopping = threading.Event()
         self._lanes = workload.lanes
+        self._work: list[Future[None]] = []
+        """All that lanes were given to do."""
         self._crew: Crew
 
     def run(self, peers: Peers) -> RankTrial:
@@ -161,7 +164,7 @@ class _Trial:
             else:  # nothing is asked for before the window, and all from its very beginning
                 opened_at, before = self._open_together(peers, offset)
                 crew.turnstile.open(window.opened_ns)
-            futures = [pool.submit(servant.serve_until_stopped) for servant in crew.servants]
+            futures = [self._submit(pool, one.serve_until_stopped) for one in crew.servants]
             warmed_up = None
             if is_warmed_up:
                 warmed_up = self._warm_up(futures, peers)
@@ -238,6 +241,13 @@ class _Trial:
             for _ in range(self._lanes)
         ]
 
+    def _submit(
+        self, pool: ThreadPoolExecutor, task: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[None]:
+        future = pool.submit(task, *args, **kwargs)
+        self._work.append(future)
+        return future
+
     def _precondition(self, pool: ThreadPoolExecutor, peers: Peers) -> Preconditioning | None:
         """Write until the write bandwidth is steady, or as much as the profile allows."""
         workload = self._workload
@@ -254,7 +264,7 @@ class _Trial:
         sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
         enough = threading.Event()
         futures = [
-            pool.submit(servant.precondition, number, enough.is_set)
+            self._submit(pool, servant.precondition, number, enough.is_set)
             for number, servant in enumerate(self._crew.servants)
         ]
 
@@ -282,7 +292,7 @@ class _Trial:
         if not blocks:
             return
         futures = [
-            pool.submit(servant.prepare, blocks[number :: self._lanes])
+            self._submit(pool, servant.prepare, blocks[number :: self._lanes])
             for number, servant in enumerate(self._crew.servants)
         ]
         with before_the_window():
@@ -367,15 +377,17 @@ class _Trial:
         self._crew.turnstile.stop()
 
     def _join(self, pool: ThreadPoolExecutor) -> None:
-        """Stop, and wait for the lanes' threads through any further interrupt.
+        """Stop, and wait for what lanes do through any further interrupt.
 
-        Their queues, their buffers and the cache's files are in use until then.
+        Their queues, their buffers and the cache's files are in use until then. Their threads are
+        not joined: Python 3.11 takes a thread for ended when a join of it was interrupted.
         """
         interrupt: KeyboardInterrupt | None = None
         while True:
             try:
                 self._stop()
-                pool.shutdown()
+                pool.shutdown(wait=False, cancel_futures=True)
+                wait(self._work)
             except KeyboardInterrupt as again:
                 interrupt = again
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import signal
 import sys
@@ -20,6 +21,7 @@ from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import files_in_layout
 from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
@@ -58,14 +60,26 @@ def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
-    def breaks(*given: Any) -> Faulty:
-        return Faulty(files_in_layout(*given), errno.EIO, at_transfer=200, for_good=True)
+class BreaksForAll(EntryFiles):
+    """Entry files that all lanes open, before each fails."""
 
-    result = run_trial(workload(duration=30.0), site(tmp_path), Alone(), breaks)
-    others = getattr(result.failure, "__notes__", [])
-    assert others
-    assert all(re.search(r"on another lane: .*\(EIO\)", note) for note in others)
+    def __init__(self, folder: Path, lanes: int) -> None:
+        super().__init__(folder, FileIo("buffered"))
+        self._all_are_here = threading.Barrier(lanes)
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
+        with super().writer(name, size, observer):
+            self._all_are_here.wait(60)
+            raise explain("writing", name, OSError(errno.EIO, os.strerror(errno.EIO)))
+            yield
+
+
+def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
+    asked = workload(duration=60.0, max_concurrent_allocs=3)
+    result = run_trial(asked, site(tmp_path), Alone(), lambda *_: BreaksForAll(tmp_path, 3))
+    notes = getattr(result.failure, "__notes__", [])
+    assert [bool(re.search(r"on another lane: .*\(EIO\)", note)) for note in notes] == [True, True]
 
 
 @pytest.mark.parametrize("when", ["preconditioning", "warming up"])
@@ -93,14 +107,20 @@ class Held(EntryFiles):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, FileIo("buffered"))
         self.lanes = 0
+        """Inside."""
         self.released = threading.Event()
 
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
         with super().writer(name, size, observer) as writer:
             self.lanes += 1
-            self.released.wait(60)
-            yield writer
+            try:
+                self.released.wait(60)
+                if threading.current_thread().name == "lane_0":  # the first that is waited for
+                    time.sleep(0.5)
+                yield writer
+            finally:
+                self.lanes -= 1
 
 
 def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_interrupted(
@@ -112,12 +132,13 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
 
     def is_joining() -> bool:
         frames = traceback.walk_stack(sys._current_frames()[main])
-        return any(frame.f_code.co_name == "shutdown" for frame, _ in frames)
+        return any(frame.f_code.co_name == "_join" for frame, _ in frames)
 
     def interrupt_twice() -> None:
         wait_until(lambda: store.lanes == 4)
         signal.pthread_kill(main, signal.SIGINT)
         wait_until(is_joining)
+        time.sleep(0.1)
         signal.pthread_kill(main, signal.SIGINT)
         time.sleep(0.2)
         store.released.set()
@@ -127,7 +148,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     with pytest.raises(KeyboardInterrupt):
         run_trial(workload(duration=60.0), site(tmp_path), Alone(), lambda *_: store)
     assert store.released.is_set()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+    assert store.lanes == 0, "lanes are still at their files"
     assert list(tmp_path.iterdir()) == []
     interrupting.join()
 
