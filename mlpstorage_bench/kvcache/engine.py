@@ -25,6 +25,7 @@ from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_path
 from mlpstorage_bench.kvcache.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.storage.aio import KeptQueues
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
@@ -65,6 +66,7 @@ class Engine:
         self._io_mode: IoMode = "direct"
         """What the filesystem has."""
         self._counted = UNCOUNTED
+        self._queues = KeptQueues()
         self._ceilings: dict[str, Ceiling | None] = {}
         """By workload."""
         self._cases = 0
@@ -73,6 +75,7 @@ class Engine:
 
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
+        self._resources.enter_context(self._queues)
         try:
             with _placed(self._place):
                 has_direct_io = probe_direct_io(self._directory.path)
@@ -127,7 +130,8 @@ class Engine:
             if key not in self._ceilings:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
-            mine = run_trial(own, site, self._ranks, trace=self._trace(workload, trace_parts))
+            trace = self._trace(workload, trace_parts)
+            mine = run_trial(own, site, self._ranks, trace=trace, open_queue=self._queues.open)
         if mine.failure is not None:
             mine.failure.place = self._place
         mine = replace(mine, ceiling=self._ceilings[key])

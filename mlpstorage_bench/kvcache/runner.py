@@ -177,7 +177,8 @@ class _Trial:
             self._stop()  # nothing begins after it
             crew.window_has_closed()
             after = EdgeCounters.at_end(window, self._site.counted)
-        drained_ns = self._clock.now_ns()
+            self._join(pool)
+            drained_ns = self._clock.now_ns()
         failure = _failure_of(futures)
         peers.barrier()
         common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))

@@ -14,7 +14,9 @@ import os
 import platform
 import struct
 import sys
-from typing import NamedTuple, Protocol
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol, Self
 
 from mlpstorage_bench.errors import MlpsError
 
@@ -123,7 +125,7 @@ class KernelQueue:
                 *(self._nothing, self._nothing, self._events_at, None),
             )
         except QueueRefusedError:
-            self.close()
+            self._destroy()
             raise
 
     def _try(self, name: str, *arguments: object) -> None:
@@ -167,15 +169,64 @@ class KernelQueue:
 
     def forget(self) -> None:
         """Wait until the kernel has ended every transfer, and forget them all."""
-        self.close()
+        self._destroy()
 
     def close(self) -> None:
         """Do so, and give the queue back; the next transfer takes a new one."""
+        self._destroy()
+
+    def _destroy(self) -> None:
         assert self._numbers is not None
         if self._context.value:
             self._ring = None
             self._call(ctypes.c_long(self._numbers.destroy), self._context)  # waits for transfers
             self._context.value = 0
+
+
+class KeptQueues:
+    """Queues that go from one lane to the next: the kernel takes tens of ms to take one back.
+
+    A context manager: afterwards none is left.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[int, list[_Kept]] = {}
+        """By depth."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        queues = [queue for idle in self._idle.values() for queue in idle]
+        self._idle.clear()
+        if queues:
+            with ThreadPoolExecutor(len(queues)) as pool:  # it takes all at once no longer than one
+                list(pool.map(KernelQueue.close, queues))
+
+    def open(self, depth: int) -> Queue:
+        """Return a queue; closing it leaves it for the next. Raises QueueRefusedError."""
+        with self._lock:
+            idle = self._idle.get(depth)
+            if idle:
+                return idle.pop()
+        return _Kept(depth, self)
+
+    def keep(self, depth: int, queue: _Kept) -> None:
+        """Have a queue for the next lane, with no transfer in it."""
+        with self._lock:
+            self._idle.setdefault(depth, []).append(queue)
+
+
+class _Kept(KernelQueue):
+    def __init__(self, depth: int, keeper: KeptQueues) -> None:
+        super().__init__(depth)
+        self._slots = depth
+        self._keeper = keeper
+
+    def close(self) -> None:
+        """Leave it for the next lane."""
+        self._keeper.keep(self._slots, self)
 
 
 def _address(memory: bytearray) -> int:

@@ -123,8 +123,10 @@ class InFlight:
             error.add_note(str(first))
 
     def close(self) -> None:
-        """Give the queue back."""
+        """Give the queue back, with nothing in it."""
         if self._queue is not None:
+            if self._with_storage or not self._is_certain:  # coming to rest was interrupted
+                self._queue.forget()
             self._queue.close()
             self._queue = None
 

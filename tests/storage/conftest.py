@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.storage.aio import KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode, probe_direct_io
@@ -103,3 +104,11 @@ class Seen:
 @pytest.fixture
 def seen() -> type[Seen]:
     return Seen
+
+
+def kernel_queue(depth: int) -> KernelQueue:
+    """Open a queue; skips where this host gives none."""
+    try:
+        return KernelQueue(depth)
+    except QueueRefusedError as error:
+        pytest.skip(str(error))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -17,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage import aio
 from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
-from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
+from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
@@ -27,14 +24,13 @@ from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking, Store
 from tests.fake_queue import FakeQueue
+from tests.storage.conftest import kernel_queue
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024
 CHUNKING = Chunking(CHUNK, BLOCK)
 SIZE = 8 * BLOCK
 MOST = 4
-MOST_SLOTS = (0x10000000 // 32) - 1
-"""Of one queue: the kernel's own limit."""
 COUNT = CHUNKING.count(SIZE)
 
 MakeLane = Callable[..., Lane]
@@ -71,13 +67,6 @@ def lane_with(pool: BufferPool) -> MakeLane:
         )
 
     return make
-
-
-def kernel_queue(depth: int) -> KernelQueue:
-    try:
-        return KernelQueue(depth)
-    except QueueRefusedError as error:
-        pytest.skip(str(error))
 
 
 class CountingQueue(KernelQueue):
@@ -398,89 +387,3 @@ def test_reserved_files_have_their_space_at_once_and_never_more(tmp_path: Path, 
         entry = lane.write(store, "entry", SIZE, Looks())
         lane.read(store, entry, seen())
     assert set(sizes) == {SIZE}
-
-
-class TestTheKernelsQueue:
-    """What io_submit and its kin do on this host."""
-
-    @pytest.fixture
-    def queue(self) -> Iterator[KernelQueue]:
-        made = kernel_queue(2)
-        yield made
-        made.close()
-        made.close()
-
-    @pytest.fixture
-    def descriptor(self, tmp_path: Path) -> Iterator[int]:
-        path = tmp_path / "file"
-        path.write_bytes(b"a" * 8192)
-        opened = os.open(path, os.O_RDWR)
-        yield opened
-        os.close(opened)
-
-    def test_moves_memory_to_files_and_back(self, queue: KernelQueue, descriptor: int) -> None:
-        there, back = AlignedBuffer(4096), AlignedBuffer(4096)
-        there.bytes[:] = b"b" * 4096
-        for slot, buffer in ((0, there), (1, back)):
-            queue.submit(
-                slot,
-                is_write=buffer is there,
-                descriptor=descriptor,
-                address=buffer.address,
-                size=4096,
-                offset=4096,
-            )
-            assert queue.reap(waits=True) == [(slot, 4096)]
-        assert back.bytes[:] == there.bytes[:]
-        assert queue.reap(waits=False) == []
-
-    def test_tells_the_end_of_a_file_and_what_it_refuses(
-        self, queue: KernelQueue, descriptor: int
-    ) -> None:
-        buffer = AlignedBuffer(4096)
-        asked: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
-        queue.submit(0, descriptor=descriptor, offset=8192, **asked)
-        assert queue.reap(waits=True) == [(0, 0)]
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            queue.submit(0, descriptor=1 << 20, offset=0, **asked)
-
-    def test_is_new_after_everything_was_forgotten(
-        self, queue: KernelQueue, descriptor: int
-    ) -> None:
-        buffer = AlignedBuffer(4096)
-        asked: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
-        queue.submit(0, descriptor=descriptor, offset=0, **asked)
-        former = ctypes.c_ulong(queue._context.value)
-        queue.forget()
-        assert bytes(buffer.bytes[:1]) == b"a"  # it had ended before it was forgotten
-        none = ctypes.c_long(0)
-        asked_of = (queue._getevents_number, former, none, none, queue._events_at, None)
-        assert queue._call(*asked_of) == -1, "the kernel still has it"
-        queue.submit(0, descriptor=descriptor, offset=0, **asked)
-        assert queue.reap(waits=True) == [(0, 4096)]
-
-    @pytest.mark.usefixtures("queue")
-    def test_says_what_to_raise_where_a_host_has_no_more_of_them(self) -> None:
-        limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())
-        if limit >= MOST_SLOTS:
-            pytest.skip("this host's limit is above that of a single queue")
-        with pytest.raises(QueueRefusedError, match=r"io_setup gave EAGAIN: .*fs\.aio-max-nr"):
-            KernelQueue(limit + 1)
-
-    @pytest.mark.usefixtures("queue")
-    @pytest.mark.parametrize("call", ["io_setup", "io_submit", "io_getevents"])
-    def test_is_refused_where_a_kernel_has_not_all_of_its_calls(
-        self, monkeypatch: pytest.MonkeyPatch, call: str
-    ) -> None:
-        known = aio._CALLS[platform.machine()]
-        lacking = known._replace(**{call.removeprefix("io_"): 5000})
-        monkeypatch.setitem(aio._CALLS, platform.machine(), lacking)
-        with pytest.raises(QueueRefusedError, match=f"{call} gave ENOSYS: this kernel has none"):
-            KernelQueue(1)
-
-    def test_is_refused_on_machines_whose_calls_are_not_known(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(platform, "machine", lambda: "vax")
-        with pytest.raises(QueueRefusedError, match="Linux AIO is not known on vax"):
-            KernelQueue(1)
