@@ -18,7 +18,7 @@ AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 SMALL = [
     *("--mlps-set=duration=0.4", "--mlps-set=warmup=0.05", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=options.2.cpu_mem_gb=0.01"),
-    "--mlps-set=calibration=0.05",
+    *("--mlps-set=calibration=0.05", "--mlps-set=max_concurrent_allocs=4"),
 ]
 
 pytestmark = pytest.mark.launches_mpi

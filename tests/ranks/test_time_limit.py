@@ -18,9 +18,10 @@ LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_TO_TELL_S}")
     ("conftest", "test", "step"),
     [
         ("", "time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))", "collection"),
-        (
+        pytest.param(
             "def pytest_sessionfinish(): time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))",
             *("", "the session's end"),
+            marks=pytest.mark.failure_matrix,
         ),
     ],
     ids=["collection", "end"],
@@ -39,6 +40,7 @@ def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
     assert "time.sleep(600" in told
 
 
+@pytest.mark.failure_matrix
 def test_one_process_has_the_limit_at_collection_too(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import time\ntime.sleep(600)")
     result = pytester.runpytest_subprocess(*LIMITS, timeout=90)
