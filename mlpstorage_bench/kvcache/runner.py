@@ -387,7 +387,7 @@ class _Trial:
         while True:
             try:
                 self._stop()
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=False)
                 wait(self._work)
             except KeyboardInterrupt as again:
                 interrupt = again

@@ -16,6 +16,7 @@ from mlpstorage_bench import survivor
 from tests.failures.scenarios import (
     BEFORE,
     DIED,
+    LIMIT_S,
     PREAMBLE,
     SCENARIOS,
     SLACK_S,
@@ -65,6 +66,8 @@ def options_of(scenario: Scenario) -> list[str]:
     more = ["-p", "early"] if scenario.early else []
     if scenario.bound == "timeout + grace":
         more.append(f"--mlps-timeout={TIMEOUT_S}")
+    elif scenario.bound == "at once":  # for a run that hangs to show where, though it has failed
+        more.append(f"--mlps-timeout={LIMIT_S * 2 // 3}")
     return [
         *("-p", "no:cacheprovider", "-rs", *more),
         *(f"--mlps-grace={scenario.grace_s}", "-o", f"mlps_startup_limit={scenario.startup_s}"),

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import files_in_layout
+from mlpstorage_bench.kvcache.crew import Crew
+from mlpstorage_bench.kvcache.runner import _Trial, run_trial
+from mlpstorage_bench.kvcache.site import build_cache, files_in_layout
+from mlpstorage_bench.measure.clock import RealClock
+from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo
@@ -151,6 +155,26 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     assert store.lanes == 0, "lanes are still at their files"
     assert list(tmp_path.iterdir()) == []
     interrupting.join()
+
+
+def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
+    tmp_path: Path,
+) -> None:
+    here, asked, clock = site(tmp_path), workload(), RealClock()
+    cache = build_cache(asked, here, files_in_layout)
+    trial = _Trial(asked, here, cache, clock, None, KernelQueue)
+    trial._crew = Crew(asked, here, cache, clock, [], None)
+    pool = ThreadPoolExecutor(1)  # as slow to begin as a busy host's
+
+    def lasts() -> None:
+        trial._stopping.wait()
+
+    work = [trial._submit(pool, lasts), trial._submit(pool, lasts)]
+    joining = threading.Thread(target=trial._join, args=[pool], daemon=True)
+    joining.start()
+    joining.join(20)
+    assert not joining.is_alive()
+    assert all(future.done() for future in work)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

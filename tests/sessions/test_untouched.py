@@ -139,7 +139,8 @@ def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> N
             kvcache.run(1)
         """
     )
-    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
+    few = ("--mlps-set=requests=20", "--mlps-set=duration=60")
+    result = pytester.runpytest_subprocess(*TINY, *few, "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=2)
 
 
