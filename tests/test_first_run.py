@@ -49,7 +49,9 @@ class Runs:
             *(*PYTEST, "benchmarks/", "-k", "test_option", "--hosts", "localhost:4"),
             *("--num-processes", "4", "--oversubscribe", *AS_ROOT, *where, "--mlps-trials=1"),
         )
-        self.local = run(*PYTEST, "benchmarks/", "--exec-type", "local", *where)
+        self.local = run(
+            *(*PYTEST, "benchmarks/", "--exec-type", "local", *where, "--mlps-trials=2")
+        )
         self.metadata: list[dict[str, Any]] = [
             json.loads(path.read_text())
             for path in sorted(results.rglob("*_metadata.json"), key=lambda p: p.name)
@@ -180,7 +182,7 @@ def test_pytest_benchmark_shows_requests_per_second(runs: Runs) -> None:
     for benchmark in document["benchmarks"]:
         trials = benchmark["extra_info"]["mlpstorage"]["trials"]
         times = [t["metrics"]["window_s"] / t["metrics"]["requests"] for t in trials]
-        assert benchmark["stats"]["rounds"] == (3 if "test_option" in benchmark["name"] else 1)
+        assert benchmark["stats"]["rounds"] == (2 if "test_option" in benchmark["name"] else 1)
         assert benchmark["stats"]["data"] == pytest.approx(times)
         assert benchmark["extra_info"]["read_gib_s"] + benchmark["extra_info"]["write_gib_s"] > 0
 
@@ -215,7 +217,7 @@ def test_a_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) 
 
 def test_the_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     output = run(
-        *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=5"),
+        *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=4"),
         *("--mlps-trials=1", "--mlps-set", "delay_between_options=0"),
         *(f"--mlps-results-dir={tmp_path / 'results'}", f"--mlps-cache-dir={tmp_path / 'cache'}"),
     )
@@ -224,7 +226,7 @@ def test_the_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     metadata = json.loads(path.read_text())
     options = metadata["parameters"]["options"]
     assert [options[o]["num_users"] for o in ("1", "2", "3")] == [200, 100, 70]
-    assert [options[o]["duration"] for o in ("1", "2", "3")] == [5, 5, 5]
+    assert [options[o]["duration"] for o in ("1", "2", "3")] == [4, 4, 4]
     for case in metadata["metrics"].values():
         assert case["write_bytes"] > 0
     assert not (tmp_path / "cache").exists()

@@ -37,9 +37,8 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
     bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
-@pytest.mark.parametrize(
-    "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
-)
+@pytest.mark.hosts_matrix
+@pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
 def test_the_host_that_is_cut_off_is_named_where_rank_0_is_on_it(
     name: str, bed: Bed, shared: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster.failing_sessions import Session
 from tests.cluster.hosts_bed import Bed
+from tests.cluster.sessions_on_hosts import metadata_on
 from tests.mpis import MPIS
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -27,6 +28,8 @@ def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(bed: Bed, sh
     status, output = session.end()
     assert status not in GOOD
     assert "lost communication with a remote daemon" in output
+    assert re.search(r"Remote:.*\bh2\b|daemon.*\bh2\b|rank 1 on h2", output), output
+    assert metadata_on(bed, "h1")["status"] in ("died", "failed")
     session.check_that_nothing_is_left()
 
 

@@ -536,7 +536,6 @@ SCENARIOS = (
         DEADLOCK,
         run_status=("failed",),
         under="a launcher of the user's",
-        always=frozenset({("mpich", 0)}),
         has_rank=False,
     ),
     Scenario(

@@ -38,7 +38,9 @@ def test_flags_end_where_the_program_begins(command: str, flags: str) -> None:
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("start", ["-m pytest", "script"])
+@pytest.mark.parametrize(
+    "start", [pytest.param("-m pytest", marks=pytest.mark.failure_matrix), "script"]
+)
 def test_ranks_are_started_as_pytest_was(tmp_path: Path, start: str) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     program = (
