@@ -145,8 +145,7 @@ class Run:
         """
         if self.is_root:
             status = _STATUS_OF.get(exit_status, "failed")
-            reason = f"its session was ended with status {exit_status}"
-            note_end(self.location.metadata_path, status, exit_status, reason)
+            note_end(self.location.metadata_path, status, exit_status)
 
     def finish(self, exit_status: int) -> dict[str, Any] | None:
         """Note how the session ended, leave its results, and return its metadata on rank 0."""

@@ -8,20 +8,22 @@ from pathlib import Path
 from mlpstorage_bench.results.tree import write_json
 
 
-def note_end(path: Path, status: str, exit_status: int, reason: str) -> bool:
-    """State in a run's metadata how it ended, unless it has done so itself; return whether it did.
+def note_end(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
+    """State in a run's metadata how it ended, unless its end is there; return whether it was not.
 
-    What it had written of its results before stays.
+    What it had written of its results before stays. A run that is about to end says so first
+    without a reason: whoever outlives it may know better.
     """
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return False  # it lies on another host, or was never written
-    if metadata.get("status") != "running":
+    if metadata.get("end_datetime") is not None:
         return False
     metadata["status"] = status
     own = metadata["mlpstorage"]
     own["exit_status"] = exit_status
-    own["notes"] = [*own["notes"], f"the run did not come to its end: {reason}"]
+    if reason:
+        own["notes"] = [*own["notes"], f"the run did not come to its end: {reason}"]
     write_json(path, metadata)
     return True
