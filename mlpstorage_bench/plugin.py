@@ -110,9 +110,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         with own.limiting("the run's opening"):
             own.begin(session.items)
         terminal.announce_run(session.config, own)
-    result = yield
-    if not relaunch.runs_no_test(session.config):
-        own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+    try:
+        result = yield
+        if not relaunch.runs_no_test(session.config):
+            own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+    finally:
+        own.comm.ignore_interrupts()
     return result
 
 
@@ -166,6 +169,7 @@ def pytest_sessionfinish(
 ) -> Generator[None, object, object]:
     """Agree on the session's exit status, and write the run's results."""
     own = session.config.stash[KEY]
+    own.comm.ignore_interrupts()
     own.has_met = True
     with own.limiting(joining.SESSION_END):
         own.exit_status = session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
@@ -186,6 +190,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Let no rank leave without the others, and tell the parent that this one came to its end."""
     session = config.stash.get(KEY, None)
     comm = config.stash[joining.COMM]
+    comm.ignore_interrupts()
     if session is None or not session.has_met:
         joining.leave(config, comm)
     joining.depart(comm, None if session is None else session.exit_status)

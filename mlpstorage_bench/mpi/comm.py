@@ -118,6 +118,10 @@ class Comm(Protocol):
         """End every rank at once; the message goes to standard error first."""
         ...
 
+    def ignore_interrupts(self) -> None:
+        """Let no signal that asks this rank to stop break into its session's end, from now on."""
+        ...
+
     def announce(self, notice: Notice) -> None:
         """Tell the other ranks something, without waiting for them."""
         ...
@@ -181,6 +185,9 @@ class SoloComm:
         """Write the message to standard error and exit."""
         say(message)
         raise SystemExit(code)
+
+    def ignore_interrupts(self) -> None:
+        """Do nothing: no other rank waits, and Ctrl-C is all that ends a process alone."""
 
     def announce(self, notice: Notice) -> None:
         """Do nothing: there is nobody to tell."""

@@ -195,6 +195,10 @@ class MpiComm:
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 
+    def ignore_interrupts(self) -> None:
+        """Let no signal that asks this rank to stop break into its session's end, from now on."""
+        self._interrupts.ignore()
+
     def announce(self, notice: Notice) -> None:
         """Send every peer a notice; it is received at the latest at the next meeting."""
         self.notices_sent += 1

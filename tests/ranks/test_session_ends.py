@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
 from collections.abc import Callable
 
 import pytest
+
+from tests.mpis import MPIS
 
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
@@ -235,3 +239,67 @@ def test_an_interrupted_run_says_so_before_its_ranks_meet(
     content = json.loads(metadata.read_text())
     assert content["status"] == "interrupted"
     assert content["mlpstorage"]["exit_status"] == pytest.ExitCode.INTERRUPTED
+
+
+INTERRUPT, PASS = ("raise KeyboardInterrupt", 2, "interrupted"), ("pass", 0, "passed")
+ALWAYS = (("open mpi 5", 0, INTERRUPT), ("mpich", 1, PASS))
+
+
+@pytest.mark.parametrize(
+    ("mpi_name", "rank", "how"),
+    [
+        pytest.param(*one, marks=[] if one in ALWAYS else [pytest.mark.failure_matrix])
+        for one in itertools.product(("open mpi 5", "mpich"), (0, 1), (INTERRUPT, PASS))
+    ],
+)
+def test_a_signal_while_a_session_ends_does_not_break_into_that(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    mpi_name: str,
+    rank: int,
+    how: tuple[str, int, str],
+) -> None:
+    """A launcher may pass Ctrl-C on to one rank when another has ended its session by that."""
+    leave, status, run_status = how
+    mpi = MPIS[mpi_name]()
+    for name, value in mpi.environment.items():
+        monkeypatch.setenv(name, value)
+    pytester.makeconftest(
+        f"""
+        import atexit, os, signal
+
+        def stop():
+            own = os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK"))
+            if own == "{rank}":
+                for number in (signal.SIGUSR1, signal.SIGINT, signal.SIGTERM):
+                    os.kill(os.getpid(), number)
+
+        atexit.register(stop)
+
+        def pytest_sessionfinish():
+            stop()
+
+        def pytest_terminal_summary():
+            stop()
+
+        def pytest_unconfigure():
+            stop()
+        """
+    )
+    pytester.makepyfile(
+        f"""
+        def test_leaves(mpi_comm, mlps_run):
+            if mpi_comm.rank != {rank}:
+                {leave}
+            mpi_comm.barrier()
+        """
+    )
+    switches = ["--mlps-num-processes=2", *mpi.switches, "--mlps-grace=60"]
+    result = pytester.run(
+        *(sys.executable, "-m", "pytest", *switches, "--mlps-results-dir=results"), timeout=120
+    )
+    assert result.ret == status
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert "did not come to its end" not in result.stderr.str()
+    (metadata,) = pytester.path.rglob("*_metadata.json")
+    assert json.loads(metadata.read_text())["status"] == run_status
