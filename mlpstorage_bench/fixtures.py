@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlpstorage_bench.kvcache.case import KVCache
     from mlpstorage_bench.kvcache.plan import KVCachePlan
 
+HAS_PASSED = pytest.StashKey[bool]()
+"""Whether a test has come to its end."""
 SLO = "mlps_slo"
 MARKERS = (
     (
@@ -67,16 +69,28 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     Options are those of the profile (`kvcache.options`); a test that takes `kvcache_option` runs
     once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in bytes.
     """
-    from mlpstorage_bench.kvcache.case import KVCache  # noqa: PLC0415 - see above
-    from mlpstorage_bench.kvcache.slo import promise_of_marker  # noqa: PLC0415 - see above
-
     session = _session(request)
     run = session.run
     assert run is not None, "a session with this fixture has a run"
+    try:
+        yield _make_kvcache(request, benchmark, session, run)
+    finally:
+        if not request.node.stash.get(HAS_PASSED, False):
+            benchmark.skipped = True  # else pytest-benchmark warns of what the test did not come to
+    if benchmark.stats is not None:
+        run.add_statistics(benchmark.stats)
+
+
+def _make_kvcache(
+    request: pytest.FixtureRequest, benchmark: Any, session: MlpsSession, run: Run
+) -> KVCache:
+    from mlpstorage_bench.kvcache.case import KVCache  # noqa: PLC0415 - see above
+    from mlpstorage_bench.kvcache.slo import promise_of_marker  # noqa: PLC0415 - see above
+
     plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
     rounds = session.rounds(plan.trials(is_scenario=is_scenario))
-    yield KVCache(
+    return KVCache(
         plan=plan,
         engine=session.engine,
         benchmark=benchmark,
@@ -89,8 +103,6 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         rounds=rounds,
         offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )
-    if benchmark.stats is not None:
-        run.add_statistics(benchmark.stats)
 
 
 def _session(request: pytest.FixtureRequest) -> MlpsSession:

@@ -10,7 +10,7 @@ import pytest
 
 from mlpstorage_bench import instead, joining, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.fixtures import MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
+from mlpstorage_bench.fixtures import HAS_PASSED, MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.mpi.comm import say
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
@@ -141,6 +141,7 @@ def pytest_runtest_makereport(
         session.settings.failure_grace_s,
         session.abort,
     )
+    item.stash[HAS_PASSED] = report.when == "call" and report.passed
     if session.run is not None:
         message = "" if call.excinfo is None else call.excinfo.exconly()
         session.run.note_outcome(report.nodeid, report.outcome, report.duration, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import pytest
@@ -141,6 +142,14 @@ class Peers:
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
         """Return how far this rank's clock is ahead of rank 0's."""
         return self._comm.clock_offset(now_ns)
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold Ctrl-C back inside, but in meetings and where it is heeded."""
+        return self._comm.holding_interrupts()
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        self._comm.heed_interrupts()
 
     def close_together(self) -> None:
         """Tell the others that this rank's window closes early."""

@@ -24,7 +24,6 @@ from mlpstorage_bench.mpi.agreement import RankCollection, collection_difference
 from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Notice, Place
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
-from mlpstorage_bench.mpi.interrupts import termination_as_interrupt
 from mlpstorage_bench.mpi.naming import KnownHost, are_same_hosts
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.names import as_segment
@@ -268,8 +267,7 @@ class MlpsSession:
         if not names and "mlps_run" not in fixtures:
             return
         self._check_plugins()
-        if self.comm.size == 1:  # with more, MpiComm has seen to it
-            self._resources.enter_context(termination_as_interrupt())
+        self._resources.enter_context(self.comm.hearing_interrupts())
         benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
         settings, plan = self.settings, self.plan
         self.together(lambda: benchmark_type.check_site(settings.cache_dir))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,12 @@ class Alone:
 
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
         return ClockOffset.none(now_ns())
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def heed_interrupts(self) -> None:
+        pass
 
     def close_together(self) -> None:
         self.told_to_close += 1

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
@@ -37,7 +37,6 @@ from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues
 from mlpstorage_bench.storage.payload import Payload
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
@@ -62,6 +61,17 @@ class Peers(Protocol):
 
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
         """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+        ...
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold Ctrl-C back inside, but in meetings and where it is heeded.
+
+        At any other moment the window's keeper may have a lock of its lanes'.
+        """
+        ...
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
         ...
 
     def close_together(self) -> None:
@@ -102,6 +112,7 @@ def run_trial(
             if isinstance(clock, VirtualClock):
                 trial = simulate(workload, site, peers, cache, clock, writer)
             else:
+                resources.enter_context(peers.holding_interrupts())
                 trial = _Trial(workload, site, cache, clock, writer, open_queue).run(peers)
     except BaseException as error:
         _close_after(error, cache)
@@ -141,8 +152,6 @@ class _Trial:
         self._open_queue = open_queue
         self._stopping = threading.Event()
         self._lanes = workload.lanes
-        self._work: list[Future[None]] = []
-        """All that lanes were given to do."""
         self._crew: Crew
 
     def run(self, peers: Peers) -> RankTrial:
@@ -164,7 +173,7 @@ class _Trial:
             else:  # nothing is asked for before the window, and all from its very beginning
                 opened_at, before = self._open_together(peers, offset)
                 crew.turnstile.open(window.opened_ns)
-            futures = [self._submit(pool, one.serve_until_stopped) for one in crew.servants]
+            futures = [pool.submit(one.serve_until_stopped) for one in crew.servants]
             warmed_up = None
             if is_warmed_up:
                 warmed_up = self._warm_up(futures, peers)
@@ -242,13 +251,6 @@ class _Trial:
             for _ in range(self._lanes)
         ]
 
-    def _submit(
-        self, pool: ThreadPoolExecutor, task: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-    ) -> Future[None]:
-        future = pool.submit(task, *args, **kwargs)
-        self._work.append(future)
-        return future
-
     def _precondition(self, pool: ThreadPoolExecutor, peers: Peers) -> Preconditioning | None:
         """Write until the write bandwidth is steady, or as much as the profile allows."""
         workload = self._workload
@@ -265,7 +267,7 @@ class _Trial:
         sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
         enough = threading.Event()
         futures = [
-            self._submit(pool, servant.precondition, number, enough.is_set)
+            pool.submit(servant.precondition, number, enough.is_set)
             for number, servant in enumerate(self._crew.servants)
         ]
 
@@ -293,7 +295,7 @@ class _Trial:
         if not blocks:
             return
         futures = [
-            self._submit(pool, servant.prepare, blocks[number :: self._lanes])
+            pool.submit(servant.prepare, blocks[number :: self._lanes])
             for number, servant in enumerate(self._crew.servants)
         ]
         with before_the_window():
@@ -378,23 +380,9 @@ class _Trial:
         self._crew.turnstile.stop()
 
     def _join(self, pool: ThreadPoolExecutor) -> None:
-        """Stop, and wait for what lanes do through any further interrupt.
-
-        Their queues, their buffers and the cache's files are in use until then. Their threads are
-        not joined: Python 3.11 takes a thread for ended when a join of it was interrupted.
-        """
-        interrupt: KeyboardInterrupt | None = None
-        while True:
-            try:
-                self._stop()
-                pool.shutdown(wait=False)
-                wait(self._work)
-            except KeyboardInterrupt as again:
-                interrupt = again
-            else:
-                break
-        if interrupt is not None:
-            raise interrupt
+        """Stop, and wait for what lanes do: queues, buffers and the cache are in use until then."""
+        self._stop()
+        pool.shutdown()
 
     def _keep(
         self,
@@ -417,6 +405,7 @@ class _Trial:
             wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
+            peers.heed_interrupts()
             failed = peers.failed()
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")

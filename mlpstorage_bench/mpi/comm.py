@@ -5,11 +5,13 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi.interrupts import OF_ONE, Interrupts
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -118,8 +120,23 @@ class Comm(Protocol):
         """End every rank at once; the message goes to standard error first."""
         ...
 
+    def hearing_interrupts(self) -> AbstractContextManager[None]:
+        """Take every signal that asks this process to stop for Ctrl-C, inside."""
+        ...
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold Ctrl-C back inside, but in meetings and where `heed_interrupts` is called.
+
+        For what shares locks with other threads; see Interrupts.
+        """
+        ...
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        ...
+
     def ignore_interrupts(self) -> None:
-        """Let no signal that asks this rank to stop break into its session's end, from now on."""
+        """Let no Ctrl-C break into this rank's end of the session, from now on."""
         ...
 
     def announce(self, notice: Notice) -> None:
@@ -149,6 +166,9 @@ class SoloComm:
     library = None
     mpi4py = None
     waits_at = None
+
+    def __init__(self) -> None:
+        self._interrupts = Interrupts()
 
     def barrier(self) -> None:
         """Return at once."""
@@ -185,6 +205,18 @@ class SoloComm:
         """Write the message to standard error and exit."""
         say(message)
         raise SystemExit(code)
+
+    def hearing_interrupts(self) -> AbstractContextManager[None]:
+        """Take SIGTERM for Ctrl-C inside, so that a run that is told to end leaves its results."""
+        return self._interrupts.listening(OF_ONE)
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold them back inside, but where they are heeded."""
+        return self._interrupts.held_back()
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        self._interrupts.raise_pending()
 
     def ignore_interrupts(self) -> None:
         """Do nothing: no other rank waits, and Ctrl-C is all that ends a process alone."""

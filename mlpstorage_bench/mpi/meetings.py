@@ -19,7 +19,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mlpstorage_bench.errors import LaunchError
@@ -43,7 +43,7 @@ from mlpstorage_bench.mpi.installations import (
     launcher_title,
     library_title,
 )
-from mlpstorage_bench.mpi.interrupts import Interrupts
+from mlpstorage_bench.mpi.interrupts import OF_A_RANK, Interrupts
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -112,6 +112,7 @@ class MpiComm:
         self._unfinished: _Meeting | None = None
         self._collectives = 0
         self._interrupts = Interrupts()
+        self._interrupts.listen(OF_A_RANK)
 
     @property
     def waits_at(self) -> str | None:
@@ -195,8 +196,20 @@ class MpiComm:
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 
+    def hearing_interrupts(self) -> AbstractContextManager[None]:
+        """Change nothing: a rank hears them from the start."""
+        return nullcontext()
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold them back inside, but in meetings and where they are heeded."""
+        return self._interrupts.held_back()
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        self._interrupts.raise_pending()
+
     def ignore_interrupts(self) -> None:
-        """Let no signal that asks this rank to stop break into its session's end, from now on."""
+        """Let none break into this rank's end of the session, from now on."""
         self._interrupts.ignore()
 
     def announce(self, notice: Notice) -> None:
@@ -270,7 +283,7 @@ class MpiComm:
         brings: bool = True,
     ) -> Any:
         __tracebackhide__ = True
-        with self._interrupts.deferred():
+        with self._interrupts.held_back():
             if self._unfinished is not None:
                 with suppress(ApartError):  # what was interrupted no longer needs its outcome
                     self._finish(self._unfinished, deadline)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -32,15 +33,17 @@ class Watchdog:
         self._limit_s = limit_s
         self._grace_s = grace_s
         self._expired = expired
-        self._changed = threading.Condition()
-        self._work: tuple[str, float] | None = None
-        """Its name, and when its time is over."""
+        self._works: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
+        """The name of each, and when its time is over; None when there is none.
+
+        Without a lock: Ctrl-C could come just after the main thread has taken it.
+        """
         threading.Thread(target=self._watch, name="mlpstorage watchdog", daemon=True).start()
 
     @contextmanager
     def watching(self, name: str) -> Iterator[None]:
         """Limit the time of what is done inside."""
-        self._set((name, time.monotonic() + self._limit_s))
+        self._works.put((name, time.monotonic() + self._limit_s))
         faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s), file=STDERR)
         _set_alarm(self._limit_s + 2 * self._grace_s)
         try:
@@ -48,22 +51,16 @@ class Watchdog:
         finally:
             _set_alarm(0.0)
             faulthandler.cancel_dump_traceback_later()
-            self._set(None)
-
-    def _set(self, work: tuple[str, float] | None) -> None:
-        with self._changed:
-            self._work = work
-            self._changed.notify()
+            self._works.put(None)
 
     def _watch(self) -> None:
-        with self._changed:
+        work = self._works.get()
+        with suppress(queue.Empty):
             while True:
-                left_s = None if self._work is None else self._work[1] - time.monotonic()
-                if left_s is not None and left_s <= 0:
-                    break
-                self._changed.wait(left_s)
-            assert self._work is not None
-            name = self._work[0]
+                left_s = None if work is None else max(0.0, work[1] - time.monotonic())
+                work = self._works.get(timeout=left_s)
+        assert work is not None
+        name, _ = work
         faulthandler.cancel_dump_traceback_later()  # this thread runs: it can tell more
         _set_alarm(2 * self._grace_s)  # for an end that does not come about, either
         self._expired(name)

@@ -23,6 +23,8 @@ from mlpstorage_bench.kvcache.crew import Crew
 from mlpstorage_bench.kvcache.runner import _Trial, run_trial
 from mlpstorage_bench.kvcache.site import build_cache, files_in_layout
 from mlpstorage_bench.measure.clock import RealClock
+from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.ranks import Peers
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import explain
@@ -149,8 +151,9 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
 
     interrupting = threading.Thread(target=interrupt_twice)
     interrupting.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_trial(workload(duration=60.0), site(tmp_path), Alone(), lambda *_: store)
+    comm = SoloComm()
+    with pytest.raises(KeyboardInterrupt), comm.hearing_interrupts():
+        run_trial(workload(duration=60.0), site(tmp_path), Peers(comm), lambda *_: store)
     assert store.released.is_set()
     assert store.lanes == 0, "lanes are still at their files"
     assert list(tmp_path.iterdir()) == []
@@ -169,7 +172,7 @@ def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
     def lasts() -> None:
         trial._stopping.wait()
 
-    work = [trial._submit(pool, lasts), trial._submit(pool, lasts)]
+    work = [pool.submit(lasts), pool.submit(lasts)]
     joining = threading.Thread(target=trial._join, args=[pool], daemon=True)
     joining.start()
     joining.join(20)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.mpis import MPIS
+from tests.sessions.test_interrupted import IN_A_LOCK
 
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
@@ -202,13 +203,14 @@ def test_an_internal_error_on_another_rank_is_seen_and_ends_the_session(
 def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
+    pytester.makeconftest(IN_A_LOCK.format(signal="SIGINT"))
     pytester.makepyfile(
         """
-        import os, signal, threading
+        import threading
 
         def test_run(kvcache, mpi_comm):
-            if mpi_comm.rank == 1:
-                threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            if mpi_comm.rank == 0:
+                threading.Condition.__enter__ = threading.Condition.__enter__.__globals__["enter"]
             kvcache.run(1, duration=300, write_limit_gb=None, storage_capacity_gb=0.2)
         """
     )

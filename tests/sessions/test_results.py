@@ -179,10 +179,3 @@ def test_extra_info_that_json_does_not_know_loses_no_results(pytester: pytest.Py
     document = json.loads(next(pytester.path.rglob("pytest_benchmark_*.json")).read_text())
     info = document["benchmarks"][0]["extra_info"]
     assert (info["where"], info["ratio"]) == ("UNSERIALIZABLE[PosixPath('/x')]", None)
-
-
-def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
-    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert metadata_of(pytester)["status"] == "interrupted"

@@ -1,0 +1,63 @@
+"""A session of one process that is interrupted: it ends at once, in order, and says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sessions.tiny import TINY, metadata_of
+
+IN_A_LOCK = """
+import os, signal, threading
+
+enter = threading.Condition.__enter__
+
+def interrupted(self):
+    taken = enter(self)
+    waits_for = "is_exhausted" in os.sys._getframe(1).f_code.co_name
+    if waits_for and threading.current_thread() is threading.main_thread():
+        threading.Condition.__enter__ = enter
+        os.kill(os.getpid(), signal.{signal})
+    return taken
+
+def pytest_runtest_call():
+    threading.Condition.__enter__ = interrupted
+"""
+"""A conftest by which a signal comes as the window's keeper has just taken a lock of its lanes'."""
+
+
+def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert metadata_of(pytester)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_a_window_ends_it_whatever_its_keeper_is_about(
+    pytester: pytest.Pytester, signal: str
+) -> None:
+    """A KeyboardInterrupt there and then would leave the lock taken, and the lanes waiting."""
+    pytester.makeconftest(IN_A_LOCK.format(signal=signal))
+    pytester.makepyfile("def test_long(kvcache): kvcache.run(1, duration=300)")
+    options = [option for option in TINY if "duration" not in option]
+    result = pytester.run(
+        *(pytester._getpytestargs()), *options, "--mlps-cache-dir=cache", timeout=60
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert metadata_of(pytester)["status"] == "interrupted"
+    assert not (pytester.path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("leaves", "status"),
+    [("raise KeyboardInterrupt", pytest.ExitCode.INTERRUPTED), ("assert False", 1)],
+)
+def test_a_test_that_ends_before_its_benchmark_begins_ends_by_that_alone(
+    pytester: pytest.Pytester, leaves: str, status: int
+) -> None:
+    """pytest-benchmark warns of a fixture that was not used, and users may make errors of that."""
+    pytester.makeini("[pytest]\nfilterwarnings = error")
+    pytester.makepyfile(f"def test_stops(kvcache): {leaves}")
+    result = pytester.runpytest_subprocess(*TINY)
+    assert result.ret == status
+    assert "was not used" not in result.stdout.str() + result.stderr.str()
