@@ -10,14 +10,22 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.mpi import witness
-from mlpstorage_bench.mpi.comm import ABORT_STATUS, STDERR, Comm, Notice, Place, SoloComm
+from mlpstorage_bench.mpi.comm import (
+    ABORT_STATUS,
+    STDERR,
+    Comm,
+    Notice,
+    Place,
+    SoloComm,
+    say,
+)
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.watchdog import limit_without_lock
@@ -59,8 +67,8 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         with limit_without_lock(startup_limit_s(config)):
             comm = connect(launcher)
     except LaunchError as error:
-        _tell_end(launcher.rank, None)
-        raise usage_error(str(error), is_root=launcher.rank == 0) from error
+        _refuse(launcher, str(error))
+        raise usage_error("", is_root=False) from error
     if parent is not None and comm.rank == 0:
         parent.send("joined")
     if parent is None and launcher.launcher == "hydra":
@@ -68,6 +76,25 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         line = f"mlpstorage: {here} died before the session's end. All ranks are aborted."
         witness.hire(line, ABORT_STATUS, os.environ, STDERR)
     return comm
+
+
+def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
+    """Tell why this rank does not join: one rank of each host does, the first that comes here.
+
+    Ranks that MPI does not bring together cannot agree who it is to be, and rank 0 may have nothing
+    to tell, or be ended by the launcher as soon as another rank has ended.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    with suppress(OSError):  # another rank of this host has told
+        claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # a name, not a file; while this rank is
+        say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
+    claim.detach()
+    status = int(pytest.ExitCode.USAGE_ERROR)
+    parent = Dispatches.of(os.environ)
+    if parent is not None:
+        headline, _, _ = problem.partition(": ")
+        parent.send("aborting", f"{status} {headline}")
+    _tell_end(launcher.rank, status)
 
 
 def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:

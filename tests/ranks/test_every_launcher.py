@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -241,9 +242,45 @@ def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
     else:
         done = launched(starting, 2)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
-    assert done.stderr.count("ERROR: The ranks were started by") == 1
+    told = rf"ERROR: rank \d on {os.uname().nodename}: The ranks were started by"
+    assert len(re.findall(told, done.stderr)) == 1, done.stderr
     for one in (starting, loaded):
         assert identify(one.binary).title.replace(" (Hydra)", "") in done.stderr.replace(
             " (Hydra)", ""
         )
+    assert list(place.glob("facts-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("launcher", "library", "started"),
+    [("open mpi 5", "mpich", "by hand"), ("mpich", "open mpi 5", "launched")],
+)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_with_another_mpis_library_than_the_rest_tells_of_it(
+    launcher: str,
+    library: str,
+    started: str,
+    rank: int,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hosts may differ: no other rank knows why this one does not come, and all have to end."""
+    starting, loaded = MPIS[launcher](), MPIS[library]()
+    for name, value in starting.environment.items():
+        monkeypatch.setenv(name, value)
+    (place / "early.py").write_text(
+        f"""
+import os
+
+if os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK")) == "{rank}":
+    os.environ.pop("MPI4PY_LIBMPI", None)
+    os.environ.update({dict(loaded.environment)})
+"""
+    )
+    if started == "by hand":
+        done = run(*starting.by_hand(2), sys.executable, "-m", "pytest", "-p", "early")
+    else:
+        done = launched(starting, 2, "-p", "early", "--mlps-grace=2")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert f"ERROR: rank {rank} on {os.uname().nodename}: The ranks were star" in done.stderr
     assert list(place.glob("facts-*")) == []
