@@ -12,7 +12,8 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
-from mlpstorage_bench.mpi.parent import INTERRUPTED, Limits, run
+from mlpstorage_bench.mpi.parent import run
+from mlpstorage_bench.mpi.watch import INTERRUPTED, Limits
 from mlpstorage_bench.options.declared import GRACE_INI
 from mlpstorage_bench.results.obituary import note_end
 from mlpstorage_bench.settings import Settings, read_settings, startup_limit_s

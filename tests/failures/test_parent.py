@@ -24,10 +24,12 @@ from mlpstorage_bench.mpi.dispatches import (
     Inbox,
     this_host,
 )
+from mlpstorage_bench.mpi.ending import Ending
 from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
 from mlpstorage_bench.mpi.launchers.launcher import LaunchFlags
-from mlpstorage_bench.mpi.parent import Ending, Limits, run
+from mlpstorage_bench.mpi.parent import run
+from mlpstorage_bench.mpi.watch import Limits
 from tests.failures.scenarios import LIMIT_S
 
 LIMITS = Limits(grace_s=1)
