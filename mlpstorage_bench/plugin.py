@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench import instead, joining, ranks, registry, relaunch, terminal
+from mlpstorage_bench import closing, instead, joining, opening, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import HAS_PASSED, MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.mpi.comm import say
@@ -108,7 +108,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         session.items.clear()
     elif not relaunch.runs_no_test(session.config):
         with own.limiting("the run's opening"):
-            own.begin(session.items)
+            opening.begin(own, session.items)
         terminal.announce_run(session.config, own)
     try:
         result = yield
@@ -173,7 +173,7 @@ def pytest_sessionfinish(
     own.comm.ignore_interrupts()
     own.has_met = True
     with own.limiting(joining.SESSION_END):
-        own.exit_status = session.exitstatus = own.close_run(own.agree_on_end(int(exitstatus)))
+        own.exit_status = session.exitstatus = closing.end(own, int(exitstatus))
         return (yield)
 
 

@@ -36,6 +36,19 @@ def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
     return pytest.UsageError(message) if is_root else pytest.UsageError()
 
 
+def tell_problems(problems: Sequence[tuple[str, str]]) -> str:
+    """Put the problems of all ranks into one text; a problem that all have is told once."""
+    texts = {text for _, text in problems}
+    if len(texts) == 1:
+        return texts.pop()
+    places = [f"rank {rank} on {host}: " for rank, (host, _) in enumerate(problems)]
+    return "\n".join(
+        text if text.startswith(place) else place + text
+        for place, (_, text) in zip(places, problems, strict=True)
+        if text
+    )
+
+
 def prepare(config: pytest.Config, *, is_root: bool) -> None:
     """Leave files and tables to rank 0, and let pytest-mpi know that this is MPI.
 

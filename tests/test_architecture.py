@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 FLOORS = (
     {"plugin"},
     {"instead", "terminal"},
-    {"relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
+    {"closing", "opening", "relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
     {"session"},
     {"time_limit"},
     {"joining"},
