@@ -172,7 +172,7 @@ STRIKES = {
     [
         ("a file is cut short", r"reading \S+/user\S+\.kv failed: the file ends at offset 4096; "),
         ("its directory vanishes", r"(creating|opening) \S+/user\S+\.kv failed: .*\(ENOENT\)"),
-        ("a filesystem becomes read-only", r"creating \S+/user\S+\.kv failed: .*\(EROFS\)"),
+        ("a filesystem becomes read-only", r"\w+ing \S+/user\S+\.kv failed: .*\(EROFS\)"),
         ("a device loses its blocks", r"reading \S+/user\S+\.kv failed: .*\(EIO\)"),
     ],
 )
