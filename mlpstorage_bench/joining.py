@@ -10,7 +10,7 @@ import os
 import socket
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NoReturn
 
 import pytest
@@ -28,7 +28,7 @@ from mlpstorage_bench.mpi.comm import (
 )
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
-from mlpstorage_bench.mpi.watchdog import limit_without_lock
+from mlpstorage_bench.mpi.watchdog import limit_start
 from mlpstorage_bench.ranks import usage_error
 from mlpstorage_bench.settings import grace_before_options, startup_limit_s
 
@@ -55,7 +55,10 @@ def conftests_loaded_together(
 
 
 def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Comm:
-    """Initialise MPI within its limit: a rank that ended before will never come."""
+    """Initialise MPI; a rank that ended before will never come.
+
+    From here to collection a rank's start has its limit, and so has waiting for another's.
+    """
     if launcher is None:
         return SoloComm()
     from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
@@ -64,8 +67,8 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
     if parent is not None:
         parent.arrive(launcher.rank)
     try:
-        with limit_without_lock(startup_limit_s(config)):
-            comm = connect(launcher)
+        limit_start(startup_limit_s(config))
+        comm = connect(launcher)
     except LaunchError as error:
         _refuse(launcher, str(error))
         raise usage_error("", is_root=False) from error
@@ -85,8 +88,11 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
     to tell, or be ended by the launcher as soon as another rank has ended.
     """
     claim = socket.socket(socket.AF_UNIX)
-    with suppress(OSError):  # another rank of this host has told
+    try:
         claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # a name, not a file; while this rank is
+    except OSError:
+        pass  # another rank of this host has told
+    else:
         say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
     claim.detach()
     status = int(pytest.ExitCode.USAGE_ERROR)
@@ -98,7 +104,7 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
 
 
 def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:
-    """Raise a usage error on every rank when any has a problem; rank 0 may tell its own itself."""
+    """Raise a usage error on every rank when any has a problem; rank 0 raises its own itself."""
     if comm.size == 1:
         return
     own = (socket.gethostname(), problem)
@@ -113,11 +119,19 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     for rank, (host, text) in enumerate(problems):
         if text:
             told.setdefault(text, []).append(f"rank {rank} on {host}")
-    if told:
-        depart(comm)
-    if told and not (problem and comm.rank == 0):
-        lines = [f"{', '.join(places)}: {text}" for text, places in told.items()]
+    if not told:
+        return
+    depart(comm)
+    shown_by_pytest = problem if comm.rank == 0 else ""
+    lines = [
+        f"{', '.join(places)} failed at {label}, as shown below"
+        if text == shown_by_pytest
+        else f"{', '.join(places)}: {text}"
+        for text, places in told.items()
+    ]
+    if not shown_by_pytest:
         raise usage_error("\n".join(lines), is_root=comm.rank == 0)
+    say("ERROR: " + "\n".join(lines))
 
 
 def depart(comm: Comm, status: int | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Generator
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import HAS_PASSED, MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.mpi.comm import say
 from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.mpi.watchdog import start_is_over
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
 from mlpstorage_bench.outcomes import agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
@@ -93,6 +95,8 @@ def pytest_make_collect_report(
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Agree with the other ranks on what was collected."""
     own = session.config.stash[KEY]
+    if own.launcher is not None:
+        start_is_over()
     with own.limiting("collection"):
         result = yield
         own.agree_on_collection(session.items)
@@ -149,10 +153,12 @@ def pytest_runtest_makereport(
 
 
 def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Let a rank whose standard output nobody sees tell of an error in pytest or a plugin."""
+    """Tell of an error in pytest or a plugin where it was; pytest itself shows rank 0's."""
     launcher = detect_launcher(os.environ)
-    if launcher is not None and launcher.rank > 0:
-        say(f"INTERNALERROR on rank {launcher.rank}: {excinfo.exconly()}\n{excrepr}")
+    if launcher is not None:
+        place = f"rank {launcher.rank} on {socket.gethostname()}"
+        text = f"\n{excrepr}" if launcher.rank > 0 else ""
+        say(f"INTERNALERROR on {place}: {excinfo.exconly()}{text}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,7 +13,7 @@ from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
 from mlpstorage_bench.mpi.parent import run
-from mlpstorage_bench.mpi.watch import INTERRUPTED, Limits
+from mlpstorage_bench.mpi.watch import Limits
 from mlpstorage_bench.options.declared import GRACE_INI
 from mlpstorage_bench.results.obituary import note_end
 from mlpstorage_bench.settings import Settings, read_settings, startup_limit_s
@@ -44,7 +44,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
         sys.stdout.write(f"mlpstorage: note: {note}\n")
     ending = run(plan, _limits(config, settings))
     if ending.reason and ending.run_metadata is not None:
-        status = "interrupted" if ending.status == INTERRUPTED else "died"
+        status = "interrupted" if ending.was_interrupted else "died"
         note_end(ending.run_metadata, status, ending.status, ending.reason)
     return ending.status
 
@@ -57,11 +57,12 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
     """
     startup_s, grace_s = startup_limit_s(config), settings.failure_grace_s
     end_s = max(grace_s, Limits.end_s)
+    late_s = startup_s + grace_s  # by then ranks that have started have told where they hang
     if settings.timeout_s is None:
-        return Limits(grace_s, end_s)
+        return Limits(grace_s, end_s, late_s)
     test_s = settings.timeout_s + 3 * grace_s
     may_go_on = settings.gate.undecided == "retry"
-    return Limits(grace_s, end_s, test_s, None if may_go_on else test_s + startup_s)
+    return Limits(grace_s, end_s, late_s, test_s, None if may_go_on else test_s + startup_s)
 
 
 def runs_no_test(config: pytest.Config) -> bool:

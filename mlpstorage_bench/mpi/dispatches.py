@@ -145,6 +145,12 @@ class Inbox:
         arrived = self.directory.glob(f"{_CAME}*")
         return sorted({path.read_text(encoding=_ENCODING) for path in arrived})
 
+    def ranks_that_came(self) -> set[int]:
+        """Return the ranks that have arrived, on whatever host."""
+        return {
+            int(path.name.removeprefix(_CAME)) for path in self.directory.glob(f"{_CAME}[0-9]*")
+        }
+
     def first_dead_elsewhere(self) -> str | None:
         """Return the rank on another host of whose death word came first, and its host."""
         dead = sorted(self.directory.glob(f"{_DEAD}*"), key=lambda path: path.stat().st_mtime_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mlpstorage_bench.mpi.standard_error import write
 from mlpstorage_bench.mpi.watch import INTERRUPTED, TOO_LONG, Watch
 
 INCOMPLETE = 1
+_NAMED = 16
+"""How many ranks a message names."""
 _MEANINGLESS = frozenset({0, 5})
 """Statuses that mean something good, which a launcher may return for ranks that died.
 
@@ -28,6 +31,8 @@ class Ending:
     """Why the session did not come to its end; '' when it did."""
     run_metadata: Path | None = None
     """The metadata of the run that it had opened, on this host."""
+    was_interrupted: bool = False
+    """Whether it was ended because this process was asked to stop."""
 
 
 def ending_of(plan: LaunchPlan, inbox: Inbox, status: int, watch: Watch) -> Ending:
@@ -44,6 +49,9 @@ def ending_of(plan: LaunchPlan, inbox: Inbox, status: int, watch: Watch) -> Endi
         asked = ", ".join(host.name for host in plan.layout.hosts)
         came = ", ".join(inbox.came_from()) or "none"
         reason = f"{reason}; hosts asked: {asked}; ranks came from: {came}"
+        missing = sorted({*range(plan.layout.total)} - inbox.ranks_that_came())
+        if missing:
+            reason = f"{reason}; nothing was heard of {_numbered(missing)}"
     if status in _MEANINGLESS:
         said = "the launcher reports success, but " if status == 0 else ""
         reason, status = f"{said}{reason}", INCOMPLETE
@@ -51,7 +59,7 @@ def ending_of(plan: LaunchPlan, inbox: Inbox, status: int, watch: Watch) -> Endi
     if silent:
         reason = f"{reason}; nothing was heard of {', '.join(silent)}"
     write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n".encode())
-    return Ending(status, reason, path)
+    return Ending(status, reason, path, watch.was_interrupted)
 
 
 def _failure(inbox: Inbox, status: int, watch: Watch) -> tuple[int, str]:
@@ -66,7 +74,7 @@ def _failure(inbox: Inbox, status: int, watch: Watch) -> tuple[int, str]:
         reason = "it was interrupted, and the ranks did not end by themselves"
     elif inbox.read("joined") is None and inbox.came_from():
         status, reason = ABORT_STATUS, "the ranks did not come together in MPI"
-    elif watch.was_silent:
+    elif watch.gave_up:
         status = ABORT_STATUS
     elif reason:
         elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
@@ -77,3 +85,10 @@ def _failure(inbox: Inbox, status: int, watch: Watch) -> tuple[int, str]:
     else:
         reason = "rank 0 did not come to its end (no completion record)"
     return status, reason
+
+
+def _numbered(ranks: Sequence[int]) -> str:
+    """Name some ranks, and how many more there are."""
+    numbers = ", ".join(map(str, ranks[:_NAMED]))
+    more = f" and {len(ranks) - _NAMED} more" if len(ranks) > _NAMED else ""
+    return f"rank{'s' if len(ranks) > 1 else ''} {numbers}{more}"

@@ -52,6 +52,8 @@ class LaunchPlan:
     """What was asked of the launcher and it has no flag for."""
     layout: Layout
     all_hosts_are_here: bool
+    may_queue: bool = False
+    """Whether the launcher may wait for hosts to be free before it starts anything."""
 
     @property
     def command(self) -> list[str]:
@@ -95,6 +97,7 @@ def plan_launch(
         notes=tuple(launcher.notes(launch)),
         layout=layout,
         all_hosts_are_here=all(_is_this_host(host.name) for host in layout.hosts),
+        may_queue=launcher.may_queue,
     )
 
 

@@ -63,7 +63,7 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
         )
         outliving = survivor.hire("end", str(child.pid), mark, directory)
         with passing_on(child.stderr, inbox):
-            watch = Watch(child, inbox, limits, requests)
+            watch = Watch(child, inbox, limits, requests, may_queue=plan.may_queue)
             status = watch.wait()
             survivor.clear_away(mark)
         survivor.dismiss(outliving)

@@ -37,6 +37,8 @@ class Limits:
     """For a launcher to end after a rank has died or has aborted all, or after Ctrl-C."""
     end_s: float = 10.0
     """For ranks and launcher to end after the session has: nothing has failed then."""
+    startup_s: float | None = None
+    """For ranks to come together in MPI, which they limit themselves once they have started."""
     test_s: float | None = None
     """Longest time for a test, the ranks' own end of it included; None for no limit."""
     between_s: float | None = None
@@ -57,6 +59,8 @@ class Watch:
         inbox: Inbox,
         limits: Limits,
         requests: StopRequests,
+        *,
+        may_queue: bool = False,
     ) -> None:
         self._child = child
         self._inbox = inbox
@@ -64,10 +68,13 @@ class Watch:
         self._requests = requests
         self._deaths = Deaths(requests.event)
         self._known: set[int] = set()
+        self._started_s = None if may_queue else time.monotonic()
+        """Since when ranks are to come together: where launches queue, since one is there."""
         self.reason = ""
         """Why the launcher should have ended, where the session's own end is not why."""
         self.was_interrupted = False
-        self.was_silent = False
+        self.gave_up = False
+        """Whether a limit was over in which the ranks had to say something."""
 
     def wait(self) -> int:
         """Return the launcher's exit status, as a shell knows it."""
@@ -100,8 +107,8 @@ class Watch:
             if deadline is not None and time.monotonic() >= deadline:
                 self._end_launcher()
                 return
-            if self._is_silent():
-                self.was_silent = True
+            if self._is_late() or self._is_silent():
+                self.gave_up = True
                 self._end_launcher()
                 return
             left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
@@ -114,13 +121,14 @@ class Watch:
             self._known.add(rank)
             self._deaths.watch(rank, here[rank])
         before_launcher = takewhile(lambda died: died != (_LAUNCHER,), self._deaths.take())
-        died = [[rank for rank in ranks if rank in here] for ranks in before_launcher]
+        there = self._inbox.ranks_here()  # those that have ended and have not departed
+        died = [[rank for rank in ranks if rank in there] for ranks in before_launcher]
         if self.reason or self._inbox.read("aborting") is not None:
             return
         elsewhere = self._inbox.first_dead_elsewhere()
         first = next(filter(None, died), None)
         if (elsewhere is not None or first is not None) and self._inbox.silent_at_limit():
-            self.was_silent, self.reason = True, TOO_LONG
+            self.gave_up, self.reason = True, TOO_LONG
         elif elsewhere is not None:  # what died here at the same time was ended by the launcher
             self.reason = f"{elsewhere} died before the session's end"
         elif first is not None:
@@ -131,6 +139,18 @@ class Watch:
         """Whether the launcher has no reason to go on."""
         told = self._inbox.read("completed") is not None or self._inbox.read("aborting") is not None
         return told or bool(self.reason)
+
+    def _is_late(self) -> bool:
+        """Whether ranks have not come together in MPI within their time."""
+        limit_s = self._limits.startup_s
+        if limit_s is None or self._inbox.read("joined") is not None:
+            return False
+        if self._started_s is None and self._inbox.came_from():
+            self._started_s = time.monotonic()
+        if self._started_s is None or time.monotonic() - self._started_s <= limit_s:
+            return False
+        self.reason = f"the ranks did not come together in MPI within {limit_s:g} s"
+        return True
 
     def _is_silent(self) -> bool:
         """Whether nothing has begun or ended for longer than any test may take."""
@@ -155,19 +175,20 @@ class Watch:
     def _stop(self) -> None:
         """Let the ranks finish their reports within their grace, then end them."""
         self._child.send_signal(signal.SIGUSR1)
-        for patience_s, stronger in (
-            (self._limits.grace_s, signal.SIGTERM),
-            (self._limits.terminate_s, signal.SIGKILL),
+        for insisted, (patience_s, stronger) in enumerate(
+            (
+                (self._limits.grace_s, signal.SIGTERM),
+                (self._limits.terminate_s, signal.SIGKILL),
+            )
         ):
-            if self._ends_within(patience_s):
+            if self._ends_within(patience_s, insisted):
                 return
             _signal_group(self._child, stronger)
         self._child.wait()
 
-    def _ends_within(self, seconds: float) -> bool:
-        """Wait for the launcher's end for so long, or until Ctrl-C comes again."""
+    def _ends_within(self, seconds: float, insisted: int) -> bool:
+        """Wait for the launcher's end for so long, or until Ctrl-C has come again more often."""
         deadline = time.monotonic() + seconds
-        insisted = self._requests.insisted
         while self._child.poll() is None:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or self._requests.insisted > insisted:

@@ -72,17 +72,17 @@ def _set_alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-@contextmanager
-def limit_without_lock(limit_s: float) -> Iterator[None]:
-    """Print the stacks and end the process (status 1) if what is inside takes longer.
+def limit_start(limit_s: float) -> None:
+    """Print the stacks and end the process (status 1) unless its start is over by then.
 
-    For a call that keeps Python's lock, as MPI_Init does.
+    MPI_Init keeps Python's lock, so that no thread of Python's could do it.
     """
     faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
+
+
+def start_is_over() -> None:
+    """Take the limit of the start away."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 def stacks() -> str:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -76,13 +77,14 @@ def told(kind: str, text: str = "") -> str:
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
             137,
-            "no completion record); hosts asked: localhost; ranks came from: none",
+            "hosts asked: localhost; ranks came from: none; nothing was heard of rank 0",
         ),
         (
             told("came-1", "h2"),
             86,
-            "the ranks did not come together in MPI; hosts asked: localhost; ranks came from: h2",
+            "in MPI; hosts asked: localhost; ranks came from: h2; nothing was heard of rank 0",
         ),
+        (f"{told('joined')}; sys.exit(2)", 2, "rank 0 did not come to its end"),
     ],
     ids=[
         "nothing",
@@ -96,6 +98,7 @@ def told(kind: str, text: str = "") -> str:
         "abort",
         "killed",
         "not together",
+        "the status of an interrupt",
     ],
 )
 def test_rank_0s_word_counts_before_the_launchers_status(
@@ -105,6 +108,7 @@ def test_rank_0s_word_counts_before_the_launchers_status(
     assert ending.status == status
     assert reason in ending.reason
     assert bool(reason) == bool(ending.reason)
+    assert not ending.was_interrupted
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,36 @@ def test_a_session_that_is_silent_for_longer_than_a_test_may_take_is_ended(tmp_p
     ending = run(plan(script(tmp_path, text)), limits)
     assert ending.status == 86
     assert ending.reason == "nothing was heard of the ranks for 1 s, in test_x"
+
+
+@pytest.mark.parametrize(
+    ("text", "queueing"),
+    [("", {}), (told("came-1", "h2"), {"may_queue": True})],
+    ids=["since the launch", "since a rank has started, where launches queue"],
+)
+def test_a_launch_whose_ranks_do_not_come_together_is_ended(
+    tmp_path: Path, text: str, queueing: Mapping[str, bool]
+) -> None:
+    """As when `ssh` waits for an answer: no rank is there to keep the limit."""
+    waiting = replace(plan(script(tmp_path, f"{text}\ntime.sleep(600)")), **queueing)
+    ending = run(waiting, replace(LIMITS, startup_s=1))
+    assert ending.status == 86
+    assert ending.reason.startswith("the ranks did not come together in MPI")
+
+
+def test_a_launch_that_waits_in_a_queue_is_not_ended(tmp_path: Path) -> None:
+    text = f"time.sleep(3); {told('joined')}; {told('completed', '0')}"
+    queued = replace(plan(script(tmp_path, text)), may_queue=True)
+    assert run(queued, replace(LIMITS, startup_s=1)) == Ending(0)
+
+
+def test_a_rank_that_departs_before_it_is_watched_has_not_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent may have been given no processor between reading its file and its process."""
+    here = [{0: 2**22 - 1}]
+    monkeypatch.setattr(Inbox, "ranks_here", lambda _: here.pop() if here else {})
+    assert run(plan(script(tmp_path, told("completed", "0"))), LIMITS) == Ending(0)
 
 
 def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
         done = launched(starting, 2)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
     told = rf"ERROR: rank \d on {os.uname().nodename}: The ranks were started by"
-    assert len(re.findall(told, done.stderr)) == 1, done.stderr
+    assert re.search(told, done.stderr), done.stderr
     for one in (starting, loaded):
         assert identify(one.binary).title.replace(" (Hydra)", "") in done.stderr.replace(
             " (Hydra)", ""

@@ -197,7 +197,7 @@ def test_an_internal_error_on_another_rank_is_seen_and_ends_the_session(
     pytester.makepyfile("def test_something(mpi_comm): mpi_comm.barrier()")
     result = run_ranks(3)
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
-    result.stderr.fnmatch_lines(["*INTERNALERROR on rank 1: RuntimeError: a plugin broke*"])
+    result.stderr.fnmatch_lines(["*INTERNALERROR on rank 1 on *: RuntimeError: a plugin broke*"])
 
 
 def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(

@@ -1,4 +1,4 @@
-"""The limit of --mlps-timeout outside of tests: at collection, and at the session's end."""
+"""Limits outside of tests: at the start, at collection, and at the session's end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.failures.scenarios import GRACE_TO_TELL_S, TIMEOUT_S
+from tests.failures.scenarios import GRACE_TO_TELL_S, STARTUP_S, TIMEOUT_S
 
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
@@ -38,6 +38,40 @@ def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
         f"mlpstorage: {step} has taken longer than --mlps-timeout {TIMEOUT_S} s. Rank 1 on" in told
     )
     assert "time.sleep(600" in told
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "hang()",
+        pytest.param(
+            "def pytest_configure(): hang()",
+            marks=pytest.mark.failure_matrix,
+        ),
+    ],
+    ids=["conftest", "its pytest_configure"],
+)
+def test_a_rank_whose_start_takes_for_ever_ends_the_session_within_the_startup_limit(
+    pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str
+) -> None:
+    pytester.makeconftest(
+        f"""
+import os, time
+
+def hang():
+    if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
+        time.sleep(600)
+
+{conftest}
+"""
+    )
+    pytester.makepyfile("def test_something(): pass")
+    result = run_ranks(2, "-o", f"mlps_startup_limit={STARTUP_S}", "--mlps-grace=1")
+    assert result.ret not in (0, 5)
+    told = result.stderr.str()
+    assert f"Timeout (0:00:0{STARTUP_S})!" in told
+    assert "in hang\n" in told
+    assert "passed" not in result.stdout.str()
 
 
 @pytest.mark.failure_matrix

@@ -15,6 +15,7 @@ class Hydra:
 
     version: str
     name: ClassVar[str] = "hydra"
+    may_queue: ClassVar[bool] = False
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:

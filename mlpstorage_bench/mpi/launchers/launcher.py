@@ -72,6 +72,11 @@ class Launcher(Protocol):
         """What it calls itself, with its version."""
         ...
 
+    @property
+    def may_queue(self) -> bool:
+        """Whether it may wait for hosts to be free before it starts anything."""
+        ...
+
     def prefix(self, binary: str, launch: Launch) -> list[str]:
         """Return the argument vector up to the program.
 

@@ -19,6 +19,7 @@ class OpenMpi:
 
     version: str
     name: ClassVar[str] = "openmpi"
+    may_queue: ClassVar[bool] = False
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:

@@ -24,6 +24,7 @@ class Pals:
 
     version: str
     name: ClassVar[str] = "pals"
+    may_queue: ClassVar[bool] = True
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:

@@ -18,6 +18,7 @@ class Slurm:
 
     version: str
     name: ClassVar[str] = "srun"
+    may_queue: ClassVar[bool] = True
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:
