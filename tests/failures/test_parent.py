@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -143,15 +142,15 @@ def test_a_session_that_is_silent_for_longer_than_a_test_may_take_is_ended(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("text", "queueing"),
-    [("", {}), (told("came-1", "h2"), {"may_queue": True})],
+    ("text", "may_queue"),
+    [("", False), (told("came-1", "h2"), True)],
     ids=["since the launch", "since a rank has started, where launches queue"],
 )
 def test_a_launch_whose_ranks_do_not_come_together_is_ended(
-    tmp_path: Path, text: str, queueing: Mapping[str, bool]
+    tmp_path: Path, text: str, *, may_queue: bool
 ) -> None:
     """As when `ssh` waits for an answer: no rank is there to keep the limit."""
-    waiting = replace(plan(script(tmp_path, f"{text}\ntime.sleep(600)")), **queueing)
+    waiting = replace(plan(script(tmp_path, f"{text}\ntime.sleep(600)")), may_queue=may_queue)
     ending = run(waiting, replace(LIMITS, startup_s=1))
     assert ending.status == 86
     assert ending.reason.startswith("the ranks did not come together in MPI")
