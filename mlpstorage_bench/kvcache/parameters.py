@@ -25,7 +25,7 @@ GIB = 1 << 30
 GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
 
 LARGE_MODEL_HIDDEN, LARGE_MODEL_LAYERS = 8192, 64
-"""From either on, documents are shorter (REFERENCE rules, §5)."""
+"""From either on, documents are shorter (as in kv-cache.py)."""
 RAG_CHUNK_BYTES = 256 << 20
 """No chunk of a document is larger."""
 

@@ -1,4 +1,4 @@
-"""Users: what kind each is, and what it draws once for all its requests (REFERENCE rules, §5)."""
+"""Users: what kind each is, and what it draws once for all its requests (as kv-cache.py does)."""
 
 from __future__ import annotations
 

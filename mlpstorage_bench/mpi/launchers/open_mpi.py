@@ -38,7 +38,7 @@ class OpenMpi:
         return int(self.version.partition(".")[0])
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
-        """Place ranks round-robin over hosts and leave them unbound (REFERENCE rules, 6.3.3).
+        """Place ranks round-robin over hosts and leave them unbound (MLPerf Storage, rule 6.3.3).
 
         Slots are the ranks of each host. Uneven ones are filled host by host: by node, Open MPI 5
         does not map them, or with --oversubscribe maps them evenly all the same.
