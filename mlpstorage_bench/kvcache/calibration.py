@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mlpstorage_bench.kvcache.keeper import Peers
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner import Peers, run_trial
+from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.storage.null import NullStore, RingStore

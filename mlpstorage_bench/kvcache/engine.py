@@ -13,12 +13,13 @@ from typing import Any, Protocol, Self, TypeVar
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.calibration import calibrate
 from mlpstorage_bench.kvcache.counted import UNCOUNTED, Counted
+from mlpstorage_bench.kvcache.keeper import Peers
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result
 from mlpstorage_bench.kvcache.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.result import KVCacheResult
-from mlpstorage_bench.kvcache.runner import Peers, run_trial
+from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity

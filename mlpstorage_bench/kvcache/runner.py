@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
 
-from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
+from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
-from mlpstorage_bench.kvcache.crew import Crew, before_the_window
+from mlpstorage_bench.kvcache.crew import Crew
 from mlpstorage_bench.kvcache.edges import EdgeCounters
-from mlpstorage_bench.kvcache.parameters import GIB, Workload
-from mlpstorage_bench.kvcache.rank_trial import FAILURE, Preconditioning, RankTrial
+from mlpstorage_bench.kvcache.keeper import Keeper, Peers, failure_of
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.preparation import Preparation
+from mlpstorage_bench.kvcache.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.simulation import simulate
 from mlpstorage_bench.kvcache.site import (
     KIB,
@@ -33,58 +34,13 @@ from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, asse
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.in_flight import OpenQueue
-from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
-
-T = TypeVar("T")
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
 """A window opens this many times later than it takes to tell all ranks something: all have to know
 by then when it will."""
-_POLL_S = 0.01
-"""How often the window's keeper looks at its workers and peers."""
-_PRECONDITION_CAPACITIES = 2
-"""What preconditioning writes at most, unless the profile says it: so many times the capacity."""
-
-
-class Peers(Protocol):
-    """What a trial needs of the other ranks."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        ...
-
-    def bcast(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
-        ...
-
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
-        ...
-
-    def holding_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where it is heeded.
-
-        At any other moment the window's keeper may have a lock of its lanes'.
-        """
-        ...
-
-    def heed_interrupts(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
-        ...
-
-    def close_together(self) -> None:
-        """Tell the others that this rank's window closes early."""
-        ...
-
-    def is_closing(self) -> bool:
-        """Whether another rank's window closes early."""
-        ...
-
-    def failed(self) -> list[int]:
-        """Ranks that have failed meanwhile."""
-        ...
 
 
 def run_trial(
@@ -133,7 +89,7 @@ def _close_after(failure: BaseException, cache: TieredCache) -> None:
 
 
 class _Trial:
-    """The workers of one trial and the keeper of its window, which is the calling thread."""
+    """One trial: its lanes, its window, and what was seen in it."""
 
     def __init__(
         self,
@@ -162,10 +118,13 @@ class _Trial:
             )
             window = crew.window
             peers.barrier()
-            pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="lane")
-            resources.callback(self._join, pool)
-            preconditioned = self._precondition(pool, peers)
-            self._prepare(pool, peers)
+            keeper = Keeper(self._lanes, crew, self._stopping, peers)
+            resources.callback(keeper.join)
+            preparation = Preparation(
+                self._workload, self._site.storage_capacity_bytes, crew, keeper, peers
+            )
+            preconditioned = preparation.precondition()
+            preparation.prepare()
             offset = peers.clock_offset(self._clock.now_ns)
             is_warmed_up = self._workload.warmup > 0
             if is_warmed_up:
@@ -173,22 +132,23 @@ class _Trial:
             else:  # nothing is asked for before the window, and all from its very beginning
                 opened_at, before = self._open_together(peers, offset)
                 crew.turnstile.open(window.opened_ns)
-            futures = [pool.submit(one.serve_until_stopped) for one in crew.servants]
+            futures = keeper.start([one.serve_until_stopped for one in crew.servants])
             warmed_up = None
             if is_warmed_up:
-                warmed_up = self._warm_up(futures, peers)
+                warmed_up = preparation.warm_up(futures)
                 opened_at, before = self._open_together(peers, offset)
-            sampler = Sampler(self._moved, self._workload.duration / PARTS, window.opened_ns)
-            closed_by = self._keep(futures, peers, self._window_closes(peers, sampler))
+            moved = partial(crew.moved_bytes, "read", "write")
+            sampler = Sampler(moved, self._workload.duration / PARTS, window.opened_ns)
+            closed_by = keeper.keep(futures, self._window_closes(peers, sampler))
             if closed_by == FAILURE:
                 peers.close_together()
             window.close()
-            self._stop()  # nothing begins after it
+            keeper.stop()  # nothing begins after it
             crew.window_has_closed()
             after = EdgeCounters.at_end(window, self._site.counted)
-            self._join(pool)
+            keeper.join()
             drained_ns = self._clock.now_ns()
-        failure = _failure_of(futures)
+        failure = failure_of(futures)
         peers.barrier()
         common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
         requests = crew.statistics()
@@ -251,82 +211,6 @@ class _Trial:
             for _ in range(self._lanes)
         ]
 
-    def _precondition(self, pool: ThreadPoolExecutor, peers: Peers) -> Preconditioning | None:
-        """Write until the write bandwidth is steady, or as much as the profile allows."""
-        workload = self._workload
-        if workload.precondition == "none":
-            return None
-        most = workload.precondition_gb
-        most_bytes = (
-            _PRECONDITION_CAPACITIES * self._site.storage_capacity_bytes
-            if most is None
-            else round(most * GIB)
-        )
-        criterion = workload.steady
-        started_ns = self._clock.now_ns()
-        sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
-        enough = threading.Event()
-        futures = [
-            pool.submit(servant.precondition, number, enough.is_set)
-            for number, servant in enumerate(self._crew.servants)
-        ]
-
-        def reason() -> str | None:
-            if sampler.look(self._clock.now_ns()):
-                seen = sampler.latest(criterion)
-                if seen is not None and seen.is_steady:
-                    return "steady"
-            return "limit" if self._written() >= most_bytes else None
-
-        with before_the_window():
-            try:
-                self._keep_well(futures, peers, reason)
-            finally:
-                enough.set()
-            self._wait_for(futures, peers)
-        seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
-        steadiness = sampler.latest(criterion)
-        peers.barrier()
-        return Preconditioning(seconds, self._written(), steadiness)
-
-    def _prepare(self, pool: ThreadPoolExecutor, peers: Peers) -> None:
-        """Write what has to be there, on all lanes, and wait for the other ranks to have it."""
-        blocks = self._crew.prepared()
-        if not blocks:
-            return
-        futures = [
-            pool.submit(servant.prepare, blocks[number :: self._lanes])
-            for number, servant in enumerate(self._crew.servants)
-        ]
-        with before_the_window():
-            self._wait_for(futures, peers)
-        peers.barrier()
-
-    def _wait_for(self, futures: Sequence[Future[None]], peers: Peers) -> None:
-        """Wait until what is written before the window has been."""
-        written = "written"
-        self._keep_well(futures, peers, lambda: written if all(f.done() for f in futures) else None)
-
-    def _warm_up(self, futures: Sequence[Future[None]], peers: Peers) -> Steadiness | None:
-        """Wait under load for the time to be over, or for bandwidth to be steady."""
-        workload = self._workload
-        now_ns = self._clock.now_ns()
-        ends_ns = now_ns + round(workload.warmup * NS_PER_S)
-        criterion = workload.steady
-        is_judged = workload.warmup_until == "steady"
-        sampler = Sampler(self._moved, criterion.window_s / PARTS, now_ns)
-
-        def reason() -> str | None:
-            now_ns = self._clock.now_ns()
-            if is_judged and sampler.look(now_ns):
-                seen = sampler.latest(criterion)
-                if seen is not None and seen.is_steady:
-                    return "steady"
-            return "time" if now_ns >= ends_ns or self._crew.turnstile.is_exhausted else None
-
-        self._keep_well(futures, peers, reason)
-        return sampler.latest(criterion) if is_judged else None
-
     def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, EdgeCounters]:
         """Open the window of every rank at one moment, which rank 0 names a little ahead.
 
@@ -367,75 +251,3 @@ class _Trial:
         criterion = self._workload.steady
         is_long = self._crew.window.length_s >= criterion.window_s
         return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None
-
-    def _moved(self) -> int:
-        return self._crew.moved_bytes("read", "write")
-
-    def _written(self) -> int:
-        return self._crew.moved_bytes("write")
-
-    def _stop(self) -> None:
-        """Let every worker end after the chunk that it has in flight."""
-        self._stopping.set()
-        self._crew.turnstile.stop()
-
-    def _join(self, pool: ThreadPoolExecutor) -> None:
-        """Stop, and wait for what lanes do: queues, buffers and the cache are in use until then."""
-        self._stop()
-        pool.shutdown()
-
-    def _keep(
-        self,
-        futures: Sequence[Future[None]],
-        peers: Peers,
-        ended: Callable[[], str | None],
-    ) -> str:
-        """Wait until `ended` gives a reason, which is returned, or a lane fails.
-
-        Raises PeerError when another rank does.
-        """
-        while True:
-            if any(future.done() and future.exception() for future in futures):
-                return FAILURE
-            reason = ended()
-            if reason is not None:
-                return reason
-            pause_s = min(_POLL_S, self._crew.window.remaining_s)
-            working = [future for future in futures if not future.done()]
-            wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
-            if not working:
-                time.sleep(pause_s)
-            peers.heed_interrupts()
-            failed = peers.failed()
-            if failed:
-                raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
-
-    def _keep_well(
-        self,
-        futures: Sequence[Future[None]],
-        peers: Peers,
-        ended: Callable[[], str | None],
-    ) -> None:
-        """Do so outside of the window, where the failure of a lane is raised."""
-        if self._keep(futures, peers, ended) == FAILURE:
-            self._stop()
-            wait(futures)
-            failure = _failure_of(futures)
-            assert failure is not None
-            raise failure
-
-
-def _failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:
-    """Return what the first of the lanes that failed met, with what others met as notes.
-
-    What is no fault of the storage is raised; lanes that were cut off have not failed.
-    """
-    failures: list[StorageError | CapacityError] = []
-    for error in [future.exception() for future in futures]:
-        if isinstance(error, StorageError | CapacityError):
-            failures.append(error)
-        elif error is not None and not isinstance(error, CutOffError):
-            raise error
-    for other in failures[1:]:
-        failures[0].add_note(f"on another lane: {other}")
-    return failures[0] if failures else None

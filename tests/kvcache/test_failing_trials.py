@@ -11,7 +11,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ import pytest
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.crew import Crew
-from mlpstorage_bench.kvcache.runner import _Trial, run_trial
+from mlpstorage_bench.kvcache.keeper import Keeper
+from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.site import build_cache, files_in_layout
 from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.ranks import Peers
-from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo
@@ -138,7 +137,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
 
     def is_joining() -> bool:
         frames = traceback.walk_stack(sys._current_frames()[main])
-        return any(frame.f_code.co_name == "_join" for frame, _ in frames)
+        return any(frame.f_code is Keeper.join.__code__ for frame, _ in frames)
 
     def interrupt_twice() -> None:
         wait_until(lambda: store.lanes == 4)
@@ -165,15 +164,14 @@ def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
 ) -> None:
     here, asked, clock = site(tmp_path), workload(), RealClock()
     cache = build_cache(asked, here, files_in_layout)
-    trial = _Trial(asked, here, cache, clock, None, KernelQueue)
-    trial._crew = Crew(asked, here, cache, clock, [], None)
-    pool = ThreadPoolExecutor(1)  # as slow to begin as a busy host's
+    crew, stopping = Crew(asked, here, cache, clock, [], None), threading.Event()
+    keeper = Keeper(1, crew, stopping, Alone())  # its threads as slow to begin as a busy host's
 
     def lasts() -> None:
-        trial._stopping.wait()
+        stopping.wait()
 
-    work = [pool.submit(lasts), pool.submit(lasts)]
-    joining = threading.Thread(target=trial._join, args=[pool], daemon=True)
+    work = keeper.start([lasts, lasts])
+    joining = threading.Thread(target=keeper.join, daemon=True)
     joining.start()
     joining.join(20)
     assert not joining.is_alive()
