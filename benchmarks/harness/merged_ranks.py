@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result

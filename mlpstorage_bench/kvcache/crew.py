@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
-from mlpstorage_bench.kvcache.cache.tiered import Lane, TieredCache, Worker, WriteLimitError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
+from mlpstorage_bench.kvcache.cache.worker import Lane, Worker
 from mlpstorage_bench.kvcache.demands import demand_of
 from mlpstorage_bench.kvcache.parameters import GIB, Workload
 from mlpstorage_bench.kvcache.servant import Servant, Service
@@ -48,7 +49,8 @@ class Crew:
             )
         self.limit_reached = threading.Event()
         self._workload = workload
-        service = Service(workload, cache, SharedEntries(cache), self.turnstile, self.limit_reached)
+        shared = SharedEntries(cache.index)
+        service = Service(workload, cache, shared, self.turnstile, self.limit_reached)
         self.servants = [self._servant(service, lane, writer) for lane in lanes]
         self._unserved: list[int] = []
 

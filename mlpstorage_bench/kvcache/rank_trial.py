@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.parameters import GIB
 from mlpstorage_bench.kvcache.site import STORAGE_TIER
 from mlpstorage_bench.kvcache.statistics import RequestStatistics

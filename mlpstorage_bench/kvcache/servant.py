@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.errors import CorruptDataError
+from mlpstorage_bench.kvcache.cache.index import Held
 from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
-from mlpstorage_bench.kvcache.cache.tiered import Held, TieredCache, Worker, WriteLimitError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
+from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.statistics import EndedRequest, RequestStatistics
 from mlpstorage_bench.kvcache.trace_files import LaneJournal

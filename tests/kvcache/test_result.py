@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
-from mlpstorage_bench.kvcache.cache.tiered import TierAccount
+from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.parameters import Workload
 from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.rank_result import rank_result

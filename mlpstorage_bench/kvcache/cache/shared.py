@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mlpstorage_bench.kvcache.cache.tiered import Held, TieredCache
+from mlpstorage_bench.kvcache.cache.index import Held, Index
 from mlpstorage_bench.storage.lane import CutOffError
 
 _WAIT_S = 0.05
@@ -30,10 +30,10 @@ class Found:
 
 
 class SharedEntries:
-    """Who is about to write which entry, beside the cache that has those that are written."""
+    """Who is about to write which entry, beside the index of those that are written."""
 
-    def __init__(self, cache: TieredCache) -> None:
-        self._cache = cache
+    def __init__(self, index: Index) -> None:
+        self._index = index
         self._coming: set[str] = set()
         self._changed = threading.Condition()
 
@@ -56,7 +56,7 @@ class SharedEntries:
             yield Found(held, claimed)
         finally:
             for one in held:
-                self._cache.release(one)
+                self._index.release(one)
             with self._changed:
                 self._coming.difference_update(claimed)
                 self._changed.notify_all()
@@ -70,11 +70,11 @@ class SharedEntries:
     def _hold_prefix(self, keys: Sequence[str]) -> list[Held]:
         held: list[Held] = []
         for key in keys:
-            one = None if key in self._coming else self._cache.hold(key)
+            one = None if key in self._coming else self._index.hold(key)
             if one is None:
                 break
             held.append(one)
         return held
 
     def _is_missing(self, key: str) -> bool:
-        return key not in self._coming and key not in self._cache
+        return key not in self._coming and key not in self._index

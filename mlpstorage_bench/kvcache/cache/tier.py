@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName, eviction_policy
 from mlpstorage_bench.storage.store import Store, StoredEntry
@@ -24,8 +25,23 @@ class Resident:
     """It is being moved down; it can still be read here meanwhile."""
 
 
+class TierAccount(NamedTuple):
+    """What became of a tier's entries."""
+
+    entries: int
+    """Resident."""
+    offloads: int
+    """Placed here because a higher tier could not take or keep them."""
+    written_bytes: int
+    """Of entries written completely."""
+    evicted_bytes: int
+    """Of those that went, to a lower tier or for good."""
+    peak_bytes: int
+    """The most that was in use at once, room reserved for entries included."""
+
+
 class Tier:
-    """A tier's residents and bytes. Not locked: its cache holds the lock.
+    """A tier's residents and bytes. Not locked: the cache's index has the lock.
 
     `used_bytes` covers residents, room reserved for entries being written, and entries that left
     the index and wait for their last reader; each with what it occupies in the store.
@@ -40,6 +56,8 @@ class Tier:
         self.used_bytes = 0
         self.peak_bytes = 0
         """The most that was used."""
+        self.offloads = 0
+        """Entries placed here because a higher tier could not take or keep them."""
         self.written_bytes = 0
         """Of entries that were written completely."""
         self.evicted_bytes = 0
@@ -91,6 +109,16 @@ class Tier:
     def resident_bytes(self) -> int:
         """Bytes of all residents."""
         return sum(resident.entry.size for resident in self.residents.values())
+
+    def account(self) -> TierAccount:
+        """Return what became of the entries."""
+        return TierAccount(
+            len(self.residents),
+            self.offloads,
+            self.written_bytes,
+            self.evicted_bytes,
+            self.peak_bytes,
+        )
 
     def close(self) -> None:
         """Remove every entry, and check that no byte went unaccounted for."""

@@ -11,7 +11,8 @@ import pytest
 
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tier import Tier
-from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.lane import CutOffError, Lane
@@ -50,7 +51,7 @@ def obtain(own: TieredCache, shared: SharedEntries, keys: list[str], by: Worker)
 
 def test_the_longest_prefix_is_read_and_the_rest_is_written() -> None:
     own = cache()
-    shared, by = SharedEntries(own), worker()
+    shared, by = SharedEntries(own.index), worker()
     assert obtain(own, shared, ["a", "b", "c"], by) == {"written": 3, "read": 0}
     assert obtain(own, shared, ["a", "b", "x", "y"], by) == {"read": 2, "written": 2}
     assert obtain(own, shared, ["a", "b", "x", "y"], by) == {"read": 4, "written": 0}
@@ -59,7 +60,7 @@ def test_the_longest_prefix_is_read_and_the_rest_is_written() -> None:
 
 def test_many_that_want_the_same_at_once_write_it_once() -> None:
     own = cache()
-    shared = SharedEntries(own)
+    shared = SharedEntries(own.index)
     dice = random.Random(5)
     prompts = [
         [f"{dice.randrange(4)}", *(f"{dice.randrange(3)}" for _ in range(3))] for _ in range(200)
@@ -85,40 +86,40 @@ def test_many_that_want_the_same_at_once_write_it_once() -> None:
 
 def test_what_is_held_is_not_evicted() -> None:
     own = cache(entries=10)
-    shared, by = SharedEntries(own), worker()
+    shared, by = SharedEntries(own.index), worker()
     obtain(own, shared, ["a", "b"], by)
     with shared.find(["a", "b"], GOING) as found:
         for number in range(30):
             own.write(f"other{number}", SIZE, by)
-        assert "a" in own
+        assert "a" in own.index
         for held in found.held:
             own.read_held(held, by)
     for number in range(30, 60):
         own.write(f"other{number}", SIZE, by)
-    assert "a" not in own
+    assert "a" not in own.index
     own.close()
 
 
 def test_what_was_evicted_from_the_midst_is_written_again_and_the_rest_is_left() -> None:
     own = cache(entries=10)
-    shared, by = SharedEntries(own), worker()
+    shared, by = SharedEntries(own.index), worker()
     obtain(own, shared, ["a", "b", "c"], by)
-    held = own.hold("a")
-    kept = own.hold("c")
+    held = own.index.hold("a")
+    kept = own.index.hold("c")
     assert held
     assert kept
     for number in range(30):
         own.write(f"other{number}", SIZE, by)
-    own.release(held)
-    own.release(kept)
-    assert ("a" in own, "b" in own, "c" in own) == (True, False, True)
+    own.index.release(held)
+    own.index.release(kept)
+    assert ["a" in own.index, "b" in own.index, "c" in own.index] == [True, False, True]
     assert obtain(own, shared, ["a", "b", "c"], by) == {"read": 1, "written": 1}
     own.close()
 
 
 def test_who_fails_to_write_leaves_it_to_the_next() -> None:
     own = cache()
-    shared, by = SharedEntries(own), worker()
+    shared, by = SharedEntries(own.index), worker()
 
     def fail() -> None:
         with shared.find(["a", "b"], GOING) as found:
@@ -133,7 +134,7 @@ def test_who_fails_to_write_leaves_it_to_the_next() -> None:
 
 def test_who_waits_for_another_s_block_lets_go_when_the_run_stops() -> None:
     own = cache()
-    shared = SharedEntries(own)
+    shared = SharedEntries(own.index)
     stopping = threading.Event()
     raised: list[Any] = []
 
@@ -157,18 +158,18 @@ def test_an_entry_that_is_written_again_replaces_the_old_and_has_other_content()
     own = cache()
     by = worker()
     own.write("a", SIZE, by)
-    held = own.hold("a")
+    held = own.index.hold("a")
     assert held
     first = held.resident.entry
-    own.release(held)
+    own.index.release(held)
     own.write("a", 2 * SIZE, by)
-    held = own.hold("a")
+    held = own.index.hold("a")
     assert held
     assert (held.resident.entry.size, held.resident.entry.identity != first.identity) == (
         2 * SIZE,
         True,
     )
-    own.release(held)
+    own.index.release(held)
     assert own.read("a", by) == "storage"
     assert own.tiers[0].used_bytes == 2 * SIZE
     own.close()
@@ -178,14 +179,14 @@ def test_rewriting_waits_for_those_who_read() -> None:
     own = cache()
     by = worker()
     own.write("a", SIZE, by)
-    held = own.hold("a")
+    held = own.index.hold("a")
     assert held
     writing = threading.Thread(target=lambda: own.write("a", SIZE, worker()))
     writing.start()
     writing.join(0.2)
     assert writing.is_alive()
     own.read_held(held, by)
-    own.release(held)
+    own.index.release(held)
     writing.join(20)
     assert own.read("a", by) == "storage"
     own.close()

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mlpstorage_bench.errors import CapacityError, CorruptDataError, StorageError
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.cache.tier import Tier
-from mlpstorage_bench.kvcache.cache.tiered import TieredCache, Worker, WriteLimitError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
+from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -111,7 +112,7 @@ def test_an_entry_above_095_of_a_tier_goes_to_the_next() -> None:
     cache, own = cache_of(20, 100), worker()
     assert cache.write("fits", 19 * SECTOR, own) == "cpu"
     assert cache.write("large", 20 * SECTOR, own) == "storage"
-    assert cache.offloads == {"cpu": 0, "storage": 1}
+    assert {tier.name: tier.offloads for tier in cache.tiers} == {"cpu": 0, "storage": 1}
 
 
 def test_an_entry_larger_than_storage_is_refused_with_sizes() -> None:
@@ -137,7 +138,7 @@ def test_an_entry_that_is_written_again_is_told_from_what_was_there(
     before = (tmp_path / "a.kv").read_bytes()
     if goes == "evicted":
         cache.write("b", 8 * SECTOR, own)
-        assert "a" not in cache
+        assert "a" not in cache.index
     cache.write("a", 4 * SECTOR, own)
     (tmp_path / "a.kv").write_bytes(before)
     with pytest.raises(CorruptDataError, match="sector 0 of an earlier entry of this name"):
