@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import enter_run
-from mlpstorage_bench.joining import RUN_END, SESSION_END
-from mlpstorage_bench.mpi.comm import Notice, Place
+from mlpstorage_bench.joining import PARTING, RUN_END, SESSION_END, RankEnd
+from mlpstorage_bench.mpi.comm import Notice, Place, say
+from mlpstorage_bench.outcomes import OthersLeft
 from mlpstorage_bench.ranks import tell_problems
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.session import MlpsSession
@@ -30,33 +34,70 @@ def end(session: MlpsSession, exit_status: int) -> int:
     return _close_run(session, _agree_on_end(session, exit_status))
 
 
+def part(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
+    """Part from the other ranks, after the last fixtures and hooks; return the status of all.
+
+    What failed there on a rank is told by it, and fails the session on every one.
+    """
+    problem = ""
+    if failure is not None:
+        problem = "".join(traceback.format_exception(failure))
+        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+        place = f"rank {session.comm.rank} on {session.host}"
+        say(f"\nmlpstorage: {place} failed at the session's end:\n{problem}")
+    ends = _meet_last(session, PARTING, RankEnd(session.host, exit_status, problem))
+    failed = [one.status for one in ends if one.problem]
+    status = max(failed) if failed else ends[0].status
+    if session.run is not None and session.run.exit_status != status:
+        session.run.add_notes(["the session's end failed, after results were written"])
+        try:
+            session.run.finish(status)
+        except MlpsError as error:
+            say(f"ERROR: {error}")
+    return status
+
+
+def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:
+    """Meet where all come; within the grace if this rank may have come there alone."""
+    is_abnormal = bool(own.problem) or own.status not in _COMMON_ENDS
+    grace_s = session.settings.failure_grace_s if is_abnormal else None
+    if is_abnormal:
+        session.comm.announce(Notice.FAILED)
+    try:
+        ends = session.comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
+    except TimeoutError:
+        told = f": {own.problem}" if own.problem else ""
+        session.abort(
+            f"\nmlpstorage: rank {session.comm.rank} on {session.host} ended its session with "
+            f"status {own.status}, and other ranks did not get to know within {grace_s:g} s. All "
+            f"ranks are aborted{told}",
+        )
+    session.met += 1
+    return ends
+
+
 def _agree_on_end(session: MlpsSession, exit_status: int) -> int:
     """Wait until every rank is at its end, and return the status that all of them exit with."""
     if exit_status == pytest.ExitCode.OK and session.gating is not None:
         exit_status = session.gating.status
     if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
         exit_status = int(pytest.ExitCode.USAGE_ERROR)
-    own = (session.host, exit_status)
-    is_abnormal = exit_status not in _COMMON_ENDS
-    grace_s = session.settings.failure_grace_s if is_abnormal else None
-    if is_abnormal:
-        session.comm.announce(Notice.FAILED)
-        if session.run is not None:
+    left = session.left
+    why = "" if left is None else pytest.ExceptionInfo.from_exception(left).exconly(tryshort=True)
+    if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
+        with suppress(MlpsError):  # the run's end will tell
             session.run.note_leaving(exit_status)
-    try:
-        ends = session.comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
-    except TimeoutError:
-        session.abort(
-            f"\nmlpstorage: rank {session.comm.rank} on {session.host} ended its session with "
-            f"status {exit_status}, and other ranks did not get to know within {grace_s:g} s. All "
-            "ranks are aborted.",
-        )
+    own = RankEnd(session.host, exit_status, why, follows=isinstance(left, OthersLeft))
+    ends = _meet_last(session, SESSION_END, own)
     session.remarks += [
-        f"rank {rank} on {host} ended its session with status {status}"
-        for rank, (host, status) in enumerate(ends)
-        if status != ends[0][1]
+        f"rank {rank} on {one.host} ended its session with status {one.status}"
+        + (f": {one.problem}" if one.problem else "")
+        for rank, one in enumerate(ends)
+        if not one.follows and (one.status, one.problem) != (ends[0].status, ends[0].problem)
     ]
-    return max(status for _, status in ends)
+    leading = max(one.status for one in ends if not one.follows or all(e.follows for e in ends))
+    is_left_alone = any(one.follows for one in ends)
+    return leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
 
 
 def _close_run(session: MlpsSession, exit_status: int) -> int:
@@ -65,22 +106,28 @@ def _close_run(session: MlpsSession, exit_status: int) -> int:
     Cache files that cannot be removed, and results that cannot be written, fail the session on
     every rank.
     """
-    told = []
-    try:
-        session.resources.close()
-    except MlpsError as error:
-        told.append(str(error))
+    told = [*_problem(session.resources.close)]
+    if told:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
-    try:
-        _leave_results(session, exit_status)
-    except MlpsError as error:
-        told.append(str(error))
-    own = (session.host, "\n".join(told))
-    problems = session.comm.agree(RUN_END, own, place=Place.FINISH, grace_s=None)
-    if not any(text for _, text in problems):
+    told += _problem(lambda: _leave_results(session, exit_status))
+    own = RankEnd(session.host, exit_status, "\n".join(told))
+    ends = session.comm.agree(RUN_END, own, place=Place.FINISH, grace_s=None)
+    session.met += 1
+    if not any(one.problem for one in ends):
         return exit_status
-    session.remarks.append(f"ERROR: {tell_problems(problems)}")
+    session.remarks.append(f"ERROR: {tell_problems([(one.host, one.problem) for one in ends])}")
     return exit_status or int(pytest.ExitCode.TESTS_FAILED)
+
+
+def _problem(step: Callable[[], object]) -> list[str]:
+    """Do a step that all other ranks wait for, and return what went wrong with it, to be told."""
+    try:
+        step()
+    except MlpsError as error:
+        return [str(error)]
+    except Exception as error:  # noqa: BLE001 - of a plugin or of ours: it is told, not hidden
+        return ["".join(traceback.format_exception(error))]
+    return []
 
 
 def _leave_results(session: MlpsSession, exit_status: int) -> None:

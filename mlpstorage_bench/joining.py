@@ -11,6 +11,7 @@ import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NoReturn
 
 import pytest
@@ -20,6 +21,7 @@ from mlpstorage_bench.mpi import witness
 from mlpstorage_bench.mpi.comm import (
     ABORT_STATUS,
     STDERR,
+    ApartError,
     Comm,
     Notice,
     Place,
@@ -28,13 +30,25 @@ from mlpstorage_bench.mpi.comm import (
 )
 from mlpstorage_bench.mpi.dispatches import Dispatches
 from mlpstorage_bench.mpi.environment import LauncherEnvironment
-from mlpstorage_bench.mpi.watchdog import limit_start
+from mlpstorage_bench.mpi.watchdog import limit_process
 from mlpstorage_bench.ranks import usage_error
 from mlpstorage_bench.settings import grace_before_options, startup_limit_s
 
 COMM = pytest.StashKey[Comm]()
-SESSION_END, RUN_END = "the session's end", "the run's end"
-"""Where all ranks meet last, also those that leave early."""
+SESSION_END, RUN_END, PARTING = "the session's end", "the run's end", "the parting of ranks"
+"""Where all ranks meet last, in this order, also those that leave early."""
+
+
+@dataclass(frozen=True)
+class RankEnd:
+    """What a rank brings to where all meet last."""
+
+    host: str
+    status: int = int(pytest.ExitCode.OK)
+    problem: str = ""
+    """What it has to tell of that."""
+    follows: bool = False
+    """Whether it ends because another rank does: then its own status is of no account."""
 
 
 @contextmanager
@@ -63,11 +77,11 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         return SoloComm()
     from mlpstorage_bench.mpi.meetings import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
 
-    parent = Dispatches.of(os.environ)
+    parent = Dispatches.of_this_process()
     if parent is not None:
         parent.arrive(launcher.rank)
     try:
-        limit_start(startup_limit_s(config))
+        limit_process(startup_limit_s(config))
         comm = connect(launcher)
     except LaunchError as error:
         _refuse(launcher, str(error))
@@ -96,7 +110,7 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
         say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
     claim.detach()
     status = int(pytest.ExitCode.USAGE_ERROR)
-    parent = Dispatches.of(os.environ)
+    parent = Dispatches.of_this_process()
     if parent is not None:
         headline, _, _ = problem.partition(": ")
         parent.send("aborting", f"{status} {headline}")
@@ -115,6 +129,12 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
         problems = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s)
     except TimeoutError:
         _abort(comm, problem, grace_s)
+    except ApartError as apart:
+        text = f"A rank ended its session before all had begun: {apart}"
+        here = [point.rank for point in apart.standpoints if point.place is not Place.FINISH]
+        if 0 not in here and comm.rank == here[0]:
+            say(f"ERROR: {text}")
+        raise usage_error(text, is_root=comm.rank == 0) from apart
     told: dict[str, list[str]] = {}
     for rank, (host, text) in enumerate(problems):
         if text:
@@ -141,7 +161,7 @@ def depart(comm: Comm, status: int | None = None) -> None:
 
 
 def _tell_end(rank: int, status: int | None) -> None:
-    parent = Dispatches.of(os.environ)
+    parent = Dispatches.of_this_process()
     if parent is None:
         return
     if rank == 0:
@@ -149,15 +169,18 @@ def _tell_end(rank: int, status: int | None) -> None:
     parent.depart(rank)
 
 
-def leave(config: pytest.Config, comm: Comm) -> None:
-    """Meet the others at the session's end, from a rank that ends before it had a session."""
-    own = (socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
+def leave(config: pytest.Config, comm: Comm, met: int) -> None:
+    """Meet the others where they are last, from a rank whose session has not come to that.
+
+    `met` is how many of these meetings it has been at.
+    """
+    own = RankEnd(socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
     grace_s = grace_before_options(config, config.known_args_namespace)
     try:
-        comm.agree(SESSION_END, own, place=Place.FINISH, grace_s=grace_s)
-        comm.agree(RUN_END, (own[0], ""), place=Place.FINISH, grace_s=grace_s)
+        for label in (SESSION_END, RUN_END, PARTING)[met:]:
+            comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
     except TimeoutError:
-        _abort(comm, "its session did not begin", grace_s)
+        _abort(comm, "its session did not come to its end", grace_s)
 
 
 def _abort(comm: Comm, problem: str, grace_s: float | None) -> NoReturn:

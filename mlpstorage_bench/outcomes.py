@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import pytest
+from _pytest.outcomes import Exit  # pytest.exit.Exception, as a type checker knows it
 
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.mpi.agreement import (
@@ -19,6 +20,18 @@ from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
 
 _TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
 """What a rank that left a test early is said to have done, and its text to be."""
+
+
+class OthersLeft(Exit):
+    """Ends a rank's session because another rank's has ended: that one's status counts."""
+
+    @classmethod
+    def after(cls, apart: ApartError) -> Self:
+        """Make it of how the ranks stand."""
+        gone = [point.rank for point in apart.standpoints if point.place is Place.FINISH]
+        if gone:
+            return cls(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
+        return cls(f"The ranks no longer run the same test: {apart}", returncode=2)
 
 
 def agree_on_report(
@@ -51,10 +64,7 @@ def agree_on_report(
             f"ranks are aborted. The {what} was:\n\n{own.text}",
         )
     except ApartError as apart:
-        gone = [point.rank for point in apart.standpoints if point.place is Place.FINISH]
-        if gone:
-            pytest.exit(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
-        pytest.exit(f"The ranks no longer run the same test: {apart}", returncode=2)
+        raise OthersLeft.after(apart) from apart
     if any(told):
         outcomes = [one or RankOutcome(rank, "", "passed") for rank, one in enumerate(told)]
         _apply(agree_outcome(outcomes), outcomes[comm.rank], report, comm.size)

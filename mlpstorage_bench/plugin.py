@@ -12,11 +12,11 @@ import pytest
 from mlpstorage_bench import closing, instead, joining, opening, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.fixtures import HAS_PASSED, MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.mpi.comm import say
+from mlpstorage_bench.mpi.comm import ApartError, say
 from mlpstorage_bench.mpi.environment import detect_launcher
-from mlpstorage_bench.mpi.watchdog import start_is_over
+from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
-from mlpstorage_bench.outcomes import agree_on_report
+from mlpstorage_bench.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import KEY, MlpsSession
 
@@ -38,6 +38,7 @@ def pytest_load_initial_conftests(
         ranks.silence_output()
     instead.answer(early_config, parser, args)
     with joining.conftests_loaded_together(early_config, launcher):
+        early_config.add_cleanup(lambda: _depart(early_config))
         result = yield
     if early_config.getini(ALIASES_INI):
         add_reference_names(parser)
@@ -96,7 +97,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Agree with the other ranks on what was collected."""
     own = session.config.stash[KEY]
     if own.launcher is not None:
-        start_is_over()
+        unlimit_process()
     with own.limiting("collection"):
         result = yield
         own.agree_on_collection(session.items)
@@ -118,6 +119,12 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         result = yield
         if not relaunch.runs_no_test(session.config):
             own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+    except ApartError as apart:
+        own.left = OthersLeft.after(apart)
+        raise own.left from apart
+    except BaseException as error:
+        own.left = error
+        raise
     finally:
         own.comm.ignore_interrupts()
     return result
@@ -177,10 +184,19 @@ def pytest_sessionfinish(
     """Agree on the session's exit status, and write the run's results."""
     own = session.config.stash[KEY]
     own.comm.ignore_interrupts()
-    own.has_met = True
+    failure, result = None, None
     with own.limiting(joining.SESSION_END):
         own.exit_status = session.exitstatus = closing.end(own, int(exitstatus))
-        return (yield)
+        try:
+            result = yield
+        except BaseException as error:  # of a fixture or hook: the others have to know
+            if own.comm.size == 1:
+                raise
+            failure = error
+        own.exit_status = session.exitstatus = closing.part(own, int(session.exitstatus), failure)
+    if own.launcher is not None and own.settings.timeout_s is not None:
+        limit_process(own.settings.timeout_s)
+    return result
 
 
 @pytest.hookimpl(trylast=True)
@@ -192,12 +208,14 @@ def pytest_terminal_summary(
     terminal.show_verdicts(terminalreporter, config.stash[KEY])
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let no rank leave without the others, and tell the parent that this one came to its end."""
+def _depart(config: pytest.Config) -> None:
+    """Let no rank leave without the others, and tell the parent that this one came to its end.
+
+    Whatever hooks do: this is what pytest does last of all.
+    """
     session = config.stash.get(KEY, None)
     comm = config.stash[joining.COMM]
     comm.ignore_interrupts()
-    if session is None or not session.has_met:
-        joining.leave(config, comm)
+    met = 0 if session is None else session.met
+    joining.leave(config, comm, met)
     joining.depart(comm, None if session is None else session.exit_status)

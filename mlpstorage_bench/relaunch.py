@@ -43,9 +43,10 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     for note in plan.notes:
         sys.stdout.write(f"mlpstorage: note: {note}\n")
     ending = run(plan, _limits(config, settings))
-    if ending.reason and ending.run_metadata is not None:
+    if ending.run_metadata is not None:
         status = "interrupted" if ending.was_interrupted else "died"
-        note_end(ending.run_metadata, status, ending.status, ending.reason)
+        reason = ending.reason or "its results could not be written"
+        note_end(ending.run_metadata, status, ending.status, reason)
     return ending.status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -61,10 +60,12 @@ class MlpsSession:
         """What the user should read at the end."""
         self.exit_status: int | None = None
         """What all ranks exit with, once they have agreed on it."""
-        self.has_met = False
-        """Whether this rank has gone to the session's end, where all meet."""
+        self.met = 0
+        """At how many of the meetings that are the last this rank has been."""
+        self.left: BaseException | None = None
+        """What ended this rank's tests before their time."""
         self.resources = ExitStack()
-        self.parent = None if launcher is None else Dispatches.of(os.environ)
+        self.parent = None if launcher is None else Dispatches.of_this_process()
         self._time_limit = TimeLimit(
             settings.timeout_s,
             settings.failure_grace_s,
@@ -209,7 +210,14 @@ class MlpsSession:
     def offer_more(self, case: str, trials: int, run: RunMore) -> None:
         """Take what runs more trials of a case, for a gate that wants them."""
         if self.gating is not None:
-            self.gating.offer_more(case, trials, run)
+            self.gating.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
+
+    def _limited(self, run: RunMore, step: str) -> RunMore:
+        def run_limited(trials: int) -> None:
+            with self.limiting(step):
+                run(trials)
+
+        return run_limited
 
     def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
         """Compare the run with its baseline, all ranks together, if that was asked for."""

@@ -32,7 +32,7 @@ def hire(
     `remove` DIRECTORY; `say` LINE, to `error_output`; or `end` GROUP MARK DIRECTORY: a launcher's
     process group, all that carries the mark, and the directory of the launch.
     """
-    return subprocess.Popen(  # noqa: S603 - our own program
+    survivor = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", __file__, task, *subject],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -40,6 +40,9 @@ def hire(
         start_new_session=True,
         cwd="/",
     )
+    assert survivor.stdin is not None
+    os.register_at_fork(after_in_child=survivor.stdin.close)  # or a child keeps the pipe open
+    return survivor
 
 
 def dismiss(survivor: "subprocess.Popen[bytes]") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import fcntl
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Reduction = Literal["sum", "min", "max"]
 
-STDERR = os.dup(2)
-"""The real standard error: pytest puts a file of its own in its place while a test runs."""
+STDERR = fcntl.fcntl(2, fcntl.F_DUPFD, 3)
+"""The real standard error: pytest puts a file of its own in its place while a test runs, and one in
+that of standard input, also where that was closed."""
 
 ABORT_STATUS = 86
 """Exit status of every rank when some could not be reached after a failure, or took too long."""
@@ -242,7 +244,7 @@ class SoloComm:
 
 def say(message: str) -> None:
     """Write to the real standard error."""
-    os.write(STDERR, f"{message}\n".encode())
+    os.write(STDERR, f"{message}\n".encode(errors="backslashreplace"))
 
 
 def check_root(root: int, size: int) -> None:

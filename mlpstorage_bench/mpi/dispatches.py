@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -57,6 +58,12 @@ class Dispatches:
         is_here = environ.get(HOST_VARIABLE) == this_host() and directory.is_dir()
         return cls(directory if is_here else None, environ[WORD_VARIABLE])
 
+    @classmethod
+    @cache
+    def of_this_process(cls) -> Dispatches | None:
+        """Return this process's way, as its environment was at first: tests may change that."""
+        return cls.of(os.environ)
+
     def send(self, kind: Kind, text: str = "") -> None:
         """Tell the parent something; a later dispatch of a kind replaces an earlier one."""
         self._send(kind, text)
@@ -98,7 +105,7 @@ def this_host() -> str:
 def leave(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or none."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding=_ENCODING)
+    unfinished.write_text(text, encoding=_ENCODING, errors="backslashreplace")
     unfinished.replace(path)
 
 

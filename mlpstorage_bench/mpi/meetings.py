@@ -13,7 +13,6 @@ sent so far, and receives and forgets what is still on its way.
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 import warnings
@@ -112,6 +111,8 @@ class MpiComm:
         self._unfinished: _Meeting | None = None
         self._collectives = 0
         self._interrupts = Interrupts()
+        self._pack, self._unpack = _pickling()
+        """A test's value is packed before ranks meet: one that cannot be fails its rank alone."""
         self._interrupts.listen(OF_A_RANK)
 
     @property
@@ -141,22 +142,28 @@ class MpiComm:
         """Return root's value on every rank."""
         __tracebackhide__ = True
         check_root(root, self.size)
-        sent: T = self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(value, root))
+        packed = self._pack(value) if self.rank == root else None
+        sent: T = self._unpack(
+            self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(packed, root))
+        )
         return sent
 
     def gather(self, value: T, root: int = 0) -> list[T] | None:
         """Return every rank's value, in rank order, on root; None elsewhere."""
         __tracebackhide__ = True
         check_root(root, self.size)
-        gathered: list[T] | None = self._meet_in_test(
-            f"gather to {root}", lambda: self.control.gather(value, root)
+        packed = self._pack(value)
+        gathered = self._meet_in_test(
+            f"gather to {root}", lambda: self.control.gather(packed, root)
         )
-        return gathered
+        return None if gathered is None else [self._unpack(one) for one in gathered]
 
     def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
         __tracebackhide__ = True
-        return self._meet_in_test("allgather", lambda: self.control.allgather(value))
+        packed = self._pack(value)
+        gathered = self._meet_in_test("allgather", lambda: self.control.allgather(packed))
+        return [self._unpack(one) for one in gathered]
 
     def allreduce(self, value: float, op: Reduction = "sum") -> float:
         """Return the sum, least or greatest of every rank's value, on every rank."""
@@ -167,8 +174,9 @@ class MpiComm:
             "min": min,
             "max": max,
         }
-        values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(value))
-        return reductions[op](values)
+        packed = self._pack(value)
+        values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(packed))
+        return reductions[op]([self._unpack(one) for one in values])
 
     def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
         """Return the sum of every rank's value on rank 0; None elsewhere."""
@@ -188,7 +196,7 @@ class MpiComm:
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and end every rank through MPI_Abort."""
         say(message)
-        parent = Dispatches.of(os.environ)
+        parent = Dispatches.of_this_process()
         if parent is not None:
             reason = next((line for line in message.splitlines() if line), "it asked for it")
             parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")
@@ -321,6 +329,13 @@ def connect(launcher: LauncherEnvironment) -> MpiComm:
             mpi.Init_thread()
     check_size(launcher, library, mpi.COMM_WORLD.Get_size())
     return MpiComm(mpi.COMM_WORLD)
+
+
+def _pickling() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """Return how mpi4py packs and unpacks what ranks send each other."""
+    from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+
+    return MPI.pickle.dumps, MPI.pickle.loads
 
 
 def _load(launcher: LauncherEnvironment) -> Any:

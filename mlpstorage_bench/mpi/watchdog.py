@@ -72,16 +72,16 @@ def _set_alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def limit_start(limit_s: float) -> None:
-    """Print the stacks and end the process (status 1) unless its start is over by then.
+def limit_process(limit_s: float) -> None:
+    """Print the stacks and end the process (status 1) after that time, unless it is unlimited.
 
-    MPI_Init keeps Python's lock, so that no thread of Python's could do it.
+    For where no watchdog is: MPI_Init keeps Python's lock, and at a process's end no thread runs.
     """
     faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
 
 
-def start_is_over() -> None:
-    """Take the limit of the start away."""
+def unlimit_process() -> None:
+    """Take that limit away."""
     faulthandler.cancel_dump_traceback_later()
 
 

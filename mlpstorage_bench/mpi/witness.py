@@ -47,6 +47,8 @@ def hire(line: str, status: int, environ: Mapping[str, str], error_output: int) 
         stderr=error_output,
         cwd="/",
     )
+    assert hired.stdin is not None
+    os.register_at_fork(after_in_child=hired.stdin.close)  # or a child keeps the pipe open
     _hired.append(hired)
     atexit.register(dismiss)
 
