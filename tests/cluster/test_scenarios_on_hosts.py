@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.failing_sessions import Session
 from tests.cluster.hosts_bed import Bed
-from tests.cluster.sessions_on_hosts import metadata_on
+from tests.cluster.sessions_on_hosts import files_on, metadata_on
 from tests.cluster.slurm import BY_SLURM
 from tests.cluster.waiting import wait_until
 from tests.conftest import MemoryGroup
@@ -81,7 +81,9 @@ def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
     check_time(scenario, shared, acted_s, output)
     check_end(scenario, rank, host_of, status, output)
     session.check_that_nothing_is_left()
-    if scenario.run_status:
+    if not scenario.run_status:
+        assert not [name for host in ("h1", "h2") for name in files_on(bed, host, "results")]
+    else:
         metadata = metadata_on(bed, "h1")
         if not scenario.has_parent and metadata["status"] == "running":
             metadata["status"] = "died"  # what the history says of it on that host

@@ -140,8 +140,9 @@ def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
     assert not [launch for launch in launches if Path(launch).exists()]
     if scenario.needs == "memory group":
         assert request.getfixturevalue("memory_group").killed() == 1, output
-    if scenario.run_status:
-        (path,) = (folder / "results").rglob("*_metadata.json")
+    written = [*(folder / "results").rglob("*_metadata.json")]
+    assert len(written) == bool(scenario.run_status), output
+    for path in written:
         metadata = json.loads(path.read_text())
         if not scenario.has_parent:
             metadata["status"] = status_in_history(path)
