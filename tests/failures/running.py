@@ -40,7 +40,7 @@ def every_run(
 ) -> Iterator[object]:
     """Return a parameter for each scenario, MPI and rank; marked, unless it is always run."""
     for scenario in scenarios:
-        for name in mpis:
+        for name in [one for one in mpis if scenario.only in ("", one)]:
             for rank in (0, 1) if scenario.has_rank else (0,):
                 marks = [] if is_always(scenario, name, rank) else [mark]
                 ident = f"{scenario.name}-{name}" + (f"-rank {rank}" if scenario.has_rank else "")

@@ -7,7 +7,7 @@ tests.failures.scenarios --update` writes it again.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -60,6 +60,16 @@ DEADLOCKED = (
 )
 """What every rank of a deadlock shows."""
 Bound = Literal["at once", "grace", "timeout + grace", "startup limit"]
+Outside = Literal[
+    "",
+    "SIGINT to pytest",
+    "SIGTERM to pytest",
+    "SIGHUP to pytest",
+    "SIGKILL to pytest",
+    "SIGINT to the launcher",
+    "SIGTERM to the launcher",
+    "SIGKILL to the launcher",
+]
 
 
 @dataclass(frozen=True)
@@ -81,16 +91,7 @@ class Scenario:
     conftest: str = ""
     early: str = ""
     """A plugin that is loaded before MPI begins."""
-    outside: Literal[
-        "",
-        "SIGINT to pytest",
-        "SIGTERM to pytest",
-        "SIGHUP to pytest",
-        "SIGKILL to pytest",
-        "SIGINT to the launcher",
-        "SIGTERM to the launcher",
-        "SIGKILL to the launcher",
-    ] = ""
+    outside: Outside = ""
     """What is sent once every rank is in its test."""
     always: frozenset[tuple[str, int]] = frozenset()
     """MPI and rank of the runs that `make test` makes; `make test-failures` makes all."""
@@ -102,6 +103,8 @@ class Scenario:
     """What the test is given of the machine: a directory, which NEEDED stands for."""
     options: tuple[str, ...] = ()
     """More of the command line."""
+    only: Literal["", "open mpi 5", "mpich"] = ""
+    """The MPI with which alone it is so."""
 
     @property
     def grace_s(self) -> int:
@@ -147,6 +150,33 @@ class Scenario:
 DIED = r"rank RANK on HOST died before the session's end"
 LOST = ("died", "failed")
 NO_RUN: tuple[str, ...] = ()
+
+
+def launcher_ended(name: str, what: str, outside: Outside) -> tuple[Scenario, Scenario]:
+    """Return what happens when a user's launcher is told to end, which each does in its way."""
+    common = Scenario(
+        f"{name} under a launcher",
+        f"{what} a launcher of yours, MPICH's",
+        (r"run \S+, interrupted: ", r"!! KeyboardInterrupt !!", r"= 1 passed in "),
+        (2,),
+        "at once",
+        LONG,
+        outside=outside,
+        run_status=("interrupted",),
+        only="mpich",
+        always=frozenset({("mpich", 0)} if outside == "SIGINT to the launcher" else ()),
+        under="a launcher of the user's",
+        has_rank=False,
+    )
+    return common, replace(
+        common,
+        what=f"{what} a launcher of yours, Open MPI's",
+        shown=(),
+        status=(1,),
+        run_status=("interrupted", "died"),
+        only="open mpi 5",
+    )
+
 
 SCENARIOS = (
     Scenario(
@@ -552,19 +582,8 @@ SCENARIOS = (
         under="a launcher of the user's",
         has_rank=False,
     ),
-    Scenario(
-        "interrupted under a launcher",
-        "Ctrl-C at a launcher of yours",
-        (),
-        (),
-        "at once",
-        LONG,
-        outside="SIGINT to the launcher",
-        run_status=("interrupted", *LOST),
-        under="a launcher of the user's",
-        always=frozenset({("mpich", 0)}),
-        has_rank=False,
-    ),
+    *launcher_ended("interrupted", "Ctrl-C at", "SIGINT to the launcher"),
+    *launcher_ended("terminated", "SIGTERM to", "SIGTERM to the launcher"),
 )
 
 
