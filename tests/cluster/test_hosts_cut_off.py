@@ -20,6 +20,12 @@ LIMITS = ("--mlps-timeout=8", "--mlps-grace=2")
 ABORTED = 86
 
 
+def in_stack_of(rank: str, output: str) -> bool:
+    """Whether a rank shows what its limit found it at, in the test."""
+    shown = output.partition(f"taken longer than --mlps-timeout 8 s. {rank} ")[2]
+    return " in test_long\n" in shown
+
+
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
@@ -32,8 +38,9 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
         assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
         assert "the launcher does not end" in output
         assert output.partition("nothing was heard of ")[2].startswith("rank 1 on h2")
-        assert metadata_on(bed, "h1")["status"] != "passed"
+        assert in_stack_of("Rank 0 on h1", output)
         session.check_that_no_rank_is_left()
+        assert metadata_on(bed, "h1")["status"] in ("failed", "died")
     bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
@@ -49,7 +56,9 @@ def test_the_host_that_is_cut_off_is_named_where_rank_0_is_on_it(
         status, output = session.end()
         assert status == ABORTED, output
         assert output.partition("nothing was heard of ")[2].startswith("rank 0 on h1")
+        assert in_stack_of("Rank 1 on h2", output)
         session.check_that_no_rank_is_left()
+        assert metadata_on(bed, "h1")["status"] in ("failed", "died")
     bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
@@ -61,4 +70,6 @@ def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(bed: Bed, shared: 
     status, output = session.end()
     assert status == ABORTED, output
     assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
+    assert in_stack_of("Rank 0 on h1", output)
+    assert metadata_on(bed, "h1")["status"] in ("failed", "died")
     session.check_that_nothing_is_left()
