@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.hosts_bed import HOSTS, Bed
 from tests.cluster.sessions_on_hosts import TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
 from tests.failures.scenarios import LIMIT_S
@@ -36,6 +36,8 @@ class Session:
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self.bed = bed
+        # srun kills what would remove a rank's directory, so that only files can be asked for
+        self._made = "*.kv" if mpi.family == "srun" else "rank_*"
         self._output = folder / "output.txt"
         # A file, not a pipe: what is left on another host would hold that, and the end be unseen
         with self._output.open("a") as output:
@@ -101,15 +103,21 @@ class Session:
         return status, self._output.read_text(errors="replace")
 
     def check_that_no_rank_is_left(self) -> None:
-        """Neither processes of ranks nor their cache files are on any host."""
+        """Neither processes of ranks nor files of theirs are on any host."""
         wait_until(lambda: not self.ranks_on() and not self._files())
 
     def check_that_nothing_is_left(self) -> None:
-        """No process at all is on any host, and no cache file."""
+        """No process at all is on any host, and no file but results."""
         wait_until(lambda: not self.bed.processes() and not self._files())
 
     def _files(self) -> list[Path]:
-        return [*self.cache_files("h1"), *self.cache_files("h2")]
+        """Return what ranks and their parent make on hosts, and have to remove."""
+        return [
+            path
+            for host in HOSTS
+            for pattern in (f"cache/**/{self._made}", "tmp/mlps-launch-*")
+            for path in self.bed.seen_by(host, self.bed.private).glob(pattern)
+        ]
 
 
 def _command_of(process: psutil.Process) -> list[str]:
