@@ -12,6 +12,7 @@ numbers, the page cache and the cores.
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import shutil
 import subprocess
@@ -30,12 +31,20 @@ PRIVATE_BYTES = 256 << 20
 NEEDED = ("ip", "unshare", "nsenter", "mount")
 _NAMESPACE = "namespace"
 """The file that tells the process namespace in which all of a bed runs."""
+_BEFORE = "before"
+"""The file that tells what the machine had of such names before the bed."""
+_ERRORS = "errors"
+"""The file that tells what went wrong while a bed was made."""
+_BRIDGE = "br0"
+_MAKING_S = 60
 
 _MAKE = f"""
 set -eu
 cd "$1"
-ip link add br0 type bridge
-ip link set br0 up
+exec 2> {_ERRORS}
+readlink /proc/self/ns/pid > {_NAMESPACE}
+ip link add {_BRIDGE} type bridge
+ip link set {_BRIDGE} up
 number=0
 for host in {" ".join(HOSTS)}; do
     number=$((number + 1))
@@ -49,10 +58,13 @@ for host in {" ".join(HOSTS)}; do
         ip link set lo up
         echo \\$\\$ > $host.pid
         exec sleep infinity" &
-    while ! test -s $host.pid; do sleep 0.01; done
+    while ! test -s $host.pid; do
+        kill -0 $! || {{ echo "$host ended while it was made" >&2; exit 1; }}
+        sleep 0.01
+    done
     ln -s $host.pid 10.77.0.$number.pid
     ip link add $host type veth peer name {INTERFACE} netns $(cat $host.pid)
-    ip link set $host master br0 up
+    ip link set $host master {_BRIDGE} up
     ./enter $host sh -ec "
         ip addr add 10.77.0.$number/24 dev {INTERFACE}
         ip link set {INTERFACE} up"
@@ -62,6 +74,14 @@ echo ready
 exec cat
 """
 """What the first process of a bed does; ignoring SIGCHLD, it leaves no zombies."""
+
+_PROBE = f"""
+ip link add {_BRIDGE} type bridge
+ip link add {HOSTS[0]} type veth peer name {INTERFACE}
+ip link set {HOSTS[0]} master {_BRIDGE}
+ip link del {HOSTS[0]}
+ip link del {_BRIDGE}
+"""
 
 _ENTER = """#!/bin/sh
 # Runs a command on a host: enter HOST COMMAND...
@@ -84,9 +104,13 @@ def why_not() -> str:
     lacking = [program for program in NEEDED if shutil.which(program) is None]
     if lacking:
         return f"needs {', '.join(lacking)} (iproute2, util-linux, mount)"
-    probe = ["unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc", "true"]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return f"needs namespaces: {done.stderr.strip()}" if done.returncode else ""
+    namespaces = ["unshare", "--net", "--pid", "--mount", "--fork", "--mount-proc"]
+    for what, probe in (("namespaces", "true"), ("a bridge and veth", _PROBE)):
+        command = [*namespaces, "sh", "-ec", probe]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"needs {what}: {done.stderr.strip()}"
+    return ""
 
 
 class Bed:
@@ -110,6 +134,7 @@ class Bed:
         self._started: list[subprocess.Popen[str]] = []
         self._services: list[subprocess.Popen[str]] = []
         self._write()
+        (folder / _BEFORE).write_text("\n".join(_named()))
         self._parent = subprocess.Popen(
             [
                 *("unshare", "--net", "--pid", "--mount", "--propagation", "private"),
@@ -119,9 +144,14 @@ class Bed:
             stdout=subprocess.PIPE,
         )
         assert self._parent.stdout is not None
-        assert self._parent.stdout.readline() == b"ready\n", "the bed could not be made"
+        told, _, _ = select.select([self._parent.stdout], [], [], _MAKING_S)
+        if not told or self._parent.stdout.readline() != b"ready\n":
+            errors = (folder / _ERRORS).read_text()
+            for process in psutil.Process(self._parent.pid).children():
+                process.kill()
+            self.close()
+            raise RuntimeError(f"the bed could not be made: {errors}")
         (self._init,) = psutil.Process(self._parent.pid).children()
-        (folder / _NAMESPACE).write_text(_pids_of(self._init))
         self._keepers = {
             self._net(process.pid): process
             for process in self._init.children()
@@ -282,7 +312,7 @@ class Bed:
 def remains(folder: Path) -> list[str]:
     """Return what a bed in this folder has left on the machine: processes, mounts, interfaces."""
     words = str(folder)
-    namespace = (folder / _NAMESPACE).read_text()
+    namespace = (folder / _NAMESPACE).read_text().strip()
     left = [
         f"process {process.pid}: {shlex.join(_command_of(process))}"
         for process in psutil.process_iter()
@@ -291,9 +321,20 @@ def remains(folder: Path) -> list[str]:
     left += [
         line for line in Path("/proc/self/mountinfo").read_text().splitlines() if words in line
     ]
-    left += [name for name in ("br0", *HOSTS) if Path("/sys/class/net", name).exists()]
-    left += [str(path) for path in Path("/etc/netns").glob("*")]
-    return left
+    before = (folder / _BEFORE).read_text().splitlines()
+    return left + [name for name in _named() if name not in before]
+
+
+def _named() -> list[str]:
+    """Return what this machine has of names that a bed could leave, and what it is called."""
+    interfaces = [Path("/sys/class/net", name) for name in (_BRIDGE, *HOSTS)]
+    namespaces = [path for place in ("/etc", "/run") for path in Path(place, "netns").rglob("*")]
+    names = Path("/etc/hosts").read_text().splitlines()
+    return [
+        *(str(path) for path in interfaces + namespaces if path.exists()),
+        *(f"/etc/hosts: {line}" for line in names),
+        f"host name {os.uname().nodename}",
+    ]
 
 
 def _pids_of(process: psutil.Process) -> str:

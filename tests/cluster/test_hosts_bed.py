@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import hosts_bed
 from tests.cluster.hosts_bed import HOSTS, Bed, remains, why_not
 from tests.cluster.waiting import wait_until
 
@@ -52,6 +54,42 @@ def test_the_agent_logs_in_on_another_host_with_nothing_of_ours(bed: Bed) -> Non
     assert done.stdout.splitlines()[0] == "h2"
     names = {line.partition("=")[0] for line in done.stdout.splitlines()[1:]}
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == set(bed.login)
+
+
+class Unmountable(Bed):
+    """A bed that lacks what its hosts are to mount."""
+
+    def _write(self) -> None:
+        super()._write()
+        (self.folder / "hosts").unlink()
+
+
+def test_a_bed_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    if why_not():
+        pytest.skip(why_not())
+    with pytest.raises(RuntimeError, match=r"mount: [^$]*h1 ended while it was made"):
+        Unmountable(tmp_path)
+    assert remains(tmp_path) == []
+
+
+def test_what_the_machine_had_before_a_bed_is_not_left_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "namespace").write_text("pid:[1]\n")
+    (tmp_path / "before").write_text("/sys/class/net/br0")
+    monkeypatch.setattr(hosts_bed, "_named", lambda: ["/sys/class/net/br0", "/etc/netns/h2"])
+    assert remains(tmp_path) == ["/etc/netns/h2"]
+
+
+def test_a_machine_without_bridges_is_told_from_one_that_can_make_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why_not():
+        pytest.skip(why_not())
+    (tmp_path / "ip").write_text("#!/bin/sh\necho Unknown device type. >&2\nexit 2\n")
+    (tmp_path / "ip").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert why_not() == "needs a bridge and veth: Unknown device type."
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ctrl-c"])
