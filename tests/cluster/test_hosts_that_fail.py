@@ -6,6 +6,7 @@ Each run ends by itself and with a failure, says where it was, and leaves nothin
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.cluster.failing_sessions import Session
 from tests.cluster.hosts_bed import Bed
 from tests.cluster.sessions_on_hosts import metadata_on
+from tests.failures.scenarios import SLACK_S
 from tests.mpis import MPIS
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -36,8 +38,10 @@ def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(bed: Bed, sh
 @pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
 def test_a_host_that_cannot_be_reached_is_an_error(name: str, bed: Bed, shared: Path) -> None:
     with bed.cut_off("h2"):
+        began_s = time.monotonic()
         session = Session.measuring(bed, MPIS[name](), shared)
         status, output = session.end()
+        assert time.monotonic() - began_s < SLACK_S, output
         assert status not in GOOD
         assert "test session starts" not in output
         assert re.search("hosts asked: h1, h2; ranks came from: (h1|none)", output), output
