@@ -158,13 +158,13 @@ class Inbox:
             int(path.name.removeprefix(_CAME)) for path in self.directory.glob(f"{_CAME}[0-9]*")
         }
 
-    def first_dead_elsewhere(self) -> str | None:
-        """Return the rank on another host of whose death word came first, and its host."""
+    def dead_elsewhere(self) -> list[str]:
+        """Return the ranks on other hosts of whose deaths word came, with their hosts, in order."""
         dead = sorted(self.directory.glob(f"{_DEAD}*"), key=lambda path: path.stat().st_mtime_ns)
-        if not dead:
-            return None
-        host = dead[0].read_text(encoding=_ENCODING)
-        return f"rank {dead[0].name.removeprefix(_DEAD)} on {host}"
+        return [
+            f"rank {path.name.removeprefix(_DEAD)} on {path.read_text(encoding=_ENCODING)}"
+            for path in dead
+        ]
 
     def silent_at_limit(self) -> list[str]:
         """Return the ranks that did not speak when a test's limit was over, though others did."""

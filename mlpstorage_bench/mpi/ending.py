@@ -77,9 +77,10 @@ def _failure(inbox: Inbox, status: int, watch: Watch) -> tuple[int, str]:
     elif watch.gave_up:
         status = ABORT_STATUS
     elif reason:
-        elsewhere = inbox.first_dead_elsewhere()  # its word may be later than what it led to here
-        if elsewhere is not None and elsewhere not in reason:
-            reason = f"{reason}; so did {elsewhere}, which may have been the first"
+        # word of a death may come later than that of what it led to
+        others = [rank for rank in inbox.dead_elsewhere() if rank not in reason][:_NAMED]
+        if others:
+            reason = f"{reason}; so did {', '.join(others)}, which may have been the first"
     elif inbox.silent_at_limit():
         status, reason = ABORT_STATUS, TOO_LONG
     else:

@@ -125,7 +125,7 @@ class Watch:
         died = [[rank for rank in ranks if rank in there] for ranks in before_launcher]
         if self.reason or self._inbox.read("aborting") is not None:
             return
-        elsewhere = self._inbox.first_dead_elsewhere()
+        elsewhere = next(iter(self._inbox.dead_elsewhere()), None)
         first = next(filter(None, died), None)
         if (elsewhere is not None or first is not None) and self._inbox.silent_at_limit():
             self.gave_up, self.reason = True, TOO_LONG

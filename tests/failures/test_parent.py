@@ -421,10 +421,10 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
         done = subprocess.run(
             [sys.executable, "-c", code, WORD, what], stderr=subprocess.PIPE, check=True
         )
-        assert inbox.first_dead_elsewhere() is None
+        assert inbox.dead_elsewhere() == []
         assert inbox.sift(done.stderr) == b""
     assert inbox.came_from() == [os.uname().nodename]
-    assert inbox.first_dead_elsewhere() == f"rank 3 on {os.uname().nodename}"
+    assert inbox.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
 def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(
