@@ -38,6 +38,9 @@ COMM = pytest.StashKey[Comm]()
 SESSION_END, RUN_END, PARTING = "the session's end", "the run's end", "the parting of ranks"
 """Where all ranks meet last, in this order, also those that leave early."""
 
+_LATER_S = 5.0
+"""How much longer a rank waits for others to start than these may take, to tell where they are."""
+
 
 @dataclass(frozen=True)
 class RankEnd:
@@ -65,6 +68,8 @@ def conftests_loaded_together(
         problem = f"the conftest files could not be loaded: {error}\n\n{text}"
         agree_on_problem(config, comm, "the conftest files", problem)
         raise
+    if launcher is not None:
+        limit_process(startup_limit_s(config) + _LATER_S)
     agree_on_problem(config, comm, "the conftest files", "")
 
 

@@ -215,6 +215,8 @@ def _depart(config: pytest.Config) -> None:
     """
     session = config.stash.get(KEY, None)
     comm = config.stash[joining.COMM]
+    if comm.size == 1:
+        return
     comm.ignore_interrupts()
     met = 0 if session is None else session.met
     joining.leave(config, comm, met)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.cluster.hosts_bed import HOSTS, Bed
-from tests.cluster.sessions_on_hosts import TINY, environment, launching, places
+from tests.cluster.sessions_on_hosts import PYTEST, TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
 from tests.failures.scenarios import LIMIT_S
 from tests.mpis import Mpi
@@ -34,16 +34,20 @@ class Session:
         *options: str,
         host: str = "h1",
         variables: Mapping[str, str] | None = None,
+        is_by_hand: bool = False,
     ) -> None:
         self.bed = bed
         # srun kills what would remove a rank's directory, so that only files can be asked for
         self._made = "*.kv" if mpi.family == "srun" else "rank_*"
+        start = launching(mpi, "h1,h2", bed.agent)
+        if is_by_hand:
+            start = [*mpi.on_hosts("h1:1,h2:1", 2, bed.agent), *PYTEST]
         self._output = folder / "output.txt"
         # A file, not a pipe: what is left on another host would hold that, and the end be unseen
         with self._output.open("a") as output:
             self.process = bed.start(
                 host,
-                [*launching(mpi, "h1,h2", bed.agent), *places(bed), *options],
+                [*start, *places(bed), *options],
                 environment=environment(mpi, **(variables or {})),
                 directory=folder,
                 output=output,

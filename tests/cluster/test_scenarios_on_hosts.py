@@ -34,7 +34,7 @@ ALWAYS = (("killed", "open mpi 5", 1), ("os._exit", "open mpi 5", 1), ("full dis
 RUNS = every_run(
     pytest.mark.hosts_matrix,
     lambda one, mpi, rank: (one.name, mpi, rank) in ALWAYS,
-    [one for one in SCENARIOS if one.under == "pytest"],
+    [one for one in SCENARIOS if one.under == "pytest" or not one.outside],
     (*TEST_MPIS, f"mpich{BY_SLURM}"),
 )
 
@@ -73,7 +73,8 @@ def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
     scenario: Scenario, mpi: Mpi, rank: int, needed: Path | None, bed: Bed, shared: Path
 ) -> None:
     write_files(shared, scenario, rank, needed)
-    session = Session(bed, mpi, shared, *options_of(scenario))
+    is_by_hand = scenario.under != "pytest"
+    session = Session(bed, mpi, shared, *options_of(scenario), is_by_hand=is_by_hand)
     acted_s = None
     if scenario.outside:
         acted_s = act_from_outside(scenario, session, shared)

@@ -178,6 +178,36 @@ def launcher_ended(name: str, what: str, outside: Outside) -> tuple[Scenario, Sc
     )
 
 
+KILLED = """
+def test_dies(mpi_comm):
+    if ACTS:
+        act()
+        os.kill(os.getpid(), signal.SIGKILL)
+    mpi_comm.barrier()
+"""
+
+
+def killed_by_hand() -> tuple[Scenario, Scenario]:
+    """Return what happens when a rank is killed under a user's launcher, which tells of it."""
+    common = Scenario(
+        "killed under a launcher",
+        "A rank is killed (SIGKILL) under a launcher of yours, MPICH's",
+        (r"BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES",),
+        (),
+        "at once",
+        KILLED,
+        run_status=LOST,
+        only="mpich",
+        under="a launcher of the user's",
+    )
+    return common, replace(
+        common,
+        what="A rank is killed (SIGKILL) under a launcher of yours, Open MPI's",
+        shown=(r"process rank RANK with PID \d+ on node \S+ exited",),
+        only="open mpi 5",
+    )
+
+
 SCENARIOS = (
     Scenario(
         "outcomes",
@@ -365,13 +395,7 @@ SCENARIOS = (
         (DIED,),
         (),
         "grace",
-        """
-        def test_dies(mpi_comm):
-            if ACTS:
-                act()
-                os.kill(os.getpid(), signal.SIGKILL)
-            mpi_comm.barrier()
-        """,
+        KILLED,
         run_status=LOST,
         always=frozenset({("mpich", 1)}),
     ),
@@ -434,7 +458,6 @@ SCENARIOS = (
         "timeout + grace",
         DEADLOCK,
         run_status=("failed", "died"),
-        always=frozenset({("mpich", 0)}),
         has_rank=False,
     ),
     Scenario(
@@ -500,7 +523,6 @@ SCENARIOS = (
         LONG,
         outside="SIGHUP to pytest",
         run_status=("interrupted",),
-        always=frozenset({("open mpi 5", 0)}),
         has_rank=False,
     ),
     Scenario(
@@ -582,6 +604,7 @@ SCENARIOS = (
         under="a launcher of the user's",
         has_rank=False,
     ),
+    *killed_by_hand(),
     *launcher_ended("interrupted", "Ctrl-C at", "SIGINT to the launcher"),
     *launcher_ended("terminated", "SIGTERM to", "SIGTERM to the launcher"),
 )

@@ -103,7 +103,6 @@ MOMENTS = (
                 pytest.exit("device gone", returncode=1)
             mpi_comm.mpi4py.Barrier()
         """,
-        always=("mpich", 1),
     ),
     Moment(
         "leaving with a common status",

@@ -18,14 +18,14 @@ LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_TO_TELL_S}")
     ("conftest", "test", "step"),
     [
         ("", "time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))", "collection"),
-        pytest.param(
+        (
             "def pytest_sessionfinish(): time.sleep(600 * int(os.environ['OMPI_COMM_WORLD_RANK']))",
             *("", "the session's end"),
-            marks=pytest.mark.failure_matrix,
         ),
     ],
     ids=["collection", "end"],
 )
+@pytest.mark.failure_matrix
 def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
     pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str, test: str, step: str
 ) -> None:
@@ -44,13 +44,11 @@ def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
     "conftest",
     [
         "hang()",
-        pytest.param(
-            "def pytest_configure(): hang()",
-            marks=pytest.mark.failure_matrix,
-        ),
+        "def pytest_configure(): hang()",
     ],
     ids=["conftest", "its pytest_configure"],
 )
+@pytest.mark.failure_matrix
 def test_a_rank_whose_start_takes_for_ever_ends_the_session_within_the_startup_limit(
     pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str
 ) -> None:
