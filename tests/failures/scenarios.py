@@ -188,11 +188,11 @@ def test_dies(mpi_comm):
 
 
 def killed_by_hand() -> tuple[Scenario, Scenario]:
-    """Return what happens when a rank is killed under a user's launcher, which tells of it."""
+    """Return what happens when a rank is killed under a user's launcher: its witness tells, or that."""
     common = Scenario(
         "killed under a launcher",
         "A rank is killed (SIGKILL) under a launcher of yours, MPICH's",
-        (r"BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES",),
+        (DIED,),
         (),
         "at once",
         KILLED,
