@@ -188,7 +188,7 @@ def test_dies(mpi_comm):
 
 
 def killed_by_hand() -> tuple[Scenario, Scenario]:
-    """Return what happens when a rank is killed under a user's launcher: its witness tells, or that."""
+    """Return what a rank's death leads to under a launcher of the user's."""
     common = Scenario(
         "killed under a launcher",
         "A rank is killed (SIGKILL) under a launcher of yours, MPICH's",
