@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm as slurm_on_hosts
-from tests.cluster.hosts_bed import Bed, remains, why_not
+from tests.cluster.hosts_bed import Bed, command_of, remains, why_not
 from tests.cluster.slurm import BY_SLURM, Slurm
 from tests.mpis import MPIS, Mpi
 
@@ -68,7 +68,7 @@ def mpi(request: pytest.FixtureRequest, mpi_name: str) -> Mpi:
 def _still_running_after(patience_s: float, bed: Bed) -> list[str]:
     deadline = time.monotonic() + patience_s
     while True:
-        left = [f"{process.pid} {' '.join(process.cmdline())}" for process in bed.processes()]
+        left = [f"{process.pid} {' '.join(command_of(process))}" for process in bed.processes()]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.05)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.hosts_bed import HOSTS, Bed
+from tests.cluster.hosts_bed import HOSTS, Bed, command_of
 from tests.cluster.sessions_on_hosts import PYTEST, TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
 from tests.failures.scenarios import LIMIT_S
@@ -78,8 +78,8 @@ class Session:
         (parent,) = (
             process
             for process in self.bed.processes("h1")
-            if _command_of(process)[:3] == [sys.executable, "-m", "pytest"]
-            and "--hosts" in _command_of(process)
+            if command_of(process)[:3] == [sys.executable, "-m", "pytest"]
+            and "--hosts" in command_of(process)
         )
         return parent
 
@@ -88,7 +88,7 @@ class Session:
         return [
             process
             for process in self.bed.processes(*hosts)
-            if _command_of(process)[:2] == [sys.executable, "-c"]
+            if command_of(process)[:2] == [sys.executable, "-c"]
         ]
 
     def kill_daemon(self, host: str) -> None:
@@ -122,10 +122,3 @@ class Session:
             for pattern in (f"cache/**/{self._made}", "tmp/mlps-launch-*")
             for path in self.bed.seen_by(host, self.bed.private).glob(pattern)
         ]
-
-
-def _command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []  # it ended meanwhile

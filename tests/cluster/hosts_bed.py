@@ -314,9 +314,9 @@ def remains(folder: Path) -> list[str]:
     words = str(folder)
     namespace = (folder / _NAMESPACE).read_text().strip()
     left = [
-        f"process {process.pid}: {shlex.join(_command_of(process))}"
+        f"process {process.pid}: {shlex.join(command_of(process))}"
         for process in psutil.process_iter()
-        if _pids_of(process) == namespace or any(words in word for word in _command_of(process))
+        if _pids_of(process) == namespace or any(words in word for word in command_of(process))
     ]
     left += [
         line for line in Path("/proc/self/mountinfo").read_text().splitlines() if words in line
@@ -345,11 +345,12 @@ def _pids_of(process: psutil.Process) -> str:
         return ""  # it ended meanwhile
 
 
-def _command_of(process: psutil.Process) -> list[str]:
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words of a process's command line; none of one that has ended."""
     try:
         return process.cmdline()
     except psutil.Error:
-        return []  # it ended meanwhile
+        return []
 
 
 def main() -> None:

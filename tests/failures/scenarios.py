@@ -204,6 +204,7 @@ def killed_by_hand() -> tuple[Scenario, Scenario]:
         common,
         what="A rank is killed (SIGKILL) under a launcher of yours, Open MPI's",
         shown=(r"process rank RANK with PID \d+ on node \S+ exited",),
+        run_status=("interrupted", *LOST),  # it ends the others by SIGTERM
         only="open mpi 5",
     )
 

@@ -228,7 +228,8 @@ def test_of_ranks_that_die_on_two_hosts_the_one_heard_of_first_is_blamed(
 import subprocess
 {told("joined")}
 child = subprocess.Popen(["sleep", "60"])
-open(place + "/rank-0", "w").write(str(child.pid))
+open(place + "/new", "w").write(str(child.pid))
+os.rename(place + "/new", place + "/rank-0")  # as ranks leave theirs: whole
 time.sleep(1.5)  # until the parent has seen it
 {deaths[first]}
 time.sleep(0.5)
