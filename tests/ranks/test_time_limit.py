@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -79,3 +80,17 @@ def test_one_process_has_the_limit_at_collection_too(pytester: pytest.Pytester) 
     result = pytester.runpytest_subprocess(*LIMITS, timeout=90)
     assert result.ret == 86
     assert f"collection has taken longer than --mlps-timeout {TIMEOUT_S} s" in result.stderr.str()
+
+
+@pytest.mark.failure_matrix
+def test_the_limit_is_told_where_standard_input_is_closed(pytester: pytest.Pytester) -> None:
+    """Descriptor 0 is then the next one free, and pytest puts a file of its own in its place."""
+    pytester.makepyfile("import time\ndef test_long(mlps_run): time.sleep(600)")
+    options = (*LIMITS, "--mlps-results-dir=results")
+    result = pytester.run(
+        *("/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "pytest", *options),
+        timeout=90,
+    )
+    assert result.ret == 86
+    assert "test_long has taken longer than" in result.stderr.str()
+    assert "time.sleep(600)" in result.stderr.str()
