@@ -173,6 +173,34 @@ def test_a_retry_ends_at_its_bound_and_fails(pytester: pytest.Pytester) -> None:
     assert len(newest(pytester)["mlpstorage"]["cases"]["1"]["trials"]) == 2
 
 
+def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytester) -> None:
+    remember(pytester)
+    pytester.makeconftest(
+        """
+        import time
+        from mlpstorage_bench.kvcache.case import _Trials
+
+        run_one = _Trials.run_one
+
+        def hang(self, parts):
+            if self.count:
+                time.sleep(600)
+            return run_one(self, parts)
+
+        _Trials.run_one = hang
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *(*EXACT, *NO_LATENCIES, "--mlps-gate", "--mlps-trials=1", "--mlps-gate-undecided=retry"),
+        *("--mlps-timeout=6", "--mlps-grace=1"),
+        timeout=60,
+    )
+    assert result.ret == 86
+    assert "more trials of 1 has taken longer than --mlps-timeout 6 s" in result.stderr.str()
+    assert "in hang\n" in result.stderr.str()
+    assert newest(pytester)["status"] == "failed"
+
+
 def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
     result = pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate-selftest", "--mlps-trials=5")

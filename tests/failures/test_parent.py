@@ -428,6 +428,27 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
     assert inbox.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
+def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_path: Path) -> None:
+    """As a worker of multiprocessing does, whose parent was killed."""
+    code = """if True:
+        import os, sys, time
+        from mlpstorage_bench.mpi.comm import STDERR
+        from mlpstorage_bench.mpi.dispatches import Dispatches
+        Dispatches(None, sys.argv[1]).arrive(3)
+        if os.fork() == 0:
+            os.close(2)
+            os.close(STDERR)
+            time.sleep(40)
+        os._exit(0)
+    """
+    inbox = Inbox(tmp_path, WORD)
+    done = subprocess.run(
+        [sys.executable, "-c", code, WORD], stderr=subprocess.PIPE, check=True, timeout=20
+    )
+    assert inbox.sift(done.stderr) == b""
+    assert inbox.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
+
+
 def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(
     tmp_path: Path,
 ) -> None:
