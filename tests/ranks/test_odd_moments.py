@@ -150,6 +150,27 @@ MOMENTS = (
         run_status="failed",
     ),
     Moment(
+        "an interrupt of one rank while the gate judges",
+        2,
+        "interrupted: ",
+        conftest="""
+        from mlpstorage_bench.gating import Gating
+
+        def judge(self, tell):
+            if ACTS:
+                raise KeyboardInterrupt
+            self._bcast(None)
+
+        Gating.judge = judge
+        """,
+        test="def test_a(kvcache): kvcache.run(1)",
+        options=(
+            *("--mlps-gate", "--mlps-trials=1", "--mlps-results-dir=results"),
+            *("--mlps-set=storage=null", "--mlps-set=duration=1"),
+        ),
+        run_status="interrupted",
+    ),
+    Moment(
         "a value that cannot be sent",
         1,
         "1 passed",
