@@ -29,6 +29,8 @@ _RESIDENT = (
     Column("peak MiB", "peak_rss_mib", "{:.0f}"),
     Column("beside buffers MiB", "beside_buffers_mib", "{:.0f}"),
 )
+_SPREAD = "{0[1]:.1f} ({0[0]:.0f} to {0[2]:.0f})"
+"""Of a list [least, median, greatest]."""
 
 TABLES = {
     "test_parity": (
@@ -53,6 +55,16 @@ TABLES = {
         Column("bandwidth with / without", "bandwidth_ratio", "{:.2f}"),
         Column("CPU s/GiB with", "cpu_s_per_gib", "{:.3f}"),
         Column("without", "cpu_s_per_gib_without", "{:.3f}"),
+    ),
+    "test_operation_cost": (
+        Column("", "kind"),
+        Column("block", "block"),
+        Column("1 lane: us", "one_lane_us", _SPREAD),
+        Column("CPU us", "one_lane_cpu_us", _SPREAD),
+        Column("16 lanes: us", "many_lanes_us", _SPREAD),
+        Column("CPU us", "many_lanes_cpu_us", _SPREAD),
+        Column("yardstick us", "yardstick_us", _SPREAD),
+        Column("CPU us", "yardstick_cpu_us", _SPREAD),
     ),
     "test_resident_memory": (*_ASKED, Column("window s", "duration_s", "{:.0f}"), *_RESIDENT),
     "test_resident_memory_of_large_entries": (*_ASKED, *_RESIDENT),

@@ -1,0 +1,120 @@
+"""The time that one storage operation takes of the harness: wall-clock and CPU, without storage.
+
+    pytest benchmarks/harness/test_operation_cost.py --benchmark-json FILE
+    python -m benchmarks.harness.table FILE
+
+A trial runs as the harness's ceiling is measured: same requests, lanes, content, digests, checks
+and records as in a real run, over a store that moves nothing. Every request is one operation on one
+entry of one block, so the figures include all that an operation can cost, its request as well.
+Blocks stay in the processor's cache, which makes content and checks cheaper than after a transfer.
+Wall-clock time is the window divided by the operations of all lanes; CPU time is the process's.
+
+One lane, 16 lanes and a yardstick alternate. The yardstick is a fixed piece of Python and hashing:
+where its own figures differ much, the machine was busy, and the others differ for that reason too.
+To compare two checkouts, run the study in each by turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import xxhash
+
+from mlpstorage_bench.kvcache.calibration import run_over
+from mlpstorage_bench.kvcache.parameters import Workload
+from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.storage.null import NullStore
+
+KIB = 1024
+BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB}
+LARGEST = max(BLOCKS.values())
+LANES = {"one_lane": 1, "many_lanes": 16}
+ROUNDS = 7
+WINDOW_S = 0.4
+YARDSTICK_STEPS = 500_000
+YARDSTICK_HASHES = 200
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The time of one operation, or of one yardstick."""
+
+    wall_us: float
+    cpu_us: float
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_operation_cost(benchmark: Any, kind: Literal["read", "write"], block: str) -> None:
+    measures: dict[str, Callable[[], Sample]] = {
+        name: partial(operation, kind, BLOCKS[block], lanes) for name, lanes in LANES.items()
+    }
+    measures["yardstick"] = yardstick
+    samples: dict[str, list[Sample]] = {name: [] for name in measures}
+    turns = list(measures)
+
+    def turn() -> None:
+        for name in turns:
+            samples[name].append(measures[name]())
+        turns.reverse()
+
+    benchmark.pedantic(turn, rounds=ROUNDS, iterations=1)
+    benchmark.extra_info.update(kind=kind, block=block, rounds=len(samples["yardstick"]))
+    for name, taken in samples.items():
+        benchmark.extra_info[f"{name}_us"] = spread(sample.wall_us for sample in taken)
+        benchmark.extra_info[f"{name}_cpu_us"] = spread(sample.cpu_us for sample in taken)
+
+
+def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> Sample:
+    """Run a trial over a store that moves nothing; return the time of one operation."""
+    workload = Workload(
+        model="llama2-7b",  # 1 MiB per token in float32, for all shards together
+        kv_dtype="float32",
+        tensor_parallel=LARGEST // block_bytes,
+        entry_scale=1e-9,  # an entry is one token
+        io_chunk_kib=block_bytes // KIB,
+        phase="decode" if kind == "read" else "prefill",
+        decode_reads="once",
+        num_users=max(LANES.values()),
+        max_concurrent_allocs=lanes,
+        duration=WINDOW_S,
+        calibration=WINDOW_S,
+    )
+    site = Site(0, "here", Path("nowhere"), "direct", 0, seed=42)
+    trial = run_over(NullStore(is_direct=True), workload, site, Peers(SoloComm()))
+    done = trial.operation("storage", kind)
+    assert trial.failure is None
+    assert trial.lanes == lanes
+    assert not trial.one_at_a_time, trial.one_at_a_time
+    assert trial.cpu_s is not None
+    assert done.moved_bytes == done.chunks * block_bytes == trial.reported.total, (
+        f"a trial of {kind}s alone, each of {block_bytes} bytes"
+    )
+    return Sample(trial.window_s / done.chunks * 1e6, trial.cpu_s / done.chunks * 1e6)
+
+
+def yardstick() -> Sample:
+    """Return the time of a fixed piece of work that nothing in the harness changes."""
+    memory = b"k" * LARGEST
+    wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
+    total = 0
+    for step in range(YARDSTICK_STEPS):
+        total += step
+    for _ in range(YARDSTICK_HASHES):
+        xxhash.xxh3_64_intdigest(memory)
+    return Sample((time.perf_counter_ns() - wall_ns) / 1e3, (time.process_time_ns() - cpu_ns) / 1e3)
+
+
+def spread(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return the least, the median and the greatest."""
+    ordered = sorted(values)
+    return ordered[0], statistics.median(ordered), ordered[-1]
