@@ -20,7 +20,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m pytest --mlps-history
 
 # Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
-test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
+test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready
 	$(BIN)/python -m pytest tests/examples
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/examples
 
@@ -50,6 +50,14 @@ $(VENV)/mpis: $(VENV)/ready
 	command -v mpirun.openmpi || { test "$$(id -u)" = 0 \
 		&& apt-get update --quiet=2 && apt-get install --yes --quiet=2 openmpi-bin; } \
 		|| echo "no Open MPI 4.1: what is tested with it will be skipped"
+	touch $@
+
+# The oldest pytest that is allowed, in a directory that comes before the environment's own on
+# PYTHONPATH: the rest is the environment's.
+$(VENV)/oldest-pytest/ready: $(VENV)/ready
+	rm -rf $(@D)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) \
+		"pytest==$$(sed -n 's/^ *"pytest>=\([0-9.]*\)",/\1/p' pyproject.toml)"
 	touch $@
 
 # What the tests' three hosts are made of. Where a service manager runs, a package of sshd would

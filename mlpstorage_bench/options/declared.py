@@ -242,18 +242,33 @@ def add_reference_names(parser: pytest.Parser) -> list[str]:
     To be called after the initial conftests are loaded: a second registration of a name raises in
     whichever plugin comes second, and this way that is always us.
     """
-    group = parser.getgroup(GROUP)
+    group, owned = parser.getgroup(GROUP), _owned_names(parser)
     taken = []
     for option in OPTIONS:
         if option.reference_name is None:
             continue
         flag = f"--{option.reference_name}"
-        keywords = {**option.keywords, "dest": option.dest, "default": argparse.SUPPRESS}
+        if flag in owned:
+            taken.append(flag)
+            continue
+        told = f"The reference's name of {option.flag}."
         try:
-            group.addoption(flag, help=f"The reference's name of {option.flag}.", **keywords)
+            group.addoption(flag, dest=option.dest, help=told, **option.keywords)
         except (ValueError, argparse.ArgumentError):
             taken.append(flag)
     return taken
+
+
+def _owned_names(parser: pytest.Parser) -> set[str]:
+    """Return the names that have an option; none from pytest 9.1, which refuses a second by itself.
+
+    Before that, a registration that is refused changes what `config.getoption(name)` returns, and
+    up to 8.4 argparse refuses it only when it parses the command line.
+    """
+    if pytest.version_tuple >= (9, 1):
+        return set()
+    groups = [*parser._groups, parser._anonymous]  # noqa: SLF001 - of past versions, which stay
+    return {name for group in groups for option in group.options for name in option.names()}
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:

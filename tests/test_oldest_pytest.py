@@ -1,0 +1,81 @@
+"""The oldest pytest that is allowed, with the plugin installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.options.declared import OPTIONS
+
+OLDEST_PYTEST = Path(__file__).parents[1] / ".venv/oldest-pytest"
+
+pytestmark = pytest.mark.skipif(
+    not (OLDEST_PYTEST / "ready").exists(),
+    reason=f"needs the oldest pytest, which `make test` installs in {OLDEST_PYTEST}",
+)
+
+
+def oldest_allowed() -> str:
+    """Return the lower bound of pytest that this project declares."""
+    bounds = [
+        re.fullmatch(r"pytest>=([\d.]+)", each) for each in requires("mlpstorage-bench") or ()
+    ]
+    (bound,) = [bound[1] for bound in bounds if bound]
+    return bound
+
+
+@pytest.fixture
+def old(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Have processes started in an empty project import the oldest pytest."""
+    path = [str(OLDEST_PYTEST), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return pytester
+
+
+def run_pytest(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=120)
+
+
+def test_the_tests_of_another_project_run_as_before(old: pytest.Pytester) -> None:
+    old.makepyfile("def test_one(): pass")
+    result = run_pytest(old)
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [f"platform * pytest-{oldest_allowed()}*", "plugins: *mlpstorage-*"]
+    )
+
+
+def test_help_shows_every_option_under_both_names(old: pytest.Pytester) -> None:
+    result = run_pytest(old, "--help")
+    assert result.ret == pytest.ExitCode.OK
+    for option in OPTIONS:
+        assert option.flag in result.stdout.str()
+        assert option.reference_name is None or f" --{option.reference_name}" in result.stdout.str()
+
+
+def test_a_name_that_another_plugin_owns_stays_its_own(old: pytest.Pytester) -> None:
+    old.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--hosts", default="theirs")
+            parser.getgroup("other").addoption("--npernode", dest="other")
+        """
+    )
+    old.makepyfile(
+        """
+        def test_both(pytestconfig):
+            assert pytestconfig.getoption("--hosts") == "ssh://q"
+            assert pytestconfig.getoption("--npernode") == "many"
+            assert pytestconfig.getoption("--mlps-hosts") == ["localhost"]
+            assert pytestconfig.getoption("--mlps-npernode") is None
+        """
+    )
+    given = ["--hosts=ssh://q", "--npernode=many", "--mlps-hosts=localhost", "--exec-type=local"]
+    run_pytest(old, *given).assert_outcomes(passed=1)
