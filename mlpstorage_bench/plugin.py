@@ -8,6 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
 from mlpstorage_bench import closing, instead, joining, opening, ranks, registry, relaunch, terminal
 from mlpstorage_bench.errors import MlpsError
@@ -200,9 +201,7 @@ def pytest_sessionfinish(
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """Show what was measured, and where it is kept."""
     terminal.summarise(terminalreporter, config.stash[KEY])
     terminal.show_verdicts(terminalreporter, config.stash[KEY])

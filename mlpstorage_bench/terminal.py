@@ -6,6 +6,7 @@ import shlex
 import shutil
 
 import pytest
+from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
 from mlpstorage_bench import registry, relaunch
 from mlpstorage_bench.errors import MlpsError
@@ -29,7 +30,7 @@ def header(session: MlpsSession) -> list[str]:
 def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     """Print the command that was executed and where its results go, before anything runs."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if session.run is None or not isinstance(reporter, pytest.TerminalReporter):
+    if session.run is None or not isinstance(reporter, TerminalReporter):
         return
     reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
     for note in session.run.notes:
@@ -39,7 +40,7 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
 def say(config: pytest.Config, line: str) -> None:
     """Print a line amid the session."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if isinstance(reporter, pytest.TerminalReporter):
+    if isinstance(reporter, TerminalReporter):
         reporter.ensure_newline()
         reporter.write_line(f"mlpstorage: {line}")
 
@@ -74,7 +75,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
     reporter.write_line(f"command: {command}")
 
 
-def summarise(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
+def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print what was measured, what to know of it, and where it is kept."""
     run = session.run
     if run is None and not session.remarks:
@@ -96,7 +97,7 @@ def summarise(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
     reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")
 
 
-def show_verdicts(reporter: pytest.TerminalReporter, session: MlpsSession) -> None:
+def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print what the gate said."""
     gating = session.gating
     if gating is None or not (gating.result or gating.problems):
@@ -112,8 +113,8 @@ def show_verdicts(reporter: pytest.TerminalReporter, session: MlpsSession) -> No
         reporter.write_line(f"ERROR: {problem}")
 
 
-def _reporter(config: pytest.Config) -> pytest.TerminalReporter:
+def _reporter(config: pytest.Config) -> TerminalReporter:
     reporter = config.pluginmanager.getplugin("terminalreporter")
-    if not isinstance(reporter, pytest.TerminalReporter):
+    if not isinstance(reporter, TerminalReporter):
         raise pytest.UsageError("--mlps-mode whatif prints: it needs pytest's terminal plugin")
     return reporter

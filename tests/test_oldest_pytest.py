@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.options.declared import OPTIONS
+from tests.sessions.tiny import TINY, metadata_of
 
 OLDEST_PYTEST = Path(__file__).parents[1] / ".venv/oldest-pytest"
 
@@ -79,3 +80,19 @@ def test_a_name_that_another_plugin_owns_stays_its_own(old: pytest.Pytester) -> 
     )
     given = ["--hosts=ssh://q", "--npernode=many", "--mlps-hosts=localhost", "--exec-type=local"]
     run_pytest(old, *given).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("prefix", ["--", "--mlps-"])
+def test_hosts_and_ranks_are_planned_under_either_name(old: pytest.Pytester, prefix: str) -> None:
+    old.makepyfile("def test_one(): raise AssertionError")
+    named = [f"{prefix}hosts=a,b", f"{prefix}hosts", "c", f"{prefix}num-processes", "6"]
+    result = run_pytest(old, *named, f"{prefix}oversubscribe", "--mlps-mode=whatif")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["command: *-n 6 -host a:2,b:2,c:2 *--oversubscribe*"])
+
+
+def test_a_run_is_measured_and_filed(old: pytest.Pytester) -> None:
+    old.makepyfile("def test_one(kvcache, kvcache_option): kvcache.run(kvcache_option)")
+    result = run_pytest(old, *TINY)
+    assert result.ret == pytest.ExitCode.OK
+    assert metadata_of(old)["status"] == "passed"
