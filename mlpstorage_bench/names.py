@@ -1,4 +1,4 @@
-"""Names that become a part of a path, and names for what must be equal."""
+"""Names that become a part of a path, names made of any text, and digests for comparison."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def as_segment(text: str) -> str:
     """Return text with what a directory's name in the tree may not have replaced by '-'."""
     segment = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")
     return segment or "unnamed"
+
+
+def digest_name(text: str) -> str:
+    """Return a file name for any text, also one that is a path: 32 hexadecimal digits (XXH3)."""
+    return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def fingerprint(parts: object) -> str:

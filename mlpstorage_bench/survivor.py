@@ -6,13 +6,16 @@ it with a byte; should the pipe close without one, the other is dead. Runs as a 
 with the standard library alone, in a session of its own: what kills the ranks does not reach it.
 """
 
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -29,8 +32,9 @@ def hire(
 ) -> "subprocess.Popen[bytes]":
     """Start a survivor.
 
-    `remove` DIRECTORY; `say` LINE, to `error_output`; or `end` GROUP MARK DIRECTORY: a launcher's
-    process group, all that carries the mark, and the directory of the launch.
+    `remove` DIRECTORY NAMES, as `remove_named` does; `say` LINE, to `error_output`; or `end` GROUP
+    MARK DIRECTORY: a launcher's process group, all that carries the mark, and the directory of the
+    launch.
     """
     survivor = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", __file__, task, *subject],
@@ -48,6 +52,38 @@ def hire(
 def dismiss(survivor: "subprocess.Popen[bytes]") -> None:
     """Send a survivor home: this process comes to its end by itself."""
     survivor.communicate(_DISMISSED)
+
+
+def remove_named(directory: str, names: str) -> None:
+    """Remove a directory and what is in it, except what has another name; OSError on failure.
+
+    `names` is a regular expression for the whole name of a file or directory. Links are not
+    followed. What has another name stays with all that is in it, and so do the directories above.
+    """
+    _remove_named(directory, re.compile(names), parent=None)
+
+
+def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) -> None:
+    try:
+        descriptor = os.open(directory, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    except FileNotFoundError:
+        return  # somebody else removed it
+    try:
+        with os.scandir(descriptor) as found:
+            own = [entry for entry in found if names.fullmatch(entry.name)]
+        for entry in own:
+            if entry.is_dir(follow_symlinks=False):
+                _remove_named(entry.name, names, descriptor)
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.rmdir(directory, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
 
 
 def clear_away(mark: str) -> None:
@@ -110,7 +146,9 @@ def main() -> None:
         return
     task, *subject = sys.argv[1:]
     if task == "remove":
-        shutil.rmtree(Path(subject[0]), ignore_errors=True)
+        directory, names = subject
+        with suppress(OSError):  # nobody is left to be told
+            remove_named(directory, names)
     elif task == "say":
         os.write(2, f"{subject[0]}\n".encode())
     else:

@@ -69,8 +69,8 @@ def _moving(
 def _write_and_read(directory: Path, io_mode: IoMode) -> None:
     buffer = AlignedBuffer(_PROBE_BYTES)
     path = directory / f".audit-probe{DATA_SUFFIX}"
+    file = FileIo(io_mode).create(path, _PROBE_BYTES)
     try:
-        file = FileIo(io_mode).create(path, _PROBE_BYTES)
         try:
             file.write(buffer.bytes, 0)
             file.settle(Recorder(Window()).observe("storage", "write", _PROBE_BYTES))

@@ -1,26 +1,28 @@
 """Layout `block`: one file per block of tokens, as the file tiers of inference engines have it.
 
-A block's file lies two directory levels deep, by a hash of its name. It is written under a
-temporary name and renamed when complete, so that no reader ever finds half a block.
+A block's file is named by its number and the digest of its entry's name, which may be any text. It
+lies two directory levels deep, by a hash of that. It is written under a temporary name and renamed
+when complete, so that no reader ever finds half a block.
 """
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import xxhash
 
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
+from mlpstorage_bench.storage.own_files import BLOCKS_DIRECTORY, remove_own
 from mlpstorage_bench.storage.store import Location, Observer
 
-BLOCKS_DIRECTORY = "blocks"
 _TEMPORARY = ".tmp"
 
 
@@ -33,7 +35,7 @@ class BlockFiles:
         self._root = directory / BLOCKS_DIRECTORY
         self._io = io
         self._block_bytes = block_bytes
-        self._sizes: dict[str, int] = {}
+        self._entries: dict[str, _Blocks] = {}
         try:
             self._root.mkdir()
         except OSError as error:
@@ -46,9 +48,10 @@ class BlockFiles:
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[_BlockWriter]:
         """Create the entry's blocks as their chunks come."""
-        self._sizes[name] = size
+        blocks = _Blocks(self._root, digest_name(name), size, self._block_bytes)
+        self._entries[name] = blocks
         is_direct = self._io.is_direct
-        writer = _BlockWriter(self._blocks_of(name), self._create, observer, is_direct=is_direct)
+        writer = _BlockWriter(blocks, partial(self._create, blocks), observer, is_direct=is_direct)
         try:
             yield writer
         finally:
@@ -57,49 +60,44 @@ class BlockFiles:
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_BlockReader]:
         """Open the entry's blocks as their chunks are asked for."""
-        is_direct = self._io.is_direct
-        reader = _BlockReader(self._blocks_of(name), self._open, observer, is_direct=is_direct)
+        blocks, is_direct = self._entries[name], self._io.is_direct
+        reader = _BlockReader(blocks, partial(self._open, blocks), observer, is_direct=is_direct)
         try:
             yield reader
         finally:
             reader.close()
 
     def delete(self, name: str) -> None:
-        """Remove the entry's blocks, those that there are."""
-        if name not in self._sizes:
+        """Remove those of the entry's blocks that were created."""
+        blocks = self._entries.pop(name, None)
+        if blocks is None:
             return
-        blocks = self._blocks_of(name)
-        del self._sizes[name]
-        for index in range(blocks.count):
+        for index in (index for index, is_created in enumerate(blocks.created) if is_created):
             path = blocks.path(index)
             remove(path)
             remove(_temporary(path))
 
     def close(self) -> None:
-        """Remove the directories."""
+        """Remove the directories, and what there is of entries."""
         try:
-            shutil.rmtree(self._root)
-        except FileNotFoundError:
-            pass  # somebody else removed it
+            remove_own(self._root)
         except OSError as error:
             raise explain("removing", self._root, error) from error
 
-    def _blocks_of(self, name: str) -> _Blocks:
-        return _Blocks(self._root, name, self._sizes[name], self._block_bytes)
-
-    def _create(self, path: Path, size: int) -> DataFile:
+    def _create(self, blocks: _Blocks, index: int) -> DataFile:
         """Create a block under its temporary name, and its two directories where missing."""
-        temporary = _temporary(path)
+        path = blocks.path(index)
         for directory in (path.parent.parent, path.parent):  # never the root: it may have vanished
             try:
                 directory.mkdir(exist_ok=True)
             except OSError as error:
                 raise explain("creating", directory, error) from error
-        return self._io.create(temporary, size)
+        file = self._io.create(_temporary(path), blocks.bytes_of(index))
+        blocks.created[index] = True
+        return file
 
-    def _open(self, path: Path, size: int) -> DataFile:
-        del size
-        file = self._io.open(path)
+    def _open(self, blocks: _Blocks, index: int) -> DataFile:
+        file = self._io.open(blocks.path(index))
         file.forget_pages()
         return file
 
@@ -108,21 +106,24 @@ def _temporary(path: Path) -> Path:
     return path.with_name(path.name + _TEMPORARY)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Blocks:
     """Where an entry's blocks are."""
 
     root: Path
-    name: str
+    stem: str
+    """What the names of its files begin with."""
     size: int
     block_bytes: int
+    created: bytearray = field(init=False)
+    """For each block, whether its file was created here: no other file is ever removed."""
 
-    @property
-    def count(self) -> int:
-        return -(-self.size // self.block_bytes)
+    def __post_init__(self) -> None:
+        count = -(-self.size // self.block_bytes)
+        object.__setattr__(self, "created", bytearray(count))
 
     def path(self, index: int) -> Path:
-        name = f"{self.name}.{index}"
+        name = f"{self.stem}.{index}"
         digest = xxhash.xxh3_64_hexdigest(name.encode())
         return self.root / digest[:2] / digest[2:4] / f"{name}{DATA_SUFFIX}"
 
@@ -136,7 +137,7 @@ class _OpenBlocks(FileMover):
     def __init__(
         self,
         blocks: _Blocks,
-        open_file: Callable[[Path, int], DataFile],
+        open_file: Callable[[int], DataFile],
         observer: Observer,
         *,
         is_direct: bool,
@@ -152,7 +153,7 @@ class _OpenBlocks(FileMover):
         index, within = divmod(offset, self._blocks.block_bytes)
         if index not in self._open:
             size = self._blocks.bytes_of(index)
-            self._open[index] = (self._open_file(self._blocks.path(index), size), size)
+            self._open[index] = (self._open_file(index), size)
         return FilePlace(self._open[index][0], within)
 
     def locate(self, offset: int) -> Location:

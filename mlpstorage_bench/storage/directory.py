@@ -2,7 +2,7 @@
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
 They are removed at the end, after a failure and after an interrupt; should the rank be killed, a
-survivor (a small process that outlives it) removes them.
+survivor (a small process that outlives it) removes them. Nothing else in there is removed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -18,10 +17,8 @@ from typing import Self
 from mlpstorage_bench import survivor
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.request import CACHE_DIR_OPTION as OPTION
-from mlpstorage_bench.storage.block_files import BLOCKS_DIRECTORY
-from mlpstorage_bench.storage.files import DATA_SUFFIX
+from mlpstorage_bench.storage.own_files import CLAIM, OWN_NAMES, is_own, remove_own
 
-_CLAIM = ".claim"
 _ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
 
 _SYSTEM_TREES = frozenset(
@@ -82,7 +79,7 @@ class RankDirectory:
             self._check_owner()
             self._claim = self._lock()
             self._remove_leftovers()
-            self._survivor = survivor.hire("remove", str(self.path))
+            self._survivor = survivor.hire("remove", str(self.path), OWN_NAMES)
         except OSError as error:
             self._let_go()
             raise InvalidInputError(
@@ -96,9 +93,9 @@ class RankDirectory:
     def _remove_leftovers(self) -> None:
         """Remove what a run that was killed left behind."""
         for leftover in self.path.iterdir():
-            if leftover.name == BLOCKS_DIRECTORY:
-                shutil.rmtree(leftover)
-            elif leftover.suffix == DATA_SUFFIX:
+            if leftover.is_dir() and is_own(leftover):
+                remove_own(leftover)
+            elif leftover.name != CLAIM and is_own(leftover):
                 leftover.unlink()
 
     def _let_go(self) -> None:
@@ -111,9 +108,7 @@ class RankDirectory:
 
     def __exit__(self, *_exception: object) -> None:
         try:
-            shutil.rmtree(self.path)
-        except FileNotFoundError:
-            pass  # somebody else removed it
+            remove_own(self.path)
         except OSError as error:
             raise StorageError("removing", str(self.path), str(error)) from error
         finally:
@@ -127,7 +122,7 @@ class RankDirectory:
         if self.path.is_symlink():
             hint = f"{self.path} is a symbolic link"
         elif self.path.exists():
-            foreign = [path for path in self.path.iterdir() if not _is_ours(path)]
+            foreign = [path for path in self.path.iterdir() if not is_own(path)]
             if foreign:
                 hint = f"{foreign[0]} is none of our files, and {self.path} is removed at the end"
         if hint:
@@ -137,7 +132,7 @@ class RankDirectory:
         """Open and lock the claim file; the one seen must be the one locked, not a removed one."""
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
-            claim = self.path / _CLAIM
+            claim = self.path / CLAIM
             try:
                 descriptor = os.open(claim, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
@@ -168,13 +163,3 @@ class RankDirectory:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
                 raise StorageError("removing", str(self._cache_dir), str(error)) from error
-
-
-def _is_ours(path: Path) -> bool:
-    if path.name == BLOCKS_DIRECTORY and path.is_dir() and not path.is_symlink():
-        return all(_is_block_or_directory(below) for below in path.rglob("*"))
-    return path.name == _CLAIM or (path.suffix == DATA_SUFFIX and path.is_file())
-
-
-def _is_block_or_directory(path: Path) -> bool:
-    return path.is_dir() or DATA_SUFFIX in path.suffixes

@@ -1,4 +1,7 @@
-"""Layout `entry`: one file per cache entry, streamed; the shape of the reference's cache."""
+"""Layout `entry`: one file per cache entry, streamed; the shape of the reference's cache.
+
+A file is named by the digest of its entry's name, which may come from a trace and be any text.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.store import Observer
@@ -19,6 +23,8 @@ class EntryFiles:
     def __init__(self, directory: Path, io: FileIo) -> None:
         self._directory = directory
         self._io = io
+        self._created: set[str] = set()
+        """Names of the entries whose files were created here: no other file is ever removed."""
 
     def footprint(self, size: int) -> int:
         """Return the entry's own size."""
@@ -28,6 +34,7 @@ class EntryFiles:
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Create the entry's file."""
         file = self._io.create(self._path(name), size)
+        self._created.add(name)
         try:
             yield EntryFile(file, observer, is_direct=self._io.is_direct)
             file.settle(observer)
@@ -45,14 +52,16 @@ class EntryFiles:
             file.close()
 
     def delete(self, name: str) -> None:
-        """Remove the entry's file, if there is one."""
-        remove(self._path(name))
+        """Remove the entry's file, if one was created."""
+        if name in self._created:
+            remove(self._path(name))
+            self._created.discard(name)
 
     def close(self) -> None:
         """There is nothing beside the entries."""
 
     def _path(self, name: str) -> Path:
-        return self._directory / f"{name}{DATA_SUFFIX}"
+        return self._directory / f"{digest_name(name)}{DATA_SUFFIX}"
 
 
 class EntryFile(FileMover):

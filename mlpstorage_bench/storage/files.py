@@ -52,6 +52,7 @@ class FileIo:
                 file.reserve(size)
             except StorageError:
                 file.close()
+                remove(path)
                 raise
         return file
 
@@ -180,10 +181,10 @@ def probe_direct_io(directory: Path) -> bool:
     path = directory / f".direct-io-probe{DATA_SUFFIX}"
     buffer = AlignedBuffer(SECTOR_BYTES)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_DIRECT, 0o600)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_DIRECT, 0o600)
     except OSError as error:
-        remove(path)
         if error.errno == errno.EINVAL:  # what open(2) says where O_DIRECT is not supported
+            remove(path)  # a filesystem may have created it nevertheless
             return False
         raise explain("probing direct I/O on", path, error) from error
     try:

@@ -74,7 +74,8 @@ class Payload:
 
     def identity(self, name: str, generation: int) -> int:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
-        named = xxhash.xxh3_64_intdigest(f"{self._origin}\0{name}".encode(), seed=self._seed)
+        origin = f"{self._origin}\0{name}".encode("utf-8", "surrogatepass")
+        named = xxhash.xxh3_64_intdigest(origin, seed=self._seed)
         return (named + generation * _MOST_SECTORS * int(_GOLDEN)) % _WORD
 
     def content(self, identity: int) -> Content:

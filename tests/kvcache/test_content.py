@@ -13,6 +13,7 @@ import pytest
 import xxhash
 
 from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer
@@ -40,7 +41,7 @@ class Inspected(EntryFiles):
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
         with super().writer(name, size, observer) as writer:
             yield writer
-        content = (self.folder / f"{name}.kv").read_bytes()
+        content = (self.folder / f"{digest_name(name)}.kv").read_bytes()
         self.complete[name] = len(content)
         self.written_bytes += len(content)
         parts = (content[at : at + SECTOR] for at in range(0, len(content), SECTOR))

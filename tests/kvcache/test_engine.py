@@ -38,7 +38,7 @@ def test_a_filesystem_that_takes_no_file_is_told_with_rank_and_host(mount: Mount
 
 def test_a_directory_that_cannot_be_removed_is_told_with_rank_and_host(mount: Mount) -> None:
     folder = mount("tmpfs", "size=1m")
-    kept = folder / "cache" / "rank_3" / "kept"
+    kept = folder / "cache" / "rank_3" / "blocks"
     entered = engine(folder / "cache").__enter__()
     kept.mkdir()
     subprocess.run(["/bin/mount", "-t", "tmpfs", "none", str(kept)], check=True)

@@ -103,7 +103,9 @@ def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: 
     finally:
         done.set()
     assert result.requests.corrupt_reads > 0
-    assert re.search(r"turn\d+\.kv failed: at offset 4096 expected .* found", result.corruption)
+    assert re.search(
+        r"[0-9a-f]{32}\.kv failed: at offset 4096 expected .* found", result.corruption
+    )
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])

@@ -94,7 +94,8 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
         [
             (
                 r".*CorruptReadsError: \d+ reads of trial 1 found other data than was written. "
-                rf"The first: rank 0 on {HOST}: verifying .*/user.*\.kv failed: at offset 5000 "
+                rf"The first: rank 0 on {HOST}: verifying .*/[0-9a-f]{{32}}\.kv "
+                "failed: at offset 5000 "
             )
         ]
     )
@@ -118,7 +119,7 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
         def test_run(kvcache):
             small = Path({str(small)!r})
             def fill():
-                while not list(small.glob("cache/rank_0/user*")):
+                while not list(small.glob("cache/rank_0/[0-9a-f]*.kv")):
                     time.sleep(0.001)
                 try:
                     with open(small / "others", "wb", buffering=0) as file:
@@ -137,8 +138,8 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
     result.stdout.re_match_lines(
         [
             (
-                rf".*StorageError: rank 0 on {HOST}: writing {small}/cache/rank_0/user.*\.kv "
-                r"failed: at offset \d+: No space left on device \(ENOSPC\).*"
+                rf".*StorageError: rank 0 on {HOST}: writing {small}/cache/rank_0/"
+                r"[0-9a-f]{32}\.kv failed: at offset \d+: No space left on device \(ENOSPC\).*"
                 "lower storage_capacity_gb"
             )
         ]
@@ -151,7 +152,7 @@ def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
 
 STRIKES = {
     "a file is cut short": """
-            for path in cache.glob("user*.kv"):
+            for path in cache.glob("[0-9a-f]*.kv"):
                 os.truncate(path, 4096)
     """,
     "its directory vanishes": """
@@ -170,10 +171,13 @@ STRIKES = {
 @pytest.mark.parametrize(
     ("strike", "told"),
     [
-        ("a file is cut short", r"reading \S+/user\S+\.kv failed: the file ends at offset 4096; "),
-        ("its directory vanishes", r"(creating|opening) \S+/user\S+\.kv failed: .*\(ENOENT\)"),
-        ("a filesystem becomes read-only", r"\w+ing \S+/user\S+\.kv failed: .*\(EROFS\)"),
-        ("a device loses its blocks", r"reading \S+/user\S+\.kv failed: .*\(EIO\)"),
+        (
+            "a file is cut short",
+            r"reading \S+/[0-9a-f]{32}\.kv failed: the file ends at offset 4096; ",
+        ),
+        ("its directory vanishes", r"(creating|opening) \S+/[0-9a-f]{32}\.kv failed: .*\(ENOENT\)"),
+        ("a filesystem becomes read-only", r"\w+ing \S+/[0-9a-f]{32}\.kv failed: .*\(EROFS\)"),
+        ("a device loses its blocks", r"reading \S+/[0-9a-f]{32}\.kv failed: .*\(EIO\)"),
     ],
 )
 def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
@@ -192,7 +196,7 @@ def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
         image = {str(image)!r}
 
         def befall():
-            while len(list(cache.glob("user*.kv"))) < 40:
+            while len(list(cache.glob("[0-9a-f]*.kv"))) < 40:
                 time.sleep(0.001)
             before = read_bytes()
             while "device" in {strike!r} and read_bytes() < before + 2**20:

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -178,9 +179,10 @@ def test_a_block_appears_under_its_name_only_when_it_is_complete(
 
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
         lane.write(store, "entry", 2 * BLOCK, Looks())
-    assert names[0] == ["entry.0.kv.tmp"]
-    assert names[3] == ["entry.0.kv", "entry.1.kv.tmp"]
-    assert sorted(path.name for path in files_below(tmp_path)) == ["entry.0.kv", "entry.1.kv"]
+    stem = digest_name("entry")
+    assert names[0] == [f"{stem}.0.kv.tmp"]
+    assert names[3] == [f"{stem}.0.kv", f"{stem}.1.kv.tmp"]
+    assert sorted(path.name for path in files_below(tmp_path)) == [f"{stem}.0.kv", f"{stem}.1.kv"]
     depths = {len(path.relative_to(tmp_path / "blocks").parts) for path in files_below(tmp_path)}
     assert depths == {3}  # two levels, and the file
 
@@ -336,7 +338,7 @@ def test_a_failure_in_one_chunk_ends_the_others_of_the_entry(tmp_path: Path, see
     with Lane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
         store = EntryFiles(tmp_path, FileIo("buffered"))
         entry = lane.write(store, "entry", 1 << 22, seen())
-        os.truncate(tmp_path / "entry.kv", 4096 * 8)
+        os.truncate(tmp_path / f"{digest_name('entry')}.kv", 4096 * 8)
         noted = seen()
         with pytest.raises(Exception, match="the file ends at offset"):
             lane.read(store, entry, noted)

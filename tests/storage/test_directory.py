@@ -10,6 +10,7 @@ import pytest
 
 from mlpstorage_bench import survivor
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 
 HOLDER = """
@@ -17,10 +18,11 @@ import sys, time
 from pathlib import Path
 from mlpstorage_bench.storage.directory import RankDirectory
 with RankDirectory(Path(sys.argv[1]), 0) as directory:
-    (directory.path / "entry.kv").write_bytes(b"x")
+    (directory.path / "HELD").write_bytes(b"x")
     print("ready", flush=True)
     time.sleep(600)
 """
+ENTRY = f"{digest_name('entry')}.kv"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -34,7 +36,9 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def held(tmp_path: Path) -> subprocess.Popen[str]:
     """A process that uses `tmp_path/cache` as rank 0."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "cache")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER.replace("HELD", ENTRY), str(tmp_path / "cache")],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -78,7 +82,7 @@ def test_it_is_removed_at_the_end_and_the_cache_directory_when_it_was_made_here(
 ) -> None:
     with RankDirectory(tmp_path / "cache", 3) as directory:
         assert directory.path == tmp_path / "cache" / "rank_3"
-        (directory.path / "entry.kv").write_bytes(b"x")
+        (directory.path / ENTRY).write_bytes(b"x")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "cache").mkdir()
     with RankDirectory(tmp_path / "cache", 3):
@@ -98,7 +102,7 @@ def test_a_directory_in_use_is_refused_and_left_as_it_is(
     try:
         with pytest.raises(InvalidInputError, match="rank_0 is in use by a running benchmark"):
             RankDirectory(tmp_path / "cache", 0).__enter__()
-        assert (tmp_path / "cache" / "rank_0" / "entry.kv").exists()
+        assert (tmp_path / "cache" / "rank_0" / ENTRY).exists()
     finally:
         end(held)
     wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
@@ -110,7 +114,7 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path, held: subprocess.Popen[
 
 
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
-    leftover = tmp_path / "cache" / "rank_0" / "old.kv"
+    leftover = tmp_path / "cache" / "rank_0" / ENTRY
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"x")
     with RankDirectory(tmp_path / "cache", 0):
@@ -129,8 +133,66 @@ def test_files_of_somebody_else_and_links_are_refused(tmp_path: Path) -> None:
     assert theirs.read_text() == "years of work"
 
 
+FOREIGN = ["precious.kv", "blocks/precious.kv", "blocks/ab/precious.kv", f"sub/{ENTRY}"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_file_that_stores_do_not_name_so_is_refused(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "cache" / "rank_0" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("years of work")
+    with pytest.raises(InvalidInputError, match="is none of our files"):
+        RankDirectory(tmp_path / "cache", 0).__enter__()
+    assert theirs.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", [ENTRY, "blocks", ".claim"])
+def test_link_named_like_a_file_of_a_store_is_refused(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "precious"
+    theirs.write_text("years of work")
+    link = tmp_path / "cache" / "rank_0" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(theirs)
+    with pytest.raises(InvalidInputError, match="is none of our files"):
+        RankDirectory(tmp_path / "cache", 0).__enter__()
+    assert theirs.read_text() == "years of work"
+
+
+def make_foreign(rank_directory: Path, outside: Path) -> list[Path]:
+    """Put files of somebody else, and links to more, beside those of a store."""
+    outside.mkdir()
+    made = [rank_directory / name for name in FOREIGN] + [outside / "ab" / ENTRY]
+    for path in made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("years of work")
+    (rank_directory / "blocks" / "cd").symlink_to(outside)
+    return made
+
+
+def test_only_files_of_stores_are_removed_at_the_end(tmp_path: Path) -> None:
+    with RankDirectory(tmp_path / "cache", 0) as directory:
+        (directory.path / ENTRY).write_bytes(b"x")
+        theirs = make_foreign(directory.path, tmp_path / "outside")
+        own = directory.path / "blocks" / "ab" / "cd" / f"{digest_name('entry')}.0.kv.tmp"
+        own.parent.mkdir()
+        own.write_bytes(b"x")
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == set(theirs)
+    assert not own.parent.exists()
+
+
+def test_only_files_of_stores_are_removed_when_the_process_is_killed(
+    tmp_path: Path, held: subprocess.Popen[str]
+) -> None:
+    own = tmp_path / "cache" / "rank_0" / ENTRY
+    theirs = make_foreign(own.parent, tmp_path / "outside")
+    end(held)
+    wait_until(lambda: not own.exists() and not (own.parent / ".claim").exists())
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
+
+
 def test_a_dismissed_survivor_removes_nothing(tmp_path: Path) -> None:
-    hired = survivor.hire("remove", str(tmp_path))
+    hired = survivor.hire("remove", str(tmp_path), ".*")
     survivor.dismiss(hired)
     assert hired.returncode == 0
     assert tmp_path.is_dir()

@@ -214,9 +214,8 @@ def test_a_filesystem_that_became_read_only_is_told(mount: Mount, lane: Lane, se
     entry = lane.write(store, "before", SIZE, seen())
     subprocess.run(["/bin/mount", "-o", "remount,ro", str(folder)], check=True)
     lane.read(store, entry, seen())
-    with pytest.raises(StorageError, match=r"creating .*after.kv failed: .*EROFS.*read-only") as e:
+    with pytest.raises(StorageError, match=r"creating .*\.kv failed: .*EROFS.*read-only"):
         lane.write(store, "after", SIZE, seen())
-    assert any("removing" in note for note in getattr(e.value, "__notes__", []))
 
 
 def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, seen: Any) -> None:
@@ -230,7 +229,7 @@ def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, s
     store = EntryFiles(folder, FileIo("direct", "fsync"))
     entry = lane.write(store, "entry", SIZE, seen())
     os.truncate(image, 64 * 1024)  # the device has lost its blocks
-    with pytest.raises(StorageError, match=r"entry.kv failed: .*\(EIO\).*the kernel's log"):
+    with pytest.raises(StorageError, match=r"reading .*\.kv failed: .*\(EIO\).*the kernel's log"):
         lane.read(store, entry, seen())
 
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -191,7 +192,7 @@ def test_of_several_failures_the_first_of_the_entry_is_told(
     store = store_of("entry, direct", tmp_path)
     lane = lane_with(FakeQueue)
     entry = lane.write(store, "entry", SIZE, seen())
-    os.truncate(tmp_path / "entry.kv", 0)
+    os.truncate(tmp_path / f"{digest_name('entry')}.kv", 0)
     with pytest.raises(StorageError, match="the file ends at offset 0; 65536 more"):
         lane.read(store, entry, seen())
 
@@ -382,7 +383,7 @@ def test_reserved_files_have_their_space_at_once_and_never_more(tmp_path: Path, 
         class Looks(seen):  # type: ignore[misc]  # a class that a fixture gives
             def chunk(self, *given: int) -> None:
                 super().chunk(*given)
-                sizes.append((tmp_path / "entry.kv").stat().st_size)
+                sizes.append((tmp_path / f"{digest_name('entry')}.kv").stat().st_size)
 
         entry = lane.write(store, "entry", SIZE, Looks())
         lane.read(store, entry, seen())

@@ -19,6 +19,7 @@ from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.names import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.lane import CutOffError, Lane
@@ -135,12 +136,12 @@ def test_an_entry_that_is_written_again_is_told_from_what_was_there(
     store = EntryFiles(tmp_path, FileIo("buffered"))
     cache, own = TieredCache([Tier("storage", store, 10 * SECTOR)]), worker()
     cache.write("a", 4 * SECTOR, own)
-    before = (tmp_path / "a.kv").read_bytes()
+    before = (tmp_path / f"{digest_name('a')}.kv").read_bytes()
     if goes == "evicted":
         cache.write("b", 8 * SECTOR, own)
         assert "a" not in cache.index
     cache.write("a", 4 * SECTOR, own)
-    (tmp_path / "a.kv").write_bytes(before)
+    (tmp_path / f"{digest_name('a')}.kv").write_bytes(before)
     with pytest.raises(CorruptDataError, match="sector 0 of an earlier entry of this name"):
         cache.read("a", own)
     cache.close()
@@ -203,7 +204,7 @@ def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) ->
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
         assert all(resident.pins == 0 for resident in tier.residents.values())
     on_disk = {path.stem: path.stat().st_size for path in tmp_path.glob("*.kv")}
-    assert on_disk == {name: r.entry.size for name, r in tiers[1].residents.items()}
+    assert on_disk == {digest_name(name): r.entry.size for name, r in tiers[1].residents.items()}
     cache.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -246,9 +247,9 @@ def test_every_tier_is_closed_though_one_cannot_remove_its_entries(tmp_path: Pat
     upper = Tier("cpu", EntryFiles(folders[0], FileIo("buffered")), 10 * SECTOR)
     cache, own = TieredCache([upper, Tier("storage", slab, 100 * SECTOR)]), worker()
     cache.write("a", 4 * SECTOR, own)
-    (folders[0] / "a.kv").unlink()
-    (folders[0] / "a.kv").mkdir()  # what no file's removal can remove
-    with pytest.raises(StorageError, match=r"removing .*/a.kv failed: .*\(EISDIR\)"):
+    (folders[0] / f"{digest_name('a')}.kv").unlink()
+    (folders[0] / f"{digest_name('a')}.kv").mkdir()  # what no file's removal can remove
+    with pytest.raises(StorageError, match=r"removing .*\.kv failed: .*\(EISDIR\)"):
         cache.close()
     assert list(folders[1].iterdir()) == []
 

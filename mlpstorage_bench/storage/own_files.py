@@ -1,0 +1,42 @@
+"""Names of the files that stores make, by which they are told from files of somebody else."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from mlpstorage_bench import survivor
+from mlpstorage_bench.storage.files import DATA_SUFFIX
+
+BLOCKS_DIRECTORY = "blocks"
+CLAIM = ".claim"
+OWN_NAMES = (
+    rf"[0-9a-f]{{32}}(\.\d+)?\{DATA_SUFFIX}(\.tmp)?"  # an entry, or a block of one
+    rf"|slab-\d{{3,}}\{DATA_SUFFIX}"
+    rf"|\.[a-z-]+-probe\{DATA_SUFFIX}"
+    rf"|\{CLAIM}|{BLOCKS_DIRECTORY}|[0-9a-f]{{2}}"
+)
+"""A regular expression: the whole name of each file and directory below a rank's directory."""
+_OWN = re.compile(OWN_NAMES)
+
+
+def is_own(path: Path) -> bool:
+    """Tell whether a file, or a directory with all that is in it, is named as stores name theirs.
+
+    Links are none of theirs. What is removed meanwhile was.
+    """
+    if not _OWN.fullmatch(path.name):
+        return False
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            return all(is_own(below) for below in path.iterdir())
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(mode)
+
+
+def remove_own(directory: Path) -> None:
+    """Remove a directory without what is in it of somebody else, and where that is, not itself."""
+    survivor.remove_named(str(directory), OWN_NAMES)
