@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.file_arguments import check_gate_files
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gating import Gate
 from mlpstorage_bench.history.archive import History
@@ -42,12 +43,14 @@ def answer(known: argparse.Namespace, results_dir: Path) -> int:
             "judge them",
         )
     with History(results_dir) as history:
-        metadata = read_metadata(history.find(GATE_OPTION, run_id))
+        path = history.find(GATE_OPTION, run_id)
+        metadata = read_metadata(path)
         for remark in history.remarks:
             sys.stderr.write(f"mlpstorage: {remark}\n")
     kind = registry.load(str(metadata["benchmark_type"]))
     settings = gate_settings(given_options(known))
     gate = Gate(settings, kind, results_dir)
+    check_gate_files(settings, path)
     result = gate.judge(metadata)
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]

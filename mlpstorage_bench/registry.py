@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.request import PlanRequest, Room
 from mlpstorage_bench.results.convert import ResultFiles
+from mlpstorage_bench.results.output_files import InputFile, OutputFile
 
 
 class Plan(Protocol):
@@ -34,6 +35,14 @@ class Plan(Protocol):
     @property
     def gate_rules(self) -> tuple[str, ...]:
         """What the plan itself asks of metrics, as lines of rules."""
+        ...
+
+    def input_files(self) -> list[InputFile]:
+        """Return the files that it reads."""
+        ...
+
+    def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
+        """Return the files that a rank may write where the user said so."""
         ...
 
     def notes(self) -> list[str]:

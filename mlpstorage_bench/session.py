@@ -14,6 +14,7 @@ from mlpstorage_bench import ranks, registry
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.file_arguments import check_files
 from mlpstorage_bench.gating import Gate, Gating, RunMore, rounds
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Place
@@ -177,7 +178,7 @@ class MlpsSession:
     def _check_request(self) -> None:
         """Find what cannot be done before anything is collected."""
         if self.settings.user_set:
-            self.plan  # noqa: B018 - made now, and kept
+            check_files(self.settings, self.plan, self.comm.rank, self.comm.size)
         if self.settings.gate.is_wanted:
             self.make_gate(registry.DEFAULT)
         for path in self.settings.reports if self.is_root else ():

@@ -310,7 +310,8 @@ def test_github_gets_annotations_and_a_summary(
     result.stdout.fnmatch_lines(["::error title=1%3A read_gib_s regressed::*"])
     text = summary.read_text()
     assert "| 1 | read_gib_s | -10 % |" in text
-    assert text == (pytester.path / "verdicts.md").read_text()
+    written = (pytester.path / "verdicts.md").read_text()
+    assert written == "<!-- written by mlpstorage_bench -->\n" + text
 
 
 def test_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:

@@ -23,9 +23,11 @@ from mlpstorage_bench.kvcache.runner import run_trial
 from mlpstorage_bench.kvcache.samples import Samples
 from mlpstorage_bench.kvcache.site import Site
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
-from mlpstorage_bench.kvcache.trace_files import trace_path
+from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trial_result import TrialResult
+from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.results.output_files import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import KeptQueues
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
@@ -127,11 +129,11 @@ class Engine:
             counted=self._counted,
         )
         with _placed(self._place):
+            trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
                 self._check_that_it_fits(own, site)
                 self._ceilings[key] = calibrate(own, site, self._ranks)
-            trace = self._trace(workload, trace_parts)
             mine = run_trial(own, site, self._ranks, trace=trace, open_queue=self._queues.open)
         if mine.failure is not None:
             mine.failure.place = self._place
@@ -143,7 +145,10 @@ class Engine:
         if workload.trace_out is None:
             return None
         rank = {"rank": str(self._ranks.rank)} if self._ranks.size > 1 else {}
-        return trace_path(Path(workload.trace_out), {**parts, **rank})
+        path = trace_path(Path(workload.trace_out), {**parts, **rank})
+        inputs = [] if workload.trace_in is None else [InputFile(SOURCE, Path(workload.trace_in))]
+        check_outputs([trace_output(path)], inputs)  # a test may have set either
+        return path
 
     def pool_case(
         self, option: str, trials: list[TrialResult], samples: list[Samples]

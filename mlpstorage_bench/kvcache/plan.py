@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.kvcache.demands import demand_of
 from mlpstorage_bench.kvcache.parameters import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.profile import Profile
+from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
+from mlpstorage_bench.kvcache.workload.traces import SOURCE
+from mlpstorage_bench.results.output_files import InputFile, OutputFile
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
@@ -70,6 +75,30 @@ class KVCachePlan:
             stream = demand_of(own, seed, share.first_user).sha256()
             digest.update(f"{name} {stream}\n".encode())
         return digest.hexdigest()
+
+    def input_files(self) -> list[InputFile]:
+        """Return the files that the options of the profile read."""
+        options = self.profile.options.values()
+        names = dict.fromkeys(option.trace_in for option in options if option.trace_in is not None)
+        return [InputFile(SOURCE, Path(name)) for name in names]
+
+    def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
+        """Return the files that a rank may write, by whatever number of trials."""
+        paths: dict[Path, None] = {}
+        for name, option in self.profile.options.items():
+            if option.trace_out is not None:
+                for parts in self._trace_parts(name, rank, ranks):
+                    paths[trace_path(Path(option.trace_out), parts)] = None
+        return [trace_output(path) for path in paths]
+
+    def _trace_parts(self, option: str, rank: int, ranks: int) -> Iterator[dict[str, str]]:
+        """Yield what may be put into the name of a trace, from nothing to everything."""
+        count = max(self.trials(is_scenario=is_scenario) for is_scenario in (False, True))
+        of_option: list[dict[str, str]] = [{}, {"option": option}]
+        of_trial = [{}, *({"trial": str(trial)} for trial in range(1, count + 1))]
+        of_rank: list[dict[str, str]] = [{}, {"rank": str(rank)}] if ranks > 1 else [{}]
+        for parts in itertools.product(of_option, of_trial, of_rank):
+            yield {name: value for part in parts for name, value in part.items()}
 
     def notes(self) -> list[str]:
         """Return what a reader of the results has to know."""

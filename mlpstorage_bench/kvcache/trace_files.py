@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,14 @@ from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.kvcache.workload.traces import MOVED, OPERATION_COLUMNS, SOURCE
 from mlpstorage_bench.measure.clock import NS_PER_S, Clock
 from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.results.output_files import OutputFile, open_output
 
 COMPRESSED = ".zst"
+OUTPUT = "trace_out"
+_HEADER = ",".join(OPERATION_COLUMNS) + "\n"
+_OWN_ROW = re.compile(r"\d+\.\d{9},(Read|Write),")
+"""The beginning of a line of ours: nobody else's timestamps have nine decimals."""
+_LONGEST_BEGINNING = 100
 
 
 @contextmanager
@@ -75,15 +82,10 @@ class TraceWriter:
         self._clock = clock
         self._lock = threading.Lock()
         self._started_ns = clock.now_ns()
-        try:
-            self._file: IO[bytes] = path.open("wb")
-        except OSError as error:
-            raise InvalidInputError(
-                "trace_out", str(path), "a file that can be written", hint=str(error)
-            ) from error
+        self._file: IO[bytes] = open_output(trace_output(path))
         stream: Any = self._file
         if path.suffix == COMPRESSED:
-            stream = _zstandard("trace_out", path).ZstdCompressor().stream_writer(self._file)
+            stream = _zstandard(OUTPUT, path).ZstdCompressor().stream_writer(self._file)
         self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")
         self._rows.writerow(OPERATION_COLUMNS)
@@ -119,6 +121,21 @@ class LaneJournal:
     def note(self, kind: Kind, size: int, tier: str, key: str, *, is_move: bool) -> None:
         """Write an operation."""
         self._writer.write(kind, size, tier, key, MOVED if is_move else self.phase)
+
+
+def trace_output(path: Path) -> OutputFile:
+    """Return a trace as a file that is written; one of an earlier run is overwritten."""
+    return OutputFile(OUTPUT, path, _is_own_trace)
+
+
+def _is_own_trace(path: Path) -> bool:
+    """Tell whether a file is a trace that a run of this package has written."""
+    try:
+        with open_trace(path) as text:
+            header, row = text.readline(len(_HEADER)), text.readline(_LONGEST_BEGINNING)
+    except InvalidInputError:
+        return False
+    return header == _HEADER and (not row or _OWN_ROW.match(row) is not None)
 
 
 def trace_path(path: Path, parts: dict[str, str]) -> Path:

@@ -10,10 +10,15 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.statistics import Verdict
 from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict
+from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
+from mlpstorage_bench.results.output_files import starts_with
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 120
 """Columns that the table takes at least."""
+_WRITER = {"written_by": "mlpstorage_bench"}
+_JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
+"""By which a file is known that may be overwritten."""
 _ORDER = (Verdict.REGRESSED, Verdict.UNDECIDED, Verdict.IMPROVED, Verdict.PASSED)
 _COLUMNS = ("case", "metric", "asked", "baseline", "this run", "change", "99 % interval", "verdict")
 
@@ -52,9 +57,16 @@ def as_markdown(result: GateResult) -> str:
 def write_gate_report(result: GateResult, path: Path) -> None:
     """Write the verdicts to FILE.json or FILE.md; OSError when they cannot be."""
     if path.suffix == ".json":
-        path.write_text(json.dumps(result.to_dict(), indent=2) + "\n", encoding="utf-8")
+        content = {**_WRITER, **result.to_dict()}
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     else:
-        path.write_text(as_markdown(result), encoding="utf-8")
+        path.write_text(MARKDOWN_BEGINNING + as_markdown(result), encoding="utf-8")
+
+
+def is_own_gate_report(path: Path) -> bool:
+    """Tell whether a file has verdicts that an earlier run has written."""
+    beginning = _JSON_BEGINNING if path.suffix == ".json" else MARKDOWN_BEGINNING
+    return starts_with(beginning.encode())(path)
 
 
 def check_report_path(path: Path) -> Path:

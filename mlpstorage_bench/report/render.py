@@ -10,14 +10,20 @@ from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.report.document import Report, build_report
+from mlpstorage_bench.results.output_files import starts_with
 from mlpstorage_bench.results.tree import write_text
+
+REPORT_OPTION = "--mlps-report"
+MARKDOWN_BEGINNING = "<!-- written by mlpstorage_bench -->\n"
+"""By which a file is known that may be overwritten."""
+_HTML_BEGINNING = "<!doctype html>\n" + MARKDOWN_BEGINNING
 
 
 def check_renderer(path: Path) -> None:
     """Raise InvalidInputError when this file's format cannot be rendered here."""
     if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
         raise InvalidInputError(
-            "--mlps-report",
+            REPORT_OPTION,
             str(path),
             "a name in .md, as jinja2 is not installed",
             hint="For HTML: pip install 'mlpstorage-bench[report]'",
@@ -27,6 +33,12 @@ def check_renderer(path: Path) -> None:
 def write_report(path: Path, metadata: Mapping[str, Any]) -> Path:
     """Write a run's report in the format that the file's name asks for."""
     return write_text(path, _RENDERERS[path.suffix](build_report(metadata)))
+
+
+def is_own_report(path: Path) -> bool:
+    """Tell whether a file is a report that an earlier run has written."""
+    beginning = _HTML_BEGINNING if path.suffix == ".html" else MARKDOWN_BEGINNING
+    return starts_with(beginning.encode())(path)
 
 
 def to_markdown(report: Report) -> str:
@@ -56,4 +68,7 @@ def to_html(report: Report) -> str:
     return environment.from_string(template.read_text(encoding="utf-8")).render(report=report)
 
 
-_RENDERERS: Mapping[str, Callable[[Report], str]] = {".md": to_markdown, ".html": to_html}
+_RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    ".md": lambda report: MARKDOWN_BEGINNING + to_markdown(report),
+    ".html": to_html,
+}
