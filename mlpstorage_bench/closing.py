@@ -31,7 +31,8 @@ _COMMON_ENDS = frozenset(
 
 def end(session: MlpsSession, exit_status: int) -> int:
     """Come to the session's end with all ranks; return the status that every one exits with."""
-    return _close_run(session, _agree_on_end(session, exit_status))
+    status, tests_passed = _agree_on_end(session, exit_status)
+    return _close_run(session, status, tests_passed=tests_passed)
 
 
 def part(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
@@ -76,8 +77,9 @@ def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankE
     return ends
 
 
-def _agree_on_end(session: MlpsSession, exit_status: int) -> int:
-    """Wait until every rank is at its end, and return the status that all of them exit with."""
+def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
+    """Wait until every rank is at its end; return the status of all, and whether tests passed."""
+    passed_before_gate = exit_status == pytest.ExitCode.OK
     if exit_status == pytest.ExitCode.OK and session.gating is not None:
         exit_status = session.gating.status
     if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
@@ -87,7 +89,13 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> int:
     if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
         with suppress(MlpsError):  # the run's end will tell
             session.run.note_leaving(exit_status)
-    own = RankEnd(session.host, exit_status, why, follows=isinstance(left, OthersLeft))
+    own = RankEnd(
+        session.host,
+        exit_status,
+        why,
+        follows=isinstance(left, OthersLeft),
+        by_gate=passed_before_gate and exit_status != pytest.ExitCode.OK,
+    )
     ends = _meet_last(session, SESSION_END, own)
     session.remarks += [
         f"rank {rank} on {one.host} ended its session with status {one.status}"
@@ -97,10 +105,12 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> int:
     ]
     leading = max(one.status for one in ends if not one.follows or all(e.follows for e in ends))
     is_left_alone = any(one.follows for one in ends)
-    return leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
+    status = leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
+    tests_passed = all(one.by_gate or one.status == pytest.ExitCode.OK for one in ends)
+    return status, tests_passed and not is_left_alone
 
 
-def _close_run(session: MlpsSession, exit_status: int) -> int:
+def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> int:
     """Release what the run holds, and write its results; return the session's exit status.
 
     Cache files that cannot be removed, and results that cannot be written, fail the session on
@@ -109,7 +119,8 @@ def _close_run(session: MlpsSession, exit_status: int) -> int:
     told = [*_problem(session.resources.close)]
     if told:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
-    told += _problem(lambda: _leave_results(session, exit_status))
+        tests_passed = False
+    told += _problem(lambda: _leave_results(session, exit_status, tests_passed=tests_passed))
     own = RankEnd(session.host, exit_status, "\n".join(told))
     ends = session.comm.agree(RUN_END, own, place=Place.FINISH, grace_s=None)
     session.met += 1
@@ -130,8 +141,9 @@ def _problem(step: Callable[[], object]) -> list[str]:
     return []
 
 
-def _leave_results(session: MlpsSession, exit_status: int) -> None:
-    metadata = None if session.run is None else session.run.finish(exit_status)
+def _leave_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
+    run = session.run
+    metadata = None if run is None else run.finish(exit_status, tests_passed=tests_passed)
     if metadata is not None:
         _enter_in_history(session)
         for path in session.settings.reports:

@@ -52,6 +52,8 @@ class RankEnd:
     """What it has to tell of that."""
     follows: bool = False
     """Whether it ends because another rank does: then its own status is of no account."""
+    by_gate: bool = False
+    """Whether the gate alone has called for the status."""
 
 
 @contextmanager

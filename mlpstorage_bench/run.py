@@ -44,6 +44,8 @@ class Run:
     is_root: bool
     status: Status = "running"
     exit_status: int | None = None
+    tests_passed: bool | None = None
+    """Whether all but the gate passed; None before the end."""
     _notes: list[str] = field(default_factory=list)
     _started_s: float = field(default_factory=time.monotonic)
     _ended: datetime | None = None
@@ -70,7 +72,8 @@ class Run:
         """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
-        return build_metadata(record, self.directory, [], type_fields, self.cases)
+        commit_info = self.make_document(self._statistics).get("commit_info")
+        return build_metadata(record, self.directory, [], type_fields, self.cases, commit_info)
 
     def record(self, name: str, value: Any) -> None:
         """State something for the run's metadata (`metrics.recorded`); rank 0's word counts.
@@ -147,10 +150,14 @@ class Run:
             status = _STATUS_OF.get(exit_status, "failed")
             note_end(self.location.metadata_path, status, exit_status)
 
-    def finish(self, exit_status: int) -> dict[str, Any] | None:
-        """Note how the session ended, leave its results, and return its metadata on rank 0."""
+    def finish(self, exit_status: int, *, tests_passed: bool = False) -> dict[str, Any] | None:
+        """Note how the session ended, leave its results, and return its metadata on rank 0.
+
+        `tests_passed` tells of a status that the gate alone has called for.
+        """
         self.status = _STATUS_OF.get(exit_status, "failed")
         self.exit_status = exit_status
+        self.tests_passed = tests_passed or self.status == "passed"
         self._ended = datetime.now().astimezone()
         return self.write()
 
@@ -160,6 +167,7 @@ class Run:
             **self.facts,
             status=self.status,
             exit_status=self.exit_status,
+            tests_passed=self.tests_passed,
             process_id=os.getpid(),
             timestamp=self.location.timestamp,
             run_datetime=self.started.isoformat(),

@@ -16,6 +16,8 @@ DIED = "died"
 """Status of a run that says it is running, while its process is gone."""
 STATUSES = ("passed", "failed", "interrupted", RUNNING, DIED)
 _OF_THE_FILE = frozenset({"file", "path"})
+_NO_BASELINE = frozenset({"regressed"})
+"""Verdicts of the gate on a whole run that keep it from being a baseline of later ones."""
 
 
 class PastCase(NamedTuple):
@@ -29,6 +31,8 @@ class PastCase(NamedTuple):
     read_gib_s: float | None
     write_gib_s: float | None
     read_p95_ms: float | None
+    is_refused: bool = False
+    """Whether the gate did not compare it: earlier runs were of another system or workload."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class PastRun:
     num_processes: int
     hosts: tuple[str, ...]
     status: str
+    tests_passed: bool
+    """Whether all but the gate passed."""
+    gate_verdict: str | None
+    """On the whole run; None where the gate was not asked, and of old metadata."""
     process_id: int | None
     """Of rank 0."""
     runtime_s: float | None
@@ -67,6 +75,12 @@ class PastRun:
     def num_hosts(self) -> int:
         """Number of hosts; one where they are not named."""
         return len(self.hosts) or 1
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether later runs may be compared with this one."""
+        has_ended = self.status in ("passed", "failed")
+        return has_ended and self.tests_passed and self.gate_verdict not in _NO_BASELINE
 
     def facts(self) -> dict[str, Any]:
         """Return everything but the file, as JSON holds it."""

@@ -87,6 +87,9 @@ def _run(content: Mapping[str, Any], path: Path) -> PastRun:
     commit = own.get("commit_info") or {}
     timestamp = path.name.removesuffix(METADATA_SUFFIX)
     process_id = own.get("process_id")
+    status = str(content.get("status") or "-")
+    tests_passed = own.get("tests_passed")
+    gate = own.get("gate") or {}
     return PastRun(
         run_id=str(own.get("run_id") or "_".join(timestamp.split("_")[-2:])),
         started=_moment(str(content["run_datetime"])),
@@ -97,16 +100,23 @@ def _run(content: Mapping[str, Any], path: Path) -> PastRun:
         systemname=_text(own.get("systemname")),
         num_processes=int(content["num_processes"]),
         hosts=hosts,
-        status=str(content.get("status") or "-"),
+        status=status,
+        tests_passed=tests_passed if isinstance(tests_passed, bool) else status == "passed",
+        gate_verdict=_text(gate.get("verdict")),
         process_id=process_id if _is_process_id(process_id) else None,
         runtime_s=_number(content.get("runtime")),
         tags=tuple(str(tag) for tag in own.get("tags") or ()),
         system_fingerprint=_text(own.get("system_fingerprint")),
         commit=_known(commit.get("id")),
         branch=_known(commit.get("branch")),
-        cases=tuple(_cases(content.get("metrics"), own.get("cases") or {})),
+        cases=tuple(_cases(content.get("metrics"), own.get("cases") or {}, _refused(gate))),
         file=str(path),
     )
+
+
+def _refused(gate: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the cases that were not compared; old metadata also lists those without any run."""
+    return (gate.get("refusals") or {}) if "verdict" in gate else {}
 
 
 def _is_process_id(value: object) -> bool:
@@ -122,7 +132,9 @@ def _moment(text: str) -> datetime:
     return moment.astimezone()
 
 
-def _cases(metrics: object, facts: Mapping[str, Any]) -> Iterator[PastCase]:
+def _cases(
+    metrics: object, facts: Mapping[str, Any], refusals: Mapping[str, Any]
+) -> Iterator[PastCase]:
     """Yield the cases that ended or began: a case that failed has no metrics, but its trials."""
     of_cases = metrics if isinstance(metrics, dict) else {}
     for name in dict.fromkeys([*of_cases, *facts]):
@@ -138,6 +150,7 @@ def _cases(metrics: object, facts: Mapping[str, Any]) -> Iterator[PastCase]:
             read_gib_s=_number(figures.get("read_gib_s")),
             write_gib_s=_number(figures.get("write_gib_s")),
             read_p95_ms=_number(figures.get("read_p95_ms")),
+            is_refused=str(name) in refusals,
         )
 
 

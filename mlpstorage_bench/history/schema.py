@@ -90,6 +90,8 @@ MIGRATIONS: Sequence[Migration] = (
         "ALTER TABLE cases ADD COLUMN workload_fingerprint TEXT",
         READ_EVERYTHING_AGAIN,
     ),
+    # facts of a run and its cases: whether its tests passed, and what the gate said
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

@@ -56,6 +56,7 @@ def build_metadata(
             "orgname": record.orgname,
             "systemname": record.systemname,
             "exit_status": record.exit_status,
+            "tests_passed": record.tests_passed,
             "host_count": len(record.hosts),
             "npernode": record.npernode,
             "launcher": record.launcher,

@@ -49,6 +49,8 @@ class RunRecord(BaseModel):
     run_id: str
     status: Status
     exit_status: int | None = None
+    tests_passed: bool | None = None
+    """Whether all but the gate passed; None of a run that has not ended, and of old records."""
     benchmark_type: str
     model: str
     command: str

@@ -290,7 +290,9 @@ def test_a_broken_index_is_made_again_with_a_word_and_no_traceback(
 def test_the_index_is_made_again_on_demand(pytester: pytest.Pytester, results: Path) -> None:
     assert len(listed(ask(pytester, "--mlps-history"))) == 4
     connection = sqlite3.connect(results / INDEX_NAME)
-    connection.execute("UPDATE runs SET facts = replace(facts, 'passed', 'failed')")
+    connection.execute(
+        """UPDATE runs SET facts = replace(facts, '"status": "passed"', '"status": "failed"')"""
+    )
     connection.commit()
     connection.close()
     assert len(listed(ask(pytester, "--mlps-history-status=failed"))) == 3
