@@ -17,6 +17,7 @@ from _pytest.junitxml import xml_key
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gate.baseline import Choice, baselines_of, parse_choice
 from mlpstorage_bench.gate.github import github_annotations, summary_file
+from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.rules import RULE_OPTION, Rules, parse_rules
 from mlpstorage_bench.gate.selftest import SELFTEST_TRIALS, halves
 from mlpstorage_bench.gate.series import RunSeries, series_of
@@ -61,13 +62,20 @@ class Gate:
         """How often the samples may be looked at."""
         return self.settings.looks if self.settings.undecided == "retry" else 1
 
-    def judge(self, metadata: Mapping[str, Any], look: int = 1) -> GateResult:
-        """Judge a run by its metadata; InvalidInputError where the baseline is none."""
-        run = series_of(metadata)
-        result = self._halves(run) if self.settings.is_selftest else self._against(run, look)
-        return replace(result, look=look, looks=self.looks)
+    def judge(
+        self, metadata: Mapping[str, Any], look: int = 1, more: Mapping[str, int] | None = None
+    ) -> GateResult:
+        """Judge a run by its metadata; InvalidInputError where the baseline is none.
 
-    def _against(self, run: RunSeries, look: int) -> GateResult:
+        `more` names the cases that more trials can be run of, and how many each look adds.
+        """
+        run = series_of(metadata)
+        retries = Retries(self.looks if more else 1, more or {})
+        result = self._halves(run) if self.settings.is_selftest else self._against(run, retries)
+        undecided_fails = self.settings.undecided == "fail"
+        return replace(result, look=look, looks=retries.looks, undecided_fails=undecided_fails)
+
+    def _against(self, run: RunSeries, retries: Retries) -> GateResult:
         across = self.settings.across
         with History(self._results_dir) as history:
             baselines = baselines_of(run, self._choice, history, across=across)
@@ -75,7 +83,7 @@ class Gate:
         return GateResult(
             run_id=run.run_id,
             baseline=str(self._choice),
-            verdicts=judge_run(run, baselines, self._rules, look=look, looks=self.looks),
+            verdicts=judge_run(run, baselines, self._rules, retries=retries),
             refusals=refusals or ({} if run.cases else {"run": "it has no case with trials"}),
             across=across,
         )
@@ -94,10 +102,11 @@ class Gate:
         changed = [*result.of(Verdict.REGRESSED)]
         if self.settings.is_selftest:
             changed += result.of(Verdict.IMPROVED)
-        is_open = bool(result.of(Verdict.UNDECIDED)) and self.settings.undecided != "pass"
+        is_open = bool(result.of(Verdict.UNDECIDED)) and result.undecided_fails
         if changed or is_open:
             return int(pytest.ExitCode.TESTS_FAILED)
-        if result.refusals and self.settings.no_baseline == "error":
+        lacks_baseline = bool(result.of(Verdict.COLLECTING))
+        if result.refusals or (lacks_baseline and self.settings.no_baseline == "error"):
             return int(pytest.ExitCode.USAGE_ERROR)
         return int(pytest.ExitCode.OK)
 
@@ -178,7 +187,8 @@ class Gating:
         result, problem = None, ""
         if self._is_root:
             try:
-                result = self._gate.judge(self._metadata(), look)
+                more = {case: trials for case, (trials, _) in self._more.items()}
+                result = self._gate.judge(self._metadata(), look, more)
             except MlpsError as error:
                 problem = str(error)
         result, problem = self._bcast((result, problem))

@@ -40,7 +40,7 @@ class GateSettings:
     across: bool = False
     undecided: str = "pass"
     looks: int = DEFAULT_LOOKS
-    no_baseline: str = "error"
+    no_baseline: str = "collect"
     is_selftest: bool = False
     reports: tuple[Path, ...] = ()
 
@@ -147,7 +147,7 @@ def gate_settings(given: Mapping[str, Any]) -> GateSettings:
         across=given.get("gate-across", False),
         undecided=given.get("gate-undecided", "pass"),
         looks=given.get("gate-looks", DEFAULT_LOOKS),
-        no_baseline=given.get("gate-no-baseline", "error"),
+        no_baseline=given.get("gate-no-baseline", "collect"),
         is_selftest=given.get("gate-selftest", False),
         reports=tuple(Path(path).absolute() for path in given.get("gate-report", ())),
     )

@@ -45,6 +45,7 @@ PURE = (
     "gate/evidence.py",
     "gate/foresight.py",
     "gate/interval.py",
+    "gate/looks.py",
     "gate/sequential.py",
     "gate/statistics.py",
     "kvcache/workload",

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-PAGE = Path(__file__).parent.parent / "docs" / "ci.md"
+from tests.ci_page import commands, gate_arguments, github_steps, workflows
+
 SMALL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
     *("-k", "option and 1", "-p", "no:cacheprovider"),
 ]
-
-
-def workflows() -> list[dict[Any, Any]]:
-    texts = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    return [yaml.safe_load(text) for text in texts]
-
-
-def github_steps() -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = workflows()[0]["jobs"]["benchmark"]["steps"]
-    return steps
-
-
-def commands() -> dict[str, list[str]]:
-    """Return the commands that run pytest, by the CI that they are of."""
-    github = [step["run"] for step in github_steps() if "pytest" in step.get("run", "")]
-    job = workflows()[1]["storage"]
-    gitlab = [line for line in (*job["script"], *job["after_script"]) if " -m pytest" in line]
-    return {"github": github, "gitlab": gitlab}
 
 
 def test_the_workflows_have_what_their_ci_requires() -> None:
@@ -54,11 +33,8 @@ def test_the_commands_run_pass_and_leave_their_artifacts(
         "def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)\n"
     )
     monkeypatch.setenv("MLPERF_RESULTS_DIR", str(pytester.path / "results"))
-    run, history = commands()[ci]
-    program, *arguments = shlex.split(run.replace("/mnt/array/cache", "cache"))
-    assert program == ".venv/bin/python"
-    assert arguments[:2] == ["-m", "pytest"]
-    result = pytester.runpytest_subprocess(*arguments[2:], *SMALL)
+    _, history = commands()[ci]
+    result = pytester.runpytest_subprocess(*gate_arguments(ci, "cache"), *SMALL)
     assert result.ret == 0
     assert (pytester.path / "verdicts.json").is_file()
     assert (pytester.path / "junit.xml").is_file()

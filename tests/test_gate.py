@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-EXACT = [
-    *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
-    *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
-    "--mlps-set=entry_scale=0.001",
-]
-NO_LATENCIES = ["--mlps-gate-rule=read_p95: off", "--mlps-gate-rule=write_p95: off"]
-"""They are 0 without storage, and nothing is a share of 0."""
-STEADY = (1.0, 1.001, 0.999, 1.0, 1.002, 0.998, 1.0, 1.001, 0.999, 1.0)
-TEST = "def test_run(kvcache): kvcache.run(1)"
-
-
-def metadata_files(pytester: pytest.Pytester) -> list[Path]:
-    return sorted((pytester.path / "results").rglob("*_metadata.json"))
-
-
-def newest(pytester: pytest.Pytester) -> dict[str, Any]:
-    read = [json.loads(path.read_text()) for path in metadata_files(pytester)]
-    newest: dict[str, Any] = max(read, key=lambda metadata: metadata["run_datetime"])
-    return newest
-
-
-def remember(
-    pytester: pytest.Pytester, factors: Sequence[float] = STEADY, **changes: object
-) -> None:
-    """Leave earlier runs of this workload, with bandwidths of so many times what it has."""
-    pytester.makepyfile(test_kv=TEST)
-    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
-    (path,) = metadata_files(pytester)
-    original = json.loads(path.read_text())
-    for number, factor in enumerate(factors):
-        metadata = json.loads(json.dumps(original))
-        own = metadata["mlpstorage"]
-        metadata["run_datetime"] = f"2026-01-{number + 1:02d}T00:00:00+00:00"
-        own["run_id"] = f"past-{number}"
-        own |= changes
-        for trial in own["cases"]["1"]["trials"]:
-            for name in ("read_gib_s", "write_gib_s"):
-                trial["metrics"][name] *= factor
-        name = f"kv_cache_2026010{number}_000000"
-        folder = path.parent.parent / name
-        folder.mkdir()
-        (folder / f"{name}_metadata.json").write_text(json.dumps(metadata))
-    path.unlink()
-
-
-def gate(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate", *arguments)
+from tests.gate.sessions import (
+    EXACT,
+    NO_LATENCIES,
+    STEADY,
+    TEST,
+    gate,
+    metadata_files,
+    newest,
+    remember,
+)
 
 
 def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> None:
@@ -101,15 +63,6 @@ def test_a_run_that_is_better_has_improved(pytester: pytest.Pytester) -> None:
     result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better, .*"])
 
 
-def test_a_first_run_is_a_usage_error_unless_it_is_allowed(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_kv=TEST)
-    refused = gate(pytester)
-    assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stdout.fnmatch_lines(["not compared: 1: no earlier run that passed has this case"])
-    allowed = gate(pytester, "--mlps-gate-no-baseline=pass", "--mlps-seed=3")
-    assert allowed.ret == 0
-
-
 def test_another_workload_is_refused_with_what_differs_and_let_in_knowingly(
     pytester: pytest.Pytester,
 ) -> None:
@@ -143,9 +96,10 @@ def test_what_cannot_be_decided_is_told_and_means_what_the_user_says(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
     remember(pytester, STEADY[:3])
-    result = gate(pytester, f"--mlps-gate-undecided={meaning}")
+    result = gate(pytester, f"--mlps-gate-undecided={meaning}", "--mlps-baseline=run:past-1")
     assert result.ret == status
-    result.stdout.fnmatch_lines(["undecided: 1, read_gib_s: 3 baseline runs: *takes 5"])
+    result.stdout.fnmatch_lines(["undecided: 1, read_gib_s: 1 baseline runs: *takes 5"])
+    assert ("warning: 3 metrics are undecided" in result.stdout.str()) == (meaning == "pass")
 
 
 def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester) -> None:
@@ -166,11 +120,12 @@ def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester)
     assert json.loads(timed.read_text())["benchmarks"][0]["stats"]["rounds"] == 3
 
 
-def test_a_retry_ends_at_its_bound_and_fails(pytester: pytest.Pytester) -> None:
-    remember(pytester)
-    result = gate(pytester, "--mlps-trials=1", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert len(newest(pytester)["mlpstorage"]["cases"]["1"]["trials"]) == 2
+def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> None:
+    remember(pytester, [1.0, 3.0] * 5)
+    result = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
+    assert result.ret == 0
+    result.stdout.re_match_lines([r"warning: \d metrics are undecided.*"])
+    assert newest(pytester)["status"] == "passed"
 
 
 def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytester) -> None:

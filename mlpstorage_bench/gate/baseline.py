@@ -1,17 +1,21 @@
 """What a run is compared with: the last comparable runs, those of a tag or branch, or a named one.
 
-Comparable are runs of the same workload on the same system, as their fingerprints say. Runs that
-have failed are none: one that regressed does not become the measure of the next.
+Comparable are runs of the same workload on the same system, as their fingerprints say. A run can be
+a baseline when its tests passed and it has not regressed (`PastRun.is_baseline`), so a regression
+does not become the measure of the next run. A case that was not compared is no baseline either: the
+first run on another system or workload fails, and the second must not accept it in silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.gate.evidence import MIN_RUNS
 from mlpstorage_bench.gate.series import RunSeries, read_series, told
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
@@ -20,7 +24,6 @@ from mlpstorage_bench.history.past_run import PastRun
 BASELINE_OPTION = "--mlps-baseline"
 DEFAULT_RUNS = 10
 _ACCEPTED = "last, last:N, tag:NAME, branch:NAME, run:ID, or file:PATH of a run's metadata"
-_PASSED = "passed"
 
 Kind = Literal["last", "tag", "branch", "run", "file"]
 _KINDS: dict[str, Kind] = {
@@ -41,6 +44,19 @@ class Choice:
     count: int = DEFAULT_RUNS
     """The newest of them, so many."""
 
+    @property
+    def grows(self) -> bool:
+        """Whether later runs join it until there are enough of them."""
+        return self.kind not in ("run", "file") and self.count >= MIN_RUNS
+
+    def takes(self, run: RunSeries) -> bool:
+        """Whether a run has the tag or branch that is wanted, if one is."""
+        names = {"tag": run.tags, "branch": (run.branch,)}.get(self.kind)
+        return names is None or any(
+            name is not None and (name == self.name or fnmatchcase(name, self.name))
+            for name in names
+        )
+
     def __str__(self) -> str:
         if self.kind == "last":
             return f"the last {self.count} comparable runs"
@@ -55,6 +71,10 @@ class Baseline:
 
     runs: tuple[RunSeries, ...]
     refusal: str = ""
+    grows: bool = False
+    """Whether later runs join it: then too few are a beginning."""
+    takes_candidate: bool = False
+    """Whether the run that is judged joins it, unless it regresses."""
 
 
 def parse_choice(text: str) -> Choice:
@@ -95,12 +115,13 @@ def baselines_of(
     wanted = RunFilter(
         tag=choice.name if choice.kind == "tag" else None,
         branch=choice.name if choice.kind == "branch" else None,
-        status=_PASSED,
     )
     runs = [
         run
         for run in history.runs(wanted)
-        if run.benchmark_type == candidate.benchmark_type and run.run_id != candidate.run_id
+        if run.is_baseline
+        and run.benchmark_type == candidate.benchmark_type
+        and run.run_id != candidate.run_id
     ]
     read: dict[Path, RunSeries] = {}
     return {
@@ -144,13 +165,25 @@ def _of_many(
             )
         )
 
-    with_case = [run for run in runs if any(past.name == case for past in run.cases)]
+    with_case = [
+        run
+        for run in runs
+        if any(past.name == case and (across or not past.is_refused) for past in run.cases)
+    ]
     fitting = with_case if across else [run for run in with_case if is_comparable(run)]
-    if fitting:
-        return Baseline(tuple(series(run) for run in fitting[-choice.count :]))
+    takes_candidate = choice.takes(candidate)
+    if fitting or (not with_case and takes_candidate):
+        return Baseline(
+            tuple(series(run) for run in fitting[-choice.count :]),
+            grows=choice.grows,
+            takes_candidate=takes_candidate,
+        )
     if not with_case:
-        which = "" if choice.kind == "last" else f" of {choice.kind} {choice.name}"
-        return Baseline((), f"no earlier run{which} that passed has this case")
+        return Baseline(
+            (),
+            f"no earlier run of {choice.kind} {choice.name} that passed has this case, "
+            f"and this run is not of {choice.kind} {choice.name}",
+        )
     nearest = series(with_case[-1])
     return Baseline(
         (),

@@ -11,7 +11,12 @@ from pathlib import Path
 from mlpstorage_bench.gate.statistics import Verdict
 from mlpstorage_bench.gate.verdicts import GateResult
 
-_LEVEL = {Verdict.REGRESSED: "error", Verdict.UNDECIDED: "warning", Verdict.IMPROVED: "notice"}
+_LEVEL = {
+    Verdict.REGRESSED: "error",
+    Verdict.UNDECIDED: "warning",
+    Verdict.IMPROVED: "notice",
+    Verdict.COLLECTING: "notice",
+}
 
 
 def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[str]:

@@ -41,6 +41,9 @@ class RunSeries:
     system_fingerprint: str | None
     system_parts: Mapping[str, Any]
     cases: Mapping[str, CaseSeries]
+    tags: tuple[str, ...] = ()
+    branch: str | None = None
+    """Of the tests' repository."""
 
     def differences(self, other: RunSeries, case: str) -> list[str]:
         """Return what keeps a case of this run from being compared with another run's."""
@@ -110,6 +113,8 @@ def series_of(metadata: Mapping[str, Any]) -> RunSeries:
             )
             for name, case in (own.get("cases") or {}).items()
         },
+        tags=tuple(str(tag) for tag in own.get("tags") or ()),
+        branch=(own.get("commit_info") or {}).get("branch"),
     )
 
 

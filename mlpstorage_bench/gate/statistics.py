@@ -16,7 +16,8 @@ from mlpstorage_bench.gate.comparison import Comparison, Question
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Runs
 from mlpstorage_bench.gate.foresight import detectable_effect, more_trials
 from mlpstorage_bench.gate.interval import ratio_of_medians
-from mlpstorage_bench.gate.sequential import holm_levels, share_of_look
+from mlpstorage_bench.gate.looks import Looks
+from mlpstorage_bench.gate.sequential import holm_levels
 
 __all__ = ["Comparison", "Judgement", "Question", "Verdict", "decide", "judge", "judge_all"]
 
@@ -30,6 +31,8 @@ class Verdict(StrEnum):
     IMPROVED = "improved"
     UNDECIDED = "undecided"
     """Neither a change nor its absence could be shown."""
+    COLLECTING = "collecting"
+    """Too few baseline runs yet; later runs join them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Judgement:
     more_trials: int | None
     """How many more would show the smallest effect that matters; None when decided, or none."""
     reason: str
+    is_to_repeat: bool = False
+    """Undecided, and a later look would decide it if trials went on as they were."""
 
 
 def judge(
@@ -69,22 +74,47 @@ def judge(
 def judge_all(
     comparisons: Sequence[Comparison], *, look: int = 1, looks: int = 1
 ) -> list[Judgement]:
+    """Judge metrics that decide together, all of them at a look (from 1 on) of so many."""
+    return judge_at([(comparison, _equal_looks(look, looks)) for comparison in comparisons])
+
+
+def judge_at(asked: Sequence[tuple[Comparison, Looks]]) -> list[Judgement]:
     """Judge metrics that decide together: their number adds no false alarms (Holm)."""
-    rates = [share_of_look(c.question.false_alarm_rate, look, looks) for c in comparisons]
+    comparisons = [comparison for comparison, _ in asked]
+    rates = [looks.share(comparison.question.false_alarm_rate) for comparison, looks in asked]
     both = []
     for p_values in ([c.p_worse for c in comparisons], [c.p_better for c in comparisons]):
-        shares = holm_levels([p / rate for p, rate in zip(p_values, rates, strict=True)], 1.0)
+        parts = [p / rate if rate else math.inf for p, rate in zip(p_values, rates, strict=True)]
+        shares = holm_levels(parts, 1.0)
         both.append([rate * share for rate, share in zip(rates, shares, strict=True)])
     return [
-        _judgement(comparison, _Levels(worse, better, rate))
-        for comparison, worse, better, rate in zip(comparisons, *both, rates, strict=True)
+        _judgement(comparison, _Levels(worse, better, rate), looks)
+        for (comparison, looks), worse, better, rate in zip(asked, *both, rates, strict=True)
     ]
 
 
 def decide(comparison: Comparison, *, look: int = 1, looks: int = 1) -> Verdict:
     """Return the verdict alone, which takes a hundredth of the time of all that explains it."""
-    rate = share_of_look(comparison.question.false_alarm_rate, look, looks)
+    rate = _equal_looks(look, looks).share(comparison.question.false_alarm_rate)
     return _verdict(comparison, _Levels(rate, rate, rate))
+
+
+def _equal_looks(look: int, looks: int) -> Looks:
+    return Looks(tuple(range(1, looks + 1)), look)
+
+
+def _later_look_decides(comparison: Comparison, looks: Looks) -> bool:
+    """Whether a look to come would decide, if trials went on as they were.
+
+    To stop without that spends nothing, and so adds no false alarm. What one look at the whole rate
+    would call goes on, as the last look has nearly the whole rate.
+    """
+    for look in looks.later:
+        rate = looks.share(comparison.question.false_alarm_rate, look)
+        extended = comparison.with_trials(look * looks.trials_each)
+        if _verdict(extended, _Levels(rate, rate, rate)) is not Verdict.UNDECIDED:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -109,7 +139,7 @@ def _verdict(comparison: Comparison, levels: _Levels) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def _judgement(comparison: Comparison, levels: _Levels) -> Judgement:
+def _judgement(comparison: Comparison, levels: _Levels, looks: Looks) -> Judgement:
     verdict = _verdict(comparison, levels)
     own = median(comparison.candidate)
     if not comparison.is_relative:
@@ -140,6 +170,7 @@ def _judgement(comparison: Comparison, levels: _Levels) -> Judgement:
         detectable_effect=detectable,
         more_trials=needed,
         reason=_reason(comparison, verdict, detectable, needed),
+        is_to_repeat=verdict is Verdict.UNDECIDED and _later_look_decides(comparison, looks),
     )
 
 

@@ -36,8 +36,8 @@ GATE_OPTIONS = (
     ),
     Option(
         "gate-undecided",
-        "What an undecided metric means: pass (default), fail, or retry: run more trials until it "
-        "is decided, and fail if it never is.",
+        "What an undecided metric means: pass (default), with a warning; fail; or retry: run more "
+        "trials while they may decide it, and pass with a warning what they do not.",
         None,
         {"choices": ("pass", "fail", "retry")},
     ),
@@ -50,10 +50,10 @@ GATE_OPTIONS = (
     ),
     Option(
         "gate-no-baseline",
-        "What it means when a case has nothing to be compared with: error (default; exit status "
-        "4), or pass, for a first run.",
+        "What it means when a case has fewer than 5 baseline runs so far: collect (default), it "
+        "passes and becomes one; pass, the same; or error, exit status 4.",
         None,
-        {"choices": ("error", "pass")},
+        {"choices": ("collect", "pass", "error")},
     ),
     Option(
         "gate-selftest",

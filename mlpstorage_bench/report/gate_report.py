@@ -9,7 +9,7 @@ from rich.table import Table
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.statistics import Verdict
-from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict
+from mlpstorage_bench.gate.verdicts import NOT_COMPARED, GateResult, MetricVerdict
 from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
 from mlpstorage_bench.results.output_files import starts_with
 
@@ -19,7 +19,17 @@ GATE_TABLE_WIDTH = 120
 _WRITER = {"written_by": "mlpstorage_bench"}
 _JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
 """By which a file is known that may be overwritten."""
-_ORDER = (Verdict.REGRESSED, Verdict.UNDECIDED, Verdict.IMPROVED, Verdict.PASSED)
+_ORDER = (
+    Verdict.REGRESSED,
+    Verdict.UNDECIDED,
+    Verdict.COLLECTING,
+    Verdict.IMPROVED,
+    Verdict.PASSED,
+)
+_NEW_BASELINE = (
+    "If the system or the workload was changed on purpose, run once without the gate's options: "
+    "that run begins a new baseline"
+)
 _COLUMNS = ("case", "metric", "asked", "baseline", "this run", "change", "99 % interval", "verdict")
 
 
@@ -38,12 +48,43 @@ def gate_lines(result: GateResult) -> list[str]:
     lines = [
         f"{one.verdict}: {one.case}, {one.metric}: {one.reason}"
         for one in ordered(result)
-        if one.verdict is not Verdict.PASSED
+        if one.verdict not in (Verdict.PASSED, Verdict.COLLECTING)
     ]
-    lines += [f"not compared: {case}: {reason}" for case, reason in result.refusals.items()]
+    lines += [*_warning(result), *_collecting(result)]
+    lines += [f"{NOT_COMPARED}: {case}: {reason}" for case, reason in result.refusals.items()]
+    if result.refusals:
+        lines.append(_NEW_BASELINE)
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
     across = "; other workloads and systems were let in" if result.across else ""
     return [*lines, f"gate: {result.summary} (against {result.baseline}{look}{across})"]
+
+
+def _warning(result: GateResult) -> list[str]:
+    """Return what to know of metrics that pass although they are undecided."""
+    count = len(result.of(Verdict.UNDECIDED))
+    if not count or result.undecided_fails:
+        return []
+    metrics = "1 metric is" if count == 1 else f"{count} metrics are"
+    told = f"warning: {metrics} undecided: a loss was neither shown nor ruled out. That passes;"
+    return [f"{told} with --mlps-gate-undecided=fail it fails"]
+
+
+def _collecting(result: GateResult) -> list[str]:
+    """Return how far baselines have come: a line for each number, with its cases or metrics."""
+    all_of_case = {
+        case for case in {one.case for one in result.verdicts} if _is_one_collection(result, case)
+    }
+    names: dict[str, dict[str, None]] = {}
+    for one in result.of(Verdict.COLLECTING):
+        name = one.case if one.case in all_of_case else f"{one.case} {one.metric}"
+        names.setdefault(one.reason, {})[name] = None
+    return [f"{Verdict.COLLECTING}: {reason}: {', '.join(of)}" for reason, of in names.items()]
+
+
+def _is_one_collection(result: GateResult, case: str) -> bool:
+    """Whether all metrics of a case collect, equally far."""
+    of_case = [one for one in result.verdicts if one.case == case]
+    return len({(one.verdict, one.reason) for one in of_case}) == 1
 
 
 def as_markdown(result: GateResult) -> str:

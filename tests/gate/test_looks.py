@@ -1,0 +1,79 @@
+"""Which looks decide, what they may spend, and that retries keep the rate of false alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpstorage_bench.gate.looks import Looks, Retries, plan_looks
+from mlpstorage_bench.gate.statistics import Comparison, Question, Verdict, judge_at
+from tests.gate import processes
+
+QUESTION = Question(higher_is_better=True, smallest_effect=0.05)
+
+
+@pytest.mark.parametrize(
+    ("baseline_runs", "trials_each", "looks", "deciding"),
+    [
+        (7, 3, 4, (1,)),
+        (8, 3, 4, (1, 2, 3, 4)),
+        (10, 1, 4, (3,)),
+        (10, 2, 4, (2, 3, 4)),
+        (5, 2, 4, (2,)),
+        (10, 1, 2, (2,)),
+    ],
+)
+def test_looks_decide_where_numbers_of_runs_and_trials_let_them(
+    baseline_runs: int, trials_each: int, looks: int, deciding: tuple[int, ...]
+) -> None:
+    assert plan_looks(baseline_runs, trials_each, looks) == deciding
+
+
+@given(st.integers(0, 12), st.integers(1, 10), st.integers(1, 8))
+def test_looks_that_decide_spend_the_whole_rate(runs: int, trials_each: int, looks: int) -> None:
+    planned = Looks(plan_looks(runs, trials_each, looks), 1, trials_each)
+    assert sum(planned.share(0.01, look) for look in range(1, looks + 1)) == pytest.approx(0.01)
+
+
+def test_a_case_that_no_more_trials_can_be_run_of_has_one_look() -> None:
+    assert Retries(4, {"1": 3}).looks_at("2", 3, 10) == Looks()
+    assert Retries(4, {"1": 3}).looks_at("1", 6, 10) == Looks((1, 2, 3, 4), 2, 3)
+
+
+def retried(baseline: list[float], values: list[float], each: int) -> Verdict:
+    """Return the verdict on a run whose trials are added while a later look may decide."""
+    retries = Retries(4, {"1": each})
+    for look in range(1, 5):
+        comparison = Comparison([[one] for one in baseline], values[: look * each], QUESTION)
+        looks = retries.looks_at("1", look * each, len(baseline))
+        (judgement,) = judge_at([(comparison, looks)])
+        if not judgement.is_to_repeat:
+            return judgement.verdict
+    return judgement.verdict
+
+
+@pytest.mark.parametrize("runs", [5, 10])
+@pytest.mark.parametrize("process", ["white", "capped", "AR 0.8"])
+def test_retries_that_stop_early_raise_no_more_false_alarms(process: str, runs: int) -> None:
+    dice, rows, length = np.random.default_rng(17), 300, runs + 12
+    series = {
+        "white": lambda: processes.white(dice, rows, length, 0.02),
+        "capped": lambda: processes.capped(dice, rows, length),
+        "AR 0.8": lambda: processes.autoregressive(dice, rows, length, 0.2, 0.8),
+    }[process]()
+    seen = [retried(row[:runs], row[runs:], 3) for row in np.maximum(series, 0.01).tolist()]
+    assert seen.count(Verdict.REGRESSED) <= 8
+
+
+def test_retries_find_nearly_all_that_one_look_finds() -> None:
+    dice, rows, runs = np.random.default_rng(19), 200, 10
+    series = processes.white(dice, rows, runs + 12, 0.01)
+    once = again = 0
+    for row in series.tolist():
+        lost = [value * 0.93 for value in row[runs:]]
+        comparison = Comparison([[one] for one in row[:runs]], lost[:3], QUESTION)
+        once += judge_at([(comparison, Looks())])[0].verdict is Verdict.REGRESSED
+        again += retried(row[:runs], lost, 3) is Verdict.REGRESSED
+    assert again >= once

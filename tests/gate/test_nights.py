@@ -1,0 +1,242 @@
+"""The gate from an empty results directory on: how it comes by its baseline, and what is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ci_page import gate_arguments
+from tests.gate.sessions import (
+    EXACT,
+    NO_LATENCIES,
+    STEADY,
+    TEST,
+    gate,
+    metadata_files,
+    newest,
+    remember,
+)
+
+SIMULATED = [option for option in EXACT if not option.startswith("--mlps-cache-dir")]
+
+
+def own_facts(pytester: pytest.Pytester) -> dict[str, Any]:
+    facts: dict[str, Any] = newest(pytester)["mlpstorage"]
+    return facts
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    """Change what a metadata file tells under `mlpstorage`."""
+    metadata = json.loads(path.read_text())
+    metadata["mlpstorage"] |= changes
+    path.write_text(json.dumps(metadata))
+
+
+def test_eight_unchanged_nights_with_the_ci_page_s_options_collect_then_compare(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(TEST)
+    command = [*gate_arguments("github", "cache"), *SIMULATED, "--mlps-trials=3"]
+    for night in range(1, 9):
+        result = pytester.runpytest(*command)
+        assert result.ret == 0, f"night {night}"
+        assert newest(pytester)["status"] == "passed"
+        verdicts = {one["metric"]: one["verdict"] for one in own_facts(pytester)["verdicts"]}
+        told = f"collecting: {night} of 5 baseline runs"
+        if night <= 5:
+            assert told in result.stdout.str()
+            assert set(verdicts.values()) == {"collecting"}
+        else:
+            assert "collecting" not in result.stdout.str()
+            assert verdicts["read_gib_s"] == "passed"
+            assert verdicts["read_p95_ms"] == "undecided"
+            result.stdout.fnmatch_lines(["undecided: 1, read_p95_ms: *", "warning: *"])
+
+
+@pytest.mark.parametrize("nights", [5, 8, 10])
+def test_a_loss_of_forty_percent_fails_from_the_first_night_that_can_show_it(
+    pytester: pytest.Pytester, nights: int
+) -> None:
+    remember(pytester, [factor / 0.6 for factor in STEADY[:nights]], tags=["nightly"])
+    pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(TEST)
+    command = gate_arguments("github", "cache")
+    result = pytester.runpytest(*command, *SIMULATED, "--mlps-trials=3")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: (39|40)\.\d% worse, .*"])
+
+
+def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    first = gate(pytester, "--junitxml=junit.xml")
+    assert first.ret == 0
+    first.stdout.fnmatch_lines(
+        [
+            "1 * collecting",
+            "collecting: 1 of 5 baseline runs, with this one: 1",
+            "gate: 3 collecting (against *",
+        ]
+    )
+    assert (newest(pytester)["status"], own_facts(pytester)["tests_passed"]) == ("passed", True)
+    assert own_facts(pytester)["gate"]["verdict"] == "collecting"
+    assert "collecting: 1 of 5 baseline runs" in (pytester.path / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize(("meaning", "status"), [("collect", 0), ("pass", 0), ("error", 4)])
+def test_few_baseline_runs_exit_as_no_baseline_says_and_count_later(
+    pytester: pytest.Pytester, meaning: str, status: int
+) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    for number in (1, 2):
+        result = gate(pytester, f"--mlps-gate-no-baseline={meaning}", "--mlps-gate-undecided=fail")
+        assert result.ret == status
+        assert f"collecting: {number} of 5 baseline runs" in result.stdout.str()
+        assert own_facts(pytester)["tests_passed"] is True
+
+
+def test_a_limit_holds_while_runs_are_collected(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    result = gate(pytester, "--mlps-gate-rule=read_bandwidth: >= 1e9 GiB/s")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "regressed: 1, read_gib_s: * is not ≥ 1e+09 GiB/s",
+            "collecting: 0 of 5 baseline runs, without this one, which has regressed: 1 *",
+        ]
+    )
+    again = gate(pytester, "--mlps-gate-rule=read_bandwidth: >= 0 GiB/s")
+    assert again.ret == 0
+    assert "collecting: 1 of 5 baseline runs, with this one" in again.stdout.str()
+
+
+@pytest.mark.parametrize("meaning", ["collect", "pass", "error"])
+def test_runs_of_another_system_alone_are_never_a_baseline(
+    pytester: pytest.Pytester, meaning: str
+) -> None:
+    remember(
+        pytester,
+        system_fingerprint="other",
+        system_fingerprint_parts={"ranks": 1, "hosts": [{"cpu_model": "Z80"}]},
+    )
+    for _ in range(2):
+        result = gate(pytester, f"--mlps-gate-no-baseline={meaning}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stdout.fnmatch_lines(
+            [
+                'not compared: 1: *differs: system.hosts*cpu_model: * here, "Z80" there*',
+                "*run once without the gate*",
+            ]
+        )
+        assert own_facts(pytester)["gate"]["verdict"] == "not compared"
+
+
+def test_a_run_without_the_gate_begins_a_new_baseline(pytester: pytest.Pytester) -> None:
+    remember(pytester, system_fingerprint="other", system_fingerprint_parts={"ranks": 9})
+    assert gate(pytester).ret == pytest.ExitCode.USAGE_ERROR
+    assert pytester.runpytest(*EXACT).ret == 0
+    result = gate(pytester)
+    assert result.ret == 0
+    assert "collecting: 2 of 5 baseline runs" in result.stdout.str()
+
+
+def test_an_undecided_run_that_failed_its_gate_is_baseline_material(
+    pytester: pytest.Pytester,
+) -> None:
+    remember(pytester, [1.0, 3.0, 1.0, 3.0, 1.0])
+    failed = gate(pytester, "--mlps-gate-undecided=fail")
+    assert failed.ret == pytest.ExitCode.TESTS_FAILED
+    assert (newest(pytester)["status"], own_facts(pytester)["tests_passed"]) == ("failed", True)
+    assert own_facts(pytester)["gate"]["verdict"] == "undecided"
+    undecided = own_facts(pytester)["run_id"]
+    gate(pytester)
+    assert undecided in own_facts(pytester)["verdicts"][0]["baseline_runs"]
+
+
+@pytest.mark.parametrize(
+    ("tests_passed", "gate_verdict", "counts"),
+    [
+        (True, "undecided", True),
+        (True, "collecting", True),
+        (True, "regressed", False),
+        (False, "passed", False),
+    ],
+)
+def test_baseline_runs_are_those_whose_tests_passed_and_that_did_not_regress(
+    pytester: pytest.Pytester,
+    tests_passed: bool,  # noqa: FBT001 - a case of the test
+    gate_verdict: str,
+    counts: bool,  # noqa: FBT001 - a case of the test
+) -> None:
+    remember(pytester, STEADY[:6])
+    rewrite(
+        next(path for path in metadata_files(pytester) if "20260102" in str(path)),
+        tests_passed=tests_passed,
+        gate={"verdict": gate_verdict, "verdicts": [], "refusals": {}},
+    )
+    gate(pytester)
+    runs = own_facts(pytester)["verdicts"][0]["baseline_runs"]
+    assert ("past-2" in runs) == counts
+    assert "past-3" in runs
+
+
+def test_old_metadata_without_the_tests_outcome_counts_when_its_run_passed(
+    pytester: pytest.Pytester,
+) -> None:
+    remember(pytester, STEADY[:6])
+    for path in metadata_files(pytester):
+        metadata = json.loads(path.read_text())
+        del metadata["mlpstorage"]["tests_passed"]
+        metadata["mlpstorage"]["gate"] = None
+        metadata["status"] = "failed" if "20260102" in str(path) else "passed"
+        path.write_text(json.dumps(metadata))
+    gate(pytester)
+    runs = own_facts(pytester)["verdicts"][0]["baseline_runs"]
+    assert runs == ["past-0", "past-1", "past-3", "past-4", "past-5"]
+
+
+def test_a_tag_that_no_run_has_and_this_one_neither_is_not_collected(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    refused = gate(pytester, "--mlps-baseline=tag:nightyl", "--mlps-tag=nightly")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stdout.fnmatch_lines(["not compared: 1: no earlier run of tag nightyl *"])
+    collected = gate(pytester, "--mlps-baseline=tag:nightly", "--mlps-tag=nightly")
+    assert collected.ret == 0
+    assert "collecting: 1 of 5 baseline runs, with this one" in collected.stdout.str()
+    beside = gate(pytester, "--mlps-baseline=tag:nightly")
+    assert beside.ret == 0
+    assert "collecting: 1 of 5 baseline runs, without this one" in beside.stdout.str()
+
+
+def test_retry_judges_an_earlier_run_as_the_only_look(pytester: pytest.Pytester) -> None:
+    """No trials can be added to it, so that nothing is kept for later looks."""
+    remember(pytester, [2.0, 1.9, 2.05, 2.1, 1.95, 2.0, 1.9, 2.1, 2.0, 1.95])
+    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+    run_id = own_facts(pytester)["run_id"]
+    result = pytester.runpytest_subprocess(
+        *(f"--mlps-gate={run_id}", "--mlps-gate-undecided=retry", "--mlps-results-dir=results"),
+        *NO_LATENCIES,
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "look" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        [2.0, 1.9, 2.05, 2.1, 1.95, 2.0],
+        [2.0, 1.7, 2.05, 2.1, 1.75, 2.0, 1.7, 2.1, 2.0, 1.75],
+    ],
+    ids=["6 runs", "10 runs"],
+)
+def test_retry_finds_what_one_look_finds(pytester: pytest.Pytester, past: list[float]) -> None:
+    """A loss that the first look may not call yet is called at a later one, or at the only one."""
+    remember(pytester, past)
+    only = ["--mlps-gate-rule=write_gib_s: off", "--mlps-gate-rule=requests_per_s: off"]
+    retried = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", *only)
+    assert retried.ret == pytest.ExitCode.TESTS_FAILED
+    at_once = gate(pytester, "--mlps-trials=3", *only)
+    assert at_once.ret == pytest.ExitCode.TESTS_FAILED
