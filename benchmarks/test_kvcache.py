@@ -5,7 +5,7 @@ Scenarios change the profile's first option. What is set on the command line win
 
 import pytest
 
-from mlpstorage_bench.kvcache.case import KVCache
+from mlpstorage_bench.kvcache.fixture import KVCache
 
 scenario = pytest.mark.mlps_scenario
 

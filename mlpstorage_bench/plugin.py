@@ -10,16 +10,25 @@ from typing import Any
 import pytest
 from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
-from mlpstorage_bench import closing, instead, joining, opening, ranks, registry, relaunch, terminal
+from mlpstorage_bench import registry
+from mlpstorage_bench.commands import dispatch
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.fixtures import HAS_PASSED, MARKERS, cluster_info, kvcache, mlps_run, mpi_comm
+from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.mpi.comm import ApartError, say
-from mlpstorage_bench.mpi.environment import detect_launcher
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
-from mlpstorage_bench.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
-from mlpstorage_bench.session import KEY, MlpsSession
+from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
+from mlpstorage_bench.session.fixtures import (
+    HAS_PASSED,
+    MARKERS,
+    cluster_info,
+    kvcache,
+    mlps_run,
+    mpi_comm,
+)
+from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
+from mlpstorage_bench.session.session import KEY, MlpsSession
 
 __all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
 
@@ -36,9 +45,9 @@ def pytest_load_initial_conftests(
     """Answer what needs no session; let rank 0 alone be seen; add the reference's option names."""
     launcher = detect_launcher(os.environ)
     if launcher is not None and launcher.rank > 0:
-        ranks.silence_output()
-    instead.answer(early_config, parser, args)
-    with joining.conftests_loaded_together(early_config, launcher):
+        rank_checks.silence_output()
+    dispatch.answer(early_config, parser, args)
+    with rendezvous.conftests_loaded_together(early_config, launcher):
         early_config.add_cleanup(lambda: _depart(early_config))
         result = yield
     if early_config.getini(ALIASES_INI):
@@ -58,13 +67,13 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     launcher = detect_launcher(os.environ)
-    comm = config.stash[joining.COMM]
+    comm = config.stash[rendezvous.COMM]
     try:
         settings = relaunch.settings_of(config)
     except MlpsError as error:
-        joining.agree_on_problem(config, comm, "the options", str(error))
-        raise ranks.usage_error(str(error), is_root=comm.rank == 0) from error
-    joining.agree_on_problem(config, comm, "the options", "")
+        rendezvous.agree_on_problem(config, comm, "the options", str(error))
+        raise rank_checks.usage_error(str(error), is_root=comm.rank == 0) from error
+    rendezvous.agree_on_problem(config, comm, "the options", "")
     config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
     config.stash[KEY].join()
 
@@ -114,7 +123,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         session.items.clear()
     elif not relaunch.runs_no_test(session.config):
         with own.limiting("the run's opening"):
-            opening.begin(own, session.items)
+            start.begin(own, session.items)
         terminal.announce_run(session.config, own)
     try:
         result = yield
@@ -186,15 +195,15 @@ def pytest_sessionfinish(
     own = session.config.stash[KEY]
     own.comm.ignore_interrupts()
     failure, result = None, None
-    with own.limiting(joining.SESSION_END):
-        own.exit_status = session.exitstatus = closing.end(own, int(exitstatus))
+    with own.limiting(rendezvous.SESSION_END):
+        own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
         try:
             result = yield
         except BaseException as error:  # of a fixture or hook: the others have to know
             if own.comm.size == 1:
                 raise
             failure = error
-        own.exit_status = session.exitstatus = closing.part(own, int(session.exitstatus), failure)
+        own.exit_status = session.exitstatus = finish.part(own, int(session.exitstatus), failure)
     if own.launcher is not None and own.settings.timeout_s is not None:
         limit_process(own.settings.timeout_s)
     return result
@@ -213,10 +222,10 @@ def _depart(config: pytest.Config) -> None:
     Whatever hooks do: this is what pytest does last of all.
     """
     session = config.stash.get(KEY, None)
-    comm = config.stash[joining.COMM]
+    comm = config.stash[rendezvous.COMM]
     if comm.size == 1:
         return
     comm.ignore_interrupts()
     met = 0 if session is None else session.met
-    joining.leave(config, comm, met)
-    joining.depart(comm, None if session is None else session.exit_status)
+    rendezvous.leave(config, comm, met)
+    rendezvous.depart(comm, None if session is None else session.exit_status)

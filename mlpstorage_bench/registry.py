@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlpstorage_bench.benchmark_type import PlanRequest, Room
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.request import PlanRequest, Room
 from mlpstorage_bench.results.convert import ResultFiles
 from mlpstorage_bench.results.output_files import InputFile, OutputFile
 
@@ -120,9 +120,7 @@ class _Entry:
 
 
 _TYPES = {
-    "kv_cache": _Entry(
-        "kvcache", "kvcache_option", "mlpstorage_bench.kvcache.benchmark_type:KV_CACHE"
-    ),
+    "kv_cache": _Entry("kvcache", "kvcache_option", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"),
 }
 
 DEFAULT = "kv_cache"

@@ -15,7 +15,7 @@ import numpy as np  # noqa: F401 - pytester forgets what its sessions import, an
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.mpi.launchers.installed import find_binary
+from mlpstorage_bench.launch.launchers.installed import find_binary
 
 WITHOUT_TEST_TOOLS = "-p no:hypothesispytest"
 """For PYTEST_ADDOPTS: Hypothesis takes half a second of processor to load."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.mpi.launchers.installed import find_binary
+from mlpstorage_bench.launch.launchers.installed import find_binary
 
 MPICH_HOME = Path(sys.prefix) / "mpich"
 """Where `make test` puts MPICH: beside the environment, so that it has no part in it."""

@@ -133,7 +133,7 @@ def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytest
     pytester.makeconftest(
         """
         import time
-        from mlpstorage_bench.kvcache.case import _Trials
+        from mlpstorage_bench.kvcache.fixture import _Trials
 
         run_one = _Trials.run_one
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.options.declared import OPTIONS
-from mlpstorage_bench.settings import Settings, read_settings
+from mlpstorage_bench.options.settings import Settings, read_settings
 
 
 def settings(environ: dict[str, str] | None = None, **given: Any) -> Settings:

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlpstorage_bench.kvcache.counted import Counted
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.counter_probe import Counted
+from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.storage.files import probe_direct_io
 

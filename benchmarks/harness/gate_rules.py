@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.gate_series import Windows
-from mlpstorage_bench.gate.statistics import Comparison, Question, Verdict, decide
+from mlpstorage_bench.gate.decision import Comparison, Question, Verdict, decide
 
 Verdicts = NDArray[np.str_]
 """One for each window."""

@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.pooling import pool_trial
-from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.samples import Samples
-from mlpstorage_bench.kvcache.statistics import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.pooling import pool_trial
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
+from mlpstorage_bench.kvcache.results.samples import Samples
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
 from mlpstorage_bench.measure.recorder import (

@@ -13,15 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.engine import pool_ranks
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.samples import Samples
-from mlpstorage_bench.kvcache.site import Site
-from mlpstorage_bench.mpi.environment import detect_launcher
-from mlpstorage_bench.mpi.meetings import connect
-from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
+from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.engine import pool_ranks
+from mlpstorage_bench.kvcache.runner.trial import run_trial
+from mlpstorage_bench.launch.environment import detect_launcher
+from mlpstorage_bench.mpi.mpi_comm import connect
+from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
 
 NS_PER_S = 1e9

@@ -9,13 +9,13 @@ import json
 import sys
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.parameters import GIB, Workload
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.process import rss_bytes
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.lane import buffers_for
 

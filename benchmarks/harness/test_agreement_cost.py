@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mlpstorage_bench.mpi.launchers.installed import find_binary, identify
+from mlpstorage_bench.launch.launchers.installed import find_binary, identify
 
 RANKS = 8
 TESTS = 300

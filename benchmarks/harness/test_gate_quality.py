@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.harness.gate_rules import QUESTION, RULES
 from benchmarks.harness.gate_series import directory, windows
-from mlpstorage_bench.gate.statistics import Verdict
+from mlpstorage_bench.gate.decision import Verdict
 
 LOSSES = (0, 5, 15, 30, 50)
 QUIET = 0.02

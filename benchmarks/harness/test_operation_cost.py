@@ -27,11 +27,11 @@ from typing import Any, Literal
 import pytest
 import xxhash
 
-from mlpstorage_bench.kvcache.calibration import run_over
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.runner.calibration import run_over
+from mlpstorage_bench.kvcache.runner.context import Site
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
 
 KIB = 1024

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.mpi.launchers.installed import find_binary
+from mlpstorage_bench.launch.launchers.installed import find_binary
 
 ALLOWED_MS = 1.0
 TRIALS = 7

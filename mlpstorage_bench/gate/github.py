@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlpstorage_bench.gate.statistics import Verdict
+from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.verdicts import GateResult
 
 _LEVEL = {

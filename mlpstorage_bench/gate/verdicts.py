@@ -8,11 +8,11 @@ from statistics import median
 from typing import Any
 
 from mlpstorage_bench.gate.baseline import Baseline
+from mlpstorage_bench.gate.decision import Comparison, Judgement, Verdict, judge_all, judge_at
 from mlpstorage_bench.gate.evidence import MIN_RUNS
 from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.rules import Rule, Rules
 from mlpstorage_bench.gate.series import RunSeries
-from mlpstorage_bench.gate.statistics import Comparison, Judgement, Verdict, judge_all, judge_at
 
 NOT_COMPARED = "not compared"
 _WITHOUT = "without this one"

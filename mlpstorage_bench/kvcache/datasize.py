@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mlpstorage_bench.benchmark_type import Room
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
-from mlpstorage_bench.request import Room
 
 UNKNOWN_SPACE = "this filesystem does not tell its free space: set storage_capacity_gb"
 

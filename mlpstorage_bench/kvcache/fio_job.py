@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.parameters import GIB
-from mlpstorage_bench.kvcache.site import STORAGE_TIER
+from mlpstorage_bench.kvcache.config.workload import GIB
+from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.kvcache.trace_files import open_trace
 from mlpstorage_bench.kvcache.workload.traces import detect
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpstorage_bench.kvcache.demands import demand_of
-from mlpstorage_bench.kvcache.parameters import SYNONYMS, Workload
-from mlpstorage_bench.kvcache.profile import Profile
+from mlpstorage_bench.kvcache.config.profile_file import Profile
+from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.results.output_files import InputFile, OutputFile

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
-from mlpstorage_bench.kvcache.demands import demand_of
-from mlpstorage_bench.kvcache.parameters import GIB, Workload
-from mlpstorage_bench.kvcache.site import KIB, block_bytes
+from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.runner.context import KIB, block_bytes
 from mlpstorage_bench.kvcache.workload.accesses import Growth, growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.demand import Demand

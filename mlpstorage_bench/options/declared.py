@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.mpi.launchers.launcher import TRANSPORTS
+from mlpstorage_bench.launch.launchers.launcher import TRANSPORTS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
 from mlpstorage_bench.options.of_history import HISTORY_OPTIONS
 from mlpstorage_bench.options.option import SWITCH, Option, duration, positive, seed

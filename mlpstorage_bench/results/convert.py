@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.names import check_segment
+from mlpstorage_bench.paths import check_segment
 from mlpstorage_bench.results.metadata import Case, build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
 from mlpstorage_bench.results.tree import RunLocation, write_json

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.names import check_segment
+from mlpstorage_bench.paths import check_segment
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"

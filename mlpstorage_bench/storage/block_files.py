@@ -16,7 +16,7 @@ from pathlib import Path
 
 import xxhash
 
-from mlpstorage_bench.names import digest_name
+from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove

@@ -14,9 +14,9 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from mlpstorage_bench import survivor
+from mlpstorage_bench.benchmark_type import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.errors import InvalidInputError, StorageError
-from mlpstorage_bench.request import CACHE_DIR_OPTION as OPTION
+from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.own_files import CLAIM, OWN_NAMES, is_own, remove_own
 
 _ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
@@ -79,7 +79,7 @@ class RankDirectory:
             self._check_owner()
             self._claim = self._lock()
             self._remove_leftovers()
-            self._survivor = survivor.hire("remove", str(self.path), OWN_NAMES)
+            self._survivor = reaper.hire("remove", str(self.path), OWN_NAMES)
         except OSError as error:
             self._let_go()
             raise InvalidInputError(
@@ -103,7 +103,7 @@ class RankDirectory:
             os.close(self._claim)
             self._claim = None
         if self._survivor is not None:
-            survivor.dismiss(self._survivor)
+            reaper.dismiss(self._survivor)
             self._survivor = None
 
     def __exit__(self, *_exception: object) -> None:

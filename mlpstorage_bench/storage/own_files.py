@@ -6,7 +6,7 @@ import re
 import stat
 from pathlib import Path
 
-from mlpstorage_bench import survivor
+from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
 BLOCKS_DIRECTORY = "blocks"
@@ -39,4 +39,4 @@ def is_own(path: Path) -> bool:
 
 def remove_own(directory: Path) -> None:
     """Remove a directory without what is in it of somebody else, and where that is, not itself."""
-    survivor.remove_named(str(directory), OWN_NAMES)
+    reaper.remove_named(str(directory), OWN_NAMES)

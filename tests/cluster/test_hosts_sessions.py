@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from mlpstorage_bench.launch.launchers.exported import exported_names
 from mlpstorage_bench.mpi.comm import ABORT_STATUS
-from mlpstorage_bench.mpi.launchers.exported import exported_names
 from tests.cluster.hosts_bed import HOSTS, Bed
 from tests.cluster.sessions_on_hosts import (
     PYTEST,
@@ -62,7 +62,7 @@ def pytest_addoption(parser):
 TESTS = f"""
 import json, os, socket, sys
 from pathlib import Path
-from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.launch.environment import detect_launcher
 
 def test_facts(mpi_comm, pytestconfig):
     launcher = detect_launcher(os.environ)

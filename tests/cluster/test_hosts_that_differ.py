@@ -18,7 +18,7 @@ from tests.mpis import mpich
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
 PACKAGE = Path(mlpstorage_bench.__file__).parent
-PROFILES = "mlpstorage_bench.kvcache.profiles"
+PROFILES = "mlpstorage_bench.kvcache.config.profiles"
 TEST = "def test_small(kvcache): kvcache.run(1)\n"
 
 

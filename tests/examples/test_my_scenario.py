@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlpstorage_bench.kvcache.case import KVCache
+from mlpstorage_bench.kvcache.fixture import KVCache
 
 
 @pytest.mark.mlps_slo("interactive", p95_ms=60_000)

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from mlpstorage_bench import survivor
+from mlpstorage_bench.process import reaper
 from tests.failures.scenarios import (
     BEFORE,
     DIED,
@@ -78,7 +78,7 @@ def options_of(scenario: Scenario) -> list[str]:
 
 def launcher_of(parent: psutil.Process) -> psutil.Process:
     """Return the launcher that a pytest has started, beside which it has a survivor."""
-    (launcher,) = (child for child in parent.children() if survivor.__file__ not in child.cmdline())
+    (launcher,) = (child for child in parent.children() if reaper.__file__ not in child.cmdline())
     return launcher
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mlpstorage_bench.mpi.deaths import Deaths
+from mlpstorage_bench.process.exits import Deaths
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def test_processes_are_watched_without_descriptors_too() -> None:
     """A limit of few descriptors stands for kernels that have none."""
     code = """if True:
         import os, resource, subprocess
-        from mlpstorage_bench.mpi.deaths import Deaths
+        from mlpstorage_bench.process.exits import Deaths
         sleepers = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
         deaths = Deaths(os.eventfd(0))

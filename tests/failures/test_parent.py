@@ -16,7 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.mpi.dispatches import (
+from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
+from mlpstorage_bench.launch.exit_reason import Ending
+from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
+from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
+from mlpstorage_bench.launch.monitor import Limits
+from mlpstorage_bench.launch.parent import run
+from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
     WORD_VARIABLE,
@@ -24,12 +30,6 @@ from mlpstorage_bench.mpi.dispatches import (
     Inbox,
     this_host,
 )
-from mlpstorage_bench.mpi.ending import Ending
-from mlpstorage_bench.mpi.hosts import Host, Layout, lay_out
-from mlpstorage_bench.mpi.launch import LaunchPlan, plan_launch
-from mlpstorage_bench.mpi.launchers.launcher import LaunchFlags
-from mlpstorage_bench.mpi.parent import run
-from mlpstorage_bench.mpi.watch import Limits
 from tests.failures.scenarios import LIMIT_S
 
 LIMITS = Limits(grace_s=1)
@@ -193,7 +193,7 @@ for second in range(8):
 def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
     code = """if True:
         import pathlib, sys
-        from mlpstorage_bench.mpi.dispatches import Dispatches
+        from mlpstorage_bench.launch.status_channel import Dispatches
         parent = Dispatches(pathlib.Path(sys.argv[1]), "word")
         for _ in range(200):
             for rank in range(32):
@@ -410,7 +410,7 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
     """One that departs is not."""
     code = """if True:
         import os, sys
-        from mlpstorage_bench.mpi.dispatches import Dispatches
+        from mlpstorage_bench.launch.status_channel import Dispatches
         parent = Dispatches(None, sys.argv[1])
         parent.arrive(3)
         if sys.argv[2] == "departs":
@@ -433,7 +433,7 @@ def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_p
     code = """if True:
         import os, sys, time
         from mlpstorage_bench.mpi.comm import STDERR
-        from mlpstorage_bench.mpi.dispatches import Dispatches
+        from mlpstorage_bench.launch.status_channel import Dispatches
         Dispatches(None, sys.argv[1]).arrive(3)
         if os.fork() == 0:
             os.close(2)

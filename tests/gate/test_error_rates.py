@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mlpstorage_bench.gate.statistics import Comparison, Question, Verdict, decide
+from mlpstorage_bench.gate.decision import Comparison, Question, Verdict, decide
 from tests.gate import processes
 from tests.gate.processes import Dice, Series
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpstorage_bench.gate.decision import Comparison, Question, Verdict, judge_at
 from mlpstorage_bench.gate.looks import Looks, Retries, plan_looks
-from mlpstorage_bench.gate.statistics import Comparison, Question, Verdict, judge_at
 from tests.gate import processes
 
 QUESTION = Question(higher_is_better=True, smallest_effect=0.05)

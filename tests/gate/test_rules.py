@@ -4,7 +4,7 @@ import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.rules import Limit, Rule, Rules, parse_rules
-from mlpstorage_bench.kvcache.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
+from mlpstorage_bench.kvcache.results.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
 
 SOURCE = "--mlps-gate-rule"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.gate.statistics import (
+from mlpstorage_bench.gate.decision import (
     Comparison,
     Judgement,
     Question,

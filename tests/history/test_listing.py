@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.commands.history import answer, is_asked
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
 from mlpstorage_bench.history.index import INDEX_NAME
-from mlpstorage_bench.history_answers import answer, is_asked
 from mlpstorage_bench.options.declared import OPTIONS
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 

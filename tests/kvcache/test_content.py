@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import xxhash
 
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.names import digest_name
+from mlpstorage_bench.kvcache.runner.trial import run_trial
+from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer

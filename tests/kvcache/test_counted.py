@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.kvcache.counted import Counted
+from mlpstorage_bench.kvcache.runner.counter_probe import Counted
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
 from tests.trials import served

@@ -6,8 +6,8 @@ import threading
 import time
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.counted import Counted
-from mlpstorage_bench.kvcache.edges import EdgeCounters
+from mlpstorage_bench.kvcache.runner.counter_probe import Counted
+from mlpstorage_bench.kvcache.runner.window_counters import EdgeCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
 from mlpstorage_bench.measure.window import Window

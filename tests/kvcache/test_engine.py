@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.kvcache.engine import Engine
+from mlpstorage_bench.kvcache.runner.engine import Engine
 
 Mount = Callable[[str, str], Path]
 

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.kvcache.crew import Crew
-from mlpstorage_bench.kvcache.keeper import Keeper
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import build_cache, files_in_layout
+from mlpstorage_bench.kvcache.runner.context import build_cache, files_in_layout
+from mlpstorage_bench.kvcache.runner.supervisor import Keeper
+from mlpstorage_bench.kvcache.runner.trial import run_trial
+from mlpstorage_bench.kvcache.runner.worker_pool import Crew
 from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.kvcache.benchmark_type import KV_CACHE
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.names import fingerprint
+from mlpstorage_bench.kvcache.benchmark import KV_CACHE
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.paths import fingerprint
 
 REQUESTS = (
     "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n1,GPT-4,{},20,920,x\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.mlperf import check_closed
+from mlpstorage_bench.kvcache.config.mlperf import check_closed
 
 ANOTHER_FILESYSTEM = Path("/proc")
 """Never that of a temporary directory."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlpstorage_bench.kvcache.models import MODELS, Dtype, LatentAttentionModel
+from mlpstorage_bench.kvcache.config.models import MODELS, Dtype, LatentAttentionModel
 
 BYTES_PER_TOKEN = {
     "tiny-1b": 24_576,

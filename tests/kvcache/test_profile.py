@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.profile import load_profile, shipped_profiles
+from mlpstorage_bench.kvcache.config.profile_file import load_profile, shipped_profiles
 
 TABLE = {
     "1": ("llama3.1-8b", 200, 300, 0, 0, 16, "none"),

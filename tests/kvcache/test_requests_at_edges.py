@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.statistics import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
 from tests.trials import trial

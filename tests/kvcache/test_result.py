@@ -7,14 +7,14 @@ import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.pooling import pool_by_size, pool_latencies, pool_trial
-from mlpstorage_bench.kvcache.rank_result import rank_result
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.result import KVCacheResult
-from mlpstorage_bench.kvcache.samples import Samples
-from mlpstorage_bench.kvcache.statistics import RequestStatistics
-from mlpstorage_bench.kvcache.summary import summarise
+from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
+from mlpstorage_bench.kvcache.results.reference_summary import summarise
+from mlpstorage_bench.kvcache.results.samples import Samples
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError, PeerError
-from mlpstorage_bench.kvcache.calibration import calibrate, run_over
-from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
+from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import Queue

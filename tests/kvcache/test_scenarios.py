@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.demands import demand_of
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.runner import run_trial
+from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import Obtain
 from tests.trials import MIB, Alone, served, site, trial, workload

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.demands import demand_of
-from mlpstorage_bench.kvcache.parameters import Workload
-from mlpstorage_bench.kvcache.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner import run_trial
-from mlpstorage_bench.kvcache.site import Site
+from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.trace_files import trace_path
 from mlpstorage_bench.kvcache.workload.accesses import accesses, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block, Obtain, Purpose
 from mlpstorage_bench.kvcache.workload.demand import Demand
 from mlpstorage_bench.kvcache.workload.sharing import Library
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.ranks import Peers
+from mlpstorage_bench.session.rank_checks import Peers
 
 CAPACITY = 1 << 50
 

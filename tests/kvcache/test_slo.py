@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.slo import Promise, Slo, broken, describe, promise_of_marker
-from mlpstorage_bench.kvcache.statistics import (
+from mlpstorage_bench.kvcache.config.request_counters import (
     ClassStatistics,
     EndedRequest,
     RequestStatistics,
 )
+from mlpstorage_bench.kvcache.config.slo import Promise, Slo, broken, describe, promise_of_marker
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
 

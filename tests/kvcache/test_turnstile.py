@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from mlpstorage_bench.kvcache.turnstile import MOST_ADMITTED, ClosedLoop, OpenLoop, Ticket
+from mlpstorage_bench.kvcache.runner.scheduler import MOST_ADMITTED, ClosedLoop, OpenLoop, Ticket
 from mlpstorage_bench.kvcache.workload.demand import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User

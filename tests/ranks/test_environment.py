@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlpstorage_bench.mpi.environment import LauncherEnvironment, detect_launcher
+from mlpstorage_bench.launch.environment import LauncherEnvironment, detect_launcher
 
 OPEN_MPI = {
     "OMPI_COMM_WORLD_SIZE": "4",

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.mpi.launchers.installed import identify
+from mlpstorage_bench.launch.launchers.installed import identify
 from tests.mpis import MPIS, Mpi
 
 pytestmark = pytest.mark.launches_mpi
@@ -35,7 +35,7 @@ def pytest_addoption(parser):
 FACTS = f"""
 import dataclasses, json, os, socket, sys
 from pathlib import Path
-from mlpstorage_bench.mpi.environment import detect_launcher
+from mlpstorage_bench.launch.environment import detect_launcher
 
 def test_facts(mpi_comm, pytestconfig):
     from mpi4py import MPI

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.mpi.launchers.exported import without_values
+from mlpstorage_bench.launch.launchers.exported import without_values
 from tests.conftest import mpirun
 
 

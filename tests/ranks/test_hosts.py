@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.mpi.hosts import Host, lay_out, parse_hosts
+from mlpstorage_bench.launch.hosts import Host, lay_out, parse_hosts
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z0-9]{1,5})?", fullmatch=True)
 hosts = st.builds(Host, names, st.none() | st.integers(1, 512))

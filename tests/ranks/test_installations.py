@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.mpi.environment import LauncherEnvironment
-from mlpstorage_bench.mpi.installations import check_library, check_size, library_title
+from mlpstorage_bench.launch.compatibility import check_library, check_size, library_title
+from mlpstorage_bench.launch.environment import LauncherEnvironment
 
 OPEN_MPI_5 = "Open MPI v5.0.11, package: Open MPI x Distribution, ident: 5.0.11, repo rev: v5"
 OPEN_MPI_4 = "Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: v4.1.4"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.mpi.launch import interpreter_flags
+from mlpstorage_bench.launch.command import interpreter_flags
 from tests.conftest import mpirun
 
 TEST = """

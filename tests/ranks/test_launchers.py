@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError, LaunchError, MlpsError
-from mlpstorage_bench.mpi.hosts import Host, lay_out
-from mlpstorage_bench.mpi.launch import plan_launch
-from mlpstorage_bench.mpi.launchers.exported import exported_names
-from mlpstorage_bench.mpi.launchers.hydra import Hydra
-from mlpstorage_bench.mpi.launchers.installed import find_binary, identify
-from mlpstorage_bench.mpi.launchers.launcher import Launch, Launcher, LaunchFlags
-from mlpstorage_bench.mpi.launchers.open_mpi import OpenMpi
-from mlpstorage_bench.mpi.launchers.pals import Pals
-from mlpstorage_bench.mpi.launchers.slurm import Slurm
+from mlpstorage_bench.launch.command import plan_launch
+from mlpstorage_bench.launch.hosts import Host, lay_out
+from mlpstorage_bench.launch.launchers.exported import exported_names
+from mlpstorage_bench.launch.launchers.hydra import Hydra
+from mlpstorage_bench.launch.launchers.installed import find_binary, identify
+from mlpstorage_bench.launch.launchers.launcher import Launch, Launcher, LaunchFlags
+from mlpstorage_bench.launch.launchers.open_mpi import OpenMpi
+from mlpstorage_bench.launch.launchers.pals import Pals
+from mlpstorage_bench.launch.launchers.slurm import Slurm
 
 EVEN = lay_out((Host("h1", 4), Host("h2")), num_processes=4)
 UNEVEN = lay_out((Host("h1", 1), Host("h2", 3)), num_processes=4)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from mlpstorage_bench.mpi.naming import KnownHost, are_same_hosts
+from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
 
 N1 = KnownHost("n1.cluster", frozenset({"192.0.2.1", "2001:db8::1"}))
 N2 = KnownHost("n2.cluster", frozenset({"192.0.2.2", "198.51.100.2"}))

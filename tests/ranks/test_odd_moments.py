@@ -154,7 +154,7 @@ MOMENTS = (
         2,
         "interrupted: ",
         conftest="""
-        from mlpstorage_bench.gating import Gating
+        from mlpstorage_bench.session.gate import Gating
 
         def judge(self, tell):
             if ACTS:

@@ -44,7 +44,7 @@ def test_a_slow_rank_is_a_straggler_in_the_results_and_in_the_notes(
         import functools
         import time
 
-        from mlpstorage_bench.kvcache import engine
+        from mlpstorage_bench.kvcache.runner import engine
         from mlpstorage_bench.storage.null import NullStore
         from tests.faulty import Slow
 
@@ -74,8 +74,8 @@ def test_what_all_ranks_had_measured_when_one_failed_is_kept(
         import errno
         import functools
 
-        from mlpstorage_bench.kvcache import engine
-        from mlpstorage_bench.kvcache.site import files_in_layout
+        from mlpstorage_bench.kvcache.runner import engine
+        from mlpstorage_bench.kvcache.runner.context import files_in_layout
         from tests.faulty import Faulty
 
         def test_run(kvcache, mpi_comm, monkeypatch):

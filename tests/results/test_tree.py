@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.names import as_segment, check_segment
+from mlpstorage_bench.paths import as_segment, check_segment
 from mlpstorage_bench.results.tree import create_run_directory, write_json, write_text
 
 PLACE = ("open", "acme", "array-9", "kv_cache", "llama3.1-8b", "run")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.kvcache.profile import load_profile
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from tests.sessions.tiny import TINY, metadata_of
 
 

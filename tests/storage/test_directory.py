@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench import survivor
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.names import digest_name
+from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 
 HOLDER = """
@@ -192,7 +192,7 @@ def test_only_files_of_stores_are_removed_when_the_process_is_killed(
 
 
 def test_a_dismissed_survivor_removes_nothing(tmp_path: Path) -> None:
-    hired = survivor.hire("remove", str(tmp_path), ".*")
-    survivor.dismiss(hired)
+    hired = reaper.hire("remove", str(tmp_path), ".*")
+    reaper.dismiss(hired)
     assert hired.returncode == 0
     assert tmp_path.is_dir()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.names import digest_name
+from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo

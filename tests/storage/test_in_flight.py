@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.names import digest_name
+from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles

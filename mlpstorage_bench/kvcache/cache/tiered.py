@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.kvcache.cache.client import Worker
 from mlpstorage_bench.kvcache.cache.index import WAIT_S, Held, Index
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
-from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.lane import CutOffError
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.kvcache.cache.client import Worker
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
-from mlpstorage_bench.kvcache.cache.worker import Worker
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.lane import CutOffError, Lane

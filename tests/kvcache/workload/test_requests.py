@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.profile import load_profile
 from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses
 from mlpstorage_bench.kvcache.workload.blocks import Block, Read
 from mlpstorage_bench.kvcache.workload.demand import Demand

@@ -1,0 +1,1 @@
+"""Commands that print and exit instead of running tests."""

@@ -1,0 +1,61 @@
+"""What `--mlps-gate=ID` prints: an earlier run beside its baseline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.gate.github import github_annotations
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.reading import read_metadata
+from mlpstorage_bench.options.declared import given_options
+from mlpstorage_bench.options.settings import gate_settings
+from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
+from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.session.file_arguments import check_gate_files
+from mlpstorage_bench.session.gate import Gate
+
+GATE_OPTION = "--mlps-gate"
+
+
+def is_asked(known: argparse.Namespace) -> bool:
+    """Whether an earlier run is to be judged; without an id it is the session's own."""
+    return bool(known.mlps_gate)
+
+
+def answer(known: argparse.Namespace, results_dir: Path) -> int:
+    """Print the verdicts on a run and return the exit status that they call for.
+
+    Raises InvalidInputError where there is no such run, or none to compare it with.
+    """
+    run_id = known.mlps_gate
+    if "/" in run_id or "::" in run_id or Path(run_id).exists():
+        raise InvalidInputError(
+            GATE_OPTION,
+            run_id,
+            "the id of an earlier run, or nothing",
+            hint=f"It took {run_id!r} for its value. Put {GATE_OPTION} last to run these tests and "
+            "judge them",
+        )
+    with History(results_dir) as history:
+        path = history.find(GATE_OPTION, run_id)
+        metadata = read_metadata(path)
+        for remark in history.remarks:
+            sys.stderr.write(f"mlpstorage: {remark}\n")
+    kind = registry.load(str(metadata["benchmark_type"]))
+    settings = gate_settings(given_options(known))
+    gate = Gate(settings, kind, results_dir)
+    check_gate_files(settings, path)
+    result = gate.judge(metadata)
+    width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
+    lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
+    lines += github_annotations(result, os.environ)
+    sys.stdout.write("\n".join(lines) + "\n")
+    for problem in gate.leave(result):
+        sys.stderr.write(f"mlpstorage: {problem}\n")
+    return gate.exit_status(result)

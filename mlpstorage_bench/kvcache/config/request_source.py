@@ -1,0 +1,50 @@
+"""What a workload asks of one rank: its users, or the trace that it replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.trace_files import open_trace
+from mlpstorage_bench.kvcache.workload.demand import Arrival, Conversations, Demand, Recorded
+from mlpstorage_bench.kvcache.workload.traces import (
+    Format,
+    Replay,
+    arrivals,
+    conversations,
+    detect,
+)
+
+
+def demand_of(workload: Workload, seed: int, first_user: int = 0) -> Demand:
+    """Return the demand of a rank with this seed, whose users begin with the first."""
+    recorded: Recorded | None = None
+    talks: Conversations | None = None
+    if workload.trace_in is not None:
+        name = workload.trace_in
+        with open_trace(Path(name)) as lines:
+            trace_format = detect(name, lines)
+        if trace_format == "ShareGPT":
+            with open_trace(Path(name)) as lines:
+                talks = conversations(name, lines.read())
+        else:
+            replay = Replay(workload.rules, seed, workload.trace_speed)
+            recorded = partial(_recorded, name, trace_format, replay)
+    return Demand(
+        num_users=workload.num_users,
+        seed=seed,
+        first_user=first_user,
+        sharing=workload.sharing,
+        context_limit=workload.context_limit if workload.keyed_by == "prefix" else None,
+        rate=workload.rate_of_arrivals,
+        limit=workload.requests,
+        recorded=recorded,
+        conversations=talks,
+    )
+
+
+def _recorded(name: str, trace_format: Format, replay: Replay) -> Iterator[Arrival]:
+    with open_trace(Path(name)) as lines:
+        yield from arrivals(name, trace_format, lines, replay)

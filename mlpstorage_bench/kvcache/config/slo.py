@@ -1,0 +1,102 @@
+"""Service level objectives: what a class of requests is promised, and whether a run kept it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.config.request_counters import ClassStatistics
+from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
+
+QosName = Literal["interactive", "responsive", "batch"]
+MARKER = "mlps_slo"
+PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9, "p9999_ms": 99.99}
+
+
+class Slo(BaseModel):
+    """The most that percentiles of a class's requests may take, end to end, in milliseconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    p50_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    p95_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    p99_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    p999_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    p9999_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _promises_something(self) -> Self:
+        if not self.limits:
+            raise ValueError(f"no limit given; accepted: one or more of {', '.join(PERCENTILES)}")
+        return self
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that there are, by the percentile's name."""
+        return {name: value for name in PERCENTILES if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """An objective for a class of requests."""
+
+    qos: str
+    slo: Slo
+
+
+def promise_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Promise:
+    """Return what `@pytest.mark.mlps_slo("interactive", p95_ms=50)` promises."""
+    names = [qos.name for qos in QOS_CLASSES]
+    if len(arguments) != 1 or arguments[0] not in names:
+        raise InvalidInputError(
+            f"@pytest.mark.{MARKER}", list(arguments), f"one class of {', '.join(names)}"
+        )
+    try:
+        return Promise(arguments[0], Slo.model_validate(dict(limits)))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise InvalidInputError(
+            f"@pytest.mark.{MARKER}",
+            dict(limits),
+            f"milliseconds for {', '.join(PERCENTILES)}",
+            hint=f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".lstrip(": "),
+        ) from error
+
+
+def broken(promises: Sequence[Promise], classes: Mapping[str, ClassStatistics]) -> list[str]:
+    """Return a sentence for each promise that was not kept, or that nothing can be said of."""
+    problems = []
+    for promise in promises:
+        statistics = classes.get(promise.qos)
+        for name, limit_ms in promise.slo.limits.items():
+            percent = PERCENTILES[name]
+            seen_ms = None if statistics is None else statistics.latency.percentile_ms(percent)
+            if statistics is None or seen_ms is None:
+                problems.append(f"{promise.qos}: no request ended, so {name} is not known")
+            elif seen_ms > limit_ms:
+                problems.append(
+                    f"{promise.qos}: {name} is {seen_ms:.1f}, at most {limit_ms:g} was promised "
+                    f"({statistics.latency.count} requests)"
+                )
+    return problems
+
+
+def describe(classes: Mapping[str, ClassStatistics]) -> dict[str, dict[str, Any]]:
+    """Return each class's end-to-end latency beside its target, and the share within it."""
+    described: dict[str, dict[str, Any]] = {}
+    for qos in QOS_CLASSES:
+        statistics = classes.get(qos.name)
+        if statistics is None or not statistics.latency.count:
+            continue
+        latency = statistics.latency
+        described[qos.name] = {
+            "requests": latency.count,
+            **{name: latency.percentile_ms(percent) for name, percent in PERCENTILES.items()},
+            **{f"target_{name}": target for name, target in qos.targets_ms.items()},
+            "within_target": statistics.within_target / latency.count,
+        }
+    return described

@@ -1,0 +1,221 @@
+"""One test case of the KV-cache benchmark: what the `kvcache` fixture gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from mlpstorage_bench.errors import (
+    CorruptReadsError,
+    InvalidInputError,
+    SloError,
+    UntouchedStorageError,
+    nearest,
+)
+from mlpstorage_bench.kvcache.config.slo import Promise, broken
+from mlpstorage_bench.kvcache.config.workload import Workload, canonical
+from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
+from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
+from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.paths import check_segment
+
+
+class Timed(Protocol):
+    """What we use of pytest-benchmark's `benchmark` fixture."""
+
+    @property
+    def extra_info(self) -> dict[str, Any]:
+        """What goes into its JSON beside the times."""
+        ...
+
+    @property
+    def stats(self) -> Any:
+        """Its statistics, once there are rounds."""
+        ...
+
+    def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
+        """Run the target `rounds` times and time each."""
+        ...
+
+
+class KVCache:
+    """Builds and runs KV-cache workloads on every rank."""
+
+    def __init__(
+        self,
+        plan: KVCachePlan,
+        engine: Engine,
+        benchmark: Timed,
+        advance_clock: Callable[[float], None],
+        open_case: Callable[[dict[str, Any]], None],
+        promises: Sequence[Promise] = (),
+        *,
+        rounds: int,
+        offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None,
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._benchmark = benchmark
+        self._advance_clock = advance_clock
+        self._open_case = open_case
+        self._promises = promises
+        """What the test promises of the service, beside the workload's own."""
+        self._rounds = rounds
+        """Trials of each case."""
+        self._offer_more = offer_more
+        """Takes, by case, what runs so many more trials of it, on all ranks together."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the profile's options."""
+        return tuple(self._plan.profile.options)
+
+    def workload(self, option: str | int, **parameters: Any) -> Workload:
+        """Return an option's parameters with some changed; what the user set stays as it is."""
+        options = self._plan.profile.options
+        if str(option) not in options:
+            raise InvalidInputError(
+                "option",
+                str(option),
+                f"options of profile {self._plan.profile.name}: {', '.join(options)}",
+                hint=nearest(str(option), options),
+            )
+        if self._plan.mode == "closed" and parameters:
+            raise InvalidInputError(
+                "kvcache.run",
+                ", ".join(parameters),
+                "no parameters in mode closed, which runs the options as they are",
+            )
+        parameters = canonical(parameters)
+        values = options[str(option)].model_dump()
+        for name in parameters.keys() - values.keys():
+            raise InvalidInputError(
+                "kvcache.run", name, f"one of {', '.join(values)}", hint=nearest(name, values)
+            )
+        user_set = self._plan.set_by_user(str(option))
+        model = {"model": values["model"], **parameters, **user_set}["model"]
+        values["geometry"] = self._plan.profile.models.get(model)
+        try:
+            return Workload.model_validate({**values, **parameters, **user_set})
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise InvalidInputError(
+                f"kvcache.run: {problem['loc'][0]}", problem["input"], str(problem["msg"])
+            ) from error
+
+    def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
+        """Return what tells a trial's trace from others': of what there are several."""
+        options = self._plan.profile.options
+        parts = {} if list(options) == [case] else {"option": case}
+        return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
+
+    def run(
+        self, option: str | int, *, case: str | None = None, **parameters: Any
+    ) -> KVCacheResult:
+        """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
+
+        `case` is the name under which results are kept; the option's, unless said.
+
+        A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
+        that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
+        """
+        workload = self.workload(option, **parameters)
+        facts: dict[str, Any] = {
+            "benchmark_type": self._plan.benchmark_type,
+            "case": check_segment("case", str(option) if case is None else case),
+            "planned_trials": self._rounds,
+            "parameters": workload.model_dump(),
+            "trials": [],
+        }
+        self._open_case(facts)
+        self._benchmark.extra_info["mlpstorage"] = facts
+        self._engine.rest(self._plan.profile.delay_between_options)
+        trials = _Trials(self._engine, workload, self._plan.profile.seed, facts)
+
+        def round_() -> None:
+            parts = self._trace_parts(facts["case"], trials.count + 1)
+            self._advance_clock(trials.run_one(parts))
+
+        self._benchmark.pedantic(round_, rounds=self._rounds, iterations=1)
+        result = self._tell(trials)
+        self._offer_more(facts["case"], lambda count: self._run_more(trials, count))
+        if self._plan.mode == "closed" and not result.touched_storage:
+            raise UntouchedStorageError(f"option {facts['case']}: {UNTOUCHED}")
+        promises = [*self._promises, *(Promise(qos, slo) for qos, slo in workload.slos.items())]
+        problems = broken(promises, result.classes)
+        if problems:
+            raise SloError(f"option {facts['case']} broke its promises: {'; '.join(problems)}")
+        return result
+
+    def _run_more(self, trials: _Trials, count: int) -> None:
+        """Run trials beyond those that were planned: pytest-benchmark counts them as rounds."""
+        more = [
+            trials.run_one(self._trace_parts(trials.facts["case"], trials.count + 1))
+            for _ in range(count)
+        ]
+        timed = self._benchmark.stats
+        rounds = type(timed.stats)()  # the one there is keeps what it has told once
+        for seconds in (*timed.stats.data, *more):
+            rounds.update(seconds)
+        timed.stats = rounds
+        self._tell(trials)
+
+    def _tell(self, trials: _Trials) -> KVCacheResult:
+        """State what all trials so far came to."""
+        result = trials.result()
+        trials.facts["metrics"] = result.metrics()
+        trials.facts["notes"] = result.notes()
+        self._benchmark.extra_info.update(result.metrics())
+        return result
+
+
+class _Trials:
+    """The trials of one case so far, on all ranks."""
+
+    def __init__(
+        self, engine: Engine, workload: Workload, seed: int, facts: dict[str, Any]
+    ) -> None:
+        self.facts = facts
+        """The case's; each trial's are added."""
+        self._engine = engine
+        self._workload = workload
+        self._seed = seed
+        self._trials: list[TrialResult] = []
+        self._samples: list[Samples] = []
+        """Of each trial, on rank 0."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._trials)
+
+    def run_one(self, trace_parts: dict[str, str]) -> float:
+        """Run the next trial and return its seconds per request."""
+        number = self.count + 1
+        pooled, samples, results = self._engine.run_trial(
+            self._workload, self._seed, number, trace_parts
+        )
+        told = {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
+        if pooled.failure is not None:
+            self.facts["failed_trial"] = {**told, "failure": str(pooled.failure)}
+            self.facts["notes"] = [pooled.failure_note(self.facts["case"])]
+            raise pooled.failure
+        self._trials.append(pooled)
+        if samples is not None:
+            self._samples.append(samples)
+        self.facts["trials"].append(told)
+        if pooled.corrupt_reads:
+            raise CorruptReadsError(
+                f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
+                f"written. The first: {pooled.corruption}"
+            )
+        return pooled.seconds_per_request
+
+    def result(self) -> KVCacheResult:
+        """Return what all of them came to."""
+        return self._engine.pool_case(self.facts["case"], self._trials, self._samples)

@@ -1,0 +1,122 @@
+"""What a reader of a case's figures has to know, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
+from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
+from mlpstorage_bench.measure.stragglers import Straggler
+
+UNTOUCHED = "no entry reached the storage tier: memory alone was measured"
+SIMULATED = "no storage was there, and time was simulated: figures are what the workload asks for"
+_ENOUGH_HUGE_PAGES = 0.9
+"""Share of the buffers from which on there is nothing to tell."""
+_DOUBTFUL = ("served from page cache", "foreign traffic")
+"""Verdicts of an audit that are to be told."""
+
+
+def touched_storage(trials: Sequence[TrialResult]) -> bool:
+    """Whether any rank put anything on storage."""
+    return any(trial.storage_entries or trial.write_bytes for trial in trials)
+
+
+def notes_on(trials: Sequence[TrialResult]) -> list[str]:
+    """Return the notes on a case's trials."""
+    return [
+        *_on_what_was_measured(trials),
+        *_on_the_load(trials),
+        *_on_how_chunks_moved(trials),
+        *_on_windows(trials),
+        *_on_the_harness(trials),
+        *_on_audits(trials),
+        *_on_requests(trials),
+    ]
+
+
+def _on_what_was_measured(trials: Sequence[TrialResult]) -> Iterator[str]:
+    if not touched_storage(trials):
+        yield UNTOUCHED
+    if any(trial.is_simulated for trial in trials):
+        yield SIMULATED
+
+
+def _on_the_load(trials: Sequence[TrialResult]) -> Iterator[str]:
+    unsteady = [trial.trial for trial in trials if trial.steady is False]
+    if unsteady:
+        yield (
+            f"bandwidth was not steady within the window of trial "
+            f"{', '.join(map(str, unsteady))}: warm up for longer, or until it is steady"
+        )
+    for trial in trials:
+        for one in trial.stragglers:
+            yield f"trial {trial.trial}: {Straggler(**one)}"
+    behind = [trial for trial in trials if trial.lateness_p50_ms and trial.unserved]
+    if behind:
+        yield (
+            f"requests came faster than they were served: up to "
+            f"{max(trial.unserved for trial in behind)} were waiting when a window closed, up "
+            f"to {max(trial.lateness_max_ms or 0 for trial in behind):.0f} ms late"
+        )
+
+
+def _on_how_chunks_moved(trials: Sequence[TrialResult]) -> Iterator[str]:
+    reason = next((trial.one_at_a_time for trial in trials if trial.one_at_a_time), "")
+    if reason:
+        yield (
+            "each lane had one chunk in flight at most, and none while it made or checked content: "
+            f"{reason}"
+        )
+    shares = [trial.huge_page_share for trial in trials if trial.huge_page_share is not None]
+    if shares and min(shares) < _ENOUGH_HUGE_PAGES:
+        yield (
+            f"{min(shares):.0%} of a rank's buffers were in huge pages: transfers take more of the "
+            "processor, and some devices are slower. Linux gives huge pages where "
+            "/sys/kernel/mm/transparent_hugepage/enabled is madvise or always, and has free memory "
+            "in one piece"
+        )
+
+
+def _on_windows(trials: Sequence[TrialResult]) -> Iterator[str]:
+    early = [trial for trial in trials if trial.closed_by != "duration"]
+    if early:
+        lengths = [trial.window_s for trial in early]
+        yield (
+            f"the {early[0].closed_by} closed {len(early)} of {len(trials)} windows after "
+            f"{min(lengths):.2f} to {max(lengths):.2f} s"
+        )
+
+
+def _on_the_harness(trials: Sequence[TrialResult]) -> Iterator[str]:
+    bound = [trial for trial in trials if trial.bound == "harness-bound"]
+    if not bound:
+        return
+    nearest = max(trial.ceiling_ratio or 0 for trial in bound)
+    if nearest >= HARNESS_SHARE:
+        cause = f"at its nearest {nearest:.0%} of what this host reaches without storage"
+    else:
+        cause = (
+            f"lanes were in storage calls for {bound[0].busy_share:.0%} of their time, and the "
+            f"devices at work for {bound[0].device_share or 0:.0%}: lanes wait for each other, and "
+            "chunks' latencies hold that. Fewer lanes, with several chunks in flight, do so less"
+        )
+    remedy = "More hosts or ranks, or larger chunks, ask more of the storage"
+    yield f"harness-bound: {cause}. {remedy}"
+
+
+def _on_audits(trials: Sequence[TrialResult]) -> Iterator[str]:
+    audits = {("audit", t.audit_verdict, t.audit_reason) for t in trials}
+    audits |= {("audit of the host", t.host_audit_verdict, t.host_audit_reason) for t in trials}
+    for name, verdict, reason in sorted(audits):
+        if verdict in _DOUBTFUL:
+            yield f"{name}: {verdict}: {reason}"
+
+
+def _on_requests(trials: Sequence[TrialResult]) -> Iterator[str]:
+    without = [trial.trial for trial in trials if trial.requests == 0]
+    if without:
+        yield (
+            f"no request ended within the window of trial {', '.join(map(str, without))}; "
+            "pytest-benchmark's time for it is a lower bound. Bandwidths count chunks and stand. A "
+            "longer duration gives requests time to end"
+        )

@@ -1,0 +1,44 @@
+"""What was counted, added up over ranks and trials: all that a percentile needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics, merge_operations
+
+
+@dataclass
+class Samples:
+    """Counts of any number of ranks and trials; as large as those of one, however many."""
+
+    requests: RequestStatistics = field(default_factory=RequestStatistics)
+    operations: dict[OperationKey, OperationStatistics] = field(default_factory=dict)
+    """By tier, kind and size class."""
+    lateness: Histogram = field(default_factory=Histogram)
+    """Of requests that came at a rate."""
+
+    def merge(self, other: Samples) -> Samples:
+        """Add another's, and return the sum, which is this."""
+        self.requests.merge(other.requests)
+        merge_operations(self.operations, other.operations)
+        self.lateness.merge(other.lateness)
+        return self
+
+    @classmethod
+    def total(cls, samples: Iterable[Samples]) -> Samples:
+        """Return the sum."""
+        total = cls()
+        for one in samples:
+            total.merge(one)
+        return total
+
+    @classmethod
+    def of(cls, ranks: Iterable[RankTrial]) -> Samples:
+        """Return those of these ranks and trials."""
+        return cls.total(
+            cls(rank.requests, rank.operations, rank.lateness or Histogram()) for rank in ranks
+        )

@@ -1,0 +1,1 @@
+"""Runs the trials of the KV-cache workload."""

@@ -1,0 +1,91 @@
+"""Where a rank's trial runs, and the cache that it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.cache.tier import Tier
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.runner.counter_probe import UNCOUNTED, Counted
+from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo, IoMode
+from mlpstorage_bench.storage.memory import MemoryStore
+from mlpstorage_bench.storage.null import NullStore
+from mlpstorage_bench.storage.slab import Slab
+from mlpstorage_bench.storage.store import Chunking, Store
+
+KIB = 1024
+STORAGE_TIER = "storage"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a rank runs: everything about a trial that is not the workload."""
+
+    rank: int
+    host: str
+    directory: Path
+    """Of this rank's cache files."""
+    io_mode: IoMode
+    storage_capacity_bytes: int
+    seed: int
+    """The rank's own: the profile's + rank, unless ranks share the users of one."""
+    first_user: int = 0
+    counted: Counted = UNCOUNTED
+    """Which of the kernel's counters tell what reached the storage under the directory."""
+
+
+MakeStore = Callable[[Workload, Site], Store]
+"""What the storage tier keeps its entries in."""
+
+
+def block_bytes(workload: Workload) -> int:
+    """Return the size of a block or slot: that of its tokens, in whole sectors.
+
+    Where blocks are what the cache keeps, they are scaled as entries are.
+    """
+    tokens = workload.tokens_per_block
+    is_entry = workload.keyed_by == "prefix"
+    size = workload.entry_bytes(tokens) if is_entry else tokens * workload.bytes_per_token
+    return round_up_to_sector(size)
+
+
+def chunking(workload: Workload) -> Chunking:
+    """Return how entries are cut into system calls."""
+    chunk_bytes = workload.io_chunk_kib * KIB
+    return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))
+
+
+def files_in_layout(workload: Workload, site: Site) -> Store:
+    """Return the store on the storage to be measured."""
+    reserves = site.io_mode == "direct" and workload.chunks_in_flight > 1
+    io = FileIo(site.io_mode, workload.durability, reserves=reserves)
+    if workload.layout == "entry":
+        return EntryFiles(site.directory, io)
+    if workload.layout == "block":
+        return BlockFiles(site.directory, io, block_bytes(workload))
+    return Slab(site.directory, io, block_bytes(workload), site.storage_capacity_bytes)
+
+
+def build_cache(workload: Workload, site: Site, make_store: MakeStore) -> TieredCache:
+    """Return an empty cache: the memory tiers that the workload has, and storage."""
+    memory = {"gpu": workload.gpu_mem_gb, "cpu": workload.cpu_mem_gb}
+    tiers = [
+        Tier(
+            name,
+            NullStore() if workload.storage == "null" else MemoryStore(workload.io_chunk_kib * KIB),
+            round(capacity_gb * GIB),
+            workload.eviction,
+        )
+        for name, capacity_gb in memory.items()
+        if capacity_gb > 0
+    ]
+    store = NullStore() if workload.storage == "null" else make_store(workload, site)
+    tiers.append(Tier(STORAGE_TIER, store, site.storage_capacity_bytes, workload.eviction))
+    limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
+    return TieredCache(tiers, limit, promotes=workload.promotion)

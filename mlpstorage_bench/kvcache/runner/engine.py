@@ -1,0 +1,234 @@
+"""Running cases on all ranks: this rank's directory, its trials, and everybody's results."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
+from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
+from mlpstorage_bench.kvcache.runner.calibration import calibrate
+from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.counter_probe import UNCOUNTED, Counted
+from mlpstorage_bench.kvcache.runner.supervisor import Peers
+from mlpstorage_bench.kvcache.runner.trial import run_trial
+from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
+from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
+from mlpstorage_bench.kvcache.workload.traces import SOURCE
+from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.results.output_files import InputFile, check_outputs
+from mlpstorage_bench.storage.aio import KeptQueues
+from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.files import IoMode, probe_direct_io
+
+T = TypeVar("T")
+
+_BOUNDLESS = 1 << 60
+"""Bytes."""
+
+
+class Ranks(Peers, Protocol):
+    """What running cases needs of the other ranks."""
+
+    rank: int
+    size: int
+
+    def gather(self, value: T) -> list[T] | None:
+        """Return every rank's value on rank 0; None elsewhere."""
+        ...
+
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere."""
+        ...
+
+
+class Engine:
+    """The cache directory of this rank, and what runs in it. A context manager."""
+
+    def __init__(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> None:
+        self._ranks = ranks
+        self._host = host
+        self._place = f"rank {ranks.rank} on {host}"
+        """Of what goes wrong here, for messages."""
+        self._cache_dir = cache_dir
+        self._sharers = sharers
+        """Number of ranks whose cache files share a filesystem with this rank's."""
+        self._resources = ExitStack()
+        self._directory = RankDirectory(cache_dir, ranks.rank)
+        self._io_mode: IoMode = "direct"
+        """What the filesystem has."""
+        self._counted = UNCOUNTED
+        self._queues = KeptQueues()
+        self._ceilings: dict[str, Ceiling | None] = {}
+        """By workload."""
+        self._cases = 0
+        self.notes: list[str] = []
+        """What a reader of the results has to know about this rank's storage."""
+
+    def __enter__(self) -> Self:
+        self._resources.enter_context(self._directory)
+        self._resources.enter_context(self._queues)
+        try:
+            with _placed(self._place):
+                has_direct_io = probe_direct_io(self._directory.path)
+            if not has_direct_io:
+                self._io_mode = "buffered"
+                self.notes.append(
+                    f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
+                    "is flushed and dropped around each entry"
+                )
+            self._counted = Counted.by_trying(self._directory.path, self._io_mode)
+            if not self._directory.can_be_locked:
+                self.notes.append(
+                    f"{self._cache_dir} has no locks: another run in the same directory would "
+                    "not be noticed"
+                )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with _placed(self._place):
+            self._resources.close()
+
+    def rest(self, delay_s: float) -> None:
+        """Wait between two cases; not before the first."""
+        if self._cases:
+            time.sleep(delay_s)
+        self._cases += 1
+
+    def run_trial(
+        self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
+    ) -> tuple[TrialResult, Samples | None, list[dict[str, Any]] | None]:
+        """Run a trial on all ranks; the result is everybody's, samples and ranks' results rank 0's.
+
+        `trace_parts` tell its trace from those of other cases and trials.
+        """
+        share = workload.share_of(self._ranks.rank, self._ranks.size)
+        own = workload.model_copy(update={"num_users": share.num_users})
+        site = Site(
+            rank=self._ranks.rank,
+            host=self._host,
+            directory=self._directory.path,
+            io_mode=self._check_io_mode(own),
+            storage_capacity_bytes=self._capacity(own),
+            seed=seed + share.seed_offset,
+            first_user=share.first_user,
+            counted=self._counted,
+        )
+        with _placed(self._place):
+            trace = self._trace(workload, trace_parts)
+            key = own.model_dump_json()
+            if key not in self._ceilings:
+                self._check_that_it_fits(own, site)
+                self._ceilings[key] = calibrate(own, site, self._ranks)
+            mine = run_trial(own, site, self._ranks, trace=trace, open_queue=self._queues.open)
+        if mine.failure is not None:
+            mine.failure.place = self._place
+        mine = replace(mine, ceiling=self._ceilings[key])
+        pooled, samples = pool_ranks(self._ranks, trial, mine)
+        return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
+
+    def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
+        if workload.trace_out is None:
+            return None
+        rank = {"rank": str(self._ranks.rank)} if self._ranks.size > 1 else {}
+        path = trace_path(Path(workload.trace_out), {**parts, **rank})
+        inputs = [] if workload.trace_in is None else [InputFile(SOURCE, Path(workload.trace_in))]
+        check_outputs([trace_output(path)], inputs)  # a test may have set either
+        return path
+
+    def pool_case(
+        self, option: str, trials: list[TrialResult], samples: list[Samples]
+    ) -> KVCacheResult:
+        """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
+        total = Samples.total(samples)
+        pooled = self._ranks.bcast(
+            (pool_latencies(total), pool_by_size(total), total.requests.classes)
+        )
+        return KVCacheResult(option, tuple(trials), *pooled)
+
+    def _check_io_mode(self, workload: Workload) -> IoMode:
+        if workload.io_mode == "direct" and self._io_mode == "buffered":
+            raise InvalidInputError(
+                "io_mode",
+                "direct",
+                "buffered, or a filesystem that has direct I/O",
+                hint=f"{self._cache_dir} has none. Leave io_mode out to use what there is",
+            )
+        return workload.io_mode or self._io_mode
+
+    def _check_that_it_fits(self, workload: Workload, site: Site) -> None:
+        """Refuse, before anything is written, what would not have room."""
+        free_bytes = self._free_bytes()
+        if free_bytes is None or workload.storage == "null":
+            return
+        size = size_of_rank(workload, site.seed, free_bytes, site.first_user)
+        problems = size.problems(free_bytes, size.memory)
+        if problems:
+            raise CapacityError(
+                f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
+                "num_users or duration, or use a larger filesystem; --mlps-datasize tells sizes"
+            )
+
+    def _free_bytes(self) -> int | None:
+        """Return this rank's share of what is free; None where the filesystem does not tell."""
+        filesystem = os.statvfs(self._directory.path)
+        if filesystem.f_blocks == 0:
+            return None
+        return filesystem.f_bavail * filesystem.f_frsize // self._sharers
+
+    def _capacity(self, workload: Workload) -> int:
+        if workload.storage == "null" and workload.storage_capacity_gb is None:
+            return _BOUNDLESS  # whatever is free here is nothing to a simulation
+        free_bytes = self._free_bytes()
+        if free_bytes is None and workload.storage_capacity_gb is None:
+            raise InvalidInputError(
+                "storage_capacity_gb",
+                None,
+                "a size in GiB, as this filesystem does not tell its own",
+                hint="Add --mlps-set storage_capacity_gb=…",
+            )
+        return storage_capacity(workload, free_bytes or 0)
+
+
+def pool_ranks(ranks: Ranks, trial: int, mine: RankTrial) -> tuple[TrialResult, Samples | None]:
+    """Return the result of all ranks on every rank, and their samples on rank 0.
+
+    What pooling raises on rank 0 is raised on every rank.
+    """
+    samples = ranks.merge(Samples.of([mine]), Samples.merge)
+    totals = ranks.gather(mine.totals())
+    outcome: TrialResult | MlpsError | None = None
+    if totals is not None:
+        try:
+            outcome = pool_trial(trial, totals, samples)
+        except MlpsError as error:
+            outcome = error
+    outcome = ranks.bcast(outcome)
+    if isinstance(outcome, MlpsError):
+        raise outcome
+    assert outcome is not None
+    return outcome, samples
+
+
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Have what goes wrong with storage say on which rank and host."""
+    try:
+        yield
+    except (StorageError, CapacityError) as error:
+        error.place = place
+        raise

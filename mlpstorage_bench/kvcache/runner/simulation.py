@@ -1,0 +1,123 @@
+"""A trial without storage, in simulated time: what a workload asks for, exactly.
+
+Operations take no time, so that one lane is as good as many, and every moment follows from the
+requests alone: thinking, generating, and arriving at a rate.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from typing import Protocol
+
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.runner.context import KIB, Site
+from mlpstorage_bench.kvcache.runner.worker_pool import Crew, before_the_window
+from mlpstorage_bench.kvcache.trace_files import TraceWriter
+from mlpstorage_bench.measure.clock import NS_PER_S, VirtualClock
+from mlpstorage_bench.measure.process import peak_rss_bytes
+from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
+
+
+class Peers(Protocol):
+    """What a simulated trial needs of the other ranks."""
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        ...
+
+
+class UntimedLane:
+    """Moves nothing, in no time, and tells the observer of each entry as of one chunk."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.stopping = threading.Event()
+        self._clock = clock
+
+    def write(
+        self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
+    ) -> StoredEntry:
+        """Tell of a new entry."""
+        del store, generation
+        self._tell(size, observer)
+        return StoredEntry(name, size, identity=0, digests=array("Q"))
+
+    def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
+        """Tell of an entry that is read."""
+        del store
+        self._tell(entry.size, observer)
+
+    def copy(
+        self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
+    ) -> None:
+        """Tell of an entry that is copied."""
+        del source, target
+        self._tell(entry.size, read)
+        self._tell(entry.size, write)
+
+    def _tell(self, size: int, observer: Observer) -> None:
+        now_ns = self._clock.now_ns()
+        observer.chunk(size, now_ns, now_ns)
+
+
+def simulate(
+    workload: Workload,
+    site: Site,
+    peers: Peers,
+    cache: TieredCache,
+    clock: VirtualClock,
+    writer: TraceWriter | None,
+) -> RankTrial:
+    """Run a trial in simulated time and return what a rank would be asked for in it."""
+    crew = Crew(workload, site, cache, clock, [UntimedLane(clock)], writer)
+    (servant,) = crew.servants
+    peers.barrier()
+    with before_the_window():
+        servant.prepare(crew.prepared())
+    opened_at = time.time()
+    window, turnstile = crew.window, crew.turnstile
+    turnstile.open()
+    opens_ns = clock.now_ns() + round(workload.warmup * NS_PER_S)
+    window.open(workload.duration, opens_ns)
+    closed_by = "number of requests"
+    while (moment_ns := turnstile.next_moment_ns()) is not None:
+        if moment_ns >= window.closes_ns:
+            closed_by = "duration"
+            clock.advance(window.closes_ns)
+            break
+        servant.serve_next()
+        if crew.limit_reached.is_set() or crew.has_moved_enough:
+            closed_by = "write limit" if crew.limit_reached.is_set() else "number of bytes"
+            break
+    else:
+        clock.advance(min(max(turnstile.last_end_ns, opens_ns), window.closes_ns))
+    window.close()
+    crew.window_has_closed()
+    peers.barrier()
+    requests = crew.statistics()
+    return RankTrial(
+        rank=site.rank,
+        host=site.host,
+        opened_at=opened_at,
+        window_s=window.length_s,
+        drain_s=0.0,
+        closed_by=closed_by,
+        io_mode=site.io_mode,
+        in_flight=1,
+        chunk_bytes=workload.io_chunk_kib * KIB,
+        requests=requests,
+        arrived=crew.turnstile.arrived,
+        unserved=crew.unserved,
+        lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
+        operations=crew.operations(),
+        tiers=cache.account(),
+        process_traffic=None,
+        device_traffic=None,
+        cpu_s=None,
+        peak_rss_bytes=peak_rss_bytes(),
+        corruption="",
+        is_simulated=True,
+    )

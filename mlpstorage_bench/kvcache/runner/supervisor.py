@@ -1,0 +1,131 @@
+"""The keeper of a trial's lanes: has them work, waits for them, and sees to the other ranks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
+
+from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
+from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
+from mlpstorage_bench.kvcache.runner.worker_pool import Crew
+from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.storage.lane import CutOffError
+
+T = TypeVar("T")
+
+_POLL_S = 0.01
+"""How often the keeper looks at its lanes and peers."""
+
+
+class Peers(Protocol):
+    """What a trial needs of the other ranks."""
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        ...
+
+    def bcast(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        ...
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+        ...
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold Ctrl-C back inside, but in meetings and where it is heeded.
+
+        At any other moment the window's keeper may have a lock of its lanes'.
+        """
+        ...
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        ...
+
+    def close_together(self) -> None:
+        """Tell the others that this rank's window closes early."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether another rank's window closes early."""
+        ...
+
+    def failed(self) -> list[int]:
+        """Ranks that have failed meanwhile."""
+        ...
+
+
+class Keeper:
+    """Has lanes work, each on a thread of its own, and waits for them on the calling one."""
+
+    def __init__(self, lanes: int, crew: Crew, stopping: threading.Event, peers: Peers) -> None:
+        self._crew = crew
+        self._stopping = stopping
+        """The lanes' own: once set, they end after the chunk that they have in flight."""
+        self._peers = peers
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+
+    def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
+        """Have the lanes do this, one piece each."""
+        return [self._pool.submit(work) for work in works]
+
+    def keep(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:
+        """Wait until `ended` gives a reason, which is returned, or a lane fails: FAILURE.
+
+        Raises PeerError when another rank does.
+        """
+        while True:
+            if any(future.done() and future.exception() for future in futures):
+                return FAILURE
+            reason = ended()
+            if reason is not None:
+                return reason
+            pause_s = min(_POLL_S, self._crew.window.remaining_s)
+            working = [future for future in futures if not future.done()]
+            wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
+            if not working:
+                time.sleep(pause_s)
+            self._peers.heed_interrupts()
+            failed = self._peers.failed()
+            if failed:
+                raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
+
+    def keep_well(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> None:
+        """Do so outside of the window, where the failure of a lane is raised."""
+        if self.keep(futures, ended) == FAILURE:
+            self.stop()
+            wait(futures)
+            failure = failure_of(futures)
+            assert failure is not None
+            raise failure
+
+    def stop(self) -> None:
+        """Let every lane end after the chunk that it has in flight."""
+        self._stopping.set()
+        self._crew.turnstile.stop()
+
+    def join(self) -> None:
+        """Stop, and wait for what lanes do: queues, buffers and the cache are in use until then."""
+        self.stop()
+        self._pool.shutdown()
+
+
+def failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:
+    """Return what the first of the lanes that failed met, with what others met as notes.
+
+    What is no fault of the storage is raised; lanes that were cut off have not failed.
+    """
+    failures: list[StorageError | CapacityError] = []
+    for error in [future.exception() for future in futures]:
+        if isinstance(error, StorageError | CapacityError):
+            failures.append(error)
+        elif error is not None and not isinstance(error, CutOffError):
+            raise error
+    for other in failures[1:]:
+        failures[0].add_note(f"on another lane: {other}")
+    return failures[0] if failures else None

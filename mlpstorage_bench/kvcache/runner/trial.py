@@ -1,0 +1,253 @@
+"""One trial on one rank: requests → cache → storage → measure."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
+from mlpstorage_bench.kvcache.runner.context import (
+    KIB,
+    MakeStore,
+    Site,
+    build_cache,
+    chunking,
+    files_in_layout,
+)
+from mlpstorage_bench.kvcache.runner.simulation import simulate
+from mlpstorage_bench.kvcache.runner.supervisor import Keeper, Peers, failure_of
+from mlpstorage_bench.kvcache.runner.warm_up import Preparation
+from mlpstorage_bench.kvcache.runner.window_counters import EdgeCounters
+from mlpstorage_bench.kvcache.runner.worker_pool import Crew
+from mlpstorage_bench.kvcache.trace_files import TraceWriter
+from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
+from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
+from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
+from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
+from mlpstorage_bench.storage.aio import KernelQueue
+from mlpstorage_bench.storage.buffers import BufferPool
+from mlpstorage_bench.storage.in_flight import OpenQueue
+from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.payload import Payload
+
+_LEAST_LEAD_NS = 10_000_000
+_LEAD_MEETINGS = 4
+"""A window opens this many times later than it takes to tell all ranks something: all have to know
+by then when it will."""
+
+
+def run_trial(
+    workload: Workload,
+    site: Site,
+    peers: Peers,
+    make_store: MakeStore = files_in_layout,
+    trace: Path | None = None,
+    open_queue: OpenQueue = KernelQueue,
+) -> RankTrial:
+    """Run one trial and return what this rank saw of it. The cache is empty before and after.
+
+    What fails inside the window is in the result, with what was measured until then. `trace` is
+    where the trial's operations are written, if they are; `open_queue` what lanes have that are to
+    have a queue.
+    """
+    forget_peak_rss()
+    clock = VirtualClock() if workload.storage == "null" else RealClock()
+    cache = build_cache(workload, site, make_store)
+    try:
+        with ExitStack() as resources:
+            writer = None
+            if trace is not None:
+                writer = resources.enter_context(TraceWriter(trace, clock))
+            if isinstance(clock, VirtualClock):
+                trial = simulate(workload, site, peers, cache, clock, writer)
+            else:
+                resources.enter_context(peers.holding_interrupts())
+                trial = _Trial(workload, site, cache, clock, writer, open_queue).run(peers)
+    except BaseException as error:
+        _close_after(error, cache)
+        raise
+    if trial.failure is None:
+        cache.close()
+    else:
+        _close_after(trial.failure, cache)
+    return trial
+
+
+def _close_after(failure: BaseException, cache: TieredCache) -> None:
+    """Empty a cache after a failure, which stays the one to tell."""
+    try:
+        cache.close()
+    except (StorageError, AssertionError) as second:
+        failure.add_note(str(second))
+
+
+class _Trial:
+    """One trial: its lanes, its window, and what was seen in it."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        site: Site,
+        cache: TieredCache,
+        clock: Clock,
+        writer: TraceWriter | None,
+        open_queue: OpenQueue,
+    ) -> None:
+        self._workload = workload
+        self._site = site
+        self._cache = cache
+        self._clock = clock
+        self._writer = writer
+        self._open_queue = open_queue
+        self._stopping = threading.Event()
+        self._lanes = workload.lanes
+        self._crew: Crew
+
+    def run(self, peers: Peers) -> RankTrial:
+        with ExitStack() as resources:
+            lanes = self._make_lanes(resources)
+            self._crew = crew = Crew(
+                self._workload, self._site, self._cache, self._clock, lanes, self._writer
+            )
+            window = crew.window
+            peers.barrier()
+            keeper = Keeper(self._lanes, crew, self._stopping, peers)
+            resources.callback(keeper.join)
+            preparation = Preparation(
+                self._workload, self._site.storage_capacity_bytes, crew, keeper, peers
+            )
+            preconditioned = preparation.precondition()
+            preparation.prepare()
+            offset = peers.clock_offset(self._clock.now_ns)
+            is_warmed_up = self._workload.warmup > 0
+            if is_warmed_up:
+                crew.turnstile.open()
+            else:  # nothing is asked for before the window, and all from its very beginning
+                opened_at, before = self._open_together(peers, offset)
+                crew.turnstile.open(window.opened_ns)
+            futures = keeper.start([one.serve_until_stopped for one in crew.servants])
+            warmed_up = None
+            if is_warmed_up:
+                warmed_up = preparation.warm_up(futures)
+                opened_at, before = self._open_together(peers, offset)
+            moved = partial(crew.moved_bytes, "read", "write")
+            sampler = Sampler(moved, self._workload.duration / PARTS, window.opened_ns)
+            closed_by = keeper.keep(futures, self._window_closes(peers, sampler))
+            if closed_by == FAILURE:
+                peers.close_together()
+            window.close()
+            keeper.stop()  # nothing begins after it
+            crew.window_has_closed()
+            after = EdgeCounters.at_end(window, self._site.counted)
+            keeper.join()
+            drained_ns = self._clock.now_ns()
+        failure = failure_of(futures)
+        peers.barrier()
+        common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
+        requests = crew.statistics()
+        return RankTrial(
+            rank=self._site.rank,
+            host=self._site.host,
+            users=self._workload.num_users,
+            lanes=self._lanes,
+            edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
+            opened_at=opened_at,
+            window_s=window.length_s,
+            drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
+            closed_by=closed_by,
+            io_mode=self._site.io_mode,
+            in_flight=sum(lane.most_in_flight for lane in lanes),
+            chunk_bytes=self._workload.io_chunk_kib * KIB,
+            requests=requests,
+            arrived=crew.turnstile.arrived,
+            unserved=crew.unserved,
+            lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
+            operations=crew.operations(),
+            tiers=self._cache.account(),
+            process_traffic=after.process_since(before),
+            device_traffic=after.device_since(before),
+            cpu_s=after.cpu_s - before.cpu_s,
+            peak_rss_bytes=peak_rss_bytes(),
+            corruption=crew.corruption,
+            failure=failure,
+            preconditioning=preconditioned,
+            warm_up=warmed_up,
+            steadiness=self._steadiness(sampler),
+            one_at_a_time=next((lane.refusal for lane in lanes if lane.refusal), ""),
+            huge_page_share=lanes[0].huge_page_share,
+        )
+
+    def _make_lanes(self, resources: ExitStack) -> list[Lane]:
+        workload = self._workload
+        payload = Payload(
+            self._site.seed,
+            origin=f"rank {self._site.rank}, {time.time_ns()}",  # of no other trial, case or run
+            compress_ratio=workload.compress_ratio,
+            dedup_ratio=workload.dedup_ratio,
+        )
+        chunk_bytes = workload.io_chunk_kib * KIB
+        shape = (self._lanes, workload.chunks_in_flight, chunk_bytes)
+        buffers = BufferPool(chunk_bytes, buffers_for(*shape))
+        open_queue = None if queues_for(*shape) is None else self._open_queue
+        return [
+            resources.enter_context(
+                Lane(
+                    payload,
+                    chunking(workload),
+                    self._stopping,
+                    chunks_in_flight=workload.chunks_in_flight,
+                    verify_rate=workload.verify_rate,
+                    buffers=buffers,
+                    open_queue=open_queue,
+                )
+            )
+            for _ in range(self._lanes)
+        ]
+
+    def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, EdgeCounters]:
+        """Open the window of every rank at one moment, which rank 0 names a little ahead.
+
+        A rank that learns of it too late opens at once, and the spread of the edges says so.
+        Returns when that was (seconds since the epoch), and the kernel's counters.
+        """
+        peers.barrier()
+        arrived_ns = self._clock.now_ns()
+        peers.bcast(None)
+        peers.bcast(None)  # cannot begin before the first has reached every rank
+        now_ns = self._clock.now_ns()
+        lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
+        moment_ns = peers.bcast(now_ns + lead_ns) + offset.ahead_ns
+        opens_ns = max(moment_ns, self._clock.now_ns())
+        self._crew.window.open(self._workload.duration, opens_ns)
+        time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
+        opened_at = time.time()
+        return opened_at, EdgeCounters.at_start(self._crew.window, self._site.counted)
+
+    def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
+        crew = self._crew
+
+        def reason() -> str | None:
+            sampler.look(self._clock.now_ns())
+            if crew.window.is_over:
+                return "duration"
+            if crew.limit_reached.is_set() or crew.has_moved_enough:
+                peers.close_together()
+                return "write limit" if crew.limit_reached.is_set() else "number of bytes"
+            if crew.turnstile.is_exhausted:
+                return "number of requests"
+            return "another rank" if peers.is_closing() else None
+
+        return reason
+
+    def _steadiness(self, sampler: Sampler) -> Steadiness | None:
+        """Judge the window by its whole length, where that is long enough to tell."""
+        criterion = self._workload.steady
+        is_long = self._crew.window.length_s >= criterion.window_s
+        return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None

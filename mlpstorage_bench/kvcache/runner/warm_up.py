@@ -1,0 +1,119 @@
+"""What comes before a trial's window: preconditioning, what has to be there, warm-up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+
+from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
+from mlpstorage_bench.kvcache.runner.supervisor import Keeper, Peers
+from mlpstorage_bench.kvcache.runner.worker_pool import Crew, before_the_window
+from mlpstorage_bench.measure.clock import NS_PER_S
+from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
+
+_PRECONDITION_CAPACITIES = 2
+"""What preconditioning writes at most, unless the profile says it: so many times the capacity."""
+
+
+class Preparation:
+    """What a trial's lanes do before its window, step by step.
+
+    In each, the failure of a lane is raised, and PeerError when another rank fails.
+    """
+
+    def __init__(
+        self, workload: Workload, capacity_bytes: int, crew: Crew, keeper: Keeper, peers: Peers
+    ) -> None:
+        self._workload = workload
+        self._capacity_bytes = capacity_bytes
+        """Of the storage tier."""
+        self._crew = crew
+        self._keeper = keeper
+        self._peers = peers
+        self._clock = crew.window.clock
+
+    def precondition(self) -> Preconditioning | None:
+        """Write until the write bandwidth is steady, or as much as the profile allows."""
+        workload = self._workload
+        if workload.precondition == "none":
+            return None
+        most = workload.precondition_gb
+        most_bytes = (
+            _PRECONDITION_CAPACITIES * self._capacity_bytes if most is None else round(most * GIB)
+        )
+        criterion = workload.steady
+        started_ns = self._clock.now_ns()
+        sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
+        enough = threading.Event()
+        futures = self._keeper.start(
+            [
+                partial(servant.precondition, number, enough.is_set)
+                for number, servant in enumerate(self._crew.servants)
+            ]
+        )
+
+        def reason() -> str | None:
+            if sampler.look(self._clock.now_ns()):
+                seen = sampler.latest(criterion)
+                if seen is not None and seen.is_steady:
+                    return "steady"
+            return "limit" if self._written() >= most_bytes else None
+
+        with before_the_window():
+            try:
+                self._keeper.keep_well(futures, reason)
+            finally:
+                enough.set()
+            self._wait_for(futures)
+        seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
+        steadiness = sampler.latest(criterion)
+        self._peers.barrier()
+        return Preconditioning(seconds, self._written(), steadiness)
+
+    def prepare(self) -> None:
+        """Write what has to be there, on all lanes, and wait for the other ranks to have it."""
+        blocks = self._crew.prepared()
+        if not blocks:
+            return
+        servants = self._crew.servants
+        futures = self._keeper.start(
+            [
+                partial(servant.prepare, blocks[number :: len(servants)])
+                for number, servant in enumerate(servants)
+            ]
+        )
+        with before_the_window():
+            self._wait_for(futures)
+        self._peers.barrier()
+
+    def warm_up(self, futures: Sequence[Future[None]]) -> Steadiness | None:
+        """Wait under load for the time to be over, or for bandwidth to be steady."""
+        workload = self._workload
+        now_ns = self._clock.now_ns()
+        ends_ns = now_ns + round(workload.warmup * NS_PER_S)
+        criterion = workload.steady
+        is_judged = workload.warmup_until == "steady"
+        moved = partial(self._crew.moved_bytes, "read", "write")
+        sampler = Sampler(moved, criterion.window_s / PARTS, now_ns)
+
+        def reason() -> str | None:
+            now_ns = self._clock.now_ns()
+            if is_judged and sampler.look(now_ns):
+                seen = sampler.latest(criterion)
+                if seen is not None and seen.is_steady:
+                    return "steady"
+            return "time" if now_ns >= ends_ns or self._crew.turnstile.is_exhausted else None
+
+        self._keeper.keep_well(futures, reason)
+        return sampler.latest(criterion) if is_judged else None
+
+    def _wait_for(self, futures: Sequence[Future[None]]) -> None:
+        """Wait until what is written before the window has been."""
+        written = "written"
+        self._keeper.keep_well(futures, lambda: written if all(f.done() for f in futures) else None)
+
+    def _written(self) -> int:
+        return self._crew.moved_bytes("write")

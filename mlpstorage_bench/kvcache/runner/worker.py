@@ -1,0 +1,227 @@
+"""A lane's worker: serves requests one after the other, cache operations and all."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mlpstorage_bench.errors import CorruptDataError
+from mlpstorage_bench.kvcache.cache.client import Worker
+from mlpstorage_bench.kvcache.cache.index import Held
+from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
+from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.runner.scheduler import Ticket, Turnstile
+from mlpstorage_bench.kvcache.trace_files import LaneJournal
+from mlpstorage_bench.kvcache.workload.accesses import accesses
+from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Obtain, Read
+from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS
+from mlpstorage_bench.measure.clock import NS_PER_S
+from mlpstorage_bench.measure.recorder import Recorder
+from mlpstorage_bench.storage.lane import CutOffError
+
+_LATER_NS = 1 << 63
+"""After any window's end."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all lanes of a trial share."""
+
+    workload: Workload
+    cache: TieredCache
+    shared: SharedEntries
+    turnstile: Turnstile
+    limit_reached: threading.Event
+    """Set once no more may be written."""
+
+    def size_of(self, block: Block) -> int:
+        """Return a block's bytes."""
+        return self.workload.entry_bytes(block.tokens) if block.size is None else block.size
+
+
+class Servant:
+    """Serves requests one after the other on one lane."""
+
+    def __init__(
+        self, service: Service, worker: Worker, journal: LaneJournal | None = None
+    ) -> None:
+        self.statistics = RequestStatistics()
+        self.corruption = ""
+        """The first read that found other data than was written."""
+        self._service = service
+        self._workload = service.workload
+        self._cache = service.cache
+        self._worker = worker
+        self._journal = journal
+        self._clock = worker.recorder.window.clock
+        self._generating: deque[EndedRequest] = deque()
+        self._asked_ns = 0
+        """When the next operation was wanted."""
+        self._unfinished_since_ns: int | None = None
+        """When the request was taken that was not served whole."""
+        self._read_keys: set[str] = set()
+        """What the request in service has read."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """What the lane's operations were."""
+        return self._worker.recorder
+
+    def serve_until_stopped(self) -> None:
+        """Serve what the turnstile gives, until it gives no more or the write limit is reached."""
+        while self.serve_next():
+            pass
+
+    def serve_next(self) -> bool:
+        """Serve one request; False when there is none, or when it could not be served whole."""
+        ticket = self._service.turnstile.take()
+        if ticket is None:
+            return False
+        taken_ns = self._clock.now_ns()
+        self._asked_ns = ticket.due_ns
+        self._read_keys.clear()
+        try:
+            for access in accesses(ticket.request, self._workload.rules):
+                self._do(access)
+        except (CutOffError, WriteLimitError) as error:
+            if isinstance(error, WriteLimitError):
+                self._service.limit_reached.set()
+            self._unfinished_since_ns = taken_ns
+            return False
+        self._finish(ticket, taken_ns, self._clock.now_ns())
+        return True
+
+    def prepare(self, blocks: Iterable[Block]) -> None:
+        """Write what is there before anything is measured."""
+        for block in blocks:
+            self._write(block)
+
+    def precondition(self, lane: int, has_enough: Callable[[], bool]) -> None:
+        """Write entries that nobody reads, until there is enough of it."""
+        size = self._workload.entry_bytes(PREPARED_TOKENS)
+        number = 0
+        while not has_enough():
+            self._cache.write(f"precondition{lane}-{number}", size, self._worker)
+            number += 1
+
+    def _do(self, access: Access) -> None:
+        if isinstance(access, Obtain):
+            self._enter("Prefill")
+            self._obtain(access.blocks, is_read=access.is_read)
+        elif isinstance(access, Read):
+            is_decoding = access.block.purpose == "answer"
+            self._enter("Decode" if is_decoding else "Prefill")
+            self._look_up(access.block)
+            if is_decoding and self._counts_now():
+                self.statistics.decode_reads += 1
+        else:
+            self._enter("Prefill")
+            self._write(access.block, is_counted=True)
+
+    def _enter(self, phase: str) -> None:
+        if self._journal is not None:
+            self._journal.phase = phase
+
+    def _obtain(self, blocks: Sequence[Block], *, is_read: bool) -> None:
+        """Read the longest prefix that the cache has; write what is missing after it."""
+        while blocks:
+            keys = [block.key for block in blocks]
+            with self._service.shared.find(keys, self._worker.lane.stopping) as found:
+                for held, block in zip(found.held, blocks, strict=False):
+                    self._use(held, block, is_read=is_read)
+                if found.claimed:
+                    self._write_claimed(found, blocks)
+                    return
+            for held in found.held:
+                self._cache.promote(held, self._worker)
+            blocks = blocks[len(found.held) :]
+
+    def _write_claimed(self, found: Found, blocks: Sequence[Block]) -> None:
+        claimed = set(found.claimed)
+        for block in blocks:
+            if block.key in claimed:
+                self._write(block, is_counted=True)
+                self._service.shared.written(block.key)
+            self._count_lookup(block, None)
+
+    def _use(self, held: Held, block: Block, *, is_read: bool) -> None:
+        """Read a block that is held, if it is to be read, and count that it was there."""
+        if is_read:
+            is_repeated = block.key in self._read_keys
+            try:
+                self._cache.read_held(held, self._worker, self._asked_ns, is_repeated=is_repeated)
+            except CorruptDataError as error:
+                self._note_corruption(error)
+                return
+            finally:
+                self._asked_ns = self._clock.now_ns()
+            self._read_keys.add(block.key)
+        self._count_lookup(block, held.tier.name)
+
+    def _look_up(self, block: Block) -> None:
+        is_repeated = block.key in self._read_keys
+        try:
+            tier = self._cache.read(
+                block.key, self._worker, self._asked_ns, is_repeated=is_repeated
+            )
+        except CorruptDataError as error:
+            self._note_corruption(error)
+            return
+        finally:
+            self._asked_ns = self._clock.now_ns()
+        self._read_keys.add(block.key)
+        self._count_lookup(block, tier)
+
+    def _count_lookup(self, block: Block, tier: str | None) -> None:
+        if self._counts_now():
+            self.statistics.looked_up(block.purpose, self._service.size_of(block), tier)
+
+    def _note_corruption(self, error: CorruptDataError) -> None:
+        self.statistics.corrupt_reads += 1
+        self.corruption = self.corruption or str(error)
+
+    def _write(self, block: Block, *, is_counted: bool = False) -> None:
+        asked_ns = self._asked_ns if is_counted else None
+        self._cache.write(block.key, self._service.size_of(block), self._worker, asked_ns)
+        self._asked_ns = self._clock.now_ns()
+        if is_counted and self._counts_now():
+            self.statistics.prefill_writes += 1
+
+    def _counts_now(self) -> bool:
+        return self.recorder.window.contains(self._clock.now_ns())
+
+    def _finish(self, ticket: Ticket, taken_ns: int, cached_ns: int) -> None:
+        request = ticket.request
+        generation_s = request.generated_tokens * self._workload.generation_s_per_token
+        ended_ns = cached_ns + round(generation_s * NS_PER_S)
+        self._generating.append(
+            EndedRequest(
+                ticket.due_ns,
+                taken_ns,
+                cached_ns,
+                ended_ns,
+                request.context_tokens,
+                request.generated_tokens,
+                request.qos,
+            )
+        )
+        self._service.turnstile.finished(ticket, ended_ns)
+        self._count_ended(cached_ns)
+
+    def _count_ended(self, now_ns: int) -> None:
+        for _ in range(len(self._generating)):
+            ended = self._generating.popleft()
+            if ended.ended_ns <= now_ns:
+                ended.count(self.statistics, self.recorder.window)
+            else:
+                self._generating.append(ended)
+
+    def count_unfinished(self) -> None:
+        """Count the requests that the lane was not done with, or whose generation went on."""
+        self._count_ended(_LATER_NS)
+        if self._unfinished_since_ns is not None:
+            self.statistics.under_way(self.recorder.window, self._unfinished_since_ns, _LATER_NS)

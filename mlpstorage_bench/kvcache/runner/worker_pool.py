@@ -1,0 +1,130 @@
+"""Who serves a trial's requests: a servant per lane, the turnstile before them, their records."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.kvcache.cache.client import Lane, Worker
+from mlpstorage_bench.kvcache.cache.shared import SharedEntries
+from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
+from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, Site
+from mlpstorage_bench.kvcache.runner.scheduler import ClosedLoop, OpenLoop, Turnstile
+from mlpstorage_bench.kvcache.runner.worker import Servant, Service
+from mlpstorage_bench.kvcache.trace_files import LaneJournal, TraceWriter
+from mlpstorage_bench.kvcache.workload.accesses import prepared
+from mlpstorage_bench.kvcache.workload.blocks import Block
+from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.measure.clock import Clock
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics, Recorder
+from mlpstorage_bench.measure.window import Window
+
+
+class Crew:
+    """The servants of one trial, and what they share."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        site: Site,
+        cache: TieredCache,
+        clock: Clock,
+        lanes: Sequence[Lane],
+        writer: TraceWriter | None,
+    ) -> None:
+        self.window = Window(clock)
+        self.demand = demand_of(workload, site.seed, site.first_user)
+        self.turnstile: Turnstile
+        if self.demand.is_open_loop:
+            self.turnstile = OpenLoop(self.demand.arrivals(), self.window)
+        else:
+            self.turnstile = ClosedLoop(
+                self.demand.streams(), workload.think_time_scale, self.window
+            )
+        self.limit_reached = threading.Event()
+        self._workload = workload
+        shared = SharedEntries(cache.index)
+        service = Service(workload, cache, shared, self.turnstile, self.limit_reached)
+        self.servants = [self._servant(service, lane, writer) for lane in lanes]
+        self._unserved: list[int] = []
+
+    def _servant(self, service: Service, lane: Lane, writer: TraceWriter | None) -> Servant:
+        journal = None if writer is None else LaneJournal(writer)
+        return Servant(service, Worker(lane, Recorder(self.window), journal), journal)
+
+    def prepared(self) -> list[Block]:
+        """Return what has to be in the cache before the first request."""
+        first = self.demand.first_user
+        users = range(first, first + self.demand.num_users)
+        library = Library(self.demand.sharing, self.demand.seed)
+        return list(prepared(users, library, self._workload.rules))
+
+    def moved_bytes(self, *kinds: Kind) -> int:
+        """Return what was moved from and to storage since the trial's start."""
+        return self._sum(kinds, lambda operation: operation.moved_ever_bytes)
+
+    @property
+    def has_moved_enough(self) -> bool:
+        """Whether what was moved inside the window is all that it was to be."""
+        enough = self._workload.stop_after_gb
+        if enough is None:
+            return False
+        moved = self._sum(("read", "write"), lambda operation: operation.moved_bytes)
+        return moved >= enough * GIB
+
+    def _sum(self, kinds: Sequence[Kind], bytes_of: Callable[[OperationStatistics], int]) -> int:
+        return sum(
+            bytes_of(operation)
+            for servant in self.servants
+            for key, operation in list(servant.recorder.operations.items())
+            if key.tier == STORAGE_TIER and key.kind in kinds
+        )
+
+    def window_has_closed(self) -> None:
+        """Take note of the requests that nobody has taken."""
+        self._unserved = self.turnstile.waits_ns()
+
+    @property
+    def unserved(self) -> int:
+        """Requests that were due and not taken when the window closed."""
+        return len(self._unserved)
+
+    def lateness(self, requests: RequestStatistics) -> Histogram:
+        """Return how late requests were begun; of those that were not yet, how late they were."""
+        late = Histogram()
+        late.merge(requests.queue_wait)
+        for waited_ns in self._unserved:
+            late.record(waited_ns)
+        return late
+
+    def statistics(self) -> RequestStatistics:
+        """Return what was counted of all requests."""
+        for servant in self.servants:
+            servant.count_unfinished()
+        return RequestStatistics.total(servant.statistics for servant in self.servants)
+
+    def operations(self) -> dict[OperationKey, OperationStatistics]:
+        """Return what was recorded of all operations."""
+        return Recorder.total(servant.recorder for servant in self.servants)
+
+    @property
+    def corruption(self) -> str:
+        """The first read that found other data than was written."""
+        return next((s.corruption for s in self.servants if s.corruption), "")
+
+
+@contextmanager
+def before_the_window() -> Iterator[None]:
+    """Refuse a write limit that is spent on what has to be there before anything is measured."""
+    try:
+        yield
+    except WriteLimitError as error:
+        raise CapacityError(
+            "What is written before the window is more than write_limit_gb allows: raise it"
+        ) from error

@@ -1,0 +1,1 @@
+"""The parent process: starts ranks through a launcher and watches them."""

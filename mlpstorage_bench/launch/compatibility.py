@@ -1,0 +1,91 @@
+"""Whether the launcher and the MPI library that mpi4py loads belong together.
+
+They need not: each may come from a package, a module or the system. A launcher of one MPI starts
+ranks of another as so many sessions of one rank, and all of them succeed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from mlpstorage_bench.errors import LaunchError, MlpsError
+from mlpstorage_bench.launch.command import LAUNCHER_VARIABLE, launching_ancestor
+from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.launchers.installed import identify
+
+_FAMILY_OF_LIBRARY = {"openmpi": "Open MPI", "hydra": "MPICH"}
+"""Launchers that start ranks of one family of libraries alone; srun and PALS serve any."""
+
+_MPICH_AND_KIN = re.compile(r"MPICH|Intel\(R\) MPI|MVAPICH", re.IGNORECASE)
+"""Libraries that speak to Hydra."""
+
+_REMEDY = {
+    "srun": "Choose the protocol that the library speaks (srun --mpi=list shows those that there "
+    "are): --mlps-mpi-params='--mpi=pmix'",
+    "pals": "Choose the protocol that the library speaks: --mlps-mpi-params='--pmi=pmix', or cray",
+}
+_OTHER_REMEDY = (
+    "Use that library's own mpirun (--mlps-mpi-bin), or let mpi4py load the launcher's library: "
+    "install it in this Python environment, or name it in the variable MPI4PY_LIBMPI"
+)
+
+
+def check_library(launcher: LauncherEnvironment, library: str) -> None:
+    """Raise LaunchError where the library is known to be another MPI's than the launcher.
+
+    To be called before MPI is initialised: some libraries abort there, without a word of why.
+    """
+    family = _FAMILY_OF_LIBRARY.get(launcher.launcher)
+    is_open_mpi = library.startswith("Open MPI")
+    is_other_family = (family == "Open MPI" and not is_open_mpi) or (
+        family == "MPICH" and not _MPICH_AND_KIN.search(library)
+    )
+    major = re.match(r"Open MPI v(\d+)", library)
+    generation = (launcher.version or "").partition(".")[0]
+    is_other_generation = bool(generation) and major is not None and major[1] != generation
+    if is_other_family or is_other_generation:
+        raise LaunchError(
+            f"The ranks were started by {launcher_title(launcher)}, but mpi4py loads "
+            f"{library_title(library)}: ranks of one would not be one session under the other. "
+            f"{_OTHER_REMEDY}"
+        )
+
+
+def check_size(launcher: LauncherEnvironment, library: str, size: int) -> None:
+    """Raise LaunchError where MPI does not see the ranks that the launcher started."""
+    if size != launcher.size:
+        raise LaunchError(
+            f"{launcher_title(launcher)} started {launcher.size} ranks, but mpi4py's "
+            f"{library_title(library)} sees {size}: the two do not speak with each other. "
+            f"{_REMEDY.get(launcher.launcher, _OTHER_REMEDY)}"
+        )
+
+
+def library_title(library: str) -> str:
+    """Return name and version, of what an MPI library says of itself in many words."""
+    words = re.sub(r"\s+", " ", library.replace("\0", " ")).strip()
+    match = re.search(
+        r"(Open MPI) v([\w.]+)|(MPICH) Version: ([\w.]+)|(CRAY MPICH) version (\S+)", words
+    )
+    if match is None:
+        return words.split(",")[0][:80]
+    return " ".join(part for part in match.groups() if part)
+
+
+def launcher_title(launcher: LauncherEnvironment) -> str:
+    """Return the launcher's name, with its version where it can be found out from here."""
+    told = os.environ.get(LAUNCHER_VARIABLE)
+    if told is not None:
+        return told
+    names = {"openmpi": "Open MPI", "hydra": "Hydra", "srun": "srun", "pals": "PALS"}
+    name = names[launcher.launcher]
+    if launcher.version is not None and "." in launcher.version:
+        return f"{name} {launcher.version}"
+    ancestor = launching_ancestor()
+    if ancestor is not None:
+        try:
+            return identify(ancestor[0]).title
+        except MlpsError:
+            pass  # then as far as its variables tell
+    return name if launcher.version is None else f"{name} {launcher.version}"

@@ -1,0 +1,73 @@
+"""HPE Cray's PALS mpiexec: the Parallel Application Launch Service."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.launch.hosts import HOSTS_OPTION
+from mlpstorage_bench.launch.launchers.launcher import Launch, needless, refuse_transport
+
+_OF_THE_USER = ("HOME", "USER")
+"""What a remote shell would set and PALS' daemon does not, once the environment is a list."""
+
+
+@dataclass(frozen=True)
+class Pals:
+    """Flags of PALS' mpiexec: `mpiexec --help`, and HPE's open `cray mpiexec` (cray.pals).
+
+    Of the environment, --genvnone and --envnone keep everything back, and have to stand before
+    --envlist, which lets the named through.
+    """
+
+    version: str
+    name: ClassVar[str] = "pals"
+    may_queue: ClassVar[bool] = True
+
+    @classmethod
+    def recognise(cls, version_text: str) -> Self | None:
+        """Know `mpiexec version 1.8.0 revision …`."""
+        match = re.match(r"mpi(?:exec|run) version (\d\S*)", version_text)
+        return None if match is None else cls(match[1])
+
+    @property
+    def title(self) -> str:
+        """What it calls itself, with its version."""
+        return f"HPE Cray PALS {self.version}"
+
+    def prefix(self, binary: str, launch: Launch) -> list[str]:
+        """Fill each host with its ranks, unbound: so many on each, and on the last what is left."""
+        flags, layout = launch.flags, launch.layout
+        refuse_transport(
+            launch, self.title, "Cray MPICH takes its transport from the environment: FI_PROVIDER"
+        )
+        first, *others = layout.ranks_by_host
+        if any(ranks != first for ranks in others[:-1]) or (others and others[-1] > first):
+            raise InvalidInputError(
+                HOSTS_OPTION,
+                ",".join(str(host) for host in layout.hosts),
+                f"slots by which every host has the same number of ranks, with {self.title}",
+                hint=f"These give {', '.join(map(str, layout.ranks_by_host))} ranks, and its --ppn "
+                "is one number for all hosts",
+            )
+        command = [binary, "-n", str(layout.total), "--ppn", str(first)]
+        command += ["--hosts", ",".join(launch.host_names())]
+        if not flags.speak_of("--cpu-bind"):
+            command += ["--cpu-bind", "none"]
+        if not flags.speak_of("--wdir"):
+            command += ["--wdir", launch.directory]
+        if not flags.speak_of("--envall", "--envlist", "--envnone", "--genvall", "--genvlist"):
+            names = ",".join([*_OF_THE_USER, *launch.exported])
+            command += ["--genvnone", "--envnone", "--envlist", names]
+        return [*command, *flags.extra]
+
+    def notes(self, launch: Launch) -> list[str]:
+        """Return what was asked and has no flag here."""
+        return needless(
+            launch.flags,
+            self.title,
+            oversubscribe="it starts as many ranks on a host as its --ppn says, or refuses",
+            root="its own rules decide about root",
+        )

@@ -1,0 +1,353 @@
+"""The ranks of an MPI job, and how they meet.
+
+Every operation between ranks here is a *meeting*: each rank says where it is (a place and a label)
+and learns where all others are, before any data moves. Ranks that meet at the same point go on with
+the operation; ranks that find the others elsewhere (one failed and is reporting, one ended its
+session) get a PeerError instead of waiting for ever. So a failure on one rank reaches the others at
+their next meeting, in order, without extra messages, epochs or time limits.
+
+Between meetings a rank can look for notices: `announce` sends one to every peer, and `heard` lets
+long silent phases, like a measurement window, end early. Each meeting carries the number of notices
+sent so far, and receives and forgets what is still on its way.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.launch.compatibility import (
+    check_library,
+    check_size,
+    launcher_title,
+    library_title,
+)
+from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi import hydra_guard, point_to_point
+from mlpstorage_bench.mpi.comm import (
+    ApartError,
+    Notice,
+    Place,
+    Reduction,
+    Standpoint,
+    check_reduction,
+    check_root,
+    say,
+)
+from mlpstorage_bench.mpi.interrupts import OF_A_RANK, Interrupts
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+T = TypeVar("T")
+
+_NOTICE_TAG = 7
+_HEADER = struct.Struct("4q")
+"""What a rank says to all: place, label's checksum, notices sent, whether it brings a value."""
+
+
+class _Meeting:
+    """One meeting under way: headers are exchanged first, then the operation runs if all agree.
+
+    Where no rank brings anything to it, the headers were all there is to exchange.
+
+    It is kept until it is complete: a rank that is interrupted in the middle finishes it before its
+    next one, as the others take part in it all the same.
+    """
+
+    def __init__(
+        self, comm: MpiComm, here: Standpoint, operation: Callable[[], Any], *, brings: bool
+    ) -> None:
+        self.here = here
+        self._comm = comm
+        self._operation = operation
+        label = zlib.crc32(here.label.encode())
+        self._mine = _HEADER.pack(here.place, label, comm.notices_sent, brings)
+        self._all = bytearray(comm.size * _HEADER.size)
+        self._request = comm.control.Iallgather(self._mine, self._all)
+
+    def has_arrived(self) -> bool:
+        """Whether every rank's header is here."""
+        return self._request.Test()
+
+    def complete(self) -> Any:
+        """Run the operation, or raise ApartError; every rank decides alike."""
+        __tracebackhide__ = True
+        headers = set(_HEADER.iter_unpack(self._all))  # of most meetings one: all say the same
+        if len({(place, label) for place, label, _, _ in headers}) == 1:
+            brings = any(brings for _, _, _, brings in headers)
+            result = self._operation() if brings else [None] * self._comm.size
+            self._collect_notices()
+            return result
+        standpoints = self._comm.control.allgather(self.here)
+        self._collect_notices()
+        raise ApartError(self.here, standpoints)
+
+    def _collect_notices(self) -> None:
+        self._comm.collect_notices([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
+
+
+class MpiComm:
+    """The ranks of an MPI job; see the module's text for how they meet."""
+
+    def __init__(self, world: MPI.Intracomm) -> None:
+        self.rank = world.Get_rank()
+        self.size = world.Get_size()
+        self.control = world.Dup()
+        self._notices = world.Dup()
+        self._users = world.Dup()
+        self.notices_sent = 0
+        self._notices_received = [0] * self.size
+        self._notice_requests: list[MPI.Request] = []
+        self._heard: list[tuple[int, Notice]] = []
+        self._unfinished: _Meeting | None = None
+        self._collectives = 0
+        self._interrupts = Interrupts()
+        self._pack, self._unpack = _pickling()
+        """A test's value is packed before ranks meet: one that cannot be fails its rank alone."""
+        self._interrupts.listen(OF_A_RANK)
+
+    @property
+    def waits_at(self) -> str | None:
+        """Where this rank waits for the others at this moment; None when it does not."""
+        meeting = self._unfinished
+        return None if meeting is None else meeting.here.label
+
+    @property
+    def library(self) -> str:
+        """Name and version of the MPI library."""
+        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+
+        return library_title(MPI.Get_library_version())
+
+    @property
+    def mpi4py(self) -> MPI.Intracomm:
+        """A communicator of mpi4py over the same ranks, apart from our own traffic."""
+        return self._users
+
+    def barrier(self) -> None:
+        """Wait until every rank is here."""
+        __tracebackhide__ = True
+        self._meet_in_test("barrier", lambda: None)
+
+    def bcast(self, value: T, root: int = 0) -> T:
+        """Return root's value on every rank."""
+        __tracebackhide__ = True
+        check_root(root, self.size)
+        packed = self._pack(value) if self.rank == root else None
+        sent: T = self._unpack(
+            self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(packed, root))
+        )
+        return sent
+
+    def gather(self, value: T, root: int = 0) -> list[T] | None:
+        """Return every rank's value, in rank order, on root; None elsewhere."""
+        __tracebackhide__ = True
+        check_root(root, self.size)
+        packed = self._pack(value)
+        gathered = self._meet_in_test(
+            f"gather to {root}", lambda: self.control.gather(packed, root)
+        )
+        return None if gathered is None else [self._unpack(one) for one in gathered]
+
+    def allgather(self, value: T) -> list[T]:
+        """Return every rank's value, in rank order, on every rank."""
+        __tracebackhide__ = True
+        packed = self._pack(value)
+        gathered = self._meet_in_test("allgather", lambda: self.control.allgather(packed))
+        return [self._unpack(one) for one in gathered]
+
+    def allreduce(self, value: float, op: Reduction = "sum") -> float:
+        """Return the sum, least or greatest of every rank's value, on every rank."""
+        __tracebackhide__ = True
+        check_reduction(op)
+        reductions: dict[str, Callable[[list[float]], float]] = {
+            "sum": sum,
+            "min": min,
+            "max": max,
+        }
+        packed = self._pack(value)
+        values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(packed))
+        return reductions[op]([self._unpack(one) for one in values])
+
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        """Return the sum of every rank's value on rank 0; None elsewhere."""
+        __tracebackhide__ = True
+        total: T | None = self._meet_in_test(
+            "merge to 0", lambda: point_to_point.merge(self.control, value, add)
+        )
+        return total
+
+    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
+        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
+        __tracebackhide__ = True
+        return self._meet_in_test(
+            "clock offset", lambda: point_to_point.clock_offset(self.control, now_ns)
+        )
+
+    def abort(self, code: int, message: str) -> NoReturn:
+        """Write the message to standard error and end every rank through MPI_Abort."""
+        say(message)
+        parent = Dispatches.of_this_process()
+        if parent is not None:
+            reason = next((line for line in message.splitlines() if line), "it asked for it")
+            parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")
+        hydra_guard.abort(code)
+        self.control.Abort(code)
+        raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
+
+    def hearing_interrupts(self) -> AbstractContextManager[None]:
+        """Change nothing: a rank hears them from the start."""
+        return nullcontext()
+
+    def holding_interrupts(self) -> AbstractContextManager[None]:
+        """Hold them back inside, but in meetings and where they are heeded."""
+        return self._interrupts.held_back()
+
+    def heed_interrupts(self) -> None:
+        """Raise KeyboardInterrupt if one was held back."""
+        self._interrupts.raise_pending()
+
+    def ignore_interrupts(self) -> None:
+        """Let none break into this rank's end of the session, from now on."""
+        self._interrupts.ignore()
+
+    def announce(self, notice: Notice) -> None:
+        """Send every peer a notice; it is received at the latest at the next meeting."""
+        self.notices_sent += 1
+        for peer in range(self.size):
+            if peer != self.rank:
+                request = self._notices.isend(int(notice), dest=peer, tag=_NOTICE_TAG)
+                self._notice_requests.append(request)
+
+    def heard(self, notice: Notice) -> list[int]:
+        """Receive what notices are here, and return the ranks that announced this one."""
+        while self._notices.iprobe(tag=_NOTICE_TAG):
+            self._receive_notice()
+        return sorted(rank for rank, said in self._heard if said == notice)
+
+    def collect_notices(self, sent: Sequence[int]) -> None:
+        """Receive every notice that the ranks say they sent: none is taken for a later one."""
+        if not any(sent):
+            return
+        for peer in range(self.size):
+            while peer != self.rank and self._notices_received[peer] < sent[peer]:
+                self._receive_notice()
+        self._heard.clear()
+        for request in self._notice_requests:
+            request.wait()
+        self._notice_requests.clear()
+
+    def _receive_notice(self) -> None:
+        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+
+        status = MPI.Status()
+        notice = Notice(self._notices.recv(tag=_NOTICE_TAG, status=status))
+        self._notices_received[status.Get_source()] += 1
+        self._heard.append((status.Get_source(), notice))
+
+    def agree(self, label: str, value: T, *, place: Place, grace_s: float | None) -> list[T]:
+        """Meet at `label` until every rank is there, then return every rank's value."""
+        self._collectives = 0
+        here = Standpoint(self.rank, place, label)
+        deadline = None if grace_s is None else time.monotonic() + grace_s
+        while True:
+            try:
+                values: list[T] = self._meet(
+                    here,
+                    lambda: self.control.allgather(value),
+                    deadline=deadline,
+                    brings=value is not None,
+                )
+            except ApartError as apart:
+                if all(point.place == place for point in apart.standpoints):
+                    raise
+                if any(point.place > place for point in apart.standpoints):
+                    raise
+            else:
+                return values
+
+    def _meet_in_test(self, operation: str, run: Callable[[], T]) -> T:
+        __tracebackhide__ = True
+        self._collectives += 1
+        label = f"{operation} (collective {self._collectives} of this test)"
+        result: T = self._meet(Standpoint(self.rank, Place.IN_TEST, label), run, deadline=None)
+        return result
+
+    def _meet(
+        self,
+        here: Standpoint,
+        operation: Callable[[], Any],
+        *,
+        deadline: float | None,
+        brings: bool = True,
+    ) -> Any:
+        __tracebackhide__ = True
+        with self._interrupts.held_back():
+            if self._unfinished is not None:
+                with suppress(ApartError):  # what was interrupted no longer needs its outcome
+                    self._finish(self._unfinished, deadline)
+            self._unfinished = _Meeting(self, here, operation, brings=brings)
+            return self._finish(self._unfinished, deadline)
+
+    def _finish(self, meeting: _Meeting, deadline: float | None) -> Any:
+        __tracebackhide__ = True
+        self._wait(meeting, deadline)
+        self._unfinished = None
+        return meeting.complete()
+
+    def _wait(self, meeting: _Meeting, deadline: float | None) -> None:
+        started = time.monotonic()
+        while not meeting.has_arrived():
+            now = time.monotonic()
+            self._interrupts.raise_pending()
+            if deadline is not None and now > deadline:
+                raise TimeoutError(f"not every rank arrived at {meeting.here.label!r}")
+            point_to_point.rest(now - started)
+
+
+def connect(launcher: LauncherEnvironment) -> MpiComm:
+    """Initialise MPI and return the communicator of all ranks that the launcher started.
+
+    Raises LaunchError where launcher and library do not belong together.
+    """
+    with warnings.catch_warnings():
+        # mpi4py warns of a launcher of another MPI; the checks here say what is to be done.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mpi = _load(launcher)
+        library = mpi.Get_library_version()
+        check_library(launcher, library)
+        if not mpi.Is_initialized():
+            mpi.Init_thread()
+    check_size(launcher, library, mpi.COMM_WORLD.Get_size())
+    return MpiComm(mpi.COMM_WORLD)
+
+
+def _pickling() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """Return how mpi4py packs and unpacks what ranks send each other."""
+    from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
+
+    return MPI.pickle.dumps, MPI.pickle.loads
+
+
+def _load(launcher: LauncherEnvironment) -> Any:
+    """Load the MPI library without initialising MPI, and leave its end to mpi4py."""
+    try:
+        import mpi4py  # noqa: PLC0415 - MPI is imported only where it is in use
+
+        mpi4py.rc(initialize=False, finalize=True)
+        from mpi4py import MPI  # noqa: PLC0415 - as above
+    except (ImportError, RuntimeError) as error:
+        raise LaunchError(
+            f"This process is one of {launcher.size} ranks started by {launcher_title(launcher)}, "
+            f"but MPI cannot be used: {error}. Install mpi4py and the MPI library of that launcher"
+        ) from error
+    return MPI

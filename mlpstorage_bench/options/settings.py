@@ -1,0 +1,220 @@
+"""What a session was asked to do: frozen Settings, made of the options and the environment."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.benchmark_type import PlanRequest
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.launch.hosts import Host, Layout, lay_out, parse_hosts
+from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
+from mlpstorage_bench.options.declared import (
+    GRACE_INI,
+    RESULTS_DIR_VARIABLE,
+    STARTUP_INI,
+    SYSTEM_NAME_VARIABLE,
+    TAG_OPTION,
+    given_options,
+)
+from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
+from mlpstorage_bench.paths import check_segment
+
+DEFAULT_PROFILE = "quick"
+CLOSED_PROFILE = "mlperf"
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """Whether and how a run is compared with earlier ones."""
+
+    is_wanted: bool = False
+    baseline: str | None = None
+    rules: tuple[str, ...] = ()
+    across: bool = False
+    undecided: str = "pass"
+    looks: int = DEFAULT_LOOKS
+    no_baseline: str = "collect"
+    is_selftest: bool = False
+    reports: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this session was asked to do. None means that the user left it to the profile."""
+
+    hosts: tuple[Host, ...]
+    exec_type: str
+    num_processes: int | None
+    npernode: int | None
+    mpi_bin: str | None
+    launch_flags: LaunchFlags
+    profile: str
+    mode: str
+    overrides: tuple[tuple[str, str], ...]
+    """Pairs of --mlps-set: dotted path into the profile, value as typed."""
+    cache_dir: Path
+    seed: int | None
+    trials: int | None
+    results_dir: Path
+    orgname: str
+    systemname: str | None
+    tags: tuple[str, ...]
+    """Names by which the run can be found."""
+    reports: tuple[Path, ...]
+    gate: GateSettings
+    failure_grace_s: float
+    timeout_s: float | None
+    """Longest time for one test, or one step beside tests; None for no limit."""
+    user_set: Mapping[str, Any]
+    """Options that the user gave, by name without prefix; what is not here is a default."""
+
+    @property
+    def wants_ranks(self) -> bool:
+        """Whether the options ask for ranks beyond this process."""
+        given = self.hosts or self.num_processes or self.npernode
+        return self.exec_type == "mpi" and bool(given)
+
+    def plan_request(self) -> PlanRequest:
+        """What is asked of a benchmark type."""
+        return PlanRequest(
+            profile=self.profile,
+            mode=self.mode,
+            overrides=self.overrides,
+            seed=self.seed,
+            trials=self.trials,
+            cache_dir=self.cache_dir,
+            results_dir=self.results_dir,
+            user_set=self.user_set,
+        )
+
+    def layout(self) -> Layout:
+        """Where the ranks go; raises InvalidInputError when they cannot be laid out so."""
+        return lay_out(self.hosts, num_processes=self.num_processes, npernode=self.npernode)
+
+
+def read_settings(
+    options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = "30"
+) -> Settings:
+    """Make Settings of pytest's parsed options; raises InvalidInputError for what is unusable."""
+    given = given_options(options)
+    mode = given.get("mode", "open")
+    settings = Settings(
+        hosts=parse_hosts(given.get("hosts", ())),
+        exec_type=given.get("exec-type", "mpi"),
+        num_processes=given.get("num-processes"),
+        npernode=given.get("npernode"),
+        mpi_bin=given.get("mpi-bin"),
+        launch_flags=LaunchFlags(
+            oversubscribe=given.get("oversubscribe", False),
+            allow_run_as_root=given.get("allow-run-as-root", False),
+            transport=given.get("mpi-btl", "auto"),
+            extra=_split_mpi_params(given.get("mpi-params", ())),
+        ),
+        profile=given.get("profile", CLOSED_PROFILE if mode == "closed" else DEFAULT_PROFILE),
+        mode=mode,
+        overrides=_parse_assignments(given.get("set", ())),
+        cache_dir=Path(given.get("cache-dir", "mlps-cache")).absolute(),
+        seed=given.get("seed"),
+        trials=given.get("trials"),
+        results_dir=results_dir_of(options, environ),
+        orgname=check_segment("--mlps-orgname", given.get("orgname", "local")),
+        systemname=_system_name(given, environ),
+        tags=tuple(dict.fromkeys(check_segment(TAG_OPTION, tag) for tag in given.get("tag", ()))),
+        reports=_check_reports(given.get("report", ())),
+        gate=gate_settings(given),
+        failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
+        timeout_s=given.get("timeout"),
+        user_set=given,
+    )
+    settings.layout()
+    return settings
+
+
+def gate_settings(given: Mapping[str, Any]) -> GateSettings:
+    """Return what was said of the gate; saying anything of it asks for it."""
+    of_gate = {option.name for option in GATE_OPTIONS} & given.keys()
+    return GateSettings(
+        is_wanted=bool(of_gate),
+        baseline=given.get("baseline"),
+        rules=tuple(given.get("gate-rule", ())),
+        across=given.get("gate-across", False),
+        undecided=given.get("gate-undecided", "pass"),
+        looks=given.get("gate-looks", DEFAULT_LOOKS),
+        no_baseline=given.get("gate-no-baseline", "collect"),
+        is_selftest=given.get("gate-selftest", False),
+        reports=tuple(Path(path).absolute() for path in given.get("gate-report", ())),
+    )
+
+
+def results_dir_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
+    """Where runs are kept: the option, else the environment's, else ./mlps-results."""
+    given = getattr(options, "mlps_results_dir", None)
+    return Path(given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results").absolute()
+
+
+def _system_name(given: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
+    if "systemname" in given:
+        return check_segment("--mlps-systemname", given["systemname"])
+    if environ.get(SYSTEM_NAME_VARIABLE):
+        return check_segment(SYSTEM_NAME_VARIABLE, environ[SYSTEM_NAME_VARIABLE])
+    return None
+
+
+def _split_mpi_params(values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    words: list[str] = []
+    for value in values:
+        try:
+            words += shlex.split(value)
+        except ValueError as error:
+            raise InvalidInputError(
+                "--mlps-mpi-params", value, "arguments quoted as in a shell", hint=str(error)
+            ) from error
+    return tuple(words)
+
+
+def _parse_assignments(values: tuple[str, ...] | list[str]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for value in values:
+        key, separator, text = value.partition("=")
+        if not separator or not key.strip():
+            raise InvalidInputError("--mlps-set", value, "KEY=VALUE, like duration=5")
+        pairs.append((key.strip(), text.strip()))
+    return tuple(pairs)
+
+
+def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
+    paths = tuple(Path(value).absolute() for value in values)
+    for path in paths:
+        if path.suffix not in (".md", ".html"):
+            raise InvalidInputError("--mlps-report", str(path), "a file name in .md or .html")
+        if not path.parent.is_dir():
+            raise InvalidInputError("--mlps-report", str(path), "a file in a directory that exists")
+    return paths
+
+
+def startup_limit_s(config: pytest.Config) -> float:
+    """Return how long ranks may take to come together."""
+    return _seconds(STARTUP_INI, str(config.getini(STARTUP_INI)))
+
+
+def grace_before_options(config: pytest.Config, known: argparse.Namespace) -> float:
+    """Return the grace, as far as it is known before all options are."""
+    given = getattr(known, "mlps_grace", None)
+    return float(given or _seconds(GRACE_INI, str(config.getini(GRACE_INI))))
+
+
+def _seconds(source: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise InvalidInputError(source, text, "a number of seconds from 0")
+    return value

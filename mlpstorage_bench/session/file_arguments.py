@@ -1,0 +1,58 @@
+"""Files that options and the plan name, checked together before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpstorage_bench.gate.baseline import BASELINE_OPTION, parse_choice
+from mlpstorage_bench.launch.hosts import HOSTS_OPTION
+from mlpstorage_bench.options.settings import GateSettings, Settings
+from mlpstorage_bench.registry import Plan
+from mlpstorage_bench.report.gate_report import REPORT_OPTION as GATE_REPORT_OPTION
+from mlpstorage_bench.report.gate_report import is_own_gate_report
+from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
+from mlpstorage_bench.results.output_files import InputFile, OutputFile, check_outputs
+
+PROFILE_OPTION = "--mlps-profile"
+
+
+def check_files(settings: Settings, plan: Plan, rank: int, ranks: int) -> None:
+    """Raise InvalidInputError where a rank would write to a file that is not for that.
+
+    Reports are rank 0's alone.
+    """
+    outputs = plan.output_files(rank, ranks)
+    if rank == 0:
+        outputs += [OutputFile(REPORT_OPTION, path, is_own_report) for path in settings.reports]
+        outputs += _gate_outputs(settings.gate)
+    inputs = [
+        InputFile(PROFILE_OPTION, Path(settings.profile)),
+        *_host_files(settings.user_set.get("hosts", ())),
+        *_gate_inputs(settings.gate),
+        *plan.input_files(),
+    ]
+    check_outputs(outputs, inputs)
+
+
+def check_gate_files(settings: GateSettings, run: Path) -> None:
+    """Raise InvalidInputError where verdicts on an earlier run cannot be written as told.
+
+    `run` is its metadata.
+    """
+    check_outputs(_gate_outputs(settings), [InputFile("--mlps-gate", run), *_gate_inputs(settings)])
+
+
+def _gate_outputs(settings: GateSettings) -> list[OutputFile]:
+    return [OutputFile(GATE_REPORT_OPTION, path, is_own_gate_report) for path in settings.reports]
+
+
+def _gate_inputs(settings: GateSettings) -> list[InputFile]:
+    if settings.baseline is None:
+        return []
+    choice = parse_choice(settings.baseline)
+    return [InputFile(BASELINE_OPTION, Path(choice.name))] if choice.kind == "file" else []
+
+
+def _host_files(values: Sequence[str]) -> list[InputFile]:
+    return [InputFile(HOSTS_OPTION, Path(value[1:])) for value in values if value.startswith("@")]

@@ -1,0 +1,162 @@
+"""A session's end, where all ranks meet last: one exit status, and the results of the run."""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import pytest
+
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.history.archive import enter_run
+from mlpstorage_bench.mpi.comm import Notice, Place, say
+from mlpstorage_bench.report.render import write_report
+from mlpstorage_bench.session.outcomes import OthersLeft
+from mlpstorage_bench.session.rank_checks import tell_problems
+from mlpstorage_bench.session.rendezvous import PARTING, RUN_END, SESSION_END, RankEnd
+from mlpstorage_bench.session.session import MlpsSession
+
+_COMMON_ENDS = frozenset(
+    {
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.USAGE_ERROR,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    }
+)
+"""Statuses to which ranks come together; with any other a rank may have left on its own."""
+
+
+def end(session: MlpsSession, exit_status: int) -> int:
+    """Come to the session's end with all ranks; return the status that every one exits with."""
+    status, tests_passed = _agree_on_end(session, exit_status)
+    return _close_run(session, status, tests_passed=tests_passed)
+
+
+def part(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
+    """Part from the other ranks, after the last fixtures and hooks; return the status of all.
+
+    What failed there on a rank is told by it, and fails the session on every one.
+    """
+    problem = ""
+    if failure is not None:
+        problem = "".join(traceback.format_exception(failure))
+        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+        place = f"rank {session.comm.rank} on {session.host}"
+        say(f"\nmlpstorage: {place} failed at the session's end:\n{problem}")
+    ends = _meet_last(session, PARTING, RankEnd(session.host, exit_status, problem))
+    failed = [one.status for one in ends if one.problem]
+    status = max(failed) if failed else ends[0].status
+    if session.run is not None and session.run.exit_status != status:
+        session.run.add_notes(["the session's end failed, after results were written"])
+        try:
+            session.run.finish(status)
+        except MlpsError as error:
+            say(f"ERROR: {error}")
+    return status
+
+
+def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:
+    """Meet where all come; within the grace if this rank may have come there alone."""
+    is_abnormal = bool(own.problem) or own.status not in _COMMON_ENDS
+    grace_s = session.settings.failure_grace_s if is_abnormal else None
+    if is_abnormal:
+        session.comm.announce(Notice.FAILED)
+    try:
+        ends = session.comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
+    except TimeoutError:
+        told = f": {own.problem}" if own.problem else ""
+        session.abort(
+            f"\nmlpstorage: rank {session.comm.rank} on {session.host} ended its session with "
+            f"status {own.status}, and other ranks did not get to know within {grace_s:g} s. All "
+            f"ranks are aborted{told}",
+        )
+    session.met += 1
+    return ends
+
+
+def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
+    """Wait until every rank is at its end; return the status of all, and whether tests passed."""
+    passed_before_gate = exit_status == pytest.ExitCode.OK
+    if exit_status == pytest.ExitCode.OK and session.gating is not None:
+        exit_status = session.gating.status
+    if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
+        exit_status = int(pytest.ExitCode.USAGE_ERROR)
+    left = session.left
+    why = "" if left is None else pytest.ExceptionInfo.from_exception(left).exconly(tryshort=True)
+    if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
+        with suppress(MlpsError):  # the run's end will tell
+            session.run.note_leaving(exit_status)
+    own = RankEnd(
+        session.host,
+        exit_status,
+        why,
+        follows=isinstance(left, OthersLeft),
+        by_gate=passed_before_gate and exit_status != pytest.ExitCode.OK,
+    )
+    ends = _meet_last(session, SESSION_END, own)
+    session.remarks += [
+        f"rank {rank} on {one.host} ended its session with status {one.status}"
+        + (f": {one.problem}" if one.problem else "")
+        for rank, one in enumerate(ends)
+        if not one.follows and (one.status, one.problem) != (ends[0].status, ends[0].problem)
+    ]
+    leading = max(one.status for one in ends if not one.follows or all(e.follows for e in ends))
+    is_left_alone = any(one.follows for one in ends)
+    status = leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
+    tests_passed = all(one.by_gate or one.status == pytest.ExitCode.OK for one in ends)
+    return status, tests_passed and not is_left_alone
+
+
+def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> int:
+    """Release what the run holds, and write its results; return the session's exit status.
+
+    Cache files that cannot be removed, and results that cannot be written, fail the session on
+    every rank.
+    """
+    told = [*_problem(session.resources.close)]
+    if told:
+        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+        tests_passed = False
+    told += _problem(lambda: _leave_results(session, exit_status, tests_passed=tests_passed))
+    own = RankEnd(session.host, exit_status, "\n".join(told))
+    ends = session.comm.agree(RUN_END, own, place=Place.FINISH, grace_s=None)
+    session.met += 1
+    if not any(one.problem for one in ends):
+        return exit_status
+    session.remarks.append(f"ERROR: {tell_problems([(one.host, one.problem) for one in ends])}")
+    return exit_status or int(pytest.ExitCode.TESTS_FAILED)
+
+
+def _problem(step: Callable[[], object]) -> list[str]:
+    """Do a step that all other ranks wait for, and return what went wrong with it, to be told."""
+    try:
+        step()
+    except MlpsError as error:
+        return [str(error)]
+    except Exception as error:  # noqa: BLE001 - of a plugin or of ours: it is told, not hidden
+        return ["".join(traceback.format_exception(error))]
+    return []
+
+
+def _leave_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
+    run = session.run
+    metadata = None if run is None else run.finish(exit_status, tests_passed=tests_passed)
+    if metadata is not None:
+        _enter_in_history(session)
+        for path in session.settings.reports:
+            session.remarks.append(f"report: {write_report(path, metadata)}")
+
+
+def _enter_in_history(session: MlpsSession) -> None:
+    """Let the history know of the run; without that it will find it by itself."""
+    assert session.run is not None
+    try:
+        enter_run(session.settings.results_dir, session.run.location.metadata_path)
+    except (sqlite3.Error, OSError) as error:
+        session.remarks.append(
+            f"the history's index was not written ({error}); --mlps-history reads the run's "
+            "metadata instead"
+        )

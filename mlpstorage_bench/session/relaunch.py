@@ -1,0 +1,110 @@
+"""Whether this pytest starts the ranks, and with what command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
+from mlpstorage_bench.launch.environment import detect_launcher
+from mlpstorage_bench.launch.monitor import Limits
+from mlpstorage_bench.launch.parent import run
+from mlpstorage_bench.options.declared import GRACE_INI
+from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
+from mlpstorage_bench.results.final_status import note_end
+
+_ANSWERS_HERE = (
+    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
+    *("cacheshow", "setupplan"),
+)
+"""Options of pytest that print something and run no test: no rank is needed for them."""
+
+
+def launch_if_wanted(config: pytest.Config) -> int | None:
+    """Run the session in ranks of its own and return its exit status; None to run it here."""
+    if detect_launcher(os.environ) is not None:
+        return None
+    if runs_no_test(config):
+        return None
+    try:
+        settings = settings_of(config)
+        if not settings.wants_ranks or settings.mode == "whatif":
+            return None
+        registry.load(registry.DEFAULT).plan(settings.plan_request())
+        plan = plan_for(config, settings)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+    sys.stdout.write(f"mlpstorage: launching {plan.shell_line()}\n")
+    for note in plan.notes:
+        sys.stdout.write(f"mlpstorage: note: {note}\n")
+    ending = run(plan, _limits(config, settings))
+    if ending.run_metadata is not None:
+        status = "interrupted" if ending.was_interrupted else "died"
+        reason = ending.reason or "its results could not be written"
+        note_end(ending.run_metadata, status, ending.status, reason)
+    return ending.status
+
+
+def _limits(config: pytest.Config, settings: Settings) -> Limits:
+    """Return how long the parent waits.
+
+    Beside tests, ranks may take as long as to come together, and as for a test; but a gate that
+    may run more trials has no limit.
+    """
+    startup_s, grace_s = startup_limit_s(config), settings.failure_grace_s
+    end_s = max(grace_s, Limits.end_s)
+    late_s = startup_s + grace_s  # by then ranks that have started have told where they hang
+    if settings.timeout_s is None:
+        return Limits(grace_s, end_s, late_s)
+    test_s = settings.timeout_s + 3 * grace_s
+    may_go_on = settings.gate.undecided == "retry"
+    return Limits(grace_s, end_s, late_s, test_s, None if may_go_on else test_s + startup_s)
+
+
+def runs_no_test(config: pytest.Config) -> bool:
+    """Whether this pytest only prints something."""
+    return any(config.getoption(name, None) for name in _ANSWERS_HERE)
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """Return the settings of a session that is about to begin."""
+    grace = str(config.getini(GRACE_INI))
+    return read_settings(config.option, os.environ, grace)
+
+
+def plan_for(config: pytest.Config, settings: Settings) -> LaunchPlan:
+    """Return the command that would run this session in ranks of its own."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    arguments = [*without_whatif(given), *_pinned(config)]
+    return plan_launch(settings.layout(), settings.launch_flags, settings.mpi_bin, arguments)
+
+
+def without_whatif(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without the mode in which nothing runs."""
+    kept: list[str] = []
+    for argument in arguments:
+        if argument == "whatif" and kept and kept[-1] == "--mlps-mode":
+            kept.pop()
+        elif argument != "--mlps-mode=whatif":
+            kept.append(argument)
+    return kept
+
+
+def _pinned(config: pytest.Config) -> list[str]:
+    """Return arguments for what the ranks would otherwise find out for themselves, differently.
+
+    pytest looks for its root and configuration before it knows our options, and takes their values
+    for paths of tests; and a rank's standard output may be a terminal when ours is none.
+    """
+    color = config.getoption("color", "auto")
+    if color == "auto":
+        color = "yes" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "no"
+    pinned = [f"--rootdir={config.rootpath}", f"--color={color}"]
+    if config.inipath is not None:
+        pinned.append(f"--config-file={config.inipath}")
+    return pinned

@@ -1,0 +1,198 @@
+"""How ranks become one session, and how one leaves that cannot go on.
+
+Until a session exists, what went wrong on one rank has to reach the others as well: an import that
+fails in one host's conftest must not leave all others waiting in MPI.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pytest
+
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.mpi import hydra_guard
+from mlpstorage_bench.mpi.comm import (
+    ABORT_STATUS,
+    STDERR,
+    ApartError,
+    Comm,
+    Notice,
+    Place,
+    SoloComm,
+    say,
+)
+from mlpstorage_bench.mpi.watchdog import limit_process
+from mlpstorage_bench.options.settings import grace_before_options, startup_limit_s
+from mlpstorage_bench.session.rank_checks import usage_error
+
+COMM = pytest.StashKey[Comm]()
+SESSION_END, RUN_END, PARTING = "the session's end", "the run's end", "the parting of ranks"
+"""Where all ranks meet last, in this order, also those that leave early."""
+
+_LATER_S = 5.0
+"""How much longer a rank waits for others to start than these may take, to tell where they are."""
+
+
+@dataclass(frozen=True)
+class RankEnd:
+    """What a rank brings to where all meet last."""
+
+    host: str
+    status: int = int(pytest.ExitCode.OK)
+    problem: str = ""
+    """What it has to tell of that."""
+    follows: bool = False
+    """Whether it ends because another rank does: then its own status is of no account."""
+    by_gate: bool = False
+    """Whether the gate alone has called for the status."""
+
+
+@contextmanager
+def conftests_loaded_together(
+    config: pytest.Config, launcher: LauncherEnvironment | None
+) -> Iterator[None]:
+    """Join the ranks, and end the session on all of them where what is inside fails on one."""
+    comm = config.stash[COMM] = _connect(config, launcher)
+    try:
+        yield
+    except BaseException as error:
+        cause = error.__cause__ or error
+        text = "".join(traceback.format_exception(cause)).rstrip()
+        problem = f"the conftest files could not be loaded: {error}\n\n{text}"
+        agree_on_problem(config, comm, "the conftest files", problem)
+        raise
+    if launcher is not None:
+        limit_process(startup_limit_s(config) + _LATER_S)
+    agree_on_problem(config, comm, "the conftest files", "")
+
+
+def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Comm:
+    """Initialise MPI; a rank that ended before will never come.
+
+    From here to collection a rank's start has its limit, and so has waiting for another's.
+    """
+    if launcher is None:
+        return SoloComm()
+    from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
+
+    parent = Dispatches.of_this_process()
+    if parent is not None:
+        parent.arrive(launcher.rank)
+    try:
+        limit_process(startup_limit_s(config))
+        comm = connect(launcher)
+    except LaunchError as error:
+        _refuse(launcher, str(error))
+        raise usage_error("", is_root=False) from error
+    if parent is not None and comm.rank == 0:
+        parent.send("joined")
+    if parent is None and launcher.launcher == "hydra":
+        here = f"rank {comm.rank} on {socket.gethostname()}"
+        line = f"mlpstorage: {here} died before the session's end. All ranks are aborted."
+        hydra_guard.hire(line, ABORT_STATUS, os.environ, STDERR)
+    return comm
+
+
+def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
+    """Tell why this rank does not join: one rank of each host does, the first that comes here.
+
+    Ranks that MPI does not bring together cannot agree who it is to be, and rank 0 may have nothing
+    to tell, or be ended by the launcher as soon as another rank has ended.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # a name, not a file; while this rank is
+    except OSError:
+        pass  # another rank of this host has told
+    else:
+        say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
+    claim.detach()
+    status = int(pytest.ExitCode.USAGE_ERROR)
+    parent = Dispatches.of_this_process()
+    if parent is not None:
+        headline, _, _ = problem.partition(": ")
+        parent.send("aborting", f"{status} {headline}")
+    _tell_end(launcher.rank, status)
+
+
+def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:
+    """Raise a usage error on every rank when any has a problem; rank 0 raises its own itself."""
+    if comm.size == 1:
+        return
+    own = (socket.gethostname(), problem)
+    grace_s = grace_before_options(config, config.known_args_namespace) if problem else None
+    if problem:
+        comm.announce(Notice.FAILED)
+    try:
+        problems = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s)
+    except TimeoutError:
+        _abort(comm, problem, grace_s)
+    except ApartError as apart:
+        text = f"A rank ended its session before all had begun: {apart}"
+        here = [point.rank for point in apart.standpoints if point.place is not Place.FINISH]
+        if 0 not in here and comm.rank == here[0]:
+            say(f"ERROR: {text}")
+        raise usage_error(text, is_root=comm.rank == 0) from apart
+    told: dict[str, list[str]] = {}
+    for rank, (host, text) in enumerate(problems):
+        if text:
+            told.setdefault(text, []).append(f"rank {rank} on {host}")
+    if not told:
+        return
+    depart(comm)
+    shown_by_pytest = problem if comm.rank == 0 else ""
+    lines = [
+        f"{', '.join(places)} failed at {label}, as shown below"
+        if text == shown_by_pytest
+        else f"{', '.join(places)}: {text}"
+        for text, places in told.items()
+    ]
+    if not shown_by_pytest:
+        raise usage_error("\n".join(lines), is_root=comm.rank == 0)
+    say("ERROR: " + "\n".join(lines))
+
+
+def depart(comm: Comm, status: int | None = None) -> None:
+    """Tell the parent that this rank is about to end as it should; rank 0 says with what status."""
+    if comm.size > 1:
+        _tell_end(comm.rank, status)
+
+
+def _tell_end(rank: int, status: int | None) -> None:
+    parent = Dispatches.of_this_process()
+    if parent is None:
+        return
+    if rank == 0:
+        parent.send("completed", "" if status is None else str(status))
+    parent.depart(rank)
+
+
+def leave(config: pytest.Config, comm: Comm, met: int) -> None:
+    """Meet the others where they are last, from a rank whose session has not come to that.
+
+    `met` is how many of these meetings it has been at.
+    """
+    own = RankEnd(socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
+    grace_s = grace_before_options(config, config.known_args_namespace)
+    try:
+        for label in (SESSION_END, RUN_END, PARTING)[met:]:
+            comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
+    except TimeoutError:
+        _abort(comm, "its session did not come to its end", grace_s)
+
+
+def _abort(comm: Comm, problem: str, grace_s: float | None) -> NoReturn:
+    comm.abort(
+        ABORT_STATUS,
+        f"\nmlpstorage: rank {comm.rank} on {socket.gethostname()} has failed, and other ranks did "
+        f"not get to know within {grace_s:g} s. All ranks are aborted. The failure was: {problem}",
+    )

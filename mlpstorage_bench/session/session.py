@@ -1,0 +1,239 @@
+"""The one object that lives as long as a pytest session."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
+from mlpstorage_bench.cluster.sources import check_same_package, installed_package
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
+from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
+from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Place
+from mlpstorage_bench.mpi.watchdog import try_for
+from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.report.render import check_renderer
+from mlpstorage_bench.session import rank_checks
+from mlpstorage_bench.session.file_arguments import check_files
+from mlpstorage_bench.session.gate import Gate, Gating, RunMore, rounds
+from mlpstorage_bench.session.provenance import sources_of_tests
+from mlpstorage_bench.session.run import Run
+from mlpstorage_bench.session.timeout import TimeLimit
+from mlpstorage_bench.session.timers import MeasuredClock
+
+T = TypeVar("T")
+
+KEY = pytest.StashKey["MlpsSession"]()
+SCENARIO = "mlps_scenario"
+"""Marks a workload beside the profile's options."""
+
+
+class MlpsSession:
+    """Settings, ranks, and the benchmark run if there is one."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        launcher: LauncherEnvironment | None,
+        comm: Comm,
+    ) -> None:
+        self.config = config
+        self.settings = settings
+        self.launcher = launcher
+        self.comm = comm
+        self.host = socket.gethostname()
+        self.clock = MeasuredClock()
+        self.run: Run | None = None
+        self.gating: Gating | None = None
+        self.has_nothing_to_judge = False
+        self.engine: Any = None
+        self.collection_errors: list[str] = []
+        self.remarks: list[str] = []
+        """What the user should read at the end."""
+        self.exit_status: int | None = None
+        """What all ranks exit with, once they have agreed on it."""
+        self.met = 0
+        """At how many of the meetings that are the last this rank has been."""
+        self.left: BaseException | None = None
+        """What ended this rank's tests before their time."""
+        self.resources = ExitStack()
+        self.parent = None if launcher is None else Dispatches.of_this_process()
+        self._time_limit = TimeLimit(
+            settings.timeout_s,
+            settings.failure_grace_s,
+            comm,
+            self.host,
+            self.parent,
+            self._leave_last_words,
+        )
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this rank speaks for the session."""
+        return self.comm.rank == 0
+
+    @cached_property
+    def plan(self) -> registry.Plan:
+        """What will run, of the type that this session runs."""
+        return registry.load(registry.DEFAULT).plan(self.settings.plan_request())
+
+    @cached_property
+    def cluster(self) -> ClusterInformation:
+        """The hosts of this session; gathered by all ranks together, at the first use."""
+        return gather_cluster_information(self.comm, self.settings.cache_dir, self.comm.library)
+
+    def together(self, action: Callable[[], T]) -> T:
+        """Do something on every rank; an error of ours on any is a usage error on all of them."""
+        problem, result = "", None
+        try:
+            result = action()
+        except MlpsError as error:
+            problem = str(error)
+        problems = self._meet("a check", (self.host, problem))
+        if any(text for _, text in problems):
+            raise rank_checks.usage_error(rank_checks.tell_problems(problems), is_root=self.is_root)
+        return result  # type: ignore[return-value]  # no problem: the action returned
+
+    def _meet(self, label: str, value: T) -> list[T]:
+        """Return every rank's value; a usage error where another rank has ended its session."""
+        try:
+            return self.comm.agree(label, value, place=Place.REPORT, grace_s=None)
+        except ApartError as apart:
+            raise rank_checks.usage_error(
+                f"A rank ended its session before all had begun: {apart}",
+                is_root=self.is_root,
+            ) from apart
+
+    def limiting(self, step: str) -> AbstractContextManager[None]:
+        """Limit the time of what is done inside: a test, or a step of the session beside tests."""
+        return self._time_limit.watching(step)
+
+    @contextmanager
+    def watching(self, item: pytest.Item) -> Iterator[None]:
+        """Limit the time of a test, and keep its results in case that no other comes to its end."""
+        with self.limiting(item.nodeid):
+            yield
+        if self.run is not None:
+            with suppress(MlpsError):  # the run's end will tell
+                self.run.checkpoint()
+
+    def abort(self, message: str) -> NoReturn:
+        """End all ranks because some cannot be reached; rank 0's results are kept."""
+        headline = next(line for line in message.splitlines() if line)
+        self._leave_last_words(headline.removeprefix("mlpstorage: "), self.settings.failure_grace_s)
+        self.comm.abort(ABORT_STATUS, message)
+
+    def _leave_last_words(self, reason: str, seconds: float) -> None:
+        """Write what is known of the run, and why it ends; but wait only so long for the disk."""
+        run = self.run
+        if run is None or not self.is_root:
+            return
+        run.add_notes([f"the run did not come to its end: {reason}"])
+        try_for(seconds, lambda: run.finish(ABORT_STATUS))
+
+    def join(self) -> None:
+        """Become one session with the other ranks, or raise a usage error on all of them."""
+        hosts = self._check_package()
+        if self.parent is not None and self.is_root:
+            self.parent.send("hosts", " ".join(hosts))
+        self.together(
+            lambda: rank_checks.check_ranks(
+                self.settings, hosts, launched=self.launcher is not None
+            )
+        )
+        self._check_hosts(hosts)
+        self.together(self._check_request)
+        if self.launcher is not None:
+            rank_checks.prepare(self.config, is_root=self.is_root)
+
+    def _check_hosts(self, hosts: Sequence[str]) -> None:
+        """Check where the ranks are; rank 0 knows where the names lead that the user gave."""
+        given = self.settings.hosts
+        if not given or (self.settings.wants_ranks and self.launcher is None):
+            return
+        known = {host.name: host for host in self._meet("the hosts", KnownHost.this())}
+        names = [host.name for host in given]
+        own = self.is_root and are_same_hosts(names, [*known.values()])
+        are_same, *_ = self._meet("where the ranks are", own)
+        self.together(lambda: rank_checks.check_hosts(given, hosts, are_same=are_same))
+
+    def _check_package(self) -> list[str]:
+        """Check that all ranks run the same version of this; return each rank's host.
+
+        This comes before all else that ranks say to each other: versions may differ in that.
+        """
+        if self.comm.size == 1:
+            return [self.host]
+        installed = self._meet("the package", installed_package(self.host))
+        self.together(lambda: check_same_package(installed))
+        return [package.host for package in installed]
+
+    def _check_request(self) -> None:
+        """Find what cannot be done before anything is collected."""
+        if self.settings.user_set:
+            check_files(self.settings, self.plan, self.comm.rank, self.comm.size)
+        if self.settings.gate.is_wanted:
+            self.make_gate(registry.DEFAULT)
+        for path in self.settings.reports if self.is_root else ():
+            check_renderer(path)
+
+    def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
+        """Raise a usage error on every rank when the ranks did not collect the same tests."""
+        own = RankCollection(
+            self.comm.rank,
+            self.host,
+            tuple(item.nodeid for item in items),
+            tuple(self.collection_errors),
+            sources_of_tests(self.config, self.settings, items) if self.comm.size > 1 else (),
+        )
+        collections = self._meet("collection", own)
+        differences = collection_differences(collections)
+        if differences:
+            raise rank_checks.usage_error(differences, is_root=self.is_root)
+
+    def make_gate(self, benchmark_type: str) -> Gate:
+        """Return the gate that the user asked for, for runs of a type."""
+        settings = self.settings
+        kind = registry.load(benchmark_type)
+        return Gate(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
+
+    def rounds(self, trials: int) -> int:
+        """Return how many trials a case has that is to have so many: more for a self-test."""
+        return rounds(self.settings.gate, trials, are_set=self.settings.trials is not None)
+
+    def offer_more(self, case: str, trials: int, run: RunMore) -> None:
+        """Take what runs more trials of a case, for a gate that wants them."""
+        if self.gating is not None:
+            self.gating.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
+
+    def _limited(self, run: RunMore, step: str) -> RunMore:
+        def run_limited(trials: int) -> None:
+            with self.limiting(step):
+                run(trials)
+
+        return run_limited
+
+    def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
+        """Compare the run with its baseline, all ranks together, if that was asked for."""
+        if self.gating is None or self.run is None:
+            if self.settings.gate.is_wanted and self.settings.mode != "whatif":
+                self.remarks.append("ERROR: the gate had nothing to judge: no benchmark has run")
+                self.has_nothing_to_judge = True
+            return
+        if tests_failed:
+            self.remarks.append("the gate was not asked: tests have failed")
+            return
+        self.gating.judge(tell)
+        if self.gating.result is not None:
+            self.run.gate = self.gating.result.to_dict()
+            self.gating.note_in_junit_xml(self.config)

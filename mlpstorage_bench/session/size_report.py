@@ -1,0 +1,23 @@
+"""How much a run takes, on hosts like this one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpstorage_bench.benchmark_type import Room
+from mlpstorage_bench.cluster.information import gather_cluster_information
+from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.registry import BenchmarkType, Plan
+
+
+def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -> dict[str, Any]:
+    """Return what the plan takes by rank, host and tier, and whether it fits: touches nothing."""
+    layout = settings.layout()
+    ranks_by_host = list(layout.ranks_by_host)
+    host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]
+    filesystem = host.cache_filesystem
+    is_shared = filesystem.is_same_storage(filesystem)
+    sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
+    room = Room(filesystem.free_bytes, host.memory.available, sharers)
+    return benchmark_type.datasize(plan, ranks_by_host, room)

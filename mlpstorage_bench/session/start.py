@@ -1,0 +1,124 @@
+"""Opening the run that a session's tests call for: its directory, metadata, and type's engine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import pytest
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.cluster.cache_dir_check import check_cache_dirs
+from mlpstorage_bench.paths import as_segment
+from mlpstorage_bench.results.tree import create_run_directory
+from mlpstorage_bench.session import benchmark_json, rank_checks, timers
+from mlpstorage_bench.session.gate import Gating
+from mlpstorage_bench.session.provenance import run_facts
+from mlpstorage_bench.session.run import Run
+from mlpstorage_bench.session.session import SCENARIO, MlpsSession
+
+
+def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
+    """Prepare for the collected tests: what is left out, timers, and the run they call for."""
+    scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
+    if scenarios and session.plan.comparable:
+        reason = f"profile {session.settings.profile} is its options alone, to be compared"
+        for item in scenarios:
+            item.add_marker(pytest.mark.skip(reason=reason))
+    timed = [item for item in items if "benchmark" in _fixtures_of(item)]
+    ours = [item for item in timed if registry.types_of_fixtures(_fixtures_of(item))]
+    others = [item for item in timed if not registry.types_of_fixtures(_fixtures_of(item))]
+    timers.use_timer(ours, session.clock.measured_seconds)
+    if others and session.comm.size > 1:
+        timers.use_timer(others, timers.collective_timer(session.comm), warmup=False)
+    _open_run(session, {name for item in items for name in _fixtures_of(item)})
+
+
+def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
+    """Open the run that these fixtures call for: its directory, and its type's engine."""
+    names = registry.types_of_fixtures(fixtures)
+    if len(names) > 1:
+        message = (
+            f"One session is one run of one benchmark type; collected: {', '.join(names)}. "
+            "Run them in sessions of their own"
+        )
+        raise rank_checks.usage_error(message, is_root=session.is_root)
+    if not names and "mlps_run" not in fixtures:
+        return
+    _check_plugins(session)
+    session.resources.enter_context(session.comm.hearing_interrupts())
+    benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
+    settings, plan = session.settings, session.plan
+    session.together(lambda: benchmark_type.check_site(settings.cache_dir))
+    cluster = session.cluster
+    session.together(lambda: check_cache_dirs(cluster.hosts))
+    rank, size = session.comm.rank, session.comm.size
+    own_hash = session.together(lambda: plan.request_stream_sha256(rank, size))
+    hashes = session.comm.allgather(own_hash)
+    systemname = settings.systemname or as_segment(cluster.hostnames[0])
+    created = session.comm.bcast(
+        session.together(
+            lambda: (
+                create_run_directory(
+                    settings.results_dir,
+                    settings.mode,
+                    settings.orgname,
+                    systemname,
+                    benchmark_type.name,
+                    plan.model,
+                    "run",
+                )
+                if session.is_root
+                else None
+            )
+        )
+    )
+    assert created is not None
+    location, started = created
+    engine = benchmark_type.open(
+        rank_checks.Peers(session.comm),
+        session.host,
+        settings.cache_dir,
+        cluster.ranks_sharing_cache(session.comm.rank),
+    )
+    session.run = Run(
+        location,
+        started,
+        run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp),
+        benchmark_type,
+        benchmark_json.maker(session.config),
+        session.is_root,
+    )
+    _open_gate(session, session.run)
+    session.together(session.run.write)
+    if session.parent is not None and session.is_root:
+        session.parent.send("run", str(location.metadata_path))
+    session.engine = session.together(lambda: session.resources.enter_context(engine))
+    notes = [note for notes in session.comm.allgather(session.engine.notes) for note in notes]
+    session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
+
+
+def _check_plugins(session: MlpsSession) -> None:
+    """Raise a usage error where plugins keep benchmarks from being measured."""
+    problem = ""
+    if not session.config.pluginmanager.hasplugin("benchmark"):
+        problem = "A run needs pytest-benchmark: do not turn it off (-p)"
+    if hasattr(session.config, "workerinput"):
+        problem = "Workers of pytest-xdist would disturb each other's measurements: leave out -n"
+    if problem:
+        raise rank_checks.usage_error(problem, is_root=session.is_root)
+
+
+def _open_gate(session: MlpsSession, run: Run) -> None:
+    """Prepare for what comes after the run: its comparison with others."""
+    if session.settings.gate.is_wanted:
+        session.gating = Gating(
+            session.make_gate(run.benchmark_type.name),
+            lambda: run.metadata,
+            session.comm.bcast,
+            is_root=session.is_root,
+        )
+
+
+def _fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that a test uses."""
+    return getattr(item, "fixturenames", ())

@@ -1,0 +1,121 @@
+"""What a session says on the terminal: what will run, and what was measured."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+
+import pytest
+from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
+from mlpstorage_bench.report.results_table import as_lines, results_table
+from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
+from mlpstorage_bench.session import relaunch
+from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.size_report import size_report
+
+
+def header(session: MlpsSession) -> list[str]:
+    """Return lines for the head of pytest's output; none in a session that does not concern us."""
+    if session.launcher is None and not session.settings.user_set:
+        return []
+    ranks = session.comm.size
+    started = f" started by {session.launcher.launcher}" if session.launcher else ""
+    what = f"profile {session.settings.profile}, mode {session.settings.mode}"
+    return [f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}"]
+
+
+def announce_run(config: pytest.Config, session: MlpsSession) -> None:
+    """Print the command that was executed and where its results go, before anything runs."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if session.run is None or not isinstance(reporter, TerminalReporter):
+        return
+    reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
+    for note in session.run.notes:
+        reporter.write_line(f"mlpstorage: note: {note}")
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """Print a line amid the session."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if isinstance(reporter, TerminalReporter):
+        reporter.ensure_newline()
+        reporter.write_line(f"mlpstorage: {line}")
+
+
+def show_plan(config: pytest.Config, session: MlpsSession) -> None:
+    """Print what would run, and with which command, in mode whatif."""
+    reporter = _reporter(config)
+    reporter.section("mlpstorage: what would run")
+    settings = session.settings
+    for line in session.plan.describe():
+        reporter.write_line(line)
+    width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
+    try:
+        report = size_report(settings, registry.load(registry.DEFAULT), session.plan)
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
+    for line in size_lines(report, width):
+        reporter.write_line(line)
+    reporter.write_line(f"cache directory: {settings.cache_dir}")
+    reporter.write_line(f"results directory: {settings.results_dir}")
+    if session.launcher is None and settings.wants_ranks:
+        try:
+            launch = relaunch.plan_for(config, settings)
+        except MlpsError as error:
+            raise pytest.UsageError(str(error)) from error
+        for note in launch.notes:
+            reporter.write_line(f"note: {note}")
+        command = launch.shell_line()
+    else:
+        given = [str(argument) for argument in config.invocation_params.args]
+        command = shlex.join(["pytest", *relaunch.without_whatif(given)])
+    reporter.write_line(f"command: {command}")
+
+
+def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
+    """Print what was measured, what to know of it, and where it is kept."""
+    run = session.run
+    if run is None and not session.remarks:
+        return
+    reporter.section("mlpstorage")
+    for remark in session.remarks:
+        reporter.write_line(remark)
+    if run is None:
+        return
+    if run.cases:
+        for line in as_lines(results_table(run.cases), shutil.get_terminal_size().columns):
+            reporter.write_line(line)
+        reporter.write_line(
+            "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
+            "bytes / the kernel's; bound by storage, load or harness, measured / ceiling."
+        )
+    for note in run.notes:
+        reporter.write_line(f"note: {note}")
+    reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")
+
+
+def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
+    """Print what the gate said."""
+    gating = session.gating
+    if gating is None or not (gating.result or gating.problems):
+        return
+    reporter.section("mlpstorage gate")
+    width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
+    if gating.result is not None:
+        for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
+            reporter.write_line(line)
+    for line in gating.annotations:
+        reporter.write_line(line)
+    for problem in gating.problems:
+        reporter.write_line(f"ERROR: {problem}")
+
+
+def _reporter(config: pytest.Config) -> TerminalReporter:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if not isinstance(reporter, TerminalReporter):
+        raise pytest.UsageError("--mlps-mode whatif prints: it needs pytest's terminal plugin")
+    return reporter
