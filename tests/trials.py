@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import Site
-from mlpstorage_bench.kvcache.runner.counter_probe import Counted
+from mlpstorage_bench.kvcache.runner.context import TrialContext
+from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.storage.files import probe_direct_io
@@ -68,14 +68,14 @@ def workload(**changes: object) -> Workload:
     return Workload.model_validate(values)
 
 
-def site(folder: Path, capacity: int = 256 * MIB) -> Site:
+def context(folder: Path, capacity: int = 256 * MIB) -> TrialContext:
     mode = "direct" if probe_direct_io(folder) else "buffered"
-    counted = Counted.by_trying(folder, mode)  # type: ignore[arg-type]  # a literal
-    return Site(0, "here", folder, mode, capacity, seed=42, counted=counted)  # type: ignore[arg-type]  # the same
+    counters = UsableCounters.probe(folder, mode)  # type: ignore[arg-type]  # a literal
+    return TrialContext(0, "here", folder, mode, capacity, seed=42, counters=counters)  # type: ignore[arg-type]  # the same
 
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
-    result = run_trial(workload(**changes), site(folder, capacity), Alone())
+    result = run_trial(workload(**changes), context(folder, capacity), Alone())
     assert result.failure is None
     return result
 

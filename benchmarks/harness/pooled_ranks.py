@@ -16,7 +16,7 @@ from pathlib import Path
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import Samples
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.engine import pool_ranks
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.launch.environment import detect_launcher
@@ -42,8 +42,10 @@ def main() -> None:
         io_chunk_kib=64,
     )
     with tempfile.TemporaryDirectory() as folder:
-        site = Site(peers.rank, "here", Path(folder), "buffered", 1 << 40, seed=42 + peers.rank)
-        mine = run_trial(workload, site, peers, lambda *_: NullStore())
+        context = TrialContext(
+            peers.rank, "here", Path(folder), "buffered", 1 << 40, seed=42 + peers.rank
+        )
+        mine = run_trial(workload, context, peers, lambda *_: NullStore())
     trial_ended_ns = time.perf_counter_ns()
     pooled, samples = pool_ranks(peers, 1, mine)
     pooled_ns = time.perf_counter_ns()

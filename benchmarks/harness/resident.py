@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.process import rss_bytes
 from mlpstorage_bench.mpi.comm import SoloComm
@@ -27,7 +27,7 @@ def main() -> None:
     """Run the trial and print what it took."""
     directory = Path(sys.argv[1])
     workload = Workload.model_validate({"model": "llama3.1-8b", **json.loads(sys.argv[2])})
-    site = Site(
+    context = TrialContext(
         rank=0,
         host="here",
         directory=directory,
@@ -36,7 +36,7 @@ def main() -> None:
         seed=42,
     )
     idle_bytes = rss_bytes()
-    trial = run_trial(workload, site, Peers(SoloComm()))
+    trial = run_trial(workload, context, Peers(SoloComm()))
     buffers = buffers_for(trial.lanes, workload.chunks_in_flight, trial.chunk_bytes)
     print(
         json.dumps(

@@ -29,7 +29,7 @@ import xxhash
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.calibration import run_over
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
@@ -89,8 +89,8 @@ def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> S
         duration=WINDOW_S,
         calibration=WINDOW_S,
     )
-    site = Site(0, "here", Path("nowhere"), "direct", 0, seed=42)
-    trial = run_over(NullStore(is_direct=True), workload, site, Peers(SoloComm()))
+    context = TrialContext(0, "here", Path("nowhere"), "direct", 0, seed=42)
+    trial = run_over(NullStore(is_direct=True), workload, context, Peers(SoloComm()))
     done = trial.operation("storage", kind)
     assert trial.failure is None
     assert trial.lanes == lanes

@@ -17,7 +17,7 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, Alone, site, trial, workload
+from tests.trials import MIB, Alone, context, trial, workload
 
 SECTOR = 4096
 
@@ -57,7 +57,7 @@ class Inspected(EntryFiles):
 def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
     """Return the store of a trial that is over; of one lane, so that all happens in order."""
     store = Inspected(folder)
-    here = dataclasses.replace(site(folder, capacity=12 * MIB), rank=rank)
+    here = dataclasses.replace(context(folder, capacity=12 * MIB), rank=rank)
     asked = workload(requests=60, duration=60.0, max_concurrent_allocs=1, **changes)
     result = run_trial(asked, here, Alone(), lambda *_: store)
     assert (result.closed_by, result.requests.corrupt_reads) == ("number of requests", 0)

@@ -19,9 +19,9 @@ import pytest
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner.context import build_cache, files_in_layout
-from mlpstorage_bench.kvcache.runner.supervisor import Keeper
+from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.kvcache.runner.worker_pool import Crew
+from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
@@ -30,11 +30,11 @@ from mlpstorage_bench.storage.failures import explain
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
-from tests.trials import Alone, meddle, site, workload
+from tests.trials import Alone, context, meddle, workload
 
 
 def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
-    here = site(tmp_path)
+    here = context(tmp_path)
     done = meddle(tmp_path, Path.unlink)
     try:
         result = run_trial(workload(duration=30.0), here, Alone())
@@ -53,7 +53,7 @@ def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_m
     peers = Alone()
     result = run_trial(
         workload(duration=30.0, layout=layout, tokens_per_block=40),
-        site(tmp_path),
+        context(tmp_path),
         peers,
         lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
     )
@@ -82,7 +82,7 @@ class BreaksForAll(EntryFiles):
 
 def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
     asked = workload(duration=60.0, max_concurrent_allocs=3)
-    result = run_trial(asked, site(tmp_path), Alone(), lambda *_: BreaksForAll(tmp_path, 3))
+    result = run_trial(asked, context(tmp_path), Alone(), lambda *_: BreaksForAll(tmp_path, 3))
     notes = getattr(result.failure, "__notes__", [])
     assert [bool(re.search(r"on another lane: .*\(EIO\)", note)) for note in notes] == [True, True]
 
@@ -98,7 +98,7 @@ def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
     with pytest.raises(StorageError, match=r"\(EIO\)") as raised:
         run_trial(
             asked,
-            site(tmp_path),
+            context(tmp_path),
             Alone(),
             lambda *given: Faulty(files_in_layout(*given), errno.EIO, 20, for_good=True),
         )
@@ -137,7 +137,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
 
     def is_joining() -> bool:
         frames = traceback.walk_stack(sys._current_frames()[main])
-        return any(frame.f_code is Keeper.join.__code__ for frame, _ in frames)
+        return any(frame.f_code is TrialSupervisor.join.__code__ for frame, _ in frames)
 
     def interrupt_twice() -> None:
         wait_until(lambda: store.lanes == 4)
@@ -152,7 +152,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     interrupting.start()
     comm = SoloComm()
     with pytest.raises(KeyboardInterrupt), comm.hearing_interrupts():
-        run_trial(workload(duration=60.0), site(tmp_path), Peers(comm), lambda *_: store)
+        run_trial(workload(duration=60.0), context(tmp_path), Peers(comm), lambda *_: store)
     assert store.released.is_set()
     assert store.lanes == 0, "lanes are still at their files"
     assert list(tmp_path.iterdir()) == []
@@ -162,16 +162,18 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
 def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
     tmp_path: Path,
 ) -> None:
-    here, asked, clock = site(tmp_path), workload(), RealClock()
+    here, asked, clock = context(tmp_path), workload(), RealClock()
     cache = build_cache(asked, here, files_in_layout)
-    crew, stopping = Crew(asked, here, cache, clock, [], None), threading.Event()
-    keeper = Keeper(1, crew, stopping, Alone())  # its threads as slow to begin as a busy host's
+    pool, stopping = WorkerPool(asked, here, cache, clock, [], None), threading.Event()
+    supervisor = TrialSupervisor(
+        1, pool, stopping, Alone()
+    )  # its threads as slow to begin as a busy host's
 
     def lasts() -> None:
         stopping.wait()
 
-    work = keeper.start([lasts, lasts])
-    joining = threading.Thread(target=keeper.join, daemon=True)
+    work = supervisor.start([lasts, lasts])
+    joining = threading.Thread(target=supervisor.join, daemon=True)
     joining.start()
     joining.join(20)
     assert not joining.is_alive()

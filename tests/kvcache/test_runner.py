@@ -25,7 +25,7 @@ from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, Alone, meddle, served, site, trial, workload
+from tests.trials import MIB, Alone, context, meddle, served, trial, workload
 
 Mount = Callable[[str, str], Path]
 
@@ -71,21 +71,21 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
     peers = Alone()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
-    result = run_trial(limited, site(tmp_path), peers)
+    result = run_trial(limited, context(tmp_path), peers)
     assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
     assert 0 < result.storage.written_bytes <= 64 * MIB
     assert result.window_s < 60
 
 
 def test_another_rank_that_closes_closes_here(tmp_path: Path) -> None:
-    result = run_trial(workload(duration=60.0), site(tmp_path), Alone(closing=True))
+    result = run_trial(workload(duration=60.0), context(tmp_path), Alone(closing=True))
     assert result.closed_by == "another rank"
     assert result.window_s < 30
 
 
 def test_another_rank_that_failed_ends_the_trial(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="rank 3 failed during this trial"):
-        run_trial(workload(duration=60.0), site(tmp_path), Alone(failed=(3,)))
+        run_trial(workload(duration=60.0), context(tmp_path), Alone(failed=(3,)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -96,7 +96,7 @@ def flip(path: Path) -> None:
 
 
 def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
-    here = site(tmp_path)
+    here = context(tmp_path)
     done = meddle(tmp_path, flip)
     try:
         result = run_trial(workload(duration=1.0), here, Alone())
@@ -150,7 +150,7 @@ def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
 ) -> None:
     if io_mode == "direct" and not probe_direct_io(tmp_path):
         pytest.skip("this filesystem has no direct I/O")
-    there = dataclasses.replace(site(tmp_path), io_mode=io_mode)
+    there = dataclasses.replace(context(tmp_path), io_mode=io_mode)
     result = run_trial(workload(chunks_in_flight=3), there, Alone())
     assert result.in_flight == (4 if result.one_at_a_time else 4 * 3)
     reasons = {"direct": ("", "no Linux AIO"), "buffered": ("files go through the page cache",)}
@@ -158,7 +158,7 @@ def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
 
 
 def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
-    buffered = dataclasses.replace(site(tmp_path), io_mode="buffered")
+    buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
     result = run_trial(workload(durability="fsync"), buffered, Alone())
     assert result.io_mode == "buffered"
     assert result.operation("storage", "write").durability.count > 0
@@ -171,7 +171,7 @@ def test_pages_that_stay_cached_are_found_by_the_audit(
     if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
         pytest.skip("needs a filesystem on a block device")
     monkeypatch.setattr(os, "posix_fadvise", lambda *_: None)  # as a network filesystem may do
-    buffered = dataclasses.replace(site(tmp_path), io_mode="buffered")
+    buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
     result = run_trial(workload(duration=1.0), buffered, Alone())
     assert result.audit.verdict == "served from page cache"
     assert result.audit.cached_bytes > 0.9 * result.reported.read_bytes
@@ -203,13 +203,13 @@ def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
 
 def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
     peers = Alone()
-    ceiling = calibrate(workload(calibration=0.2), site(tmp_path), peers)
+    ceiling = calibrate(workload(calibration=0.2), context(tmp_path), peers)
     assert ceiling is not None
     assert ceiling.operations_per_s > 0
     assert ceiling.gib_s > 0
     assert peers.barriers == 2 * 3
     assert list(tmp_path.iterdir()) == []
-    assert calibrate(workload(calibration=0.0), site(tmp_path), peers) is None
+    assert calibrate(workload(calibration=0.0), context(tmp_path), peers) is None
 
 
 def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory(
@@ -224,7 +224,7 @@ def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory
         entry_scale=1.0,
         num_users=1,
     )
-    ceiling = calibrate(reads, site(tmp_path), Alone())
+    ceiling = calibrate(reads, context(tmp_path), Alone())
     assert ceiling is not None
     assert ceiling.operations_per_s * reads.io_chunk_kib / (1 << 20) > 4 * ceiling.gib_s
 
@@ -244,8 +244,8 @@ def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
 
     lanes, chunks_in_flight = shape
     same = workload(calibration=0.2, max_concurrent_allocs=lanes, chunks_in_flight=chunks_in_flight)
-    measured = run_trial(same, site(tmp_path), Alone())
-    result = run_over(Notes(is_direct=True), same, site(tmp_path), Alone())
+    measured = run_trial(same, context(tmp_path), Alone())
+    result = run_over(Notes(is_direct=True), same, context(tmp_path), Alone())
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.one_at_a_time == measured.one_at_a_time
@@ -318,7 +318,7 @@ def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:
             seen.add(name.partition("-")[0])
             return super().writer(name, size, observer)
 
-    here = dataclasses.replace(site(tmp_path), first_user=40)
+    here = dataclasses.replace(context(tmp_path), first_user=40)
     run_trial(workload(num_users=3), here, Alone(), lambda *_: Notes())
     assert seen == {"user40", "user41", "user42"}
 
@@ -338,7 +338,7 @@ def test_a_trial_takes_its_window_and_the_drain_of_what_was_in_flight(tmp_path: 
                 ended_ns.append(time.perf_counter_ns())
 
     result = run_trial(
-        workload(duration=1.0, warmup=0.0), site(tmp_path), Alone(), lambda *_: Lingers()
+        workload(duration=1.0, warmup=0.0), context(tmp_path), Alone(), lambda *_: Lingers()
     )
     assert result.window_s == pytest.approx(1.0)
     assert 0 < len(ended_ns) <= result.lanes, "none began after the window"

@@ -18,7 +18,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.request_source import demand_of
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.trace_files import trace_path
 from mlpstorage_bench.kvcache.workload.accesses import accesses, prepared
@@ -39,7 +39,7 @@ def workload(**changes: object) -> Workload:
 def simulated(
     folder: Path, trace: Path | None = None, capacity: int = CAPACITY, **changes: Any
 ) -> RankTrial:
-    here = Site(0, "here", folder, "direct", capacity, seed=42)
+    here = TrialContext(0, "here", folder, "direct", capacity, seed=42)
     return run_trial(workload(**changes), here, Peers(SoloComm()), trace=trace)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
@@ -141,7 +141,7 @@ def test_a_run_never_uses_more_than_was_told(
     )
     size = size_of_rank(asked, seed, ROOM)
     mode = "direct" if probe_direct_io(tmp_path) else "buffered"
-    here = Site(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
+    here = TrialContext(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
     result = run_trial(asked, here, Peers(SoloComm()))
     assert result.storage.peak_bytes <= size.storage
     assert result.storage.written_bytes <= (size.written or ROOM)

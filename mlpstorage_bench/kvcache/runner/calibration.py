@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import Site
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.supervisor import Peers
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.ceiling import Ceiling
@@ -17,18 +17,18 @@ _WARMUP_SHARE = 0.2
 """Of the window's length: memory is touched for the first time before it opens."""
 
 
-def calibrate(workload: Workload, site: Site, peers: Peers) -> Ceiling | None:
+def calibrate(workload: Workload, context: TrialContext, peers: Peers) -> Ceiling | None:
     """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
-    is_direct = site.io_mode == "direct"
-    operations = run_over(NullStore(is_direct=is_direct), workload, site, peers)
-    bandwidth = run_over(RingStore(is_direct=is_direct), workload, site, peers)
+    is_direct = context.io_mode == "direct"
+    operations = run_over(NullStore(is_direct=is_direct), workload, context, peers)
+    bandwidth = run_over(RingStore(is_direct=is_direct), workload, context, peers)
     return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)
 
 
 def run_over(
-    store: NullStore | RingStore, workload: Workload, site: Site, peers: Peers
+    store: NullStore | RingStore, workload: Workload, context: TrialContext, peers: Peers
 ) -> RankTrial:
     """Run the workload's trial over a store that keeps nothing, never waiting for its users."""
     restless = workload.model_copy(
@@ -50,5 +50,5 @@ def run_over(
             "rate_end": None,
         }
     )
-    roomy = replace(site, storage_capacity_bytes=_UNLIMITED_BYTES)
+    roomy = replace(context, storage_capacity_bytes=_UNLIMITED_BYTES)
     return run_trial(restless, roomy, peers, lambda *_: store, open_queue=store.open_queue)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
-from mlpstorage_bench.kvcache.runner.counter_probe import UNCOUNTED, Counted
+from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -24,7 +24,7 @@ STORAGE_TIER = "storage"
 
 
 @dataclass(frozen=True)
-class Site:
+class TrialContext:
     """Where a rank runs: everything about a trial that is not the workload."""
 
     rank: int
@@ -36,11 +36,11 @@ class Site:
     seed: int
     """The rank's own: the profile's + rank, unless ranks share the users of one."""
     first_user: int = 0
-    counted: Counted = UNCOUNTED
+    counters: UsableCounters = NO_COUNTERS
     """Which of the kernel's counters tell what reached the storage under the directory."""
 
 
-MakeStore = Callable[[Workload, Site], Store]
+MakeStore = Callable[[Workload, TrialContext], Store]
 """What the storage tier keeps its entries in."""
 
 
@@ -61,18 +61,18 @@ def chunking(workload: Workload) -> Chunking:
     return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))
 
 
-def files_in_layout(workload: Workload, site: Site) -> Store:
+def files_in_layout(workload: Workload, context: TrialContext) -> Store:
     """Return the store on the storage to be measured."""
-    reserves = site.io_mode == "direct" and workload.chunks_in_flight > 1
-    io = FileIo(site.io_mode, workload.durability, reserves=reserves)
+    reserves = context.io_mode == "direct" and workload.chunks_in_flight > 1
+    io = FileIo(context.io_mode, workload.durability, reserves=reserves)
     if workload.layout == "entry":
-        return EntryFiles(site.directory, io)
+        return EntryFiles(context.directory, io)
     if workload.layout == "block":
-        return BlockFiles(site.directory, io, block_bytes(workload))
-    return Slab(site.directory, io, block_bytes(workload), site.storage_capacity_bytes)
+        return BlockFiles(context.directory, io, block_bytes(workload))
+    return Slab(context.directory, io, block_bytes(workload), context.storage_capacity_bytes)
 
 
-def build_cache(workload: Workload, site: Site, make_store: MakeStore) -> TieredCache:
+def build_cache(workload: Workload, context: TrialContext, make_store: MakeStore) -> TieredCache:
     """Return an empty cache: the memory tiers that the workload has, and storage."""
     memory = {"gpu": workload.gpu_mem_gb, "cpu": workload.cpu_mem_gb}
     tiers = [
@@ -85,7 +85,7 @@ def build_cache(workload: Workload, site: Site, make_store: MakeStore) -> Tiered
         for name, capacity_gb in memory.items()
         if capacity_gb > 0
     ]
-    store = NullStore() if workload.storage == "null" else make_store(workload, site)
-    tiers.append(Tier(STORAGE_TIER, store, site.storage_capacity_bytes, workload.eviction))
+    store = NullStore() if workload.storage == "null" else make_store(workload, context)
+    tiers.append(Tier(STORAGE_TIER, store, context.storage_capacity_bytes, workload.eviction))
     limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
     return TieredCache(tiers, limit, promotes=workload.promotion)

@@ -21,14 +21,14 @@ _PROBE_BYTES = 4 * SECTOR_BYTES
 
 
 @dataclass(frozen=True)
-class Counted:
+class UsableCounters:
     """The counters by which an audit can tell what reached a device."""
 
     process: bool = False
     device: BlockDevice | None = None
 
     @classmethod
-    def by_trying(cls, directory: Path, io_mode: IoMode) -> Counted:
+    def probe(cls, directory: Path, io_mode: IoMode) -> UsableCounters:
         """Write a file in the directory, read it, and see which counters have moved as much.
 
         Memory, FUSE and most network filesystems move none, and a device whose statistics are
@@ -47,7 +47,7 @@ class Counted:
         return cls(process_counter in moving, device if device_counter in moving else None)
 
 
-UNCOUNTED = Counted()
+NO_COUNTERS = UsableCounters()
 """What is known before anything was tried."""
 
 

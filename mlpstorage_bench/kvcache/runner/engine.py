@@ -19,8 +19,8 @@ from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import Samples
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
-from mlpstorage_bench.kvcache.runner.context import Site
-from mlpstorage_bench.kvcache.runner.counter_probe import UNCOUNTED, Counted
+from mlpstorage_bench.kvcache.runner.context import TrialContext
+from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.kvcache.runner.supervisor import Peers
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
@@ -68,7 +68,7 @@ class Engine:
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
         """What the filesystem has."""
-        self._counted = UNCOUNTED
+        self._counters = NO_COUNTERS
         self._queues = KeptQueues()
         self._ceilings: dict[str, Ceiling | None] = {}
         """By workload."""
@@ -88,7 +88,7 @@ class Engine:
                     f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
                     "is flushed and dropped around each entry"
                 )
-            self._counted = Counted.by_trying(self._directory.path, self._io_mode)
+            self._counters = UsableCounters.probe(self._directory.path, self._io_mode)
             if not self._directory.can_be_locked:
                 self.notes.append(
                     f"{self._cache_dir} has no locks: another run in the same directory would "
@@ -118,7 +118,7 @@ class Engine:
         """
         share = workload.share_of(self._ranks.rank, self._ranks.size)
         own = workload.model_copy(update={"num_users": share.num_users})
-        site = Site(
+        context = TrialContext(
             rank=self._ranks.rank,
             host=self._host,
             directory=self._directory.path,
@@ -126,15 +126,15 @@ class Engine:
             storage_capacity_bytes=self._capacity(own),
             seed=seed + share.seed_offset,
             first_user=share.first_user,
-            counted=self._counted,
+            counters=self._counters,
         )
         with _placed(self._place):
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
-                self._check_that_it_fits(own, site)
-                self._ceilings[key] = calibrate(own, site, self._ranks)
-            mine = run_trial(own, site, self._ranks, trace=trace, open_queue=self._queues.open)
+                self._check_that_it_fits(own, context)
+                self._ceilings[key] = calibrate(own, context, self._ranks)
+            mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
         if mine.failure is not None:
             mine.failure.place = self._place
         mine = replace(mine, ceiling=self._ceilings[key])
@@ -170,12 +170,12 @@ class Engine:
             )
         return workload.io_mode or self._io_mode
 
-    def _check_that_it_fits(self, workload: Workload, site: Site) -> None:
+    def _check_that_it_fits(self, workload: Workload, context: TrialContext) -> None:
         """Refuse, before anything is written, what would not have room."""
         free_bytes = self._free_bytes()
         if free_bytes is None or workload.storage == "null":
             return
-        size = size_of_rank(workload, site.seed, free_bytes, site.first_user)
+        size = size_of_rank(workload, context.seed, free_bytes, context.first_user)
         problems = size.problems(free_bytes, size.memory)
         if problems:
             raise CapacityError(

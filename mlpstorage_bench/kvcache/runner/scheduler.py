@@ -16,11 +16,11 @@ from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.window import Window
 
 MOST_ADMITTED = 256
-"""Requests that are made while others wait for the turnstile: making one takes some 10 µs."""
+"""Requests that are made while others wait for the scheduler: making one takes some 10 µs."""
 
 
 @dataclass(frozen=True)
-class Ticket:
+class DueRequest:
     """A request that is due."""
 
     request: Request
@@ -30,7 +30,7 @@ class Ticket:
     """In the order in which requests came."""
 
 
-class Turnstile(ABC):
+class RequestScheduler(ABC):
     """Hands due requests to workers: by priority, then by the time they became due.
 
     A turn never starts before the earlier turns of its user have ended.
@@ -45,7 +45,7 @@ class Turnstile(ABC):
         self._due: list[tuple[int, int, int, int]] = []
         """Heap of (-priority, due time, number, user)."""
         self._numbers = itertools.count()
-        self._tickets: dict[int, Ticket] = {}
+        self._next_due: dict[int, DueRequest] = {}
         """By user: its next request."""
         self._in_service = 0
         self.last_end_ns = 0
@@ -60,7 +60,7 @@ class Turnstile(ABC):
             self._start(self._clock.now_ns() if at_ns is None else at_ns)
             self._changed.notify_all()
 
-    def take(self) -> Ticket | None:
+    def take(self) -> DueRequest | None:
         """Wait for a request that is due and return it; None once stopped, or when none will be."""
         with self._changed:
             while not self._stopped:
@@ -68,19 +68,19 @@ class Turnstile(ABC):
                 if self._due:
                     *_, user = heapq.heappop(self._due)
                     self._in_service += 1
-                    return self._tickets.pop(user)
+                    return self._next_due.pop(user)
                 next_ns = self._next_due_ns()
                 if self._opened and next_ns is None and not self._in_service:
                     return None
                 self._clock.wait(self._changed, next_ns)
             return None
 
-    def finished(self, ticket: Ticket, ended_ns: int) -> None:
+    def finished(self, due: DueRequest, ended_ns: int) -> None:
         """Note that a request has its answer at `ended_ns`, which may lie ahead."""
         with self._changed:
             self._in_service -= 1
             self.last_end_ns = max(self.last_end_ns, ended_ns)
-            self._after(ticket, ended_ns)
+            self._after(due, ended_ns)
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -116,10 +116,10 @@ class Turnstile(ABC):
     def _count(self, due_ns: int) -> None:
         self.arrived += self._window.contains(due_ns)
 
-    def _push(self, ticket: Ticket) -> None:
-        request = ticket.request
-        self._tickets[request.user] = ticket
-        heapq.heappush(self._due, (-request.priority, ticket.due_ns, ticket.number, request.user))
+    def _push(self, due: DueRequest) -> None:
+        request = due.request
+        self._next_due[request.user] = due
+        heapq.heappush(self._due, (-request.priority, due.due_ns, due.number, request.user))
 
     def _waiting(self) -> Iterator[int]:
         """Yield the due times of requests that nobody has taken."""
@@ -139,11 +139,11 @@ class Turnstile(ABC):
         """Return when the next one will be due that does not wait for another; None: none will."""
 
     @abstractmethod
-    def _after(self, ticket: Ticket, ended_ns: int) -> None:
+    def _after(self, due: DueRequest, ended_ns: int) -> None:
         """See to the user whose request has ended."""
 
 
-class ClosedLoop(Turnstile):
+class ClosedLoopScheduler(RequestScheduler):
     """A user asks again when it has had its answer and has thought."""
 
     def __init__(
@@ -164,32 +164,32 @@ class ClosedLoop(Turnstile):
         while self._thinking and self._thinking[0][0] <= now_ns:
             due_ns, user = heapq.heappop(self._thinking)
             self._count(due_ns)
-            self._push(self._tickets[user])
+            self._push(self._next_due[user])
         return True
 
     def _next_due_ns(self) -> int | None:
         return self._thinking[0][0] if self._thinking else None
 
-    def _after(self, ticket: Ticket, ended_ns: int) -> None:
-        think_ns = round(ticket.request.think_s * self._think_time_scale * NS_PER_S)
-        self._enqueue(self._streams[ticket.request.user], ended_ns + think_ns)
+    def _after(self, due: DueRequest, ended_ns: int) -> None:
+        think_ns = round(due.request.think_s * self._think_time_scale * NS_PER_S)
+        self._enqueue(self._streams[due.request.user], ended_ns + think_ns)
 
     def _enqueue(self, stream: UserStream, due_ns: int) -> None:
         request = next(stream.requests, None)
         if request is not None:
-            self._tickets[request.user] = Ticket(request, due_ns, next(self._numbers))
+            self._next_due[request.user] = DueRequest(request, due_ns, next(self._numbers))
             heapq.heappush(self._thinking, (due_ns, request.user))
 
 
-class OpenLoop(Turnstile):
+class OpenLoopScheduler(RequestScheduler):
     """Requests come at moments of their own: absolute, so that slow answers do not delay them."""
 
     def __init__(self, arrivals: Iterator[Arrival], window: Window) -> None:
         super().__init__(window)
         self._arrivals = arrivals
         self._started_ns = 0
-        self._coming: Ticket | None = None
-        self._behind: dict[int, deque[Ticket]] = {}
+        self._coming: DueRequest | None = None
+        self._behind: dict[int, deque[DueRequest]] = {}
         """By user that has a request due or in service: those that came meanwhile."""
         self._answered: list[tuple[int, int]] = []
         """Heap of (when the answer is complete, user)."""
@@ -204,7 +204,7 @@ class OpenLoop(Turnstile):
             self._coming = None
         else:
             due_ns = self._started_ns + round(arrival.due_s * NS_PER_S)
-            self._coming = Ticket(arrival.request, due_ns, next(self._numbers))
+            self._coming = DueRequest(arrival.request, due_ns, next(self._numbers))
 
     def _admit(self, now_ns: int) -> bool:
         for _ in range(MOST_ADMITTED):
@@ -230,11 +230,11 @@ class OpenLoop(Turnstile):
         moments = [] if self._coming is None else [self._coming.due_ns]
         return min([*moments, *(ended_ns for ended_ns, _ in self._answered[:1])], default=None)
 
-    def _after(self, ticket: Ticket, ended_ns: int) -> None:
-        heapq.heappush(self._answered, (ended_ns, ticket.request.user))
+    def _after(self, due: DueRequest, ended_ns: int) -> None:
+        heapq.heappush(self._answered, (ended_ns, due.request.user))
 
     def _waiting(self) -> Iterator[int]:
         yield from super()._waiting()
         for behind in self._behind.values():
-            for ticket in behind:
-                yield ticket.due_ns
+            for due in behind:
+                yield due.due_ns

@@ -14,8 +14,8 @@ from typing import Protocol
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import KIB, Site
-from mlpstorage_bench.kvcache.runner.worker_pool import Crew, before_the_window
+from mlpstorage_bench.kvcache.runner.context import KIB, TrialContext
+from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import NS_PER_S, VirtualClock
 from mlpstorage_bench.measure.process import peak_rss_bytes
@@ -65,54 +65,54 @@ class UntimedLane:
 
 def simulate(
     workload: Workload,
-    site: Site,
+    context: TrialContext,
     peers: Peers,
     cache: TieredCache,
     clock: VirtualClock,
     writer: TraceWriter | None,
 ) -> RankTrial:
     """Run a trial in simulated time and return what a rank would be asked for in it."""
-    crew = Crew(workload, site, cache, clock, [UntimedLane(clock)], writer)
-    (servant,) = crew.servants
+    pool = WorkerPool(workload, context, cache, clock, [UntimedLane(clock)], writer)
+    (worker,) = pool.workers
     peers.barrier()
     with before_the_window():
-        servant.prepare(crew.prepared())
+        worker.prepare(pool.prepared())
     opened_at = time.time()
-    window, turnstile = crew.window, crew.turnstile
-    turnstile.open()
+    window, scheduler = pool.window, pool.scheduler
+    scheduler.open()
     opens_ns = clock.now_ns() + round(workload.warmup * NS_PER_S)
     window.open(workload.duration, opens_ns)
     closed_by = "number of requests"
-    while (moment_ns := turnstile.next_moment_ns()) is not None:
+    while (moment_ns := scheduler.next_moment_ns()) is not None:
         if moment_ns >= window.closes_ns:
             closed_by = "duration"
             clock.advance(window.closes_ns)
             break
-        servant.serve_next()
-        if crew.limit_reached.is_set() or crew.has_moved_enough:
-            closed_by = "write limit" if crew.limit_reached.is_set() else "number of bytes"
+        worker.serve_next()
+        if pool.limit_reached.is_set() or pool.has_moved_enough:
+            closed_by = "write limit" if pool.limit_reached.is_set() else "number of bytes"
             break
     else:
-        clock.advance(min(max(turnstile.last_end_ns, opens_ns), window.closes_ns))
+        clock.advance(min(max(scheduler.last_end_ns, opens_ns), window.closes_ns))
     window.close()
-    crew.window_has_closed()
+    pool.window_has_closed()
     peers.barrier()
-    requests = crew.statistics()
+    requests = pool.statistics()
     return RankTrial(
-        rank=site.rank,
-        host=site.host,
+        rank=context.rank,
+        host=context.host,
         opened_at=opened_at,
         window_s=window.length_s,
         drain_s=0.0,
         closed_by=closed_by,
-        io_mode=site.io_mode,
+        io_mode=context.io_mode,
         in_flight=1,
         chunk_bytes=workload.io_chunk_kib * KIB,
         requests=requests,
-        arrived=crew.turnstile.arrived,
-        unserved=crew.unserved,
-        lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
-        operations=crew.operations(),
+        arrived=pool.scheduler.arrived,
+        unserved=pool.unserved,
+        lateness=pool.lateness(requests) if pool.demand.is_open_loop else None,
+        operations=pool.operations(),
         tiers=cache.account(),
         process_traffic=None,
         device_traffic=None,

@@ -1,24 +1,25 @@
-"""The keeper of a trial's lanes: has them work, waits for them, and sees to the other ranks."""
+"""The supervisor of a trial's lanes: has them work, waits for them, and sees to the other ranks."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_futures
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
-from mlpstorage_bench.kvcache.runner.worker_pool import Crew
+from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.storage.lane import CutOffError
 
 T = TypeVar("T")
 
 _POLL_S = 0.01
-"""How often the keeper looks at its lanes and peers."""
+"""How often the supervisor looks at its lanes and peers."""
 
 
 class Peers(Protocol):
@@ -39,7 +40,7 @@ class Peers(Protocol):
     def holding_interrupts(self) -> AbstractContextManager[None]:
         """Hold Ctrl-C back inside, but in meetings and where it is heeded.
 
-        At any other moment the window's keeper may have a lock of its lanes'.
+        At any other moment the window's supervisor may have a lock of its lanes'.
         """
         ...
 
@@ -60,21 +61,23 @@ class Peers(Protocol):
         ...
 
 
-class Keeper:
+class TrialSupervisor:
     """Has lanes work, each on a thread of its own, and waits for them on the calling one."""
 
-    def __init__(self, lanes: int, crew: Crew, stopping: threading.Event, peers: Peers) -> None:
-        self._crew = crew
+    def __init__(
+        self, lanes: int, pool: WorkerPool, stopping: threading.Event, peers: Peers
+    ) -> None:
+        self._workers = pool
         self._stopping = stopping
         """The lanes' own: once set, they end after the chunk that they have in flight."""
         self._peers = peers
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
         """Have the lanes do this, one piece each."""
-        return [self._pool.submit(work) for work in works]
+        return [self._executor.submit(work) for work in works]
 
-    def keep(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:
+    def wait(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:
         """Wait until `ended` gives a reason, which is returned, or a lane fails: FAILURE.
 
         Raises PeerError when another rank does.
@@ -85,9 +88,9 @@ class Keeper:
             reason = ended()
             if reason is not None:
                 return reason
-            pause_s = min(_POLL_S, self._crew.window.remaining_s)
+            pause_s = min(_POLL_S, self._workers.window.remaining_s)
             working = [future for future in futures if not future.done()]
-            wait(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
+            wait_for_futures(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
             self._peers.heed_interrupts()
@@ -95,11 +98,13 @@ class Keeper:
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
 
-    def keep_well(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> None:
+    def wait_or_raise(
+        self, futures: Sequence[Future[None]], ended: Callable[[], str | None]
+    ) -> None:
         """Do so outside of the window, where the failure of a lane is raised."""
-        if self.keep(futures, ended) == FAILURE:
+        if self.wait(futures, ended) == FAILURE:
             self.stop()
-            wait(futures)
+            wait_for_futures(futures)
             failure = failure_of(futures)
             assert failure is not None
             raise failure
@@ -107,12 +112,12 @@ class Keeper:
     def stop(self) -> None:
         """Let every lane end after the chunk that it has in flight."""
         self._stopping.set()
-        self._crew.turnstile.stop()
+        self._workers.scheduler.stop()
 
     def join(self) -> None:
         """Stop, and wait for what lanes do: queues, buffers and the cache are in use until then."""
         self.stop()
-        self._pool.shutdown()
+        self._executor.shutdown()
 
 
 def failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:

@@ -16,16 +16,16 @@ from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.runner.context import (
     KIB,
     MakeStore,
-    Site,
+    TrialContext,
     build_cache,
     chunking,
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.simulation import simulate
-from mlpstorage_bench.kvcache.runner.supervisor import Keeper, Peers, failure_of
-from mlpstorage_bench.kvcache.runner.warm_up import Preparation
-from mlpstorage_bench.kvcache.runner.window_counters import EdgeCounters
-from mlpstorage_bench.kvcache.runner.worker_pool import Crew
+from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor, failure_of
+from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
+from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
+from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
@@ -45,7 +45,7 @@ by then when it will."""
 
 def run_trial(
     workload: Workload,
-    site: Site,
+    context: TrialContext,
     peers: Peers,
     make_store: MakeStore = files_in_layout,
     trace: Path | None = None,
@@ -59,17 +59,17 @@ def run_trial(
     """
     forget_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
-    cache = build_cache(workload, site, make_store)
+    cache = build_cache(workload, context, make_store)
     try:
         with ExitStack() as resources:
             writer = None
             if trace is not None:
                 writer = resources.enter_context(TraceWriter(trace, clock))
             if isinstance(clock, VirtualClock):
-                trial = simulate(workload, site, peers, cache, clock, writer)
+                trial = simulate(workload, context, peers, cache, clock, writer)
             else:
                 resources.enter_context(peers.holding_interrupts())
-                trial = _Trial(workload, site, cache, clock, writer, open_queue).run(peers)
+                trial = _Trial(workload, context, cache, clock, writer, open_queue).run(peers)
     except BaseException as error:
         _close_after(error, cache)
         raise
@@ -94,67 +94,67 @@ class _Trial:
     def __init__(
         self,
         workload: Workload,
-        site: Site,
+        context: TrialContext,
         cache: TieredCache,
         clock: Clock,
         writer: TraceWriter | None,
         open_queue: OpenQueue,
     ) -> None:
         self._workload = workload
-        self._site = site
+        self._context = context
         self._cache = cache
         self._clock = clock
         self._writer = writer
         self._open_queue = open_queue
         self._stopping = threading.Event()
         self._lanes = workload.lanes
-        self._crew: Crew
+        self._pool: WorkerPool
 
     def run(self, peers: Peers) -> RankTrial:
         with ExitStack() as resources:
             lanes = self._make_lanes(resources)
-            self._crew = crew = Crew(
-                self._workload, self._site, self._cache, self._clock, lanes, self._writer
+            self._pool = pool = WorkerPool(
+                self._workload, self._context, self._cache, self._clock, lanes, self._writer
             )
-            window = crew.window
+            window = pool.window
             peers.barrier()
-            keeper = Keeper(self._lanes, crew, self._stopping, peers)
-            resources.callback(keeper.join)
-            preparation = Preparation(
-                self._workload, self._site.storage_capacity_bytes, crew, keeper, peers
+            supervisor = TrialSupervisor(self._lanes, pool, self._stopping, peers)
+            resources.callback(supervisor.join)
+            warm_up = WarmUp(
+                self._workload, self._context.storage_capacity_bytes, pool, supervisor, peers
             )
-            preconditioned = preparation.precondition()
-            preparation.prepare()
+            preconditioned = warm_up.precondition()
+            warm_up.prepare()
             offset = peers.clock_offset(self._clock.now_ns)
             is_warmed_up = self._workload.warmup > 0
             if is_warmed_up:
-                crew.turnstile.open()
+                pool.scheduler.open()
             else:  # nothing is asked for before the window, and all from its very beginning
                 opened_at, before = self._open_together(peers, offset)
-                crew.turnstile.open(window.opened_ns)
-            futures = keeper.start([one.serve_until_stopped for one in crew.servants])
+                pool.scheduler.open(window.opened_ns)
+            futures = supervisor.start([one.serve_until_stopped for one in pool.workers])
             warmed_up = None
             if is_warmed_up:
-                warmed_up = preparation.warm_up(futures)
+                warmed_up = warm_up.warm_up(futures)
                 opened_at, before = self._open_together(peers, offset)
-            moved = partial(crew.moved_bytes, "read", "write")
+            moved = partial(pool.moved_bytes, "read", "write")
             sampler = Sampler(moved, self._workload.duration / PARTS, window.opened_ns)
-            closed_by = keeper.keep(futures, self._window_closes(peers, sampler))
+            closed_by = supervisor.wait(futures, self._window_closes(peers, sampler))
             if closed_by == FAILURE:
                 peers.close_together()
             window.close()
-            keeper.stop()  # nothing begins after it
-            crew.window_has_closed()
-            after = EdgeCounters.at_end(window, self._site.counted)
-            keeper.join()
+            supervisor.stop()  # nothing begins after it
+            pool.window_has_closed()
+            after = WindowCounters.at_end(window, self._context.counters)
+            supervisor.join()
             drained_ns = self._clock.now_ns()
         failure = failure_of(futures)
         peers.barrier()
         common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
-        requests = crew.statistics()
+        requests = pool.statistics()
         return RankTrial(
-            rank=self._site.rank,
-            host=self._site.host,
+            rank=self._context.rank,
+            host=self._context.host,
             users=self._workload.num_users,
             lanes=self._lanes,
             edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
@@ -162,20 +162,20 @@ class _Trial:
             window_s=window.length_s,
             drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
             closed_by=closed_by,
-            io_mode=self._site.io_mode,
+            io_mode=self._context.io_mode,
             in_flight=sum(lane.most_in_flight for lane in lanes),
             chunk_bytes=self._workload.io_chunk_kib * KIB,
             requests=requests,
-            arrived=crew.turnstile.arrived,
-            unserved=crew.unserved,
-            lateness=crew.lateness(requests) if crew.demand.is_open_loop else None,
-            operations=crew.operations(),
+            arrived=pool.scheduler.arrived,
+            unserved=pool.unserved,
+            lateness=pool.lateness(requests) if pool.demand.is_open_loop else None,
+            operations=pool.operations(),
             tiers=self._cache.account(),
             process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
             cpu_s=after.cpu_s - before.cpu_s,
             peak_rss_bytes=peak_rss_bytes(),
-            corruption=crew.corruption,
+            corruption=pool.corruption,
             failure=failure,
             preconditioning=preconditioned,
             warm_up=warmed_up,
@@ -187,8 +187,8 @@ class _Trial:
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:
         workload = self._workload
         payload = Payload(
-            self._site.seed,
-            origin=f"rank {self._site.rank}, {time.time_ns()}",  # of no other trial, case or run
+            self._context.seed,
+            origin=f"rank {self._context.rank}, {time.time_ns()}",  # of no other trial, case or run
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
@@ -211,7 +211,7 @@ class _Trial:
             for _ in range(self._lanes)
         ]
 
-    def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, EdgeCounters]:
+    def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, WindowCounters]:
         """Open the window of every rank at one moment, which rank 0 names a little ahead.
 
         A rank that learns of it too late opens at once, and the spread of the edges says so.
@@ -225,22 +225,22 @@ class _Trial:
         lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
         moment_ns = peers.bcast(now_ns + lead_ns) + offset.ahead_ns
         opens_ns = max(moment_ns, self._clock.now_ns())
-        self._crew.window.open(self._workload.duration, opens_ns)
+        self._pool.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
-        return opened_at, EdgeCounters.at_start(self._crew.window, self._site.counted)
+        return opened_at, WindowCounters.at_start(self._pool.window, self._context.counters)
 
     def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
-        crew = self._crew
+        pool = self._pool
 
         def reason() -> str | None:
             sampler.look(self._clock.now_ns())
-            if crew.window.is_over:
+            if pool.window.is_over:
                 return "duration"
-            if crew.limit_reached.is_set() or crew.has_moved_enough:
+            if pool.limit_reached.is_set() or pool.has_moved_enough:
                 peers.close_together()
-                return "write limit" if crew.limit_reached.is_set() else "number of bytes"
-            if crew.turnstile.is_exhausted:
+                return "write limit" if pool.limit_reached.is_set() else "number of bytes"
+            if pool.scheduler.is_exhausted:
                 return "number of requests"
             return "another rank" if peers.is_closing() else None
 
@@ -249,5 +249,5 @@ class _Trial:
     def _steadiness(self, sampler: Sampler) -> Steadiness | None:
         """Judge the window by its whole length, where that is long enough to tell."""
         criterion = self._workload.steady
-        is_long = self._crew.window.length_s >= criterion.window_s
+        is_long = self._pool.window.length_s >= criterion.window_s
         return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None

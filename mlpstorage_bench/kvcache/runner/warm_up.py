@@ -9,8 +9,8 @@ from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
-from mlpstorage_bench.kvcache.runner.supervisor import Keeper, Peers
-from mlpstorage_bench.kvcache.runner.worker_pool import Crew, before_the_window
+from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor
+from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
 
@@ -18,22 +18,27 @@ _PRECONDITION_CAPACITIES = 2
 """What preconditioning writes at most, unless the profile says it: so many times the capacity."""
 
 
-class Preparation:
+class WarmUp:
     """What a trial's lanes do before its window, step by step.
 
     In each, the failure of a lane is raised, and PeerError when another rank fails.
     """
 
     def __init__(
-        self, workload: Workload, capacity_bytes: int, crew: Crew, keeper: Keeper, peers: Peers
+        self,
+        workload: Workload,
+        capacity_bytes: int,
+        pool: WorkerPool,
+        supervisor: TrialSupervisor,
+        peers: Peers,
     ) -> None:
         self._workload = workload
         self._capacity_bytes = capacity_bytes
         """Of the storage tier."""
-        self._crew = crew
-        self._keeper = keeper
+        self._pool = pool
+        self._supervisor = supervisor
         self._peers = peers
-        self._clock = crew.window.clock
+        self._clock = pool.window.clock
 
     def precondition(self) -> Preconditioning | None:
         """Write until the write bandwidth is steady, or as much as the profile allows."""
@@ -48,10 +53,10 @@ class Preparation:
         started_ns = self._clock.now_ns()
         sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
         enough = threading.Event()
-        futures = self._keeper.start(
+        futures = self._supervisor.start(
             [
-                partial(servant.precondition, number, enough.is_set)
-                for number, servant in enumerate(self._crew.servants)
+                partial(worker.precondition, number, enough.is_set)
+                for number, worker in enumerate(self._pool.workers)
             ]
         )
 
@@ -64,7 +69,7 @@ class Preparation:
 
         with before_the_window():
             try:
-                self._keeper.keep_well(futures, reason)
+                self._supervisor.wait_or_raise(futures, reason)
             finally:
                 enough.set()
             self._wait_for(futures)
@@ -75,14 +80,14 @@ class Preparation:
 
     def prepare(self) -> None:
         """Write what has to be there, on all lanes, and wait for the other ranks to have it."""
-        blocks = self._crew.prepared()
+        blocks = self._pool.prepared()
         if not blocks:
             return
-        servants = self._crew.servants
-        futures = self._keeper.start(
+        workers = self._pool.workers
+        futures = self._supervisor.start(
             [
-                partial(servant.prepare, blocks[number :: len(servants)])
-                for number, servant in enumerate(servants)
+                partial(worker.prepare, blocks[number :: len(workers)])
+                for number, worker in enumerate(workers)
             ]
         )
         with before_the_window():
@@ -96,7 +101,7 @@ class Preparation:
         ends_ns = now_ns + round(workload.warmup * NS_PER_S)
         criterion = workload.steady
         is_judged = workload.warmup_until == "steady"
-        moved = partial(self._crew.moved_bytes, "read", "write")
+        moved = partial(self._pool.moved_bytes, "read", "write")
         sampler = Sampler(moved, criterion.window_s / PARTS, now_ns)
 
         def reason() -> str | None:
@@ -105,15 +110,17 @@ class Preparation:
                 seen = sampler.latest(criterion)
                 if seen is not None and seen.is_steady:
                     return "steady"
-            return "time" if now_ns >= ends_ns or self._crew.turnstile.is_exhausted else None
+            return "time" if now_ns >= ends_ns or self._pool.scheduler.is_exhausted else None
 
-        self._keeper.keep_well(futures, reason)
+        self._supervisor.wait_or_raise(futures, reason)
         return sampler.latest(criterion) if is_judged else None
 
     def _wait_for(self, futures: Sequence[Future[None]]) -> None:
         """Wait until what is written before the window has been."""
         written = "written"
-        self._keeper.keep_well(futures, lambda: written if all(f.done() for f in futures) else None)
+        self._supervisor.wait_or_raise(
+            futures, lambda: written if all(f.done() for f in futures) else None
+        )
 
     def _written(self) -> int:
-        return self._crew.moved_bytes("write")
+        return self._pool.moved_bytes("write")

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpstorage_bench.kvcache.runner.counter_probe import Counted
+from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
@@ -17,7 +17,7 @@ _Edge = Literal["start_ns", "end_ns"]
 
 
 @dataclass(frozen=True)
-class EdgeCounters:
+class WindowCounters:
     """The kernel's counters at an edge of a window, of this process and of a block device."""
 
     cpu_s: float
@@ -26,17 +26,17 @@ class EdgeCounters:
     device_reading: Reading[DeviceCount] | None
 
     @classmethod
-    def at_start(cls, window: Window, counted: Counted) -> EdgeCounters:
+    def at_start(cls, window: Window, counters: UsableCounters) -> WindowCounters:
         """Read them, and have the window's workers count as the kernel does from then on."""
-        return cls._at("start_ns", window, counted)
+        return cls._at("start_ns", window, counters)
 
     @classmethod
-    def at_end(cls, window: Window, counted: Counted) -> EdgeCounters:
+    def at_end(cls, window: Window, counters: UsableCounters) -> WindowCounters:
         """The same, up to then."""
-        return cls._at("end_ns", window, counted)
+        return cls._at("end_ns", window, counters)
 
     @classmethod
-    def _at(cls, edge: _Edge, window: Window, counted: Counted) -> EdgeCounters:
+    def _at(cls, edge: _Edge, window: Window, counters: UsableCounters) -> WindowCounters:
         """Open both files before the first is read.
 
         Each reading and its edge, and the few calls between them, take some 0.1 ms in which no
@@ -44,22 +44,22 @@ class EdgeCounters:
         transfer is counted by an edge that is not yet known.
         """
         with ExitStack() as files:
-            of_process = open_process_counter() if counted.process else None
-            of_device = None if counted.device is None else counted.device.open_counter()
+            of_process = open_process_counter() if counters.process else None
+            of_device = None if counters.device is None else counters.device.open_counter()
             for counter in (of_process, of_device):
                 if counter is not None:
                     files.enter_context(counter)
             process = _read(of_process, window.process_counted, edge)
             device_reading = _read(of_device, window.device_counted, edge)
-        return cls(cpu_s(), process, counted.device, device_reading)
+        return cls(cpu_s(), process, counters.device, device_reading)
 
-    def process_since(self, before: EdgeCounters) -> Traffic | None:
+    def process_since(self, before: WindowCounters) -> Traffic | None:
         """Return what this process moved since another reading; None where it is not counted."""
         if self.process is None or before.process is None:
             return None
         return self.process.traffic - before.process.traffic
 
-    def device_since(self, before: EdgeCounters) -> DeviceTraffic | None:
+    def device_since(self, before: WindowCounters) -> DeviceTraffic | None:
         """Return what the device moved since another reading; None where it is not counted."""
         if self.device is None or self.device_reading is None or before.device_reading is None:
             return None

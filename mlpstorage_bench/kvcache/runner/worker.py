@@ -14,7 +14,7 @@ from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.scheduler import Ticket, Turnstile
+from mlpstorage_bench.kvcache.runner.scheduler import DueRequest, RequestScheduler
 from mlpstorage_bench.kvcache.trace_files import LaneJournal
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Obtain, Read
@@ -28,13 +28,13 @@ _LATER_NS = 1 << 63
 
 
 @dataclass(frozen=True)
-class Service:
+class WorkerContext:
     """What all lanes of a trial share."""
 
     workload: Workload
     cache: TieredCache
     shared: SharedEntries
-    turnstile: Turnstile
+    scheduler: RequestScheduler
     limit_reached: threading.Event
     """Set once no more may be written."""
 
@@ -43,18 +43,18 @@ class Service:
         return self.workload.entry_bytes(block.tokens) if block.size is None else block.size
 
 
-class Servant:
+class RequestWorker:
     """Serves requests one after the other on one lane."""
 
     def __init__(
-        self, service: Service, worker: Worker, journal: LaneJournal | None = None
+        self, context: WorkerContext, worker: Worker, journal: LaneJournal | None = None
     ) -> None:
         self.statistics = RequestStatistics()
         self.corruption = ""
         """The first read that found other data than was written."""
-        self._service = service
-        self._workload = service.workload
-        self._cache = service.cache
+        self._context = context
+        self._workload = context.workload
+        self._cache = context.cache
         self._worker = worker
         self._journal = journal
         self._clock = worker.recorder.window.clock
@@ -72,27 +72,27 @@ class Servant:
         return self._worker.recorder
 
     def serve_until_stopped(self) -> None:
-        """Serve what the turnstile gives, until it gives no more or the write limit is reached."""
+        """Serve what the scheduler gives, until it gives no more or the write limit is reached."""
         while self.serve_next():
             pass
 
     def serve_next(self) -> bool:
         """Serve one request; False when there is none, or when it could not be served whole."""
-        ticket = self._service.turnstile.take()
-        if ticket is None:
+        due = self._context.scheduler.take()
+        if due is None:
             return False
         taken_ns = self._clock.now_ns()
-        self._asked_ns = ticket.due_ns
+        self._asked_ns = due.due_ns
         self._read_keys.clear()
         try:
-            for access in accesses(ticket.request, self._workload.rules):
+            for access in accesses(due.request, self._workload.rules):
                 self._do(access)
         except (CutOffError, WriteLimitError) as error:
             if isinstance(error, WriteLimitError):
-                self._service.limit_reached.set()
+                self._context.limit_reached.set()
             self._unfinished_since_ns = taken_ns
             return False
-        self._finish(ticket, taken_ns, self._clock.now_ns())
+        self._finish(due, taken_ns, self._clock.now_ns())
         return True
 
     def prepare(self, blocks: Iterable[Block]) -> None:
@@ -130,7 +130,7 @@ class Servant:
         """Read the longest prefix that the cache has; write what is missing after it."""
         while blocks:
             keys = [block.key for block in blocks]
-            with self._service.shared.find(keys, self._worker.lane.stopping) as found:
+            with self._context.shared.find(keys, self._worker.lane.stopping) as found:
                 for held, block in zip(found.held, blocks, strict=False):
                     self._use(held, block, is_read=is_read)
                 if found.claimed:
@@ -145,7 +145,7 @@ class Servant:
         for block in blocks:
             if block.key in claimed:
                 self._write(block, is_counted=True)
-                self._service.shared.written(block.key)
+                self._context.shared.written(block.key)
             self._count_lookup(block, None)
 
     def _use(self, held: Held, block: Block, *, is_read: bool) -> None:
@@ -178,7 +178,7 @@ class Servant:
 
     def _count_lookup(self, block: Block, tier: str | None) -> None:
         if self._counts_now():
-            self.statistics.looked_up(block.purpose, self._service.size_of(block), tier)
+            self.statistics.looked_up(block.purpose, self._context.size_of(block), tier)
 
     def _note_corruption(self, error: CorruptDataError) -> None:
         self.statistics.corrupt_reads += 1
@@ -186,7 +186,7 @@ class Servant:
 
     def _write(self, block: Block, *, is_counted: bool = False) -> None:
         asked_ns = self._asked_ns if is_counted else None
-        self._cache.write(block.key, self._service.size_of(block), self._worker, asked_ns)
+        self._cache.write(block.key, self._context.size_of(block), self._worker, asked_ns)
         self._asked_ns = self._clock.now_ns()
         if is_counted and self._counts_now():
             self.statistics.prefill_writes += 1
@@ -194,13 +194,13 @@ class Servant:
     def _counts_now(self) -> bool:
         return self.recorder.window.contains(self._clock.now_ns())
 
-    def _finish(self, ticket: Ticket, taken_ns: int, cached_ns: int) -> None:
-        request = ticket.request
+    def _finish(self, due: DueRequest, taken_ns: int, cached_ns: int) -> None:
+        request = due.request
         generation_s = request.generated_tokens * self._workload.generation_s_per_token
         ended_ns = cached_ns + round(generation_s * NS_PER_S)
         self._generating.append(
             EndedRequest(
-                ticket.due_ns,
+                due.due_ns,
                 taken_ns,
                 cached_ns,
                 ended_ns,
@@ -209,7 +209,7 @@ class Servant:
                 request.qos,
             )
         )
-        self._service.turnstile.finished(ticket, ended_ns)
+        self._context.scheduler.finished(due, ended_ns)
         self._count_ended(cached_ns)
 
     def _count_ended(self, now_ns: int) -> None:

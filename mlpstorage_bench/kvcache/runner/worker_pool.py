@@ -1,4 +1,4 @@
-"""Who serves a trial's requests: a servant per lane, the turnstile before them, their records."""
+"""Who serves a trial's requests: a worker per lane, the scheduler before them, their records."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
 from mlpstorage_bench.kvcache.config.request_source import demand_of
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, Site
-from mlpstorage_bench.kvcache.runner.scheduler import ClosedLoop, OpenLoop, Turnstile
-from mlpstorage_bench.kvcache.runner.worker import Servant, Service
+from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, TrialContext
+from mlpstorage_bench.kvcache.runner.scheduler import (
+    ClosedLoopScheduler,
+    OpenLoopScheduler,
+    RequestScheduler,
+)
+from mlpstorage_bench.kvcache.runner.worker import RequestWorker, WorkerContext
 from mlpstorage_bench.kvcache.trace_files import LaneJournal, TraceWriter
 from mlpstorage_bench.kvcache.workload.accesses import prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
@@ -26,37 +30,39 @@ from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStati
 from mlpstorage_bench.measure.window import Window
 
 
-class Crew:
-    """The servants of one trial, and what they share."""
+class WorkerPool:
+    """The workers of one trial, and what they share."""
 
     def __init__(
         self,
         workload: Workload,
-        site: Site,
+        context: TrialContext,
         cache: TieredCache,
         clock: Clock,
         lanes: Sequence[Lane],
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
-        self.demand = demand_of(workload, site.seed, site.first_user)
-        self.turnstile: Turnstile
+        self.demand = demand_of(workload, context.seed, context.first_user)
+        self.scheduler: RequestScheduler
         if self.demand.is_open_loop:
-            self.turnstile = OpenLoop(self.demand.arrivals(), self.window)
+            self.scheduler = OpenLoopScheduler(self.demand.arrivals(), self.window)
         else:
-            self.turnstile = ClosedLoop(
+            self.scheduler = ClosedLoopScheduler(
                 self.demand.streams(), workload.think_time_scale, self.window
             )
         self.limit_reached = threading.Event()
         self._workload = workload
         shared = SharedEntries(cache.index)
-        service = Service(workload, cache, shared, self.turnstile, self.limit_reached)
-        self.servants = [self._servant(service, lane, writer) for lane in lanes]
+        worker_context = WorkerContext(workload, cache, shared, self.scheduler, self.limit_reached)
+        self.workers = [self._worker(worker_context, lane, writer) for lane in lanes]
         self._unserved: list[int] = []
 
-    def _servant(self, service: Service, lane: Lane, writer: TraceWriter | None) -> Servant:
+    def _worker(
+        self, context: WorkerContext, lane: Lane, writer: TraceWriter | None
+    ) -> RequestWorker:
         journal = None if writer is None else LaneJournal(writer)
-        return Servant(service, Worker(lane, Recorder(self.window), journal), journal)
+        return RequestWorker(context, Worker(lane, Recorder(self.window), journal), journal)
 
     def prepared(self) -> list[Block]:
         """Return what has to be in the cache before the first request."""
@@ -81,14 +87,14 @@ class Crew:
     def _sum(self, kinds: Sequence[Kind], bytes_of: Callable[[OperationStatistics], int]) -> int:
         return sum(
             bytes_of(operation)
-            for servant in self.servants
-            for key, operation in list(servant.recorder.operations.items())
+            for worker in self.workers
+            for key, operation in list(worker.recorder.operations.items())
             if key.tier == STORAGE_TIER and key.kind in kinds
         )
 
     def window_has_closed(self) -> None:
         """Take note of the requests that nobody has taken."""
-        self._unserved = self.turnstile.waits_ns()
+        self._unserved = self.scheduler.waits_ns()
 
     @property
     def unserved(self) -> int:
@@ -105,18 +111,18 @@ class Crew:
 
     def statistics(self) -> RequestStatistics:
         """Return what was counted of all requests."""
-        for servant in self.servants:
-            servant.count_unfinished()
-        return RequestStatistics.total(servant.statistics for servant in self.servants)
+        for worker in self.workers:
+            worker.count_unfinished()
+        return RequestStatistics.total(worker.statistics for worker in self.workers)
 
     def operations(self) -> dict[OperationKey, OperationStatistics]:
         """Return what was recorded of all operations."""
-        return Recorder.total(servant.recorder for servant in self.servants)
+        return Recorder.total(worker.recorder for worker in self.workers)
 
     @property
     def corruption(self) -> str:
         """The first read that found other data than was written."""
-        return next((s.corruption for s in self.servants if s.corruption), "")
+        return next((s.corruption for s in self.workers if s.corruption), "")
 
 
 @contextmanager

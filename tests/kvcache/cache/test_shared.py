@@ -34,7 +34,7 @@ def cache(entries: int = 1000) -> TieredCache:
 
 
 def obtain(own: TieredCache, shared: SharedEntries, keys: list[str], by: Worker) -> Counter[str]:
-    """What a servant does with a prompt: read what is there, write what is missing."""
+    """What a worker does with a prompt: read what is there, write what is missing."""
     done: Counter[str] = Counter()
     while keys:
         with shared.find(keys, by.lane.stopping) as found:

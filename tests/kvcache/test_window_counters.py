@@ -6,8 +6,8 @@ import threading
 import time
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.runner.counter_probe import Counted
-from mlpstorage_bench.kvcache.runner.window_counters import EdgeCounters
+from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
+from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
 from mlpstorage_bench.measure.window import Window
@@ -39,13 +39,13 @@ class Ends:
 def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
     tmp_path: Path,
 ) -> None:
-    counted = Counted(process=True, device=BlockDevice.under(tmp_path))
+    counters = UsableCounters(process=True, device=BlockDevice.under(tmp_path))
     for _ in range(WINDOWS):
         window, done = Window(), threading.Event()
         workers = [Ends(window, done) for _ in range(THREADS)]
-        before = EdgeCounters.at_start(window, counted)
+        before = WindowCounters.at_start(window, counters)
         time.sleep(0.01)
-        after = EdgeCounters.at_end(window, counted)
+        after = WindowCounters.at_end(window, counters)
         done.set()
         for worker in workers:
             worker.thread.join()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.kvcache.runner.counter_probe import Counted
+from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
 from tests.trials import served
@@ -31,7 +31,7 @@ def test_a_filesystem_on_a_disk_is_counted_for_process_and_device(
     device = BlockDevice.under(tmp_path)
     if not probe_direct_io(tmp_path) or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
-    assert Counted.by_trying(tmp_path, io_mode) == Counted(process=True, device=device)
+    assert UsableCounters.probe(tmp_path, io_mode) == UsableCounters(process=True, device=device)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def test_a_filesystem_on_a_disk_is_counted_for_process_and_device(
 def test_memory_is_not_counted(memory: Path, io_mode: Any) -> None:
     if io_mode == "direct" and not probe_direct_io(memory):
         pytest.skip("this tmpfs has no direct I/O")
-    assert Counted.by_trying(memory, io_mode) == Counted(process=False, device=None)
+    assert UsableCounters.probe(memory, io_mode) == UsableCounters(process=False, device=None)
     assert list(memory.iterdir()) == []
 
 

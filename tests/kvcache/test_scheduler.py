@@ -5,7 +5,12 @@ import threading
 import time
 from collections.abc import Iterator
 
-from mlpstorage_bench.kvcache.runner.scheduler import MOST_ADMITTED, ClosedLoop, OpenLoop, Ticket
+from mlpstorage_bench.kvcache.runner.scheduler import (
+    MOST_ADMITTED,
+    ClosedLoopScheduler,
+    DueRequest,
+    OpenLoopScheduler,
+)
 from mlpstorage_bench.kvcache.workload.demand import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User
@@ -19,32 +24,32 @@ def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
     return UserStream(user, 0.0, requests)
 
 
-def opened(streams: list[UserStream], think_time_scale: float) -> ClosedLoop:
-    turnstile = ClosedLoop(streams, think_time_scale, Window())
-    turnstile.open()
-    return turnstile
+def opened(streams: list[UserStream], think_time_scale: float) -> ClosedLoopScheduler:
+    scheduler = ClosedLoopScheduler(streams, think_time_scale, Window())
+    scheduler.open()
+    return scheduler
 
 
-def take(turnstile: ClosedLoop) -> Ticket:
-    ticket = turnstile.take()
-    assert ticket is not None
-    return ticket
+def take(scheduler: ClosedLoopScheduler) -> DueRequest:
+    due = scheduler.take()
+    assert due is not None
+    return due
 
 
 def test_the_most_urgent_user_is_served_first() -> None:
-    turnstile = opened([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
-    assert [take(turnstile).request.user for _ in range(4)] == [1, 3, 2, 0]
+    scheduler = opened([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
+    assert [take(scheduler).request.user for _ in range(4)] == [1, 3, 2, 0]
 
 
 def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
-    turnstile = opened([stream(0, 1)], 1.0)
-    first = take(turnstile)
-    taken: list[Ticket | None] = []
-    waiting = threading.Thread(target=lambda: taken.append(turnstile.take()))
+    scheduler = opened([stream(0, 1)], 1.0)
+    first = take(scheduler)
+    taken: list[DueRequest | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(scheduler.take()))
     waiting.start()
     waiting.join(0.1)
     assert taken == []
-    turnstile.finished(first, time.perf_counter_ns())
+    scheduler.finished(first, time.perf_counter_ns())
     waiting.join(20)
     (second,) = taken
     assert second is not None
@@ -52,20 +57,20 @@ def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
 
 
 def test_a_user_thinks_from_the_end_of_its_request() -> None:
-    turnstile = opened([stream(0, 1, think_s=3.0)], 0.5)
-    first = take(turnstile)
+    scheduler = opened([stream(0, 1, think_s=3.0)], 0.5)
+    first = take(scheduler)
     ended_ns = time.perf_counter_ns() - 1_600_000_000
-    turnstile.finished(first, ended_ns)
-    assert take(turnstile).due_ns == ended_ns + 1_500_000_000
+    scheduler.finished(first, ended_ns)
+    assert take(scheduler).due_ns == ended_ns + 1_500_000_000
 
 
 def test_stopping_lets_every_waiting_worker_go() -> None:
-    turnstile = opened([], 1.0)
-    taken: list[Ticket | None] = []
-    waiting = [threading.Thread(target=lambda: taken.append(turnstile.take())) for _ in range(4)]
+    scheduler = opened([], 1.0)
+    taken: list[DueRequest | None] = []
+    waiting = [threading.Thread(target=lambda: taken.append(scheduler.take())) for _ in range(4)]
     for thread in waiting:
         thread.start()
-    turnstile.stop()
+    scheduler.stop()
     for thread in waiting:
         thread.join(20)
     assert taken == [None] * 4
@@ -80,10 +85,10 @@ def test_requests_that_come_faster_than_they_are_made_do_not_keep_the_turnstile(
         for made in itertools.count(1):
             yield Arrival(0.0, Request(made, 1, 0, 0, 100, 10, 0.0))
 
-    turnstile = OpenLoop(arrivals(), Window())
-    turnstile.open()
+    scheduler = OpenLoopScheduler(arrivals(), Window())
+    scheduler.open()
     for taken in range(1, 4):
-        assert turnstile.take() is not None
+        assert scheduler.take() is not None
         assert made <= taken * MOST_ADMITTED + 1
 
 
@@ -91,9 +96,9 @@ def test_every_request_that_was_due_and_not_taken_is_told_with_its_wait() -> Non
     window = Window()
     count = 3 * MOST_ADMITTED
     requests = (Arrival(0.0, Request(user, 1, 0, 0, 100, 10, 0.0)) for user in range(count))
-    turnstile = OpenLoop(requests, window)
-    turnstile.open()
+    scheduler = OpenLoopScheduler(requests, window)
+    scheduler.open()
     window.open(0.001)
     time.sleep(0.002)
     window.close()
-    assert len(turnstile.waits_ns()) == count
+    assert len(scheduler.waits_ns()) == count
