@@ -1,4 +1,4 @@
-"""Who operates on the cache: a worker writes, reads and copies entries, and records each."""
+"""Who operates on the cache: a client writes, reads and copies entries, and records each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mlpstorage_bench.storage.lane import CutOffError
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 
 
-class Lane(Protocol):
-    """What a worker needs of a lane."""
+class TransferLane(Protocol):
+    """What a client needs of a lane."""
 
     stopping: threading.Event
 
@@ -45,10 +45,10 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True)
-class Worker:
+class CacheClient:
     """One lane, the record of what it sees, and a journal if wanted."""
 
-    lane: Lane
+    lane: TransferLane
     recorder: Recorder
     journal: Journal | None = None
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.cache.client import Worker
+from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.index import WAIT_S, Held, Index
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
 from mlpstorage_bench.storage.buffers import round_up_to_sector
@@ -46,20 +46,20 @@ class TieredCache:
     def read_held(
         self,
         held: Held,
-        worker: Worker,
+        client: CacheClient,
         asked_ns: int | None = None,
         *,
         is_repeated: bool = False,
     ) -> str:
         """Read and check an entry that is held; return its tier's name."""
         tier, resident = held
-        worker.read(tier, resident.entry, asked_ns, is_repeated=is_repeated)
+        client.read(tier, resident.entry, asked_ns, is_repeated=is_repeated)
         return tier.name
 
     def read(
         self,
         key: str,
-        worker: Worker,
+        client: CacheClient,
         asked_ns: int | None = None,
         *,
         is_repeated: bool = False,
@@ -73,33 +73,33 @@ class TieredCache:
         if held is None:
             return None
         try:
-            self.read_held(held, worker, asked_ns, is_repeated=is_repeated)
+            self.read_held(held, client, asked_ns, is_repeated=is_repeated)
         finally:
             self.index.release(held)
-        self.promote(held, worker)
+        self.promote(held, client)
         return held.tier.name
 
-    def write(self, key: str, size: int, worker: Worker, asked_ns: int | None = None) -> str:
+    def write(self, key: str, size: int, client: CacheClient, asked_ns: int | None = None) -> str:
         """Write an entry into the highest tier that takes it; return that tier's name.
 
         What the cache has under this key goes first, once nobody uses it.
         """
         size = round_up_to_sector(size)
-        asked_ns = worker.recorder.window.clock.now_ns() if asked_ns is None else asked_ns
-        self.index.remove(key, worker.lane.stopping)
-        tier = self._reserve(size, 0, worker)
+        asked_ns = client.recorder.window.clock.now_ns() if asked_ns is None else asked_ns
+        self.index.remove(key, client.lane.stopping)
+        tier = self._reserve(size, 0, client)
         try:
-            entry = worker.write(tier, key, size, asked_ns, generation=next(self._generations))
+            entry = client.write(tier, key, size, asked_ns, generation=next(self._generations))
         except BaseException:
             self.index.give_back(tier, size)
             raise
         self.index.add(tier, entry)
         return tier.name
 
-    def promote(self, held: Held, worker: Worker) -> None:
+    def promote(self, held: Held, client: CacheClient) -> None:
         """Move an entry that was read, and is released, up to the top if the cache does so."""
         if self._promotes and held.tier is not self.tiers[0]:
-            self._promote(held.tier, held.resident, worker)
+            self._promote(held.tier, held.resident, client)
 
     def account(self) -> dict[str, TierAccount]:
         """Return what became of the entries, by tier."""
@@ -112,13 +112,13 @@ class TieredCache:
                 closing.callback(tier.close)
         self.index.clear()
 
-    def _reserve(self, size: int, highest: int, worker: Worker) -> Tier:
+    def _reserve(self, size: int, highest: int, client: CacheClient) -> Tier:
         """Make room for `size` bytes in the first tier from `highest` down that can have it."""
         for tier in self.tiers[highest:-1]:
-            if tier.takes(size) and self._make_room(tier, size, worker):
+            if tier.takes(size) and self._make_room(tier, size, client):
                 return tier
         if self._storage.takes(size):
-            self._make_room_on_storage(size, worker)
+            self._make_room_on_storage(size, client)
             return self._storage
         raise CapacityError(
             f"An entry of {size / 2**20:.0f} MiB does not fit the storage tier's capacity of "
@@ -126,7 +126,7 @@ class TieredCache:
             "space on the cache directory's filesystem"
         )
 
-    def _make_room(self, tier: Tier, size: int, worker: Worker) -> bool:
+    def _make_room(self, tier: Tier, size: int, client: CacheClient) -> bool:
         """Reserve room above storage, moving the first to go down; False where all are in use."""
         while True:
             with self.index.changed:
@@ -138,13 +138,13 @@ class TieredCache:
                     return False
                 victim.is_leaving = True
             try:
-                self._demote(tier, victim, worker)
+                self._demote(tier, victim, client)
             except BaseException:
                 with self.index.changed:
                     victim.is_leaving = False
                 raise
 
-    def _make_room_on_storage(self, size: int, worker: Worker) -> None:
+    def _make_room_on_storage(self, size: int, client: CacheClient) -> None:
         """Reserve room on storage, evicting the first to go; waits where all are in use."""
         while True:
             with self.index.changed:
@@ -157,7 +157,7 @@ class TieredCache:
                     self.index.changed.wait(WAIT_S)
                 else:
                     self.index.forget(self._storage, victim)
-            is_stopping = worker.lane.stopping.is_set()
+            is_stopping = client.lane.stopping.is_set()
             if victim is not None:
                 self.index.discard(self._storage, victim)
             if is_stopping:
@@ -168,13 +168,13 @@ class TieredCache:
             raise WriteLimitError
         self._admitted_bytes += size
 
-    def _demote(self, tier: Tier, victim: Resident, worker: Worker) -> None:
-        if worker.lane.stopping.is_set():
+    def _demote(self, tier: Tier, victim: Resident, client: CacheClient) -> None:
+        if client.lane.stopping.is_set():
             raise CutOffError
-        lower = self._reserve(victim.entry.size, self.tiers.index(tier) + 1, worker)
-        self._move(tier, victim, lower, worker)
+        lower = self._reserve(victim.entry.size, self.tiers.index(tier) + 1, client)
+        self._move(tier, victim, lower, client)
 
-    def _promote(self, tier: Tier, resident: Resident, worker: Worker) -> None:
+    def _promote(self, tier: Tier, resident: Resident, client: CacheClient) -> None:
         """Move an entry that was read up to the top, unless it is in use or too large for it."""
         top, entry = self.tiers[0], resident.entry
         with self.index.changed:
@@ -183,19 +183,19 @@ class TieredCache:
                 return
             resident.is_leaving = True
         try:
-            if self._make_room(top, entry.size, worker):
-                self._move(tier, resident, top, worker)
+            if self._make_room(top, entry.size, client):
+                self._move(tier, resident, top, client)
         finally:
             with self.index.changed:
                 resident.is_leaving = False
                 self.index.changed.notify_all()
 
-    def _move(self, tier: Tier, resident: Resident, target: Tier, worker: Worker) -> None:
+    def _move(self, tier: Tier, resident: Resident, target: Tier, client: CacheClient) -> None:
         """Copy an entry into room that is reserved for it, and let the copy take its place."""
         entry = resident.entry
         try:
-            self.index.wait_until_gone(target, entry.name, worker.lane.stopping)
-            worker.copy(tier, target, entry)
+            self.index.wait_until_gone(target, entry.name, client.lane.stopping)
+            client.copy(tier, target, entry)
         except BaseException:
             self.index.give_back(target, entry.size)
             raise

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.errors import CorruptDataError
-from mlpstorage_bench.kvcache.cache.client import Worker
+from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.index import Held
 from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
@@ -47,7 +47,7 @@ class RequestWorker:
     """Serves requests one after the other on one lane."""
 
     def __init__(
-        self, context: WorkerContext, worker: Worker, journal: LaneJournal | None = None
+        self, context: WorkerContext, client: CacheClient, journal: LaneJournal | None = None
     ) -> None:
         self.statistics = RequestStatistics()
         self.corruption = ""
@@ -55,9 +55,9 @@ class RequestWorker:
         self._context = context
         self._workload = context.workload
         self._cache = context.cache
-        self._worker = worker
+        self._client = client
         self._journal = journal
-        self._clock = worker.recorder.window.clock
+        self._clock = client.recorder.window.clock
         self._generating: deque[EndedRequest] = deque()
         self._asked_ns = 0
         """When the next operation was wanted."""
@@ -69,7 +69,7 @@ class RequestWorker:
     @property
     def recorder(self) -> Recorder:
         """What the lane's operations were."""
-        return self._worker.recorder
+        return self._client.recorder
 
     def serve_until_stopped(self) -> None:
         """Serve what the scheduler gives, until it gives no more or the write limit is reached."""
@@ -105,7 +105,7 @@ class RequestWorker:
         size = self._workload.entry_bytes(PREPARED_TOKENS)
         number = 0
         while not has_enough():
-            self._cache.write(f"precondition{lane}-{number}", size, self._worker)
+            self._cache.write(f"precondition{lane}-{number}", size, self._client)
             number += 1
 
     def _do(self, access: Access) -> None:
@@ -130,14 +130,14 @@ class RequestWorker:
         """Read the longest prefix that the cache has; write what is missing after it."""
         while blocks:
             keys = [block.key for block in blocks]
-            with self._context.shared.find(keys, self._worker.lane.stopping) as found:
+            with self._context.shared.find(keys, self._client.lane.stopping) as found:
                 for held, block in zip(found.held, blocks, strict=False):
                     self._use(held, block, is_read=is_read)
                 if found.claimed:
                     self._write_claimed(found, blocks)
                     return
             for held in found.held:
-                self._cache.promote(held, self._worker)
+                self._cache.promote(held, self._client)
             blocks = blocks[len(found.held) :]
 
     def _write_claimed(self, found: Found, blocks: Sequence[Block]) -> None:
@@ -153,7 +153,7 @@ class RequestWorker:
         if is_read:
             is_repeated = block.key in self._read_keys
             try:
-                self._cache.read_held(held, self._worker, self._asked_ns, is_repeated=is_repeated)
+                self._cache.read_held(held, self._client, self._asked_ns, is_repeated=is_repeated)
             except CorruptDataError as error:
                 self._note_corruption(error)
                 return
@@ -166,7 +166,7 @@ class RequestWorker:
         is_repeated = block.key in self._read_keys
         try:
             tier = self._cache.read(
-                block.key, self._worker, self._asked_ns, is_repeated=is_repeated
+                block.key, self._client, self._asked_ns, is_repeated=is_repeated
             )
         except CorruptDataError as error:
             self._note_corruption(error)
@@ -186,7 +186,7 @@ class RequestWorker:
 
     def _write(self, block: Block, *, is_counted: bool = False) -> None:
         asked_ns = self._asked_ns if is_counted else None
-        self._cache.write(block.key, self._context.size_of(block), self._worker, asked_ns)
+        self._cache.write(block.key, self._context.size_of(block), self._client, asked_ns)
         self._asked_ns = self._clock.now_ns()
         if is_counted and self._counts_now():
             self.statistics.prefill_writes += 1

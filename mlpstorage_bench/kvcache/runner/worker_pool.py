@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.cache.client import Lane, Worker
+from mlpstorage_bench.kvcache.cache.client import CacheClient, TransferLane
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
@@ -39,7 +39,7 @@ class WorkerPool:
         context: TrialContext,
         cache: TieredCache,
         clock: Clock,
-        lanes: Sequence[Lane],
+        lanes: Sequence[TransferLane],
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
@@ -59,10 +59,10 @@ class WorkerPool:
         self._unserved: list[int] = []
 
     def _worker(
-        self, context: WorkerContext, lane: Lane, writer: TraceWriter | None
+        self, context: WorkerContext, lane: TransferLane, writer: TraceWriter | None
     ) -> RequestWorker:
         journal = None if writer is None else LaneJournal(writer)
-        return RequestWorker(context, Worker(lane, Recorder(self.window), journal), journal)
+        return RequestWorker(context, CacheClient(lane, Recorder(self.window), journal), journal)
 
     def prepared(self) -> list[Block]:
         """Return what has to be in the cache before the first request."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.kvcache.cache.client import Worker
+from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
@@ -24,16 +24,18 @@ SIZE = 8192
 GOING = threading.Event()
 
 
-def worker() -> Worker:
+def worker() -> CacheClient:
     lane = Lane(Payload(1), Chunking(SIZE), threading.Event())
-    return Worker(lane, Recorder(Window()))
+    return CacheClient(lane, Recorder(Window()))
 
 
 def cache(entries: int = 1000) -> TieredCache:
     return TieredCache([Tier("storage", MemoryStore(SIZE), entries * SIZE)])
 
 
-def obtain(own: TieredCache, shared: SharedEntries, keys: list[str], by: Worker) -> Counter[str]:
+def obtain(
+    own: TieredCache, shared: SharedEntries, keys: list[str], by: CacheClient
+) -> Counter[str]:
     """What a worker does with a prompt: read what is there, write what is missing."""
     done: Counter[str] = Counter()
     while keys:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import CapacityError, CorruptDataError, StorageError
-from mlpstorage_bench.kvcache.cache.client import Worker
+from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
@@ -33,8 +33,8 @@ SECTOR = 4096
 PAYLOAD = Payload(3)
 
 
-def worker() -> Worker:
-    return Worker(Lane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
+def worker() -> CacheClient:
+    return CacheClient(Lane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
 
 
 def memory_tiers(*sectors: int) -> list[Tier]:
@@ -213,7 +213,7 @@ def test_a_tier_counts_what_an_entry_occupies_and_what_was_written_of_it(tmp_pat
     slot = 4 * SECTOR
     slab = Slab(tmp_path, FileIo("buffered"), slot, 20 * slot)
     cache, chunking = TieredCache([Tier("storage", slab, 20 * slot)]), Chunking(CHUNK, slot)
-    own = Worker(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
+    own = CacheClient(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
     for number in range(40):  # each takes two slots and fills one and a quarter
         cache.write(f"entry{number}", 5 * SECTOR, own)
     (storage,) = cache.tiers
