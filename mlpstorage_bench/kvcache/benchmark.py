@@ -9,7 +9,7 @@ from typing import Any
 from mlpstorage_bench.benchmark_type import PlanRequest, Room
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.fio_job import fio_job
@@ -86,7 +86,7 @@ class KVCacheBenchmark:
             ),
             "seed": seed,
             "ranks": ranks,
-            "request_stream_sha256": demand_of(
+            "request_stream_sha256": build_request_source(
                 own, seed + share.seed_offset, share.first_user
             ).sha256(),
         }

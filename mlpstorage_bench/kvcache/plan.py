@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.kvcache.config.profile_file import Profile
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
@@ -72,7 +72,7 @@ class KVCachePlan:
             share = workload.share_of(rank, ranks)
             seed = self.profile.seed + share.seed_offset
             own = workload.model_copy(update={"num_users": share.num_users})
-            stream = demand_of(own, seed, share.first_user).sha256()
+            stream = build_request_source(own, seed, share.first_user).sha256()
             digest.update(f"{name} {stream}\n".encode())
         return digest.hexdigest()
 

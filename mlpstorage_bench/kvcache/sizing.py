@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
 from mlpstorage_bench.kvcache.runner.context import KIB, block_bytes
-from mlpstorage_bench.kvcache.workload.accesses import Growth, growth, prepared
+from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
-from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request, UserStream
-from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.lane import buffers_for
 
@@ -79,12 +79,12 @@ class RankSize:
 def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: int = 0) -> RankSize:
     """Return what a rank takes: of its own users and seed, with its share of the free bytes."""
     capacity = storage_capacity(workload, free_storage)
-    demand = demand_of(workload, seed, first_user)
+    source = build_request_source(workload, seed, first_user)
     tally = _Tally(workload)
     if workload.precondition != "none":
         tally.precondition()
-    tally.prepare(demand)
-    is_bounded = tally.ask(demand)
+    tally.prepare(source)
+    is_bounded = tally.ask(source)
     distinct = tally.total if is_bounded else None
     at_once = capacity if distinct is None else min(capacity, distinct)
     # what is shared may be written again after it was evicted: then only capacities bound it
@@ -120,41 +120,41 @@ class _Tally:
         self.total = 0
         self.largest = 0
 
-    def prepare(self, demand: Demand) -> None:
+    def prepare(self, source: RequestSource) -> None:
         """Count what is there before the first request."""
-        users = range(demand.first_user, demand.first_user + demand.num_users)
-        library = Library(demand.sharing, demand.seed)
-        for block in prepared(users, library, self._workload.rules):
+        users = range(source.first_user, source.first_user + source.num_users)
+        shared_content = SharedContent(source.sharing, source.seed)
+        for block in prepared(users, shared_content, self._workload.rules):
             if block.key not in self._seen:
                 self._seen.add(block.key)
-                self._add(Growth(1, block))
+                self._add(CacheGrowth(1, block))
 
     def precondition(self) -> None:
         """Count what is written to bring the storage into its steady state."""
         most = self._workload.precondition_gb
         self.total += UNBOUNDED_BYTES if most is None else round(most * GIB)
-        self._add(Growth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
+        self._add(CacheGrowth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
 
-    def ask(self, demand: Demand) -> bool:
+    def ask(self, source: RequestSource) -> bool:
         """Count all that may be asked until the window's end; False when nothing bounds that."""
         workload = self._workload
         ends_s = workload.warmup + workload.duration + EDGE_S
-        if demand.is_open_loop:
-            for arrival in demand.arrivals():
+        if source.is_open_loop:
+            for arrival in source.arrivals():
                 if arrival.due_s >= ends_s:
                     break
                 self._grow(arrival.request)
             return True
         is_bounded = True
-        for stream in demand.streams():
-            is_bounded &= self._ask_user(stream, ends_s, demand)
+        for stream in source.streams():
+            is_bounded &= self._ask_user(stream, ends_s, source)
         return is_bounded
 
-    def _ask_user(self, stream: UserStream, ends_s: float, demand: Demand) -> bool:
+    def _ask_user(self, stream: UserStream, ends_s: float, source: RequestSource) -> bool:
         """Count what a user asks when each answer comes at once."""
         workload = self._workload
         takes_time = workload.think_time_scale or workload.generation_s_per_token
-        if not takes_time and demand.limit is None and workload.phase != "decode":
+        if not takes_time and source.limit is None and workload.phase != "decode":
             for request in itertools.islice(stream.requests, UNBOUNDED_REQUESTS):
                 self._grow(request)
             return False
@@ -170,10 +170,10 @@ class _Tally:
         return True
 
     def _grow(self, request: Request) -> None:
-        for grown in growth(request, self._workload.rules, self._seen):
+        for grown in cache_growth(request, self._workload.rules, self._seen):
             self._add(grown)
 
-    def _add(self, grown: Growth) -> None:
+    def _add(self, grown: CacheGrowth) -> None:
         block = grown.block
         size = self._workload.entry_bytes(block.tokens) if block.size is None else block.size
         occupied = self._occupied(size)
@@ -205,12 +205,12 @@ def users_that_fit(
     many of them.
     """
     capacity = storage_capacity(workload, free_storage)
-    demand = demand_of(workload, seed, first_user)
-    if demand.is_open_loop or demand.limit is not None or demand.conversations is not None:
+    source = build_request_source(workload, seed, first_user)
+    if source.is_open_loop or source.limit is not None or source.conversations is not None:
         return None
     tally = _Tally(workload)
     for number in range(MOST_USERS):
-        alone = dataclasses.replace(demand, num_users=1, first_user=demand.first_user + number)
+        alone = dataclasses.replace(source, num_users=1, first_user=source.first_user + number)
         tally.prepare(alone)
         if not tally.ask(alone) or tally.total > TARGET_USAGE * capacity:
             return number

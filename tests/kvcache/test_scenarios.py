@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
-from mlpstorage_bench.kvcache.workload.blocks import Obtain
+from mlpstorage_bench.kvcache.workload.blocks import ReadOrWrite
 from tests.trials import MIB, Alone, context, served, trial, workload
 
 PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_reads": "none"}
@@ -32,10 +32,10 @@ def asked_of(wanted: Workload) -> set[str]:
     """Return the keys of all blocks that the requests of a workload have, each once."""
     return {
         block.key
-        for stream in demand_of(wanted, seed=42).streams()
+        for stream in build_request_source(wanted, seed=42).streams()
         for request in stream.requests
         for access in accesses(request, wanted.rules)
-        if isinstance(access, Obtain)
+        if isinstance(access, ReadOrWrite)
         for block in access.blocks
     }
 

@@ -11,7 +11,7 @@ from mlpstorage_bench.kvcache.runner.scheduler import (
     DueRequest,
     OpenLoopScheduler,
 )
-from mlpstorage_bench.kvcache.workload.demand import Arrival
+from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User
 from mlpstorage_bench.measure.window import Window

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.trace_files import trace_path
 from mlpstorage_bench.kvcache.workload.accesses import accesses, prepared
-from mlpstorage_bench.kvcache.workload.blocks import Block, Obtain, Purpose
-from mlpstorage_bench.kvcache.workload.demand import Demand
-from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.blocks import Block, Purpose, ReadOrWrite
+from mlpstorage_bench.kvcache.workload.request_source import RequestSource
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
 
@@ -139,7 +139,7 @@ def test_generation_holds_a_user_s_next_turn_back_and_that_is_lateness(tmp_path:
 
 def test_hits_are_those_that_the_requests_predict_when_nothing_is_evicted(tmp_path: Path) -> None:
     result = simulated(tmp_path, requests=400, duration=10_000.0, decode_reads="none")
-    streams = Demand(20, 42, limit=400).streams()
+    streams = RequestSource(20, 42, limit=400).streams()
     turns = sum(request.turn for stream in streams for request in stream.requests)
     assert result.requests.found == {"conversation": turns}
     assert result.requests.misses == 0
@@ -158,17 +158,17 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
     lookups: Counter[Purpose] = Counter()
     distinct: set[Block] = set()
     asked = workload(keyed_by="prefix", system_prompt_share=1.0, rag_share=0.5, decode_reads="none")
-    demand = dataclasses.replace(demand_of(asked, 42), limit=400)
-    for request in (r for stream in demand.streams() for r in stream.requests):
+    source = dataclasses.replace(build_request_source(asked, 42), limit=400)
+    for request in (r for stream in source.streams() for r in stream.requests):
         for access in accesses(request, asked.rules):
-            assert isinstance(access, Obtain)
+            assert isinstance(access, ReadOrWrite)
             lookups.update(block.purpose for block in access.blocks)
             distinct.update(access.blocks)
     written: Counter[Purpose] = Counter(b.purpose for b in distinct)
     del written["document"]
     assert result.requests.missed == written, "documents were there before"
     assert result.requests.found == lookups - written
-    documents = prepared([], Library(demand.sharing, 42), asked.rules)
+    documents = prepared([], SharedContent(source.sharing, 42), asked.rules)
     assert result.storage.entries == written.total() + len(list(documents))
 
 

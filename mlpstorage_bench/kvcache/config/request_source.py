@@ -8,7 +8,12 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.trace_files import open_trace
-from mlpstorage_bench.kvcache.workload.demand import Arrival, Conversations, Demand, Recorded
+from mlpstorage_bench.kvcache.workload.request_source import (
+    Arrival,
+    Conversations,
+    Recorded,
+    RequestSource,
+)
 from mlpstorage_bench.kvcache.workload.traces import (
     Format,
     Replay,
@@ -18,8 +23,8 @@ from mlpstorage_bench.kvcache.workload.traces import (
 )
 
 
-def demand_of(workload: Workload, seed: int, first_user: int = 0) -> Demand:
-    """Return the demand of a rank with this seed, whose users begin with the first."""
+def build_request_source(workload: Workload, seed: int, first_user: int = 0) -> RequestSource:
+    """Return the source of a rank with this seed, whose users begin with the first."""
     recorded: Recorded | None = None
     talks: Conversations | None = None
     if workload.trace_in is not None:
@@ -32,7 +37,7 @@ def demand_of(workload: Workload, seed: int, first_user: int = 0) -> Demand:
         else:
             replay = Replay(workload.rules, seed, workload.trace_speed)
             recorded = partial(_recorded, name, trace_format, replay)
-    return Demand(
+    return RequestSource(
         num_users=workload.num_users,
         seed=seed,
         first_user=first_user,

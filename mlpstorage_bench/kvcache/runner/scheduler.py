@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.kvcache.workload.demand import Arrival
+from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.window import Window

@@ -111,7 +111,7 @@ def simulate(
         requests=requests,
         arrived=pool.scheduler.arrived,
         unserved=pool.unserved,
-        lateness=pool.lateness(requests) if pool.demand.is_open_loop else None,
+        lateness=pool.lateness(requests) if pool.source.is_open_loop else None,
         operations=pool.operations(),
         tiers=cache.account(),
         process_traffic=None,

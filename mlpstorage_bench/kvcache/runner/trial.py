@@ -168,7 +168,7 @@ class _Trial:
             requests=requests,
             arrived=pool.scheduler.arrived,
             unserved=pool.unserved,
-            lateness=pool.lateness(requests) if pool.demand.is_open_loop else None,
+            lateness=pool.lateness(requests) if pool.source.is_open_loop else None,
             operations=pool.operations(),
             tiers=self._cache.account(),
             process_traffic=after.process_since(before),

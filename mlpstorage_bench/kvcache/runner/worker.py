@@ -17,7 +17,7 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.scheduler import DueRequest, RequestScheduler
 from mlpstorage_bench.kvcache.trace_files import LaneJournal
 from mlpstorage_bench.kvcache.workload.accesses import accesses
-from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Obtain, Read
+from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, ReadOrWrite
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS
 from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.recorder import Recorder
@@ -109,9 +109,9 @@ class RequestWorker:
             number += 1
 
     def _do(self, access: Access) -> None:
-        if isinstance(access, Obtain):
+        if isinstance(access, ReadOrWrite):
             self._enter("Prefill")
-            self._obtain(access.blocks, is_read=access.is_read)
+            self._read_or_write(access.blocks, is_read=access.is_read)
         elif isinstance(access, Read):
             is_decoding = access.block.purpose == "answer"
             self._enter("Decode" if is_decoding else "Prefill")
@@ -126,7 +126,7 @@ class RequestWorker:
         if self._journal is not None:
             self._journal.phase = phase
 
-    def _obtain(self, blocks: Sequence[Block], *, is_read: bool) -> None:
+    def _read_or_write(self, blocks: Sequence[Block], *, is_read: bool) -> None:
         """Read the longest prefix that the cache has; write what is missing after it."""
         while blocks:
             keys = [block.key for block in blocks]

@@ -11,7 +11,7 @@ from mlpstorage_bench.kvcache.cache.client import CacheClient, TransferLane
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
-from mlpstorage_bench.kvcache.config.request_source import demand_of
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, TrialContext
 from mlpstorage_bench.kvcache.runner.scheduler import (
@@ -23,7 +23,7 @@ from mlpstorage_bench.kvcache.runner.worker import RequestWorker, WorkerContext
 from mlpstorage_bench.kvcache.trace_files import LaneJournal, TraceWriter
 from mlpstorage_bench.kvcache.workload.accesses import prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
-from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics, Recorder
@@ -43,13 +43,13 @@ class WorkerPool:
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
-        self.demand = demand_of(workload, context.seed, context.first_user)
+        self.source = build_request_source(workload, context.seed, context.first_user)
         self.scheduler: RequestScheduler
-        if self.demand.is_open_loop:
-            self.scheduler = OpenLoopScheduler(self.demand.arrivals(), self.window)
+        if self.source.is_open_loop:
+            self.scheduler = OpenLoopScheduler(self.source.arrivals(), self.window)
         else:
             self.scheduler = ClosedLoopScheduler(
-                self.demand.streams(), workload.think_time_scale, self.window
+                self.source.streams(), workload.think_time_scale, self.window
             )
         self.limit_reached = threading.Event()
         self._workload = workload
@@ -66,10 +66,10 @@ class WorkerPool:
 
     def prepared(self) -> list[Block]:
         """Return what has to be in the cache before the first request."""
-        first = self.demand.first_user
-        users = range(first, first + self.demand.num_users)
-        library = Library(self.demand.sharing, self.demand.seed)
-        return list(prepared(users, library, self._workload.rules))
+        first = self.source.first_user
+        users = range(first, first + self.source.num_users)
+        shared_content = SharedContent(self.source.sharing, self.source.seed)
+        return list(prepared(users, shared_content, self._workload.rules))
 
     def moved_bytes(self, *kinds: Kind) -> int:
         """Return what was moved from and to storage since the trial's start."""

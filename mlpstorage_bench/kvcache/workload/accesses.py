@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple
 from mlpstorage_bench.kvcache.workload.blocks import (
     Access,
     Block,
-    Obtain,
     Read,
+    ReadOrWrite,
     Segment,
     Write,
-    chain,
-    whole,
+    as_block,
+    hash_chain_blocks,
 )
 from mlpstorage_bench.kvcache.workload.requests import (
     PREPARED_ENTRIES,
@@ -24,7 +24,7 @@ from mlpstorage_bench.kvcache.workload.requests import (
     entry_key,
     prepared_key,
 )
-from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 
 Phase = Literal["mixed", "prefill", "decode"]
 DecodeReads = Literal["reference", "once", "none"]
@@ -62,7 +62,7 @@ def _by_turn(request: Request, rules: Rules) -> Iterator[Access]:
     """Read what is shared and the conversation so far, write this turn, read it back."""
     is_read = rules.phase == "mixed"
     for segment in _shared(request):
-        yield Obtain((whole(segment),), is_read)
+        yield ReadOrWrite((as_block(segment),), is_read)
     if is_read:
         for turn, (tokens, _) in enumerate(request.earlier):
             key = entry_key(request.user, request.conversation, turn)
@@ -84,15 +84,15 @@ def _by_prefix(request: Request, rules: Rules) -> Iterator[Access]:
     is_read = rules.phase == "mixed"
     size = rules.tokens_per_block
     for segment in request.documents:
-        yield Obtain(_chunk(segment, rules), is_read)
+        yield ReadOrWrite(_chunk(segment, rules), is_read)
     conversation = f"user{request.user}-conversation{request.conversation}"
     turns = [
         Segment(f"{conversation}-turn{turn}", context + answer, "conversation")
         for turn, (context, answer) in enumerate((*request.earlier, (request.context_tokens, 0)))
     ]
-    prompt = chain([*filter(None, [request.system_prompt]), *turns], size)
+    prompt = hash_chain_blocks([*filter(None, [request.system_prompt]), *turns], size)
     if prompt:
-        yield Obtain(prompt, is_read)
+        yield ReadOrWrite(prompt, is_read)
     if is_read:
         yield from decode(prompt, request.decode_reads, rules)
 
@@ -105,9 +105,9 @@ def decode(blocks: tuple[Block, ...], reads: int, rules: Rules) -> Iterator[Read
             yield Read(block._replace(purpose="answer"))
 
 
-def prepared(users: Iterable[int], library: Library, rules: Rules) -> Iterator[Block]:
+def prepared(users: Iterable[int], shared_content: SharedContent, rules: Rules) -> Iterator[Block]:
     """Yield what is in the cache before the first request: documents, and what decoding reads."""
-    for segment in itertools.chain.from_iterable(library.documents):
+    for segment in itertools.chain.from_iterable(shared_content.documents):
         yield from _chunk(segment, rules)
     if rules.phase == "decode":
         for user in users:
@@ -118,18 +118,18 @@ def prepared(users: Iterable[int], library: Library, rules: Rules) -> Iterator[B
 def _chunk(segment: Segment, rules: Rules) -> tuple[Block, ...]:
     """Return a document's chunk as blocks of its own, wherever in a prompt it stands."""
     if rules.keyed_by == "turn":
-        return (whole(segment),)
-    return chain([segment], rules.tokens_per_block) or (whole(segment),)
+        return (as_block(segment),)
+    return hash_chain_blocks([segment], rules.tokens_per_block) or (as_block(segment),)
 
 
-class Growth(NamedTuple):
+class CacheGrowth(NamedTuple):
     """So many new blocks of one size."""
 
     number: int
     block: Block
 
 
-def growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[Growth]:
+def cache_growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[CacheGrowth]:
     """Yield what a request adds to the cache when nothing was evicted; what is shared, once.
 
     `seen` has the keys of what is shared, and is added to. Blocks of conversations are counted, not
@@ -140,30 +140,32 @@ def growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[Growth]:
     if request.accesses or rules.keyed_by == "turn":
         for block in _added(request):
             if block.key == request.key:
-                yield Growth(1, block)
+                yield CacheGrowth(1, block)
             elif block.key not in seen:
                 seen.add(block.key)
-                yield Growth(1, block)
+                yield CacheGrowth(1, block)
         return
     size = rules.tokens_per_block
     opening = request.system_prompt
     shared = 0 if opening is None else opening.tokens // size
     if opening is not None and opening.source not in seen:
         seen.add(opening.source)
-        yield Growth(shared, Block("", size, "system prompt"))
+        yield CacheGrowth(shared, Block("", size, "system prompt"))
     answer = request.earlier[-1][1] if request.earlier else 0
     before = (request.prompt_tokens - request.context_tokens - answer) // size
     after = request.prompt_tokens // size
-    yield Growth(after - (before if request.earlier else shared), Block("", size, "conversation"))
+    yield CacheGrowth(
+        after - (before if request.earlier else shared), Block("", size, "conversation")
+    )
 
 
 def _added(request: Request) -> Iterator[Block]:
     """Yield the blocks that a request may add where each turn is an entry, or as a trace says."""
     if not request.accesses:
-        yield from map(whole, _shared(request))
+        yield from map(as_block, _shared(request))
         yield Block(request.key, request.context_tokens, "answer")
     for access in request.accesses:
-        if isinstance(access, Obtain):
+        if isinstance(access, ReadOrWrite):
             yield from access.blocks
         elif isinstance(access, Write):
             yield access.block

@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Obtain:
+class ReadOrWrite:
     """Have these blocks: read as many from the first on as the cache has, write the rest."""
 
     blocks: tuple[Block, ...]
@@ -58,11 +58,11 @@ class Write:
     block: Block
 
 
-Access = Obtain | Read | Write
+Access = ReadOrWrite | Read | Write
 """A step of a request in the cache."""
 
 
-def chain(segments: Iterable[Segment], tokens_per_block: int) -> tuple[Block, ...]:
+def hash_chain_blocks(segments: Iterable[Segment], tokens_per_block: int) -> tuple[Block, ...]:
     """Return the full blocks of a prompt, first block first; what is left over is not cached.
 
     A block's purpose is that of its first token.
@@ -76,7 +76,7 @@ def chain(segments: Iterable[Segment], tokens_per_block: int) -> tuple[Block, ..
     return tuple(blocks)
 
 
-def whole(segment: Segment) -> Block:
+def as_block(segment: Segment) -> Block:
     """Return a segment as one block of its own, whatever its length."""
     return Block(segment.source, segment.tokens, segment.purpose)
 

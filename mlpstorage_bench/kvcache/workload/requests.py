@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpstorage_bench.kvcache.workload.blocks import Access, Segment
-from mlpstorage_bench.kvcache.workload.sharing import Library
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.kvcache.workload.users import (
     QOS_BY_PRIORITY,
     QosClass,
@@ -132,17 +132,17 @@ class SharedDraws:
     So the same user asks the same with and without sharing.
     """
 
-    def __init__(self, library: Library, seed: int, user: int) -> None:
-        self._library = library
+    def __init__(self, shared_content: SharedContent, seed: int, user: int) -> None:
+        self._shared_content = shared_content
         self._random = user_random(seed, user, stream=1)
 
     def system_prompt(self) -> Segment | None:
         """Draw what a conversation opens with."""
-        return self._library.open_conversation(self._random)
+        return self._shared_content.open_conversation(self._random)
 
     def documents(self) -> tuple[Segment, ...]:
         """Draw what a request retrieves."""
-        return self._library.retrieve(self._random)
+        return self._shared_content.retrieve(self._random)
 
 
 def _uniforms(random: np.random.Generator) -> Iterator[float]:
@@ -171,7 +171,7 @@ def user_streams(
     num_users: int,
     seed: int,
     first_user: int = 0,
-    library: Library | None = None,
+    shared_content: SharedContent | None = None,
     context_limit: int | None = None,
 ) -> list[UserStream]:
     """Return a rank's users, from `first_user` on; a user depends on seed and index alone."""
@@ -180,6 +180,6 @@ def user_streams(
         random = user_random(seed, index)
         user = draw_user(index, random)
         start_s = user.think_s * float(random.random())
-        shared = None if library is None else SharedDraws(library, seed, index)
+        shared = None if shared_content is None else SharedDraws(shared_content, seed, index)
         streams.append(UserStream(user, start_s, requests_of(user, random, shared, context_limit)))
     return streams

@@ -39,7 +39,7 @@ class Sharing:
 NOTHING_SHARED = Sharing()
 
 
-class Library:
+class SharedContent:
     """The shared material of a rank: a function of sharing and seed alone."""
 
     def __init__(self, sharing: Sharing, seed: int) -> None:

@@ -25,8 +25,8 @@ import numpy as np
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.workload.accesses import Rules, decode
-from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Obtain, Read, Write
-from mlpstorage_bench.kvcache.workload.demand import Arrival
+from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, ReadOrWrite, Write
+from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 
@@ -201,7 +201,7 @@ def _mooncake(index: int, row: dict[str, Any], context: _Context) -> tuple[float
     request = _request(index, tokens, context)
     is_read = context.rules.phase == "mixed"
     reads = decode(blocks, request.decode_reads, context.rules) if is_read else ()
-    steps = (Obtain(blocks, is_read), *reads)
+    steps = (ReadOrWrite(blocks, is_read), *reads)
     return float(row["timestamp"]) / 1000, dataclasses.replace(request, accesses=steps)
 
 

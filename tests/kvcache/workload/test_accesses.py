@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses, growth
-from mlpstorage_bench.kvcache.workload.blocks import Block, Obtain, Read, Segment, Write
-from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses, cache_growth
+from mlpstorage_bench.kvcache.workload.blocks import Block, Read, ReadOrWrite, Segment, Write
+from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import Request
 from mlpstorage_bench.kvcache.workload.sharing import Sharing
 
@@ -36,8 +36,8 @@ EARLIER = Block("user7-conversation3-turn0", 200, "conversation")
 
 def test_a_turn_reads_what_is_shared_and_earlier_writes_its_own_and_reads_that_back() -> None:
     assert list(accesses(SECOND_TURN, Rules())) == [
-        Obtain((Block(*PROMPT),)),
-        Obtain((Block(*CHUNK),)),
+        ReadOrWrite((Block(*PROMPT),)),
+        ReadOrWrite((Block(*CHUNK),)),
         Read(EARLIER),
         Write(OWN),
         *[Read(OWN)] * 3,
@@ -47,8 +47,8 @@ def test_a_turn_reads_what_is_shared_and_earlier_writes_its_own_and_reads_that_b
 def test_prefill_only_writes_and_decode_only_reads() -> None:
     prefill = list(accesses(SECOND_TURN, Rules(phase="prefill")))
     assert prefill == [
-        Obtain((Block(*PROMPT),), is_read=False),
-        Obtain((Block(*CHUNK),), is_read=False),
+        ReadOrWrite((Block(*PROMPT),), is_read=False),
+        ReadOrWrite((Block(*CHUNK),), is_read=False),
         Write(OWN),
     ]
     decode = list(accesses(SECOND_TURN, Rules(phase="decode")))
@@ -74,14 +74,14 @@ def test_a_prompt_s_blocks_continue_those_of_the_turn_before() -> None:
     first = dataclasses.replace(
         SECOND_TURN, turn=0, earlier=(), context_tokens=200, generated_tokens=20, documents=()
     )
-    (before,) = [a.blocks for a in accesses(first, rules) if isinstance(a, Obtain)]
-    (chunk, after) = [a.blocks for a in accesses(SECOND_TURN, rules) if isinstance(a, Obtain)]
+    (before,) = [a.blocks for a in accesses(first, rules) if isinstance(a, ReadOrWrite)]
+    (chunk, after) = [a.blocks for a in accesses(SECOND_TURN, rules) if isinstance(a, ReadOrWrite)]
     assert after[: len(before)] == before
     assert len(before) == 300 // 16
     assert len(after) == 1320 // 16
     assert len(chunk) == 512 // 16
     of_other_user = dataclasses.replace(first, user=8)
-    (others,) = [a.blocks for a in accesses(of_other_user, rules) if isinstance(a, Obtain)]
+    (others,) = [a.blocks for a in accesses(of_other_user, rules) if isinstance(a, ReadOrWrite)]
     shared = [a for a, b in zip(before, others, strict=True) if a == b]
     assert shared == list(before[: 100 // 16]), "what the system prompt fills, and no more"
 
@@ -98,14 +98,14 @@ def test_growth_is_what_a_cache_that_forgets_nothing_writes(
 ) -> None:
     rules = Rules(phase, "none", keyed_by, size)  # type: ignore[arg-type]  # literals
     sharing = Sharing(system_prompt_share=0.5, rag_share=0.3)
-    streams = Demand(4, seed, sharing=sharing, context_limit=60_000).streams()
+    streams = RequestSource(4, seed, sharing=sharing, context_limit=60_000).streams()
     seen: set[str] = set()
     cache: dict[str, int] = {}
     grown = 0
     for request in (r for s in streams for r in itertools.islice(s.requests, 8)):
-        grown += sum(g.number * g.block.tokens for g in growth(request, rules, seen))
+        grown += sum(g.number * g.block.tokens for g in cache_growth(request, rules, seen))
         for access in accesses(request, rules):
-            if isinstance(access, Obtain):
+            if isinstance(access, ReadOrWrite):
                 cache |= {block.key: block.tokens for block in access.blocks}
             elif isinstance(access, Write):
                 cache[access.block.key] = access.block.tokens
@@ -113,7 +113,7 @@ def test_growth_is_what_a_cache_that_forgets_nothing_writes(
             documents = {
                 block.key: block.tokens
                 for access in accesses(request, rules)
-                if isinstance(access, Obtain) and access.blocks[0].purpose == "document"
+                if isinstance(access, ReadOrWrite) and access.blocks[0].purpose == "document"
                 for block in access.blocks
             }
             for key in documents.keys() - seen:
@@ -123,7 +123,7 @@ def test_growth_is_what_a_cache_that_forgets_nothing_writes(
 
 
 def test_conversations_end_before_they_exceed_the_context_limit() -> None:
-    for stream in Demand(9, 42, context_limit=50_000).streams():
+    for stream in RequestSource(9, 42, context_limit=50_000).streams():
         for request in itertools.islice(stream.requests, 200):
             assert request.prompt_tokens <= max(50_000, request.context_tokens)
 
@@ -131,7 +131,7 @@ def test_conversations_end_before_they_exceed_the_context_limit() -> None:
 def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
     """Mean and median MiB written, and bytes read per byte written, when storage takes no time."""
     written, read = [], 0
-    for stream in Demand(20, seed).streams():
+    for stream in RequestSource(20, seed).streams():
         now_s = stream.start_s
         for request in stream.requests:
             if now_s >= end_s:

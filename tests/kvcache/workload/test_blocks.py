@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.kvcache.workload.blocks import Segment, chain
+from mlpstorage_bench.kvcache.workload.blocks import Segment, hash_chain_blocks
 
 SEGMENTS = st.lists(
     st.builds(Segment, st.sampled_from("abcd"), st.integers(1, 40), st.just("conversation")),
@@ -22,7 +22,7 @@ def tokens(segments: list[Segment]) -> list[tuple[str, int]]:
 def test_blocks_are_equal_exactly_as_far_as_the_tokens_are(
     one: list[Segment], other: list[Segment], size: int
 ) -> None:
-    mine, theirs = chain(one, size), chain(other, size)
+    mine, theirs = hash_chain_blocks(one, size), hash_chain_blocks(other, size)
     for number, (a, b) in enumerate(zip(mine, theirs, strict=False), start=1):
         same = tokens(one)[: number * size] == tokens(other)[: number * size]
         assert (a.key == b.key) == same
@@ -30,7 +30,7 @@ def test_blocks_are_equal_exactly_as_far_as_the_tokens_are(
 
 @given(SEGMENTS, st.integers(1, 16))
 def test_only_full_blocks_are_kept(segments: list[Segment], size: int) -> None:
-    blocks = chain(segments, size)
+    blocks = hash_chain_blocks(segments, size)
     assert len(blocks) == len(tokens(segments)) // size
     assert {block.tokens for block in blocks} <= {size}
     assert len({block.key for block in blocks}) == len(blocks)
@@ -38,7 +38,9 @@ def test_only_full_blocks_are_kept(segments: list[Segment], size: int) -> None:
 
 def test_how_a_source_is_cut_does_not_matter_but_where_it_begins_does() -> None:
     def keys(*parts: tuple[str, int]) -> list[str]:
-        return [b.key for b in chain([Segment(s, n, "conversation") for s, n in parts], 4)]
+        return [
+            b.key for b in hash_chain_blocks([Segment(s, n, "conversation") for s, n in parts], 4)
+        ]
 
     assert keys(("a", 4), ("b", 4))[0] == keys(("a", 8))[0]
     assert keys(("a", 3), ("b", 5))[0] != keys(("a", 8))[0]
@@ -47,7 +49,7 @@ def test_how_a_source_is_cut_does_not_matter_but_where_it_begins_does() -> None:
 
 def test_a_block_is_for_what_its_first_token_is_for() -> None:
     parts = [Segment("s", 6, "system prompt"), Segment("t", 6, "conversation")]
-    assert [b.purpose for b in chain(parts, 4)] == [
+    assert [b.purpose for b in hash_chain_blocks(parts, 4)] == [
         "system prompt",
         "system prompt",
         "conversation",

@@ -14,7 +14,7 @@ from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses
 from mlpstorage_bench.kvcache.workload.blocks import Block, Read
-from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import Request, user_streams
 
 SEEDS = st.integers(0, 2**63 - 1)
@@ -143,16 +143,14 @@ def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -
 
 
 def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
-    program = (
-        "from mlpstorage_bench.kvcache.workload.demand import Demand\nprint(Demand(5, 42).sha256())"
-    )
+    program = "from mlpstorage_bench.kvcache.workload.request_source import RequestSource\nprint(RequestSource(5, 42).sha256())"
     command = [sys.executable, "-c", program]
     other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert other.stdout.strip() == Demand(5, 42).sha256()
+    assert other.stdout.strip() == RequestSource(5, 42).sha256()
 
 
 def test_ranks_have_streams_of_their_own() -> None:
-    assert Demand(5, 42).sha256() != Demand(5, 43).sha256()
+    assert RequestSource(5, 42).sha256() != RequestSource(5, 43).sha256()
 
 
 @given(st.integers(1, 40), st.integers(1, 8), SEEDS)

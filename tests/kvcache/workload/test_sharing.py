@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.kvcache.workload.demand import Demand
+from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import Request
-from mlpstorage_bench.kvcache.workload.sharing import Library, Sharing
+from mlpstorage_bench.kvcache.workload.sharing import SharedContent, Sharing
 
 PROMPTS = Sharing(system_prompt_share=0.2, system_prompts=8, system_prompt_tokens=1000)
 RAG = Sharing(rag_share=0.1)
 
 
 def requests(sharing: Sharing, users: int = 40, each: int = 100, seed: int = 42) -> list[Request]:
-    streams = Demand(users, seed, sharing=sharing).streams()
+    streams = RequestSource(users, seed, sharing=sharing).streams()
     return [r for s in streams for r in itertools.islice(s.requests, each)]
 
 
@@ -42,8 +42,8 @@ def test_all_turns_of_a_conversation_have_the_same_prompt() -> None:
 def test_popularity_is_zipfian_or_uniform() -> None:
     def drawn(retrieval: str) -> Counter[str]:
         sharing = Sharing(rag_share=1.0, rag_retrieval=retrieval)  # type: ignore[arg-type]  # a literal
-        library, random = Library(sharing, 1), np.random.default_rng(1)
-        found = [library.retrieve(random)[0].source.partition("-")[0] for _ in range(20_000)]
+        shared_content, random = SharedContent(sharing, 1), np.random.default_rng(1)
+        found = [shared_content.retrieve(random)[0].source.partition("-")[0] for _ in range(20_000)]
         return Counter(found)
 
     zipfian, uniform = drawn("zipfian"), drawn("uniform")
@@ -52,16 +52,16 @@ def test_popularity_is_zipfian_or_uniform() -> None:
 
 
 def test_a_retrieval_gives_the_best_chunks_of_one_document_once_each() -> None:
-    library, random = (
-        Library(Sharing(rag_share=1.0, rag_chunk_tokens=512), 7),
+    shared_content, random = (
+        SharedContent(Sharing(rag_share=1.0, rag_chunk_tokens=512), 7),
         np.random.default_rng(1),
     )
-    assert len(library.documents) == 10
-    for document in library.documents:
+    assert len(shared_content.documents) == 10
+    for document in shared_content.documents:
         assert 4000 <= sum(chunk.tokens for chunk in document) <= 12_000
         assert {chunk.tokens for chunk in document[:-1]} == {512}
     for _ in range(100):
-        chunks = library.retrieve(random)
+        chunks = shared_content.retrieve(random)
         assert len(set(chunks)) == len(chunks) == 5
         assert len({chunk.source.partition("-")[0] for chunk in chunks}) == 1
 
@@ -81,5 +81,5 @@ def test_sharing_changes_nothing_else_of_what_users_ask(seed: int) -> None:
 
 
 def test_the_hash_tells_what_is_shared() -> None:
-    hashes = {Demand(5, 42, sharing=s).sha256() for s in (Sharing(), PROMPTS, RAG)}
+    hashes = {RequestSource(5, 42, sharing=s).sha256() for s in (Sharing(), PROMPTS, RAG)}
     assert len(hashes) == 3

@@ -10,8 +10,8 @@ import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.workload.accesses import Rules
-from mlpstorage_bench.kvcache.workload.blocks import Block, Obtain, Read, Write
-from mlpstorage_bench.kvcache.workload.demand import Arrival
+from mlpstorage_bench.kvcache.workload.blocks import Block, Read, ReadOrWrite, Write
+from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.traces import (
     Replay,
     arrivals,
@@ -64,7 +64,7 @@ def test_mooncake_gives_blocks_that_requests_share() -> None:
     one, other = replay("\n".join(map(json.dumps, lines)))
     assert (one.due_s, other.due_s) == (0.0, 1.5)
     first, *reads = other.request.accesses
-    assert isinstance(first, Obtain)
+    assert isinstance(first, ReadOrWrite)
     assert [(b.key, b.tokens) for b in first.blocks] == [
         ("block0", 512),
         ("block2", 512),

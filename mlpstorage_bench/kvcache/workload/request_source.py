@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.workload.arrivals import Rate, arrival_times
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream, user_streams
-from mlpstorage_bench.kvcache.workload.sharing import NOTHING_SHARED, Library, Sharing
+from mlpstorage_bench.kvcache.workload.sharing import NOTHING_SHARED, SharedContent, Sharing
 
 HASHED_REQUESTS_PER_USER = 64
 HASHED_ARRIVALS = 4096
@@ -35,7 +35,7 @@ Conversations = Sequence[Sequence[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
-class Demand:
+class RequestSource:
     """The requests of one rank: a pure function of these values."""
 
     num_users: int
@@ -61,9 +61,9 @@ class Demand:
 
         A limit is divided over the users, so that it is the same requests however fast they go.
         """
-        library = Library(self.sharing, self.seed)
+        shared_content = SharedContent(self.sharing, self.seed)
         streams = user_streams(
-            self.num_users, self.seed, self.first_user, library, self.context_limit
+            self.num_users, self.seed, self.first_user, shared_content, self.context_limit
         )
         if self.conversations is not None:
             streams = [
