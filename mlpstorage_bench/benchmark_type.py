@@ -28,7 +28,7 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
-class Room:
+class HostCapacity:
     """What a host has left, in bytes; None where it does not say."""
 
     storage: int | None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlpstorage_bench.benchmark_type import PlanRequest, Room
+from mlpstorage_bench.benchmark_type import HostCapacity, PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.results.convert import ResultFiles
 from mlpstorage_bench.results.output_files import InputFile, OutputFile
@@ -85,7 +85,9 @@ class BenchmarkType(ResultFiles, Protocol):
         """Return the text of an fio job distilled from a trace of operations."""
         ...
 
-    def datasize(self, plan: Any, ranks_by_host: Sequence[int], room: Room) -> dict[str, Any]:
+    def datasize(
+        self, plan: Any, ranks_by_host: Sequence[int], capacity: HostCapacity
+    ) -> dict[str, Any]:
         """Return what a plan takes by rank, host and tier, and whether it fits."""
         ...
 

@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.pooling import pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
 from mlpstorage_bench.measure.recorder import (
@@ -67,7 +67,7 @@ def made_up(samples: int, seed: int) -> RankTrial:
         io_mode="direct",
         in_flight=16,
         chunk_bytes=MIB,
-        requests=RequestStatistics(
+        requests=RequestCounters(
             *(samples, 100 * samples),
             latency=latencies(),
             queue_wait=latencies(),
@@ -94,16 +94,16 @@ def main() -> None:
     ranks, samples = int(sys.argv[1]), int(sys.argv[2])
     workload = Workload(model="llama3.1-8b", num_users=4, duration=60.0)
     trials = [made_up(samples, seed) for seed in range(DRAWS_APART)]
-    sent = [pickle.dumps(Samples.of([trial])) for trial in trials]
+    sent = [pickle.dumps(PooledHistograms.of([trial])) for trial in trials]
     idle_bytes = rss_bytes()
 
     started = time.perf_counter()
-    total = Samples()
+    total = PooledHistograms()
     for rank in range(ranks):  # every rank's is sent and added once, wherever in the tree
         total.merge(pickle.loads(sent[rank % DRAWS_APART]))  # noqa: S301 - our own
     all_s = time.perf_counter() - started
 
-    own = Samples.of([trials[0]])
+    own = PooledHistograms.of([trials[0]])
     started = time.perf_counter()
     for _ in range((ranks - 1).bit_length()):
         own.merge(pickle.loads(sent[0]))  # noqa: S301 - as above

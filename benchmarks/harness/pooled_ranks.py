@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.engine import pool_ranks
 from mlpstorage_bench.kvcache.runner.trial import run_trial
@@ -66,7 +66,7 @@ def main() -> None:
                 "trial_ended_s": (trial_ended_ns - closed_ns) / NS_PER_S,
                 "result_s": (pooled_ns - closed_ns) / NS_PER_S,
                 "rank_results_s": (gathered_ns - closed_ns) / NS_PER_S,
-                "sent_kib": len(pickle.dumps(Samples.of([mine]))) / 1024,
+                "sent_kib": len(pickle.dumps(PooledHistograms.of([mine]))) / 1024,
                 "rank_result_kib": len(pickle.dumps(results[0])) / 1024,
                 "window_open_spread_ms": pooled.window_open_spread_ms,
                 "window_close_spread_ms": pooled.window_close_spread_ms,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import PlanRequest, Room
+from mlpstorage_bench.benchmark_type import HostCapacity, PlanRequest
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
@@ -57,10 +57,10 @@ class KVCacheBenchmark:
         )
 
     def datasize(
-        self, plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room
+        self, plan: KVCachePlan, ranks_by_host: Sequence[int], capacity: HostCapacity
     ) -> dict[str, Any]:
         """Return what a plan takes by rank, host and tier, and whether it fits."""
-        return datasize(plan, ranks_by_host, room)
+        return datasize(plan, ranks_by_host, capacity)
 
     def fio_job(self, trace: Path) -> str:
         """Return the text of an fio job distilled from a trace of operations."""

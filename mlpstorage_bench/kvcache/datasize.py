@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import Room
+from mlpstorage_bench.benchmark_type import HostCapacity
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
 
 UNKNOWN_SPACE = "this filesystem does not tell its free space: set storage_capacity_gb"
 
 
-def datasize(plan: KVCachePlan, ranks_by_host: Sequence[int], room: Room) -> dict[str, Any]:
+def datasize(
+    plan: KVCachePlan, ranks_by_host: Sequence[int], capacity: HostCapacity
+) -> dict[str, Any]:
     """Return the sizes of every case; hosts are taken to be like this one."""
-    free_storage = None if room.storage is None else room.storage // room.sharers
-    free_memory = None if room.memory is None else room.memory // max(ranks_by_host)
+    free_storage = None if capacity.storage is None else capacity.storage // capacity.sharers
+    free_memory = None if capacity.memory is None else capacity.memory // max(ranks_by_host)
     cases: list[dict[str, Any]] = []
     for name, workload in plan.profile.options.items():
         if free_storage is None and workload.storage_capacity_gb is None:

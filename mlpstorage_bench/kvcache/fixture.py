@@ -14,12 +14,12 @@ from mlpstorage_bench.errors import (
     UntouchedStorageError,
     nearest,
 )
-from mlpstorage_bench.kvcache.config.slo import Promise, broken
+from mlpstorage_bench.kvcache.config.slo import Objective, violations
 from mlpstorage_bench.kvcache.config.workload import Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.paths import check_segment
@@ -53,7 +53,7 @@ class KVCache:
         benchmark: Timed,
         advance_clock: Callable[[float], None],
         open_case: Callable[[dict[str, Any]], None],
-        promises: Sequence[Promise] = (),
+        objectives: Sequence[Objective] = (),
         *,
         rounds: int,
         offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None,
@@ -63,8 +63,8 @@ class KVCache:
         self._benchmark = benchmark
         self._advance_clock = advance_clock
         self._open_case = open_case
-        self._promises = promises
-        """What the test promises of the service, beside the workload's own."""
+        self._objectives = objectives
+        """What the test objectives of the service, beside the workload's own."""
         self._rounds = rounds
         """Trials of each case."""
         self._offer_more = offer_more
@@ -146,10 +146,13 @@ class KVCache:
         self._offer_more(facts["case"], lambda count: self._run_more(trials, count))
         if self._plan.mode == "closed" and not result.touched_storage:
             raise UntouchedStorageError(f"option {facts['case']}: {UNTOUCHED}")
-        promises = [*self._promises, *(Promise(qos, slo) for qos, slo in workload.slos.items())]
-        problems = broken(promises, result.classes)
+        objectives = [
+            *self._objectives,
+            *(Objective(qos, slo) for qos, slo in workload.slos.items()),
+        ]
+        problems = violations(objectives, result.classes)
         if problems:
-            raise SloError(f"option {facts['case']} broke its promises: {'; '.join(problems)}")
+            raise SloError(f"option {facts['case']} broke its objectives: {'; '.join(problems)}")
         return result
 
     def _run_more(self, trials: _Trials, count: int) -> None:
@@ -186,7 +189,7 @@ class _Trials:
         self._workload = workload
         self._seed = seed
         self._trials: list[TrialResult] = []
-        self._samples: list[Samples] = []
+        self._samples: list[PooledHistograms] = []
         """Of each trial, on rank 0."""
 
     @property

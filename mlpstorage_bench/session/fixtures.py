@@ -84,7 +84,7 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
 def _make_kvcache(
     request: pytest.FixtureRequest, benchmark: Any, session: MlpsSession, run: Run
 ) -> KVCache:
-    from mlpstorage_bench.kvcache.config.slo import promise_of_marker  # noqa: PLC0415 - see above
+    from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
     from mlpstorage_bench.kvcache.fixture import KVCache  # noqa: PLC0415 - see above
 
     plan = cast("KVCachePlan", session.plan)
@@ -96,8 +96,8 @@ def _make_kvcache(
         benchmark=benchmark,
         advance_clock=session.clock.advance,
         open_case=lambda case: run.open_case(case, request.node.nodeid),
-        promises=[
-            promise_of_marker(marker.args, marker.kwargs)
+        objectives=[
+            objective_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)
         ],
         rounds=rounds,

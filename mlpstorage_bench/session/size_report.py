@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import Room
+from mlpstorage_bench.benchmark_type import HostCapacity
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.options.settings import Settings
@@ -19,5 +19,5 @@ def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -
     filesystem = host.cache_filesystem
     is_shared = filesystem.is_same_storage(filesystem)
     sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
-    room = Room(filesystem.free_bytes, host.memory.available, sharers)
-    return benchmark_type.datasize(plan, ranks_by_host, room)
+    capacity = HostCapacity(filesystem.free_bytes, host.memory.available, sharers)
+    return benchmark_type.datasize(plan, ranks_by_host, capacity)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
 from tests.trials import trial
 
 
-def ended(taken_ns: int, ended_ns: int, window: Window) -> RequestStatistics:
-    statistics = RequestStatistics()
+def ended(taken_ns: int, ended_ns: int, window: Window) -> RequestCounters:
+    statistics = RequestCounters()
     request = EndedRequest(0, taken_ns, taken_ns, ended_ns, 10, 1, QOS_CLASSES[0])
     request.count(statistics, window)
     return statistics

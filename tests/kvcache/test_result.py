@@ -7,14 +7,14 @@ import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
@@ -45,7 +45,7 @@ def rank_trial(
     requests: int = 10,
     storage_entries: int = 5,
 ) -> RankTrial:
-    statistics = RequestStatistics(requests=requests, generated_tokens=100 * requests)
+    statistics = RequestCounters(requests=requests, generated_tokens=100 * requests)
     for number in range(10):
         statistics.looked_up("answer", GIB, "storage" if number < 9 else None)
     for number in range(requests):
@@ -218,7 +218,7 @@ def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
     first = [rank_trial(0, read_gib=2.0, device_ms=[10] * 300)]
     second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
     trials = (pool_trial(1, first), pool_trial(2, second))
-    samples = Samples.of(first + second)
+    samples = PooledHistograms.of(first + second)
     metrics = KVCacheResult(
         "1", trials, pool_latencies(samples), pool_by_size(samples), {}
     ).metrics()
@@ -346,7 +346,7 @@ def test_buffers_outside_of_huge_pages_are_told(
         for number, share in enumerate(shares)
     ]
     trial = pool_trial(1, ranks)
-    case = KVCacheResult("1", (trial,), pool_latencies(Samples.of(ranks)), {}, {})
+    case = KVCacheResult("1", (trial,), pool_latencies(PooledHistograms.of(ranks)), {}, {})
     notes = [note for note in case.notes() if "huge pages" in note]
     assert [told in note for note in notes] == [True] * bool(told)
     assert case.metrics()["huge_page_share"] == [0.25 if told else 1.0]
@@ -355,7 +355,7 @@ def test_buffers_outside_of_huge_pages_are_told(
 def test_lanes_that_had_one_chunk_in_flight_at_most_are_told() -> None:
     ranks = [rank_trial(0), dataclasses.replace(rank_trial(1), one_at_a_time="no Linux AIO here")]
     trial = pool_trial(1, ranks)
-    case = KVCacheResult("1", (trial,), pool_latencies(Samples.of(ranks)), {}, {})
+    case = KVCacheResult("1", (trial,), pool_latencies(PooledHistograms.of(ranks)), {}, {})
     assert trial.one_at_a_time == "no Linux AIO here"
     assert any(
         note.startswith("option 1: each lane had one chunk in flight at most")
@@ -371,14 +371,14 @@ def test_chunks_whose_end_was_seen_late_are_counted_with_their_share() -> None:
     trial = pool_trial(1, [rank])
     assert trial.chunks_seen_late == 5
     assert trial.seen_late_share == 12 / (100 * 10 + 10 * 20)
-    case = KVCacheResult("1", (trial, trial), pool_latencies(Samples.of([rank])), {}, {})
+    case = KVCacheResult("1", (trial, trial), pool_latencies(PooledHistograms.of([rank])), {}, {})
     assert case.metrics()["chunks_seen_late"] == 10
     assert case.metrics()["seen_late_share"] == 0.01
 
 
 def test_totals_of_ranks_and_their_samples_added_up_give_the_same_result() -> None:
     ranks = [rank_trial(n, device_ms=[10 * (n + 1)] * 100) for n in range(5)]
-    apart = pool_trial(1, [rank.totals() for rank in ranks], Samples.of(ranks))
+    apart = pool_trial(1, [rank.totals() for rank in ranks], PooledHistograms.of(ranks))
     assert apart == pool_trial(1, ranks)
 
 

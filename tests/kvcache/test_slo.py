@@ -7,21 +7,27 @@ from pydantic import ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.request_counters import (
-    ClassStatistics,
+    ClassCounters,
     EndedRequest,
-    RequestStatistics,
+    RequestCounters,
 )
-from mlpstorage_bench.kvcache.config.slo import Promise, Slo, broken, describe, promise_of_marker
+from mlpstorage_bench.kvcache.config.slo import (
+    Objective,
+    Slo,
+    describe,
+    objective_of_marker,
+    violations,
+)
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
 
 MS = 1_000_000
 
 
-def classes(**latencies_ms: list[int]) -> dict[str, ClassStatistics]:
+def classes(**latencies_ms: list[int]) -> dict[str, ClassCounters]:
     window = Window()
     window.opened_ns, window.closes_ns = 0, 2**62
-    statistics = RequestStatistics()
+    statistics = RequestCounters()
     for name, values in latencies_ms.items():
         qos = next(qos for qos in QOS_CLASSES if qos.name == name)
         for value in values:
@@ -31,18 +37,18 @@ def classes(**latencies_ms: list[int]) -> dict[str, ClassStatistics]:
 
 def test_a_promise_that_was_kept_says_nothing() -> None:
     seen = classes(interactive=[40] * 99 + [400])
-    assert broken([Promise("interactive", Slo(p95_ms=50.0))], seen) == []
+    assert violations([Objective("interactive", Slo(p95_ms=50.0))], seen) == []
 
 
 def test_a_promise_that_was_broken_says_what_was_promised_and_seen() -> None:
     seen = classes(interactive=[80] * 10, batch=[10])
-    (problem,) = broken([Promise("interactive", Slo(p95_ms=50.0, p99_ms=90.0))], seen)
+    (problem,) = violations([Objective("interactive", Slo(p95_ms=50.0, p99_ms=90.0))], seen)
     assert problem.startswith("interactive: p95_ms is 80.")
     assert problem.endswith("at most 50 was promised (10 requests)")
 
 
 def test_of_a_class_without_a_request_nothing_is_known() -> None:
-    (problem,) = broken([Promise("batch", Slo(p50_ms=5.0))], classes(interactive=[1]))
+    (problem,) = violations([Objective("batch", Slo(p50_ms=5.0))], classes(interactive=[1]))
     assert problem == "batch: no request ended, so p50_ms is not known"
 
 
@@ -58,7 +64,7 @@ def test_classes_stand_beside_the_targets_of_the_reference() -> None:
 
 
 def test_a_marker_is_a_promise() -> None:
-    assert promise_of_marker(("batch",), {"p95_ms": 5}) == Promise("batch", Slo(p95_ms=5))
+    assert objective_of_marker(("batch",), {"p95_ms": 5}) == Objective("batch", Slo(p95_ms=5))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_a_marker_that_promises_nothing_is_refused(
     arguments: tuple[str, ...], limits: dict[str, float], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        promise_of_marker(arguments, limits)
+        objective_of_marker(arguments, limits)
 
 
 def test_limits_are_positive() -> None:

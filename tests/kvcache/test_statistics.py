@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
 from tests.trials import served
@@ -13,7 +13,7 @@ MS = 1_000_000
 
 
 def test_a_request_s_spans_lie_between_its_moments() -> None:
-    window, statistics = Window(), RequestStatistics()
+    window, statistics = Window(), RequestCounters()
     window.open(1.0, at_ns=0)
     EndedRequest(10 * MS, 30 * MS, 70 * MS, 150 * MS, 100, 20, QOS_CLASSES[0]).count(
         statistics, window

@@ -13,7 +13,7 @@ from mlpstorage_bench.measure.window import Window
 
 
 @dataclass
-class ClassStatistics:
+class ClassCounters:
     """The requests of one class of service."""
 
     latency: Histogram = field(default_factory=Histogram)
@@ -21,14 +21,14 @@ class ClassStatistics:
     within_target: int = 0
     """Requests that took no longer than the class's p95 target."""
 
-    def merge(self, other: ClassStatistics) -> None:
+    def merge(self, other: ClassCounters) -> None:
         """Add another's counts."""
         self.latency.merge(other.latency)
         self.within_target += other.within_target
 
 
 @dataclass
-class RequestStatistics:
+class RequestCounters:
     """Requests, lookups and tokens that count: those that ended inside the window."""
 
     requests: int = 0
@@ -56,7 +56,7 @@ class RequestStatistics:
     cache_io: Histogram = field(default_factory=Histogram)
     """What a request spent in the cache, all tiers."""
     generation: Histogram = field(default_factory=Histogram)
-    classes: dict[str, ClassStatistics] = field(default_factory=dict)
+    classes: dict[str, ClassCounters] = field(default_factory=dict)
     """By class of service."""
 
     @property
@@ -79,7 +79,7 @@ class RequestStatistics:
         self.carried_in += taken_ns < window.opened_ns <= ended_ns
         self.cut_off += taken_ns < window.closes_ns <= ended_ns
 
-    def merge(self, other: RequestStatistics) -> None:
+    def merge(self, other: RequestCounters) -> None:
         """Add another's counts."""
         for attribute in fields(self):
             mine, theirs = getattr(self, attribute.name), getattr(other, attribute.name)
@@ -90,14 +90,14 @@ class RequestStatistics:
             else:
                 setattr(self, attribute.name, mine + theirs)
 
-    def totals(self) -> RequestStatistics:
+    def totals(self) -> RequestCounters:
         """Return the same without the histograms' counts, and without the classes."""
         spans = ("latency", "queue_wait", "cache_io", "generation")
         bare = {name: getattr(self, name).totals() for name in spans}
         return replace(self, **bare, classes={})
 
     @classmethod
-    def total(cls, statistics: Iterable[RequestStatistics]) -> RequestStatistics:
+    def total(cls, statistics: Iterable[RequestCounters]) -> RequestCounters:
         """Return the sum."""
         total = cls()
         for one in statistics:
@@ -106,11 +106,11 @@ class RequestStatistics:
 
 
 def merge_classes(
-    into: dict[str, ClassStatistics], classes: Mapping[str, ClassStatistics]
-) -> dict[str, ClassStatistics]:
+    into: dict[str, ClassCounters], classes: Mapping[str, ClassCounters]
+) -> dict[str, ClassCounters]:
     """Add the statistics of each class to those in `into`, which is returned."""
     for name, statistics in classes.items():
-        into.setdefault(name, ClassStatistics()).merge(statistics)
+        into.setdefault(name, ClassCounters()).merge(statistics)
     return into
 
 
@@ -127,7 +127,7 @@ class EndedRequest:
     generated_tokens: int
     qos: QosClass
 
-    def count(self, statistics: RequestStatistics, window: Window) -> None:
+    def count(self, statistics: RequestCounters, window: Window) -> None:
         """Count the request, if its end lies in the window, and at the edges."""
         statistics.under_way(window, self.taken_ns, self.ended_ns)
         if not window.contains(self.ended_ns):
@@ -139,7 +139,7 @@ class EndedRequest:
         statistics.queue_wait.record(self.taken_ns - self.due_ns)
         statistics.cache_io.record(self.cached_ns - self.taken_ns)
         statistics.generation.record(self.ended_ns - self.cached_ns)
-        of_class = statistics.classes.setdefault(self.qos.name, ClassStatistics())
+        of_class = statistics.classes.setdefault(self.qos.name, ClassCounters())
         of_class.latency.record(self.ended_ns - self.due_ns)
         target_ns = self.qos.targets_ms["p95_ms"] * NS_PER_MS
         of_class.within_target += self.ended_ns - self.due_ns <= target_ns

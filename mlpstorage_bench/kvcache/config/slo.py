@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.request_counters import ClassStatistics
+from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 
 QosName = Literal["interactive", "responsive", "batch"]
@@ -41,22 +41,22 @@ class Slo(BaseModel):
 
 
 @dataclass(frozen=True)
-class Promise:
+class Objective:
     """An objective for a class of requests."""
 
     qos: str
     slo: Slo
 
 
-def promise_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Promise:
-    """Return what `@pytest.mark.mlps_slo("interactive", p95_ms=50)` promises."""
+def objective_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Objective:
+    """Return what `@pytest.mark.mlps_slo("interactive", p95_ms=50)` objectives."""
     names = [qos.name for qos in QOS_CLASSES]
     if len(arguments) != 1 or arguments[0] not in names:
         raise InvalidInputError(
             f"@pytest.mark.{MARKER}", list(arguments), f"one class of {', '.join(names)}"
         )
     try:
-        return Promise(arguments[0], Slo.model_validate(dict(limits)))
+        return Objective(arguments[0], Slo.model_validate(dict(limits)))
     except ValidationError as error:
         problem = error.errors()[0]
         raise InvalidInputError(
@@ -67,25 +67,25 @@ def promise_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Pr
         ) from error
 
 
-def broken(promises: Sequence[Promise], classes: Mapping[str, ClassStatistics]) -> list[str]:
-    """Return a sentence for each promise that was not kept, or that nothing can be said of."""
+def violations(objectives: Sequence[Objective], classes: Mapping[str, ClassCounters]) -> list[str]:
+    """Return a sentence for each objective that was not kept, or that nothing can be said of."""
     problems = []
-    for promise in promises:
-        statistics = classes.get(promise.qos)
-        for name, limit_ms in promise.slo.limits.items():
+    for objective in objectives:
+        statistics = classes.get(objective.qos)
+        for name, limit_ms in objective.slo.limits.items():
             percent = PERCENTILES[name]
             seen_ms = None if statistics is None else statistics.latency.percentile_ms(percent)
             if statistics is None or seen_ms is None:
-                problems.append(f"{promise.qos}: no request ended, so {name} is not known")
+                problems.append(f"{objective.qos}: no request ended, so {name} is not known")
             elif seen_ms > limit_ms:
                 problems.append(
-                    f"{promise.qos}: {name} is {seen_ms:.1f}, at most {limit_ms:g} was promised "
+                    f"{objective.qos}: {name} is {seen_ms:.1f}, at most {limit_ms:g} was promised "
                     f"({statistics.latency.count} requests)"
                 )
     return problems
 
 
-def describe(classes: Mapping[str, ClassStatistics]) -> dict[str, dict[str, Any]]:
+def describe(classes: Mapping[str, ClassCounters]) -> dict[str, dict[str, Any]]:
     """Return each class's end-to-end latency beside its target, and the share within it."""
     described: dict[str, dict[str, Any]] = {}
     for qos in QOS_CLASSES:

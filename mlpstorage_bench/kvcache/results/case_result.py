@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlpstorage_bench.kvcache.config.request_counters import ClassStatistics
+from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.config.slo import describe
 from mlpstorage_bench.kvcache.results.notes import notes_on, touched_storage
 from mlpstorage_bench.kvcache.results.trial_result import Latencies, TrialResult
@@ -56,7 +56,7 @@ class KVCacheResult:
     """Of all trials' samples together."""
     by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     """The same by kind and size class of the entries."""
-    classes: Mapping[str, ClassStatistics]
+    classes: Mapping[str, ClassCounters]
     """Requests by class of service."""
 
     @property

@@ -1,7 +1,7 @@
 """All ranks of a trial → one result.
 
 Bandwidths and rates are summed over ranks; percentiles come from the histograms of all ranks (and,
-for a case, of all trials) added up, which happens on their way to rank 0 (`Samples`).
+for a case, of all trials) added up, which happens on their way to rank 0 (`PooledHistograms`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import asdict
 from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.kvcache.results.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import Latencies, TrialResult
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
@@ -30,14 +30,14 @@ from mlpstorage_bench.measure.traffic import Traffic
 
 
 def pool_trial(
-    trial: int, ranks: Sequence[RankTrial], samples: Samples | None = None
+    trial: int, ranks: Sequence[RankTrial], samples: PooledHistograms | None = None
 ) -> TrialResult:
     """Make one result of all ranks' views of a trial; EmptyWindowError when nothing moved in it.
 
     Where that is because a rank failed, its failure is raised instead. Of the ranks their totals
     are enough where the samples of all of them are given.
     """
-    samples = Samples.of(ranks) if samples is None else samples
+    samples = PooledHistograms.of(ranks) if samples is None else samples
     requests = sum(rank.requests.requests for rank in ranks)
     window_s = max(rank.window_s for rank in ranks)
     failure = next((rank.failure for rank in ranks if rank.failure is not None), None)
@@ -179,7 +179,7 @@ def _ms(time_ns: int | None) -> float | None:
     return None if time_ns is None else time_ns / NS_PER_MS
 
 
-def _by_purpose(total: RequestStatistics) -> dict[str, dict[str, float | int | None]]:
+def _by_purpose(total: RequestCounters) -> dict[str, dict[str, float | int | None]]:
     """Return what lookups found, by what they were for."""
     purposes = [*total.found, *(p for p in total.missed if p not in total.found)]
     return {
@@ -217,7 +217,7 @@ def _worst(audits: Sequence[Audit]) -> Audit:
     return max(audits, key=lambda audit: SEVERITY.index(audit.verdict))
 
 
-def pool_by_size(samples: Samples) -> dict[str, dict[str, dict[str, float | None]]]:
+def pool_by_size(samples: PooledHistograms) -> dict[str, dict[str, dict[str, float | None]]]:
     """Return storage latencies by kind and size class."""
     pooled: dict[str, dict[str, dict[str, float | None]]] = {"read": {}, "write": {}}
     for kind in KINDS:
@@ -234,7 +234,7 @@ def pool_by_size(samples: Samples) -> dict[str, dict[str, dict[str, float | None
     return pooled
 
 
-def pool_latencies(samples: Samples) -> Latencies:
+def pool_latencies(samples: PooledHistograms) -> Latencies:
     """Return percentiles over all samples."""
 
     def storage(kind: Kind, span: str) -> Histogram:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import Audit, audit
@@ -54,7 +54,7 @@ class RankTrial:
     in_flight: int
     """Chunks that could be in flight at once: of all lanes together."""
     chunk_bytes: int
-    requests: RequestStatistics
+    requests: RequestCounters
     arrived: int
     """Requests that became due inside the window."""
     unserved: int
@@ -104,7 +104,7 @@ class RankTrial:
     def totals(self) -> RankTrial:
         """Return the same without the histograms' counts: what rank 0 needs of each rank.
 
-        The counts themselves are added up on the way to it (`Samples`).
+        The counts themselves are added up on the way to it (`PooledHistograms`).
         """
         return replace(
             self,

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics, merge_operations
 
 
 @dataclass
-class Samples:
+class PooledHistograms:
     """Counts of any number of ranks and trials; as large as those of one, however many."""
 
-    requests: RequestStatistics = field(default_factory=RequestStatistics)
+    requests: RequestCounters = field(default_factory=RequestCounters)
     operations: dict[OperationKey, OperationStatistics] = field(default_factory=dict)
     """By tier, kind and size class."""
     lateness: Histogram = field(default_factory=Histogram)
     """Of requests that came at a rate."""
 
-    def merge(self, other: Samples) -> Samples:
+    def merge(self, other: PooledHistograms) -> PooledHistograms:
         """Add another's, and return the sum, which is this."""
         self.requests.merge(other.requests)
         merge_operations(self.operations, other.operations)
@@ -29,7 +29,7 @@ class Samples:
         return self
 
     @classmethod
-    def total(cls, samples: Iterable[Samples]) -> Samples:
+    def total(cls, samples: Iterable[PooledHistograms]) -> PooledHistograms:
         """Return the sum."""
         total = cls()
         for one in samples:
@@ -37,7 +37,7 @@ class Samples:
         return total
 
     @classmethod
-    def of(cls, ranks: Iterable[RankTrial]) -> Samples:
+    def of(cls, ranks: Iterable[RankTrial]) -> PooledHistograms:
         """Return those of these ranks and trials."""
         return cls.total(
             cls(rank.requests, rank.operations, rank.lateness or Histogram()) for rank in ranks

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.kvcache.config.request_counters import ClassStatistics
+from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.config.slo import describe
 from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.measure.audit import Verdict
@@ -161,7 +161,7 @@ class TrialResult:
     by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]]
     """Storage latencies by kind and size class of the entries: entries and their device p50, p95,
     p99 in ms."""
-    classes: Mapping[str, ClassStatistics]
+    classes: Mapping[str, ClassCounters]
     """Requests by class of service."""
     corruption: str
     """The first corrupt read of any rank, with file and offset; '' without any."""

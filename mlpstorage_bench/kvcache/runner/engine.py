@@ -16,7 +16,7 @@ from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
-from mlpstorage_bench.kvcache.results.samples import Samples
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
@@ -111,7 +111,7 @@ class Engine:
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
-    ) -> tuple[TrialResult, Samples | None, list[dict[str, Any]] | None]:
+    ) -> tuple[TrialResult, PooledHistograms | None, list[dict[str, Any]] | None]:
         """Run a trial on all ranks; the result is everybody's, samples and ranks' results rank 0's.
 
         `trace_parts` tell its trace from those of other cases and trials.
@@ -151,10 +151,10 @@ class Engine:
         return path
 
     def pool_case(
-        self, option: str, trials: list[TrialResult], samples: list[Samples]
+        self, option: str, trials: list[TrialResult], samples: list[PooledHistograms]
     ) -> KVCacheResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
-        total = Samples.total(samples)
+        total = PooledHistograms.total(samples)
         pooled = self._ranks.bcast(
             (pool_latencies(total), pool_by_size(total), total.requests.classes)
         )
@@ -204,12 +204,14 @@ class Engine:
         return storage_capacity(workload, free_bytes or 0)
 
 
-def pool_ranks(ranks: Ranks, trial: int, mine: RankTrial) -> tuple[TrialResult, Samples | None]:
+def pool_ranks(
+    ranks: Ranks, trial: int, mine: RankTrial
+) -> tuple[TrialResult, PooledHistograms | None]:
     """Return the result of all ranks on every rank, and their samples on rank 0.
 
     What pooling raises on rank 0 is raised on every rank.
     """
-    samples = ranks.merge(Samples.of([mine]), Samples.merge)
+    samples = ranks.merge(PooledHistograms.of([mine]), PooledHistograms.merge)
     totals = ranks.gather(mine.totals())
     outcome: TrialResult | MlpsError | None = None
     if totals is not None:

@@ -12,7 +12,7 @@ from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.index import Held
 from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
-from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.scheduler import DueRequest, RequestScheduler
 from mlpstorage_bench.kvcache.trace_files import LaneJournal
@@ -49,7 +49,7 @@ class RequestWorker:
     def __init__(
         self, context: WorkerContext, client: CacheClient, journal: LaneJournal | None = None
     ) -> None:
-        self.statistics = RequestStatistics()
+        self.statistics = RequestCounters()
         self.corruption = ""
         """The first read that found other data than was written."""
         self._context = context

@@ -10,7 +10,7 @@ from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient, TransferLane
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
-from mlpstorage_bench.kvcache.config.request_counters import RequestStatistics
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import GIB, Workload
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, TrialContext
@@ -101,7 +101,7 @@ class WorkerPool:
         """Requests that were due and not taken when the window closed."""
         return len(self._unserved)
 
-    def lateness(self, requests: RequestStatistics) -> Histogram:
+    def lateness(self, requests: RequestCounters) -> Histogram:
         """Return how late requests were begun; of those that were not yet, how late they were."""
         late = Histogram()
         late.merge(requests.queue_wait)
@@ -109,11 +109,11 @@ class WorkerPool:
             late.record(waited_ns)
         return late
 
-    def statistics(self) -> RequestStatistics:
+    def statistics(self) -> RequestCounters:
         """Return what was counted of all requests."""
         for worker in self.workers:
             worker.count_unfinished()
-        return RequestStatistics.total(worker.statistics for worker in self.workers)
+        return RequestCounters.total(worker.statistics for worker in self.workers)
 
     def operations(self) -> dict[OperationKey, OperationStatistics]:
         """Return what was recorded of all operations."""
