@@ -35,7 +35,7 @@ FLOORS = (
     {"history", "kvcache"},
     {"cluster", "mpi", "results"},
     {"measure", "storage"},
-    {"names", "request", "survivor"},
+    {"names", "request", "reaper"},
     {"errors"},
 )
 """From the roof down: a room imports from floors below its own, and from itself."""

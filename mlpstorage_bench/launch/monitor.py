@@ -16,7 +16,7 @@ from itertools import takewhile
 
 from mlpstorage_bench.launch.status_channel import Inbox
 from mlpstorage_bench.launch.stderr_filter import write
-from mlpstorage_bench.process.exits import Deaths
+from mlpstorage_bench.process.exits import ExitWatcher
 from mlpstorage_bench.process.signals import StopRequests
 
 INTERRUPTED = 2
@@ -66,7 +66,7 @@ class Watch:
         self._inbox = inbox
         self._limits = limits
         self._requests = requests
-        self._deaths = Deaths(requests.event)
+        self._exits = ExitWatcher(requests.event)
         self._known: set[int] = set()
         self._started_s = None if may_queue else time.monotonic()
         """Since when ranks are to come together: where launches queue, since one is there."""
@@ -78,20 +78,20 @@ class Watch:
 
     def wait(self) -> int:
         """Return the launcher's exit status, as a shell knows it."""
-        self._deaths.watch(_LAUNCHER, self._child.pid)
+        self._exits.watch(_LAUNCHER, self._child.pid)
         try:
             self._wait_for_end()
             if self._requests.is_asked and self._child.poll() is None:
                 self.was_interrupted = True
                 self._stop()
                 return INTERRUPTED
-            self._deaths.wait(0)
+            self._exits.wait(0)
             self._look()
         finally:
             if self._child.poll() is None:
                 _signal_group(self._child, signal.SIGKILL)
                 self._child.wait()
-            self._deaths.close()
+            self._exits.close()
         code = self._child.returncode
         return code if code >= 0 else 128 - code
 
@@ -112,15 +112,15 @@ class Watch:
                 self._end_launcher()
                 return
             left_s = _LOOK_S if deadline is None else deadline - time.monotonic()
-            self._deaths.wait(min(_LOOK_S, max(left_s, 0.0)))
+            self._exits.wait(min(_LOOK_S, max(left_s, 0.0)))
 
     def _look(self) -> None:
         """Learn of the ranks that have arrived, and of those that left without a word."""
         here = self._inbox.ranks_here()
         for rank in here.keys() - self._known:
             self._known.add(rank)
-            self._deaths.watch(rank, here[rank])
-        before_launcher = takewhile(lambda died: died != (_LAUNCHER,), self._deaths.take())
+            self._exits.watch(rank, here[rank])
+        before_launcher = takewhile(lambda died: died != (_LAUNCHER,), self._exits.take_exits())
         there = self._inbox.ranks_here()  # those that have ended and have not departed
         died = [[rank for rank in ranks if rank in there] for ranks in before_launcher]
         if self.reason or self._inbox.read("aborting") is not None:
@@ -193,7 +193,7 @@ class Watch:
             left_s = deadline - time.monotonic()
             if left_s <= 0 or self._requests.insisted > insisted:
                 return False
-            self._deaths.wait(left_s)
+            self._exits.wait(left_s)
         return True
 
 

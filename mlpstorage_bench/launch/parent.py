@@ -35,7 +35,7 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
     Their output is ours: they inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are
     passed on once, as SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL
     follow when the ranks do not end within their grace, or Ctrl-C comes again. Should this process
-    be killed, a survivor ends the ranks. Rank 0's word counts for the exit status; without it the
+    be killed, a reaper ends the ranks. Rank 0's word counts for the exit status; without it the
     session has failed, whatever the launcher says.
     """
     word = f"mlps-{secrets.token_hex(12)}"
@@ -61,10 +61,10 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
             env=environment,
             process_group=0,
         )
-        outliving = reaper.hire("end", str(child.pid), mark, directory)
+        reaper_process = reaper.start("end", str(child.pid), mark, directory)
         with passing_on(child.stderr, inbox):
             watch = Watch(child, inbox, limits, requests, may_queue=plan.may_queue)
             status = watch.wait()
             reaper.clear_away(mark)
-        reaper.dismiss(outliving)
+        reaper.stop(reaper_process)
         return ending_of(plan, inbox, status, watch)

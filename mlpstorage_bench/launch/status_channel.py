@@ -34,7 +34,7 @@ _AT_LIMIT = "at-limit-"
 _CAME = "came-"
 _DEAD = "dead-"
 _OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_CAME}|{_DEAD})[0-9]+")
-_witnesses: list[subprocess.Popen[bytes]] = []
+_reapers: list[subprocess.Popen[bytes]] = []
 """Of this process, where its parent is on another host and cannot watch it."""
 
 _OF_A_RANK = "rank-"
@@ -69,14 +69,14 @@ class Dispatches:
         self._send(kind, text)
 
     def arrive(self, rank: int) -> None:
-        """Let the parent watch this process; on another host a survivor does so in its place."""
+        """Let the parent watch this process; on another host a reaper does so in its place."""
         host = os.uname().nodename
         self._send(f"{_CAME}{rank}", host)
         if self.directory is not None:
             leave(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
         else:
             line = f"{self.word} {_DEAD}{rank} {host}"
-            _witnesses.append(reaper.hire("say", line, error_output=STDERR))
+            _reapers.append(reaper.start("say", line, error_output=STDERR))
 
     def reach_limit(self, rank: int) -> None:
         """Tell the parent that this rank is there, now that a test's limit is over."""
@@ -92,8 +92,8 @@ class Dispatches:
         """Tell the parent that this process is about to end as it should."""
         if self.directory is not None:
             (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
-        while _witnesses:
-            reaper.dismiss(_witnesses.pop())
+        while _reapers:
+            reaper.stop(_reapers.pop())
 
 
 def this_host() -> str:

@@ -1,12 +1,12 @@
 """A process that tells MPICH's launcher of a rank that is gone, where no parent of ours watches.
 
 Hydra takes a closed connection for the end of the job: when a rank ends with status 0 in the middle
-of a test it kills the others, and returns 0. So the witness keeps the rank's connection open, and
+of a test it kills the others, and returns 0. So the guard keeps the rank's connection open, and
 asks for an abort over it in the rank's place, by the line of PMI-1 that means MPI_Abort.
 
 It stays in the rank's process group, which is what Hydra kills when it ends a job. So where ranks
-are killed because one aborts all, their witnesses are, too, and have nothing to tell. A rank that
-aborts all does it by its witness, as MPI_Abort itself would end some ranks before Hydra kills them.
+are killed because one aborts all, their guards are, too, and have nothing to tell. A rank that
+aborts all does it by its guard, as MPI_Abort itself would end some ranks before Hydra kills them.
 Runs as a program of its own, with the standard library alone.
 """
 
@@ -24,15 +24,15 @@ from collections.abc import Mapping
 
 CONNECTION_VARIABLE = "PMI_FD"
 """Tells a rank the descriptor of its connection to Hydra."""
-_hired: "list[subprocess.Popen[bytes]]" = []
+_processes: "list[subprocess.Popen[bytes]]" = []
 """Of this process."""
-_DISMISSED = "dismissed"
+_STOP = "stop"
 _PATIENCE_S = 3.0
 """For Hydra to end a job of its own accord, and to pass on what is said."""
 _LOOK_S = 0.01
 
 
-def hire(line: str, status: int, environ: Mapping[str, str], error_output: int) -> None:
+def start(line: str, status: int, environ: Mapping[str, str], error_output: int) -> None:
     """Have a line said, and all ranks aborted, should this process end without leaving Python.
 
     Does nothing where there is no connection to Hydra.
@@ -40,29 +40,29 @@ def hire(line: str, status: int, environ: Mapping[str, str], error_output: int) 
     connection = environ.get(CONNECTION_VARIABLE)
     if connection is None:
         return
-    hired = subprocess.Popen(  # noqa: S603 - our own program
+    process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", __file__, line, str(status)],
         stdin=subprocess.PIPE,
         stdout=int(connection),
         stderr=error_output,
         cwd="/",
     )
-    assert hired.stdin is not None
-    os.register_at_fork(after_in_child=hired.stdin.close)  # or a child keeps the pipe open
-    _hired.append(hired)
-    atexit.register(dismiss)
+    assert process.stdin is not None
+    os.register_at_fork(after_in_child=process.stdin.close)  # or a child keeps the pipe open
+    _processes.append(process)
+    atexit.register(stop)
 
 
-def dismiss() -> None:
-    """Send the witness home, if there is one: this process comes to its end by itself."""
-    while _hired:
-        _hired.pop().communicate(_DISMISSED.encode())
+def stop() -> None:
+    """Send the guard home, if there is one: this process comes to its end by itself."""
+    while _processes:
+        _processes.pop().communicate(_STOP.encode())
 
 
 def abort(status: int) -> None:
     """Have all ranks aborted with a status, this one too; return where that does not come about."""
-    if _hired:
-        _hired.pop().communicate(str(status).encode())
+    if _processes:
+        _processes.pop().communicate(str(status).encode())
         time.sleep(_PATIENCE_S)
 
 
@@ -72,7 +72,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # meant for the rank
     line, status = sys.argv[1:]
     word = os.read(0, 64).decode()
-    if word == _DISMISSED:
+    if word == _STOP:
         return
     if not word:
         time.sleep(_PATIENCE_S)

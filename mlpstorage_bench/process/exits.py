@@ -18,7 +18,7 @@ _RESERVED = 64
 """Descriptors that are left for all else that this process does."""
 
 
-class Deaths:
+class ExitWatcher:
     """Watches processes, each by a number of the caller's, as a rank is."""
 
     def __init__(self, event: int) -> None:
@@ -58,7 +58,7 @@ class Deaths:
         if gone:
             self._died.append(gone)
 
-    def take(self) -> list[tuple[int, ...]]:
+    def take_exits(self) -> list[tuple[int, ...]]:
         """Return those that died since this was asked last; together, where no order is known."""
         first = [tuple(self._dead_at_first)] if self._dead_at_first else []
         died = [*first, *self._died]

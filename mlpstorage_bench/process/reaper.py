@@ -19,24 +19,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-_DISMISSED = b"d"
+_STOP = b"d"
 _TERMINATE_S = 10.0
 """For a launcher to end its ranks, on other hosts, too."""
 _PATIENCE_S = 10.0
-"""For survivors to finish their work, and for the kernel to end what was killed."""
+"""For reapers to finish their work, and for the kernel to end what was killed."""
 _LOOK_S = 0.05
 
 
-def hire(
+def start(
     task: Literal["remove", "say", "end"], *subject: str, error_output: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start a survivor.
+    """Start a reaper.
 
     `remove` DIRECTORY NAMES, as `remove_named` does; `say` LINE, to `error_output`; or `end` GROUP
     MARK DIRECTORY: a launcher's process group, all that carries the mark, and the directory of the
     launch.
     """
-    survivor = subprocess.Popen(  # noqa: S603 - our own program
+    reaper = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", __file__, task, *subject],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -44,14 +44,14 @@ def hire(
         start_new_session=True,
         cwd="/",
     )
-    assert survivor.stdin is not None
-    os.register_at_fork(after_in_child=survivor.stdin.close)  # or a child keeps the pipe open
-    return survivor
+    assert reaper.stdin is not None
+    os.register_at_fork(after_in_child=reaper.stdin.close)  # or a child keeps the pipe open
+    return reaper
 
 
-def dismiss(survivor: "subprocess.Popen[bytes]") -> None:
-    """Send a survivor home: this process comes to its end by itself."""
-    survivor.communicate(_DISMISSED)
+def stop(reaper: "subprocess.Popen[bytes]") -> None:
+    """Send a reaper home: this process comes to its end by itself."""
+    reaper.communicate(_STOP)
 
 
 def remove_named(directory: str, names: str) -> None:
@@ -89,12 +89,12 @@ def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) 
 def clear_away(mark: str) -> None:
     """Kill what has a mark (NAME=VALUE) in its environment, on this host, until nothing is left.
 
-    Survivors among it are let finish their work.
+    Reapers among it are let finish their work.
     """
     deadline = time.monotonic() + _PATIENCE_S
     while left := _marked(mark):
         for process_id, command in left.items():
-            if not _is_survivor(command):
+            if not _is_reaper(command):
                 _kill(process_id)
         if time.monotonic() >= deadline:
             return
@@ -116,7 +116,7 @@ def _marked(mark: str) -> dict[int, list[str]]:
     return found
 
 
-def _is_survivor(command: Sequence[str]) -> bool:
+def _is_reaper(command: Sequence[str]) -> bool:
     return __file__ in command[1:4]
 
 
@@ -142,7 +142,7 @@ def _end_group(group: int) -> None:
 
 def main() -> None:
     """Wait for the other's end, and do the task unless dismissed."""
-    if os.read(0, 1) == _DISMISSED:
+    if os.read(0, 1) == _STOP:
         return
     task, *subject = sys.argv[1:]
     if task == "remove":

@@ -98,7 +98,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
     if parent is None and launcher.launcher == "hydra":
         here = f"rank {comm.rank} on {socket.gethostname()}"
         line = f"mlpstorage: {here} died before the session's end. All ranks are aborted."
-        hydra_guard.hire(line, ABORT_STATUS, os.environ, STDERR)
+        hydra_guard.start(line, ABORT_STATUS, os.environ, STDERR)
     return comm
 
 

@@ -2,7 +2,7 @@
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
 They are removed at the end, after a failure and after an interrupt; should the rank be killed, a
-survivor (a small process that outlives it) removes them. Nothing else in there is removed.
+reaper (a small process that outlives it) removes them. Nothing else in there is removed.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class RankDirectory:
         self._cache_dir = cache_dir
         self._removes_cache_dir = not cache_dir.exists()
         self._claim: int | None = None
-        self._survivor: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
             self._check_owner()
             self._claim = self._lock()
             self._remove_leftovers()
-            self._survivor = reaper.hire("remove", str(self.path), OWN_NAMES)
+            self._reaper = reaper.start("remove", str(self.path), OWN_NAMES)
         except OSError as error:
             self._let_go()
             raise InvalidInputError(
@@ -102,9 +102,9 @@ class RankDirectory:
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
-        if self._survivor is not None:
-            reaper.dismiss(self._survivor)
-            self._survivor = None
+        if self._reaper is not None:
+            reaper.stop(self._reaper)
+            self._reaper = None
 
     def __exit__(self, *_exception: object) -> None:
         try:

@@ -77,7 +77,7 @@ def options_of(scenario: Scenario) -> list[str]:
 
 
 def launcher_of(parent: psutil.Process) -> psutil.Process:
-    """Return the launcher that a pytest has started, beside which it has a survivor."""
+    """Return the launcher that a pytest has started, beside which it has a reaper."""
     (launcher,) = (child for child in parent.children() if reaper.__file__ not in child.cmdline())
     return launcher
 

@@ -220,7 +220,7 @@ def test_of_ranks_that_die_on_two_hosts_the_one_heard_of_first_is_blamed(
     tmp_path: Path, first: str, second: str, reason: str
 ) -> None:
     """The word of another host takes its time: what it led to here may be seen before."""
-    deaths = {
+    exits = {
         "here": "os.kill(child.pid, signal.SIGKILL); child.wait()",
         "there": told("dead-1", "h2"),
     }
@@ -231,9 +231,9 @@ child = subprocess.Popen(["sleep", "60"])
 open(place + "/new", "w").write(str(child.pid))
 os.rename(place + "/new", place + "/rank-0")  # as ranks leave theirs: whole
 time.sleep(1.5)  # until the parent has seen it
-{deaths[first]}
+{exits[first]}
 time.sleep(0.5)
-{deaths[second]}
+{exits[second]}
 """
     ending = run(plan(script(tmp_path, text)), replace(LIMITS, grace_s=5))
     assert ending.status == 1

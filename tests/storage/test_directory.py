@@ -192,7 +192,7 @@ def test_only_files_of_stores_are_removed_when_the_process_is_killed(
 
 
 def test_a_dismissed_survivor_removes_nothing(tmp_path: Path) -> None:
-    hired = reaper.hire("remove", str(tmp_path), ".*")
-    reaper.dismiss(hired)
-    assert hired.returncode == 0
+    started = reaper.start("remove", str(tmp_path), ".*")
+    reaper.stop(started)
+    assert started.returncode == 0
     assert tmp_path.is_dir()

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 
 import pytest
 
-from mlpstorage_bench.process.exits import Deaths
+from mlpstorage_bench.process.exits import ExitWatcher
 
 
 @contextmanager
-def watched(*processes: subprocess.Popen[bytes]) -> Iterator[Deaths]:
+def watched(*processes: subprocess.Popen[bytes]) -> Iterator[ExitWatcher]:
     """Watch these, numbered as they come."""
     event = os.eventfd(0)
-    deaths = Deaths(event)
+    exits = ExitWatcher(event)
     for number, process in enumerate(processes):
-        deaths.watch(number, process.pid)
+        exits.watch(number, process.pid)
     try:
-        yield deaths
+        yield exits
     finally:
-        deaths.close()
+        exits.close()
         os.close(event)
 
 
@@ -41,15 +41,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_those_that_died_while_nobody_looked_are_told_in_the_order_of_their_deaths(
+def test_those_that_died_while_nobody_looked_are_told_in_the_order_of_their_exits(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
-    with watched(*sleepers) as deaths:
+    with watched(*sleepers) as exits:
         for number in (2, 0, 1):
             end(sleepers[number])
-        deaths.wait(60)
-        assert deaths.take() == [(2,), (0,), (1,)]
-        assert deaths.take() == []
+        exits.wait(60)
+        assert exits.take_exits() == [(2,), (0,), (1,)]
+        assert exits.take_exits() == []
 
 
 def test_of_those_that_were_dead_before_no_order_is_told(
@@ -58,33 +58,33 @@ def test_of_those_that_were_dead_before_no_order_is_told(
     sleepers[1].kill()
     os.waitid(os.P_PID, sleepers[1].pid, os.WEXITED | os.WNOWAIT)  # it stays, as a zombie
     end(sleepers[2])
-    with watched(*sleepers) as deaths:
+    with watched(*sleepers) as exits:
         end(sleepers[0])
-        deaths.wait(60)
-        assert deaths.take() == [(1, 2), (0,)]
+        exits.wait(60)
+        assert exits.take_exits() == [(1, 2), (0,)]
 
 
 def test_processes_are_watched_without_descriptors_too() -> None:
     """A limit of few descriptors stands for kernels that have none."""
     code = """if True:
         import os, resource, subprocess
-        from mlpstorage_bench.process.exits import Deaths
+        from mlpstorage_bench.process.exits import ExitWatcher
         sleepers = [subprocess.Popen(["/bin/sleep", "600"]) for _ in range(3)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-        deaths = Deaths(os.eventfd(0))
+        exits = ExitWatcher(os.eventfd(0))
         for number, process in enumerate(sleepers):
-            deaths.watch(number, process.pid)
+            exits.watch(number, process.pid)
         sleepers[0].kill()
         sleepers[2].kill()
         for number in (0, 2):
             sleepers[number].wait()
-        deaths.wait(60)
-        assert deaths.take() == [(0, 2)]
+        exits.wait(60)
+        assert exits.take_exits() == [(0, 2)]
         sleepers[1].kill()
-        while not (died := deaths.take()):
-            deaths.wait(60)
+        while not (died := exits.take_exits()):
+            exits.wait(60)
         assert died == [(1,)], "unnoticed by its parent, and dead"
         sleepers[1].wait()
-        deaths.close()
+        exits.close()
     """
     subprocess.run([sys.executable, "-c", code], check=True)
