@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.launch.command import LaunchPlan
-from mlpstorage_bench.launch.monitor import INTERRUPTED, TOO_LONG, Watch
-from mlpstorage_bench.launch.status_channel import Inbox
+from mlpstorage_bench.launch.monitor import INTERRUPTED, TOO_LONG, LaunchMonitor
+from mlpstorage_bench.launch.status_channel import StatusReader
 from mlpstorage_bench.launch.stderr_filter import write
 from mlpstorage_bench.mpi.comm import ABORT_STATUS
 
@@ -23,7 +23,7 @@ MPICH returns the bitwise or of its ranks' statuses: 1 and 4 make 5, `no tests`.
 
 
 @dataclass(frozen=True)
-class Ending:
+class LaunchExit:
     """How a launched session ended."""
 
     status: int
@@ -35,53 +35,55 @@ class Ending:
     """Whether it was ended because this process was asked to stop."""
 
 
-def ending_of(plan: LaunchPlan, inbox: Inbox, status: int, watch: Watch) -> Ending:
+def exit_of(
+    plan: LaunchPlan, status_reader: StatusReader, status: int, monitor: LaunchMonitor
+) -> LaunchExit:
     """Decide what the session's status is, and say why it did not come to its end if so."""
-    metadata = inbox.read("run")
+    metadata = status_reader.read("run")
     path = Path(metadata) if metadata else None
-    completed = inbox.read("completed")
+    completed = status_reader.read("completed")
     own = int(completed or 0)
-    if own or (completed is not None and not watch.reason):
+    if own or (completed is not None and not monitor.reason):
         is_true = status not in _MEANINGLESS or (bool(completed) and status == 0)
-        return Ending(own or (status if is_true else INCOMPLETE), run_metadata=path)
-    status, reason = _failure(inbox, status, watch)
-    if inbox.read("joined") is None:
+        return LaunchExit(own or (status if is_true else INCOMPLETE), run_metadata=path)
+    status, reason = _failure(status_reader, status, monitor)
+    if status_reader.read("joined") is None:
         asked = ", ".join(host.name for host in plan.layout.hosts)
-        came = ", ".join(inbox.came_from()) or "none"
+        came = ", ".join(status_reader.came_from()) or "none"
         reason = f"{reason}; hosts asked: {asked}; ranks came from: {came}"
-        missing = sorted({*range(plan.layout.total)} - inbox.ranks_that_came())
+        missing = sorted({*range(plan.layout.total)} - status_reader.ranks_that_came())
         if missing:
             reason = f"{reason}; nothing was heard of {_numbered(missing)}"
     if status in _MEANINGLESS:
         said = "the launcher reports success, but " if status == 0 else ""
         reason, status = f"{said}{reason}", INCOMPLETE
-    silent = inbox.silent_at_limit()
+    silent = status_reader.silent_at_limit()
     if silent:
         reason = f"{reason}; nothing was heard of {', '.join(silent)}"
     write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n".encode())
-    return Ending(status, reason, path, watch.was_interrupted)
+    return LaunchExit(status, reason, path, monitor.was_interrupted)
 
 
-def _failure(inbox: Inbox, status: int, watch: Watch) -> tuple[int, str]:
+def _failure(status_reader: StatusReader, status: int, monitor: LaunchMonitor) -> tuple[int, str]:
     """Return the status of a session that failed without rank 0's word for it, and why it did."""
-    aborting, reason = inbox.read("aborting"), watch.reason
-    if inbox.read("completed") is not None:
+    aborting, reason = status_reader.read("aborting"), monitor.reason
+    if status_reader.read("completed") is not None:
         pass  # a rank died later, and the launcher's status is of that
     elif aborting is not None:
         code, _, reason = aborting.partition(" ")
         status = int(code)
-    elif status == INTERRUPTED and watch.was_interrupted:
+    elif status == INTERRUPTED and monitor.was_interrupted:
         reason = "it was interrupted, and the ranks did not end by themselves"
-    elif inbox.read("joined") is None and inbox.came_from():
+    elif status_reader.read("joined") is None and status_reader.came_from():
         status, reason = ABORT_STATUS, "the ranks did not come together in MPI"
-    elif watch.gave_up:
+    elif monitor.gave_up:
         status = ABORT_STATUS
     elif reason:
         # word of a death may come later than that of what it led to
-        others = [rank for rank in inbox.dead_elsewhere() if rank not in reason][:_NAMED]
+        others = [rank for rank in status_reader.dead_elsewhere() if rank not in reason][:_NAMED]
         if others:
             reason = f"{reason}; so did {', '.join(others)}, which may have been the first"
-    elif inbox.silent_at_limit():
+    elif status_reader.silent_at_limit():
         status, reason = ABORT_STATUS, TOO_LONG
     else:
         reason = "rank 0 did not come to its end (no completion record)"

@@ -14,17 +14,17 @@ import time
 from dataclasses import dataclass
 from itertools import takewhile
 
-from mlpstorage_bench.launch.status_channel import Inbox
+from mlpstorage_bench.launch.status_channel import StatusReader
 from mlpstorage_bench.launch.stderr_filter import write
 from mlpstorage_bench.process.exits import ExitWatcher
-from mlpstorage_bench.process.signals import StopRequests
+from mlpstorage_bench.process.signals import StopSignals
 
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
 TOO_LONG = "a test has taken longer than its limit"
 _TERMINATE_GRACE_S = 5.0
 _LOOK_S = 1.0
-"""How often the parent looks for dispatches; that a process ended it learns at once."""
+"""How often the parent looks for status lines; that a process ended it learns at once."""
 _LAUNCHER = -1
 """The launcher's place among the ranks that are watched."""
 
@@ -50,20 +50,20 @@ class Limits:
         return min(_TERMINATE_GRACE_S, self.grace_s)
 
 
-class Watch:
+class LaunchMonitor:
     """Waits for a launcher, and ends it when it should have ended by itself."""
 
     def __init__(
         self,
         child: subprocess.Popen[bytes],
-        inbox: Inbox,
+        status_reader: StatusReader,
         limits: Limits,
-        requests: StopRequests,
+        requests: StopSignals,
         *,
         may_queue: bool = False,
     ) -> None:
         self._child = child
-        self._inbox = inbox
+        self._status_reader = status_reader
         self._limits = limits
         self._requests = requests
         self._exits = ExitWatcher(requests.event)
@@ -101,7 +101,7 @@ class Watch:
         while self._child.poll() is None and not self._requests.is_asked:
             self._look()
             if deadline is None and self._is_over():
-                has_ended = self._inbox.read("completed") is not None
+                has_ended = self._status_reader.read("completed") is not None
                 patience_s = self._limits.end_s if has_ended else self._limits.grace_s
                 deadline = time.monotonic() + patience_s
             if deadline is not None and time.monotonic() >= deadline:
@@ -116,18 +116,18 @@ class Watch:
 
     def _look(self) -> None:
         """Learn of the ranks that have arrived, and of those that left without a word."""
-        here = self._inbox.ranks_here()
+        here = self._status_reader.ranks_here()
         for rank in here.keys() - self._known:
             self._known.add(rank)
             self._exits.watch(rank, here[rank])
         before_launcher = takewhile(lambda died: died != (_LAUNCHER,), self._exits.take_exits())
-        there = self._inbox.ranks_here()  # those that have ended and have not departed
+        there = self._status_reader.ranks_here()  # those that have ended and have not departed
         died = [[rank for rank in ranks if rank in there] for ranks in before_launcher]
-        if self.reason or self._inbox.read("aborting") is not None:
+        if self.reason or self._status_reader.read("aborting") is not None:
             return
-        elsewhere = next(iter(self._inbox.dead_elsewhere()), None)
+        elsewhere = next(iter(self._status_reader.dead_elsewhere()), None)
         first = next(filter(None, died), None)
-        if (elsewhere is not None or first is not None) and self._inbox.silent_at_limit():
+        if (elsewhere is not None or first is not None) and self._status_reader.silent_at_limit():
             self.gave_up, self.reason = True, TOO_LONG
         elif elsewhere is not None:  # what died here at the same time was ended by the launcher
             self.reason = f"{elsewhere} died before the session's end"
@@ -137,15 +137,18 @@ class Watch:
 
     def _is_over(self) -> bool:
         """Whether the launcher has no reason to go on."""
-        told = self._inbox.read("completed") is not None or self._inbox.read("aborting") is not None
+        told = (
+            self._status_reader.read("completed") is not None
+            or self._status_reader.read("aborting") is not None
+        )
         return told or bool(self.reason)
 
     def _is_late(self) -> bool:
         """Whether ranks have not come together in MPI within their time."""
         limit_s = self._limits.startup_s
-        if limit_s is None or self._inbox.read("joined") is not None:
+        if limit_s is None or self._status_reader.read("joined") is not None:
             return False
-        if self._started_s is None and self._inbox.came_from():
+        if self._started_s is None and self._status_reader.came_from():
             self._started_s = time.monotonic()
         if self._started_s is None or time.monotonic() - self._started_s <= limit_s:
             return False
@@ -154,9 +157,9 @@ class Watch:
 
     def _is_silent(self) -> bool:
         """Whether nothing has begun or ended for longer than any test may take."""
-        test = self._inbox.read("alive")
+        test = self._status_reader.read("alive")
         limit_s = self._limits.test_s if test else self._limits.between_s
-        if limit_s is None or self._inbox.silent_for_s() <= limit_s:
+        if limit_s is None or self._status_reader.silent_for_s() <= limit_s:
             return False
         where = f"in {test}" if test else "outside of tests"
         self.reason = f"nothing was heard of the ranks for {limit_s:g} s, {where}"

@@ -1,7 +1,7 @@
 """Being the parent of launched ranks: what they are started with, and what may be left of them.
 
-The parent watches its ranks (`watch.py`), passes on what they say (`standard_error.py`), and
-decides from their dispatches how the session went (`ending.py`).
+The parent watches its ranks (`monitor.py`), passes on what they say (`standard_error.py`), and
+decides from their status lines how the session went (`ending.py`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import tempfile
 from pathlib import Path
 
 from mlpstorage_bench.launch.command import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
-from mlpstorage_bench.launch.exit_reason import Ending, ending_of
-from mlpstorage_bench.launch.monitor import Limits, Watch
+from mlpstorage_bench.launch.exit_reason import LaunchExit, exit_of
+from mlpstorage_bench.launch.monitor import LaunchMonitor, Limits
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
     WORD_VARIABLE,
-    Inbox,
+    StatusReader,
     this_host,
 )
-from mlpstorage_bench.launch.stderr_filter import passing_on
+from mlpstorage_bench.launch.stderr_filter import forward_stderr
 from mlpstorage_bench.process import reaper
-from mlpstorage_bench.process.signals import StopRequests
+from mlpstorage_bench.process.signals import StopSignals
 
 
-def run(plan: LaunchPlan, limits: Limits) -> Ending:
+def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
     """Run the ranks to their end, and leave no process of theirs on this host.
 
     Their output is ours: they inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are
@@ -41,10 +41,10 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
     word = f"mlps-{secrets.token_hex(12)}"
     mark = f"{WORD_VARIABLE}={word}"
     with (
-        StopRequests() as requests,
+        StopSignals() as requests,
         tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory,
     ):
-        inbox = Inbox(Path(directory), word)
+        status_reader = StatusReader(Path(directory), word)
         environment = {
             **os.environ,
             COMMAND_VARIABLE: json.dumps(plan.command),
@@ -62,9 +62,11 @@ def run(plan: LaunchPlan, limits: Limits) -> Ending:
             process_group=0,
         )
         reaper_process = reaper.start("end", str(child.pid), mark, directory)
-        with passing_on(child.stderr, inbox):
-            watch = Watch(child, inbox, limits, requests, may_queue=plan.may_queue)
-            status = watch.wait()
+        with forward_stderr(child.stderr, status_reader):
+            monitor = LaunchMonitor(
+                child, status_reader, limits, requests, may_queue=plan.may_queue
+            )
+            status = monitor.wait()
             reaper.clear_away(mark)
         reaper.stop(reaper_process)
-        return ending_of(plan, inbox, status, watch)
+        return exit_of(plan, status_reader, status, monitor)

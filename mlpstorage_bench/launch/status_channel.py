@@ -42,7 +42,7 @@ _ENCODING = "utf-8"
 
 
 @dataclass(frozen=True)
-class Dispatches:
+class StatusChannel:
     """A rank's way to its parent."""
 
     directory: Path | None
@@ -50,7 +50,7 @@ class Dispatches:
     word: str
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Dispatches | None:
+    def of(cls, environ: Mapping[str, str]) -> StatusChannel | None:
         """Return the way to the parent; None when no parent of ours started this process."""
         if DIRECTORY_VARIABLE not in environ or WORD_VARIABLE not in environ:
             return None
@@ -60,20 +60,20 @@ class Dispatches:
 
     @classmethod
     @cache
-    def of_this_process(cls) -> Dispatches | None:
+    def of_this_process(cls) -> StatusChannel | None:
         """Return this process's way, as its environment was at first: tests may change that."""
         return cls.of(os.environ)
 
     def send(self, kind: Kind, text: str = "") -> None:
-        """Tell the parent something; a later dispatch of a kind replaces an earlier one."""
+        """Tell the parent something; a later status line of a kind replaces an earlier one."""
         self._send(kind, text)
 
-    def arrive(self, rank: int) -> None:
+    def register(self, rank: int) -> None:
         """Let the parent watch this process; on another host a reaper does so in its place."""
         host = os.uname().nodename
         self._send(f"{_CAME}{rank}", host)
         if self.directory is not None:
-            leave(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
+            write_atomically(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
         else:
             line = f"{self.word} {_DEAD}{rank} {host}"
             _reapers.append(reaper.start("say", line, error_output=STDERR))
@@ -84,11 +84,11 @@ class Dispatches:
 
     def _send(self, name: str, text: str) -> None:
         if self.directory is not None:
-            leave(self.directory / name, text)
+            write_atomically(self.directory / name, text)
         else:
             say(f"{self.word} {name} {text}")
 
-    def depart(self, rank: int) -> None:
+    def unregister(self, rank: int) -> None:
         """Tell the parent that this process is about to end as it should."""
         if self.directory is not None:
             (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
@@ -102,14 +102,14 @@ def this_host() -> str:
     return f"{os.uname().nodename}/{boot}"
 
 
-def leave(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or none."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding=_ENCODING, errors="backslashreplace")
     unfinished.replace(path)
 
 
-class Inbox:
+class StatusReader:
     """What has reached the parent, by files and by lines."""
 
     def __init__(self, directory: Path, word: str) -> None:
@@ -120,16 +120,16 @@ class Inbox:
         self._heard_s = time.monotonic()
 
     def read(self, kind: Kind) -> str | None:
-        """Return the latest dispatch of a kind; None when there was none."""
+        """Return the latest status line of a kind; None when there was none."""
         try:
             return (self.directory / kind).read_text(encoding=_ENCODING)
         except FileNotFoundError:
             return None
 
     def silent_for_s(self) -> float:
-        """For how long nothing has come: since it was asked first after the latest dispatch.
+        """For how long nothing has come: since it was asked first after the latest status line.
 
-        The times of files only tell one dispatch from the next: the system's clock may be set.
+        The times of files only tell one status line from the next: the system's clock may be set.
         """
         seen = _state_of(self.directory)
         if seen != self._seen:
@@ -174,10 +174,10 @@ class Inbox:
             return []
         return [f"rank {n} on {host}" for n, host in enumerate(hosts) if str(n) not in heard]
 
-    def sift(self, data: bytes) -> bytes:
-        """Take the dispatches out of a part of standard error, and return the rest.
+    def strip_status_lines(self, data: bytes) -> bytes:
+        """Take the status lines out of a part of standard error, and return the rest.
 
-        What may be the beginning of a dispatch is held until it is known; all else goes on at once.
+        What may be the beginning of a status line is held until it is known; all else goes on at once.
         """
         self._held += data
         passed = b""
@@ -199,7 +199,7 @@ class Inbox:
     def _take(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
         if kind in _KINDS or _OF_ONE_RANK.fullmatch(kind):
-            leave(self.directory / kind, text)
+            write_atomically(self.directory / kind, text)
 
 
 def _state_of(directory: Path) -> set[tuple[str, int]]:

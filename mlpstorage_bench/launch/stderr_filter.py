@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from mlpstorage_bench.launch.status_channel import Inbox
+from mlpstorage_bench.launch.status_channel import StatusReader
 
 _LATE_S = 5.0
 """For what is still on its way when the launcher has ended; another process may hold it open."""
 
 
 @contextmanager
-def passing_on(source: IO[bytes] | None, inbox: Inbox) -> Iterator[None]:
-    """Pass on what arrives on the ranks' standard error, without the dispatches in it."""
+def forward_stderr(source: IO[bytes] | None, status_reader: StatusReader) -> Iterator[None]:
+    """Pass on what arrives on the ranks' standard error, without the status lines in it."""
     if source is None:
         yield
         return
@@ -25,8 +25,8 @@ def passing_on(source: IO[bytes] | None, inbox: Inbox) -> Iterator[None]:
     def pass_on() -> None:
         with source:
             while part := os.read(source.fileno(), 65536):
-                write(inbox.sift(part))
-        write(inbox.sift(b"\n")[:-1])
+                write(status_reader.strip_status_lines(part))
+        write(status_reader.strip_status_lines(b"\n")[:-1])
 
     thread = threading.Thread(target=pass_on, daemon=True)
     thread.start()

@@ -29,7 +29,7 @@ from mlpstorage_bench.launch.compatibility import (
     library_title,
 )
 from mlpstorage_bench.launch.environment import LauncherEnvironment
-from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi import hydra_guard, point_to_point
 from mlpstorage_bench.mpi.comm import (
@@ -196,7 +196,7 @@ class MpiComm:
     def abort(self, code: int, message: str) -> NoReturn:
         """Write the message to standard error and end every rank through MPI_Abort."""
         say(message)
-        parent = Dispatches.of_this_process()
+        parent = StatusChannel.of_this_process()
         if parent is not None:
             reason = next((line for line in message.splitlines() if line), "it asked for it")
             parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")

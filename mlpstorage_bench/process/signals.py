@@ -10,7 +10,7 @@ from typing import Self
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class StopRequests:
+class StopSignals:
     """Notes them inside `with`; what this process ignores (as under nohup) it still does.
 
     A process that was asked to stop is at its end afterwards, and hears no more of them: Python

@@ -18,7 +18,7 @@ import pytest
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
-from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi import hydra_guard
 from mlpstorage_bench.mpi.comm import (
     ABORT_STATUS,
@@ -84,9 +84,9 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
         return SoloComm()
     from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
 
-    parent = Dispatches.of_this_process()
+    parent = StatusChannel.of_this_process()
     if parent is not None:
-        parent.arrive(launcher.rank)
+        parent.register(launcher.rank)
     try:
         limit_process(startup_limit_s(config))
         comm = connect(launcher)
@@ -117,7 +117,7 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
         say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
     claim.detach()
     status = int(pytest.ExitCode.USAGE_ERROR)
-    parent = Dispatches.of_this_process()
+    parent = StatusChannel.of_this_process()
     if parent is not None:
         headline, _, _ = problem.partition(": ")
         parent.send("aborting", f"{status} {headline}")
@@ -168,12 +168,12 @@ def depart(comm: Comm, status: int | None = None) -> None:
 
 
 def _tell_end(rank: int, status: int | None) -> None:
-    parent = Dispatches.of_this_process()
+    parent = StatusChannel.of_this_process()
     if parent is None:
         return
     if rank == 0:
         parent.send("completed", "" if status is None else str(status))
-    parent.depart(rank)
+    parent.unregister(rank)
 
 
 def leave(config: pytest.Config, comm: Comm, met: int) -> None:

@@ -16,7 +16,7 @@ from mlpstorage_bench.cluster.sources import check_same_package, installed_packa
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
-from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
 from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Place
 from mlpstorage_bench.mpi.watchdog import try_for
@@ -67,7 +67,7 @@ class MlpsSession:
         self.left: BaseException | None = None
         """What ended this rank's tests before their time."""
         self.resources = ExitStack()
-        self.parent = None if launcher is None else Dispatches.of_this_process()
+        self.parent = None if launcher is None else StatusChannel.of_this_process()
         self._time_limit = TimeLimit(
             settings.timeout_s,
             settings.failure_grace_s,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mlpstorage_bench.launch.status_channel import Dispatches
+from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi.comm import ABORT_STATUS, Comm, say
 from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, turn_s
 
@@ -20,7 +20,7 @@ class TimeLimit:
         grace_s: float,
         comm: Comm,
         host: str,
-        parent: Dispatches | None,
+        parent: StatusChannel | None,
         leave_last_words: Callable[[str, float], None],
     ) -> None:
         self._limit_s = limit_s

@@ -15,7 +15,7 @@ from mlpstorage_bench.process.exits import ExitWatcher
 
 @contextmanager
 def watched(*processes: subprocess.Popen[bytes]) -> Iterator[ExitWatcher]:
-    """Watch these, numbered as they come."""
+    """LaunchMonitor these, numbered as they come."""
     event = os.eventfd(0)
     exits = ExitWatcher(event)
     for number, process in enumerate(processes):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
-from mlpstorage_bench.launch.exit_reason import Ending
+from mlpstorage_bench.launch.exit_reason import LaunchExit
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
 from mlpstorage_bench.launch.monitor import Limits
@@ -26,8 +26,8 @@ from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
     WORD_VARIABLE,
-    Dispatches,
-    Inbox,
+    StatusChannel,
+    StatusReader,
     this_host,
 )
 from tests.failures.scenarios import LIMIT_S
@@ -159,7 +159,7 @@ def test_a_launch_whose_ranks_do_not_come_together_is_ended(
 def test_a_launch_that_waits_in_a_queue_is_not_ended(tmp_path: Path) -> None:
     text = f"time.sleep(3); {told('joined')}; {told('completed', '0')}"
     queued = replace(plan(script(tmp_path, text)), may_queue=True)
-    assert run(queued, replace(LIMITS, startup_s=1)) == Ending(0)
+    assert run(queued, replace(LIMITS, startup_s=1)) == LaunchExit(0)
 
 
 def test_a_rank_that_departs_before_it_is_watched_has_not_died(
@@ -167,14 +167,14 @@ def test_a_rank_that_departs_before_it_is_watched_has_not_died(
 ) -> None:
     """The parent may have been given no processor between reading its file and its process."""
     here = [{0: 2**22 - 1}]
-    monkeypatch.setattr(Inbox, "ranks_here", lambda _: here.pop() if here else {})
-    assert run(plan(script(tmp_path, told("completed", "0"))), LIMITS) == Ending(0)
+    monkeypatch.setattr(StatusReader, "ranks_here", lambda _: here.pop() if here else {})
+    assert run(plan(script(tmp_path, told("completed", "0"))), LIMITS) == LaunchExit(0)
 
 
 def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:
     """No limit counts where none is set, and no failure is known."""
     text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(3); {told('completed', '0')}"
-    assert run(plan(script(tmp_path, text)), LIMITS) == Ending(0)
+    assert run(plan(script(tmp_path, text)), LIMITS) == LaunchExit(0)
 
 
 def test_a_clock_that_is_set_ends_no_session_that_goes_on(tmp_path: Path) -> None:
@@ -187,25 +187,25 @@ for second in range(8):
     time.sleep(1)
 {told("completed", "0")}
 """
-    assert run(plan(script(tmp_path, text)), Limits(grace_s=1, test_s=6)) == Ending(0)
+    assert run(plan(script(tmp_path, text)), Limits(grace_s=1, test_s=6)) == LaunchExit(0)
 
 
 def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
     code = """if True:
         import pathlib, sys
-        from mlpstorage_bench.launch.status_channel import Dispatches
-        parent = Dispatches(pathlib.Path(sys.argv[1]), "word")
+        from mlpstorage_bench.launch.status_channel import StatusChannel
+        parent = StatusChannel(pathlib.Path(sys.argv[1]), "word")
         for _ in range(200):
             for rank in range(32):
-                parent.arrive(rank)
+                parent.register(rank)
             for rank in range(32):
-                parent.depart(rank)
+                parent.unregister(rank)
     """
-    inbox = Inbox(tmp_path, WORD)
+    status_reader = StatusReader(tmp_path, WORD)
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as ranks:
         while ranks.poll() is None:
-            assert inbox.silent_for_s() < LIMIT_S
-            assert set(inbox.ranks_here()) <= set(range(32))
+            assert status_reader.silent_for_s() < LIMIT_S
+            assert set(status_reader.ranks_here()) <= set(range(32))
     assert ranks.returncode == 0
 
 
@@ -346,7 +346,7 @@ def test_rank_0_on_another_host_tells_how_it_ended_by_a_line_that_nobody_sees(
         prefix=(*local.prefix, "env", f"{HOST_VARIABLE}=another"),
         all_hosts_are_here=False,
     )
-    assert run(remote, LIMITS) == Ending(status)
+    assert run(remote, LIMITS) == LaunchExit(status)
     captured = capfd.readouterr()
     assert "mlps-" not in captured.err
     assert "completed" not in captured.err
@@ -367,7 +367,7 @@ def test_dispatches_are_taken_out_of_standard_error_wherever_it_is_cut(
     statuses: list[int],
     data: st.DataObject,
 ) -> None:
-    inbox = Inbox(tmp_path_factory.mktemp("inbox"), WORD)
+    status_reader = StatusReader(tmp_path_factory.mktemp("status_reader"), WORD)
     stream = list(parts)
     for status in statuses:
         place = data.draw(st.integers(0, len(stream)))
@@ -375,20 +375,24 @@ def test_dispatches_are_taken_out_of_standard_error_wherever_it_is_cut(
     told_last = [part for part in stream if part.startswith(WORD.encode())][-1:]
     whole = b"".join(stream)
     edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
-    passed = b"".join(inbox.sift(whole[begin:end]) for begin, end in pairwise(edges))
-    assert passed + inbox.sift(b"\n")[:-1] == b"".join(parts)
-    assert inbox.read("completed") == (told_last[0].decode().split()[-1] if told_last else None)
+    passed = b"".join(
+        status_reader.strip_status_lines(whole[begin:end]) for begin, end in pairwise(edges)
+    )
+    assert passed + status_reader.strip_status_lines(b"\n")[:-1] == b"".join(parts)
+    assert status_reader.read("completed") == (
+        told_last[0].decode().split()[-1] if told_last else None
+    )
 
 
 def test_ranks_of_the_parents_host_leave_files_for_it(tmp_path: Path) -> None:
-    here = Dispatches(tmp_path, WORD)
-    here.arrive(3)
+    here = StatusChannel(tmp_path, WORD)
+    here.register(3)
     here.send("completed", "7")
-    inbox = Inbox(tmp_path, WORD)
-    assert inbox.ranks_here() == {3: os.getpid()}
-    assert inbox.read("completed") == "7"
-    here.depart(3)
-    assert inbox.ranks_here() == {}
+    status_reader = StatusReader(tmp_path, WORD)
+    assert status_reader.ranks_here() == {3: os.getpid()}
+    assert status_reader.read("completed") == "7"
+    here.unregister(3)
+    assert status_reader.ranks_here() == {}
 
 
 def test_ranks_are_on_the_parents_host_by_its_name_and_its_directory(tmp_path: Path) -> None:
@@ -398,10 +402,10 @@ def test_ranks_are_on_the_parents_host_by_its_name_and_its_directory(tmp_path: P
         HOST_VARIABLE: this_host(),
         WORD_VARIABLE: WORD,
     }
-    assert Dispatches.of(here) == Dispatches(tmp_path, WORD)
-    assert Dispatches.of({**here, HOST_VARIABLE: "h2/another boot"}) == Dispatches(None, WORD)
-    assert Dispatches.of({**here, DIRECTORY_VARIABLE: "/nowhere"}) == Dispatches(None, WORD)
-    assert Dispatches.of({}) is None
+    assert StatusChannel.of(here) == StatusChannel(tmp_path, WORD)
+    assert StatusChannel.of({**here, HOST_VARIABLE: "h2/another boot"}) == StatusChannel(None, WORD)
+    assert StatusChannel.of({**here, DIRECTORY_VARIABLE: "/nowhere"}) == StatusChannel(None, WORD)
+    assert StatusChannel.of({}) is None
 
 
 def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlives_it(
@@ -410,22 +414,22 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
     """One that departs is not."""
     code = """if True:
         import os, sys
-        from mlpstorage_bench.launch.status_channel import Dispatches
-        parent = Dispatches(None, sys.argv[1])
-        parent.arrive(3)
+        from mlpstorage_bench.launch.status_channel import StatusChannel
+        parent = StatusChannel(None, sys.argv[1])
+        parent.register(3)
         if sys.argv[2] == "departs":
-            parent.depart(3)
+            parent.unregister(3)
         os._exit(0)
     """
-    inbox = Inbox(tmp_path, WORD)
+    status_reader = StatusReader(tmp_path, WORD)
     for what in ("departs", "dies"):
         done = subprocess.run(
             [sys.executable, "-c", code, WORD, what], stderr=subprocess.PIPE, check=True
         )
-        assert inbox.dead_elsewhere() == []
-        assert inbox.sift(done.stderr) == b""
-    assert inbox.came_from() == [os.uname().nodename]
-    assert inbox.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
+        assert status_reader.dead_elsewhere() == []
+        assert status_reader.strip_status_lines(done.stderr) == b""
+    assert status_reader.came_from() == [os.uname().nodename]
+    assert status_reader.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
 def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_path: Path) -> None:
@@ -433,28 +437,28 @@ def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_p
     code = """if True:
         import os, sys, time
         from mlpstorage_bench.mpi.comm import STDERR
-        from mlpstorage_bench.launch.status_channel import Dispatches
-        Dispatches(None, sys.argv[1]).arrive(3)
+        from mlpstorage_bench.launch.status_channel import StatusChannel
+        StatusChannel(None, sys.argv[1]).register(3)
         if os.fork() == 0:
             os.close(2)
             os.close(STDERR)
             time.sleep(40)
         os._exit(0)
     """
-    inbox = Inbox(tmp_path, WORD)
+    status_reader = StatusReader(tmp_path, WORD)
     done = subprocess.run(
         [sys.executable, "-c", code, WORD], stderr=subprocess.PIPE, check=True, timeout=20
     )
-    assert inbox.sift(done.stderr) == b""
-    assert inbox.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
+    assert status_reader.strip_status_lines(done.stderr) == b""
+    assert status_reader.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
 def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(
     tmp_path: Path,
 ) -> None:
-    inbox = Inbox(tmp_path, WORD)
-    Dispatches(tmp_path, WORD).send("hosts", "h1 h1 h2 h2")
-    assert inbox.silent_at_limit() == [], "no limit is over"
-    Dispatches(tmp_path, WORD).reach_limit(0)
-    assert inbox.sift(f"{WORD} at-limit-2\n".encode()) == b""
-    assert inbox.silent_at_limit() == ["rank 1 on h1", "rank 3 on h2"]
+    status_reader = StatusReader(tmp_path, WORD)
+    StatusChannel(tmp_path, WORD).send("hosts", "h1 h1 h2 h2")
+    assert status_reader.silent_at_limit() == [], "no limit is over"
+    StatusChannel(tmp_path, WORD).reach_limit(0)
+    assert status_reader.strip_status_lines(f"{WORD} at-limit-2\n".encode()) == b""
+    assert status_reader.silent_at_limit() == ["rank 1 on h1", "rank 3 on h2"]
