@@ -14,7 +14,7 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.commands import dispatch
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import detect_launcher
-from mlpstorage_bench.mpi.comm import ApartError, say
+from mlpstorage_bench.mpi.comm import RanksDivergedError, say
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
@@ -129,9 +129,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         result = yield
         if not relaunch.runs_no_test(session.config):
             own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
-    except ApartError as apart:
-        own.left = OthersLeft.after(apart)
-        raise own.left from apart
+    except RanksDivergedError as diverged:
+        own.left = OthersLeft.after(diverged)
+        raise own.left from diverged
     except BaseException as error:
         own.left = error
         raise

@@ -38,10 +38,10 @@ class Alone:
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
         return ClockOffset.none(now_ns())
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         pass
 
     def close_together(self) -> None:

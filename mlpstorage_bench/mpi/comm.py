@@ -28,7 +28,7 @@ ABORT_STATUS = 86
 """Exit status of every rank when some could not be reached after a failure, or took too long."""
 
 
-class Place(enum.IntEnum):
+class SessionPhase(enum.IntEnum):
     """Where in a session a rank can be when it meets the others."""
 
     IN_TEST = 0
@@ -46,20 +46,20 @@ class Notice(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Standpoint:
+class SyncPoint:
     """Where one rank is."""
 
     rank: int
-    place: Place
+    phase: SessionPhase
     label: str
 
 
-class ApartError(PeerError):
+class RanksDivergedError(PeerError):
     """The ranks met at different points."""
 
-    def __init__(self, here: Standpoint, standpoints: list[Standpoint]) -> None:
-        self.standpoints = standpoints
-        elsewhere = [point for point in standpoints if point.label != here.label]
+    def __init__(self, here: SyncPoint, sync_points: list[SyncPoint]) -> None:
+        self.sync_points = sync_points
+        elsewhere = [point for point in sync_points if point.label != here.label]
         where = "; ".join(f"rank {point.rank} is at {point.label!r}" for point in elsewhere[:8])
         super().__init__(f"rank {here.rank} waits at {here.label!r}, but {where}")
 
@@ -122,18 +122,18 @@ class Comm(Protocol):
         """End every rank at once; the message goes to standard error first."""
         ...
 
-    def hearing_interrupts(self) -> AbstractContextManager[None]:
+    def handle_stop_signals(self) -> AbstractContextManager[None]:
         """Take every signal that asks this process to stop for Ctrl-C, inside."""
         ...
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where `heed_interrupts` is called.
+    def defer_interrupts(self) -> AbstractContextManager[None]:
+        """Hold Ctrl-C back inside, but in meetings and where `raise_deferred` is called.
 
         For what shares locks with other threads; see Interrupts.
         """
         ...
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         """Raise KeyboardInterrupt if one was held back."""
         ...
 
@@ -145,17 +145,17 @@ class Comm(Protocol):
         """Tell the other ranks something, without waiting for them."""
         ...
 
-    def heard(self, notice: Notice) -> list[int]:
+    def poll(self, notice: Notice) -> list[int]:
         """Return the ranks that have announced this since the last meeting."""
         ...
 
-    def agree(self, label: str, value: T, *, place: Place, grace_s: float | None) -> list[T]:
+    def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
         """Return every rank's value once all are at `label`, letting those that are behind arrive.
 
         Where every rank's value is None, no more is sent than where the ranks are.
 
         With `grace_s` (a failure is known), the ranks are given that many seconds to arrive before
-        a TimeoutError. A rank that is already further in its session raises ApartError.
+        a TimeoutError. A rank that is already further in its session raises RanksDivergedError.
         """
         ...
 
@@ -208,15 +208,15 @@ class SoloComm:
         say(message)
         raise SystemExit(code)
 
-    def hearing_interrupts(self) -> AbstractContextManager[None]:
+    def handle_stop_signals(self) -> AbstractContextManager[None]:
         """Take SIGTERM for Ctrl-C inside, so that a run that is told to end leaves its results."""
         return self._interrupts.listening(OF_ONE)
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         """Hold them back inside, but where they are heeded."""
         return self._interrupts.held_back()
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         """Raise KeyboardInterrupt if one was held back."""
         self._interrupts.raise_pending()
 
@@ -226,7 +226,7 @@ class SoloComm:
     def announce(self, notice: Notice) -> None:
         """Do nothing: there is nobody to tell."""
 
-    def heard(self, notice: Notice) -> list[int]:  # noqa: ARG002 - the interface of Comm
+    def poll(self, notice: Notice) -> list[int]:  # noqa: ARG002 - the interface of Comm
         """Return no rank: there is no peer."""
         return []
 
@@ -235,7 +235,7 @@ class SoloComm:
         label: str,  # noqa: ARG002 - the interface of Comm
         value: T,
         *,
-        place: Place,  # noqa: ARG002
+        phase: SessionPhase,  # noqa: ARG002
         grace_s: float | None,  # noqa: ARG002
     ) -> list[T]:
         """Return the value alone in a list."""

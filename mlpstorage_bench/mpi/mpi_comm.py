@@ -4,9 +4,9 @@ Every operation between ranks here is a *meeting*: each rank says where it is (a
 and learns where all others are, before any data moves. Ranks that meet at the same point go on with
 the operation; ranks that find the others elsewhere (one failed and is reporting, one ended its
 session) get a PeerError instead of waiting for ever. So a failure on one rank reaches the others at
-their next meeting, in order, without extra messages, epochs or time limits.
+their next collective, in order, without extra messages, epochs or time limits.
 
-Between meetings a rank can look for notices: `announce` sends one to every peer, and `heard` lets
+Between meetings a rank can look for notices: `announce` sends one to every peer, and `poll` lets
 long silent phases, like a measurement window, end early. Each meeting carries the number of notices
 sent so far, and receives and forgets what is still on its way.
 """
@@ -33,11 +33,11 @@ from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi import hydra_guard, point_to_point
 from mlpstorage_bench.mpi.comm import (
-    ApartError,
     Notice,
-    Place,
+    RanksDivergedError,
     Reduction,
-    Standpoint,
+    SessionPhase,
+    SyncPoint,
     check_reduction,
     check_root,
     say,
@@ -51,10 +51,10 @@ T = TypeVar("T")
 
 _NOTICE_TAG = 7
 _HEADER = struct.Struct("4q")
-"""What a rank says to all: place, label's checksum, notices sent, whether it brings a value."""
+"""What a rank says to all: phase, label's checksum, notices sent, whether it brings a value."""
 
 
-class _Meeting:
+class CheckedCollective:
     """One meeting under way: headers are exchanged first, then the operation runs if all agree.
 
     Where no rank brings anything to it, the headers were all there is to exchange.
@@ -64,13 +64,13 @@ class _Meeting:
     """
 
     def __init__(
-        self, comm: MpiComm, here: Standpoint, operation: Callable[[], Any], *, brings: bool
+        self, comm: MpiComm, here: SyncPoint, operation: Callable[[], Any], *, brings: bool
     ) -> None:
         self.here = here
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = _HEADER.pack(here.place, label, comm.notices_sent, brings)
+        self._mine = _HEADER.pack(here.phase, label, comm.notices_sent, brings)
         self._all = bytearray(comm.size * _HEADER.size)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
@@ -79,17 +79,17 @@ class _Meeting:
         return self._request.Test()
 
     def complete(self) -> Any:
-        """Run the operation, or raise ApartError; every rank decides alike."""
+        """Run the operation, or raise RanksDivergedError; every rank decides alike."""
         __tracebackhide__ = True
         headers = set(_HEADER.iter_unpack(self._all))  # of most meetings one: all say the same
-        if len({(place, label) for place, label, _, _ in headers}) == 1:
+        if len({(phase, label) for phase, label, _, _ in headers}) == 1:
             brings = any(brings for _, _, _, brings in headers)
             result = self._operation() if brings else [None] * self._comm.size
             self._collect_notices()
             return result
-        standpoints = self._comm.control.allgather(self.here)
+        sync_points = self._comm.control.allgather(self.here)
         self._collect_notices()
-        raise ApartError(self.here, standpoints)
+        raise RanksDivergedError(self.here, sync_points)
 
     def _collect_notices(self) -> None:
         self._comm.collect_notices([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
@@ -108,7 +108,7 @@ class MpiComm:
         self._notices_received = [0] * self.size
         self._notice_requests: list[MPI.Request] = []
         self._heard: list[tuple[int, Notice]] = []
-        self._unfinished: _Meeting | None = None
+        self._unfinished: CheckedCollective | None = None
         self._collectives = 0
         self._interrupts = Interrupts()
         self._pack, self._unpack = _pickling()
@@ -118,8 +118,8 @@ class MpiComm:
     @property
     def waits_at(self) -> str | None:
         """Where this rank waits for the others at this moment; None when it does not."""
-        meeting = self._unfinished
-        return None if meeting is None else meeting.here.label
+        collective = self._unfinished
+        return None if collective is None else collective.here.label
 
     @property
     def library(self) -> str:
@@ -136,7 +136,7 @@ class MpiComm:
     def barrier(self) -> None:
         """Wait until every rank is here."""
         __tracebackhide__ = True
-        self._meet_in_test("barrier", lambda: None)
+        self._run_in_test("barrier", lambda: None)
 
     def bcast(self, value: T, root: int = 0) -> T:
         """Return root's value on every rank."""
@@ -144,7 +144,7 @@ class MpiComm:
         check_root(root, self.size)
         packed = self._pack(value) if self.rank == root else None
         sent: T = self._unpack(
-            self._meet_in_test(f"bcast from {root}", lambda: self.control.bcast(packed, root))
+            self._run_in_test(f"bcast from {root}", lambda: self.control.bcast(packed, root))
         )
         return sent
 
@@ -153,16 +153,14 @@ class MpiComm:
         __tracebackhide__ = True
         check_root(root, self.size)
         packed = self._pack(value)
-        gathered = self._meet_in_test(
-            f"gather to {root}", lambda: self.control.gather(packed, root)
-        )
+        gathered = self._run_in_test(f"gather to {root}", lambda: self.control.gather(packed, root))
         return None if gathered is None else [self._unpack(one) for one in gathered]
 
     def allgather(self, value: T) -> list[T]:
         """Return every rank's value, in rank order, on every rank."""
         __tracebackhide__ = True
         packed = self._pack(value)
-        gathered = self._meet_in_test("allgather", lambda: self.control.allgather(packed))
+        gathered = self._run_in_test("allgather", lambda: self.control.allgather(packed))
         return [self._unpack(one) for one in gathered]
 
     def allreduce(self, value: float, op: Reduction = "sum") -> float:
@@ -175,13 +173,13 @@ class MpiComm:
             "max": max,
         }
         packed = self._pack(value)
-        values = self._meet_in_test(f"allreduce {op}", lambda: self.control.allgather(packed))
+        values = self._run_in_test(f"allreduce {op}", lambda: self.control.allgather(packed))
         return reductions[op]([self._unpack(one) for one in values])
 
     def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
         """Return the sum of every rank's value on rank 0; None elsewhere."""
         __tracebackhide__ = True
-        total: T | None = self._meet_in_test(
+        total: T | None = self._run_in_test(
             "merge to 0", lambda: point_to_point.merge(self.control, value, add)
         )
         return total
@@ -189,7 +187,7 @@ class MpiComm:
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
         """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
         __tracebackhide__ = True
-        return self._meet_in_test(
+        return self._run_in_test(
             "clock offset", lambda: point_to_point.clock_offset(self.control, now_ns)
         )
 
@@ -204,15 +202,15 @@ class MpiComm:
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 
-    def hearing_interrupts(self) -> AbstractContextManager[None]:
+    def handle_stop_signals(self) -> AbstractContextManager[None]:
         """Change nothing: a rank hears them from the start."""
         return nullcontext()
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         """Hold them back inside, but in meetings and where they are heeded."""
         return self._interrupts.held_back()
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         """Raise KeyboardInterrupt if one was held back."""
         self._interrupts.raise_pending()
 
@@ -221,14 +219,14 @@ class MpiComm:
         self._interrupts.ignore()
 
     def announce(self, notice: Notice) -> None:
-        """Send every peer a notice; it is received at the latest at the next meeting."""
+        """Send every peer a notice; it is received at the latest at the next collective."""
         self.notices_sent += 1
         for peer in range(self.size):
             if peer != self.rank:
                 request = self._notices.isend(int(notice), dest=peer, tag=_NOTICE_TAG)
                 self._notice_requests.append(request)
 
-    def heard(self, notice: Notice) -> list[int]:
+    def poll(self, notice: Notice) -> list[int]:
         """Receive what notices are here, and return the ranks that announced this one."""
         while self._notices.iprobe(tag=_NOTICE_TAG):
             self._receive_notice()
@@ -254,37 +252,39 @@ class MpiComm:
         self._notices_received[status.Get_source()] += 1
         self._heard.append((status.Get_source(), notice))
 
-    def agree(self, label: str, value: T, *, place: Place, grace_s: float | None) -> list[T]:
+    def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
         """Meet at `label` until every rank is there, then return every rank's value."""
         self._collectives = 0
-        here = Standpoint(self.rank, place, label)
+        here = SyncPoint(self.rank, phase, label)
         deadline = None if grace_s is None else time.monotonic() + grace_s
         while True:
             try:
-                values: list[T] = self._meet(
+                values: list[T] = self._run_checked(
                     here,
                     lambda: self.control.allgather(value),
                     deadline=deadline,
                     brings=value is not None,
                 )
-            except ApartError as apart:
-                if all(point.place == place for point in apart.standpoints):
+            except RanksDivergedError as diverged:
+                if all(point.phase == phase for point in diverged.sync_points):
                     raise
-                if any(point.place > place for point in apart.standpoints):
+                if any(point.phase > phase for point in diverged.sync_points):
                     raise
             else:
                 return values
 
-    def _meet_in_test(self, operation: str, run: Callable[[], T]) -> T:
+    def _run_in_test(self, operation: str, run: Callable[[], T]) -> T:
         __tracebackhide__ = True
         self._collectives += 1
         label = f"{operation} (collective {self._collectives} of this test)"
-        result: T = self._meet(Standpoint(self.rank, Place.IN_TEST, label), run, deadline=None)
+        result: T = self._run_checked(
+            SyncPoint(self.rank, SessionPhase.IN_TEST, label), run, deadline=None
+        )
         return result
 
-    def _meet(
+    def _run_checked(
         self,
-        here: Standpoint,
+        here: SyncPoint,
         operation: Callable[[], Any],
         *,
         deadline: float | None,
@@ -293,25 +293,27 @@ class MpiComm:
         __tracebackhide__ = True
         with self._interrupts.held_back():
             if self._unfinished is not None:
-                with suppress(ApartError):  # what was interrupted no longer needs its outcome
+                with suppress(
+                    RanksDivergedError
+                ):  # what was interrupted no longer needs its outcome
                     self._finish(self._unfinished, deadline)
-            self._unfinished = _Meeting(self, here, operation, brings=brings)
+            self._unfinished = CheckedCollective(self, here, operation, brings=brings)
             return self._finish(self._unfinished, deadline)
 
-    def _finish(self, meeting: _Meeting, deadline: float | None) -> Any:
+    def _finish(self, collective: CheckedCollective, deadline: float | None) -> Any:
         __tracebackhide__ = True
-        self._wait(meeting, deadline)
+        self._wait(collective, deadline)
         self._unfinished = None
-        return meeting.complete()
+        return collective.complete()
 
-    def _wait(self, meeting: _Meeting, deadline: float | None) -> None:
+    def _wait(self, collective: CheckedCollective, deadline: float | None) -> None:
         started = time.monotonic()
-        while not meeting.has_arrived():
+        while not collective.has_arrived():
             now = time.monotonic()
             self._interrupts.raise_pending()
             if deadline is not None and now > deadline:
-                raise TimeoutError(f"not every rank arrived at {meeting.here.label!r}")
-            point_to_point.rest(now - started)
+                raise TimeoutError(f"not every rank arrived at {collective.here.label!r}")
+            point_to_point.backoff(now - started)
 
 
 def connect(launcher: LauncherEnvironment) -> MpiComm:

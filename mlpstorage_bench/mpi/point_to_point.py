@@ -29,7 +29,7 @@ _PAUSE_SHARE = 1 / 32
 _MOST_PAUSE_S = 0.005
 
 
-def rest(waited_s: float) -> None:
+def backoff(waited_s: float) -> None:
     """Leave the processor to others before looking again for what was waited for so long."""
     if waited_s <= _YIELD_S:
         os.sched_yield()
@@ -96,4 +96,4 @@ def _await_message(comm: MPI.Intracomm, source: int, tag: int) -> None:
     """Wait for a message without taking a core from those who have to send it."""
     started = time.monotonic()
     while not comm.iprobe(source=source, tag=tag):
-        rest(time.monotonic() - started)
+        backoff(time.monotonic() - started)

@@ -11,7 +11,7 @@ import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import enter_run
-from mlpstorage_bench.mpi.comm import Notice, Place, say
+from mlpstorage_bench.mpi.comm import Notice, SessionPhase, say
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.session.outcomes import OthersLeft
 from mlpstorage_bench.session.rank_checks import tell_problems
@@ -65,7 +65,7 @@ def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankE
     if is_abnormal:
         session.comm.announce(Notice.FAILED)
     try:
-        ends = session.comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
+        ends = session.comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
         told = f": {own.problem}" if own.problem else ""
         session.abort(
@@ -122,7 +122,7 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
         tests_passed = False
     told += _problem(lambda: _leave_results(session, exit_status, tests_passed=tests_passed))
     own = RankEnd(session.host, exit_status, "\n".join(told))
-    ends = session.comm.agree(RUN_END, own, place=Place.FINISH, grace_s=None)
+    ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
     session.met += 1
     if not any(one.problem for one in ends):
         return exit_status

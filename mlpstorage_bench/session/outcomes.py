@@ -16,7 +16,7 @@ from mlpstorage_bench.mpi.agreement import (
     describe_causes,
     name_ranks,
 )
-from mlpstorage_bench.mpi.comm import ApartError, Comm, Notice, Place
+from mlpstorage_bench.mpi.comm import Comm, Notice, RanksDivergedError, SessionPhase
 
 _TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
 """What a rank that left a test early is said to have done, and its text to be."""
@@ -26,12 +26,12 @@ class OthersLeft(Exit):
     """Ends a rank's session because another rank's has ended: that one's status counts."""
 
     @classmethod
-    def after(cls, apart: ApartError) -> Self:
+    def after(cls, diverged: RanksDivergedError) -> Self:
         """Make it of how the ranks stand."""
-        gone = [point.rank for point in apart.standpoints if point.place is Place.FINISH]
+        gone = [point.rank for point in diverged.sync_points if point.phase is SessionPhase.FINISH]
         if gone:
             return cls(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
-        return cls(f"The ranks no longer run the same test: {apart}", returncode=2)
+        return cls(f"The ranks no longer run the same test: {diverged}", returncode=2)
 
 
 def agree_on_report(
@@ -52,7 +52,7 @@ def agree_on_report(
         told = comm.agree(
             label,
             own,
-            place=Place.REPORT,
+            phase=SessionPhase.REPORT,
             grace_s=grace_s if leaves else None,
         )
     except TimeoutError:
@@ -63,8 +63,8 @@ def agree_on_report(
             f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
             f"ranks are aborted. The {what} was:\n\n{own.text}",
         )
-    except ApartError as apart:
-        raise OthersLeft.after(apart) from apart
+    except RanksDivergedError as diverged:
+        raise OthersLeft.after(diverged) from diverged
     if any(told):
         outcomes = [one or RankOutcome(rank, "", "passed") for rank, one in enumerate(told)]
         _apply(agree_outcome(outcomes), outcomes[comm.rank], report, comm.size)

@@ -156,13 +156,13 @@ class Peers:
         """Return how far this rank's clock is ahead of rank 0's."""
         return self._comm.clock_offset(now_ns)
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         """Hold Ctrl-C back inside, but in meetings and where it is heeded."""
-        return self._comm.holding_interrupts()
+        return self._comm.defer_interrupts()
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         """Raise KeyboardInterrupt if one was held back."""
-        self._comm.heed_interrupts()
+        self._comm.raise_deferred()
 
     def close_together(self) -> None:
         """Tell the others that this rank's window closes early."""
@@ -170,8 +170,8 @@ class Peers:
 
     def is_closing(self) -> bool:
         """Whether another rank's window closes early."""
-        return bool(self._comm.heard(Notice.CLOSING))
+        return bool(self._comm.poll(Notice.CLOSING))
 
     def failed(self) -> list[int]:
         """Ranks that have failed meanwhile."""
-        return self._comm.heard(Notice.FAILED)
+        return self._comm.poll(Notice.FAILED)

@@ -23,10 +23,10 @@ from mlpstorage_bench.mpi import hydra_guard
 from mlpstorage_bench.mpi.comm import (
     ABORT_STATUS,
     STDERR,
-    ApartError,
     Comm,
     Notice,
-    Place,
+    RanksDivergedError,
+    SessionPhase,
     SoloComm,
     say,
 )
@@ -133,15 +133,17 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     if problem:
         comm.announce(Notice.FAILED)
     try:
-        problems = comm.agree(label, own, place=Place.REPORT, grace_s=grace_s)
+        problems = comm.agree(label, own, phase=SessionPhase.REPORT, grace_s=grace_s)
     except TimeoutError:
         _abort(comm, problem, grace_s)
-    except ApartError as apart:
-        text = f"A rank ended its session before all had begun: {apart}"
-        here = [point.rank for point in apart.standpoints if point.place is not Place.FINISH]
+    except RanksDivergedError as diverged:
+        text = f"A rank ended its session before all had begun: {diverged}"
+        here = [
+            point.rank for point in diverged.sync_points if point.phase is not SessionPhase.FINISH
+        ]
         if 0 not in here and comm.rank == here[0]:
             say(f"ERROR: {text}")
-        raise usage_error(text, is_root=comm.rank == 0) from apart
+        raise usage_error(text, is_root=comm.rank == 0) from diverged
     told: dict[str, list[str]] = {}
     for rank, (host, text) in enumerate(problems):
         if text:
@@ -185,7 +187,7 @@ def leave(config: pytest.Config, comm: Comm, met: int) -> None:
     grace_s = grace_before_options(config, config.known_args_namespace)
     try:
         for label in (SESSION_END, RUN_END, PARTING)[met:]:
-            comm.agree(label, own, place=Place.FINISH, grace_s=grace_s)
+            comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
         _abort(comm, "its session did not come to its end", grace_s)
 

@@ -18,7 +18,7 @@ from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
-from mlpstorage_bench.mpi.comm import ABORT_STATUS, ApartError, Comm, Place
+from mlpstorage_bench.mpi.comm import ABORT_STATUS, Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.report.render import check_renderer
@@ -107,12 +107,12 @@ class MlpsSession:
     def _meet(self, label: str, value: T) -> list[T]:
         """Return every rank's value; a usage error where another rank has ended its session."""
         try:
-            return self.comm.agree(label, value, place=Place.REPORT, grace_s=None)
-        except ApartError as apart:
+            return self.comm.agree(label, value, phase=SessionPhase.REPORT, grace_s=None)
+        except RanksDivergedError as diverged:
             raise rank_checks.usage_error(
-                f"A rank ended its session before all had begun: {apart}",
+                f"A rank ended its session before all had begun: {diverged}",
                 is_root=self.is_root,
-            ) from apart
+            ) from diverged
 
     def limiting(self, step: str) -> AbstractContextManager[None]:
         """Limit the time of what is done inside: a test, or a step of the session beside tests."""

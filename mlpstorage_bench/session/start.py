@@ -45,7 +45,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     if not names and "mlps_run" not in fixtures:
         return
     _check_plugins(session)
-    session.resources.enter_context(session.comm.hearing_interrupts())
+    session.resources.enter_context(session.comm.handle_stop_signals())
     benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
     settings, plan = session.settings, session.plan
     session.together(lambda: benchmark_type.check_site(settings.cache_dir))

@@ -151,7 +151,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     interrupting = threading.Thread(target=interrupt_twice)
     interrupting.start()
     comm = SoloComm()
-    with pytest.raises(KeyboardInterrupt), comm.hearing_interrupts():
+    with pytest.raises(KeyboardInterrupt), comm.handle_stop_signals():
         run_trial(workload(duration=60.0), context(tmp_path), Peers(comm), lambda *_: store)
     assert store.released.is_set()
     assert store.lanes == 0, "lanes are still at their files"

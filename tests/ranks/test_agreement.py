@@ -15,7 +15,7 @@ from mlpstorage_bench.mpi.agreement import (
 PASSED = RankOutcome(0, "a", "passed")
 SKIPPED = RankOutcome(1, "a", "skipped", "no device")
 FAILED = RankOutcome(2, "b", "failed", "traceback", "OSError: gone")
-LEFT_ALONE = RankOutcome(3, "b", "failed", "peer gone", "ApartError", secondary=True)
+LEFT_ALONE = RankOutcome(3, "b", "failed", "peer gone", "RanksDivergedError", secondary=True)
 
 
 def test_a_ranks_own_failure_decides_over_skips_and_ranks_left_alone() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mlpstorage_bench.mpi.comm import Notice, Place, SoloComm
+from mlpstorage_bench.mpi.comm import Notice, SessionPhase, SoloComm
 
 RunRanks = Callable[..., pytest.RunResult]
 
@@ -105,17 +105,17 @@ def test_notices_are_heard_once_and_belong_to_no_later_phase(
             if mpi_comm.rank == 1:
                 mpi_comm.announce(Notice.CLOSING)
             deadline = time.monotonic() + 20
-            while mpi_comm.rank != 1 and not mpi_comm.heard(Notice.CLOSING):
+            while mpi_comm.rank != 1 and not mpi_comm.poll(Notice.CLOSING):
                 assert time.monotonic() < deadline
-            assert mpi_comm.heard(Notice.FAILED) == []
+            assert mpi_comm.poll(Notice.FAILED) == []
             mpi_comm.barrier()
-            assert mpi_comm.heard(Notice.CLOSING) == []
+            assert mpi_comm.poll(Notice.CLOSING) == []
 
         def test_unread_notices_do_not_leak_into_the_next_test(mpi_comm):
             mpi_comm.announce(Notice.FAILED)
 
         def test_next(mpi_comm):
-            assert mpi_comm.heard(Notice.FAILED) == []
+            assert mpi_comm.poll(Notice.FAILED) == []
         """
     )
     result = run_ranks(3)
@@ -149,5 +149,5 @@ def test_one_process_aborts_with_its_code() -> None:
 def test_one_process_agrees_with_itself_and_hears_nobody() -> None:
     comm = SoloComm()
     comm.announce(Notice.FAILED)
-    assert comm.heard(Notice.FAILED) == []
-    assert comm.agree("here", 5, place=Place.REPORT, grace_s=None) == [5]
+    assert comm.poll(Notice.FAILED) == []
+    assert comm.agree("here", 5, phase=SessionPhase.REPORT, grace_s=None) == [5]

@@ -37,14 +37,14 @@ class Peers(Protocol):
         """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
         ...
 
-    def holding_interrupts(self) -> AbstractContextManager[None]:
+    def defer_interrupts(self) -> AbstractContextManager[None]:
         """Hold Ctrl-C back inside, but in meetings and where it is heeded.
 
         At any other moment the window's supervisor may have a lock of its lanes'.
         """
         ...
 
-    def heed_interrupts(self) -> None:
+    def raise_deferred(self) -> None:
         """Raise KeyboardInterrupt if one was held back."""
         ...
 
@@ -93,7 +93,7 @@ class TrialSupervisor:
             wait_for_futures(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
-            self._peers.heed_interrupts()
+            self._peers.raise_deferred()
             failed = self._peers.failed()
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")

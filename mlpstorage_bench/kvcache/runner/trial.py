@@ -68,7 +68,7 @@ def run_trial(
             if isinstance(clock, VirtualClock):
                 trial = simulate(workload, context, peers, cache, clock, writer)
             else:
-                resources.enter_context(peers.holding_interrupts())
+                resources.enter_context(peers.defer_interrupts())
                 trial = _Trial(workload, context, cache, clock, writer, open_queue).run(peers)
     except BaseException as error:
         _close_after(error, cache)
