@@ -12,7 +12,7 @@ from mlpstorage_bench.errors import InvalidInputError
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def check_segment(source: str, value: str) -> str:
+def check_path_component(source: str, value: str) -> str:
     """Return the value if it may be a directory's name in the tree; InvalidInputError if not."""
     if not _SEGMENT.fullmatch(value) or value in {".", ".."}:
         raise InvalidInputError(
@@ -21,7 +21,7 @@ def check_segment(source: str, value: str) -> str:
     return value
 
 
-def as_segment(text: str) -> str:
+def slugify(text: str) -> str:
     """Return text with what a directory's name in the tree may not have replaced by '-'."""
     segment = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")
     return segment or "unnamed"

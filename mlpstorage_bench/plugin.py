@@ -46,9 +46,9 @@ def pytest_load_initial_conftests(
     launcher = detect_launcher(os.environ)
     if launcher is not None and launcher.rank > 0:
         rank_checks.silence_output()
-    dispatch.answer(early_config, parser, args)
-    with rendezvous.conftests_loaded_together(early_config, launcher):
-        early_config.add_cleanup(lambda: _depart(early_config))
+    dispatch.run(early_config, parser, args)
+    with rendezvous.join_before_conftests(early_config, launcher):
+        early_config.add_cleanup(lambda: _report_exit_on_cleanup(early_config))
         result = yield
     if early_config.getini(ALIASES_INI):
         add_reference_names(parser)
@@ -108,7 +108,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     own = session.config.stash[KEY]
     if own.launcher is not None:
         unlimit_process()
-    with own.limiting("collection"):
+    with own.time_limit("collection"):
         result = yield
         own.agree_on_collection(session.items)
     return result
@@ -122,7 +122,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
         terminal.show_plan(session.config, own)
         session.items.clear()
     elif not relaunch.runs_no_test(session.config):
-        with own.limiting("the run's opening"):
+        with own.time_limit("the run's opening"):
             start.begin(own, session.items)
         terminal.announce_run(session.config, own)
     try:
@@ -143,7 +143,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Limit the time that a test takes."""
-    with item.config.stash[KEY].watching(item):
+    with item.config.stash[KEY].guard_test(item):
         return (yield)
 
 
@@ -195,7 +195,7 @@ def pytest_sessionfinish(
     own = session.config.stash[KEY]
     own.comm.ignore_interrupts()
     failure, result = None, None
-    with own.limiting(rendezvous.SESSION_END):
+    with own.time_limit(rendezvous.SESSION_END):
         own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
         try:
             result = yield
@@ -203,7 +203,9 @@ def pytest_sessionfinish(
             if own.comm.size == 1:
                 raise
             failure = error
-        own.exit_status = session.exitstatus = finish.part(own, int(session.exitstatus), failure)
+        own.exit_status = session.exitstatus = finish.pass_exit_barrier(
+            own, int(session.exitstatus), failure
+        )
     if own.launcher is not None and own.settings.timeout_s is not None:
         limit_process(own.settings.timeout_s)
     return result
@@ -216,7 +218,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     terminal.show_verdicts(terminalreporter, config.stash[KEY])
 
 
-def _depart(config: pytest.Config) -> None:
+def _report_exit_on_cleanup(config: pytest.Config) -> None:
     """Let no rank leave without the others, and tell the parent that this one came to its end.
 
     Whatever hooks do: this is what pytest does last of all.
@@ -226,6 +228,6 @@ def _depart(config: pytest.Config) -> None:
     if comm.size == 1:
         return
     comm.ignore_interrupts()
-    met = 0 if session is None else session.met
-    rendezvous.leave(config, comm, met)
-    rendezvous.depart(comm, None if session is None else session.exit_status)
+    barriers_passed = 0 if session is None else session.barriers_passed
+    rendezvous.join_exit_barriers(config, comm, barriers_passed)
+    rendezvous.report_exit(comm, None if session is None else session.exit_status)

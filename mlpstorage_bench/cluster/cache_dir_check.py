@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpstorage_bench.benchmark_type import CACHE_DIR_OPTION
-from mlpstorage_bench.cluster.differences import tell_values
+from mlpstorage_bench.cluster.differences import format_values
 from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.errors import InvalidInputError
 
@@ -22,6 +22,6 @@ def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
             CACHE_DIR_OPTION,
             hosts[0].cache_filesystem.path,
             "a directory that is on every host, or on none yet",
-            hint=f"There is {tell_values(places)}. Is the storage mounted everywhere? Make the "
+            hint=f"There is {format_values(places)}. Is the storage mounted everywhere? Make the "
             "directory on the hosts that lack it, or remove it from those that have it",
         )

@@ -31,11 +31,11 @@ def describe_differences(hosts: Sequence[HostRecord]) -> tuple[str, ...]:
     for fact in dict.fromkeys(fact for facts in facts_by_host.values() for fact in facts):
         values = {name: facts[fact] or "unknown" for name, facts in facts_by_host.items()}
         if len(set(values.values())) > 1:
-            sentences.append(f"{fact} differs between hosts: {tell_values(values.items())}")
+            sentences.append(f"{fact} differs between hosts: {format_values(values.items())}")
     return tuple(sentences)
 
 
-def tell_values(values: Iterable[tuple[str, str]]) -> str:
+def format_values(values: Iterable[tuple[str, str]]) -> str:
     """Tell pairs of host and value by value: `1.2 on h1, h2; 1.3 on h3`."""
     hosts_by_value: dict[str, dict[str, None]] = {}
     for host, value in values:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import xxhash
 
-from mlpstorage_bench.cluster.differences import tell_values
+from mlpstorage_bench.cluster.differences import format_values
 from mlpstorage_bench.errors import DifferentSourcesError
 
 PACKAGE = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def installed_package(host: str, package: Path = PACKAGE) -> InstalledPackage:
 def check_same_package(installed: Sequence[InstalledPackage]) -> None:
     """Raise DifferentSourcesError, which tells what each host has, unless all have the same."""
     if len({str(package) for package in installed}) > 1:
-        values = tell_values((package.host, str(package)) for package in installed)
+        values = format_values((package.host, str(package)) for package in installed)
         raise DifferentSourcesError(
             f"mlpstorage_bench differs between hosts: {values}. Install the same on every host"
         )

@@ -21,13 +21,13 @@ from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.session.size_report import size_report
 
 
-def answer(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+def run(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
     """Print the answer and end the process, when the options ask for one; else do nothing.
 
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
     known: argparse.Namespace = config.known_args_namespace
-    asks_history, asks_gate = history.is_asked(known), gate.is_asked(known)
+    asks_history, asks_gate = history.is_requested(known), gate.is_requested(known)
     asks_other = known.mlps_convert or known.mlps_datasize or known.mlps_fio_job
     if not (asks_history or asks_gate or asks_other):
         return
@@ -96,13 +96,13 @@ def _show_datasize(known: argparse.Namespace) -> bool:
 
 def _show_history(known: argparse.Namespace, results_dir: Path) -> None:
     try:
-        history.answer(known, results_dir)
+        history.run(known, results_dir)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
 
 
 def _show_verdicts(known: argparse.Namespace, results_dir: Path) -> int:
     try:
-        return gate.answer(known, results_dir)
+        return gate.run(known, results_dir)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error

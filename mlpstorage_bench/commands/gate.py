@@ -18,17 +18,17 @@ from mlpstorage_bench.options.settings import gate_settings
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
-from mlpstorage_bench.session.gate import Gate
+from mlpstorage_bench.session.gate import GatePolicy
 
 GATE_OPTION = "--mlps-gate"
 
 
-def is_asked(known: argparse.Namespace) -> bool:
+def is_requested(known: argparse.Namespace) -> bool:
     """Whether an earlier run is to be judged; without an id it is the session's own."""
     return bool(known.mlps_gate)
 
 
-def answer(known: argparse.Namespace, results_dir: Path) -> int:
+def run(known: argparse.Namespace, results_dir: Path) -> int:
     """Print the verdicts on a run and return the exit status that they call for.
 
     Raises InvalidInputError where there is no such run, or none to compare it with.
@@ -49,13 +49,13 @@ def answer(known: argparse.Namespace, results_dir: Path) -> int:
             sys.stderr.write(f"mlpstorage: {remark}\n")
     kind = registry.load(str(metadata["benchmark_type"]))
     settings = gate_settings(given_options(known))
-    gate = Gate(settings, kind, results_dir)
+    gate = GatePolicy(settings, kind, results_dir)
     check_gate_files(settings, path)
     result = gate.judge(metadata)
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
     lines += github_annotations(result, os.environ)
     sys.stdout.write("\n".join(lines) + "\n")
-    for problem in gate.leave(result):
+    for problem in gate.write_reports(result):
         sys.stderr.write(f"mlpstorage: {problem}\n")
     return gate.exit_status(result)

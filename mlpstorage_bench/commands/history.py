@@ -35,13 +35,13 @@ PAGE_WIDTH = 120
 """Columns that a run's page takes at least."""
 
 
-def is_asked(known: argparse.Namespace) -> bool:
+def is_requested(known: argparse.Namespace) -> bool:
     """Whether any option of the history was given; a filter alone asks for the list."""
     names = (*_DESTS, *(f"mlps_history_{name}" for name in (*_FILTERS, "format")))
     return any(getattr(known, name) not in (None, False) for name in names)
 
 
-def answer(known: argparse.Namespace, results_dir: Path) -> None:
+def run(known: argparse.Namespace, results_dir: Path) -> None:
     """Print what was asked for, or become the run that is to be run again.
 
     Raises InvalidInputError for what cannot be answered.

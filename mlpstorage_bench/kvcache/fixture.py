@@ -22,7 +22,7 @@ from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine
-from mlpstorage_bench.paths import check_segment
+from mlpstorage_bench.paths import check_path_component
 
 
 class Timed(Protocol):
@@ -127,7 +127,7 @@ class KVCache:
         workload = self.workload(option, **parameters)
         facts: dict[str, Any] = {
             "benchmark_type": self._plan.benchmark_type,
-            "case": check_segment("case", str(option) if case is None else case),
+            "case": check_path_component("case", str(option) if case is None else case),
             "planned_trials": self._rounds,
             "parameters": workload.model_dump(),
             "trials": [],

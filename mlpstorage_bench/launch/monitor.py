@@ -81,7 +81,7 @@ class LaunchMonitor:
         self._exits.watch(_LAUNCHER, self._child.pid)
         try:
             self._wait_for_end()
-            if self._requests.is_asked and self._child.poll() is None:
+            if self._requests.is_requested and self._child.poll() is None:
                 self.was_interrupted = True
                 self._stop()
                 return INTERRUPTED
@@ -98,7 +98,7 @@ class LaunchMonitor:
     def _wait_for_end(self) -> None:
         """Return when the launcher has ended, or this process is asked to stop."""
         deadline: float | None = None
-        while self._child.poll() is None and not self._requests.is_asked:
+        while self._child.poll() is None and not self._requests.is_requested:
             self._look()
             if deadline is None and self._is_over():
                 has_ended = self._status_reader.read("completed") is not None

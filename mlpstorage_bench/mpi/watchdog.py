@@ -41,7 +41,7 @@ class Watchdog:
         threading.Thread(target=self._watch, name="mlpstorage watchdog", daemon=True).start()
 
     @contextmanager
-    def watching(self, name: str) -> Iterator[None]:
+    def guard_test(self, name: str) -> Iterator[None]:
         """Limit the time of what is done inside."""
         self._works.put((name, time.monotonic() + self._limit_s))
         faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s), file=STDERR)

@@ -24,7 +24,7 @@ from mlpstorage_bench.options.declared import (
     given_options,
 )
 from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
-from mlpstorage_bench.paths import check_segment
+from mlpstorage_bench.paths import check_path_component
 
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
@@ -124,9 +124,11 @@ def read_settings(
         seed=given.get("seed"),
         trials=given.get("trials"),
         results_dir=results_dir_of(options, environ),
-        orgname=check_segment("--mlps-orgname", given.get("orgname", "local")),
+        orgname=check_path_component("--mlps-orgname", given.get("orgname", "local")),
         systemname=_system_name(given, environ),
-        tags=tuple(dict.fromkeys(check_segment(TAG_OPTION, tag) for tag in given.get("tag", ()))),
+        tags=tuple(
+            dict.fromkeys(check_path_component(TAG_OPTION, tag) for tag in given.get("tag", ()))
+        ),
         reports=_check_reports(given.get("report", ())),
         gate=gate_settings(given),
         failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
@@ -161,9 +163,9 @@ def results_dir_of(options: argparse.Namespace, environ: Mapping[str, str]) -> P
 
 def _system_name(given: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:
     if "systemname" in given:
-        return check_segment("--mlps-systemname", given["systemname"])
+        return check_path_component("--mlps-systemname", given["systemname"])
     if environ.get(SYSTEM_NAME_VARIABLE):
-        return check_segment(SYSTEM_NAME_VARIABLE, environ[SYSTEM_NAME_VARIABLE])
+        return check_path_component(SYSTEM_NAME_VARIABLE, environ[SYSTEM_NAME_VARIABLE])
     return None
 
 

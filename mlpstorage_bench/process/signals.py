@@ -18,7 +18,7 @@ class StopSignals:
     """
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.is_requested = False
         self.insisted = 0
         """How often Ctrl-C came after that; a terminal that closes sends SIGHUP more than once."""
         self.event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -33,11 +33,13 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         for number, previous in self._previous.items():
-            signal.signal(number, signal.SIG_IGN if self.is_asked else previous or signal.SIG_DFL)
+            signal.signal(
+                number, signal.SIG_IGN if self.is_requested else previous or signal.SIG_DFL
+            )
         os.close(self.event)
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        if self.is_asked and number == signal.SIGINT:
+        if self.is_requested and number == signal.SIGINT:
             self.insisted += 1
-        self.is_asked = True
+        self.is_requested = True
         os.eventfd_write(self.event, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import check_segment
+from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.results.metadata import Case, build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
 from mlpstorage_bench.results.tree import RunLocation, write_json
@@ -140,7 +140,7 @@ def _rank_path(
     trial: Mapping[str, Any],
     rank: Mapping[str, Any],
 ) -> str:
-    name = check_segment("case", str(case["case"]))
+    name = check_path_component("case", str(case["case"]))
     number, of_rank = int(trial["trial"]), int(rank["rank"])
     return files.rank_result_path(name, number, of_rank, location.timestamp)
 

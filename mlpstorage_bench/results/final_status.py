@@ -8,7 +8,7 @@ from pathlib import Path
 from mlpstorage_bench.results.tree import write_json
 
 
-def note_end(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
+def record_final_status(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
     """State in a run's metadata how it ended, unless its end is there; return whether it was not.
 
     What it had written of its results before stays. A run that is about to end says so first

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.paths import check_segment
+from mlpstorage_bench.paths import check_path_component
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
@@ -39,8 +39,8 @@ class RunLocation:
 
     def __post_init__(self) -> None:
         for name in ("mode", "orgname", "systemname", "benchmark_type", "model", "command"):
-            check_segment(name, getattr(self, name))
-        check_segment("timestamp", self.timestamp)
+            check_path_component(name, getattr(self, name))
+        check_path_component("timestamp", self.timestamp)
 
     @property
     def directory(self) -> Path:

@@ -14,8 +14,8 @@ from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.mpi.comm import Notice, SessionPhase, say
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.session.outcomes import OthersLeft
-from mlpstorage_bench.session.rank_checks import tell_problems
-from mlpstorage_bench.session.rendezvous import PARTING, RUN_END, SESSION_END, RankEnd
+from mlpstorage_bench.session.rank_checks import format_problems
+from mlpstorage_bench.session.rendezvous import EXIT_BARRIER, RUN_END, SESSION_END, RankEnd
 from mlpstorage_bench.session.session import MlpsSession
 
 _COMMON_ENDS = frozenset(
@@ -35,7 +35,7 @@ def end(session: MlpsSession, exit_status: int) -> int:
     return _close_run(session, status, tests_passed=tests_passed)
 
 
-def part(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
+def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
     """Part from the other ranks, after the last fixtures and hooks; return the status of all.
 
     What failed there on a rank is told by it, and fails the session on every one.
@@ -46,7 +46,7 @@ def part(session: MlpsSession, exit_status: int, failure: BaseException | None) 
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         place = f"rank {session.comm.rank} on {session.host}"
         say(f"\nmlpstorage: {place} failed at the session's end:\n{problem}")
-    ends = _meet_last(session, PARTING, RankEnd(session.host, exit_status, problem))
+    ends = _pass_barrier(session, EXIT_BARRIER, RankEnd(session.host, exit_status, problem))
     failed = [one.status for one in ends if one.problem]
     status = max(failed) if failed else ends[0].status
     if session.run is not None and session.run.exit_status != status:
@@ -58,7 +58,7 @@ def part(session: MlpsSession, exit_status: int, failure: BaseException | None) 
     return status
 
 
-def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:
+def _pass_barrier(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:
     """Meet where all come; within the grace if this rank may have come there alone."""
     is_abnormal = bool(own.problem) or own.status not in _COMMON_ENDS
     grace_s = session.settings.failure_grace_s if is_abnormal else None
@@ -73,22 +73,22 @@ def _meet_last(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankE
             f"status {own.status}, and other ranks did not get to know within {grace_s:g} s. All "
             f"ranks are aborted{told}",
         )
-    session.met += 1
+    session.barriers_passed += 1
     return ends
 
 
 def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
     """Wait until every rank is at its end; return the status of all, and whether tests passed."""
     passed_before_gate = exit_status == pytest.ExitCode.OK
-    if exit_status == pytest.ExitCode.OK and session.gating is not None:
-        exit_status = session.gating.status
+    if exit_status == pytest.ExitCode.OK and session.session_gate is not None:
+        exit_status = session.session_gate.status
     if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
         exit_status = int(pytest.ExitCode.USAGE_ERROR)
     left = session.left
     why = "" if left is None else pytest.ExceptionInfo.from_exception(left).exconly(tryshort=True)
     if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
         with suppress(MlpsError):  # the run's end will tell
-            session.run.note_leaving(exit_status)
+            session.run.record_final_status(exit_status)
     own = RankEnd(
         session.host,
         exit_status,
@@ -96,7 +96,7 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
         follows=isinstance(left, OthersLeft),
         by_gate=passed_before_gate and exit_status != pytest.ExitCode.OK,
     )
-    ends = _meet_last(session, SESSION_END, own)
+    ends = _pass_barrier(session, SESSION_END, own)
     session.remarks += [
         f"rank {rank} on {one.host} ended its session with status {one.status}"
         + (f": {one.problem}" if one.problem else "")
@@ -123,10 +123,10 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     told += _problem(lambda: _leave_results(session, exit_status, tests_passed=tests_passed))
     own = RankEnd(session.host, exit_status, "\n".join(told))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
-    session.met += 1
+    session.barriers_passed += 1
     if not any(one.problem for one in ends):
         return exit_status
-    session.remarks.append(f"ERROR: {tell_problems([(one.host, one.problem) for one in ends])}")
+    session.remarks.append(f"ERROR: {format_problems([(one.host, one.problem) for one in ends])}")
     return exit_status or int(pytest.ExitCode.TESTS_FAILED)
 
 

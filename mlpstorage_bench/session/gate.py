@@ -32,7 +32,7 @@ RunMore = Callable[[int], None]
 """Runs so many more trials of a case, on all ranks together."""
 
 
-class Gate:
+class GatePolicy:
     """What is asked of a run, and with what it is compared."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Gate:
             return int(pytest.ExitCode.USAGE_ERROR)
         return int(pytest.ExitCode.OK)
 
-    def leave(self, result: GateResult) -> list[str]:
+    def write_reports(self, result: GateResult) -> list[str]:
         """Write the reports, and the summary of a step in CI; return what could not be written."""
         problems = []
         for path in self.settings.reports:
@@ -135,12 +135,12 @@ def rounds(settings: GateSettings, trials: int, *, are_set: bool) -> int:
     return 2 * (trials if are_set else SELFTEST_TRIALS)
 
 
-class Gating:
+class SessionGate:
     """The gate of one session on every rank."""
 
     def __init__(
         self,
-        gate: Gate,
+        gate: GatePolicy,
         metadata: Callable[[], Mapping[str, Any]],
         bcast: Callable[[Any], Any],
         *,
@@ -179,7 +179,7 @@ class Gating:
         self.status = self._gate.exit_status(result)
         if self._is_root:
             self.annotations = github_annotations(result, os.environ)
-            self.problems += self._gate.leave(result)
+            self.problems += self._gate.write_reports(result)
 
     def _judge_together(self, look: int) -> GateResult | None:
         """Judge on rank 0; None on every rank when that cannot be done."""

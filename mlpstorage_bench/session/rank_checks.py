@@ -36,7 +36,7 @@ def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
     return pytest.UsageError(message) if is_root else pytest.UsageError()
 
 
-def tell_problems(problems: Sequence[tuple[str, str]]) -> str:
+def format_problems(problems: Sequence[tuple[str, str]]) -> str:
     """Put the problems of all ranks into one text; a problem that all have is told once."""
     texts = {text for _, text in problems}
     if len(texts) == 1:

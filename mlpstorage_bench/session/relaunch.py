@@ -16,7 +16,7 @@ from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.options.declared import GRACE_INI
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
-from mlpstorage_bench.results.final_status import note_end
+from mlpstorage_bench.results.final_status import record_final_status
 
 _ANSWERS_HERE = (
     *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
@@ -46,7 +46,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     if ending.run_metadata is not None:
         status = "interrupted" if ending.was_interrupted else "died"
         reason = ending.reason or "its results could not be written"
-        note_end(ending.run_metadata, status, ending.status, reason)
+        record_final_status(ending.run_metadata, status, ending.status, reason)
     return ending.status
 
 

@@ -35,7 +35,7 @@ from mlpstorage_bench.options.settings import grace_before_options, startup_limi
 from mlpstorage_bench.session.rank_checks import usage_error
 
 COMM = pytest.StashKey[Comm]()
-SESSION_END, RUN_END, PARTING = "the session's end", "the run's end", "the parting of ranks"
+SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the parting of ranks"
 """Where all ranks meet last, in this order, also those that leave early."""
 
 _LATER_S = 5.0
@@ -57,7 +57,7 @@ class RankEnd:
 
 
 @contextmanager
-def conftests_loaded_together(
+def join_before_conftests(
     config: pytest.Config, launcher: LauncherEnvironment | None
 ) -> Iterator[None]:
     """Join the ranks, and end the session on all of them where what is inside fails on one."""
@@ -121,7 +121,7 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
     if parent is not None:
         headline, _, _ = problem.partition(": ")
         parent.send("aborting", f"{status} {headline}")
-    _tell_end(launcher.rank, status)
+    _report_exit(launcher.rank, status)
 
 
 def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:
@@ -150,7 +150,7 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
             told.setdefault(text, []).append(f"rank {rank} on {host}")
     if not told:
         return
-    depart(comm)
+    report_exit(comm)
     shown_by_pytest = problem if comm.rank == 0 else ""
     lines = [
         f"{', '.join(places)} failed at {label}, as shown below"
@@ -163,13 +163,13 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     say("ERROR: " + "\n".join(lines))
 
 
-def depart(comm: Comm, status: int | None = None) -> None:
+def report_exit(comm: Comm, status: int | None = None) -> None:
     """Tell the parent that this rank is about to end as it should; rank 0 says with what status."""
     if comm.size > 1:
-        _tell_end(comm.rank, status)
+        _report_exit(comm.rank, status)
 
 
-def _tell_end(rank: int, status: int | None) -> None:
+def _report_exit(rank: int, status: int | None) -> None:
     parent = StatusChannel.of_this_process()
     if parent is None:
         return
@@ -178,15 +178,15 @@ def _tell_end(rank: int, status: int | None) -> None:
     parent.unregister(rank)
 
 
-def leave(config: pytest.Config, comm: Comm, met: int) -> None:
+def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) -> None:
     """Meet the others where they are last, from a rank whose session has not come to that.
 
-    `met` is how many of these meetings it has been at.
+    `barriers_passed` is how many of these meetings it has been at.
     """
     own = RankEnd(socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
     grace_s = grace_before_options(config, config.known_args_namespace)
     try:
-        for label in (SESSION_END, RUN_END, PARTING)[met:]:
+        for label in (SESSION_END, RUN_END, EXIT_BARRIER)[barriers_passed:]:
             comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
         _abort(comm, "its session did not come to its end", grace_s)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import as_segment, fingerprint
+from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
-from mlpstorage_bench.results.final_status import note_end
+from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunRecord, Status
 from mlpstorage_bench.results.tree import RunLocation
@@ -80,7 +80,7 @@ class Run:
 
         The value must be what JSON can hold; the name a word like `effective_gib_s`.
         """
-        if as_segment(name) != name:
+        if slugify(name) != name:
             raise InvalidInputError("mlps_run.record", name, "letters, digits, '.', '_' and '-'")
         try:
             json.dumps(value, allow_nan=False)
@@ -94,10 +94,10 @@ class Run:
         """Enter a case that begins; cases that run the same option get names of their own."""
         taken = {other["case"] for other in self.cases}
         if case["case"] in taken:
-            case["case"] = as_segment(f"{case['case']}-{test.rpartition('::')[2]}")
+            case["case"] = slugify(f"{case['case']}-{test.rpartition('::')[2]}")
         number = 2
         while case["case"] in taken:
-            case["case"] = as_segment(f"{case['case']}-{number}")
+            case["case"] = slugify(f"{case['case']}-{number}")
             number += 1
         case["order"] = len(self.cases)
         case["test"] = test
@@ -141,14 +141,14 @@ class Run:
             checkpoint_run(document, record, self.location, self.benchmark_type)
             self._cases_written = len(self.cases)
 
-    def note_leaving(self, exit_status: int) -> None:
+    def record_final_status(self, exit_status: int) -> None:
         """State in the metadata that the session ends early: there may be no time for more.
 
         Open MPI's launcher, told to end, gives its ranks a third of a second.
         """
         if self.is_root:
             status = _STATUS_OF.get(exit_status, "failed")
-            note_end(self.location.metadata_path, status, exit_status)
+            record_final_status(self.location.metadata_path, status, exit_status)
 
     def finish(self, exit_status: int, *, tests_passed: bool = False) -> dict[str, Any] | None:
         """Note how the session ended, leave its results, and return its metadata on rank 0.

@@ -24,7 +24,7 @@ from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks
 from mlpstorage_bench.session.file_arguments import check_files
-from mlpstorage_bench.session.gate import Gate, Gating, RunMore, rounds
+from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, rounds
 from mlpstorage_bench.session.provenance import sources_of_tests
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
@@ -54,7 +54,7 @@ class MlpsSession:
         self.host = socket.gethostname()
         self.clock = MeasuredClock()
         self.run: Run | None = None
-        self.gating: Gating | None = None
+        self.session_gate: SessionGate | None = None
         self.has_nothing_to_judge = False
         self.engine: Any = None
         self.collection_errors: list[str] = []
@@ -62,7 +62,7 @@ class MlpsSession:
         """What the user should read at the end."""
         self.exit_status: int | None = None
         """What all ranks exit with, once they have agreed on it."""
-        self.met = 0
+        self.barriers_passed = 0
         """At how many of the meetings that are the last this rank has been."""
         self.left: BaseException | None = None
         """What ended this rank's tests before their time."""
@@ -92,7 +92,7 @@ class MlpsSession:
         """The hosts of this session; gathered by all ranks together, at the first use."""
         return gather_cluster_information(self.comm, self.settings.cache_dir, self.comm.library)
 
-    def together(self, action: Callable[[], T]) -> T:
+    def on_all_ranks(self, action: Callable[[], T]) -> T:
         """Do something on every rank; an error of ours on any is a usage error on all of them."""
         problem, result = "", None
         try:
@@ -101,7 +101,9 @@ class MlpsSession:
             problem = str(error)
         problems = self._meet("a check", (self.host, problem))
         if any(text for _, text in problems):
-            raise rank_checks.usage_error(rank_checks.tell_problems(problems), is_root=self.is_root)
+            raise rank_checks.usage_error(
+                rank_checks.format_problems(problems), is_root=self.is_root
+            )
         return result  # type: ignore[return-value]  # no problem: the action returned
 
     def _meet(self, label: str, value: T) -> list[T]:
@@ -114,14 +116,14 @@ class MlpsSession:
                 is_root=self.is_root,
             ) from diverged
 
-    def limiting(self, step: str) -> AbstractContextManager[None]:
+    def time_limit(self, step: str) -> AbstractContextManager[None]:
         """Limit the time of what is done inside: a test, or a step of the session beside tests."""
-        return self._time_limit.watching(step)
+        return self._time_limit.guard_test(step)
 
     @contextmanager
-    def watching(self, item: pytest.Item) -> Iterator[None]:
+    def guard_test(self, item: pytest.Item) -> Iterator[None]:
         """Limit the time of a test, and keep its results in case that no other comes to its end."""
-        with self.limiting(item.nodeid):
+        with self.time_limit(item.nodeid):
             yield
         if self.run is not None:
             with suppress(MlpsError):  # the run's end will tell
@@ -146,13 +148,13 @@ class MlpsSession:
         hosts = self._check_package()
         if self.parent is not None and self.is_root:
             self.parent.send("hosts", " ".join(hosts))
-        self.together(
+        self.on_all_ranks(
             lambda: rank_checks.check_ranks(
                 self.settings, hosts, launched=self.launcher is not None
             )
         )
         self._check_hosts(hosts)
-        self.together(self._check_request)
+        self.on_all_ranks(self._check_request)
         if self.launcher is not None:
             rank_checks.prepare(self.config, is_root=self.is_root)
 
@@ -165,7 +167,7 @@ class MlpsSession:
         names = [host.name for host in given]
         own = self.is_root and are_same_hosts(names, [*known.values()])
         are_same, *_ = self._meet("where the ranks are", own)
-        self.together(lambda: rank_checks.check_hosts(given, hosts, are_same=are_same))
+        self.on_all_ranks(lambda: rank_checks.check_hosts(given, hosts, are_same=are_same))
 
     def _check_package(self) -> list[str]:
         """Check that all ranks run the same version of this; return each rank's host.
@@ -175,7 +177,7 @@ class MlpsSession:
         if self.comm.size == 1:
             return [self.host]
         installed = self._meet("the package", installed_package(self.host))
-        self.together(lambda: check_same_package(installed))
+        self.on_all_ranks(lambda: check_same_package(installed))
         return [package.host for package in installed]
 
     def _check_request(self) -> None:
@@ -201,11 +203,11 @@ class MlpsSession:
         if differences:
             raise rank_checks.usage_error(differences, is_root=self.is_root)
 
-    def make_gate(self, benchmark_type: str) -> Gate:
+    def make_gate(self, benchmark_type: str) -> GatePolicy:
         """Return the gate that the user asked for, for runs of a type."""
         settings = self.settings
         kind = registry.load(benchmark_type)
-        return Gate(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
+        return GatePolicy(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
 
     def rounds(self, trials: int) -> int:
         """Return how many trials a case has that is to have so many: more for a self-test."""
@@ -213,19 +215,19 @@ class MlpsSession:
 
     def offer_more(self, case: str, trials: int, run: RunMore) -> None:
         """Take what runs more trials of a case, for a gate that wants them."""
-        if self.gating is not None:
-            self.gating.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
+        if self.session_gate is not None:
+            self.session_gate.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
 
     def _limited(self, run: RunMore, step: str) -> RunMore:
         def run_limited(trials: int) -> None:
-            with self.limiting(step):
+            with self.time_limit(step):
                 run(trials)
 
         return run_limited
 
     def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
         """Compare the run with its baseline, all ranks together, if that was asked for."""
-        if self.gating is None or self.run is None:
+        if self.session_gate is None or self.run is None:
             if self.settings.gate.is_wanted and self.settings.mode != "whatif":
                 self.remarks.append("ERROR: the gate had nothing to judge: no benchmark has run")
                 self.has_nothing_to_judge = True
@@ -233,7 +235,7 @@ class MlpsSession:
         if tests_failed:
             self.remarks.append("the gate was not asked: tests have failed")
             return
-        self.gating.judge(tell)
-        if self.gating.result is not None:
-            self.run.gate = self.gating.result.to_dict()
-            self.gating.note_in_junit_xml(self.config)
+        self.session_gate.judge(tell)
+        if self.session_gate.result is not None:
+            self.run.gate = self.session_gate.result.to_dict()
+            self.session_gate.note_in_junit_xml(self.config)

@@ -8,10 +8,10 @@ import pytest
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.cluster.cache_dir_check import check_cache_dirs
-from mlpstorage_bench.paths import as_segment
+from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.session import benchmark_json, rank_checks, timers
-from mlpstorage_bench.session.gate import Gating
+from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.provenance import run_facts
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import SCENARIO, MlpsSession
@@ -48,15 +48,15 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     session.resources.enter_context(session.comm.handle_stop_signals())
     benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
     settings, plan = session.settings, session.plan
-    session.together(lambda: benchmark_type.check_site(settings.cache_dir))
+    session.on_all_ranks(lambda: benchmark_type.check_site(settings.cache_dir))
     cluster = session.cluster
-    session.together(lambda: check_cache_dirs(cluster.hosts))
+    session.on_all_ranks(lambda: check_cache_dirs(cluster.hosts))
     rank, size = session.comm.rank, session.comm.size
-    own_hash = session.together(lambda: plan.request_stream_sha256(rank, size))
+    own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
     hashes = session.comm.allgather(own_hash)
-    systemname = settings.systemname or as_segment(cluster.hostnames[0])
+    systemname = settings.systemname or slugify(cluster.hostnames[0])
     created = session.comm.bcast(
-        session.together(
+        session.on_all_ranks(
             lambda: (
                 create_run_directory(
                     settings.results_dir,
@@ -89,10 +89,10 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
         session.is_root,
     )
     _open_gate(session, session.run)
-    session.together(session.run.write)
+    session.on_all_ranks(session.run.write)
     if session.parent is not None and session.is_root:
         session.parent.send("run", str(location.metadata_path))
-    session.engine = session.together(lambda: session.resources.enter_context(engine))
+    session.engine = session.on_all_ranks(lambda: session.resources.enter_context(engine))
     notes = [note for notes in session.comm.allgather(session.engine.notes) for note in notes]
     session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
 
@@ -111,7 +111,7 @@ def _check_plugins(session: MlpsSession) -> None:
 def _open_gate(session: MlpsSession, run: Run) -> None:
     """Prepare for what comes after the run: its comparison with others."""
     if session.settings.gate.is_wanted:
-        session.gating = Gating(
+        session.session_gate = SessionGate(
             session.make_gate(run.benchmark_type.name),
             lambda: run.metadata,
             session.comm.bcast,

@@ -100,7 +100,7 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print what the gate said."""
-    gating = session.gating
+    gating = session.session_gate
     if gating is None or not (gating.result or gating.problems):
         return
     reporter.section("mlpstorage gate")

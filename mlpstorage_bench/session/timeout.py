@@ -33,13 +33,13 @@ class TimeLimit:
         self._watchdog = None if limit_s is None else Watchdog(limit_s, grace_s, self._expired)
 
     @contextmanager
-    def watching(self, step: str) -> Iterator[None]:
+    def guard_test(self, step: str) -> Iterator[None]:
         """Limit the time of what is done inside, and let the parent know that it is at it."""
         if self._watchdog is None:
             yield
             return
         self._tell_alive(step)
-        with self._watchdog.watching(step):
+        with self._watchdog.guard_test(step):
             yield
         self._tell_alive("")
 

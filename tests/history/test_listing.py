@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.commands.history import answer, is_asked
+from mlpstorage_bench.commands.history import is_requested, run
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
@@ -55,8 +55,8 @@ def answer_here(results: Path, *options: str) -> None:
     for option in OPTIONS:
         parser.add_argument(option.flag, dest=option.dest, **option.keywords)
     known = parser.parse_args(options)
-    assert is_asked(known)
-    answer(known, results)
+    assert is_requested(known)
+    run(known, results)
 
 
 def test_the_table_has_a_line_for_each_run_and_every_cell_whole(

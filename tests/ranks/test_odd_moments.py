@@ -154,14 +154,14 @@ MOMENTS = (
         2,
         "interrupted: ",
         conftest="""
-        from mlpstorage_bench.session.gate import Gating
+        from mlpstorage_bench.session.gate import SessionGate
 
         def judge(self, tell):
             if ACTS:
                 raise KeyboardInterrupt
             self._bcast(None)
 
-        Gating.judge = judge
+        SessionGate.judge = judge
         """,
         test="def test_a(kvcache): kvcache.run(1)",
         options=(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import as_segment, check_segment
+from mlpstorage_bench.paths import check_path_component, slugify
 from mlpstorage_bench.results.tree import create_run_directory, write_json, write_text
 
 PLACE = ("open", "acme", "array-9", "kv_cache", "llama3.1-8b", "run")
@@ -38,13 +38,13 @@ def test_a_results_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["", ".", "..", "a/b", "a b", "ä", "a\n", "~", "$HOME"])
 def test_unsafe_path_segments_are_refused(value: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-orgname"):
-        check_segment("--mlps-orgname", value)
+        check_path_component("--mlps-orgname", value)
 
 
 @given(st.text())
 def test_any_text_can_be_made_a_segment(text: str) -> None:
-    segment = as_segment(text)
-    assert check_segment("x", segment) == segment
+    segment = slugify(text)
+    assert check_path_component("x", segment) == segment
 
 
 def test_writing_replaces_a_file_whole_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from mlpstorage_bench.kvcache.config.workload import (
     Workload,
     canonical,
 )
-from mlpstorage_bench.paths import check_segment
+from mlpstorage_bench.paths import check_path_component
 
 PROFILE_OPTION = "--mlps-profile"
 SET_OPTION = "--mlps-set"
@@ -55,12 +55,12 @@ class Profile(Strict):
     @field_validator("name")
     @classmethod
     def _name_is_segment(cls, value: str) -> str:
-        return check_segment("name", value)
+        return check_path_component("name", value)
 
     @field_validator("model")
     @classmethod
     def _model_is_segment(cls, value: str) -> str:
-        return check_segment("model", value)
+        return check_path_component("model", value)
 
 
 _OF_PROFILE = frozenset(Profile.model_fields) - {"model"}
@@ -145,7 +145,7 @@ def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
         if "geometry" in option:
             raise _unknown_key(f"{PROFILE_OPTION} {name}", f"options.{key}.geometry")
     profile["options"] = {
-        check_segment(f"{PROFILE_OPTION} {name}: options", str(key)): {
+        check_path_component(f"{PROFILE_OPTION} {name}: options", str(key)): {
             **common,
             **canonical(option),
         }
