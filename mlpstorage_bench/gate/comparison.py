@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from mlpstorage_bench.gate.evidence import Runs, levels, of_fall
+from mlpstorage_bench.gate.evidence import Runs, levels, p_value_of_decrease
 
 CALLED_FROM = 0.75
 """Of the smallest effect that matters: less is never called regressed or improved.
@@ -122,4 +122,4 @@ class Comparison:
     def p_of_fall(self, sign: float) -> float:
         """Return the evidence that values times `sign` have fallen, however little."""
         baseline = [[sign * value for value in run] for run in self.baseline]
-        return of_fall(baseline, [sign * value for value in self.candidate]).p_value
+        return p_value_of_decrease(baseline, [sign * value for value in self.candidate]).p_value

@@ -57,16 +57,16 @@ Runs = Sequence[Sequence[float]]
 class Evidence:
     """The p-values of both kinds; 1 where there is none."""
 
-    apart: float
-    agreed: float
+    p_gap: float
+    p_precedence: float
 
     @property
     def p_value(self) -> float:
         """The better of both."""
-        return min(self.apart, self.agreed)
+        return min(self.p_gap, self.p_precedence)
 
 
-def of_fall(baseline: Runs, candidate: Sequence[float]) -> Evidence:
+def p_value_of_decrease(baseline: Runs, candidate: Sequence[float]) -> Evidence:
     """Return the evidence that the candidate run is lower than the baseline."""
     if len(baseline) < MIN_RUNS or len(candidate) < MIN_TRIALS:
         return Evidence(1.0, 1.0)
@@ -104,7 +104,10 @@ def _trials_agree(baseline: Runs, candidate: Sequence[float]) -> float:
         or ends_lower(runs)
     ):
         return 1.0
-    worth = [_worth(baseline, size) for size in (len(values) / len(runs), len(candidate))]
+    worth = [
+        effective_sample_factor(baseline, size)
+        for size in (len(values) / len(runs), len(candidate))
+    ]
     return _precedence(len(values) * worth[0], above * worth[0], len(candidate) * worth[1])
 
 
@@ -121,7 +124,7 @@ def _precedence(baseline: float, above: float, candidate: float) -> float:
     )
 
 
-def _worth(baseline: Runs, trials: float) -> float:
+def effective_sample_factor(baseline: Runs, trials: float) -> float:
     """Return for how many independent values one of so many trials of a run counts."""
     correlation = intraclass_correlation(baseline)
     return 1.0 if correlation is None else 1 / (1 + (trials - 1) * correlation)

@@ -11,7 +11,7 @@ import pytest
 from mlpstorage_bench.gate.evidence import (
     ends_lower,
     intraclass_correlation,
-    of_fall,
+    p_value_of_decrease,
     von_neumann,
 )
 
@@ -28,7 +28,7 @@ def test_a_run_apart_is_as_unlikely_as_a_gap_of_that_width_in_exponential_tails(
     dice = -np.random.default_rng(1).exponential(size=(400_000, 11))
     lowest, highest = dice[:, :10].min(axis=1), dice[:, :10].max(axis=1)
     simulated = (lowest - dice[:, 10] > gap * (highest - lowest)).mean()
-    assert of_fall(baseline, [-gap, -gap, -gap]).apart == pytest.approx(2 / 11**2)
+    assert p_value_of_decrease(baseline, [-gap, -gap, -gap]).p_gap == pytest.approx(2 / 11**2)
     assert simulated == pytest.approx(2 / 11**2, rel=0.05)
 
 
@@ -39,28 +39,33 @@ def test_trials_that_agree_are_as_unlikely_as_that_order_of_ranks() -> None:
         all(place in taken for place in (8, 9, 10, 11, 12, 13)) for taken in combinations(places, 8)
     )
     baseline = runs([10.0, 1.0, 10.1, 10.0, 1.1, 10.1, 10.0, 10.1])
-    seen = of_fall(baseline, [2.0, 1.5, 2.0, 1.2, 2.0, 1.3]).agreed
+    seen = p_value_of_decrease(baseline, [2.0, 1.5, 2.0, 1.2, 2.0, 1.3]).p_precedence
     assert seen == pytest.approx(orders / comb(14, 8))
 
 
 def test_values_that_were_always_the_same_and_are_lower_now_leave_no_doubt() -> None:
-    assert of_fall(runs([195.0] * 10), [185.0] * 3).p_value == 0
+    assert p_value_of_decrease(runs([195.0] * 10), [185.0] * 3).p_value == 0
 
 
 @pytest.mark.parametrize(("count", "trials"), [(4, 3), (10, 2)])
 def test_too_few_runs_or_trials_are_no_evidence(count: int, trials: int) -> None:
-    assert of_fall(runs([195.0] * count), [100.0] * trials).p_value == 1
+    assert p_value_of_decrease(runs([195.0] * count), [100.0] * trials).p_value == 1
 
 
 def test_one_good_trial_keeps_a_run_from_standing_apart() -> None:
-    assert of_fall(runs(TEN), [50.0, 50.0, 50.0]).apart < 0.001
-    assert of_fall(runs(TEN), [50.0, 50.0, 98.0]).apart == 1
+    assert p_value_of_decrease(runs(TEN), [50.0, 50.0, 50.0]).p_gap < 0.001
+    assert p_value_of_decrease(runs(TEN), [50.0, 50.0, 98.0]).p_gap == 1
 
 
 def test_values_that_resemble_those_before_them_are_no_evidence_of_trials_that_agree() -> None:
     low, high = [1.0, 1.1, 1.0, 1.1, 1.0, 1.1], [10.0, 1.2, 10.1, 10.0, 1.1, 10.1, 10.0, 10.1]
-    assert of_fall(runs(high), low).agreed < 0.01
-    assert of_fall(runs([1.2, 1.1, *[10.0] * 6]), [1.0, 1.0, 1.0, 1.1, 1.1, 1.1]).agreed == 1
+    assert p_value_of_decrease(runs(high), low).p_precedence < 0.01
+    assert (
+        p_value_of_decrease(
+            runs([1.2, 1.1, *[10.0] * 6]), [1.0, 1.0, 1.0, 1.1, 1.1, 1.1]
+        ).p_precedence
+        == 1
+    )
 
 
 def test_a_baseline_that_ended_low_had_the_change_before() -> None:
