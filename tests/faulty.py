@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.store import ChunkReader, ChunkWriter, Observer, Store
 
 
 class Faulty:
     """A store of which one transfer fails as the system would let it fail, or all from one on."""
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(
         self, store: Store, number: int, at_transfer: int, *, for_good: bool = False
@@ -42,7 +42,7 @@ class Faulty:
     def fail_when_due(self, action: str, path: str) -> None:
         self._left -= 1
         if self._left == 0 or (self._left < 0 and self._for_good):
-            raise explain(action, path, OSError(self._number, os.strerror(self._number)))
+            raise storage_error(action, path, OSError(self._number, os.strerror(self._number)))
 
 
 class _Wrapped:
@@ -67,7 +67,7 @@ class Slow:
     def __init__(self, store: Store, pause_s: float) -> None:
         self._store = store
         self._pause_s = pause_s
-        self.keeps_content = store.keeps_content
+        self.stores_data = store.stores_data
         self.footprint = store.footprint
         self.delete = store.delete
         self.close = store.close

@@ -50,7 +50,7 @@ class OperationStatistics:
     """All operations of one key."""
 
     moved_bytes: int = 0
-    moved_ever_bytes: int = 0
+    total_bytes: int = 0
     """Before and after the window, too."""
     repeated_bytes: int = 0
     """Of those moved in the window, those of reads that repeat an earlier one of their request."""
@@ -61,9 +61,9 @@ class OperationStatistics:
     """By how much these spans are too long at most, all together."""
     verified_chunks: int = 0
     """Chunks that were checked and found right."""
-    begun_bytes: int = 0
+    submitted_bytes: int = 0
     """Of chunks whose call began between the two readings of the process's counters."""
-    ended_bytes: int = 0
+    completed_bytes: int = 0
     """Of chunks whose call ended between those of the device's."""
     cut_off: int = 0
     """Entries whose operation was under way when the window closed."""
@@ -135,11 +135,11 @@ class EntryObserver:
         """Count a chunk that was moved; it may have ended up to `late_ns` before it was seen to."""
         window, statistics = self._window, self._statistics
         self._busy.add(started_ns, ended_ns)
-        statistics.moved_ever_bytes += size
+        statistics.total_bytes += size
         if window.process_counted.contains(started_ns):
-            statistics.begun_bytes += size
+            statistics.submitted_bytes += size
         if window.device_counted.contains(ended_ns):
-            statistics.ended_bytes += size
+            statistics.completed_bytes += size
         if window.contains(ended_ns):
             statistics.moved_bytes += size
             statistics.repeated_bytes += size * self._is_repeated

@@ -17,7 +17,7 @@ from pathlib import Path
 import xxhash
 
 from mlpstorage_bench.paths import digest_name
-from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.own_files import BLOCKS_DIRECTORY, remove_own
@@ -29,7 +29,7 @@ _TEMPORARY = ".tmp"
 class BlockFiles:
     """A directory tree with a file per block of `block_bytes`; an entry's last may be smaller."""
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(self, directory: Path, io: FileIo, block_bytes: int) -> None:
         self._root = directory / BLOCKS_DIRECTORY
@@ -39,7 +39,7 @@ class BlockFiles:
         try:
             self._root.mkdir()
         except OSError as error:
-            raise explain("creating", self._root, error) from error
+            raise storage_error("creating", self._root, error) from error
 
     def footprint(self, size: int) -> int:
         """Return the entry's own size: no block is padded."""
@@ -82,7 +82,7 @@ class BlockFiles:
         try:
             remove_own(self._root)
         except OSError as error:
-            raise explain("removing", self._root, error) from error
+            raise storage_error("removing", self._root, error) from error
 
     def _create(self, blocks: _Blocks, index: int) -> DataFile:
         """Create a block under its temporary name, and its two directories where missing."""
@@ -91,7 +91,7 @@ class BlockFiles:
             try:
                 directory.mkdir(exist_ok=True)
             except OSError as error:
-                raise explain("creating", directory, error) from error
+                raise storage_error("creating", directory, error) from error
         file = self._io.create(_temporary(path), blocks.bytes_of(index))
         blocks.created[index] = True
         return file
@@ -193,7 +193,7 @@ class _BlockWriter(_OpenBlocks):
         try:
             file.path.rename(self._blocks.path(index))
         except OSError as error:
-            raise explain("renaming", file.path, error) from error
+            raise storage_error("renaming", file.path, error) from error
 
 
 class _BlockReader(_OpenBlocks):

@@ -18,7 +18,7 @@ from mlpstorage_bench.storage.store import Observer
 class EntryFiles:
     """A directory with a file per entry."""
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(self, directory: Path, io: FileIo) -> None:
         self._directory = directory

@@ -19,7 +19,7 @@ _HINTS = {
 }
 
 
-def explain(
+def storage_error(
     action: str, path: Path | str, error: OSError, offset: int | None = None
 ) -> StorageError:
     """Return the error to raise for what the system said when `action` was done to `path`."""
@@ -30,7 +30,7 @@ def explain(
     return StorageError(action, str(path), cause, hint=_HINTS.get(number, ""))
 
 
-def ends_early(path: Path | str, end: int, missing: int) -> StorageError:
+def short_file_error(path: Path | str, end: int, missing: int) -> StorageError:
     """Return the error to raise for a file that ends `missing` bytes before what was written."""
     return StorageError(
         "reading",
@@ -40,7 +40,7 @@ def ends_early(path: Path | str, end: int, missing: int) -> StorageError:
     )
 
 
-def takes_nothing(path: Path | str, offset: int, missing: int) -> StorageError:
+def zero_length_write_error(path: Path | str, offset: int, missing: int) -> StorageError:
     """Return the error to raise for a file that takes no more, though the system gave no error."""
     return StorageError(
         "writing",

@@ -12,7 +12,11 @@ from typing import Literal
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
-from mlpstorage_bench.storage.failures import ends_early, explain, takes_nothing
+from mlpstorage_bench.storage.failures import (
+    short_file_error,
+    storage_error,
+    zero_length_write_error,
+)
 from mlpstorage_bench.storage.store import Observer
 
 DATA_SUFFIX = ".kv"
@@ -65,7 +69,7 @@ class FileIo:
         try:
             descriptor = os.open(path, flags | direct | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise explain(action, path, error) from error
+            raise storage_error(action, path, error) from error
         return DataFile(descriptor, path, self)
 
 
@@ -90,10 +94,10 @@ class DataFile:
             while done < size:
                 count = os.pwritev(self._descriptor, (data[done:],), offset + done)
                 if count == 0:
-                    raise takes_nothing(self.path, offset + done, size - done)
+                    raise zero_length_write_error(self.path, offset + done, size - done)
                 done += count
         except OSError as error:
-            raise explain("writing", self.path, error, offset) from error
+            raise storage_error("writing", self.path, error, offset) from error
 
     def read(self, data: memoryview, offset: int) -> None:
         """Fill `data` from `offset`."""
@@ -103,10 +107,10 @@ class DataFile:
             while done < size:
                 count = os.preadv(self._descriptor, (data[done:],), offset + done)
                 if count == 0:
-                    raise ends_early(self.path, offset + done, size - done)
+                    raise short_file_error(self.path, offset + done, size - done)
                 done += count
         except OSError as error:
-            raise explain("reading", self.path, error, offset) from error
+            raise storage_error("reading", self.path, error, offset) from error
 
     def settle(self, observer: Observer) -> None:
         """Make what was written durable, as far as asked for; buffered pages are dropped."""
@@ -118,7 +122,7 @@ class DataFile:
         try:
             sync(self._descriptor)
         except OSError as error:
-            raise explain("syncing", self.path, error) from error
+            raise storage_error("syncing", self.path, error) from error
         observer.durable(started, time.perf_counter_ns())
         if is_buffered:
             self.forget_pages()
@@ -130,7 +134,7 @@ class DataFile:
         try:
             os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except OSError as error:
-            raise explain("dropping cached pages of", self.path, error) from error
+            raise storage_error("dropping cached pages of", self.path, error) from error
 
     def reserve(self, size: int) -> None:
         """Give the file its whole size at once, with space where the filesystem can.
@@ -140,21 +144,21 @@ class DataFile:
         try:
             _reserve(self._descriptor, size)
         except OSError as error:
-            raise explain("preallocating", self.path, error) from error
+            raise storage_error("preallocating", self.path, error) from error
 
     def preallocate(self, size: int) -> None:
         """Give the file its whole size at once, with space on the device."""
         try:
             os.posix_fallocate(self._descriptor, 0, size)
         except OSError as error:
-            raise explain("preallocating", self.path, error) from error
+            raise storage_error("preallocating", self.path, error) from error
 
     def close(self) -> None:
         """Close the file; a network filesystem may only now tell that a write failed."""
         try:
             os.close(self._descriptor)
         except OSError as error:
-            raise explain("closing", self.path, error) from error
+            raise storage_error("closing", self.path, error) from error
 
 
 def _reserve(descriptor: int, size: int) -> None:
@@ -173,7 +177,7 @@ def remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise explain("removing", path, error) from error
+        raise storage_error("removing", path, error) from error
 
 
 def probe_direct_io(directory: Path) -> bool:
@@ -186,14 +190,14 @@ def probe_direct_io(directory: Path) -> bool:
         if error.errno == errno.EINVAL:  # what open(2) says where O_DIRECT is not supported
             remove(path)  # a filesystem may have created it nevertheless
             return False
-        raise explain("probing direct I/O on", path, error) from error
+        raise storage_error("probing direct I/O on", path, error) from error
     try:
         wrote = os.pwritev(descriptor, [buffer.bytes], 0)
         return wrote == os.preadv(descriptor, [buffer.bytes], 0) == SECTOR_BYTES
     except OSError as error:
         if error.errno == errno.EINVAL:
             return False
-        raise explain("probing direct I/O on", path, error) from error
+        raise storage_error("probing direct I/O on", path, error) from error
     finally:
         os.close(descriptor)
         remove(path)

@@ -21,7 +21,11 @@ from typing import NamedTuple, Self
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.aio import Event, Queue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
-from mlpstorage_bench.storage.failures import ends_early, explain, takes_nothing
+from mlpstorage_bench.storage.failures import (
+    short_file_error,
+    storage_error,
+    zero_length_write_error,
+)
 from mlpstorage_bench.storage.file_mover import FileMover
 from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
@@ -38,7 +42,7 @@ class Read(NamedTuple):
     chunk: Chunk
 
 
-class _Passage:
+class Transfer:
     """A chunk's way to or from a file."""
 
     __slots__ = ("at", "buffer", "chunk", "done", "file", "is_write", "mover", "started_ns")
@@ -55,14 +59,14 @@ class _Passage:
 
     def failed(self, error: OSError) -> StorageError:
         """Return the error to raise for what the system said."""
-        return explain(
+        return storage_error(
             "writing" if self.is_write else "reading", self.file.path, error, self.at + self.done
         )
 
-    def went_nowhere(self) -> StorageError:
+    def made_no_progress(self) -> StorageError:
         """Return the error to raise where the system moved nothing and gave no error."""
         missing = self.chunk.size - self.done
-        told = takes_nothing if self.is_write else ends_early
+        told = zero_length_write_error if self.is_write else short_file_error
         return told(self.file.path, self.at + self.done, missing)
 
 
@@ -82,9 +86,9 @@ class InFlight:
         """Why there is one chunk at a time, where more were asked for or the host has no queue."""
         self._free = list(range(most))
         """Slots of the queue."""
-        self._with_storage: dict[int, _Passage] = {}
+        self._submitted: dict[int, Transfer] = {}
         """By slot."""
-        self._ended: deque[tuple[_Passage, int, int]] = deque()
+        self._ended: deque[tuple[Transfer, int, int]] = deque()
         """Moved, but nobody was told so far: when, and how much earlier it may have been."""
         self._failures: dict[int, StorageError] = {}
         """By number of the chunk."""
@@ -125,7 +129,7 @@ class InFlight:
     def close(self) -> None:
         """Give the queue back, with nothing in it."""
         if self._queue is not None:
-            if self._with_storage or not self._is_certain:  # coming to rest was interrupted
+            if self._submitted or not self._is_certain:  # coming to rest was interrupted
                 self._queue.forget()
             self._queue.close()
             self._queue = None
@@ -168,14 +172,14 @@ class InFlight:
     def arriving(self) -> Iterator[Read]:
         """Return the rest of what is being read, and wait for it; what is written ends, too."""
         yield from self.arrived()
-        while self._with_storage:
+        while self._submitted:
             self._wait()
             self._tell()
             yield from self.arrived()
 
     def finish(self) -> None:
         """Wait until everything that is being written has been."""
-        while self._with_storage:
+        while self._submitted:
             self._wait()
             self._tell()
 
@@ -194,32 +198,32 @@ class InFlight:
     def _begin(
         self, mover: FileMover, buffer: AlignedBuffer, chunk: Chunk, *, is_write: bool
     ) -> None:
-        passage = _Passage(mover, buffer, chunk, is_write=is_write)
+        transfer = Transfer(mover, buffer, chunk, is_write=is_write)
         while not self._free:
             self._wait()
         slot = self._free.pop()
-        passage.started_ns = time.perf_counter_ns()
-        self._submit(slot, passage)
+        transfer.started_ns = time.perf_counter_ns()
+        self._submit(slot, transfer)
         self._look(slot)  # some filesystems move it within the call: its end is seen here
         self._tell()  # after the new one is under way: the storage has something to do meanwhile
 
-    def _submit(self, slot: int, passage: _Passage) -> None:
+    def _submit(self, slot: int, transfer: Transfer) -> None:
         assert self._queue is not None
         self._is_certain = False
         try:
             self._queue.submit(
                 slot,
-                is_write=passage.is_write,
-                descriptor=passage.file.descriptor,
-                address=passage.buffer.address + passage.done,
-                size=passage.chunk.size - passage.done,
-                offset=passage.at + passage.done,
+                is_write=transfer.is_write,
+                descriptor=transfer.file.descriptor,
+                address=transfer.buffer.address + transfer.done,
+                size=transfer.chunk.size - transfer.done,
+                offset=transfer.at + transfer.done,
             )
         except OSError as error:
-            self._failures[passage.chunk.number] = passage.failed(error)
+            self._failures[transfer.chunk.number] = transfer.failed(error)
             self._free.append(slot)
         else:
-            self._with_storage[slot] = passage
+            self._submitted[slot] = transfer
         self._is_certain = True
 
     def _look(self, just_begun: int | None = None) -> bool:
@@ -246,19 +250,19 @@ class InFlight:
     def _end(self, event: Event, now_ns: int, late_ns: int) -> None:
         """Take note of what the kernel says of a slot; what it left undone is asked for again."""
         slot, result = event
-        passage = self._with_storage.pop(slot)
+        transfer = self._submitted.pop(slot)
         if result > 0:
-            passage.done += result
-            if passage.done < passage.chunk.size:
-                self._submit(slot, passage)
+            transfer.done += result
+            if transfer.done < transfer.chunk.size:
+                self._submit(slot, transfer)
                 self._is_certain = False  # there may be more events
                 return
-            self._ended.append((passage, now_ns, min(late_ns, now_ns - passage.started_ns)))
+            self._ended.append((transfer, now_ns, min(late_ns, now_ns - transfer.started_ns)))
         elif result < 0:
             error = OSError(-result, os.strerror(-result))
-            self._failures[passage.chunk.number] = passage.failed(error)
+            self._failures[transfer.chunk.number] = transfer.failed(error)
         else:
-            self._failures[passage.chunk.number] = passage.went_nowhere()
+            self._failures[transfer.chunk.number] = transfer.made_no_progress()
         self._free.append(slot)
 
     def _tell(self) -> None:
@@ -270,18 +274,18 @@ class InFlight:
 
     def _note_ended(self) -> None:
         while self._ended:
-            passage, ended_ns, late_ns = self._ended.popleft()
-            chunk = passage.chunk
+            transfer, ended_ns, late_ns = self._ended.popleft()
+            chunk = transfer.chunk
             try:
-                passage.mover.moved(
-                    *(chunk.size, chunk.offset, passage.started_ns, ended_ns, late_ns)
+                transfer.mover.moved(
+                    *(chunk.size, chunk.offset, transfer.started_ns, ended_ns, late_ns)
                 )
             except StorageError as error:
                 self._failures[chunk.number] = error
-            if passage.is_write:
-                self.give_back(passage.buffer)
+            if transfer.is_write:
+                self.give_back(transfer.buffer)
             else:
-                self._read.append(Read(passage.buffer, chunk))
+                self._read.append(Read(transfer.buffer, chunk))
 
     def _come_to_rest(self) -> None:
         """Wait until nothing is with the storage."""
@@ -289,9 +293,9 @@ class InFlight:
             return
         if not self._is_certain:  # interrupted amid a call: the kernel alone knows what it has
             self._queue.forget()
-            self._with_storage.clear()
+            self._submitted.clear()
             self._is_certain = True
-        while self._with_storage:
+        while self._submitted:
             self._wait()
         self._free = list(range(self._most))  # also one that an interrupt came to hold
         self._note_ended()

@@ -111,7 +111,7 @@ class Lane:
 
             def check(arrived: Read) -> None:
                 if entry.digests and self._is_check_due():
-                    self._check(arrived, entry, reader, observer, keeps=store.keeps_content)
+                    self._check(arrived, entry, reader, observer, keeps=store.stores_data)
                 in_flight.give_back(arrived.buffer)
 
             for chunk in self._chunks(entry.size):

@@ -14,7 +14,7 @@ from mlpstorage_bench.storage.store import Location, Observer
 class MemoryStore:
     """Entries in slots of memory; a slot is taken on first use and reused after."""
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(self, slot_bytes: int) -> None:
         self._slot_bytes = slot_bytes

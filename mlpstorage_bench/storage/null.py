@@ -27,14 +27,14 @@ class _Copy(Protocol):
     def __call__(self, address: int, size: int, *, is_write: bool) -> None: ...
 
 
-class _Forgetful:
+class DiscardingStore:
     """Takes any entry, and gives back something else of the same size."""
 
-    keeps_content = False
+    stores_data = False
 
     def __init__(self, copy: _Copy | None, *, is_direct: bool) -> None:
         self._copy = copy
-        self._file = _Nowhere(copy)
+        self._file = NoFile(copy)
         self._is_direct = is_direct
         self._refusal = _why_no_queue() if is_direct else ""
 
@@ -62,7 +62,7 @@ class _Forgetful:
         del depth
         if self._refusal:
             raise QueueRefusedError(self._refusal)
-        return _EndsAtOnce(self._copy)
+        return ImmediateQueue(self._copy)
 
     def delete(self, name: str) -> None:
         """There is nothing to remove."""
@@ -71,7 +71,7 @@ class _Forgetful:
         """There is nothing to give back."""
 
 
-class NullStore(_Forgetful):
+class NullStore(DiscardingStore):
     """Moves nothing: operations cost what the harness takes for them.
 
     With `is_direct`, lanes have to have its `open_queue`.
@@ -81,14 +81,14 @@ class NullStore(_Forgetful):
         super().__init__(None, is_direct=is_direct)
 
 
-class RingStore(_Forgetful):
+class RingStore(DiscardingStore):
     """Copies chunks to and from memory that all entries share: bytes cost what memory takes."""
 
     def __init__(self, *, is_direct: bool = False) -> None:
         super().__init__(_Ring().copy, is_direct=is_direct)
 
 
-class _Nowhere(DataFile):
+class NoFile(DataFile):
     """A file that the system does not know."""
 
     def __init__(self, copy: _Copy | None) -> None:
@@ -106,7 +106,7 @@ class _Nowhere(DataFile):
             self._copy(_address(data), len(data), is_write=False)
 
 
-class _EndsAtOnce:
+class ImmediateQueue:
     """A queue whose transfers have ended when they have been submitted."""
 
     def __init__(self, copy: _Copy | None) -> None:

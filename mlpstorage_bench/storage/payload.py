@@ -110,7 +110,7 @@ class Payload:
             place.path,
             f"at offset {at} expected {expected[sector, word]:016x}, found "
             f"{found[sector, word]:016x}; {len(differing)} of {len(found)} sectors of this chunk "
-            f"differ; the first of them {_whose(found[sector], identity)}",
+            f"differ; the first of them {describe_stamp(found[sector], identity)}",
             hint="The storage returned other data than was written there",
         )
 
@@ -194,13 +194,13 @@ class Content:
         """Put the numbers and identities of the shared set where units are copies out of it."""
         shared = np.uint64(self._payload.shared_identity)
         units, within = np.divmod(numbers, np.uint64(SECTORS_PER_UNIT))
-        lots = _mix(units, identities ^ shared)
-        is_copy = (lots >> np.uint64(11)) * 2.0**-53 < self._payload.copied_share
-        copied = lots % np.uint64(SHARED_UNITS) * np.uint64(SECTORS_PER_UNIT) + within
+        draws = _mix(units, identities ^ shared)
+        is_copy = (draws >> np.uint64(11)) * 2.0**-53 < self._payload.copied_share
+        copied = draws % np.uint64(SHARED_UNITS) * np.uint64(SECTORS_PER_UNIT) + within
         return np.where(is_copy, copied, numbers), np.where(is_copy, shared, identities)
 
 
-def _whose(found: Words, identity: int) -> str:
+def describe_stamp(found: Words, identity: int) -> str:
     if not found.any():
         return "is all zeros"
     later, number = divmod(_number(int(found[0]), identity), _MOST_SECTORS)

@@ -31,7 +31,7 @@ class Slab:
     Slots are reused in the order in which they became free.
     """
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(self, directory: Path, io: FileIo, slot_bytes: int, capacity_bytes: int) -> None:
         self._directory = directory

@@ -62,7 +62,7 @@ class Store(Protocol):
     or by the lane's queue.
     """
 
-    keeps_content: bool
+    stores_data: bool
     """Whether what is read is what was written; a null store keeps nothing, so nothing is
     checked."""
 

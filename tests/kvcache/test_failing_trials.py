@@ -26,7 +26,7 @@ from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.failures import explain
+from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
@@ -76,7 +76,7 @@ class BreaksForAll(EntryFiles):
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
         with super().writer(name, size, observer):
             self._all_are_here.wait(60)
-            raise explain("writing", name, OSError(errno.EIO, os.strerror(errno.EIO)))
+            raise storage_error("writing", name, OSError(errno.EIO, os.strerror(errno.EIO)))
             yield
 
 

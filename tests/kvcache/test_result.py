@@ -29,7 +29,7 @@ WORKLOAD = Workload(model="llama3.1-8b", num_users=4, duration=2.0)
 def operation(gib: float, device_ms: list[int]) -> OperationStatistics:
     moved = round(gib * GIB)
     made = OperationStatistics(
-        moved, chunks=8, verified_chunks=8, begun_bytes=moved, ended_bytes=moved
+        moved, chunks=8, verified_chunks=8, submitted_bytes=moved, completed_bytes=moved
     )
     for value in device_ms:
         made.device.record(value * MS)

@@ -81,7 +81,7 @@ def test_a_trace_has_the_reference_s_columns_and_every_operation(tmp_path: Path)
             of_kind = [r for r in found if (r["Tier"], r["Operation"]) == (tier, kind.capitalize())]
             moved = sum(int(row["Object_Size_Bytes"]) for row in of_kind)
             operation = result.operation(tier, "read" if kind == "read" else "write")
-            assert moved == operation.moved_ever_bytes
+            assert moved == operation.total_bytes
     assert {row["Phase"] for row in found} == {"Prefill", "Decode", "Evict"}
 
 

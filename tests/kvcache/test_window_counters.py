@@ -53,7 +53,7 @@ def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
             assert window.process_counted.start_ns == before.process.moment_ns
             assert window.process_counted.end_ns == after.process.moment_ns
         for worker in workers:
-            seen = (worker.statistics.begun_bytes, worker.statistics.ended_bytes)
+            seen = (worker.statistics.submitted_bytes, worker.statistics.completed_bytes)
             assert seen == tuple(
                 sum(map(interval.contains, worker.moments_ns))
                 for interval in (window.process_counted, window.device_counted)

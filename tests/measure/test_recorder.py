@@ -48,8 +48,8 @@ def test_chunks_are_also_counted_as_the_kernel_counts_them() -> None:
     for started, ended in ((80, 95), (95, 120), (150, 160), (205, 215), (211, 215)):
         observer.chunk(4096, started, ended)
     statistics = only(recorder)
-    assert statistics.begun_bytes == 3 * 4096
-    assert statistics.ended_bytes == 5 * 4096
+    assert statistics.submitted_bytes == 3 * 4096
+    assert statistics.completed_bytes == 5 * 4096
     assert statistics.moved_bytes == 2 * 4096
 
 

@@ -125,7 +125,7 @@ def test_a_stale_generation_is_found(lane: Lane, file_store: Store, seen: Any) -
 class EntryLike:
     """A store whose writes are lost."""
 
-    keeps_content = True
+    stores_data = True
 
     def __init__(self, store: Store) -> None:
         self.footprint = store.footprint

@@ -29,7 +29,7 @@ class HostTraffic:
     def audit(self) -> Audit:
         """What the ranks report together against the device's counters."""
         return audit(
-            Traffic.sum(rank.ended for rank in self.ranks),
+            Traffic.sum(rank.completed for rank in self.ranks),
             None if self.seen is None else self.seen.traffic,
             doubtful_bytes=sum(rank.in_flight_bytes for rank in self.ranks),
             whose=f"{self.seen.device.name if self.seen else 'the filesystem'} on {self.host}",

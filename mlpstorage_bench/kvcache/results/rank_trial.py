@@ -147,23 +147,23 @@ class RankTrial:
         )
 
     @property
-    def begun(self) -> Traffic:
+    def submitted(self) -> Traffic:
         """What was begun between the readings of the kernel's counters: so a process is counted."""
         return Traffic(
-            self.operation(STORAGE_TIER, "read").begun_bytes,
-            self.operation(STORAGE_TIER, "write").begun_bytes,
+            self.operation(STORAGE_TIER, "read").submitted_bytes,
+            self.operation(STORAGE_TIER, "write").submitted_bytes,
         )
 
     @property
-    def ended(self) -> Traffic:
+    def completed(self) -> Traffic:
         """What has ended between them: so a device counts."""
         return Traffic(
-            self.operation(STORAGE_TIER, "read").ended_bytes,
-            self.operation(STORAGE_TIER, "write").ended_bytes,
+            self.operation(STORAGE_TIER, "read").completed_bytes,
+            self.operation(STORAGE_TIER, "write").completed_bytes,
         )
 
     @property
-    def beginning_bytes(self) -> int:
+    def being_submitted_bytes(self) -> int:
         """What may be amid being begun at a reading of the counters: a chunk of each lane."""
         return self.lanes * self.chunk_bytes
 
@@ -176,9 +176,9 @@ class RankTrial:
     def audit(self) -> Audit:
         """What is reported against what the kernel counted for this process."""
         return audit(
-            self.begun,
+            self.submitted,
             self.process_traffic,
-            doubtful_bytes=self.beginning_bytes,
+            doubtful_bytes=self.being_submitted_bytes,
             whose="this process",
         )
 

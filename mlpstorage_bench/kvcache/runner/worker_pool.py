@@ -73,7 +73,7 @@ class WorkerPool:
 
     def moved_bytes(self, *kinds: Kind) -> int:
         """Return what was moved from and to storage since the trial's start."""
-        return self._sum(kinds, lambda operation: operation.moved_ever_bytes)
+        return self._sum(kinds, lambda operation: operation.total_bytes)
 
     @property
     def has_moved_enough(self) -> bool:
