@@ -20,7 +20,7 @@ T = TypeVar("T")
 MIB = 1 << 20
 
 
-class Alone:
+class SoloRanks:
     """No other ranks, unless told."""
 
     def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
@@ -75,7 +75,7 @@ def context(folder: Path, capacity: int = 256 * MIB) -> TrialContext:
 
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
-    result = run_trial(workload(**changes), context(folder, capacity), Alone())
+    result = run_trial(workload(**changes), context(folder, capacity), SoloRanks())
     assert result.failure is None
     return result
 
@@ -89,7 +89,7 @@ def served(
     return result
 
 
-def meddle(folder: Path, action: Callable[[Path], None]) -> threading.Event:
+def corrupt_repeatedly(folder: Path, action: Callable[[Path], None]) -> threading.Event:
     """Do something to every cache file, again and again, until the event is set."""
     done = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The bed of three hosts, for tests that are marked `hosts`."""
+"""The cluster of three hosts, for tests that are marked `hosts`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import slurm as slurm_on_hosts
-from tests.cluster.hosts_bed import Bed, command_of, remains, why_not
+from tests.cluster.namespace_cluster import NamespaceCluster, command_of, remains, why_not
 from tests.cluster.slurm import BY_SLURM, Slurm
 from tests.mpis import MPIS, Mpi
 
@@ -17,18 +17,18 @@ PATIENCE_S = 20
 
 
 @pytest.fixture(scope="session")
-def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceCluster]:
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    made = Bed(tmp_path_factory.mktemp("bed"))
+    made = NamespaceCluster(tmp_path_factory.mktemp("bed"))
     yield made
     made.close()
     assert remains(made.folder) == []
 
 
 @pytest.fixture
-def bed(_hosts: Bed) -> Iterator[Bed]:
+def cluster(_hosts: NamespaceCluster) -> Iterator[NamespaceCluster]:
     """Three hosts; a test has to leave them without a process, and finds `private` empty."""
     yield _hosts
     left = _still_running_after(PATIENCE_S, _hosts)
@@ -46,12 +46,12 @@ def shared(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def slurm(bed: Bed) -> Iterator[Slurm]:
+def slurm(cluster: NamespaceCluster) -> Iterator[Slurm]:
     """Slurm on the three hosts; skips where it is not installed."""
     reason = slurm_on_hosts.why_not()
     if reason:
         pytest.skip(reason)
-    with slurm_on_hosts.running(bed) as running:
+    with slurm_on_hosts.running(cluster) as running:
         yield running
 
 
@@ -65,10 +65,10 @@ def mpi(request: pytest.FixtureRequest, mpi_name: str) -> Mpi:
     return MPIS[name]()
 
 
-def _still_running_after(patience_s: float, bed: Bed) -> list[str]:
+def _still_running_after(patience_s: float, cluster: NamespaceCluster) -> list[str]:
     deadline = time.monotonic() + patience_s
     while True:
-        left = [f"{process.pid} {' '.join(command_of(process))}" for process in bed.processes()]
+        left = [f"{process.pid} {' '.join(command_of(process))}" for process in cluster.processes()]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.05)

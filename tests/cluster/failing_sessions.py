@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.hosts_bed import HOSTS, Bed, command_of
+from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster, command_of
 from tests.cluster.sessions_on_hosts import PYTEST, TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
 from tests.failures.scenarios import LIMIT_S
@@ -28,7 +28,7 @@ class Session:
 
     def __init__(
         self,
-        bed: Bed,
+        cluster: NamespaceCluster,
         mpi: Mpi,
         folder: Path,
         *options: str,
@@ -36,18 +36,18 @@ class Session:
         variables: Mapping[str, str] | None = None,
         is_by_hand: bool = False,
     ) -> None:
-        self.bed = bed
+        self.cluster = cluster
         # srun kills what would remove a rank's directory, so that only files can be asked for
         self._made = "*.kv" if mpi.family == "srun" else "rank_*"
-        start = launching(mpi, "h1,h2", bed.agent)
+        start = launching(mpi, "h1,h2", cluster.agent)
         if is_by_hand:
-            start = [*mpi.on_hosts("h1:1,h2:1", 2, bed.agent), *PYTEST]
+            start = [*mpi.on_hosts("h1:1,h2:1", 2, cluster.agent), *PYTEST]
         self._output = folder / "output.txt"
         # A file, not a pipe: what is left on another host would hold that, and the end be unseen
         with self._output.open("a") as output:
-            self.process = bed.start(
+            self.process = cluster.start(
                 host,
-                [*start, *places(bed), *options],
+                [*start, *places(cluster), *options],
                 environment=environment(mpi, **(variables or {})),
                 directory=folder,
                 output=output,
@@ -55,11 +55,11 @@ class Session:
 
     @classmethod
     def measuring(
-        cls, bed: Bed, mpi: Mpi, folder: Path, *options: str, host: str = "h1"
+        cls, cluster: NamespaceCluster, mpi: Mpi, folder: Path, *options: str, host: str = "h1"
     ) -> Session:
         """Start a session whose only test would take minutes."""
         (folder / "test_it.py").write_text(TEST)
-        return cls(bed, mpi, folder, *LONG, *options, host=host)
+        return cls(cluster, mpi, folder, *LONG, *options, host=host)
 
     def wait_for_files(self) -> None:
         """Wait until both ranks are in the middle of their measurement."""
@@ -71,13 +71,13 @@ class Session:
 
     def cache_files(self, host: str) -> list[Path]:
         """The cache files that a host has."""
-        return list(self.bed.seen_by(host, self.bed.private / "cache").rglob("*.kv"))
+        return list(self.cluster.seen_by(host, self.cluster.private / "cache").rglob("*.kv"))
 
     def parent(self) -> psutil.Process:
         """The pytest that started the ranks."""
         (parent,) = (
             process
-            for process in self.bed.processes("h1")
+            for process in self.cluster.processes("h1")
             if command_of(process)[:3] == [sys.executable, "-m", "pytest"]
             and "--hosts" in command_of(process)
         )
@@ -87,7 +87,7 @@ class Session:
         """The processes of the ranks on hosts: Python, started by a launcher."""
         return [
             process
-            for process in self.bed.processes(*hosts)
+            for process in self.cluster.processes(*hosts)
             if command_of(process)[:2] == [sys.executable, "-c"]
         ]
 
@@ -112,7 +112,7 @@ class Session:
 
     def check_that_nothing_is_left(self) -> None:
         """No process at all is on any host, and no file but results."""
-        wait_until(lambda: not self.bed.processes() and not self._files())
+        wait_until(lambda: not self.cluster.processes() and not self._files())
 
     def _files(self) -> list[Path]:
         """Return what ranks and their parent make on hosts, and have to remove."""
@@ -120,5 +120,5 @@ class Session:
             path
             for host in HOSTS
             for pattern in (f"cache/**/{self._made}", "tmp/mlps-launch-*")
-            for path in self.bed.seen_by(host, self.bed.private).glob(pattern)
+            for path in self.cluster.seen_by(host, self.cluster.private).glob(pattern)
         ]

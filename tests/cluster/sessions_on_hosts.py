@@ -1,4 +1,4 @@
-"""Sessions on the hosts of a bed: how they are started, and what they leave."""
+"""Sessions on the hosts of a cluster: how they are started, and what they leave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.hosts_bed import INTERFACE, Bed
+from tests.cluster.namespace_cluster import INTERFACE, NamespaceCluster
 from tests.conftest import WITHOUT_TEST_TOOLS
 from tests.mpis import Mpi
 
@@ -32,9 +32,12 @@ def environment(mpi: Mpi, **more: str) -> dict[str, str]:
     }
 
 
-def places(bed: Bed) -> tuple[str, str]:
+def places(cluster: NamespaceCluster) -> tuple[str, str]:
     """Results and cache in each host's own filesystem."""
-    return f"--mlps-results-dir={bed.private}/results", f"--mlps-cache-dir={bed.private}/cache"
+    return (
+        f"--mlps-results-dir={cluster.private}/results",
+        f"--mlps-cache-dir={cluster.private}/cache",
+    )
 
 
 def launching(mpi: Mpi, hosts: str, agent: Path, ranks: int = 2) -> list[str]:
@@ -45,9 +48,9 @@ def launching(mpi: Mpi, hosts: str, agent: Path, ranks: int = 2) -> list[str]:
     ]
 
 
-def metadata_on(bed: Bed, host: str) -> dict[str, Any]:
+def metadata_on(cluster: NamespaceCluster, host: str) -> dict[str, Any]:
     """Return the metadata of the only run that a host has results of."""
-    (path,) = bed.seen_by(host, bed.private).glob("results/**/*_metadata.json")
+    (path,) = cluster.seen_by(host, cluster.private).glob("results/**/*_metadata.json")
     content: dict[str, Any] = json.loads(path.read_text())
     return content
 
@@ -57,7 +60,7 @@ def facts_in(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(folder.glob("facts-*.json"))]
 
 
-def files_on(bed: Bed, host: str, name: str) -> list[str]:
+def files_on(cluster: NamespaceCluster, host: str, name: str) -> list[str]:
     """Return the names of the files that a host has in a directory of its own."""
-    place = bed.seen_by(host, bed.private / name)
+    place = cluster.seen_by(host, cluster.private / name)
     return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Slurm on the hosts of a bed: a controller on the first, a daemon on each, no accounting."""
+"""Slurm on the hosts of a cluster: a controller on the first, a daemon on each, no accounting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tests.cluster.hosts_bed import HOSTS, Bed
+from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster
 from tests.cluster.waiting import wait_until
 from tests.mpis import MPIS, Mpi
 
@@ -19,7 +19,7 @@ PROTOCOL = {"openmpi": "pmix", "hydra": "pmi2"}
 """By which the ranks of an MPI, named by the family of its own launcher, find each other."""
 
 _CONFIGURATION = """
-ClusterName=bed
+ClusterName=cluster
 SlurmctldHost=h1
 SlurmUser=root
 SlurmdUser=root
@@ -67,9 +67,9 @@ class Slurm:
 
 
 @contextmanager
-def running(bed: Bed) -> Iterator[Slurm]:
-    """Run Slurm on all hosts of a bed."""
-    place, folder = bed.private / "slurm", bed.folder / "slurm"
+def running(cluster: NamespaceCluster) -> Iterator[Slurm]:
+    """Run Slurm on all hosts of a cluster."""
+    place, folder = cluster.private / "slurm", cluster.folder / "slurm"
     folder.mkdir()
     key = folder / "key"
     key.write_bytes(os.urandom(128))
@@ -80,9 +80,9 @@ def running(bed: Bed) -> Iterator[Slurm]:
     environment = {"SLURM_CONF": str(folder / "slurm.conf")}
     try:
         for host in HOSTS:
-            bed.do(host, "mkdir", str(place), f"{place}/controller", f"{place}/daemon")
-            bed.do(host, "cp", str(key), str(place))
-            bed.serve(
+            cluster.do(host, "mkdir", str(place), f"{place}/controller", f"{place}/daemon")
+            cluster.do(host, "cp", str(key), str(place))
+            cluster.serve(
                 host,
                 [
                     *("munged", "--foreground", "--force", f"--key-file={place}/key"),
@@ -90,17 +90,17 @@ def running(bed: Bed) -> Iterator[Slurm]:
                     *(f"--seed-file={place}/munge.seed", f"--log-file={place}/munge.log"),
                 ],
             )
-        wait_until(lambda: all(bed.seen_by(host, place / "munge").exists() for host in HOSTS))
-        bed.serve(HOSTS[0], ["slurmctld", "-D", "-i"], environment)
+        wait_until(lambda: all(cluster.seen_by(host, place / "munge").exists() for host in HOSTS))
+        cluster.serve(HOSTS[0], ["slurmctld", "-D", "-i"], environment)
         for host in HOSTS:
-            bed.serve(host, ["slurmd", "-D", "-N", host], environment)
+            cluster.serve(host, ["slurmd", "-D", "-N", host], environment)
 
         def is_ready() -> bool:
-            states = bed.run(HOSTS[0], "sinfo", "-h", "-N", "-o", "%t", environment=environment)
+            states = cluster.run(HOSTS[0], "sinfo", "-h", "-N", "-o", "%t", environment=environment)
             return states.stdout.split() == ["idle"] * len(HOSTS)
 
         wait_until(is_ready)
         yield Slurm(environment)
     finally:
-        bed.end_services()
+        cluster.end_services()
         shutil.rmtree(folder)

@@ -9,7 +9,7 @@ from typing import Any
 from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 
 
-class Crossing:
+class FakeExchange:
     """Where the ranks of a fake job, each a thread, put down what they gather."""
 
     def __init__(self, ranks: int) -> None:
@@ -18,9 +18,9 @@ class Crossing:
 
 
 class RankComm:
-    def __init__(self, rank: int, crossing: Crossing) -> None:
+    def __init__(self, rank: int, exchange: FakeExchange) -> None:
         self._rank = rank
-        self._crossing = crossing
+        self._crossing = exchange
 
     def allgather(self, value: object) -> list[Any]:
         self._crossing.values[self._rank] = value
@@ -32,7 +32,7 @@ class RankComm:
 
 def measured(ahead_s: Sequence[float], delays_s: Sequence[float] = ()) -> list[tuple[float, ...]]:
     """Return what each rank learns where clocks are ahead, and readings come late by chance."""
-    crossing = Crossing(len(ahead_s))
+    exchange = FakeExchange(len(ahead_s))
 
     def learn(rank: int) -> tuple[float, ...]:
         late = random.Random(rank)
@@ -40,7 +40,7 @@ def measured(ahead_s: Sequence[float], delays_s: Sequence[float] = ()) -> list[t
         def clock() -> float:
             return 1e9 + ahead_s[rank] + (late.choice(delays_s) if delays_s else 0.0)
 
-        return measure_clock_offsets(RankComm(rank, crossing), clock)
+        return measure_clock_offsets(RankComm(rank, exchange), clock)
 
     with ThreadPoolExecutor(len(ahead_s)) as pool:
         return list(pool.map(learn, range(len(ahead_s))))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.failing_sessions import Session
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.failures.running import check_end, check_results, options_of, write_files
 from tests.failures.scenarios import SCENARIOS
 from tests.mpis import MPIS
@@ -26,7 +26,7 @@ def host_of(rank: int) -> str:
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
 def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
-    name: str, bed: Bed, shared: Path, tmp_path: Path
+    name: str, cluster: NamespaceCluster, shared: Path, tmp_path: Path
 ) -> None:
     """Another host's rank sees the parent's directory then, but is none of its processes."""
     scenario = BY_NAME["os._exit"]
@@ -34,7 +34,7 @@ def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     variables = {"TMPDIR": str(scratch)}
-    session = Session(bed, MPIS[name](), shared, *options_of(scenario), variables=variables)
+    session = Session(cluster, MPIS[name](), shared, *options_of(scenario), variables=variables)
     status, output = session.end()
     check_end(scenario, 1, host_of, status, output)
     session.check_that_nothing_is_left()
@@ -45,12 +45,12 @@ def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
 def test_a_run_whose_ranks_are_all_elsewhere_is_said_to_have_died(
-    name: str, rank: int, bed: Bed, shared: Path
+    name: str, rank: int, cluster: NamespaceCluster, shared: Path
 ) -> None:
     scenario = BY_NAME["killed"]
     write_files(shared, scenario, rank, None)
     results = f"--mlps-results-dir={shared}/results"
-    session = Session(bed, MPIS[name](), shared, *options_of(scenario), results, host="h3")
+    session = Session(cluster, MPIS[name](), shared, *options_of(scenario), results, host="h3")
     status, output = session.end()
     check_end(scenario, rank, host_of, status, output)
     session.check_that_nothing_is_left()

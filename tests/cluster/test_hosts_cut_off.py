@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.failing_sessions import Session
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import metadata_on
 from tests.mpis import MPIS
 
@@ -29,10 +29,12 @@ def in_stack_of(rank: str, output: str) -> bool:
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
-def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, shared: Path) -> None:
-    session = Session.measuring(bed, MPIS[name](), shared, *LIMITS)
+def test_a_link_that_goes_down_ends_the_run_at_its_limit(
+    name: str, cluster: NamespaceCluster, shared: Path
+) -> None:
+    session = Session.measuring(cluster, MPIS[name](), shared, *LIMITS)
     session.wait_for_files()
-    with bed.cut_off("h2"):
+    with cluster.cut_off("h2"):
         status, output = session.end()
         assert status == ABORTED, output
         assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
@@ -40,36 +42,38 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(name: str, bed: Bed, sh
         assert output.partition("nothing was heard of ")[2].startswith("rank 1 on h2")
         assert in_stack_of("Rank 0 on h1", output)
         session.check_that_no_rank_is_left()
-        assert metadata_on(bed, "h1")["status"] in ("failed", "died")
-    bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
+        assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
+    cluster.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
 @pytest.mark.hosts_matrix
 @pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
 def test_the_host_that_is_cut_off_is_named_where_rank_0_is_on_it(
-    name: str, bed: Bed, shared: Path
+    name: str, cluster: NamespaceCluster, shared: Path
 ) -> None:
     """The parent hears only of the other's end, which is no more than what follows from it."""
-    session = Session.measuring(bed, MPIS[name](), shared, *LIMITS, host="h3")
+    session = Session.measuring(cluster, MPIS[name](), shared, *LIMITS, host="h3")
     session.wait_for_files()
-    with bed.cut_off("h1"):
+    with cluster.cut_off("h1"):
         status, output = session.end()
         assert status == ABORTED, output
         assert output.partition("nothing was heard of ")[2].startswith("rank 0 on h1")
         assert in_stack_of("Rank 1 on h2", output)
         session.check_that_no_rank_is_left()
-        assert metadata_on(bed, "h1")["status"] in ("failed", "died")
-    bed.kill_all()  # daemons of the host that was cut off, which nobody could reach
+        assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
+    cluster.kill_all()  # daemons of the host that was cut off, which nobody could reach
 
 
 @pytest.mark.hosts_matrix
-def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(bed: Bed, shared: Path) -> None:
-    session = Session.measuring(bed, MPIS["mpich"](), shared, *LIMITS)
+def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(
+    cluster: NamespaceCluster, shared: Path
+) -> None:
+    session = Session.measuring(cluster, MPIS["mpich"](), shared, *LIMITS)
     session.wait_for_files()
     session.kill_daemon("h2")
     status, output = session.end()
     assert status == ABORTED, output
     assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
     assert in_stack_of("Rank 0 on h1", output)
-    assert metadata_on(bed, "h1")["status"] in ("failed", "died")
+    assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
     session.check_that_nothing_is_left()

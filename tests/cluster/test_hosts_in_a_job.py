@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import environment, facts_in, launching
 from tests.cluster.slurm import Slurm
 
@@ -29,12 +29,12 @@ STEP = ("srun", "--ntasks=1", "--nodes=1", "--nodelist=h1", "--mpi=pmi2")
 
 @pytest.mark.parametrize("job", [JOB, (*JOB, *STEP)], ids=["job", "step"])
 def test_ranks_are_started_from_within_a_job(
-    slurm: Slurm, bed: Bed, shared: Path, job: Sequence[str]
+    slurm: Slurm, cluster: NamespaceCluster, shared: Path, job: Sequence[str]
 ) -> None:
     (shared / "test_it.py").write_text(TESTS)
     mpi = slurm.starts("open mpi 5")
-    done = bed.run(
-        *("h1", *job, *launching(mpi, "h1,h2", bed.agent, ranks=4)),
+    done = cluster.run(
+        *("h1", *job, *launching(mpi, "h1,h2", cluster.agent, ranks=4)),
         environment=environment(mpi),
         directory=shared,
     )

@@ -14,7 +14,7 @@ import pytest
 
 from mlpstorage_bench.launch.launchers.exported import exported_names
 from mlpstorage_bench.mpi.comm import ABORT_STATUS
-from tests.cluster.hosts_bed import HOSTS, Bed
+from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster
 from tests.cluster.sessions_on_hosts import (
     PYTEST,
     TINY,
@@ -139,18 +139,18 @@ def check_metadata(metadata: dict[str, Any]) -> None:
     assert [len(host["ranks"]) for host in info["hosts"]] == [2, 2]
 
 
-def check_rank_results(bed: Bed, host: str) -> None:
+def check_rank_results(cluster: NamespaceCluster, host: str) -> None:
     """All ranks' results are on the host that has the results directory."""
-    names = files_on(bed, host, "results")
+    names = files_on(cluster, host, "results")
     for rank in range(4):
         assert sum(f"/trial_1/rank_{rank}/" in name for name in names) == 1
 
 
-def check_environment(rank: Mapping[str, Any], bed: Bed, agent: Path) -> None:
+def check_environment(rank: Mapping[str, Any], cluster: NamespaceCluster, agent: Path) -> None:
     """What is not the login's, the launcher's or the package's on purpose has not come along."""
     names = set(rank["environment"])
     assert not names & PLANTED.keys()
-    login = bed.do("h3", str(agent), rank["host"], "env").splitlines()
+    login = cluster.do("h3", str(agent), rank["host"], "env").splitlines()
     names -= {*(line.partition("=")[0] for line in login), *OF_PYTEST, *OF_LAUNCHERS}
     others = {name for name in names if not name.startswith(BY_LAUNCHERS)}
     assert others - {*exported_names(dict.fromkeys(others, ""))} == set()
@@ -158,16 +158,16 @@ def check_environment(rank: Mapping[str, Any], bed: Bed, agent: Path) -> None:
 
 @EVERY_LAUNCHER
 def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
-    mpi: Mpi, bed: Bed, shared: Path
+    mpi: Mpi, cluster: NamespaceCluster, shared: Path
 ) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
     (shared / "test_it.py").write_text(TESTS)
     given = [word for text in TEXTS for word in ("--text", text)]
     tokens = [word for name in MANGLED for word in (name, name[2:])]
-    done = bed.run(
+    done = cluster.run(
         "h1",
-        *launching(mpi, "h1:2,h2:2", bed.agent, ranks=4),
-        *(*TINY, *places(bed), *given, *tokens),
+        *launching(mpi, "h1:2,h2:2", cluster.agent, ranks=4),
+        *(*TINY, *places(cluster), *given, *tokens),
         environment=environment(mpi, PYTHONPROBE="a,b c=ü", **PLANTED),
         directory=shared,
     )
@@ -185,35 +185,37 @@ def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
         assert (rank["directory"], rank["probe"]) == (str(shared), "a,b c=ü")
         assert rank["executable"] == PYTEST[0]
         if rank["host"] != "h1":
-            check_environment(rank, bed, bed.agent)
-    check_metadata(metadata_on(bed, "h1"))
-    check_rank_results(bed, "h1")
-    assert files_on(bed, "h2", "results") == []
-    assert files_on(bed, "h1", "cache") == files_on(bed, "h2", "cache") == []
+            check_environment(rank, cluster, cluster.agent)
+    check_metadata(metadata_on(cluster, "h1"))
+    check_rank_results(cluster, "h1")
+    assert files_on(cluster, "h2", "results") == []
+    assert files_on(cluster, "h1", "cache") == files_on(cluster, "h2", "cache") == []
 
 
 @EVERY_LAUNCHER
-def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(mpi: Mpi, bed: Bed) -> None:
-    done = bed.run(
+def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(
+    mpi: Mpi, cluster: NamespaceCluster
+) -> None:
+    done = cluster.run(
         "h3",
-        *mpi.on_hosts("h1:2,h2:2", 4, bed.agent),
+        *mpi.on_hosts("h1:2,h2:2", 4, cluster.agent),
         *(*PYTEST, "benchmarks/", "-k", "test_option and 1", "--mlps-hosts=h1:2,h2:2"),
-        *(*TINY, *places(bed)),
+        *(*TINY, *places(cluster)),
         environment=environment(mpi),
         directory=PROJECT,
     )
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("1 passed") == 1
-    check_metadata(metadata_on(bed, "h1"))
-    check_rank_results(bed, "h1")
-    assert files_on(bed, "h3", "results") == files_on(bed, "h2", "results") == []
+    check_metadata(metadata_on(cluster, "h1"))
+    check_rank_results(cluster, "h1")
+    assert files_on(cluster, "h3", "results") == files_on(cluster, "h2", "results") == []
 
 
 @pytest.mark.parametrize("mpi_name", ["mpich"])
-def test_hosts_may_be_given_by_address(mpi: Mpi, bed: Bed, shared: Path) -> None:
+def test_hosts_may_be_given_by_address(mpi: Mpi, cluster: NamespaceCluster, shared: Path) -> None:
     (shared / "test_it.py").write_text("def test_it(mpi_comm): assert mpi_comm.size == 2")
-    done = bed.run(
-        *("h3", *launching(mpi, "10.77.0.1,10.77.0.2", bed.agent)),
+    done = cluster.run(
+        *("h3", *launching(mpi, "10.77.0.1,10.77.0.2", cluster.agent)),
         environment=environment(mpi),
         directory=shared,
     )
@@ -222,11 +224,11 @@ def test_hosts_may_be_given_by_address(mpi: Mpi, bed: Bed, shared: Path) -> None
 
 @pytest.mark.parametrize("mpi_name", ["mpich"])
 def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_hand(
-    mpi: Mpi, bed: Bed, shared: Path
+    mpi: Mpi, cluster: NamespaceCluster, shared: Path
 ) -> None:
     (shared / "test_it.py").write_text(LEAVES)
-    done = bed.run(
-        *("h1", *mpi.on_hosts("h1:1,h2:1", 2, bed.agent), *PYTEST),
+    done = cluster.run(
+        *("h1", *mpi.on_hosts("h1:1,h2:1", 2, cluster.agent), *PYTEST),
         environment=environment(mpi),
         directory=shared,
     )
@@ -235,13 +237,13 @@ def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_ha
 
 
 @pytest.mark.hosts_matrix
-def test_slurm_places_uneven_ranks(slurm: Slurm, bed: Bed, shared: Path) -> None:
+def test_slurm_places_uneven_ranks(slurm: Slurm, cluster: NamespaceCluster, shared: Path) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
     (shared / "test_it.py").write_text(TESTS)
     mpi = slurm.starts("open mpi 5")
-    done = bed.run(
+    done = cluster.run(
         "h3",
-        *(*launching(mpi, "h2:1,h1:3", bed.agent, ranks=4), "-k", "test_facts"),
+        *(*launching(mpi, "h2:1,h1:3", cluster.agent, ranks=4), "-k", "test_facts"),
         environment=environment(mpi),
         directory=shared,
     )
@@ -253,26 +255,26 @@ def test_slurm_places_uneven_ranks(slurm: Slurm, bed: Bed, shared: Path) -> None
 
 
 @pytest.fixture
-def ssh(bed: Bed) -> Iterator[Path]:
+def ssh(cluster: NamespaceCluster) -> Iterator[Path]:
     """A real sshd on every host, and the client to reach them with; skips where there is none."""
     if not Path(SSHD).exists():
         pytest.skip("needs sshd: apt-get install openssh-server")
-    keys = bed.folder / "keys"
+    keys = cluster.folder / "keys"
     keys.mkdir()
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)]
         subprocess.run(command, check=True)
-    login = " ".join(f"{name}={value}" for name, value in bed.login.items() if name != "HOME")
+    login = " ".join(f"{name}={value}" for name, value in cluster.login.items() if name != "HOME")
     (keys / "sshd_config").write_text(SSHD_CONFIG.format(keys=keys, login=login))
     (keys / "ssh_config").write_text(SSH_CONFIG.format(keys=keys))
     client = keys / "ssh"
     client.write_text(f'#!/bin/sh\nexec ssh -F {keys}/ssh_config "$@"\n')
     client.chmod(0o755)
     servers = [
-        bed.start(host, [SSHD, "-D", "-e", "-f", f"{keys}/sshd_config"]) for host in HOSTS[:2]
+        cluster.start(host, [SSHD, "-D", "-e", "-f", f"{keys}/sshd_config"]) for host in HOSTS[:2]
     ]
     for host in HOSTS[:2]:
-        wait_until(partial(_answers, bed, client, host))
+        wait_until(partial(_answers, cluster, client, host))
     yield client
     for server in servers:
         for process in psutil.Process(server.pid).children(recursive=True):
@@ -281,8 +283,8 @@ def ssh(bed: Bed) -> Iterator[Path]:
     shutil.rmtree(keys)
 
 
-def _answers(bed: Bed, client: Path, host: str) -> bool:
-    return bed.run("h3", str(client), host, "true").returncode == 0
+def _answers(cluster: NamespaceCluster, client: Path, host: str) -> bool:
+    return cluster.run("h3", str(client), host, "true").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -292,10 +294,12 @@ def _answers(bed: Bed, client: Path, host: str) -> bool:
         for name in MPIS
     ],
 )
-def test_ranks_reach_other_hosts_through_sshd(mpi: Mpi, bed: Bed, ssh: Path, shared: Path) -> None:
+def test_ranks_reach_other_hosts_through_sshd(
+    mpi: Mpi, cluster: NamespaceCluster, ssh: Path, shared: Path
+) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
     (shared / "test_it.py").write_text(TESTS)
-    done = bed.run(
+    done = cluster.run(
         "h3",
         *(*launching(mpi, "h1,h2", ssh), "-k", "test_facts", "--text", TEXTS[0]),
         environment=environment(mpi, PYTHONPROBE="a,b c=ü", **PLANTED),
@@ -306,4 +310,4 @@ def test_ranks_reach_other_hosts_through_sshd(mpi: Mpi, bed: Bed, ssh: Path, sha
     assert [rank["host"] for rank in facts] == ["h1", "h2"]
     for rank in facts:
         assert (rank["text"], rank["probe"]) == (TEXTS[:1], "a,b c=ü")
-        check_environment(rank, bed, ssh)
+        check_environment(rank, cluster, ssh)

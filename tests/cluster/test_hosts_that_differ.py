@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mlpstorage_bench
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import TINY, environment, launching, metadata_on, places
 from tests.mpis import mpich
 
@@ -22,23 +22,23 @@ PROFILES = "mlpstorage_bench.kvcache.config.profiles"
 TEST = "def test_small(kvcache): kvcache.run(1)\n"
 
 
-def run(bed: Bed, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(cluster: NamespaceCluster, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """A session with a rank on each of two hosts, on the launcher that starts fastest."""
     mpi = mpich()
-    return bed.run(
+    return cluster.run(
         "h1",
-        *(*launching(mpi, "h1,h2", bed.agent), *TINY, *places(bed), *more),
+        *(*launching(mpi, "h1,h2", cluster.agent), *TINY, *places(cluster), *more),
         environment=environment(mpi),
         directory=folder,
     )
 
 
-def refused(bed: Bed, folder: Path, *more: str) -> str:
+def refused(cluster: NamespaceCluster, folder: Path, *more: str) -> str:
     """Return what a session says that ends before anything is measured."""
-    done = run(bed, folder, *more)
+    done = run(cluster, folder, *more)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
     for host in ("h1", "h2"):
-        cache = bed.seen_by(host, bed.private / "cache")
+        cache = cluster.seen_by(host, cluster.private / "cache")
         assert not cache.exists() or not list(cache.rglob("*.kv"))
     return done.stdout
 
@@ -65,7 +65,9 @@ def metadata_file(name: str) -> Path:
     )
 
 
-def test_what_differs_is_listed_with_the_hosts_of_each_value(bed: Bed, folder: Path) -> None:
+def test_what_differs_is_listed_with_the_hosts_of_each_value(
+    cluster: NamespaceCluster, folder: Path
+) -> None:
     pytest_mpi = metadata_file("pytest-mpi")
     memory = Path("/proc/meminfo")
     total = next(line for line in memory.read_text().splitlines() if line.startswith("MemTotal"))
@@ -74,14 +76,14 @@ def test_what_differs_is_listed_with_the_hosts_of_each_value(bed: Bed, folder: P
         (pytest_mpi, "\nVersion: ", "\nVersion: 99."),
         (memory, total, "MemTotal:       1048576 kB"),
     ):
-        bed.bind("h2", path, altered(folder, path, old, new))
-    cache = bed.private / "cache"
+        cluster.bind("h2", path, altered(folder, path, old, new))
+    cache = cluster.private / "cache"
     for host in ("h1", "h2"):
-        bed.do(host, "mkdir", str(cache))
-    bed.mount("h2", cache, "-t", "ramfs", "ramfs")
-    done = run(bed, folder, "--mlps-set=storage_capacity_gb=0.05")
+        cluster.do(host, "mkdir", str(cache))
+    cluster.mount("h2", cache, "-t", "ramfs", "ramfs")
+    done = run(cluster, folder, "--mlps-set=storage_capacity_gb=0.05")
     assert done.returncode == 0, done.stdout
-    info = metadata_on(bed, "h1")["system_info"]
+    info = metadata_on(cluster, "h1")["system_info"]
     issues = {issue.partition(" differs ")[0]: issue for issue in info["host_consistency_issues"]}
     assert set(issues) == {
         *("OS release", "Memory", "Version of pytest-mpi", "Cache filesystem type")
@@ -96,54 +98,62 @@ def test_what_differs_is_listed_with_the_hosts_of_each_value(bed: Bed, folder: P
     assert all(abs(host["clock_offset_s"]) < 0.5 for host in info["hosts"])
 
 
-def test_another_version_of_the_package_on_a_host_is_an_error(bed: Bed, folder: Path) -> None:
+def test_another_version_of_the_package_on_a_host_is_an_error(
+    cluster: NamespaceCluster, folder: Path
+) -> None:
     copy = folder / "package"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     with (copy / "names.py").open("a") as file:
         file.write("\n# edited on this host\n")
-    bed.bind("h2", PACKAGE, copy)
+    cluster.bind("h2", PACKAGE, copy)
     path = metadata_file("mlpstorage-bench")
     version = distribution("mlpstorage-bench").version
-    bed.bind("h2", path, altered(folder, path, f"Version: {version}", "Version: 99.0"))
-    said = refused(bed, folder)
+    cluster.bind("h2", path, altered(folder, path, f"Version: {version}", "Version: 99.0"))
+    said = refused(cluster, folder)
     assert f"mlpstorage_bench differs between hosts: {version} (files " in said
     assert "on h1; 99.0 (files " in said
     assert " on h2. Install the same on every host" in said
 
 
 @pytest.mark.parametrize("name", ["test_it.py", "conftest.py", "own.yaml"])
-def test_another_benchmark_file_on_a_host_is_an_error(bed: Bed, folder: Path, name: str) -> None:
+def test_another_benchmark_file_on_a_host_is_an_error(
+    cluster: NamespaceCluster, folder: Path, name: str
+) -> None:
     (folder / "conftest.py").write_text("")
     (folder / "own.yaml").write_text(files(PROFILES).joinpath("quick.yaml").read_text())
     other = folder / "other.txt"
     other.write_text(f"{(folder / name).read_text()}# edited on this host\n")
-    bed.bind("h2", folder / name, other)
-    said = refused(bed, folder, "--mlps-profile=own.yaml")
+    cluster.bind("h2", folder / name, other)
+    said = refused(cluster, folder, "--mlps-profile=own.yaml")
     assert f"rank 1 on h2:\n  another file there: {name} (" in said
 
 
-def test_a_cache_directory_that_a_host_lacks_is_an_error(bed: Bed, folder: Path) -> None:
-    bed.do("h1", "mkdir", f"{bed.private}/cache")
-    said = refused(bed, folder)
-    assert f"There is {bed.private}/cache on h1; {bed.private} on h2" in said
+def test_a_cache_directory_that_a_host_lacks_is_an_error(
+    cluster: NamespaceCluster, folder: Path
+) -> None:
+    cluster.do("h1", "mkdir", f"{cluster.private}/cache")
+    said = refused(cluster, folder)
+    assert f"There is {cluster.private}/cache on h1; {cluster.private} on h2" in said
 
 
 def test_a_cache_directory_by_a_link_that_leads_each_host_elsewhere_is_one_on_every_host(
-    bed: Bed, folder: Path
+    cluster: NamespaceCluster, folder: Path
 ) -> None:
     for host in ("h1", "h2"):
-        bed.do(host, "mkdir", f"{bed.private}/local-{host}")
-        bed.do(host, "ln", "-s", f"{bed.private}/local-{host}", f"{bed.private}/cache")
-    done = run(bed, folder)
+        cluster.do(host, "mkdir", f"{cluster.private}/local-{host}")
+        cluster.do(host, "ln", "-s", f"{cluster.private}/local-{host}", f"{cluster.private}/cache")
+    done = run(cluster, folder)
     assert done.returncode == 0, done.stdout
 
 
-def test_a_cache_directory_that_a_host_cannot_write_is_an_error(bed: Bed, folder: Path) -> None:
-    cache = bed.private / "cache"
+def test_a_cache_directory_that_a_host_cannot_write_is_an_error(
+    cluster: NamespaceCluster, folder: Path
+) -> None:
+    cache = cluster.private / "cache"
     for host in ("h1", "h2"):
-        bed.do(host, "mkdir", str(cache))
-    bed.mount("h2", cache, "-t", "tmpfs", "-o", "ro", "tmpfs")
-    said = refused(bed, folder)
+        cluster.do(host, "mkdir", str(cache))
+    cluster.mount("h2", cache, "-t", "tmpfs", "-o", "ro", "tmpfs")
+    said = refused(cluster, folder)
     assert "rank 1 on h2: --mlps-cache-dir" in said
     assert "is not writable" in said
     assert "rank 0" not in said
@@ -158,16 +168,16 @@ def test_a_cache_directory_that_a_host_cannot_write_is_an_error(bed: Bed, folder
     ids=["too small", "full"],
 )
 def test_a_cache_directory_without_room_on_a_host_is_an_error(
-    bed: Bed, folder: Path, fill: str, status: int, said: str
+    cluster: NamespaceCluster, folder: Path, fill: str, status: int, said: str
 ) -> None:
-    cache = bed.private / "cache"
+    cache = cluster.private / "cache"
     for host in ("h1", "h2"):
-        bed.do(host, "mkdir", str(cache))
-    bed.mount("h2", cache, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
-    bed.do("h2", "sh", "-c", f"head -c {fill} /dev/zero > {cache}/of-another")
-    done = run(bed, folder)
+        cluster.do(host, "mkdir", str(cache))
+    cluster.mount("h2", cache, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    cluster.do("h2", "sh", "-c", f"head -c {fill} /dev/zero > {cache}/of-another")
+    done = run(cluster, folder)
     assert done.returncode == status, done.stdout
     assert f"rank 1 on h2: {said}" in done.stdout, done.stdout
     assert "rank 0 on h1" not in done.stdout
-    assert metadata_on(bed, "h1")["status"] == "failed"
-    assert set(metadata_on(bed, "h1")["metrics"].values()) <= {None}
+    assert metadata_on(cluster, "h1")["status"] == "failed"
+    assert set(metadata_on(cluster, "h1")["metrics"].values()) <= {None}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.failing_sessions import Session
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import metadata_on
 from tests.failures.scenarios import SLACK_S
 from tests.mpis import MPIS
@@ -23,23 +23,27 @@ GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 @pytest.mark.hosts_matrix
-def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(bed: Bed, shared: Path) -> None:
-    session = Session.measuring(bed, MPIS["open mpi 5"](), shared)
+def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(
+    cluster: NamespaceCluster, shared: Path
+) -> None:
+    session = Session.measuring(cluster, MPIS["open mpi 5"](), shared)
     session.wait_for_files()
     session.kill_daemon("h2")
     status, output = session.end()
     assert status not in GOOD
     assert "lost communication with a remote daemon" in output
     assert re.search(r"Remote:.*\bh2\b|daemon.*\bh2\b|rank 1 on h2", output), output
-    assert metadata_on(bed, "h1")["status"] in ("died", "failed")
+    assert metadata_on(cluster, "h1")["status"] in ("died", "failed")
     session.check_that_nothing_is_left()
 
 
 @pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
-def test_a_host_that_cannot_be_reached_is_an_error(name: str, bed: Bed, shared: Path) -> None:
-    with bed.cut_off("h2"):
+def test_a_host_that_cannot_be_reached_is_an_error(
+    name: str, cluster: NamespaceCluster, shared: Path
+) -> None:
+    with cluster.cut_off("h2"):
         began_s = time.monotonic()
-        session = Session.measuring(bed, MPIS[name](), shared)
+        session = Session.measuring(cluster, MPIS[name](), shared)
         status, output = session.end()
         assert time.monotonic() - began_s < SLACK_S, output
         assert status not in GOOD

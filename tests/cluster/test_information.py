@@ -28,7 +28,7 @@ GIB = 2**30
 Alter = Callable[[HostRecord], HostRecord]
 
 
-class Crossing:
+class FakeExchange:
     """Where the ranks of a fake job, each a thread, put down what they gather."""
 
     def __init__(self, nodes: Sequence[str], alterations: dict[str, Alter]) -> None:
@@ -46,7 +46,7 @@ class NodeComm:
     machine's.
     """
 
-    def __init__(self, rank: int, crossing: Crossing) -> None:
+    def __init__(self, rank: int, crossing: FakeExchange) -> None:
         self.rank = rank
         self.size = len(crossing.nodes)
         self._crossing = crossing
@@ -70,9 +70,9 @@ class NodeComm:
 
 def gather_on(
     nodes: Sequence[str], cache_dir: Path, alterations: dict[str, Alter] | None = None
-) -> tuple[list[ClusterInformation], Crossing]:
+) -> tuple[list[ClusterInformation], FakeExchange]:
     """Return what each rank learns in a job with a rank on each of the nodes."""
-    crossing = Crossing(nodes, alterations or {})
+    crossing = FakeExchange(nodes, alterations or {})
     with ThreadPoolExecutor(len(nodes)) as pool:
         futures = [
             pool.submit(gather_cluster_information, NodeComm(rank, crossing), cache_dir)

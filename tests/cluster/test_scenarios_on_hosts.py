@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.failing_sessions import Session
-from tests.cluster.hosts_bed import Bed
+from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import files_on, metadata_on
 from tests.cluster.slurm import BY_SLURM
 from tests.cluster.waiting import wait_until
@@ -20,9 +20,9 @@ from tests.failures.running import (
     check_end,
     check_results,
     check_time,
-    every_run,
     launcher_of,
     options_of,
+    scenario_matrix,
     write_files,
 )
 from tests.failures.scenarios import SCENARIOS, Scenario
@@ -31,7 +31,7 @@ from tests.mpis import Mpi
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
 ALWAYS = (("killed", "open mpi 5", 1), ("os._exit", "open mpi 5", 1), ("full disk", "mpich", 1))
-RUNS = every_run(
+RUNS = scenario_matrix(
     pytest.mark.hosts_matrix,
     lambda one, mpi, rank: (one.name, mpi, rank) in ALWAYS,
     [one for one in SCENARIOS if one.under == "pytest" or not one.outside],
@@ -44,13 +44,15 @@ def host_of(rank: int) -> str:
 
 
 @pytest.fixture
-def needed(request: pytest.FixtureRequest, scenario: Scenario, rank: int, bed: Bed) -> Path | None:
+def needed(
+    request: pytest.FixtureRequest, scenario: Scenario, rank: int, cluster: NamespaceCluster
+) -> Path | None:
     """Give a scenario what it needs, on the host of the rank that acts."""
     if scenario.needs == "small disk":
-        cache = bed.private / "cache"  # of the same name on all hosts, as it has to be
+        cache = cluster.private / "cache"  # of the same name on all hosts, as it has to be
         for host in (host_of(0), host_of(1)):
-            bed.do(host, "mkdir", str(cache))
-        bed.mount(host_of(rank), cache, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+            cluster.do(host, "mkdir", str(cache))
+        cluster.mount(host_of(rank), cache, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
         return cache
     if scenario.needs == "memory group":
         group: MemoryGroup = request.getfixturevalue("memory_group")
@@ -70,11 +72,16 @@ def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> floa
 
 @pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])
 def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
-    scenario: Scenario, mpi: Mpi, rank: int, needed: Path | None, bed: Bed, shared: Path
+    scenario: Scenario,
+    mpi: Mpi,
+    rank: int,
+    needed: Path | None,
+    cluster: NamespaceCluster,
+    shared: Path,
 ) -> None:
     write_files(shared, scenario, rank, needed)
     is_by_hand = scenario.under != "pytest"
-    session = Session(bed, mpi, shared, *options_of(scenario), is_by_hand=is_by_hand)
+    session = Session(cluster, mpi, shared, *options_of(scenario), is_by_hand=is_by_hand)
     acted_s = None
     if scenario.outside:
         acted_s = act_from_outside(scenario, session, shared)
@@ -83,9 +90,9 @@ def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
     check_end(scenario, rank, host_of, status, output)
     session.check_that_nothing_is_left()
     if not scenario.run_status:
-        assert not [name for host in ("h1", "h2") for name in files_on(bed, host, "results")]
+        assert not [name for host in ("h1", "h2") for name in files_on(cluster, host, "results")]
     else:
-        metadata = metadata_on(bed, "h1")
+        metadata = metadata_on(cluster, "h1")
         if not scenario.has_parent and metadata["status"] == "running":
             metadata["status"] = "died"  # what the history says of it on that host
         check_results(metadata, scenario, output)

@@ -32,7 +32,7 @@ TINY = (
 )
 
 
-def every_run(
+def scenario_matrix(
     mark: pytest.MarkDecorator,
     is_always: Callable[[Scenario, str, int], bool],
     scenarios: Sequence[Scenario] = SCENARIOS,

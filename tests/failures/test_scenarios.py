@@ -21,9 +21,9 @@ from tests.failures.running import (
     check_end,
     check_results,
     check_time,
-    every_run,
     launcher_of,
     options_of,
+    scenario_matrix,
     write_files,
 )
 from tests.failures.scenarios import LIMIT_S, PAGE, Scenario, page_with_table
@@ -111,7 +111,11 @@ def status_in_history(metadata: Path) -> str:
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(
     ("scenario", "mpi_name", "rank"),
-    [*every_run(pytest.mark.failure_matrix, lambda one, mpi, rank: (mpi, rank) in one.always)],
+    [
+        *scenario_matrix(
+            pytest.mark.failure_matrix, lambda one, mpi, rank: (mpi, rank) in one.always
+        )
+    ],
 )
 def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
     scenario: Scenario,

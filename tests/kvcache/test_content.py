@@ -17,7 +17,7 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, Alone, context, trial, workload
+from tests.trials import MIB, SoloRanks, context, trial, workload
 
 SECTOR = 4096
 
@@ -59,7 +59,7 @@ def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
     store = Inspected(folder)
     here = dataclasses.replace(context(folder, capacity=12 * MIB), rank=rank)
     asked = workload(requests=60, duration=60.0, max_concurrent_allocs=1, **changes)
-    result = run_trial(asked, here, Alone(), lambda *_: store)
+    result = run_trial(asked, here, SoloRanks(), lambda *_: store)
     assert (result.closed_by, result.requests.corrupt_reads) == ("number of requests", 0)
     assert store.written_bytes > 12 * MIB, "there were no evictions"
     account = result.storage

@@ -30,14 +30,14 @@ from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
-from tests.trials import Alone, context, meddle, workload
+from tests.trials import SoloRanks, context, corrupt_repeatedly, workload
 
 
 def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
     here = context(tmp_path)
-    done = meddle(tmp_path, Path.unlink)
+    done = corrupt_repeatedly(tmp_path, Path.unlink)
     try:
-        result = run_trial(workload(duration=30.0), here, Alone())
+        result = run_trial(workload(duration=30.0), here, SoloRanks())
     finally:
         done.set()
     assert isinstance(result.failure, StorageError)
@@ -50,7 +50,7 @@ def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> N
 def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
     tmp_path: Path, number: int, layout: str
 ) -> None:
-    peers = Alone()
+    peers = SoloRanks()
     result = run_trial(
         workload(duration=30.0, layout=layout, tokens_per_block=40),
         context(tmp_path),
@@ -82,7 +82,7 @@ class BreaksForAll(EntryFiles):
 
 def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
     asked = workload(duration=60.0, max_concurrent_allocs=3)
-    result = run_trial(asked, context(tmp_path), Alone(), lambda *_: BreaksForAll(tmp_path, 3))
+    result = run_trial(asked, context(tmp_path), SoloRanks(), lambda *_: BreaksForAll(tmp_path, 3))
     notes = getattr(result.failure, "__notes__", [])
     assert [bool(re.search(r"on another lane: .*\(EIO\)", note)) for note in notes] == [True, True]
 
@@ -99,7 +99,7 @@ def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
         run_trial(
             asked,
             context(tmp_path),
-            Alone(),
+            SoloRanks(),
             lambda *given: Faulty(files_in_layout(*given), errno.EIO, 20, for_good=True),
         )
     assert all("on another lane" in note for note in getattr(raised.value, "__notes__", []))
@@ -166,7 +166,7 @@ def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
     cache = build_cache(asked, here, files_in_layout)
     pool, stopping = WorkerPool(asked, here, cache, clock, [], None), threading.Event()
     supervisor = TrialSupervisor(
-        1, pool, stopping, Alone()
+        1, pool, stopping, SoloRanks()
     )  # its threads as slow to begin as a busy host's
 
     def lasts() -> None:

@@ -25,7 +25,7 @@ from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, Alone, context, meddle, served, trial, workload
+from tests.trials import MIB, SoloRanks, context, corrupt_repeatedly, served, trial, workload
 
 Mount = Callable[[str, str], Path]
 
@@ -69,7 +69,7 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
 
 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
-    peers = Alone()
+    peers = SoloRanks()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
     result = run_trial(limited, context(tmp_path), peers)
     assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
@@ -78,14 +78,14 @@ def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path
 
 
 def test_another_rank_that_closes_closes_here(tmp_path: Path) -> None:
-    result = run_trial(workload(duration=60.0), context(tmp_path), Alone(closing=True))
+    result = run_trial(workload(duration=60.0), context(tmp_path), SoloRanks(closing=True))
     assert result.closed_by == "another rank"
     assert result.window_s < 30
 
 
 def test_another_rank_that_failed_ends_the_trial(tmp_path: Path) -> None:
     with pytest.raises(PeerError, match="rank 3 failed during this trial"):
-        run_trial(workload(duration=60.0), context(tmp_path), Alone(failed=(3,)))
+        run_trial(workload(duration=60.0), context(tmp_path), SoloRanks(failed=(3,)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,9 +97,9 @@ def flip(path: Path) -> None:
 
 def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
     here = context(tmp_path)
-    done = meddle(tmp_path, flip)
+    done = corrupt_repeatedly(tmp_path, flip)
     try:
-        result = run_trial(workload(duration=1.0), here, Alone())
+        result = run_trial(workload(duration=1.0), here, SoloRanks())
     finally:
         done.set()
     assert result.requests.corrupt_reads > 0
@@ -151,7 +151,7 @@ def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
     if io_mode == "direct" and not probe_direct_io(tmp_path):
         pytest.skip("this filesystem has no direct I/O")
     there = dataclasses.replace(context(tmp_path), io_mode=io_mode)
-    result = run_trial(workload(chunks_in_flight=3), there, Alone())
+    result = run_trial(workload(chunks_in_flight=3), there, SoloRanks())
     assert result.in_flight == (4 if result.one_at_a_time else 4 * 3)
     reasons = {"direct": ("", "no Linux AIO"), "buffered": ("files go through the page cache",)}
     assert result.one_at_a_time.partition(":")[0].partition(", and")[0] in reasons[io_mode]
@@ -159,7 +159,7 @@ def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
 
 def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
     buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
-    result = run_trial(workload(durability="fsync"), buffered, Alone())
+    result = run_trial(workload(durability="fsync"), buffered, SoloRanks())
     assert result.io_mode == "buffered"
     assert result.operation("storage", "write").durability.count > 0
     assert result.audit.verdict != "served from page cache"
@@ -172,7 +172,7 @@ def test_pages_that_stay_cached_are_found_by_the_audit(
         pytest.skip("needs a filesystem on a block device")
     monkeypatch.setattr(os, "posix_fadvise", lambda *_: None)  # as a network filesystem may do
     buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
-    result = run_trial(workload(duration=1.0), buffered, Alone())
+    result = run_trial(workload(duration=1.0), buffered, SoloRanks())
     assert result.audit.verdict == "served from page cache"
     assert result.audit.cached_bytes > 0.9 * result.reported.read_bytes
 
@@ -202,7 +202,7 @@ def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
 
 
 def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
-    peers = Alone()
+    peers = SoloRanks()
     ceiling = calibrate(workload(calibration=0.2), context(tmp_path), peers)
     assert ceiling is not None
     assert ceiling.operations_per_s > 0
@@ -224,7 +224,7 @@ def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory
         entry_scale=1.0,
         num_users=1,
     )
-    ceiling = calibrate(reads, context(tmp_path), Alone())
+    ceiling = calibrate(reads, context(tmp_path), SoloRanks())
     assert ceiling is not None
     assert ceiling.operations_per_s * reads.io_chunk_kib / (1 << 20) > 4 * ceiling.gib_s
 
@@ -244,8 +244,8 @@ def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
 
     lanes, chunks_in_flight = shape
     same = workload(calibration=0.2, max_concurrent_allocs=lanes, chunks_in_flight=chunks_in_flight)
-    measured = run_trial(same, context(tmp_path), Alone())
-    result = run_over(Notes(is_direct=True), same, context(tmp_path), Alone())
+    measured = run_trial(same, context(tmp_path), SoloRanks())
+    result = run_over(Notes(is_direct=True), same, context(tmp_path), SoloRanks())
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.one_at_a_time == measured.one_at_a_time
@@ -319,7 +319,7 @@ def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:
             return super().writer(name, size, observer)
 
     here = dataclasses.replace(context(tmp_path), first_user=40)
-    run_trial(workload(num_users=3), here, Alone(), lambda *_: Notes())
+    run_trial(workload(num_users=3), here, SoloRanks(), lambda *_: Notes())
     assert seen == {"user40", "user41", "user42"}
 
 
@@ -338,7 +338,7 @@ def test_a_trial_takes_its_window_and_the_drain_of_what_was_in_flight(tmp_path: 
                 ended_ns.append(time.perf_counter_ns())
 
     result = run_trial(
-        workload(duration=1.0, warmup=0.0), context(tmp_path), Alone(), lambda *_: Lingers()
+        workload(duration=1.0, warmup=0.0), context(tmp_path), SoloRanks(), lambda *_: Lingers()
     )
     assert result.window_s == pytest.approx(1.0)
     assert 0 < len(ended_ns) <= result.lanes, "none began after the window"

@@ -13,14 +13,14 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import ReadOrWrite
-from tests.trials import MIB, Alone, context, served, trial, workload
+from tests.trials import MIB, SoloRanks, context, served, trial, workload
 
 PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_reads": "none"}
 
 
 def test_shared_blocks_are_written_once_and_read_by_many(tmp_path: Path) -> None:
     wanted = workload(**PREFIX, system_prompt_share=1.0, requests=40, duration=60.0, num_users=12)
-    result = run_trial(wanted, context(tmp_path, 1024 * MIB), Alone())
+    result = run_trial(wanted, context(tmp_path, 1024 * MIB), SoloRanks())
     requests = result.requests
     assert (result.closed_by, requests.corrupt_reads) == ("number of requests", 0)
     assert (result.storage.entries, result.storage.evicted_bytes) == (len(asked_of(wanted)), 0)
@@ -94,7 +94,7 @@ def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> No
 
 
 def test_moved_bytes_close_the_window_of_all_ranks(tmp_path: Path) -> None:
-    peers = Alone()
+    peers = SoloRanks()
     result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), peers)
     assert (result.closed_by, peers.told_to_close) == ("number of bytes", 1)
     assert result.reported.total >= 4 * MIB
@@ -164,7 +164,9 @@ def test_a_window_says_whether_it_was_steady(tmp_path: Path) -> None:
 def test_a_trace_is_recorded_and_replayed_on_storage(tmp_path: Path) -> None:
     trace, cache = tmp_path / "trace.csv", tmp_path / "cache"
     cache.mkdir()
-    recorded = run_trial(workload(requests=60, duration=60.0), context(cache), Alone(), trace=trace)
+    recorded = run_trial(
+        workload(requests=60, duration=60.0), context(cache), SoloRanks(), trace=trace
+    )
     replayed = trial(cache, trace_in=str(trace), duration=60.0)
     assert replayed.closed_by == "number of requests"
     assert replayed.requests.misses == 0

@@ -1,4 +1,4 @@
-"""The bed itself: hosts that differ as real ones do, and of which nothing is left."""
+"""The cluster itself: hosts that differ as real ones do, and of which nothing is left."""
 
 from __future__ import annotations
 
@@ -10,54 +10,56 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import hosts_bed
-from tests.cluster.hosts_bed import HOSTS, Bed, remains, why_not
+from tests.cluster import namespace_cluster
+from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster, remains, why_not
 from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.hosts
 PROJECT = Path(__file__).parent.parent.parent
 
 
-def test_each_host_has_a_name_an_address_and_filesystems_of_its_own(bed: Bed) -> None:
+def test_each_host_has_a_name_an_address_and_filesystems_of_its_own(
+    cluster: NamespaceCluster,
+) -> None:
     for number, host in enumerate(HOSTS, 1):
-        assert bed.do(host, "hostname") == f"{host}\n"
-        assert f"10.77.0.{number} " in bed.do(host, "getent", "hosts", host)
-        assert f"inet 10.77.0.{number}/24" in bed.do(host, "ip", "addr", "show", "eth0")
-        bed.do(host, "sh", "-c", f"echo {host} | tee {bed.private}/name > /dev/shm/name")
+        assert cluster.do(host, "hostname") == f"{host}\n"
+        assert f"10.77.0.{number} " in cluster.do(host, "getent", "hosts", host)
+        assert f"inet 10.77.0.{number}/24" in cluster.do(host, "ip", "addr", "show", "eth0")
+        cluster.do(host, "sh", "-c", f"echo {host} | tee {cluster.private}/name > /dev/shm/name")
     for host in HOSTS:
         text = f"{host}\n"
-        assert bed.do(host, "cat", f"{bed.private}/name", "/dev/shm/name") == text * 2
-        assert bed.seen_by(host, bed.private / "name").read_text() == text
-        bed.do(host, "rm", "/dev/shm/name")
-    assert not (bed.private / "name").exists()
+        assert cluster.do(host, "cat", f"{cluster.private}/name", "/dev/shm/name") == text * 2
+        assert cluster.seen_by(host, cluster.private / "name").read_text() == text
+        cluster.do(host, "rm", "/dev/shm/name")
+    assert not (cluster.private / "name").exists()
 
 
-def test_hosts_reach_each_other_and_nothing_else(bed: Bed) -> None:
+def test_hosts_reach_each_other_and_nothing_else(cluster: NamespaceCluster) -> None:
     listen = "import socket; s = socket.create_server(('', 5000)); s.accept()[0].sendall(b'here')"
-    server = bed.start("h2", [sys.executable, "-c", listen])
+    server = cluster.start("h2", [sys.executable, "-c", listen])
     connect = (
         "import socket, time\n"
         "for _ in range(100):\n"
         "    try: print(socket.create_connection(('h2', 5000), 5).recv(9)); break\n"
         "    except ConnectionRefusedError: time.sleep(0.05)\n"
     )
-    assert bed.do("h1", sys.executable, "-c", connect) == "b'here'\n"
+    assert cluster.do("h1", sys.executable, "-c", connect) == "b'here'\n"
     server.communicate(timeout=20)
     assert server.returncode == 0
-    (route,) = bed.do("h1", "ip", "route").splitlines()
+    (route,) = cluster.do("h1", "ip", "route").splitlines()
     assert route.startswith("10.77.0.0/24 dev eth0 ")
 
 
-def test_the_agent_logs_in_on_another_host_with_nothing_of_ours(bed: Bed) -> None:
-    asked = f"{bed.agent} -x h2 hostname '&&' env"
-    done = bed.run("h1", "sh", "-c", asked, environment={"SECRET": "hush"})
+def test_the_agent_logs_in_on_another_host_with_nothing_of_ours(cluster: NamespaceCluster) -> None:
+    asked = f"{cluster.agent} -x h2 hostname '&&' env"
+    done = cluster.run("h1", "sh", "-c", asked, environment={"SECRET": "hush"})
     assert done.stdout.splitlines()[0] == "h2"
     names = {line.partition("=")[0] for line in done.stdout.splitlines()[1:]}
-    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == set(bed.login)
+    assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == set(cluster.login)
 
 
-class Unmountable(Bed):
-    """A bed that lacks what its hosts are to mount."""
+class Unmountable(NamespaceCluster):
+    """A cluster that lacks what its hosts are to mount."""
 
     def _write(self) -> None:
         super()._write()
@@ -77,7 +79,9 @@ def test_what_the_machine_had_before_a_bed_is_not_left_by_it(
 ) -> None:
     (tmp_path / "namespace").write_text("pid:[1]\n")
     (tmp_path / "before").write_text("/sys/class/net/br0")
-    monkeypatch.setattr(hosts_bed, "_named", lambda: ["/sys/class/net/br0", "/etc/netns/h2"])
+    monkeypatch.setattr(
+        namespace_cluster, "_named", lambda: ["/sys/class/net/br0", "/etc/netns/h2"]
+    )
     assert remains(tmp_path) == ["/etc/netns/h2"]
 
 
@@ -99,7 +103,7 @@ def test_nothing_is_left_of_a_bed_whose_session_was_ended(
     if why_not():
         pytest.skip(why_not())
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.cluster.hosts_bed", str(tmp_path)],
+        [sys.executable, "-m", "tests.cluster.namespace_cluster", str(tmp_path)],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

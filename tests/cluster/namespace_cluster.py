@@ -1,8 +1,8 @@
 """Three hosts on one machine, for tests: each with a network, a name and filesystems of its own.
 
-A bed is a process namespace whose first process reads from a pipe that the test session holds. All
+A cluster is a process namespace whose first process reads from a pipe that the test session holds. All
 else lives in it, in namespaces without a name: when the session ends, however it does, the pipe
-closes, the kernel ends every process of the bed, and with the last of them interfaces and mounts
+closes, the kernel ends every process of the cluster, and with the last of them interfaces and mounts
 are gone. The machine's own network, mounts and /etc are never touched.
 
 What the hosts share: the machine's filesystem (as a cluster shares its home directories), process
@@ -30,11 +30,11 @@ INTERFACE = "eth0"
 PRIVATE_BYTES = 256 << 20
 NEEDED = ("ip", "unshare", "nsenter", "mount")
 _NAMESPACE = "namespace"
-"""The file that tells the process namespace in which all of a bed runs."""
+"""The file that tells the process namespace in which all of a cluster runs."""
 _BEFORE = "before"
-"""The file that tells what the machine had of such names before the bed."""
+"""The file that tells what the machine had of such names before the cluster."""
 _ERRORS = "errors"
-"""The file that tells what went wrong while a bed was made."""
+"""The file that tells what went wrong while a cluster was made."""
 _BRIDGE = "br0"
 _MAKING_S = 60
 
@@ -73,7 +73,7 @@ trap '' CHLD
 echo ready
 exec cat
 """
-"""What the first process of a bed does; ignoring SIGCHLD, it leaves no zombies."""
+"""What the first process of a cluster does; ignoring SIGCHLD, it leaves no zombies."""
 
 _PROBE = f"""
 ip link add {_BRIDGE} type bridge
@@ -98,7 +98,7 @@ exec '{folder}'/enter "$host" env -i {login} /bin/sh -c "$*"
 
 
 def why_not() -> str:
-    """Say why there can be no bed here; '' when there can."""
+    """Say why there can be no cluster here; '' when there can."""
     if os.geteuid() != 0:
         return "needs root, to make network namespaces"
     lacking = [program for program in NEEDED if shutil.which(program) is None]
@@ -113,7 +113,7 @@ def why_not() -> str:
     return ""
 
 
-class Bed:
+class NamespaceCluster:
     """The hosts, from the first of them up to `close`."""
 
     def __init__(self, folder: Path) -> None:
@@ -150,7 +150,7 @@ class Bed:
             for process in psutil.Process(self._parent.pid).children():
                 process.kill()
             self.close()
-            raise RuntimeError(f"the bed could not be made: {errors}")
+            raise RuntimeError(f"the cluster could not be made: {errors}")
         (self._init,) = psutil.Process(self._parent.pid).children()
         self._keepers = {
             self._net(process.pid): process
@@ -294,7 +294,7 @@ class Bed:
             process.kill()
 
     def close(self) -> None:
-        """End every process of the bed, and with them all that it was made of."""
+        """End every process of the cluster, and with them all that it was made of."""
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         self._parent.stdin.close()
@@ -310,7 +310,7 @@ class Bed:
 
 
 def remains(folder: Path) -> list[str]:
-    """Return what a bed in this folder has left on the machine: processes, mounts, interfaces."""
+    """Return what a cluster in this folder has left on the machine: processes, mounts, interfaces."""
     words = str(folder)
     namespace = (folder / _NAMESPACE).read_text().strip()
     left = [
@@ -326,7 +326,7 @@ def remains(folder: Path) -> list[str]:
 
 
 def _named() -> list[str]:
-    """Return what this machine has of names that a bed could leave, and what it is called."""
+    """Return what this machine has of names that a cluster could leave, and what it is called."""
     interfaces = [Path("/sys/class/net", name) for name in (_BRIDGE, *HOSTS)]
     namespaces = [path for place in ("/etc", "/run") for path in Path(place, "netns").rglob("*")]
     names = Path("/etc/hosts").read_text().splitlines()
@@ -354,12 +354,12 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 def main() -> None:
-    """Make a bed in the folder that is named, and keep it until killed: for the bed's own tests."""
-    bed = Bed(Path(sys.argv[1]))
-    bed.start("h2", ["sleep", "1000"])
+    """Make a cluster in the folder that is named, and keep it until killed: for the bed's own tests."""
+    cluster = NamespaceCluster(Path(sys.argv[1]))
+    cluster.start("h2", ["sleep", "1000"])
     sys.stdout.write("made\n")
     sys.stdout.flush()
-    bed.run("h1", "sleep", "1000", timeout_s=1000)
+    cluster.run("h1", "sleep", "1000", timeout_s=1000)
 
 
 if __name__ == "__main__":
