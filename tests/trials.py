@@ -15,9 +15,9 @@ from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.units import MIB
 
 T = TypeVar("T")
-MIB = 1 << 20
 
 
 class SoloRanks:

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.flat_load import GIB, RAMP_S, Load, Sample
+from benchmarks.harness.flat_load import RAMP_S, Load, Sample
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.units import GIB
 
 
 class Fio:

@@ -20,8 +20,8 @@ from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
+from mlpstorage_bench.units import GIB
 
-GIB = 1 << 30
 PAIRS = 5
 RAMP_S = 0.2
 WINDOW_S = 0.7

@@ -29,8 +29,8 @@ from mlpstorage_bench.measure.recorder import (
     OperationStatistics,
 )
 from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.units import MIB
 
-MIB = 1 << 20
 DRAWS_APART = 8
 """Ranks that differ: the others are like one of these."""
 

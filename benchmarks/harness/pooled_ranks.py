@@ -23,8 +23,7 @@ from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.mpi.mpi_comm import connect
 from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
-
-NS_PER_S = 1e9
+from mlpstorage_bench.units import NS_PER_S
 
 
 def main() -> None:

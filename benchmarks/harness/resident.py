@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
@@ -18,6 +18,7 @@ from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.lane import buffers_for
+from mlpstorage_bench.units import GIB
 
 CAPACITY_GB = 12.0
 """Room for sixteen entries of the mean size, and for the largest."""

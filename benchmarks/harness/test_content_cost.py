@@ -16,8 +16,8 @@ from benchmarks.harness.flat_load import RAMP_S, SHAPES, WINDOW_S, FlatLoad, Loa
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.payload import Content, Payload
+from mlpstorage_bench.units import KIB
 
-KIB = 1024
 PAIRS = 11
 """More than beside fio: what is sought is a few percent."""
 BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB}

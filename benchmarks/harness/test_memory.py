@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-MIB = 1 << 20
+from mlpstorage_bench.units import MIB
+
 LARGE_BYTES = 3 << 30
 LARGE_ENTRIES = 2
 ALLOWED_BESIDE_BUFFERS = 200 * MIB

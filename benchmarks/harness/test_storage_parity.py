@@ -32,8 +32,8 @@ from benchmarks.harness.flat_load import (
     alternate,
 )
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.units import KIB
 
-KIB = 1024
 BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB, "4MiB": 4096 * KIB}
 READ_SHARES = {"read": 1.0, "write": 0.0, "mix": 0.7}
 CASES = [

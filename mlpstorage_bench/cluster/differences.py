@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mlpstorage_bench.cluster.host import PACKAGES, HostRecord
-
-GIB = 2**30
+from mlpstorage_bench.units import GIB
 
 MEMORY_TOLERANCE = 0.02
 """Equal machines differ a little in what their firmware keeps for itself."""

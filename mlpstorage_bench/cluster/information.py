@@ -17,8 +17,9 @@ from typing import Any, Literal, Protocol
 import xxhash
 
 from mlpstorage_bench.cluster.clocks import measure_clock_offsets
-from mlpstorage_bench.cluster.differences import GIB, describe_differences
+from mlpstorage_bench.cluster.differences import describe_differences
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
+from mlpstorage_bench.units import GIB
 
 
 class Communicator(Protocol):

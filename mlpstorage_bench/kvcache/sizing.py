@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
-from mlpstorage_bench.kvcache.runner.context import KIB, block_bytes
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.runner.context import block_bytes
 from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
@@ -23,6 +23,7 @@ from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request,
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.lane import buffers_for
+from mlpstorage_bench.units import GIB, KIB
 
 EDGE_S = 0.5
 """What windows may begin late, as ranks wait for each other: users go on asking meanwhile."""

@@ -177,7 +177,7 @@ class StatusReader:
     def strip_status_lines(self, data: bytes) -> bytes:
         """Take the status lines out of a part of standard error, and return the rest.
 
-        What may be the beginning of a status line is held until it is known; all else goes on at once.
+        Bytes that may start a status line are held back; the rest is returned at once.
         """
         self._held += data
         passed = b""

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Protocol
 
-NS_PER_S = 1_000_000_000
+from mlpstorage_bench.units import NS_PER_S
 
 
 class Clock(Protocol):

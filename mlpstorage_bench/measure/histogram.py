@@ -34,11 +34,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpstorage_bench.units import NS_PER_MS
+
 BITS = 7
 _LINEAR = 1 << BITS
 _TOP_BIT = 48
 _BUCKETS = (_TOP_BIT - BITS + 1) * _LINEAR
-NS_PER_MS = 1e6
 
 
 def bucket_of(value: int) -> int:

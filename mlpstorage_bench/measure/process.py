@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.units import KIB
 
-_KIB = 1024
 _RESET_PEAK = "5"
 """What clear_refs takes to set the peak to what is resident now (proc(5))."""
 
@@ -57,5 +57,5 @@ def _memory(field: str) -> int:
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         if name == field:
-            return int(value.split()[0]) * _KIB
+            return int(value.split()[0]) * KIB
     raise RuntimeError(f"/proc/self/status has no {field}: Linux is required")

@@ -15,17 +15,17 @@ from typing import Any, Literal, NamedTuple
 
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.units import MIB
 
 Kind = Literal["read", "write"]
 KINDS: tuple[Kind, ...] = ("read", "write")
 
-_MIB = 1 << 20
 _EVER = 1 << 63
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
-    ("under 1 MiB", _MIB),
-    ("1 to 16 MiB", 16 * _MIB),
-    ("16 to 256 MiB", 256 * _MIB),
-    ("256 MiB to 1 GiB", 1024 * _MIB),
+    ("under 1 MiB", MIB),
+    ("1 to 16 MiB", 16 * MIB),
+    ("16 to 256 MiB", 256 * MIB),
+    ("256 MiB to 1 GiB", 1024 * MIB),
     ("1 GiB and more", None),
 )
 """Name and upper bound (exclusive) of entries: one percentile over 1 MiB and 3 GiB says nothing."""

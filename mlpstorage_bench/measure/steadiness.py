@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.measure.clock import NS_PER_S
+from mlpstorage_bench.units import NS_PER_S
 
 PARTS = 10
 """An interval is judged by the rates of so many parts of it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock
+from mlpstorage_bench.measure.clock import Clock, RealClock
+from mlpstorage_bench.units import NS_PER_S
 
 _NEVER = 2**63
 

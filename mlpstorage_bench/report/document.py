@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-GIB = 1 << 30
+from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.units import GIB
 
 LEGEND = (
     "GiB, at most, of one trial; users that fit: so many per rank keep all their entries "
@@ -16,7 +17,6 @@ LEGEND = (
 )
 SIZE_TABLE_WIDTH = 100
 """Columns that a table needs at least."""
-_GIB = 1 << 30
 _WHOLE_FROM_GIB = 100
 _COLUMNS = (
     ("largest\nentry", "largest_entry_bytes"),
@@ -69,5 +69,5 @@ def size_table(report: Mapping[str, Any]) -> Table:
 def _gib(size: int | None) -> str:
     if size is None:
         return "any"
-    gib = size / _GIB
+    gib = size / GIB
     return f"{gib:.2f}" if gib < _WHOLE_FROM_GIB else f"{gib:.0f}"

@@ -201,6 +201,7 @@ class Content:
 
 
 def describe_stamp(found: Words, identity: int) -> str:
+    """Return which entry a sector's stamp belongs to, in words."""
     if not found.any():
         return "is all zeros"
     later, number = divmod(_number(int(found[0]), identity), _MOST_SECTORS)

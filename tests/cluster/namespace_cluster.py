@@ -1,9 +1,8 @@
 """Three hosts on one machine, for tests: each with a network, a name and filesystems of its own.
 
-A cluster is a process namespace whose first process reads from a pipe that the test session holds. All
-else lives in it, in namespaces without a name: when the session ends, however it does, the pipe
-closes, the kernel ends every process of the cluster, and with the last of them interfaces and mounts
-are gone. The machine's own network, mounts and /etc are never touched.
+The cluster is a process namespace whose first process reads from a pipe of the test session. All
+else lives in it, in namespaces without a name: when the session ends, the pipe closes, the kernel
+kills every process of the cluster, and interfaces and mounts disappear with the last of them. The machine's own network, mounts and /etc are never touched.
 
 What the hosts share: the machine's filesystem (as a cluster shares its home directories), process
 numbers, the page cache and the cores.
@@ -310,7 +309,7 @@ class NamespaceCluster:
 
 
 def remains(folder: Path) -> list[str]:
-    """Return what a cluster in this folder has left on the machine: processes, mounts, interfaces."""
+    """Return the processes, mounts and interfaces that a cluster in this folder has left."""
     words = str(folder)
     namespace = (folder / _NAMESPACE).read_text().strip()
     left = [
@@ -354,7 +353,7 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 def main() -> None:
-    """Make a cluster in the folder that is named, and keep it until killed: for the bed's own tests."""
+    """Make a cluster in the named folder, and keep it until killed, for tests of the cluster."""
     cluster = NamespaceCluster(Path(sys.argv[1]))
     cluster.start("h2", ["sleep", "1000"])
     sys.stdout.write("made\n")

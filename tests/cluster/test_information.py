@@ -22,8 +22,7 @@ from mlpstorage_bench.cluster.information import (
 )
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.comm import SoloComm
-
-GIB = 2**30
+from mlpstorage_bench.units import GIB
 
 Alter = Callable[[HostRecord], HostRecord]
 

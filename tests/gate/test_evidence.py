@@ -33,7 +33,7 @@ def test_a_run_apart_is_as_unlikely_as_a_gap_of_that_width_in_exponential_tails(
 
 
 def test_trials_that_agree_are_as_unlikely_as_that_order_of_ranks() -> None:
-    """UsableCounters: of all orders of eight runs and six trials, those with the highest runs on top."""
+    """Counted: of all orders of eight runs and six trials, those with the highest runs on top."""
     places = range(14)
     orders = sum(
         all(place in taken for place in (8, 9, 10, 11, 12, 13)) for taken in combinations(places, 8)

@@ -17,7 +17,8 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, SoloRanks, context, trial, workload
+from mlpstorage_bench.units import MIB
+from tests.trials import SoloRanks, context, trial, workload
 
 SECTOR = 4096
 

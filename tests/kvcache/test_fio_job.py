@@ -12,9 +12,9 @@ import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.fio_job import fio_job
+from mlpstorage_bench.units import MIB
 
 HEADER = "Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase\n"
-MIB = 1 << 20
 MIXED = HEADER + "".join(
     f"{number / 10},{operation},{4 * MIB},storage,key{number // 5},Prefill\n"
     for number, operation in enumerate(["Write", "Read", "Read", "Read", "Read"] * 20)

@@ -20,8 +20,8 @@ from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.units import GIB
 
-GIB = 1 << 30
 MS = 1_000_000
 WORKLOAD = Workload(model="llama3.1-8b", num_users=4, duration=2.0)
 

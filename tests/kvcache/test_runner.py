@@ -18,14 +18,14 @@ import pytest
 from mlpstorage_bench.errors import CapacityError, PeerError
 from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import Queue
 from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
-from tests.trials import MIB, SoloRanks, context, corrupt_repeatedly, served, trial, workload
+from mlpstorage_bench.units import MIB, NS_PER_S
+from tests.trials import SoloRanks, context, corrupt_repeatedly, served, trial, workload
 
 Mount = Callable[[str, str], Path]
 

@@ -13,7 +13,8 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import ReadOrWrite
-from tests.trials import MIB, SoloRanks, context, served, trial, workload
+from mlpstorage_bench.units import MIB
+from tests.trials import SoloRanks, context, served, trial, workload
 
 PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_reads": "none"}
 

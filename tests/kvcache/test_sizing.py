@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
@@ -17,8 +17,8 @@ from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.units import GIB, MIB
 
-MIB = 1 << 20
 ROOM = 1 << 40
 
 

@@ -21,8 +21,7 @@ from mlpstorage_bench.measure.process import (
 from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import probe_direct_io
-
-MIB = 1 << 20
+from mlpstorage_bench.units import MIB
 
 
 def mib(read: int, write: int) -> Traffic:

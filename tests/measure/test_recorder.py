@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.recorder import (
     EntryObserver,
     OperationKey,
@@ -15,8 +14,7 @@ from mlpstorage_bench.measure.recorder import (
     size_class,
 )
 from mlpstorage_bench.measure.window import Interval, Window
-
-MIB = 1 << 20
+from mlpstorage_bench.units import MIB, NS_PER_S
 
 
 def window(opened_ns: int, closes_ns: int) -> Window:

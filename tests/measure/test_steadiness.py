@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.steadiness import PARTS, Criterion, Sampler, assess
+from mlpstorage_bench.units import NS_PER_S
 
 CRITERION = Criterion(window_s=10.0, slope=0.05, deviation=0.2)
 

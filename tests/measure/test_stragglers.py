@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.measure.stragglers import SLOW_SHARE, Straggler, Work, find_stragglers
-
-MIB = 1 << 20
+from mlpstorage_bench.units import MIB
 
 
 def work(rank: int, speed: float = 1.0, host: str = "h0", users: int = 4) -> Work:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.storage.buffers import RESTING_BYTES, BufferPool
+from mlpstorage_bench.units import MIB
 
-MIB = 1 << 20
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 

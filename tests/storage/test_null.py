@@ -14,9 +14,9 @@ from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.null import RING_BYTES, NullStore, RingStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
+from mlpstorage_bench.units import MIB
 
 CHUNK = 64 * 1024
-MIB = 1 << 20
 
 MakeStore = Callable[..., NullStore | RingStore]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 
 from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.kvcache.workload.users import QosClass
-from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
+from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.units import NS_PER_MS
 
 
 @dataclass

@@ -21,7 +21,6 @@ from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
 from mlpstorage_bench.measure.steadiness import Criterion
 from mlpstorage_bench.storage.files import Durability, IoMode
 
-GIB = 1 << 30
 GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
 
 LARGE_MODEL_HIDDEN, LARGE_MODEL_LAYERS = 8192, 64

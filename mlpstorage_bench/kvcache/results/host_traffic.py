@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import Audit, audit
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import KINDS, Kind
 from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.units import NS_PER_S
 
 _MS_PER_S = 1000
 

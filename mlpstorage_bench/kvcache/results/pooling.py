@@ -13,7 +13,6 @@ from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
-from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.kvcache.results.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
@@ -22,11 +21,12 @@ from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.clock_offset import spread_ns
-from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
+from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind, OperationKey
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import find_stragglers
 from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.units import GIB, NS_PER_MS
 
 
 def pool_trial(

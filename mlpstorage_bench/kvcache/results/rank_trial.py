@@ -8,11 +8,9 @@ from functools import cached_property
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
-from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.device import DeviceTraffic
 from mlpstorage_bench.measure.histogram import Histogram
@@ -21,6 +19,7 @@ from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 FAILURE = "failure"
 """What closes a window in which a lane cannot go on."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.device import DeviceTraffic
-from mlpstorage_bench.measure.histogram import NS_PER_MS, Histogram
+from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS
+from mlpstorage_bench.units import GIB, NS_PER_MS
 
 TIERS = ("gpu", "cpu", STORAGE_TIER)
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}

@@ -9,9 +9,9 @@ from typing import Any
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.config.slo import describe
-from mlpstorage_bench.kvcache.config.workload import GIB
 from mlpstorage_bench.measure.audit import Verdict
 from mlpstorage_bench.measure.ceiling import Bound
+from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)

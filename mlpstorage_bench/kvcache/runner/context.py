@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import round_up_to_sector
@@ -18,8 +18,8 @@ from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
+from mlpstorage_bench.units import GIB, KIB
 
-KIB = 1024
 STORAGE_TIER = "storage"
 
 

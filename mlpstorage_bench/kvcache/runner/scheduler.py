@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.units import NS_PER_S
 
 MOST_ADMITTED = 256
 """Requests that are made while others wait for the scheduler: making one takes some 10 µs."""

@@ -14,12 +14,13 @@ from typing import Protocol
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import KIB, TrialContext
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
-from mlpstorage_bench.measure.clock import NS_PER_S, VirtualClock
+from mlpstorage_bench.measure.clock import VirtualClock
 from mlpstorage_bench.measure.process import peak_rss_bytes
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
+from mlpstorage_bench.units import KIB, NS_PER_S
 
 
 class Peers(Protocol):

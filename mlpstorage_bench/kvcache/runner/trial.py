@@ -14,7 +14,6 @@ from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.runner.context import (
-    KIB,
     MakeStore,
     TrialContext,
     build_cache,
@@ -27,7 +26,7 @@ from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
 from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
-from mlpstorage_bench.measure.clock import NS_PER_S, Clock, RealClock, VirtualClock
+from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
 from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
@@ -36,6 +35,7 @@ from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.in_flight import OpenQueue
 from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4

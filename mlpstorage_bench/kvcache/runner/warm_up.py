@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
 from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
-from mlpstorage_bench.measure.clock import NS_PER_S
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 _PRECONDITION_CAPACITIES = 2
 """What preconditioning writes at most, unless the profile says it: so many times the capacity."""

@@ -12,7 +12,7 @@ from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
-from mlpstorage_bench.kvcache.config.workload import GIB, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, TrialContext
 from mlpstorage_bench.kvcache.runner.scheduler import (
     ClosedLoopScheduler,
@@ -28,6 +28,7 @@ from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics, Recorder
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.units import GIB
 
 
 class WorkerPool:

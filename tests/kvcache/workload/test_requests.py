@@ -143,7 +143,10 @@ def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -
 
 
 def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
-    program = "from mlpstorage_bench.kvcache.workload.request_source import RequestSource\nprint(RequestSource(5, 42).sha256())"
+    program = (
+        "from mlpstorage_bench.kvcache.workload.request_source import RequestSource\n"
+        "print(RequestSource(5, 42).sha256())"
+    )
     command = [sys.executable, "-c", program]
     other = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert other.stdout.strip() == RequestSource(5, 42).sha256()
