@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.trace_files import open_trace
 from mlpstorage_bench.kvcache.workload.traces import detect
 from mlpstorage_bench.units import GIB

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
+from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.context import block_bytes
 from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource

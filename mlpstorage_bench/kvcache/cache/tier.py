@@ -8,6 +8,8 @@ from typing import NamedTuple
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName, eviction_policy
 from mlpstorage_bench.storage.store import Store, StoredEntry
 
+STORAGE_TIER = "storage"
+"""Name of the lowest tier, which is the storage to be measured."""
 TARGET_USAGE = 0.8
 """Room is made down to this share of a tier, so that not every write has to make some."""
 LARGEST_ENTRY = 0.95

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import KINDS, Kind

@@ -12,12 +12,12 @@ from dataclasses import asdict
 from typing import Any
 
 from mlpstorage_bench.errors import EmptyWindowError
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.results.host_traffic import by_host, device_share, request_ms
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import Latencies, TrialResult
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.clock_offset import spread_ns

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.kvcache.cache.tier import TierAccount
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER, TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
 from mlpstorage_bench.measure.clock_offset import WindowEdges

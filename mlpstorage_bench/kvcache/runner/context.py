@@ -6,21 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.cache.tier import Tier
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER, Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.storage.block_files import BlockFiles
-from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.slab import Slab
-from mlpstorage_bench.storage.store import Chunking, Store
+from mlpstorage_bench.storage.store import Store
 from mlpstorage_bench.units import GIB, KIB
-
-STORAGE_TIER = "storage"
 
 
 @dataclass(frozen=True)
@@ -42,23 +40,6 @@ class TrialContext:
 
 MakeStore = Callable[[Workload, TrialContext], Store]
 """What the storage tier keeps its entries in."""
-
-
-def block_bytes(workload: Workload) -> int:
-    """Return the size of a block or slot: that of its tokens, in whole sectors.
-
-    Where blocks are what the cache keeps, they are scaled as entries are.
-    """
-    tokens = workload.tokens_per_block
-    is_entry = workload.keyed_by == "prefix"
-    size = workload.entry_bytes(tokens) if is_entry else tokens * workload.bytes_per_token
-    return round_up_to_sector(size)
-
-
-def chunking(workload: Workload) -> Chunking:
-    """Return how entries are cut into system calls."""
-    chunk_bytes = workload.io_chunk_kib * KIB
-    return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))
 
 
 def files_in_layout(workload: Workload, context: TrialContext) -> Store:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
+from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
     build_cache,
-    chunking,
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.simulation import simulate

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient, TransferLane
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.context import STORAGE_TIER, TrialContext
+from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.scheduler import (
     ClosedLoopScheduler,
     OpenLoopScheduler,

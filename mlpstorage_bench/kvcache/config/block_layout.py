@@ -1,0 +1,25 @@
+"""Sizes of the blocks and chunks in which a workload's entries are stored."""
+
+from __future__ import annotations
+
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.store import Chunking
+from mlpstorage_bench.units import KIB
+
+
+def block_bytes(workload: Workload) -> int:
+    """Return the size of a block or slot: that of its tokens, in whole sectors.
+
+    Where blocks are what the cache keeps, they are scaled as entries are.
+    """
+    tokens = workload.tokens_per_block
+    is_entry = workload.keyed_by == "prefix"
+    size = workload.entry_bytes(tokens) if is_entry else tokens * workload.bytes_per_token
+    return round_up_to_sector(size)
+
+
+def chunking(workload: Workload) -> Chunking:
+    """Return how entries are cut into system calls."""
+    chunk_bytes = workload.io_chunk_kib * KIB
+    return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))
