@@ -1,15 +1,28 @@
-"""Names that become a part of a path, names made of any text, and digests for comparison."""
+"""Names and paths from users: path components, file names, inputs and outputs.
+
+An existing file is overwritten only if an earlier run wrote it, as its beginning shows, or if it is
+empty. Files are compared by device and inode, so that links do not hide that two are one.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import xxhash
 
 from mlpstorage_bench.errors import InvalidInputError
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
+_ACCEPTED = "a new file, or one that an earlier run has written"
+_Identity = tuple[int, int] | str
+"""Device and inode of a file; the path of one that does not exist yet, without links."""
 
 
 def check_path_component(source: str, value: str) -> str:
@@ -35,3 +48,125 @@ def digest_name(text: str) -> str:
 def fingerprint(parts: object) -> str:
     """Return a digest of what JSON can hold, whatever the order of keys: XXH3, 128 bits, in hex."""
     return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True).encode())
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that a session reads."""
+
+    option: str
+    """The option or parameter that names it."""
+    path: Path
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file that a session writes."""
+
+    option: str
+    """The option or parameter that names it."""
+    path: Path
+    is_ours: Callable[[Path], bool]
+    """Tells whether a file that exists was written by an earlier run."""
+
+
+def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) -> None:
+    """Raise InvalidInputError for an output that is an input, another output or somebody else's."""
+    read = {_identity_of_input(file.path): file for file in inputs}
+    written: dict[_Identity, OutputFile] = {}
+    for output in outputs:
+        status = _status(output)
+        identity = _identity(output.path, status)
+        if identity in read:
+            one = read[identity]
+            raise _refusal(output, f"It is the file of {one.option} ({one.path}), which is read")
+        other = written.setdefault(identity, output)
+        if (other.option, other.path) != (output.option, output.path):
+            raise _refusal(output, f"{other.option} writes the same file ({other.path})")
+        if status is None:
+            _check_directory(output)
+        else:
+            _check_owner(output, status)
+
+
+def open_output(output: OutputFile) -> BinaryIO:
+    """Open a file for output, empty; InvalidInputError where it is somebody else's or cannot be."""
+    try:
+        return _open(output)
+    except OSError as error:
+        raise InvalidInputError(
+            output.option, str(output.path), "a file that can be written", hint=str(error)
+        ) from error
+
+
+def starts_with(beginning: bytes) -> Callable[[Path], bool]:
+    """Return what tells whether a file begins so."""
+
+    def is_ours(path: Path) -> bool:
+        with path.open("rb") as file:
+            return file.read(len(beginning)) == beginning
+
+    return is_ours
+
+
+def _open(output: OutputFile) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(output.path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        descriptor = os.open(output.path, flags | os.O_NONBLOCK)  # never waits, as for a pipe
+    try:
+        _check_owner(output, os.fstat(descriptor))
+        os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "wb")
+
+
+def _status(output: OutputFile) -> os.stat_result | None:
+    """Return what the system says of a file; None where there is none."""
+    try:
+        return output.path.stat()
+    except FileNotFoundError:
+        if output.path.is_symlink():
+            raise _refusal(output, "It is a link to a file that does not exist") from None
+        return None
+    except (OSError, ValueError) as error:
+        raise _refusal(output, str(error)) from error
+
+
+def _identity(path: Path, status: os.stat_result | None) -> _Identity:
+    return os.path.realpath(path) if status is None else (status.st_dev, status.st_ino)
+
+
+def _identity_of_input(path: Path) -> _Identity:
+    try:
+        return _identity(path, path.stat())
+    except (OSError, ValueError):  # whoever reads it tells
+        return str(path)
+
+
+def _check_directory(output: OutputFile) -> None:
+    parent = output.path.parent
+    if not parent.is_dir():
+        raise _refusal(output, f"{parent} is no directory")
+
+
+def _check_owner(output: OutputFile, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _refusal(output, "It exists, and is no regular file")
+    try:
+        is_ours = status.st_size == 0 or output.is_ours(output.path)
+    except OSError as error:
+        raise _refusal(output, str(error)) from error
+    if not is_ours:
+        raise _refusal(
+            output,
+            "This file exists, and no run of mlpstorage_bench has written it: remove it, or choose "
+            "another name",
+        )
+
+
+def _refusal(output: OutputFile, hint: str) -> InvalidInputError:
+    return InvalidInputError(output.option, str(output.path), _ACCEPTED, hint=hint)

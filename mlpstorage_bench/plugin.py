@@ -14,9 +14,10 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.commands import dispatch
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import detect_launcher
-from mlpstorage_bench.mpi.comm import RanksDivergedError, say
+from mlpstorage_bench.mpi.comm import RanksDivergedError
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
+from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
 from mlpstorage_bench.session.fixtures import (

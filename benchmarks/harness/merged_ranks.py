@@ -20,6 +20,7 @@ from mlpstorage_bench.kvcache.results.pooling import pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import peak_rss_bytes, rss_bytes
 from mlpstorage_bench.measure.recorder import (
@@ -28,7 +29,6 @@ from mlpstorage_bench.measure.recorder import (
     OperationKey,
     OperationStatistics,
 )
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.units import MIB
 
 DRAWS_APART = 8

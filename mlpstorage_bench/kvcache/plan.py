@@ -14,7 +14,7 @@ from mlpstorage_bench.kvcache.config.request_source import build_request_source
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
-from mlpstorage_bench.results.output_files import InputFile, OutputFile
+from mlpstorage_bench.paths import InputFile, OutputFile
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 

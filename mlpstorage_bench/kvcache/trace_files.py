@@ -19,7 +19,7 @@ from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.kvcache.workload.traces import MOVED, OPERATION_COLUMNS, SOURCE
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.recorder import Kind
-from mlpstorage_bench.results.output_files import OutputFile, open_output
+from mlpstorage_bench.paths import OutputFile, open_output
 from mlpstorage_bench.units import NS_PER_S
 
 COMPRESSED = ".zst"

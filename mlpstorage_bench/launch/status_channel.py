@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-from mlpstorage_bench.mpi.comm import STDERR, say
 from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process.stderr import STDERR, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 """Tells ranks on the parent's host where to leave files."""

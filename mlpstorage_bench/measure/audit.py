@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.measure.counters import Traffic
 
 Verdict = Literal["ok", "served from page cache", "foreign traffic", "not measurable"]
 

@@ -1,16 +1,51 @@
-"""The kernel's counters of bytes read and written, with the moment that a figure is of."""
+"""Bytes read and written, and the kernel's counters of them, each with the time it was read at."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import time
-from collections.abc import Callable
-from typing import Generic, Self
-
-from mlpstorage_bench.measure.traffic import Count, Reading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Generic, Self, TypeVar
 
 _ENOUGH_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes read and written."""
+
+    read_bytes: int
+    write_bytes: int
+
+    @property
+    def total(self) -> int:
+        """Both ways together."""
+        return self.read_bytes + self.write_bytes
+
+    def __sub__(self, earlier: Self) -> Self:
+        """Return what was counted since an earlier count."""
+        names = [part.name for part in fields(self)]
+        return type(self)(*(getattr(self, name) - getattr(earlier, name) for name in names))
+
+    @classmethod
+    def sum(cls, parts: Iterable[Traffic]) -> Traffic:
+        """Return all parts together."""
+        parts = tuple(parts)
+        return cls(sum(p.read_bytes for p in parts), sum(p.write_bytes for p in parts))
+
+
+Count = TypeVar("Count", bound=Traffic)
+
+
+@dataclass(frozen=True)
+class Reading(Generic[Count]):
+    """A counter of the kernel at one moment."""
+
+    traffic: Count
+    moment_ns: int
+    """perf_counter."""
 
 
 class TrafficCounter(Generic[Count]):

@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.measure.counters import TrafficCounter
-from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.measure.counters import Traffic, TrafficCounter
 
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512

@@ -5,8 +5,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from mlpstorage_bench.measure.counters import TrafficCounter
-from mlpstorage_bench.measure.traffic import Traffic
+from mlpstorage_bench.measure.counters import Traffic, TrafficCounter
 from mlpstorage_bench.units import KIB
 
 _RESET_PEAK = "5"

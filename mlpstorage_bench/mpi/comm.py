@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import enum
-import fcntl
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,19 +11,13 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.interrupts import OF_ONE, Interrupts
+from mlpstorage_bench.process.stderr import say
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 T = TypeVar("T")
 Reduction = Literal["sum", "min", "max"]
-
-STDERR = fcntl.fcntl(2, fcntl.F_DUPFD, 3)
-"""The real standard error: pytest puts a file of its own in its place while a test runs, and one in
-that of standard input, also where that was closed."""
-
-ABORT_STATUS = 86
-"""Exit status of every rank when some could not be reached after a failure, or took too long."""
 
 
 class SessionPhase(enum.IntEnum):
@@ -240,11 +232,6 @@ class SoloComm:
     ) -> list[T]:
         """Return the value alone in a list."""
         return [value]
-
-
-def say(message: str) -> None:
-    """Write to the real standard error."""
-    os.write(STDERR, f"{message}\n".encode(errors="backslashreplace"))
 
 
 def check_root(root: int, size: int) -> None:

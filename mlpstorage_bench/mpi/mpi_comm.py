@@ -40,9 +40,9 @@ from mlpstorage_bench.mpi.comm import (
     SyncPoint,
     check_reduction,
     check_root,
-    say,
 )
 from mlpstorage_bench.mpi.interrupts import OF_A_RANK, Interrupts
+from mlpstorage_bench.process.stderr import say
 
 if TYPE_CHECKING:
     from mpi4py import MPI

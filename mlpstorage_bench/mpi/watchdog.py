@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from mlpstorage_bench.mpi.comm import STDERR, say
+from mlpstorage_bench.process.stderr import STDERR, say
 
 _RUNNERS = frozenset({"_pytest", "pluggy"})
 Expired = Callable[[str], None]

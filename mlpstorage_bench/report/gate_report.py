@@ -10,8 +10,8 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.verdicts import NOT_COMPARED, GateResult, MetricVerdict
+from mlpstorage_bench.paths import starts_with
 from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
-from mlpstorage_bench.results.output_files import starts_with
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 120

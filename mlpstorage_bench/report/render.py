@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.paths import starts_with
 from mlpstorage_bench.report.document import Report, build_report
-from mlpstorage_bench.results.output_files import starts_with
 from mlpstorage_bench.results.tree import write_text
 
 REPORT_OPTION = "--mlps-report"

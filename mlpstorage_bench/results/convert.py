@@ -5,43 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from mlpstorage_bench.benchmark_type import ResultFiles
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.results.metadata import Case, build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
 from mlpstorage_bench.results.tree import RunLocation, write_json
-
-
-class ResultFiles(Protocol):
-    """What a benchmark type knows of the files that its runs leave."""
-
-    def summary_name(self, timestamp: str) -> str:
-        """Return the file name of a run's summary."""
-        ...
-
-    def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return where a rank's result of a trial lies in the run's directory."""
-        ...
-
-    def summarise(
-        self,
-        cases: Sequence[Case],
-        *,
-        run_datetime: str,
-        npernode: int,
-        host_count: int,
-        total_ranks: int,
-    ) -> dict[str, Any]:
-        """Return the content of a run's summary."""
-        ...
-
-    def metadata_fields(
-        self, parameters: Mapping[str, Any], cases: Sequence[Case]
-    ) -> dict[str, Any]:
-        """Return the fields that the type adds to the metadata."""
-        ...
 
 
 def locate(record: RunRecord, results_dir: Path) -> RunLocation:

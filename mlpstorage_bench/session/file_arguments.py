@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlpstorage_bench.benchmark_type import Plan
 from mlpstorage_bench.gate.baseline import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings
-from mlpstorage_bench.registry import Plan
+from mlpstorage_bench.paths import InputFile, OutputFile, check_outputs
 from mlpstorage_bench.report.gate_report import REPORT_OPTION as GATE_REPORT_OPTION
 from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
-from mlpstorage_bench.results.output_files import InputFile, OutputFile, check_outputs
 
 PROFILE_OPTION = "--mlps-profile"
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from _pytest.junitxml import xml_key
 
+from mlpstorage_bench.benchmark_type import BenchmarkType
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.gate.baseline import Choice, baselines_of, parse_choice
 from mlpstorage_bench.gate.decision import Verdict
@@ -25,7 +26,6 @@ from mlpstorage_bench.gate.series import RunSeries, series_of
 from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.settings import GateSettings
-from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
 
 RunMore = Callable[[int], None]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from mlpstorage_bench.benchmark_type import Plan
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
@@ -19,7 +20,6 @@ from mlpstorage_bench.launch.launchers.exported import params_without_values, wi
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
-from mlpstorage_bench.registry import Plan
 
 
 class Session(Protocol):

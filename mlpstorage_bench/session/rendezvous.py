@@ -20,18 +20,10 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi import hydra_guard
-from mlpstorage_bench.mpi.comm import (
-    ABORT_STATUS,
-    STDERR,
-    Comm,
-    Notice,
-    RanksDivergedError,
-    SessionPhase,
-    SoloComm,
-    say,
-)
+from mlpstorage_bench.mpi.comm import Comm, Notice, RanksDivergedError, SessionPhase, SoloComm
 from mlpstorage_bench.mpi.watchdog import limit_process
 from mlpstorage_bench.options.settings import grace_before_options, startup_limit_s
+from mlpstorage_bench.process.stderr import ABORT_STATUS, STDERR, say
 from mlpstorage_bench.session.rank_checks import usage_error
 
 COMM = pytest.StashKey[Comm]()

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mlpstorage_bench.benchmark_type import BenchmarkType
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import fingerprint, slugify
-from mlpstorage_bench.registry import BenchmarkType
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.metadata import build_metadata

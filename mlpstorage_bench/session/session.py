@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.benchmark_type import Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
@@ -18,9 +19,10 @@ from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
-from mlpstorage_bench.mpi.comm import ABORT_STATUS, Comm, RanksDivergedError, SessionPhase
+from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks
 from mlpstorage_bench.session.file_arguments import check_files
@@ -83,7 +85,7 @@ class MlpsSession:
         return self.comm.rank == 0
 
     @cached_property
-    def plan(self) -> registry.Plan:
+    def plan(self) -> Plan:
         """What will run, of the type that this session runs."""
         return registry.load(registry.DEFAULT).plan(self.settings.plan_request())
 

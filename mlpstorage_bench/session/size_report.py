@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import HostCapacity
+from mlpstorage_bench.benchmark_type import BenchmarkType, HostCapacity, Plan
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.options.settings import Settings
-from mlpstorage_bench.registry import BenchmarkType, Plan
 
 
 def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.cluster.cache_dir_check import check_cache_dirs
+from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.session import benchmark_json, rank_checks, timers

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mlpstorage_bench.launch.status_channel import StatusChannel
-from mlpstorage_bench.mpi.comm import ABORT_STATUS, Comm, say
+from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.mpi.watchdog import Watchdog, end_process, stacks, turn_s
+from mlpstorage_bench.process.stderr import ABORT_STATUS, say
 
 
 class TimeLimit:

@@ -2,7 +2,8 @@
 
 The cluster is a process namespace whose first process reads from a pipe of the test session. All
 else lives in it, in namespaces without a name: when the session ends, the pipe closes, the kernel
-kills every process of the cluster, and interfaces and mounts disappear with the last of them. The machine's own network, mounts and /etc are never touched.
+kills every process of the cluster, and interfaces and mounts disappear with the last of them. The
+machine's own network, mounts and /etc are never touched.
 
 What the hosts share: the machine's filesystem (as a cluster shares its home directories), process
 numbers, the page cache and the cores.

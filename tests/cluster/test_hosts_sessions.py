@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mlpstorage_bench.launch.launchers.exported import exported_names
-from mlpstorage_bench.mpi.comm import ABORT_STATUS
+from mlpstorage_bench.process.stderr import ABORT_STATUS
 from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster
 from tests.cluster.sessions_on_hosts import (
     PYTEST,

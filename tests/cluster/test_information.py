@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.cluster.cache_dir_check import check_cache_dirs
 from mlpstorage_bench.cluster.differences import describe_differences
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
 from mlpstorage_bench.cluster.information import (
     ClusterInformation,
+    check_cache_dirs,
     gather_cluster_information,
 )
 from mlpstorage_bench.errors import InvalidInputError

@@ -436,7 +436,7 @@ def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_p
     """As a worker of multiprocessing does, whose parent was killed."""
     code = """if True:
         import os, sys, time
-        from mlpstorage_bench.mpi.comm import STDERR
+        from mlpstorage_bench.process.stderr import STDERR
         from mlpstorage_bench.launch.status_channel import StatusChannel
         StatusChannel(None, sys.argv[1]).register(3)
         if os.fork() == 0:

@@ -17,9 +17,9 @@ from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.units import GIB
 
 MS = 1_000_000

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.measure.audit import audit
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import (
     cpu_s,
@@ -18,7 +19,6 @@ from mlpstorage_bench.measure.process import (
     peak_rss_bytes,
     rss_bytes,
 )
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.units import MIB

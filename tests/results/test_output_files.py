@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.results.output_files import (
-    InputFile,
-    OutputFile,
-    check_outputs,
-    open_output,
-    starts_with,
-)
+from mlpstorage_bench.paths import InputFile, OutputFile, check_outputs, open_output, starts_with
 
 OURS = "ours\n"
 

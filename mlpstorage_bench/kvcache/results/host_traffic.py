@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.audit import Audit, audit
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import KINDS, Kind
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.units import NS_PER_S
 
 _MS_PER_S = 1000

@@ -21,11 +21,11 @@ from mlpstorage_bench.kvcache.results.trial_result import Latencies, TrialResult
 from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
 from mlpstorage_bench.measure.ceiling import bound_by, ceiling_ratio
 from mlpstorage_bench.measure.clock_offset import spread_ns
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind, OperationKey
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import find_stragglers
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.units import GIB, NS_PER_MS
 
 

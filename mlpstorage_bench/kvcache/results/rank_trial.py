@@ -11,12 +11,12 @@ from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
 from mlpstorage_bench.measure.clock_offset import WindowEdges
+from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
-from mlpstorage_bench.measure.traffic import Traffic
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import GIB, NS_PER_S
 

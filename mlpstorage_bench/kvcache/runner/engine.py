@@ -27,7 +27,7 @@ from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.results.output_files import InputFile, check_outputs
+from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import KeptQueues
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
-from mlpstorage_bench.measure.counters import TrafficCounter
+from mlpstorage_bench.measure.counters import Count, Reading, Traffic, TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
-from mlpstorage_bench.measure.traffic import Count, Reading, Traffic
 from mlpstorage_bench.measure.window import Interval, Window
 
 _Edge = Literal["start_ns", "end_ns"]
