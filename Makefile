@@ -26,7 +26,7 @@ test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/
 
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis
-	$(BIN)/python -m pytest tests/failures tests/ranks -m 'failure_matrix or not failure_matrix'
+	$(BIN)/python -m pytest tests/failures tests/launch tests/mpi_layer tests/session -m 'failure_matrix or not failure_matrix'
 
 # All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
 # part of it.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.ci_page import gate_arguments
+from tests.docs.ci_page import gate_arguments
 from tests.gate.sessions import (
     EXACT,
     NO_LATENCIES,

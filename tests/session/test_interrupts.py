@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "-n", "2", "--oversubscribe", *AS_ROOT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
 IN_A_LOCK = """
 import os, signal, threading

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sessions.tiny import metadata_of
+from tests.session.tiny import metadata_of
 
 pytestmark = pytest.mark.launches_mpi
 

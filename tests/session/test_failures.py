@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
 HOST = re.escape(socket.gethostname())
 

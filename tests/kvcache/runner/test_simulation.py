@@ -60,10 +60,10 @@ def test_a_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path)
     simulated(tmp_path, one)
     program = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from tests.kvcache.test_simulation import simulated\n"
+        "from tests.kvcache.runner.test_simulation import simulated\n"
         "simulated(Path(sys.argv[2]), Path(sys.argv[3]))"
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     subprocess.run(
         [sys.executable, "-c", program, root, str(tmp_path), str(other)], check=True, timeout=120
     )

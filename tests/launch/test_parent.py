@@ -284,7 +284,7 @@ time.sleep(0.5)
 PARENT = """if True:
     import sys
     from dataclasses import replace
-    from tests.failures.test_parent import LIMITS, plan, run
+    from tests.launch.test_parent import LIMITS, plan, run
     remote = replace(plan(sys.argv[1]), all_hosts_are_here=False)
     sys.exit(run(remote, LIMITS).status)
 """

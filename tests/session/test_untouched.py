@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
 
 def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.files import probe_direct_io
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
 
 def test_a_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:

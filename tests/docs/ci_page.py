@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-PAGE = Path(__file__).parent.parent / "docs" / "ci.md"
+PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 
 
 def workflows() -> list[dict[Any, Any]]:

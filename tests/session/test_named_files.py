@@ -10,7 +10,7 @@ import pytest
 from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import is_own_report
 from tests.conftest import RunRanks
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
 HEADER = "Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase\n"
 OPERATIONS = HEADER + "".join(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.mpis import MPIS
-from tests.sessions.test_interrupted import IN_A_LOCK
+from tests.session.test_interrupted import IN_A_LOCK
 
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.options.declared import OPTIONS
-from tests.sessions.tiny import TINY, metadata_of
+from tests.session.tiny import TINY, metadata_of
 
-OLDEST_PYTEST = Path(__file__).parents[1] / ".venv/oldest-pytest"
+OLDEST_PYTEST = Path(__file__).parents[2] / ".venv/oldest-pytest"
 
 pytestmark = pytest.mark.skipif(
     not (OLDEST_PYTEST / "ready").exists(),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).parents[2]
 PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 SMALL = [

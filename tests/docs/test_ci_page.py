@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from tests.ci_page import commands, gate_arguments, github_steps, workflows
+from tests.docs.ci_page import commands, gate_arguments, github_steps, workflows
 
 SMALL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
