@@ -1,69 +1,74 @@
-"""The house keeps its shape: imports run one way, and pure rooms stay pure."""
+"""Layers: imports run one way, pure modules stay pure, and docs/architecture.md has the table.
+
+`python -m tests.test_architecture --update` writes the table of the page again.
+"""
 
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = "mlpstorage_bench"
-ROOT = Path(__file__).parent.parent / PACKAGE
+PROJECT = Path(__file__).parent.parent
+ROOT = PROJECT / PACKAGE
+PAGE = PROJECT / "docs" / "architecture.md"
+BEGIN, END = "<!-- table: made by tests/test_architecture.py -->\n", "<!-- end of table -->\n"
 
-FLOORS = (
-    {"plugin"},
-    {"instead", "terminal"},
-    {"closing", "opening", "relaunch", "fixtures", "sizes", "history_answers", "gate_answers"},
-    {"session"},
-    {"time_limit"},
-    {"joining"},
-    {
-        "benchmark_json",
-        "file_arguments",
-        "gating",
-        "outcomes",
-        "provenance",
-        "ranks",
-        "run",
-        "timers",
-    },
-    {"registry"},
-    {"settings"},
-    {"options"},
-    {"report"},
-    {"gate"},
-    {"history", "kvcache"},
-    {"cluster", "mpi", "results"},
-    {"measure", "storage"},
-    {"names", "request", "reaper"},
-    {"errors"},
+LAYERS = (
+    (("plugin",), "pytest's hooks, each a few lines"),
+    (("commands",), "commands that print and exit instead of running tests"),
+    (("session",), "a pytest session over all ranks: start, fixtures, outcomes, run, gate, end"),
+    (("registry",), "the table of benchmark types"),
+    (("options",), "the command line, declared once, and the frozen `Settings` made from it"),
+    (("report",), "terminal tables, Markdown, HTML"),
+    (("gate",), "whether a run is worse than earlier ones"),
+    (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
+    (("cluster", "results"), "facts about hosts; the results tree, its records and metadata"),
+    (("mpi",), "communication between ranks"),
+    (("launch",), "the parent process: starts ranks through a launcher and watches them"),
+    (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
+    (("process",), "helper processes, signals, standard error"),
+    (("benchmark_type", "paths", "units"), "leaves: interface of a benchmark type; names; units"),
+    (("errors",), "errors that users see"),
 )
-"""From the roof down: a room imports from floors below its own, and from itself."""
+"""From top to bottom: a module imports from its own package and from layers below."""
+
+KVCACHE_LAYERS = (
+    (("benchmark", "fixture"), "the entry in the registry; the fixture that tests use"),
+    (("datasize", "fio_job"), "what `--mlps-datasize` and `--mlps-fio-job` print"),
+    (("runner",), "trials: workers, scheduler, window, supervision"),
+    (("plan", "results", "sizing"), "what will run; what ranks measured, pooled; bytes needed"),
+    (("config",), "profiles, parameters, models, objectives"),
+    (("cache", "trace_files"), "tiers, eviction, lookups; trace files on disk"),
+    (("workload",), "requests, users, blocks, arrivals, traces (pure)"),
+)
+"""The same inside kvcache."""
 
 PURE = (
     "gate/comparison.py",
+    "gate/decision.py",
     "gate/evidence.py",
-    "gate/foresight.py",
     "gate/interval.py",
     "gate/looks.py",
+    "gate/power.py",
     "gate/sequential.py",
-    "gate/statistics.py",
     "kvcache/workload",
+    "launch/hosts.py",
     "measure/clock_offset.py",
     "measure/histogram.py",
     "measure/stragglers.py",
     "mpi/agreement.py",
-    "mpi/hosts.py",
 )
-"""Values in, values out: besides the standard library only NumPy and errors."""
+"""Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
+
+MOST_TOP_LEVEL_MODULES = 8
 
 
 def modules() -> list[Path]:
     return sorted(ROOT.rglob("*.py"))
-
-
-def room(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -74,56 +79,95 @@ def imported_modules(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module == PACKAGE:
             names |= {f"{PACKAGE}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
-def imported_rooms(path: Path) -> set[str]:
-    parts = (name.split(".") for name in imported_modules(path))
-    return {part[1] for part in parts if part[0] == PACKAGE and len(part) > 1}
+def numbered(layers: tuple[tuple[tuple[str, ...], str], ...]) -> dict[str, int]:
+    return {name: number for number, (names, _) in enumerate(layers) for name in names}
 
 
-FLOOR_OF = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+def part(dotted: str, prefix: str) -> str:
+    """Return the name below a package in a dotted module name; '' where there is none."""
+    return (
+        dotted.removeprefix(f"{prefix}.").split(".")[0] if dotted.startswith(f"{prefix}.") else ""
+    )
 
 
-def test_every_room_has_a_floor() -> None:
-    assert {room(path) for path in modules()} - {"__init__"} == set(FLOOR_OF)
+def upward_imports(
+    path: Path, prefix: str, layers: tuple[tuple[tuple[str, ...], str], ...]
+) -> set[str]:
+    layer_of = numbered(layers)
+    dotted = ".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts))
+    own = part(dotted, prefix)
+    others = {part(name, prefix) for name in imported_modules(path)} & set(layer_of)
+    return {other for other in others if other != own and layer_of[other] <= layer_of[own]}
+
+
+def rows(layers: tuple[tuple[tuple[str, ...], str], ...]) -> str:
+    lines = [f"| {', '.join(f'`{name}`' for name in names)} | {what} |" for names, what in layers]
+    return "\n".join(["| package or module | content |", "|---|---|", *lines, ""])
+
+
+def page_with_tables(page: str) -> str:
+    before, rest = page.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    tables = f"{rows(LAYERS)}\nInside `kvcache`:\n\n{rows(KVCACHE_LAYERS)}"
+    return f"{before}{BEGIN}\n{tables}\n{END}{after}"
+
+
+def test_layers_name_every_package_and_module() -> None:
+    top = {path.relative_to(ROOT).parts[0].removesuffix(".py") for path in modules()}
+    assert top - {"__init__"} == set(numbered(LAYERS))
+    kvcache = {
+        path.relative_to(ROOT).parts[1].removesuffix(".py") for path in ROOT.glob("kvcache/**/*.py")
+    }
+    assert kvcache - {"__init__"} == set(numbered(KVCACHE_LAYERS))
+
+
+def test_top_level_has_few_modules_beside_packages() -> None:
+    assert len([*ROOT.glob("*.py")]) <= MOST_TOP_LEVEL_MODULES
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_one_way(path: Path) -> None:
-    own = room(path)
-    if own == "__init__":
-        return
-    upward = {
-        other for other in imported_rooms(path) if other != own and FLOOR_OF[other] <= FLOOR_OF[own]
-    }
-    assert upward == set()
+def test_imports_run_downward(path: Path) -> None:
+    place = path.relative_to(ROOT).parts
+    if place[0] != "__init__.py":
+        assert upward_imports(path, PACKAGE, LAYERS) == set()
+    if place[0] == "kvcache" and place[1] != "__init__.py":
+        assert upward_imports(path, f"{PACKAGE}.kvcache", KVCACHE_LAYERS) == set()
 
 
 @pytest.mark.parametrize("place", PURE)
-def test_pure_rooms_import_no_clock_no_io_no_pytest(place: str) -> None:
+def test_pure_modules_import_no_clock_io_mpi_or_pytest(place: str) -> None:
     target = ROOT / place
+    forbidden = {"time", "os", "random", "socket", "threading", "subprocess", "pytest", "mpi4py"}
+    allowed = {"pathlib"} if place == "launch/hosts.py" else set()
     for path in [target] if target.is_file() else sorted(target.rglob("*.py")):
-        forbidden = {"time", "os", "random", "socket", "threading", "subprocess", "pytest"}
-        assert imported_modules(path) & (forbidden | {"mpi4py", "pathlib"}) <= (
-            {"pathlib"} if place == "mpi/hosts.py" else set()
-        )
+        assert imported_modules(path) & (forbidden | {"pathlib"}) <= allowed
 
 
-def test_the_benchmark_type_is_known_by_name_in_the_registry_and_its_fixture_alone() -> None:
+def test_kv_cache_is_known_by_name_to_registry_and_fixtures_alone() -> None:
     knowing = {
-        room(path)
+        str(path.relative_to(ROOT))
         for path in modules()
-        if room(path) != "kvcache"
-        and ("kv_cache" in path.read_text() or "mlpstorage_bench.kvcache" in path.read_text())
+        if path.relative_to(ROOT).parts[0] != "kvcache"
+        and ("kv_cache" in path.read_text() or f"{PACKAGE}.kvcache" in path.read_text())
     }
-    assert knowing == {"registry", "fixtures"}
+    assert knowing == {"registry.py", "session/fixtures.py"}
 
 
-def test_mpi_is_imported_only_where_ranks_meet() -> None:
+def test_mpi4py_is_imported_only_by_modules_of_mpi() -> None:
     importing = {
         str(path.relative_to(ROOT)) for path in modules() if "mpi4py" in imported_modules(path)
     }
-    assert importing == {"mpi/comm.py", "mpi/conversations.py", "mpi/meetings.py"}
-    assert "mpi4py" not in imported_modules(ROOT / "plugin.py")
+    assert importing == {"mpi/comm.py", "mpi/mpi_comm.py", "mpi/point_to_point.py"}
+
+
+def test_architecture_page_has_the_table_of_layers() -> None:
+    page = PAGE.read_text()
+    assert page == page_with_tables(page), "run python -m tests.test_architecture --update"
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--update"]:
+    PAGE.write_text(page_with_tables(PAGE.read_text()))
