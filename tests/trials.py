@@ -76,7 +76,7 @@ def context(folder: Path, capacity: int = 256 * MIB) -> TrialContext:
 
 def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
     result = run_trial(workload(**changes), context(folder, capacity), SoloRanks())
-    assert result.failure is None
+    assert result.failure is None, repr(result.failure)
     return result
 
 
