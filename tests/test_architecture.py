@@ -31,7 +31,8 @@ LAYERS = (
     (("launch",), "the parent process: starts ranks through a launcher and watches them"),
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
     (("process",), "helper processes, signals, standard error"),
-    (("benchmark_type", "paths", "units"), "leaves: interface of a benchmark type; names; units"),
+    (("benchmark_type",), "the interface of a benchmark type"),
+    (("paths", "units"), "names and paths from users; units of bytes and time"),
     (("errors",), "errors that users see"),
 )
 """From top to bottom: a module imports from its own package and from layers below."""
