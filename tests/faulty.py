@@ -1,4 +1,4 @@
-"""Faults of storage that no machine can be made to have: a store that fails as the system would."""
+"""Stores that inject errors and delays that real storage cannot produce on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlpstorage_bench.storage.store import ChunkReader, ChunkWriter, Observer, S
 
 
 class Faulty:
-    """A store of which one transfer fails as the system would let it fail, or all from one on."""
+    """A store in which one transfer fails with an errno, or all transfers from one on."""
 
     stores_data = True
 
@@ -32,7 +32,7 @@ class Faulty:
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
         with self._store.writer(name, size, observer) as writer:
             put = writer.put
-            yield _Wrapped(self, put, put, writer)  # type: ignore[arg-type]  # it only writes
+            yield _Wrapped(self, put, put, writer)  # type: ignore[arg-type]  # `get` is never called
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[ChunkReader]:
@@ -62,7 +62,7 @@ class _Wrapped:
 
 
 class Slow:
-    """A store whose transfers take longer."""
+    """A store with a pause before each entry."""
 
     def __init__(self, store: Store, pause_s: float) -> None:
         self._store = store

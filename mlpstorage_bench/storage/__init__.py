@@ -1,4 +1,4 @@
-"""How bytes move: buffers, content, files with and without the page cache, memory.
+"""Data transfer: buffers, content, files with and without the page cache, memory.
 
-Knows no workload, so that every benchmark type can use it.
+Independent of any workload, so that every benchmark type can use it.
 """

@@ -1,9 +1,9 @@
-"""Linux native AIO: transfers that the kernel has all at once, given and taken back by one thread.
+"""Linux native AIO: one thread submits several transfers to the kernel and collects the results.
 
-As fio's engine libaio has it, without its library: io_setup(2), io_submit(2), io_getevents(2) and
-io_destroy(2) through the C library's `syscall`. A transfer's control block is packed into memory
-that is taken once. A filesystem moves files that were opened with O_DIRECT in this way at the same
-time; others it moves one after another, within io_submit.
+The same interface as fio's engine libaio, without that library: io_setup(2), io_submit(2),
+io_getevents(2) and io_destroy(2) through the C library's `syscall`. Control blocks are packed into
+memory that is allocated once. Filesystems move files opened with O_DIRECT concurrently; other
+files they move one after another, within io_submit.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from typing import NamedTuple, Protocol, Self
 from mlpstorage_bench.errors import MlpsError
 
 Event = tuple[int, int]
-"""The end of a transfer: its slot, and the bytes that were moved, or minus an errno."""
+"""Result of a transfer: its slot, and the number of bytes moved or a negative errno."""
 
 
 class Queue(Protocol):
-    """Transfers with the kernel, each in a slot of its own. For one thread."""
+    """Transfers submitted to the kernel, each in its own slot. Not thread-safe."""
 
     def submit(
         self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
     ) -> None:
-        """Have the kernel move `size` bytes of memory to or from a file; OSError when it refuses.
+        """Submit a transfer of `size` bytes between memory and a file.
 
-        `address` is that of the memory, `offset` that in the file.
+        `address` is in memory, `offset` is in the file. Raises OSError if the kernel rejects it.
         """
         ...
 
     def reap(self, *, waits: bool) -> list[Event]:
-        """Return the transfers that have ended; `waits` for one, if there is none yet."""
+        """Return the completed transfers; with `waits`, block until there is at least one."""
         ...
 
-    def forget(self) -> None:
-        """Wait until the kernel has ended every transfer, and forget them all."""
+    def reset(self) -> None:
+        """Wait until every transfer has ended, and discard the results."""
         ...
 
     def close(self) -> None:
-        """Do so, and give the queue back."""
+        """Reset the queue, and release it."""
         ...
 
 
 class QueueRefusedError(MlpsError):
-    """The host gives no queue: chunks move one after another instead, and the results say so."""
+    """The host provides no AIO queue: chunks move one after another, and the results say so."""
 
 
 class _Calls(NamedTuple):
-    """Numbers of the system calls."""
+    """System call numbers."""
 
     setup: int
     destroy: int
@@ -68,9 +68,9 @@ _CALLS = {
     **dict.fromkeys(("aarch64", "riscv64", "loongarch64"), _GENERIC),
 }
 _HINTS = {
-    errno.EAGAIN: "all of the host's queues are taken (raise fs.aio-max-nr)",
-    errno.ENOSYS: "this kernel has none",
-    errno.EPERM: "a sandbox forbids it",
+    errno.EAGAIN: "the host's limit on AIO requests is reached (raise fs.aio-max-nr)",
+    errno.ENOSYS: "this kernel does not support it",
+    errno.EPERM: "a sandbox blocks it",
 }
 _READ, _WRITE = 0, 1
 _BLOCK = struct.Struct("=QIIHhIQQqQII")
@@ -82,16 +82,16 @@ _RING_MAGIC = 0xA10A10A1
 
 
 class KernelQueue:
-    """A queue of the kernel's with `depth` slots."""
+    """A kernel AIO queue with `depth` slots."""
 
     def __init__(self, depth: int) -> None:
         self._numbers = _CALLS.get(platform.machine()) if sys.maxsize > 1 << 32 else None
         if self._numbers is None:
-            raise QueueRefusedError(f"Linux AIO is not known on {platform.machine()}")
+            raise QueueRefusedError(f"Linux AIO call numbers are unknown for {platform.machine()}")
         self._depth = ctypes.c_long(depth)
         self._call = ctypes.CDLL(None, use_errno=True).syscall
         self._poll = ctypes.PyDLL(None, use_errno=True).syscall
-        """The same for calls that return at once: without giving up the interpreter's lock."""
+        """The same call without releasing the interpreter's lock, for calls that return at once."""
         self._call.restype = self._poll.restype = ctypes.c_long
         self._blocks = bytearray(_BLOCK.size * depth)
         self._events = bytearray(_EVENT.size * depth)
@@ -108,7 +108,7 @@ class KernelQueue:
         self._getevents_number = ctypes.c_long(self._numbers.getevents)
         self._context = ctypes.c_ulong(0)
         self._ring: ctypes.Array[ctypes.c_uint32] | None = None
-        """The kernel's ring of events, to look without a call whether there are any."""
+        """The kernel's ring of events: shows without a system call whether there are any."""
         self._set_up()
 
     def _set_up(self) -> None:
@@ -118,7 +118,7 @@ class KernelQueue:
         self._try("io_setup", number, self._depth, ctypes.byref(self._context))
         ring = (ctypes.c_uint32 * (_MAGIC + 1)).from_address(self._context.value)
         self._ring = ring if ring[_MAGIC] == _RING_MAGIC else None
-        try:  # a sandbox may allow the one and forbid the other
+        try:  # a sandbox may allow io_setup and block these
             self._try("io_submit", self._submit_number, self._context, self._nothing, self._at[0])
             self._try(
                 *("io_getevents", self._getevents_number, self._context),
@@ -133,12 +133,12 @@ class KernelQueue:
             number = ctypes.get_errno()
             cause = _HINTS.get(number, os.strerror(number))
             code = errno.errorcode.get(number, number)
-            raise QueueRefusedError(f"no Linux AIO: {name} gave {code}: {cause}")
+            raise QueueRefusedError(f"no Linux AIO: {name} returned {code}: {cause}")
 
     def submit(
         self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
     ) -> None:
-        """Have the kernel move `size` bytes to or from a file; OSError when it refuses."""
+        """Submit a transfer of `size` bytes; raises OSError if the kernel rejects it."""
         if not self._context.value:
             self._set_up()
         what = _WRITE if is_write else _READ
@@ -149,7 +149,7 @@ class KernelQueue:
             raise OSError(number, os.strerror(number))
 
     def reap(self, *, waits: bool) -> list[Event]:
-        """Return the transfers that have ended; `waits` for one, if there is none yet."""
+        """Return the completed transfers; with `waits`, block until there is at least one."""
         if not waits:
             ring = self._ring
             if ring is not None and ring[_HEAD] == ring[_TAIL]:
@@ -162,17 +162,17 @@ class KernelQueue:
             if count >= 0:
                 break
             number = ctypes.get_errno()
-            if number != errno.EINTR:  # a signal: Python has looked at it before this line
+            if number != errno.EINTR:  # a signal: its Python handler has run by now
                 raise OSError(number, os.strerror(number))
         ended = memoryview(self._events)[: _EVENT.size * count]
         return [(slot, result) for slot, _, result, _ in _EVENT.iter_unpack(ended)]
 
-    def forget(self) -> None:
-        """Wait until the kernel has ended every transfer, and forget them all."""
+    def reset(self) -> None:
+        """Wait until every transfer has ended, and discard the results."""
         self._destroy()
 
     def close(self) -> None:
-        """Do so, and give the queue back; the next transfer takes a new one."""
+        """Reset the queue, and release it; the next transfer opens a new one."""
         self._destroy()
 
     def _destroy(self) -> None:
@@ -183,15 +183,15 @@ class KernelQueue:
             self._context.value = 0
 
 
-class KeptQueues:
-    """Queues that go from one lane to the next: the kernel takes tens of ms to take one back.
+class QueuePool:
+    """Queues that lanes reuse one after another, as destroying one takes the kernel tens of ms.
 
-    A context manager: afterwards none is left.
+    Context manager: destroys all of them on exit.
     """
 
     def __init__(self) -> None:
-        self._idle: dict[int, list[_Kept]] = {}
-        """By depth."""
+        self._idle: dict[int, list[_PooledQueue]] = {}
+        """Unused queues by depth."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -201,32 +201,32 @@ class KeptQueues:
         queues = [queue for idle in self._idle.values() for queue in idle]
         self._idle.clear()
         if queues:
-            with ThreadPoolExecutor(len(queues)) as pool:  # it takes all at once no longer than one
+            with ThreadPoolExecutor(len(queues)) as pool:  # concurrently: as fast as one
                 list(pool.map(KernelQueue.close, queues))
 
     def open(self, depth: int) -> Queue:
-        """Return a queue; closing it leaves it for the next. Raises QueueRefusedError."""
+        """Return a queue whose `close` returns it to the pool. Raises QueueRefusedError."""
         with self._lock:
             idle = self._idle.get(depth)
             if idle:
                 return idle.pop()
-        return _Kept(depth, self)
+        return _PooledQueue(depth, self)
 
-    def keep(self, depth: int, queue: _Kept) -> None:
-        """Have a queue for the next lane, with no transfer in it."""
+    def put(self, depth: int, queue: _PooledQueue) -> None:
+        """Store a queue without transfers for the next lane."""
         with self._lock:
             self._idle.setdefault(depth, []).append(queue)
 
 
-class _Kept(KernelQueue):
-    def __init__(self, depth: int, keeper: KeptQueues) -> None:
+class _PooledQueue(KernelQueue):
+    def __init__(self, depth: int, pool: QueuePool) -> None:
         super().__init__(depth)
         self._slots = depth
-        self._keeper = keeper
+        self._pool = pool
 
     def close(self) -> None:
-        """Leave it for the next lane."""
-        self._keeper.keep(self._slots, self)
+        """Return the queue to the pool."""
+        self._pool.put(self._slots, self)
 
 
 def _address(memory: bytearray) -> int:

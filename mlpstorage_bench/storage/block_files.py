@@ -1,4 +1,4 @@
-"""Layout `block`: one file per block of tokens, as the file tiers of inference engines have it.
+"""Layout `block`: one file per block of tokens, like the file tiers of inference engines.
 
 A block's file is named by its number and the digest of its entry's name, which may be any text. It
 lies two directory levels deep, by a hash of that. It is written under a temporary name and renamed
@@ -27,7 +27,7 @@ _TEMPORARY = ".tmp"
 
 
 class BlockFiles:
-    """A directory tree with a file per block of `block_bytes`; an entry's last may be smaller."""
+    """Directory tree with one file per `block_bytes`; an entry's last block may be smaller."""
 
     stores_data = True
 
@@ -42,7 +42,7 @@ class BlockFiles:
             raise storage_error("creating", self._root, error) from error
 
     def footprint(self, size: int) -> int:
-        """Return the entry's own size: no block is padded."""
+        """Return the entry's size: blocks are not padded."""
         return size
 
     @contextmanager
@@ -98,7 +98,7 @@ class BlockFiles:
 
     def _open(self, blocks: _Blocks, index: int) -> DataFile:
         file = self._io.open(blocks.path(index))
-        file.forget_pages()
+        file.drop_cached_pages()
         return file
 
 
@@ -108,7 +108,7 @@ def _temporary(path: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Blocks:
-    """Where an entry's blocks are."""
+    """Locations and sizes of an entry's blocks."""
 
     root: Path
     stem: str
@@ -132,7 +132,7 @@ class _Blocks:
 
 
 class _OpenBlocks(FileMover):
-    """The blocks that have chunks under way: open from their first chunk until after their last."""
+    """Blocks with chunks in flight: a block is open from its first chunk to its last."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class _OpenBlocks(FileMover):
         self._blocks = blocks
         self._open_file = open_file
         self._open: dict[int, tuple[DataFile, int]] = {}
-        """By index: the file, and how many bytes of it are still to come."""
+        """Block index → file, and the number of bytes still to be moved."""
 
     def place(self, offset: int) -> FilePlace:
         """Return the block's file and the offset in it."""
@@ -164,22 +164,22 @@ class _OpenBlocks(FileMover):
     def moved(
         self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
     ) -> None:
-        """Take note of a chunk; a block's last one makes it complete."""
+        """Record a chunk as moved; the last chunk completes its block."""
         super().moved(size, offset, started_ns, ended_ns, late_ns)
         index = offset // self._blocks.block_bytes
         file, missing = self._open[index]
         if missing > size:
             self._open[index] = (file, missing - size)
             return
-        del self._open[index]  # it is no longer for `close` to close
+        del self._open[index]  # `_complete` closes it, not `close`
         self._complete(index, file)
 
     @abstractmethod
     def _complete(self, index: int, file: DataFile) -> None:
-        """Do what is to be done with a block whose chunks have all been moved."""
+        """Finish a block after its last chunk."""
 
     def close(self) -> None:
-        """Close the blocks that were not complete."""
+        """Close the incomplete blocks."""
         for file, _ in self._open.values():
             file.close()
 
@@ -187,7 +187,7 @@ class _OpenBlocks(FileMover):
 class _BlockWriter(_OpenBlocks):
     def _complete(self, index: int, file: DataFile) -> None:
         try:
-            file.settle(self._observer)
+            file.make_durable(self._observer)
         finally:
             file.close()
         try:

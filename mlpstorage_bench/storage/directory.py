@@ -1,4 +1,4 @@
-"""The cache directory: what may be one, and each rank's own part of it.
+"""The cache directory: which directories are accepted, and each rank's subdirectory.
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
 They are removed at the end, after a failure and after an interrupt; should the rank be killed, a
@@ -25,7 +25,7 @@ _SYSTEM_TREES = frozenset(
     Path("/") / name
     for name in ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr")
 )
-"""Nothing in these is ours to write."""
+"""No cache directory may be inside these."""
 _SYSTEM_DIRECTORIES = frozenset(
     Path("/") / name
     for name in (
@@ -42,12 +42,12 @@ _SYSTEM_DIRECTORIES = frozenset(
         "var/tmp",
     )
 )
-"""These are not for cache files themselves; a directory in them may be."""
+"""These are refused as cache directories themselves; directories inside them are accepted."""
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a tmpfs in a system tree; directories in it are fine
 
 
 def check_cache_dir(path: Path) -> None:
-    """Raise InvalidInputError when files must not or cannot be kept in this directory."""
+    """Raise InvalidInputError if the directory is not allowed or not writable."""
     resolved = path.resolve()
     in_shared_memory = _SHARED_MEMORY in resolved.parents
     in_system_tree = any(tree == resolved or tree in resolved.parents for tree in _SYSTEM_TREES)
@@ -63,12 +63,12 @@ def check_cache_dir(path: Path) -> None:
 
 
 class RankDirectory:
-    """`<cache-dir>/rank_<N>/`, for this process alone, until it is left."""
+    """`<cache-dir>/rank_<N>/`: created and locked on entry, removed on exit."""
 
     def __init__(self, cache_dir: Path, rank: int) -> None:
         self.path = cache_dir / f"rank_{rank}"
         self.can_be_locked = True
-        """Whether the filesystem has locks; without, two runs in one directory go unnoticed."""
+        """Whether the filesystem supports locks; without, a second run in it is not detected."""
         self._cache_dir = cache_dir
         self._removes_cache_dir = not cache_dir.exists()
         self._claim: int | None = None
@@ -81,24 +81,24 @@ class RankDirectory:
             self._remove_leftovers()
             self._reaper = reaper.start("remove", str(self.path), OWN_NAMES)
         except OSError as error:
-            self._let_go()
+            self._release()
             raise InvalidInputError(
                 OPTION, str(self._cache_dir), _ACCEPTED, hint=str(error)
             ) from error
         except InvalidInputError:
-            self._let_go()
+            self._release()
             raise
         return self
 
     def _remove_leftovers(self) -> None:
-        """Remove what a run that was killed left behind."""
+        """Remove the files of a run that was killed."""
         for leftover in self.path.iterdir():
             if leftover.is_dir() and is_own(leftover):
                 remove_own(leftover)
             elif leftover.name != CLAIM and is_own(leftover):
                 leftover.unlink()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._claim is not None:
             os.close(self._claim)
             self._claim = None
@@ -112,24 +112,24 @@ class RankDirectory:
         except OSError as error:
             raise StorageError("removing", str(self.path), str(error)) from error
         finally:
-            self._let_go()
+            self._release()
         if self._removes_cache_dir:
             self._remove_cache_dir()
 
     def _check_owner(self) -> None:
-        """Refuse a directory that leads elsewhere or holds files that are not ours."""
+        """Refuse a symbolic link, and a directory with files of other origin."""
         hint = ""
         if self.path.is_symlink():
             hint = f"{self.path} is a symbolic link"
         elif self.path.exists():
             foreign = [path for path in self.path.iterdir() if not is_own(path)]
             if foreign:
-                hint = f"{foreign[0]} is none of our files, and {self.path} is removed at the end"
+                hint = f"{foreign[0]} is not a cache file, and {self.path} is removed at the end"
         if hint:
             raise InvalidInputError(OPTION, str(self._cache_dir), _ACCEPTED, hint=hint)
 
     def _lock(self) -> int:
-        """Open and lock the claim file; the one seen must be the one locked, not a removed one."""
+        """Open and lock the claim file; retry if another process removed it meanwhile."""
         while True:
             self.path.mkdir(parents=True, exist_ok=True)
             claim = self.path / CLAIM

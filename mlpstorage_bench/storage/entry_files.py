@@ -16,7 +16,7 @@ from mlpstorage_bench.storage.store import Observer
 
 
 class EntryFiles:
-    """A directory with a file per entry."""
+    """Directory with one file per entry."""
 
     stores_data = True
 
@@ -27,7 +27,7 @@ class EntryFiles:
         """Names of the entries whose files were created here: no other file is ever removed."""
 
     def footprint(self, size: int) -> int:
-        """Return the entry's own size."""
+        """Return the entry's size."""
         return size
 
     @contextmanager
@@ -37,7 +37,7 @@ class EntryFiles:
         self._created.add(name)
         try:
             yield EntryFile(file, observer, is_direct=self._io.is_direct)
-            file.settle(observer)
+            file.make_durable(observer)
         finally:
             file.close()
 
@@ -46,7 +46,7 @@ class EntryFiles:
         """Open the entry's file."""
         file = self._io.open(self._path(name))
         try:
-            file.forget_pages()
+            file.drop_cached_pages()
             yield EntryFile(file, observer, is_direct=self._io.is_direct)
         finally:
             file.close()
@@ -58,19 +58,19 @@ class EntryFiles:
             self._created.discard(name)
 
     def close(self) -> None:
-        """There is nothing beside the entries."""
+        """Do nothing: the store has no other resources."""
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{digest_name(name)}{DATA_SUFFIX}"
 
 
 class EntryFile(FileMover):
-    """A file that has one entry."""
+    """Transfers of one entry that is stored in one file."""
 
     def __init__(self, file: DataFile, observer: Observer, *, is_direct: bool) -> None:
         super().__init__(observer, is_direct=is_direct)
         self._file = file
 
     def place(self, offset: int) -> FilePlace:
-        """Return the entry's file: its offsets are the entry's."""
+        """Return the entry's file; offsets in file and entry are equal."""
         return FilePlace(self._file, offset)

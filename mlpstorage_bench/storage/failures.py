@@ -1,4 +1,4 @@
-"""What the system said went wrong with a file, as an error that tells what to do about it."""
+"""Errors of file operations: operation, path, cause, and a hint what to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HINTS = {
     errno.ENOSPC: "The filesystem is full: lower storage_capacity_gb or use a larger one",
     errno.EDQUOT: "The quota is used up: lower storage_capacity_gb or raise the quota",
     errno.EIO: "The device or its connection failed: see the kernel's log",
-    errno.ESTALE: "The file server forgot the file: the export changed during the run",
+    errno.ESTALE: "The file server no longer knows the file: the export changed during the run",
     errno.EROFS: "The filesystem became read-only: see the kernel's log",
     errno.ENOENT: "The file or its directory was removed during the run",
     errno.EMFILE: "Too many open files: raise the limit (ulimit -n)",
@@ -22,7 +22,7 @@ _HINTS = {
 def storage_error(
     action: str, path: Path | str, error: OSError, offset: int | None = None
 ) -> StorageError:
-    """Return the error to raise for what the system said when `action` was done to `path`."""
+    """Return the error to raise when `action` on `path` failed with an OSError."""
     number = error.errno or 0
     name = errno.errorcode.get(number, "unknown error")
     place = "" if offset is None else f"at offset {offset}: "
@@ -31,7 +31,7 @@ def storage_error(
 
 
 def short_file_error(path: Path | str, end: int, missing: int) -> StorageError:
-    """Return the error to raise for a file that ends `missing` bytes before what was written."""
+    """Return the error to raise for a file that is `missing` bytes shorter than written."""
     return StorageError(
         "reading",
         str(path),
@@ -41,10 +41,10 @@ def short_file_error(path: Path | str, end: int, missing: int) -> StorageError:
 
 
 def zero_length_write_error(path: Path | str, offset: int, missing: int) -> StorageError:
-    """Return the error to raise for a file that takes no more, though the system gave no error."""
+    """Return the error to raise for a write of 0 bytes without an error code."""
     return StorageError(
         "writing",
         str(path),
-        f"at offset {offset} the system took nothing of {missing} bytes, and gave no error",
-        hint="The filesystem is at fault: see the kernel's log",
+        f"at offset {offset} the system wrote 0 of {missing} bytes and reported no error",
+        hint="The filesystem is faulty: see the kernel's log",
     )

@@ -1,4 +1,4 @@
-"""An entry's chunks in files, in whatever layout: moved by calls here, or elsewhere by a queue."""
+"""Transfers of an entry's chunks to and from files, for every layout: by plain calls or a queue."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from mlpstorage_bench.storage.store import Location, Observer
 
 
 class FilePlace(NamedTuple):
-    """Where a chunk lies."""
+    """File and offset of a chunk."""
 
     file: DataFile
     offset: int
-    """In the file."""
+    """Offset in the file."""
 
 
 class FileMover(ABC):
-    """Writes or reads one entry's chunks, in any order. What a layout has to tell is `place`.
+    """Writes or reads one entry's chunks, in any order. A layout implements `place`.
 
-    Who moves a chunk by a queue asks for its place, and tells when it has been `moved`.
+    A caller that moves a chunk by a queue gets its `place`, and calls `moved` when it is done.
     """
 
     def __init__(self, observer: Observer, *, is_direct: bool) -> None:
         self.is_direct = is_direct
-        """Whether the files go past the page cache, so that a queue can have many of them."""
+        """Whether the files bypass the page cache, so that a queue can move chunks concurrently."""
         self._observer = observer
 
     @abstractmethod
     def place(self, offset: int) -> FilePlace:
-        """Return where the chunk at `offset` of the entry lies, its file open."""
+        """Return the open file, and the offset in it, of the chunk at `offset` of the entry."""
 
     def moved(
         self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
     ) -> None:
-        """Take note of a chunk that was moved whole; tells the observer."""
+        """Report a completely moved chunk to the observer."""
         del offset
         self._observer.chunk(size, started_ns, ended_ns, late_ns)
 

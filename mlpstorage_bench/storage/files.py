@@ -1,4 +1,4 @@
-"""Files with and without the page cache: whole transfers in and out."""
+"""Files with and without the page cache: complete transfers in both directions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mlpstorage_bench.storage.failures import (
 from mlpstorage_bench.storage.store import Observer
 
 DATA_SUFFIX = ".kv"
-"""Of every file that holds cache data, in every layout."""
+"""Suffix of every file with cache data, in every layout."""
 
 IoMode = Literal["direct", "buffered"]
 Durability = Literal["none", "fdatasync", "fsync"]
@@ -30,26 +30,26 @@ _NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 @dataclass(frozen=True)
 class FileIo:
-    """How files are opened, and what is done with them when they are complete.
+    """Modes in which files are opened, and made durable when complete.
 
-    Buffered mode is honest as far as it can be: written pages go to the device (also with
-    durability `none`: only clean pages can be dropped) and out of the page cache, and are dropped
-    again before a read.
+    Buffered mode keeps the page cache out as far as possible: written pages are flushed to the
+    device (with durability `none`, too, as only clean pages can be dropped) and dropped from the
+    page cache, and dropped again before a read.
     """
 
     mode: IoMode
     durability: Durability = "none"
     reserves: bool = False
-    """Files get all their space when they are created. Without it they grow as they are written,
-    and a filesystem takes writes that extend a file one after another (ext4 does)."""
+    """Whether files get their whole size when they are created. Files that grow while they are
+    written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
 
     @property
     def is_direct(self) -> bool:
-        """Whether files go past the page cache."""
+        """Whether files bypass the page cache."""
         return self.mode == "direct"
 
     def create(self, path: Path, size: int) -> DataFile:
-        """Create a file that will have `size` bytes; there must be none of this name."""
+        """Create a file that will have `size` bytes; it must not exist."""
         file = self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
         if self.reserves:
             try:
@@ -74,7 +74,7 @@ class FileIo:
 
 
 class DataFile:
-    """An open file. Transfers take place from several threads; short ones are completed or fail."""
+    """An open file, usable by several threads; short transfers are completed, or fail."""
 
     def __init__(self, descriptor: int, path: Path, io: FileIo) -> None:
         self.path = path
@@ -83,7 +83,7 @@ class DataFile:
 
     @property
     def descriptor(self) -> int:
-        """The system's number for it, for those who move data themselves."""
+        """The file descriptor, for transfers by a queue."""
         return self._descriptor
 
     def write(self, data: memoryview, offset: int) -> None:
@@ -112,8 +112,8 @@ class DataFile:
         except OSError as error:
             raise storage_error("reading", self.path, error, offset) from error
 
-    def settle(self, observer: Observer) -> None:
-        """Make what was written durable, as far as asked for; buffered pages are dropped."""
+    def make_durable(self, observer: Observer) -> None:
+        """Sync the file as configured; in buffered mode, also drop its pages from the cache."""
         is_buffered = self._io.mode == "buffered"
         sync = _SYNC.get(self._io.durability, os.fdatasync if is_buffered else None)
         if sync is None:
@@ -125,10 +125,13 @@ class DataFile:
             raise storage_error("syncing", self.path, error) from error
         observer.durable(started, time.perf_counter_ns())
         if is_buffered:
-            self.forget_pages()
+            self.drop_cached_pages()
 
-    def forget_pages(self, offset: int = 0, length: int = 0) -> None:
-        """Drop clean pages from the page cache, so that reads reach the device; 0: to the end."""
+    def drop_cached_pages(self, offset: int = 0, length: int = 0) -> None:
+        """Drop clean pages from the page cache, so that reads reach the device.
+
+        `length` 0: up to the end of the file.
+        """
         if self._io.mode != "buffered":
             return
         try:
@@ -137,9 +140,9 @@ class DataFile:
             raise storage_error("dropping cached pages of", self.path, error) from error
 
     def reserve(self, size: int) -> None:
-        """Give the file its whole size at once, with space where the filesystem can.
+        """Give the file its whole size, with allocated space if the filesystem supports it.
 
-        Unlike `preallocate`, it never has the C library write to every block instead.
+        Unlike `preallocate`, it never falls back to writing to every block.
         """
         try:
             _reserve(self._descriptor, size)
@@ -147,14 +150,14 @@ class DataFile:
             raise storage_error("preallocating", self.path, error) from error
 
     def preallocate(self, size: int) -> None:
-        """Give the file its whole size at once, with space on the device."""
+        """Give the file its whole size, with allocated space."""
         try:
             os.posix_fallocate(self._descriptor, 0, size)
         except OSError as error:
             raise storage_error("preallocating", self.path, error) from error
 
     def close(self) -> None:
-        """Close the file; a network filesystem may only now tell that a write failed."""
+        """Close the file; a network filesystem may report a failed write only now."""
         try:
             os.close(self._descriptor)
         except OSError as error:
@@ -173,7 +176,7 @@ def _reserve(descriptor: int, size: int) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file, if it exists."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -181,7 +184,7 @@ def remove(path: Path) -> None:
 
 
 def probe_direct_io(directory: Path) -> bool:
-    """Tell whether files in a directory take direct I/O, by writing and reading one."""
+    """Return whether files in a directory support direct I/O, by writing and reading one."""
     path = directory / f".direct-io-probe{DATA_SUFFIX}"
     buffer = AlignedBuffer(SECTOR_BYTES)
     try:

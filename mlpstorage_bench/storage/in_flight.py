@@ -1,12 +1,12 @@
-"""A lane's chunks that are with the storage: begun one by one, ended in any order.
+"""A lane's chunks in flight: submitted one by one, completed in any order.
 
-Files opened for direct I/O are moved by a queue that the kernel has: while it moves chunks, the
-lane makes the next or checks the last. Everything else (the page cache, memory, and files where
-there is no queue) is moved by a call that returns when it is done, one at a time.
+Files opened for direct I/O are moved by a kernel queue: while it moves chunks, the lane makes the
+next chunk or checks the last one. Everything else (the page cache, memory, and files if there is
+no queue) is moved by synchronous calls, one at a time.
 
-A chunk's span is from right before it was given to the kernel to when its end was seen. A lane that
-waits sees it at once. One that was making or checking content meanwhile sees it afterwards: the
-span is then too long by at most the time since the lane last looked, and that is told with it.
+A chunk's span lasts from right before its submission to when the lane sees its completion. A lane
+that waits sees it at once. A lane that was making or checking content sees it late: the span is
+then too long by at most the time since the lane last polled, and this bound is reported with it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
 
 OpenQueue = Callable[[int], Queue]
-"""Makes a queue of so many slots, or raises QueueRefusedError."""
+"""Function from number of slots to queue; raises QueueRefusedError."""
 _BUFFERED = "files go through the page cache, and Linux moves these one transfer after another"
 
 
 class Read(NamedTuple):
-    """A chunk that has been read, in its buffer."""
+    """A chunk that has been read into its buffer."""
 
     buffer: AlignedBuffer
     chunk: Chunk
 
 
 class Transfer:
-    """A chunk's way to or from a file."""
+    """A chunk that is being moved to or from a file."""
 
     __slots__ = ("at", "buffer", "chunk", "done", "file", "is_write", "mover", "started_ns")
 
@@ -54,54 +54,54 @@ class Transfer:
         self.file: DataFile
         self.file, self.at = mover.place(chunk.offset)
         self.done = 0
-        """Bytes of it that were moved."""
+        """Bytes moved so far."""
         self.started_ns = 0
 
     def failed(self, error: OSError) -> StorageError:
-        """Return the error to raise for what the system said."""
+        """Return the error to raise for an OSError of this transfer."""
         return storage_error(
             "writing" if self.is_write else "reading", self.file.path, error, self.at + self.done
         )
 
     def made_no_progress(self) -> StorageError:
-        """Return the error to raise where the system moved nothing and gave no error."""
+        """Return the error to raise if the system moved 0 bytes and reported no error."""
         missing = self.chunk.size - self.done
-        told = zero_length_write_error if self.is_write else short_file_error
-        return told(self.file.path, self.at + self.done, missing)
+        error_of = zero_length_write_error if self.is_write else short_file_error
+        return error_of(self.file.path, self.at + self.done, missing)
 
 
 class InFlight:
-    """At most `most` chunks with the storage, and their buffers. For one thread.
+    """At most `limit` chunks in flight, and their buffers. Not thread-safe.
 
-    A context manager around each operation: afterwards nothing is in flight and every buffer is
-    given back, whatever happened.
+    Context manager around each operation: on exit nothing is in flight and all buffers are back in
+    their pool, also after an error or an interrupt.
     """
 
-    def __init__(self, open_queue: OpenQueue | None, most: int, buffers: BufferPool) -> None:
+    def __init__(self, open_queue: OpenQueue | None, limit: int, buffers: BufferPool) -> None:
         self._open_queue = open_queue
-        self._most = most
+        self._limit = limit
         self._buffers = buffers
         self._queue: Queue | None = None
-        self.refusal = ""
-        """Why there is one chunk at a time, where more were asked for or the host has no queue."""
-        self._free = list(range(most))
-        """Slots of the queue."""
+        self.queue_unavailable_reason = ""
+        """Why chunks move one at a time, if several were configured or there is no queue."""
+        self._free = list(range(limit))
+        """Unused slots of the queue."""
         self._submitted: dict[int, Transfer] = {}
-        """By slot."""
+        """Transfers in the queue, by slot."""
         self._ended: deque[tuple[Transfer, int, int]] = deque()
-        """Moved, but nobody was told so far: when, and how much earlier it may have been."""
+        """Completed transfers to report: time seen, and by how much it may be late (ns)."""
         self._failures: dict[int, StorageError] = {}
-        """By number of the chunk."""
+        """Errors by chunk number."""
         self._read: deque[Read] = deque()
         self._taken: set[AlignedBuffer] = set()
-        self._looked_ns = 0
-        self._is_certain = True
-        """Whether we know what the kernel has: not amid a call, for an interrupt may come there."""
+        self._polled_ns = 0
+        self._is_kernel_state_known = True
+        """False during a call of the queue, as an interrupt may occur there."""
 
     @property
-    def most(self) -> int:
-        """How many may be with the storage at once: one, where there is to be no queue."""
-        return 1 if self.refusal else self._most
+    def limit(self) -> int:
+        """Largest number of chunks in flight: 1 without a queue."""
+        return 1 if self.queue_unavailable_reason else self._limit
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +112,7 @@ class InFlight:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._come_to_rest()
+        self._wait_for_all()
         self._read.clear()
         for buffer in self._taken:
             self._buffers.put(buffer)
@@ -127,75 +127,75 @@ class InFlight:
             error.add_note(str(first))
 
     def close(self) -> None:
-        """Give the queue back, with nothing in it."""
+        """Close the queue, with no transfer in it."""
         if self._queue is not None:
-            if self._submitted or not self._is_certain:  # coming to rest was interrupted
-                self._queue.forget()
+            if self._submitted or not self._is_kernel_state_known:  # draining was interrupted
+                self._queue.reset()
             self._queue.close()
             self._queue = None
 
     def take_buffer(self) -> AlignedBuffer:
-        """Return a buffer for a chunk that is to be written or read."""
+        """Return a buffer for the next chunk."""
         buffer = self._buffers.take()
         self._taken.add(buffer)
         return buffer
 
-    def give_back(self, buffer: AlignedBuffer) -> None:
-        """Let a buffer rest."""
+    def release(self, buffer: AlignedBuffer) -> None:
+        """Return a buffer to the pool."""
         self._taken.remove(buffer)
         self._buffers.put(buffer)
 
     def write(self, writer: ChunkWriter, buffer: AlignedBuffer, chunk: Chunk) -> None:
-        """Begin to write a chunk, when there is room; its buffer is given back when it has ended.
+        """Submit the write of a chunk as soon as a slot is free; completion releases its buffer.
 
-        Raises what went wrong with it, or with an earlier one.
+        Raises the error of this chunk or of an earlier one.
         """
         if isinstance(writer, FileMover) and self._has_queue_for(writer):
-            self._begin(writer, buffer, chunk, is_write=True)
+            self._start(writer, buffer, chunk, is_write=True)
         else:
             writer.put(buffer.bytes[: chunk.size], chunk.offset)
-            self.give_back(buffer)
+            self.release(buffer)
 
     def read(self, reader: ChunkReader, buffer: AlignedBuffer, chunk: Chunk) -> None:
-        """Begin to read a chunk, when there is room; it arrives later."""
+        """Submit the read of a chunk as soon as a slot is free; `completed_reads` yields it."""
         if isinstance(reader, FileMover) and self._has_queue_for(reader):
-            self._begin(reader, buffer, chunk, is_write=False)
+            self._start(reader, buffer, chunk, is_write=False)
         else:
             reader.get(buffer.bytes[: chunk.size], chunk.offset)
             self._read.append(Read(buffer, chunk))
 
-    def arrived(self) -> Iterator[Read]:
-        """Return what has been read, in the order of its arrival; its buffers are the caller's."""
+    def completed_reads(self) -> Iterator[Read]:
+        """Yield the chunks read so far, in order of completion; the caller releases the buffers."""
         while self._read:
             yield self._read.popleft()
 
-    def arriving(self) -> Iterator[Read]:
-        """Return the rest of what is being read, and wait for it; what is written ends, too."""
-        yield from self.arrived()
+    def drain(self) -> Iterator[Read]:
+        """Wait for all chunks in flight, reads and writes, and yield the reads."""
+        yield from self.completed_reads()
         while self._submitted:
             self._wait()
-            self._tell()
-            yield from self.arrived()
+            self._report()
+            yield from self.completed_reads()
 
     def finish(self) -> None:
-        """Wait until everything that is being written has been."""
+        """Wait for all writes in flight."""
         while self._submitted:
             self._wait()
-            self._tell()
+            self._report()
 
     def _has_queue_for(self, mover: FileMover) -> bool:
         if not mover.is_direct:
-            if self._most > 1:
-                self.refusal = _BUFFERED
+            if self._limit > 1:
+                self.queue_unavailable_reason = _BUFFERED
             return False
         if self._queue is None and self._open_queue is not None:
             try:
-                self._queue = self._open_queue(self._most)
+                self._queue = self._open_queue(self._limit)
             except QueueRefusedError as error:
-                self.refusal, self._open_queue = str(error), None
+                self.queue_unavailable_reason, self._open_queue = str(error), None
         return self._queue is not None
 
-    def _begin(
+    def _start(
         self, mover: FileMover, buffer: AlignedBuffer, chunk: Chunk, *, is_write: bool
     ) -> None:
         transfer = Transfer(mover, buffer, chunk, is_write=is_write)
@@ -204,12 +204,12 @@ class InFlight:
         slot = self._free.pop()
         transfer.started_ns = time.perf_counter_ns()
         self._submit(slot, transfer)
-        self._look(slot)  # some filesystems move it within the call: its end is seen here
-        self._tell()  # after the new one is under way: the storage has something to do meanwhile
+        self._poll(slot)  # some filesystems complete the transfer within the call
+        self._report()  # after the submission, so that the storage is busy meanwhile
 
     def _submit(self, slot: int, transfer: Transfer) -> None:
         assert self._queue is not None
-        self._is_certain = False
+        self._is_kernel_state_known = False
         try:
             self._queue.submit(
                 slot,
@@ -224,38 +224,38 @@ class InFlight:
             self._free.append(slot)
         else:
             self._submitted[slot] = transfer
-        self._is_certain = True
+        self._is_kernel_state_known = True
 
-    def _look(self, just_begun: int | None = None) -> bool:
-        """See what has ended meanwhile; the time since the last look is how late that may be."""
-        return self._reap(waits=False, just_begun=just_begun)
+    def _poll(self, just_submitted: int | None = None) -> bool:
+        """Collect completed transfers; each may be late by the time since the last poll."""
+        return self._reap(waits=False, just_submitted=just_submitted)
 
     def _wait(self) -> None:
-        """Wait until something ends, unless it has already."""
-        if not self._look():
+        """Wait until at least one transfer has completed."""
+        if not self._poll():
             self._reap(waits=True)
 
-    def _reap(self, *, waits: bool, just_begun: int | None = None) -> bool:
+    def _reap(self, *, waits: bool, just_submitted: int | None = None) -> bool:
         assert self._queue is not None
-        self._is_certain = False
+        self._is_kernel_state_known = False
         events = self._queue.reap(waits=waits)
         now_ns = time.perf_counter_ns()
-        late_ns = 0 if waits else now_ns - self._looked_ns
+        late_ns = 0 if waits else now_ns - self._polled_ns
         for event in events:
-            self._end(event, now_ns, 0 if event[0] == just_begun else late_ns)
-        self._is_certain = True
-        self._looked_ns = now_ns
+            self._end(event, now_ns, 0 if event[0] == just_submitted else late_ns)
+        self._is_kernel_state_known = True
+        self._polled_ns = now_ns
         return bool(events)
 
     def _end(self, event: Event, now_ns: int, late_ns: int) -> None:
-        """Take note of what the kernel says of a slot; what it left undone is asked for again."""
+        """Handle the result of a slot; the rest of a short transfer is submitted again."""
         slot, result = event
         transfer = self._submitted.pop(slot)
         if result > 0:
             transfer.done += result
             if transfer.done < transfer.chunk.size:
                 self._submit(slot, transfer)
-                self._is_certain = False  # there may be more events
+                self._is_kernel_state_known = False  # more events may follow
                 return
             self._ended.append((transfer, now_ns, min(late_ns, now_ns - transfer.started_ns)))
         elif result < 0:
@@ -265,14 +265,14 @@ class InFlight:
             self._failures[transfer.chunk.number] = transfer.made_no_progress()
         self._free.append(slot)
 
-    def _tell(self) -> None:
-        """Tell of what has ended; raise the first failure, in the entry's order, once all have."""
-        self._note_ended()
+    def _report(self) -> None:
+        """Report completed transfers; after a failure drain, and raise the entry's first error."""
+        self._report_ended()
         if self._failures:
-            self._come_to_rest()
+            self._wait_for_all()
             raise self._failures[min(self._failures)]
 
-    def _note_ended(self) -> None:
+    def _report_ended(self) -> None:
         while self._ended:
             transfer, ended_ns, late_ns = self._ended.popleft()
             chunk = transfer.chunk
@@ -283,19 +283,19 @@ class InFlight:
             except StorageError as error:
                 self._failures[chunk.number] = error
             if transfer.is_write:
-                self.give_back(transfer.buffer)
+                self.release(transfer.buffer)
             else:
                 self._read.append(Read(transfer.buffer, chunk))
 
-    def _come_to_rest(self) -> None:
-        """Wait until nothing is with the storage."""
+    def _wait_for_all(self) -> None:
+        """Wait until nothing is in flight."""
         if self._queue is None:
             return
-        if not self._is_certain:  # interrupted amid a call: the kernel alone knows what it has
-            self._queue.forget()
+        if not self._is_kernel_state_known:  # interrupted during a call of the queue
+            self._queue.reset()
             self._submitted.clear()
-            self._is_certain = True
+            self._is_kernel_state_known = True
         while self._submitted:
             self._wait()
-        self._free = list(range(self._most))  # also one that an interrupt came to hold
-        self._note_ended()
+        self._free = list(range(self._limit))  # an interrupt may have lost one
+        self._report_ended()

@@ -1,8 +1,8 @@
-"""A lane: what one operation in flight needs, and its transfers chunk by chunk.
+"""A lane: the buffers and chunks in flight of one operation at a time.
 
-Memory does not grow with entries: every operation goes through a pool of buffers, which lanes may
-share. A lane is one thread. Its chunks are with the storage while it makes the next or checks the
-last; neither lies in the spans of transfers.
+Memory does not grow with the size of entries: every operation uses a pool of buffers, which lanes
+may share. A lane belongs to one thread. It makes the next chunk or checks the last one while other
+chunks are in flight; the spans of transfers include neither.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from mlpstorage_bench.storage.store import (
 )
 
 LARGE_CHUNK_BYTES = 1 << 20
-"""From this size on, content takes so long that it had better be made during a transfer."""
+"""Chunks of this size or larger take so long to make that it pays to do so during a transfer."""
 
 
 class CutOffError(Exception):
-    """The run is stopping: an operation ended between two chunks. No fault of the storage."""
+    """The operation ended between two chunks because the run is stopping. Not a storage error."""
 
 
 class Lane:
-    """Writes, reads and copies entries, one at a time, with some chunks of it in flight.
+    """Writes, reads and copies entries, one at a time, with several chunks in flight.
 
-    A context manager: its queue with the kernel ends with it.
+    Context manager: closes its kernel queue on exit.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Lane:
         open_queue: OpenQueue | None = KernelQueue,
     ) -> None:
         self.stopping = stopping
-        """Once set, operations end with CutOffError after the chunks that they have in flight."""
+        """Once set, operations finish their chunks in flight and raise CutOffError."""
         self._payload = payload
         self._chunking = chunking
         self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
@@ -68,24 +68,24 @@ class Lane:
         self._in_flight.close()
 
     @property
-    def most_in_flight(self) -> int:
-        """How many chunks it may have with the storage at once: one, where it has no queue."""
-        return self._in_flight.most
+    def max_in_flight(self) -> int:
+        """Largest number of chunks in flight: 1 without a queue."""
+        return self._in_flight.limit
 
     @property
     def huge_page_share(self) -> float | None:
-        """How much of its buffers' memory is in huge pages; None where the kernel does not say."""
+        """Share of the buffers' memory in huge pages; None if the kernel does not report it."""
         return self._buffers.huge_page_share
 
     @property
-    def refusal(self) -> str:
-        """Why it has no queue; '' where it has one, or needed none."""
-        return self._in_flight.refusal
+    def queue_unavailable_reason(self) -> str:
+        """Reason why the lane has no queue; '' if it has one or needs none."""
+        return self._in_flight.queue_unavailable_reason
 
     def write(
         self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
     ) -> StoredEntry:
-        """Stream a new entry into the store; on failure or cut-off nothing of it stays there."""
+        """Stream a new entry into the store; after a failure or cut-off it is removed again."""
         stored_size = round_up_to_sector(size)
         identity = self._payload.identity(name, generation)
         content = self._payload.content(identity)
@@ -101,32 +101,32 @@ class Lane:
                     in_flight.write(writer, buffer, chunk)
                 in_flight.finish()
         except BaseException as error:
-            _clear_away(store, name, error)
+            _remove_after_failure(store, name, error)
             raise
         return StoredEntry(name, stored_size, identity, digests)
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
-        """Stream an entry from the store and check its chunks, all or at the rate asked for."""
+        """Stream an entry from the store, and check its chunks at the verify rate."""
         with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
 
-            def check(arrived: Read) -> None:
+            def check(read: Read) -> None:
                 if entry.digests and self._is_check_due():
-                    self._check(arrived, entry, reader, observer, keeps=store.stores_data)
-                in_flight.give_back(arrived.buffer)
+                    self._check(read, entry, reader, observer, stores_data=store.stores_data)
+                in_flight.release(read.buffer)
 
             for chunk in self._chunks(entry.size):
                 in_flight.read(reader, in_flight.take_buffer(), chunk)
-                for arrived in in_flight.arrived():
-                    check(arrived)
-            for arrived in in_flight.arriving():
-                check(arrived)
+                for read in in_flight.completed_reads():
+                    check(read)
+            for read in in_flight.drain():
+                check(read)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
     ) -> None:
         """Stream an entry from one store into another; the source keeps its copy.
 
-        Content is carried over unchecked: its digests go with it, and the next read checks it.
+        Content is copied unchecked: its digests are copied with it, and the next read checks it.
         """
         try:
             with (
@@ -136,28 +136,28 @@ class Lane:
             ):
                 for chunk in self._chunks(entry.size):
                     in_flight.read(reader, in_flight.take_buffer(), chunk)
-                    for arrived in in_flight.arrived():
-                        in_flight.write(writer, *arrived)
-                for arrived in in_flight.arriving():
-                    in_flight.write(writer, *arrived)
+                    for completed in in_flight.completed_reads():
+                        in_flight.write(writer, *completed)
+                for completed in in_flight.drain():
+                    in_flight.write(writer, *completed)
         except BaseException as error:
-            _clear_away(target, entry.name, error)
+            _remove_after_failure(target, entry.name, error)
             raise
 
     def _check(
         self,
-        arrived: Read,
+        read: Read,
         entry: StoredEntry,
         reader: ChunkReader,
         observer: Observer,
         *,
-        keeps: bool,
+        stores_data: bool,
     ) -> None:
-        buffer, (number, offset, size) = arrived
+        buffer, (number, offset, size) = read
         started = time.perf_counter_ns()
         digest = self._payload.digest(buffer, size)
-        if not keeps:
-            return  # the check cost what it costs, and says nothing
+        if not stores_data:
+            return  # only the cost of the check is wanted
         if digest != entry.digests[number]:
             place = reader.locate(offset)
             raise self._payload.describe(buffer, size, entry.identity, offset, place)
@@ -177,27 +177,27 @@ class Lane:
 
 
 def queues_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> OpenQueue | None:
-    """Return what opens the queues of so many lanes; None where plain calls are the better way.
+    """Return the function that opens a lane's queue; None if plain calls are faster.
 
-    With a queue, a lane's next chunk is made, or its last one checked, while another is with the
-    storage. That is worth its second call, but for several lanes with one small chunk each: they
-    have each other's chunks with the storage meanwhile, and wait for Python's lock at every call.
+    With a queue, a lane makes its next chunk or checks its last one while another is in flight.
+    This is worth the second system call, except for several lanes with one small chunk each: there
+    the other lanes' chunks are in flight meanwhile, and each call waits for Python's lock.
     """
     is_alone = lanes == 1 or chunks_in_flight > 1
     return KernelQueue if is_alone or chunk_bytes >= LARGE_CHUNK_BYTES else None
 
 
 def buffers_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> int:
-    """Return how many buffers so many lanes use at once.
+    """Return the number of buffers that the lanes use at once.
 
-    A lane with a queue makes or checks one beside those in flight.
+    A lane with a queue makes or checks one chunk beside those in flight.
     """
     has_queue = queues_for(lanes, chunks_in_flight, chunk_bytes) is not None
     return lanes * (chunks_in_flight + has_queue)
 
 
-def _clear_away(store: Store, name: str, cause: BaseException) -> None:
-    """Remove what there is of an entry after a failure, which stays the error to tell."""
+def _remove_after_failure(store: Store, name: str, cause: BaseException) -> None:
+    """Remove an entry after a failure; an error of the removal becomes a note of `cause`."""
     try:
         store.delete(name)
     except StorageError as error:

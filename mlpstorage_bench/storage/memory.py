@@ -1,4 +1,4 @@
-"""Entries in memory: the tiers above storage, with the same interface."""
+"""Store in memory, for the tiers above storage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlpstorage_bench.storage.store import Location, Observer
 
 
 class MemoryStore:
-    """Entries in slots of memory; a slot is taken on first use and reused after."""
+    """Entries in slots of memory; slots are allocated on first use and reused afterwards."""
 
     stores_data = True
 
@@ -23,12 +23,12 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def footprint(self, size: int) -> int:
-        """Return the entry's own size; the rest of its last slot is memory of the harness."""
+        """Return the entry's size; the rest of its last slot counts as memory of the harness."""
         return size
 
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Slots]:
-        """Take the slots that an entry of `size` bytes needs."""
+        """Allocate the slots for an entry of `size` bytes."""
         count = -(-size // self._slot_bytes)
         with self._lock:
             if name in self._entries:
@@ -47,12 +47,12 @@ class MemoryStore:
         yield _Slots(name, slots, self._slot_bytes, observer)
 
     def delete(self, name: str) -> None:
-        """Put the entry's slots back for others to use."""
+        """Free the entry's slots for other entries."""
         with self._lock:
             self._free += self._entries.pop(name, [])
 
     def close(self) -> None:
-        """Give the free slots' memory back."""
+        """Release the memory of the free slots."""
         self._free.clear()
 
 
@@ -86,7 +86,7 @@ class _Slots:
         return Location(f"memory:{self._name}", offset)
 
     def _parts(self, data: memoryview, offset: int) -> Iterator[tuple[memoryview, memoryview]]:
-        """Return what of `data` lies in which part of a slot."""
+        """Yield each part of `data` with its part of a slot."""
         done = 0
         while done < len(data):
             index, within = divmod(offset + done, self._slot_bytes)

@@ -1,7 +1,7 @@
-"""Stores that keep nothing: what remains when they are measured is the harness itself.
+"""Stores that discard all data, to measure the harness itself.
 
-To a lane they are files, moved by calls or by a queue, so that all of its code runs: only what the
-system would do is left out.
+Lanes treat them like files, moved by calls or by a queue, so that all code of a lane runs and only
+the work of the operating system is missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlpstorage_bench.storage.files import DataFile, FileIo
 from mlpstorage_bench.storage.store import Observer
 
 RING_BYTES = 64 << 20
-"""More than processors cache, so that a ring moves data through memory."""
+"""Larger than processor caches, so that a ring moves data through memory."""
 
 
 class _Copy(Protocol):
@@ -28,7 +28,7 @@ class _Copy(Protocol):
 
 
 class DiscardingStore:
-    """Takes any entry, and gives back something else of the same size."""
+    """Accepts any entry, and returns other data of the same size."""
 
     stores_data = False
 
@@ -36,28 +36,28 @@ class DiscardingStore:
         self._copy = copy
         self._file = NoFile(copy)
         self._is_direct = is_direct
-        self._refusal = _why_no_queue() if is_direct else ""
+        self._refusal = _queue_unavailable_reason() if is_direct else ""
 
     def footprint(self, size: int) -> int:
-        """Return the entry's own size."""
+        """Return the entry's size."""
         return size
 
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
-        """Take an entry's chunks."""
+        """Accept an entry's chunks."""
         del name, size
         yield EntryFile(self._file, observer, is_direct=self._is_direct)
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
-        """Give back chunks."""
+        """Return chunks of arbitrary content."""
         del name
         yield EntryFile(self._file, observer, is_direct=self._is_direct)
 
     def open_queue(self, depth: int) -> Queue:
-        """Return the queue that has to move chunks instead of one of the kernel's.
+        """Return the queue that moves chunks in place of a kernel queue.
 
-        Raises QueueRefusedError where the host gives none of these.
+        Raises QueueRefusedError if the host provides no kernel queue.
         """
         del depth
         if self._refusal:
@@ -65,16 +65,16 @@ class DiscardingStore:
         return ImmediateQueue(self._copy)
 
     def delete(self, name: str) -> None:
-        """There is nothing to remove."""
+        """Do nothing: no entry is stored."""
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Do nothing: the store has no resources."""
 
 
 class NullStore(DiscardingStore):
-    """Moves nothing: operations cost what the harness takes for them.
+    """Moves no data: an operation costs only the harness's own time.
 
-    With `is_direct`, lanes have to have its `open_queue`.
+    With `is_direct`, lanes must use its `open_queue`.
     """
 
     def __init__(self, *, is_direct: bool = False) -> None:
@@ -82,34 +82,34 @@ class NullStore(DiscardingStore):
 
 
 class RingStore(DiscardingStore):
-    """Copies chunks to and from memory that all entries share: bytes cost what memory takes."""
+    """Copies chunks to and from memory that all entries share: adds the cost of a memory copy."""
 
     def __init__(self, *, is_direct: bool = False) -> None:
         super().__init__(_Ring().copy, is_direct=is_direct)
 
 
 class NoFile(DataFile):
-    """A file that the system does not know."""
+    """Stand-in for a file, without a descriptor."""
 
     def __init__(self, copy: _Copy | None) -> None:
         super().__init__(-1, Path("nowhere"), FileIo("direct"))
         self._copy = copy
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Copy the data away where bytes are to cost something."""
+        """Copy the data to the ring, if there is one."""
         del offset
         if self._copy is not None:
             self._copy(_address(data), len(data), is_write=True)
 
     def read(self, data: memoryview, offset: int) -> None:
-        """Copy data in where bytes are to cost something."""
+        """Copy data from the ring, if there is one."""
         del offset
         if self._copy is not None:
             self._copy(_address(data), len(data), is_write=False)
 
 
 class ImmediateQueue:
-    """A queue whose transfers have ended when they have been submitted."""
+    """A queue that completes each transfer on submission."""
 
     def __init__(self, copy: _Copy | None) -> None:
         self._copy = copy
@@ -130,7 +130,7 @@ class ImmediateQueue:
         ended, self._ended = self._ended, []
         return ended
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Drop completed transfers."""
         self._ended = []
 
@@ -140,16 +140,16 @@ class ImmediateQueue:
 
 
 class _Ring:
-    """Memory that transfers go through, each where the last one ended, whoever moves it."""
+    """Ring of memory: each transfer, of any lane, starts where the previous one ended."""
 
     def __init__(self) -> None:
         self._memory = AlignedBuffer(RING_BYTES)
-        self._memory.sectors[:] = 0  # have it now, not while measuring
+        self._memory.sectors[:] = 0  # fault in now, not while measuring
         self._next = 0
         self._lock = threading.Lock()
 
     def copy(self, address: int, size: int, *, is_write: bool) -> None:
-        """Copy to or from other memory, as a system call would: others have Python's lock."""
+        """Copy to or from other memory without Python's lock, like a system call."""
         with self._lock:
             at = self._next
             self._next = (at + size) % RING_BYTES
@@ -161,8 +161,8 @@ class _Ring:
             address, size, at = address + part, size - part, 0
 
 
-def _why_no_queue() -> str:
-    """Return why this host gives no queue; '' where it does."""
+def _queue_unavailable_reason() -> str:
+    """Return the reason why this host provides no kernel queue; '' if it does."""
     try:
         KernelQueue(1).close()
     except QueueRefusedError as error:

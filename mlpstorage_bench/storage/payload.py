@@ -1,22 +1,22 @@
-"""What is in the data: a function of (seed, origin, name, generation, sector), checked when read.
+"""Content of entries: a function of (seed, origin, name, generation, sector), checked when read.
 
-The origin is who writes: a rank in a trial. The generation grows with every entry that it writes.
-So nothing is written twice, and what a lost write leaves in its place is told from what was to be
-there, whether an earlier entry, trial or run has left it.
+The origin identifies the writer: a rank in a trial. The generation grows with every entry that it
+writes. No content is thus written twice, and after a lost write the old content is recognized as
+wrong, whether it is from an earlier entry, trial or run.
 
-An entry is made in runs of 1 MiB: a pool of random sectors combined by XOR with the run's key, so
-that no sector is like another in any of its words and neither compression nor deduplication finds
-anything at any block size. A sector's first word is its stamp: the identity of (seed, origin, name,
-generation) and the number of the sector within the entry, mixed so that generation and number can
-be told from it. A run's key is the stamp of its first sector.
+An entry consists of runs of 1 MiB: a pool of random sectors combined by XOR with the run's key. No
+two sectors have a word in common, so neither compression nor deduplication finds anything at any
+block size. A sector's first word is its stamp: the identity of (seed, origin, name, generation) and
+the number of the sector within the entry, mixed by an invertible function, so that generation and
+number can be recovered from it. A run's key is the stamp of its first sector.
 
 With a `compress_ratio` of r, the last 1 - 1/r of each sector is zeros. With a `dedup_ratio` of d,
-1 - 1/d of the entry's 64 KiB units are copies out of a small set that all entries of the origin
-share; they bear the stamps of the set.
+1 - 1/d of the entry's 64 KiB units are copies from a small set that all entries of the origin
+share; they have the stamps of the set.
 
-A chunk's XXH3-64 digest is taken when it is written. When it is read, the digest is compared, which
-covers every byte at memory speed; only after a mismatch is the content made again, to tell where
-and how it differs.
+A chunk's XXH3-64 digest is computed when it is written, and compared when it is read; this covers
+every byte at memory speed. Only after a mismatch is the content made again, to find the place and
+kind of the difference.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ from mlpstorage_bench.storage.store import Location
 STAMP_WORDS = 1
 POOL_SECTORS = 256
 BATCH_SECTORS = 16 * POOL_SECTORS
-"""Stamps are made for 16 MiB of an entry at once: 32 KiB, instead of for each chunk."""
+"""Stamps are made for 16 MiB of an entry at once (32 KiB of stamps), not for each chunk."""
 SHARED_UNITS = 16
-"""Units of 64 KiB that copies are made of: 1 MiB, nothing beside an array's capacity."""
+"""Number of 64 KiB units that are copied: 1 MiB, negligible for an array's capacity."""
 SECTORS_PER_UNIT = 16
-"""Copies are runs of this many sectors, aligned: deduplication in blocks of 4 to 64 KiB finds
-them."""
+"""Copies are aligned runs of this many sectors, which deduplication with blocks of 4 to 64 KiB
+finds."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WORD = 1 << 64
-_MOST_SECTORS = 1 << 30
-"""Of an entry: 4 TiB."""
+_MAX_SECTORS = 1 << 30
+"""Largest entry in sectors: 4 TiB."""
 _KNOWN_GENERATIONS = 1 << 24
-"""So many writes back a sector is known by its stamp; one by chance has it in 1 of 1000 cases."""
+"""Stamps of up to this many earlier generations are recognized; a random word is mistaken for one
+with a probability of 1/1000."""
 
 Words = NDArray[np.uint64]
 
 
 class Payload:
-    """Makes entries' content, and tells what is wrong with it."""
+    """Makes the content of entries, and describes corrupt content."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Payload:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
         origin = f"{self._origin}\0{name}".encode("utf-8", "surrogatepass")
         named = xxhash.xxh3_64_intdigest(origin, seed=self._seed)
-        return (named + generation * _MOST_SECTORS * int(_GOLDEN)) % _WORD
+        return (named + generation * _MAX_SECTORS * int(_GOLDEN)) % _WORD
 
     def content(self, identity: int) -> Content:
         """Return the content of the entry with this stamp."""
@@ -99,8 +100,8 @@ class Payload:
             return CorruptDataError(
                 "verifying",
                 place.path,
-                f"the digest taken when offset {place.offset} was written does not match, though "
-                "the content is right: this process's memory is damaged",
+                f"the digest computed when offset {place.offset} was written does not match, but "
+                "the content is correct: this process's memory was corrupted",
             )
         sector = int(differing[0])
         word = int(np.flatnonzero(found[sector] != expected[sector])[0])
@@ -116,25 +117,25 @@ class Payload:
 
 
 class _Batch(NamedTuple):
-    """What is the same for all threads that make parts of one entry at about the same place."""
+    """Stamps and keys of consecutive sectors of an entry, cached for several chunks."""
 
     first: int
-    """Number of its first sector; a multiple of its length."""
+    """Number of the first sector; a multiple of the batch's length."""
     stamps: Words
     copies: _Copies | None
-    """Where units of the entry are copies."""
+    """None without deduplication."""
 
 
 class _Copies(NamedTuple):
-    """For each sector of a batch: its row in the pool, and the key of the run it was taken from."""
+    """Row in the pool, and key of the source run, of each sector of a batch."""
 
     rows: NDArray[np.intp]
     keys: Words
-    """A column."""
+    """Shape (sectors, 1)."""
 
 
 class Content:
-    """The content of one entry, any part of it, made by any thread."""
+    """Content of one entry; any thread can make any part of it."""
 
     def __init__(self, payload: Payload, identity: int) -> None:
         self._payload = payload
@@ -142,14 +143,14 @@ class Content:
         self._last: _Batch | None = None
 
     def fill(self, buffer: AlignedBuffer, size: int, offset: int) -> None:
-        """Put the content from `offset` on into the buffer's first `size` bytes.
+        """Fill the buffer's first `size` bytes with the content that starts at `offset`.
 
         Both are multiples of the sector size.
         """
         self.make(buffer.sectors[: size // SECTOR_BYTES], offset)
 
     def make(self, sectors: Words, offset: int) -> None:
-        """Put the content from `offset` on into these sectors."""
+        """Fill the sectors with the content that starts at `offset`."""
         filled = self._payload.filled_words
         if filled < WORDS_PER_SECTOR:
             sectors[:, filled:] = 0
@@ -173,7 +174,7 @@ class Content:
             done += count
 
     def _batch(self, sector: int) -> _Batch:
-        """Return the numbers and keys of the sectors around this one: made once for many chunks."""
+        """Return the batch that contains this sector."""
         first = sector // BATCH_SECTORS * BATCH_SECTORS
         last = self._last
         if last is None or last.first != first:
@@ -191,7 +192,7 @@ class Content:
         return _Batch(first, _mix(numbers, identities), copies)
 
     def _with_copies(self, numbers: Words, identities: Words) -> tuple[Words, Words]:
-        """Put the numbers and identities of the shared set where units are copies out of it."""
+        """Replace numbers and identities by those of the shared set in units that are copies."""
         shared = np.uint64(self._payload.shared_identity)
         units, within = np.divmod(numbers, np.uint64(SECTORS_PER_UNIT))
         draws = _mix(units, identities ^ shared)
@@ -201,22 +202,22 @@ class Content:
 
 
 def describe_stamp(found: Words, identity: int) -> str:
-    """Return which entry a sector's stamp belongs to, in words."""
+    """Return a phrase that says to which entry a sector's stamp belongs."""
     if not found.any():
         return "is all zeros"
-    later, number = divmod(_number(int(found[0]), identity), _MOST_SECTORS)
+    later, number = divmod(_number(int(found[0]), identity), _MAX_SECTORS)
     if not later:
-        return f"bears the stamp of sector {number} of the same entry"
-    if _WORD // _MOST_SECTORS - later <= _KNOWN_GENERATIONS:
-        return f"bears the stamp of sector {number} of an earlier entry of this name"
+        return f"has the stamp of sector {number} of the same entry"
+    if _WORD // _MAX_SECTORS - later <= _KNOWN_GENERATIONS:
+        return f"has the stamp of sector {number} of an earlier entry of this name"
     return (
-        f"bears no stamp of this entry (seen {int(found[0]):016x}): it is another's, or was "
-        "written before this trial"
+        f"has no stamp of this entry (seen {int(found[0]):016x}): it is from another entry, or "
+        "from before this trial"
     )
 
 
 def _mix(numbers: Words, identities: Words) -> Words:
-    """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), started at `identities`."""
+    """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), seeded with `identities`."""
     mixed = numbers * _GOLDEN + identities
     mixed ^= mixed >> np.uint64(30)
     mixed *= _MIX_1
@@ -227,9 +228,9 @@ def _mix(numbers: Words, identities: Words) -> Words:
 
 
 def _number(stamp: int, identity: int) -> int:
-    """Return the number of the sector of this entry that has this stamp: `_mix`, backwards.
+    """Return the number of the sector of this entry with this stamp: the inverse of `_mix`.
 
-    Sectors of each later generation have numbers that are `_MOST_SECTORS` higher, modulo 2^64.
+    Each later generation has numbers that are `_MAX_SECTORS` higher, modulo 2^64.
     """
     mixed = _unshift(stamp, 31) * pow(int(_MIX_2), -1, _WORD) % _WORD
     mixed = _unshift(mixed, 27) * pow(int(_MIX_1), -1, _WORD) % _WORD

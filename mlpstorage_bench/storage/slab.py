@@ -1,7 +1,7 @@
-"""Layout `slab`: preallocated files with fixed slots, and a list of those that are free.
+"""Layout `slab`: preallocated files with slots of fixed size, and a list of free slots.
 
-No file is created, grown or removed while entries come and go. An entry takes as many slots as it
-needs, wherever they are free; the rest of its last slot stays unused.
+No file is created, extended or removed when entries are written or deleted. An entry uses as many
+slots as it needs, not necessarily adjacent; the rest of its last slot stays unused.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.store import Observer
 
 FILE_BYTES = 1 << 30
-"""Least size of a slab's file."""
-MOST_FILES = 256
-"""All are kept open; a larger slab has larger files instead of more."""
+"""Smallest size of a slab's file."""
+MAX_FILES = 256
+"""Limit on files, which are all kept open; a larger slab has larger files."""
 
 
 class Slab:
-    """Slots of `slot_bytes` in files that together hold `capacity_bytes`.
+    """Slots of `slot_bytes` in files of `capacity_bytes` in total.
 
-    The first file is preallocated at once, each further one as soon as those before it are full.
+    The first file is preallocated at the start, each further one when the earlier ones are full.
     Slots are reused in the order in which they became free.
     """
 
@@ -38,7 +38,7 @@ class Slab:
         self._io = replace(io, reserves=False)  # files are preallocated here
         self._slot_bytes = slot_bytes
         self._slots = capacity_bytes // slot_bytes
-        file_bytes = max(FILE_BYTES, capacity_bytes // MOST_FILES)
+        file_bytes = max(FILE_BYTES, capacity_bytes // MAX_FILES)
         self._slots_per_file = max(1, file_bytes // slot_bytes)
         self._files: list[DataFile] = []
         self._free: deque[int] = deque()
@@ -48,18 +48,18 @@ class Slab:
             self._grow()
 
     def footprint(self, size: int) -> int:
-        """Return the size of the slots that an entry takes."""
+        """Return the size of the slots that an entry uses."""
         return self._slots_for(size) * self._slot_bytes
 
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Slots]:
-        """Take the slots that the entry needs."""
+        """Allocate the slots for the entry."""
         with self._lock:
             slots = self._take(self._slots_for(size))
             self._entries[name] = slots
         yield self._view(slots, observer)
         for number in sorted({slot // self._slots_per_file for slot in slots}):
-            self._files[number].settle(observer)
+            self._files[number].make_durable(observer)
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_Slots]:
@@ -67,7 +67,7 @@ class Slab:
         with self._lock:
             slots = self._entries[name]
         view = self._view(slots, observer)
-        view.forget_pages()
+        view.drop_cached_pages()
         yield view
 
     def delete(self, name: str) -> None:
@@ -76,7 +76,7 @@ class Slab:
             self._free.extend(self._entries.pop(name, ()))
 
     def close(self) -> None:
-        """Remove the files; raises what went wrong, once all have been closed."""
+        """Close and remove all files, then raise the error if one failed."""
         with ExitStack() as closing:
             while self._files:
                 file = self._files.pop()
@@ -97,7 +97,7 @@ class Slab:
         if first >= last:
             raise CapacityError(
                 f"All {self._slots} slots of {self._slot_bytes / 2**20:g} MiB are in use: raise "
-                "storage_capacity_gb, or lower tokens_per_block so that slots are filled better"
+                "storage_capacity_gb, or lower tokens_per_block so that slots are better filled"
             )
         path = self._directory / f"slab-{len(self._files):03}{DATA_SUFFIX}"
         size = (last - first) * self._slot_bytes
@@ -120,7 +120,7 @@ class Slab:
 
 
 class _Slots(FileMover):
-    """One entry's slots, in its order: file, and number within the file."""
+    """One entry's slots in order: file, and slot number within the file."""
 
     def __init__(
         self,
@@ -135,12 +135,12 @@ class _Slots(FileMover):
         self._slot_bytes = slot_bytes
 
     def place(self, offset: int) -> FilePlace:
-        """Return the slab's file that has the slot, and the offset in it."""
+        """Return the file of the slot, and the offset in it."""
         index, within = divmod(offset, self._slot_bytes)
         file, number = self._places[index]
         return FilePlace(file, number * self._slot_bytes + within)
 
-    def forget_pages(self) -> None:
+    def drop_cached_pages(self) -> None:
         """Drop the slots' pages from the page cache."""
         for file, number in self._places:
-            file.forget_pages(number * self._slot_bytes, self._slot_bytes)
+            file.drop_cached_pages(number * self._slot_bytes, self._slot_bytes)

@@ -1,4 +1,4 @@
-"""What a place that keeps entries is: one interface for files in every layout, memory and null."""
+"""Interface of stores, which hold entries: files in every layout, memory, and null."""
 
 from __future__ import annotations
 
@@ -10,70 +10,69 @@ from typing import NamedTuple, Protocol
 
 
 class Observer(Protocol):
-    """Who wants to know of each transfer of an entry, as it is done."""
+    """Receives each transfer of an entry as it completes."""
 
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
-        """Note that a chunk of `size` bytes was with the storage between two times (perf_counter).
+        """Record the transfer of a chunk of `size` bytes between two times (perf_counter).
 
-        It may have ended up to `late_ns` before it was seen to.
+        It may have ended up to `late_ns` before `ended_ns`.
         """
         ...
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
-        """Note that data was made durable between two times."""
+        """Record a sync of written data between two times."""
         ...
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
-        """Note that a chunk was checked and found right."""
+        """Record a successful check of a chunk between two times."""
         ...
 
 
 class Location(NamedTuple):
-    """Where a byte of an entry is kept, for messages."""
+    """Place of a byte of an entry, for messages."""
 
     path: str
     offset: int
 
 
 class ChunkWriter(Protocol):
-    """Takes one new entry's chunks, in any order."""
+    """Writes one new entry's chunks, in any order."""
 
     def put(self, data: memoryview, offset: int) -> None:
-        """Write all of `data` at `offset` of the entry, and tell the observer."""
+        """Write all of `data` at `offset` of the entry, and notify the observer."""
         ...
 
 
 class ChunkReader(Protocol):
-    """Gives back one entry's chunks, in any order."""
+    """Reads one entry's chunks, in any order."""
 
     def get(self, data: memoryview, offset: int) -> None:
-        """Fill `data` from `offset` of the entry, and tell the observer."""
+        """Fill `data` from `offset` of the entry, and notify the observer."""
         ...
 
     def locate(self, offset: int) -> Location:
-        """Return where the byte at `offset` is kept."""
+        """Return the place of the byte at `offset`."""
         ...
 
 
 class Store(Protocol):
-    """A place that keeps entries by name.
+    """Holds entries by name.
 
-    The observer hears of system calls alone: the times are taken right around them, by the store,
-    or by the lane's queue.
+    Observers receive only system calls: the store, or the lane's queue, takes the times directly
+    before and after them.
     """
 
     stores_data: bool
-    """Whether what is read is what was written; a null store keeps nothing, so nothing is
-    checked."""
+    """Whether reads return the written data; those of a null store do not, and are not checked."""
 
     def footprint(self, size: int) -> int:
-        """Return the bytes of the store that an entry of `size` bytes occupies."""
+        """Return the number of bytes that an entry of `size` bytes occupies in the store."""
         ...
 
     def writer(
         self, name: str, size: int, observer: Observer
     ) -> AbstractContextManager[ChunkWriter]:
-        """Open a new entry for writing; leaving it makes it complete, and durable as asked for."""
+        """Open a new entry for writing; on exit it is complete, and durable as configured."""
         ...
 
     def reader(self, name: str, observer: Observer) -> AbstractContextManager[ChunkReader]:
@@ -81,29 +80,29 @@ class Store(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Remove an entry, or what there is of it."""
+        """Remove an entry, complete or not; does nothing if there is none."""
         ...
 
     def close(self) -> None:
-        """Give back what the store holds beside its entries."""
+        """Release the store's resources other than entries."""
         ...
 
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """An entry that a store holds."""
+    """An entry in a store."""
 
     name: str
     size: int
-    """In bytes as stored: whole sectors."""
+    """Stored bytes: whole sectors."""
     identity: int
-    """The stamp in its sectors."""
+    """Identity in the stamps of its sectors."""
     digests: array[int] = field(repr=False)
-    """Of each chunk, in order, 8 bytes each; empty where the lane that wrote it checks nothing."""
+    """Digest of each chunk in order, 8 bytes each; empty if the lane that wrote it checks none."""
 
 
 class Chunk(NamedTuple):
-    """A part of an entry that is moved at once."""
+    """Part of an entry that is moved by one system call."""
 
     number: int
     offset: int
@@ -112,14 +111,14 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunking:
-    """How entries are cut into chunks: the same in every store, so that digests carry over."""
+    """Division of entries into chunks: the same in every store, so that digests stay valid."""
 
     chunk_bytes: int
     extent_bytes: int | None = None
-    """No chunk crosses a multiple of this: a block's or a slot's size."""
+    """Size of a block or slot: no chunk crosses a multiple of it."""
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Return the chunks of an entry of `size` bytes, in order."""
+        """Yield the chunks of an entry of `size` bytes, in order."""
         extent_bytes = self.extent_bytes or size
         number = 0
         for extent in range(0, size, extent_bytes):

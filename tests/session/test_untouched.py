@@ -118,7 +118,7 @@ def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(*TINY, "--mlps-cache-dir=cache")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --mlps-cache-dir: *thesis.tex is none of our files*"])
+    result.stderr.fnmatch_lines(["ERROR: --mlps-cache-dir: *thesis.tex is not a cache file*"])
     assert theirs.read_text() == "years of work"
     assert list(theirs.parent.iterdir()) == [theirs]
 

@@ -1,4 +1,4 @@
-"""Every store in every mode, and a lane to use them with."""
+"""Fixtures: every store in every mode, and a lane."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MakeStore = Callable[[str, Path], Store]
 
 @pytest.fixture(scope="session")
 def store_of() -> MakeStore:
-    """Make a store by its name, for tests that make their own."""
+    """Factory of stores by name."""
     return make_store
 
 
@@ -74,8 +74,8 @@ def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
         yield made
 
 
-class Seen:
-    """Notes what an observer is told."""
+class CountingObserver:
+    """Counts the transfers, checks and syncs of an entry."""
 
     def __init__(self) -> None:
         self.moved = 0
@@ -102,12 +102,12 @@ class Seen:
 
 
 @pytest.fixture
-def seen() -> type[Seen]:
-    return Seen
+def seen() -> type[CountingObserver]:
+    return CountingObserver
 
 
 def kernel_queue(depth: int) -> KernelQueue:
-    """Open a queue; skips where this host gives none."""
+    """Open a queue; skips the test if this host provides none."""
     try:
         return KernelQueue(depth)
     except QueueRefusedError as error:

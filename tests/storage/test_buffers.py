@@ -1,4 +1,4 @@
-"""Buffers: where they lie, and in what pages."""
+"""Buffers: alignment and huge pages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.storage.buffers import RESTING_BYTES, BufferPool
+from mlpstorage_bench.storage.buffers import IDLE_BYTES, BufferPool
 from mlpstorage_bench.units import MIB
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 @pytest.mark.parametrize(("chunk_bytes", "in_use"), [(4096, 1), (12288, 3), (MIB, 17)])
-def test_buffers_are_aligned_and_apart(chunk_bytes: int, in_use: int) -> None:
+def test_buffers_are_page_aligned_and_disjoint(chunk_bytes: int, in_use: int) -> None:
     pool = BufferPool(chunk_bytes, in_use)
-    buffers = [pool.take() for _ in range(in_use + RESTING_BYTES // chunk_bytes)]
+    buffers = [pool.take() for _ in range(in_use + IDLE_BYTES // chunk_bytes)]
     begins = sorted(buffer.address for buffer in buffers)
     assert all(begin % mmap.PAGESIZE == 0 for begin in begins)
     assert all(b - a >= chunk_bytes for a, b in itertools.pairwise(begins))
@@ -31,9 +31,9 @@ def test_buffers_are_aligned_and_apart(chunk_bytes: int, in_use: int) -> None:
 
 @pytest.mark.skipif(
     not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(),
-    reason="this kernel gives no huge pages",
+    reason="this kernel provides no huge pages",
 )
-def test_buffers_lie_in_huge_pages() -> None:
+def test_buffers_use_huge_pages() -> None:
     before = _huge_kib()
     pool = BufferPool(MIB, 16)
     given = _huge_kib() - before
@@ -42,8 +42,8 @@ def test_buffers_lie_in_huge_pages() -> None:
     assert pool.huge_page_share == pytest.approx(given / (32 * 1024), abs=0.07)
 
 
-def test_buffers_that_the_kernel_keeps_from_huge_pages_say_so() -> None:
-    """A process may be kept from them: prctl(2), PR_SET_THP_DISABLE."""
+def test_huge_page_share_is_zero_where_process_may_not_use_them() -> None:
+    """PR_SET_THP_DISABLE of prctl(2) is 41."""
     code = """if True:
         import ctypes
         assert ctypes.CDLL(None).prctl(41, 1, 0, 0, 0) == 0

@@ -1,4 +1,4 @@
-"""One contract for every place that keeps entries: all layouts in both modes, and memory."""
+"""Contract of every store: all layouts in both modes, and memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def files_below(folder: Path) -> list[Path]:
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_what_is_written_is_read_back_whole_and_checked(
+def test_read_returns_and_checks_all_written_bytes(
     store: Store, lane: Lane, seen: Any, size: int
 ) -> None:
     written, read = seen(), seen()
@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back_whole_and_checked(
     store.delete("entry")
 
 
-def test_deleting_twice_does_no_harm_and_the_name_is_free_again(
+def test_second_delete_is_harmless_and_name_is_reusable(
     store: Store, lane: Lane, seen: Any
 ) -> None:
     lane.write(store, "entry", CHUNK, seen())
@@ -67,7 +67,7 @@ def test_deleting_twice_does_no_harm_and_the_name_is_free_again(
     lane.write(store, "entry", BLOCK, seen())
 
 
-def test_a_write_that_is_cut_off_leaves_nothing(
+def test_cut_off_write_leaves_no_file(
     file_store: Store, lane: Lane, seen: Any, tmp_path: Path
 ) -> None:
     class StopsAfterTwo(seen):  # type: ignore[misc]  # a class that a fixture gives
@@ -85,7 +85,7 @@ def test_a_write_that_is_cut_off_leaves_nothing(
     lane.write(file_store, "entry", CHUNK, seen())
 
 
-def test_a_copy_can_be_read_in_both_places(store: Store, lane: Lane, seen: Any) -> None:
+def test_copied_entry_is_readable_in_both_stores(store: Store, lane: Lane, seen: Any) -> None:
     other = MemoryStore(CHUNK)
     entry = lane.write(store, "entry", BLOCK + CHUNK + 1, seen())
     lane.copy(store, other, entry, seen(), seen())
@@ -95,7 +95,7 @@ def test_a_copy_can_be_read_in_both_places(store: Store, lane: Lane, seen: Any) 
         assert noted.checked == CHUNKING.count(entry.size) > 0
 
 
-def test_a_copy_back_from_memory_is_the_same(store: Store, lane: Lane, seen: Any) -> None:
+def test_entry_copied_from_memory_passes_its_check(store: Store, lane: Lane, seen: Any) -> None:
     memory = MemoryStore(CHUNK)
     entry = lane.write(memory, "entry", 2 * BLOCK + 4096, seen())
     lane.copy(memory, store, entry, seen(), seen())
@@ -104,7 +104,9 @@ def test_a_copy_back_from_memory_is_the_same(store: Store, lane: Lane, seen: Any
     assert noted.checked == CHUNKING.count(entry.size)
 
 
-def test_closing_leaves_no_file(file_store: Store, lane: Lane, seen: Any, tmp_path: Path) -> None:
+def test_closed_store_leaves_no_file(
+    file_store: Store, lane: Lane, seen: Any, tmp_path: Path
+) -> None:
     lane.write(file_store, "entry", 2 * BLOCK, seen())
     assert files_below(tmp_path)
     file_store.delete("entry")
@@ -112,7 +114,7 @@ def test_closing_leaves_no_file(file_store: Store, lane: Lane, seen: Any, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_lanes_share_a_store(store: Store, seen: Any) -> None:
+def test_concurrent_lanes_share_a_store(store: Store, seen: Any) -> None:
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -122,7 +124,7 @@ def test_many_lanes_share_a_store(store: Store, seen: Any) -> None:
                     entry = lane.write(store, f"{number}-{turn}", BLOCK + number * 4096, seen())
                     lane.read(store, entry, seen())
                     store.delete(entry.name)
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
+        except BaseException as error:  # noqa: BLE001 - asserted by the main thread
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -135,10 +137,10 @@ def test_many_lanes_share_a_store(store: Store, seen: Any) -> None:
 
 @pytest.mark.parametrize("durability", ["none", "fdatasync", "fsync"])
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
-def test_files_are_made_durable_as_asked_for(
+def test_files_are_synced_as_configured(
     tmp_path: Path, store_of: Any, seen: Any, mode: str, durability: str
 ) -> None:
-    store_of(f"entry, {mode}", tmp_path)  # skips where there is no direct I/O
+    store_of(f"entry, {mode}", tmp_path)  # skips without direct I/O
     io = FileIo(mode, durability)  # type: ignore[arg-type]  # literals
     dropped = mode == "buffered"  # only clean pages can be dropped
     stores: tuple[Store, ...] = (
@@ -155,7 +157,7 @@ def test_files_are_made_durable_as_asked_for(
         store.close()
 
 
-def test_checks_are_made_at_the_rate_asked_for(tmp_path: Path, seen: Any) -> None:
+def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, seen: Any) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for rate, checks in ((0.0, 0), (0.25, 10), (1.0, 40)):
         with Lane(Payload(5), Chunking(4096), threading.Event(), verify_rate=rate) as lane:
@@ -166,19 +168,17 @@ def test_checks_are_made_at_the_rate_asked_for(tmp_path: Path, seen: Any) -> Non
             store.delete("entry")
 
 
-def test_a_block_appears_under_its_name_only_when_it_is_complete(
-    tmp_path: Path, store_of: Any, seen: Any
-) -> None:
+def test_block_file_is_renamed_when_complete(tmp_path: Path, store_of: Any, seen: Any) -> None:
     store = store_of("block, buffered", tmp_path)
     names: list[list[str]] = []
 
-    class Looks(seen):  # type: ignore[misc]  # a class that a fixture gives
+    class FileListingObserver(seen):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
             super().chunk(size, started_ns, ended_ns, late_ns)
             names.append(sorted(path.name for path in files_below(tmp_path)))
 
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
-        lane.write(store, "entry", 2 * BLOCK, Looks())
+        lane.write(store, "entry", 2 * BLOCK, FileListingObserver())
     stem = digest_name("entry")
     assert names[0] == [f"{stem}.0.kv.tmp"]
     assert names[3] == [f"{stem}.0.kv", f"{stem}.1.kv.tmp"]
@@ -187,9 +187,7 @@ def test_a_block_appears_under_its_name_only_when_it_is_complete(
     assert depths == {3}  # two levels, and the file
 
 
-def test_a_slab_is_preallocated_and_its_slots_are_used_again(
-    tmp_path: Path, store_of: Any, seen: Any
-) -> None:
+def test_slab_is_preallocated_and_reuses_slots(tmp_path: Path, store_of: Any, seen: Any) -> None:
     store = store_of("slab, buffered", tmp_path)
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
         lane.write(store, "first", CHUNK, seen())
@@ -206,8 +204,8 @@ def test_a_slab_is_preallocated_and_its_slots_are_used_again(
         assert store.footprint(CHUNK) == BLOCK
 
 
-class AgainstADictionary(RuleBasedStateMachine):
-    """Any sequence of operations leaves in the store what it would leave in a dictionary."""
+class StoreMachine(RuleBasedStateMachine):
+    """Compares a store with a dictionary after random sequences of operations."""
 
     kind = ""
     folder = Path()
@@ -247,7 +245,7 @@ class AgainstADictionary(RuleBasedStateMachine):
         del self.model[entry.name]
 
     @invariant()
-    def keeps_nothing_else(self) -> None:
+    def has_no_other_data(self) -> None:
         kept = sum(
             path.stat().st_size
             for path in files_below(self.folder)
@@ -275,13 +273,13 @@ def expected(name: str, size: int, generation: int) -> bytes:
 def raw(store: Store, name: str, size: int) -> bytes:
     """Read an entry chunk by chunk, from its end to its start."""
 
-    class Nobody:
+    class IgnoringObserver:
         def chunk(self, *_: int) -> None: ...
         def durable(self, *_: int) -> None: ...
         def verified(self, *_: int) -> None: ...
 
     buffer = AlignedBuffer(round_up_to_sector(size))
-    with store.reader(name, Nobody()) as reader:
+    with store.reader(name, IgnoringObserver()) as reader:
         for chunk in reversed(list(CHUNKING.chunks(size))):
             reader.get(buffer.bytes[chunk.offset : chunk.offset + chunk.size], chunk.offset)
     return bytes(buffer.bytes[:size])
@@ -298,12 +296,12 @@ def raw(store: Store, name: str, size: int) -> bytes:
         "memory",
     ],
 )
-def test_a_store_behaves_like_a_dictionary(
+def test_store_behaves_like_a_dictionary(
     kind: str, tmp_path: Path, store_of: Any, seen: Any
 ) -> None:
     machine = type(
         "Machine",
-        (AgainstADictionary,),
+        (StoreMachine,),
         {"kind": kind, "folder": tmp_path, "make": staticmethod(store_of), "seen": seen},
     )
     run_state_machine_as_test(
@@ -311,7 +309,7 @@ def test_a_store_behaves_like_a_dictionary(
     )
 
 
-def test_chunks_never_cross_an_extent_and_cover_the_entry() -> None:
+def test_chunks_cover_the_entry_without_crossing_extents() -> None:
     @given(
         size=st.integers(1, 50).map(lambda n: n * 4096),
         chunk=st.integers(1, 9),
@@ -334,7 +332,7 @@ def test_chunks_never_cross_an_extent_and_cover_the_entry() -> None:
     covers()
 
 
-def test_a_failure_in_one_chunk_ends_the_others_of_the_entry(tmp_path: Path, seen: Any) -> None:
+def test_failed_chunk_ends_the_operation(tmp_path: Path, seen: Any) -> None:
     with Lane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
         store = EntryFiles(tmp_path, FileIo("buffered"))
         entry = lane.write(store, "entry", 1 << 22, seen())

@@ -1,3 +1,5 @@
+"""Cache directories: refusal of unsafe ones, locking, and removal."""
+
 from __future__ import annotations
 
 import subprocess
@@ -13,7 +15,7 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 
-HOLDER = """
+USER_PROCESS = """
 import sys, time
 from pathlib import Path
 from mlpstorage_bench.storage.directory import RankDirectory
@@ -28,15 +30,15 @@ ENTRY = f"{digest_name('entry')}.kv"
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> subprocess.Popen[str]:
-    """A process that uses `tmp_path/cache` as rank 0."""
+def user_process(tmp_path: Path) -> subprocess.Popen[str]:
+    """Process that uses `tmp_path/cache` as rank 0."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER.replace("HELD", ENTRY), str(tmp_path / "cache")],
+        [sys.executable, "-c", USER_PROCESS.replace("HELD", ENTRY), str(tmp_path / "cache")],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -45,7 +47,7 @@ def held(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.communicate()
 
@@ -54,30 +56,30 @@ def end(process: subprocess.Popen[str]) -> None:
     "path",
     ["/", "/usr", "/usr/share/x", "/etc/cache", "/proc", "/sys/x", "/dev/shm", "/tmp", "/var"],
 )
-def test_system_directories_are_refused(path: str) -> None:
+def test_system_directory_is_refused(path: str) -> None:
     with pytest.raises(InvalidInputError, match="is a system directory"):
         check_cache_dir(Path(path))
 
 
-def test_a_link_to_a_system_directory_is_refused(tmp_path: Path) -> None:
+def test_link_to_system_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc")
     with pytest.raises(InvalidInputError, match="/etc is a system directory"):
         check_cache_dir(tmp_path / "link")
 
 
-def test_a_directory_of_ones_own_is_accepted_before_it_exists(tmp_path: Path) -> None:
+def test_missing_directory_is_accepted_and_not_created(tmp_path: Path) -> None:
     check_cache_dir(tmp_path / "deep" / "cache")
     check_cache_dir(Path("/dev/shm/cache"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_is_refused(tmp_path: Path) -> None:
+def test_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="file is a file"):
         check_cache_dir(tmp_path / "file" / "cache")
 
 
-def test_it_is_removed_at_the_end_and_the_cache_directory_when_it_was_made_here(
+def test_rank_directory_is_removed_and_cache_dir_only_if_created(
     tmp_path: Path,
 ) -> None:
     with RankDirectory(tmp_path / "cache", 3) as directory:
@@ -90,30 +92,32 @@ def test_it_is_removed_at_the_end_and_the_cache_directory_when_it_was_made_here(
     assert list(tmp_path.rglob("*")) == [tmp_path / "cache"]
 
 
-def test_it_is_removed_after_a_failure(tmp_path: Path) -> None:
+def test_rank_directory_is_removed_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), RankDirectory(tmp_path / "cache", 0):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_in_use_is_refused_and_left_as_it_is(
-    tmp_path: Path, held: subprocess.Popen[str]
+def test_directory_in_use_is_refused_and_unchanged(
+    tmp_path: Path, user_process: subprocess.Popen[str]
 ) -> None:
     try:
         with pytest.raises(InvalidInputError, match="rank_0 is in use by a running benchmark"):
             RankDirectory(tmp_path / "cache", 0).__enter__()
         assert (tmp_path / "cache" / "rank_0" / ENTRY).exists()
     finally:
-        end(held)
+        kill(user_process)
     wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
 
 
-def test_a_killed_process_leaves_nothing(tmp_path: Path, held: subprocess.Popen[str]) -> None:
-    end(held)
+def test_directory_of_killed_process_is_removed(
+    tmp_path: Path, user_process: subprocess.Popen[str]
+) -> None:
+    kill(user_process)
     wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
 
 
-def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     leftover = tmp_path / "cache" / "rank_0" / ENTRY
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"x")
@@ -121,16 +125,16 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
         assert not leftover.exists()
 
 
-def test_files_of_somebody_else_and_links_are_refused(tmp_path: Path) -> None:
-    theirs = tmp_path / "cache" / "rank_0" / "thesis.tex"
-    theirs.parent.mkdir(parents=True)
-    theirs.write_text("years of work")
+def test_foreign_files_and_links_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "cache" / "rank_0" / "thesis.tex"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("years of work")
     (tmp_path / "cache" / "rank_1").symlink_to(tmp_path)
-    with pytest.raises(InvalidInputError, match=r"thesis.tex is none of our files"):
+    with pytest.raises(InvalidInputError, match=r"thesis.tex is not a cache file"):
         RankDirectory(tmp_path / "cache", 0).__enter__()
     with pytest.raises(InvalidInputError, match="rank_1 is a symbolic link"):
         RankDirectory(tmp_path / "cache", 1).__enter__()
-    assert theirs.read_text() == "years of work"
+    assert foreign.read_text() == "years of work"
 
 
 FOREIGN = ["precious.kv", "blocks/precious.kv", "blocks/ab/precious.kv", f"sub/{ENTRY}"]
@@ -141,7 +145,7 @@ def test_file_that_stores_do_not_name_so_is_refused(tmp_path: Path, name: str) -
     theirs = tmp_path / "cache" / "rank_0" / name
     theirs.parent.mkdir(parents=True)
     theirs.write_text("years of work")
-    with pytest.raises(InvalidInputError, match="is none of our files"):
+    with pytest.raises(InvalidInputError, match="is not a cache file"):
         RankDirectory(tmp_path / "cache", 0).__enter__()
     assert theirs.read_text() == "years of work"
 
@@ -153,7 +157,7 @@ def test_link_named_like_a_file_of_a_store_is_refused(tmp_path: Path, name: str)
     link = tmp_path / "cache" / "rank_0" / name
     link.parent.mkdir(parents=True)
     link.symlink_to(theirs)
-    with pytest.raises(InvalidInputError, match="is none of our files"):
+    with pytest.raises(InvalidInputError, match="is not a cache file"):
         RankDirectory(tmp_path / "cache", 0).__enter__()
     assert theirs.read_text() == "years of work"
 
@@ -182,16 +186,16 @@ def test_only_files_of_stores_are_removed_at_the_end(tmp_path: Path) -> None:
 
 
 def test_only_files_of_stores_are_removed_when_the_process_is_killed(
-    tmp_path: Path, held: subprocess.Popen[str]
+    tmp_path: Path, user_process: subprocess.Popen[str]
 ) -> None:
     own = tmp_path / "cache" / "rank_0" / ENTRY
     theirs = make_foreign(own.parent, tmp_path / "outside")
-    end(held)
+    kill(user_process)
     wait_until(lambda: not own.exists() and not (own.parent / ".claim").exists())
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(theirs)
 
 
-def test_a_dismissed_survivor_removes_nothing(tmp_path: Path) -> None:
+def test_stopped_reaper_removes_nothing(tmp_path: Path) -> None:
     started = reaper.start("remove", str(tmp_path), ".*")
     reaper.stop(started)
     assert started.returncode == 0

@@ -1,4 +1,4 @@
-"""Faults of files, real ones wherever a machine can have them, and what is said of them."""
+"""Storage faults, real ones where possible, and their error messages."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def read(lane: Lane, file_store: Store, seen: Any) -> Callable[[StoredEntry], No
 
 
 def place_of(store: Store, entry: StoredEntry, offset: int) -> tuple[Path, int]:
-    """Return where a byte of an entry lies: file and offset in it."""
-    with store.reader(entry.name, _Nobody()) as reader:
+    """Return the file of a byte of an entry, and the offset in it."""
+    with store.reader(entry.name, _IgnoringObserver()) as reader:
         path, at = reader.locate(offset)
     return Path(path), at
 
 
-class _Nobody:
+class _IgnoringObserver:
     def chunk(self, *_: int) -> None: ...
     def durable(self, *_: int) -> None: ...
     def verified(self, *_: int) -> None: ...
@@ -73,7 +73,7 @@ Write = Callable[[str], StoredEntry]
 Read = Callable[[StoredEntry], None]
 
 
-def test_a_flipped_bit_is_found_with_file_offset_expected_and_found(
+def test_flipped_bit_fails_with_path_offset_expected_and_found(
     file_store: Store, write: Write, read: Read
 ) -> None:
     entry = write("entry")
@@ -89,25 +89,25 @@ def test_a_flipped_bit_is_found_with_file_offset_expected_and_found(
     assert f"found {found:016x}; 1 of " in text
 
 
-def test_another_entrys_data_is_found(file_store: Store, write: Write, read: Read) -> None:
+def test_data_of_another_entry_fails_the_check(file_store: Store, write: Write, read: Read) -> None:
     entry, other = write("entry"), write("other")
     path, at = place_of(file_store, entry, 0)
     overwrite(path, at, bytes_at(*place_of(file_store, other, 0), 8192))
-    with pytest.raises(CorruptDataError, match=r"2 of 16 .*bears no stamp of this entry"):
+    with pytest.raises(CorruptDataError, match=r"2 of 16 .*has no stamp of this entry"):
         read(entry)
 
 
-def test_a_sector_written_to_the_wrong_place_is_named(
+def test_misplaced_sector_fails_with_its_number(
     file_store: Store, write: Write, read: Read
 ) -> None:
     entry = write("entry")
     path, at = place_of(file_store, entry, 3 * 4096)
     overwrite(path, at, bytes_at(*place_of(file_store, entry, 9 * 4096), 4096))
-    with pytest.raises(CorruptDataError, match=r"bears the stamp of sector 9 of the same entry"):
+    with pytest.raises(CorruptDataError, match=r"has the stamp of sector 9 of the same entry"):
         read(entry)
 
 
-def test_lost_data_is_found_as_zeros(file_store: Store, write: Write, read: Read) -> None:
+def test_lost_data_fails_the_check_as_zeros(file_store: Store, write: Write, read: Read) -> None:
     entry = write("entry")
     path, at = place_of(file_store, entry, CHUNK)
     overwrite(path, at, bytes(4096))
@@ -115,15 +115,15 @@ def test_lost_data_is_found_as_zeros(file_store: Store, write: Write, read: Read
         read(entry)
 
 
-def test_a_stale_generation_is_found(lane: Lane, file_store: Store, seen: Any) -> None:
+def test_stale_generation_fails_the_check(lane: Lane, file_store: Store, seen: Any) -> None:
     lane.write(file_store, "entry", SIZE, seen(), generation=1)
-    fresh = lane.write(EntryLike(file_store), "entry", SIZE, seen(), generation=2)
+    fresh = lane.write(LosingStore(file_store), "entry", SIZE, seen(), generation=2)
     with pytest.raises(CorruptDataError, match="of sector 0 of an earlier entry of this name"):
         lane.read(file_store, fresh, seen())
 
 
-class EntryLike:
-    """A store whose writes are lost."""
+class LosingStore:
+    """A store that loses all writes."""
 
     stores_data = True
 
@@ -133,7 +133,7 @@ class EntryLike:
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[ChunkWriter]:
         del name, size
-        yield _Loses(observer)
+        yield _LosingWriter(observer)
 
     def reader(self, name: str, observer: Observer) -> Any:
         raise NotImplementedError
@@ -142,7 +142,7 @@ class EntryLike:
     def close(self) -> None: ...
 
 
-class _Loses:
+class _LosingWriter:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
@@ -151,7 +151,7 @@ class _Loses:
 
 
 @pytest.mark.parametrize("end", [CHUNK, CHUNK + 5000], ids=["at a sector", "amid a sector"])
-def test_a_truncated_file_is_told_with_its_end(
+def test_truncated_file_fails_with_path_and_end(
     file_store: Store, write: Write, read: Read, end: int
 ) -> None:
     entry = write("entry")
@@ -162,7 +162,7 @@ def test_a_truncated_file_is_told_with_its_end(
 
 
 @pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
-def test_a_file_that_is_gone_is_told_with_its_name(
+def test_missing_file_fails_with_its_path(
     kind: str, tmp_path: Path, store_of: Any, lane: Lane, seen: Any
 ) -> None:
     store = store_of(kind, tmp_path)
@@ -174,14 +174,14 @@ def test_a_file_that_is_gone_is_told_with_its_name(
 
 
 @pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
-def test_a_directory_that_vanished_is_told(
+def test_removed_directory_fails_and_is_not_created_again(
     kind: str, store_of: Any, lane: Lane, seen: Any, tmp_path: Path
 ) -> None:
     store = store_of(kind, tmp_path)
     shutil.rmtree(tmp_path)
     with pytest.raises(StorageError, match=r"creating .* failed: .*\(ENOENT\).*removed during"):
         lane.write(store, "entry", SIZE, seen())
-    assert not tmp_path.exists(), "it was made again: data would have gone elsewhere"
+    assert not tmp_path.exists(), "the directory was created again"
     tmp_path.mkdir()
 
 
@@ -197,7 +197,7 @@ def layout(request: pytest.FixtureRequest) -> Callable[[Path], Store]:
     return LAYOUTS[request.param]
 
 
-def test_a_full_disk_is_told_and_leaves_no_part_of_the_entry(
+def test_full_disk_fails_and_leaves_no_part_of_the_entry(
     mount: Mount, lane: Lane, seen: Any, layout: Callable[[Path], Store]
 ) -> None:
     full_disk = mount("tmpfs", "size=512k")
@@ -208,7 +208,7 @@ def test_a_full_disk_is_told_and_leaves_no_part_of_the_entry(
     lane.read(small, lane.write(small, "small", CHUNK, seen()), seen())
 
 
-def test_a_filesystem_that_became_read_only_is_told(mount: Mount, lane: Lane, seen: Any) -> None:
+def test_read_only_filesystem_fails_with_erofs(mount: Mount, lane: Lane, seen: Any) -> None:
     folder = mount("tmpfs", "size=8m")
     store = EntryFiles(folder, FileIo("buffered"))
     entry = lane.write(store, "before", SIZE, seen())
@@ -218,7 +218,7 @@ def test_a_filesystem_that_became_read_only_is_told(mount: Mount, lane: Lane, se
         lane.write(store, "after", SIZE, seen())
 
 
-def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, seen: Any) -> None:
+def test_failing_device_fails_with_eio(mount: Mount, tmp_path: Path, lane: Lane, seen: Any) -> None:
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(64 << 20)
@@ -243,7 +243,7 @@ def test_a_device_that_fails_is_told(mount: Mount, tmp_path: Path, lane: Lane, s
         (errno.EROFS, "became read-only"),
     ],
 )
-def test_what_no_machine_here_can_have_is_injected_and_told(
+def test_injected_error_fails_with_name_and_remedy(
     number: int, remedy: str, file_store: Store, lane: Lane, seen: Any, tmp_path: Path
 ) -> None:
     name = errno.errorcode[number]
@@ -254,14 +254,14 @@ def test_what_no_machine_here_can_have_is_injected_and_told(
     entry = lane.write(file_store, "entry", SIZE, seen())
     with pytest.raises(StorageError, match=rf"reading the file failed: .*\({name}\).*{remedy}"):
         lane.read(Faulty(file_store, number, 3), entry, seen())
-    lane.read(file_store, entry, seen())  # the fault was not the data's
+    lane.read(file_store, entry, seen())  # the data is intact
 
 
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
-def test_short_transfers_are_completed(
+def test_short_transfer_is_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_of: Any, seen: Any, mode: str
 ) -> None:
-    """The kernel may move less than it was asked to: the rest is asked for again."""
+    """The kernel may move less than the requested size."""
     store = store_of(f"entry, {mode}", tmp_path)
     calls = {"pwritev": 0, "preadv": 0}
 
@@ -285,16 +285,14 @@ def test_short_transfers_are_completed(
 
 
 @pytest.mark.parametrize("reserves", [False, True])
-def test_a_slab_that_a_full_disk_cannot_take_leaves_no_file(
-    mount: Mount, *, reserves: bool
-) -> None:
+def test_failed_preallocation_leaves_no_slab_file(mount: Mount, *, reserves: bool) -> None:
     folder = mount("tmpfs", "size=512k")
     with pytest.raises(StorageError, match=r"preallocating .*slab-000.kv failed: .*ENOSPC"):
         Slab(folder, FileIo("buffered", reserves=reserves), BLOCK, 64 << 20)
     assert list(folder.iterdir()) == []
 
 
-def test_a_slab_is_closed_whole_though_a_file_of_it_cannot_be_removed(
+def test_slab_close_removes_other_files_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane, seen: Any
 ) -> None:
     monkeypatch.setattr(slab, "FILE_BYTES", BLOCK)  # a file for each slot
@@ -309,16 +307,16 @@ def test_a_slab_is_closed_whole_though_a_file_of_it_cannot_be_removed(
     assert not [path for path in opened if path.startswith(str(tmp_path))]
 
 
-def test_pages_that_cannot_be_dropped_are_told_with_their_file(tmp_path: Path) -> None:
-    """As on a file server that forgot the file; here it is no file at all."""
+def test_failed_page_drop_fails_with_path(tmp_path: Path) -> None:
+    """A FIFO has no pages, and fails like a file that its server no longer knows."""
     path = tmp_path / "entry.kv"
     os.mkfifo(path)
     file = DataFile(os.open(path, os.O_RDWR), path, FileIo("buffered"))
     with pytest.raises(StorageError, match=rf"dropping cached pages of {path} failed: .*ESPIPE"):
-        file.forget_pages()
+        file.drop_cached_pages()
     file.close()
 
 
-def test_probing_leaves_nothing(tmp_path: Path) -> None:
+def test_direct_io_probe_leaves_no_file(tmp_path: Path) -> None:
     assert probe_direct_io(tmp_path) in (True, False)
     assert list(tmp_path.iterdir()) == []

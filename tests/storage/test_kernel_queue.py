@@ -1,4 +1,4 @@
-"""What io_submit and its kin do on this host, and queues that lanes have one after another."""
+"""Kernel AIO queues on this host, and their reuse by lanes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.storage import aio
-from mlpstorage_bench.storage.aio import KeptQueues, KernelQueue, QueueRefusedError
+from mlpstorage_bench.storage.aio import KernelQueue, QueuePool, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import DataFile, FileIo
@@ -20,8 +20,8 @@ from mlpstorage_bench.storage.in_flight import InFlight
 from mlpstorage_bench.storage.store import Chunk
 from tests.storage.conftest import kernel_queue
 
-MOST_SLOTS = (0x10000000 // 32) - 1
-"""Of one queue: the kernel's own limit."""
+MAX_SLOTS = (0x10000000 // 32) - 1
+"""The kernel's limit on the slots of one queue."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def descriptor(tmp_path: Path) -> Iterator[int]:
     os.close(opened)
 
 
-def test_a_queue_moves_memory_to_files_and_back(queue: KernelQueue, descriptor: int) -> None:
+def test_queue_moves_data_to_a_file_and_back(queue: KernelQueue, descriptor: int) -> None:
     there, back = AlignedBuffer(4096), AlignedBuffer(4096)
     there.bytes[:] = b"b" * 4096
     for slot, buffer in ((0, there), (1, back)):
@@ -58,92 +58,94 @@ def test_a_queue_moves_memory_to_files_and_back(queue: KernelQueue, descriptor: 
     assert queue.reap(waits=False) == []
 
 
-def test_a_queue_tells_the_end_of_a_file_and_what_it_refuses(
+def test_queue_reports_end_of_file_and_bad_descriptor(queue: KernelQueue, descriptor: int) -> None:
+    buffer = AlignedBuffer(4096)
+    transfer: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
+    queue.submit(0, descriptor=descriptor, offset=8192, **transfer)
+    assert queue.reap(waits=True) == [(0, 0)]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        queue.submit(0, descriptor=1 << 20, offset=0, **transfer)
+
+
+def test_reset_queue_destroys_the_old_and_opens_a_new_one(
     queue: KernelQueue, descriptor: int
 ) -> None:
     buffer = AlignedBuffer(4096)
-    asked: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
-    queue.submit(0, descriptor=descriptor, offset=8192, **asked)
-    assert queue.reap(waits=True) == [(0, 0)]
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        queue.submit(0, descriptor=1 << 20, offset=0, **asked)
-
-
-def test_a_queue_is_new_after_everything_was_forgotten(queue: KernelQueue, descriptor: int) -> None:
-    buffer = AlignedBuffer(4096)
-    asked: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
-    queue.submit(0, descriptor=descriptor, offset=0, **asked)
+    transfer: dict[str, Any] = {"is_write": False, "address": buffer.address, "size": 4096}
+    queue.submit(0, descriptor=descriptor, offset=0, **transfer)
     former = ctypes.c_ulong(queue._context.value)
-    queue.forget()
-    assert bytes(buffer.bytes[:1]) == b"a"  # it had ended before it was forgotten
+    queue.reset()
+    assert bytes(buffer.bytes[:1]) == b"a"  # the transfer completed before the reset
     none = ctypes.c_long(0)
-    asked_of = (queue._getevents_number, former, none, none, queue._events_at, None)
-    assert queue._call(*asked_of) == -1, "the kernel still has it"
-    queue.submit(0, descriptor=descriptor, offset=0, **asked)
+    arguments = (queue._getevents_number, former, none, none, queue._events_at, None)
+    assert queue._call(*arguments) == -1, "the old queue still exists"
+    queue.submit(0, descriptor=descriptor, offset=0, **transfer)
     assert queue.reap(waits=True) == [(0, 4096)]
 
 
 @pytest.mark.usefixtures("queue")
-def test_a_refusal_says_what_to_raise_where_a_host_has_no_more_of_them() -> None:
+def test_exhausted_host_limit_is_refused_with_its_sysctl() -> None:
     limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())
-    if limit >= MOST_SLOTS:
+    if limit >= MAX_SLOTS:
         pytest.skip("this host's limit is above that of a single queue")
-    with pytest.raises(QueueRefusedError, match=r"io_setup gave EAGAIN: .*fs\.aio-max-nr"):
+    with pytest.raises(QueueRefusedError, match=r"io_setup returned EAGAIN: .*fs\.aio-max-nr"):
         KernelQueue(limit + 1)
 
 
 @pytest.mark.usefixtures("queue")
 @pytest.mark.parametrize("call", ["io_setup", "io_submit", "io_getevents"])
-def test_a_queue_is_refused_where_a_kernel_has_not_all_of_its_calls(
+def test_missing_system_call_is_refused_with_its_name(
     monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     known = aio._CALLS[platform.machine()]
     lacking = known._replace(**{call.removeprefix("io_"): 5000})
     monkeypatch.setitem(aio._CALLS, platform.machine(), lacking)
-    with pytest.raises(QueueRefusedError, match=f"{call} gave ENOSYS: this kernel has none"):
+    with pytest.raises(
+        QueueRefusedError, match=f"{call} returned ENOSYS: this kernel does not support it"
+    ):
         KernelQueue(1)
 
 
-def test_a_queue_is_refused_on_machines_whose_calls_are_not_known(
+def test_unknown_machine_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "vax")
-    with pytest.raises(QueueRefusedError, match="Linux AIO is not known on vax"):
+    with pytest.raises(QueueRefusedError, match="Linux AIO call numbers are unknown for vax"):
         KernelQueue(1)
 
 
 def is_known(queue: KernelQueue, context: int) -> bool:
-    """Whether the kernel has a queue of this address."""
+    """Return whether the kernel has a queue at this address."""
     none = ctypes.c_long(0)
-    asked = (ctypes.c_ulong(context), none, none, queue._events_at, None)
-    return bool(queue._call(queue._getevents_number, *asked) == 0)
+    transfer = (ctypes.c_ulong(context), none, none, queue._events_at, None)
+    return bool(queue._call(queue._getevents_number, *transfer) == 0)
 
 
 @pytest.mark.usefixtures("queue")
-def test_a_kept_queue_goes_to_the_next_lane_and_in_the_end_to_the_kernel() -> None:
-    with KeptQueues() as kept:
-        first, other = kept.open(2), kept.open(2)
+def test_pooled_queue_is_reused_and_destroyed_at_the_end() -> None:
+    with QueuePool() as pool:
+        first, other = pool.open(2), pool.open(2)
         assert isinstance(first, KernelQueue)
         assert isinstance(other, KernelQueue)
         context = first._context.value
         assert other._context.value != context
         first.close()
         assert is_known(first, context)
-        assert kept.open(2) is first
-        assert kept.open(3) not in (first, other)
+        assert pool.open(2) is first
+        assert pool.open(3) not in (first, other)
         first.close()
         other.close()
     assert not is_known(first, context)
 
 
-def test_a_kept_queue_that_is_left_with_a_transfer_goes_on_without_it(
+def test_pooled_queue_closed_with_a_transfer_is_reused_empty(
     queue: KernelQueue, descriptor: int, seen: Any
 ) -> None:
     del queue
     buffers = BufferPool(4096, 1)
-    with KeptQueues() as kept:
-        lane = InFlight(kept.open, 1, buffers)
+    with QueuePool() as pool:
+        lane = InFlight(pool.open, 1, buffers)
         file = DataFile(descriptor, Path("file"), FileIo("direct"))
         lane.read(EntryFile(file, seen(), is_direct=True), lane.take_buffer(), Chunk(0, 0, 4096))
-        lane.close()  # as when coming to rest was interrupted
-        assert kept.open(1).reap(waits=False) == []
+        lane.close()  # without drain, like after an interrupt
+        assert pool.open(1).reap(waits=False) == []

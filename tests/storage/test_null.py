@@ -1,4 +1,4 @@
-"""Stores that keep nothing, moved by calls and by the queue that ends at once."""
+"""Null stores, with plain calls and with the immediate queue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def queue_of(store: NullStore | RingStore) -> Queue:
 @pytest.mark.parametrize("make_store", [NullStore, RingStore])
 @pytest.mark.parametrize("is_direct", [True, False])
 @pytest.mark.parametrize("chunk", [CHUNK, MIB])
-def test_stores_that_keep_nothing_move_everything_and_check_nothing(
+def test_null_store_moves_everything_and_checks_nothing(
     make_store: MakeStore, chunk: int, seen: Any, *, is_direct: bool
 ) -> None:
     store = make_store(is_direct=is_direct)
@@ -47,28 +47,30 @@ def test_stores_that_keep_nothing_move_everything_and_check_nothing(
         entry = lane.write(store, "entry", 130 * MIB, written)
         lane.read(store, entry, read)
         lane.copy(store, store, entry, seen(), copied)
-        assert lane.most_in_flight == (4 if is_direct else 1)
+        assert lane.max_in_flight == (4 if is_direct else 1)
     assert written.moved == read.moved == copied.moved == 130 * MIB
     assert read.checked == 0
 
 
 @pytest.mark.parametrize("make_store", [NullStore, RingStore])
-def test_a_lane_gives_each_chunk_to_the_queue_of_a_store_that_has_one(
+def test_lane_submits_each_chunk_to_the_queue_of_the_store(
     make_store: MakeStore, seen: Any
 ) -> None:
     store = make_store(is_direct=True)
     queue = queue_of(store)
     submitted: list[int] = []
 
-    class Notes:
-        reap, forget, close = queue.reap, queue.forget, queue.close
+    class RecordingQueue:
+        reap, reset, close = queue.reap, queue.reset, queue.close
 
-        def submit(self, slot: int, *, size: int, **asked: Any) -> None:
+        def submit(self, slot: int, *, size: int, **transfer: Any) -> None:
             submitted.append(size)
-            queue.submit(slot, size=size, **asked)
+            queue.submit(slot, size=size, **transfer)
 
     chunking = Chunking(CHUNK)
-    with Lane(Payload(5), chunking, threading.Event(), open_queue=lambda _: Notes()) as lane:
+    with Lane(
+        Payload(5), chunking, threading.Event(), open_queue=lambda _: RecordingQueue()
+    ) as lane:
         entry = lane.write(store, "entry", 3 * CHUNK + 4096, seen())
         lane.read(store, entry, seen())
     assert submitted == [CHUNK, CHUNK, CHUNK, 4096] * 2
@@ -79,7 +81,7 @@ def mark(buffer: AlignedBuffer, number: int) -> AlignedBuffer:
     return buffer
 
 
-def test_entries_go_through_all_of_a_ring_however_small_they_are(seen: Any) -> None:
+def test_small_entries_use_the_whole_ring(seen: Any) -> None:
     store, buffer = RingStore(), AlignedBuffer(CHUNK)
     count = RING_BYTES // CHUNK
     for number in range(count):
@@ -91,11 +93,11 @@ def test_entries_go_through_all_of_a_ring_however_small_they_are(seen: Any) -> N
         assert (buffer.sectors == number).all()
 
 
-def test_a_chunk_may_be_larger_than_the_ring(seen: Any) -> None:
+def test_chunk_larger_than_the_ring_wraps_around(seen: Any) -> None:
     store, chunk, end = RingStore(), AlignedBuffer(RING_BYTES + MIB), AlignedBuffer(MIB)
     mark(chunk, 1).sectors[-MIB // 4096 :] = 2
     with store.writer("entry", chunk.size, seen()) as writer:
-        writer.put(chunk.bytes, 0)  # its last MiB takes the place of its first
+        writer.put(chunk.bytes, 0)  # its last MiB overwrites its first
         writer.put(mark(end, 3).bytes, chunk.size)
     with store.reader("entry", seen()) as reader:
         for _ in range(RING_BYTES // MIB - 2):

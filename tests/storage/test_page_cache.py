@@ -1,4 +1,4 @@
-"""What buffered mode leaves in the page cache: nothing of what was written."""
+"""Buffered mode leaves no written page in the page cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 4 << 20
 
 
 def resident_pages(folder: Path) -> int:
-    """Return how many pages of the files in a folder are in the page cache: mincore(2)."""
+    """Return the number of pages of a folder's files in the page cache (mincore(2))."""
     found = 0
     for path in folder.rglob("*"):
         size = path.stat().st_size
@@ -34,7 +34,7 @@ def resident_pages(folder: Path) -> int:
     return found
 
 
-def written_by_hand(folder: Path, *, drops: bool) -> Path:
+def write_without_store(folder: Path, *, drops: bool) -> Path:
     path = folder / "by-hand"
     path.write_bytes(bytes(SIZE))
     descriptor = os.open(path, os.O_RDONLY)
@@ -46,12 +46,12 @@ def written_by_hand(folder: Path, *, drops: bool) -> Path:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_pages_are_gone_when_an_entry_has_been_written(
+def test_written_entry_leaves_no_page_in_the_cache(
     tmp_path: Path, store_of: Any, lane: Lane, seen: Any, layout: str
 ) -> None:
-    written_by_hand(tmp_path, drops=False)
+    write_without_store(tmp_path, drops=False)
     assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
-    written_by_hand(tmp_path, drops=True)
+    write_without_store(tmp_path, drops=True)
     if resident_pages(tmp_path):
         pytest.skip("this filesystem keeps its pages, as memory does")
     store = store_of(f"{layout}, buffered", tmp_path)

@@ -1,4 +1,4 @@
-"""What is in the data: unique and incompressible, or as compressible and alike as asked for."""
+"""Content of entries: duplication and incompressible, or with the configured ratios."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRY = 2 << 20
 
 
 def content_of_files(folder: Path, payload: Payload, seen: Any, entries: int = 2) -> bytes:
-    """Write real files, and return all that is in them."""
+    """Write real files, and return their content."""
     files = EntryFiles(folder, FileIo("buffered"))
     with Lane(payload, Chunking(512 * 1024), threading.Event()) as lane:
         for number in range(entries):
@@ -32,43 +32,45 @@ def content_of_files(folder: Path, payload: Payload, seen: Any, entries: int = 2
     return b"".join(path.read_bytes() for path in sorted(folder.glob("*.kv")))
 
 
-def unique(content: bytes, block: int) -> float:
+def duplication(content: bytes, block: int) -> float:
     blocks = [content[at : at + block] for at in range(0, len(content), block)]
     return len(blocks) / len(set(blocks))
 
 
-def test_no_sector_is_like_another_and_nothing_compresses(tmp_path: Path, seen: Any) -> None:
+def test_default_content_is_unique_and_incompressible(tmp_path: Path, seen: Any) -> None:
     content = content_of_files(tmp_path, Payload(5), seen)
-    assert unique(content, SECTOR) == 1
+    assert duplication(content, SECTOR) == 1
     for compressed in (zlib.compress(content, 9), lzma.compress(content)):
         assert len(compressed) > 0.98 * len(content)
 
 
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 4.0])
-def test_data_compresses_as_asked_for(tmp_path: Path, seen: Any, ratio: float) -> None:
+def test_content_compresses_by_the_configured_ratio(
+    tmp_path: Path, seen: Any, ratio: float
+) -> None:
     content = content_of_files(tmp_path, Payload(5, compress_ratio=ratio), seen)
     assert len(content) / len(zlib.compress(content, 6)) == pytest.approx(ratio, rel=0.05)
     by_sector = sum(
         len(zlib.compress(content[at : at + SECTOR], 6)) for at in range(0, len(content), SECTOR)
     )
     assert len(content) / by_sector == pytest.approx(ratio, rel=0.08)  # headers of 4 KiB
-    assert unique(content, SECTOR) == 1
+    assert duplication(content, SECTOR) == 1
 
 
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0])
 @pytest.mark.parametrize("block_kib", [4, 16, 64])
-def test_data_deduplicates_as_asked_for(
+def test_content_deduplicates_by_the_configured_ratio(
     tmp_path: Path, seen: Any, ratio: float, block_kib: int
 ) -> None:
     content = content_of_files(tmp_path, Payload(5, dedup_ratio=ratio), seen, entries=24)
-    assert unique(content, block_kib * 1024) == pytest.approx(ratio, rel=0.1)
+    assert duplication(content, block_kib * 1024) == pytest.approx(ratio, rel=0.1)
 
 
-def test_both_ratios_together(tmp_path: Path, seen: Any) -> None:
+def test_both_ratios_apply_together(tmp_path: Path, seen: Any) -> None:
     content = content_of_files(
         tmp_path, Payload(5, compress_ratio=2.0, dedup_ratio=2.0), seen, entries=24
     )
-    assert unique(content, SECTOR) == pytest.approx(2, rel=0.1)
+    assert duplication(content, SECTOR) == pytest.approx(2, rel=0.1)
     assert len(content) / len(zlib.compress(content, 6)) >= 1.9
 
 
@@ -78,7 +80,7 @@ def test_both_ratios_together(tmp_path: Path, seen: Any) -> None:
     dedup=st.sampled_from([1.0, 2.0]),
     compress=st.sampled_from([1.0, 3.0]),
 )
-def test_content_does_not_depend_on_how_an_entry_is_cut(
+def test_content_does_not_depend_on_chunk_boundaries(
     first: int, count: int, dedup: float, compress: float
 ) -> None:
     payload = Payload(7, compress_ratio=compress, dedup_ratio=dedup)
@@ -92,7 +94,7 @@ def test_content_does_not_depend_on_how_an_entry_is_cut(
     assert bytes(part.bytes[: shared * SECTOR]) == bytes(expected)
 
 
-def test_seed_origin_name_and_generation_each_make_other_content() -> None:
+def test_seed_origin_name_and_generation_each_change_content() -> None:
     def made(seed: int, name: str, generation: int, origin: str = "") -> bytes:
         payload = Payload(seed, origin=origin)
         buffer = AlignedBuffer(SECTOR)

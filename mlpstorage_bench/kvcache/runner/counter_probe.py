@@ -73,7 +73,7 @@ def _write_and_read(directory: Path, io_mode: IoMode) -> None:
     try:
         try:
             file.write(buffer.bytes, 0)
-            file.settle(Recorder(Window()).observe("storage", "write", _PROBE_BYTES))
+            file.make_durable(Recorder(Window()).observe("storage", "write", _PROBE_BYTES))
             file.read(buffer.bytes, 0)
         finally:
             file.close()

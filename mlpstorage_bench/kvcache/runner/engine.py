@@ -28,7 +28,7 @@ from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.paths import InputFile, check_outputs
-from mlpstorage_bench.storage.aio import KeptQueues
+from mlpstorage_bench.storage.aio import QueuePool
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
@@ -69,7 +69,7 @@ class Engine:
         self._io_mode: IoMode = "direct"
         """What the filesystem has."""
         self._counters = NO_COUNTERS
-        self._queues = KeptQueues()
+        self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
         """By workload."""
         self._cases = 0

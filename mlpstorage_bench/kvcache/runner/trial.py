@@ -163,7 +163,7 @@ class _Trial:
             drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
             closed_by=closed_by,
             io_mode=self._context.io_mode,
-            in_flight=sum(lane.most_in_flight for lane in lanes),
+            in_flight=sum(lane.max_in_flight for lane in lanes),
             chunk_bytes=self._workload.io_chunk_kib * KIB,
             requests=requests,
             arrived=pool.scheduler.arrived,
@@ -180,7 +180,10 @@ class _Trial:
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
-            one_at_a_time=next((lane.refusal for lane in lanes if lane.refusal), ""),
+            one_at_a_time=next(
+                (lane.queue_unavailable_reason for lane in lanes if lane.queue_unavailable_reason),
+                "",
+            ),
             huge_page_share=lanes[0].huge_page_share,
         )
 
