@@ -1,4 +1,4 @@
-"""What counts, and how it is counted: histograms, the window, the recorder, the kernel's view.
+"""Measurement: histograms, the window, the recorder, the kernel's counters.
 
-Knows no workload, so that every benchmark type can use it.
+Independent of any workload, so that every benchmark type can use it.
 """

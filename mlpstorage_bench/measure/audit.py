@@ -1,4 +1,4 @@
-"""Reported bytes against the kernel's own count of what moved to and from devices."""
+"""Audit of reported bytes against the kernel's count of bytes moved to and from devices."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ SEVERITY: tuple[Verdict, ...] = (
     "foreign traffic",
     "served from page cache",
 )
-"""From the best to the worst."""
+"""Verdicts from the best to the worst."""
 TOLERANCE = 0.01
+"""Accepted difference as a share of the kernel's count: a filesystem's own records."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """How the bytes that are reported compare with what the kernel counted."""
+    """Result of comparing the reported bytes with the kernel's count."""
 
     ratio: float | None
-    """Reported bytes / the kernel's bytes, reads and writes together; None when not measurable."""
+    """Reported bytes / counted bytes, reads and writes together; None if not measurable."""
     verdict: Verdict
     reason: str
     cached_bytes: int = 0
-    """Reported bytes that the kernel did not count, few of them where the verdict is ok: served
-    from the page cache, or left in it."""
+    """Reported bytes that the kernel did not count, because they were read from the page cache or
+    remained in it; few if the verdict is ok."""
 
 
-def audit(reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, whose: str) -> Audit:
-    """Compare the bytes reported between two readings of the kernel's counters with these.
+def audit(
+    reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, counted_by: str
+) -> Audit:
+    """Compare the bytes reported between two readings of the kernel's counters with the count.
 
-    `whose` names the counters: "this process" or a device; there are none where they do not move
-    with what is written and read. Of `doubtful_bytes` nobody can tell on
-    which side of a reading the kernel counted them: they are no discrepancy, and neither is
-    `TOLERANCE` where that is more (a filesystem's own records).
+    `counted_by` is "this process" or a device. `counted` is None if that counter does not change
+    with reads and writes. `doubtful_bytes` belong to chunks in flight at a reading: the kernel may
+    have counted them before or after it. Differences up to `doubtful_bytes`, or up to `TOLERANCE`
+    if that is more, are accepted.
     """
     if counted is None:
-        reason = f"no counter of {whose} moves with what is written and read here"
+        reason = f"no counter of {counted_by} changes with reads and writes here"
         return Audit(None, "not measurable", reason)
     if reported.total == 0:
         return Audit(None, "not measurable", "nothing was read or written")
@@ -60,14 +63,14 @@ def audit(reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, wh
     if counted.total > reported.total + slack:
         extra = (counted.total - reported.total) / counted.total
         reason = (
-            f"{extra:.1%} of the traffic of {whose} is not in the result (other work, the "
-            "filesystem's own records, or what it read ahead)"
+            f"{extra:.1%} of the traffic of {counted_by} is not in the result (other work, the "
+            "filesystem's own records, or read-ahead)"
         )
         return Audit(ratio, "foreign traffic", reason, cached_bytes)
     return Audit(ratio, "ok", "", cached_bytes)
 
 
 def furthest_from_one(ratios: Sequence[float | None]) -> float | None:
-    """Return the ratio that is the most suspicious; None where none was measured."""
+    """Return the ratio with the largest distance from 1; None if none was measured."""
     measured = [ratio for ratio in ratios if ratio is not None]
     return max(measured, key=lambda ratio: abs(ratio - 1)) if measured else None

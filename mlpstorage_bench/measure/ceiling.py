@@ -1,4 +1,4 @@
-"""How near a result is to what the harness itself can do on this host."""
+"""Comparison of a result with the harness's own ceiling on this host."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import Literal
 Bound = Literal["storage-bound", "harness-bound", "load-bound", "not calibrated"]
 
 HARNESS_SHARE = 0.8
-"""From this share of its ceiling on, a result tells about the harness."""
+"""Results at or above this share of the ceiling are limited by the harness."""
 WAITING_SHARE = 0.5
-"""Below this share of the lanes' time in storage calls, the storage waited for the load."""
+"""Results with a smaller share of the lanes' time in storage calls are limited by the load."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the same lanes, chunks and checks reach when storage costs nothing. Of one rank."""
+    """Throughput of one rank's lanes, chunks and checks when storage costs nothing."""
 
     operations_per_s: float
-    """Chunks per second over a null tier."""
+    """Chunks per second on a null store."""
     gib_s: float
-    """Over memory, content included: made, copied and checked."""
+    """Bandwidth on memory, including making, copying and checking content."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What a rank measured on its storage tier."""
+    """Throughput of one rank's storage tier."""
 
     operations_per_s: float
     gib_s: float
     busy_share: float
-    """Storage calls' time / window and chunk that may be in flight."""
+    """Time in storage calls / (window x largest number of chunks in flight)."""
 
 
 def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> float | None:
-    """Return measured / ceiling of all ranks together; None where not every rank has a ceiling.
+    """Return measured / ceiling of all ranks together; None unless every rank has a ceiling.
 
-    Of operations or bandwidth: whichever is nearer to its ceiling.
+    The larger of the ratios of operations and of bandwidth.
     """
     measured = [ceiling for ceiling in ceilings if ceiling is not None]
     operations = sum(ceiling.operations_per_s for ceiling in measured)
@@ -51,10 +51,10 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
 
 
 def bound_by(ratio: float | None, busy_share: float, device_share: float | None) -> Bound:
-    """Say what limited a result.
+    """Return what limited a result.
 
-    Lanes that are in storage calls while no device is at work wait for each other: for Python's
-    lock, which a call has to have again before its end is seen, or for a processor.
+    Lanes that are in storage calls while the devices are idle wait for each other: for Python's
+    lock, which a call needs before it returns, or for a processor.
     """
     if ratio is None:
         return "not calibrated"
@@ -62,5 +62,5 @@ def bound_by(ratio: float | None, busy_share: float, device_share: float | None)
         return "harness-bound"
     if busy_share < WAITING_SHARE:
         return "load-bound"
-    is_at_work = device_share is None or device_share >= WAITING_SHARE * busy_share
-    return "storage-bound" if is_at_work else "harness-bound"
+    is_device_busy = device_share is None or device_share >= WAITING_SHARE * busy_share
+    return "storage-bound" if is_device_busy else "harness-bound"

@@ -1,4 +1,4 @@
-"""Time: the real one, or one that passes only when there is something to wait for."""
+"""Clocks: real time, or virtual time that advances only by waits."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mlpstorage_bench.units import NS_PER_S
 
 
 class Clock(Protocol):
-    """Tells the time in nanoseconds, and waits."""
+    """Source of time in nanoseconds, with waits."""
 
     def now_ns(self) -> int:
-        """Return the time, from a start that means nothing."""
+        """Return the time since an arbitrary start."""
         ...
 
     def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
-        """Wait, holding the condition, until it is notified or the moment has come."""
+        """Wait until the condition, which the caller holds, is notified or the time is reached."""
         ...
 
 
@@ -29,28 +29,28 @@ class RealClock:
         return time.perf_counter_ns()
 
     def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
-        """Wait until notified or until the moment."""
+        """Wait until the condition is notified or the time is reached."""
         left_ns = None if until_ns is None else max(0, until_ns - self.now_ns())
         changed.wait(None if left_ns is None else left_ns / NS_PER_S)
 
 
 class VirtualClock:
-    """Stands still but for waits, which take no time: for one thread that simulates."""
+    """Clock of a single-threaded simulation: only waits advance it, and they return at once."""
 
     def __init__(self) -> None:
         self._now_ns = 0
 
     def now_ns(self) -> int:
-        """Return the moment that was last waited for."""
+        """Return the end of the latest wait."""
         return self._now_ns
 
     def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
-        """Go on to that moment."""
+        """Advance to that time."""
         del changed
         if until_ns is None:
-            raise AssertionError("a simulation waits for something that cannot come")
+            raise AssertionError("a simulation waits without an end time")
         self.advance(until_ns)
 
     def advance(self, until_ns: int) -> None:
-        """Let time pass until a moment; not back to one that has passed."""
+        """Advance to that time, unless it is in the past."""
         self._now_ns = max(self._now_ns, until_ns)

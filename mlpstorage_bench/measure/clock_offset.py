@@ -1,10 +1,9 @@
-"""How far a rank's clock is ahead of rank 0's, how well that is known, and a window's edges by it.
+"""Offset of a rank's clock from rank 0's, its uncertainty, and window edges in rank 0's time.
 
-Clocks of different hosts start anywhere and run at slightly different rates. In one exchange
-rank 0 notes its time, asks another rank for its own, and notes its time again when the answer is
-here. The other clock was read somewhere between; taken for the middle, that is wrong by at most
-half the round trip, however unequal the ways there and back are. Of several exchanges the one with
-the shortest round trip counts.
+Clocks of different hosts have different starts and slightly different rates. In one exchange rank 0
+notes its time, requests another rank's time, and notes its time again when the reply arrives. The
+other clock was read somewhere between; assuming the middle is wrong by at most half the round trip,
+however asymmetric the two directions are. The exchange with the shortest round trip is used.
 
 F. Cristian, "Probabilistic clock synchronization", Distributed Computing 3 (1989), pp. 146-158; NTP
 filters its samples the same way (RFC 5905, section 10).
@@ -19,69 +18,69 @@ from typing import NamedTuple
 LEAST_EXCHANGES = 8
 MOST_EXCHANGES = 64
 GOOD_ROUND_TRIP_NS = 50_000
-"""After the least number, exchanges go on until one was this quick: processes share cores."""
+"""Exchanges beyond `LEAST_EXCHANGES` continue until one was this fast, as processes share cores."""
 
 
 class Exchange(NamedTuple):
-    """One question for the time, and its answer."""
+    """One request for another rank's time, and its reply."""
 
-    asked_ns: int
-    """Rank 0's clock."""
-    read_ns: int
-    """The other's."""
-    answered_ns: int
-    """Rank 0's."""
+    sent_ns: int
+    """Time of the request by rank 0's clock."""
+    remote_ns: int
+    """Time in the reply, by the other rank's clock."""
+    received_ns: int
+    """Time of the reply by rank 0's clock."""
 
     @property
     def round_trip_ns(self) -> int:
-        """How long the answer took."""
-        return self.answered_ns - self.asked_ns
+        """Time from request to reply."""
+        return self.received_ns - self.sent_ns
 
 
 @dataclass(frozen=True)
 class ClockOffset:
-    """How far a rank's clock was ahead of rank 0's at one moment."""
+    """Difference of a rank's clock from rank 0's at one moment."""
 
     at_ns: int
     """The moment, by this rank's clock."""
     ahead_ns: int
+    """This rank's time minus rank 0's."""
     uncertainty_ns: int
-    """The truth is no further away than this."""
+    """Bound on the error of `ahead_ns`."""
 
     @classmethod
     def none(cls, at_ns: int) -> ClockOffset:
-        """Return that of rank 0's own clock."""
+        """Return the offset of rank 0's own clock: zero."""
         return cls(at_ns, 0, 0)
 
     @classmethod
     def of(cls, exchanges: Iterable[Exchange]) -> ClockOffset:
-        """Return what the quickest of these exchanges tells."""
+        """Return the offset by the exchange with the shortest round trip."""
         best = min(exchanges, key=lambda exchange: exchange.round_trip_ns)
-        middle_ns = (best.asked_ns + best.answered_ns) // 2
-        return cls(best.read_ns, best.read_ns - middle_ns, best.answered_ns - middle_ns)
+        middle_ns = (best.sent_ns + best.received_ns) // 2
+        return cls(best.remote_ns, best.remote_ns - middle_ns, best.received_ns - middle_ns)
 
 
 def has_enough(exchanges: Sequence[Exchange]) -> bool:
-    """Whether these exchanges tell the offset as well as it can be known here."""
+    """Return whether further exchanges would hardly improve the offset."""
     if len(exchanges) < LEAST_EXCHANGES:
         return False
-    quickest_ns = min(exchange.round_trip_ns for exchange in exchanges)
-    return quickest_ns <= GOOD_ROUND_TRIP_NS or len(exchanges) >= MOST_EXCHANGES
+    shortest_ns = min(exchange.round_trip_ns for exchange in exchanges)
+    return shortest_ns <= GOOD_ROUND_TRIP_NS or len(exchanges) >= MOST_EXCHANGES
 
 
 @dataclass(frozen=True)
 class CommonTime:
-    """Moments of this rank's clock as rank 0's has them, by offsets taken before and after.
+    """Conversion of this rank's time to rank 0's, by offsets taken before and after.
 
-    Between the two the clocks are taken to drift evenly: then the uncertainty is that of the worse
-    one.
+    Assumes that the clocks drift evenly in between: the uncertainty is then the larger of the two.
     """
 
     before: ClockOffset
     after: ClockOffset
 
     def of(self, moment_ns: int) -> int:
-        """Return a moment of this rank's clock in rank 0's time."""
+        """Return a time of this rank's clock in rank 0's time."""
         elapsed_ns = self.after.at_ns - self.before.at_ns
         drifted_ns = self.after.ahead_ns - self.before.ahead_ns
         since_ns = moment_ns - self.before.at_ns
@@ -90,29 +89,29 @@ class CommonTime:
 
     @property
     def uncertainty_ns(self) -> int:
-        """How far `of` may be off."""
+        """Bound on the error of `of`."""
         return max(self.before.uncertainty_ns, self.after.uncertainty_ns)
 
 
 @dataclass(frozen=True)
 class WindowEdges:
-    """When a rank's window opened and closed, in rank 0's time."""
+    """Opening and closing of a rank's window, in rank 0's time."""
 
     opened_ns: int
     closed_ns: int
     uncertainty_ns: int
-    """Of either."""
+    """Bound on the error of each edge."""
     ahead_ns: int
-    """How far this rank's clock was ahead of rank 0's before the window."""
+    """This rank's time minus rank 0's, before the window."""
 
     @classmethod
     def of(cls, opened_ns: int, closed_ns: int, time: CommonTime) -> WindowEdges:
-        """Return the edges that a rank saw by its own clock."""
+        """Convert edges from the rank's own clock."""
         return cls(
             time.of(opened_ns), time.of(closed_ns), time.uncertainty_ns, time.before.ahead_ns
         )
 
 
 def spread_ns(moments_ns: Sequence[int]) -> int | None:
-    """Return the time from the first to the last of the ranks' moments; None without any."""
+    """Return the time between the earliest and the latest moment; None without moments."""
     return max(moments_ns) - min(moments_ns) if moments_ns else None

@@ -1,4 +1,4 @@
-"""Bytes read and written, and the kernel's counters of them, each with the time it was read at."""
+"""Kernel counters of bytes read and written, with the time of each reading."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Traffic:
 
     @property
     def total(self) -> int:
-        """Both ways together."""
+        """Sum of both directions."""
         return self.read_bytes + self.write_bytes
 
     def __sub__(self, earlier: Self) -> Self:
-        """Return what was counted since an earlier count."""
+        """Return the difference from an earlier count."""
         names = [part.name for part in fields(self)]
         return type(self)(*(getattr(self, name) - getattr(earlier, name) for name in names))
 
     @classmethod
     def sum(cls, parts: Iterable[Traffic]) -> Traffic:
-        """Return all parts together."""
+        """Return the sum of the parts."""
         parts = tuple(parts)
         return cls(sum(p.read_bytes for p in parts), sum(p.write_bytes for p in parts))
 
@@ -41,22 +41,22 @@ Count = TypeVar("Count", bound=Traffic)
 
 @dataclass(frozen=True)
 class Reading(Generic[Count]):
-    """A counter of the kernel at one moment."""
+    """Value of a kernel counter at one moment."""
 
     traffic: Count
     moment_ns: int
-    """perf_counter."""
+    """Time of `perf_counter_ns`."""
 
 
 class TrafficCounter(Generic[Count]):
-    """A file of counters, open: one system call reads it. A context manager."""
+    """An open file of counters, read by one system call. Context manager."""
 
     def __init__(self, path: str, parse: Callable[[str], Count]) -> None:
-        """Open the file, whose text `parse` understands; OSError where there is none."""
+        """Open the file, whose text `parse` converts; raises OSError if it does not exist."""
         self._parse = parse
         self._text = ctypes.create_string_buffer(_ENOUGH_BYTES)
         self._pread = ctypes.PyDLL(None, use_errno=True).pread
-        """As a call that keeps Python's lock: nobody begins or ends a transfer meanwhile."""
+        """Keeps Python's lock during the call, so that no transfer starts or ends meanwhile."""
         self._pread.restype = ctypes.c_ssize_t
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._call = (
@@ -71,7 +71,7 @@ class TrafficCounter(Generic[Count]):
         os.close(self._descriptor)
 
     def read(self) -> Reading[Count] | None:
-        """Return the bytes moved so far, at the middle of the call; None where it says nothing."""
+        """Return the bytes moved up to the middle of the call; None if the file is empty."""
         before_ns = time.perf_counter_ns()
         size = self._pread(*self._call)
         moment_ns = (before_ns + time.perf_counter_ns()) // 2

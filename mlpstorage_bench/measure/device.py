@@ -1,4 +1,4 @@
-"""The block device under a directory, and the kernel's counters of it: for the whole host."""
+"""The block device under a directory, and its counters, which cover the whole host."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from mlpstorage_bench.measure.counters import Traffic, TrafficCounter
 
 _SYSFS = Path("/sys/dev/block")
 _SECTOR_BYTES = 512
-"""Unit of the counters, whatever the device's own (kernel: Documentation/block/stat.rst)."""
+"""Unit of the counters for every device (kernel: Documentation/block/stat.rst)."""
 _READS, _READ_SECTORS, _READ_MS, _WRITES, _WRITTEN_SECTORS, _WRITE_MS = 0, 2, 3, 4, 6, 7
 
 
 @dataclass(frozen=True)
 class DeviceCount(Traffic):
-    """What a device has done, whoever asked for it: bytes, and requests with their time.
+    """Bytes, requests and request times of a device, for all processes.
 
-    A request's time is from when the block layer took it to when the device was done with it,
-    however long whoever waits for it takes to see that. A transfer may be several requests.
+    A request's time lasts from its arrival in the block layer to its completion by the device, not
+    to when a process sees it. A transfer may consist of several requests.
     """
 
     reads: int
     read_ms: int
-    """Of all of them together, as in `write_ms`: requests under way at once add up."""
+    """Sum of the times of all requests, as in `write_ms`; concurrent requests add up."""
     writes: int
     write_ms: int
 
 
 @dataclass(frozen=True)
 class BlockDevice:
-    """A disk, a partition or a mapped device."""
+    """Disk, partition or mapped device."""
 
     number: str
     """major:minor."""
@@ -39,9 +39,9 @@ class BlockDevice:
 
     @classmethod
     def under(cls, directory: Path) -> BlockDevice | None:
-        """Return the device that a directory's filesystem is on; None when it is on none.
+        """Return the device of a directory's filesystem; None if it has none.
 
-        Memory, network and some multi-device filesystems have no device number of a disk.
+        Memory, network and some multi-device filesystems have no block device's number.
         """
         device = directory.stat().st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
@@ -52,7 +52,7 @@ class BlockDevice:
         return cls(number, name)
 
     def open_counter(self) -> TrafficCounter[DeviceCount] | None:
-        """Open the count of what the device moved, whoever asked for it; None where it has none."""
+        """Open the device's counter, which covers all processes; None if it has none."""
         try:
             return TrafficCounter(str(_SYSFS / self.number / "stat"), _count)
         except OSError:
@@ -61,7 +61,7 @@ class BlockDevice:
 
 @dataclass(frozen=True)
 class DeviceTraffic:
-    """What moved through a host's device, whoever moved it."""
+    """Traffic of a host's device, for all processes."""
 
     device: BlockDevice
     traffic: DeviceCount

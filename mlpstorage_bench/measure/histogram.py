@@ -1,8 +1,8 @@
-"""Latencies in a histogram whose buckets grow with the value.
+"""Latency histogram with logarithmic groups of linear buckets.
 
-Values are nanoseconds. Up to 128 each has a bucket of its own; above, every power of two is divided
-into 128 equal buckets. A value's bucket is found from its highest set bit (which power of two) and
-the 7 bits below it (which of the 128), with no table and no search:
+Values are nanoseconds. Each value below 128 has its own bucket; above, every power of two is
+divided into 128 equal buckets. The highest set bit of a value (which power of two) and the 7 bits
+below it (which of the 128) give its bucket, without a table or a search:
 
     group   values                 buckets      width of each
       0     0 … 127                0 … 127          1
@@ -12,14 +12,14 @@ the 7 bits below it (which of the 128), with no table and no search:
       …
      41     2^47 … 2^48 - 1        5248 … 5375      2^40
 
-In group g the width is 2^(g-1) and the least value 2^(g+6), so that a bucket is at most 1/128 of
-its values wide. A percentile is given as the middle of its bucket: it is off by at most half of
-that, 0.4 % of the value, whatever the distribution. 42 groups reach 2^48 ns, 78 hours, in 5376
-counts (42 KiB, taken with the first value), and recording is an index and an increment. Larger
-values count in the last bucket; the greatest and the sum stay exact.
+In group g the width is 2^(g-1) and the smallest value 2^(g+6), so that a bucket is at most 1/128 of
+its values wide. A percentile is the middle of its bucket: its error is at most half of that, 0.4 %
+of the value, for any distribution. 42 groups reach 2^48 ns, 78 hours, with 5376 counts (42 KiB,
+allocated with the first value), and recording is an index and an increment. Larger values count in
+the last bucket; the maximum and the sum stay exact.
 
 Adding the counts of two histograms gives the histogram of all their samples: percentiles are pooled
-over workers, ranks and trials without loss. That is why latencies are not kept as lists, and why
+over workers, ranks and trials without loss. This is why latencies are not kept as lists, and why
 percentiles are never averaged. (The structure is that of HdrHistogram and of fio's latency
 buckets, which have 64 per power of two.)
 """
@@ -51,7 +51,7 @@ def bucket_of(value: int) -> int:
 
 
 def bucket_bounds(index: int) -> tuple[int, int]:
-    """Return the least and the greatest value (ns) that a bucket counts."""
+    """Return the smallest and the largest value (ns) that a bucket counts."""
     if index < _LINEAR:
         return index, index
     shift = index // _LINEAR - 1
@@ -64,15 +64,15 @@ class Histogram:
 
     def __init__(self) -> None:
         self._counts: NDArray[np.int64] | None = None
-        """Taken with the first value: most histograms of a run stay empty. None with values, too,
-        where only their totals are known."""
+        """None before the first value, as most histograms of a run stay empty, and if the histogram
+        has only totals."""
         self.count = 0
         self.sum_ns = 0
         self.min_ns = 0
         self.max_ns = 0
 
     def record(self, value_ns: int) -> None:
-        """Count a value; what is beyond the last bucket counts there."""
+        """Count a value; values beyond the last bucket count in it."""
         if self._counts is None:
             self._counts = np.zeros(_BUCKETS, dtype=np.int64)
         self._counts[bucket_of(value_ns)] += 1
@@ -83,7 +83,7 @@ class Histogram:
         self.sum_ns += value_ns
 
     def merge(self, other: Histogram) -> None:
-        """Count all that the other has counted, too."""
+        """Add the other histogram's counts."""
         if other.count == 0:
             return
         if other._counts is None or (self.count and self._counts is None):
@@ -99,12 +99,12 @@ class Histogram:
 
     def percentile_ns(self, percent: float) -> float | None:
         """Return the value (ns) that `percent` % of the samples do not exceed; None without any."""
-        if not 0 <= percent <= 100:  # noqa: PLR2004 - what percent means
+        if not 0 <= percent <= 100:  # noqa: PLR2004 - range of a percentage
             raise ValueError(f"percent: got {percent}; accepted: 0 to 100")
         if self.count == 0:
             return None
         if self._counts is None:
-            raise ValueError("percentile: this histogram has totals alone")
+            raise ValueError("percentile: this histogram has totals only")
         rank = max(1, math.ceil(Fraction(str(percent)) * self.count / 100))  # floats are off by one
         index = int(np.searchsorted(np.cumsum(self._counts), rank))
         low, high = bucket_bounds(index)
@@ -120,23 +120,23 @@ class Histogram:
         return self.sum_ns / self.count / NS_PER_MS if self.count else None
 
     def totals(self) -> Histogram:
-        """Return number, sum and extremes alone, for where the counts are added up elsewhere."""
+        """Return a histogram with number, sum and extremes only."""
         totals = Histogram()
-        totals._take_totals(self.count, self.sum_ns, self.min_ns, self.max_ns)
+        totals._set_totals(self.count, self.sum_ns, self.min_ns, self.max_ns)
         return totals
 
-    def _take_totals(self, count: int, sum_ns: int, min_ns: int, max_ns: int) -> None:
+    def _set_totals(self, count: int, sum_ns: int, min_ns: int, max_ns: int) -> None:
         self.count, self.sum_ns, self.min_ns, self.max_ns = count, sum_ns, min_ns, max_ns
 
     def _filled(self) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
-        """Return the indices of the buckets that are not empty, and their counts."""
+        """Return indices and counts of the non-empty buckets."""
         if self._counts is None:
             return np.zeros(0, dtype=np.uint16), np.zeros(0, dtype=np.int64)
         indices = np.flatnonzero(self._counts)
         return indices.astype(np.uint16), self._counts[indices]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the histogram for JSON; "buckets" has `index:count` of each that is not empty."""
+        """Return the histogram for JSON; "buckets" lists non-empty ones as `index:count`."""
         indices, counts = self._filled()
         filled = zip(indices.tolist(), counts.tolist(), strict=True)
         return {
@@ -151,7 +151,7 @@ class Histogram:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Return the histogram that `to_dict` described."""
+        """Return the histogram from the result of `to_dict`."""
         if content["unit"] != "ns" or content["bits"] != BITS:
             raise ValueError(
                 f"histogram of {content['unit']} with {content['bits']} bits; accepted: ns, {BITS}"
@@ -163,21 +163,21 @@ class Histogram:
             for index, _, count in buckets:
                 histogram._counts[int(index)] += int(count)
         totals = (content[name] for name in ("count", "sum", "min", "max"))
-        histogram._take_totals(*totals)
+        histogram._set_totals(*totals)
         return histogram
 
     @classmethod
     def from_filled(cls, totals: tuple[int, int, int, int], indices: bytes, counts: bytes) -> Self:
-        """Return what another rank sent: its totals, and the counts that are not zero."""
+        """Return a histogram from its totals and non-zero counts, as another rank sends them."""
         histogram = cls()
-        histogram._take_totals(*totals)
+        histogram._set_totals(*totals)
         if indices:
             histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
             histogram._counts[np.frombuffer(indices, np.uint16)] = np.frombuffer(counts, np.int64)
         return histogram
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[Any, ...]]:
-        """Travel between ranks as the counts that are not zero: small, and quick to add up."""
+        """Pickle only the non-zero counts: small to send between ranks."""
         indices, counts = self._filled()
         totals = (self.count, self.sum_ns, self.min_ns, self.max_ns)
         return type(self).from_filled, (totals, indices.tobytes(), counts.tobytes())

@@ -1,4 +1,4 @@
-"""What the kernel says of this process: bytes moved to and from devices, CPU time, memory."""
+"""Kernel counters of this process: bytes moved to and from devices, CPU time, memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from mlpstorage_bench.measure.counters import Traffic, TrafficCounter
 from mlpstorage_bench.units import KIB
 
 _RESET_PEAK = "5"
-"""What clear_refs takes to set the peak to what is resident now (proc(5))."""
+"""Value for clear_refs that resets the peak to the current resident size (proc(5))."""
 
 
 def open_process_counter() -> TrafficCounter[Traffic] | None:
-    """Open the count of what all threads of this process moved through the block layer.
+    """Open the counter of bytes that all threads of this process moved through the block layer.
 
-    None in kernels and containers that keep none.
+    None if the kernel or container does not provide it.
     """
     try:
         return TrafficCounter("/proc/self/io", _traffic)
@@ -29,26 +29,26 @@ def _traffic(text: str) -> Traffic:
 
 
 def cpu_s() -> float:
-    """Return the user and system time of all threads so far."""
+    """Return user plus system time of all threads so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
-def forget_peak_rss() -> None:
-    """Let `peak_rss_bytes` count from now on, where the kernel has that."""
+def reset_peak_rss() -> None:
+    """Reset `peak_rss_bytes`, if the kernel supports it."""
     try:
         Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
     except OSError:
-        return  # then the peak is the one since the process's start: more, never less
+        return  # the peak is then since the process's start: an upper bound
 
 
 def peak_rss_bytes() -> int:
-    """Return the most memory that this process has had resident since the peak was forgotten."""
+    """Return this process's largest resident memory since the reset."""
     return _memory("VmHWM")
 
 
 def rss_bytes() -> int:
-    """Return the memory that this process has resident now."""
+    """Return this process's resident memory."""
     return _memory("VmRSS")
 
 

@@ -1,10 +1,10 @@
-"""What each worker saw, counted by itself and added up at the end.
+"""Statistics of operations, recorded per worker without locks and added up at the end.
 
-A chunk counts when its system call ended inside the window; an entry's latency counts when the
-entry ended inside. Spans of an entry: *device* is the time in which at least one of its system
-calls was under way, with making it durable for writes (what the reference calls device latency);
-*host* is the whole operation as the worker saw it, with opening the file and making or checking its
-content; *wait* lies before it.
+A chunk counts if its system call ended inside the window; an entry's latency counts if the entry
+ended inside. Spans of an entry: *device* is the time during which at least one of its system calls
+was in progress, including the sync of writes (the reference calls it device latency); *host* is the
+whole operation as seen by the worker, including opening the file and making or checking content;
+*wait* is the time before it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlpstorage_bench.units import MIB
 Kind = Literal["read", "write"]
 KINDS: tuple[Kind, ...] = ("read", "write")
 
-_EVER = 1 << 63
+_PAST = 1 << 63
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
     ("under 1 MiB", MIB),
     ("1 to 16 MiB", 16 * MIB),
@@ -28,62 +28,64 @@ SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
     ("256 MiB to 1 GiB", 1024 * MIB),
     ("1 GiB and more", None),
 )
-"""Name and upper bound (exclusive) of entries: one percentile over 1 MiB and 3 GiB says nothing."""
+"""Name and exclusive upper bound of each class: a percentile over entries of 1 MiB and of 3 GiB is
+meaningless."""
 
 
 def size_class(size: int) -> str:
-    """Return the name of the class that an entry of `size` bytes falls into."""
+    """Return the size class of an entry of `size` bytes."""
     return next(name for name, bound in SIZE_CLASSES if bound is None or size < bound)
 
 
 class OperationKey(NamedTuple):
-    """What operations are counted by."""
+    """Key by which operations are grouped."""
 
     tier: str
     kind: Kind
     size_class: str
-    """Of the entry."""
+    """Size class of the entry."""
 
 
 @dataclass
 class OperationStatistics:
-    """All operations of one key."""
+    """Statistics of all operations with one key."""
 
     moved_bytes: int = 0
+    """Bytes moved inside the window."""
     total_bytes: int = 0
-    """Before and after the window, too."""
+    """Bytes moved at any time."""
     repeated_bytes: int = 0
-    """Of those moved in the window, those of reads that repeat an earlier one of their request."""
+    """Part of `moved_bytes`: reads that repeat an earlier read of the same request."""
     chunks: int = 0
     chunks_seen_late: int = 0
-    """Chunks that had ended when their lane looked, so that their spans are upper bounds."""
+    """Chunks that may have ended before their lane polled: their spans are upper bounds."""
     seen_late_ns: int = 0
-    """By how much these spans are too long at most, all together."""
+    """Sum of the bounds by which these spans may be too long."""
     verified_chunks: int = 0
-    """Chunks that were checked and found right."""
+    """Chunks checked successfully."""
     submitted_bytes: int = 0
-    """Of chunks whose call began between the two readings of the process's counters."""
+    """Bytes of chunks that were submitted between the two readings of the process's counters."""
     completed_bytes: int = 0
-    """Of chunks whose call ended between those of the device's."""
+    """Bytes of chunks that completed between the two readings of the device's counters."""
     cut_off: int = 0
-    """Entries whose operation was under way when the window closed."""
+    """Entries whose operation was in progress when the window closed."""
     carried_in: int = 0
-    """Entries whose operation was under way when the window opened."""
+    """Entries whose operation was in progress when the window opened."""
     wait: Histogram = field(default_factory=Histogram)
-    """Per entry: from when the operation was wanted to when its lane began with it."""
+    """Per entry: time from the request of the operation to its start by a lane."""
     chunk: Histogram = field(default_factory=Histogram)
-    """Each chunk's time with the storage."""
+    """Per chunk: time of its transfer."""
     durability: Histogram = field(default_factory=Histogram)
-    """Each fsync or fdatasync."""
+    """Per fsync or fdatasync."""
     verification: Histogram = field(default_factory=Histogram)
-    """Each check of a chunk."""
+    """Per check of a chunk."""
     device: Histogram = field(default_factory=Histogram)
-    """Per entry."""
+    """Per entry: time with at least one system call in progress."""
     host: Histogram = field(default_factory=Histogram)
-    """Per entry."""
+    """Per entry: time of the whole operation."""
 
     def merge(self, other: OperationStatistics) -> None:
-        """Add another's counts."""
+        """Add another object's counts."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in _SPANS:
@@ -98,11 +100,11 @@ class OperationStatistics:
         return total
 
     def totals(self) -> OperationStatistics:
-        """Return the same without the histograms' counts."""
+        """Return a copy whose histograms have totals only."""
         return replace(self, **{name: getattr(self, name).totals() for name in _SPANS})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything for JSON."""
+        """Return all fields for JSON."""
         return {
             **{name: getattr(self, name) for name in _COUNTS},
             **{name: getattr(self, name).to_dict() for name in _SPANS},
@@ -114,25 +116,25 @@ _COUNTS = tuple(part.name for part in fields(OperationStatistics) if part.name n
 
 
 class EntryObserver:
-    """Follows one entry's operation, chunk by chunk."""
+    """Records one operation on an entry, chunk by chunk."""
 
     def __init__(
         self,
         statistics: OperationStatistics,
         window: Window,
-        asked_ns: int,
+        requested_ns: int,
         *,
         is_repeated: bool = False,
     ) -> None:
         self._statistics = statistics
         self._is_repeated = is_repeated
         self._window = window
-        self._asked_ns = asked_ns
+        self._requested_ns = requested_ns
         self._started_ns = window.clock.now_ns()
         self._busy = _BusyTime()
 
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
-        """Count a chunk that was moved; it may have ended up to `late_ns` before it was seen to."""
+        """Count a chunk, which may have ended up to `late_ns` before `ended_ns`."""
         window, statistics = self._window, self._statistics
         self._busy.add(started_ns, ended_ns)
         statistics.total_bytes += size
@@ -150,53 +152,53 @@ class EntryObserver:
                 statistics.seen_late_ns += late_ns
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
-        """Count the time that making data durable took."""
+        """Count a sync of written data."""
         self._busy.add(started_ns, ended_ns)
         if self._window.contains(ended_ns):
             self._statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
-        """Count a chunk that was checked."""
+        """Count a successful check of a chunk."""
         if self._window.contains(ended_ns):
             self._statistics.verified_chunks += 1
             self._statistics.verification.record(ended_ns - started_ns)
 
     def done(self) -> None:
-        """Count the whole entry, which has ended now."""
+        """Count the entry as complete now."""
         now = self._window.clock.now_ns()
         if self._window.contains(now):
-            self._statistics.wait.record(self._started_ns - self._asked_ns)
+            self._statistics.wait.record(self._started_ns - self._requested_ns)
             self._statistics.device.record(self._busy.total_ns)
             self._statistics.host.record(now - self._started_ns)
         self._count_edges(now)
 
     def cut_off(self) -> None:
-        """Take note that the entry's operation ends here, without its entry."""
+        """Record that the operation ends now with an incomplete entry."""
         self._count_edges(self._window.clock.now_ns())
 
     def _count_edges(self, ended_ns: int) -> None:
-        """Count the entry at each edge of the window at which it was under way."""
+        """Count the entry at each edge of the window at which its operation was in progress."""
         window, started_ns = self._window, self._started_ns
         self._statistics.carried_in += started_ns < window.opened_ns <= ended_ns
         self._statistics.cut_off += started_ns < window.closes_ns <= ended_ns
 
 
 class _BusyTime:
-    """The length of a union of intervals, which come about nearly in the order of their ends.
+    """Length of a union of intervals, which are added approximately in the order of their ends.
 
-    Old ones are added up, so that it takes no memory for each chunk of an entry: it is exact unless
-    a chunk is with the storage while hundreds of others are, each after the other's end.
+    Old intervals are summed up, so that memory does not grow with the number of chunks. The result
+    is exact unless one chunk is in flight while hundreds of others follow each other.
     """
 
-    MOST = 512
+    MAX_INTERVALS = 512
 
     def __init__(self) -> None:
         self._intervals: list[tuple[int, int]] = []
-        """Disjoint, in order."""
+        """Disjoint intervals, in order."""
         self._older_ns = 0
-        """The length of those that were before them."""
-        self._begin_ns = -_EVER
-        """Up to here all is added up."""
+        """Total length of older intervals."""
+        self._begin_ns = -_PAST
+        """Time up to which intervals are summed up."""
 
     def add(self, start: int, end: int) -> None:
         start = max(start, self._begin_ns)
@@ -211,9 +213,9 @@ class _BusyTime:
                 start, end = min(start, other_start), max(end, other_end)
         self._intervals.append((start, end))
         self._intervals += reversed(later)
-        if len(self._intervals) > self.MOST:
-            old = self._intervals[: self.MOST // 2]
-            del self._intervals[: self.MOST // 2]
+        if len(self._intervals) > self.MAX_INTERVALS:
+            old = self._intervals[: self.MAX_INTERVALS // 2]
+            del self._intervals[: self.MAX_INTERVALS // 2]
             self._older_ns += sum(end - start for start, end in old)
             self._begin_ns = old[-1][1]
 
@@ -234,19 +236,21 @@ class Recorder:
         tier: str,
         kind: Kind,
         size: int,
-        asked_ns: int | None = None,
+        requested_ns: int | None = None,
         *,
         is_repeated: bool = False,
     ) -> EntryObserver:
-        """Return the observer for the operation on one entry that begins now.
+        """Return the observer of an operation on one entry that starts now.
 
-        `asked_ns` is when it was wanted; now, unless said.
+        `requested_ns` is the time of the request; None: now.
         """
         key = OperationKey(tier, kind, size_class(size))
         if key not in self.operations:
             self.operations[key] = OperationStatistics()
-        asked_ns = self.window.clock.now_ns() if asked_ns is None else asked_ns
-        return EntryObserver(self.operations[key], self.window, asked_ns, is_repeated=is_repeated)
+        requested_ns = self.window.clock.now_ns() if requested_ns is None else requested_ns
+        return EntryObserver(
+            self.operations[key], self.window, requested_ns, is_repeated=is_repeated
+        )
 
     @staticmethod
     def total(recorders: Iterable[Recorder]) -> dict[OperationKey, OperationStatistics]:

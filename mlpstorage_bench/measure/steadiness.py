@@ -1,8 +1,8 @@
-"""Whether a rate is steady: its trend, and how far its parts are from the mean.
+"""Steadiness of a rate, by its trend and by the deviation of its parts from the mean.
 
-As fio's steadystate and SNIA's performance test specification do it: a straight line is laid
-through the parts of an interval by least squares; it may rise or fall, and single parts may lie off
-the mean, by no more than a share of the mean.
+Like fio's steadystate and SNIA's performance test specification: a straight line is fitted to the
+parts of an interval by least squares. Its rise or fall, and the deviation of each part from the
+mean, are limited to a share of the mean.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from dataclasses import dataclass
 from mlpstorage_bench.units import NS_PER_S
 
 PARTS = 10
-"""An interval is judged by the rates of so many parts of it."""
+"""Number of parts into which an interval is divided."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """When a rate counts as steady."""
+    """Condition for a rate to count as steady."""
 
     window_s: float
     slope: float
-    """Rise or fall of the trend within the window, as a share of the mean."""
+    """Largest rise or fall of the trend within the window, as a share of the mean."""
     deviation: float
-    """Of any part from the mean, as a share of it."""
+    """Largest deviation of a part from the mean, as a share of the mean."""
 
 
 @dataclass(frozen=True)
 class Steadiness:
-    """How steady a rate was within one interval."""
+    """Steadiness of a rate within one interval."""
 
     is_steady: bool
     slope: float
     deviation: float
     rates: tuple[float, ...]
-    """Bytes per second, part by part: the evidence."""
+    """Bytes per second of each part."""
 
 
 def assess(rates: Sequence[float], criterion: Criterion) -> Steadiness:
-    """Judge the rates of an interval's parts, which are of one length; there are two or more."""
+    """Assess an interval by the rates of its parts: two or more, of equal length."""
     mean = statistics.fmean(rates)
     if mean == 0:
         return Steadiness(is_steady=False, slope=0.0, deviation=0.0, rates=tuple(rates))
@@ -52,7 +52,7 @@ def assess(rates: Sequence[float], criterion: Criterion) -> Steadiness:
 
 
 class Sampler:
-    """Takes the rate of a counter, part by part, when it is looked at often enough."""
+    """Samples the rate of a counter in parts of a fixed length; `sample` must be called often."""
 
     def __init__(self, counter: Callable[[], int], part_s: float, now_ns: int) -> None:
         self._counter = counter
@@ -61,8 +61,8 @@ class Sampler:
         self._counted = counter()
         self.rates: list[float] = []
 
-    def look(self, now_ns: int) -> bool:
-        """Take the rate since the last part's end when a part is over; return whether it was."""
+    def sample(self, now_ns: int) -> bool:
+        """If the current part is over, store its rate; return whether it is."""
         if now_ns - self._since_ns < self._part_ns:
             return False
         counted = self._counter()
@@ -72,7 +72,7 @@ class Sampler:
         return True
 
     def latest(self, criterion: Criterion) -> Steadiness | None:
-        """Judge the last parts; None before there are enough of them."""
+        """Assess the last `PARTS` parts; None if there are fewer."""
         if len(self.rates) < PARTS:
             return None
         return assess(self.rates[-PARTS:], criterion)

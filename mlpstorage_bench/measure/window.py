@@ -12,21 +12,21 @@ _NEVER = 2**63
 
 @dataclass
 class Interval:
-    """From one moment (perf_counter) to before another; empty until both are known."""
+    """Half-open interval of perf_counter times; empty until both ends are set."""
 
     start_ns: int = _NEVER
     end_ns: int = _NEVER
 
     def contains(self, moment_ns: int) -> bool:
-        """Whether a moment lies inside."""
+        """Return whether a time is inside."""
         return self.start_ns <= moment_ns < self.end_ns
 
 
 class Window:
-    """An interval of a clock's time; warm-up lies before it, the drain after it.
+    """Measurement interval of a clock; the warm-up precedes it, the drain follows.
 
-    One thread opens and closes it; workers ask whether the end of their operation lies inside. What
-    has ended before a close that comes early still counts.
+    One thread opens and closes it; workers check whether their operation ended inside. If it closes
+    early, operations that ended before still count.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -34,35 +34,35 @@ class Window:
         self.opened_ns = _NEVER
         self.closes_ns = _NEVER
         self.process_counted = Interval()
-        """Between the readings of the process's counters at its two edges."""
+        """Interval between the readings of the process's counters at the two edges."""
         self.device_counted = Interval()
-        """Between those of the device's."""
+        """Interval between the readings of the device's counters at the two edges."""
 
     def open(self, duration_s: float, at_ns: int | None = None) -> None:
-        """Open the window, now unless said, to close by itself after `duration_s`."""
+        """Open the window for `duration_s`, starting at `at_ns` or now."""
         opens_ns = self.clock.now_ns() if at_ns is None else at_ns
         self.closes_ns = opens_ns + round(duration_s * NS_PER_S)
         self.opened_ns = opens_ns
 
     def close(self) -> None:
-        """Close the window now, if it has not closed by itself."""
+        """Close the window now, unless it has closed already."""
         self.closes_ns = min(self.closes_ns, self.clock.now_ns())
 
     def contains(self, moment_ns: int) -> bool:
-        """Whether an operation that ended at this moment counts."""
+        """Return whether an operation that ended at this time counts."""
         return self.opened_ns <= moment_ns < self.closes_ns
 
     @property
     def is_over(self) -> bool:
-        """Whether the window has been open and has closed."""
+        """Whether the window has closed."""
         return self.clock.now_ns() >= self.closes_ns
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until it closes."""
+        """Seconds until the window closes."""
         return max(0.0, (self.closes_ns - self.clock.now_ns()) / NS_PER_S)
 
     @property
     def length_s(self) -> float:
-        """How long it was open, in seconds."""
+        """Length of the window in seconds."""
         return (self.closes_ns - self.opened_ns) / NS_PER_S

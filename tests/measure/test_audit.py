@@ -1,4 +1,4 @@
-"""What is reported against what the kernel counted, and that the kernel counts what we move."""
+"""Audit of reported bytes, and the kernel counters behind it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.process import (
     cpu_s,
-    forget_peak_rss,
     open_process_counter,
     peak_rss_bytes,
+    reset_peak_rss,
     rss_bytes,
 )
 from mlpstorage_bench.storage.buffers import AlignedBuffer
@@ -49,22 +49,22 @@ def mib(read: int, write: int) -> Traffic:
         (mib(0, 1000), None, "not measurable", None),
     ],
 )
-def test_reported_bytes_are_held_against_the_kernels(
+def test_audit_compares_reported_with_counted_bytes(
     reported: Traffic, counted: Traffic | None, verdict: str, ratio: float | None
 ) -> None:
-    result = audit(reported, counted, doubtful_bytes=4 * MIB, whose="this process")
+    result = audit(reported, counted, doubtful_bytes=4 * MIB, counted_by="this process")
     assert (result.verdict, result.ratio) == (verdict, ratio)
     assert bool(result.reason) == (verdict != "ok")
 
 
-def test_what_came_from_the_page_cache_is_told_in_bytes() -> None:
-    result = audit(mib(1000, 100), mib(250, 100), doubtful_bytes=0, whose="this process")
+def test_bytes_from_page_cache_are_reported() -> None:
+    result = audit(mib(1000, 100), mib(250, 100), doubtful_bytes=0, counted_by="this process")
     assert result.cached_bytes == 750 * MIB
     assert result.reason.startswith("75.0% of reads and 0.0% of writes never reached a device")
 
 
-def test_what_is_within_the_tolerance_is_told_in_bytes_too() -> None:
-    result = audit(mib(1000, 100), mib(995, 110), doubtful_bytes=0, whose="this process")
+def test_cached_bytes_within_tolerance_are_reported() -> None:
+    result = audit(mib(1000, 100), mib(995, 110), doubtful_bytes=0, counted_by="this process")
     assert (result.verdict, result.cached_bytes) == ("ok", 5 * MIB)
 
 
@@ -78,34 +78,34 @@ def moved_by_direct_io(folder: Path, chunks: int) -> None:
     os.close(descriptor)
 
 
-def test_the_kernels_counters_agree_with_direct_io_on_a_disk(tmp_path: Path) -> None:
+def test_kernel_counters_agree_with_direct_io(tmp_path: Path) -> None:
     device = BlockDevice.under(tmp_path)
     if not probe_direct_io(tmp_path) or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
-    of_process, of_device = open_process_counter(), device.open_counter()
-    assert of_process is not None
-    assert of_device is not None
-    with of_process, of_device:
-        before, device_before = of_process.read(), of_device.read()
+    process_counter, device_counter = open_process_counter(), device.open_counter()
+    assert process_counter is not None
+    assert device_counter is not None
+    with process_counter, device_counter:
+        before, device_before = process_counter.read(), device_counter.read()
         moved_by_direct_io(tmp_path, 32)
-        after, device_after = of_process.read(), of_device.read()
+        after, device_after = process_counter.read(), device_counter.read()
     assert before is not None
     assert after is not None
     counted = after.traffic - before.traffic
-    result = audit(mib(32, 32), counted, doubtful_bytes=0, whose="this process")
+    result = audit(mib(32, 32), counted, doubtful_bytes=0, counted_by="this process")
     assert result.verdict == "ok"
     assert result.ratio == pytest.approx(1, abs=0.01)
     assert device_before is not None
     assert device_after is not None
-    seen = device_after.traffic - device_before.traffic  # others may have used the device meanwhile
+    seen = device_after.traffic - device_before.traffic  # other processes may use the device, too
     assert seen.read_bytes >= 32 * MIB
     assert seen.write_bytes >= 32 * MIB
 
 
-def test_a_reading_is_of_a_moment_within_its_call() -> None:
+def test_reading_has_a_time_within_its_call() -> None:
     counter = open_process_counter()
     if counter is None:
-        pytest.skip("this kernel keeps no count for a process")
+        pytest.skip("this kernel has no counters of a process")
     with counter:
         before_ns = time.perf_counter_ns()
         reading = counter.read()
@@ -114,14 +114,14 @@ def test_a_reading_is_of_a_moment_within_its_call() -> None:
     assert before_ns <= reading.moment_ns <= after_ns
 
 
-def test_processor_time_is_that_of_the_system_too() -> None:
+def test_cpu_time_includes_system_time() -> None:
     def system_s() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_stime
 
     before, system_before = cpu_s(), system_s()
     zeros = bytearray(64 * MIB)
     with Path("/dev/zero").open("rb", buffering=0) as source:
-        while system_s() - system_before < 0.1:  # the kernel fills it
+        while system_s() - system_before < 0.1:  # system time: the kernel fills the buffer
             source.readinto(zeros)
     system = system_s() - system_before
     user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
@@ -129,31 +129,31 @@ def test_processor_time_is_that_of_the_system_too() -> None:
     assert cpu_s() >= user + system
 
 
-def test_memory_has_no_block_device() -> None:
+def test_memory_filesystem_has_no_block_device() -> None:
     if Path("/dev/shm").is_dir():
         assert BlockDevice.under(Path("/dev/shm")) is None
 
 
-def test_a_device_is_told_with_its_name(tmp_path: Path) -> None:
+def test_device_has_its_kernel_name(tmp_path: Path) -> None:
     device = BlockDevice.under(tmp_path)
     if device is None:
-        pytest.skip("this filesystem is on no block device")
+        pytest.skip("this filesystem has no block device")
     assert Path("/sys/class/block", device.name).exists()
 
 
-def test_the_peak_of_resident_memory_is_forgotten_and_counted_anew() -> None:
-    forget_peak_rss()
+def test_peak_rss_is_reset() -> None:
+    reset_peak_rss()
     quiet = peak_rss_bytes()
     filled = bytearray(os.urandom(1)) * (64 * MIB)
     grown = peak_rss_bytes()
     assert grown >= quiet + 60 * MIB
     del filled
-    forget_peak_rss()
+    reset_peak_rss()
     assert peak_rss_bytes() < grown - 30 * MIB
     assert 10 * MIB < rss_bytes() <= peak_rss_bytes()
 
 
-def test_a_devices_requests_are_counted_with_their_time(tmp_path: Path) -> None:
+def test_device_counts_requests_and_their_time(tmp_path: Path) -> None:
     device = BlockDevice.under(tmp_path)
     counter = None if device is None else device.open_counter()
     if counter is None:

@@ -1,4 +1,4 @@
-"""Offsets between clocks, on simulated ones: what is told is never further off than is said."""
+"""Clock offsets on simulated clocks: errors never exceed the stated uncertainty."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock that started some time before rank 0's, and gains some parts per million."""
+    """Clock with an offset from rank 0's and a constant drift."""
 
     ahead_ns: int
     drift_ppm: int
@@ -43,32 +43,32 @@ delays = st.lists(
 )
 
 
-def offset(clock: Clock, true_ns: int, ways: list[tuple[int, int]]) -> ClockOffset:
+def offset(clock: Clock, true_ns: int, round_trips: list[tuple[int, int]]) -> ClockOffset:
     exchanges = []
-    for there_ns, back_ns in ways:
+    for there_ns, back_ns in round_trips:
         exchanges.append(clock.exchange(true_ns, there_ns, back_ns))
         true_ns += there_ns + back_ns + US
     return ClockOffset.of(exchanges)
 
 
 @given(clocks, delays)
-def test_an_offset_is_off_by_no_more_than_it_says_however_unequal_the_ways_are(
-    clock: Clock, ways: list[tuple[int, int]]
+def test_offset_error_is_within_uncertainty_for_asymmetric_delays(
+    clock: Clock, round_trips: list[tuple[int, int]]
 ) -> None:
-    seen = offset(Clock(clock.ahead_ns, 0), SECOND, ways)
+    seen = offset(Clock(clock.ahead_ns, 0), SECOND, round_trips)
     assert abs(seen.ahead_ns - clock.ahead_ns) <= seen.uncertainty_ns
 
 
 @given(clocks, delays)
-def test_the_uncertainty_is_half_of_the_shortest_round_trip(
-    clock: Clock, ways: list[tuple[int, int]]
+def test_uncertainty_is_half_of_the_shortest_round_trip(
+    clock: Clock, round_trips: list[tuple[int, int]]
 ) -> None:
-    shortest = min(there + back for there, back in ways)
-    assert offset(clock, 0, ways).uncertainty_ns == (shortest + 1) // 2
+    shortest = min(there + back for there, back in round_trips)
+    assert offset(clock, 0, round_trips).uncertainty_ns == (shortest + 1) // 2
 
 
 @given(clocks, delays, delays, st.integers(0, 300 * SECOND))
-def test_between_two_offsets_moments_are_as_certain_though_the_clock_drifts(
+def test_conversion_error_is_within_uncertainty_despite_drift(
     clock: Clock, before: list[tuple[int, int]], after: list[tuple[int, int]], moment_ns: int
 ) -> None:
     time = CommonTime(offset(clock, 0, before), offset(clock, 301 * SECOND, after))
@@ -79,7 +79,7 @@ def test_between_two_offsets_moments_are_as_certain_though_the_clock_drifts(
     )
 
 
-def test_ranks_that_open_at_an_agreed_moment_are_apart_by_what_their_offsets_are_off() -> None:
+def test_window_edges_differ_by_offset_error_and_drift() -> None:
     agreed_ns, length_ns = 20 * SECOND, 5 * SECOND
     edges = []
     for clock in (Clock(0, 0), Clock(7 * SECOND, 40), Clock(-(10**15), -40)):
@@ -89,13 +89,13 @@ def test_ranks_that_open_at_an_agreed_moment_are_apart_by_what_their_offsets_are
         edges.append(WindowEdges.of(opened_ns, opened_ns + length_ns, CommonTime(before, after)))
     opening = spread_ns([edge.opened_ns for edge in edges])
     closing = spread_ns([edge.closed_ns for edge in edges])
-    drift_us_per_s = 80  # of the last two clocks, away from each other
+    drift_us_per_s = 80  # between the last two clocks
     assert opening == pytest.approx(1 * drift_us_per_s * US, rel=0.01)
     assert closing == pytest.approx((1 + 5) * drift_us_per_s * US, rel=0.01)
     assert max(edge.uncertainty_ns for edge in edges) == 50 * US
 
 
-def test_exchanges_go_on_until_one_was_quick_or_there_were_many() -> None:
+def test_exchanges_stop_after_a_fast_one_or_the_maximum() -> None:
     slow, quick = Exchange(0, 0, 900 * US), Exchange(0, 0, 10 * US)
     assert not has_enough([quick] * (LEAST_EXCHANGES - 1))
     assert has_enough([quick] * LEAST_EXCHANGES)
@@ -104,6 +104,6 @@ def test_exchanges_go_on_until_one_was_quick_or_there_were_many() -> None:
     assert has_enough([slow] * MOST_EXCHANGES)
 
 
-def test_nothing_has_no_spread() -> None:
+def test_spread_without_moments_is_none() -> None:
     assert spread_ns([]) is None
     assert spread_ns([5]) == 0

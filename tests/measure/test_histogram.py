@@ -28,44 +28,42 @@ def of(values: list[int]) -> Histogram:
 
 
 @given(latencies)
-def test_a_value_lies_in_its_bucket_which_is_at_most_a_128th_wide(value: int) -> None:
+def test_bucket_contains_its_value_and_is_at_most_a_128th_wide(value: int) -> None:
     low, high = bucket_bounds(bucket_of(value))
     assert low <= value <= high
     assert (high - low) <= low / 128
 
 
 @given(latencies, latencies)
-def test_buckets_keep_the_order_of_values(one: int, other: int) -> None:
+def test_bucket_order_follows_value_order(one: int, other: int) -> None:
     assert (bucket_of(min(one, other))) <= bucket_of(max(one, other))
 
 
-def test_neighbouring_buckets_leave_no_gap() -> None:
+def test_adjacent_buckets_have_no_gap() -> None:
     for index in range(bucket_of(2**47)):
         assert bucket_bounds(index)[1] + 1 == bucket_bounds(index + 1)[0]
 
 
 @given(samples, st.floats(0, 100))
-def test_percentiles_are_within_08_percent_of_the_exact_ones(
-    values: list[int], percent: float
-) -> None:
+def test_percentile_error_is_within_08_percent(values: list[int], percent: float) -> None:
     rank = max(1, math.ceil(Fraction(str(percent)) * len(values) / 100))
     exact = sorted(values)[rank - 1]
     assert of(values).percentile_ns(percent) == pytest.approx(exact, rel=0.008)
 
 
-def test_a_percentile_that_falls_on_a_sample_is_that_sample_whatever_floats_make_of_it() -> None:
+def test_percentile_rank_has_no_floating_point_error() -> None:
     assert of([10**6] * 999 + [10**10]).percentile_ns(99.9) == pytest.approx(10**6, rel=0.008)
     assert of([10**6] * 9999 + [10**10]).percentile_ns(99.99) == pytest.approx(10**6, rel=0.008)
     assert of([10**6] * 998 + [10**10] * 2).percentile_ns(99.9) == pytest.approx(10**10, rel=0.008)
 
 
-def test_a_wait_of_a_whole_day_has_a_bucket_of_its_own() -> None:
+def test_wait_of_a_day_is_within_the_buckets() -> None:
     day_ns = 86_400 * 10**9
     assert of([1, day_ns, 2 * day_ns]).percentile_ns(50) == pytest.approx(day_ns, rel=0.008)
 
 
 @given(samples, samples)
-def test_merging_is_recording_everything_in_one(first: list[int], second: list[int]) -> None:
+def test_merged_histogram_equals_recording_all_samples(first: list[int], second: list[int]) -> None:
     merged = of(first)
     merged.merge(of(second))
     assert merged.to_dict() == of(first + second).to_dict()
@@ -73,7 +71,7 @@ def test_merging_is_recording_everything_in_one(first: list[int], second: list[i
 
 
 @given(samples)
-def test_json_brings_back_the_same_histogram(values: list[int]) -> None:
+def test_json_round_trip_keeps_the_histogram(values: list[int]) -> None:
     histogram = of(values)
     content = json.loads(json.dumps(histogram.to_dict()))
     assert Histogram.from_dict(content).to_dict() == histogram.to_dict()
@@ -96,7 +94,7 @@ def of_real_writes() -> list[int]:
 
 
 @pytest.mark.parametrize("latencies", [made_up, of_real_writes])
-def test_percentiles_are_those_of_hdr_histogram(latencies: Callable[[], list[int]]) -> None:
+def test_percentiles_agree_with_hdr_histogram(latencies: Callable[[], list[int]]) -> None:
     values = latencies()
     oracle = HdrHistogram(1, 2**42, 3)
     for value in values:
@@ -113,29 +111,29 @@ def test_count_sum_and_extremes_are_exact() -> None:
     assert histogram.mean_ms() == 2.000002
 
 
-def test_nothing_recorded_has_no_percentiles() -> None:
+def test_empty_histogram_has_no_percentiles() -> None:
     assert (Histogram().percentile_ms(95), Histogram().mean_ms()) == (None, None)
 
 
-def test_other_units_are_refused() -> None:
+def test_json_with_other_unit_is_refused() -> None:
     content = {**Histogram().to_dict(), "unit": "ms"}
     with pytest.raises(ValueError, match="histogram of ms"):
         Histogram.from_dict(content)
 
 
 @given(samples)
-def test_ranks_are_sent_the_same_histogram(values: list[int]) -> None:
+def test_pickle_round_trip_keeps_the_histogram(values: list[int]) -> None:
     assert pickle.loads(pickle.dumps(of(values))).to_dict() == of(values).to_dict()  # noqa: S301
 
 
-def test_what_is_sent_is_as_large_as_what_is_filled_however_many_samples() -> None:
+def test_pickle_size_depends_on_filled_buckets_only() -> None:
     few, many = of(list(range(1000, 2000, 10))), of(list(range(1000, 2000, 10)) * 50)
     assert len(pickle.dumps(many)) <= len(pickle.dumps(few)) + 16
     assert len(pickle.dumps(many)) < 2000
 
 
 @given(samples, samples)
-def test_totals_add_up_as_the_whole_does_but_have_no_percentiles(
+def test_totals_merge_like_histograms_without_percentiles(
     first: list[int], second: list[int]
 ) -> None:
     totals, whole = of(first).totals(), of(first + second)
@@ -143,5 +141,5 @@ def test_totals_add_up_as_the_whole_does_but_have_no_percentiles(
     assert (totals.count, totals.sum_ns, totals.min_ns, totals.max_ns) == (
         *(whole.count, whole.sum_ns, whole.min_ns, whole.max_ns),
     )
-    with pytest.raises(ValueError, match="totals alone"):
+    with pytest.raises(ValueError, match="totals only"):
         totals.percentile_ns(50)

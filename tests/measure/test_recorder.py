@@ -28,7 +28,7 @@ def only(recorder: Recorder) -> OperationStatistics:
     return statistics
 
 
-def test_a_chunk_counts_when_it_ended_inside_the_window() -> None:
+def test_chunk_counts_if_it_ended_inside_the_window() -> None:
     recorder = Recorder(window(100, 200))
     observer = recorder.observe("storage", "read", MIB)
     for started, ended in ((0, 99), (0, 100), (150, 160), (190, 200), (190, 201)):
@@ -37,7 +37,7 @@ def test_a_chunk_counts_when_it_ended_inside_the_window() -> None:
     assert (statistics.moved_bytes, statistics.chunks, statistics.chunk.count) == (8192, 2, 2)
 
 
-def test_chunks_are_also_counted_as_the_kernel_counts_them() -> None:
+def test_chunks_are_counted_in_the_intervals_of_kernel_counters() -> None:
     inside = window(100, 200)
     inside.process_counted = Interval(90, 210)
     inside.device_counted = Interval(94, 216)
@@ -58,12 +58,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return now
 
 
-def test_an_entrys_latency_counts_when_it_ended_inside_and_covers_its_chunks_outside(
+def test_entry_latency_counts_if_it_ended_inside_with_all_its_chunks(
     clock: dict[str, int],
 ) -> None:
     recorder = Recorder(window(100, 200))
     clock["ns"] = 40
-    observer = recorder.observe("storage", "write", MIB, asked_ns=15)
+    observer = recorder.observe("storage", "write", MIB, requested_ns=15)
     observer.chunk(4096, 50, 90)
     observer.chunk(4096, 95, 120)
     observer.durable(120, 130)
@@ -82,7 +82,7 @@ def test_an_entrys_latency_counts_when_it_ended_inside_and_covers_its_chunks_out
     assert (statistics.host.count, statistics.carried_in, statistics.cut_off) == (1, 1, 1)
 
 
-def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> None:
+def test_operations_in_progress_at_each_edge_are_counted(clock: dict[str, int]) -> None:
     recorder = Recorder(window(100, 200))
     clock["ns"] = 50
     whole = recorder.observe("storage", "read", MIB)
@@ -106,7 +106,7 @@ def test_what_is_under_way_at_either_edge_is_counted(clock: dict[str, int]) -> N
         lambda pairs: [(start, start + length) for start, length in pairs]
     )
 )
-def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]]) -> None:
+def test_device_time_is_the_union_of_chunk_times(calls: list[tuple[int, int]]) -> None:
     statistics = OperationStatistics()
     observer = EntryObserver(statistics, window(0, 2**62), 0)
     for start, end in calls:
@@ -116,7 +116,7 @@ def test_device_time_is_when_any_chunk_was_under_way(calls: list[tuple[int, int]
     assert statistics.device.sum_ns == len(busy)
 
 
-def test_device_time_takes_no_memory_for_each_chunk_of_an_entry() -> None:
+def test_device_time_memory_does_not_grow_with_chunks() -> None:
     statistics = OperationStatistics()
     observer = EntryObserver(statistics, window(0, 2**62), 0)
     observer.chunk(4096, 0, 5)
@@ -130,7 +130,7 @@ def test_device_time_takes_no_memory_for_each_chunk_of_an_entry() -> None:
     assert taken < 200_000
 
 
-def test_chunks_that_were_seen_late_are_counted_with_how_late_they_may_be() -> None:
+def test_late_chunks_are_counted_with_their_bounds() -> None:
     recorder = Recorder(window(100, 200))
     observer = recorder.observe("storage", "read", MIB)
     for ended, late in ((150, 0), (160, 7), (170, 5), (210, 9)):
@@ -151,14 +151,14 @@ def test_chunks_that_were_seen_late_are_counted_with_how_late_they_may_be() -> N
         (3 << 30, "1 GiB and more"),
     ],
 )
-def test_entries_fall_into_size_classes(size: int, name: str) -> None:
+def test_entry_is_counted_in_its_size_class(size: int, name: str) -> None:
     assert size_class(size) == name
     recorder = Recorder(window(0, 1000))
     recorder.observe("cpu", "read", size)
     assert list(recorder.operations) == [OperationKey("cpu", "read", name)]
 
 
-def test_before_it_opens_and_after_it_closes_nothing_is_inside() -> None:
+def test_window_contains_nothing_before_opening_and_after_closing() -> None:
     made = Window()
     assert not made.contains(2**62)
     made.open(1000)
@@ -173,7 +173,7 @@ def test_before_it_opens_and_after_it_closes_nothing_is_inside() -> None:
     assert 0 <= made.length_s < 1000
 
 
-def test_totals_add_up_workers_by_tier_kind_and_size() -> None:
+def test_totals_add_workers_by_tier_kind_and_size() -> None:
     inside = window(0, 1000)
     workers = [Recorder(inside) for _ in range(3)]
     for number, worker in enumerate(workers):

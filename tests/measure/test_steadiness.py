@@ -1,4 +1,4 @@
-"""When a rate counts as steady."""
+"""Steadiness of a rate, and its sampling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CRITERION = Criterion(window_s=10.0, slope=0.05, deviation=0.2)
         ([0.0] * 10, False, 0.0, 0.0),
     ],
 )
-def test_trend_and_deviation_decide(
+def test_steadiness_depends_on_trend_and_deviation(
     rates: list[float], *, is_steady: bool, slope: float | None, deviation: float
 ) -> None:
     seen = assess(rates, CRITERION)
@@ -34,24 +34,24 @@ def test_trend_and_deviation_decide(
 
 
 @given(st.floats(1, 1e12), st.floats(-0.5, 0.5))
-def test_a_straight_line_s_slope_is_its_rise_over_its_mean(mean: float, rise: float) -> None:
+def test_slope_of_a_line_is_its_rise_over_its_mean(mean: float, rise: float) -> None:
     rates = [mean * (1 + rise * (n / (PARTS - 1) - 0.5)) for n in range(PARTS)]
     assert assess(rates, CRITERION).slope == pytest.approx(rise, abs=1e-6)
 
 
-def test_a_sampler_takes_rates_part_by_part() -> None:
+def test_sampler_stores_one_rate_per_part() -> None:
     counted = [0]
     sampler = Sampler(lambda: counted[0], 0.5, now_ns=0)
-    assert not sampler.look(NS_PER_S // 4)
+    assert not sampler.sample(NS_PER_S // 4)
     counted[0] = 100
-    assert sampler.look(NS_PER_S // 2)
+    assert sampler.sample(NS_PER_S // 2)
     counted[0] = 300
-    assert sampler.look(3 * NS_PER_S // 2)
+    assert sampler.sample(3 * NS_PER_S // 2)
     assert sampler.rates == [200.0, 200.0]
     assert sampler.latest(CRITERION) is None
     for number in range(10):
         counted[0] += 100
-        sampler.look((2 + number) * NS_PER_S)
+        sampler.sample((2 + number) * NS_PER_S)
     seen = sampler.latest(CRITERION)
     assert seen is not None
     assert len(seen.rates) == PARTS

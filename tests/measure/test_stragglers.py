@@ -1,4 +1,4 @@
-"""Slow ranks and hosts are named; ranks that were merely asked for less are not."""
+"""Stragglers: slow ranks and hosts are reported, ranks with fewer requests are not."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from mlpstorage_bench.units import MIB
 
 
 def work(rank: int, speed: float = 1.0, host: str = "h0", users: int = 4) -> Work:
-    """A rank that was busy all the time, at its speed."""
+    """Work of a rank that was busy for 8 s at a relative speed."""
     return Work(rank, host, users, round(1000 * MIB * speed), round(100 * speed), 8.0)
 
 
-def test_a_slow_rank_is_named_with_its_share() -> None:
+def test_slow_rank_is_reported_with_its_share() -> None:
     assert find_stragglers([work(0), work(1), work(2, 0.5), work(3)]) == [Straggler("h0", 2, 0.5)]
 
 
-def test_a_rank_just_within_the_rule_is_not() -> None:
+def test_rank_just_above_the_limit_is_not_reported() -> None:
     assert find_stragglers([work(0), work(1), work(2, 0.71), work(3)]) == []
 
 
-def test_a_rank_that_was_asked_for_less_but_was_as_fast_is_not() -> None:
+def test_rank_with_fewer_requests_is_not_reported() -> None:
     idle = replace(work(2), moved_bytes=300 * MIB, operations=30, busy_s=8.0 * 0.3)
     assert find_stragglers([work(0), work(1), idle, work(3)]) == []
 
 
-def test_a_rank_that_ended_nothing_is_named() -> None:
+def test_rank_without_completed_operation_is_reported() -> None:
     stuck = replace(work(2), moved_bytes=0, operations=0, busy_s=0.0)
     assert find_stragglers([work(0), work(1), stuck]) == [Straggler("h0", 2, 0.0)]
 
 
-def test_of_two_ranks_the_slow_one_is_held_against_the_mean_of_both() -> None:
+def test_two_ranks_are_compared_with_their_mean() -> None:
     assert find_stragglers([work(0), work(1, 0.25)]) == [Straggler("h0", 1, 0.25 / 0.625)]
     assert find_stragglers([work(0), work(1, 0.6)]) == []
 
 
-def test_ranks_with_other_numbers_of_users_are_no_equals() -> None:
+def test_ranks_with_different_numbers_of_users_are_not_compared() -> None:
     assert find_stragglers([work(0), work(1), work(2, 0.25, users=1)]) == []
 
 
-def test_a_slow_host_is_named_once_and_not_its_ranks() -> None:
+def test_slow_host_is_reported_without_its_ranks() -> None:
     hosts = [work(n, 0.5 if n // 2 == 1 else 1.0, f"h{n // 2}") for n in range(6)]
     assert find_stragglers(hosts) == [Straggler("h1", None, 0.5)]
 
 
-def test_a_slow_rank_on_a_good_host_is_named_beside_a_slow_host() -> None:
+def test_slow_rank_is_reported_beside_another_slow_host() -> None:
     ranks = [work(n, 0.5 if n // 4 == 1 else 1.0, f"h{n // 4}") for n in range(16)]
     ranks[0] = work(0, 0.4)
     found = find_stragglers(ranks)
     assert [(one.host, one.rank) for one in found] == [("h1", None), ("h0", 0)]
 
 
-def test_few_operations_say_nothing() -> None:
+def test_few_operations_report_no_straggler() -> None:
     assert find_stragglers([replace(work(n, 0.3 + n), operations=9) for n in range(3)]) == []
 
 
-def test_a_straggler_tells_who_and_how_much() -> None:
+def test_straggler_message_has_name_and_share() -> None:
     assert str(Straggler("h2", 5, 0.412)) == (
         "rank 5 on h2 is slow: it moved 41% of the median rank's bytes"
     )
@@ -69,7 +69,7 @@ def test_a_straggler_tells_who_and_how_much() -> None:
 
 
 @given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=20))
-def test_nobody_is_named_above_the_rule_and_never_half_of_the_ranks(speeds: list[float]) -> None:
+def test_reported_ranks_are_below_the_limit_and_a_minority(speeds: list[float]) -> None:
     found = find_stragglers([work(n, speed) for n, speed in enumerate(speeds)])
     assert all(one.share < SLOW_SHARE for one in found)
     assert len(found) <= len(speeds) / 2

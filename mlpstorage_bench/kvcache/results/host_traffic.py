@@ -32,7 +32,7 @@ class HostTraffic:
             Traffic.sum(rank.completed for rank in self.ranks),
             None if self.seen is None else self.seen.traffic,
             doubtful_bytes=sum(rank.in_flight_bytes for rank in self.ranks),
-            whose=f"{self.seen.device.name if self.seen else 'the filesystem'} on {self.host}",
+            counted_by=f"{self.seen.device.name if self.seen else 'the filesystem'} on {self.host}",
         )
 
 

@@ -177,7 +177,7 @@ class RankTrial:
             self.submitted,
             self.process_traffic,
             doubtful_bytes=self.being_submitted_bytes,
-            whose="this process",
+            counted_by="this process",
         )
 
     @property

@@ -28,7 +28,7 @@ from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
-from mlpstorage_bench.measure.process import forget_peak_rss, peak_rss_bytes
+from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
@@ -57,7 +57,7 @@ def run_trial(
     where the trial's operations are written, if they are; `open_queue` what lanes have that are to
     have a queue.
     """
-    forget_peak_rss()
+    reset_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
     cache = build_cache(workload, context, make_store)
     try:
@@ -237,7 +237,7 @@ class _Trial:
         pool = self._pool
 
         def reason() -> str | None:
-            sampler.look(self._clock.now_ns())
+            sampler.sample(self._clock.now_ns())
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:

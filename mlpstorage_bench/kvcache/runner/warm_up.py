@@ -61,7 +61,7 @@ class WarmUp:
         )
 
         def reason() -> str | None:
-            if sampler.look(self._clock.now_ns()):
+            if sampler.sample(self._clock.now_ns()):
                 seen = sampler.latest(criterion)
                 if seen is not None and seen.is_steady:
                     return "steady"
@@ -106,7 +106,7 @@ class WarmUp:
 
         def reason() -> str | None:
             now_ns = self._clock.now_ns()
-            if is_judged and sampler.look(now_ns):
+            if is_judged and sampler.sample(now_ns):
                 seen = sampler.latest(criterion)
                 if seen is not None and seen.is_steady:
                     return "steady"
