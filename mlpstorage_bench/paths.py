@@ -19,15 +19,15 @@ import xxhash
 
 from mlpstorage_bench.errors import InvalidInputError
 
-_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
+_COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 _ACCEPTED = "a new file, or one that an earlier run has written"
 _Identity = tuple[int, int] | str
 """Device and inode of a file; the path of one that does not exist yet, without links."""
 
 
 def check_path_component(source: str, value: str) -> str:
-    """Return the value if it may be a directory's name in the tree; InvalidInputError if not."""
-    if not _SEGMENT.fullmatch(value) or value in {".", ".."}:
+    """Return the value if it is a valid directory name; else raise InvalidInputError."""
+    if not _COMPONENT.fullmatch(value) or value in {".", ".."}:
         raise InvalidInputError(
             source, value, "letters, digits, '.', '_' and '-', and neither '.' nor '..'"
         )
@@ -35,9 +35,9 @@ def check_path_component(source: str, value: str) -> str:
 
 
 def slugify(text: str) -> str:
-    """Return text with what a directory's name in the tree may not have replaced by '-'."""
-    segment = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")
-    return segment or "unnamed"
+    """Return the text with characters that a directory name may not have replaced by '-'."""
+    component = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")
+    return component or "unnamed"
 
 
 def digest_name(text: str) -> str:
@@ -46,7 +46,7 @@ def digest_name(text: str) -> str:
 
 
 def fingerprint(parts: object) -> str:
-    """Return a digest of what JSON can hold, whatever the order of keys: XXH3, 128 bits, in hex."""
+    """Return a digest of JSON data, independent of the order of keys: XXH3, 128 bits, in hex."""
     return xxhash.xxh3_128_hexdigest(json.dumps(parts, sort_keys=True).encode())
 
 

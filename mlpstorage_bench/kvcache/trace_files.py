@@ -1,7 +1,7 @@
-"""Traces on disk: read, and written as operations happen; compressed where the name ends in .zst.
+"""Trace files: reading, and writing as operations happen; compressed if the name ends in .zst.
 
-The columns are the reference's: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase. Timestamps
-are seconds since the trial's start.
+The columns are those of the reference: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase.
+Timestamps are seconds since the start of the trial.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def _text_of(file: IO[bytes], path: Path) -> Iterator[TextIO]:
 
 
 def _zstandard(source: str, path: Path) -> Any:
-    """Return the module, which is an extra."""
+    """Return the module `zstandard`, which belongs to the extra `traces`."""
     try:
-        import zstandard  # noqa: PLC0415 - an extra that few runs need
+        import zstandard  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise InvalidInputError(
             source,
@@ -76,7 +76,7 @@ def _zstandard(source: str, path: Path) -> Any:
 
 
 class TraceWriter:
-    """Writes one trial's operations of one rank. A context manager; used by several threads."""
+    """Writes the operations of one rank in one trial. Context manager; thread-safe."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -102,7 +102,7 @@ class TraceWriter:
             raise ResultsError(str(self._path), str(error)) from error
 
     def write(self, operation: Kind, size: int, tier: str, key: str, phase: str) -> None:
-        """Write one operation that begins now."""
+        """Write one operation that starts now."""
         with self._lock:
             elapsed_s = (self._clock.now_ns() - self._started_ns) / NS_PER_S
             row = (f"{elapsed_s:.9f}", operation.capitalize(), size, tier, key, phase)
@@ -113,7 +113,7 @@ class TraceWriter:
 
 
 class LaneJournal:
-    """What one lane does, for the trace; it says in which phase of a request it is."""
+    """Journal of one lane, which sets the phase of the current request."""
 
     def __init__(self, writer: TraceWriter) -> None:
         self._writer = writer
@@ -140,9 +140,9 @@ def _is_own_trace(path: Path) -> bool:
 
 
 def trace_path(path: Path, parts: dict[str, str]) -> Path:
-    """Return the file of one trial and rank: FILE.csv.zst becomes FILE.option_1.rank_0.csv.zst.
+    """Insert parts into a file name: FILE.csv.zst becomes FILE.option_1.rank_0.csv.zst.
 
-    Parts are those of which there are several.
+    `parts` has only those dimensions with more than one value.
     """
     first, *suffixes = path.name.split(".")
     inserted = [f"{name}_{value}" for name, value in parts.items()]

@@ -1,1 +1,1 @@
-"""Where an entry is: tiers, what they hold, and what has to go."""
+"""The cache: tiers, the index of their entries, and eviction."""

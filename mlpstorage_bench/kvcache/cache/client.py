@@ -1,4 +1,4 @@
-"""Who operates on the cache: a client writes, reads and copies entries, and records each."""
+"""Cache client: writes, reads and copies entries on a lane, and records each operation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 
 
 class TransferLane(Protocol):
-    """What a client needs of a lane."""
+    """Lane operations that a client needs."""
 
     stopping: threading.Event
 
@@ -37,34 +37,34 @@ class TransferLane(Protocol):
 
 
 class Journal(Protocol):
-    """Takes note of operations."""
+    """Receives each operation, for a trace."""
 
     def note(self, kind: Kind, size: int, tier: str, key: str, *, is_move: bool) -> None:
-        """Take note of an operation that begins now; moves are those between tiers."""
+        """Record an operation that starts now; `is_move`: between tiers."""
         ...
 
 
 @dataclass(frozen=True)
 class CacheClient:
-    """One lane, the record of what it sees, and a journal if wanted."""
+    """A lane, the recorder of its operations, and optionally a journal."""
 
     lane: TransferLane
     recorder: Recorder
     journal: Journal | None = None
 
     def write(
-        self, tier: Tier, key: str, size: int, asked_ns: int, *, generation: int
+        self, tier: Tier, key: str, size: int, requested_ns: int, *, generation: int
     ) -> StoredEntry:
         """Put a new entry into a tier's store."""
-        with self._observed(tier, "write", key, size, asked_ns) as observer:
+        with self._observed(tier, "write", key, size, requested_ns) as observer:
             return self.lane.write(tier.store, key, size, observer, generation=generation)
 
     def read(
-        self, tier: Tier, entry: StoredEntry, asked_ns: int | None = None, *, is_repeated: bool
+        self, tier: Tier, entry: StoredEntry, requested_ns: int | None = None, *, is_repeated: bool
     ) -> None:
         """Read an entry from a tier's store and check it."""
         with self._observed(
-            tier, "read", entry.name, entry.size, asked_ns, is_repeated=is_repeated
+            tier, "read", entry.name, entry.size, requested_ns, is_repeated=is_repeated
         ) as observer:
             self.lane.read(tier.store, entry, observer)
 
@@ -84,18 +84,20 @@ class CacheClient:
         kind: Kind,
         key: str,
         size: int,
-        asked_ns: int | None = None,
+        requested_ns: int | None = None,
         *,
         is_repeated: bool = False,
         is_move: bool = False,
     ) -> Iterator[EntryObserver]:
-        """Observe an operation that begins now.
+        """Yield the observer of an operation that starts now, and record its end.
 
-        Its observer is told how it ended: done, or cut off by the window's end.
+        The end is done, or cut off by the window's end.
         """
         if self.journal is not None:
             self.journal.note(kind, size, tier.name, key, is_move=is_move)
-        observer = self.recorder.observe(tier.name, kind, size, asked_ns, is_repeated=is_repeated)
+        observer = self.recorder.observe(
+            tier.name, kind, size, requested_ns, is_repeated=is_repeated
+        )
         try:
             yield observer
         except CutOffError:

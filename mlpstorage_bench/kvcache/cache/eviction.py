@@ -1,4 +1,4 @@
-"""Which entry of a tier goes first: policies behind one interface."""
+"""Eviction policies of a tier, behind one interface."""
 
 from __future__ import annotations
 
@@ -10,64 +10,64 @@ PolicyName = Literal["lru", "lfu", "fifo"]
 
 
 class EvictionPolicy(Protocol):
-    """Knows the names of a tier's entries, in the order in which they have to go."""
+    """Names of a tier's entries in eviction order."""
 
     def add(self, name: str) -> None:
-        """Take note of an entry that came in."""
+        """Add a new entry."""
         ...
 
     def use(self, name: str) -> None:
-        """Take note that an entry was read."""
+        """Record a read of an entry."""
         ...
 
     def remove(self, name: str) -> None:
-        """Forget an entry."""
+        """Remove an entry."""
         ...
 
     def __iter__(self) -> Iterator[str]:
-        """Return the entries, the one to go first first."""
+        """Iterate over entries in eviction order."""
         ...
 
 
 class LeastRecentlyUsed:
-    """What was not used for the longest time goes first."""
+    """Evicts the entry that was unused for the longest time."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, None] = OrderedDict()
 
     def add(self, name: str) -> None:
-        """Put it last."""
+        """Append the entry."""
         self._names[name] = None
 
     def use(self, name: str) -> None:
-        """Put it last again."""
+        """Move the entry to the end."""
         self._names.move_to_end(name)
 
     def remove(self, name: str) -> None:
-        """Forget it."""
+        """Remove the entry."""
         del self._names[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Return the names from the least recently used on."""
+        """Iterate from the least recently used entry."""
         return iter(self._names)
 
 
 class FirstInFirstOut(LeastRecentlyUsed):
-    """What came in first goes first, however often it was used."""
+    """Evicts the oldest entry, independent of its use."""
 
     def use(self, name: str) -> None:
-        """Change nothing."""
+        """Do nothing: use does not change the order."""
 
 
 class LeastFrequentlyUsed:
-    """What was read least often goes first; of equals, what was not used for the longest time."""
+    """Evicts the least often read entry; among equals, the one unused for the longest time."""
 
     def __init__(self) -> None:
         self._uses: dict[str, int] = {}
         self._by_uses: dict[int, OrderedDict[str, None]] = {}
 
     def add(self, name: str) -> None:
-        """Begin to count its uses."""
+        """Add the entry with 0 uses."""
         self._put(name, 0)
 
     def use(self, name: str) -> None:
@@ -76,11 +76,11 @@ class LeastFrequentlyUsed:
         self._put(name, uses + 1)
 
     def remove(self, name: str) -> None:
-        """Forget it."""
+        """Remove the entry."""
         self._take(name)
 
     def __iter__(self) -> Iterator[str]:
-        """Return the names from the least frequently used on."""
+        """Iterate from the least frequently used entry."""
         for uses in sorted(self._by_uses):
             yield from self._by_uses[uses]
 
@@ -105,5 +105,5 @@ _POLICIES: dict[PolicyName, type[LeastRecentlyUsed | LeastFrequentlyUsed]] = {
 
 
 def eviction_policy(name: PolicyName) -> EvictionPolicy:
-    """Return a new policy by its name."""
+    """Return a new policy with this name."""
     return _POLICIES[name]()

@@ -1,7 +1,7 @@
-"""The index of a cache: which entries it has, in which tier, and how many are using each.
+"""Index of a cache: its entries, the tier of each, and the number of operations that use it.
 
-An entry that goes leaves the index first, and its store once nobody reads it any more: until then
-it lingers, and its bytes stay in use.
+An evicted or moved entry leaves the index at once, and its store when no operation reads it any
+more: until then its deletion is pending, and its bytes count as used.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from mlpstorage_bench.storage.lane import CutOffError
 from mlpstorage_bench.storage.store import StoredEntry
 
 WAIT_S = 0.05
-"""How long to wait for a change before looking whether the trial is stopping."""
+"""Interval in which a waiting thread checks whether the trial is stopping."""
 
 
-class Held(NamedTuple):
-    """An entry that may not go until it is released."""
+class PinnedEntry(NamedTuple):
+    """An entry that is not evicted until it is unpinned."""
 
     tier: Tier
     resident: Resident
 
 
 class Index:
-    """Entries by key, and the lock that guards them and the tiers' accounts."""
+    """Entries by key, and the lock that protects them and the tiers' accounts."""
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         self.changed = threading.Condition()
-        """The lock, never held during an operation on a store; notified of what others wait for."""
+        """The lock, never held during an operation on a store; notified of each change."""
         self._tiers = tiers
         self._entries: dict[str, tuple[Tier, Resident]] = {}
-        self._lingering: set[tuple[str, str]] = set()
-        """Tier and key of entries that have left the index and not yet their store."""
+        self._pending_deletion: set[tuple[str, str]] = set()
+        """Tier and key of entries that are still in their store but not in the index."""
 
     def __contains__(self, key: str) -> bool:
-        """Whether the cache has this entry."""
+        """Return whether the cache has this entry."""
         with self.changed:
             return key in self._entries
 
-    def hold(self, key: str) -> Held | None:
-        """Keep an entry from going, and count it as used; None when the cache does not have it."""
+    def pin(self, key: str) -> PinnedEntry | None:
+        """Protect an entry from eviction, and record a use; None if the cache does not have it."""
         with self.changed:
             if key not in self._entries:
                 return None
             tier, resident = self._entries[key]
             tier.order.use(key)
             resident.pins += 1
-        return Held(tier, resident)
+        return PinnedEntry(tier, resident)
 
-    def release(self, held: Held) -> None:
-        """Let an entry go that was held; its last reader discards it, if it was moved meanwhile."""
-        tier, resident = held
+    def unpin(self, pinned: PinnedEntry) -> None:
+        """Unpin an entry; if it was moved meanwhile, the last reader deletes the old copy."""
+        tier, resident = pinned
         with self.changed:
             resident.pins -= 1
             was_moved = tier.residents.get(resident.entry.name) is not resident
@@ -63,78 +63,79 @@ class Index:
             self.discard(tier, resident)
 
     def add(self, tier: Tier, entry: StoredEntry) -> None:
-        """Take in an entry that was written into room that was reserved for it."""
+        """Add an entry that was written; its space has been reserved."""
         with self.changed:
-            self._settle(tier, Resident(entry))
+            self._insert(tier, Resident(entry))
 
     def move(self, tier: Tier, resident: Resident, target: Tier) -> None:
-        """Let the copy that another tier has of an entry take its place."""
+        """Replace an entry by its copy in another tier."""
         with self.changed:
-            self.forget(tier, resident)
-            self._settle(target, Resident(resident.entry))
+            self.detach(tier, resident)
+            self._insert(target, Resident(resident.entry))
             has_readers = resident.pins > 0
         if not has_readers:
             self.discard(tier, resident)
 
     def remove(self, key: str, stopping: threading.Event) -> None:
-        """Remove what there is under a key, for what comes instead, once nobody uses it.
+        """Remove the entry of a key, if there is one, as soon as no operation uses it.
 
-        Also waits for what lingers: files go by their keys. Raises CutOffError.
+        Also waits for pending deletions under this key, as files are named by keys. Raises
+        CutOffError.
         """
-        while (idle := self._forget_idle(key, stopping)) is not None:
+        while (idle := self._detach_idle(key, stopping)) is not None:
             self.discard(*idle)
 
-    def wait_until_gone(self, tier: Tier, key: str, stopping: threading.Event) -> None:
-        """Wait until a tier's own old copy has gone, which may still be read.
+    def wait_until_deleted(self, tier: Tier, key: str, stopping: threading.Event) -> None:
+        """Wait until the old copy in this tier, which may still be read, is deleted.
 
         Raises CutOffError.
         """
         with self.changed:
-            while (tier.name, key) in self._lingering:
+            while (tier.name, key) in self._pending_deletion:
                 if stopping.is_set():
                     raise CutOffError
                 self.changed.wait(WAIT_S)
 
-    def forget(self, tier: Tier, resident: Resident) -> None:
-        """Take an entry off, under the lock; its bytes stay in use until it is discarded."""
+    def detach(self, tier: Tier, resident: Resident) -> None:
+        """Remove an entry from the index, under the lock; its bytes are used until `discard`."""
         tier.remove(resident)
         del self._entries[resident.entry.name]
-        self._lingering.add((tier.name, resident.entry.name))
+        self._pending_deletion.add((tier.name, resident.entry.name))
 
     def discard(self, tier: Tier, resident: Resident) -> None:
-        """Delete an entry from its store that was forgotten, and that nobody uses any more."""
+        """Delete a detached entry that no operation uses from its store."""
         name = resident.entry.name
         tier.store.delete(name)
         with self.changed:
-            self._lingering.discard((tier.name, name))
-        self.give_back(tier, resident.entry.size)
+            self._pending_deletion.discard((tier.name, name))
+        self.release_space(tier, resident.entry.size)
 
-    def give_back(self, tier: Tier, size: int) -> None:
-        """Give back the room of an entry of this size."""
+    def release_space(self, tier: Tier, size: int) -> None:
+        """Release the space of an entry of this size."""
         with self.changed:
             tier.release(size)
             self.changed.notify_all()
 
     def clear(self) -> None:
-        """Forget all entries: their tiers are closed."""
+        """Remove all entries from the index, after their tiers are closed."""
         self._entries.clear()
 
-    def _settle(self, tier: Tier, resident: Resident) -> None:
+    def _insert(self, tier: Tier, resident: Resident) -> None:
         tier.add(resident)
         self._entries[resident.entry.name] = (tier, resident)
         if tier is not self._tiers[0]:
             tier.offloads += 1
 
-    def _forget_idle(self, key: str, stopping: threading.Event) -> tuple[Tier, Resident] | None:
-        """Take an entry off that is to be replaced; None when nothing is left of it anywhere."""
+    def _detach_idle(self, key: str, stopping: threading.Event) -> tuple[Tier, Resident] | None:
+        """Detach the entry as soon as it is unused; None if no tier has it any more."""
         with self.changed:
             while True:
                 found = self._entries.get(key)
                 if found is None:
-                    if not any((tier.name, key) in self._lingering for tier in self._tiers):
+                    if not any((tier.name, key) in self._pending_deletion for tier in self._tiers):
                         return None
-                elif not (found[1].pins or found[1].is_leaving):
-                    self.forget(*found)
+                elif not (found[1].pins or found[1].is_moving):
+                    self.detach(*found)
                     return found
                 if stopping.is_set():
                     raise CutOffError

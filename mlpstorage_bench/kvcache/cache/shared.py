@@ -1,9 +1,9 @@
-"""Entries that many requests share: written once, by whoever asks first, and read by all others.
+"""Entries that requests share: the first request writes them, all others read them.
 
-A request finds the longest prefix of its blocks that the cache has and holds it: what is held has
-readers counted, and is not evicted. What is missing from there on it claims, all at once, and
-writes; whoever wants a claimed block waits for it. A request that writes holds nothing, so that
-there is always something to evict.
+A request pins the longest prefix of its blocks that the cache has; pinned entries are not evicted.
+If the cache does not have its first block, the request claims all its missing blocks at once and
+writes them; other requests wait for claimed blocks. A request that writes pins nothing, so that
+there is always an entry to evict.
 """
 
 from __future__ import annotations
@@ -13,68 +13,68 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mlpstorage_bench.kvcache.cache.index import Held, Index
+from mlpstorage_bench.kvcache.cache.index import Index, PinnedEntry
 from mlpstorage_bench.storage.lane import CutOffError
 
 _WAIT_S = 0.05
 
 
 @dataclass(frozen=True)
-class Found:
-    """What there is of a request's blocks: some are held, or some are to be written, never both."""
+class PrefixMatch:
+    """Blocks of a request that are in the cache, or to be written; one of the two is empty."""
 
-    held: Sequence[Held]
-    """From the first block on."""
+    pinned: Sequence[PinnedEntry]
+    """The longest prefix in the cache."""
     claimed: Sequence[str]
-    """Keys of what is missing, where the first block is: for the finder to write."""
+    """Keys that this request has to write, if the first block is missing."""
 
 
 class SharedEntries:
-    """Who is about to write which entry, beside the index of those that are written."""
+    """Claims on entries that are being written, in addition to the index of written ones."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._coming: set[str] = set()
+        self._claimed: set[str] = set()
         self._changed = threading.Condition()
 
     @contextmanager
-    def find(self, keys: Sequence[str], stopping: threading.Event) -> Iterator[Found]:
-        """Hold what the cache has of these, from the first on; else claim what it lacks.
+    def match_prefix(self, keys: Sequence[str], stopping: threading.Event) -> Iterator[PrefixMatch]:
+        """Pin the longest prefix in the cache; if it is empty, claim the missing keys.
 
-        Waits where another is about to write the first. What is still claimed at the end, because
-        something went wrong, is anybody's again.
+        Waits while another request is writing the first key. On exit, remaining claims end: after a
+        failure other requests can claim these keys.
         """
         with self._changed:
-            while keys[0] in self._coming:
+            while keys[0] in self._claimed:
                 if stopping.is_set():
                     raise CutOffError
                 self._changed.wait(_WAIT_S)
-            held = self._hold_prefix(keys)
-            claimed = () if held else tuple(key for key in keys if self._is_missing(key))
-            self._coming.update(claimed)
+            pinned = self._pin_prefix(keys)
+            claimed = () if pinned else tuple(key for key in keys if self._is_missing(key))
+            self._claimed.update(claimed)
         try:
-            yield Found(held, claimed)
+            yield PrefixMatch(pinned, claimed)
         finally:
-            for one in held:
-                self._index.release(one)
+            for entry in pinned:
+                self._index.unpin(entry)
             with self._changed:
-                self._coming.difference_update(claimed)
+                self._claimed.difference_update(claimed)
                 self._changed.notify_all()
 
-    def written(self, key: str) -> None:
-        """Let those who wait for a claimed entry have it."""
+    def mark_written(self, key: str) -> None:
+        """End the claim on a key, so that waiting requests can read it."""
         with self._changed:
-            self._coming.discard(key)
+            self._claimed.discard(key)
             self._changed.notify_all()
 
-    def _hold_prefix(self, keys: Sequence[str]) -> list[Held]:
-        held: list[Held] = []
+    def _pin_prefix(self, keys: Sequence[str]) -> list[PinnedEntry]:
+        pinned: list[PinnedEntry] = []
         for key in keys:
-            one = None if key in self._coming else self._index.hold(key)
-            if one is None:
+            entry = None if key in self._claimed else self._index.pin(key)
+            if entry is None:
                 break
-            held.append(one)
-        return held
+            pinned.append(entry)
+        return pinned
 
     def _is_missing(self, key: str) -> bool:
-        return key not in self._coming and key not in self._index
+        return key not in self._claimed and key not in self._index

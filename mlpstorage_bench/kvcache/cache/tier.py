@@ -1,4 +1,4 @@
-"""One tier: its store, what is resident in it, what goes first, and the account of its bytes."""
+"""One tier: its store, its residents in eviction order, and the account of its bytes."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from mlpstorage_bench.kvcache.cache.eviction import PolicyName, eviction_policy
 from mlpstorage_bench.storage.store import Store, StoredEntry
 
 STORAGE_TIER = "storage"
-"""Name of the lowest tier, which is the storage to be measured."""
+"""Name of the lowest tier: the storage under test."""
 TARGET_USAGE = 0.8
-"""Room is made down to this share of a tier, so that not every write has to make some."""
+"""Entries are evicted while a write would fill more than this share of a tier."""
 LARGEST_ENTRY = 0.95
-"""An entry above this share of a tier goes to the next one."""
+"""Entries larger than this share of a tier are placed in the next one."""
 
 
 @dataclass(eq=False)
 class Resident:
-    """An entry that a tier holds."""
+    """An entry in a tier."""
 
     entry: StoredEntry
     pins: int = 0
-    """Operations that are using it; it may not go while there are any."""
-    is_leaving: bool = False
-    """It is being moved down; it can still be read here meanwhile."""
+    """Operations that use the entry, which is not evicted or moved meanwhile."""
+    is_moving: bool = False
+    """Whether it is being moved to another tier; it can still be read here."""
 
 
 class TierAccount(NamedTuple):
-    """What became of a tier's entries."""
+    """Account of a tier's entries."""
 
     entries: int
-    """Resident."""
+    """Number of residents."""
     offloads: int
-    """Placed here because a higher tier could not take or keep them."""
+    """Entries placed here because a higher tier could not accept or keep them."""
     written_bytes: int
-    """Of entries written completely."""
+    """Bytes of entries written completely."""
     evicted_bytes: int
-    """Of those that went, to a lower tier or for good."""
+    """Bytes of entries evicted or moved to another tier."""
     peak_bytes: int
-    """The most that was in use at once, room reserved for entries included."""
+    """Largest number of used bytes, including space reserved for entries."""
 
 
 class Tier:
-    """A tier's residents and bytes. Not locked: the cache's index has the lock.
+    """A tier's residents and bytes. Not thread-safe: the cache's index has the lock.
 
-    `used_bytes` covers residents, room reserved for entries being written, and entries that left
-    the index and wait for their last reader; each with what it occupies in the store.
+    `used_bytes` is the space in the store of residents, of entries being written, and of entries
+    whose deletion is pending.
     """
 
     def __init__(
@@ -57,53 +57,53 @@ class Tier:
         self.capacity_bytes = capacity_bytes
         self.used_bytes = 0
         self.peak_bytes = 0
-        """The most that was used."""
+        """Largest `used_bytes` so far."""
         self.offloads = 0
-        """Entries placed here because a higher tier could not take or keep them."""
+        """Entries placed here because a higher tier could not accept or keep them."""
         self.written_bytes = 0
-        """Of entries that were written completely."""
+        """Bytes of entries written completely."""
         self.evicted_bytes = 0
-        """Of entries that went, to a lower tier or for good."""
+        """Bytes of entries evicted or moved to another tier."""
         self.residents: dict[str, Resident] = {}
         self.order = eviction_policy(policy)
-        """Names of the residents, the one to go first first."""
+        """Names of the residents in eviction order."""
 
-    def takes(self, size: int) -> bool:
-        """Whether an entry of this size may be placed here at all."""
+    def accepts(self, size: int) -> bool:
+        """Return whether an entry of this size may be placed in this tier."""
         return self.store.footprint(size) <= LARGEST_ENTRY * self.capacity_bytes
 
-    def has_room(self, size: int) -> bool:
-        """Whether an entry fits now; large ones may use the whole tier."""
+    def has_space(self, size: int) -> bool:
+        """Return whether an entry fits now; large entries may use the whole tier."""
         footprint = self.store.footprint(size)
         limit = max(TARGET_USAGE * self.capacity_bytes, footprint)
         return self.used_bytes + footprint <= limit
 
     def reserve(self, size: int) -> None:
-        """Take room for an entry of this size."""
+        """Reserve space for an entry of this size."""
         self.used_bytes += self.store.footprint(size)
         self.peak_bytes = max(self.peak_bytes, self.used_bytes)
 
     def release(self, size: int) -> None:
-        """Give back the room of an entry of this size."""
+        """Release the space of an entry of this size."""
         self.used_bytes -= self.store.footprint(size)
 
     def add(self, resident: Resident) -> None:
-        """Take in an entry that was written completely."""
+        """Add an entry that was written completely."""
         self.residents[resident.entry.name] = resident
         self.order.add(resident.entry.name)
         self.written_bytes += resident.entry.size
 
     def remove(self, resident: Resident) -> None:
-        """Let an entry go: its bytes stay in use until they are released."""
+        """Remove an entry; its bytes count as used until they are released."""
         del self.residents[resident.entry.name]
         self.order.remove(resident.entry.name)
         self.evicted_bytes += resident.entry.size
 
-    def first_idle(self) -> Resident | None:
-        """Return the first entry to go that nothing is using; None when all are in use."""
+    def next_victim(self) -> Resident | None:
+        """Return the next entry to evict; None if all entries are in use."""
         for name in self.order:
             resident = self.residents[name]
-            if resident.pins == 0 and not resident.is_leaving:
+            if resident.pins == 0 and not resident.is_moving:
                 return resident
         return None
 
@@ -113,7 +113,7 @@ class Tier:
         return sum(resident.entry.size for resident in self.residents.values())
 
     def account(self) -> TierAccount:
-        """Return what became of the entries."""
+        """Return the account of the entries."""
         return TierAccount(
             len(self.residents),
             self.offloads,
@@ -123,7 +123,7 @@ class Tier:
         )
 
     def close(self) -> None:
-        """Remove every entry, and check that no byte went unaccounted for."""
+        """Remove every entry, and check the account of bytes."""
         try:
             for key in self.residents:
                 self.store.delete(key)

@@ -1,7 +1,7 @@
-"""The cache over all tiers: entries are written at the top, sink as they age, and fall off the end.
+"""Cache over all tiers: new entries go to the highest tier, old ones move down and are evicted.
 
-An entry in use is held and stays; one that is being moved down can be read where it was until the
-move is complete.
+Pinned entries are neither moved nor evicted. An entry that is being moved can be read in its old
+tier until the copy is complete.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from contextlib import ExitStack
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient
-from mlpstorage_bench.kvcache.cache.index import WAIT_S, Held, Index
+from mlpstorage_bench.kvcache.cache.index import WAIT_S, Index, PinnedEntry
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
 from mlpstorage_bench.storage.buffers import round_up_to_sector
 from mlpstorage_bench.storage.lane import CutOffError
 
 
 class WriteLimitError(Exception):
-    """What a rank may write to storage in one trial is spent; no fault."""
+    """A rank has reached its limit of bytes written to storage in one trial. Not an error."""
 
 
 class TieredCache:
-    """Entries by key, over tiers from the fastest to the storage."""
+    """Entries by key, in tiers from the fastest to the storage."""
 
     def __init__(
         self,
@@ -34,91 +34,95 @@ class TieredCache:
     ) -> None:
         self.tiers = tuple(tiers)
         self.index = Index(self.tiers)
-        """Which entries there are; there they are held, and released."""
+        """Index of the entries, which also pins them."""
         self._storage = self.tiers[-1]
         self._write_limit = storage_write_limit
         self._promotes = promotes
-        """Whether an entry that was read moves up to the highest tier."""
+        """Whether entries move to the highest tier after a read."""
         self._admitted_bytes = 0
         self._generations = itertools.count()
-        """Every write's is its own: what is written under a key again differs from before."""
+        """Each write has its own generation, so that content under a reused key differs."""
 
-    def read_held(
+    def read_pinned(
         self,
-        held: Held,
+        pinned: PinnedEntry,
         client: CacheClient,
-        asked_ns: int | None = None,
+        requested_ns: int | None = None,
         *,
         is_repeated: bool = False,
     ) -> str:
-        """Read and check an entry that is held; return its tier's name."""
-        tier, resident = held
-        client.read(tier, resident.entry, asked_ns, is_repeated=is_repeated)
+        """Read and check a pinned entry; return its tier's name."""
+        tier, resident = pinned
+        client.read(tier, resident.entry, requested_ns, is_repeated=is_repeated)
         return tier.name
 
     def read(
         self,
         key: str,
         client: CacheClient,
-        asked_ns: int | None = None,
+        requested_ns: int | None = None,
         *,
         is_repeated: bool = False,
     ) -> str | None:
-        """Read and check an entry; return its tier's name, or None when it is not in the cache.
+        """Read and check an entry; return its tier's name, or None if it is not in the cache.
 
-        `asked_ns` is when the entry was wanted; now, unless said. A repeated read is of an entry
-        that the same request has read before.
+        `requested_ns` is the time of the request; None: now. `is_repeated`: the same request has
+        read the entry before.
         """
-        held = self.index.hold(key)
-        if held is None:
+        pinned = self.index.pin(key)
+        if pinned is None:
             return None
         try:
-            self.read_held(held, client, asked_ns, is_repeated=is_repeated)
+            self.read_pinned(pinned, client, requested_ns, is_repeated=is_repeated)
         finally:
-            self.index.release(held)
-        self.promote(held, client)
-        return held.tier.name
+            self.index.unpin(pinned)
+        self.promote(pinned, client)
+        return pinned.tier.name
 
-    def write(self, key: str, size: int, client: CacheClient, asked_ns: int | None = None) -> str:
-        """Write an entry into the highest tier that takes it; return that tier's name.
+    def write(
+        self, key: str, size: int, client: CacheClient, requested_ns: int | None = None
+    ) -> str:
+        """Write an entry into the highest tier that accepts it; return that tier's name.
 
-        What the cache has under this key goes first, once nobody uses it.
+        An older entry of this key is removed before, as soon as no operation uses it.
         """
         size = round_up_to_sector(size)
-        asked_ns = client.recorder.window.clock.now_ns() if asked_ns is None else asked_ns
+        requested_ns = (
+            client.recorder.window.clock.now_ns() if requested_ns is None else requested_ns
+        )
         self.index.remove(key, client.lane.stopping)
         tier = self._reserve(size, 0, client)
         try:
-            entry = client.write(tier, key, size, asked_ns, generation=next(self._generations))
+            entry = client.write(tier, key, size, requested_ns, generation=next(self._generations))
         except BaseException:
-            self.index.give_back(tier, size)
+            self.index.release_space(tier, size)
             raise
         self.index.add(tier, entry)
         return tier.name
 
-    def promote(self, held: Held, client: CacheClient) -> None:
-        """Move an entry that was read, and is released, up to the top if the cache does so."""
-        if self._promotes and held.tier is not self.tiers[0]:
-            self._promote(held.tier, held.resident, client)
+    def promote(self, entry: PinnedEntry, client: CacheClient) -> None:
+        """Move an entry that was read and unpinned to the highest tier, if promotion is on."""
+        if self._promotes and entry.tier is not self.tiers[0]:
+            self._promote(entry.tier, entry.resident, client)
 
     def account(self) -> dict[str, TierAccount]:
-        """Return what became of the entries, by tier."""
+        """Return the account of each tier by name."""
         return {tier.name: tier.account() for tier in self.tiers}
 
     def close(self) -> None:
-        """Remove every entry of every tier; raises what went wrong, once all have been closed."""
+        """Remove all entries and close all tiers, then raise the error if one failed."""
         with ExitStack() as closing:
             for tier in self.tiers:
                 closing.callback(tier.close)
         self.index.clear()
 
     def _reserve(self, size: int, highest: int, client: CacheClient) -> Tier:
-        """Make room for `size` bytes in the first tier from `highest` down that can have it."""
+        """Reserve `size` bytes in the highest possible tier, `highest` or lower."""
         for tier in self.tiers[highest:-1]:
-            if tier.takes(size) and self._make_room(tier, size, client):
+            if tier.accepts(size) and self._reserve_by_demotion(tier, size, client):
                 return tier
-        if self._storage.takes(size):
-            self._make_room_on_storage(size, client)
+        if self._storage.accepts(size):
+            self._reserve_on_storage(size, client)
             return self._storage
         raise CapacityError(
             f"An entry of {size / 2**20:.0f} MiB does not fit the storage tier's capacity of "
@@ -126,37 +130,37 @@ class TieredCache:
             "space on the cache directory's filesystem"
         )
 
-    def _make_room(self, tier: Tier, size: int, client: CacheClient) -> bool:
-        """Reserve room above storage, moving the first to go down; False where all are in use."""
+    def _reserve_by_demotion(self, tier: Tier, size: int, client: CacheClient) -> bool:
+        """Reserve space above storage by moving victims down; False if all entries are in use."""
         while True:
             with self.index.changed:
-                if tier.has_room(size):
+                if tier.has_space(size):
                     tier.reserve(size)
                     return True
-                victim = tier.first_idle()
+                victim = tier.next_victim()
                 if victim is None:
                     return False
-                victim.is_leaving = True
+                victim.is_moving = True
             try:
                 self._demote(tier, victim, client)
             except BaseException:
                 with self.index.changed:
-                    victim.is_leaving = False
+                    victim.is_moving = False
                 raise
 
-    def _make_room_on_storage(self, size: int, client: CacheClient) -> None:
-        """Reserve room on storage, evicting the first to go; waits where all are in use."""
+    def _reserve_on_storage(self, size: int, client: CacheClient) -> None:
+        """Reserve space on storage by evicting victims; waits while all entries are in use."""
         while True:
             with self.index.changed:
-                if self._storage.has_room(size):
+                if self._storage.has_space(size):
                     self._admit(size)
                     self._storage.reserve(size)
                     return
-                victim = self._storage.first_idle()
+                victim = self._storage.next_victim()
                 if victim is None:
                     self.index.changed.wait(WAIT_S)
                 else:
-                    self.index.forget(self._storage, victim)
+                    self.index.detach(self._storage, victim)
             is_stopping = client.lane.stopping.is_set()
             if victim is not None:
                 self.index.discard(self._storage, victim)
@@ -175,28 +179,28 @@ class TieredCache:
         self._move(tier, victim, lower, client)
 
     def _promote(self, tier: Tier, resident: Resident, client: CacheClient) -> None:
-        """Move an entry that was read up to the top, unless it is in use or too large for it."""
+        """Move an entry to the highest tier, unless it is in use or too large for that tier."""
         top, entry = self.tiers[0], resident.entry
         with self.index.changed:
             is_here = tier.residents.get(entry.name) is resident
-            if not is_here or resident.is_leaving or resident.pins or not top.takes(entry.size):
+            if not is_here or resident.is_moving or resident.pins or not top.accepts(entry.size):
                 return
-            resident.is_leaving = True
+            resident.is_moving = True
         try:
-            if self._make_room(top, entry.size, client):
+            if self._reserve_by_demotion(top, entry.size, client):
                 self._move(tier, resident, top, client)
         finally:
             with self.index.changed:
-                resident.is_leaving = False
+                resident.is_moving = False
                 self.index.changed.notify_all()
 
     def _move(self, tier: Tier, resident: Resident, target: Tier, client: CacheClient) -> None:
-        """Copy an entry into room that is reserved for it, and let the copy take its place."""
+        """Copy an entry into reserved space, and replace it by the copy."""
         entry = resident.entry
         try:
-            self.index.wait_until_gone(target, entry.name, client.lane.stopping)
+            self.index.wait_until_deleted(target, entry.name, client.lane.stopping)
             client.copy(tier, target, entry)
         except BaseException:
-            self.index.give_back(target, entry.size)
+            self.index.release_space(target, entry.size)
             raise
         self.index.move(tier, resident, target)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.kvcache.cache.client import CacheClient
-from mlpstorage_bench.kvcache.cache.index import Held
-from mlpstorage_bench.kvcache.cache.shared import Found, SharedEntries
+from mlpstorage_bench.kvcache.cache.index import PinnedEntry
+from mlpstorage_bench.kvcache.cache.shared import PrefixMatch, SharedEntries
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -130,37 +130,39 @@ class RequestWorker:
         """Read the longest prefix that the cache has; write what is missing after it."""
         while blocks:
             keys = [block.key for block in blocks]
-            with self._context.shared.find(keys, self._client.lane.stopping) as found:
-                for held, block in zip(found.held, blocks, strict=False):
-                    self._use(held, block, is_read=is_read)
-                if found.claimed:
-                    self._write_claimed(found, blocks)
+            with self._context.shared.match_prefix(keys, self._client.lane.stopping) as match:
+                for pinned, block in zip(match.pinned, blocks, strict=False):
+                    self._use(pinned, block, is_read=is_read)
+                if match.claimed:
+                    self._write_claimed(match, blocks)
                     return
-            for held in found.held:
-                self._cache.promote(held, self._client)
-            blocks = blocks[len(found.held) :]
+            for entry in match.pinned:
+                self._cache.promote(entry, self._client)
+            blocks = blocks[len(match.pinned) :]
 
-    def _write_claimed(self, found: Found, blocks: Sequence[Block]) -> None:
-        claimed = set(found.claimed)
+    def _write_claimed(self, match: PrefixMatch, blocks: Sequence[Block]) -> None:
+        claimed = set(match.claimed)
         for block in blocks:
             if block.key in claimed:
                 self._write(block, is_counted=True)
-                self._context.shared.written(block.key)
+                self._context.shared.mark_written(block.key)
             self._count_lookup(block, None)
 
-    def _use(self, held: Held, block: Block, *, is_read: bool) -> None:
-        """Read a block that is held, if it is to be read, and count that it was there."""
+    def _use(self, pinned: PinnedEntry, block: Block, *, is_read: bool) -> None:
+        """Read a pinned block if `is_read`, and count the lookup as found."""
         if is_read:
             is_repeated = block.key in self._read_keys
             try:
-                self._cache.read_held(held, self._client, self._asked_ns, is_repeated=is_repeated)
+                self._cache.read_pinned(
+                    pinned, self._client, self._asked_ns, is_repeated=is_repeated
+                )
             except CorruptDataError as error:
                 self._note_corruption(error)
                 return
             finally:
                 self._asked_ns = self._clock.now_ns()
             self._read_keys.add(block.key)
-        self._count_lookup(block, held.tier.name)
+        self._count_lookup(block, pinned.tier.name)
 
     def _look_up(self, block: Block) -> None:
         is_repeated = block.key in self._read_keys

@@ -1,4 +1,4 @@
-"""Eviction policies against what their names say, in any sequence of operations."""
+"""Eviction policies against a simple model, in random sequences of operations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ steps = st.lists(
 
 
 class Model:
-    """Remembers everything, and sorts."""
+    """Stores all times and counts, and sorts by them."""
 
     def __init__(self, policy: PolicyName) -> None:
         self._policy = policy
         self._clock = 0
         self.entries: dict[str, tuple[int, int, int]] = {}
-        """Name → came in at, uses, last used at."""
+        """Name → time added, uses, time of last use."""
 
     def step(self, kind: str, name: str) -> bool:
         self._clock += 1
@@ -31,22 +31,22 @@ class Model:
         if kind == "add":
             self.entries[name] = (self._clock, 0, self._clock)
         elif kind == "use":
-            came, uses, _ = self.entries[name]
-            self.entries[name] = (came, uses + 1, self._clock)
+            added, uses, _ = self.entries[name]
+            self.entries[name] = (added, uses + 1, self._clock)
         else:
             del self.entries[name]
         return True
 
     def order(self) -> list[str]:
         def key(name: str) -> tuple[int, ...]:
-            came, uses, used = self.entries[name]
-            return {"fifo": (came,), "lru": (used,), "lfu": (uses, used)}[self._policy]
+            added, uses, used = self.entries[name]
+            return {"fifo": (added,), "lru": (used,), "lfu": (uses, used)}[self._policy]
 
         return sorted(self.entries, key=key)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_entries_go_in_the_order_of_the_policy(name: PolicyName) -> None:
+def test_policy_iterates_in_its_eviction_order(name: PolicyName) -> None:
     @given(steps)
     def holds(operations: list[tuple[str, int]]) -> None:
         policy, model = eviction_policy(name), Model(name)

@@ -1,4 +1,4 @@
-"""Entries that many share: written once, held while they are read, anybody's after a failure."""
+"""Shared entries: written once, pinned while read, claimable again after a failure."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
 
 SIZE = 8192
-GOING = threading.Event()
+NOT_STOPPING = threading.Event()
 
 
-def worker() -> CacheClient:
+def new_client() -> CacheClient:
     lane = Lane(Payload(1), Chunking(SIZE), threading.Event())
     return CacheClient(lane, Recorder(Window()))
 
 
-def cache(entries: int = 1000) -> TieredCache:
+def new_cache(entries: int = 1000) -> TieredCache:
     return TieredCache([Tier("storage", MemoryStore(SIZE), entries * SIZE)])
 
 
-def obtain(
-    own: TieredCache, shared: SharedEntries, keys: list[str], by: CacheClient
+def read_or_write(
+    cache: TieredCache, shared: SharedEntries, keys: list[str], client: CacheClient
 ) -> Counter[str]:
-    """What a worker does with a prompt: read what is there, write what is missing."""
+    """Read the blocks of a prompt that are in the cache, and write the others."""
     done: Counter[str] = Counter()
     while keys:
-        with shared.find(keys, by.lane.stopping) as found:
-            for held in found.held:
-                own.read_held(held, by)
-            for key in found.claimed:
-                own.write(key, SIZE, by)
-                shared.written(key)
-        done["read"] += len(found.held)
-        done["written"] += len(found.claimed)
-        keys = [] if found.claimed else keys[len(found.held) :]
+        with shared.match_prefix(keys, client.lane.stopping) as match:
+            for pinned in match.pinned:
+                cache.read_pinned(pinned, client)
+            for key in match.claimed:
+                cache.write(key, SIZE, client)
+                shared.mark_written(key)
+        done["read"] += len(match.pinned)
+        done["written"] += len(match.claimed)
+        keys = [] if match.claimed else keys[len(match.pinned) :]
     return done
 
 
-def test_the_longest_prefix_is_read_and_the_rest_is_written() -> None:
-    own = cache()
-    shared, by = SharedEntries(own.index), worker()
-    assert obtain(own, shared, ["a", "b", "c"], by) == {"written": 3, "read": 0}
-    assert obtain(own, shared, ["a", "b", "x", "y"], by) == {"read": 2, "written": 2}
-    assert obtain(own, shared, ["a", "b", "x", "y"], by) == {"read": 4, "written": 0}
-    own.close()
+def test_longest_prefix_is_read_and_rest_is_written() -> None:
+    cache = new_cache()
+    shared, client = SharedEntries(cache.index), new_client()
+    assert read_or_write(cache, shared, ["a", "b", "c"], client) == {"written": 3, "read": 0}
+    assert read_or_write(cache, shared, ["a", "b", "x", "y"], client) == {"read": 2, "written": 2}
+    assert read_or_write(cache, shared, ["a", "b", "x", "y"], client) == {"read": 4, "written": 0}
+    cache.close()
 
 
-def test_many_that_want_the_same_at_once_write_it_once() -> None:
-    own = cache()
-    shared = SharedEntries(own.index)
+def test_concurrent_requests_write_a_shared_block_once() -> None:
+    cache = new_cache()
+    shared = SharedEntries(cache.index)
     dice = random.Random(5)
     prompts = [
         [f"{dice.randrange(4)}", *(f"{dice.randrange(3)}" for _ in range(3))] for _ in range(200)
@@ -71,8 +71,8 @@ def test_many_that_want_the_same_at_once_write_it_once() -> None:
     totals: list[Counter[str]] = []
 
     def serve(part: list[list[str]]) -> None:
-        by = worker()
-        totals.extend(obtain(own, shared, chain, by) for chain in part)
+        client = new_client()
+        totals.extend(read_or_write(cache, shared, chain, client) for chain in part)
 
     threads = [threading.Thread(target=serve, args=(chains[n::8],)) for n in range(8)]
     for thread in threads:
@@ -81,114 +81,114 @@ def test_many_that_want_the_same_at_once_write_it_once() -> None:
         thread.join(60)
     distinct = {key for chain in chains for key in chain}
     seen = sum(totals, Counter[str]())
-    assert seen["written"] == len(distinct) == len(own.tiers[0].residents)
-    assert seen["read"] == sum(map(len, chains)) - len(distinct), "as predicted, to the block"
-    own.close()
+    assert seen["written"] == len(distinct) == len(cache.tiers[0].residents)
+    assert seen["read"] == sum(map(len, chains)) - len(distinct)
+    cache.close()
 
 
-def test_what_is_held_is_not_evicted() -> None:
-    own = cache(entries=10)
-    shared, by = SharedEntries(own.index), worker()
-    obtain(own, shared, ["a", "b"], by)
-    with shared.find(["a", "b"], GOING) as found:
+def test_pinned_entry_is_not_evicted() -> None:
+    cache = new_cache(entries=10)
+    shared, client = SharedEntries(cache.index), new_client()
+    read_or_write(cache, shared, ["a", "b"], client)
+    with shared.match_prefix(["a", "b"], NOT_STOPPING) as match:
         for number in range(30):
-            own.write(f"other{number}", SIZE, by)
-        assert "a" in own.index
-        for held in found.held:
-            own.read_held(held, by)
+            cache.write(f"other{number}", SIZE, client)
+        assert "a" in cache.index
+        for pinned in match.pinned:
+            cache.read_pinned(pinned, client)
     for number in range(30, 60):
-        own.write(f"other{number}", SIZE, by)
-    assert "a" not in own.index
-    own.close()
+        cache.write(f"other{number}", SIZE, client)
+    assert "a" not in cache.index
+    cache.close()
 
 
-def test_what_was_evicted_from_the_midst_is_written_again_and_the_rest_is_left() -> None:
-    own = cache(entries=10)
-    shared, by = SharedEntries(own.index), worker()
-    obtain(own, shared, ["a", "b", "c"], by)
-    held = own.index.hold("a")
-    kept = own.index.hold("c")
-    assert held
-    assert kept
+def test_block_evicted_inside_a_prefix_is_written_again() -> None:
+    cache = new_cache(entries=10)
+    shared, client = SharedEntries(cache.index), new_client()
+    read_or_write(cache, shared, ["a", "b", "c"], client)
+    first = cache.index.pin("a")
+    last = cache.index.pin("c")
+    assert first
+    assert last
     for number in range(30):
-        own.write(f"other{number}", SIZE, by)
-    own.index.release(held)
-    own.index.release(kept)
-    assert ["a" in own.index, "b" in own.index, "c" in own.index] == [True, False, True]
-    assert obtain(own, shared, ["a", "b", "c"], by) == {"read": 1, "written": 1}
-    own.close()
+        cache.write(f"other{number}", SIZE, client)
+    cache.index.unpin(first)
+    cache.index.unpin(last)
+    assert ["a" in cache.index, "b" in cache.index, "c" in cache.index] == [True, False, True]
+    assert read_or_write(cache, shared, ["a", "b", "c"], client) == {"read": 1, "written": 1}
+    cache.close()
 
 
-def test_who_fails_to_write_leaves_it_to_the_next() -> None:
-    own = cache()
-    shared, by = SharedEntries(own.index), worker()
+def test_claims_end_after_a_failed_write() -> None:
+    cache = new_cache()
+    shared, client = SharedEntries(cache.index), new_client()
 
     def fail() -> None:
-        with shared.find(["a", "b"], GOING) as found:
-            assert list(found.claimed) == ["a", "b"]
+        with shared.match_prefix(["a", "b"], NOT_STOPPING) as match:
+            assert list(match.claimed) == ["a", "b"]
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert obtain(own, shared, ["a", "b"], by) == {"written": 2, "read": 0}
-    own.close()
+    assert read_or_write(cache, shared, ["a", "b"], client) == {"written": 2, "read": 0}
+    cache.close()
 
 
-def test_who_waits_for_another_s_block_lets_go_when_the_run_stops() -> None:
-    own = cache()
-    shared = SharedEntries(own.index)
+def test_waiting_for_a_claimed_block_ends_when_the_run_stops() -> None:
+    cache = new_cache()
+    shared = SharedEntries(cache.index)
     stopping = threading.Event()
     raised: list[Any] = []
 
     def wait() -> None:
         try:
-            with shared.find(["a"], stopping):
+            with shared.match_prefix(["a"], stopping):
                 raise AssertionError
         except CutOffError as error:
             raised.append(error)
 
-    with shared.find(["a"], GOING):
+    with shared.match_prefix(["a"], NOT_STOPPING):
         waiting = threading.Thread(target=wait)
         waiting.start()
         stopping.set()
         waiting.join(20)
     assert len(raised) == 1
-    own.close()
+    cache.close()
 
 
-def test_an_entry_that_is_written_again_replaces_the_old_and_has_other_content() -> None:
-    own = cache()
-    by = worker()
-    own.write("a", SIZE, by)
-    held = own.index.hold("a")
-    assert held
-    first = held.resident.entry
-    own.index.release(held)
-    own.write("a", 2 * SIZE, by)
-    held = own.index.hold("a")
-    assert held
-    assert (held.resident.entry.size, held.resident.entry.identity != first.identity) == (
+def test_rewritten_entry_replaces_the_old_with_other_content() -> None:
+    cache = new_cache()
+    client = new_client()
+    cache.write("a", SIZE, client)
+    pinned = cache.index.pin("a")
+    assert pinned
+    first = pinned.resident.entry
+    cache.index.unpin(pinned)
+    cache.write("a", 2 * SIZE, client)
+    pinned = cache.index.pin("a")
+    assert pinned
+    assert (pinned.resident.entry.size, pinned.resident.entry.identity != first.identity) == (
         2 * SIZE,
         True,
     )
-    own.index.release(held)
-    assert own.read("a", by) == "storage"
-    assert own.tiers[0].used_bytes == 2 * SIZE
-    own.close()
+    cache.index.unpin(pinned)
+    assert cache.read("a", client) == "storage"
+    assert cache.tiers[0].used_bytes == 2 * SIZE
+    cache.close()
 
 
-def test_rewriting_waits_for_those_who_read() -> None:
-    own = cache()
-    by = worker()
-    own.write("a", SIZE, by)
-    held = own.index.hold("a")
-    assert held
-    writing = threading.Thread(target=lambda: own.write("a", SIZE, worker()))
+def test_rewriting_waits_for_readers() -> None:
+    cache = new_cache()
+    client = new_client()
+    cache.write("a", SIZE, client)
+    pinned = cache.index.pin("a")
+    assert pinned
+    writing = threading.Thread(target=lambda: cache.write("a", SIZE, new_client()))
     writing.start()
     writing.join(0.2)
     assert writing.is_alive()
-    own.read_held(held, by)
-    own.index.release(held)
+    cache.read_pinned(pinned, client)
+    cache.index.unpin(pinned)
     writing.join(20)
-    assert own.read("a", by) == "storage"
-    own.close()
+    assert cache.read("a", client) == "storage"
+    cache.close()

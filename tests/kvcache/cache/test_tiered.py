@@ -1,4 +1,4 @@
-"""The tiered cache against a plain model, and under many workers."""
+"""Tiered cache against a simple model, and with concurrent clients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECTOR = 4096
 PAYLOAD = Payload(3)
 
 
-def worker() -> CacheClient:
+def new_client() -> CacheClient:
     return CacheClient(Lane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
 
 
@@ -50,7 +50,7 @@ def cache_of(*sectors: int, write_limit: int | None = None) -> TieredCache:
 
 
 class Model:
-    """One tier, least recently used out first, filled to 0.8."""
+    """One tier with LRU eviction, filled up to a share of 0.8."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -75,18 +75,18 @@ steps = st.lists(
 
 @given(steps)
 @settings(max_examples=60, deadline=None)
-def test_one_tier_is_least_recently_used_out_first(
+def test_one_tier_evicts_least_recently_used(
     operations: list[tuple[str, int, int]],
 ) -> None:
-    cache, model, own = cache_of(20), Model(20 * SECTOR), worker()
+    cache, model, client = cache_of(20), Model(20 * SECTOR), new_client()
     (tier,) = cache.tiers
     for number, (kind, key, sectors) in enumerate(operations):
         if kind == "read":
             name = f"entry{key}"
-            assert (cache.read(name, own) is not None) == model.read(name)
+            assert (cache.read(name, client) is not None) == model.read(name)
         else:
             name = f"entry{key}" if f"entry{key}" not in model.entries else f"extra{number}"
-            cache.write(name, sectors * SECTOR, own)
+            cache.write(name, sectors * SECTOR, client)
             model.write(name, sectors * SECTOR)
         assert list(tier.order) == list(model.entries)
         assert tier.used_bytes == tier.resident_bytes == sum(model.entries.values())
@@ -95,92 +95,90 @@ def test_one_tier_is_least_recently_used_out_first(
 
 @given(st.lists(st.integers(1, 11), min_size=1, max_size=40))
 @settings(max_examples=40, deadline=None)
-def test_entries_sink_and_no_byte_is_lost(sizes: list[int]) -> None:
-    cache, own = cache_of(8, 16, 400), worker()
+def test_entries_move_down_without_loss(sizes: list[int]) -> None:
+    cache, client = cache_of(8, 16, 400), new_client()
     for number, sectors in enumerate(sizes):
-        cache.write(f"entry{number}", sectors * SECTOR, own)
+        cache.write(f"entry{number}", sectors * SECTOR, client)
     total = sum(sizes) * SECTOR
     assert sum(tier.resident_bytes for tier in cache.tiers) == total
     for tier in cache.tiers:
         assert tier.written_bytes == tier.resident_bytes + tier.evicted_bytes
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
     for number in range(len(sizes)):
-        assert cache.read(f"entry{number}", own) is not None
+        assert cache.read(f"entry{number}", client) is not None
     cache.close()
 
 
-def test_an_entry_above_095_of_a_tier_goes_to_the_next() -> None:
-    cache, own = cache_of(20, 100), worker()
-    assert cache.write("fits", 19 * SECTOR, own) == "cpu"
-    assert cache.write("large", 20 * SECTOR, own) == "storage"
+def test_entry_above_095_of_a_tier_is_placed_in_the_next() -> None:
+    cache, client = cache_of(20, 100), new_client()
+    assert cache.write("fits", 19 * SECTOR, client) == "cpu"
+    assert cache.write("large", 20 * SECTOR, client) == "storage"
     assert {tier.name: tier.offloads for tier in cache.tiers} == {"cpu": 0, "storage": 1}
 
 
-def test_an_entry_larger_than_storage_is_refused_with_sizes() -> None:
+def test_entry_larger_than_storage_is_refused_with_sizes() -> None:
     with pytest.raises(CapacityError, match="does not fit the storage tier's capacity"):
-        cache_of(20).write("huge", 20 * SECTOR, worker())
+        cache_of(20).write("huge", 20 * SECTOR, new_client())
 
 
-def test_an_entry_that_was_evicted_is_a_miss() -> None:
-    cache, own = cache_of(10), worker()
+def test_evicted_entry_is_a_miss() -> None:
+    cache, client = cache_of(10), new_client()
     for name in ("a", "b", "c"):
-        cache.write(name, 4 * SECTOR, own)
-    assert [cache.read(name, own) for name in ("a", "b", "c")] == [None, "storage", "storage"]
+        cache.write(name, 4 * SECTOR, client)
+    assert [cache.read(name, client) for name in ("a", "b", "c")] == [None, "storage", "storage"]
 
 
-@pytest.mark.parametrize("goes", ["evicted", "replaced"])
-def test_an_entry_that_is_written_again_is_told_from_what_was_there(
-    tmp_path: Path, goes: str
-) -> None:
-    """A write that the storage has lost leaves what was in its place before."""
+@pytest.mark.parametrize("removal", ["evicted", "replaced"])
+def test_lost_rewrite_is_detected_as_earlier_content(tmp_path: Path, removal: str) -> None:
+    """A write that the storage lost leaves the earlier content."""
     store = EntryFiles(tmp_path, FileIo("buffered"))
-    cache, own = TieredCache([Tier("storage", store, 10 * SECTOR)]), worker()
-    cache.write("a", 4 * SECTOR, own)
+    cache, client = TieredCache([Tier("storage", store, 10 * SECTOR)]), new_client()
+    cache.write("a", 4 * SECTOR, client)
     before = (tmp_path / f"{digest_name('a')}.kv").read_bytes()
-    if goes == "evicted":
-        cache.write("b", 8 * SECTOR, own)
+    if removal == "evicted":
+        cache.write("b", 8 * SECTOR, client)
         assert "a" not in cache.index
-    cache.write("a", 4 * SECTOR, own)
+    cache.write("a", 4 * SECTOR, client)
     (tmp_path / f"{digest_name('a')}.kv").write_bytes(before)
     with pytest.raises(CorruptDataError, match="sector 0 of an earlier entry of this name"):
-        cache.read("a", own)
+        cache.read("a", client)
     cache.close()
 
 
-def test_nothing_is_written_beyond_the_write_limit() -> None:
-    cache, own = cache_of(100, write_limit=10 * SECTOR), worker()
-    cache.write("a", 6 * SECTOR, own)
+def test_write_beyond_the_limit_is_refused() -> None:
+    cache, client = cache_of(100, write_limit=10 * SECTOR), new_client()
+    cache.write("a", 6 * SECTOR, client)
     with pytest.raises(WriteLimitError):
-        cache.write("b", 5 * SECTOR, own)
-    cache.write("c", 4 * SECTOR, own)
+        cache.write("b", 5 * SECTOR, client)
+    cache.write("c", 4 * SECTOR, client)
     (storage,) = cache.tiers
     assert storage.written_bytes == storage.used_bytes == 10 * SECTOR
 
 
-def test_a_write_that_is_cut_off_gives_its_room_back() -> None:
-    cache, own = cache_of(100), worker()
-    own.lane.stopping.set()
+def test_cut_off_write_releases_its_space() -> None:
+    cache, client = cache_of(100), new_client()
+    client.lane.stopping.set()
     with pytest.raises(CutOffError):
-        cache.write("a", 6 * SECTOR, own)
+        cache.write("a", 6 * SECTOR, client)
     (storage,) = cache.tiers
     assert (storage.used_bytes, storage.written_bytes, len(storage.residents)) == (0, 0, 0)
     cache.close()
 
 
-def test_sinking_entries_that_are_cut_off_stay_where_they_were() -> None:
-    cache, own = cache_of(10, 100), worker()
-    cache.write("a", 6 * SECTOR, own)
-    own.lane.stopping.set()
+def test_entry_stays_in_its_tier_after_cut_off_move() -> None:
+    cache, client = cache_of(10, 100), new_client()
+    cache.write("a", 6 * SECTOR, client)
+    client.lane.stopping.set()
     with pytest.raises(CutOffError):
-        cache.write("b", 6 * SECTOR, own)
-    own.lane.stopping.clear()
-    assert cache.read("a", own) == "cpu"
-    cache.write("b", 6 * SECTOR, own)
-    assert cache.read("a", own) == "storage"
+        cache.write("b", 6 * SECTOR, client)
+    client.lane.stopping.clear()
+    assert cache.read("a", client) == "cpu"
+    cache.write("b", 6 * SECTOR, client)
+    assert cache.read("a", client) == "storage"
     cache.close()
 
 
-def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) -> None:
+def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
     tiers = [
         Tier("cpu", MemoryStore(CHUNK), 60 * SECTOR),
         Tier("storage", EntryFiles(tmp_path, FileIo("buffered")), 300 * SECTOR),
@@ -188,12 +186,12 @@ def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) ->
     cache = TieredCache(tiers)
 
     def work(number: int) -> int:
-        own, dice, hits = worker(), random.Random(number), 0
+        client, dice, hits = new_client(), random.Random(number), 0
         for turn in range(60):
-            cache.write(f"w{number}t{turn}", dice.randint(1, 20) * SECTOR, own)
+            cache.write(f"w{number}t{turn}", dice.randint(1, 20) * SECTOR, client)
             for _ in range(3):
                 key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
-                hits += cache.read(key, own) is not None
+                hits += cache.read(key, client) is not None
         return hits
 
     with ThreadPoolExecutor(8) as pool:
@@ -209,29 +207,29 @@ def test_many_workers_on_a_small_cache_lose_and_leave_nothing(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tier_counts_what_an_entry_occupies_and_what_was_written_of_it(tmp_path: Path) -> None:
+def test_tier_counts_occupied_and_written_bytes(tmp_path: Path) -> None:
     slot = 4 * SECTOR
     slab = Slab(tmp_path, FileIo("buffered"), slot, 20 * slot)
     cache, chunking = TieredCache([Tier("storage", slab, 20 * slot)]), Chunking(CHUNK, slot)
-    own = CacheClient(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
-    for number in range(40):  # each takes two slots and fills one and a quarter
-        cache.write(f"entry{number}", 5 * SECTOR, own)
+    client = CacheClient(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
+    for number in range(40):  # each occupies two slots and fills 1.25
+        cache.write(f"entry{number}", 5 * SECTOR, client)
     (storage,) = cache.tiers
     assert len(storage.residents) == 8  # 0.8 of 20 slots
     assert storage.used_bytes == 16 * slot
     assert storage.resident_bytes == 8 * 5 * SECTOR
     storage.check_conservation()
-    assert all(cache.read(name, own) for name in list(storage.residents))
+    assert all(cache.read(name, client) for name in list(storage.residents))
     cache.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bytes_that_went_unaccounted_for_are_found_when_the_cache_is_closed(
+def test_close_detects_unaccounted_bytes(
     tmp_path: Path,
 ) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
-    cache, own = TieredCache([Tier("storage", store, 100 * SECTOR)]), worker()
-    cache.write("a", 4 * SECTOR, own)
+    cache, client = TieredCache([Tier("storage", store, 100 * SECTOR)]), new_client()
+    cache.write("a", 4 * SECTOR, client)
     (tier,) = cache.tiers
     tier.evicted_bytes += 1
     with pytest.raises(AssertionError, match="16384 bytes written, but 16384 resident and 1 evict"):
@@ -239,16 +237,16 @@ def test_bytes_that_went_unaccounted_for_are_found_when_the_cache_is_closed(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_tier_is_closed_though_one_cannot_remove_its_entries(tmp_path: Path) -> None:
+def test_all_tiers_are_closed_after_a_failure_of_one(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("cpu", "storage")]
     for folder in folders:
         folder.mkdir()
     slab = Slab(folders[1], FileIo("buffered"), SECTOR, 100 * SECTOR)
     upper = Tier("cpu", EntryFiles(folders[0], FileIo("buffered")), 10 * SECTOR)
-    cache, own = TieredCache([upper, Tier("storage", slab, 100 * SECTOR)]), worker()
-    cache.write("a", 4 * SECTOR, own)
+    cache, client = TieredCache([upper, Tier("storage", slab, 100 * SECTOR)]), new_client()
+    cache.write("a", 4 * SECTOR, client)
     (folders[0] / f"{digest_name('a')}.kv").unlink()
-    (folders[0] / f"{digest_name('a')}.kv").mkdir()  # what no file's removal can remove
+    (folders[0] / f"{digest_name('a')}.kv").mkdir()  # unlink fails on a directory
     with pytest.raises(StorageError, match=r"removing .*\.kv failed: .*\(EISDIR\)"):
         cache.close()
     assert list(folders[1].iterdir()) == []
@@ -265,12 +263,12 @@ def tiers_with(policy: PolicyName, *sectors: int) -> list[Tier]:
 @pytest.mark.parametrize(
     ("policy", "kept"), [("lru", {"a", "d"}), ("fifo", {"c", "d"}), ("lfu", {"a", "d"})]
 )
-def test_the_policy_decides_what_is_evicted(policy: PolicyName, kept: set[str]) -> None:
-    cache, own = TieredCache(tiers_with(policy, 15)), worker()  # 12 sectors of it are used
+def test_policy_determines_evicted_entries(policy: PolicyName, kept: set[str]) -> None:
+    cache, client = TieredCache(tiers_with(policy, 15)), new_client()  # up to 12 sectors are used
     for name in ("a", "b", "c"):
-        cache.write(name, 4 * SECTOR, own)
-    cache.read("a", own)
-    cache.write("d", 8 * SECTOR, own)
+        cache.write(name, 4 * SECTOR, client)
+    cache.read("a", client)
+    cache.write("d", 8 * SECTOR, client)
     (storage,) = cache.tiers
     assert set(storage.residents) | {"d"} <= kept | {"d"}
     assert "d" in storage.residents
@@ -279,59 +277,62 @@ def test_the_policy_decides_what_is_evicted(policy: PolicyName, kept: set[str]) 
 
 @given(
     st.sampled_from(["lru", "lfu", "fifo"]),
-    st.sampled_from(["promotes", "does not"]),
+    st.sampled_from(["promotion", "no promotion"]),
     st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(1, 11)), max_size=40),
 )
 @settings(max_examples=60, deadline=None)
-def test_whatever_the_policy_no_byte_is_lost_and_what_is_there_is_right(
+def test_every_policy_conserves_bytes_and_content(
     policy: PolicyName, promotion: str, operations: list[tuple[bool, int, int]]
 ) -> None:
-    cache, own = TieredCache(tiers_with(policy, 14, 60), promotes=promotion == "promotes"), worker()
+    cache, client = (
+        TieredCache(tiers_with(policy, 14, 60), promotes=promotion == "promotion"),
+        new_client(),
+    )
     written: set[str] = set()
     for number, (is_read, key, sectors) in enumerate(operations):
         if is_read:
-            tier = cache.read(f"entry{key}", own)
+            tier = cache.read(f"entry{key}", client)
             assert tier is None or f"entry{key}" in written
         else:
             name = f"entry{key}" if f"entry{key}" not in written else f"extra{number}"
-            cache.write(name, sectors * SECTOR, own)
+            cache.write(name, sectors * SECTOR, client)
             written.add(name)
         for tier_ in cache.tiers:
             tier_.check_conservation()
             assert tier_.used_bytes == tier_.resident_bytes <= tier_.capacity_bytes
             assert set(tier_.order) == set(tier_.residents)
         resident = [name for tier_ in cache.tiers for name in tier_.residents]
-        assert len(resident) == len(set(resident)), "an entry is in one tier alone"
+        assert len(resident) == len(set(resident)), "an entry is in two tiers"
     cache.close()
 
 
-def test_what_was_read_moves_up_and_what_it_displaces_moves_down() -> None:
-    cache, own = TieredCache(tiers_with("lru", 10, 100), promotes=True), worker()
-    cache.write("a", 6 * SECTOR, own)
-    cache.write("b", 6 * SECTOR, own)
-    assert cache.read("a", own) == "storage"
+def test_read_entry_is_promoted_and_displaced_one_moves_down() -> None:
+    cache, client = TieredCache(tiers_with("lru", 10, 100), promotes=True), new_client()
+    cache.write("a", 6 * SECTOR, client)
+    cache.write("b", 6 * SECTOR, client)
+    assert cache.read("a", client) == "storage"
     assert (list(cache.tiers[0].residents), list(cache.tiers[1].residents)) == (["a"], ["b"])
-    assert cache.read("a", own) == "cpu"
+    assert cache.read("a", client) == "cpu"
     cache.close()
 
 
-def test_what_is_too_large_for_the_top_stays_where_it_is() -> None:
-    cache, own = TieredCache(tiers_with("lru", 10, 100), promotes=True), worker()
-    cache.write("large", 30 * SECTOR, own)
-    assert [cache.read("large", own) for _ in range(2)] == ["storage", "storage"]
+def test_entry_too_large_for_top_tier_is_not_promoted() -> None:
+    cache, client = TieredCache(tiers_with("lru", 10, 100), promotes=True), new_client()
+    cache.write("large", 30 * SECTOR, client)
+    assert [cache.read("large", client) for _ in range(2)] == ["storage", "storage"]
     cache.close()
 
 
-def test_many_workers_with_promotion_lose_nothing() -> None:
+def test_concurrent_clients_with_promotion_lose_no_entry() -> None:
     cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
 
     def work(number: int) -> int:
-        own, dice, hits = worker(), random.Random(number), 0
+        client, dice, hits = new_client(), random.Random(number), 0
         for turn in range(60):
-            cache.write(f"w{number}t{turn}", dice.randint(1, 12) * SECTOR, own)
+            cache.write(f"w{number}t{turn}", dice.randint(1, 12) * SECTOR, client)
             for _ in range(3):
                 key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
-                hits += cache.read(key, own) is not None
+                hits += cache.read(key, client) is not None
         return hits
 
     with ThreadPoolExecutor(8) as pool:
@@ -339,5 +340,5 @@ def test_many_workers_with_promotion_lose_nothing() -> None:
     for tier in cache.tiers:
         tier.check_conservation()
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
-        assert not any(resident.is_leaving for resident in tier.residents.values())
+        assert not any(resident.is_moving for resident in tier.residents.values())
     cache.close()
