@@ -1,4 +1,4 @@
-"""Units of bytes and time."""
+"""Units of bytes and time, as factors."""
 
 from __future__ import annotations
 

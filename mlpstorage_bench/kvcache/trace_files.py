@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Self, TextIO
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.kvcache.workload.traces import MOVED, OPERATION_COLUMNS, SOURCE
+from mlpstorage_bench.kvcache.workload.traces import MOVED_PHASE, OPERATION_COLUMNS, SOURCE
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.recorder import Kind
 from mlpstorage_bench.paths import OutputFile, open_output
@@ -121,7 +121,7 @@ class LaneJournal:
 
     def note(self, kind: Kind, size: int, tier: str, key: str, *, is_move: bool) -> None:
         """Write an operation."""
-        self._writer.write(kind, size, tier, key, MOVED if is_move else self.phase)
+        self._writer.write(kind, size, tier, key, MOVED_PHASE if is_move else self.phase)
 
 
 def trace_output(path: Path) -> OutputFile:

@@ -1,1 +1,1 @@
-"""Who asks what, and when: values in, values out; no clock, no I/O, no global state."""
+"""Requests and their times: pure functions, without clock, I/O or global state."""

@@ -1,4 +1,4 @@
-"""What a request does in the cache, step by step: pure, so that hits can be predicted from it."""
+"""Cache accesses of a request, step by step: pure, so that hits can be predicted from them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ KeyedBy = Literal["turn", "prefix"]
 
 @dataclass(frozen=True)
 class Rules:
-    """How requests become accesses."""
+    """Rules that turn requests into accesses."""
 
     phase: Phase = "mixed"
-    """`prefill` only writes; `decode` only reads what was written before."""
+    """`prefill` only writes; `decode` only reads entries that were written before."""
     decode_reads: DecodeReads = "reference"
     keyed_by: KeyedBy = "turn"
-    """`turn`: an entry per turn, as the reference has it; `prefix`: blocks keyed by hash chain."""
+    """`turn`: an entry per turn, like the reference; `prefix`: blocks keyed by hash chain."""
     tokens_per_block: int = 256
 
 
 def accesses(request: Request, rules: Rules) -> Iterator[Access]:
-    """Yield what a request does in the cache, in order."""
+    """Yield the accesses of a request in order."""
     if request.accesses:
         yield from request.accesses
     elif rules.phase == "decode":
@@ -59,7 +59,7 @@ def accesses(request: Request, rules: Rules) -> Iterator[Access]:
 
 
 def _by_turn(request: Request, rules: Rules) -> Iterator[Access]:
-    """Read what is shared and the conversation so far, write this turn, read it back."""
+    """Read shared content and the conversation so far, write this turn, and read it to decode."""
     is_read = rules.phase == "mixed"
     for segment in _shared(request):
         yield ReadOrWrite((as_block(segment),), is_read)
@@ -74,13 +74,13 @@ def _by_turn(request: Request, rules: Rules) -> Iterator[Access]:
 
 
 def _shared(request: Request) -> tuple[Segment, ...]:
-    """Return what a request has in common with others: its system prompt, what it retrieves."""
+    """Return the shared content of a request: its system prompt and retrieved documents."""
     opening = () if request.system_prompt is None else (request.system_prompt,)
     return (*opening, *request.documents)
 
 
 def _by_prefix(request: Request, rules: Rules) -> Iterator[Access]:
-    """Have the blocks of what is retrieved and of the whole prompt, and read them to decode."""
+    """Read or write the blocks of documents and of the prompt, and read the prompt to decode."""
     is_read = rules.phase == "mixed"
     size = rules.tokens_per_block
     for segment in request.documents:
@@ -106,7 +106,7 @@ def decode(blocks: tuple[Block, ...], reads: int, rules: Rules) -> Iterator[Read
 
 
 def prepared(users: Iterable[int], shared_content: SharedContent, rules: Rules) -> Iterator[Block]:
-    """Yield what is in the cache before the first request: documents, and what decoding reads."""
+    """Yield the blocks written before the first request: documents, and entries for `decode`."""
     for segment in itertools.chain.from_iterable(shared_content.documents):
         yield from _chunk(segment, rules)
     if rules.phase == "decode":
@@ -116,24 +116,24 @@ def prepared(users: Iterable[int], shared_content: SharedContent, rules: Rules) 
 
 
 def _chunk(segment: Segment, rules: Rules) -> tuple[Block, ...]:
-    """Return a document's chunk as blocks of its own, wherever in a prompt it stands."""
+    """Return the blocks of a document's chunk, which do not depend on its place in a prompt."""
     if rules.keyed_by == "turn":
         return (as_block(segment),)
     return hash_chain_blocks([segment], rules.tokens_per_block) or (as_block(segment),)
 
 
 class CacheGrowth(NamedTuple):
-    """So many new blocks of one size."""
+    """New blocks of one size."""
 
     number: int
     block: Block
 
 
 def cache_growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[CacheGrowth]:
-    """Yield what a request adds to the cache when nothing was evicted; what is shared, once.
+    """Yield the blocks that a request adds to a cache without eviction; shared content once.
 
-    `seen` has the keys of what is shared, and is added to. Blocks of conversations are counted, not
-    keyed: each prompt begins with the one before it.
+    `seen` has the keys of shared content so far, and is updated. Blocks of conversations are
+    counted without keys: each prompt begins with the previous one.
     """
     if rules.phase == "decode":
         return
@@ -160,7 +160,7 @@ def cache_growth(request: Request, rules: Rules, seen: set[str]) -> Iterator[Cac
 
 
 def _added(request: Request) -> Iterator[Block]:
-    """Yield the blocks that a request may add where each turn is an entry, or as a trace says."""
+    """Yield the blocks that a request may add, with an entry per turn or accesses of a trace."""
     if not request.accesses:
         yield from map(as_block, _shared(request))
         yield Block(request.key, request.context_tokens, "answer")

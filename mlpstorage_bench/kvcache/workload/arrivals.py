@@ -1,7 +1,7 @@
-"""When requests come, where they come at a rate: whatever becomes of those before them.
+"""Arrival times of an open loop, which do not depend on earlier requests.
 
-Gaps of mean 1 (constant, exponential or gamma) are laid along the expected number of arrivals, so
-that one mechanism serves a rate that stays and one that ramps.
+Gaps of mean 1 (constant, exponential or gamma) are accumulated to an expected number of arrivals,
+which is then converted to time: one method for constant and for ramped rates.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Literal
 import numpy as np
 
 _SPAWN_KEY = (0, 0, 2)
-"""Of the generator that gaps are drawn from: no user's has three parts."""
+"""Spawn key of the generator for gaps; keys of users never have three parts."""
 
 Distribution = Literal["constant", "poisson", "gamma"]
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Requests per second, and how they are spread."""
+    """Requests per second, and the distribution of the gaps."""
 
     distribution: Distribution
     per_s: float
     end_per_s: float | None = None
-    """The rate that a linear ramp ends at; None: it stays."""
+    """Rate at the end of a linear ramp; None: constant rate."""
     ramp_s: float = 0.0
-    """Length of the ramp; the rate stays at its end's afterwards."""
+    """Length of the ramp; the rate is constant afterwards."""
     burstiness: float = 1.0
-    """Of gamma: the shape of the gaps' distribution; 1 is Poisson, less is burstier."""
+    """Shape of the gamma distribution of gaps; 1 is Poisson, less is burstier."""
 
     def moment(self, arrivals: float) -> float:
-        """Return the time in seconds by which so many arrivals are expected.
+        """Return the time in seconds at which the expected number of arrivals is `arrivals`.
 
-        Solves a t + (b - a) t² / 2T = n for t, with the rate going from a to b within T.
+        Solves a t + (b - a) t² / 2T = n for t; the rate changes from a to b within T.
         """
         start, end = self.per_s, self.per_s if self.end_per_s is None else self.end_per_s
         in_ramp = (start + end) / 2 * self.ramp_s
@@ -49,7 +49,7 @@ class Rate:
 
 
 def arrival_times(rate: Rate, seed: int) -> Iterator[float]:
-    """Yield the moments of arrivals in seconds from the start, without end."""
+    """Yield arrival times in seconds from the start, without end."""
     random = np.random.Generator(
         np.random.PCG64(np.random.SeedSequence(seed, spawn_key=_SPAWN_KEY))
     )
@@ -58,7 +58,7 @@ def arrival_times(rate: Rate, seed: int) -> Iterator[float]:
 
 
 def _gaps(rate: Rate, random: np.random.Generator) -> Iterator[float]:
-    """Yield gaps of mean 1."""
+    """Yield gaps with mean 1."""
     while True:
         if rate.distribution == "constant":
             yield 1.0

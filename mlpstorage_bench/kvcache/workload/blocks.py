@@ -1,8 +1,8 @@
-"""Blocks of tokens, keyed by a hash chain: equal prefixes have equal keys, whoever asks.
+"""Blocks of tokens, keyed by a hash chain: equal prefixes have equal keys for all users.
 
-As inference engines do it (vLLM's automatic prefix caching, LMCache): a block's key is the hash of
-its parent's key and of its own tokens, so that it stands for everything up to its end. Tokens are
-not made here: a prompt is a sequence of segments, and a token is (segment, position in it).
+Like in inference engines (vLLM's automatic prefix caching, LMCache): a block's key is the hash of
+its parent's key and of its own tokens, so that it identifies the whole prefix up to its end. Tokens
+are not generated: a prompt is a sequence of segments, and a token is (segment, position in it).
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Purpose = Literal["system prompt", "document", "conversation", "answer"]
-"""What a block is looked up for: something shared, the conversation so far, or to decode."""
+"""Purpose of a lookup: shared content, the conversation so far, or decoding an answer."""
 
 
 class Segment(NamedTuple):
-    """Consecutive tokens of a prompt that come from one place."""
+    """Consecutive tokens of a prompt with one source."""
 
     source: str
-    """Equal sources have equal tokens."""
+    """Name of the content: equal sources have equal tokens."""
     tokens: int
     purpose: Purpose
 
 
 class Block(NamedTuple):
-    """The unit that is looked up, read and written: a block of tokens, or a whole turn."""
+    """Unit of lookups, reads and writes: a block of tokens, or a whole turn."""
 
     key: str
     tokens: int
     purpose: Purpose
     size: int | None = None
-    """In bytes, where a trace says so."""
+    """Size in bytes, if a trace gives it."""
 
 
 @dataclass(frozen=True)
 class ReadOrWrite:
-    """Have these blocks: read as many from the first on as the cache has, write the rest."""
+    """Read the longest prefix of these blocks that the cache has, and write the others."""
 
     blocks: tuple[Block, ...]
     is_read: bool = True
-    """Whether those that the cache has are read; else they are only not written again."""
+    """Whether the prefix is read; if not, it is only not written again."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Write:
 
 
 Access = ReadOrWrite | Read | Write
-"""A step of a request in the cache."""
+"""One step of a request in the cache."""
 
 
 def hash_chain_blocks(segments: Iterable[Segment], tokens_per_block: int) -> tuple[Block, ...]:
-    """Return the full blocks of a prompt, first block first; what is left over is not cached.
+    """Return the full blocks of a prompt in order; an incomplete last block is not cached.
 
     A block's purpose is that of its first token.
     """
@@ -77,14 +77,14 @@ def hash_chain_blocks(segments: Iterable[Segment], tokens_per_block: int) -> tup
 
 
 def as_block(segment: Segment) -> Block:
-    """Return a segment as one block of its own, whatever its length."""
+    """Return a segment as one block of any length."""
     return Block(segment.source, segment.tokens, segment.purpose)
 
 
 def _cut(
     segments: Iterable[Segment], tokens_per_block: int
 ) -> Iterator[Sequence[tuple[str, int, int, Purpose]]]:
-    """Yield the parts (source, first token, tokens, purpose) that each full block is made of."""
+    """Yield the parts (source, first token, tokens, purpose) of each full block."""
     parts: list[tuple[str, int, int, Purpose]] = []
     missing = tokens_per_block
     for source, tokens, purpose in segments:

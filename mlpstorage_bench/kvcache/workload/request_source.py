@@ -1,7 +1,7 @@
-"""What a rank is asked for: the requests of its users, with the moment of each where that is set.
+"""Requests of one rank: the streams of its users, or arrivals with due times.
 
-Closed loop: a user asks again when it has had its answer and has thought. Open loop: requests come
-at moments of their own, whatever becomes of those before them.
+Closed loop: a user sends its next request after the answer and its think time. Open loop: each
+request has a due time that does not depend on earlier requests.
 """
 
 from __future__ import annotations
@@ -21,45 +21,47 @@ HASHED_ARRIVALS = 4096
 
 
 class Arrival(NamedTuple):
-    """A request of the open loop."""
+    """A request of an open loop."""
 
     due_s: float
-    """From the start."""
+    """Due time in seconds from the start."""
     request: Request
 
 
 Recorded = Callable[[], Iterator[Arrival]]
-"""Gives a trace's requests from its beginning."""
+"""Function that yields a trace's requests from its beginning."""
 Conversations = Sequence[Sequence[tuple[int, int]]]
-"""Of a trace without times: tokens of context and answer, turn by turn."""
+"""Conversations of a trace without times: tokens of context and answer of each turn."""
 
 
 @dataclass(frozen=True)
 class RequestSource:
-    """The requests of one rank: a pure function of these values."""
+    """Source of one rank's requests, which are a pure function of these values."""
 
     num_users: int
     seed: int
     first_user: int = 0
     sharing: Sharing = NOTHING_SHARED
     context_limit: int | None = None
-    """Conversations end before they exceed so many tokens."""
+    """Largest number of tokens in a conversation, which ends before."""
     rate: Rate | None = None
-    """Of the open loop."""
+    """Arrival rate of an open loop."""
     limit: int | None = None
-    """Of requests, in all."""
+    """Total number of requests."""
     recorded: Recorded | None = None
+    """Requests of a trace with times, an open loop."""
     conversations: Conversations | None = None
+    """Conversations of a trace without times, which replace those of the users."""
 
     @property
     def is_open_loop(self) -> bool:
-        """Whether requests come at moments of their own."""
+        """Whether requests have due times."""
         return self.rate is not None or self.recorded is not None
 
     def streams(self) -> list[UserStream]:
-        """Return the users and what each asks, one after the other; of the closed loop, all of it.
+        """Return the stream of each user's requests; in a closed loop these are all requests.
 
-        A limit is divided over the users, so that it is the same requests however fast they go.
+        A limit is divided among the users, so that the set of requests does not depend on speed.
         """
         shared_content = SharedContent(self.sharing, self.seed)
         streams = user_streams(
@@ -79,7 +81,7 @@ class RequestSource:
         ]
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Yield the requests of the open loop in the order of their moments."""
+        """Yield the requests of an open loop in the order of their due times."""
         return itertools.islice(self._arrivals(), self.limit)
 
     def _arrivals(self) -> Iterator[Arrival]:
@@ -90,21 +92,21 @@ class RequestSource:
         return self._at_rate(self.rate, users)
 
     def _at_rate(self, rate: Rate, users: Iterable[UserStream]) -> Iterator[Arrival]:
-        """Let users ask in turn, passing those who have nothing more to ask."""
-        silent = 0
+        """Take requests from users in turn, skipping users without further requests."""
+        exhausted = 0
         users = iter(users)
         for due_s in arrival_times(rate, self.seed):
             while (request := next(next(users).requests, None)) is None:
-                silent += 1
-                if silent == self.num_users:
+                exhausted += 1
+                if exhausted == self.num_users:
                     return
-            silent = 0
+            exhausted = 0
             yield Arrival(due_s, request)
 
     def _replayed(
         self, stream: UserStream, conversations: Sequence[Sequence[tuple[int, int]]]
     ) -> UserStream:
-        """Let a user hold recorded conversations, with its own class, and its own time to think."""
+        """Replace a user's requests by recorded conversations; class and think time stay."""
 
         def requests() -> Iterator[Request]:
             user = stream.user
@@ -124,9 +126,9 @@ class RequestSource:
         return UserStream(stream.user, stream.start_s, requests())
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the first 64 requests of each user, or the first 4096 arrivals.
+        """Return the SHA-256 of the first 64 requests of each user, or of the first 4096 arrivals.
 
-        How many requests a run gets to depends on the storage; what each of them is does not.
+        The number of requests that a run serves depends on the storage; their content does not.
         """
         digest = hashlib.sha256()
         if self.is_open_loop:
@@ -142,7 +144,7 @@ class RequestSource:
 
 
 def _canonical(request: Request) -> str:
-    """Return what is hashed of a request: values alone, so that a field can be renamed."""
+    """Return a request's text for the hash: values only, so that fields can be renamed."""
     numbers = (request.user, request.priority, request.conversation, request.turn)
     tokens = (request.context_tokens, request.generated_tokens)
     line = ",".join([*map(str, numbers + tokens), request.think_s.hex()])

@@ -1,4 +1,4 @@
-"""Requests: the turns of each user's conversations, as a stream that depends on the seed alone."""
+"""Requests: the turns of each user's conversations, as streams that depend only on the seed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_TURNS = 50
 END_PROBABILITY = 0.2
 """Probability that a conversation ends after a turn."""
 DECODE_BATCH_TOKENS = 32
-"""Tokens generated between two reads of the turn's own entry."""
+"""Tokens generated between two reads of the turn's entry."""
 PREFILL_ONLY_FROM_TOKENS = 10_000
-"""Contexts from this length on are written and not decoded."""
+"""Contexts of this length or longer are written but not decoded."""
 _DRAWN_AT_ONCE = 64
 PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
-"""What each user has in the cache before a run that only decodes."""
+"""Number and size of each user's entries written before a run with phase `decode`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +41,40 @@ class Request:
     context_tokens: int
     generated_tokens: int
     think_s: float
-    """What the user waits after the answer before the next turn."""
+    """Wait of the user between the answer and the next turn."""
     earlier: tuple[tuple[int, int], ...] = ()
-    """Tokens of context and answer of the conversation's earlier turns, first turn first."""
+    """Tokens of context and answer of each earlier turn of the conversation, in order."""
     system_prompt: Segment | None = None
-    """What the conversation opens with, where that is shared."""
+    """Shared system prompt at the start of the conversation, if there is one."""
     documents: tuple[Segment, ...] = ()
     """Chunks that this turn retrieves."""
     accesses: tuple[Access, ...] = ()
-    """What it does in the cache, where a trace says so."""
+    """Cache accesses, if a trace gives them."""
 
     @property
     def key(self) -> str:
-        """The name of the entry that this turn writes."""
+        """Name of the entry that this turn writes."""
         return entry_key(self.user, self.conversation, self.turn)
 
     @property
     def qos(self) -> QosClass:
-        """The class of service of who asks."""
+        """Class of service of the user."""
         return QOS_BY_PRIORITY[self.priority]
 
     @property
     def prompt_tokens(self) -> int:
-        """The whole conversation up to this turn's answer."""
+        """Tokens of the whole conversation before this turn's answer."""
         opening = 0 if self.system_prompt is None else self.system_prompt.tokens
         return opening + sum(map(sum, self.earlier)) + self.context_tokens
 
     @property
     def decode_reads(self) -> int:
-        """How often decoding reads this turn's entry: once, and once per batch of tokens."""
+        """Reads of this turn's entry for decoding; 0 for long contexts."""
         return 0 if self.context_tokens >= PREFILL_ONLY_FROM_TOKENS else self.reads_per_answer
 
     @property
     def reads_per_answer(self) -> int:
-        """Reads of an entry while the answer is generated: once, and once per batch of tokens."""
+        """Reads of an entry while an answer is generated: 1, plus 1 per batch of tokens."""
         return 1 + -(-self.generated_tokens // DECODE_BATCH_TOKENS)
 
 
@@ -84,7 +84,7 @@ def entry_key(user: int, conversation: int, turn: int) -> str:
 
 
 def prepared_key(user: int, number: int) -> str:
-    """Return the name of an entry that is there before a run that only decodes."""
+    """Return the name of an entry written before a run with phase `decode`."""
     return f"user{user}-prepared{number}"
 
 
@@ -96,7 +96,7 @@ def requests_of(
 ) -> Iterator[Request]:
     """Yield a user's requests without end: conversation after conversation, turn after turn.
 
-    A conversation also ends when its next turn might make it longer than the context limit.
+    A conversation also ends if its next turn might exceed the context limit.
     """
     uniform = _uniforms(random)
     for conversation in itertools.count():
@@ -127,9 +127,9 @@ def requests_of(
 
 
 class SharedDraws:
-    """What a user draws of the shared material: from a generator of its own.
+    """Draws shared content for a user, from a separate generator.
 
-    So the same user asks the same with and without sharing.
+    A user's own requests are thus the same with and without sharing.
     """
 
     def __init__(self, shared_content: SharedContent, seed: int, user: int) -> None:
@@ -137,33 +137,33 @@ class SharedDraws:
         self._random = user_random(seed, user, stream=1)
 
     def system_prompt(self) -> Segment | None:
-        """Draw what a conversation opens with."""
+        """Draw the system prompt of a conversation; None: not a shared one."""
         return self._shared_content.open_conversation(self._random)
 
     def documents(self) -> tuple[Segment, ...]:
-        """Draw what a request retrieves."""
+        """Draw the chunks that a request retrieves."""
         return self._shared_content.retrieve(self._random)
 
 
 def _uniforms(random: np.random.Generator) -> Iterator[float]:
-    """Yield numbers from [0, 1), drawn many at once, which takes a tenth of the time."""
+    """Yield numbers from [0, 1), drawn in batches, which takes a tenth of the time."""
     while True:
         yield from random.random(_DRAWN_AT_ONCE).tolist()
 
 
 def _quarter_to_whole(drawn: int, uniform: float) -> int:
-    """Return a whole number from a quarter of what was drawn up to all of it."""
+    """Map a number from [0, 1) to an integer from a quarter of `drawn` to `drawn`."""
     least = max(1, drawn // 4)
     return least + int(uniform * (drawn - least + 1))
 
 
 @dataclass(frozen=True)
 class UserStream:
-    """A user and its requests."""
+    """A user and the stream of its requests."""
 
     user: User
     start_s: float
-    """When it asks first: users do not all begin at once."""
+    """Time of the first request, different for each user."""
     requests: Iterator[Request]
 
 
@@ -174,7 +174,7 @@ def user_streams(
     shared_content: SharedContent | None = None,
     context_limit: int | None = None,
 ) -> list[UserStream]:
-    """Return a rank's users, from `first_user` on; a user depends on seed and index alone."""
+    """Return the streams of a rank's users, which depend only on the seed and the user's index."""
     streams = []
     for index in range(first_user, first_user + num_users):
         random = user_random(seed, index)

@@ -1,4 +1,4 @@
-"""What users share: system prompts that open their conversations, and documents to retrieve."""
+"""Shared content: system prompts of conversations, and documents for retrieval."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import numpy as np
 from mlpstorage_bench.kvcache.workload.blocks import Segment
 
 MIN_PROMPT_TOKENS = 50
-"""No shared prefix is shorter."""
+"""Smallest length of a system prompt, unless the largest is smaller."""
 _SPAWN_KEY = (0, 0, 1)
-"""Of the generator that the shared material is drawn from: no user's has three parts."""
+"""Spawn key of the generator for shared content; keys of users never have three parts."""
 
 Popularity = Literal["zipfian", "uniform"]
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """How much is shared. Everything off shares nothing."""
+    """Amount of shared content; none by default."""
 
     system_prompt_share: float = 0.0
-    """Of the conversations, those that open with a shared system prompt."""
+    """Share of conversations that start with a shared system prompt."""
     system_prompts: int = 10
+    """Number of different system prompts."""
     system_prompt_tokens: int = 1024
-    """Of the longest; the others have a quarter of this or more."""
+    """Largest length of a system prompt; the smallest is a quarter of it."""
     rag_share: float = 0.0
-    """Of the requests, those that retrieve from documents."""
+    """Share of requests that retrieve from documents."""
     rag_documents: int = 10
     rag_document_tokens: tuple[int, int] = (4000, 12_000)
     rag_chunk_tokens: int = 512
@@ -40,7 +41,7 @@ NOTHING_SHARED = Sharing()
 
 
 class SharedContent:
-    """The shared material of a rank: a function of sharing and seed alone."""
+    """Shared content of a rank: a function of sharing and seed."""
 
     def __init__(self, sharing: Sharing, seed: int) -> None:
         self._sharing = sharing
@@ -74,13 +75,13 @@ class SharedContent:
         self._document_popularity = _cumulative(sharing.rag_retrieval, len(self.documents))
 
     def open_conversation(self, random: np.random.Generator) -> Segment | None:
-        """Draw the system prompt that a conversation opens with, if it has a shared one."""
+        """Draw the system prompt of a conversation; None: not a shared one."""
         if not self.system_prompts or random.random() >= self._sharing.system_prompt_share:
             return None
         return self.system_prompts[_draw(self._prompt_popularity, random)]
 
     def retrieve(self, random: np.random.Generator) -> tuple[Segment, ...]:
-        """Draw the chunks that a request retrieves: the best of one document, if it asks at all."""
+        """Draw the chunks of one document that a request retrieves; () for most requests."""
         if not self.documents or random.random() >= self._sharing.rag_share:
             return ()
         chunks = self.documents[_draw(self._document_popularity, random)]
@@ -100,7 +101,7 @@ def _chunks(document: int, tokens: int, chunk_tokens: int) -> tuple[Segment, ...
 
 
 def _cumulative(popularity: Popularity, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the cumulated probabilities of `count` things; zipfian: the nth has 1/n."""
+    """Return cumulative probabilities of `count` items; zipfian: the nth has weight 1/n."""
     if not count:
         return np.empty(0)
     weights = 1 / np.arange(1, count + 1) if popularity == "zipfian" else np.ones(count)

@@ -1,8 +1,8 @@
-"""Recorded workloads: lines of a trace in, requests out. Which format it is shows in its beginning.
+"""Trace parsers: lines of a recorded workload to requests. The first line shows the format.
 
-| format | as |
+| format | content |
 |---|---|
-| operations | our traces of operations: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase |
+| operations | CSV, as written by trace_out: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase |
 | BurstGPT | CSV: Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type; seconds |
 | Azure LLM inference | CSV: TIMESTAMP,ContextTokens,GeneratedTokens; date and time |
 | Mooncake | JSON lines: timestamp (ms), input_length, output_length, hash_ids (of 512 tokens) |
@@ -32,12 +32,12 @@ from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 
 SOURCE = "trace_in"
 OPERATION_COLUMNS = ("Timestamp", "Operation", "Object_Size_Bytes", "Tier", "Key", "Phase")
-MOVED = "Evict"
-"""Phase of an operation that moved an entry between tiers: a replay makes its own."""
+MOVED_PHASE = "Evict"
+"""Phase of operations that moved an entry between tiers; a replay skips them."""
 CHARACTERS_PER_TOKEN = 4
 MOONCAKE_BLOCK_TOKENS = 512
 _SPAWN_KEY = (0, 0, 3)
-"""Of the generator that classes of service are drawn from: no user's has three parts."""
+"""Spawn key of the generator for classes of service; keys of users never have three parts."""
 
 Format = Literal["operations", "BurstGPT", "Azure", "Mooncake", "ShareGPT"]
 _HEADERS: dict[tuple[str, ...], Format] = {
@@ -45,18 +45,18 @@ _HEADERS: dict[tuple[str, ...], Format] = {
     ("Timestamp", "Model", "Request tokens", "Response tokens"): "BurstGPT",
     ("TIMESTAMP", "ContextTokens", "GeneratedTokens"): "Azure",
 }
-"""The columns that a CSV begins with."""
+"""First columns of each CSV format."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """How a trace is replayed."""
+    """Parameters of a replay."""
 
     rules: Rules
     seed: int
-    """Classes of service are drawn with it: traces have none."""
+    """Seed for drawing classes of service, which traces do not have."""
     speed: float = 1.0
-    """How many times faster than recorded."""
+    """Speed relative to the recording."""
 
 
 def detect(name: str, lines: Iterable[str]) -> Format:
@@ -81,14 +81,14 @@ def detect(name: str, lines: Iterable[str]) -> Format:
 def arrivals(
     name: str, trace_format: Format, lines: Iterable[str], replay: Replay
 ) -> Iterator[Arrival]:
-    """Yield the requests of a trace that has times, in its order; times never go back."""
+    """Yield the requests of a trace with times in order; due times never decrease."""
     parse = _PARSERS[trace_format]
     start_s = None
     latest_s = 0.0
     rows = (
         (line, row)
         for line, row in _rows(name, trace_format, lines)
-        if trace_format != "operations" or row.get("Phase") != MOVED
+        if trace_format != "operations" or row.get("Phase") != MOVED_PHASE
     )
     context = _Context(replay)
     for index, (line, row) in enumerate(rows):
@@ -102,7 +102,7 @@ def arrivals(
 
 
 def conversations(name: str, text: str) -> list[list[tuple[int, int]]]:
-    """Return ShareGPT's conversations: tokens of each turn's context and answer."""
+    """Return the conversations of a ShareGPT file: tokens of context and answer of each turn."""
     try:
         recorded = json.loads(text)
         found = [_turns(conversation["conversations"]) for conversation in recorded]
@@ -114,7 +114,7 @@ def conversations(name: str, text: str) -> list[list[tuple[int, int]]]:
 
 
 def _turns(messages: Iterable[dict[str, str]]) -> list[tuple[int, int]]:
-    """Return a turn for each message of the human, with the answers that follow it."""
+    """Return one turn for each message of the human, with the answers after it."""
     turns: list[tuple[int, int]] = []
     for message in messages:
         tokens = max(1, len(message["value"]) // CHARACTERS_PER_TOKEN)
@@ -127,7 +127,7 @@ def _turns(messages: Iterable[dict[str, str]]) -> list[tuple[int, int]]:
 
 
 def _rows(name: str, trace_format: Format, lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the content of each line."""
+    """Yield number and content of each line."""
     if trace_format == "Mooncake":
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -142,12 +142,12 @@ def _rows(name: str, trace_format: Format, lines: Iterable[str]) -> Iterator[tup
 
 
 class _Context:
-    """What the lines of a trace have in common."""
+    """State of one replay, shared by its lines."""
 
     def __init__(self, replay: Replay) -> None:
         self.rules = replay.rules
         self.users: dict[str, int] = {}
-        """Of a trace of operations: who operates on each key."""
+        """Key → user, in a trace of operations."""
         self._random = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence(replay.seed, spawn_key=_SPAWN_KEY))
         )
@@ -160,11 +160,11 @@ class _Context:
 
 
 def _operation(_: int, row: dict[str, str], context: _Context) -> tuple[float, Request]:
-    """Make a request of one operation; those on one key are one after the other."""
+    """Return a request with one operation; operations on one key belong to one user."""
     key = row["Key"]
     size = int(row["Object_Size_Bytes"])
     if size < 1 or not key:
-        raise ValueError("an operation has a key and a size above 0")
+        raise ValueError("an operation needs a key and a size above 0")
     purpose: Literal["conversation", "answer"] = (
         "answer" if row["Phase"] == "Decode" else "conversation"
     )
@@ -175,7 +175,7 @@ def _operation(_: int, row: dict[str, str], context: _Context) -> tuple[float, R
     elif row["Operation"] == "Read":
         steps = (Read(block),)
     else:
-        raise ValueError(f"Operation is Read or Write, not {row['Operation']!r}")
+        raise ValueError(f"Operation: got {row['Operation']!r}; accepted: Read, Write")
     user = context.users.setdefault(key, len(context.users))
     request = _request(user, (0, 0), context)
     in_order = QOS_CLASSES[-1].priority
@@ -207,7 +207,7 @@ def _mooncake(index: int, row: dict[str, Any], context: _Context) -> tuple[float
 
 def _request(user: int, tokens: tuple[int, int], context: _Context) -> Request:
     if min(tokens) < 0:
-        raise ValueError("numbers of tokens are not negative")
+        raise ValueError("numbers of tokens must not be negative")
     return Request(
         user=user,
         priority=context.draw_priority(),

@@ -1,4 +1,4 @@
-"""Users: what kind each is, and what it draws once for all its requests (as kv-cache.py does)."""
+"""Users: kind, class of service, and values drawn once per user (like kv-cache.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class UserKind:
-    """Bounds within which a kind of user draws its own."""
+    """Bounds of the values that users of this kind draw."""
 
     name: str
     context_tokens: tuple[int, int]
@@ -28,13 +28,13 @@ KINDS = (
 
 @dataclass(frozen=True)
 class QosClass:
-    """How urgent a user's requests are; a higher priority is served first."""
+    """Class of service; requests with a higher priority are served first."""
 
     name: str
     share: float
     priority: int
     targets_ms: Mapping[str, float]
-    """What the reference promises for its requests, end to end."""
+    """The reference's targets for end-to-end latency."""
 
 
 def _targets(p95: float, p99: float, p999: float, p9999: float) -> Mapping[str, float]:
@@ -59,13 +59,13 @@ class User:
     kind: str
     qos: QosClass
     context_tokens: int
-    """Requests draw from a quarter of this up to this."""
+    """Largest context of a request; requests draw from a quarter of it up to it."""
     generated_tokens: int
     think_s: float
 
 
 def draw_user(index: int, random: np.random.Generator) -> User:
-    """Draw the user of this index: its kind goes round, the rest is drawn."""
+    """Draw a user; its kind alternates with the index, all else is random."""
     kind = KINDS[index % len(KINDS)]
     qos = QOS_CLASSES[int(random.choice(len(QOS_CLASSES), p=[c.share for c in QOS_CLASSES]))]
     return User(
@@ -79,9 +79,9 @@ def draw_user(index: int, random: np.random.Generator) -> User:
 
 
 def user_random(seed: int, index: int, stream: int = 0) -> np.random.Generator:
-    """Return a user's own generator: nothing that other users do changes what it gives.
+    """Return a user's random generator, which is independent of all other users.
 
-    Other streams give other numbers, so that what is drawn for one thing leaves all else as it is.
+    Streams are independent of each other, so that further draws in one do not change the others.
     """
     key = (index, stream) if stream else (index,)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -1,4 +1,4 @@
-"""What requests do in the cache: the reference's steps, and prefixes that are real."""
+"""Cache accesses of requests: the reference's steps, and prefixes keyed by content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OWN = Block("user7-conversation3-turn1", 1000, "answer")
 EARLIER = Block("user7-conversation3-turn0", 200, "conversation")
 
 
-def test_a_turn_reads_what_is_shared_and_earlier_writes_its_own_and_reads_that_back() -> None:
+def test_turn_reads_shared_and_earlier_entries_and_writes_its_own() -> None:
     assert list(accesses(SECOND_TURN, Rules())) == [
         ReadOrWrite((Block(*PROMPT),)),
         ReadOrWrite((Block(*CHUNK),)),
@@ -44,7 +44,7 @@ def test_a_turn_reads_what_is_shared_and_earlier_writes_its_own_and_reads_that_b
     ]
 
 
-def test_prefill_only_writes_and_decode_only_reads() -> None:
+def test_prefill_phase_writes_and_decode_phase_reads_only() -> None:
     prefill = list(accesses(SECOND_TURN, Rules(phase="prefill")))
     assert prefill == [
         ReadOrWrite((Block(*PROMPT),), is_read=False),
@@ -57,7 +57,9 @@ def test_prefill_only_writes_and_decode_only_reads() -> None:
 
 @pytest.mark.parametrize(("decode_reads", "times"), [("reference", 3), ("once", 1), ("none", 0)])
 @pytest.mark.parametrize("keyed_by", ["turn", "prefix"])
-def test_decoding_reads_as_often_as_said(decode_reads: str, times: int, keyed_by: str) -> None:
+def test_decode_reads_sets_the_number_of_reads(
+    decode_reads: str, times: int, keyed_by: str
+) -> None:
     rules = Rules(decode_reads=decode_reads, keyed_by=keyed_by, tokens_per_block=256)  # type: ignore[arg-type]  # literals
     reads = [
         a
@@ -69,7 +71,7 @@ def test_decoding_reads_as_often_as_said(decode_reads: str, times: int, keyed_by
     assert len(reads) == times * blocks
 
 
-def test_a_prompt_s_blocks_continue_those_of_the_turn_before() -> None:
+def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     rules = Rules(keyed_by="prefix", tokens_per_block=16, decode_reads="none")
     first = dataclasses.replace(
         SECOND_TURN, turn=0, earlier=(), context_tokens=200, generated_tokens=20, documents=()
@@ -93,7 +95,7 @@ def test_a_prompt_s_blocks_continue_those_of_the_turn_before() -> None:
     size=st.sampled_from([16, 256, 512]),
 )
 @settings(deadline=None)
-def test_growth_is_what_a_cache_that_forgets_nothing_writes(
+def test_growth_equals_writes_to_a_cache_without_eviction(
     seed: int, keyed_by: str, phase: str, size: int
 ) -> None:
     rules = Rules(phase, "none", keyed_by, size)  # type: ignore[arg-type]  # literals
@@ -122,14 +124,14 @@ def test_growth_is_what_a_cache_that_forgets_nothing_writes(
     assert grown == sum(cache.values())
 
 
-def test_conversations_end_before_they_exceed_the_context_limit() -> None:
+def test_conversations_stay_within_the_context_limit() -> None:
     for stream in RequestSource(9, 42, context_limit=50_000).streams():
         for request in itertools.islice(stream.requests, 200):
             assert request.prompt_tokens <= max(50_000, request.context_tokens)
 
 
 def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
-    """Mean and median MiB written, and bytes read per byte written, when storage takes no time."""
+    """Mean and median MiB written, and bytes read per byte written, with storage of no cost."""
     written, read = [], 0
     for stream in RequestSource(20, seed).streams():
         now_s = stream.start_s
@@ -147,8 +149,8 @@ def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize(("which", "reference"), [(0, 480), (1, 265), (2, 8.2)])
-def test_the_sanctioned_mix_is_the_reference_s(which: int, reference: float) -> None:
-    """Figures that the reference's trace of option 1 has with 20 users; ours over 20 seeds."""
+def test_sanctioned_workload_has_the_mix_of_the_reference(which: int, reference: float) -> None:
+    """Reference figures: its trace of option 1 with 20 users; ours over 20 seeds."""
     ours = [seconds_of(seed, 60.0)[which] for seed in range(20)]
     assert min(ours) <= reference <= max(ours)
     assert statistics.median(ours) == pytest.approx(reference, rel=0.25)

@@ -1,4 +1,4 @@
-"""Arrivals at a rate: as many as asked for, as spread as asked for, a function of the seed."""
+"""Arrival times: rate, distribution, and dependence on the seed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def variation(moments: list[float]) -> float:
 
 
 @given(DISTRIBUTIONS, RATES, st.one_of(st.none(), RATES), st.integers(0, 2**32))
-def test_moments_never_go_back_and_depend_on_the_seed_alone(
+def test_arrival_times_increase_and_depend_only_on_the_seed(
     distribution: Distribution, start: float, end: float | None, seed: int
 ) -> None:
     rate = Rate(distribution, start, end, ramp_s=5.0 if end else 0.0, burstiness=0.5)
@@ -36,16 +36,16 @@ def test_moments_never_go_back_and_depend_on_the_seed_alone(
 
 
 @pytest.mark.parametrize("distribution", ["constant", "poisson", "gamma"])
-def test_a_rate_is_kept(distribution: Distribution) -> None:
+def test_mean_rate_is_as_configured(distribution: Distribution) -> None:
     moments = until(Rate(distribution, 200.0, burstiness=0.5), 50.0)
     assert len(moments) == pytest.approx(10_000, rel=0.05)
 
 
-def test_constant_arrivals_are_equally_far_apart() -> None:
+def test_constant_arrivals_have_equal_gaps() -> None:
     assert until(Rate("constant", 4.0), 1.3) == [0.25, 0.5, 0.75, 1.0, 1.25]
 
 
-def test_gaps_vary_as_the_distribution_says() -> None:
+def test_gap_variation_follows_the_distribution() -> None:
     assert variation(until(Rate("poisson", 100.0), 200.0)) == pytest.approx(1, abs=0.1)
     bursty = until(Rate("gamma", 100.0, burstiness=0.25), 200.0)
     assert variation(bursty) == pytest.approx(1 / 0.25, rel=0.15)
@@ -54,7 +54,7 @@ def test_gaps_vary_as_the_distribution_says() -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [(10.0, 90.0), (90.0, 10.0)])
-def test_a_ramp_goes_from_one_rate_to_the_other_and_stays(start: float, end: float) -> None:
+def test_ramp_changes_the_rate_linearly_then_stays_constant(start: float, end: float) -> None:
     moments = until(Rate("constant", start, end, ramp_s=100.0), 120.0)
 
     def per_s(first: float, last: float) -> float:

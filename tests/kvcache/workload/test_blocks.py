@@ -1,4 +1,4 @@
-"""Blocks keyed by hash chain: equal prefixes share keys, and nothing else does."""
+"""Blocks keyed by hash chain: equal prefixes, and only these, have equal keys."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SEGMENTS = st.lists(
 
 
 def tokens(segments: list[Segment]) -> list[tuple[str, int]]:
-    """The tokens that segments stand for, one by one: the oracle."""
+    """Tokens of the segments, one by one, as the expected result."""
     return [(s.source, position) for s in segments for position in range(s.tokens)]
 
 
 @given(SEGMENTS, SEGMENTS, st.integers(1, 16))
-def test_blocks_are_equal_exactly_as_far_as_the_tokens_are(
+def test_blocks_are_equal_up_to_the_first_different_token(
     one: list[Segment], other: list[Segment], size: int
 ) -> None:
     mine, theirs = hash_chain_blocks(one, size), hash_chain_blocks(other, size)
@@ -29,14 +29,14 @@ def test_blocks_are_equal_exactly_as_far_as_the_tokens_are(
 
 
 @given(SEGMENTS, st.integers(1, 16))
-def test_only_full_blocks_are_kept(segments: list[Segment], size: int) -> None:
+def test_incomplete_last_block_is_dropped(segments: list[Segment], size: int) -> None:
     blocks = hash_chain_blocks(segments, size)
     assert len(blocks) == len(tokens(segments)) // size
     assert {block.tokens for block in blocks} <= {size}
     assert len({block.key for block in blocks}) == len(blocks)
 
 
-def test_how_a_source_is_cut_does_not_matter_but_where_it_begins_does() -> None:
+def test_keys_depend_on_token_positions_of_a_source() -> None:
     def keys(*parts: tuple[str, int]) -> list[str]:
         return [
             b.key for b in hash_chain_blocks([Segment(s, n, "conversation") for s, n in parts], 4)
@@ -47,7 +47,7 @@ def test_how_a_source_is_cut_does_not_matter_but_where_it_begins_does() -> None:
     assert keys(("b", 4), ("a", 4))[1] != keys(("c", 4), ("a", 4))[1], "another parent"
 
 
-def test_a_block_is_for_what_its_first_token_is_for() -> None:
+def test_block_purpose_is_that_of_its_first_token() -> None:
     parts = [Segment("s", 6, "system prompt"), Segment("t", 6, "conversation")]
     assert [b.purpose for b in hash_chain_blocks(parts, 4)] == [
         "system prompt",

@@ -31,27 +31,25 @@ def request(context_tokens: int = 1000, generated_tokens: int = 50, turn: int = 
 
 
 @given(USERS, SEEDS)
-def test_the_same_seed_gives_the_same_requests(num_users: int, seed: int) -> None:
+def test_same_seed_gives_same_requests(num_users: int, seed: int) -> None:
     assert first_requests(num_users, seed) == first_requests(num_users, seed)
     starts = [stream.start_s for stream in user_streams(num_users, seed)]
     assert starts == [stream.start_s for stream in user_streams(num_users, seed)]
 
 
 @given(SEEDS)
-def test_another_seed_gives_other_requests(seed: int) -> None:
+def test_other_seed_gives_other_requests(seed: int) -> None:
     assert first_requests(3, seed) != first_requests(3, seed + 1)
 
 
 @given(USERS, USERS, SEEDS)
-def test_a_user_s_requests_do_not_depend_on_how_many_users_there_are(
-    some: int, more: int, seed: int
-) -> None:
+def test_user_requests_do_not_depend_on_number_of_users(some: int, more: int, seed: int) -> None:
     few, many = first_requests(some, seed), first_requests(some + more, seed)
     assert few == many[:some]
 
 
 @given(SEEDS)
-def test_a_user_s_requests_do_not_depend_on_when_others_ask(seed: int) -> None:
+def test_user_requests_do_not_depend_on_order_between_users(seed: int) -> None:
     in_turn = zip(*(s.requests for s in user_streams(3, seed)), strict=True)
     interleaved = list(itertools.islice(in_turn, 40))
     assert [list(column) for column in zip(*interleaved, strict=True)] == first_requests(3, seed)
@@ -70,23 +68,23 @@ def test_turns_and_conversations_are_consecutive(seed: int) -> None:
             assert (later.conversation, later.turn) == expected
 
 
-def test_a_conversation_has_at_most_fifty_turns() -> None:
+def test_conversation_has_at_most_50_turns() -> None:
     rarely_ended = [
         requests
         for requests in first_requests(60, seed=42, count=4000)
         if max(request.turn for request in requests) >= 40
     ]
-    assert rarely_ended  # else this would show nothing: 0.8^40 of all conversations come so far
+    assert rarely_ended  # 0.8^40 of all conversations have 40 turns
     assert max(request.turn for requests in rarely_ended for request in requests) <= 49
 
 
-def test_a_fifth_of_the_turns_is_a_conversation_s_last() -> None:
+def test_conversation_ends_after_a_turn_with_probability_02() -> None:
     requests = [r for user in first_requests(50, seed=42, count=400) for r in user]
     assert sum(r.turn == 0 for r in requests) / len(requests) == pytest.approx(0.2, abs=0.01)
 
 
 @given(USERS, SEEDS)
-def test_requests_are_drawn_within_a_quarter_and_the_whole_of_their_user_s_draw(
+def test_request_tokens_are_within_a_quarter_and_the_whole_of_the_user_draw(
     num_users: int, seed: int
 ) -> None:
     for stream in user_streams(num_users, seed):
@@ -111,13 +109,13 @@ def test_requests_are_drawn_within_a_quarter_and_the_whole_of_their_user_s_draw(
         (25_000, 500, 0),
     ],
 )
-def test_decoding_reads_once_and_once_per_32_tokens_below_10000_of_context(
+def test_decoding_reads_once_plus_once_per_32_tokens_below_10000(
     context: int, generated: int, expected: int
 ) -> None:
     assert request(context, generated).decode_reads == expected
 
 
-def test_a_turn_reads_the_entries_of_all_earlier_turns_first_turn_first() -> None:
+def test_turn_reads_entries_of_earlier_turns_in_order() -> None:
     third = dataclasses.replace(request(turn=2), earlier=((100, 10), (200, 20)))
     reads = [a.block for a in accesses(third, Rules()) if isinstance(a, Read)]
     earlier = [block for block in reads if block.purpose == "conversation"]
@@ -129,20 +127,20 @@ def test_a_turn_reads_the_entries_of_all_earlier_turns_first_turn_first() -> Non
 
 
 @given(USERS, SEEDS)
-def test_no_two_requests_of_a_rank_write_the_same_entry(num_users: int, seed: int) -> None:
+def test_requests_of_a_rank_write_distinct_entries(num_users: int, seed: int) -> None:
     keys = [request.key for user in first_requests(num_users, seed) for request in user]
     assert len(set(keys)) == len(keys)
 
 
-def test_the_stream_of_the_sanctioned_workload_is_the_one_it_has_always_been() -> None:
-    """A change here makes every earlier result incomparable: it has to be meant."""
+def test_sanctioned_request_stream_is_unchanged() -> None:
+    """A change of this hash makes all earlier results incomparable."""
     plan = KVCachePlan("kv_cache", "open", load_profile("mlperf"), (), {}, "/cache")
     assert plan.profile.seed == 42
     expected = "d8e045bc4defdcc39e5c48310f8cbfcea96462c81eceeb6c5ce4ba7f02589b03"
     assert plan.request_stream_sha256(rank=0, ranks=1) == expected
 
 
-def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
+def test_stream_hash_is_the_same_in_another_process() -> None:
     program = (
         "from mlpstorage_bench.kvcache.workload.request_source import RequestSource\n"
         "print(RequestSource(5, 42).sha256())"
@@ -152,12 +150,12 @@ def test_the_stream_s_hash_is_the_same_in_another_process() -> None:
     assert other.stdout.strip() == RequestSource(5, 42).sha256()
 
 
-def test_ranks_have_streams_of_their_own() -> None:
+def test_ranks_have_different_streams() -> None:
     assert RequestSource(5, 42).sha256() != RequestSource(5, 43).sha256()
 
 
 @given(st.integers(1, 40), st.integers(1, 8), SEEDS)
-def test_a_total_of_users_is_the_same_users_on_any_number_of_ranks(
+def test_users_total_gives_same_users_on_any_number_of_ranks(
     total: int, ranks: int, seed: int
 ) -> None:
     workload = load_profile("mlperf").options["1"].model_copy(update={"users_total": total})
@@ -177,7 +175,7 @@ def test_a_total_of_users_is_the_same_users_on_any_number_of_ranks(
     assert users == [stream.user for stream in user_streams(total, seed)]
 
 
-def test_users_of_each_rank_are_its_own() -> None:
+def test_num_users_gives_each_rank_different_users() -> None:
     workload = load_profile("mlperf").options["1"]
     shares = [workload.share_of(rank, 3) for rank in range(3)]
     assert [(s.num_users, s.first_user, s.seed_offset) for s in shares] == [

@@ -1,4 +1,4 @@
-"""Shared system prompts and documents: who has which, and how often."""
+"""Shared system prompts and documents: shares and popularity."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def requests(sharing: Sharing, users: int = 40, each: int = 100, seed: int = 42)
     return [r for s in streams for r in itertools.islice(s.requests, each)]
 
 
-def test_a_fifth_of_the_conversations_open_with_one_of_the_prompts() -> None:
-    asked = requests(PROMPTS, users=200)
-    share = sum(r.system_prompt is not None for r in asked) / len(asked)
+def test_system_prompt_share_of_conversations_starts_with_a_prompt() -> None:
+    drawn = requests(PROMPTS, users=200)
+    share = sum(r.system_prompt is not None for r in drawn) / len(drawn)
     assert share == pytest.approx(0.2, abs=0.02)
-    prompts = {r.system_prompt for r in asked} - {None}
+    prompts = {r.system_prompt for r in drawn} - {None}
     assert len(prompts) == 8
     assert all(250 <= p.tokens <= 1000 for p in prompts if p)
 
 
-def test_all_turns_of_a_conversation_have_the_same_prompt() -> None:
+def test_turns_of_a_conversation_have_the_same_prompt() -> None:
     opened: dict[tuple[int, int], object] = {}
     for request in requests(PROMPTS):
         key = (request.user, request.conversation)
         assert opened.setdefault(key, request.system_prompt) == request.system_prompt
 
 
-def test_popularity_is_zipfian_or_uniform() -> None:
+def test_popularity_is_as_configured() -> None:
     def drawn(retrieval: str) -> Counter[str]:
         sharing = Sharing(rag_share=1.0, rag_retrieval=retrieval)  # type: ignore[arg-type]  # a literal
         shared_content, random = SharedContent(sharing, 1), np.random.default_rng(1)
@@ -51,7 +51,7 @@ def test_popularity_is_zipfian_or_uniform() -> None:
     assert uniform["document0"] / uniform["document9"] == pytest.approx(1, rel=0.1)
 
 
-def test_a_retrieval_gives_the_best_chunks_of_one_document_once_each() -> None:
+def test_retrieval_returns_distinct_chunks_of_one_document() -> None:
     shared_content, random = (
         SharedContent(Sharing(rag_share=1.0, rag_chunk_tokens=512), 7),
         np.random.default_rng(1),
@@ -66,20 +66,20 @@ def test_a_retrieval_gives_the_best_chunks_of_one_document_once_each() -> None:
         assert len({chunk.source.partition("-")[0] for chunk in chunks}) == 1
 
 
-def test_a_tenth_of_the_requests_retrieve() -> None:
-    asked = requests(RAG, users=100)
-    assert sum(bool(r.documents) for r in asked) / len(asked) == pytest.approx(0.1, abs=0.01)
+def test_rag_share_of_requests_retrieve() -> None:
+    drawn = requests(RAG, users=100)
+    assert sum(bool(r.documents) for r in drawn) / len(drawn) == pytest.approx(0.1, abs=0.01)
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_sharing_changes_nothing_else_of_what_users_ask(seed: int) -> None:
-    def bare(asked: list[Request]) -> list[tuple[object, ...]]:
-        return [(r.user, r.turn, r.context_tokens, r.generated_tokens, r.think_s) for r in asked]
+def test_sharing_does_not_change_other_fields_of_requests(seed: int) -> None:
+    def bare(drawn: list[Request]) -> list[tuple[object, ...]]:
+        return [(r.user, r.turn, r.context_tokens, r.generated_tokens, r.think_s) for r in drawn]
 
     both = Sharing(system_prompt_share=0.5, rag_share=0.5)
     assert bare(requests(both, 3, 20, seed)) == bare(requests(Sharing(), 3, 20, seed))
 
 
-def test_the_hash_tells_what_is_shared() -> None:
+def test_hash_covers_shared_content() -> None:
     hashes = {RequestSource(5, 42, sharing=s).sha256() for s in (Sharing(), PROMPTS, RAG)}
     assert len(hashes) == 3

@@ -1,4 +1,4 @@
-"""Recorded workloads in five formats, real ones among them."""
+"""Trace parsers for five formats, with real traces."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def replay(text: str, speed: float = 1.0, phase: str = "mixed") -> list[Arrival]
     return list(arrivals("FILE", detect("FILE", lines), lines, Replay(rules, 42, speed)))
 
 
-def test_operations_come_back_as_they_were_and_moves_are_left_out() -> None:
+def test_operations_are_replayed_without_moves() -> None:
     first, second, third = replay(OPERATIONS)
     assert [a.due_s for a in (first, second, third)] == [0.0, 0.5, 1.0]
     block = Block("a", 0, "conversation", 8192)
@@ -47,16 +47,16 @@ def test_operations_come_back_as_they_were_and_moves_are_left_out() -> None:
     assert first.request.user == second.request.user != third.request.user, "by key, in order"
 
 
-def test_a_trace_can_go_faster() -> None:
+def test_speed_divides_due_times() -> None:
     assert [a.due_s for a in replay(BURST_GPT, speed=4.0)] == [0.0, 10.0]
 
 
-def test_burst_gpt_gives_contexts_and_answers() -> None:
+def test_burst_gpt_has_context_and_answer_tokens() -> None:
     tokens = [(a.request.context_tokens, a.request.generated_tokens) for a in replay(BURST_GPT)]
     assert tokens == [(472, 18), (1087, 230)]
 
 
-def test_mooncake_gives_blocks_that_requests_share() -> None:
+def test_mooncake_requests_share_blocks() -> None:
     lines = [
         {"timestamp": 0, "input_length": 1024, "output_length": 9, "hash_ids": [0, 1]},
         {"timestamp": 1500, "input_length": 1100, "output_length": 5, "hash_ids": [0, 2, 3]},
@@ -73,7 +73,7 @@ def test_mooncake_gives_blocks_that_requests_share() -> None:
     assert [r.block.key for r in reads if isinstance(r, Read)] == ["block0", "block2", "block3"]
 
 
-def test_share_gpt_gives_conversations() -> None:
+def test_share_gpt_has_conversations() -> None:
     talk = [
         {"from": "gpt", "value": "an answer to nothing"},
         {"from": "human", "value": "x" * 40},
@@ -86,24 +86,24 @@ def test_share_gpt_gives_conversations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("nonsense,columns\n1,2\n", "FILE'; accepted: a trace of operations, BurstGPT"),
         ("", "Its first line is ''"),
-        (OPERATIONS + "12,Delete,4096,storage,b,Prefill\n", "line 6.*Read or Write, not 'Delete'"),
+        (OPERATIONS + "12,Delete,4096,storage,b,Prefill\n", "line 6.*accepted: Read, Write"),
         (OPERATIONS + "12,Read,none,storage,b,Prefill\n", "line 6.*trace of operations"),
-        (BURST_GPT + "46,GPT-4,-3,230,1317,API log\n", "line 4.*not negative"),
+        (BURST_GPT + "46,GPT-4,-3,230,1317,API log\n", "line 4.*must not be negative"),
         (BURST_GPT + "46,GPT-4\n", "line 4.*trace of BurstGPT"),
         ('{"timestamp": 0, "input_length": 9}\n', "line 1.*Mooncake.*output_length"),
         ('{"timestamp": 0,\n', "line 1.*Mooncake"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_line(text: str, said: str) -> None:
-    with pytest.raises(InvalidInputError, match=said):
+def test_unreadable_line_is_refused_with_its_number(text: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
         replay(text)
 
 
-def test_a_share_gpt_file_of_another_shape_is_told() -> None:
+def test_share_gpt_file_with_other_structure_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="ShareGPT: a JSON list"):
         conversations("FILE", '[{"id": 1}]')
 
@@ -116,7 +116,7 @@ def test_a_share_gpt_file_of_another_shape_is_told() -> None:
         ("mooncake_conversation.jsonl", "Mooncake", 6758, 500),
     ],
 )
-def test_real_traces_are_read_to_their_end(
+def test_real_traces_are_read_completely(
     name: str, trace_format: str, context: int, answer: int
 ) -> None:
     with (RECORDED / name).open(newline="") as lines:

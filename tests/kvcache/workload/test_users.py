@@ -21,7 +21,7 @@ def users(count: int, seed: int) -> list[User]:
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 100_000))
-def test_a_user_is_drawn_within_the_bounds_of_its_kind(seed: int, index: int) -> None:
+def test_user_is_within_the_bounds_of_its_kind(seed: int, index: int) -> None:
     user = draw_user(index, user_random(seed, index))
     context, generated, think = BOUNDS[user.kind]
     assert context[0] <= user.context_tokens <= context[1]
@@ -30,23 +30,23 @@ def test_a_user_is_drawn_within_the_bounds_of_its_kind(seed: int, index: int) ->
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 100_000))
-def test_a_user_s_priority_is_that_of_its_quality_of_service(seed: int, index: int) -> None:
+def test_user_priority_is_that_of_its_class(seed: int, index: int) -> None:
     user = draw_user(index, user_random(seed, index))
     assert user.qos.priority == PRIORITIES[user.qos.name]
 
 
-def test_a_third_of_the_users_are_of_each_kind() -> None:
+def test_each_kind_has_a_third_of_the_users() -> None:
     assert Counter(user.kind for user in users(300, seed=42)) == dict.fromkeys(BOUNDS, 100)
 
 
 @pytest.mark.parametrize(
     ("qos", "share"), [("interactive", 0.15), ("responsive", 0.35), ("batch", 0.50)]
 )
-def test_quality_of_service_is_shared_out_as_the_rules_say(qos: str, share: float) -> None:
+def test_class_shares_follow_the_rules(qos: str, share: float) -> None:
     drawn = Counter(user.qos.name for user in users(6000, seed=42))
     assert drawn[qos] / 6000 == pytest.approx(share, abs=0.02)
 
 
-def test_users_of_one_seed_differ_from_each_other_and_from_those_of_another() -> None:
+def test_users_differ_within_and_between_seeds() -> None:
     first, second = users(30, seed=1), users(30, seed=2)
     assert len({user.think_s for user in first + second}) == 60
