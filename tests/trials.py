@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class SoloRanks:
-    """No other ranks, unless told."""
+    """A single rank; `closing` and `failed` simulate signals of others."""
 
     def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
         self.barriers = 0
-        self.told_to_close = 0
+        self.close_requests = 0
         self._closing = closing
         self._failed = list(failed)
 
@@ -45,7 +45,7 @@ class SoloRanks:
         pass
 
     def close_together(self) -> None:
-        self.told_to_close += 1
+        self.close_requests += 1
 
     def is_closing(self) -> bool:
         return self._closing
@@ -83,14 +83,14 @@ def trial(folder: Path, capacity: int = 256 * MIB, **changes: Any) -> RankTrial:
 def served(
     folder: Path, capacity: int = 256 * MIB, requests: int = 60, **changes: Any
 ) -> RankTrial:
-    """Return a trial of so many requests, however long these take on this host."""
+    """Return a trial with a fixed number of requests, of any duration."""
     result = trial(folder, capacity, requests=requests, duration=60.0, **changes)
     assert result.closed_by == "number of requests"
     return result
 
 
 def corrupt_repeatedly(folder: Path, action: Callable[[Path], None]) -> threading.Event:
-    """Do something to every cache file, again and again, until the event is set."""
+    """Apply an action to every cache file repeatedly, until the event is set."""
     done = threading.Event()
 
     def work() -> None:

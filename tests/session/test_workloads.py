@@ -59,8 +59,8 @@ def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pyteste
     result.assert_outcomes(passed=1, failed=2, errors=1)
     result.stdout.re_match_lines(
         [
-            r".*SloError: option 2 broke its promises: batch: p95_ms is .*, at most 0.001 was.*",
-            r".*SloError: option 3 broke its promises: batch: p50_ms is .*, at most 0.001 was.*",
+            r".*SloError: option 2 broke its objectives: batch: p95_ms is .*: at most 0.001.*",
+            r".*SloError: option 3 broke its objectives: batch: p50_ms is .*: at most 0.001.*",
         ]
     )
     metrics = metadata_of(pytester)["metrics"]

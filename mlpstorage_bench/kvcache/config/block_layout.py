@@ -9,9 +9,9 @@ from mlpstorage_bench.units import KIB
 
 
 def block_bytes(workload: Workload) -> int:
-    """Return the size of a block or slot: that of its tokens, in whole sectors.
+    """Return the size of a block or slot: the size of its tokens, in whole sectors.
 
-    Where blocks are what the cache keeps, they are scaled as entries are.
+    If the cache stores blocks (keyed_by prefix), `entry_scale` applies to them.
     """
     tokens = workload.tokens_per_block
     is_entry = workload.keyed_by == "prefix"
@@ -20,6 +20,6 @@ def block_bytes(workload: Workload) -> int:
 
 
 def chunking(workload: Workload) -> Chunking:
-    """Return how entries are cut into system calls."""
+    """Return the division of entries into system calls."""
     chunk_bytes = workload.io_chunk_kib * KIB
     return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))

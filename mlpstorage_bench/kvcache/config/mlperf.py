@@ -1,4 +1,4 @@
-"""What CLOSED allows: the sanctioned workload, with only the system under test free to vary."""
+"""Rules of MLPerf's CLOSED division: the sanctioned workload, on any system under test."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SEED = 42
 TRIALS = 3
 
 _LOCKED = {"set": "nothing", "seed": str(SEED), "trials": str(TRIALS), "profile": PROFILE}
-"""Options that may not change the workload in CLOSED: name → the one value accepted."""
+"""Options that are fixed in CLOSED: name → the only accepted value."""
 
 
 def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path) -> None:
-    """Raise InvalidInputError naming every setting that CLOSED does not leave to the user."""
+    """Raise InvalidInputError with every setting that CLOSED does not allow."""
     violations = []
     for name, accepted in _LOCKED.items():
         if name in user_set and str(user_set[name]) != accepted:
@@ -33,8 +33,7 @@ def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path
         raise InvalidInputError(
             "--mlps-mode",
             "closed",
-            "the sanctioned workload; only the system's name, the directories, and hosts and ranks "
-            "are free",
+            "the sanctioned workload; only the system's name, directories, hosts and ranks vary",
             hint=f"Not allowed: {'; '.join(violations)}. Use --mlps-mode open to vary them",
         )
 

@@ -18,19 +18,19 @@ class _Geometry(BaseModel):
     layers: Count
     hidden_size: Count
     dtype: Dtype = "float16"
-    """Of the cached vectors, unless a workload says otherwise."""
+    """Type of the cached vectors, unless a workload sets kv_dtype."""
 
 
 class Model(_Geometry):
-    """A transformer's geometry, as far as its key/value cache depends on it."""
+    """Geometry of a transformer, as far as it determines the size of the key/value cache."""
 
     kv_heads: Count
     head_dim: Count
 
     def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
-        """Key and value vectors of every layer: 2 x layers x kv_heads x head_dim x bytes.
+        """Return 2 x layers x kv_heads x head_dim x bytes: key and value vectors of every layer.
 
-        With tensor parallelism a rank stores its shard of the heads: 1/T.
+        With tensor parallelism T a rank stores its shard of the heads: 1/T.
         """
         whole = 2 * self.layers * self.kv_heads * self.head_dim * DTYPE_BYTES[dtype or self.dtype]
         if whole % tensor_parallel:
@@ -41,15 +41,16 @@ class Model(_Geometry):
 
 
 class LatentAttentionModel(_Geometry):
-    """A model with multi-head latent attention, which caches one compressed vector per layer."""
+    """Geometry of a model with multi-head latent attention: one compressed vector per layer."""
 
     kv_lora_rank: Count
     qk_rope_head_dim: Count
 
     def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
-        """Layers x (kv_lora_rank + qk_rope_head_dim) x bytes (DeepSeek-V2, arXiv:2405.04434).
+        """Return layers x (kv_lora_rank + qk_rope_head_dim) x bytes.
 
-        The vector is of all heads: every shard of a tensor parallel group stores it whole.
+        All heads share the vector: every shard of a tensor parallel group stores it completely
+        (DeepSeek-V2, arXiv:2405.04434).
         """
         del tensor_parallel
         vector = self.kv_lora_rank + self.qk_rope_head_dim
@@ -76,4 +77,4 @@ MODELS: dict[str, Geometry] = {
     "gpt-oss-120b": _model(36, 2880, 8, 64),
     "gpt-oss-20b": _model(24, 2880, 8, 64),
 }
-"""The reference's models by its names for them."""
+"""The reference's models by name."""

@@ -1,7 +1,7 @@
-"""The workload's schema: what a profile may say, checked all at once.
+"""Profiles: loading, overrides, and the schema, with all errors reported together.
 
-A profile is a YAML file with values common to all its options, and the options themselves. Keys are
-the reference's parameter names where it has them.
+A profile is a YAML file with values common to all its options, and the options themselves. Keys
+are the reference's parameter names, if it has the parameter.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ SET_OPTION = "--mlps-set"
 
 
 class Profile(Strict):
-    """A named workload: its options, and how they are repeated."""
+    """A named set of options, and the number of their trials."""
 
     name: str
     description: str = ""
     comparable: bool = False
-    """Whether results may stand beside MLPerf's."""
+    """Whether results are comparable with MLPerf's."""
     model: str
-    """The model under whose name runs are filed."""
+    """Model name in the path of results."""
     models: dict[str, Geometry] = Field(default_factory=dict)
-    """Models of the profile's own, by name; they go before MODELS."""
+    """Models that the profile defines, by name; they take precedence over MODELS."""
     seed: int = Field(default=42, ge=0, lt=2**63)
-    """A rank uses seed + rank."""
+    """Seed of rank 0; other ranks add their number."""
     trials: int = Field(default=3, ge=1, le=1000)
     scenario_trials: int | None = Field(default=None, ge=1, le=1000)
-    """Of tests marked mlps_scenario; None: as many as of the options."""
+    """Trials of tests marked mlps_scenario; None: `trials`."""
     delay_between_options: NotNegative = 0.0
-    """Seconds of rest between two options."""
+    """Pause between two options, in seconds."""
     gate: dict[str, str] = Field(default_factory=dict)
-    """What is asked of metrics: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
+    """Gate rules: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
     options: dict[str, Workload] = Field(min_length=1)
 
     @field_validator("name")
     @classmethod
-    def _name_is_segment(cls, value: str) -> str:
+    def _check_name(cls, value: str) -> str:
         return check_path_component("name", value)
 
     @field_validator("model")
     @classmethod
-    def _model_is_segment(cls, value: str) -> str:
+    def _check_model(cls, value: str) -> str:
         return check_path_component("model", value)
 
 
-_OF_PROFILE = frozenset(Profile.model_fields) - {"model"}
-_OF_WORKLOAD = frozenset(Workload.model_fields) - {"geometry"}
+_PROFILE_KEYS = frozenset(Profile.model_fields) - {"model"}
+_WORKLOAD_KEYS = frozenset(Workload.model_fields) - {"geometry"}
 
 
 def shipped_profiles() -> dict[str, str]:
-    """Return the profiles that come with the package: name → YAML text."""
+    """Return the profiles in the package: name → YAML text."""
     folder = resources.files("mlpstorage_bench.kvcache.config") / "profiles"
     return {
         item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def load_profile(
     seed: int | None = None,
     trials: int | None = None,
 ) -> Profile:
-    """Load a profile by name or file, and change in it only what the user set."""
+    """Load a profile by name or path, and apply the user's settings."""
     content = _read(name)
     profile = _validated(content, PROFILE_OPTION, name)
     assignments = list(overrides)
@@ -129,12 +129,12 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
-    """Put the values common to all options into each of them, where it has none of its own."""
+    """Copy the values common to all options into each option that does not set them."""
     profile = canonical({str(key): value for key, value in content.items()})
-    common = {key: profile.pop(key) for key in _OF_WORKLOAD & (profile.keys() - {"model"})}
+    common = {key: profile.pop(key) for key in _WORKLOAD_KEYS & (profile.keys() - {"model"})}
     if "model" in profile:
         common["model"] = profile["model"]
-    for key in profile.keys() - _OF_PROFILE - {"model"}:
+    for key in profile.keys() - _PROFILE_KEYS - {"model"}:
         raise _unknown_key(f"{PROFILE_OPTION} {name}", key)
     options = profile.get("options")
     if not isinstance(options, dict) or not all(isinstance(o, dict) for o in options.values()):
@@ -155,7 +155,7 @@ def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _override(content: dict[str, Any], key: str, text: str) -> None:
-    """Apply one KEY=VALUE: to the profile, to every option, or to `options.NAME` alone."""
+    """Apply one KEY=VALUE to the profile, to every option, or to one (`options.NAME.KEY`)."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -173,15 +173,15 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
                 f"options of this profile: {', '.join(options)}",
                 hint=nearest(option, options),
             )
-        if parameter not in _OF_WORKLOAD:
-            raise _unknown_key(SET_OPTION, key, parameter, _OF_WORKLOAD)
+        if parameter not in _WORKLOAD_KEYS:
+            raise _unknown_key(SET_OPTION, key, parameter, _WORKLOAD_KEYS)
         options[option][parameter] = value
-    elif key in _OF_WORKLOAD:
+    elif key in _WORKLOAD_KEYS:
         for option_values in options.values():
             option_values[key] = copy.deepcopy(value)
         if key == "model":
             content["model"] = value
-    elif key in _OF_PROFILE - {"options", "name", "comparable"}:
+    elif key in _PROFILE_KEYS - {"options", "name", "comparable"}:
         content[key] = value
     else:
         raise _unknown_key(SET_OPTION, key)
@@ -190,7 +190,7 @@ def _override(content: dict[str, Any], key: str, text: str) -> None:
 def _unknown_key(
     source: str, key: str, name: str | None = None, known: Iterable[str] = ()
 ) -> InvalidInputError:
-    names = sorted(known or _OF_WORKLOAD | _OF_PROFILE - {"options", "name", "comparable"})
+    names = sorted(known or _WORKLOAD_KEYS | _PROFILE_KEYS - {"options", "name", "comparable"})
     hint = nearest(key if name is None else name, names)
     return InvalidInputError(source, key, f"one of {', '.join(names)}", hint=hint)
 
@@ -206,7 +206,7 @@ def _validated(content: Mapping[str, Any], source: str, given: str) -> Profile:
 
 
 def _with_geometries(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the geometry of each option's model into it, where the model is the profile's own."""
+    """Add the geometry to each option whose model the profile defines."""
     own = content.get("models")
     if not isinstance(own, dict):
         return dict(content)
@@ -221,5 +221,5 @@ def _describe(problem: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         key = str(problem["loc"][-1])
-        return f"{where}: unknown key. {nearest(key, _OF_WORKLOAD | _OF_PROFILE)}".rstrip()
+        return f"{where}: unknown key. {nearest(key, _WORKLOAD_KEYS | _PROFILE_KEYS)}".rstrip()
     return f"{where}: {problem['msg']} (got {problem['input']!r})"

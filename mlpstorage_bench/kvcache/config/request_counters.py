@@ -1,4 +1,4 @@
-"""What requests did, counted by each worker without locks and added up at the end."""
+"""Statistics of requests, counted per worker without locks and added up at the end."""
 
 from __future__ import annotations
 
@@ -15,58 +15,59 @@ from mlpstorage_bench.units import NS_PER_MS
 
 @dataclass
 class ClassCounters:
-    """The requests of one class of service."""
+    """Statistics of one class of service."""
 
     latency: Histogram = field(default_factory=Histogram)
-    """From when the user asked to when it had its answer."""
+    """Per request: from its due time to the end of the answer."""
     within_target: int = 0
-    """Requests that took no longer than the class's p95 target."""
+    """Requests within the class's p95 target."""
 
     def merge(self, other: ClassCounters) -> None:
-        """Add another's counts."""
+        """Add another object's counts."""
         self.latency.merge(other.latency)
         self.within_target += other.within_target
 
 
 @dataclass
 class RequestCounters:
-    """Requests, lookups and tokens that count: those that ended inside the window."""
+    """Requests, lookups and tokens that ended inside the window."""
 
     requests: int = 0
     carried_in: int = 0
-    """Requests in service, or being answered, when the window opened."""
+    """Requests in progress when the window opened, including generation of answers."""
     cut_off: int = 0
-    """The same when it closed."""
+    """Requests in progress when the window closed."""
     generated_tokens: int = 0
     context_tokens: int = 0
     prefill_writes: int = 0
     decode_reads: int = 0
     hits: Counter[str] = field(default_factory=Counter)
-    """Lookups found, by tier."""
+    """Lookups that found their block, by tier."""
     found: Counter[Purpose] = field(default_factory=Counter)
-    """Lookups found, by what they were for."""
+    """Lookups that found their block, by purpose."""
     missed: Counter[Purpose] = field(default_factory=Counter)
     found_bytes: Counter[Purpose] = field(default_factory=Counter)
     missed_bytes: Counter[Purpose] = field(default_factory=Counter)
     corrupt_reads: int = 0
-    """Reads that found other data than was written, at any time of the trial."""
+    """Reads of corrupt data, at any time of the trial."""
     latency: Histogram = field(default_factory=Histogram)
-    """From when the user asked to when it had its answer."""
+    """Per request: from its due time to the end of the answer."""
     queue_wait: Histogram = field(default_factory=Histogram)
-    """From when the user asked to when a lane took the request."""
+    """Per request: from its due time to its start on a lane."""
     cache_io: Histogram = field(default_factory=Histogram)
-    """What a request spent in the cache, all tiers."""
+    """Per request: time of its cache accesses, in all tiers."""
     generation: Histogram = field(default_factory=Histogram)
+    """Per request: time of generating the answer."""
     classes: dict[str, ClassCounters] = field(default_factory=dict)
-    """By class of service."""
+    """Statistics by class of service."""
 
     @property
     def misses(self) -> int:
-        """Lookups that found nothing."""
+        """Lookups that did not find their block."""
         return self.missed.total()
 
-    def looked_up(self, purpose: Purpose, size: int, tier: str | None) -> None:
-        """Count a lookup of so many bytes: the tier that had them, or None."""
+    def count_lookup(self, purpose: Purpose, size: int, tier: str | None) -> None:
+        """Count a lookup of `size` bytes; `tier` is where they were found, or None."""
         if tier is None:
             self.missed[purpose] += 1
             self.missed_bytes[purpose] += size
@@ -75,13 +76,13 @@ class RequestCounters:
             self.found[purpose] += 1
             self.found_bytes[purpose] += size
 
-    def under_way(self, window: Window, taken_ns: int, ended_ns: int) -> None:
-        """Count a request at each edge of the window that lay between these two moments."""
+    def count_edges(self, window: Window, taken_ns: int, ended_ns: int) -> None:
+        """Count a request at each edge of the window at which it was in progress."""
         self.carried_in += taken_ns < window.opened_ns <= ended_ns
         self.cut_off += taken_ns < window.closes_ns <= ended_ns
 
     def merge(self, other: RequestCounters) -> None:
-        """Add another's counts."""
+        """Add another object's counts."""
         for attribute in fields(self):
             mine, theirs = getattr(self, attribute.name), getattr(other, attribute.name)
             if isinstance(mine, Histogram):
@@ -92,7 +93,7 @@ class RequestCounters:
                 setattr(self, attribute.name, mine + theirs)
 
     def totals(self) -> RequestCounters:
-        """Return the same without the histograms' counts, and without the classes."""
+        """Return a copy whose histograms have totals only, without classes."""
         spans = ("latency", "queue_wait", "cache_io", "generation")
         bare = {name: getattr(self, name).totals() for name in spans}
         return replace(self, **bare, classes={})
@@ -117,20 +118,20 @@ def merge_classes(
 
 @dataclass(frozen=True)
 class EndedRequest:
-    """A request's times, kept until its end has come: generation goes on without a lane."""
+    """Times of a request, kept until its answer ends, as generation occupies no lane."""
 
     due_ns: int
     taken_ns: int
     cached_ns: int
-    """When its work in the cache was done."""
+    """End of its cache accesses."""
     ended_ns: int
     context_tokens: int
     generated_tokens: int
     qos: QosClass
 
     def count(self, statistics: RequestCounters, window: Window) -> None:
-        """Count the request, if its end lies in the window, and at the edges."""
-        statistics.under_way(window, self.taken_ns, self.ended_ns)
+        """Count the request at the edges of the window, and if it ended inside."""
+        statistics.count_edges(window, self.taken_ns, self.ended_ns)
         if not window.contains(self.ended_ns):
             return
         statistics.requests += 1

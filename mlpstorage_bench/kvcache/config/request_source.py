@@ -1,4 +1,4 @@
-"""What a workload asks of one rank: its users, or the trace that it replays."""
+"""Construction of a rank's request source from a workload: its users, or a trace."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from mlpstorage_bench.kvcache.workload.traces import (
 
 
 def build_request_source(workload: Workload, seed: int, first_user: int = 0) -> RequestSource:
-    """Return the source of a rank with this seed, whose users begin with the first."""
+    """Return the request source of a rank, by its seed and its first user."""
     recorded: Recorded | None = None
-    talks: Conversations | None = None
+    recorded_conversations: Conversations | None = None
     if workload.trace_in is not None:
         name = workload.trace_in
         with open_trace(Path(name)) as lines:
             trace_format = detect(name, lines)
         if trace_format == "ShareGPT":
             with open_trace(Path(name)) as lines:
-                talks = conversations(name, lines.read())
+                recorded_conversations = conversations(name, lines.read())
         else:
             replay = Replay(workload.rules, seed, workload.trace_speed)
             recorded = partial(_recorded, name, trace_format, replay)
@@ -46,7 +46,7 @@ def build_request_source(workload: Workload, seed: int, first_user: int = 0) -> 
         rate=workload.rate_of_arrivals,
         limit=workload.requests,
         recorded=recorded,
-        conversations=talks,
+        conversations=recorded_conversations,
     )
 
 

@@ -1,4 +1,4 @@
-"""Service level objectives: what a class of requests is promised, and whether a run kept it."""
+"""Service level objectives for classes of requests, and their check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9, 
 
 
 class Slo(BaseModel):
-    """The most that percentiles of a class's requests may take, end to end, in milliseconds."""
+    """Limits on percentiles of a class's end-to-end latency, in milliseconds."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -29,27 +29,27 @@ class Slo(BaseModel):
     p9999_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
-    def _promises_something(self) -> Self:
+    def _check_limit_given(self) -> Self:
         if not self.limits:
             raise ValueError(f"no limit given; accepted: one or more of {', '.join(PERCENTILES)}")
         return self
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that there are, by the percentile's name."""
+        """The limits that are set, by name of the percentile."""
         return {name: value for name in PERCENTILES if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)
 class Objective:
-    """An objective for a class of requests."""
+    """Limits for one class of requests."""
 
     qos: str
     slo: Slo
 
 
 def objective_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Objective:
-    """Return what `@pytest.mark.mlps_slo("interactive", p95_ms=50)` objectives."""
+    """Return the objective of a marker like `@pytest.mark.mlps_slo("interactive", p95_ms=50)`."""
     names = [qos.name for qos in QOS_CLASSES]
     if len(arguments) != 1 or arguments[0] not in names:
         raise InvalidInputError(
@@ -68,7 +68,7 @@ def objective_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> 
 
 
 def violations(objectives: Sequence[Objective], classes: Mapping[str, ClassCounters]) -> list[str]:
-    """Return a sentence for each objective that was not kept, or that nothing can be said of."""
+    """Return a sentence for each limit that was exceeded, or that could not be checked."""
     problems = []
     for objective in objectives:
         statistics = classes.get(objective.qos)
@@ -76,17 +76,17 @@ def violations(objectives: Sequence[Objective], classes: Mapping[str, ClassCount
             percent = PERCENTILES[name]
             seen_ms = None if statistics is None else statistics.latency.percentile_ms(percent)
             if statistics is None or seen_ms is None:
-                problems.append(f"{objective.qos}: no request ended, so {name} is not known")
+                problems.append(f"{objective.qos}: no request ended, so {name} is unknown")
             elif seen_ms > limit_ms:
                 problems.append(
-                    f"{objective.qos}: {name} is {seen_ms:.1f}, at most {limit_ms:g} was promised "
+                    f"{objective.qos}: {name} is {seen_ms:.1f}; accepted: at most {limit_ms:g} "
                     f"({statistics.latency.count} requests)"
                 )
     return problems
 
 
 def describe(classes: Mapping[str, ClassCounters]) -> dict[str, dict[str, Any]]:
-    """Return each class's end-to-end latency beside its target, and the share within it."""
+    """Return each class's end-to-end latency and target, and the share of requests within it."""
     described: dict[str, dict[str, Any]] = {}
     for qos in QOS_CLASSES:
         statistics = classes.get(qos.name)

@@ -180,7 +180,7 @@ class RequestWorker:
 
     def _count_lookup(self, block: Block, tier: str | None) -> None:
         if self._counts_now():
-            self.statistics.looked_up(block.purpose, self._context.size_of(block), tier)
+            self.statistics.count_lookup(block.purpose, self._context.size_of(block), tier)
 
     def _note_corruption(self, error: CorruptDataError) -> None:
         self.statistics.corrupt_reads += 1
@@ -226,4 +226,4 @@ class RequestWorker:
         """Count the requests that the lane was not done with, or whose generation went on."""
         self._count_ended(_LATER_NS)
         if self._unfinished_since_ns is not None:
-            self.statistics.under_way(self.recorder.window, self._unfinished_since_ns, _LATER_NS)
+            self.statistics.count_edges(self.recorder.window, self._unfinished_since_ns, _LATER_NS)

@@ -17,7 +17,7 @@ BYTES_PER_TOKEN = {
 }
 
 
-def test_every_model_of_the_reference_has_its_bytes_per_token() -> None:
+def test_bytes_per_token_of_every_reference_model() -> None:
     assert {name: model.bytes_per_token() for name, model in MODELS.items()} == BYTES_PER_TOKEN
 
 
@@ -25,16 +25,16 @@ def test_every_model_of_the_reference_has_its_bytes_per_token() -> None:
     ("dtype", "expected"),
     [("float32", 262_144), ("float16", 131_072), ("bfloat16", 131_072), ("float8", 65_536)],
 )
-def test_bytes_per_token_follow_the_type_of_numbers(dtype: Dtype, expected: int) -> None:
+def test_bytes_per_token_depend_on_dtype(dtype: Dtype, expected: int) -> None:
     assert MODELS["llama3.1-8b"].bytes_per_token(dtype) == expected
 
 
-def test_latent_attention_caches_one_vector_per_layer() -> None:
+def test_latent_attention_stores_one_vector_per_layer() -> None:
     model = LatentAttentionModel(layers=2, hidden_size=64, kv_lora_rank=16, qk_rope_head_dim=8)
     assert model.bytes_per_token("float8") == 2 * (16 + 8)
 
 
-def test_a_shard_stores_its_part_of_the_heads_but_the_whole_latent_vector() -> None:
+def test_shard_stores_its_heads_but_the_whole_latent_vector() -> None:
     assert MODELS["llama3.1-70b-instruct"].bytes_per_token(tensor_parallel=8) == 327_680 // 8
     assert MODELS["deepseek-v3"].bytes_per_token(tensor_parallel=8) == 70_272
     with pytest.raises(ValueError, match="tensor_parallel 3 does not divide 131072 bytes"):

@@ -29,7 +29,7 @@ def own(folder: Path, text: str = OWN) -> str:
     return str(path)
 
 
-def test_mlperf_is_table_kvcache_1_exactly() -> None:
+def test_mlperf_profile_equals_table_kvcache_1() -> None:
     profile = load_profile("mlperf")
     rows = {
         name: (
@@ -51,7 +51,7 @@ def test_shipped_profiles_are_quick_and_mlperf() -> None:
     assert not load_profile("quick").comparable
 
 
-def test_common_values_reach_options_that_have_none_of_their_own(tmp_path: Path) -> None:
+def test_common_values_apply_to_options_that_do_not_set_them(tmp_path: Path) -> None:
     profile = load_profile(own(tmp_path))
     chat, long = profile.options["chat"], profile.options["long"]
     assert (chat.model, chat.duration, long.model, long.duration) == (
@@ -60,7 +60,7 @@ def test_common_values_reach_options_that_have_none_of_their_own(tmp_path: Path)
     )
 
 
-def test_what_the_user_sets_reaches_every_option_or_one(tmp_path: Path) -> None:
+def test_override_applies_to_every_option_or_one(tmp_path: Path) -> None:
     overrides = [("duration", "5"), ("options.chat.num_users", "7"), ("trials", "2")]
     profile = load_profile(own(tmp_path), overrides)
     assert [o.duration for o in profile.options.values()] == [5, 5]
@@ -68,13 +68,13 @@ def test_what_the_user_sets_reaches_every_option_or_one(tmp_path: Path) -> None:
     assert profile.trials == 2
 
 
-def test_what_is_not_set_stays_as_the_profile_has_it() -> None:
+def test_values_without_override_are_unchanged() -> None:
     plain, changed = load_profile("mlperf"), load_profile("mlperf", [("duration", "5")])
     for name, option in plain.options.items():
         assert changed.options[name] == option.model_copy(update={"duration": 5})
 
 
-def test_seed_and_trials_come_from_their_options() -> None:
+def test_seed_and_trials_arguments_override_the_profile() -> None:
     profile = load_profile("quick", seed=7, trials=9)
     assert (profile.seed, profile.trials) == (7, 9)
 
@@ -94,7 +94,7 @@ def test_seed_and_trials_come_from_their_options() -> None:
         ("  chat:", "  ../x:", "options: got '../x'"),
     ],
 )
-def test_what_the_schema_does_not_allow_is_refused_by_name(
+def test_value_outside_the_schema_is_refused_by_name(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     assert old in OWN
@@ -102,7 +102,7 @@ def test_what_the_schema_does_not_allow_is_refused_by_name(
         load_profile(own(tmp_path, OWN.replace(old, new, 1)))
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     text = OWN.replace("trials: 5", "trials: many").replace("num_users: 50", "num_users: few")
     with pytest.raises(InvalidInputError) as raised:
         load_profile(own(tmp_path, text))
@@ -110,7 +110,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "options.chat.num_users: " in str(raised.value)
 
 
-def test_a_profile_is_data(tmp_path: Path) -> None:
+def test_profile_does_not_execute_code(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     text = OWN + f"description: !!python/object/apply:os.mkdir ['{mark}']\n"
     with pytest.raises(InvalidInputError, match="valid YAML"):
@@ -119,12 +119,12 @@ def test_a_profile_is_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "x: [", "\x00"])
-def test_a_file_that_is_no_profile_is_refused(tmp_path: Path, text: str) -> None:
+def test_file_without_a_profile_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-profile: got"):
         load_profile(own(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="No such file"):
         load_profile(str(tmp_path / "missing.yaml"))
 
@@ -139,7 +139,7 @@ models:
 )
 
 
-def test_a_profile_may_bring_models_of_its_own(tmp_path: Path) -> None:
+def test_profile_can_define_models(tmp_path: Path) -> None:
     path = own(tmp_path, OWN_MODEL)
     profile = load_profile(path, [("options.chat.model", "ours-30b"), ("kv_dtype", "null")])
     assert profile.options["chat"].bytes_per_token == 2 * 48 * 4 * 128
@@ -159,18 +159,18 @@ def test_a_profile_may_bring_models_of_its_own(tmp_path: Path) -> None:
         ([("model", "deepseek-v3"), ("tensor_parallel", "8")], 70_272),
     ],
 )
-def test_type_and_shards_change_what_a_token_takes(
+def test_dtype_and_tensor_parallel_change_bytes_per_token(
     overrides: list[tuple[str, str]], expected: int
 ) -> None:
     assert load_profile("mlperf", overrides).options["1"].bytes_per_token == expected
 
 
-def test_shards_that_do_not_divide_a_token_are_refused() -> None:
+def test_tensor_parallel_that_does_not_divide_a_token_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="tensor_parallel 3 does not divide 131072"):
         load_profile("mlperf", [("tensor_parallel", "3")])
 
 
-def test_a_geometry_is_not_for_options_to_set(tmp_path: Path) -> None:
+def test_geometry_of_an_option_is_refused(tmp_path: Path) -> None:
     text = OWN.replace("num_users: 50", "num_users: 50, geometry: {}")
     with pytest.raises(InvalidInputError, match=r"options\.chat\.geometry"):
         load_profile(own(tmp_path, text))
@@ -178,7 +178,7 @@ def test_a_geometry_is_not_for_options_to_set(tmp_path: Path) -> None:
         load_profile("mlperf", [("geometry", "1")])
 
 
-def test_users_per_rank_is_the_rules_name_of_num_users(tmp_path: Path) -> None:
+def test_users_per_rank_is_a_synonym_of_num_users(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     own = "name: own\nmodel: tiny-1b\nduration: 1\nusers_per_rank: 7\n"
     path.write_text(own + "options: {1: {}, 2: {users_per_rank: 8}}")

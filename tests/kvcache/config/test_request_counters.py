@@ -1,4 +1,4 @@
-"""The times of requests: from when they were due to when they had their answers."""
+"""Times of requests, from due time to the end of the answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.trials import served
 MS = 1_000_000
 
 
-def test_a_request_s_spans_lie_between_its_moments() -> None:
+def test_spans_of_a_request_are_differences_of_its_times() -> None:
     window, statistics = Window(), RequestCounters()
     window.open(1.0, at_ns=0)
     EndedRequest(10 * MS, 30 * MS, 70 * MS, 150 * MS, 100, 20, QOS_CLASSES[0]).count(
@@ -26,11 +26,11 @@ def test_a_request_s_spans_lie_between_its_moments() -> None:
     assert of_class.latency.sum_ns == (150 - 10) * MS
 
 
-def test_users_who_share_one_lane_wait_for_each_other_more_than_for_the_cache(
+def test_queue_wait_exceeds_cache_time_with_one_lane(
     tmp_path: Path,
 ) -> None:
     requests = served(tmp_path, max_concurrent_allocs=1, think_time_scale=0.0).requests
     parts = (requests.queue_wait, requests.cache_io, requests.generation)
     assert requests.latency.count == requests.requests > 0
     assert requests.latency.sum_ns == sum(part.sum_ns for part in parts)
-    assert requests.queue_wait.sum_ns > 2 * requests.cache_io.sum_ns  # of six users, five wait
+    assert requests.queue_wait.sum_ns > 2 * requests.cache_io.sum_ns  # five of six users wait

@@ -1,4 +1,4 @@
-"""What classes of requests are promised, and what is said when it was not kept."""
+"""Service level objectives, and the messages about their violation."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def classes(**latencies_ms: list[int]) -> dict[str, ClassCounters]:
     return statistics.classes
 
 
-def test_a_promise_that_was_kept_says_nothing() -> None:
+def test_satisfied_objective_gives_no_message() -> None:
     seen = classes(interactive=[40] * 99 + [400])
     assert violations([Objective("interactive", Slo(p95_ms=50.0))], seen) == []
 
 
-def test_a_promise_that_was_broken_says_what_was_promised_and_seen() -> None:
+def test_violated_objective_gives_limit_and_value() -> None:
     seen = classes(interactive=[80] * 10, batch=[10])
     (problem,) = violations([Objective("interactive", Slo(p95_ms=50.0, p99_ms=90.0))], seen)
     assert problem.startswith("interactive: p95_ms is 80.")
-    assert problem.endswith("at most 50 was promised (10 requests)")
+    assert problem.endswith("accepted: at most 50 (10 requests)")
 
 
-def test_of_a_class_without_a_request_nothing_is_known() -> None:
+def test_class_without_requests_is_a_violation() -> None:
     (problem,) = violations([Objective("batch", Slo(p50_ms=5.0))], classes(interactive=[1]))
-    assert problem == "batch: no request ended, so p50_ms is not known"
+    assert problem == "batch: no request ended, so p50_ms is unknown"
 
 
-def test_classes_stand_beside_the_targets_of_the_reference() -> None:
+def test_classes_are_described_with_targets_of_the_reference() -> None:
     described = describe(classes(interactive=[10, 20, 60, 70], batch=[999, 1001]))
     assert list(described) == ["interactive", "batch"]
     interactive = described["interactive"]
@@ -63,7 +63,7 @@ def test_classes_stand_beside_the_targets_of_the_reference() -> None:
     assert described["batch"]["within_target"] == 0.5
 
 
-def test_a_marker_is_a_promise() -> None:
+def test_marker_gives_an_objective() -> None:
     assert objective_of_marker(("batch",), {"p95_ms": 5}) == Objective("batch", Slo(p95_ms=5))
 
 
@@ -77,13 +77,13 @@ def test_a_marker_is_a_promise() -> None:
         (("batch",), {"p95_ms": 0}, "p95_ms: .*greater than 0"),
     ],
 )
-def test_a_marker_that_promises_nothing_is_refused(
+def test_marker_without_a_valid_limit_is_refused(
     arguments: tuple[str, ...], limits: dict[str, float], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         objective_of_marker(arguments, limits)
 
 
-def test_limits_are_positive() -> None:
+def test_negative_limit_is_refused() -> None:
     with pytest.raises(ValidationError):
         Slo(p95_ms=-1.0)

@@ -47,7 +47,7 @@ def rank_trial(
 ) -> RankTrial:
     statistics = RequestCounters(requests=requests, generated_tokens=100 * requests)
     for number in range(10):
-        statistics.looked_up("answer", GIB, "storage" if number < 9 else None)
+        statistics.count_lookup("answer", GIB, "storage" if number < 9 else None)
     for number in range(requests):
         statistics.latency.record((number + 1) * 10 * MS)
     return RankTrial(

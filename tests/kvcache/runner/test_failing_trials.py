@@ -59,7 +59,7 @@ def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_m
     )
     assert isinstance(result.failure, StorageError)
     assert f"({errno.errorcode[number]})" in str(result.failure)
-    assert (result.closed_by, peers.told_to_close) == ("failure", 1)
+    assert (result.closed_by, peers.close_requests) == ("failure", 1)
     assert sum(part.chunks for part in result.operations.values()) >= 199 - 4
     assert 0 < result.window_s < 30
     assert list(tmp_path.iterdir()) == []

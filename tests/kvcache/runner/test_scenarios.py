@@ -97,7 +97,7 @@ def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> No
 def test_moved_bytes_close_the_window_of_all_ranks(tmp_path: Path) -> None:
     peers = SoloRanks()
     result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), peers)
-    assert (result.closed_by, peers.told_to_close) == ("number of bytes", 1)
+    assert (result.closed_by, peers.close_requests) == ("number of bytes", 1)
     assert result.reported.total >= 4 * MIB
 
 

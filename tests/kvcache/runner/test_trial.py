@@ -72,7 +72,7 @@ def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path
     peers = SoloRanks()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
     result = run_trial(limited, context(tmp_path), peers)
-    assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
+    assert (result.closed_by, peers.close_requests) == ("write limit", 1)
     assert 0 < result.storage.written_bytes <= 64 * MIB
     assert result.window_s < 60
 
