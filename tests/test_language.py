@@ -1,0 +1,169 @@
+"""Plain technical English: forbidden openings of docstrings, and forbidden words."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+
+COVERED = (
+    "mlpstorage_bench/kvcache/cache",
+    "mlpstorage_bench/kvcache/config",
+    "mlpstorage_bench/kvcache/trace_files.py",
+    "mlpstorage_bench/kvcache/workload",
+    "mlpstorage_bench/measure",
+    "mlpstorage_bench/paths.py",
+    "mlpstorage_bench/storage",
+    "mlpstorage_bench/units.py",
+    "tests/fake_queue.py",
+    "tests/faulty.py",
+    "tests/kvcache/cache",
+    "tests/kvcache/config",
+    "tests/kvcache/workload",
+    "tests/measure",
+    "tests/storage",
+    "tests/trials.py",
+)
+"""Files and directories that are checked. Add to it; in the end it is the whole project."""
+
+OPENINGS = ("what", "who", "whose", "whoever", "of", "by", "in", "to", "from", "for")
+"""A docstring begins with none of these words, but with a verb or with the noun that it defines."""
+
+METAPHORS = (
+    "crew",
+    "servant",
+    "turnstile",
+    "obituary",
+    "survivor",
+    "witness",
+    "dispatches",
+    "keeper",
+    "standpoint",
+    "aparterror",
+    "meddle",
+    "house",
+    "room",
+    "floor",
+    "roof",
+)
+"""Forbidden in text and as parts of identifiers: each has a term of the field instead."""
+
+IDENTIFIER_WORDS = ("tell", "tells", "told")
+"""Forbidden as parts of identifiers: a function formats, reports or shows."""
+
+FIELD_TERMS = ("math.floor",)
+"""Uses of the forbidden words that are terms of the field."""
+
+RIDDLES = re.compile(r"^test_(what|who|whoever|of|by|in|to|from|for|it|as)_")
+"""A test's name begins with its subject."""
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for name in COVERED
+        for path in ([PROJECT / name] if name.endswith(".py") else (PROJECT / name).rglob("*.py"))
+    ]
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every docstring: of modules, classes, functions and attributes."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            yield node.lineno, node.value.value
+
+
+def identifiers(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and name of every identifier that the file defines or assigns."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def words(identifier: str) -> set[str]:
+    """Return the words of a name in snake_case or CamelCase, in lower case."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", identifier)}
+
+
+def forms(word: str) -> set[str]:
+    """Return a word and its plurals."""
+    return {word, f"{word}s", f"{word}es", f"{word.removesuffix('y')}ies"}
+
+
+FORBIDDEN = frozenset(form for word in METAPHORS for form in forms(word))
+
+
+def bad_openings(text: str) -> list[str]:
+    return [
+        f"{line}: {docstring.split(chr(10))[0]}"
+        for line, docstring in docstrings(ast.parse(text))
+        if re.split(r"\W", docstring.strip().lower(), maxsplit=1)[0] in OPENINGS
+    ]
+
+
+def metaphors(text: str) -> list[str]:
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        for term in FIELD_TERMS:
+            line = line.replace(term, "")  # noqa: PLW2901 - the rest of the line is checked
+        if FORBIDDEN & set(re.findall(r"[a-z]+", line.lower())):
+            found.append(f"{number}: {line.strip()}")
+    names = identifiers(ast.parse(text))
+    forbidden = FORBIDDEN | set(IDENTIFIER_WORDS)
+    return found + [f"{line}: {name}" for line, name in names if forbidden & words(name)]
+
+
+def riddles(text: str) -> list[str]:
+    return [f"{line}: {name}" for line, name in identifiers(ast.parse(text)) if RIDDLES.match(name)]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_covered_file_is_in_plain_language(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert bad_openings(text) == []
+    assert metaphors(text) == []
+    assert riddles(text) == []
+
+
+def test_covered_names_exist() -> None:
+    assert [name for name in COVERED if not (PROJECT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"""What a rank did."""', 'class A:\n    x = 1\n    """Of either."""', '"""\nFor tests."""'],
+)
+def test_docstring_with_forbidden_opening_is_found(text: str) -> None:
+    assert len(bad_openings(text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# makes room for it", "def tell_user(): ...", "class CrewKeeper: ...", "self.told = 1"],
+)
+def test_metaphor_is_found(text: str) -> None:
+    assert metaphors(text) != []
+
+
+def test_field_terms_and_other_words_are_accepted() -> None:
+    assert metaphors("# telling headroom apart\nx = math.floor(warehouse)") == []
+    assert bad_openings('"""Forward offset of a whole file."""') == []
+
+
+def test_riddle_as_test_name_is_found() -> None:
+    assert riddles("def test_what_is_lost_is_told(): ...") != []
