@@ -24,7 +24,7 @@ class FakeQueue:
     """Moves transfers when it is polled, in random order."""
 
     depth: int
-    dice: random.Random = field(default_factory=lambda: random.Random(1))
+    rng: random.Random = field(default_factory=lambda: random.Random(1))
     max_bytes: int | None = None
     """Limit on each transfer: the rest remains to be submitted."""
     fails_at: int | None = None
@@ -63,7 +63,7 @@ class FakeQueue:
             return []
         assert self.pending or not waits, "the wait would never end"
         slots = sorted(self.pending)
-        chosen = self.dice.sample(slots, self.dice.randint(min(1, len(slots)), len(slots)))
+        chosen = self.rng.sample(slots, self.rng.randint(min(1, len(slots)), len(slots)))
         events = [(slot, self._move(self.pending.pop(slot))) for slot in chosen]
         self._interrupt_if_due("after reap")
         return events

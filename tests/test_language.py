@@ -119,9 +119,10 @@ def bad_openings(text: str) -> list[str]:
 def metaphors(text: str) -> list[str]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
+        rest = line.lower()
         for term in FIELD_TERMS:
-            line = line.replace(term, "")  # noqa: PLW2901 - the rest of the line is checked
-        if FORBIDDEN & set(re.findall(r"[a-z]+", line.lower())):
+            rest = rest.replace(term, "")
+        if FORBIDDEN & set(re.findall(r"[a-z]+", rest)):
             found.append(f"{number}: {line.strip()}")
     names = identifiers(ast.parse(text))
     forbidden = FORBIDDEN | set(IDENTIFIER_WORDS)

@@ -20,7 +20,7 @@ from mlpstorage_bench.units import MIB
 Kind = Literal["read", "write"]
 KINDS: tuple[Kind, ...] = ("read", "write")
 
-_PAST = 1 << 63
+_LONG_AGO_NS = -(1 << 63)
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
     ("under 1 MiB", MIB),
     ("1 to 16 MiB", 16 * MIB),
@@ -197,7 +197,7 @@ class _BusyTime:
         """Disjoint intervals, in order."""
         self._older_ns = 0
         """Total length of older intervals."""
-        self._begin_ns = -_PAST
+        self._begin_ns = _LONG_AGO_NS
         """Time up to which intervals are summed up."""
 
     def add(self, start: int, end: int) -> None:

@@ -62,7 +62,7 @@ class Sampler:
         self.rates: list[float] = []
 
     def sample(self, now_ns: int) -> bool:
-        """If the current part is over, store its rate; return whether it is."""
+        """Store the rate of the current part if it is over; return whether it is."""
         if now_ns - self._since_ns < self._part_ns:
             return False
         counted = self._counter()

@@ -58,7 +58,9 @@ class _Participant(Generic[Subject]):
     """A rank or a host, and its work."""
 
     subject: Subject
+    """The rank's work, or the host's name."""
     peer_group: PeerGroup
+    """Number of users of each rank: participants with equal values are peers."""
     moved_bytes: int
     operations: int
     busy_s: float
@@ -85,7 +87,7 @@ def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
         for host, ranks in by_host.items()
         if len(ranks) > 1  # a host of one rank is that rank
     ]
-    slow_hosts = {participant.subject: share for participant, share in _slow(hosts)}
+    slow_hosts = {participant.subject: share for participant, share in _find_slow(hosts)}
     ranks = [
         _Participant(one, (one.users,), one.moved_bytes, one.operations, one.busy_s) for one in work
     ]
@@ -93,21 +95,21 @@ def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
         *(Straggler(host, None, share) for host, share in slow_hosts.items()),
         *(
             Straggler(participant.subject.host, participant.subject.rank, share)
-            for participant, share in _slow(ranks)
+            for participant, share in _find_slow(ranks)
             if participant.subject.host not in slow_hosts
         ),
     ]
 
 
-def _slow(
+def _find_slow(
     participants: Iterable[_Participant[Subject]],
 ) -> list[tuple[_Participant[Subject], float]]:
     """Return those that are slow by the rule, with their share of the median."""
-    peer_group: dict[PeerGroup, list[_Participant[Subject]]] = {}
+    peer_groups: dict[PeerGroup, list[_Participant[Subject]]] = {}
     for participant in participants:
-        peer_group.setdefault(participant.peer_group, []).append(participant)
+        peer_groups.setdefault(participant.peer_group, []).append(participant)
     found = []
-    for group in peer_group.values():
+    for group in peer_groups.values():
         moved_bytes = statistics.median(participant.moved_bytes for participant in group)
         bytes_per_s = statistics.median(participant.bytes_per_s for participant in group)
         operations = statistics.median(participant.operations for participant in group)

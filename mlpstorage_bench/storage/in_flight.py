@@ -83,7 +83,7 @@ class InFlight:
         self._buffers = buffers
         self._queue: Queue | None = None
         self.queue_unavailable_reason = ""
-        """Why chunks move one at a time, if several were configured or there is no queue."""
+        """Reason why chunks move one at a time; '' with a queue, or if none is needed."""
         self._free = list(range(limit))
         """Unused slots of the queue."""
         self._submitted: dict[int, Transfer] = {}

@@ -102,7 +102,7 @@ class CountingObserver:
 
 
 @pytest.fixture
-def seen() -> type[CountingObserver]:
+def observer_class() -> type[CountingObserver]:
     return CountingObserver
 
 

@@ -46,9 +46,9 @@ def files_below(folder: Path) -> list[Path]:
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_read_returns_and_checks_all_written_bytes(
-    store: Store, lane: Lane, seen: Any, size: int
+    store: Store, lane: Lane, observer_class: Any, size: int
 ) -> None:
-    written, read = seen(), seen()
+    written, read = observer_class(), observer_class()
     entry = lane.write(store, "entry", size, written)
     lane.read(store, entry, read)
     stored = round_up_to_sector(size)
@@ -59,70 +59,76 @@ def test_read_returns_and_checks_all_written_bytes(
 
 
 def test_second_delete_is_harmless_and_name_is_reusable(
-    store: Store, lane: Lane, seen: Any
+    store: Store, lane: Lane, observer_class: Any
 ) -> None:
-    lane.write(store, "entry", CHUNK, seen())
+    lane.write(store, "entry", CHUNK, observer_class())
     store.delete("entry")
     store.delete("entry")
-    lane.write(store, "entry", BLOCK, seen())
+    lane.write(store, "entry", BLOCK, observer_class())
 
 
 def test_cut_off_write_leaves_no_file(
-    file_store: Store, lane: Lane, seen: Any, tmp_path: Path
+    file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:
-    class StopsAfterTwo(seen):  # type: ignore[misc]  # a class that a fixture gives
+    class StopsAfterTwo(observer_class):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
             super().chunk(size, started_ns, ended_ns, late_ns)
             if self.chunks == 2:
                 lane.stopping.set()
 
-    noted = StopsAfterTwo()
+    observer = StopsAfterTwo()
     with pytest.raises(CutOffError):
-        lane.write(file_store, "entry", 20 * CHUNK, noted)
-    assert 2 <= noted.chunks < 20
+        lane.write(file_store, "entry", 20 * CHUNK, observer)
+    assert 2 <= observer.chunks < 20
     assert [path for path in files_below(tmp_path) if not path.name.startswith("slab")] == []
     lane.stopping.clear()
-    lane.write(file_store, "entry", CHUNK, seen())
+    lane.write(file_store, "entry", CHUNK, observer_class())
 
 
-def test_copied_entry_is_readable_in_both_stores(store: Store, lane: Lane, seen: Any) -> None:
+def test_copied_entry_is_readable_in_both_stores(
+    store: Store, lane: Lane, observer_class: Any
+) -> None:
     other = MemoryStore(CHUNK)
-    entry = lane.write(store, "entry", BLOCK + CHUNK + 1, seen())
-    lane.copy(store, other, entry, seen(), seen())
+    entry = lane.write(store, "entry", BLOCK + CHUNK + 1, observer_class())
+    lane.copy(store, other, entry, observer_class(), observer_class())
     for place in (store, other):
-        noted = seen()
-        lane.read(place, entry, noted)
-        assert noted.checked == CHUNKING.count(entry.size) > 0
+        observer = observer_class()
+        lane.read(place, entry, observer)
+        assert observer.checked == CHUNKING.count(entry.size) > 0
 
 
-def test_entry_copied_from_memory_passes_its_check(store: Store, lane: Lane, seen: Any) -> None:
+def test_entry_copied_from_memory_passes_its_check(
+    store: Store, lane: Lane, observer_class: Any
+) -> None:
     memory = MemoryStore(CHUNK)
-    entry = lane.write(memory, "entry", 2 * BLOCK + 4096, seen())
-    lane.copy(memory, store, entry, seen(), seen())
-    noted = seen()
-    lane.read(store, entry, noted)
-    assert noted.checked == CHUNKING.count(entry.size)
+    entry = lane.write(memory, "entry", 2 * BLOCK + 4096, observer_class())
+    lane.copy(memory, store, entry, observer_class(), observer_class())
+    observer = observer_class()
+    lane.read(store, entry, observer)
+    assert observer.checked == CHUNKING.count(entry.size)
 
 
 def test_closed_store_leaves_no_file(
-    file_store: Store, lane: Lane, seen: Any, tmp_path: Path
+    file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:
-    lane.write(file_store, "entry", 2 * BLOCK, seen())
+    lane.write(file_store, "entry", 2 * BLOCK, observer_class())
     assert files_below(tmp_path)
     file_store.delete("entry")
     file_store.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_concurrent_lanes_share_a_store(store: Store, seen: Any) -> None:
+def test_concurrent_lanes_share_a_store(store: Store, observer_class: Any) -> None:
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
         try:
             with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
                 for turn in range(10):
-                    entry = lane.write(store, f"{number}-{turn}", BLOCK + number * 4096, seen())
-                    lane.read(store, entry, seen())
+                    entry = lane.write(
+                        store, f"{number}-{turn}", BLOCK + number * 4096, observer_class()
+                    )
+                    lane.read(store, entry, observer_class())
                     store.delete(entry.name)
         except BaseException as error:  # noqa: BLE001 - asserted by the main thread
             failures.append(error)
@@ -138,7 +144,7 @@ def test_concurrent_lanes_share_a_store(store: Store, seen: Any) -> None:
 @pytest.mark.parametrize("durability", ["none", "fdatasync", "fsync"])
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
 def test_files_are_synced_as_configured(
-    tmp_path: Path, store_of: Any, seen: Any, mode: str, durability: str
+    tmp_path: Path, store_of: Any, observer_class: Any, mode: str, durability: str
 ) -> None:
     store_of(f"entry, {mode}", tmp_path)  # skips without direct I/O
     io = FileIo(mode, durability)  # type: ignore[arg-type]  # literals
@@ -150,29 +156,31 @@ def test_files_are_synced_as_configured(
     )
     for store, files in zip(stores, (1, 3, 1), strict=True):
         with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
-            noted = seen()
-            lane.write(store, "entry", 3 * BLOCK, noted)
-            assert noted.syncs == (files if durability != "none" or dropped else 0)
+            observer = observer_class()
+            lane.write(store, "entry", 3 * BLOCK, observer)
+            assert observer.syncs == (files if durability != "none" or dropped else 0)
             store.delete("entry")
         store.close()
 
 
-def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, seen: Any) -> None:
+def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, observer_class: Any) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for rate, checks in ((0.0, 0), (0.25, 10), (1.0, 40)):
         with Lane(Payload(5), Chunking(4096), threading.Event(), verify_rate=rate) as lane:
-            entry = lane.write(store, "entry", 40 * 4096, seen())
-            noted = seen()
-            lane.read(store, entry, noted)
-            assert (noted.chunks, noted.checked) == (40, checks)
+            entry = lane.write(store, "entry", 40 * 4096, observer_class())
+            observer = observer_class()
+            lane.read(store, entry, observer)
+            assert (observer.chunks, observer.checked) == (40, checks)
             store.delete("entry")
 
 
-def test_block_file_is_renamed_when_complete(tmp_path: Path, store_of: Any, seen: Any) -> None:
+def test_block_file_is_renamed_when_complete(
+    tmp_path: Path, store_of: Any, observer_class: Any
+) -> None:
     store = store_of("block, buffered", tmp_path)
     names: list[list[str]] = []
 
-    class FileListingObserver(seen):  # type: ignore[misc]  # a class that a fixture gives
+    class FileListingObserver(observer_class):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
             super().chunk(size, started_ns, ended_ns, late_ns)
             names.append(sorted(path.name for path in files_below(tmp_path)))
@@ -187,16 +195,18 @@ def test_block_file_is_renamed_when_complete(tmp_path: Path, store_of: Any, seen
     assert depths == {3}  # two levels, and the file
 
 
-def test_slab_is_preallocated_and_reuses_slots(tmp_path: Path, store_of: Any, seen: Any) -> None:
+def test_slab_is_preallocated_and_reuses_slots(
+    tmp_path: Path, store_of: Any, observer_class: Any
+) -> None:
     store = store_of("slab, buffered", tmp_path)
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
-        lane.write(store, "first", CHUNK, seen())
+        lane.write(store, "first", CHUNK, observer_class())
         [slab] = files_below(tmp_path)
         blocks = slab.stat().st_blocks
         assert blocks * 512 >= slab.stat().st_size == (64 << 20) // BLOCK * BLOCK
         slots = (64 << 20) // BLOCK
         for number in range(2 * slots):
-            lane.write(store, f"{number}", CHUNK, seen())
+            lane.write(store, f"{number}", CHUNK, observer_class())
             store.delete(f"{number}")
         assert files_below(tmp_path) == [slab]
         assert slab.stat().st_size == (64 << 20) // BLOCK * BLOCK
@@ -210,7 +220,7 @@ class StoreMachine(RuleBasedStateMachine):
     kind = ""
     folder = Path()
     make: Any = None
-    seen: Any = None
+    observer_class: Any = None
 
     entries = Bundle("entries")
 
@@ -228,15 +238,17 @@ class StoreMachine(RuleBasedStateMachine):
     def write(self, size: int, lane: int, generation: int) -> Any:
         self.written += 1
         name = f"entry{self.written}"
-        entry = self.lanes[lane].write(self.store, name, size, self.seen(), generation=generation)
+        entry = self.lanes[lane].write(
+            self.store, name, size, self.observer_class(), generation=generation
+        )
         self.model[name] = expected(name, entry.size, generation)
         return entry
 
     @rule(entry=entries, lane=st.integers(0, 1))
     def read(self, entry: Any, lane: int) -> None:
-        noted = self.seen()
-        self.lanes[lane].read(self.store, entry, noted)
-        assert noted.checked == CHUNKING.count(entry.size)
+        observer = self.observer_class()
+        self.lanes[lane].read(self.store, entry, observer)
+        assert observer.checked == CHUNKING.count(entry.size)
         assert raw(self.store, entry.name, entry.size) == self.model[entry.name]
 
     @rule(entry=consumes(entries))
@@ -297,12 +309,17 @@ def raw(store: Store, name: str, size: int) -> bytes:
     ],
 )
 def test_store_behaves_like_a_dictionary(
-    kind: str, tmp_path: Path, store_of: Any, seen: Any
+    kind: str, tmp_path: Path, store_of: Any, observer_class: Any
 ) -> None:
     machine = type(
         "Machine",
         (StoreMachine,),
-        {"kind": kind, "folder": tmp_path, "make": staticmethod(store_of), "seen": seen},
+        {
+            "kind": kind,
+            "folder": tmp_path,
+            "make": staticmethod(store_of),
+            "observer_class": observer_class,
+        },
     )
     run_state_machine_as_test(
         machine, settings=settings(max_examples=15, stateful_step_count=15, deadline=None)
@@ -332,15 +349,15 @@ def test_chunks_cover_the_entry_without_crossing_extents() -> None:
     covers()
 
 
-def test_failed_chunk_ends_the_operation(tmp_path: Path, seen: Any) -> None:
+def test_failed_chunk_ends_the_operation(tmp_path: Path, observer_class: Any) -> None:
     with Lane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
         store = EntryFiles(tmp_path, FileIo("buffered"))
-        entry = lane.write(store, "entry", 1 << 22, seen())
+        entry = lane.write(store, "entry", 1 << 22, observer_class())
         os.truncate(tmp_path / f"{digest_name('entry')}.kv", 4096 * 8)
-        noted = seen()
+        observer = observer_class()
         with pytest.raises(Exception, match="the file ends at offset"):
-            lane.read(store, entry, noted)
-        assert noted.chunks <= 8
+            lane.read(store, entry, observer)
+        assert observer.chunks <= 8
 
 
 @pytest.fixture(autouse=True)

@@ -34,13 +34,13 @@ Mount = Callable[[str, str], Path]
 
 
 @pytest.fixture
-def write(lane: Lane, file_store: Store, seen: Any) -> Callable[[str], StoredEntry]:
-    return lambda name: lane.write(file_store, name, SIZE, seen())
+def write(lane: Lane, file_store: Store, observer_class: Any) -> Callable[[str], StoredEntry]:
+    return lambda name: lane.write(file_store, name, SIZE, observer_class())
 
 
 @pytest.fixture
-def read(lane: Lane, file_store: Store, seen: Any) -> Callable[[StoredEntry], None]:
-    return lambda entry: lane.read(file_store, entry, seen())
+def read(lane: Lane, file_store: Store, observer_class: Any) -> Callable[[StoredEntry], None]:
+    return lambda entry: lane.read(file_store, entry, observer_class())
 
 
 def place_of(store: Store, entry: StoredEntry, offset: int) -> tuple[Path, int]:
@@ -115,11 +115,13 @@ def test_lost_data_fails_the_check_as_zeros(file_store: Store, write: Write, rea
         read(entry)
 
 
-def test_stale_generation_fails_the_check(lane: Lane, file_store: Store, seen: Any) -> None:
-    lane.write(file_store, "entry", SIZE, seen(), generation=1)
-    fresh = lane.write(LosingStore(file_store), "entry", SIZE, seen(), generation=2)
+def test_stale_generation_fails_the_check(
+    lane: Lane, file_store: Store, observer_class: Any
+) -> None:
+    lane.write(file_store, "entry", SIZE, observer_class(), generation=1)
+    fresh = lane.write(LosingStore(file_store), "entry", SIZE, observer_class(), generation=2)
     with pytest.raises(CorruptDataError, match="of sector 0 of an earlier entry of this name"):
-        lane.read(file_store, fresh, seen())
+        lane.read(file_store, fresh, observer_class())
 
 
 class LosingStore:
@@ -163,24 +165,24 @@ def test_truncated_file_fails_with_path_and_end(
 
 @pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
 def test_missing_file_fails_with_its_path(
-    kind: str, tmp_path: Path, store_of: Any, lane: Lane, seen: Any
+    kind: str, tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any
 ) -> None:
     store = store_of(kind, tmp_path)
-    entry = lane.write(store, "entry", SIZE, seen())
+    entry = lane.write(store, "entry", SIZE, observer_class())
     path, _ = place_of(store, entry, 0)
     path.unlink()
     with pytest.raises(StorageError, match=rf"opening {path} failed: .*ENOENT.*removed during"):
-        lane.read(store, entry, seen())
+        lane.read(store, entry, observer_class())
 
 
 @pytest.mark.parametrize("kind", ["entry, buffered", "block, buffered"])
 def test_removed_directory_fails_and_is_not_created_again(
-    kind: str, store_of: Any, lane: Lane, seen: Any, tmp_path: Path
+    kind: str, store_of: Any, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:
     store = store_of(kind, tmp_path)
     shutil.rmtree(tmp_path)
     with pytest.raises(StorageError, match=r"creating .* failed: .*\(ENOENT\).*removed during"):
-        lane.write(store, "entry", SIZE, seen())
+        lane.write(store, "entry", SIZE, observer_class())
     assert not tmp_path.exists(), "the directory was created again"
     tmp_path.mkdir()
 
@@ -198,27 +200,31 @@ def layout(request: pytest.FixtureRequest) -> Callable[[Path], Store]:
 
 
 def test_full_disk_fails_and_leaves_no_part_of_the_entry(
-    mount: Mount, lane: Lane, seen: Any, layout: Callable[[Path], Store]
+    mount: Mount, lane: Lane, observer_class: Any, layout: Callable[[Path], Store]
 ) -> None:
     full_disk = mount("tmpfs", "size=512k")
     with pytest.raises(StorageError, match=r"(writing|preallocating) .*ENOSPC.*storage_capacity"):
-        lane.write(layout(full_disk), "large", 1 << 20, seen())
+        lane.write(layout(full_disk), "large", 1 << 20, observer_class())
     assert [path for path in full_disk.rglob("*") if path.is_file()] == []
     small = EntryFiles(full_disk, FileIo("buffered"))
-    lane.read(small, lane.write(small, "small", CHUNK, seen()), seen())
+    lane.read(small, lane.write(small, "small", CHUNK, observer_class()), observer_class())
 
 
-def test_read_only_filesystem_fails_with_erofs(mount: Mount, lane: Lane, seen: Any) -> None:
+def test_read_only_filesystem_fails_with_erofs(
+    mount: Mount, lane: Lane, observer_class: Any
+) -> None:
     folder = mount("tmpfs", "size=8m")
     store = EntryFiles(folder, FileIo("buffered"))
-    entry = lane.write(store, "before", SIZE, seen())
+    entry = lane.write(store, "before", SIZE, observer_class())
     subprocess.run(["/bin/mount", "-o", "remount,ro", str(folder)], check=True)
-    lane.read(store, entry, seen())
+    lane.read(store, entry, observer_class())
     with pytest.raises(StorageError, match=r"creating .*\.kv failed: .*EROFS.*read-only"):
-        lane.write(store, "after", SIZE, seen())
+        lane.write(store, "after", SIZE, observer_class())
 
 
-def test_failing_device_fails_with_eio(mount: Mount, tmp_path: Path, lane: Lane, seen: Any) -> None:
+def test_failing_device_fails_with_eio(
+    mount: Mount, tmp_path: Path, lane: Lane, observer_class: Any
+) -> None:
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(64 << 20)
@@ -227,10 +233,10 @@ def test_failing_device_fails_with_eio(mount: Mount, tmp_path: Path, lane: Lane,
     if not probe_direct_io(folder):
         pytest.skip("the loop device has no direct I/O")
     store = EntryFiles(folder, FileIo("direct", "fsync"))
-    entry = lane.write(store, "entry", SIZE, seen())
+    entry = lane.write(store, "entry", SIZE, observer_class())
     os.truncate(image, 64 * 1024)  # the device has lost its blocks
     with pytest.raises(StorageError, match=r"reading .*\.kv failed: .*\(EIO\).*the kernel's log"):
-        lane.read(store, entry, seen())
+        lane.read(store, entry, observer_class())
 
 
 @pytest.mark.parametrize(
@@ -244,22 +250,22 @@ def test_failing_device_fails_with_eio(mount: Mount, tmp_path: Path, lane: Lane,
     ],
 )
 def test_injected_error_fails_with_name_and_remedy(
-    number: int, remedy: str, file_store: Store, lane: Lane, seen: Any, tmp_path: Path
+    number: int, remedy: str, file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:
     name = errno.errorcode[number]
     with pytest.raises(StorageError, match=rf"writing the file failed: .*\({name}\).*{remedy}"):
-        lane.write(Faulty(file_store, number, 3), "entry", SIZE, seen())
+        lane.write(Faulty(file_store, number, 3), "entry", SIZE, observer_class())
     left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
     assert left == []
-    entry = lane.write(file_store, "entry", SIZE, seen())
+    entry = lane.write(file_store, "entry", SIZE, observer_class())
     with pytest.raises(StorageError, match=rf"reading the file failed: .*\({name}\).*{remedy}"):
-        lane.read(Faulty(file_store, number, 3), entry, seen())
-    lane.read(file_store, entry, seen())  # the data is intact
+        lane.read(Faulty(file_store, number, 3), entry, observer_class())
+    lane.read(file_store, entry, observer_class())  # the data is intact
 
 
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
 def test_short_transfer_is_completed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_of: Any, seen: Any, mode: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_of: Any, observer_class: Any, mode: str
 ) -> None:
     """The kernel may move less than the requested size."""
     store = store_of(f"entry, {mode}", tmp_path)
@@ -277,10 +283,10 @@ def test_short_transfer_is_completed(
     for name in calls:
         monkeypatch.setattr(os, name, shortened(name, getattr(os, name)))
     with Lane(Payload(5), Chunking(CHUNK), threading.Event(), open_queue=FakeQueue) as lane:
-        noted = seen()
-        entry = lane.write(store, "entry", 3 * CHUNK, seen())
-        lane.read(store, entry, noted)
-    assert (noted.moved, noted.checked) == (3 * CHUNK, 3)
+        observer = observer_class()
+        entry = lane.write(store, "entry", 3 * CHUNK, observer_class())
+        lane.read(store, entry, observer)
+    assert (observer.moved, observer.checked) == (3 * CHUNK, 3)
     assert min(calls.values()) > 3
 
 
@@ -293,11 +299,11 @@ def test_failed_preallocation_leaves_no_slab_file(mount: Mount, *, reserves: boo
 
 
 def test_slab_close_removes_other_files_after_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane, seen: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane, observer_class: Any
 ) -> None:
     monkeypatch.setattr(slab, "FILE_BYTES", BLOCK)  # a file for each slot
     store = Slab(tmp_path, FileIo("buffered"), BLOCK, 3 * BLOCK)
-    lane.write(store, "entry", 3 * BLOCK, seen())
+    lane.write(store, "entry", 3 * BLOCK, observer_class())
     (tmp_path / "slab-001.kv").unlink()
     (tmp_path / "slab-001.kv").mkdir()
     with pytest.raises(StorageError, match=r"removing .*/slab-001.kv failed"):

@@ -88,26 +88,26 @@ class CountingQueue(KernelQueue):
 
 
 def test_lane_keeps_the_configured_number_in_flight(
-    direct_store: Store, lane_with: MakeLane, seen: Any
+    direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    entry = lane.write(direct_store, "entry", SIZE, seen())
+    entry = lane.write(direct_store, "entry", SIZE, observer_class())
     assert fake.max_pending == LIMIT
     fake.max_pending = 0
-    lane.read(direct_store, entry, seen())
+    lane.read(direct_store, entry, observer_class())
     assert fake.max_pending == LIMIT
 
 
 def test_kernel_queue_never_exceeds_the_limit(
-    direct_store: Store, lane_with: MakeLane, seen: Any
+    direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     class Queue(CountingQueue): ...
 
     kernel_queue(1).close()
     with lane_with(Queue) as lane:
-        entry = lane.write(direct_store, "entry", SIZE, seen())
-        lane.read(direct_store, entry, seen())
+        entry = lane.write(direct_store, "entry", SIZE, observer_class())
+        lane.read(direct_store, entry, observer_class())
     assert 0 < Queue.max_pending <= LIMIT
     assert Queue.pending == 0
 
@@ -119,7 +119,7 @@ def test_kernel_queue_never_exceeds_the_limit(
 def test_chunks_completed_in_any_order_and_parts_are_complete(
     direct_store: Store,
     pool: BufferPool,
-    seen: Any,
+    observer_class: Any,
     *,
     seed: int,
     max_sectors: int | None,
@@ -133,20 +133,20 @@ def test_chunks_completed_in_any_order_and_parts_are_complete(
         buffers=pool,
         open_queue=lambda _: fake,
     )
-    written, noted = seen(), seen()
+    written, observer = observer_class(), observer_class()
     entry = lane.write(direct_store, "entry", SIZE, written)
-    lane.read(direct_store, entry, noted)
+    lane.read(direct_store, entry, observer)
     assert (written.moved, written.chunks) == (SIZE, COUNT)
-    assert (noted.moved, noted.chunks, noted.checked) == (SIZE, COUNT, COUNT)
+    assert (observer.moved, observer.chunks, observer.checked) == (SIZE, COUNT, COUNT)
     direct_store.delete("entry")
 
 
 def test_fake_queue_completes_out_of_order(
-    tmp_path: Path, store_of: Any, lane_with: MakeLane, seen: Any
+    tmp_path: Path, store_of: Any, lane_with: MakeLane, observer_class: Any
 ) -> None:
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    lane.write(store_of("entry, direct", tmp_path), "entry", SIZE, seen())
+    lane.write(store_of("entry, direct", tmp_path), "entry", SIZE, observer_class())
     assert len(fake.completed) == COUNT
     assert fake.completed != sorted(fake.completed)
 
@@ -157,7 +157,7 @@ def test_failed_chunk_fails_with_path_and_offset(
     tmp_path: Path,
     direct_store: Store,
     lane_with: MakeLane,
-    seen: Any,
+    observer_class: Any,
     *,
     number: int,
     refuses: bool,
@@ -166,68 +166,77 @@ def test_failed_chunk_fails_with_path_and_offset(
     lane = lane_with(fake)
     message = rf"writing \S+\.kv(\.tmp)? failed: at offset \d+: .*\({errno.errorcode[number]}\)"
     with pytest.raises(StorageError, match=message):
-        lane.write(direct_store, "entry", SIZE, seen())
+        lane.write(direct_store, "entry", SIZE, observer_class())
     assert fake.pending == {}
     left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
     assert left == []
-    entry = lane.write(direct_store, "entry", SIZE, seen())  # the lane is still usable
+    entry = lane.write(direct_store, "entry", SIZE, observer_class())  # the lane is still usable
     fake.submitted, fake.fails_at = 0, 5
     with pytest.raises(StorageError, match=message.replace("writing", "reading")):
-        lane.read(direct_store, entry, seen())
+        lane.read(direct_store, entry, observer_class())
     assert fake.pending == {}
-    lane.read(direct_store, entry, seen())
+    lane.read(direct_store, entry, observer_class())
 
 
-def test_zero_length_write_fails(direct_store: Store, lane_with: MakeLane, seen: Any) -> None:
+def test_zero_length_write_fails(
+    direct_store: Store, lane_with: MakeLane, observer_class: Any
+) -> None:
     lane = lane_with(FakeQueue(LIMIT, fails_at=3))
     with pytest.raises(StorageError, match=r"at offset \d+ the system wrote 0 of 65536 bytes"):
-        lane.write(direct_store, "entry", SIZE, seen())
+        lane.write(direct_store, "entry", SIZE, observer_class())
 
 
 def test_several_failures_raise_the_first_of_the_entry(
-    tmp_path: Path, store_of: Any, lane_with: MakeLane, seen: Any
+    tmp_path: Path, store_of: Any, lane_with: MakeLane, observer_class: Any
 ) -> None:
     store = store_of("entry, direct", tmp_path)
     lane = lane_with(FakeQueue)
-    entry = lane.write(store, "entry", SIZE, seen())
+    entry = lane.write(store, "entry", SIZE, observer_class())
     os.truncate(tmp_path / f"{digest_name('entry')}.kv", 0)
     with pytest.raises(StorageError, match="the file ends at offset 0; 65536 more"):
-        lane.read(store, entry, seen())
+        lane.read(store, entry, observer_class())
 
 
 def test_chunks_in_flight_at_cut_off_complete_and_count(
-    direct_store: Store, lane_with: MakeLane, seen: Any
+    direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    entry = lane.write(direct_store, "entry", SIZE, seen())
+    entry = lane.write(direct_store, "entry", SIZE, observer_class())
 
-    class StoppingObserver(seen):  # type: ignore[misc]  # a class that a fixture gives
+    class StoppingObserver(observer_class):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, *given: int) -> None:
             super().chunk(*given)
             lane.stopping.set()
 
-    noted = StoppingObserver()
+    observer = StoppingObserver()
     fake.submitted = 0
     with pytest.raises(CutOffError):
-        lane.read(direct_store, entry, noted)
+        lane.read(direct_store, entry, observer)
     assert fake.pending == {}
-    assert noted.chunks == fake.submitted < COUNT
+    assert observer.chunks == fake.submitted < COUNT
 
 
 @pytest.mark.parametrize("place", ["before submit", "after submit", "after reap"])
 @pytest.mark.parametrize("at", [0, 2, 5])
 def test_interrupt_leaves_nothing_in_flight(
-    tmp_path: Path, direct_store: Store, lane_with: MakeLane, seen: Any, place: str, at: int
+    tmp_path: Path,
+    direct_store: Store,
+    lane_with: MakeLane,
+    observer_class: Any,
+    place: str,
+    at: int,
 ) -> None:
     fake = FakeQueue(LIMIT, interrupts_at=(place, at))
     lane = lane_with(fake)
     with pytest.raises(KeyboardInterrupt):
-        lane.write(direct_store, "entry", SIZE, seen())
+        lane.write(direct_store, "entry", SIZE, observer_class())
     assert (fake.pending, fake.resets) == ({}, 1)
     left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
     assert left == []
-    lane.read(direct_store, lane.write(direct_store, "again", SIZE, seen()), seen())
+    lane.read(
+        direct_store, lane.write(direct_store, "again", SIZE, observer_class()), observer_class()
+    )
 
 
 class LateObserver:
@@ -268,34 +277,36 @@ def test_only_completions_during_other_work_are_late(
     tmp_path: Path, store_of: Any, *, poll: int, is_late: bool
 ) -> None:
     store = store_of("entry, direct", tmp_path)
-    noted = LateObserver()
+    observer = LateObserver()
     with Lane(
         *(Payload(5), CHUNKING, threading.Event()), open_queue=lambda _: CompletesAtPoll(poll)
     ) as lane:
-        lane.write(store, "entry", SIZE, noted)
-    assert len(noted.late_ns) == COUNT
-    assert {late > 0 for late in noted.late_ns} == {is_late}
+        lane.write(store, "entry", SIZE, observer)
+    assert len(observer.late_ns) == COUNT
+    assert {late > 0 for late in observer.late_ns} == {is_late}
 
 
 def test_host_without_queues_moves_one_chunk_at_a_time_with_reason(
-    direct_store: Store, lane_with: MakeLane, seen: Any
+    direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     def refuse(depth: int) -> KernelQueue:
         raise QueueRefusedError(f"no {depth} slots")
 
     lane = lane_with(refuse)
     assert (lane.max_in_flight, lane.queue_unavailable_reason) == (LIMIT, "")
-    noted = seen()
-    lane.read(direct_store, lane.write(direct_store, "entry", SIZE, seen()), noted)
-    assert noted.checked == COUNT
+    observer = observer_class()
+    lane.read(direct_store, lane.write(direct_store, "entry", SIZE, observer_class()), observer)
+    assert observer.checked == COUNT
     assert (lane.max_in_flight, lane.queue_unavailable_reason) == (1, "no 4 slots")
 
 
-def test_buffered_mode_moves_one_chunk_at_a_time_with_reason(tmp_path: Path, seen: Any) -> None:
+def test_buffered_mode_moves_one_chunk_at_a_time_with_reason(
+    tmp_path: Path, observer_class: Any
+) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for asked_for, said in ((1, ""), (2, "files go through the page cache")):
         with Lane(Payload(5), CHUNKING, threading.Event(), chunks_in_flight=asked_for) as lane:
-            lane.write(store, f"entry{asked_for}", SIZE, seen())
+            lane.write(store, f"entry{asked_for}", SIZE, observer_class())
             assert said in lane.queue_unavailable_reason
             assert lane.max_in_flight == 1
             assert bool(lane.queue_unavailable_reason) == bool(said)
@@ -328,7 +339,7 @@ def test_several_lanes_with_one_small_chunk_use_plain_calls(
 
 
 def test_lane_without_queue_uses_plain_calls(
-    direct_store: Store, seen: Any, monkeypatch: pytest.MonkeyPatch
+    direct_store: Store, observer_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
     pwritev = os.pwritev
@@ -339,48 +350,50 @@ def test_lane_without_queue_uses_plain_calls(
 
     monkeypatch.setattr(os, "pwritev", counted)
     with Lane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:
-        lane.write(direct_store, "entry", CHUNK, seen())
+        lane.write(direct_store, "entry", CHUNK, observer_class())
         assert (len(calls), lane.max_in_flight, lane.queue_unavailable_reason) == (1, 1, "")
 
 
-def test_memory_store_opens_no_queue(seen: Any) -> None:
+def test_memory_store_opens_no_queue(observer_class: Any) -> None:
     def fail(_: int) -> KernelQueue:
         raise AssertionError("a queue was opened")
 
     with Lane(
         *(Payload(5), CHUNKING, threading.Event()), chunks_in_flight=LIMIT, open_queue=fail
     ) as lane:
-        lane.write(MemoryStore(CHUNK), "entry", SIZE, seen())
+        lane.write(MemoryStore(CHUNK), "entry", SIZE, observer_class())
         assert lane.queue_unavailable_reason == ""
 
 
 def test_copy_between_files_keeps_the_limit(
-    tmp_path: Path, store_of: Any, lane_with: MakeLane, seen: Any
+    tmp_path: Path, store_of: Any, lane_with: MakeLane, observer_class: Any
 ) -> None:
     (tmp_path / "other").mkdir()
     source = store_of("entry, direct", tmp_path)
     target = store_of("block, direct", tmp_path / "other")
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    entry = lane.write(source, "entry", SIZE, seen())
-    read, written, noted = seen(), seen(), seen()
+    entry = lane.write(source, "entry", SIZE, observer_class())
+    read, written, observer = observer_class(), observer_class(), observer_class()
     lane.copy(source, target, entry, read, written)
-    lane.read(target, entry, noted)
-    assert (read.chunks, written.chunks, noted.checked) == (COUNT, COUNT, COUNT)
+    lane.read(target, entry, observer)
+    assert (read.chunks, written.chunks, observer.checked) == (COUNT, COUNT, COUNT)
     assert fake.max_pending == LIMIT
     target.close()
 
 
-def test_reserved_file_has_its_final_size_from_the_start(tmp_path: Path, seen: Any) -> None:
+def test_reserved_file_has_its_final_size_from_the_start(
+    tmp_path: Path, observer_class: Any
+) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered", reserves=True))
     with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
         sizes = []
 
-        class SizeObserver(seen):  # type: ignore[misc]  # a class that a fixture gives
+        class SizeObserver(observer_class):  # type: ignore[misc]  # a class that a fixture gives
             def chunk(self, *given: int) -> None:
                 super().chunk(*given)
                 sizes.append((tmp_path / f"{digest_name('entry')}.kv").stat().st_size)
 
         entry = lane.write(store, "entry", SIZE, SizeObserver())
-        lane.read(store, entry, seen())
+        lane.read(store, entry, observer_class())
     assert set(sizes) == {SIZE}

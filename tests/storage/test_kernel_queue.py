@@ -139,13 +139,15 @@ def test_pooled_queue_is_reused_and_destroyed_at_the_end() -> None:
 
 
 def test_pooled_queue_closed_with_a_transfer_is_reused_empty(
-    queue: KernelQueue, descriptor: int, seen: Any
+    queue: KernelQueue, descriptor: int, observer_class: Any
 ) -> None:
     del queue
     buffers = BufferPool(4096, 1)
     with QueuePool() as pool:
         lane = InFlight(pool.open, 1, buffers)
         file = DataFile(descriptor, Path("file"), FileIo("direct"))
-        lane.read(EntryFile(file, seen(), is_direct=True), lane.take_buffer(), Chunk(0, 0, 4096))
+        lane.read(
+            EntryFile(file, observer_class(), is_direct=True), lane.take_buffer(), Chunk(0, 0, 4096)
+        )
         lane.close()  # without drain, like after an interrupt
         assert pool.open(1).reap(waits=False) == []

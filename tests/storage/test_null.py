@@ -32,11 +32,11 @@ def queue_of(store: NullStore | RingStore) -> Queue:
 @pytest.mark.parametrize("is_direct", [True, False])
 @pytest.mark.parametrize("chunk", [CHUNK, MIB])
 def test_null_store_moves_everything_and_checks_nothing(
-    make_store: MakeStore, chunk: int, seen: Any, *, is_direct: bool
+    make_store: MakeStore, chunk: int, observer_class: Any, *, is_direct: bool
 ) -> None:
     store = make_store(is_direct=is_direct)
     queue = queue_of(store)
-    written, read, copied = seen(), seen(), seen()
+    written, read, copied = observer_class(), observer_class(), observer_class()
     with Lane(
         Payload(5),
         Chunking(chunk),
@@ -46,7 +46,7 @@ def test_null_store_moves_everything_and_checks_nothing(
     ) as lane:
         entry = lane.write(store, "entry", 130 * MIB, written)
         lane.read(store, entry, read)
-        lane.copy(store, store, entry, seen(), copied)
+        lane.copy(store, store, entry, observer_class(), copied)
         assert lane.max_in_flight == (4 if is_direct else 1)
     assert written.moved == read.moved == copied.moved == 130 * MIB
     assert read.checked == 0
@@ -54,7 +54,7 @@ def test_null_store_moves_everything_and_checks_nothing(
 
 @pytest.mark.parametrize("make_store", [NullStore, RingStore])
 def test_lane_submits_each_chunk_to_the_queue_of_the_store(
-    make_store: MakeStore, seen: Any
+    make_store: MakeStore, observer_class: Any
 ) -> None:
     store = make_store(is_direct=True)
     queue = queue_of(store)
@@ -71,8 +71,8 @@ def test_lane_submits_each_chunk_to_the_queue_of_the_store(
     with Lane(
         Payload(5), chunking, threading.Event(), open_queue=lambda _: RecordingQueue()
     ) as lane:
-        entry = lane.write(store, "entry", 3 * CHUNK + 4096, seen())
-        lane.read(store, entry, seen())
+        entry = lane.write(store, "entry", 3 * CHUNK + 4096, observer_class())
+        lane.read(store, entry, observer_class())
     assert submitted == [CHUNK, CHUNK, CHUNK, 4096] * 2
 
 
@@ -81,25 +81,25 @@ def mark(buffer: AlignedBuffer, number: int) -> AlignedBuffer:
     return buffer
 
 
-def test_small_entries_use_the_whole_ring(seen: Any) -> None:
+def test_small_entries_use_the_whole_ring(observer_class: Any) -> None:
     store, buffer = RingStore(), AlignedBuffer(CHUNK)
     count = RING_BYTES // CHUNK
     for number in range(count):
-        with store.writer(f"entry {number}", CHUNK, seen()) as writer:
+        with store.writer(f"entry {number}", CHUNK, observer_class()) as writer:
             writer.put(mark(buffer, number).bytes, 0)
     for number in range(count):
-        with store.reader("any", seen()) as reader:
+        with store.reader("any", observer_class()) as reader:
             reader.get(buffer.bytes, 0)
         assert (buffer.sectors == number).all()
 
 
-def test_chunk_larger_than_the_ring_wraps_around(seen: Any) -> None:
+def test_chunk_larger_than_the_ring_wraps_around(observer_class: Any) -> None:
     store, chunk, end = RingStore(), AlignedBuffer(RING_BYTES + MIB), AlignedBuffer(MIB)
     mark(chunk, 1).sectors[-MIB // 4096 :] = 2
-    with store.writer("entry", chunk.size, seen()) as writer:
+    with store.writer("entry", chunk.size, observer_class()) as writer:
         writer.put(chunk.bytes, 0)  # its last MiB overwrites its first
         writer.put(mark(end, 3).bytes, chunk.size)
-    with store.reader("entry", seen()) as reader:
+    with store.reader("entry", observer_class()) as reader:
         for _ in range(RING_BYTES // MIB - 2):
             reader.get(end.bytes, 0)
             assert (end.sectors == 1).all()

@@ -47,7 +47,7 @@ def write_without_store(folder: Path, *, drops: bool) -> Path:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_written_entry_leaves_no_page_in_the_cache(
-    tmp_path: Path, store_of: Any, lane: Lane, seen: Any, layout: str
+    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str
 ) -> None:
     write_without_store(tmp_path, drops=False)
     assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
@@ -55,7 +55,7 @@ def test_written_entry_leaves_no_page_in_the_cache(
     if resident_pages(tmp_path):
         pytest.skip("this filesystem keeps its pages, as memory does")
     store = store_of(f"{layout}, buffered", tmp_path)
-    lane.write(store, "entry", SIZE, seen())
+    lane.write(store, "entry", SIZE, observer_class())
     assert resident_pages(tmp_path) == 0
     store.delete("entry")
     store.close()

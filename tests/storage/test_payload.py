@@ -23,12 +23,14 @@ SECTOR = 4096
 ENTRY = 2 << 20
 
 
-def content_of_files(folder: Path, payload: Payload, seen: Any, entries: int = 2) -> bytes:
+def content_of_files(
+    folder: Path, payload: Payload, observer_class: Any, entries: int = 2
+) -> bytes:
     """Write real files, and return their content."""
     files = EntryFiles(folder, FileIo("buffered"))
     with Lane(payload, Chunking(512 * 1024), threading.Event()) as lane:
         for number in range(entries):
-            lane.write(files, f"{number}", ENTRY, seen())
+            lane.write(files, f"{number}", ENTRY, observer_class())
     return b"".join(path.read_bytes() for path in sorted(folder.glob("*.kv")))
 
 
@@ -37,8 +39,8 @@ def duplication(content: bytes, block: int) -> float:
     return len(blocks) / len(set(blocks))
 
 
-def test_default_content_is_unique_and_incompressible(tmp_path: Path, seen: Any) -> None:
-    content = content_of_files(tmp_path, Payload(5), seen)
+def test_default_content_is_unique_and_incompressible(tmp_path: Path, observer_class: Any) -> None:
+    content = content_of_files(tmp_path, Payload(5), observer_class)
     assert duplication(content, SECTOR) == 1
     for compressed in (zlib.compress(content, 9), lzma.compress(content)):
         assert len(compressed) > 0.98 * len(content)
@@ -46,9 +48,9 @@ def test_default_content_is_unique_and_incompressible(tmp_path: Path, seen: Any)
 
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 4.0])
 def test_content_compresses_by_the_configured_ratio(
-    tmp_path: Path, seen: Any, ratio: float
+    tmp_path: Path, observer_class: Any, ratio: float
 ) -> None:
-    content = content_of_files(tmp_path, Payload(5, compress_ratio=ratio), seen)
+    content = content_of_files(tmp_path, Payload(5, compress_ratio=ratio), observer_class)
     assert len(content) / len(zlib.compress(content, 6)) == pytest.approx(ratio, rel=0.05)
     by_sector = sum(
         len(zlib.compress(content[at : at + SECTOR], 6)) for at in range(0, len(content), SECTOR)
@@ -60,15 +62,15 @@ def test_content_compresses_by_the_configured_ratio(
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0])
 @pytest.mark.parametrize("block_kib", [4, 16, 64])
 def test_content_deduplicates_by_the_configured_ratio(
-    tmp_path: Path, seen: Any, ratio: float, block_kib: int
+    tmp_path: Path, observer_class: Any, ratio: float, block_kib: int
 ) -> None:
-    content = content_of_files(tmp_path, Payload(5, dedup_ratio=ratio), seen, entries=24)
+    content = content_of_files(tmp_path, Payload(5, dedup_ratio=ratio), observer_class, entries=24)
     assert duplication(content, block_kib * 1024) == pytest.approx(ratio, rel=0.1)
 
 
-def test_both_ratios_apply_together(tmp_path: Path, seen: Any) -> None:
+def test_both_ratios_apply_together(tmp_path: Path, observer_class: Any) -> None:
     content = content_of_files(
-        tmp_path, Payload(5, compress_ratio=2.0, dedup_ratio=2.0), seen, entries=24
+        tmp_path, Payload(5, compress_ratio=2.0, dedup_ratio=2.0), observer_class, entries=24
     )
     assert duplication(content, SECTOR) == pytest.approx(2, rel=0.1)
     assert len(content) / len(zlib.compress(content, 6)) >= 1.9

@@ -19,7 +19,7 @@ WAIT_S = 0.05
 
 
 class PinnedEntry(NamedTuple):
-    """An entry that is not evicted until it is unpinned."""
+    """An entry that is not selected for eviction until it is unpinned."""
 
     tier: Tier
     resident: Resident
@@ -127,7 +127,7 @@ class Index:
             tier.offloads += 1
 
     def _detach_idle(self, key: str, stopping: threading.Event) -> tuple[Tier, Resident] | None:
-        """Detach the entry as soon as it is unused; None if no tier has it any more."""
+        """Detach the entry of a key as soon as it is unused; None once no tier has one."""
         with self.changed:
             while True:
                 found = self._entries.get(key)

@@ -22,7 +22,7 @@ class Resident:
 
     entry: StoredEntry
     pins: int = 0
-    """Operations that use the entry, which is not evicted or moved meanwhile."""
+    """Operations that use the entry; it is not selected for eviction or a move meanwhile."""
     is_moving: bool = False
     """Whether it is being moved to another tier; it can still be read here."""
 

@@ -1,7 +1,7 @@
 """Cache over all tiers: new entries go to the highest tier, old ones move down and are evicted.
 
-Pinned entries are neither moved nor evicted. An entry that is being moved can be read in its old
-tier until the copy is complete.
+Pinned entries are not selected for a move or eviction. An entry that is being moved can
+be read in its old tier until the copy is complete.
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ def test_longest_prefix_is_read_and_rest_is_written() -> None:
 def test_concurrent_requests_write_a_shared_block_once() -> None:
     cache = new_cache()
     shared = SharedEntries(cache.index)
-    dice = random.Random(5)
+    rng = random.Random(5)
     prompts = [
-        [f"{dice.randrange(4)}", *(f"{dice.randrange(3)}" for _ in range(3))] for _ in range(200)
+        [f"{rng.randrange(4)}", *(f"{rng.randrange(3)}" for _ in range(3))] for _ in range(200)
     ]
     chains = [["/".join(p[: n + 1]) for n in range(len(p))] for p in prompts]
     totals: list[Counter[str]] = []

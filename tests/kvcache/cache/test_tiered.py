@@ -186,11 +186,11 @@ def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
     cache = TieredCache(tiers)
 
     def work(number: int) -> int:
-        client, dice, hits = new_client(), random.Random(number), 0
+        client, rng, hits = new_client(), random.Random(number), 0
         for turn in range(60):
-            cache.write(f"w{number}t{turn}", dice.randint(1, 20) * SECTOR, client)
+            cache.write(f"w{number}t{turn}", rng.randint(1, 20) * SECTOR, client)
             for _ in range(3):
-                key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
+                key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
                 hits += cache.read(key, client) is not None
         return hits
 
@@ -327,11 +327,11 @@ def test_concurrent_clients_with_promotion_lose_no_entry() -> None:
     cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
 
     def work(number: int) -> int:
-        client, dice, hits = new_client(), random.Random(number), 0
+        client, rng, hits = new_client(), random.Random(number), 0
         for turn in range(60):
-            cache.write(f"w{number}t{turn}", dice.randint(1, 12) * SECTOR, client)
+            cache.write(f"w{number}t{turn}", rng.randint(1, 12) * SECTOR, client)
             for _ in range(3):
-                key = f"w{dice.randrange(8)}t{dice.randrange(turn + 1)}"
+                key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
                 hits += cache.read(key, client) is not None
         return hits
 

@@ -12,7 +12,7 @@ TABLE = {
     "2": ("llama3.1-8b", 100, 300, 0, 4, 16, "none"),
     "3": ("llama3.1-70b-instruct", 70, 300, 0, 0, 4, "none"),
 }
-OWN = """
+PROFILE = """
 name: nightly
 model: llama3.1-8b
 duration: 60
@@ -23,7 +23,7 @@ options:
 """
 
 
-def own(folder: Path, text: str = OWN) -> str:
+def write_profile(folder: Path, text: str = PROFILE) -> str:
     path = folder / "own.yaml"
     path.write_text(text)
     return str(path)
@@ -52,7 +52,7 @@ def test_shipped_profiles_are_quick_and_mlperf() -> None:
 
 
 def test_common_values_apply_to_options_that_do_not_set_them(tmp_path: Path) -> None:
-    profile = load_profile(own(tmp_path))
+    profile = load_profile(write_profile(tmp_path))
     chat, long = profile.options["chat"], profile.options["long"]
     assert (chat.model, chat.duration, long.model, long.duration) == (
         *("llama3.1-8b", 60),
@@ -62,7 +62,7 @@ def test_common_values_apply_to_options_that_do_not_set_them(tmp_path: Path) -> 
 
 def test_override_applies_to_every_option_or_one(tmp_path: Path) -> None:
     overrides = [("duration", "5"), ("options.chat.num_users", "7"), ("trials", "2")]
-    profile = load_profile(own(tmp_path), overrides)
+    profile = load_profile(write_profile(tmp_path), overrides)
     assert [o.duration for o in profile.options.values()] == [5, 5]
     assert [o.num_users for o in profile.options.values()] == [7, 10]
     assert profile.trials == 2
@@ -97,31 +97,31 @@ def test_seed_and_trials_arguments_override_the_profile() -> None:
 def test_value_outside_the_schema_is_refused_by_name(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
-    assert old in OWN
+    assert old in PROFILE
     with pytest.raises(InvalidInputError, match=message):
-        load_profile(own(tmp_path, OWN.replace(old, new, 1)))
+        load_profile(write_profile(tmp_path, PROFILE.replace(old, new, 1)))
 
 
 def test_all_errors_are_reported_together(tmp_path: Path) -> None:
-    text = OWN.replace("trials: 5", "trials: many").replace("num_users: 50", "num_users: few")
+    text = PROFILE.replace("trials: 5", "trials: many").replace("num_users: 50", "num_users: few")
     with pytest.raises(InvalidInputError) as raised:
-        load_profile(own(tmp_path, text))
+        load_profile(write_profile(tmp_path, text))
     assert "trials: " in str(raised.value)
     assert "options.chat.num_users: " in str(raised.value)
 
 
 def test_profile_does_not_execute_code(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
-    text = OWN + f"description: !!python/object/apply:os.mkdir ['{mark}']\n"
+    text = PROFILE + f"description: !!python/object/apply:os.mkdir ['{mark}']\n"
     with pytest.raises(InvalidInputError, match="valid YAML"):
-        load_profile(own(tmp_path, text))
+        load_profile(write_profile(tmp_path, text))
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "x: [", "\x00"])
 def test_file_without_a_profile_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-profile: got"):
-        load_profile(own(tmp_path, text))
+        load_profile(write_profile(tmp_path, text))
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         load_profile(str(tmp_path / "missing.yaml"))
 
 
-OWN_MODEL = (
-    OWN
+PROFILE_WITH_MODELS = (
+    PROFILE
     + """
 models:
   ours-30b: {layers: 48, hidden_size: 6144, kv_heads: 4, head_dim: 128, dtype: float8}
@@ -140,7 +140,7 @@ models:
 
 
 def test_profile_can_define_models(tmp_path: Path) -> None:
-    path = own(tmp_path, OWN_MODEL)
+    path = write_profile(tmp_path, PROFILE_WITH_MODELS)
     profile = load_profile(path, [("options.chat.model", "ours-30b"), ("kv_dtype", "null")])
     assert profile.options["chat"].bytes_per_token == 2 * 48 * 4 * 128
     assert profile.options["long"].bytes_per_token == 327_680
@@ -171,9 +171,9 @@ def test_tensor_parallel_that_does_not_divide_a_token_is_refused() -> None:
 
 
 def test_geometry_of_an_option_is_refused(tmp_path: Path) -> None:
-    text = OWN.replace("num_users: 50", "num_users: 50, geometry: {}")
+    text = PROFILE.replace("num_users: 50", "num_users: 50, geometry: {}")
     with pytest.raises(InvalidInputError, match=r"options\.chat\.geometry"):
-        load_profile(own(tmp_path, text))
+        load_profile(write_profile(tmp_path, text))
     with pytest.raises(InvalidInputError, match="got 'geometry'"):
         load_profile("mlperf", [("geometry", "1")])
 

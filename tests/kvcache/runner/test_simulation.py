@@ -173,7 +173,7 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
 
 
 def test_what_takes_no_time_and_has_no_end_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nothing takes time"):
+    with pytest.raises(ValueError, match="would never end"):
         simulated(tmp_path, think_time_scale=0.0)
     assert simulated(tmp_path, think_time_scale=0.0, requests=10).requests.requests == 10
 
