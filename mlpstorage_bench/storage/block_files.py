@@ -112,11 +112,11 @@ class _Blocks:
 
     root: Path
     stem: str
-    """What the names of its files begin with."""
+    """Prefix of its file names."""
     size: int
     block_bytes: int
     created: bytearray = field(init=False)
-    """For each block, whether its file was created here: no other file is ever removed."""
+    """Whether each block's file was created here; no other file is removed."""
 
     def __post_init__(self) -> None:
         count = -(-self.size // self.block_bytes)

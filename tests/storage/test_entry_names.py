@@ -55,12 +55,18 @@ def precious(tmp_path: Path, cache: Path) -> Iterator[list[Path]]:
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize("kind", ODD_NAMES)
 def test_entry_name_that_is_no_file_name_is_written_read_and_deleted_inside_the_store(
-    tmp_path: Path, cache: Path, store_of: Any, lane: Lane, seen: Any, layout: str, kind: str
+    tmp_path: Path,
+    cache: Path,
+    store_of: Any,
+    lane: Lane,
+    observer_class: Any,
+    layout: str,
+    kind: str,
 ) -> None:
     name = ODD_NAMES[kind].format(folder=tmp_path)
     before = sorted(tmp_path.rglob("*"))
     store: Store = store_of(f"{layout}, buffered", cache)
-    lane.read(store, lane.write(store, name, SIZE, seen()), seen())
+    lane.read(store, lane.write(store, name, SIZE, observer_class()), observer_class())
     made = {path for path in tmp_path.rglob("*") if path.is_file()} - set(before)
     assert all(path.is_relative_to(cache) for path in made)
     store.delete(name)
@@ -68,38 +74,43 @@ def test_entry_name_that_is_no_file_name_is_written_read_and_deleted_inside_the_
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_entries_of_similar_names_are_kept_apart(cache: Path, lane: Lane, seen: Any) -> None:
+def test_entries_of_similar_names_are_kept_apart(
+    cache: Path, lane: Lane, observer_class: Any
+) -> None:
     store = EntryFiles(cache, FileIo("buffered"))
-    entries = [lane.write(store, name, SIZE, seen()) for name in ("a/b", "a-b", "a_b", "A/B", "ab")]
+    entries = [
+        lane.write(store, name, SIZE, observer_class())
+        for name in ("a/b", "a-b", "a_b", "A/B", "ab")
+    ]
     for entry in entries:
-        lane.read(store, entry, seen())
+        lane.read(store, entry, observer_class())
     assert len(list(cache.iterdir())) == len(entries)
 
 
 def test_file_that_exists_already_is_kept_when_an_entry_cannot_be_created(
-    cache: Path, lane: Lane, seen: Any
+    cache: Path, lane: Lane, observer_class: Any
 ) -> None:
     store = EntryFiles(cache, FileIo("buffered"))
     theirs = cache / f"{digest_name('entry')}.kv"
     theirs.write_text("years of work")
     with pytest.raises(StorageError, match=r"creating .* failed: .*\(EEXIST\)"):
-        lane.write(store, "entry", SIZE, seen())
+        lane.write(store, "entry", SIZE, observer_class())
     store.delete("entry")
     assert theirs.read_text() == "years of work"
 
 
 def test_block_that_exists_already_is_kept_when_an_entry_cannot_be_created(
-    cache: Path, lane: Lane, seen: Any
+    cache: Path, lane: Lane, observer_class: Any
 ) -> None:
     block_bytes = 64 * 1024
     store = BlockFiles(cache, FileIo("buffered"), block_bytes)
-    lane.write(store, "entry", 3 * block_bytes, seen())
+    lane.write(store, "entry", 3 * block_bytes, observer_class())
     second = next(path for path in cache.rglob("*.kv") if ".1." in path.name)
     store.delete("entry")
     theirs = second.with_name(f"{second.name}.tmp")
     theirs.write_text("years of work")
     with pytest.raises(StorageError, match=r"creating .* failed: .*\(EEXIST\)"):
-        lane.write(store, "entry", 3 * block_bytes, seen())
+        lane.write(store, "entry", 3 * block_bytes, observer_class())
     assert [path for path in cache.rglob("*") if path.is_file()] == [theirs]
     assert theirs.read_text() == "years of work"
 
