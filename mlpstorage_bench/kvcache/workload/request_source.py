@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.workload.arrivals import Rate, arrival_times
+from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, ReadOrWrite
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream, user_streams
 from mlpstorage_bench.kvcache.workload.sharing import NOTHING_SHARED, SharedContent, Sharing
 
@@ -150,4 +151,19 @@ def _canonical(request: Request) -> str:
     line = ",".join([*map(str, numbers + tokens), request.think_s.hex()])
     shared = [s for s in (request.system_prompt, *request.documents) if s is not None]
     line += "".join(f",{segment.source}:{segment.tokens}" for segment in shared)
-    return line + "".join(f",{access}" for access in request.accesses)
+    return line + "".join(f",{_canonical_access(access)}" for access in request.accesses)
+
+
+def _canonical_access(access: Access) -> str:
+    """Return an access's text for the hash; its words are fixed, whatever classes are called."""
+    if isinstance(access, ReadOrWrite):
+        blocks = ", ".join(map(_canonical_block, access.blocks))
+        comma = "," if len(access.blocks) == 1 else ""
+        return f"Obtain(blocks=({blocks}{comma}), is_read={access.is_read})"
+    kind = "Read" if isinstance(access, Read) else "Write"
+    return f"{kind}(block={_canonical_block(access.block)})"
+
+
+def _canonical_block(block: Block) -> str:
+    key, tokens, purpose, size = block
+    return f"Block(key={key!r}, tokens={tokens}, purpose={purpose!r}, size={size})"

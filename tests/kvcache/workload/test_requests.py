@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
+from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses
 from mlpstorage_bench.kvcache.workload.blocks import Block, Read
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import Request, user_streams
 
+INPUTS = Path(__file__).parents[4] / "shared" / "inputs"
 SEEDS = st.integers(0, 2**63 - 1)
 USERS = st.integers(1, 12)
 
@@ -138,6 +142,23 @@ def test_sanctioned_request_stream_is_unchanged() -> None:
     assert plan.profile.seed == 42
     expected = "d8e045bc4defdcc39e5c48310f8cbfcea96462c81eceeb6c5ce4ba7f02589b03"
     assert plan.request_stream_sha256(rank=0, ranks=1) == expected
+
+
+@pytest.mark.skipif(not INPUTS.is_dir(), reason="the recorded traces are not here")
+@pytest.mark.parametrize(
+    ("trace", "expected"),
+    [
+        ("operations.csv", "d9f2b9aa096e1e8ecd372bdc2ea265481bfe1bc802c82aa24314b16a5e9b1c6e"),
+        (
+            "mooncake_conversation_head.jsonl",
+            "e046ac8340ca80cf0b9fbbb1b54706364e94144ca360b89a878e7cfb0978c07f",
+        ),
+    ],
+)
+def test_recorded_request_stream_is_unchanged(trace: str, expected: str) -> None:
+    """A change of this hash makes all earlier results of replayed traces incomparable."""
+    workload = Workload(model="llama3.1-8b", num_users=4, duration=1, trace_in=str(INPUTS / trace))
+    assert build_request_source(workload, 42).sha256() == expected
 
 
 def test_stream_hash_is_the_same_in_another_process() -> None:
