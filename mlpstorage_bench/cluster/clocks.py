@@ -5,21 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 ROUNDS = 5
 
 
-class Communicator(Protocol):
-    """What is needed of the ranks of a session."""
-
-    def allgather(self, value: object) -> list[Any]:
-        """Return every rank's value, in rank order, on every rank."""
-        ...
-
-
 def measure_clock_offsets(
-    comm: Communicator, clock: Callable[[], float] = time.time
+    allgather: Callable[[float], list[float]], clock: Callable[[], float] = time.time
 ) -> tuple[float, ...]:
     """Return the seconds that each rank's clock is ahead of rank 0's; by all ranks together.
 
@@ -29,8 +20,8 @@ def measure_clock_offsets(
     """
     rounds: list[list[float]] = []
     for _ in range(ROUNDS):
-        comm.allgather(None)
-        rounds.append(comm.allgather(clock()))
+        allgather(0.0)  # no rank reads its clock before all are here
+        rounds.append(allgather(clock()))
     return tuple(
         statistics.median(times[rank] - times[0] for times in rounds)
         for rank in range(len(rounds[0]))

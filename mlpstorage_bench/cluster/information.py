@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import xxhash
 
@@ -21,20 +21,8 @@ from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 from mlpstorage_bench.cluster.differences import describe_differences, format_values
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.units import GIB
-
-
-class Communicator(Protocol):
-    """What is needed of the ranks of a session."""
-
-    rank: int
-    """This rank, from 0."""
-    size: int
-    """Number of ranks."""
-
-    def allgather(self, value: object) -> list[Any]:
-        """Return every rank's value, in rank order, on every rank."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -123,20 +111,20 @@ class ClusterInformation:
 
 
 def gather_cluster_information(
-    comm: Communicator, cache_dir: Path, mpi_library: str | None = None
+    comm: Comm, cache_dir: Path, mpi_library: str | None = None
 ) -> ClusterInformation:
     """Return the hosts of all ranks, on every rank; to be called by all of them together.
 
     A host is its hostname. Its lowest rank describes it, the others only tell where they are.
     `mpi_library` is what this rank has loaded.
     """
-    names: list[str] = comm.allgather(socket.gethostname())
+    names = comm.allgather(socket.gethostname())
     ranks_by_host: dict[str, tuple[int, ...]] = {}
     for rank, name in enumerate(names):
         ranks_by_host[name] = (*ranks_by_host.get(name, ()), rank)
     speaks_for_host = comm.rank == ranks_by_host[names[comm.rank]][0]
-    offsets = measure_clock_offsets(comm) if len(ranks_by_host) > 1 else None
-    records: list[HostRecord | None] = comm.allgather(
+    offsets = measure_clock_offsets(comm.allgather) if len(ranks_by_host) > 1 else None
+    records = comm.allgather(
         replace(
             describe_host(cache_dir),
             mpi_library=mpi_library,

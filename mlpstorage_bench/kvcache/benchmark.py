@@ -16,7 +16,8 @@ from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
-from mlpstorage_bench.kvcache.runner.engine import Engine, Ranks
+from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 _REPEATED_PARAMETERS = (
@@ -95,7 +96,7 @@ class KVCacheBenchmark:
         """Raise InvalidInputError when this host cannot keep cache files where it is told to."""
         check_cache_dir(cache_dir)
 
-    def open(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> Engine:
+    def open(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> Engine:
         """Return the engine that runs this rank's part."""
         return Engine(ranks, host, cache_dir, sharers)
 

@@ -75,7 +75,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     assert created is not None
     location, started = created
     engine = benchmark_type.open(
-        rank_checks.Peers(session.comm),
+        session.comm,
         session.host,
         settings.cache_dir,
         cluster.ranks_sharing_cache(session.comm.rank),

@@ -15,7 +15,6 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.units import GIB, MIB
 
@@ -142,6 +141,6 @@ def test_a_run_never_uses_more_than_was_told(
     size = size_of_rank(asked, seed, ROOM)
     mode = "direct" if probe_direct_io(tmp_path) else "buffered"
     here = TrialContext(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
-    result = run_trial(asked, here, Peers(SoloComm()))
+    result = run_trial(asked, here, SoloComm())
     assert result.storage.peak_bytes <= size.storage
     assert result.storage.written_bytes <= (size.written or ROOM)

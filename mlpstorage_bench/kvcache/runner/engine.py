@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self
 
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -21,42 +21,25 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
-from mlpstorage_bench.kvcache.runner.supervisor import Peers
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import KeptQueues
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
-T = TypeVar("T")
-
 _BOUNDLESS = 1 << 60
 """Bytes."""
-
-
-class Ranks(Peers, Protocol):
-    """What running cases needs of the other ranks."""
-
-    rank: int
-    size: int
-
-    def gather(self, value: T) -> list[T] | None:
-        """Return every rank's value on rank 0; None elsewhere."""
-        ...
-
-    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
-        """Return the sum of every rank's value on rank 0; None elsewhere."""
-        ...
 
 
 class Engine:
     """The cache directory of this rank, and what runs in it. A context manager."""
 
-    def __init__(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> None:
+    def __init__(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> None:
         self._ranks = ranks
         self._host = host
         self._place = f"rank {ranks.rank} on {host}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from typing import Protocol
 
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -19,16 +18,9 @@ from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_w
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import VirtualClock
 from mlpstorage_bench.measure.process import peak_rss_bytes
+from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 from mlpstorage_bench.units import KIB, NS_PER_S
-
-
-class Peers(Protocol):
-    """What a simulated trial needs of the other ranks."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        ...
 
 
 class UntimedLane:
@@ -67,7 +59,7 @@ class UntimedLane:
 def simulate(
     workload: Workload,
     context: TrialContext,
-    peers: Peers,
+    ranks: Ranks,
     cache: TieredCache,
     clock: VirtualClock,
     writer: TraceWriter | None,
@@ -75,7 +67,7 @@ def simulate(
     """Run a trial in simulated time and return what a rank would be asked for in it."""
     pool = WorkerPool(workload, context, cache, clock, [UntimedLane(clock)], writer)
     (worker,) = pool.workers
-    peers.barrier()
+    ranks.barrier()
     with before_the_window():
         worker.prepare(pool.prepared())
     opened_at = time.time()
@@ -97,7 +89,7 @@ def simulate(
         clock.advance(min(max(scheduler.last_end_ns, opens_ns), window.closes_ns))
     window.close()
     pool.window_has_closed()
-    peers.barrier()
+    ranks.barrier()
     requests = pool.statistics()
     return RankTrial(
         rank=context.rank,

@@ -7,70 +7,27 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_futures
-from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
-from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi.ranks import Notice, TrialSignals
 from mlpstorage_bench.storage.lane import CutOffError
 
-T = TypeVar("T")
-
 _POLL_S = 0.01
-"""How often the supervisor looks at its lanes and peers."""
-
-
-class Peers(Protocol):
-    """What a trial needs of the other ranks."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        ...
-
-    def bcast(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
-        ...
-
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
-        ...
-
-    def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where it is heeded.
-
-        At any other moment the window's supervisor may have a lock of its lanes'.
-        """
-        ...
-
-    def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
-        ...
-
-    def close_together(self) -> None:
-        """Tell the others that this rank's window closes early."""
-        ...
-
-    def is_closing(self) -> bool:
-        """Whether another rank's window closes early."""
-        ...
-
-    def failed(self) -> list[int]:
-        """Ranks that have failed meanwhile."""
-        ...
+"""How often the supervisor looks at its lanes and the other ranks."""
 
 
 class TrialSupervisor:
     """Has lanes work, each on a thread of its own, and waits for them on the calling one."""
 
     def __init__(
-        self, lanes: int, pool: WorkerPool, stopping: threading.Event, peers: Peers
+        self, lanes: int, pool: WorkerPool, stopping: threading.Event, signals: TrialSignals
     ) -> None:
         self._workers = pool
         self._stopping = stopping
         """The lanes' own: once set, they end after the chunk that they have in flight."""
-        self._peers = peers
+        self._signals = signals
         self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
@@ -93,8 +50,8 @@ class TrialSupervisor:
             wait_for_futures(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
-            self._peers.raise_deferred()
-            failed = self._peers.failed()
+            self._signals.raise_deferred()
+            failed = self._signals.poll(Notice.FAILED)
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
 

@@ -9,9 +9,10 @@ from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
-from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor
+from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
+from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 _PRECONDITION_CAPACITIES = 2
@@ -30,14 +31,14 @@ class WarmUp:
         capacity_bytes: int,
         pool: WorkerPool,
         supervisor: TrialSupervisor,
-        peers: Peers,
+        ranks: Ranks,
     ) -> None:
         self._workload = workload
         self._capacity_bytes = capacity_bytes
         """Of the storage tier."""
         self._pool = pool
         self._supervisor = supervisor
-        self._peers = peers
+        self._ranks = ranks
         self._clock = pool.window.clock
 
     def precondition(self) -> Preconditioning | None:
@@ -75,7 +76,7 @@ class WarmUp:
             self._wait_for(futures)
         seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
         steadiness = sampler.latest(criterion)
-        self._peers.barrier()
+        self._ranks.barrier()
         return Preconditioning(seconds, self._written(), steadiness)
 
     def prepare(self) -> None:
@@ -92,7 +93,7 @@ class WarmUp:
         )
         with before_the_window():
             self._wait_for(futures)
-        self._peers.barrier()
+        self._ranks.barrier()
 
     def warm_up(self, futures: Sequence[Future[None]]) -> Steadiness | None:
         """Wait under load for the time to be over, or for bandwidth to be steady."""

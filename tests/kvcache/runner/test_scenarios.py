@@ -13,6 +13,7 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import ReadOrWrite
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, served, trial, workload
 
@@ -95,9 +96,9 @@ def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> No
 
 
 def test_moved_bytes_close_the_window_of_all_ranks(tmp_path: Path) -> None:
-    peers = SoloRanks()
-    result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), peers)
-    assert (result.closed_by, peers.told_to_close) == ("number of bytes", 1)
+    ranks = SoloRanks()
+    result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), ranks)
+    assert (result.closed_by, ranks.announced) == ("number of bytes", [Notice.CLOSING])
     assert result.reported.total >= 4 * MIB
 
 

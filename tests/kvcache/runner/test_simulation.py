@@ -26,7 +26,6 @@ from mlpstorage_bench.kvcache.workload.blocks import Block, Purpose, ReadOrWrite
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 
 CAPACITY = 1 << 50
 
@@ -40,7 +39,7 @@ def simulated(
     folder: Path, trace: Path | None = None, capacity: int = CAPACITY, **changes: Any
 ) -> RankTrial:
     here = TrialContext(0, "here", folder, "direct", capacity, seed=42)
-    return run_trial(workload(**changes), here, Peers(SoloComm()), trace=trace)
+    return run_trial(workload(**changes), here, SoloComm(), trace=trace)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from mlpstorage_bench.errors import CapacityError, PeerError
 from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.aio import Queue
 from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import probe_direct_io
@@ -69,10 +70,10 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
 
 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
-    peers = SoloRanks()
+    ranks = SoloRanks()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
-    result = run_trial(limited, context(tmp_path), peers)
-    assert (result.closed_by, peers.told_to_close) == ("write limit", 1)
+    result = run_trial(limited, context(tmp_path), ranks)
+    assert (result.closed_by, ranks.announced) == ("write limit", [Notice.CLOSING])
     assert 0 < result.storage.written_bytes <= 64 * MIB
     assert result.window_s < 60
 
@@ -202,14 +203,14 @@ def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
 
 
 def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
-    peers = SoloRanks()
-    ceiling = calibrate(workload(calibration=0.2), context(tmp_path), peers)
+    ranks = SoloRanks()
+    ceiling = calibrate(workload(calibration=0.2), context(tmp_path), ranks)
     assert ceiling is not None
     assert ceiling.operations_per_s > 0
     assert ceiling.gib_s > 0
-    assert peers.barriers == 2 * 3
+    assert ranks.barriers == 2 * 3
     assert list(tmp_path.iterdir()) == []
-    assert calibrate(workload(calibration=0.0), context(tmp_path), peers) is None
+    assert calibrate(workload(calibration=0.0), context(tmp_path), ranks) is None
 
 
 def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory(
