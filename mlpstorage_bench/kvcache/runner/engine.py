@@ -118,9 +118,8 @@ class Engine:
                 self._check_that_it_fits(own, context)
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
-        if mine.failure is not None:
-            mine.failure.place = self._place
-        mine = replace(mine, ceiling=self._ceilings[key])
+        failure = None if mine.failure is None else mine.failure.with_place(self._place)
+        mine = replace(mine, ceiling=self._ceilings[key], failure=failure)
         pooled, samples = pool_ranks(self._ranks, trial, mine)
         return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
 
@@ -211,9 +210,8 @@ def pool_ranks(
 
 @contextmanager
 def _placed(place: str) -> Iterator[None]:
-    """Have what goes wrong with storage say on which rank and host."""
+    """Add the place, a rank and its host, to errors of storage and capacity."""
     try:
         yield
     except (StorageError, CapacityError) as error:
-        error.place = place
-        raise
+        raise error.with_place(place) from error.__cause__

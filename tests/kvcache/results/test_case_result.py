@@ -403,8 +403,9 @@ def test_a_failure_before_anything_was_moved_is_told_rather_than_an_empty_window
 
 
 def test_a_failure_reaches_other_ranks_with_its_place_and_what_it_says() -> None:
-    failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there")
-    failure.place = "rank 3 on there"
+    failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there").with_place(
+        "rank 3 on there"
+    )
     failure.add_note("on another lane: the same")
     told = pickle.loads(pickle.dumps(failure))  # noqa: S301 - of our own
     assert type(told) is StorageError
