@@ -9,7 +9,7 @@ from typing import Any
 from mlpstorage_bench.benchmark_type import HostCapacity, PlanRequest
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.fio_job import fio_job
@@ -77,8 +77,7 @@ class KVCacheBenchmark:
         function of these and its number, so the hash of rank 0's stands for all.
         """
         workload = Workload.model_validate(parameters)
-        share = workload.share_of(0, ranks)
-        own = workload.model_copy(update={"num_users": share.num_users})
+        own = RankWorkload.for_rank(workload, seed, rank=0, ranks=ranks)
         return {
             "version": _FINGERPRINT_VERSION,
             "benchmark_type": self.name,
@@ -87,9 +86,7 @@ class KVCacheBenchmark:
             ),
             "seed": seed,
             "ranks": ranks,
-            "request_stream_sha256": build_request_source(
-                own, seed + share.seed_offset, share.first_user
-            ).sha256(),
+            "request_stream_sha256": own.request_source().sha256(),
         }
 
     def check_site(self, cache_dir: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mlpstorage_bench.benchmark_type import HostCapacity
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
 
@@ -24,18 +25,10 @@ def datasize(
             cases.append({"case": name, "problems": [UNKNOWN_SPACE]})
             continue
         ranks = sum(ranks_by_host)
-        shares = [workload.share_of(rank, ranks) for rank in range(ranks)]
-        of_ranks = [
-            (
-                workload.model_copy(update={"num_users": share.num_users}),
-                plan.profile.seed + share.seed_offset,
-                free_storage or 0,
-                share.first_user,
-            )
-            for share in shares
-        ]
-        sizes = [size_of_rank(*rank) for rank in of_ranks]
-        fitting = [users_that_fit(*rank) for rank in of_ranks]
+        seed = plan.profile.seed
+        parts = [RankWorkload.for_rank(workload, seed, rank, ranks) for rank in range(ranks)]
+        sizes = [size_of_rank(part, free_storage or 0) for part in parts]
+        fitting = [users_that_fit(part, free_storage or 0) for part in parts]
         storage = [size.storage for size in sizes]
         memory = [size.memory for size in sizes]
         problems = {
@@ -52,7 +45,7 @@ def datasize(
                 "case": name,
                 "model": workload.model,
                 "bytes_per_token": workload.bytes_per_token,
-                "users_per_rank": max(share.num_users for share in shares),
+                "users_per_rank": max(part.workload.num_users for part in parts),
                 "largest_entry_bytes": max(size.largest_entry for size in sizes),
                 "written_bytes_per_rank": max(written) if len(written) == len(sizes) else None,
                 "storage_bytes_per_rank": max(storage),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.kvcache.config.profile_file import Profile
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
@@ -69,11 +69,8 @@ class KVCachePlan:
         """Return the hash of a rank's request streams, over all options of the profile."""
         digest = hashlib.sha256()
         for name, workload in sorted(self.profile.options.items()):
-            share = workload.share_of(rank, ranks)
-            seed = self.profile.seed + share.seed_offset
-            own = workload.model_copy(update={"num_users": share.num_users})
-            stream = build_request_source(own, seed, share.first_user).sha256()
-            digest.update(f"{name} {stream}\n".encode())
+            own = RankWorkload.for_rank(workload, self.profile.seed, rank, ranks)
+            digest.update(f"{name} {own.request_source().sha256()}\n".encode())
         return digest.hexdigest()
 
     def input_files(self) -> list[InputFile]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
@@ -77,10 +77,11 @@ class RankSize:
         return problems
 
 
-def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: int = 0) -> RankSize:
-    """Return what a rank takes: of its own users and seed, with its share of the free bytes."""
+def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
+    """Return what a rank takes, where so many bytes of storage are free for it."""
+    workload = part.workload
     capacity = storage_capacity(workload, free_storage)
-    source = build_request_source(workload, seed, first_user)
+    source = part.request_source()
     tally = _Tally(workload)
     if workload.precondition != "none":
         tally.precondition()
@@ -197,16 +198,15 @@ def footprint(workload: Workload) -> Callable[[int], int]:
     return lambda size: -(-round_up_to_sector(size) // slot) * slot
 
 
-def users_that_fit(
-    workload: Workload, seed: int, free_storage: int, first_user: int = 0
-) -> int | None:
+def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:
     """Return how many users' entries would all stay on a rank's storage; 1000: that many, or more.
 
     None where it is not users that bring the load: requests come at a rate, from a trace, or so
     many of them.
     """
+    workload = part.workload
     capacity = storage_capacity(workload, free_storage)
-    source = build_request_source(workload, seed, first_user)
+    source = part.request_source()
     if source.is_open_loop or source.limit is not None or source.conversations is not None:
         return None
     tally = _Tally(workload)

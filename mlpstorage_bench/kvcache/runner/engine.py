@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
@@ -99,23 +100,23 @@ class Engine:
 
         `trace_parts` tell its trace from those of other cases and trials.
         """
-        share = workload.share_of(self._ranks.rank, self._ranks.size)
-        own = workload.model_copy(update={"num_users": share.num_users})
+        part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
+        own = part.workload
         context = TrialContext(
             rank=self._ranks.rank,
             host=self._host,
             directory=self._directory.path,
             io_mode=self._check_io_mode(own),
             storage_capacity_bytes=self._capacity(own),
-            seed=seed + share.seed_offset,
-            first_user=share.first_user,
+            seed=part.seed,
+            first_user=part.first_user,
             counters=self._counters,
         )
         with _placed(self._place):
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
-                self._check_that_it_fits(own, context)
+                self._check_that_it_fits(part)
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
@@ -152,12 +153,12 @@ class Engine:
             )
         return workload.io_mode or self._io_mode
 
-    def _check_that_it_fits(self, workload: Workload, context: TrialContext) -> None:
-        """Refuse, before anything is written, what would not have room."""
+    def _check_that_it_fits(self, part: RankWorkload) -> None:
+        """Raise CapacityError, before anything is written, where space or memory is too small."""
         free_bytes = self._free_bytes()
-        if free_bytes is None or workload.storage == "null":
+        if free_bytes is None or part.workload.storage == "null":
             return
-        size = size_of_rank(workload, context.seed, free_bytes, context.first_user)
+        size = size_of_rank(part, free_bytes)
         problems = size.problems(free_bytes, size.memory)
         if problems:
             raise CapacityError(

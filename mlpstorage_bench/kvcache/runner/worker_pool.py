@@ -12,7 +12,7 @@ from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.scheduler import (
@@ -45,7 +45,7 @@ class WorkerPool:
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
-        self.source = build_request_source(workload, context.seed, context.first_user)
+        self.source = RankWorkload(workload, context.seed, context.first_user).request_source()
         self.scheduler: RequestScheduler
         if self.source.is_open_loop:
             self.scheduler = OpenLoopScheduler(self.source.arrivals(), self.window)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
@@ -34,7 +34,7 @@ def asked_of(wanted: Workload) -> set[str]:
     """Return the keys of all blocks that the requests of a workload have, each once."""
     return {
         block.key
-        for stream in build_request_source(wanted, seed=42).streams()
+        for stream in RankWorkload(wanted, seed=42).request_source().streams()
         for request in stream.requests
         for access in accesses(request, wanted.rules)
         if isinstance(access, ReadOrWrite)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
@@ -157,7 +157,7 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
     lookups: Counter[Purpose] = Counter()
     distinct: set[Block] = set()
     asked = workload(keyed_by="prefix", system_prompt_share=1.0, rag_share=0.5, decode_reads="none")
-    source = dataclasses.replace(build_request_source(asked, 42), limit=400)
+    source = dataclasses.replace(RankWorkload(asked, 42).request_source(), limit=400)
     for request in (r for stream in source.streams() for r in stream.requests):
         for access in accesses(request, asked.rules):
             assert isinstance(access, ReadOrWrite)
