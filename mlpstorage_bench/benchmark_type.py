@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
 
-CACHE_DIR_OPTION = "--mlps-cache-dir"
-"""What names the storage to be measured."""
+Json = Mapping[str, object]
+"""A JSON object, for a file or from one: parameters, metrics and results of a rank, for example.
+
+Their keys differ by benchmark type, and files of earlier versions have fewer, so that only what
+writes a part of a file reads that part.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class PlanRequest:
     trials: int | None
     cache_dir: Path
     results_dir: Path
-    user_set: Mapping[str, Any]
+    user_set: Mapping[str, object]
     """Every option that the user gave, by name."""
 
 
@@ -52,19 +58,17 @@ class ResultFiles(Protocol):
 
     def summarise(
         self,
-        cases: Sequence[Mapping[str, Any]],
+        cases: Sequence[Json],
         *,
         run_datetime: str,
         npernode: int,
         host_count: int,
         total_ranks: int,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return the content of a run's summary."""
         ...
 
-    def metadata_fields(
-        self, parameters: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def metadata_fields(self, parameters: Json, cases: Sequence[Json]) -> Json:
         """Return the fields that the type adds to the metadata."""
         ...
 
@@ -104,11 +108,11 @@ class Plan(Protocol):
         """Return what a reader of the results has to know."""
         ...
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Json:
         """Return the effective parameters."""
         ...
 
-    def override_parameters(self) -> dict[str, Any]:
+    def override_parameters(self) -> Json:
         """Return what the user set."""
         ...
 
@@ -116,15 +120,30 @@ class Plan(Protocol):
         """Return the hash of what a rank will ask of the storage."""
         ...
 
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
+        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
+        ...
+
     def describe(self) -> list[str]:
         """Return lines that tell a person what will run."""
         ...
 
 
+class Engine(Protocol):
+    """One rank's part of a run, while it is open."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Facts about this rank's storage that a reader of the results has to know."""
+        ...
+
+
 class BenchmarkType(ResultFiles, Protocol):
-    """A kind of benchmark: how it is planned and opened, and what files its runs leave."""
+    """A kind of benchmark: how it is planned and opened, and which files its runs leave."""
 
     name: str
+    exports: Mapping[str, Callable[[Path], str]]
+    """Texts that it can make from a file of a run, by their names: those of commands."""
     gated: Mapping[str, str]
     """What a gate asks of its metrics: metric → the smallest change that matters, like -10%."""
     metric_synonyms: Mapping[str, str]
@@ -136,22 +155,10 @@ class BenchmarkType(ResultFiles, Protocol):
         """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
         ...
 
-    def fio_job(self, trace: Path) -> str:
-        """Return the text of an fio job distilled from a trace of operations."""
-        ...
+    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+        """Return everything that must be equal for two results of a case to be comparable.
 
-    def datasize(
-        self, plan: Any, ranks_by_host: Sequence[int], capacity: HostCapacity
-    ) -> dict[str, Any]:
-        """Return what a plan takes by rank, host and tier, and whether it fits."""
-        ...
-
-    def workload_parts(
-        self, parameters: Mapping[str, Any], seed: int, ranks: int
-    ) -> dict[str, Any]:
-        """Return what of a case's parameters must be equal for two results to be comparable.
-
-        JSON's types, with the number of ranks and a hash of what they ask of the storage.
+        It includes the number of ranks and a hash of their requests to the storage.
         """
         ...
 
@@ -159,6 +166,8 @@ class BenchmarkType(ResultFiles, Protocol):
         """Raise InvalidInputError when this host cannot run it."""
         ...
 
-    def open(self, ranks: Any, host: str, cache_dir: Path, sharers: int) -> Any:
-        """Return a context manager that runs this rank's part, with `notes` about the place."""
+    def open(
+        self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int
+    ) -> AbstractContextManager[Engine]:
+        """Return this rank's engine; `sharers` ranks have cache files on one filesystem."""
         ...

@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import xxhash
 
-from mlpstorage_bench.benchmark_type import CACHE_DIR_OPTION
 from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 from mlpstorage_bench.cluster.differences import describe_differences, format_values
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.comm import Comm
+from mlpstorage_bench.paths import CACHE_DIR_OPTION
 from mlpstorage_bench.units import GIB
 
 

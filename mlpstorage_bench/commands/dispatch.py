@@ -70,7 +70,7 @@ def _convert(path: Path, results_dir: Path) -> None:
 
 def _show_fio_job(trace: Path) -> None:
     try:
-        job = registry.load(registry.DEFAULT).fio_job(trace)
+        job = registry.load(registry.DEFAULT).exports["fio_job"](trace)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     sys.stdout.write(job)
@@ -80,9 +80,8 @@ def _show_datasize(known: argparse.Namespace) -> bool:
     """Print what the profile takes, and return whether it fits."""
     try:
         settings = read_settings(known, os.environ)
-        benchmark_type = registry.load(registry.DEFAULT)
-        plan = benchmark_type.plan(settings.plan_request())
-        report = size_report(settings, benchmark_type, plan)
+        plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
+        report = size_report(settings, plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     if known.mlps_datasize == "json":

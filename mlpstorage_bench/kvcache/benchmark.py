@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from mlpstorage_bench.benchmark_type import HostCapacity, PlanRequest
+from mlpstorage_bench.benchmark_type import Json, PlanRequest
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
@@ -37,6 +36,7 @@ class KVCacheBenchmark:
     """Plans and opens KV-cache runs, and knows the files that they leave."""
 
     name = "kv_cache"
+    exports = MappingProxyType({"fio_job": fio_job})
     gated = GATED
     metric_synonyms = METRIC_SYNONYMS
     trial_metrics = TRIAL_METRICS
@@ -57,20 +57,8 @@ class KVCacheBenchmark:
             str(request.cache_dir),
         )
 
-    def datasize(
-        self, plan: KVCachePlan, ranks_by_host: Sequence[int], capacity: HostCapacity
-    ) -> dict[str, Any]:
-        """Return what a plan takes by rank, host and tier, and whether it fits."""
-        return datasize(plan, ranks_by_host, capacity)
-
-    def fio_job(self, trace: Path) -> str:
-        """Return the text of an fio job distilled from a trace of operations."""
-        return fio_job(trace)
-
-    def workload_parts(
-        self, parameters: Mapping[str, Any], seed: int, ranks: int
-    ) -> dict[str, Any]:
-        """Return what must be equal for two results of a case to be comparable.
+    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+        """Return everything that must be equal for two results of a case to be comparable.
 
         Parameters that are at their default are left out: one that is added later, and is off
         unless asked for, does not make earlier results incomparable. A rank's requests are a
@@ -106,9 +94,7 @@ class KVCacheBenchmark:
         name = f"kvcache_results_{timestamp}.json"
         return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
 
-    def metadata_fields(
-        self, parameters: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def metadata_fields(self, parameters: Json, cases: Sequence[Json]) -> Json:
         """Return the fields that this type adds to the metadata."""
         return {
             "kvcache_model": parameters["model"],
@@ -118,13 +104,13 @@ class KVCacheBenchmark:
 
     def summarise(
         self,
-        cases: Sequence[Mapping[str, Any]],
+        cases: Sequence[Json],
         *,
         run_datetime: str,
         npernode: int,
         host_count: int,
         total_ranks: int,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return the content of a run's summary."""
         return summarise(
             cases,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mlpstorage_bench.benchmark_type import HostCapacity, Json
 from mlpstorage_bench.kvcache.config.profile_file import Profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
+from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.paths import InputFile, OutputFile
@@ -28,7 +29,7 @@ class KVCachePlan:
     profile: Profile
     overrides: tuple[tuple[str, str], ...]
     """What the user set in the profile: dotted path, value as typed."""
-    user_set: Mapping[str, Any]
+    user_set: Mapping[str, object]
     """Every option that the user gave."""
     cache_dir: str
 
@@ -57,7 +58,7 @@ class KVCachePlan:
         """What the profile asks of metrics, as lines of rules."""
         return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
-    def set_by_user(self, option: str) -> dict[str, Any]:
+    def set_by_user(self, option: str) -> dict[str, object]:
         """Return the parameters of an option that the user set on the command line."""
         workload = self.profile.options[option]
         prefix = f"options.{option}."
@@ -101,7 +102,7 @@ class KVCachePlan:
         """Return what a reader of the results has to know."""
         return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Json:
         """Return the effective parameters: the first option's on top, each option's below.
 
         Readers of the reference's metadata find one value for each of its parameters.
@@ -115,11 +116,11 @@ class KVCachePlan:
             "options": {name: o.model_dump() for name, o in self.profile.options.items()},
         }
 
-    def override_parameters(self) -> dict[str, Any]:
+    def override_parameters(self) -> Json:
         """Return what the user set: the profile's keys and the options."""
         return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
 
-    def _leading_values(self) -> dict[str, Any]:
+    def _leading_values(self) -> Json:
         first = next(iter(self.profile.options.values()))
         return {
             "model": self.model,
@@ -131,6 +132,10 @@ class KVCachePlan:
             "generation_mode": first.generation_mode,
             "performance_profile": self.profile.name,
         }
+
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
+        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
+        return datasize(self.profile, self.cache_dir, ranks_by_host, capacity)
 
     def describe(self) -> list[str]:
         """Return lines that tell a person what will run."""

@@ -92,8 +92,9 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     session.on_all_ranks(session.run.write)
     if session.parent is not None and session.is_root:
         session.parent.send("run", str(location.metadata_path))
-    session.engine = session.on_all_ranks(lambda: session.resources.enter_context(engine))
-    notes = [note for notes in session.comm.allgather(session.engine.notes) for note in notes]
+    opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
+    session.engine = opened
+    notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
 
 

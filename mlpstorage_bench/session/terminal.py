@@ -8,7 +8,6 @@ import shutil
 import pytest
 from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
-from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, results_table
@@ -55,7 +54,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
         reporter.write_line(line)
     width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
     try:
-        report = size_report(settings, registry.load(registry.DEFAULT), session.plan)
+        report = size_report(settings, session.plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     for line in size_lines(report, width):

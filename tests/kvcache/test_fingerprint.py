@@ -20,7 +20,7 @@ def parts(seed: int = 42, ranks: int = 2, **changes: Any) -> dict[str, Any]:
     workload = Workload.model_validate(
         {"model": "tiny-1b", "num_users": 4, "duration": 1, **changes}
     )
-    return KV_CACHE.workload_parts(workload.model_dump(), seed, ranks)
+    return dict(KV_CACHE.workload_parts(workload.model_dump(), seed, ranks))
 
 
 @pytest.mark.parametrize(
