@@ -45,8 +45,71 @@ class HostCapacity:
     """Ranks whose cache files share the storage."""
 
 
+@dataclass(frozen=True)
+class TrialRecord:
+    """The results of one trial of a case."""
+
+    trial: int
+    """From 1."""
+    metrics: Json
+    ranks: Sequence[Json]
+    """Each rank's result in full, with its number as `rank`; on rank 0 alone."""
+
+
+@dataclass(frozen=True)
+class FailedTrialRecord(TrialRecord):
+    """A trial that ended early, with the results until then; it is compared with nothing."""
+
+    failure: str
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One case of a run: what it is, and its results so far.
+
+    The benchmark type creates it; the run adds the fields from `order` on when the case begins.
+    """
+
+    benchmark_type: str
+    case: str
+    """The name under which results are kept, unique in the run."""
+    planned_trials: int
+    parameters: Json
+    trials: tuple[TrialRecord, ...] = ()
+    failed_trial: FailedTrialRecord | None = None
+    metrics: Json | None = None
+    """Over all trials; None before the last one has ended."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader of the results has to know."""
+    order: int = 0
+    """Its position among the run's cases."""
+    test: str = ""
+    """Node ID of the test that runs it."""
+    workload_fingerprint: str | None = None
+    """Digest of the parts; None on ranks other than 0."""
+    workload_fingerprint_parts: Json | None = None
+    """Everything that must be equal for two results to be comparable."""
+
+    def to_json(self) -> Json:
+        """Return the record as JSON holds it; results are not copied."""
+        failed = self.failed_trial
+        return {
+            **vars(self),
+            "trials": [vars(trial) for trial in self.trials],
+            "failed_trial": None if failed is None else vars(failed),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass
+class OpenCase:
+    """A case that has begun: the benchmark type replaces its record as results come."""
+
+    record: CaseRecord
+
+
 class ResultFiles(Protocol):
-    """What a benchmark type knows of the files that its runs leave."""
+    """The files that runs of a benchmark type leave: their names and contents."""
 
     def summary_name(self, timestamp: str) -> str:
         """Return the file name of a run's summary."""
@@ -58,7 +121,7 @@ class ResultFiles(Protocol):
 
     def summarise(
         self,
-        cases: Sequence[Json],
+        cases: Sequence[CaseRecord],
         *,
         run_datetime: str,
         npernode: int,
@@ -68,7 +131,7 @@ class ResultFiles(Protocol):
         """Return the content of a run's summary."""
         ...
 
-    def metadata_fields(self, parameters: Json, cases: Sequence[Json]) -> Json:
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that the type adds to the metadata."""
         ...
 
@@ -89,6 +152,11 @@ class Plan(Protocol):
     @property
     def comparable(self) -> bool:
         """Whether its results are to be compared: then nothing runs beside its cases."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed that every rank derives its own from."""
         ...
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from mlpstorage_bench.benchmark_type import Json, PlanRequest
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, PlanRequest
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -94,17 +94,17 @@ class KVCacheBenchmark:
         name = f"kvcache_results_{timestamp}.json"
         return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
 
-    def metadata_fields(self, parameters: Json, cases: Sequence[Json]) -> Json:
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that this type adds to the metadata."""
         return {
             "kvcache_model": parameters["model"],
             **{name: parameters[name] for name in _REPEATED_PARAMETERS},
-            "kvcache_metrics": {case["case"]: case.get("metrics") for case in cases},
+            "kvcache_metrics": {case.case: case.metrics for case in cases},
         }
 
     def summarise(
         self,
-        cases: Sequence[Json],
+        cases: Sequence[CaseRecord],
         *,
         run_datetime: str,
         npernode: int,

@@ -44,6 +44,11 @@ class KVCachePlan:
         return tuple(self.profile.options)
 
     @property
+    def seed(self) -> int:
+        """The seed that every rank derives its own from."""
+        return self.profile.seed
+
+    @property
     def comparable(self) -> bool:
         """Whether its results are to be compared with others' of the same profile."""
         return self.profile.comparable

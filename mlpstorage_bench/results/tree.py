@@ -22,6 +22,13 @@ TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
 _CREATION_ATTEMPTS = 20
 
+Document = dict[str, Any]
+"""The content of a whole JSON file, as `json.loads` gives it: pytest-benchmark's, or metadata.
+
+Files of earlier versions and of the reference have fewer keys, and users read metadata by key, so
+that it has no type of its own.
+"""
+
 
 @dataclass(frozen=True)
 class RunLocation:
@@ -109,7 +116,7 @@ def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
     )
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+def write_json(path: Path, content: Mapping[str, object]) -> Path:
     """Write JSON so that readers see the old file or the new one, never a part of it."""
     return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 

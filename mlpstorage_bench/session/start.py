@@ -84,6 +84,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
         location,
         started,
         run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp),
+        plan.seed,
         benchmark_type,
         benchmark_json.maker(session.config),
         session.is_root,

@@ -32,7 +32,7 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if session.run is None or not isinstance(reporter, TerminalReporter):
         return
-    reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
+    reporter.write_line(f"mlpstorage: command: {session.run.facts.executed_command}")
     for note in session.run.notes:
         reporter.write_line(f"mlpstorage: note: {note}")
 
@@ -85,8 +85,9 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         reporter.write_line(remark)
     if run is None:
         return
-    if run.cases:
-        for line in as_lines(results_table(run.cases), shutil.get_terminal_size().columns):
+    cases = [case.to_json() for case in run.cases]
+    if cases:
+        for line in as_lines(results_table(cases), shutil.get_terminal_size().columns):
             reporter.write_line(line)
         reporter.write_line(
             "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "

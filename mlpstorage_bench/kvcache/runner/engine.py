@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -35,6 +36,18 @@ from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
 _BOUNDLESS = 1 << 60
 """Bytes."""
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """The results of one trial of all ranks."""
+
+    result: TrialResult
+    """On every rank."""
+    samples: PooledHistograms | None
+    """On rank 0 alone."""
+    ranks: Sequence[Json] | None
+    """Each rank's result in full, in rank order; on rank 0 alone."""
 
 
 class Engine:
@@ -95,10 +108,10 @@ class Engine:
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
-    ) -> tuple[TrialResult, PooledHistograms | None, list[dict[str, Any]] | None]:
-        """Run a trial on all ranks; the result is everybody's, samples and ranks' results rank 0's.
+    ) -> TrialOutcome:
+        """Run a trial on all ranks.
 
-        `trace_parts` tell its trace from those of other cases and trials.
+        `trace_parts` distinguish the name of its trace from those of other cases and trials.
         """
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
@@ -122,7 +135,8 @@ class Engine:
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(mine, ceiling=self._ceilings[key], failure=failure)
         pooled, samples = pool_ranks(self._ranks, trial, mine)
-        return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
+        results = self._ranks.gather(rank_result(workload, trial, mine))
+        return TrialOutcome(pooled, samples, results)
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
         if workload.trace_out is None:
