@@ -21,28 +21,28 @@ writes a part of a file reads that part.
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What the user asked for; None where it is left to the profile."""
+    """The user's options for a plan; None where the profile decides."""
 
     profile: str
     mode: str
     overrides: tuple[tuple[str, str], ...]
-    """Dotted path into the profile, value as typed."""
+    """Dotted paths into the profile, with values as typed."""
     seed: int | None
     trials: int | None
     cache_dir: Path
     results_dir: Path
     user_set: Mapping[str, object]
-    """Every option that the user gave, by name."""
+    """Every option that the user set, by name."""
 
 
 @dataclass(frozen=True)
 class HostCapacity:
-    """What a host has left, in bytes; None where it does not say."""
+    """Free bytes of a host; None where the host does not report them."""
 
     storage: int | None
     memory: int | None
     sharers: int
-    """Ranks whose cache files share the storage."""
+    """Number of ranks whose cache files share the storage."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class TrialRecord:
     """The results of one trial of a case."""
 
     trial: int
-    """From 1."""
+    """Its number, from 1."""
     metrics: Json
     ranks: Sequence[Json]
     """Each rank's result in full, with its number as `rank`; on rank 0 alone."""
@@ -116,7 +116,7 @@ class ResultFiles(Protocol):
         ...
 
     def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return where a rank's result of a trial lies in the run's directory."""
+        """Return the path of a rank's result of a trial in the run's directory."""
         ...
 
     def summarise(
@@ -137,7 +137,7 @@ class ResultFiles(Protocol):
 
 
 class Plan(Protocol):
-    """What a session will run, of whatever type."""
+    """The cases that a session will run."""
 
     @property
     def model(self) -> str:
@@ -146,12 +146,12 @@ class Plan(Protocol):
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of what can run."""
+        """Names of the cases that can run."""
         ...
 
     @property
     def comparable(self) -> bool:
-        """Whether its results are to be compared: then nothing runs beside its cases."""
+        """Whether results are meant for comparison with others: then only its own cases run."""
         ...
 
     @property
@@ -161,7 +161,7 @@ class Plan(Protocol):
 
     @property
     def gate_rules(self) -> tuple[str, ...]:
-        """What the plan itself asks of metrics, as lines of rules."""
+        """The plan's own rules for metrics, as lines."""
         ...
 
     def input_files(self) -> list[InputFile]:
@@ -173,7 +173,7 @@ class Plan(Protocol):
         ...
 
     def notes(self) -> list[str]:
-        """Return what a reader of the results has to know."""
+        """Return sentences that a reader of the results has to know."""
         ...
 
     def parameters(self) -> Json:
@@ -181,11 +181,11 @@ class Plan(Protocol):
         ...
 
     def override_parameters(self) -> Json:
-        """Return what the user set."""
+        """Return the parameters that the user set."""
         ...
 
     def request_stream_sha256(self, rank: int, ranks: int) -> str:
-        """Return the hash of what a rank will ask of the storage."""
+        """Return the hash of a rank's requests."""
         ...
 
     def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
@@ -193,7 +193,7 @@ class Plan(Protocol):
         ...
 
     def describe(self) -> list[str]:
-        """Return lines that tell a person what will run."""
+        """Return a description of the cases, as lines for the terminal."""
         ...
 
 
@@ -220,7 +220,7 @@ class BenchmarkType(ResultFiles, Protocol):
     """Every metric of a trial that is a number."""
 
     def plan(self, request: PlanRequest) -> Plan:
-        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        """Return the plan for the user's options; InvalidInputError if it cannot run."""
         ...
 
     def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
@@ -231,7 +231,7 @@ class BenchmarkType(ResultFiles, Protocol):
         ...
 
     def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError when this host cannot run it."""
+        """Raise InvalidInputError if this host cannot run it."""
         ...
 
     def open(

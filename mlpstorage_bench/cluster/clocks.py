@@ -1,4 +1,4 @@
-"""How far the wall clocks of hosts are apart: whether timestamps of one are those of another."""
+"""Offsets between the wall clocks of hosts, to know whether their timestamps agree."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ROUNDS = 5
 def measure_clock_offsets(
     allgather: Callable[[float], list[float]], clock: Callable[[], float] = time.time
 ) -> tuple[float, ...]:
-    """Return the seconds that each rank's clock is ahead of rank 0's; by all ranks together.
+    """Return the seconds that each rank's clock is ahead of rank 0's; all ranks call it together.
 
-    Every rank reads its clock as it leaves a meeting. Ranks leave one apart by a scheduler's whim,
-    one way or the other: the median of a few rounds is good to tens of milliseconds, which tells a
-    clock that is set from one that is not. Measurements do not rest on it.
+    Every rank reads its clock after a collective operation, which ranks leave at slightly different
+    times. The median of a few rounds is accurate to tens of milliseconds: enough to recognise a
+    clock that is not synchronised. Measurements do not depend on it.
     """
     rounds: list[list[float]] = []
     for _ in range(ROUNDS):

@@ -26,14 +26,14 @@ _REPEATED_PARAMETERS = (
 """Parameters that the reference's metadata has on its top level too."""
 
 _NO_PART_OF_THE_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
-"""Parameters with which the same is asked of the storage; a recorded workload is known by the hash
-of its requests, wherever its file lies."""
+"""Parameters that do not change the load on the storage. A recorded workload is identified by the
+hash of its requests, so that the path of its file does not matter."""
 _FINGERPRINT_VERSION = 1
-"""To be raised when the same parameters come to mean another load."""
+"""Increase it when the same parameters come to mean another load."""
 
 
 class KVCacheBenchmark:
-    """Plans and opens KV-cache runs, and knows the files that they leave."""
+    """Plans and opens KV-cache runs, and names and fills their files."""
 
     name = "kv_cache"
     exports = MappingProxyType({"fio_job": fio_job})
@@ -42,7 +42,7 @@ class KVCacheBenchmark:
     trial_metrics = TRIAL_METRICS
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
-        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        """Return the plan for the user's options; InvalidInputError if it cannot run."""
         if request.mode == "closed":
             mlperf.check_closed(request.user_set, request.cache_dir, request.results_dir)
         profile = load_profile(
@@ -60,9 +60,9 @@ class KVCacheBenchmark:
     def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
         """Return everything that must be equal for two results of a case to be comparable.
 
-        Parameters that are at their default are left out: one that is added later, and is off
-        unless asked for, does not make earlier results incomparable. A rank's requests are a
-        function of these and its number, so the hash of rank 0's stands for all.
+        Parameters at their defaults are left out, so that a parameter that is added later and is
+        off by default does not make earlier results incomparable. The requests of a rank are a
+        function of the parameters and its number, so that rank 0's hash is enough.
         """
         workload = Workload.model_validate(parameters)
         own = RankWorkload.for_rank(workload, seed, rank=0, ranks=ranks)
@@ -78,7 +78,7 @@ class KVCacheBenchmark:
         }
 
     def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError when this host cannot keep cache files where it is told to."""
+        """Raise InvalidInputError if this host cannot have cache files in the directory."""
         check_cache_dir(cache_dir)
 
     def open(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> Engine:
@@ -90,7 +90,7 @@ class KVCacheBenchmark:
         return f"kvcache_run_summary_{timestamp}.json"
 
     def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return where a rank's result of a trial lies in the run's directory."""
+        """Return the path of a rank's result of a trial in the run's directory."""
         name = f"kvcache_results_{timestamp}.json"
         return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
 

@@ -11,7 +11,7 @@ from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.sizing import RankSize, size_of_rank, users_that_fit
 
-UNKNOWN_SPACE = "this filesystem does not tell its free space: set storage_capacity_gb"
+UNKNOWN_SPACE = "this filesystem does not report its free space: set storage_capacity_gb"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Hosts:
 
     ranks_by_host: Sequence[int]
     free_storage: int | None
-    """Bytes for each rank; None where the filesystem does not tell."""
+    """Bytes for each rank; None where the filesystem reports none."""
     free_memory: int | None
     """The same."""
 

@@ -84,7 +84,7 @@ class KVCache:
         return tuple(self._plan.profile.options)
 
     def workload(self, option: str | int, **parameters: Any) -> Workload:
-        """Return an option's parameters with some changed; what the user set stays as it is."""
+        """Return an option's parameters with some changed; the user's settings take precedence."""
         options = self._plan.profile.options
         if str(option) not in options:
             raise InvalidInputError(
@@ -127,7 +127,7 @@ class KVCache:
     ) -> KVCacheResult:
         """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
 
-        `case` is the name under which results are kept; the option's, unless said.
+        `case` is the name under which results are kept, by default the option's.
 
         A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
@@ -211,11 +211,11 @@ class _Trials:
         self._seed = seed
         self._trials: list[TrialResult] = []
         self._samples: list[PooledHistograms] = []
-        """Of each trial, on rank 0."""
+        """Histograms of each trial, on rank 0."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of trials so far."""
         return len(self._trials)
 
     def run_one(self, trace_parts: dict[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""What a session's KV-cache runs will be, before anything runs."""
+"""The plan of a KV-cache run: a profile with the user's changes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
 @dataclass(frozen=True)
 class KVCachePlan:
-    """A profile with the user's changes, and what is derived from it."""
+    """A profile with the user's changes, and values derived from it."""
 
     benchmark_type: str
     mode: str
     profile: Profile
     overrides: tuple[tuple[str, str], ...]
-    """What the user set in the profile: dotted path, value as typed."""
+    """The user's changes of the profile: dotted path, value as typed."""
     user_set: Mapping[str, object]
-    """Every option that the user gave."""
+    """Every option that the user set."""
     cache_dir: str
 
     @property
@@ -40,7 +40,7 @@ class KVCachePlan:
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of what can run."""
+        """Names of the cases that can run."""
         return tuple(self.profile.options)
 
     @property
@@ -50,7 +50,7 @@ class KVCachePlan:
 
     @property
     def comparable(self) -> bool:
-        """Whether its results are to be compared with others' of the same profile."""
+        """Whether results are meant for comparison with others of the same profile."""
         return self.profile.comparable
 
     def trials(self, *, is_scenario: bool) -> int:
@@ -60,7 +60,7 @@ class KVCachePlan:
 
     @property
     def gate_rules(self) -> tuple[str, ...]:
-        """What the profile asks of metrics, as lines of rules."""
+        """The profile's rules for metrics, as lines."""
         return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
     def set_by_user(self, option: str) -> dict[str, object]:
@@ -104,13 +104,13 @@ class KVCachePlan:
             yield {name: value for part in parts for name, value in part.items()}
 
     def notes(self) -> list[str]:
-        """Return what a reader of the results has to know."""
+        """Return sentences that a reader of the results has to know."""
         return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
 
     def parameters(self) -> Json:
-        """Return the effective parameters: the first option's on top, each option's below.
+        """Return the effective parameters: those of the first option, then each option's.
 
-        Readers of the reference's metadata find one value for each of its parameters.
+        Readers of the reference's metadata expect one value for each of its parameters.
         """
         return {
             **self._leading_values(),
@@ -122,7 +122,7 @@ class KVCachePlan:
         }
 
     def override_parameters(self) -> Json:
-        """Return what the user set: the profile's keys and the options."""
+        """Return the user's settings: keys of the profile, and options."""
         return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
 
     def _leading_values(self) -> Json:
@@ -143,7 +143,7 @@ class KVCachePlan:
         return datasize(self.profile, self.cache_dir, ranks_by_host, capacity)
 
     def describe(self) -> list[str]:
-        """Return lines that tell a person what will run."""
+        """Return a description of the cases, as lines for the terminal."""
         profile = self.profile
         lines = [
             f"profile {profile.name}: {profile.description}",
@@ -172,7 +172,7 @@ class KVCachePlan:
 
 
 def _beside_users(option: Workload) -> list[str]:
-    """Return what is worth telling where it is not the reference's way."""
+    """Return the parameters that differ from the reference's behaviour."""
     facts = []
     if option.keyed_by == "prefix":
         facts.append(f"blocks of {option.tokens_per_block} tokens keyed by prefix")

@@ -15,7 +15,7 @@ from mlpstorage_bench.results.tree import Document, RunLocation, write_json
 
 
 def locate(record: RunRecord, results_dir: Path) -> RunLocation:
-    """Return where a run's files belong."""
+    """Return the location of a run's files."""
     return RunLocation(
         results_dir,
         record.mode,
@@ -29,7 +29,7 @@ def locate(record: RunRecord, results_dir: Path) -> RunLocation:
 
 
 def read_document(path: Path) -> Document:
-    """Read a JSON document that pytest-benchmark wrote; InvalidInputError when it is none."""
+    """Read a JSON document of pytest-benchmark; InvalidInputError if it is not one."""
     accepted = "a JSON file that pytest-benchmark wrote"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def read_document(path: Path) -> Document:
 def write_run(
     document: Document, record: RunRecord, location: RunLocation, files: ResultFiles
 ) -> Document:
-    """Write every file of a run, the metadata last, and return the metadata."""
+    """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     written = [
         write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
@@ -119,7 +119,7 @@ def _rank_path(
 def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:
     """Convert a JSON document of an earlier session, and return the metadata's path.
 
-    `files_of` gives the files of a benchmark type by its name.
+    `files_of` returns the files of a benchmark type by its name.
     """
     document = read_document(path)
     record = parse_record(str(path), document)

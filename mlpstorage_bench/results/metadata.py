@@ -19,7 +19,7 @@ def build_metadata(
     cases: Sequence[CaseRecord] = (),
     commit_info: Json | None = None,
 ) -> Document:
-    """Return a run's metadata; every field that a reader of the reference needs is there.
+    """Return a run's metadata, with every field that the reference's readers need.
 
     `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
     """

@@ -21,7 +21,7 @@ Status = Literal["running", "passed", "failed", "interrupted"]
 
 
 class CaseOutcome(BaseModel):
-    """How one test of the session ended."""
+    """The outcome of one test of the session."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,14 +32,14 @@ class CaseOutcome(BaseModel):
 
 
 class Invocation(BaseModel):
-    """How a session was started, so that it can be again."""
+    """The command that started a session, to start it again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     command: list[str]
-    """An argument vector: pytest's, or that of the launcher which the user started."""
+    """Arguments of pytest, or of the launcher that the user started."""
     environment: dict[str, str | None]
-    """Variables that change what the command does; None for those that were not set."""
+    """Environment variables that change the command's behaviour; None for those not set."""
 
 
 class RunFacts(BaseModel):
@@ -90,7 +90,7 @@ class RunRecord(RunFacts):
     end_datetime: str | None = None
     runtime_s: float
     process_id: int
-    """Of rank 0, to tell a run that is under way from one that was killed."""
+    """Process ID of rank 0: distinguishes a running run from one that was killed."""
     notes: list[str]
     tests: list[CaseOutcome]
     recorded: Json

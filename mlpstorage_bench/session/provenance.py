@@ -82,7 +82,7 @@ def run_facts(
 def sources_of_tests(
     config: pytest.Config, settings: Settings, items: Sequence[pytest.Item]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the files that the tests are made of: their own, each conftest.py, the profile."""
+    """Return name and digest of the tests' files, of each conftest.py and of the profile."""
     plugins = config.pluginmanager.get_plugins()
     modules = [Path(str(getattr(plugin, "__file__", None))) for plugin in plugins]
     profile = Path(settings.profile)
@@ -95,7 +95,7 @@ def sources_of_tests(
 
 
 def _executed_command(launcher: LauncherEnvironment | None, arguments: Sequence[object]) -> str:
-    """Return the command line that started a session: the launcher's where it can be known."""
+    """Return the command line that started a session: the launcher's where it is known."""
     launched = launch_command() or (launching_ancestor() if launcher else None)
     return shlex.join(without_values(launched or ["pytest", *map(str, arguments)]))
 

@@ -31,7 +31,7 @@ def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
 
 
 def format_problems(problems: Sequence[tuple[str, str]]) -> str:
-    """Put the problems of all ranks into one text; a problem that all have is told once."""
+    """Return the problems of all ranks as one text; a problem that all have is stated once."""
     texts = {text for _, text in problems}
     if len(texts) == 1:
         return texts.pop()
@@ -76,10 +76,10 @@ _RANK_0_ALONE: Mapping[str, object] = {
 
 
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
-    """Check the ranks that there are against the numbers that the user gave."""
+    """Check the actual ranks against the numbers that the user gave."""
     size = len(hosts)
     if settings.wants_ranks and not launched:
-        return  # nothing runs here: this session only tells what would
+        return  # nothing runs here: this session only reports what would run
     if settings.exec_type == "local" and launched and size > 1:
         raise InvalidInputError(
             "--mlps-exec-type",
@@ -112,11 +112,11 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
 
 
 def check_hosts(given: Sequence[Host], actual: Sequence[str], *, are_same: bool) -> None:
-    """Check the hosts that the ranks are on against those that the user gave."""
+    """Check the hosts of the ranks against those that the user gave."""
     if not are_same:
         raise InvalidInputError(
             HOSTS_OPTION,
             ",".join(str(host) for host in given),
-            f"the hosts that the ranks really are on: {', '.join(dict.fromkeys(actual))}",
+            f"the hosts of the ranks: {', '.join(dict.fromkeys(actual))}",
             hint="Give the launcher and this option the same hosts",
         )

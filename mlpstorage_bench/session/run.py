@@ -28,7 +28,7 @@ _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
 class Run:
     """A session's results: where they are written, and what is known so far.
 
-    Every rank has one; rank 0's is written.
+    Every rank has one; only rank 0 writes.
     """
 
     location: RunLocation
@@ -50,7 +50,7 @@ class Run:
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
     _recorded: dict[str, object] = field(default_factory=dict)
     _cases: list[OpenCase] = field(default_factory=list)
-    """In the order in which they began."""
+    """Cases, in the order in which they began."""
     gate: Json | None = None
     """The gate's result, for the metadata."""
     _statistics: list[object] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""How much a run takes, on hosts like this one."""
+"""Sizes of a run on hosts like this one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlpstorage_bench.options.settings import Settings
 
 
 def size_report(settings: Settings, plan: Plan) -> Json:
-    """Return what the plan takes by rank, host and tier, and whether it fits: touches nothing."""
+    """Return the bytes that the plan needs by rank, host and tier, without touching storage."""
     layout = settings.layout()
     ranks_by_host = list(layout.ranks_by_host)
     host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]

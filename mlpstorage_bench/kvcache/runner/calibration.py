@@ -14,11 +14,11 @@ from mlpstorage_bench.storage.null import NullStore, RingStore
 
 _UNLIMITED_BYTES = 1 << 60
 _WARMUP_SHARE = 0.2
-"""Of the window's length: memory is touched for the first time before it opens."""
+"""Warm-up as a share of the window: memory is touched for the first time before it opens."""
 
 
 def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> Ceiling | None:
-    """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
+    """Measure this rank's ceiling while all ranks measure theirs; None if calibration is off."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
     is_direct = context.io_mode == "direct"
@@ -30,7 +30,7 @@ def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> C
 def run_over(
     store: NullStore | RingStore, workload: Workload, context: TrialContext, ranks: TrialRanks
 ) -> RankTrial:
-    """Run the workload's trial over a store that keeps nothing, never waiting for its users."""
+    """Run the workload's trial over a store that keeps no data, without think times."""
     restless = workload.model_copy(
         update={
             "duration": workload.calibration,

@@ -51,27 +51,27 @@ class TrialOutcome:
 
 
 class Engine:
-    """The cache directory of this rank, and what runs in it. A context manager."""
+    """Runs trials in this rank's cache directory. A context manager."""
 
     def __init__(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> None:
         self._ranks = ranks
         self._host = host
         self._place = f"rank {ranks.rank} on {host}"
-        """Of what goes wrong here, for messages."""
+        """This rank and its host, for messages."""
         self._cache_dir = cache_dir
         self._sharers = sharers
         """Number of ranks whose cache files share a filesystem with this rank's."""
         self._resources = ExitStack()
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
-        """What the filesystem has."""
+        """Best mode of the filesystem."""
         self._counters = NO_COUNTERS
         self._queues = KeptQueues()
         self._ceilings: dict[str, Ceiling | None] = {}
-        """By workload."""
+        """Ceilings by workload, as JSON."""
         self._cases = 0
         self.notes: list[str] = []
-        """What a reader of the results has to know about this rank's storage."""
+        """Facts about this rank's storage that a reader of the results has to know."""
 
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
@@ -163,7 +163,7 @@ class Engine:
                 "io_mode",
                 "direct",
                 "buffered, or a filesystem that has direct I/O",
-                hint=f"{self._cache_dir} has none. Leave io_mode out to use what there is",
+                hint=f"{self._cache_dir} has none. Leave io_mode out to use buffered I/O",
             )
         return workload.io_mode or self._io_mode
 
@@ -177,11 +177,11 @@ class Engine:
         if problems:
             raise CapacityError(
                 f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
-                "num_users or duration, or use a larger filesystem; --mlps-datasize tells sizes"
+                "num_users or duration, or use a larger filesystem; --mlps-datasize shows sizes"
             )
 
     def _free_bytes(self) -> int | None:
-        """Return this rank's share of what is free; None where the filesystem does not tell."""
+        """Return this rank's share of the free bytes; None if the filesystem reports none."""
         filesystem = os.statvfs(self._directory.path)
         if filesystem.f_blocks == 0:
             return None
@@ -189,13 +189,13 @@ class Engine:
 
     def _capacity(self, workload: Workload) -> int:
         if workload.storage == "null" and workload.storage_capacity_gb is None:
-            return _BOUNDLESS  # whatever is free here is nothing to a simulation
+            return _BOUNDLESS  # a simulation needs no space
         free_bytes = self._free_bytes()
         if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(
                 "storage_capacity_gb",
                 None,
-                "a size in GiB, as this filesystem does not tell its own",
+                "a size in GiB, as this filesystem does not report its own",
                 hint="Add --mlps-set storage_capacity_gb=…",
             )
         return storage_capacity(workload, free_bytes or 0)
@@ -206,7 +206,7 @@ def pool_ranks(
 ) -> tuple[TrialResult, PooledHistograms | None]:
     """Return the result of all ranks on every rank, and their samples on rank 0.
 
-    What pooling raises on rank 0 is raised on every rank.
+    An error of pooling on rank 0 is raised on every rank.
     """
     samples = ranks.merge(PooledHistograms.of([mine]), PooledHistograms.merge)
     totals = ranks.gather(mine.totals())

@@ -1,7 +1,7 @@
-"""A trial without storage, in simulated time: what a workload asks for, exactly.
+"""A trial without storage, in simulated time: the exact requests of a workload.
 
-Operations take no time, so that one lane is as good as many, and every moment follows from the
-requests alone: thinking, generating, and arriving at a rate.
+Operations take no time, so that one lane is enough, and every moment follows from the requests
+alone: think times, generation, and arrivals at a rate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mlpstorage_bench.units import KIB, NS_PER_S
 
 
 class UntimedLane:
-    """Moves nothing, in no time, and tells the observer of each entry as of one chunk."""
+    """Moves no data in no time, and reports each entry to the observer as one chunk."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.stopping = threading.Event()
@@ -33,25 +33,25 @@ class UntimedLane:
     def write(
         self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
     ) -> StoredEntry:
-        """Tell of a new entry."""
+        """Report a new entry."""
         del store, generation
-        self._tell(size, observer)
+        self._report(size, observer)
         return StoredEntry(name, size, identity=0, digests=array("Q"))
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
-        """Tell of an entry that is read."""
+        """Report an entry that is read."""
         del store
-        self._tell(entry.size, observer)
+        self._report(entry.size, observer)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
     ) -> None:
-        """Tell of an entry that is copied."""
+        """Report an entry that is copied."""
         del source, target
-        self._tell(entry.size, read)
-        self._tell(entry.size, write)
+        self._report(entry.size, read)
+        self._report(entry.size, write)
 
-    def _tell(self, size: int, observer: Observer) -> None:
+    def _report(self, size: int, observer: Observer) -> None:
         now_ns = self._clock.now_ns()
         observer.chunk(size, now_ns, now_ns)
 
@@ -64,7 +64,7 @@ def simulate(
     clock: VirtualClock,
     writer: TraceWriter | None,
 ) -> RankTrial:
-    """Run a trial in simulated time and return what a rank would be asked for in it."""
+    """Run a trial in simulated time and return its result."""
     pool = WorkerPool(workload, context, cache, clock, [UntimedLane(clock)], writer)
     (worker,) = pool.workers
     ranks.barrier()

@@ -40,8 +40,8 @@ from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
-"""A window opens this many times later than it takes to tell all ranks something: all have to know
-by then when it will."""
+"""A window opens after so many times the duration of a broadcast, so that all ranks know the moment
+before it comes."""
 
 
 def run_trial(
@@ -52,11 +52,10 @@ def run_trial(
     trace: Path | None = None,
     open_queue: OpenQueue = KernelQueue,
 ) -> RankTrial:
-    """Run one trial and return what this rank saw of it. The cache is empty before and after.
+    """Run one trial and return this rank's result. The cache is empty before and after.
 
-    What fails inside the window is in the result, with what was measured until then. `trace` is
-    where the trial's operations are written, if they are; `open_queue` what lanes have that are to
-    have a queue.
+    A failure inside the window is in the result, with the measurements until then. `trace` is the
+    file for the trial's operations; `open_queue` opens the queue of a lane that needs one.
     """
     forget_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
@@ -82,7 +81,7 @@ def run_trial(
 
 
 def _close_after(failure: BaseException, cache: TieredCache) -> None:
-    """Empty a cache after a failure, which stays the one to tell."""
+    """Empty a cache after a failure; a second failure becomes a note of the first."""
     try:
         cache.close()
     except (StorageError, AssertionError) as second:
@@ -90,7 +89,7 @@ def _close_after(failure: BaseException, cache: TieredCache) -> None:
 
 
 class _Trial:
-    """One trial: its lanes, its window, and what was seen in it."""
+    """One trial: its lanes, its window, and its measurements."""
 
     def __init__(
         self,
@@ -130,7 +129,7 @@ class _Trial:
             is_warmed_up = self._workload.warmup > 0
             if is_warmed_up:
                 pool.scheduler.open()
-            else:  # nothing is asked for before the window, and all from its very beginning
+            else:  # no request before the window, all of them from its start
                 opened_at, before = self._open_together(ranks, offset)
                 pool.scheduler.open(window.opened_ns)
             futures = supervisor.start([one.serve_until_stopped for one in pool.workers])
@@ -144,7 +143,7 @@ class _Trial:
             if closed_by == FAILURE:
                 ranks.announce(Notice.CLOSING)
             window.close()
-            supervisor.stop()  # nothing begins after it
+            supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
             after = WindowCounters.at_end(window, self._context.counters)
             supervisor.join()
@@ -213,10 +212,10 @@ class _Trial:
         ]
 
     def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
-        """Open the window of every rank at one moment, which rank 0 names a little ahead.
+        """Open the window of every rank at one moment, which rank 0 announces in advance.
 
-        A rank that learns of it too late opens at once, and the spread of the edges says so.
-        Returns when that was (seconds since the epoch), and the kernel's counters.
+        A rank that receives it too late opens at once, which the spread of the edges shows.
+        Returns the moment (seconds since the epoch) and the kernel's counters.
         """
         ranks.barrier()
         arrived_ns = self._clock.now_ns()
@@ -248,7 +247,7 @@ class _Trial:
         return reason
 
     def _steadiness(self, sampler: Sampler) -> Steadiness | None:
-        """Judge the window by its whole length, where that is long enough to tell."""
+        """Judge the steadiness of the whole window, if it is long enough."""
         criterion = self._workload.steady
         is_long = self._pool.window.length_s >= criterion.window_s
         return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None

@@ -80,7 +80,7 @@ class BreaksForAll(EntryFiles):
             yield
 
 
-def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
+def test_failures_of_other_lanes_are_notes_of_the_first(tmp_path: Path) -> None:
     asked = workload(duration=60.0, max_concurrent_allocs=3)
     result = run_trial(asked, context(tmp_path), SoloRanks(), lambda *_: BreaksForAll(tmp_path, 3))
     notes = getattr(result.failure, "__notes__", [])

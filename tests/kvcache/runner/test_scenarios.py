@@ -1,4 +1,4 @@
-"""What a workload can be beside users of the closed loop, on real files."""
+"""Workloads beside users of the closed loop, on real files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_requests_come_at_a_rate(tmp_path: Path, arrivals: str) -> None:
     assert result.requests.requests + result.unserved <= result.arrived + 64
 
 
-def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> None:
+def test_requests_faster_than_the_storage_are_reported_as_late(tmp_path: Path) -> None:
     result = trial(
         tmp_path, arrivals="constant", rate=10_000.0, num_users=4, max_concurrent_allocs=1
     )
@@ -102,7 +102,7 @@ def test_moved_bytes_close_the_window_of_all_ranks(tmp_path: Path) -> None:
     assert result.reported.total >= 4 * MIB
 
 
-def test_preconditioning_writes_until_steady_or_its_limit_and_tells(tmp_path: Path) -> None:
+def test_preconditioning_writes_until_steady_or_its_limit_and_reports_it(tmp_path: Path) -> None:
     result = trial(
         tmp_path,
         capacity=32 * MIB,
@@ -130,7 +130,7 @@ def test_preconditioning_writes_until_steady_or_its_limit_and_tells(tmp_path: Pa
 
 
 def test_preconditioning_that_may_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match="more than write_limit_gb allows"):
+    with pytest.raises(CapacityError, match="Writes before the window exceed write_limit_gb"):
         trial(tmp_path, precondition="steady", write_limit_gb=1 / 1024)
 
 

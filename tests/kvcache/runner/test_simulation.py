@@ -171,7 +171,7 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
     assert result.storage.entries == written.total() + len(list(documents))
 
 
-def test_what_takes_no_time_and_has_no_end_is_refused(tmp_path: Path) -> None:
+def test_workload_without_time_or_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing takes time"):
         simulated(tmp_path, think_time_scale=0.0)
     assert simulated(tmp_path, think_time_scale=0.0, requests=10).requests.requests == 10
@@ -211,7 +211,7 @@ def binary(path: Path) -> None:
         ("t.csv", binary, "trace that can be read|trace of operations"),
     ],
 )
-def test_a_trace_that_cannot_be_read_is_told(
+def test_unreadable_trace_is_an_input_error(
     tmp_path: Path, name: str, spoil: Callable[[Path], None], said: str
 ) -> None:
     spoil(tmp_path / name)
@@ -219,6 +219,6 @@ def test_a_trace_that_cannot_be_read_is_told(
         simulated(tmp_path, trace_in=str(tmp_path / name))
 
 
-def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_trace_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"trace_out: got.*can be written"):
         simulated(tmp_path, tmp_path / "nowhere" / "trace.csv")

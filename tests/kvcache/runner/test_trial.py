@@ -61,7 +61,7 @@ def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
     assert result.requests.misses > 0
 
 
-def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> None:
+def test_entries_in_the_memory_tier_are_not_read_from_storage(tmp_path: Path) -> None:
     result = served(tmp_path, cpu_mem_gb=1.0)
     assert result.requests.hits["cpu"] > 0
     assert result.operation("storage", "read").moved_bytes == 0
@@ -96,7 +96,7 @@ def flip(path: Path) -> None:
         file.write(b"flipped!")
 
 
-def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
+def test_corrupt_reads_are_counted_and_the_first_is_described(tmp_path: Path) -> None:
     here = context(tmp_path)
     done = corrupt_repeatedly(tmp_path, flip)
     try:
@@ -274,13 +274,13 @@ def test_decode_only_reads_what_was_written_before_the_window(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_decoding_needs_and_may_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match="more than write_limit_gb allows"):
+def test_decoding_whose_entries_exceed_the_write_limit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CapacityError, match="Writes before the window exceed write_limit_gb"):
         trial(tmp_path, phase="decode", write_limit_gb=1 / 1024)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_repeated_reads_are_told_apart_and_can_be_left_out(tmp_path: Path) -> None:
+def test_repeated_reads_are_counted_apart_and_can_be_left_out(tmp_path: Path) -> None:
     reference = trial(tmp_path, duration=0.8, num_users=3)  # three kinds of users
     reads = reference.operation("storage", "read")
     assert 0 < reads.repeated_bytes < reads.moved_bytes
