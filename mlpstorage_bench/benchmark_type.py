@@ -2,75 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
 
-CACHE_DIR_OPTION = "--mlps-cache-dir"
-"""What names the storage to be measured."""
+Json = Mapping[str, object]
+"""A JSON object, for a file or from one: parameters, metrics and results of a rank, for example.
+
+Their keys differ by benchmark type, and files of earlier versions have fewer, so that only what
+writes a part of a file reads that part.
+"""
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What the user asked for; None where it is left to the profile."""
+    """The user's options for a plan; None where the profile decides."""
 
     profile: str
     mode: str
     overrides: tuple[tuple[str, str], ...]
-    """Dotted path into the profile, value as typed."""
+    """Dotted paths into the profile, with values as typed."""
     seed: int | None
     trials: int | None
     cache_dir: Path
     results_dir: Path
-    user_set: Mapping[str, Any]
-    """Every option that the user gave, by name."""
+    user_set: Mapping[str, object]
+    """Every option that the user set, by name."""
 
 
 @dataclass(frozen=True)
 class HostCapacity:
-    """What a host has left, in bytes; None where it does not say."""
+    """Free bytes of a host; None where the host does not report them."""
 
     storage: int | None
     memory: int | None
     sharers: int
-    """Ranks whose cache files share the storage."""
+    """Number of ranks whose cache files share the storage."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """The results of one trial of a case."""
+
+    trial: int
+    """Its number, from 1."""
+    metrics: Json
+    ranks: Sequence[Json]
+    """Each rank's result in full, with its number as `rank`; on rank 0 alone."""
+
+
+@dataclass(frozen=True)
+class FailedTrialRecord(TrialRecord):
+    """A trial that ended early, with the results until then; it is compared with nothing."""
+
+    failure: str
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """One case of a run: what it is, and its results so far.
+
+    The benchmark type creates it; the run adds the fields from `order` on when the case begins.
+    """
+
+    benchmark_type: str
+    case: str
+    """The name under which results are kept, unique in the run."""
+    planned_trials: int
+    parameters: Json
+    trials: tuple[TrialRecord, ...] = ()
+    failed_trial: FailedTrialRecord | None = None
+    metrics: Json | None = None
+    """Over all trials; None before the last one has ended."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader of the results has to know."""
+    order: int = 0
+    """Its position among the run's cases."""
+    test: str = ""
+    """Node ID of the test that runs it."""
+    workload_fingerprint: str | None = None
+    """Digest of the parts; None on ranks other than 0."""
+    workload_fingerprint_parts: Json | None = None
+    """Everything that must be equal for two results to be comparable."""
+
+    def to_json(self) -> Json:
+        """Return the record as JSON holds it; results are not copied."""
+        failed = self.failed_trial
+        return {
+            **vars(self),
+            "trials": [vars(trial) for trial in self.trials],
+            "failed_trial": None if failed is None else vars(failed),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass
+class OpenCase:
+    """A case that has begun: the benchmark type replaces its record as results come."""
+
+    record: CaseRecord
 
 
 class ResultFiles(Protocol):
-    """What a benchmark type knows of the files that its runs leave."""
+    """The files that runs of a benchmark type leave: their names and contents."""
 
     def summary_name(self, timestamp: str) -> str:
         """Return the file name of a run's summary."""
         ...
 
     def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return where a rank's result of a trial lies in the run's directory."""
+        """Return the path of a rank's result of a trial in the run's directory."""
         ...
 
     def summarise(
         self,
-        cases: Sequence[Mapping[str, Any]],
+        cases: Sequence[CaseRecord],
         *,
         run_datetime: str,
         npernode: int,
         host_count: int,
         total_ranks: int,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return the content of a run's summary."""
         ...
 
-    def metadata_fields(
-        self, parameters: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that the type adds to the metadata."""
         ...
 
 
 class Plan(Protocol):
-    """What a session will run, of whatever type."""
+    """The cases that a session will run."""
 
     @property
     def model(self) -> str:
@@ -79,17 +146,22 @@ class Plan(Protocol):
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of what can run."""
+        """Names of the cases that can run."""
         ...
 
     @property
     def comparable(self) -> bool:
-        """Whether its results are to be compared: then nothing runs beside its cases."""
+        """Whether results are meant for comparison with others: then only its own cases run."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The seed that every rank derives its own from."""
         ...
 
     @property
     def gate_rules(self) -> tuple[str, ...]:
-        """What the plan itself asks of metrics, as lines of rules."""
+        """The plan's own rules for metrics, as lines."""
         ...
 
     def input_files(self) -> list[InputFile]:
@@ -101,30 +173,45 @@ class Plan(Protocol):
         ...
 
     def notes(self) -> list[str]:
-        """Return what a reader of the results has to know."""
+        """Return sentences that a reader of the results has to know."""
         ...
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Json:
         """Return the effective parameters."""
         ...
 
-    def override_parameters(self) -> dict[str, Any]:
-        """Return what the user set."""
+    def override_parameters(self) -> Json:
+        """Return the parameters that the user set."""
         ...
 
     def request_stream_sha256(self, rank: int, ranks: int) -> str:
-        """Return the hash of what a rank will ask of the storage."""
+        """Return the hash of a rank's requests."""
+        ...
+
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
+        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
         ...
 
     def describe(self) -> list[str]:
-        """Return lines that tell a person what will run."""
+        """Return a description of the cases, as lines for the terminal."""
+        ...
+
+
+class Engine(Protocol):
+    """One rank's part of a run, while it is open."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Facts about this rank's storage that a reader of the results has to know."""
         ...
 
 
 class BenchmarkType(ResultFiles, Protocol):
-    """A kind of benchmark: how it is planned and opened, and what files its runs leave."""
+    """A kind of benchmark: how it is planned and opened, and which files its runs leave."""
 
     name: str
+    exports: Mapping[str, Callable[[Path], str]]
+    """Texts that it can make from a file of a run, by their names: those of commands."""
     gated: Mapping[str, str]
     """What a gate asks of its metrics: metric → the smallest change that matters, like -10%."""
     metric_synonyms: Mapping[str, str]
@@ -133,32 +220,22 @@ class BenchmarkType(ResultFiles, Protocol):
     """Every metric of a trial that is a number."""
 
     def plan(self, request: PlanRequest) -> Plan:
-        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        """Return the plan for the user's options; InvalidInputError if it cannot run."""
         ...
 
-    def fio_job(self, trace: Path) -> str:
-        """Return the text of an fio job distilled from a trace of operations."""
-        ...
+    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+        """Return everything that must be equal for two results of a case to be comparable.
 
-    def datasize(
-        self, plan: Any, ranks_by_host: Sequence[int], capacity: HostCapacity
-    ) -> dict[str, Any]:
-        """Return what a plan takes by rank, host and tier, and whether it fits."""
-        ...
-
-    def workload_parts(
-        self, parameters: Mapping[str, Any], seed: int, ranks: int
-    ) -> dict[str, Any]:
-        """Return what of a case's parameters must be equal for two results to be comparable.
-
-        JSON's types, with the number of ranks and a hash of what they ask of the storage.
+        It includes the number of ranks and a hash of their requests to the storage.
         """
         ...
 
     def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError when this host cannot run it."""
+        """Raise InvalidInputError if this host cannot run it."""
         ...
 
-    def open(self, ranks: Any, host: str, cache_dir: Path, sharers: int) -> Any:
-        """Return a context manager that runs this rank's part, with `notes` about the place."""
+    def open(
+        self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int
+    ) -> AbstractContextManager[Engine]:
+        """Return this rank's engine; `sharers` ranks have cache files on one filesystem."""
         ...

@@ -1,31 +1,38 @@
-"""What users see when something is wrong: what, where, seen, expected, and the next step."""
+"""Errors that users see: each says what, where, what was seen and accepted, and what to do."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Self, TypeVar
 
 
 class MlpsError(Exception):
-    """Any error that this package explains itself; its text is complete for the user."""
+    """Base of all errors that this package explains; the text is complete for the user."""
 
-    place = ""
-    """Which rank on which host met it, where that is not all of them."""
+    def with_place(self, place: str) -> Self:
+        """Return the same error with a place (`rank 3 on node-b`) before its text.
 
-    def __str__(self) -> str:
-        """Return the text, with the place before it."""
-        text = super().__str__()
-        return f"{self.place}: {text}" if self.place else text
+        Notes, attributes, cause and traceback are kept.
+        """
+        located = _rebuild(type(self), (f"{place}: {self}",), vars(self))
+        located.__cause__ = self.__cause__
+        return located.with_traceback(self.__traceback__)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let an error be told to other ranks: made again from its text, not its parts."""
-        return _made_again, (type(self), self.args, vars(self))
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make errors picklable for other ranks: rebuilt from the text, not from its parts."""
+        return _rebuild, (type(self), self.args, vars(self))
 
 
-def _made_again(kind: type[MlpsError], text: tuple[str, ...], state: dict[str, Any]) -> MlpsError:
-    error = kind.__new__(kind, *text)
+ErrorT = TypeVar("ErrorT", bound=MlpsError)
+
+
+def _rebuild(kind: type[ErrorT], args: tuple[str, ...], state: Mapping[str, object]) -> ErrorT:
+    error = kind.__new__(kind, *args)
     vars(error).update(state)
+    notes = getattr(error, "__notes__", None)
+    if notes is not None:
+        error.__notes__ = [*notes]  # add_note changes the list in place
     return error
 
 

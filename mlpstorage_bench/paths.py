@@ -19,6 +19,8 @@ import xxhash
 
 from mlpstorage_bench.errors import InvalidInputError
 
+CACHE_DIR_OPTION = "--mlps-cache-dir"
+"""Names the directory on the storage to be measured."""
 _COMPONENT = re.compile(r"[A-Za-z0-9._-]+")
 _ACCEPTED = "a new file, or one that an earlier run has written"
 _Identity = tuple[int, int] | str

@@ -1,4 +1,4 @@
-"""Benchmark types by name. A type is loaded when a session uses it: nothing else knows one."""
+"""Benchmark types by name. A type is loaded when a session uses it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from mlpstorage_bench.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class _Entry:
-    """What can be known of a type without loading it."""
+    """Facts about a type that are known without loading it."""
 
     fixture: str
     """The fixture whose tests are benchmarks of this type."""
     case_argument: str
-    """A test that takes this argument runs once for each of the plan's cases."""
+    """Argument of tests that run once for each of the plan's cases."""
     location: str
-    """Where the type is found, as module:attribute."""
+    """The type's object, as module:attribute."""
 
 
 _TYPES = {

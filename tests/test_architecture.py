@@ -27,11 +27,11 @@ LAYERS = (
     (("gate",), "whether a run is worse than earlier ones"),
     (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
     (("cluster", "results"), "facts about hosts; the results tree, its records and metadata"),
+    (("benchmark_type",), "the interface of a benchmark type, whose engine is given the ranks"),
     (("mpi",), "communication between ranks"),
     (("launch",), "the parent process: starts ranks through a launcher and watches them"),
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
     (("process",), "helper processes, signals, standard error"),
-    (("benchmark_type",), "the interface of a benchmark type"),
     (("paths", "units"), "names and paths from users; units of bytes and time"),
     (("errors",), "errors that users see"),
 )
@@ -39,9 +39,9 @@ LAYERS = (
 
 KVCACHE_LAYERS = (
     (("benchmark", "fixture"), "the entry in the registry; the fixture that tests use"),
-    (("datasize", "fio_job"), "what `--mlps-datasize` and `--mlps-fio-job` print"),
-    (("runner",), "trials: workers, scheduler, window, supervision"),
-    (("plan", "results", "sizing"), "what will run; what ranks measured, pooled; bytes needed"),
+    (("plan", "fio_job"), "the cases to run; an fio job made from a trace"),
+    (("datasize", "runner"), "bytes needed; trials: workers, scheduler, window, supervision"),
+    (("results", "sizing"), "measurements of ranks, pooled; bytes needed by one rank"),
     (("config",), "profiles, parameters, models, objectives"),
     (("cache", "trace_files"), "tiers, eviction, lookups; trace files on disk"),
     (("workload",), "requests, users, blocks, arrivals, traces (pure)"),
@@ -156,6 +156,10 @@ def test_kv_cache_is_known_by_name_to_registry_and_fixtures_alone() -> None:
         and ("kv_cache" in path.read_text() or f"{PACKAGE}.kvcache" in path.read_text())
     }
     assert knowing == {"registry.py", "session/fixtures.py"}
+
+
+def test_interface_of_benchmark_types_has_no_any() -> None:
+    assert "typing.Any" not in imported_modules(ROOT / "benchmark_type.py")
 
 
 def test_mpi4py_is_imported_only_by_modules_of_mpi() -> None:

@@ -14,6 +14,7 @@ from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.units import MIB
 
@@ -21,18 +22,27 @@ T = TypeVar("T")
 
 
 class SoloRanks:
-    """A single rank; `closing` and `failed` simulate signals of others."""
+    """A single rank; `closing` and `failed` simulate notices of others."""
+
+    rank = 0
+    size = 1
 
     def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
         self.barriers = 0
-        self.close_requests = 0
-        self._closing = closing
-        self._failed = list(failed)
+        self.announced: list[Notice] = []
+        self._noticed = {Notice.CLOSING: [1] if closing else [], Notice.FAILED: [*failed]}
 
     def barrier(self) -> None:
         self.barriers += 1
 
     def bcast(self, value: T) -> T:
+        return value
+
+    def gather(self, value: T) -> list[T] | None:
+        return [value]
+
+    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+        del add
         return value
 
     def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
@@ -44,14 +54,11 @@ class SoloRanks:
     def raise_deferred(self) -> None:
         pass
 
-    def close_together(self) -> None:
-        self.close_requests += 1
+    def announce(self, notice: Notice) -> None:
+        self.announced.append(notice)
 
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def failed(self) -> list[int]:
-        return self._failed
+    def poll(self, notice: Notice) -> list[int]:
+        return self._noticed[notice]
 
 
 def workload(**changes: object) -> Workload:

@@ -21,7 +21,6 @@ from mlpstorage_bench.kvcache.runner.engine import pool_ranks
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.mpi.mpi_comm import connect
-from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.units import NS_PER_S
 
@@ -30,7 +29,7 @@ def main() -> None:
     """Run the trial, pool it as a session does, and print what rank 0 saw."""
     launcher = detect_launcher(os.environ)
     assert launcher is not None, "to be started by mpirun"
-    peers = Peers(connect(launcher))
+    ranks = connect(launcher)
     workload = Workload(
         model="tiny-1b",
         num_users=4,
@@ -42,13 +41,13 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         context = TrialContext(
-            peers.rank, "here", Path(folder), "buffered", 1 << 40, seed=42 + peers.rank
+            ranks.rank, "here", Path(folder), "buffered", 1 << 40, seed=42 + ranks.rank
         )
-        mine = run_trial(workload, context, peers, lambda *_: NullStore())
+        mine = run_trial(workload, context, ranks, lambda *_: NullStore())
     trial_ended_ns = time.perf_counter_ns()
-    pooled, samples = pool_ranks(peers, 1, mine)
+    pooled, samples = pool_ranks(ranks, 1, mine)
     pooled_ns = time.perf_counter_ns()
-    results = peers.gather(rank_result(workload, 1, mine))
+    results = ranks.gather(rank_result(workload, 1, mine))
     gathered_ns = time.perf_counter_ns()
     if results is None:
         return
@@ -59,7 +58,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "ranks": peers.size,
+                "ranks": ranks.size,
                 "window_s": pooled.window_s,
                 "samples": sum(span.count for span in spans),
                 "trial_ended_s": (trial_ended_ns - closed_ns) / NS_PER_S,

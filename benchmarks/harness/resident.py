@@ -15,7 +15,6 @@ from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.process import rss_bytes
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB
@@ -37,7 +36,7 @@ def main() -> None:
         seed=42,
     )
     idle_bytes = rss_bytes()
-    trial = run_trial(workload, context, Peers(SoloComm()))
+    trial = run_trial(workload, context, SoloComm())
     buffers = buffers_for(trial.lanes, workload.chunks_in_flight, trial.chunk_bytes)
     print(
         json.dumps(

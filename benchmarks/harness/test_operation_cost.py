@@ -31,7 +31,6 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.calibration import run_over
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.null import NullStore
 
 KIB = 1024
@@ -90,7 +89,7 @@ def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> S
         calibration=WINDOW_S,
     )
     context = TrialContext(0, "here", Path("nowhere"), "direct", 0, seed=42)
-    trial = run_over(NullStore(is_direct=True), workload, context, Peers(SoloComm()))
+    trial = run_over(NullStore(is_direct=True), workload, context, SoloComm())
     done = trial.operation("storage", kind)
     assert trial.failure is None
     assert trial.lanes == lanes

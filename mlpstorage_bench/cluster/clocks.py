@@ -1,36 +1,27 @@
-"""How far the wall clocks of hosts are apart: whether timestamps of one are those of another."""
+"""Offsets between the wall clocks of hosts, to know whether their timestamps agree."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 ROUNDS = 5
 
 
-class Communicator(Protocol):
-    """What is needed of the ranks of a session."""
-
-    def allgather(self, value: object) -> list[Any]:
-        """Return every rank's value, in rank order, on every rank."""
-        ...
-
-
 def measure_clock_offsets(
-    comm: Communicator, clock: Callable[[], float] = time.time
+    allgather: Callable[[float], list[float]], clock: Callable[[], float] = time.time
 ) -> tuple[float, ...]:
-    """Return the seconds that each rank's clock is ahead of rank 0's; by all ranks together.
+    """Return the seconds that each rank's clock is ahead of rank 0's; all ranks call it together.
 
-    Every rank reads its clock as it leaves a meeting. Ranks leave one apart by a scheduler's whim,
-    one way or the other: the median of a few rounds is good to tens of milliseconds, which tells a
-    clock that is set from one that is not. Measurements do not rest on it.
+    Every rank reads its clock after a collective operation, which ranks leave at slightly different
+    times. The median of a few rounds is accurate to tens of milliseconds: enough to recognise a
+    clock that is not synchronised. Measurements do not depend on it.
     """
     rounds: list[list[float]] = []
     for _ in range(ROUNDS):
-        comm.allgather(None)
-        rounds.append(comm.allgather(clock()))
+        allgather(0.0)  # no rank reads its clock before all are here
+        rounds.append(allgather(clock()))
     return tuple(
         statistics.median(times[rank] - times[0] for times in rounds)
         for rank in range(len(rounds[0]))

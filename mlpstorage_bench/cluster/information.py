@@ -1,7 +1,7 @@
-"""The hosts of a session, one record each, gathered by its own ranks.
+"""The hosts of a session, one record each, gathered by its ranks.
 
-No job of its own, no remote shell: the ranks that will measure tell where they are, so that what is
-known is known of the hosts that were measured.
+The ranks that will measure describe their own hosts, without a job of its own or a remote shell, so
+that the records are of the hosts that were measured.
 """
 
 from __future__ import annotations
@@ -12,29 +12,17 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import xxhash
 
-from mlpstorage_bench.benchmark_type import CACHE_DIR_OPTION
 from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 from mlpstorage_bench.cluster.differences import describe_differences, format_values
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.comm import Comm
+from mlpstorage_bench.paths import CACHE_DIR_OPTION
 from mlpstorage_bench.units import GIB
-
-
-class Communicator(Protocol):
-    """What is needed of the ranks of a session."""
-
-    rank: int
-    """This rank, from 0."""
-    size: int
-    """Number of ranks."""
-
-    def allgather(self, value: object) -> list[Any]:
-        """Return every rank's value, in rank order, on every rank."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class ClusterInformation:
         return tuple(host.hostname for host in self.hosts)
 
     def host_of_rank(self, rank: int) -> HostRecord:
-        """Return the host that a rank runs on; ValueError for a rank that there is not."""
+        """Return the host that a rank runs on; ValueError if there is no such rank."""
         for host in self.hosts:
             if rank in self.ranks_by_host[host.hostname]:
                 return host
@@ -79,10 +67,10 @@ class ClusterInformation:
             if host is own or own.cache_filesystem.is_same_storage(host.cache_filesystem)
         )
 
-    def system_info(self) -> dict[str, Any]:
+    def system_info(self) -> dict[str, object]:
         """Return the metadata's `system_info`, in the reference's shape.
 
-        Memory in bytes, cores are physical ones; a sum is None when a host does not tell its part.
+        Memory is in bytes, cores are physical; a sum is None if a host does not report its part.
         """
         memory = [host.memory.total for host in self.hosts]
         return {
@@ -101,17 +89,17 @@ class ClusterInformation:
         }
 
     def system_fingerprint(self) -> str:
-        """Return a digest of the machines; two runs are comparable only when it is equal.
+        """Return a digest of the machines; two runs are comparable only if it is equal.
 
-        It covers the number of ranks and, of every host, what moves a result: CPU model, logical
-        cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and device
-        model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
+        It covers the number of ranks and the facts of every host that affect results: CPU model,
+        logical cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and
+        device model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
         """
         hosts = sorted(json.dumps(list(_machine(host).values())) for host in self.hosts)
         return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]).encode())
 
-    def system_fingerprint_parts(self) -> dict[str, Any]:
-        """Return what the fingerprint is a digest of, to tell in what two systems differ."""
+    def system_fingerprint_parts(self) -> dict[str, object]:
+        """Return the values that the fingerprint is a digest of, to show how two systems differ."""
         return {
             "ranks": self._num_ranks,
             "hosts": sorted(map(_machine, self.hosts), key=json.dumps),
@@ -123,20 +111,20 @@ class ClusterInformation:
 
 
 def gather_cluster_information(
-    comm: Communicator, cache_dir: Path, mpi_library: str | None = None
+    comm: Comm, cache_dir: Path, mpi_library: str | None = None
 ) -> ClusterInformation:
-    """Return the hosts of all ranks, on every rank; to be called by all of them together.
+    """Return the hosts of all ranks, on every rank; all ranks call it together.
 
-    A host is its hostname. Its lowest rank describes it, the others only tell where they are.
-    `mpi_library` is what this rank has loaded.
+    Hosts are distinguished by hostname, and described by their lowest rank. `mpi_library` is the
+    library that this rank has loaded.
     """
-    names: list[str] = comm.allgather(socket.gethostname())
+    names = comm.allgather(socket.gethostname())
     ranks_by_host: dict[str, tuple[int, ...]] = {}
     for rank, name in enumerate(names):
         ranks_by_host[name] = (*ranks_by_host.get(name, ()), rank)
     speaks_for_host = comm.rank == ranks_by_host[names[comm.rank]][0]
-    offsets = measure_clock_offsets(comm) if len(ranks_by_host) > 1 else None
-    records: list[HostRecord | None] = comm.allgather(
+    offsets = measure_clock_offsets(comm.allgather) if len(ranks_by_host) > 1 else None
+    records = comm.allgather(
         replace(
             describe_host(cache_dir),
             mpi_library=mpi_library,
@@ -174,10 +162,10 @@ def _machine(host: HostRecord) -> dict[str, object]:
 
 
 def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
-    """Raise InvalidInputError where the cache directory is on some hosts, and not on others.
+    """Raise InvalidInputError if the cache directory exists on some hosts only.
 
-    Where storage is not mounted, directories made in its place would be on another disk: the run
-    would measure that. So as much of the path as one host has, each must have.
+    Where storage is not mounted, directories made in its place would be on another disk, which the
+    run would measure. So each host must have as much of the path as the others.
     """
     places = [(host.hostname, host.cache_filesystem.existing) for host in hosts]
     if len({existing for _, existing in places}) > 1:

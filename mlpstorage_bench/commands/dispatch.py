@@ -1,4 +1,4 @@
-"""What is answered instead of running: history, verdicts, sizes, an fio job, a conversion."""
+"""Commands that print and exit: history, gate, sizes, an fio job, a conversion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlpstorage_bench.session.size_report import size_report
 
 
 def run(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Print the answer and end the process, when the options ask for one; else do nothing.
+    """Run the command that the options request, and end the process; else return.
 
     Called before conftests are loaded: neither a project's code nor its collection takes part.
     """
@@ -70,19 +70,18 @@ def _convert(path: Path, results_dir: Path) -> None:
 
 def _show_fio_job(trace: Path) -> None:
     try:
-        job = registry.load(registry.DEFAULT).fio_job(trace)
+        job = registry.load(registry.DEFAULT).exports["fio_job"](trace)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     sys.stdout.write(job)
 
 
 def _show_datasize(known: argparse.Namespace) -> bool:
-    """Print what the profile takes, and return whether it fits."""
+    """Print the sizes of the profile, and return whether it fits."""
     try:
         settings = read_settings(known, os.environ)
-        benchmark_type = registry.load(registry.DEFAULT)
-        plan = benchmark_type.plan(settings.plan_request())
-        report = size_report(settings, benchmark_type, plan)
+        plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
+        report = size_report(settings, plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     if known.mlps_datasize == "json":

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from mlpstorage_bench.benchmark_type import HostCapacity, PlanRequest
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, PlanRequest
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
-from mlpstorage_bench.kvcache.runner.engine import Engine, Ranks
+from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 _REPEATED_PARAMETERS = (
@@ -26,22 +26,23 @@ _REPEATED_PARAMETERS = (
 """Parameters that the reference's metadata has on its top level too."""
 
 _NO_PART_OF_THE_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
-"""Parameters with which the same is asked of the storage; a recorded workload is known by the hash
-of its requests, wherever its file lies."""
+"""Parameters that do not change the load on the storage. A recorded workload is identified by the
+hash of its requests, so that the path of its file does not matter."""
 _FINGERPRINT_VERSION = 1
-"""To be raised when the same parameters come to mean another load."""
+"""Increase it when the same parameters come to mean another load."""
 
 
 class KVCacheBenchmark:
-    """Plans and opens KV-cache runs, and knows the files that they leave."""
+    """Plans and opens KV-cache runs, and names and fills their files."""
 
     name = "kv_cache"
+    exports = MappingProxyType({"fio_job": fio_job})
     gated = GATED
     metric_synonyms = METRIC_SYNONYMS
     trial_metrics = TRIAL_METRICS
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
-        """Return the plan of what the user asked for; InvalidInputError when it cannot run."""
+        """Return the plan for the user's options; InvalidInputError if it cannot run."""
         if request.mode == "closed":
             mlperf.check_closed(request.user_set, request.cache_dir, request.results_dir)
         profile = load_profile(
@@ -56,28 +57,15 @@ class KVCacheBenchmark:
             str(request.cache_dir),
         )
 
-    def datasize(
-        self, plan: KVCachePlan, ranks_by_host: Sequence[int], capacity: HostCapacity
-    ) -> dict[str, Any]:
-        """Return what a plan takes by rank, host and tier, and whether it fits."""
-        return datasize(plan, ranks_by_host, capacity)
+    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+        """Return everything that must be equal for two results of a case to be comparable.
 
-    def fio_job(self, trace: Path) -> str:
-        """Return the text of an fio job distilled from a trace of operations."""
-        return fio_job(trace)
-
-    def workload_parts(
-        self, parameters: Mapping[str, Any], seed: int, ranks: int
-    ) -> dict[str, Any]:
-        """Return what must be equal for two results of a case to be comparable.
-
-        Parameters that are at their default are left out: one that is added later, and is off
-        unless asked for, does not make earlier results incomparable. A rank's requests are a
-        function of these and its number, so the hash of rank 0's stands for all.
+        Parameters at their defaults are left out, so that a parameter that is added later and is
+        off by default does not make earlier results incomparable. The requests of a rank are a
+        function of the parameters and its number, so that rank 0's hash is enough.
         """
         workload = Workload.model_validate(parameters)
-        share = workload.share_of(0, ranks)
-        own = workload.model_copy(update={"num_users": share.num_users})
+        own = RankWorkload.for_rank(workload, seed, rank=0, ranks=ranks)
         return {
             "version": _FINGERPRINT_VERSION,
             "benchmark_type": self.name,
@@ -86,16 +74,14 @@ class KVCacheBenchmark:
             ),
             "seed": seed,
             "ranks": ranks,
-            "request_stream_sha256": build_request_source(
-                own, seed + share.seed_offset, share.first_user
-            ).sha256(),
+            "request_stream_sha256": own.request_source().sha256(),
         }
 
     def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError when this host cannot keep cache files where it is told to."""
+        """Raise InvalidInputError if this host cannot have cache files in the directory."""
         check_cache_dir(cache_dir)
 
-    def open(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> Engine:
+    def open(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> Engine:
         """Return the engine that runs this rank's part."""
         return Engine(ranks, host, cache_dir, sharers)
 
@@ -104,29 +90,27 @@ class KVCacheBenchmark:
         return f"kvcache_run_summary_{timestamp}.json"
 
     def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return where a rank's result of a trial lies in the run's directory."""
+        """Return the path of a rank's result of a trial in the run's directory."""
         name = f"kvcache_results_{timestamp}.json"
         return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
 
-    def metadata_fields(
-        self, parameters: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that this type adds to the metadata."""
         return {
             "kvcache_model": parameters["model"],
             **{name: parameters[name] for name in _REPEATED_PARAMETERS},
-            "kvcache_metrics": {case["case"]: case.get("metrics") for case in cases},
+            "kvcache_metrics": {case.case: case.metrics for case in cases},
         }
 
     def summarise(
         self,
-        cases: Sequence[Mapping[str, Any]],
+        cases: Sequence[CaseRecord],
         *,
         run_datetime: str,
         npernode: int,
         host_count: int,
         total_ranks: int,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Return the content of a run's summary."""
         return summarise(
             cases,

@@ -1,86 +1,124 @@
-"""What `pytest --mlps-datasize` tells: bytes by rank, host and tier, and whether it fits."""
+"""Bytes that a profile needs by rank, host and tier, for `--mlps-datasize` and mode whatif."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
 
-from mlpstorage_bench.benchmark_type import HostCapacity
-from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.sizing import size_of_rank, users_that_fit
+from mlpstorage_bench.benchmark_type import HostCapacity, Json
+from mlpstorage_bench.kvcache.config.profile_file import Profile
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.sizing import RankSize, size_of_rank, users_that_fit
 
-UNKNOWN_SPACE = "this filesystem does not tell its free space: set storage_capacity_gb"
+UNKNOWN_SPACE = "this filesystem does not report its free space: set storage_capacity_gb"
+
+
+@dataclass(frozen=True)
+class CaseSize:
+    """The size of one case on all ranks; what is by rank or host is that of the largest."""
+
+    case: str
+    model: str
+    bytes_per_token: int
+    users_per_rank: int
+    largest_entry_bytes: int
+    written_bytes_per_rank: int | None
+    """None where only capacities bound it."""
+    storage_bytes_per_rank: int
+    storage_bytes_per_host: int
+    storage_bytes: int
+    memory_bytes_per_rank: int
+    memory_bytes_per_host: int
+    evicts: bool
+    users_that_fit: int | None
+    """None where it is not users that bring the load."""
+    problems: Sequence[str]
+    """Reasons why it cannot run."""
+
+
+@dataclass(frozen=True)
+class UnknownSize:
+    """A case of unknown size, as nothing tells how much storage it may use."""
+
+    case: str
+    problems: Sequence[str] = (UNKNOWN_SPACE,)
+
+
+@dataclass(frozen=True)
+class _Hosts:
+    """The hosts that a run would have, taken to be like this one."""
+
+    ranks_by_host: Sequence[int]
+    free_storage: int | None
+    """Bytes for each rank; None where the filesystem reports none."""
+    free_memory: int | None
+    """The same."""
+
+    def largest(self, of_ranks: Sequence[int]) -> int:
+        """Return the largest sum of a host's ranks; ranks come one host after the other."""
+        sums, at = [], 0
+        for count in self.ranks_by_host:
+            sums.append(sum(of_ranks[at : at + count]))
+            at += count
+        return max(sums)
+
+    def problems(self, size: RankSize) -> list[str]:
+        """Return why a rank of this size cannot run here."""
+        return size.problems(
+            size.storage if self.free_storage is None else self.free_storage,
+            size.memory if self.free_memory is None else self.free_memory,
+        )
 
 
 def datasize(
-    plan: KVCachePlan, ranks_by_host: Sequence[int], capacity: HostCapacity
-) -> dict[str, Any]:
+    profile: Profile, cache_dir: str, ranks_by_host: Sequence[int], capacity: HostCapacity
+) -> Json:
     """Return the sizes of every case; hosts are taken to be like this one."""
-    free_storage = None if capacity.storage is None else capacity.storage // capacity.sharers
-    free_memory = None if capacity.memory is None else capacity.memory // max(ranks_by_host)
-    cases: list[dict[str, Any]] = []
-    for name, workload in plan.profile.options.items():
-        if free_storage is None and workload.storage_capacity_gb is None:
-            cases.append({"case": name, "problems": [UNKNOWN_SPACE]})
-            continue
-        ranks = sum(ranks_by_host)
-        shares = [workload.share_of(rank, ranks) for rank in range(ranks)]
-        of_ranks = [
-            (
-                workload.model_copy(update={"num_users": share.num_users}),
-                plan.profile.seed + share.seed_offset,
-                free_storage or 0,
-                share.first_user,
-            )
-            for share in shares
-        ]
-        sizes = [size_of_rank(*rank) for rank in of_ranks]
-        fitting = [users_that_fit(*rank) for rank in of_ranks]
-        storage = [size.storage for size in sizes]
-        memory = [size.memory for size in sizes]
-        problems = {
-            problem
-            for size in sizes
-            for problem in size.problems(
-                size.storage if free_storage is None else free_storage,
-                size.memory if free_memory is None else free_memory,
-            )
-        }
-        written = [size.written for size in sizes if size.written is not None]
-        cases.append(
-            {
-                "case": name,
-                "model": workload.model,
-                "bytes_per_token": workload.bytes_per_token,
-                "users_per_rank": max(share.num_users for share in shares),
-                "largest_entry_bytes": max(size.largest_entry for size in sizes),
-                "written_bytes_per_rank": max(written) if len(written) == len(sizes) else None,
-                "storage_bytes_per_rank": max(storage),
-                "storage_bytes_per_host": max(_by_host(storage, ranks_by_host)),
-                "storage_bytes": sum(storage),
-                "memory_bytes_per_rank": max(memory),
-                "memory_bytes_per_host": max(_by_host(memory, ranks_by_host)),
-                "evicts": any(size.evicts for size in sizes),
-                "users_that_fit": min((n for n in fitting if n is not None), default=None),
-                "problems": sorted(problems),
-            }
-        )
+    hosts = _Hosts(
+        ranks_by_host,
+        None if capacity.storage is None else capacity.storage // capacity.sharers,
+        None if capacity.memory is None else capacity.memory // max(ranks_by_host),
+    )
+    cases = [
+        UnknownSize(name)
+        if hosts.free_storage is None and workload.storage_capacity_gb is None
+        else _size_of_case(name, workload, profile.seed, hosts)
+        for name, workload in profile.options.items()
+    ]
     return {
-        "profile": plan.profile.name,
-        "seed": plan.profile.seed,
-        "cache_dir": plan.cache_dir,
+        "profile": profile.name,
+        "seed": profile.seed,
+        "cache_dir": cache_dir,
         "ranks_by_host": list(ranks_by_host),
-        "free_storage_bytes_per_rank": free_storage,
-        "free_memory_bytes_per_rank": free_memory,
-        "fits": not any(case["problems"] for case in cases),
-        "cases": cases,
+        "free_storage_bytes_per_rank": hosts.free_storage,
+        "free_memory_bytes_per_rank": hosts.free_memory,
+        "fits": not any(case.problems for case in cases),
+        "cases": [asdict(case) for case in cases],
     }
 
 
-def _by_host(of_ranks: Sequence[int], ranks_by_host: Sequence[int]) -> list[int]:
-    """Return the sums over each host's ranks, which come one host after the other."""
-    sums, at = [], 0
-    for count in ranks_by_host:
-        sums.append(sum(of_ranks[at : at + count]))
-        at += count
-    return sums
+def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> CaseSize:
+    ranks = sum(hosts.ranks_by_host)
+    parts = [RankWorkload.for_rank(workload, seed, rank, ranks) for rank in range(ranks)]
+    sizes = [size_of_rank(part, hosts.free_storage or 0) for part in parts]
+    fitting = [users_that_fit(part, hosts.free_storage or 0) for part in parts]
+    storage = [size.storage for size in sizes]
+    memory = [size.memory for size in sizes]
+    written = [size.written for size in sizes if size.written is not None]
+    return CaseSize(
+        case=name,
+        model=workload.model,
+        bytes_per_token=workload.bytes_per_token,
+        users_per_rank=max(part.workload.num_users for part in parts),
+        largest_entry_bytes=max(size.largest_entry for size in sizes),
+        written_bytes_per_rank=max(written) if len(written) == len(sizes) else None,
+        storage_bytes_per_rank=max(storage),
+        storage_bytes_per_host=hosts.largest(storage),
+        storage_bytes=sum(storage),
+        memory_bytes_per_rank=max(memory),
+        memory_bytes_per_host=hosts.largest(memory),
+        evicts=any(size.evicts for size in sizes),
+        users_that_fit=min((n for n in fitting if n is not None), default=None),
+        problems=sorted({problem for size in sizes for problem in hosts.problems(size)}),
+    )

@@ -1,9 +1,9 @@
 """An fio job distilled from a trace of operations: the same mix and sizes, for those who have fio.
 
-Of the storage tier's operations: the share of reads by bytes, system calls of up to 1 MiB, and runs
-of consecutive ones as long as an entry. What fio has no words for is lost: which entry is read
-again, when, and after what. Directory and size are left to the user, so that the file of a trace
-of terabytes fills no disk by surprise.
+The job has the storage tier's share of reads by bytes, its system calls of up to 1 MiB, and runs of
+consecutive calls as long as an entry. It cannot express which entry is read again, when, and after
+which other. The user sets directory and size, so that a trace of terabytes does not fill a disk by
+surprise.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPTION = "--mlps-fio-job"
 LARGEST_CALL = 1 << 20
 SECTOR = 4096
 IN_FLIGHT = 16
-"""As many as the sanctioned workload has."""
+"""Requests at once of MLPerf's workload."""
 
 
 @dataclass

@@ -1,12 +1,19 @@
-"""One test case of the KV-cache benchmark: what the `kvcache` fixture gives."""
+"""The `kvcache` fixture's object: runs cases of the KV-cache benchmark in a test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from mlpstorage_bench.benchmark_type import (
+    CaseRecord,
+    FailedTrialRecord,
+    OpenCase,
+    TrialRecord,
+)
 from mlpstorage_bench.errors import (
     CorruptReadsError,
     InvalidInputError,
@@ -26,11 +33,11 @@ from mlpstorage_bench.paths import check_path_component
 
 
 class Timed(Protocol):
-    """What we use of pytest-benchmark's `benchmark` fixture."""
+    """The part of pytest-benchmark's `benchmark` fixture that is used here."""
 
     @property
-    def extra_info(self) -> dict[str, Any]:
-        """What goes into its JSON beside the times."""
+    def extra_info(self) -> dict[str, object]:
+        """Values for its JSON beside the times."""
         ...
 
     @property
@@ -52,7 +59,7 @@ class KVCache:
         engine: Engine,
         benchmark: Timed,
         advance_clock: Callable[[float], None],
-        open_case: Callable[[dict[str, Any]], None],
+        open_case: Callable[[CaseRecord], OpenCase],
         objectives: Sequence[Objective] = (),
         *,
         rounds: int,
@@ -63,12 +70,13 @@ class KVCache:
         self._benchmark = benchmark
         self._advance_clock = advance_clock
         self._open_case = open_case
+        """Adds a case to the run, with a name of its own."""
         self._objectives = objectives
-        """What the test objectives of the service, beside the workload's own."""
+        """The test's own, beside those of the workload."""
         self._rounds = rounds
         """Trials of each case."""
         self._offer_more = offer_more
-        """Takes, by case, what runs so many more trials of it, on all ranks together."""
+        """Takes a case's name, and a function that runs more trials of it on all ranks."""
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -76,7 +84,7 @@ class KVCache:
         return tuple(self._plan.profile.options)
 
     def workload(self, option: str | int, **parameters: Any) -> Workload:
-        """Return an option's parameters with some changed; what the user set stays as it is."""
+        """Return an option's parameters with some changed; the user's settings take precedence."""
         options = self._plan.profile.options
         if str(option) not in options:
             raise InvalidInputError(
@@ -109,7 +117,7 @@ class KVCache:
             ) from error
 
     def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
-        """Return what tells a trial's trace from others': of what there are several."""
+        """Return the parts of a trace's file name: option and trial, where there are several."""
         options = self._plan.profile.options
         parts = {} if list(options) == [case] else {"option": case}
         return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
@@ -119,99 +127,115 @@ class KVCache:
     ) -> KVCacheResult:
         """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
 
-        `case` is the name under which results are kept; the option's, unless said.
+        `case` is the name under which results are kept, by default the option's.
 
         A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         workload = self.workload(option, **parameters)
-        facts: dict[str, Any] = {
-            "benchmark_type": self._plan.benchmark_type,
-            "case": check_path_component("case", str(option) if case is None else case),
-            "planned_trials": self._rounds,
-            "parameters": workload.model_dump(),
-            "trials": [],
-        }
-        self._open_case(facts)
-        self._benchmark.extra_info["mlpstorage"] = facts
+        opened = self._open_case(
+            CaseRecord(
+                benchmark_type=self._plan.benchmark_type,
+                case=check_path_component("case", str(option) if case is None else case),
+                planned_trials=self._rounds,
+                parameters=workload.model_dump(),
+            )
+        )
+        name = opened.record.case
         self._engine.rest(self._plan.profile.delay_between_options)
-        trials = _Trials(self._engine, workload, self._plan.profile.seed, facts)
+        self._write_record(opened)
+        trials = _Trials(self._engine, workload, self._plan.profile.seed, opened)
 
         def round_() -> None:
-            parts = self._trace_parts(facts["case"], trials.count + 1)
-            self._advance_clock(trials.run_one(parts))
+            try:
+                self._advance_clock(trials.run_one(self._trace_parts(name, trials.count + 1)))
+            finally:
+                self._write_record(opened)
 
         self._benchmark.pedantic(round_, rounds=self._rounds, iterations=1)
-        result = self._tell(trials)
-        self._offer_more(facts["case"], lambda count: self._run_more(trials, count))
+        result = self._keep_result(trials)
+        self._offer_more(name, lambda count: self._run_more(trials, count))
         if self._plan.mode == "closed" and not result.touched_storage:
-            raise UntouchedStorageError(f"option {facts['case']}: {UNTOUCHED}")
+            raise UntouchedStorageError(f"option {name}: {UNTOUCHED}")
         objectives = [
             *self._objectives,
             *(Objective(qos, slo) for qos, slo in workload.slos.items()),
         ]
         problems = violations(objectives, result.classes)
         if problems:
-            raise SloError(f"option {facts['case']} broke its objectives: {'; '.join(problems)}")
+            raise SloError(f"option {name} broke its objectives: {'; '.join(problems)}")
         return result
 
     def _run_more(self, trials: _Trials, count: int) -> None:
         """Run trials beyond those that were planned: pytest-benchmark counts them as rounds."""
         more = [
-            trials.run_one(self._trace_parts(trials.facts["case"], trials.count + 1))
+            trials.run_one(self._trace_parts(trials.case.record.case, trials.count + 1))
             for _ in range(count)
         ]
         timed = self._benchmark.stats
-        rounds = type(timed.stats)()  # the one there is keeps what it has told once
+        rounds = type(timed.stats)()  # the existing one caches its figures
         for seconds in (*timed.stats.data, *more):
             rounds.update(seconds)
         timed.stats = rounds
-        self._tell(trials)
+        self._keep_result(trials)
 
-    def _tell(self, trials: _Trials) -> KVCacheResult:
-        """State what all trials so far came to."""
+    def _keep_result(self, trials: _Trials) -> KVCacheResult:
+        """Return the result of all trials so far, after adding it to the case and the JSON."""
         result = trials.result()
-        trials.facts["metrics"] = result.metrics()
-        trials.facts["notes"] = result.notes()
-        self._benchmark.extra_info.update(result.metrics())
+        metrics = result.metrics()
+        case = trials.case
+        case.record = replace(case.record, metrics=metrics, notes=tuple(result.notes()))
+        self._write_record(case)
+        self._benchmark.extra_info.update(metrics)
         return result
+
+    def _write_record(self, case: OpenCase) -> None:
+        """Put a case's record into pytest-benchmark's JSON."""
+        self._benchmark.extra_info["mlpstorage"] = case.record.to_json()
 
 
 class _Trials:
     """The trials of one case so far, on all ranks."""
 
     def __init__(
-        self, engine: Engine, workload: Workload, seed: int, facts: dict[str, Any]
+        self,
+        engine: Engine,
+        workload: Workload,
+        seed: int,
+        case: OpenCase,
     ) -> None:
-        self.facts = facts
-        """The case's; each trial's are added."""
+        self.case = case
+        """Its record is replaced after each trial."""
         self._engine = engine
         self._workload = workload
         self._seed = seed
         self._trials: list[TrialResult] = []
         self._samples: list[PooledHistograms] = []
-        """Of each trial, on rank 0."""
+        """Histograms of each trial, on rank 0."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of trials so far."""
         return len(self._trials)
 
     def run_one(self, trace_parts: dict[str, str]) -> float:
         """Run the next trial and return its seconds per request."""
         number = self.count + 1
-        pooled, samples, results = self._engine.run_trial(
-            self._workload, self._seed, number, trace_parts
-        )
-        told = {"trial": number, "metrics": pooled.metrics(), "ranks": results or []}
+        outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
+        pooled, ranks = outcome.result, outcome.ranks or ()
+        metrics = pooled.metrics()
         if pooled.failure is not None:
-            self.facts["failed_trial"] = {**told, "failure": str(pooled.failure)}
-            self.facts["notes"] = [pooled.failure_note(self.facts["case"])]
+            self.case.record = replace(
+                self.case.record,
+                failed_trial=FailedTrialRecord(number, metrics, ranks, str(pooled.failure)),
+                notes=(pooled.failure_note(self.case.record.case),),
+            )
             raise pooled.failure
         self._trials.append(pooled)
-        if samples is not None:
-            self._samples.append(samples)
-        self.facts["trials"].append(told)
+        if outcome.samples is not None:
+            self._samples.append(outcome.samples)
+        trials = (*self.case.record.trials, TrialRecord(number, metrics, ranks))
+        self.case.record = replace(self.case.record, trials=trials)
         if pooled.corrupt_reads:
             raise CorruptReadsError(
                 f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
@@ -220,5 +244,5 @@ class _Trials:
         return pooled.seconds_per_request
 
     def result(self) -> KVCacheResult:
-        """Return what all of them came to."""
-        return self._engine.pool_case(self.facts["case"], self._trials, self._samples)
+        """Return the result of all of them."""
+        return self._engine.pool_case(self.case.record.case, self._trials, self._samples)

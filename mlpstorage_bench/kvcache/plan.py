@@ -1,17 +1,18 @@
-"""What a session's KV-cache runs will be, before anything runs."""
+"""The plan of a KV-cache run: a profile with the user's changes."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mlpstorage_bench.benchmark_type import HostCapacity, Json
 from mlpstorage_bench.kvcache.config.profile_file import Profile
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
+from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.paths import InputFile, OutputFile
@@ -21,15 +22,15 @@ NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
 @dataclass(frozen=True)
 class KVCachePlan:
-    """A profile with the user's changes, and what is derived from it."""
+    """A profile with the user's changes, and values derived from it."""
 
     benchmark_type: str
     mode: str
     profile: Profile
     overrides: tuple[tuple[str, str], ...]
-    """What the user set in the profile: dotted path, value as typed."""
-    user_set: Mapping[str, Any]
-    """Every option that the user gave."""
+    """The user's changes of the profile: dotted path, value as typed."""
+    user_set: Mapping[str, object]
+    """Every option that the user set."""
     cache_dir: str
 
     @property
@@ -39,12 +40,17 @@ class KVCachePlan:
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of what can run."""
+        """Names of the cases that can run."""
         return tuple(self.profile.options)
 
     @property
+    def seed(self) -> int:
+        """The seed that every rank derives its own from."""
+        return self.profile.seed
+
+    @property
     def comparable(self) -> bool:
-        """Whether its results are to be compared with others' of the same profile."""
+        """Whether results are meant for comparison with others of the same profile."""
         return self.profile.comparable
 
     def trials(self, *, is_scenario: bool) -> int:
@@ -54,10 +60,10 @@ class KVCachePlan:
 
     @property
     def gate_rules(self) -> tuple[str, ...]:
-        """What the profile asks of metrics, as lines of rules."""
+        """The profile's rules for metrics, as lines."""
         return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
-    def set_by_user(self, option: str) -> dict[str, Any]:
+    def set_by_user(self, option: str) -> dict[str, object]:
         """Return the parameters of an option that the user set on the command line."""
         workload = self.profile.options[option]
         prefix = f"options.{option}."
@@ -69,11 +75,8 @@ class KVCachePlan:
         """Return the hash of a rank's request streams, over all options of the profile."""
         digest = hashlib.sha256()
         for name, workload in sorted(self.profile.options.items()):
-            share = workload.share_of(rank, ranks)
-            seed = self.profile.seed + share.seed_offset
-            own = workload.model_copy(update={"num_users": share.num_users})
-            stream = build_request_source(own, seed, share.first_user).sha256()
-            digest.update(f"{name} {stream}\n".encode())
+            own = RankWorkload.for_rank(workload, self.profile.seed, rank, ranks)
+            digest.update(f"{name} {own.request_source().sha256()}\n".encode())
         return digest.hexdigest()
 
     def input_files(self) -> list[InputFile]:
@@ -101,13 +104,13 @@ class KVCachePlan:
             yield {name: value for part in parts for name, value in part.items()}
 
     def notes(self) -> list[str]:
-        """Return what a reader of the results has to know."""
+        """Return sentences that a reader of the results has to know."""
         return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
 
-    def parameters(self) -> dict[str, Any]:
-        """Return the effective parameters: the first option's on top, each option's below.
+    def parameters(self) -> Json:
+        """Return the effective parameters: those of the first option, then each option's.
 
-        Readers of the reference's metadata find one value for each of its parameters.
+        Readers of the reference's metadata expect one value for each of its parameters.
         """
         return {
             **self._leading_values(),
@@ -118,11 +121,11 @@ class KVCachePlan:
             "options": {name: o.model_dump() for name, o in self.profile.options.items()},
         }
 
-    def override_parameters(self) -> dict[str, Any]:
-        """Return what the user set: the profile's keys and the options."""
+    def override_parameters(self) -> Json:
+        """Return the user's settings: keys of the profile, and options."""
         return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
 
-    def _leading_values(self) -> dict[str, Any]:
+    def _leading_values(self) -> Json:
         first = next(iter(self.profile.options.values()))
         return {
             "model": self.model,
@@ -135,8 +138,12 @@ class KVCachePlan:
             "performance_profile": self.profile.name,
         }
 
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
+        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
+        return datasize(self.profile, self.cache_dir, ranks_by_host, capacity)
+
     def describe(self) -> list[str]:
-        """Return lines that tell a person what will run."""
+        """Return a description of the cases, as lines for the terminal."""
         profile = self.profile
         lines = [
             f"profile {profile.name}: {profile.description}",
@@ -165,7 +172,7 @@ class KVCachePlan:
 
 
 def _beside_users(option: Workload) -> list[str]:
-    """Return what is worth telling where it is not the reference's way."""
+    """Return the parameters that differ from the reference's behaviour."""
     facts = []
     if option.keyed_by == "prefix":
         facts.append(f"blocks of {option.tokens_per_block} tokens keyed by prefix")

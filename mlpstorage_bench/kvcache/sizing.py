@@ -1,8 +1,8 @@
-"""How much space a workload takes, from the request stream itself: nothing is averaged.
+"""Space that a workload needs, computed from its requests without averages.
 
-What a rank writes in a trial is bounded by time: no storage is faster than one that answers at
-once, and then every user asks as soon as it has thought. Where nothing takes time (no thinking, no
-generation), only the tiers' capacities bound it.
+Time bounds the data that a rank writes in a trial: with storage that answers at once, every user
+asks as soon as its think time is over. Where nothing takes time (no think time, no generation),
+only the capacities of the tiers bound it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
@@ -26,39 +26,39 @@ from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB, KIB
 
 EDGE_S = 0.5
-"""What windows may begin late, as ranks wait for each other: users go on asking meanwhile."""
+"""Longest delay of a window's start, as ranks wait for each other; users go on asking meanwhile."""
 USABLE_SHARE = 0.8
-"""Of the free space: what a run may use when the profile does not say."""
+"""Share of the free space that a run may use where the profile sets no capacity."""
 HARNESS_BYTES = 200 << 20
-"""Resident memory of a rank beside its buffers and memory tiers, at most."""
+"""Most resident memory of a rank beside its buffers and memory tiers."""
 MOST_USERS = 1000
-"""No search for users that fit goes further."""
+"""Upper limit of the search for users that fit."""
 UNBOUNDED_REQUESTS = 64
-"""Of each user, where nothing takes time: enough to see the sizes of what it asks."""
+"""Requests of each user that are looked at where nothing takes time: enough to see their sizes."""
 UNBOUNDED_BYTES = 1 << 60
-"""What is written where only capacities bound it."""
+"""Stands for the bytes written where only capacities bound them."""
 
 
 @dataclass(frozen=True)
 class RankSize:
-    """What one rank takes in a trial, in bytes."""
+    """Bytes that one rank needs in a trial."""
 
     written: int | None
-    """The most that it writes; None where only capacities bound it."""
+    """Most bytes that it writes; None where only capacities bound them."""
     largest_entry: int
     storage_capacity: int
     storage: int
-    """The most that it has on storage at once."""
+    """Most bytes that it has on storage at once."""
     memory: int
-    """The most that it has resident: memory tiers, buffers, the harness itself."""
+    """Most resident memory: memory tiers, buffers, the harness itself."""
 
     @property
     def evicts(self) -> bool:
-        """Whether entries may have to go."""
+        """Whether entries may have to be evicted."""
         return self.written is None or self.written > TARGET_USAGE * self.storage_capacity
 
     def problems(self, free_storage: int, free_memory: int) -> list[str]:
-        """Return why it cannot run with so much space left for it."""
+        """Return reasons why it cannot run with so many free bytes."""
         problems = []
         if self.storage > free_storage:
             problems.append(
@@ -77,10 +77,11 @@ class RankSize:
         return problems
 
 
-def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: int = 0) -> RankSize:
-    """Return what a rank takes: of its own users and seed, with its share of the free bytes."""
+def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
+    """Return the bytes that a rank needs, with so many free bytes of storage."""
+    workload = part.workload
     capacity = storage_capacity(workload, free_storage)
-    source = build_request_source(workload, seed, first_user)
+    source = part.request_source()
     tally = _Tally(workload)
     if workload.precondition != "none":
         tally.precondition()
@@ -88,7 +89,7 @@ def size_of_rank(workload: Workload, seed: int, free_storage: int, first_user: i
     is_bounded = tally.ask(source)
     distinct = tally.total if is_bounded else None
     at_once = capacity if distinct is None else min(capacity, distinct)
-    # what is shared may be written again after it was evicted: then only capacities bound it
+    # shared entries may be written again after eviction: then only capacities bound them
     is_written_once = workload.keyed_by == "turn" and workload.trace_in is None
     stays = distinct is not None and distinct <= TARGET_USAGE * capacity
     written = distinct if stays or is_written_once else None
@@ -122,7 +123,7 @@ class _Tally:
         self.largest = 0
 
     def prepare(self, source: RequestSource) -> None:
-        """Count what is there before the first request."""
+        """Count the entries that are written before the first request."""
         users = range(source.first_user, source.first_user + source.num_users)
         shared_content = SharedContent(source.sharing, source.seed)
         for block in prepared(users, shared_content, self._workload.rules):
@@ -131,13 +132,13 @@ class _Tally:
                 self._add(CacheGrowth(1, block))
 
     def precondition(self) -> None:
-        """Count what is written to bring the storage into its steady state."""
+        """Count the entries that bring the storage into its steady state."""
         most = self._workload.precondition_gb
         self.total += UNBOUNDED_BYTES if most is None else round(most * GIB)
         self._add(CacheGrowth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
 
     def ask(self, source: RequestSource) -> bool:
-        """Count all that may be asked until the window's end; False when nothing bounds that."""
+        """Count all requests until the window's end; False if their number has no bound."""
         workload = self._workload
         ends_s = workload.warmup + workload.duration + EDGE_S
         if source.is_open_loop:
@@ -152,7 +153,7 @@ class _Tally:
         return is_bounded
 
     def _ask_user(self, stream: UserStream, ends_s: float, source: RequestSource) -> bool:
-        """Count what a user asks when each answer comes at once."""
+        """Count the requests of a user when each answer comes at once."""
         workload = self._workload
         takes_time = workload.think_time_scale or workload.generation_s_per_token
         if not takes_time and source.limit is None and workload.phase != "decode":
@@ -183,30 +184,29 @@ class _Tally:
 
 
 def storage_capacity(workload: Workload, free_storage: int) -> int:
-    """Return what a rank may keep on storage: as the profile says, or a share of what is free."""
+    """Return a rank's capacity on storage: the profile's, or a share of the free space."""
     if workload.storage_capacity_gb is not None:
         return round(workload.storage_capacity_gb * GIB)
     return int(USABLE_SHARE * free_storage)
 
 
 def footprint(workload: Workload) -> Callable[[int], int]:
-    """Return what an entry of so many bytes occupies on storage in the workload's layout."""
+    """Return the function from an entry's bytes to those it occupies in the workload's layout."""
     if workload.layout != "slab":
         return round_up_to_sector
     slot = block_bytes(workload)
     return lambda size: -(-round_up_to_sector(size) // slot) * slot
 
 
-def users_that_fit(
-    workload: Workload, seed: int, free_storage: int, first_user: int = 0
-) -> int | None:
-    """Return how many users' entries would all stay on a rank's storage; 1000: that many, or more.
+def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:
+    """Return the number of users whose entries all stay on a rank's storage; 1000 or more: 1000.
 
-    None where it is not users that bring the load: requests come at a rate, from a trace, or so
-    many of them.
+    None where the load does not depend on users: requests come at a rate or from a trace, or
+    their number is set.
     """
+    workload = part.workload
     capacity = storage_capacity(workload, free_storage)
-    source = build_request_source(workload, seed, first_user)
+    source = part.request_source()
     if source.is_open_loop or source.limit is not None or source.conversations is not None:
         return None
     tally = _Tally(workload)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.interrupts import OF_ONE, Interrupts
+from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.process.stderr import say
 
 if TYPE_CHECKING:
@@ -26,15 +27,6 @@ class SessionPhase(enum.IntEnum):
     IN_TEST = 0
     REPORT = 1
     FINISH = 2
-
-
-class Notice(enum.IntEnum):
-    """What a rank can tell the others between meetings."""
-
-    FAILED = 1
-    """It failed, and will be found at its report."""
-    CLOSING = 2
-    """Its measurement window closes before its time, so that all should."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +48,8 @@ class RanksDivergedError(PeerError):
         super().__init__(f"rank {here.rank} waits at {here.label!r}, but {where}")
 
 
-class Comm(Protocol):
+class Comm(TrialRanks, Protocol):
     """The ranks of this session; the same interface with one process and with many."""
-
-    rank: int
-    """This rank, from 0."""
-    size: int
-    """Number of ranks."""
 
     @property
     def waits_at(self) -> str | None:
@@ -77,10 +64,6 @@ class Comm(Protocol):
     @property
     def mpi4py(self) -> MPI.Intracomm | None:
         """A communicator of mpi4py over the same ranks, for use at will; None without MPI."""
-        ...
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
         ...
 
     def bcast(self, value: T, root: int = 0) -> T:
@@ -99,17 +82,6 @@ class Comm(Protocol):
         """Return the sum, least or greatest of every rank's value, on every rank."""
         ...
 
-    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
-        """Return the sum of every rank's value on rank 0; None elsewhere.
-
-        `add` may change its first argument, and has to be associative and commutative.
-        """
-        ...
-
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
-        ...
-
     def abort(self, code: int, message: str) -> NoReturn:
         """End every rank at once; the message goes to standard error first."""
         ...
@@ -118,27 +90,8 @@ class Comm(Protocol):
         """Take every signal that asks this process to stop for Ctrl-C, inside."""
         ...
 
-    def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where `raise_deferred` is called.
-
-        For what shares locks with other threads; see Interrupts.
-        """
-        ...
-
-    def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
-        ...
-
     def ignore_interrupts(self) -> None:
         """Let no Ctrl-C break into this rank's end of the session, from now on."""
-        ...
-
-    def announce(self, notice: Notice) -> None:
-        """Tell the other ranks something, without waiting for them."""
-        ...
-
-    def poll(self, notice: Notice) -> list[int]:
-        """Return the ranks that have announced this since the last meeting."""
         ...
 
     def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:

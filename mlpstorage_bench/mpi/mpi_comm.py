@@ -33,7 +33,6 @@ from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi import hydra_guard, point_to_point
 from mlpstorage_bench.mpi.comm import (
-    Notice,
     RanksDivergedError,
     Reduction,
     SessionPhase,
@@ -42,6 +41,7 @@ from mlpstorage_bench.mpi.comm import (
     check_root,
 )
 from mlpstorage_bench.mpi.interrupts import OF_A_RANK, Interrupts
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its directory, metadata, summary and per-rank results."""
+"""Files of a run: its directory, metadata, summary and per-rank results."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from mlpstorage_bench.benchmark_type import ResultFiles
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component
-from mlpstorage_bench.results.metadata import Case, build_metadata
-from mlpstorage_bench.results.record import KEY, RunRecord, parse_record
-from mlpstorage_bench.results.tree import RunLocation, write_json
+from mlpstorage_bench.results.metadata import build_metadata
+from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
+from mlpstorage_bench.results.tree import Document, RunLocation, write_json
 
 
 def locate(record: RunRecord, results_dir: Path) -> RunLocation:
-    """Return where a run's files belong."""
+    """Return the location of a run's files."""
     return RunLocation(
         results_dir,
         record.mode,
@@ -29,8 +28,8 @@ def locate(record: RunRecord, results_dir: Path) -> RunLocation:
     )
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Read a JSON document that pytest-benchmark wrote; InvalidInputError when it is none."""
+def read_document(path: Path) -> Document:
+    """Read a JSON document of pytest-benchmark; InvalidInputError if it is not one."""
     accepted = "a JSON file that pytest-benchmark wrote"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -44,15 +43,15 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def write_run(
-    document: Mapping[str, Any], record: RunRecord, location: RunLocation, files: ResultFiles
-) -> dict[str, Any]:
-    """Write every file of a run, the metadata last, and return the metadata."""
+    document: Document, record: RunRecord, location: RunLocation, files: ResultFiles
+) -> Document:
+    """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     written = [
         write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
         for case in cases
-        for trial in case["trials"]
-        for rank in trial["ranks"]
+        for trial in case.trials
+        for rank in trial.ranks
     ]
     summary = files.summarise(
         cases,
@@ -67,19 +66,19 @@ def write_run(
 
 
 def checkpoint_run(
-    document: Mapping[str, Any], record: RunRecord, location: RunLocation, files: ResultFiles
+    document: Document, record: RunRecord, location: RunLocation, files: ResultFiles
 ) -> None:
-    """Write of a run that goes on the files from which all others can be made."""
+    """Write the files of an unfinished run from which all others can be made."""
     _write_both(document, record, location, files, [])
 
 
 def _write_both(
-    document: Mapping[str, Any],
+    document: Document,
     record: RunRecord,
     location: RunLocation,
     files: ResultFiles,
     written: Sequence[Path],
-) -> dict[str, Any]:
+) -> Document:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     cases = cases_of(document, record)
     metadata = build_metadata(
@@ -94,32 +93,33 @@ def _write_both(
     return metadata
 
 
-def cases_of(document: Mapping[str, Any], record: RunRecord) -> list[Case]:
+def cases_of(document: Document, record: RunRecord) -> list[CaseRecord]:
     """Return every case of a session, timed or not, in the order in which they ran."""
     timed = [
-        benchmark["extra_info"][KEY]
+        parse_case(str(benchmark.get("fullname")), benchmark["extra_info"][KEY])
         for benchmark in document["benchmarks"]
         if KEY in benchmark.get("extra_info", {})
     ]
-    return sorted([*timed, *record.untimed_cases], key=lambda case: int(case["order"]))
+    return sorted([*timed, *record.untimed_cases], key=lambda case: case.order)
 
 
 def _rank_path(
     files: ResultFiles,
     location: RunLocation,
-    case: Case,
-    trial: Mapping[str, Any],
-    rank: Mapping[str, Any],
+    case: CaseRecord,
+    trial: TrialRecord,
+    rank: Json,
 ) -> str:
-    name = check_path_component("case", str(case["case"]))
-    number, of_rank = int(trial["trial"]), int(rank["rank"])
-    return files.rank_result_path(name, number, of_rank, location.timestamp)
+    name, number = check_path_component("case", case.case), rank.get("rank")
+    if not isinstance(number, int):
+        raise InvalidInputError(f"rank in trial {trial.trial} of case {name}", number, "its number")
+    return files.rank_result_path(name, trial.trial, number, location.timestamp)
 
 
 def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:
     """Convert a JSON document of an earlier session, and return the metadata's path.
 
-    `files_of` gives the files of a benchmark type by its name.
+    `files_of` returns the files of a benchmark type by its name.
     """
     document = read_document(path)
     record = parse_record(str(path), document)

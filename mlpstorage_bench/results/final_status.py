@@ -1,4 +1,4 @@
-"""What the metadata of a run says that could not write its own end."""
+"""The final status of a run that could not write its own metadata to the end."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from mlpstorage_bench.results.tree import write_json
 
 
 def record_final_status(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
-    """State in a run's metadata how it ended, unless its end is there; return whether it was not.
+    """Write a run's final status to its metadata; return False if it has one or is not here.
 
-    What it had written of its results before stays. A run that is about to end says so first
-    without a reason: whoever outlives it may know better.
+    Results that the run wrote before are kept. A run that is about to end writes its status
+    without a reason, so that a process that ends later can add one.
     """
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
-        return False  # it lies on another host, or was never written
+        return False  # it is on another host, or was never written
     if metadata.get("end_datetime") is not None:
         return False
     metadata["status"] = status

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.results.record import RunRecord
-
-Case = Mapping[str, Any]
-"""One case of a session: its name, its test, its trials, and its metrics when it came to an end."""
+from mlpstorage_bench.results.tree import Document
 
 
 def build_metadata(
     record: RunRecord,
     directory: Path,
     output_files: Sequence[Path],
-    type_fields: Mapping[str, Any],
-    cases: Sequence[Case] = (),
-    commit_info: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return a run's metadata; every field that a reader of the reference needs is there.
+    type_fields: Json,
+    cases: Sequence[CaseRecord] = (),
+    commit_info: Json | None = None,
+) -> Document:
+    """Return a run's metadata, with every field that the reference's readers need.
 
     `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
     """
-    metrics = {str(case["case"]): case.get("metrics") for case in cases}
+    metrics = {case.case: case.metrics for case in cases}
     return {
         "benchmark_type": record.benchmark_type,
         "model": record.model,
@@ -67,7 +65,7 @@ def build_metadata(
             "process_id": record.process_id,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
-            "cases": {str(case["case"]): _case_facts(case) for case in cases},
+            "cases": {case.case: _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
             "gate": record.gate,
@@ -76,33 +74,32 @@ def build_metadata(
     }
 
 
-def _case_facts(case: Case) -> dict[str, Any]:
-    """Return what a later comparison needs of a case: what ran, and the numbers of each trial."""
-    failed = case.get("failed_trial")
+def _case_facts(case: CaseRecord) -> Json:
+    """Return the facts of a case that later comparisons need: what ran, and each trial's numbers.
+
+    A failed trial is stated apart, as it is compared with nothing.
+    """
+    failed = case.failed_trial
+    failed_facts = None if failed is None else {**_trial_facts(failed), "failure": failed.failure}
     return {
-        "test": case["test"],
-        "workload_fingerprint": case.get("workload_fingerprint"),
-        "workload_fingerprint_parts": case.get("workload_fingerprint_parts"),
-        "trials": [_trial_facts(trial) for trial in case["trials"]],
-        **({"failed_trial": _failed_trial_facts(failed)} if failed else {}),
+        "test": case.test,
+        "workload_fingerprint": case.workload_fingerprint,
+        "workload_fingerprint_parts": case.workload_fingerprint_parts,
+        "trials": [_trial_facts(trial) for trial in case.trials],
+        **({} if failed_facts is None else {"failed_trial": failed_facts}),
     }
 
 
-def _trial_facts(trial: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = numbers_of(trial["metrics"])
+def _trial_facts(trial: TrialRecord) -> Json:
+    numbers = numbers_of(trial.metrics)
     return {
-        "trial": trial["trial"],
+        "trial": trial.trial,
         "metrics": {name: value for name, value in numbers.items() if name != "trial"},
     }
 
 
-def _failed_trial_facts(trial: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same of a trial that is compared with nothing: it ended early, and why."""
-    return {**_trial_facts(trial), "failure": trial["failure"]}
-
-
-def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics that are one finite number each; a truth is none."""
+def numbers_of(metrics: Json) -> dict[str, float]:
+    """Return the metrics that are one finite number each; true and false are none."""
     return {
         str(name): value
         for name, value in metrics.items()

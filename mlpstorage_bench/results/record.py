@@ -1,25 +1,27 @@
-"""What a session says of itself inside pytest-benchmark's JSON, under the key `mlpstorage`.
+"""A session's record and its cases' inside pytest-benchmark's JSON, under the key `mlpstorage`.
 
-With it the JSON is complete: metadata, summary and per-rank results can be made from it any time.
+They make that JSON complete: metadata, summary and per-rank results can be made from it any time.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError
 
 KEY = "mlpstorage"
 SCHEMA_VERSION: Literal[1] = 1
+_CASE = TypeAdapter(CaseRecord)
 
 Outcome = Literal["passed", "failed", "skipped"]
 Status = Literal["running", "passed", "failed", "interrupted"]
 
 
 class CaseOutcome(BaseModel):
-    """How one test of the session ended."""
+    """The outcome of one test of the session."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,39 +32,28 @@ class CaseOutcome(BaseModel):
 
 
 class Invocation(BaseModel):
-    """How a session was started, so that it can be again."""
+    """The command that started a session, to start it again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     command: list[str]
-    """An argument vector: pytest's, or that of the launcher which the user started."""
+    """Arguments of pytest, or of the launcher that the user started."""
     environment: dict[str, str | None]
-    """Variables that change what the command does; None for those that were not set."""
+    """Environment variables that change the command's behaviour; None for those not set."""
 
 
-class RunRecord(BaseModel):
-    """One session: who ran what, where, how, and how it ended."""
+class RunFacts(BaseModel):
+    """The part of a run's record that is known when the run begins."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal[1] = SCHEMA_VERSION
     run_id: str
-    status: Status
-    exit_status: int | None = None
-    tests_passed: bool | None = None
-    """Whether all but the gate passed; None of a run that has not ended, and of old records."""
     benchmark_type: str
     model: str
     command: str
     mode: str
     orgname: str
     systemname: str
-    timestamp: str
-    """The run's start as YYYYMMDD_HHMMSS, which names its directory."""
-    run_datetime: str
-    """ISO 8601 with offset."""
-    end_datetime: str | None = None
-    runtime_s: float
     num_processes: int
     npernode: int
     hosts: list[str]
@@ -73,27 +64,44 @@ class RunRecord(BaseModel):
     invocation: Invocation | None = None
     """None where the launcher's command cannot be known from here."""
     tags: list[str] = []
-    process_id: int
-    """Of rank 0, to tell a run that is under way from one that was killed."""
-    args: dict[str, Any]
-    parameters: dict[str, Any]
-    override_parameters: dict[str, Any]
-    system_info: dict[str, Any] | None
+    args: Json
+    parameters: Json
+    override_parameters: Json
+    system_info: Json | None
     system_fingerprint: str | None
-    system_fingerprint_parts: dict[str, Any] | None = None
-    """What the fingerprint is a digest of."""
+    system_fingerprint_parts: Json | None = None
+    """The values that the fingerprint is a digest of."""
     request_stream_sha256: list[str]
+    """Hash of each rank's requests."""
+
+
+class RunRecord(RunFacts):
+    """One session: who ran what, where, how, and how it ended."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Status
+    exit_status: int | None = None
+    tests_passed: bool | None = None
+    """Whether all but the gate passed; None of a run that has not ended, and of old records."""
+    timestamp: str
+    """The run's start as YYYYMMDD_HHMMSS, which names its directory."""
+    run_datetime: str
+    """ISO 8601 with offset."""
+    end_datetime: str | None = None
+    runtime_s: float
+    process_id: int
+    """Process ID of rank 0: distinguishes a running run from one that was killed."""
     notes: list[str]
     tests: list[CaseOutcome]
-    recorded: dict[str, Any]
-    """What tests stated with `mlps_run.record`."""
-    gate: dict[str, Any] | None = None
-    """What the gate said of the run, where it was asked."""
-    untimed_cases: list[dict[str, Any]]
+    recorded: Json
+    """Values that tests gave to `mlps_run.record`."""
+    gate: Json | None = None
+    """The gate's result, where the gate was asked for."""
+    untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 
 
-def parse_record(source: str, document: dict[str, Any]) -> RunRecord:
+def parse_record(source: str, document: Json) -> RunRecord:
     """Return the record in a pytest-benchmark document; InvalidInputError without a usable one."""
     if KEY not in document:
         raise InvalidInputError(
@@ -105,10 +113,29 @@ def parse_record(source: str, document: dict[str, Any]) -> RunRecord:
     try:
         return RunRecord.model_validate(document[KEY])
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors()[:10]
-        )
         raise InvalidInputError(
-            "--mlps-convert", source, f"a record of schema version {SCHEMA_VERSION}", hint=problems
+            "--mlps-convert",
+            source,
+            f"a record of schema version {SCHEMA_VERSION}",
+            hint=_problems(error),
         ) from error
+
+
+def parse_case(source: str, content: object) -> CaseRecord:
+    """Return the record of a case in a pytest-benchmark document; InvalidInputError if unusable."""
+    try:
+        return _CASE.validate_python(content)
+    except ValidationError as error:
+        raise InvalidInputError(
+            f"extra_info.{KEY} of {source}",
+            type(content).__name__,
+            f"a case of schema version {SCHEMA_VERSION}",
+            hint=_problems(error),
+        ) from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()[:10]
+    )

@@ -1,4 +1,4 @@
-"""The results directory tree (MLPerf Storage rules, 2.1), and how files get into it.
+"""The results directory tree (MLPerf Storage rules, 2.1), and atomic writes into it.
 
 `<results-dir>/<mode>/<orgname>/results/<systemname>/<type>/<model>/<command>/<YYYYMMDD_HHMMSS>/`
 """
@@ -22,10 +22,17 @@ TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
 _CREATION_ATTEMPTS = 20
 
+Document = dict[str, Any]
+"""The content of a whole JSON file, as `json.loads` gives it: pytest-benchmark's, or metadata.
+
+Files of earlier versions and of the reference have fewer keys, and users read metadata by key, so
+that it has no type of its own.
+"""
+
 
 @dataclass(frozen=True)
 class RunLocation:
-    """Where one run's directory lies, and what its files are called."""
+    """The path of a run's directory, and the names of its files."""
 
     results_dir: Path
     mode: str
@@ -59,12 +66,12 @@ class RunLocation:
 
     @property
     def metadata_path(self) -> Path:
-        """The run's metadata; the reference takes the first file so named of a directory."""
+        """The run's metadata; the reference reads the first such file of a directory."""
         return self.directory / f"{self.benchmark_type}_{self.timestamp}{METADATA_SUFFIX}"
 
     @property
     def benchmark_json_path(self) -> Path:
-        """pytest-benchmark's own JSON of the run, from which the rest can be made again."""
+        """pytest-benchmark's JSON of the run, from which the other files can be made."""
         return self.directory / f"pytest_benchmark_{self.timestamp}.json"
 
 
@@ -77,7 +84,7 @@ def create_run_directory(
     model: str,
     command: str,
 ) -> tuple[RunLocation, datetime]:
-    """Create the directory of a run that starts now; two runs of one second get one each."""
+    """Create the directory of a run that starts now; two runs of one second get different ones."""
     for _ in range(_CREATION_ATTEMPTS):
         started = datetime.now().astimezone()
         location = RunLocation(
@@ -109,13 +116,13 @@ def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
     )
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write JSON so that readers see the old file or the new one, never a part of it."""
+def write_json(path: Path, content: Mapping[str, object]) -> Path:
+    """Write JSON atomically: readers see the old file or the new one."""
     return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file so that readers see the old file or the new one, never a part of it."""
+    """Write a text file atomically: readers see the old file or the new one."""
     try:
         return _replace(path, text)
     except OSError as error:

@@ -11,7 +11,8 @@ import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import enter_run
-from mlpstorage_bench.mpi.comm import Notice, SessionPhase
+from mlpstorage_bench.mpi.comm import SessionPhase
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.session.outcomes import OthersLeft

@@ -19,6 +19,7 @@ from mlpstorage_bench.session.session import KEY, SCENARIO, MlpsSession
 if TYPE_CHECKING:
     from mlpstorage_bench.kvcache.fixture import KVCache
     from mlpstorage_bench.kvcache.plan import KVCachePlan
+    from mlpstorage_bench.kvcache.runner.engine import Engine
 
 HAS_PASSED = pytest.StashKey[bool]()
 """Whether a test has come to its end."""
@@ -92,7 +93,7 @@ def _make_kvcache(
     rounds = session.rounds(plan.trials(is_scenario=is_scenario))
     return KVCache(
         plan=plan,
-        engine=session.engine,
+        engine=cast("Engine", session.engine),
         benchmark=benchmark,
         advance_clock=session.clock.advance,
         open_case=lambda case: run.open_case(case, request.node.nodeid),

@@ -16,7 +16,8 @@ from mlpstorage_bench.mpi.agreement import (
     describe_causes,
     name_ranks,
 )
-from mlpstorage_bench.mpi.comm import Comm, Notice, RanksDivergedError, SessionPhase
+from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
+from mlpstorage_bench.mpi.ranks import Notice
 
 _TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
 """What a rank that left a test early is said to have done, and its text to be."""

@@ -1,4 +1,4 @@
-"""Where a run comes from: who asked for it, with what command, of which files, on what hosts."""
+"""The origin of a run: its options, command, files and hosts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import Plan
+from mlpstorage_bench.benchmark_type import Json, Plan
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
@@ -20,10 +20,11 @@ from mlpstorage_bench.launch.launchers.exported import params_without_values, wi
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.results.record import Invocation, RunFacts
 
 
 class Session(Protocol):
-    """What has to be known of a session."""
+    """The part of a session that a run's origin is made from."""
 
     config: pytest.Config
     settings: Settings
@@ -32,7 +33,7 @@ class Session(Protocol):
 
     @property
     def plan(self) -> Plan:
-        """What will run."""
+        """The cases to run."""
         ...
 
     @property
@@ -47,41 +48,41 @@ def run_facts(
     systemname: str,
     benchmark_type: str,
     timestamp: str,
-) -> dict[str, Any]:
-    """Return the fields of a RunRecord that are known when the run begins."""
+) -> RunFacts:
+    """Return the part of a run's record that is known when the run begins."""
     settings, cluster, plan = session.settings, session.cluster, session.plan
     launcher, arguments = session.launcher, session.config.invocation_params.args
-    return {
-        "run_id": f"{timestamp}-{secrets.token_hex(2)}",
-        "model": plan.model,
-        "benchmark_type": benchmark_type,
-        "command": "run",
-        "mode": settings.mode,
-        "orgname": settings.orgname,
-        "systemname": systemname,
-        "num_processes": session.comm.size,
-        "npernode": max(len(ranks) for ranks in cluster.ranks_by_host.values()),
-        "hosts": list(cluster.hostnames),
-        "exec_type": "mpi" if launcher else "local",
-        "launcher": launcher.launcher if launcher else None,
-        "executed_command": _executed_command(launcher, arguments),
-        "working_directory": str(Path.cwd()),
-        "invocation": _invocation(launcher, arguments),
-        "tags": list(settings.tags),
-        "args": _as_json(settings.user_set),
-        "parameters": plan.parameters(),
-        "override_parameters": _as_json(plan.override_parameters()),
-        "system_info": cluster.system_info(),
-        "system_fingerprint": cluster.system_fingerprint(),
-        "system_fingerprint_parts": cluster.system_fingerprint_parts(),
-        "request_stream_sha256": list(request_hashes),
-    }
+    return RunFacts(
+        run_id=f"{timestamp}-{secrets.token_hex(2)}",
+        model=plan.model,
+        benchmark_type=benchmark_type,
+        command="run",
+        mode=settings.mode,
+        orgname=settings.orgname,
+        systemname=systemname,
+        num_processes=session.comm.size,
+        npernode=max(len(ranks) for ranks in cluster.ranks_by_host.values()),
+        hosts=list(cluster.hostnames),
+        exec_type="mpi" if launcher else "local",
+        launcher=launcher.launcher if launcher else None,
+        executed_command=_executed_command(launcher, arguments),
+        working_directory=str(Path.cwd()),
+        invocation=_invocation(launcher, arguments),
+        tags=list(settings.tags),
+        args=_as_json(settings.user_set),
+        parameters=plan.parameters(),
+        override_parameters=_as_json(plan.override_parameters()),
+        system_info=cluster.system_info(),
+        system_fingerprint=cluster.system_fingerprint(),
+        system_fingerprint_parts=cluster.system_fingerprint_parts(),
+        request_stream_sha256=list(request_hashes),
+    )
 
 
 def sources_of_tests(
     config: pytest.Config, settings: Settings, items: Sequence[pytest.Item]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the files that the tests are made of: their own, each conftest.py, the profile."""
+    """Return name and digest of the tests' files, of each conftest.py and of the profile."""
     plugins = config.pluginmanager.get_plugins()
     modules = [Path(str(getattr(plugin, "__file__", None))) for plugin in plugins]
     profile = Path(settings.profile)
@@ -94,17 +95,17 @@ def sources_of_tests(
 
 
 def _executed_command(launcher: LauncherEnvironment | None, arguments: Sequence[object]) -> str:
-    """Return the command line that started a session: the launcher's where it can be known."""
+    """Return the command line that started a session: the launcher's where it is known."""
     launched = launch_command() or (launching_ancestor() if launcher else None)
     return shlex.join(without_values(launched or ["pytest", *map(str, arguments)]))
 
 
 def _invocation(
     launcher: LauncherEnvironment | None, arguments: Sequence[object]
-) -> dict[str, Any] | None:
-    """Return how a session can be started again; None under a launcher that cannot be seen.
+) -> Invocation | None:
+    """Return the command that starts the session again; None if its launcher is not visible.
 
-    Where we started the ranks, it is pytest that was started, and will start them again.
+    Where our parent process started the ranks, it is pytest's command, which starts them again.
     """
     command: list[str] | None = started_pytest(arguments)
     if launcher is not None and launch_command() is None:
@@ -112,16 +113,20 @@ def _invocation(
     if command is None:
         return None
     environment = {name: os.environ.get(name) for name in SETTING_VARIABLES}
-    return {"command": without_values(command), "environment": environment}
+    return Invocation(command=without_values(command), environment=environment)
 
 
-def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(values: Mapping[str, object]) -> Json:
     return {
-        name: value if isinstance(value, bool | int | float | str) else str(_told(name, value))
+        name: value
+        if isinstance(value, bool | int | float | str)
+        else str(_publishable(name, value))
         for name, value in values.items()
     }
 
 
-def _told(name: str, value: Any) -> Any:
-    """Return an option's value as it may be kept."""
-    return list(map(params_without_values, value)) if name == "mpi-params" else value
+def _publishable(name: str, value: object) -> object:
+    """Return an option's value as results may hold it: without values of exported variables."""
+    if name == "mpi-params" and isinstance(value, list | tuple):
+        return [params_without_values(str(params)) for params in value]
+    return value

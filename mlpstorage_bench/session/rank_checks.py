@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION, Host
-from mlpstorage_bench.measure.clock_offset import ClockOffset
-from mlpstorage_bench.mpi.comm import Comm, Notice
 from mlpstorage_bench.options.settings import Settings
-
-T = TypeVar("T")
 
 
 def silence_output() -> None:
@@ -37,7 +31,7 @@ def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
 
 
 def format_problems(problems: Sequence[tuple[str, str]]) -> str:
-    """Put the problems of all ranks into one text; a problem that all have is told once."""
+    """Return the problems of all ranks as one text; a problem that all have is stated once."""
     texts = {text for _, text in problems}
     if len(texts) == 1:
         return texts.pop()
@@ -82,10 +76,10 @@ _RANK_0_ALONE: Mapping[str, object] = {
 
 
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
-    """Check the ranks that there are against the numbers that the user gave."""
+    """Check the actual ranks against the numbers that the user gave."""
     size = len(hosts)
     if settings.wants_ranks and not launched:
-        return  # nothing runs here: this session only tells what would
+        return  # nothing runs here: this session only reports what would run
     if settings.exec_type == "local" and launched and size > 1:
         raise InvalidInputError(
             "--mlps-exec-type",
@@ -118,60 +112,11 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
 
 
 def check_hosts(given: Sequence[Host], actual: Sequence[str], *, are_same: bool) -> None:
-    """Check the hosts that the ranks are on against those that the user gave."""
+    """Check the hosts of the ranks against those that the user gave."""
     if not are_same:
         raise InvalidInputError(
             HOSTS_OPTION,
             ",".join(str(host) for host in given),
-            f"the hosts that the ranks really are on: {', '.join(dict.fromkeys(actual))}",
+            f"the hosts of the ranks: {', '.join(dict.fromkeys(actual))}",
             hint="Give the launcher and this option the same hosts",
         )
-
-
-class Peers:
-    """The other ranks, as a benchmark type's engine sees them."""
-
-    def __init__(self, comm: Comm) -> None:
-        self._comm = comm
-        self.rank = comm.rank
-        self.size = comm.size
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        self._comm.barrier()
-
-    def gather(self, value: T) -> list[T] | None:
-        """Return every rank's value on rank 0; None elsewhere."""
-        return self._comm.gather(value)
-
-    def bcast(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
-        return self._comm.bcast(value)
-
-    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
-        """Return the sum of every rank's value on rank 0; None elsewhere."""
-        return self._comm.merge(value, add)
-
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's."""
-        return self._comm.clock_offset(now_ns)
-
-    def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where it is heeded."""
-        return self._comm.defer_interrupts()
-
-    def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
-        self._comm.raise_deferred()
-
-    def close_together(self) -> None:
-        """Tell the others that this rank's window closes early."""
-        self._comm.announce(Notice.CLOSING)
-
-    def is_closing(self) -> bool:
-        """Whether another rank's window closes early."""
-        return bool(self._comm.poll(Notice.CLOSING))
-
-    def failed(self) -> list[int]:
-        """Ranks that have failed meanwhile."""
-        return self._comm.poll(Notice.FAILED)

@@ -20,7 +20,8 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi import hydra_guard
-from mlpstorage_bench.mpi.comm import Comm, Notice, RanksDivergedError, SessionPhase, SoloComm
+from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase, SoloComm
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.mpi.watchdog import limit_process
 from mlpstorage_bench.options.settings import grace_before_options, startup_limit_s
 from mlpstorage_bench.process.stderr import ABORT_STATUS, STDERR, say

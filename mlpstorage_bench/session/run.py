@@ -6,21 +6,18 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from mlpstorage_bench.benchmark_type import BenchmarkType
+from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, Json, OpenCase
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.metadata import build_metadata
-from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunRecord, Status
-from mlpstorage_bench.results.tree import RunLocation
-
-Document = dict[str, Any]
+from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunFacts, RunRecord, Status
+from mlpstorage_bench.results.tree import Document, RunLocation
 
 _SEVERITY: tuple[Outcome, ...] = ("passed", "skipped", "failed")
 _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
@@ -29,18 +26,19 @@ _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
 
 @dataclass
 class Run:
-    """A session's results: where they go, and what has been learnt so far.
+    """A session's results: where they are written, and what is known so far.
 
-    Every rank has one; rank 0's is written.
+    Every rank has one; only rank 0 writes.
     """
 
     location: RunLocation
     started: datetime
-    facts: dict[str, Any]
-    """Fields of the RunRecord that are known from the start."""
+    facts: RunFacts
+    seed: int
+    """The plan's: a case's fingerprint includes it."""
     benchmark_type: BenchmarkType
-    make_document: Callable[[Sequence[Any]], Document]
-    """Gives pytest-benchmark's JSON for the statistics of our tests."""
+    make_document: Callable[[Sequence[object]], Document]
+    """Returns pytest-benchmark's JSON for the statistics of our tests."""
     is_root: bool
     status: Status = "running"
     exit_status: int | None = None
@@ -50,17 +48,18 @@ class Run:
     _started_s: float = field(default_factory=time.monotonic)
     _ended: datetime | None = None
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
-    _recorded: dict[str, Any] = field(default_factory=dict)
-    cases: list[dict[str, Any]] = field(default_factory=list)
-    gate: dict[str, Any] | None = None
-    """What the gate said, for the metadata."""
-    _statistics: list[Any] = field(default_factory=list)
+    _recorded: dict[str, object] = field(default_factory=dict)
+    _cases: list[OpenCase] = field(default_factory=list)
+    """Cases, in the order in which they began."""
+    gate: Json | None = None
+    """The gate's result, for the metadata."""
+    _statistics: list[object] = field(default_factory=list)
     _cases_written: int = 0
 
     @property
     def run_id(self) -> str:
         """A name for the run that no other has."""
-        return str(self.facts["run_id"])
+        return self.facts.run_id
 
     @property
     def directory(self) -> Path:
@@ -68,17 +67,17 @@ class Run:
         return self.location.directory
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Document:
         """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
         commit_info = self.make_document(self._statistics).get("commit_info")
         return build_metadata(record, self.directory, [], type_fields, self.cases, commit_info)
 
-    def record(self, name: str, value: Any) -> None:
-        """State something for the run's metadata (`metrics.recorded`); rank 0's word counts.
+    def record(self, name: str, value: object) -> None:
+        """Add a value to the run's metadata (`metrics.recorded`); that of rank 0 is written.
 
-        The value must be what JSON can hold; the name a word like `effective_gib_s`.
+        The value must be one that JSON can hold; the name a word like `effective_gib_s`.
         """
         if slugify(name) != name:
             raise InvalidInputError("mlps_run.record", name, "letters, digits, '.', '_' and '-'")
@@ -90,30 +89,40 @@ class Run:
             ) from error
         self._recorded[name] = value
 
-    def open_case(self, case: dict[str, Any], test: str) -> None:
-        """Enter a case that begins; cases that run the same option get names of their own."""
-        taken = {other["case"] for other in self.cases}
-        if case["case"] in taken:
-            case["case"] = slugify(f"{case['case']}-{test.rpartition('::')[2]}")
-        number = 2
-        while case["case"] in taken:
-            case["case"] = slugify(f"{case['case']}-{number}")
-            number += 1
-        case["order"] = len(self.cases)
-        case["test"] = test
-        if self.is_root:
-            seed, ranks = self.facts["parameters"]["seed"], self.facts["num_processes"]
-            parts = self.benchmark_type.workload_parts(case["parameters"], seed, ranks)
-            case["workload_fingerprint_parts"] = parts
-            case["workload_fingerprint"] = fingerprint(parts)
-        self.cases.append(case)
+    @property
+    def cases(self) -> list[CaseRecord]:
+        """The records of all cases so far, in the order in which they began."""
+        return [case.record for case in self._cases]
 
-    def add_statistics(self, statistics: Any) -> None:
-        """Take pytest-benchmark's statistics of a finished test of ours."""
+    def open_case(self, case: CaseRecord, test: str) -> OpenCase:
+        """Add a case that begins, with a name of its own, its order and its fingerprint."""
+        taken = {other.case for other in self.cases}
+        name = case.case
+        if name in taken:
+            name = slugify(f"{name}-{test.rpartition('::')[2]}")
+        number = 2
+        while name in taken:
+            name = slugify(f"{name}-{number}")
+            number += 1
+        case = replace(case, case=name, order=len(self._cases), test=test)
+        if self.is_root:
+            ranks = self.facts.num_processes
+            parts = self.benchmark_type.workload_parts(case.parameters, self.seed, ranks)
+            case = replace(
+                case,
+                workload_fingerprint_parts=parts,
+                workload_fingerprint=fingerprint(parts),
+            )
+        opened = OpenCase(case)
+        self._cases.append(opened)
+        return opened
+
+    def add_statistics(self, statistics: object) -> None:
+        """Add pytest-benchmark's statistics of a finished benchmark of this package."""
         self._statistics.append(statistics)
 
     def note_outcome(self, test: str, outcome: Outcome, duration_s: float, message: str) -> None:
-        """Take the outcome of one phase of a test; the worst phase decides."""
+        """Add the outcome of one phase of a test; the worst phase decides."""
         before = self._tests.get(test, CaseOutcome(test=test, outcome="passed", duration_s=0.0))
         duration_s += before.duration_s
         if _SEVERITY.index(outcome) > _SEVERITY.index(before.outcome):
@@ -124,25 +133,25 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the results has to know: of the run, then of each case."""
-        return [*self._notes, *(note for case in self.cases for note in case.get("notes", ()))]
+        """Sentences that a reader of the results has to know: of the run, then of each case."""
+        return [*self._notes, *(note for case in self.cases for note in case.notes)]
 
     def add_notes(self, notes: Sequence[str]) -> None:
-        """Take what a reader of the results has to know."""
+        """Add sentences that a reader of the results has to know."""
         self._notes += notes
 
     def checkpoint(self) -> None:
-        """Write what is known so far, when there are cases that are not written yet.
+        """Write the results so far, where there are cases that are not written yet.
 
-        A run that is killed then leaves them: all its files can be made from these two.
+        A run that is killed leaves them: all its files can be made from these two.
         """
-        if self.is_root and len(self.cases) > self._cases_written:
+        if self.is_root and len(self._cases) > self._cases_written:
             document, record = self._document()
             checkpoint_run(document, record, self.location, self.benchmark_type)
-            self._cases_written = len(self.cases)
+            self._cases_written = len(self._cases)
 
     def record_final_status(self, exit_status: int) -> None:
-        """State in the metadata that the session ends early: there may be no time for more.
+        """Write to the metadata that the session ends early: there may be no time for more.
 
         Open MPI's launcher, told to end, gives its ranks a third of a second.
         """
@@ -150,10 +159,10 @@ class Run:
             status = _STATUS_OF.get(exit_status, "failed")
             record_final_status(self.location.metadata_path, status, exit_status)
 
-    def finish(self, exit_status: int, *, tests_passed: bool = False) -> dict[str, Any] | None:
-        """Note how the session ended, leave its results, and return its metadata on rank 0.
+    def finish(self, exit_status: int, *, tests_passed: bool = False) -> Document | None:
+        """Set how the session ended, write its results, and return its metadata on rank 0.
 
-        `tests_passed` tells of a status that the gate alone has called for.
+        `tests_passed` is for a failure that the gate alone has caused.
         """
         self.status = _STATUS_OF.get(exit_status, "failed")
         self.exit_status = exit_status
@@ -162,9 +171,9 @@ class Run:
         return self.write()
 
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
-        """Return what is known so far; `timed` names the tests that pytest-benchmark lists."""
+        """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
         return RunRecord(
-            **self.facts,
+            **dict(self.facts),
             status=self.status,
             exit_status=self.exit_status,
             tests_passed=self.tests_passed,
@@ -177,10 +186,10 @@ class Run:
             tests=list(self._tests.values()),
             recorded=self._recorded,
             gate=self.gate,
-            untimed_cases=[case for case in self.cases if case["test"] not in set(timed)],
+            untimed_cases=[case for case in self.cases if case.test not in set(timed)],
         )
 
-    def write(self) -> dict[str, Any] | None:
+    def write(self) -> Document | None:
         """Write every file of the run, as far as it is known now; return its metadata on rank 0."""
         if not self.is_root:
             return None

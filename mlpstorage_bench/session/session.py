@@ -6,12 +6,12 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type import Plan
+from mlpstorage_bench.benchmark_type import Engine, Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
@@ -58,7 +58,7 @@ class MlpsSession:
         self.run: Run | None = None
         self.session_gate: SessionGate | None = None
         self.has_nothing_to_judge = False
-        self.engine: Any = None
+        self.engine: Engine | None = None
         self.collection_errors: list[str] = []
         self.remarks: list[str] = []
         """What the user should read at the end."""

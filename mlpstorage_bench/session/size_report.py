@@ -1,17 +1,15 @@
-"""How much a run takes, on hosts like this one."""
+"""Sizes of a run on hosts like this one."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from mlpstorage_bench.benchmark_type import BenchmarkType, HostCapacity, Plan
+from mlpstorage_bench.benchmark_type import HostCapacity, Json, Plan
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.options.settings import Settings
 
 
-def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -> dict[str, Any]:
-    """Return what the plan takes by rank, host and tier, and whether it fits: touches nothing."""
+def size_report(settings: Settings, plan: Plan) -> Json:
+    """Return the bytes that the plan needs by rank, host and tier, without touching storage."""
     layout = settings.layout()
     ranks_by_host = list(layout.ranks_by_host)
     host = gather_cluster_information(SoloComm(), settings.cache_dir).hosts[0]
@@ -19,4 +17,4 @@ def size_report(settings: Settings, benchmark_type: BenchmarkType, plan: Plan) -
     is_shared = filesystem.is_same_storage(filesystem)
     sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
     capacity = HostCapacity(filesystem.free_bytes, host.memory.available, sharers)
-    return benchmark_type.datasize(plan, ranks_by_host, capacity)
+    return plan.datasize(ranks_by_host, capacity)

@@ -1,4 +1,4 @@
-"""Opening the run that a session's tests call for: its directory, metadata, and type's engine."""
+"""Start of a run after collection: its directory, metadata, and the engine of its type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpstorage_bench.session.session import SCENARIO, MlpsSession
 
 
 def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
-    """Prepare for the collected tests: what is left out, timers, and the run they call for."""
+    """Prepare for the collected tests: skip scenarios, set timers, and open the run they need."""
     scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
     if scenarios and session.plan.comparable:
         reason = f"profile {session.settings.profile} is its options alone, to be compared"
@@ -34,7 +34,7 @@ def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
 
 
 def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
-    """Open the run that these fixtures call for: its directory, and its type's engine."""
+    """Open the run that these fixtures need: its directory, and its type's engine."""
     names = registry.types_of_fixtures(fixtures)
     if len(names) > 1:
         message = (
@@ -75,7 +75,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     assert created is not None
     location, started = created
     engine = benchmark_type.open(
-        rank_checks.Peers(session.comm),
+        session.comm,
         session.host,
         settings.cache_dir,
         cluster.ranks_sharing_cache(session.comm.rank),
@@ -84,6 +84,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
         location,
         started,
         run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp),
+        plan.seed,
         benchmark_type,
         benchmark_json.maker(session.config),
         session.is_root,
@@ -92,13 +93,14 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     session.on_all_ranks(session.run.write)
     if session.parent is not None and session.is_root:
         session.parent.send("run", str(location.metadata_path))
-    session.engine = session.on_all_ranks(lambda: session.resources.enter_context(engine))
-    notes = [note for notes in session.comm.allgather(session.engine.notes) for note in notes]
+    opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
+    session.engine = opened
+    notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
 
 
 def _check_plugins(session: MlpsSession) -> None:
-    """Raise a usage error where plugins keep benchmarks from being measured."""
+    """Raise a usage error where plugins prevent measurements."""
     problem = ""
     if not session.config.pluginmanager.hasplugin("benchmark"):
         problem = "A run needs pytest-benchmark: do not turn it off (-p)"
@@ -109,7 +111,7 @@ def _check_plugins(session: MlpsSession) -> None:
 
 
 def _open_gate(session: MlpsSession, run: Run) -> None:
-    """Prepare for what comes after the run: its comparison with others."""
+    """Prepare the comparison of the run with earlier ones."""
     if session.settings.gate.is_wanted:
         session.session_gate = SessionGate(
             session.make_gate(run.benchmark_type.name),

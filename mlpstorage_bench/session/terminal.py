@@ -8,7 +8,6 @@ import shutil
 import pytest
 from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
-from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, results_table
@@ -33,7 +32,7 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if session.run is None or not isinstance(reporter, TerminalReporter):
         return
-    reporter.write_line(f"mlpstorage: command: {session.run.facts['executed_command']}")
+    reporter.write_line(f"mlpstorage: command: {session.run.facts.executed_command}")
     for note in session.run.notes:
         reporter.write_line(f"mlpstorage: note: {note}")
 
@@ -55,7 +54,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
         reporter.write_line(line)
     width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
     try:
-        report = size_report(settings, registry.load(registry.DEFAULT), session.plan)
+        report = size_report(settings, session.plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     for line in size_lines(report, width):
@@ -86,8 +85,9 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         reporter.write_line(remark)
     if run is None:
         return
-    if run.cases:
-        for line in as_lines(results_table(run.cases), shutil.get_terminal_size().columns):
+    cases = [case.to_json() for case in run.cases]
+    if cases:
+        for line in as_lines(results_table(cases), shutil.get_terminal_size().columns):
             reporter.write_line(line)
         reporter.write_line(
             "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "

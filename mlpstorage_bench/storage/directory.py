@@ -14,8 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from mlpstorage_bench.benchmark_type import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.errors import InvalidInputError, StorageError
+from mlpstorage_bench.paths import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.own_files import CLAIM, OWN_NAMES, is_own, remove_own
 

@@ -40,7 +40,7 @@ def measured(ahead_s: Sequence[float], delays_s: Sequence[float] = ()) -> list[t
         def clock() -> float:
             return 1e9 + ahead_s[rank] + (late.choice(delays_s) if delays_s else 0.0)
 
-        return measure_clock_offsets(RankComm(rank, exchange), clock)
+        return measure_clock_offsets(RankComm(rank, exchange).allgather, clock)
 
     with ThreadPoolExecutor(len(ahead_s)) as pool:
         return list(pool.map(learn, range(len(ahead_s))))

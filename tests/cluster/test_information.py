@@ -38,7 +38,7 @@ class FakeExchange:
         self.barrier = threading.Barrier(len(nodes), timeout=30)
 
 
-class NodeComm:
+class NodeComm(SoloComm):
     """A rank of a fake job on a node of its own: what it says of this machine is said of the node.
 
     So the real collection runs on each, and only names (and what the test alters) are not this
@@ -46,6 +46,7 @@ class NodeComm:
     """
 
     def __init__(self, rank: int, crossing: FakeExchange) -> None:
+        super().__init__()
         self.rank = rank
         self.size = len(crossing.nodes)
         self._crossing = crossing

@@ -1,4 +1,4 @@
-"""What must be equal for two results of a case to be comparable, and what need not."""
+"""Workload fingerprints: the parameters that two comparable results have in common."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parts(seed: int = 42, ranks: int = 2, **changes: Any) -> dict[str, Any]:
     workload = Workload.model_validate(
         {"model": "tiny-1b", "num_users": 4, "duration": 1, **changes}
     )
-    return KV_CACHE.workload_parts(workload.model_dump(), seed, ranks)
+    return dict(KV_CACHE.workload_parts(workload.model_dump(), seed, ranks))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,9 @@ def parts(seed: int = 42, ranks: int = 2, **changes: Any) -> dict[str, Any]:
         {"verify_rate": 1.0},
     ],
 )
-def test_what_asks_the_same_of_the_storage_is_comparable(changes: dict[str, Any]) -> None:
+def test_parameters_that_do_not_change_the_load_keep_the_fingerprint(
+    changes: dict[str, Any],
+) -> None:
     assert fingerprint(parts(**changes)) == fingerprint(parts())
 
 
@@ -49,11 +51,11 @@ def test_what_asks_the_same_of_the_storage_is_comparable(changes: dict[str, Any]
         {"ranks": 3},
     ],
 )
-def test_another_load_is_not(changes: dict[str, Any]) -> None:
+def test_parameters_that_change_the_load_change_the_fingerprint(changes: dict[str, Any]) -> None:
     assert fingerprint(parts(**changes)) != fingerprint(parts())
 
 
-def test_a_recorded_workload_is_known_by_its_requests_wherever_its_file_lies(
+def test_fingerprint_of_a_trace_depends_on_its_requests_not_its_path(
     tmp_path: Path,
 ) -> None:
     for name, tokens in (("a", 900), ("b", 900), ("c", 901)):
@@ -63,5 +65,5 @@ def test_a_recorded_workload_is_known_by_its_requests_wherever_its_file_lies(
     assert fingerprint(first) != fingerprint(other)
 
 
-def test_a_parameter_at_its_default_is_left_out_so_that_new_ones_do_no_harm() -> None:
+def test_parameters_at_their_defaults_are_not_in_the_fingerprint() -> None:
     assert parts()["parameters"] == {"model": "tiny-1b", "num_users": 4, "duration": 1.0}

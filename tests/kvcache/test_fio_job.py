@@ -52,7 +52,9 @@ def test_one_kind_alone_has_no_mix(tmp_path: Path, operation: str, pattern: str)
         ("TIMESTAMP,ContextTokens,GeneratedTokens\n", "a trace of operations"),
     ],
 )
-def test_what_is_no_trace_of_storage_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_file_without_operations_on_storage_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
     with pytest.raises(InvalidInputError, match=f"--mlps-fio-job: got .*{said}"):
         job_of(tmp_path, text)
 

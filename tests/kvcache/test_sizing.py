@@ -1,4 +1,4 @@
-"""What a workload takes, as it is told before it runs."""
+"""Sizes of a workload before it runs, against those of a run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.units import GIB, MIB
 
-ROOM = 1 << 40
+FREE = 1 << 40
 
 
 def workload(**changes: object) -> Workload:
@@ -46,15 +46,17 @@ def test_the_bound_is_what_users_write_when_storage_answers_at_once() -> None:
                 break
             expected += request.context_tokens * 131_072
             now += request.think_s
-    size = size_of_rank(asked, 42, ROOM)
+    size = size_of_rank(RankWorkload(asked, 42), FREE)
     assert size.written == size.storage == expected
     assert not size.evicts
 
 
 def test_generation_and_warm_up_count() -> None:
-    plain = size_of_rank(workload(duration=5.0), 42, 16 * GIB)
-    slow = size_of_rank(workload(duration=5.0, generation_mode="realistic"), 42, 16 * GIB)
-    longer = size_of_rank(workload(duration=5.0, warmup=5.0), 42, 16 * GIB)
+    plain = size_of_rank(RankWorkload(workload(duration=5.0), 42), 16 * GIB)
+    slow = size_of_rank(
+        RankWorkload(workload(duration=5.0, generation_mode="realistic"), 42), 16 * GIB
+    )
+    longer = size_of_rank(RankWorkload(workload(duration=5.0, warmup=5.0), 42), 16 * GIB)
     assert plain.written is not None
     assert slow.written is not None
     assert longer.written is not None
@@ -63,20 +65,20 @@ def test_generation_and_warm_up_count() -> None:
 
 def test_without_any_time_only_the_capacity_bounds() -> None:
     asked = workload(think_time_scale=0.0, storage_capacity_gb=2.0)
-    size = size_of_rank(asked, 42, ROOM)
+    size = size_of_rank(RankWorkload(asked, 42), FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
-    assert users_that_fit(asked, 42, ROOM) == 0
+    assert users_that_fit(RankWorkload(asked, 42), FREE) == 0
 
 
-def test_what_decoding_reads_is_exact() -> None:
-    size = size_of_rank(workload(phase="decode", entry_scale=1.0), 42, ROOM)
+def test_size_of_decoding_is_exact() -> None:
+    size = size_of_rank(RankWorkload(workload(phase="decode", entry_scale=1.0), 42), FREE)
     assert size.written == size.storage == 6 * 10 * 2048 * 24_576
     assert size.largest_entry == 2048 * 24_576
 
 
 def test_slots_count_whole() -> None:
-    entry = size_of_rank(workload(), 42, ROOM)
-    slab = size_of_rank(workload(layout="slab", tokens_per_block=1000), 42, ROOM)
+    entry = size_of_rank(RankWorkload(workload(), 42), FREE)
+    slab = size_of_rank(RankWorkload(workload(layout="slab", tokens_per_block=1000), 42), FREE)
     assert entry.written is not None
     assert slab.written is not None
     assert slab.written % (1000 * 24_576) == 0
@@ -85,18 +87,21 @@ def test_slots_count_whole() -> None:
 
 def test_capacity_write_limit_and_free_space_cap() -> None:
     asked = workload(duration=60.0)
-    assert size_of_rank(asked, 42, 10 * MIB).storage == 8 * MIB
-    capped = size_of_rank(workload(duration=60.0, storage_capacity_gb=0.5), 42, ROOM)
+    assert size_of_rank(RankWorkload(asked, 42), 10 * MIB).storage == 8 * MIB
+    capped = size_of_rank(RankWorkload(workload(duration=60.0, storage_capacity_gb=0.5), 42), FREE)
     assert (capped.storage, capped.evicts) == (GIB // 2, True)
-    assert size_of_rank(workload(duration=60.0, write_limit_gb=0.25), 42, ROOM).written == GIB // 4
+    assert (
+        size_of_rank(RankWorkload(workload(duration=60.0, write_limit_gb=0.25), 42), FREE).written
+        == GIB // 4
+    )
 
 
 def test_users_that_fit_are_as_many_as_keep_all_their_entries() -> None:
     asked = workload(duration=5.0, storage_capacity_gb=0.5)
-    fit = users_that_fit(asked, 42, ROOM)
+    fit = users_that_fit(RankWorkload(asked, 42), FREE)
     assert fit is not None
-    at_most = size_of_rank(asked.model_copy(update={"num_users": fit}), 42, ROOM)
-    one_more = size_of_rank(asked.model_copy(update={"num_users": fit + 1}), 42, ROOM)
+    at_most = size_of_rank(RankWorkload(asked.model_copy(update={"num_users": fit}), 42), FREE)
+    one_more = size_of_rank(RankWorkload(asked.model_copy(update={"num_users": fit + 1}), 42), FREE)
     assert (at_most.evicts, one_more.evicts) == (False, True)
 
 
@@ -111,8 +116,10 @@ def test_users_that_fit_are_as_many_as_keep_all_their_entries() -> None:
         ({"entry_scale": 1.0, "model": "llama3.1-8b"}, GIB, "an entry of .* does not fit a capac"),
     ],
 )
-def test_what_does_not_fit_says_why(changes: dict[str, object], free: int, problem: str) -> None:
-    size = size_of_rank(workload(**changes), 42, free)
+def test_size_that_does_not_fit_has_a_problem(
+    changes: dict[str, object], free: int, problem: str
+) -> None:
+    size = size_of_rank(RankWorkload(workload(**changes), 42), free)
     (said,) = size.problems(free, size.memory)
     assert re.match(problem, said)
     assert size.problems(free, 0)[-1].startswith("memory: up to")
@@ -128,7 +135,7 @@ def test_what_does_not_fit_says_why(changes: dict[str, object], free: int, probl
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_run_never_uses_more_than_was_told(
+def test_run_never_uses_more_than_its_computed_size(
     tmp_path: Path, seed: int, users: int, layout: str, cpu_mem_gb: float, capacity_mib: int
 ) -> None:
     asked = workload(
@@ -139,9 +146,9 @@ def test_a_run_never_uses_more_than_was_told(
         storage_capacity_gb=capacity_mib / 1024,
         duration=0.2,
     )
-    size = size_of_rank(asked, seed, ROOM)
+    size = size_of_rank(RankWorkload(asked, seed), FREE)
     mode = "direct" if probe_direct_io(tmp_path) else "buffered"
     here = TrialContext(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
-    result = run_trial(asked, here, Peers(SoloComm()))
+    result = run_trial(asked, here, SoloComm())
     assert result.storage.peak_bytes <= size.storage
-    assert result.storage.written_bytes <= (size.written or ROOM)
+    assert result.storage.written_bytes <= (size.written or FREE)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mlpstorage_bench.mpi.comm import Notice, SessionPhase, SoloComm
+from mlpstorage_bench.mpi.comm import SessionPhase, SoloComm
+from mlpstorage_bench.mpi.ranks import Notice
 
 RunRanks = Callable[..., pytest.RunResult]
 
@@ -99,7 +100,7 @@ def test_notices_are_heard_once_and_belong_to_no_later_phase(
     pytester.makepyfile(
         """
         import time
-        from mlpstorage_bench.mpi.comm import Notice
+        from mlpstorage_bench.mpi.ranks import Notice
 
         def test_heard(mpi_comm):
             if mpi_comm.rank == 1:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
+from mlpstorage_bench.kvcache.config.workload import Workload
 
 pytestmark = pytest.mark.launches_mpi
 
@@ -32,3 +38,62 @@ def test_a_rank_without_a_user_is_a_usage_error(pytester: pytest.Pytester, run_r
     result = run_ranks(2, *SMALL, "--mlps-set=users_total=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*users_total: got 1; accepted: at least one user for each of 2*"])
+
+
+SIMULATED = [
+    *("--mlps-set=storage=null", "--mlps-set=phase=prefill", "--mlps-set=requests=40"),
+    *("--mlps-set=warmup=0", "--mlps-set=duration=3600", "--mlps-set=write_limit_gb=100000"),
+    *("--mlps-set=trace_out=trace.csv", "--mlps-trials=1", "--mlps-results-dir=results"),
+    *("--mlps-set=options.1.num_users=3", "--mlps-set=options.2.users_total=6"),
+    "--mlps-cache-dir=cache",
+]
+"""Option 1 has users of each rank, option 2 a total of users; a trace shows what ran."""
+
+
+def written_entries(trace: Path) -> set[tuple[str, int]]:
+    with trace.open(newline="") as file:
+        return {
+            (row["Key"], int(row["Object_Size_Bytes"]))
+            for row in csv.DictReader(file)
+            if row["Operation"] == "Write"
+        }
+
+
+def requested_entries(part: RankWorkload) -> set[tuple[str, int]]:
+    return {
+        (request.key, part.workload.entry_bytes(request.context_tokens))
+        for stream in part.request_source().streams()
+        for request in stream.requests
+    }
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_request_hash_in_the_metadata_is_that_of_what_each_rank_ran(
+    pytester: pytest.Pytester, run_ranks: Any, ranks: int
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_users_of_each_rank(kvcache): kvcache.run(1)
+        def test_users_in_total(kvcache): kvcache.run(2)
+        """
+    )
+    run_ranks(ranks, *SIMULATED).assert_outcomes(passed=2)
+    (path,) = (pytester.path / "results").rglob("*_metadata.json")
+    metadata = json.loads(path.read_text())
+    seed, options = metadata["parameters"]["seed"], metadata["parameters"]["options"]
+    hashes = []
+    for rank in range(ranks):
+        digest = hashlib.sha256()
+        for name, parameters in sorted(options.items()):
+            workload = Workload.model_validate(parameters)
+            part = RankWorkload.for_rank(workload, seed, rank, ranks)
+            digest.update(f"{name} {part.request_source().sha256()}\n".encode())
+            if name in ("1", "2"):
+                of_rank = f".rank_{rank}" if ranks > 1 else ""
+                trace = pytester.path / f"trace.option_{name}{of_rank}.csv"
+                assert written_entries(trace) == requested_entries(part)
+        hashes.append(digest.hexdigest())
+    assert metadata["request_stream_sha256"] == hashes
+    parts = metadata["mlpstorage"]["cases"]["2"]["workload_fingerprint_parts"]
+    first = RankWorkload.for_rank(Workload.model_validate(options["2"]), seed, 0, ranks)
+    assert parts["request_stream_sha256"] == first.request_source().sha256()

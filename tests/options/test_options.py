@@ -101,7 +101,7 @@ REFUSED = [
     (["--mlps-set=duration=long"], "--mlps-set: got 'duration=long'"),
     (["--mlps-mode=closed", "--mlps-trials=1"], "--mlps-trials (given: 1; accepted: 3)"),
     (["--mlps-num-processes=2", "--mlps-mpi-bin=no-mpirun"], "--mlps-mpi-bin: no executable"),
-    (["--mlps-exec-type=local", "--mlps-hosts=elsewhere"], "the hosts that the ranks really are"),
+    (["--mlps-exec-type=local", "--mlps-hosts=elsewhere"], "the hosts of the ranks"),
     (["--mlps-exec-type=local", "--mlps-num-processes=2"], "--mlps-num-processes: got 2; accepte"),
 ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.trace_files import open_trace
 from mlpstorage_bench.kvcache.workload.request_source import (
@@ -23,31 +25,59 @@ from mlpstorage_bench.kvcache.workload.traces import (
 )
 
 
-def build_request_source(workload: Workload, seed: int, first_user: int = 0) -> RequestSource:
-    """Return the request source of a rank, by its seed and its first user."""
-    recorded: Recorded | None = None
-    recorded_conversations: Conversations | None = None
-    if workload.trace_in is not None:
-        name = workload.trace_in
-        with open_trace(Path(name)) as lines:
-            trace_format = detect(name, lines)
-        if trace_format == "ShareGPT":
+@dataclass(frozen=True)
+class RankWorkload:
+    """The part of a workload that one rank runs: its users, and the seed of its requests."""
+
+    workload: Workload
+    """With this rank's number of users."""
+    seed: int
+    first_user: int = 0
+
+    @classmethod
+    def for_rank(cls, workload: Workload, seed: int, rank: int, ranks: int) -> RankWorkload:
+        """Return a rank's part: users of its own, or its share of the workload's `users_total`.
+
+        `seed` is the run's. Users of its own differ from those of other ranks by seed; users of
+        a total differ by number and have one seed, so that they are the same on any number of
+        ranks. InvalidInputError where a rank has no user.
+        """
+        total = workload.users_total
+        if total is None:
+            return cls(workload, seed + rank)
+        if total < ranks:
+            raise InvalidInputError(
+                "users_total", total, f"at least one user for each of {ranks} ranks"
+            )
+        first, after = total * rank // ranks, total * (rank + 1) // ranks
+        return cls(workload.model_copy(update={"num_users": after - first}), seed, first)
+
+    def request_source(self) -> RequestSource:
+        """Return the source of this rank's requests: its users, or the trace that it replays."""
+        workload = self.workload
+        recorded: Recorded | None = None
+        recorded_conversations: Conversations | None = None
+        if workload.trace_in is not None:
+            name = workload.trace_in
             with open_trace(Path(name)) as lines:
-                recorded_conversations = conversations(name, lines.read())
-        else:
-            replay = Replay(workload.rules, seed, workload.trace_speed)
-            recorded = partial(_recorded, name, trace_format, replay)
-    return RequestSource(
-        num_users=workload.num_users,
-        seed=seed,
-        first_user=first_user,
-        sharing=workload.sharing,
-        context_limit=workload.context_limit if workload.keyed_by == "prefix" else None,
-        rate=workload.rate_of_arrivals,
-        limit=workload.requests,
-        recorded=recorded,
-        conversations=recorded_conversations,
-    )
+                trace_format = detect(name, lines)
+            if trace_format == "ShareGPT":
+                with open_trace(Path(name)) as lines:
+                    recorded_conversations = conversations(name, lines.read())
+            else:
+                replay = Replay(workload.rules, self.seed, workload.trace_speed)
+                recorded = partial(_recorded, name, trace_format, replay)
+        return RequestSource(
+            num_users=workload.num_users,
+            seed=self.seed,
+            first_user=self.first_user,
+            sharing=workload.sharing,
+            context_limit=workload.context_limit if workload.keyed_by == "prefix" else None,
+            rate=workload.rate_of_arrivals,
+            limit=workload.requests,
+            recorded=recorded,
+            conversations=recorded_conversations,
+        )
 
 
 def _recorded(name: str, trace_format: Format, replay: Replay) -> Iterator[Arrival]:

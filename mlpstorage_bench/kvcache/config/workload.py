@@ -6,7 +6,6 @@ Sizes `_gb` are in GiB.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -54,16 +53,6 @@ class Strict(BaseModel):
     """Base of models that refuse unknown keys and values of other types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A rank's share of the users."""
-
-    num_users: int
-    first_user: int
-    seed_offset: int
-    """Number added to the profile's seed."""
 
 
 class Workload(Strict):
@@ -230,18 +219,6 @@ class Workload(Strict):
             )
         _ = self.bytes_per_token  # raises if tensor_parallel does not divide the model
         return self
-
-    def share_of(self, rank: int, ranks: int) -> Share:
-        """Return a rank's share of the users."""
-        if self.users_total is None:
-            return Share(self.num_users, first_user=0, seed_offset=rank)
-        if self.users_total < ranks:
-            raise InvalidInputError(
-                "users_total", self.users_total, f"at least one user for each of {ranks} ranks"
-            )
-        first = self.users_total * rank // ranks
-        after = self.users_total * (rank + 1) // ranks
-        return Share(after - first, first_user=first, seed_offset=0)
 
     @property
     def bytes_per_token(self) -> int:

@@ -12,42 +12,48 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mlpstorage_bench.benchmark_type import CaseRecord, Json
+
 SCHEMA_VERSION = 1
 
 Rank = Mapping[str, Any]
-Case = Mapping[str, Any]
 
 
 def summarise(
-    cases: Sequence[Case], *, run_datetime: str, npernode: int, host_count: int, total_ranks: int
-) -> dict[str, Any]:
+    cases: Sequence[CaseRecord],
+    *,
+    run_datetime: str,
+    npernode: int,
+    host_count: int,
+    total_ranks: int,
+) -> Json:
     """Return the content of `kvcache_run_summary_<timestamp>.json`."""
-    options = {str(case["case"]): _summarise_option(case, total_ranks) for case in cases}
+    options = {case.case: _summarise_option(case, total_ranks) for case in cases}
     return {
         "schema_version": SCHEMA_VERSION,
         "run_datetime": run_datetime,
         "npernode": npernode,
         "host_count": host_count,
         "total_ranks": total_ranks,
-        "trials_per_option": max((int(case["planned_trials"]) for case in cases), default=0),
+        "trials_per_option": max((case.planned_trials for case in cases), default=0),
         "partial_failure": any(option["partial_failure"] for option in options.values()),
         "options": options,
     }
 
 
-def _summarise_option(case: Case, total_ranks: int) -> dict[str, Any]:
-    trials: list[list[Rank]] = [trial["ranks"] for trial in case["trials"]]
+def _summarise_option(case: CaseRecord, total_ranks: int) -> Json:
+    trials: list[Sequence[Rank]] = [trial.ranks for trial in case.trials]
     on_storage = [[rank for rank in trial if _is_on_storage(rank)] for trial in trials]
     memory_only = {rank["rank"] for trial in trials for rank in trial if not _is_on_storage(rank)}
     missing = [
-        f"option_{case['case']}/trial_{trial}/rank_{rank}"
-        for trial in range(1, int(case["planned_trials"]) + 1)
+        f"option_{case.case}/trial_{trial}/rank_{rank}"
+        for trial in range(1, case.planned_trials + 1)
         for rank in range(total_ranks)
         if trial > len(trials) or rank not in {result["rank"] for result in trials[trial - 1]}
     ]
     storage = "tier_storage_{}_bandwidth_gbps"
     return {
-        "option": case["case"],
+        "option": case.case,
         "aggregated_read_bandwidth_gbps": _sum_then_mean(on_storage, storage.format("read")),
         "aggregated_write_bandwidth_gbps": _sum_then_mean(on_storage, storage.format("write")),
         "aggregated_avg_throughput_tokens_per_sec": _sum_then_mean(

@@ -7,30 +7,30 @@ from dataclasses import replace
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
-from mlpstorage_bench.kvcache.runner.supervisor import Peers
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.null import NullStore, RingStore
 
 _UNLIMITED_BYTES = 1 << 60
 _WARMUP_SHARE = 0.2
-"""Of the window's length: memory is touched for the first time before it opens."""
+"""Warm-up as a share of the window: memory is touched for the first time before it opens."""
 
 
-def calibrate(workload: Workload, context: TrialContext, peers: Peers) -> Ceiling | None:
-    """Measure this rank's ceiling while all ranks measure theirs; None when it is turned off."""
+def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> Ceiling | None:
+    """Measure this rank's ceiling while all ranks measure theirs; None if calibration is off."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
     is_direct = context.io_mode == "direct"
-    operations = run_over(NullStore(is_direct=is_direct), workload, context, peers)
-    bandwidth = run_over(RingStore(is_direct=is_direct), workload, context, peers)
+    operations = run_over(NullStore(is_direct=is_direct), workload, context, ranks)
+    bandwidth = run_over(RingStore(is_direct=is_direct), workload, context, ranks)
     return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)
 
 
 def run_over(
-    store: NullStore | RingStore, workload: Workload, context: TrialContext, peers: Peers
+    store: NullStore | RingStore, workload: Workload, context: TrialContext, ranks: TrialRanks
 ) -> RankTrial:
-    """Run the workload's trial over a store that keeps nothing, never waiting for its users."""
+    """Run the workload's trial over a store that keeps no data, without think times."""
     restless = workload.model_copy(
         update={
             "duration": workload.calibration,
@@ -51,4 +51,4 @@ def run_over(
         }
     )
     roomy = replace(context, storage_capacity_bytes=_UNLIMITED_BYTES)
-    return run_trial(restless, roomy, peers, lambda *_: store, open_queue=store.open_queue)
+    return run_trial(restless, roomy, ranks, lambda *_: store, open_queue=store.open_queue)

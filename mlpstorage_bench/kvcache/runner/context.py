@@ -1,4 +1,4 @@
-"""Where a rank's trial runs, and the cache that it runs on."""
+"""The surroundings of a rank's trial, and the cache that it runs on."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from mlpstorage_bench.units import GIB, KIB
 
 @dataclass(frozen=True)
 class TrialContext:
-    """Where a rank runs: everything about a trial that is not the workload."""
+    """Everything about a rank's trial that is not the workload."""
 
     rank: int
     host: str
     directory: Path
-    """Of this rank's cache files."""
+    """Directory of this rank's cache files."""
     io_mode: IoMode
     storage_capacity_bytes: int
     seed: int
     """The rank's own: the profile's + rank, unless ranks share the users of one."""
     first_user: int = 0
     counters: UsableCounters = NO_COUNTERS
-    """Which of the kernel's counters tell what reached the storage under the directory."""
+    """The kernel's counters that count the traffic to the storage under the directory."""
 
 
 MakeStore = Callable[[Workload, TrialContext], Store]
-"""What the storage tier keeps its entries in."""
+"""Makes the store of the storage tier."""
 
 
 def files_in_layout(workload: Workload, context: TrialContext) -> Store:
-    """Return the store on the storage to be measured."""
+    """Return a store on the measured storage, in the workload's layout."""
     reserves = context.io_mode == "direct" and workload.chunks_in_flight > 1
     io = FileIo(context.io_mode, workload.durability, reserves=reserves)
     if workload.layout == "entry":

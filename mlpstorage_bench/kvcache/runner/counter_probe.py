@@ -1,4 +1,4 @@
-"""Which of the kernel's counters move with what is written and read in a directory."""
+"""Probe of the kernel's counters: those that count writes and reads in a directory."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
 from mlpstorage_bench.storage.files import DATA_SUFFIX, FileIo, IoMode, remove
 
 _PROBE_BYTES = 4 * SECTOR_BYTES
-"""Both ways: nothing else of this process writes meanwhile."""
+"""Bytes written and read; nothing else of this process writes meanwhile."""
 
 
 @dataclass(frozen=True)
 class UsableCounters:
-    """The counters by which an audit can tell what reached a device."""
+    """The kernel's counters that an audit can compare with reported bytes."""
 
     process: bool = False
     device: BlockDevice | None = None
 
     @classmethod
     def probe(cls, directory: Path, io_mode: IoMode) -> UsableCounters:
-        """Write a file in the directory, read it, and see which counters have moved as much.
+        """Write and read a file in the directory, and return the counters that increased as much.
 
-        Memory, FUSE and most network filesystems move none, and a device whose statistics are
-        turned off does not either: their zeros say nothing about the page cache.
+        Memory, FUSE and most network filesystems increase none, nor does a device whose statistics
+        are turned off: their zeros say nothing about the page cache.
         """
         device = BlockDevice.under(directory)
         with ExitStack() as files:
@@ -48,7 +48,7 @@ class UsableCounters:
 
 
 NO_COUNTERS = UsableCounters()
-"""What is known before anything was tried."""
+"""No counters, as before the probe."""
 
 
 def _moving(

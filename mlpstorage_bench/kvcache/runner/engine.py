@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Self
 
+from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
@@ -21,60 +23,55 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
-from mlpstorage_bench.kvcache.runner.supervisor import Peers
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import QueuePool
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
-T = TypeVar("T")
-
 _BOUNDLESS = 1 << 60
 """Bytes."""
 
 
-class Ranks(Peers, Protocol):
-    """What running cases needs of the other ranks."""
+@dataclass(frozen=True)
+class TrialOutcome:
+    """The results of one trial of all ranks."""
 
-    rank: int
-    size: int
-
-    def gather(self, value: T) -> list[T] | None:
-        """Return every rank's value on rank 0; None elsewhere."""
-        ...
-
-    def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
-        """Return the sum of every rank's value on rank 0; None elsewhere."""
-        ...
+    result: TrialResult
+    """On every rank."""
+    samples: PooledHistograms | None
+    """On rank 0 alone."""
+    ranks: Sequence[Json] | None
+    """Each rank's result in full, in rank order; on rank 0 alone."""
 
 
 class Engine:
-    """The cache directory of this rank, and what runs in it. A context manager."""
+    """Runs trials in this rank's cache directory. A context manager."""
 
-    def __init__(self, ranks: Ranks, host: str, cache_dir: Path, sharers: int) -> None:
+    def __init__(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> None:
         self._ranks = ranks
         self._host = host
         self._place = f"rank {ranks.rank} on {host}"
-        """Of what goes wrong here, for messages."""
+        """This rank and its host, for messages."""
         self._cache_dir = cache_dir
         self._sharers = sharers
         """Number of ranks whose cache files share a filesystem with this rank's."""
         self._resources = ExitStack()
         self._directory = RankDirectory(cache_dir, ranks.rank)
         self._io_mode: IoMode = "direct"
-        """What the filesystem has."""
+        """Best mode of the filesystem."""
         self._counters = NO_COUNTERS
         self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
-        """By workload."""
+        """Ceilings by workload, as JSON."""
         self._cases = 0
         self.notes: list[str] = []
-        """What a reader of the results has to know about this rank's storage."""
+        """Facts about this rank's storage that a reader of the results has to know."""
 
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
@@ -111,35 +108,35 @@ class Engine:
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
-    ) -> tuple[TrialResult, PooledHistograms | None, list[dict[str, Any]] | None]:
-        """Run a trial on all ranks; the result is everybody's, samples and ranks' results rank 0's.
+    ) -> TrialOutcome:
+        """Run a trial on all ranks.
 
-        `trace_parts` tell its trace from those of other cases and trials.
+        `trace_parts` distinguish the name of its trace from those of other cases and trials.
         """
-        share = workload.share_of(self._ranks.rank, self._ranks.size)
-        own = workload.model_copy(update={"num_users": share.num_users})
+        part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
+        own = part.workload
         context = TrialContext(
             rank=self._ranks.rank,
             host=self._host,
             directory=self._directory.path,
             io_mode=self._check_io_mode(own),
             storage_capacity_bytes=self._capacity(own),
-            seed=seed + share.seed_offset,
-            first_user=share.first_user,
+            seed=part.seed,
+            first_user=part.first_user,
             counters=self._counters,
         )
         with _placed(self._place):
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
-                self._check_that_it_fits(own, context)
+                self._check_that_it_fits(part)
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
-        if mine.failure is not None:
-            mine.failure.place = self._place
-        mine = replace(mine, ceiling=self._ceilings[key])
+        failure = None if mine.failure is None else mine.failure.with_place(self._place)
+        mine = replace(mine, ceiling=self._ceilings[key], failure=failure)
         pooled, samples = pool_ranks(self._ranks, trial, mine)
-        return pooled, samples, self._ranks.gather(rank_result(workload, trial, mine))
+        results = self._ranks.gather(rank_result(workload, trial, mine))
+        return TrialOutcome(pooled, samples, results)
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
         if workload.trace_out is None:
@@ -166,25 +163,25 @@ class Engine:
                 "io_mode",
                 "direct",
                 "buffered, or a filesystem that has direct I/O",
-                hint=f"{self._cache_dir} has none. Leave io_mode out to use what there is",
+                hint=f"{self._cache_dir} has none. Leave io_mode out to use buffered I/O",
             )
         return workload.io_mode or self._io_mode
 
-    def _check_that_it_fits(self, workload: Workload, context: TrialContext) -> None:
-        """Refuse, before anything is written, what would not have room."""
+    def _check_that_it_fits(self, part: RankWorkload) -> None:
+        """Raise CapacityError, before anything is written, where space or memory is too small."""
         free_bytes = self._free_bytes()
-        if free_bytes is None or workload.storage == "null":
+        if free_bytes is None or part.workload.storage == "null":
             return
-        size = size_of_rank(workload, context.seed, free_bytes, context.first_user)
+        size = size_of_rank(part, free_bytes)
         problems = size.problems(free_bytes, size.memory)
         if problems:
             raise CapacityError(
                 f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
-                "num_users or duration, or use a larger filesystem; --mlps-datasize tells sizes"
+                "num_users or duration, or use a larger filesystem; --mlps-datasize shows sizes"
             )
 
     def _free_bytes(self) -> int | None:
-        """Return this rank's share of what is free; None where the filesystem does not tell."""
+        """Return this rank's share of the free bytes; None if the filesystem reports none."""
         filesystem = os.statvfs(self._directory.path)
         if filesystem.f_blocks == 0:
             return None
@@ -192,13 +189,13 @@ class Engine:
 
     def _capacity(self, workload: Workload) -> int:
         if workload.storage == "null" and workload.storage_capacity_gb is None:
-            return _BOUNDLESS  # whatever is free here is nothing to a simulation
+            return _BOUNDLESS  # a simulation needs no space
         free_bytes = self._free_bytes()
         if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(
                 "storage_capacity_gb",
                 None,
-                "a size in GiB, as this filesystem does not tell its own",
+                "a size in GiB, as this filesystem does not report its own",
                 hint="Add --mlps-set storage_capacity_gb=…",
             )
         return storage_capacity(workload, free_bytes or 0)
@@ -209,7 +206,7 @@ def pool_ranks(
 ) -> tuple[TrialResult, PooledHistograms | None]:
     """Return the result of all ranks on every rank, and their samples on rank 0.
 
-    What pooling raises on rank 0 is raised on every rank.
+    An error of pooling on rank 0 is raised on every rank.
     """
     samples = ranks.merge(PooledHistograms.of([mine]), PooledHistograms.merge)
     totals = ranks.gather(mine.totals())
@@ -228,9 +225,8 @@ def pool_ranks(
 
 @contextmanager
 def _placed(place: str) -> Iterator[None]:
-    """Have what goes wrong with storage say on which rank and host."""
+    """Add the place, a rank and its host, to errors of storage and capacity."""
     try:
         yield
     except (StorageError, CapacityError) as error:
-        error.place = place
-        raise
+        raise error.with_place(place) from error.__cause__

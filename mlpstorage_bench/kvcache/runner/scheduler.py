@@ -1,4 +1,4 @@
-"""Where requests wait for a lane: one per user at a time, the most urgent first."""
+"""Queues of requests that wait for a lane: one per user at a time, by priority."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.units import NS_PER_S
 
 MOST_ADMITTED = 256
-"""Requests that are made while others wait for the scheduler: making one takes some 10 µs."""
+"""Requests generated at once while workers wait for the scheduler; each takes some 10 µs."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class DueRequest:
 
     request: Request
     due_ns: int
-    """When the user asked."""
+    """Time of the request."""
     number: int
-    """In the order in which requests came."""
+    """Position in the order of arrival."""
 
 
 class RequestScheduler(ABC):
@@ -46,22 +46,22 @@ class RequestScheduler(ABC):
         """Heap of (-priority, due time, number, user)."""
         self._numbers = itertools.count()
         self._next_due: dict[int, DueRequest] = {}
-        """By user: its next request."""
+        """Next request of each user."""
         self._in_service = 0
         self.last_end_ns = 0
-        """When the last answer so far is complete."""
+        """Completion of the last answer so far."""
         self.arrived = 0
         """Requests that became due inside the window."""
 
     def open(self, at_ns: int | None = None) -> None:
-        """Let the users begin: now, or as if they had at an earlier moment."""
+        """Start the users: now, or as of an earlier moment."""
         with self._changed:
             self._opened = True
             self._start(self._clock.now_ns() if at_ns is None else at_ns)
             self._changed.notify_all()
 
     def take(self) -> DueRequest | None:
-        """Wait for a request that is due and return it; None once stopped, or when none will be."""
+        """Wait for a due request and return it; None after `stop`, or if there will be none."""
         with self._changed:
             while not self._stopped:
                 self._admit(self._clock.now_ns())
@@ -76,7 +76,7 @@ class RequestScheduler(ABC):
             return None
 
     def finished(self, due: DueRequest, ended_ns: int) -> None:
-        """Note that a request has its answer at `ended_ns`, which may lie ahead."""
+        """Record that a request is answered at `ended_ns`, which may be in the future."""
         with self._changed:
             self._in_service -= 1
             self.last_end_ns = max(self.last_end_ns, ended_ns)
@@ -84,14 +84,14 @@ class RequestScheduler(ABC):
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let every worker go."""
+        """End the wait of every worker."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every request there was has had its answer."""
+        """Whether all requests are answered, and there will be no more."""
         with self._changed:
             now_ns = self._clock.now_ns()
             self._admit(now_ns)
@@ -99,14 +99,14 @@ class RequestScheduler(ABC):
             return self._opened and not is_left and now_ns >= self.last_end_ns
 
     def next_moment_ns(self) -> int | None:
-        """Return when a request can be taken: now, or later; None when none will be due."""
+        """Return when the next request can be taken, now or later; None if there will be none."""
         with self._changed:
             now_ns = self._clock.now_ns()
             self._admit(now_ns)
             return now_ns if self._due else self._next_due_ns()
 
     def waits_ns(self) -> list[int]:
-        """Return how long each request that nobody took had been waiting at the window's close."""
+        """Return the waiting time, at the window's close, of each request that no worker took."""
         closed_ns = self._window.closes_ns
         with self._changed:
             while not self._admit(closed_ns):
@@ -122,29 +122,29 @@ class RequestScheduler(ABC):
         heapq.heappush(self._due, (-request.priority, due.due_ns, due.number, request.user))
 
     def _waiting(self) -> Iterator[int]:
-        """Yield the due times of requests that nobody has taken."""
+        """Yield the due times of requests that no worker has taken."""
         for _, due_ns, *_ in self._due:
             yield due_ns
 
     @abstractmethod
     def _start(self, now_ns: int) -> None:
-        """Set the moments from which on requests come."""
+        """Set the moments at which requests arrive, counted from a start."""
 
     @abstractmethod
     def _admit(self, now_ns: int) -> bool:
-        """Push requests that have become due, not too many at once; tell whether it was all."""
+        """Push requests that have become due, up to a limit; return whether that was all."""
 
     @abstractmethod
     def _next_due_ns(self) -> int | None:
-        """Return when the next one will be due that does not wait for another; None: none will."""
+        """Return the due time of the next request that waits for no other; None without one."""
 
     @abstractmethod
     def _after(self, due: DueRequest, ended_ns: int) -> None:
-        """See to the user whose request has ended."""
+        """Schedule the next request of a user whose request has ended."""
 
 
 class ClosedLoopScheduler(RequestScheduler):
-    """A user asks again when it has had its answer and has thought."""
+    """A user sends its next request after the answer and its think time."""
 
     def __init__(
         self, streams: Sequence[UserStream], think_time_scale: float, window: Window
@@ -182,7 +182,7 @@ class ClosedLoopScheduler(RequestScheduler):
 
 
 class OpenLoopScheduler(RequestScheduler):
-    """Requests come at moments of their own: absolute, so that slow answers do not delay them."""
+    """Requests arrive at absolute times, so that slow answers do not delay them."""
 
     def __init__(self, arrivals: Iterator[Arrival], window: Window) -> None:
         super().__init__(window)
@@ -190,9 +190,9 @@ class OpenLoopScheduler(RequestScheduler):
         self._started_ns = 0
         self._coming: DueRequest | None = None
         self._behind: dict[int, deque[DueRequest]] = {}
-        """By user that has a request due or in service: those that came meanwhile."""
+        """Later requests of each user that has a request due or in service."""
         self._answered: list[tuple[int, int]] = []
-        """Heap of (when the answer is complete, user)."""
+        """Heap of (completion of the answer, user)."""
 
     def _start(self, now_ns: int) -> None:
         self._started_ns = now_ns

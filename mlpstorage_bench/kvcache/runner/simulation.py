@@ -1,7 +1,7 @@
-"""A trial without storage, in simulated time: what a workload asks for, exactly.
+"""A trial without storage, in simulated time: the exact requests of a workload.
 
-Operations take no time, so that one lane is as good as many, and every moment follows from the
-requests alone: thinking, generating, and arriving at a rate.
+Operations take no time, so that one lane is enough, and every moment follows from the requests
+alone: think times, generation, and arrivals at a rate.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from typing import Protocol
 
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -19,20 +18,13 @@ from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_w
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import VirtualClock
 from mlpstorage_bench.measure.process import peak_rss_bytes
+from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 from mlpstorage_bench.units import KIB, NS_PER_S
 
 
-class Peers(Protocol):
-    """What a simulated trial needs of the other ranks."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        ...
-
-
 class UntimedLane:
-    """Moves nothing, in no time, and tells the observer of each entry as of one chunk."""
+    """Moves no data in no time, and reports each entry to the observer as one chunk."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.stopping = threading.Event()
@@ -41,25 +33,25 @@ class UntimedLane:
     def write(
         self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
     ) -> StoredEntry:
-        """Tell of a new entry."""
+        """Report a new entry."""
         del store, generation
-        self._tell(size, observer)
+        self._report(size, observer)
         return StoredEntry(name, size, identity=0, digests=array("Q"))
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
-        """Tell of an entry that is read."""
+        """Report an entry that is read."""
         del store
-        self._tell(entry.size, observer)
+        self._report(entry.size, observer)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
     ) -> None:
-        """Tell of an entry that is copied."""
+        """Report an entry that is copied."""
         del source, target
-        self._tell(entry.size, read)
-        self._tell(entry.size, write)
+        self._report(entry.size, read)
+        self._report(entry.size, write)
 
-    def _tell(self, size: int, observer: Observer) -> None:
+    def _report(self, size: int, observer: Observer) -> None:
         now_ns = self._clock.now_ns()
         observer.chunk(size, now_ns, now_ns)
 
@@ -67,15 +59,15 @@ class UntimedLane:
 def simulate(
     workload: Workload,
     context: TrialContext,
-    peers: Peers,
+    ranks: Ranks,
     cache: TieredCache,
     clock: VirtualClock,
     writer: TraceWriter | None,
 ) -> RankTrial:
-    """Run a trial in simulated time and return what a rank would be asked for in it."""
+    """Run a trial in simulated time and return its result."""
     pool = WorkerPool(workload, context, cache, clock, [UntimedLane(clock)], writer)
     (worker,) = pool.workers
-    peers.barrier()
+    ranks.barrier()
     with before_the_window():
         worker.prepare(pool.prepared())
     opened_at = time.time()
@@ -97,7 +89,7 @@ def simulate(
         clock.advance(min(max(scheduler.last_end_ns, opens_ns), window.closes_ns))
     window.close()
     pool.window_has_closed()
-    peers.barrier()
+    ranks.barrier()
     requests = pool.statistics()
     return RankTrial(
         rank=context.rank,

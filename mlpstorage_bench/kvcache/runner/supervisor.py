@@ -1,4 +1,4 @@
-"""The supervisor of a trial's lanes: has them work, waits for them, and sees to the other ranks."""
+"""Supervision of a trial's lanes: starts them, waits for them, and polls the other ranks."""
 
 from __future__ import annotations
 
@@ -7,80 +7,37 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_futures
-from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
-from mlpstorage_bench.measure.clock_offset import ClockOffset
+from mlpstorage_bench.mpi.ranks import Notice, TrialSignals
 from mlpstorage_bench.storage.lane import CutOffError
 
-T = TypeVar("T")
-
 _POLL_S = 0.01
-"""How often the supervisor looks at its lanes and peers."""
-
-
-class Peers(Protocol):
-    """What a trial needs of the other ranks."""
-
-    def barrier(self) -> None:
-        """Wait until every rank is here."""
-        ...
-
-    def bcast(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
-        ...
-
-    def clock_offset(self, now_ns: Callable[[], int]) -> ClockOffset:
-        """Return how far this rank's clock is ahead of rank 0's; every rank asks together."""
-        ...
-
-    def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold Ctrl-C back inside, but in meetings and where it is heeded.
-
-        At any other moment the window's supervisor may have a lock of its lanes'.
-        """
-        ...
-
-    def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
-        ...
-
-    def close_together(self) -> None:
-        """Tell the others that this rank's window closes early."""
-        ...
-
-    def is_closing(self) -> bool:
-        """Whether another rank's window closes early."""
-        ...
-
-    def failed(self) -> list[int]:
-        """Ranks that have failed meanwhile."""
-        ...
+"""Interval at which lanes and other ranks are polled."""
 
 
 class TrialSupervisor:
-    """Has lanes work, each on a thread of its own, and waits for them on the calling one."""
+    """Runs lanes on a thread each, and waits for them on the calling thread."""
 
     def __init__(
-        self, lanes: int, pool: WorkerPool, stopping: threading.Event, peers: Peers
+        self, lanes: int, pool: WorkerPool, stopping: threading.Event, signals: TrialSignals
     ) -> None:
         self._workers = pool
         self._stopping = stopping
-        """The lanes' own: once set, they end after the chunk that they have in flight."""
-        self._peers = peers
+        """Shared with the lanes: once set, they end after the chunks that they have in flight."""
+        self._signals = signals
         self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
-        """Have the lanes do this, one piece each."""
+        """Run one function on each lane."""
         return [self._executor.submit(work) for work in works]
 
     def wait(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:
-        """Wait until `ended` gives a reason, which is returned, or a lane fails: FAILURE.
+        """Wait until `ended` returns a reason, and return it; FAILURE if a lane fails.
 
-        Raises PeerError when another rank does.
+        PeerError if another rank fails.
         """
         while True:
             if any(future.done() and future.exception() for future in futures):
@@ -93,15 +50,15 @@ class TrialSupervisor:
             wait_for_futures(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
                 time.sleep(pause_s)
-            self._peers.raise_deferred()
-            failed = self._peers.failed()
+            self._signals.raise_deferred()
+            failed = self._signals.poll(Notice.FAILED)
             if failed:
                 raise PeerError(f"rank {', '.join(map(str, failed))} failed during this trial")
 
     def wait_or_raise(
         self, futures: Sequence[Future[None]], ended: Callable[[], str | None]
     ) -> None:
-        """Do so outside of the window, where the failure of a lane is raised."""
+        """Wait outside of the window: the failure of a lane is raised."""
         if self.wait(futures, ended) == FAILURE:
             self.stop()
             wait_for_futures(futures)
@@ -110,20 +67,20 @@ class TrialSupervisor:
             raise failure
 
     def stop(self) -> None:
-        """Let every lane end after the chunk that it has in flight."""
+        """End every lane after the chunks that it has in flight."""
         self._stopping.set()
         self._workers.scheduler.stop()
 
     def join(self) -> None:
-        """Stop, and wait for what lanes do: queues, buffers and the cache are in use until then."""
+        """Stop the lanes and wait for them: they use queues, buffers and the cache until then."""
         self.stop()
         self._executor.shutdown()
 
 
 def failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:
-    """Return what the first of the lanes that failed met, with what others met as notes.
+    """Return the error of the first lane that failed, with the errors of others as notes.
 
-    What is no fault of the storage is raised; lanes that were cut off have not failed.
+    Errors that are not of the storage are raised; lanes that were cut off have not failed.
     """
     failures: list[StorageError | CapacityError] = []
     for error in [future.exception() for future in futures]:

@@ -21,7 +21,7 @@ from mlpstorage_bench.kvcache.runner.context import (
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.simulation import simulate
-from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor, failure_of
+from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor, failure_of
 from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
 from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
@@ -30,6 +30,7 @@ from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
 from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
+from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.in_flight import OpenQueue
@@ -39,23 +40,22 @@ from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
 _LEAD_MEETINGS = 4
-"""A window opens this many times later than it takes to tell all ranks something: all have to know
-by then when it will."""
+"""A window opens after so many times the duration of a broadcast, so that all ranks know the moment
+before it comes."""
 
 
 def run_trial(
     workload: Workload,
     context: TrialContext,
-    peers: Peers,
+    ranks: TrialRanks,
     make_store: MakeStore = files_in_layout,
     trace: Path | None = None,
     open_queue: OpenQueue = KernelQueue,
 ) -> RankTrial:
-    """Run one trial and return what this rank saw of it. The cache is empty before and after.
+    """Run one trial and return this rank's result. The cache is empty before and after.
 
-    What fails inside the window is in the result, with what was measured until then. `trace` is
-    where the trial's operations are written, if they are; `open_queue` what lanes have that are to
-    have a queue.
+    A failure inside the window is in the result, with the measurements until then. `trace` is the
+    file for the trial's operations; `open_queue` opens the queue of a lane that needs one.
     """
     reset_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
@@ -66,10 +66,10 @@ def run_trial(
             if trace is not None:
                 writer = resources.enter_context(TraceWriter(trace, clock))
             if isinstance(clock, VirtualClock):
-                trial = simulate(workload, context, peers, cache, clock, writer)
+                trial = simulate(workload, context, ranks, cache, clock, writer)
             else:
-                resources.enter_context(peers.defer_interrupts())
-                trial = _Trial(workload, context, cache, clock, writer, open_queue).run(peers)
+                resources.enter_context(ranks.defer_interrupts())
+                trial = _Trial(workload, context, cache, clock, writer, open_queue).run(ranks)
     except BaseException as error:
         _close_after(error, cache)
         raise
@@ -81,7 +81,7 @@ def run_trial(
 
 
 def _close_after(failure: BaseException, cache: TieredCache) -> None:
-    """Empty a cache after a failure, which stays the one to tell."""
+    """Empty a cache after a failure; a second failure becomes a note of the first."""
     try:
         cache.close()
     except (StorageError, AssertionError) as second:
@@ -89,7 +89,7 @@ def _close_after(failure: BaseException, cache: TieredCache) -> None:
 
 
 class _Trial:
-    """One trial: its lanes, its window, and what was seen in it."""
+    """One trial: its lanes, its window, and its measurements."""
 
     def __init__(
         self,
@@ -110,47 +110,47 @@ class _Trial:
         self._lanes = workload.lanes
         self._pool: WorkerPool
 
-    def run(self, peers: Peers) -> RankTrial:
+    def run(self, ranks: TrialRanks) -> RankTrial:
         with ExitStack() as resources:
             lanes = self._make_lanes(resources)
             self._pool = pool = WorkerPool(
                 self._workload, self._context, self._cache, self._clock, lanes, self._writer
             )
             window = pool.window
-            peers.barrier()
-            supervisor = TrialSupervisor(self._lanes, pool, self._stopping, peers)
+            ranks.barrier()
+            supervisor = TrialSupervisor(self._lanes, pool, self._stopping, ranks)
             resources.callback(supervisor.join)
             warm_up = WarmUp(
-                self._workload, self._context.storage_capacity_bytes, pool, supervisor, peers
+                self._workload, self._context.storage_capacity_bytes, pool, supervisor, ranks
             )
             preconditioned = warm_up.precondition()
             warm_up.prepare()
-            offset = peers.clock_offset(self._clock.now_ns)
+            offset = ranks.clock_offset(self._clock.now_ns)
             is_warmed_up = self._workload.warmup > 0
             if is_warmed_up:
                 pool.scheduler.open()
-            else:  # nothing is asked for before the window, and all from its very beginning
-                opened_at, before = self._open_together(peers, offset)
+            else:  # no request before the window, all of them from its start
+                opened_at, before = self._open_together(ranks, offset)
                 pool.scheduler.open(window.opened_ns)
             futures = supervisor.start([one.serve_until_stopped for one in pool.workers])
             warmed_up = None
             if is_warmed_up:
                 warmed_up = warm_up.warm_up(futures)
-                opened_at, before = self._open_together(peers, offset)
+                opened_at, before = self._open_together(ranks, offset)
             moved = partial(pool.moved_bytes, "read", "write")
             sampler = Sampler(moved, self._workload.duration / PARTS, window.opened_ns)
-            closed_by = supervisor.wait(futures, self._window_closes(peers, sampler))
+            closed_by = supervisor.wait(futures, self._window_closes(ranks, sampler))
             if closed_by == FAILURE:
-                peers.close_together()
+                ranks.announce(Notice.CLOSING)
             window.close()
-            supervisor.stop()  # nothing begins after it
+            supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
             after = WindowCounters.at_end(window, self._context.counters)
             supervisor.join()
             drained_ns = self._clock.now_ns()
         failure = failure_of(futures)
-        peers.barrier()
-        common = CommonTime(offset, peers.clock_offset(self._clock.now_ns))
+        ranks.barrier()
+        common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
         requests = pool.statistics()
         return RankTrial(
             rank=self._context.rank,
@@ -214,26 +214,26 @@ class _Trial:
             for _ in range(self._lanes)
         ]
 
-    def _open_together(self, peers: Peers, offset: ClockOffset) -> tuple[float, WindowCounters]:
-        """Open the window of every rank at one moment, which rank 0 names a little ahead.
+    def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
+        """Open the window of every rank at one moment, which rank 0 announces in advance.
 
-        A rank that learns of it too late opens at once, and the spread of the edges says so.
-        Returns when that was (seconds since the epoch), and the kernel's counters.
+        A rank that receives it too late opens at once, which the spread of the edges shows.
+        Returns the moment (seconds since the epoch) and the kernel's counters.
         """
-        peers.barrier()
+        ranks.barrier()
         arrived_ns = self._clock.now_ns()
-        peers.bcast(None)
-        peers.bcast(None)  # cannot begin before the first has reached every rank
+        ranks.bcast(None)
+        ranks.bcast(None)  # cannot begin before the first has reached every rank
         now_ns = self._clock.now_ns()
         lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
-        moment_ns = peers.bcast(now_ns + lead_ns) + offset.ahead_ns
+        moment_ns = ranks.bcast(now_ns + lead_ns) + offset.ahead_ns
         opens_ns = max(moment_ns, self._clock.now_ns())
         self._pool.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
         return opened_at, WindowCounters.at_start(self._pool.window, self._context.counters)
 
-    def _window_closes(self, peers: Peers, sampler: Sampler) -> Callable[[], str | None]:
+    def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
         pool = self._pool
 
         def reason() -> str | None:
@@ -241,16 +241,16 @@ class _Trial:
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:
-                peers.close_together()
+                ranks.announce(Notice.CLOSING)
                 return "write limit" if pool.limit_reached.is_set() else "number of bytes"
             if pool.scheduler.is_exhausted:
                 return "number of requests"
-            return "another rank" if peers.is_closing() else None
+            return "another rank" if ranks.poll(Notice.CLOSING) else None
 
         return reason
 
     def _steadiness(self, sampler: Sampler) -> Steadiness | None:
-        """Judge the window by its whole length, where that is long enough to tell."""
+        """Judge the steadiness of the whole window, if it is long enough."""
         criterion = self._workload.steady
         is_long = self._pool.window.length_s >= criterion.window_s
         return assess(sampler.rates, criterion) if is_long and len(sampler.rates) > 1 else None

@@ -1,4 +1,4 @@
-"""What comes before a trial's window: preconditioning, what has to be there, warm-up."""
+"""Steps before a trial's window: preconditioning, entries to be read, warm-up."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
-from mlpstorage_bench.kvcache.runner.supervisor import Peers, TrialSupervisor
+from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
+from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 _PRECONDITION_CAPACITIES = 2
-"""What preconditioning writes at most, unless the profile says it: so many times the capacity."""
+"""Limit of preconditioning where the profile sets none, in multiples of the capacity."""
 
 
 class WarmUp:
-    """What a trial's lanes do before its window, step by step.
+    """The work of a trial's lanes before its window, step by step.
 
-    In each, the failure of a lane is raised, and PeerError when another rank fails.
+    Each step raises the failure of a lane, and PeerError if another rank fails.
     """
 
     def __init__(
@@ -30,14 +31,14 @@ class WarmUp:
         capacity_bytes: int,
         pool: WorkerPool,
         supervisor: TrialSupervisor,
-        peers: Peers,
+        ranks: Ranks,
     ) -> None:
         self._workload = workload
         self._capacity_bytes = capacity_bytes
-        """Of the storage tier."""
+        """Capacity of the storage tier."""
         self._pool = pool
         self._supervisor = supervisor
-        self._peers = peers
+        self._ranks = ranks
         self._clock = pool.window.clock
 
     def precondition(self) -> Preconditioning | None:
@@ -75,11 +76,11 @@ class WarmUp:
             self._wait_for(futures)
         seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
         steadiness = sampler.latest(criterion)
-        self._peers.barrier()
+        self._ranks.barrier()
         return Preconditioning(seconds, self._written(), steadiness)
 
     def prepare(self) -> None:
-        """Write what has to be there, on all lanes, and wait for the other ranks to have it."""
+        """Write the entries that requests will read, on all lanes, and wait for the other ranks."""
         blocks = self._pool.prepared()
         if not blocks:
             return
@@ -92,10 +93,10 @@ class WarmUp:
         )
         with before_the_window():
             self._wait_for(futures)
-        self._peers.barrier()
+        self._ranks.barrier()
 
     def warm_up(self, futures: Sequence[Future[None]]) -> Steadiness | None:
-        """Wait under load for the time to be over, or for bandwidth to be steady."""
+        """Wait under load until the time is over or bandwidth is steady."""
         workload = self._workload
         now_ns = self._clock.now_ns()
         ends_ns = now_ns + round(workload.warmup * NS_PER_S)
@@ -116,7 +117,7 @@ class WarmUp:
         return sampler.latest(criterion) if is_judged else None
 
     def _wait_for(self, futures: Sequence[Future[None]]) -> None:
-        """Wait until what is written before the window has been."""
+        """Wait until the entries before the window are written."""
         written = "written"
         self._supervisor.wait_or_raise(
             futures, lambda: written if all(f.done() for f in futures) else None

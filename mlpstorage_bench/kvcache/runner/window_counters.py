@@ -26,12 +26,12 @@ class WindowCounters:
 
     @classmethod
     def at_start(cls, window: Window, counters: UsableCounters) -> WindowCounters:
-        """Read them, and have the window's workers count as the kernel does from then on."""
+        """Read them; from then on the window's workers count as the kernel does."""
         return cls._at("start_ns", window, counters)
 
     @classmethod
     def at_end(cls, window: Window, counters: UsableCounters) -> WindowCounters:
-        """The same, up to then."""
+        """Read them; until then the window's workers count as the kernel does."""
         return cls._at("end_ns", window, counters)
 
     @classmethod

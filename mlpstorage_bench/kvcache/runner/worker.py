@@ -1,4 +1,4 @@
-"""A lane's worker: serves requests one after the other, cache operations and all."""
+"""A lane's worker: serves requests, with their cache operations, one after the other."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from mlpstorage_bench.storage.lane import CutOffError
 from mlpstorage_bench.units import NS_PER_S
 
 _LATER_NS = 1 << 63
-"""After any window's end."""
+"""A moment after the end of any window."""
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What all lanes of a trial share."""
+    """Objects that all lanes of a trial share."""
 
     workload: Workload
     cache: TieredCache
     shared: SharedEntries
     scheduler: RequestScheduler
     limit_reached: threading.Event
-    """Set once no more may be written."""
+    """Set when the write limit is reached."""
 
     def size_of(self, block: Block) -> int:
         """Return a block's bytes."""
@@ -51,7 +51,7 @@ class RequestWorker:
     ) -> None:
         self.statistics = RequestCounters()
         self.corruption = ""
-        """The first read that found other data than was written."""
+        """Description of the first read that found other data than was written."""
         self._context = context
         self._workload = context.workload
         self._cache = context.cache
@@ -60,24 +60,24 @@ class RequestWorker:
         self._clock = client.recorder.window.clock
         self._generating: deque[EndedRequest] = deque()
         self._asked_ns = 0
-        """When the next operation was wanted."""
+        """Moment at which the next operation was requested."""
         self._unfinished_since_ns: int | None = None
-        """When the request was taken that was not served whole."""
+        """Start of the request that was not served completely."""
         self._read_keys: set[str] = set()
-        """What the request in service has read."""
+        """Blocks that the request in service has read."""
 
     @property
     def recorder(self) -> Recorder:
-        """What the lane's operations were."""
+        """Recorder of the lane's operations."""
         return self._client.recorder
 
     def serve_until_stopped(self) -> None:
-        """Serve what the scheduler gives, until it gives no more or the write limit is reached."""
+        """Serve requests until the scheduler has no more or the write limit is reached."""
         while self.serve_next():
             pass
 
     def serve_next(self) -> bool:
-        """Serve one request; False when there is none, or when it could not be served whole."""
+        """Serve one request; False if there is none, or it could not be served completely."""
         due = self._context.scheduler.take()
         if due is None:
             return False
@@ -96,12 +96,12 @@ class RequestWorker:
         return True
 
     def prepare(self, blocks: Iterable[Block]) -> None:
-        """Write what is there before anything is measured."""
+        """Write the entries that exist before the measurement."""
         for block in blocks:
             self._write(block)
 
     def precondition(self, lane: int, has_enough: Callable[[], bool]) -> None:
-        """Write entries that nobody reads, until there is enough of it."""
+        """Write entries that no request reads, until `is_enough`."""
         size = self._workload.entry_bytes(PREPARED_TOKENS)
         number = 0
         while not has_enough():
@@ -127,7 +127,7 @@ class RequestWorker:
             self._journal.phase = phase
 
     def _read_or_write(self, blocks: Sequence[Block], *, is_read: bool) -> None:
-        """Read the longest prefix that the cache has; write what is missing after it."""
+        """Read the longest prefix in the cache, and write the missing blocks after it."""
         while blocks:
             keys = [block.key for block in blocks]
             with self._context.shared.match_prefix(keys, self._client.lane.stopping) as match:
@@ -223,7 +223,7 @@ class RequestWorker:
                 self._generating.append(ended)
 
     def count_unfinished(self) -> None:
-        """Count the requests that the lane was not done with, or whose generation went on."""
+        """Count the requests that were not complete, or whose generation went on."""
         self._count_ended(_LATER_NS)
         if self._unfinished_since_ns is not None:
             self.statistics.count_edges(self.recorder.window, self._unfinished_since_ns, _LATER_NS)

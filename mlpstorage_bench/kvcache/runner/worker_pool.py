@@ -1,4 +1,4 @@
-"""Who serves a trial's requests: a worker per lane, the scheduler before them, their records."""
+"""Workers of a trial, one per lane, with their scheduler and their counters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlpstorage_bench.kvcache.cache.shared import SharedEntries
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.scheduler import (
@@ -33,7 +33,7 @@ from mlpstorage_bench.units import GIB
 
 
 class WorkerPool:
-    """The workers of one trial, and what they share."""
+    """The workers of one trial, and the objects that they share."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class WorkerPool:
         writer: TraceWriter | None,
     ) -> None:
         self.window = Window(clock)
-        self.source = build_request_source(workload, context.seed, context.first_user)
+        self.source = RankWorkload(workload, context.seed, context.first_user).request_source()
         self.scheduler: RequestScheduler
         if self.source.is_open_loop:
             self.scheduler = OpenLoopScheduler(self.source.arrivals(), self.window)
@@ -67,19 +67,19 @@ class WorkerPool:
         return RequestWorker(context, CacheClient(lane, Recorder(self.window), journal), journal)
 
     def prepared(self) -> list[Block]:
-        """Return what has to be in the cache before the first request."""
+        """Return the blocks that have to be in the cache before the first request."""
         first = self.source.first_user
         users = range(first, first + self.source.num_users)
         shared_content = SharedContent(self.source.sharing, self.source.seed)
         return list(prepared(users, shared_content, self._workload.rules))
 
     def moved_bytes(self, *kinds: Kind) -> int:
-        """Return what was moved from and to storage since the trial's start."""
+        """Return the bytes moved from and to storage since the trial's start."""
         return self._sum(kinds, lambda operation: operation.total_bytes)
 
     @property
     def has_moved_enough(self) -> bool:
-        """Whether what was moved inside the window is all that it was to be."""
+        """Whether the bytes moved inside the window have reached `stop_after_gb`."""
         enough = self._workload.stop_after_gb
         if enough is None:
             return False
@@ -95,16 +95,16 @@ class WorkerPool:
         )
 
     def window_has_closed(self) -> None:
-        """Take note of the requests that nobody has taken."""
+        """Record the requests that no worker has taken."""
         self._unserved = self.scheduler.waits_ns()
 
     @property
     def unserved(self) -> int:
-        """Requests that were due and not taken when the window closed."""
+        """Number of requests that were due and not taken when the window closed."""
         return len(self._unserved)
 
     def lateness(self, requests: RequestCounters) -> Histogram:
-        """Return how late requests were begun; of those that were not yet, how late they were."""
+        """Return the lateness of requests at their start, or at the close if not started."""
         late = Histogram()
         late.merge(requests.queue_wait)
         for waited_ns in self._unserved:
@@ -112,27 +112,25 @@ class WorkerPool:
         return late
 
     def statistics(self) -> RequestCounters:
-        """Return what was counted of all requests."""
+        """Return the counters of all requests."""
         for worker in self.workers:
             worker.count_unfinished()
         return RequestCounters.total(worker.statistics for worker in self.workers)
 
     def operations(self) -> dict[OperationKey, OperationStatistics]:
-        """Return what was recorded of all operations."""
+        """Return the statistics of all operations."""
         return Recorder.total(worker.recorder for worker in self.workers)
 
     @property
     def corruption(self) -> str:
-        """The first read that found other data than was written."""
+        """Description of the first read that found other data than was written."""
         return next((s.corruption for s in self.workers if s.corruption), "")
 
 
 @contextmanager
 def before_the_window() -> Iterator[None]:
-    """Refuse a write limit that is spent on what has to be there before anything is measured."""
+    """Raise CapacityError if the write limit is reached before the window."""
     try:
         yield
     except WriteLimitError as error:
-        raise CapacityError(
-            "What is written before the window is more than write_limit_gb allows: raise it"
-        ) from error
+        raise CapacityError("Writes before the window exceed write_limit_gb: raise it") from error

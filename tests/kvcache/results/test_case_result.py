@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 
+from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
@@ -287,15 +289,12 @@ def test_a_ranks_result_says_what_was_measured() -> None:
 
 
 def summary_of(trials: list[list[RankTrial]], planned: int, ranks: int) -> dict[str, object]:
-    case = {
-        "case": "1",
-        "planned_trials": planned,
-        "trials": [
-            {"ranks": [rank_result(WORKLOAD, number + 1, rank) for rank in trial]}
-            for number, trial in enumerate(trials)
-        ],
-    }
-    made = summarise([case], run_datetime="2026", npernode=2, host_count=1, total_ranks=ranks)
+    records = tuple(
+        TrialRecord(number, {}, [rank_result(WORKLOAD, number, rank) for rank in trial])
+        for number, trial in enumerate(trials, 1)
+    )
+    case = CaseRecord("kv_cache", "1", planned, {}, records)
+    made: Any = summarise([case], run_datetime="2026", npernode=2, host_count=1, total_ranks=ranks)
     option: dict[str, object] = made["options"]["1"]
     assert made["partial_failure"] == option["partial_failure"]
     return option
@@ -403,8 +402,9 @@ def test_a_failure_before_anything_was_moved_is_told_rather_than_an_empty_window
 
 
 def test_a_failure_reaches_other_ranks_with_its_place_and_what_it_says() -> None:
-    failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there")
-    failure.place = "rank 3 on there"
+    failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there").with_place(
+        "rank 3 on there"
+    )
     failure.add_note("on another lane: the same")
     told = pickle.loads(pickle.dumps(failure))  # noqa: S301 - of our own
     assert type(told) is StorageError

@@ -1,4 +1,4 @@
-"""What a trial puts on storage, looked at in the files themselves."""
+"""Content of the files that a trial writes to storage."""
 
 from __future__ import annotations
 

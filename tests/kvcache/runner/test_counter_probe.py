@@ -1,4 +1,4 @@
-"""What the kernel's counters can tell of a directory, and what an audit says where they cannot."""
+"""Probe of the kernel's counters for a directory, and the audit where they count nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What storage does before the first trial and after the last is told with rank and host, too."""
+"""Storage errors before the first trial and after the last name rank and host."""
 
 from __future__ import annotations
 
@@ -28,23 +28,25 @@ def engine(cache_dir: Path) -> Engine:
     return Engine(ranks, "there", cache_dir, sharers=1)
 
 
-def test_a_filesystem_that_takes_no_file_is_told_with_rank_and_host(mount: Mount) -> None:
+def test_full_filesystem_at_start_is_an_error_that_names_rank_and_host(mount: Mount) -> None:
     folder = mount("tmpfs", "nr_inodes=4")  # its root, the rank's two directories, and the claim
-    told = r"^rank 3 on there: probing direct I/O on .*rank_3/.* failed: .*\(ENOSPC\)"
-    with pytest.raises(StorageError, match=told):
+    message = r"^rank 3 on there: probing direct I/O on .*rank_3/.* failed: .*\(ENOSPC\)"
+    with pytest.raises(StorageError, match=message):
         engine(folder / "cache").__enter__()
     assert list(folder.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_removed_is_told_with_rank_and_host(mount: Mount) -> None:
+def test_unremovable_directory_is_an_error_that_names_rank_and_host(
+    mount: Mount,
+) -> None:
     folder = mount("tmpfs", "size=1m")
     kept = folder / "cache" / "rank_3" / "blocks"
     entered = engine(folder / "cache").__enter__()
     kept.mkdir()
     subprocess.run(["/bin/mount", "-t", "tmpfs", "none", str(kept)], check=True)
-    told = rf"^rank 3 on there: removing .*rank_3 failed: \[Errno {errno.EBUSY}\]"
+    message = rf"^rank 3 on there: removing .*rank_3 failed: \[Errno {errno.EBUSY}\]"
     try:
-        with pytest.raises(StorageError, match=told):
+        with pytest.raises(StorageError, match=message):
             entered.__exit__()
     finally:
         subprocess.run(["/bin/umount", str(kept)], check=True)

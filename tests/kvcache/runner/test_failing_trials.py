@@ -24,7 +24,7 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import FileIo
@@ -50,16 +50,16 @@ def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> N
 def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
     tmp_path: Path, number: int, layout: str
 ) -> None:
-    peers = SoloRanks()
+    ranks = SoloRanks()
     result = run_trial(
         workload(duration=30.0, layout=layout, tokens_per_block=40),
         context(tmp_path),
-        peers,
+        ranks,
         lambda *given: Faulty(files_in_layout(*given), number, at_transfer=200),
     )
     assert isinstance(result.failure, StorageError)
     assert f"({errno.errorcode[number]})" in str(result.failure)
-    assert (result.closed_by, peers.close_requests) == ("failure", 1)
+    assert (result.closed_by, ranks.announced) == ("failure", [Notice.CLOSING])
     assert sum(part.chunks for part in result.operations.values()) >= 199 - 4
     assert 0 < result.window_s < 30
     assert list(tmp_path.iterdir()) == []
@@ -80,7 +80,7 @@ class BreaksForAll(EntryFiles):
             yield
 
 
-def test_what_other_lanes_met_is_told_with_the_first(tmp_path: Path) -> None:
+def test_failures_of_other_lanes_are_notes_of_the_first(tmp_path: Path) -> None:
     asked = workload(duration=60.0, max_concurrent_allocs=3)
     result = run_trial(asked, context(tmp_path), SoloRanks(), lambda *_: BreaksForAll(tmp_path, 3))
     notes = getattr(result.failure, "__notes__", [])
@@ -152,7 +152,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     interrupting.start()
     comm = SoloComm()
     with pytest.raises(KeyboardInterrupt), comm.handle_stop_signals():
-        run_trial(workload(duration=60.0), context(tmp_path), Peers(comm), lambda *_: store)
+        run_trial(workload(duration=60.0), context(tmp_path), comm, lambda *_: store)
     assert store.released.is_set()
     assert store.lanes == 0, "lanes are still at their files"
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What a workload can be beside users of the closed loop, on real files."""
+"""Workloads beside users of the closed loop, on real files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import ReadOrWrite
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, served, trial, workload
 
@@ -33,7 +34,7 @@ def asked_of(wanted: Workload) -> set[str]:
     """Return the keys of all blocks that the requests of a workload have, each once."""
     return {
         block.key
-        for stream in build_request_source(wanted, seed=42).streams()
+        for stream in RankWorkload(wanted, seed=42).request_source().streams()
         for request in stream.requests
         for access in accesses(request, wanted.rules)
         if isinstance(access, ReadOrWrite)
@@ -83,7 +84,7 @@ def test_requests_come_at_a_rate(tmp_path: Path, arrivals: str) -> None:
     assert result.requests.requests + result.unserved <= result.arrived + 64
 
 
-def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> None:
+def test_requests_faster_than_the_storage_are_reported_as_late(tmp_path: Path) -> None:
     result = trial(
         tmp_path, arrivals="constant", rate=10_000.0, num_users=4, max_concurrent_allocs=1
     )
@@ -95,13 +96,13 @@ def test_what_storage_cannot_keep_up_with_is_late_and_said(tmp_path: Path) -> No
 
 
 def test_moved_bytes_close_the_window_of_all_ranks(tmp_path: Path) -> None:
-    peers = SoloRanks()
-    result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), peers)
-    assert (result.closed_by, peers.close_requests) == ("number of bytes", 1)
+    ranks = SoloRanks()
+    result = run_trial(workload(duration=60.0, stop_after_gb=4 / 1024), context(tmp_path), ranks)
+    assert (result.closed_by, ranks.announced) == ("number of bytes", [Notice.CLOSING])
     assert result.reported.total >= 4 * MIB
 
 
-def test_preconditioning_writes_until_steady_or_its_limit_and_tells(tmp_path: Path) -> None:
+def test_preconditioning_writes_until_steady_or_its_limit_and_reports_it(tmp_path: Path) -> None:
     result = trial(
         tmp_path,
         capacity=32 * MIB,
@@ -129,7 +130,7 @@ def test_preconditioning_writes_until_steady_or_its_limit_and_tells(tmp_path: Pa
 
 
 def test_preconditioning_that_may_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match="more than write_limit_gb allows"):
+    with pytest.raises(CapacityError, match="Writes before the window exceed write_limit_gb"):
         trial(tmp_path, precondition="steady", write_limit_gb=1 / 1024)
 
 

@@ -76,7 +76,7 @@ def test_stopping_lets_every_waiting_worker_go() -> None:
     assert taken == [None] * 4
 
 
-def test_requests_that_come_faster_than_they_are_made_do_not_keep_the_turnstile() -> None:
+def test_requests_due_faster_than_generated_do_not_block_the_scheduler() -> None:
     """Each second of arrivals takes longer to make than a second: what is made at once is few."""
     made = 0
 
@@ -92,7 +92,7 @@ def test_requests_that_come_faster_than_they_are_made_do_not_keep_the_turnstile(
         assert made <= taken * MOST_ADMITTED + 1
 
 
-def test_every_request_that_was_due_and_not_taken_is_told_with_its_wait() -> None:
+def test_requests_due_but_not_taken_are_reported_with_their_wait() -> None:
     window = Window()
     count = 3 * MOST_ADMITTED
     requests = (Arrival(0.0, Request(user, 1, 0, 0, 100, 10, 0.0)) for user in range(count))

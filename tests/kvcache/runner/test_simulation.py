@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
@@ -26,7 +26,6 @@ from mlpstorage_bench.kvcache.workload.blocks import Block, Purpose, ReadOrWrite
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.rank_checks import Peers
 
 CAPACITY = 1 << 50
 
@@ -40,7 +39,7 @@ def simulated(
     folder: Path, trace: Path | None = None, capacity: int = CAPACITY, **changes: Any
 ) -> RankTrial:
     here = TrialContext(0, "here", folder, "direct", capacity, seed=42)
-    return run_trial(workload(**changes), here, Peers(SoloComm()), trace=trace)
+    return run_trial(workload(**changes), here, SoloComm(), trace=trace)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -158,7 +157,7 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
     lookups: Counter[Purpose] = Counter()
     distinct: set[Block] = set()
     asked = workload(keyed_by="prefix", system_prompt_share=1.0, rag_share=0.5, decode_reads="none")
-    source = dataclasses.replace(build_request_source(asked, 42), limit=400)
+    source = dataclasses.replace(RankWorkload(asked, 42).request_source(), limit=400)
     for request in (r for stream in source.streams() for r in stream.requests):
         for access in accesses(request, asked.rules):
             assert isinstance(access, ReadOrWrite)
@@ -172,7 +171,7 @@ def test_blocks_that_requests_share_are_written_once(tmp_path: Path) -> None:
     assert result.storage.entries == written.total() + len(list(documents))
 
 
-def test_what_takes_no_time_and_has_no_end_is_refused(tmp_path: Path) -> None:
+def test_workload_without_time_or_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would never end"):
         simulated(tmp_path, think_time_scale=0.0)
     assert simulated(tmp_path, think_time_scale=0.0, requests=10).requests.requests == 10
@@ -212,7 +211,7 @@ def binary(path: Path) -> None:
         ("t.csv", binary, "trace that can be read|trace of operations"),
     ],
 )
-def test_a_trace_that_cannot_be_read_is_told(
+def test_unreadable_trace_is_an_input_error(
     tmp_path: Path, name: str, spoil: Callable[[Path], None], said: str
 ) -> None:
     spoil(tmp_path / name)
@@ -220,6 +219,6 @@ def test_a_trace_that_cannot_be_read_is_told(
         simulated(tmp_path, trace_in=str(tmp_path / name))
 
 
-def test_a_trace_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_trace_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"trace_out: got.*can be written"):
         simulated(tmp_path, tmp_path / "nowhere" / "trace.csv")

@@ -19,6 +19,7 @@ from mlpstorage_bench.errors import CapacityError, PeerError
 from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.aio import Queue
 from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import probe_direct_io
@@ -60,7 +61,7 @@ def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
     assert result.requests.misses > 0
 
 
-def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> None:
+def test_entries_in_the_memory_tier_are_not_read_from_storage(tmp_path: Path) -> None:
     result = served(tmp_path, cpu_mem_gb=1.0)
     assert result.requests.hits["cpu"] > 0
     assert result.operation("storage", "read").moved_bytes == 0
@@ -69,10 +70,10 @@ def test_what_the_memory_tier_holds_is_not_read_from_storage(tmp_path: Path) -> 
 
 
 def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
-    peers = SoloRanks()
+    ranks = SoloRanks()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
-    result = run_trial(limited, context(tmp_path), peers)
-    assert (result.closed_by, peers.close_requests) == ("write limit", 1)
+    result = run_trial(limited, context(tmp_path), ranks)
+    assert (result.closed_by, ranks.announced) == ("write limit", [Notice.CLOSING])
     assert 0 < result.storage.written_bytes <= 64 * MIB
     assert result.window_s < 60
 
@@ -95,7 +96,7 @@ def flip(path: Path) -> None:
         file.write(b"flipped!")
 
 
-def test_reads_that_find_other_data_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
+def test_corrupt_reads_are_counted_and_the_first_is_described(tmp_path: Path) -> None:
     here = context(tmp_path)
     done = corrupt_repeatedly(tmp_path, flip)
     try:
@@ -202,14 +203,14 @@ def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
 
 
 def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
-    peers = SoloRanks()
-    ceiling = calibrate(workload(calibration=0.2), context(tmp_path), peers)
+    ranks = SoloRanks()
+    ceiling = calibrate(workload(calibration=0.2), context(tmp_path), ranks)
     assert ceiling is not None
     assert ceiling.operations_per_s > 0
     assert ceiling.gib_s > 0
-    assert peers.barriers == 2 * 3
+    assert ranks.barriers == 2 * 3
     assert list(tmp_path.iterdir()) == []
-    assert calibrate(workload(calibration=0.0), context(tmp_path), peers) is None
+    assert calibrate(workload(calibration=0.0), context(tmp_path), ranks) is None
 
 
 def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory(
@@ -273,13 +274,13 @@ def test_decode_only_reads_what_was_written_before_the_window(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_decoding_needs_and_may_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match="more than write_limit_gb allows"):
+def test_decoding_whose_entries_exceed_the_write_limit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CapacityError, match="Writes before the window exceed write_limit_gb"):
         trial(tmp_path, phase="decode", write_limit_gb=1 / 1024)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_repeated_reads_are_told_apart_and_can_be_left_out(tmp_path: Path) -> None:
+def test_repeated_reads_are_counted_apart_and_can_be_left_out(tmp_path: Path) -> None:
     reference = trial(tmp_path, duration=0.8, num_users=3)  # three kinds of users
     reads = reference.operation("storage", "read")
     assert 0 < reads.repeated_bytes < reads.moved_bytes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from mlpstorage_bench.kvcache.config.request_source import build_request_source
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.workload.accesses import Rules, accesses
@@ -158,7 +158,7 @@ def test_sanctioned_request_stream_is_unchanged() -> None:
 def test_recorded_request_stream_is_unchanged(trace: str, expected: str) -> None:
     """A change of this hash makes all earlier results of replayed traces incomparable."""
     workload = Workload(model="llama3.1-8b", num_users=4, duration=1, trace_in=str(INPUTS / trace))
-    assert build_request_source(workload, 42).sha256() == expected
+    assert RankWorkload(workload, 42).request_source().sha256() == expected
 
 
 def test_stream_hash_is_the_same_in_another_process() -> None:
@@ -182,25 +182,21 @@ def test_users_total_gives_same_users_on_any_number_of_ranks(
     workload = load_profile("mlperf").options["1"].model_copy(update={"users_total": total})
     if total < ranks:
         with pytest.raises(InvalidInputError, match="users_total: got"):
-            workload.share_of(0, ranks)
+            RankWorkload.for_rank(workload, seed, 0, ranks)
         return
-    shares = [workload.share_of(rank, ranks) for rank in range(ranks)]
-    counts = [share.num_users for share in shares]
+    parts = [RankWorkload.for_rank(workload, seed, rank, ranks) for rank in range(ranks)]
+    counts = [part.workload.num_users for part in parts]
     assert sum(counts) == total
     assert max(counts) - min(counts) <= 1
-    users = [
-        stream.user
-        for share in shares
-        for stream in user_streams(share.num_users, seed + share.seed_offset, share.first_user)
-    ]
+    users = [stream.user for part in parts for stream in part.request_source().streams()]
     assert users == [stream.user for stream in user_streams(total, seed)]
 
 
 def test_num_users_gives_each_rank_different_users() -> None:
     workload = load_profile("mlperf").options["1"]
-    shares = [workload.share_of(rank, 3) for rank in range(3)]
-    assert [(s.num_users, s.first_user, s.seed_offset) for s in shares] == [
-        (200, 0, 0),
-        (200, 0, 1),
-        (200, 0, 2),
+    parts = [RankWorkload.for_rank(workload, 42, rank, 3) for rank in range(3)]
+    assert [(part.workload.num_users, part.first_user, part.seed) for part in parts] == [
+        (200, 0, 42),
+        (200, 0, 43),
+        (200, 0, 44),
     ]
