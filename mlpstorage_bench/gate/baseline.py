@@ -8,21 +8,23 @@ first run on another system or workload fails, and the second must not accept it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.evidence import MIN_RUNS
-from mlpstorage_bench.gate.series import RunSeries, read_series, told
+from mlpstorage_bench.gate.series import CaseSeries, RunSeries, read_series, told
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.past_run import PastRun
 
 BASELINE_OPTION = "--mlps-baseline"
 DEFAULT_RUNS = 10
+SELFTEST_TRIALS = 10
+"""Of each half, unless the user says how many: as many as a baseline has runs."""
 _ACCEPTED = "last, last:N, tag:NAME, branch:NAME, run:ID, or file:PATH of a run's metadata"
 
 Kind = Literal["last", "tag", "branch", "run", "file"]
@@ -190,3 +192,22 @@ def _of_many(
         f"no comparable run; the last with this case, {nearest.run_id}, differs: "
         f"{told(candidate.differences(nearest, case))}",
     )
+
+
+def halves(run: RunSeries) -> tuple[RunSeries, dict[str, Baseline]]:
+    """Return the second half as a run, and the first as the baseline of each of its cases."""
+    candidate = {name: _with(case, case.trials[1::2]) for name, case in run.cases.items()}
+    baselines = {
+        name: Baseline(
+            tuple(
+                replace(run, run_id=f"trial {1 + 2 * number}", cases={name: _with(case, (trial,))})
+                for number, trial in enumerate(case.trials[::2])
+            )
+        )
+        for name, case in run.cases.items()
+    }
+    return replace(run, cases=candidate), baselines
+
+
+def _with(case: CaseSeries, trials: tuple[Mapping[str, float], ...]) -> CaseSeries:
+    return replace(case, trials=trials)

@@ -16,6 +16,12 @@ CALLED_FROM = 0.75
 A loss of exactly that effect is measured a little smaller or greater, and is to be found all the
 same.
 """
+STEPS = 14
+"""Halvings of the interval in which the effect is looked for: to 0.01 % of the baseline."""
+MOST_TRIALS = 100
+"""More are not asked for."""
+DRAWS = 2000
+SEED = 20240224
 
 
 @dataclass(frozen=True)
@@ -123,3 +129,58 @@ class Comparison:
         """Return the evidence that values times `sign` have fallen, however little."""
         baseline = [[sign * value for value in run] for run in self.baseline]
         return p_value_of_decrease(baseline, [sign * value for value in self.candidate]).p_value
+
+
+def detectable_effect(comparison: Comparison, level: float) -> float | None:
+    """Return the smallest loss that would be called, had the run's trials its median alone changed.
+
+    The trials keep their pattern, and are moved so that their median has the loss. None when no
+    loss up to all of it (or up to double, where lower is better) would be called.
+    """
+    if median(comparison.candidate) <= 0:
+        return None
+
+    def is_shown(loss: float) -> bool:
+        return comparison.with_loss(loss).p_worse <= level
+
+    low, high = 0.0, 0.999
+    if not is_shown(high):
+        return None
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_shown(middle) else (middle, high)
+    return max(high, CALLED_FROM * comparison.question.smallest_effect)
+
+
+def more_trials(comparison: Comparison, level: float) -> int | None:
+    """Return how many more trials like these would show a loss of the smallest effect that matters.
+
+    None when no number up to `MOST_TRIALS` would: then it is the spread between runs that hides it.
+    """
+    if median(comparison.candidate) <= 0:
+        return None
+    wanted = comparison.with_loss(comparison.question.smallest_effect)
+    for more in range(1, MOST_TRIALS + 1):
+        if wanted.with_trials(len(comparison.candidate) + more).p_worse <= level:
+            return more
+    return None
+
+
+def ratio_of_medians(
+    baseline: Sequence[float], candidate: Sequence[float], confidence: float
+) -> tuple[float, float]:
+    """Return the interval for median(candidate) / median(baseline); the same for the same samples.
+
+    `baseline` has one median per run. Draws in which the baseline's median is zero are left out.
+    """
+    import numpy as np  # noqa: PLC0415 - takes longer to import than all the rest: for runs that are judged
+
+    dice = np.random.default_rng(SEED)
+    below, above = (
+        np.median(np.asarray(values)[dice.integers(len(values), size=(DRAWS, len(values)))], axis=1)
+        for values in (baseline, candidate)
+    )
+    ratios = above[below != 0] / below[below != 0]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(ratios, (tail, 1 - tail))
+    return float(low), float(high)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from mlpstorage_bench.gate.comparison import Comparison, Question
+from mlpstorage_bench.gate.comparison import (
+    Comparison,
+    Question,
+    detectable_effect,
+    more_trials,
+    ratio_of_medians,
+)
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Runs
-from mlpstorage_bench.gate.interval import ratio_of_medians
-from mlpstorage_bench.gate.looks import Looks
-from mlpstorage_bench.gate.power import detectable_effect, more_trials
-from mlpstorage_bench.gate.sequential import holm_levels
+from mlpstorage_bench.gate.looks import Looks, holm_levels
 
 __all__ = ["Comparison", "Judgement", "Question", "Verdict", "decide", "judge", "judge_all"]
 

@@ -16,12 +16,17 @@ from _pytest.junitxml import xml_key
 
 from mlpstorage_bench.benchmark_type import BenchmarkType
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.gate.baseline import Choice, baselines_of, parse_choice
+from mlpstorage_bench.gate.baseline import (
+    SELFTEST_TRIALS,
+    Choice,
+    baselines_of,
+    halves,
+    parse_choice,
+)
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations, summary_file
 from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.rules import RULE_OPTION, Rules, parse_rules
-from mlpstorage_bench.gate.selftest import SELFTEST_TRIALS, halves
 from mlpstorage_bench.gate.series import RunSeries, series_of
 from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History

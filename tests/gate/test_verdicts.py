@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.gate.baseline import Baseline
+from mlpstorage_bench.gate.baseline import Baseline, halves
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gate.rules import parse_rules
-from mlpstorage_bench.gate.selftest import halves
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries
 from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict, judge_run
 from mlpstorage_bench.report.gate_report import as_markdown, gate_lines
