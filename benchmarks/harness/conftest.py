@@ -1,4 +1,4 @@
-"""Where the studies work: in the cache directory, so that they run on anyone's storage."""
+"""Fixtures of the studies: a working directory on the storage under test, and its I/O mode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
 @pytest.fixture
 def study_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A new directory in --mlps-cache-dir."""
+    """A new directory in --mlps-cache-dir, removed after the test."""
     cache_dir = Path(request.config.getoption("--mlps-cache-dir") or "mlps-cache")
     check_cache_dir(cache_dir)
     is_new = not cache_dir.exists()
@@ -29,5 +29,5 @@ def study_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.fixture
 def io_mode(study_dir: Path) -> IoMode:
-    """Direct where the directory has it."""
+    """Direct if the directory supports it, else buffered."""
     return "direct" if probe_direct_io(study_dir) else "buffered"

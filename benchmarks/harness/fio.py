@@ -1,4 +1,4 @@
-"""fio under the same load, as the yardstick."""
+"""fio under the same load, as the reference."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mlpstorage_bench.units import GIB
 
 
 class Fio:
-    """One process of fio per sample, on the file that is ours too: its place is the same.
+    """One fio process per sample, on the same file as the storage layer's own load.
 
-    Our buffers lie in huge pages. fio's do where it is told so, and where enough of them were set
-    aside (/proc/sys/vm/nr_hugepages): then it is told.
+    The storage layer's buffers are in huge pages. fio uses huge pages only if enough of them are
+    reserved (/proc/sys/vm/nr_hugepages), so it gets the option only then.
     """
 
     def __init__(self, file: Path, load: Load, io_mode: IoMode) -> None:
@@ -30,20 +30,20 @@ class Fio:
         self._io_mode = io_mode
         enough = _free_huge_bytes() >= load.in_flight * load.block_bytes
         self.memory = "shmhuge" if enough else "malloc"
-        """What fio calls the memory that it moves."""
+        """Value of fio's option `iomem`."""
 
     def run(self, window_s: float) -> Sample:
-        """Run the load and return what fio measured after its ramp."""
+        """Run the load and return fio's figures, without its ramp."""
         timing = ("--time_based", f"--runtime={window_s:g}s", f"--ramp_time={RAMP_S:g}s")
         job = self._run(*timing)
-        moved = job["read"]["io_bytes"] + job["write"]["io_bytes"]
+        transferred = job["read"]["io_bytes"] + job["write"]["io_bytes"]
         runtime_s = job["job_runtime"] / 1000
         kind = "read" if self._load.read_share else "write"
         return Sample(
             gib_s=(job["read"]["bw_bytes"] + job["write"]["bw_bytes"]) / GIB,
             p95_ms=job[kind]["lat_ns"]["percentile"]["95.000000"] / 1e6,
-            cpu_s_per_gib=(job["usr_cpu"] + job["sys_cpu"]) / 100 * runtime_s / (moved / GIB),
-            read_share=job["read"]["io_bytes"] / moved,
+            cpu_s_per_gib=(job["usr_cpu"] + job["sys_cpu"]) / 100 * runtime_s / (transferred / GIB),
+            read_share=job["read"]["io_bytes"] / transferred,
         )
 
     def _run(self, *more: str) -> dict[str, Any]:
@@ -61,21 +61,23 @@ class Fio:
             "--ioengine=libaio",
             f"--iomem={self.memory}",
             f"--iodepth={load.in_flight}",
-            "--lat_percentiles=1",  # from submission on, as a system call of ours
+            "--lat_percentiles=1",  # from submission to completion, like a chunk's
             "--percentile_list=95",
             "--output-format=json",
             *more,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - an argument vector of our own
-        if done.returncode:
-            raise RuntimeError(f"fio failed ({done.returncode}): {done.stderr or done.stdout}")
-        start = done.stdout.index("{")  # notes may come before the JSON
-        job: dict[str, Any] = json.loads(done.stdout[start:])["jobs"][0]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+        if process.returncode:
+            raise RuntimeError(
+                f"fio failed ({process.returncode}): {process.stderr or process.stdout}"
+            )
+        start = process.stdout.index("{")  # fio may print notes before the JSON
+        job: dict[str, Any] = json.loads(process.stdout[start:])["jobs"][0]
         return job
 
 
 def _free_huge_bytes() -> int:
-    """Return what is set aside as huge pages, and free."""
+    """Return the bytes of reserved huge pages that are free."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     values = {name: words.split()[0] for name, _, words in (line.partition(":") for line in lines)}
     return int(values.get("HugePages_Free", 0)) * int(values.get("Hugepagesize", 0)) * 1024

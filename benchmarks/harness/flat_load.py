@@ -1,4 +1,4 @@
-"""Our storage layer under the simplest load: lanes that read or write entries without a pause."""
+"""The storage layer under the simplest load: lanes read or write entries without a pause."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ SHAPES = {
     "1 x 16": (1, 16),
     "16 x 1": (16, 1),
 }
-"""Lanes by chunks in flight of each."""
+"""Number of lanes, and of chunks in flight of each."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of the storage; fio is asked the same."""
+    """A load for the storage, the same for the storage layer and for fio."""
 
     block_bytes: int
     lanes: int
-    """Each a thread of ours."""
+    """Number of threads."""
     chunks_in_flight: int
-    """Of each lane."""
+    """Per lane."""
     read_share: float
-    """1 reads, 0 writes."""
+    """Share of reads: 1 only reads, 0 only writes."""
     file_bytes: int = GIB
 
     @property
     def in_flight(self) -> int:
-        """Of all lanes together: fio's iodepth."""
+        """Chunks in flight of all lanes: fio's iodepth."""
         return self.lanes * self.chunks_in_flight
 
     @property
     def entry_bytes(self) -> int:
-        """Size of the entries: one block in a mix, as fio reads or writes each block."""
+        """Size of the entries: one block in a mix, because fio reads or writes each block."""
         if 0 < self.read_share < 1:
             return self.block_bytes
         return min(256 * self.block_bytes, self.file_bytes // (4 * self.lanes))
@@ -63,20 +63,20 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """What came of it."""
+    """Figures of one run of a load."""
 
     gib_s: float
     p95_ms: float
-    """Of one system call: of the reads, where there are any."""
+    """95th percentile of a chunk's latency: of reads if there are any, else of writes."""
     cpu_s_per_gib: float
     read_share: float
-    """Of the bytes."""
+    """Share of read bytes."""
     late_share: float = 0.0
-    """By what share of their sum the spans of all calls are too long at most."""
+    """Upper bound of the overestimate of all chunks' latencies, as a share of their sum."""
 
 
 class FlatLoad:
-    """Entries in one preallocated file, written once before anything is measured."""
+    """Entries in one preallocated file, written once before the first measurement."""
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
         self._load = load
@@ -86,9 +86,9 @@ class FlatLoad:
         self._buffers = BufferPool(load.block_bytes, buffers_for(*self._shape))
         self._entry_bytes = entry_bytes = load.entry_bytes
         self._generations = itertools.count()
-        """Every write's is its own: no content is written twice."""
+        """Each write has its own generation, so no content is written twice."""
         self.path = directory / "slab-000.kv"
-        """The file that holds everything; fio uses the same."""
+        """The file with all entries; fio uses the same."""
         self._slab = Slab(directory, FileIo(io_mode), entry_bytes, load.file_bytes)
         self._entries: dict[str, StoredEntry] = {}
         self._names = [f"entry{number}" for number in range(load.file_bytes // entry_bytes)]
@@ -109,27 +109,27 @@ class FlatLoad:
         verify_rate: float = 1.0,
         payload: Payload | None = None,
     ) -> Sample:
-        """Run the load and return what was measured inside the window.
+        """Run the load and return the figures of the window.
 
-        Another payload is written to the same file: its place on the disk enters no comparison.
+        Another payload goes to the same file, so its position on the disk is the same.
         """
         self.refill()
         window, stopping = Window(), threading.Event()
         recorders = [Recorder(window) for _ in range(self._load.lanes)]
         failures: list[BaseException] = []
 
-        def work(number: int) -> None:
-            own = self._names[number :: self._load.lanes]
+        def run_lane(number: int) -> None:
+            names = self._names[number :: self._load.lanes]
             try:
                 with self._lane(stopping, verify_rate, payload or self._payload) as lane:
-                    self._serve(lane, recorders[number], own, number / self._load.lanes)
+                    self._serve(lane, recorders[number], names, number / self._load.lanes)
             except CutOffError:
                 return
             except BaseException as error:  # noqa: BLE001 - raised by the calling thread
                 failures.append(error)
 
         threads = [
-            threading.Thread(target=work, args=(number,)) for number in range(self._load.lanes)
+            threading.Thread(target=run_lane, args=(number,)) for number in range(self._load.lanes)
         ]
         for thread in threads:
             thread.start()
@@ -138,20 +138,20 @@ class FlatLoad:
         window.open(window_s)
         time.sleep(window.remaining_s)
         window.close()
-        taken_s = cpu_s() - before_s
+        used_s = cpu_s() - before_s
         stopping.set()
         for thread in threads:
             thread.join()
         if failures:
             raise failures[0]
-        return self._sample(recorders, window, taken_s)
+        return self._sample(recorders, window, used_s)
 
-    def _serve(self, lane: Lane, recorder: Recorder, own: list[str], owed: float) -> None:
-        """Read and write entries in turn; `owed` is the share of a read that is due at first."""
-        for name in itertools.cycle(own):
-            owed += self._load.read_share
-            if owed >= 1:
-                owed -= 1
+    def _serve(self, lane: Lane, recorder: Recorder, names: list[str], read_credit: float) -> None:
+        """Read and write entries in turn; a lane reads whenever its credit of reads reaches 1."""
+        for name in itertools.cycle(names):
+            read_credit += self._load.read_share
+            if read_credit >= 1:
+                read_credit -= 1
                 observer = recorder.observe("storage", "read", self._entry_bytes)
                 lane.read(self._slab, self._entries[name], observer)
             else:
@@ -165,14 +165,14 @@ class FlatLoad:
             self._slab, name, self._entry_bytes, observer, generation=next(self._generations)
         )
 
-    def forget(self) -> None:
-        """Take note that others have written over the file."""
+    def drop_entries(self) -> None:
+        """Drop all entries after another program has overwritten the file."""
         for name in self._entries:
             self._slab.delete(name)
         self._entries.clear()
 
     def refill(self) -> None:
-        """Write the entries that are missing: all at first, those cut off later."""
+        """Write the missing entries: all at first, later those whose write was cut off."""
         recorder = Recorder(Window())
         with self._lane(threading.Event(), 1.0, self._payload) as lane:
             for name in self._names:
@@ -211,9 +211,9 @@ class FlatLoad:
 def alternate(
     benchmark: Any, *measures: Callable[[], Sample], pairs: int = PAIRS
 ) -> list[list[Sample]]:
-    """Take so many samples of each measure, in turn and in alternating order.
+    """Take `pairs` samples of each measure, in turn and in alternating order.
 
-    All meet the same good and bad moments of the storage. Returns a list of samples per measure.
+    All measures so meet the same conditions of the storage. Returns a list of samples per measure.
     """
     samples: list[list[Sample]] = [[] for _ in measures]
     turns = list(range(len(measures)))

@@ -1,4 +1,4 @@
-"""Rules that say whether a run got worse: ours, and those that others use."""
+"""Rules that decide whether a run got worse: the gate's, and those of other tools."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.gate_series import Windows
-from mlpstorage_bench.gate.decision import Comparison, Question, Verdict, decide
+from mlpstorage_bench.gate.decision import Comparison, Criterion, Verdict, decide
 
 Verdicts = NDArray[np.str_]
-"""One for each window."""
+"""One verdict per window."""
 
-QUESTION = Question(higher_is_better=True, smallest_effect=0.05)
+CRITERION = Criterion(higher_is_better=True, smallest_effect=0.05)
 ASV_P = 0.002
 
 
-def ours(windows: Windows) -> Verdicts:
-    """The gate's own, with a smallest effect of 5 % and 1 % of false alarms."""
+def gate(windows: Windows) -> Verdicts:
+    """The gate's rule, with a smallest relevant effect of 5 % and a false-alarm rate of 1 %."""
     return np.array(
         [
-            decide(Comparison([[run] for run in baseline], candidate, QUESTION)).value
+            decide(Comparison([[run] for run in baseline], candidate, CRITERION)).value
             for baseline, candidate in zip(
                 windows.baseline.tolist(), windows.candidate.tolist(), strict=True
             )
@@ -32,7 +32,7 @@ def ours(windows: Windows) -> Verdicts:
 
 
 def mean_worse_than_last(share: float) -> Callable[[Windows], Verdicts]:
-    """pytest-benchmark's --benchmark-compare-fail=mean:share, against the last run."""
+    """Rule of pytest-benchmark, --benchmark-compare-fail=mean:share, against the last run."""
 
     def rule(windows: Windows) -> Verdicts:
         return _verdicts(windows.candidate.mean(axis=1) < windows.baseline[:, -1] * (1 - share))
@@ -41,25 +41,25 @@ def mean_worse_than_last(share: float) -> Callable[[Windows], Verdicts]:
 
 
 def three_sigma(windows: Windows) -> Verdicts:
-    """A mean below the baseline's by three standard deviations."""
+    """Rule: the mean is three standard deviations below the baseline's mean."""
     limit = windows.baseline.mean(axis=1) - 3 * windows.baseline.std(axis=1, ddof=1)
     return _verdicts(windows.candidate.mean(axis=1) < limit)
 
 
 def mann_whitney(windows: Windows) -> Verdicts:
-    """asv's: two-sided, exact, p < 0.002; where trials are too few to reach that it cannot alarm.
+    """Rule of asv: two-sided exact test, p < 0.002, which too few trials cannot reach.
 
-    (asv then looks at whether intervals of the medians overlap, which is left out here.)
+    (asv then compares the intervals of the medians, which is omitted here.)
     """
     baseline, candidate = windows.baseline[:, :, None], windows.candidate[:, None, :]
     wins = (candidate > baseline).sum(axis=(1, 2)) + 0.5 * (candidate == baseline).sum(axis=(1, 2))
-    chances = _chances_of_u(windows.baseline.shape[1], windows.candidate.shape[1])
-    p_values = np.minimum(1.0, 2 * chances[np.ceil(wins).astype(int)])
+    cumulative = _cumulative_probability_of_u(windows.baseline.shape[1], windows.candidate.shape[1])
+    p_values = np.minimum(1.0, 2 * cumulative[np.ceil(wins).astype(int)])
     return _verdicts(p_values < ASV_P)
 
 
 RULES: dict[str, Callable[[Windows], Verdicts]] = {
-    "gate": ours,
+    "gate": gate,
     "mean:5%": mean_worse_than_last(0.05),
     "mean:10%": mean_worse_than_last(0.10),
     "mean-3sigma": three_sigma,
@@ -72,10 +72,10 @@ def _verdicts(worse: NDArray[np.bool_]) -> Verdicts:
 
 
 @cache
-def _chances_of_u(m: int, n: int) -> NDArray[np.float64]:
-    """Return the chance of U or less, for each U, when both samples are of one population.
+def _cumulative_probability_of_u(m: int, n: int) -> NDArray[np.float64]:
+    """Return P(U <= u) for each u, if both samples have the same distribution.
 
-    By the recursion of H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18 (1947) 50.
+    Recursion of H. B. Mann and D. R. Whitney, Ann. Math. Statist. 18 (1947) 50.
     """
 
     @cache

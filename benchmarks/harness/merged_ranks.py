@@ -1,4 +1,4 @@
-"""The results of many ranks, made up in one process and pooled as real ones are: prints JSON.
+"""Pooling of synthetic results of many ranks in one process: prints its times and memory as JSON.
 
 python -m benchmarks.harness.merged_ranks RANKS SAMPLES
 """
@@ -31,12 +31,12 @@ from mlpstorage_bench.measure.recorder import (
 )
 from mlpstorage_bench.units import MIB
 
-DRAWS_APART = 8
-"""Ranks that differ: the others are like one of these."""
+DISTINCT_RANKS = 8
+"""Number of different results; all other ranks repeat them."""
 
 
-def made_up(samples: int, seed: int) -> RankTrial:
-    """Return a rank's trial of so many requests, with latencies around 10 ms in each span."""
+def synthetic_trial(samples: int, seed: int) -> RankTrial:
+    """Return a rank's trial of `samples` requests, with latencies around 10 ms in each span."""
     random = np.random.default_rng(seed)
 
     def latencies() -> Histogram:
@@ -46,9 +46,9 @@ def made_up(samples: int, seed: int) -> RankTrial:
         return histogram
 
     def operation() -> OperationStatistics:
-        moved = samples * MIB
+        size = samples * MIB
         return OperationStatistics(
-            *(moved, moved, 0, samples, samples, moved, moved),
+            *(size, size, 0, samples, samples, size, size),
             wait=latencies(),
             chunk=latencies(),
             verification=latencies(),
@@ -90,17 +90,17 @@ def made_up(samples: int, seed: int) -> RankTrial:
 
 
 def main() -> None:
-    """Pool the ranks and print what it took."""
+    """Pool the ranks and print times and memory."""
     ranks, samples = int(sys.argv[1]), int(sys.argv[2])
     workload = Workload(model="llama3.1-8b", num_users=4, duration=60.0)
-    trials = [made_up(samples, seed) for seed in range(DRAWS_APART)]
+    trials = [synthetic_trial(samples, seed) for seed in range(DISTINCT_RANKS)]
     sent = [pickle.dumps(PooledHistograms.of([trial])) for trial in trials]
     idle_bytes = rss_bytes()
 
     started = time.perf_counter()
     total = PooledHistograms()
-    for rank in range(ranks):  # every rank's is sent and added once, wherever in the tree
-        total.merge(pickle.loads(sent[rank % DRAWS_APART]))  # noqa: S301 - our own
+    for rank in range(ranks):  # each rank's result is sent and added once, at any place in the tree
+        total.merge(pickle.loads(sent[rank % DISTINCT_RANKS]))  # noqa: S301 - pickled above
     all_s = time.perf_counter() - started
 
     own = PooledHistograms.of([trials[0]])
@@ -112,7 +112,7 @@ def main() -> None:
     bare = [pickle.dumps(trial.totals()) for trial in trials]
     started = time.perf_counter()
     totals = [
-        replace(pickle.loads(bare[n % DRAWS_APART]), rank=n, host=f"h{n}")  # noqa: S301 - as above
+        replace(pickle.loads(bare[n % DISTINCT_RANKS]), rank=n, host=f"h{n}")  # noqa: S301 - as above
         for n in range(ranks)
     ]
     totals_s = time.perf_counter() - started
@@ -122,9 +122,9 @@ def main() -> None:
     pool_s = time.perf_counter() - started
     pooling_bytes = peak_rss_bytes()
 
-    described = [pickle.dumps(rank_result(workload, 1, trial)) for trial in trials]
+    rank_results = [pickle.dumps(rank_result(workload, 1, trial)) for trial in trials]
     started = time.perf_counter()
-    results = [pickle.loads(described[n % DRAWS_APART]) for n in range(ranks)]  # noqa: S301 - as above
+    results = [pickle.loads(rank_results[n % DISTINCT_RANKS]) for n in range(ranks)]  # noqa: S301 - as above
     results_s = time.perf_counter() - started
     print(
         json.dumps(
@@ -138,7 +138,7 @@ def main() -> None:
                 "totals_s": totals_s,
                 "pool_s": pool_s,
                 "pooling_rss_mib": (pooling_bytes - idle_bytes) / MIB,
-                "rank_result_kib": len(described[0]) / 1024,
+                "rank_result_kib": len(rank_results[0]) / 1024,
                 "rank_results_s": results_s,
                 "rank_results_rss_mib": (peak_rss_bytes() - pooling_bytes) / MIB,
                 "rank_results": len(results),

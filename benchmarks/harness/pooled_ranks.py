@@ -1,4 +1,4 @@
-"""Ranks that run a trial over a tier that keeps nothing, and how long their results then take.
+"""Trial over a store that keeps nothing, on all ranks, and the time to pool its results.
 
 mpirun -n RANKS python -m benchmarks.harness.pooled_ranks DURATION; rank 0 prints JSON.
 """
@@ -26,9 +26,9 @@ from mlpstorage_bench.units import NS_PER_S
 
 
 def main() -> None:
-    """Run the trial, pool it as a session does, and print what rank 0 saw."""
+    """Run the trial, pool it as a session does, and print the figures of rank 0."""
     launcher = detect_launcher(os.environ)
-    assert launcher is not None, "to be started by mpirun"
+    assert launcher is not None, "start this module with mpirun"
     ranks = connect(launcher)
     workload = Workload(
         model="tiny-1b",
@@ -53,7 +53,7 @@ def main() -> None:
         return
     assert mine.edges is not None
     assert samples is not None
-    closed_ns = mine.edges.closed_ns  # in rank 0's time, which is this one
+    closed_ns = mine.edges.closed_ns  # in rank 0's time, and only rank 0 gets here
     spans = [getattr(o, name) for o in samples.operations.values() for name in ("chunk", "host")]
     print(
         json.dumps(

@@ -1,4 +1,4 @@
-"""A rank's trial in a process of its own, and the memory that it had resident: prints JSON.
+"""Resident memory of one rank's trial in a process of its own: prints JSON.
 
 python -m benchmarks.harness.resident DIRECTORY WORKLOAD, where WORKLOAD is JSON.
 """
@@ -20,11 +20,11 @@ from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB
 
 CAPACITY_GB = 12.0
-"""Room for sixteen entries of the mean size, and for the largest."""
+"""Capacity for sixteen entries of the mean size, and for the largest entry."""
 
 
 def main() -> None:
-    """Run the trial and print what it took."""
+    """Run the trial and print the memory that it used."""
     directory = Path(sys.argv[1])
     workload = Workload.model_validate({"model": "llama3.1-8b", **json.loads(sys.argv[2])})
     context = TrialContext(
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _largest_entries(trial: RankTrial) -> dict[str, int]:
-    """Return how many entries of the largest class were moved whole, and bytes of such ones."""
+    """Return the number of complete transfers in the largest size class, and their bytes."""
     of_class = [
         operation
         for key, operation in trial.operations.items()

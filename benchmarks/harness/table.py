@@ -1,4 +1,4 @@
-"""The studies' figures as docs/performance.md has them: python -m benchmarks.harness.table FILE."""
+"""Tables of the studies for docs/performance.md: python -m benchmarks.harness.table FILE."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
-    """A column: its heading, and how the value of this name is shown."""
+    """A column: heading, name of the value, and format."""
 
     heading: str
     name: str
     form: str = "{}"
 
 
-_ASKED = (
+_WORKLOAD = (
     Column("users", "users"),
     Column("entries", "entries"),
     Column("chunk KiB", "chunk_kib"),
@@ -30,7 +30,7 @@ _RESIDENT = (
     Column("beside buffers MiB", "beside_buffers_mib", "{:.0f}"),
 )
 _SPREAD = "{0[1]:.1f} ({0[0]:.0f} to {0[2]:.0f})"
-"""Of a list [least, median, greatest]."""
+"""Format of a list [minimum, median, maximum]."""
 
 TABLES = {
     "test_parity": (
@@ -66,14 +66,14 @@ TABLES = {
         Column("yardstick us", "yardstick_us", _SPREAD),
         Column("CPU us", "yardstick_cpu_us", _SPREAD),
     ),
-    "test_resident_memory": (*_ASKED, Column("window s", "duration_s", "{:.0f}"), *_RESIDENT),
-    "test_resident_memory_of_large_entries": (*_ASKED, *_RESIDENT),
+    "test_resident_memory": (*_WORKLOAD, Column("window s", "duration_s", "{:.0f}"), *_RESIDENT),
+    "test_resident_memory_of_large_entries": (*_WORKLOAD, *_RESIDENT),
 }
-"""By the study's function."""
+"""Columns by test function."""
 
 
 def main() -> None:
-    """Print a table of each study in a pytest-benchmark JSON file."""
+    """Print a table for each study in a pytest-benchmark JSON file."""
     content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for case in content["benchmarks"]:
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def table(columns: tuple[Column, ...], cases: list[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of a Markdown table with a row for each case."""
+    """Return the lines of a Markdown table, one row per case."""
     cells = [
         [column.heading for column in columns],
         ["---"] * len(columns),

@@ -1,7 +1,7 @@
-"""What making content and checking it costs of bandwidth: with and without, in pairs.
+"""Cost of generating and checking content, as a loss of bandwidth: pairs with and without.
 
-Without means: the buffer is written as it is, and read without a look at it. Neither is in the span
-of a system call; what they cost is time in which a lane asks nothing of the storage.
+Without means that a buffer is written as it is, and read without a check. Neither is part of a
+chunk's latency; the cost is time in which a lane requests nothing from the storage.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from mlpstorage_bench.storage.payload import Content, Payload
 from mlpstorage_bench.units import KIB
 
 PAIRS = 11
-"""More than beside fio: what is sought is a few percent."""
+"""More pairs than in the comparison with fio: the effect is a few per cent."""
 BLOCKS = {"64KiB": 64 * KIB, "1MiB": 1024 * KIB}
 
 
-class Unmade(Payload):
-    """Content that is whatever the buffer holds."""
+class UnchangedBuffers(Payload):
+    """Payload that leaves every buffer unchanged."""
 
     def content(self, identity: int) -> Content:
-        """Return content that is not made."""
-        return _Untouched(self, identity)
+        """Return content that leaves the buffer unchanged."""
+        return _UnchangedContent(self, identity)
 
 
-class _Untouched(Content):
+class _UnchangedContent(Content):
     def fill(self, buffer: AlignedBuffer, size: int, offset: int) -> None:
-        """Leave the buffer as it is."""
+        """Do nothing."""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -47,7 +47,7 @@ def test_content_cost(
         with_it, without = alternate(
             benchmark,
             lambda: storage.run(RAMP_S, WINDOW_S),
-            lambda: storage.run(RAMP_S, WINDOW_S, verify_rate=0.0, payload=Unmade(1)),
+            lambda: storage.run(RAMP_S, WINDOW_S, verify_rate=0.0, payload=UnchangedBuffers(1)),
             pairs=PAIRS,
         )
     pairs = list(zip(with_it, without, strict=True))

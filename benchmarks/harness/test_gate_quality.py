@@ -1,11 +1,11 @@
-"""How often the gate is wrong, and how much it finds, on series of real storage.
+"""False alarms and power of the gate on series of real storage.
 
-Every file of a directory (MLPS_GATE_SERIES) holds a metric of machines that nothing changed. Each
-machine is gone through in time: ten values are the baseline, the next few the run that is judged.
-Left as it is, an alarm is a false one; with a loss put in, it should be raised. Beside the gate's
-rule stand those that others use.
+Each file of a directory (MLPS_GATE_SERIES) has a metric of unchanged machines. A window of ten
+values (the baseline) and the next few (the judged run) moves over each machine's series. In the
+unchanged series, every alarm is false; with an added loss, an alarm is correct. Rules of other
+tools are compared with the gate's.
 
-The series meant are those of TUNA (EuroSys '25), CC-BY 4.0.
+The intended series are those of TUNA (EuroSys '25), CC-BY 4.0.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.gate_rules import QUESTION, RULES
+from benchmarks.harness.gate_rules import CRITERION, RULES
 from benchmarks.harness.gate_series import directory, windows
 from mlpstorage_bench.gate.decision import Verdict
 
 LOSSES = (0, 5, 15, 30, 50)
 QUIET = 0.02
-"""A machine whose tenth percentile is no further below its median is quiet."""
-LEAST_FOUND = 0.99
+"""A machine is quiet if its tenth percentile is at most this share below its median."""
+MIN_POWER = 0.99
 
 
 def series() -> list[Any]:
@@ -67,7 +67,7 @@ def test_gate_quality(benchmark: Any, path: Path, trials: int, rule: str) -> Non
         least_power_at_50_of_a_machine=min(by_machine[50]),
     )
     if rule == "gate":
-        assert benchmark.extra_info["false_alarm_rate"] <= QUESTION.false_alarm_rate
+        assert benchmark.extra_info["false_alarm_rate"] <= CRITERION.false_alarm_rate
         values = np.concatenate([machine.baseline[:, 0] for machine in machines.values()])
         if np.quantile(values, 0.1) >= (1 - QUIET) * np.median(values):
-            assert benchmark.extra_info["power_at_5"] >= LEAST_FOUND
+            assert benchmark.extra_info["power_at_5"] >= MIN_POWER

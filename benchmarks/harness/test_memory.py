@@ -1,8 +1,8 @@
-"""A rank's resident memory: flat in users, entry size and duration.
+"""Resident memory of a rank: independent of users, entry size and duration.
 
-It is its buffers (a chunk for each that may be in flight, and one more for each lane with a queue)
-and at most 200 MiB, whatever is asked of it. Each case is a process of its own on real files, with
-131072 bytes per token: entries of up to 3 GiB, or of exactly that.
+The limit is its buffers (one chunk for each that may be in flight, and one more for each lane with
+a queue) and 200 MiB. Each case is a process of its own on real files, with 131072 bytes per token:
+entries of up to 3 GiB, or of exactly 3 GiB.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_resident_memory(
     }
     seen = _measure(study_dir, benchmark, workload)
     entries = "up to 3 GiB" if entry_scale == 1 else "up to 3 MiB"
-    _judge(benchmark, seen, users=users, entries=entries, chunk_kib=chunk_kib)
+    _check(benchmark, seen, users=users, entries=entries, chunk_kib=chunk_kib)
     benchmark.extra_info["duration_s"] = duration
 
 
@@ -75,14 +75,14 @@ def test_resident_memory_of_large_entries(
     workload = {
         "num_users": LARGE_ENTRIES,
         "trace_in": str(trace),
-        "duration": 600.0,  # it ends with the trace
+        "duration": 600.0,  # the trace ends first
         "io_chunk_kib": chunk_kib,
         "chunks_in_flight": chunks_in_flight,
     }
     seen = _measure(study_dir, benchmark, workload)
     moved = {"count": len(operations), "moved_bytes": len(operations) * LARGE_BYTES}
     assert seen["largest_entries"] == moved
-    _judge(benchmark, seen, users=LARGE_ENTRIES, entries="3 GiB", chunk_kib=chunk_kib)
+    _check(benchmark, seen, users=LARGE_ENTRIES, entries="3 GiB", chunk_kib=chunk_kib)
 
 
 def _measure(study_dir: Path, benchmark: Any, workload: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _measure(study_dir: Path, benchmark: Any, workload: dict[str, Any]) -> dict[
     command = [sys.executable, "-m", module, str(study_dir), json.dumps(workload)]
 
     def run() -> dict[str, Any]:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - an argument vector of our own
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
         assert done.returncode == 0, done.stderr
         result: dict[str, Any] = json.loads(done.stdout)
         return result
@@ -99,7 +99,7 @@ def _measure(study_dir: Path, benchmark: Any, workload: dict[str, Any]) -> dict[
     return seen
 
 
-def _judge(
+def _check(
     benchmark: Any, seen: dict[str, Any], *, users: int, entries: str, chunk_kib: int
 ) -> None:
     beside = seen["peak_rss_bytes"] - seen["buffer_bytes"]

@@ -1,9 +1,11 @@
-"""What the results of thousands of ranks cost rank 0: time and memory, in one process.
+"""Time and memory of rank 0 for the results of thousands of ranks, in one process.
 
-A rank is made up: the histograms of a trial with many samples. `tree_s` is what rank 0 adds in the
-tree, as often as the number of ranks can be halved; `all_s` what all ranks add together; `totals_s`
-and `rank_results_s` what rank 0 reads of every rank's totals and of its results, which are kept for
-its files; `pool_s` what it makes one result in.
+Ranks are synthetic: the histograms of a trial with many samples. Times:
+
+- `tree_s`: merges by rank 0 in the tree, log2 of the number of ranks
+- `all_s`: merges by all ranks together
+- `totals_s`, `rank_results_s`: reading every rank's totals and results, which go to files
+- `pool_s`: making one result from all
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ def test_merge(benchmark: Any, ranks: int, samples: int) -> None:
 
     def run() -> dict[str, float]:
         command = [sys.executable, "-m", module, str(ranks), str(samples)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - an argument vector of our own
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
         assert done.returncode == 0, done.stderr
         result: dict[str, float] = json.loads(done.stdout)
         return result

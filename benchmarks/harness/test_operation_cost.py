@@ -1,17 +1,18 @@
-"""The time that one storage operation takes of the harness: wall-clock and CPU, without storage.
+"""Cost of one storage operation in the harness: wall-clock and CPU time, without storage.
 
     pytest benchmarks/harness/test_operation_cost.py --benchmark-json FILE
     python -m benchmarks.harness.table FILE
 
-A trial runs as the harness's ceiling is measured: same requests, lanes, content, digests, checks
-and records as in a real run, over a store that moves nothing. Every request is one operation on one
-entry of one block, so the figures include all that an operation can cost, its request as well.
-Blocks stay in the processor's cache, which makes content and checks cheaper than after a transfer.
-Wall-clock time is the window divided by the operations of all lanes; CPU time is the process's.
+A trial runs like the measurement of the harness's ceiling: the same requests, lanes, content,
+digests, checks and records as in a real run, over a store that transfers nothing. Every request is
+one operation on one entry of one block, so the figures include the complete cost of an operation
+and its request. Blocks stay in the processor's cache, so content and checks are cheaper than after
+a transfer. Wall-clock time is the window divided by the operations of all lanes; CPU time is the
+process's.
 
-One lane, 16 lanes and a yardstick alternate. The yardstick is a fixed piece of Python and hashing:
-where its own figures differ much, the machine was busy, and the others differ for that reason too.
-To compare two checkouts, run the study in each by turns.
+One lane, 16 lanes and a yardstick alternate. The yardstick is fixed work in Python and hashing: if
+its figures vary, the machine was busy, and the other figures vary for the same reason. To compare
+two checkouts, run the study in each alternately.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ YARDSTICK_HASHES = 200
 
 @dataclass(frozen=True)
 class Sample:
-    """The time of one operation, or of one yardstick."""
+    """Time of one operation, or of one yardstick."""
 
     wall_us: float
     cpu_us: float
@@ -74,7 +75,7 @@ def test_operation_cost(benchmark: Any, kind: Literal["read", "write"], block: s
 
 
 def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> Sample:
-    """Run a trial over a store that moves nothing; return the time of one operation."""
+    """Run a trial over a store that transfers nothing; return the time of one operation."""
     workload = Workload(
         model="llama2-7b",  # 1 MiB per token in float32, for all shards together
         kv_dtype="float32",
@@ -96,13 +97,13 @@ def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> S
     assert not trial.one_at_a_time, trial.one_at_a_time
     assert trial.cpu_s is not None
     assert done.moved_bytes == done.chunks * block_bytes == trial.reported.total, (
-        f"a trial of {kind}s alone, each of {block_bytes} bytes"
+        f"expected only {kind}s of {block_bytes} bytes each"
     )
     return Sample(trial.window_s / done.chunks * 1e6, trial.cpu_s / done.chunks * 1e6)
 
 
 def yardstick() -> Sample:
-    """Return the time of a fixed piece of work that nothing in the harness changes."""
+    """Return the time of fixed work that is independent of the harness."""
     memory = b"k" * LARGEST
     wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
     total = 0
@@ -114,6 +115,6 @@ def yardstick() -> Sample:
 
 
 def spread(values: Iterable[float]) -> tuple[float, float, float]:
-    """Return the least, the median and the greatest."""
+    """Return minimum, median and maximum."""
     ordered = sorted(values)
     return ordered[0], statistics.median(ordered), ordered[-1]

@@ -1,7 +1,7 @@
-"""How long results of many ranks take: from the close of the window to one result on rank 0.
+"""Time to pool the results of many ranks: from the close of the window to one result on rank 0.
 
-It must not depend on the number of samples, and stay below two seconds with 64 ranks on two cores.
-Each case is an mpirun of its own over a tier that keeps nothing, which has the most samples.
+The time must not depend on the number of samples, and be below two seconds with 64 ranks on two
+cores. Each case is an mpirun of its own over a store that keeps nothing, which gives most samples.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def test_pooling(benchmark: Any, ranks: int, duration: float) -> None:
     command = [*launcher, *as_root, sys.executable, "-m", module, str(duration)]
 
     def run() -> dict[str, float]:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - an argument vector of our own
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
         assert done.returncode == 0, done.stderr
         result: dict[str, float] = json.loads(done.stdout)
         return result

@@ -1,14 +1,14 @@
-"""Our storage layer against fio: the same directory, sizes, number in flight and mix, in pairs.
+"""The storage layer compared with fio: same directory, sizes, number in flight and mix, in pairs.
 
     pytest benchmarks/harness/test_storage_parity.py --mlps-cache-dir DIR --benchmark-json FILE
     python -m benchmarks.harness.table FILE
 
-Ours and fio alternate, so that both meet the same good and bad moments of the storage; a case
-states the median of its pairs' ratios. Ours makes unique content for every write. It checks nothing
-it reads in the pairs (nor does fio); `verified_*` is the same with every read checked, the default.
-As many are in flight in either shape of ours, one lane with many chunks or many lanes with one;
-fio is one process. A lane reads or writes one entry at a time: in the mix each block is an entry,
-and as many lanes as there are to be in flight read and write them side by side, as fio does.
+The storage layer and fio alternate, so both meet the same conditions of the storage; a case states
+the median of its pairs' ratios. The storage layer generates unique content for every write. In the
+pairs, neither it nor fio checks reads; `verified_*` has every read checked, which is the default.
+The number in flight is the same for one lane with many chunks and for many lanes with one chunk;
+fio is one process. A lane reads or writes one entry at a time: in the mix, each block is an entry,
+and the number of lanes is the number in flight, so that reads and writes overlap as in fio.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CASES = [
     if pattern != "mix" or SHAPES[shape][1] == 1
 ]
 SHARE_TOLERANCE = 0.03
-"""How far the bytes that were read may be from the share asked for, over all windows of ours."""
+"""Allowed deviation of the share of read bytes, over all windows of the storage layer."""
 
 pytestmark = pytest.mark.skipif(
     shutil.which("fio") is None, reason="fio is not installed (Debian package fio)"
@@ -60,38 +60,38 @@ def test_parity(
         def run_fio() -> Sample:
             sample = fio.run(WINDOW_S)
             if load.read_share < 1:
-                flat.forget()
+                flat.drop_entries()
             return sample
 
-        ours, theirs, verified = alternate(
+        own, reference, verified = alternate(
             benchmark,
             lambda: flat.run(RAMP_S, WINDOW_S, verify_rate=0.0),
             run_fio,
             lambda: flat.run(RAMP_S, WINDOW_S, verify_rate=1.0),
         )
-    read_share = statistics.fmean(sample.read_share for sample in (*ours, *verified))
+    read_share = statistics.fmean(sample.read_share for sample in (*own, *verified))
     assert read_share == pytest.approx(load.read_share, abs=SHARE_TOLERANCE)
     benchmark.extra_info.update(
         pattern=pattern,
         block=block,
         shape=shape,
         io_mode=io_mode,
-        pairs=len(theirs),
-        **ratios(ours, theirs),
-        **{f"verified_{name}": value for name, value in ratios(verified, theirs).items()},
+        pairs=len(reference),
+        **ratios(own, reference),
+        **{f"verified_{name}": value for name, value in ratios(verified, reference).items()},
         late_share=statistics.median(sample.late_share for sample in verified),
         read_share=read_share,
-        fio_read_share=statistics.fmean(sample.read_share for sample in theirs),
+        fio_read_share=statistics.fmean(sample.read_share for sample in reference),
         fio_memory=fio.memory,
-        fio_gib_s=statistics.median(sample.gib_s for sample in theirs),
-        fio_p95_ms=statistics.median(sample.p95_ms for sample in theirs),
-        fio_cpu_s_per_gib=statistics.median(sample.cpu_s_per_gib for sample in theirs),
+        fio_gib_s=statistics.median(sample.gib_s for sample in reference),
+        fio_p95_ms=statistics.median(sample.p95_ms for sample in reference),
+        fio_cpu_s_per_gib=statistics.median(sample.cpu_s_per_gib for sample in reference),
     )
 
 
-def ratios(ours: list[Sample], theirs: list[Sample]) -> dict[str, float]:
-    """Return the medians of the pairs' ratios ours / fio."""
-    pairs = list(zip(ours, theirs, strict=True))
+def ratios(own: list[Sample], reference: list[Sample]) -> dict[str, float]:
+    """Return the medians of the pairs' ratios, storage layer / fio."""
+    pairs = list(zip(own, reference, strict=True))
     return {
         "bandwidth_ratio": statistics.median(a.gib_s / b.gib_s for a, b in pairs),
         "p95_ratio": statistics.median(a.p95_ms / b.p95_ms for a, b in pairs),

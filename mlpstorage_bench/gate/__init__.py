@@ -1,1 +1,1 @@
-"""Whether a run is worse than those before it, and whether its samples can tell."""
+"""Comparison of a run with earlier runs: verdicts on metrics, with controlled error rates."""

@@ -1,4 +1,4 @@
-"""What GitHub Actions shows of a verdict: annotations on the run, and a summary of the step.
+"""GitHub Actions output: verdicts as annotations of the run, and the file of the step's summary.
 
 Workflow commands are documented at docs.github.com, "Workflow commands for GitHub Actions".
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.verdicts import GateResult
 
-_LEVEL = {
+_ANNOTATION_LEVEL = {
     Verdict.REGRESSED: "error",
     Verdict.UNDECIDED: "warning",
     Verdict.IMPROVED: "notice",
@@ -20,14 +20,14 @@ _LEVEL = {
 
 
 def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[str]:
-    """Return the lines that make annotations; none outside of GitHub Actions."""
+    """Return workflow commands that annotate the run; none outside GitHub Actions."""
     if environ.get("GITHUB_ACTIONS") != "true":
         return []
     lines = [
-        f"::{_LEVEL[one.verdict]} title={_property(f'{one.case}: {one.metric} {one.verdict}')}"
-        f"::{_data(one.reason)}"
+        f"::{_ANNOTATION_LEVEL[one.verdict]} "
+        f"title={_property(f'{one.case}: {one.metric} {one.verdict}')}::{_data(one.reason)}"
         for one in result.verdicts
-        if one.verdict in _LEVEL
+        if one.verdict in _ANNOTATION_LEVEL
     ]
     return lines + [
         f"::error title={_property(f'{case}: not compared')}::{_data(reason)}"
@@ -36,14 +36,16 @@ def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[s
 
 
 def summary_file(environ: Mapping[str, str]) -> Path | None:
-    """Return the file to which the step's summary is appended, where there is one."""
+    """Return the file of the step's summary; None outside GitHub Actions."""
     path = environ.get("GITHUB_STEP_SUMMARY")
     return Path(path) if environ.get("GITHUB_ACTIONS") == "true" and path else None
 
 
 def _data(text: str) -> str:
+    """Escape the message of a workflow command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
+    """Escape a property of a workflow command."""
     return _data(text).replace(":", "%3A").replace(",", "%2C")

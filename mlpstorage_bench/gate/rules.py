@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
-from mlpstorage_bench.gate.comparison import Question
+from mlpstorage_bench.gate.comparison import Criterion
 from mlpstorage_bench.history.units import unit_of
 
 RULE_OPTION = "--mlps-gate-rule"
@@ -74,17 +74,17 @@ class Rule:
         return unit_of(self.metric)
 
     @property
-    def question(self) -> Question | None:
-        """What is asked of the statistics, if anything."""
+    def criterion(self) -> Criterion | None:
+        """The statistical criterion; None if changes do not matter."""
         if self.higher_is_better is None or self.smallest_effect is None:
             return None
-        return Question(self.higher_is_better, self.smallest_effect)
+        return Criterion(self.higher_is_better, self.smallest_effect)
 
     def __str__(self) -> str:
         parts = []
-        if self.question is not None:
+        if self.criterion is not None:
             sign = "-" if self.higher_is_better else "+"
-            parts.append(f"{sign}{self.question.smallest_effect * 100:g} %")
+            parts.append(f"{sign}{self.criterion.smallest_effect * 100:g} %")
         if self.limit is not None:
             parts.append(f"{self.limit} {self.unit}".rstrip())
         return ", ".join(parts)
@@ -112,7 +112,7 @@ class Rules:
             for line in self.lines:
                 if line.case == scope:
                     _apply(line, asked)
-        return {name: rule for name, rule in asked.items() if rule.question or rule.limit}
+        return {name: rule for name, rule in asked.items() if rule.criterion or rule.limit}
 
 
 def _apply(line: RuleLine, asked: dict[str, Rule]) -> None:

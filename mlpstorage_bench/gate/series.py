@@ -1,4 +1,4 @@
-"""What a run measured, trial by trial, and what it has to have in common with another."""
+"""Metrics of a run by case and trial, with the fingerprints that decide comparability."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class CaseSeries:
 
     workload_fingerprint: str | None
     workload_parts: Mapping[str, Any]
-    """What the fingerprint is a digest of."""
+    """The facts whose digest is the fingerprint."""
     trials: tuple[Mapping[str, float], ...]
-    """Metrics of each trial, in the order in which they were taken."""
+    """Metrics of each trial, in order of time."""
 
     def values(self, metric: str) -> list[float]:
-        """Return a metric's value in each trial that has one."""
+        """Return the values of a metric, one for each trial that has it."""
         return [float(trial[metric]) for trial in self.trials if metric in trial]
 
 
 @dataclass(frozen=True)
 class RunSeries:
-    """A run as the gate sees it."""
+    """A run with its cases, tags and fingerprints."""
 
     run_id: str
     started: str
@@ -43,20 +43,20 @@ class RunSeries:
     cases: Mapping[str, CaseSeries]
     tags: tuple[str, ...] = ()
     branch: str | None = None
-    """Of the tests' repository."""
+    """Branch of the tests' repository."""
 
     def differences(self, other: RunSeries, case: str) -> list[str]:
-        """Return what keeps a case of this run from being compared with another run's."""
+        """Return the differences that make a case incomparable with that of another run."""
         own, theirs = self.cases[case], other.cases.get(case)
         if theirs is None:
-            return [f"no case {case} there"]
+            return [f"it has no case {case}"]
         return [
-            *_apart(
+            *_fingerprint_differences(
                 "workload",
                 (own.workload_fingerprint, own.workload_parts),
                 (theirs.workload_fingerprint, theirs.workload_parts),
             ),
-            *_apart(
+            *_fingerprint_differences(
                 "system",
                 (self.system_fingerprint, self.system_parts),
                 (other.system_fingerprint, other.system_parts),
@@ -64,40 +64,40 @@ class RunSeries:
         ]
 
 
-_Known = tuple[str | None, Mapping[str, Any]]
-"""A fingerprint and its parts."""
+_Fingerprint = tuple[str | None, Mapping[str, Any]]
+"""Digest and parts."""
 
 
-def _apart(what: str, mine: _Known, its: _Known) -> list[str]:
+def _fingerprint_differences(what: str, mine: _Fingerprint, its: _Fingerprint) -> list[str]:
     if mine[0] is not None and mine[0] == its[0]:
         return []
-    return list(_differences(what, mine[1], its[1])) or [f"{what}: not known of both runs"]
+    return list(_part_differences(what, mine[1], its[1])) or [f"{what}: a fingerprint is missing"]
 
 
-def _differences(where: str, mine: object, its: object) -> Iterator[str]:
+def _part_differences(where: str, mine: object, its: object) -> Iterator[str]:
     if isinstance(mine, Mapping) and isinstance(its, Mapping):
         for key in sorted({*mine, *its}):
-            yield from _differences(f"{where}.{key}", mine.get(key), its.get(key))
+            yield from _part_differences(f"{where}.{key}", mine.get(key), its.get(key))
     elif isinstance(mine, list) and isinstance(its, list) and len(mine) == len(its):
         for number, (one, other) in enumerate(zip(mine, its, strict=True)):
-            yield from _differences(f"{where}[{number}]", one, other)
+            yield from _part_differences(f"{where}[{number}]", one, other)
     elif mine != its:
-        yield f"{where}: {_shown(mine)} here, {_shown(its)} there"
+        yield f"{where}: {_json(mine)} here, {_json(its)} there"
 
 
-def _shown(value: object) -> str:
+def _json(value: object) -> str:
     return _ABSENT if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def told(differences: list[str]) -> str:
-    """Return differences as one line, the first of them when there are many."""
+def format_differences(differences: list[str]) -> str:
+    """Return differences as one line, cut after the first eight."""
     more = len(differences) - _MOST_DIFFERENCES
     shown = "; ".join(differences[:_MOST_DIFFERENCES])
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def series_of(metadata: Mapping[str, Any]) -> RunSeries:
-    """Return what a run's metadata tells; the reference's has no trials, and so no cases."""
+def series_from_metadata(metadata: Mapping[str, Any]) -> RunSeries:
+    """Return the run in a metadata file; the reference's files have no trials, so no cases."""
     own = metadata.get("mlpstorage") or {}
     return RunSeries(
         run_id=str(own.get("run_id") or metadata["run_datetime"]),
@@ -119,9 +119,9 @@ def series_of(metadata: Mapping[str, Any]) -> RunSeries:
 
 
 def read_series(source: str, path: Path) -> RunSeries:
-    """Read a run's metadata file; InvalidInputError, which names `source`, when it is none."""
+    """Read a run's metadata file; InvalidInputError names `source` if the file has no run."""
     try:
-        return series_of(read_metadata(path))
+        return series_from_metadata(read_metadata(path))
     except (NoRunError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(
             source, str(path), "a run's *_metadata.json of this package", hint=str(error)

@@ -1,4 +1,4 @@
-"""A run beside its baseline: a verdict on every metric that a rule asks of."""
+"""Verdicts of a run: every metric with a rule, in every case, against the case's baseline."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from mlpstorage_bench.gate.rules import Rule, Rules
 from mlpstorage_bench.gate.series import RunSeries
 
 NOT_COMPARED = "not compared"
-_WITHOUT = "without this one"
 _MOST_SEVERE_FIRST = (Verdict.UNDECIDED, Verdict.COLLECTING, Verdict.IMPROVED, Verdict.PASSED)
 
 
 @dataclass(frozen=True)
 class MetricVerdict:
-    """What is said of one metric of one case."""
+    """Verdict on one metric of one case."""
 
     case: str
     rule: Rule
     verdict: Verdict
     reason: str
     value: float | None
-    """The median of this run's trials, in the metric's unit; None where no trial has one."""
+    """Median of this run's trials, in the metric's unit; None if no trial has the metric."""
     trials: int
     judgement: Judgement | None = None
-    """None where nothing was compared: the rule has a limit alone, or there is no baseline."""
+    """None if nothing was compared: the rule has only a limit, or there is no baseline."""
     baseline_runs: tuple[str, ...] = ()
 
     @property
@@ -39,15 +38,15 @@ class MetricVerdict:
         """The metric's name."""
         return self.rule.metric
 
-    def without_joining(self) -> MetricVerdict:
-        """Return what is said in a run that joins no baseline, because it has regressed."""
+    def excluded_from_baseline(self) -> MetricVerdict:
+        """Return the verdict for a run that has regressed and so is not added to a baseline."""
         if self.verdict is not Verdict.COLLECTING:
             return self
-        reason = _progress(len(self.baseline_runs), f"{_WITHOUT}, which has regressed")
+        reason = _progress(len(self.baseline_runs), exclusion="which has regressed")
         return replace(self, reason=reason)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything for JSON."""
+        """Return all fields for JSON."""
         judgement = self.judgement
         return {
             "case": self.case,
@@ -73,56 +72,57 @@ class MetricVerdict:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate says of a run."""
+    """Verdicts on all metrics of a run, and the cases that could not be compared."""
 
     run_id: str
     baseline: str
-    """What was asked for as baseline, in words."""
+    """The chosen baseline, in words."""
     verdicts: tuple[MetricVerdict, ...]
     refusals: Mapping[str, str]
-    """Cases that could not be compared, and why."""
+    """Cases that could not be compared, with the reason."""
     look: int = 1
-    """How often the samples have been looked at, this time included."""
+    """Number of the current look at the samples, from 1."""
     looks: int = 1
+    """Largest possible number of looks."""
     across: bool = False
-    """Whether other workloads and systems were let in."""
+    """Whether runs of other workloads and systems were compared, too."""
     undecided_fails: bool = False
     """Whether an undecided metric fails the session."""
 
     @property
     def verdict(self) -> str:
-        """The verdict on the whole run: the most severe of all; `passed` where nothing is asked."""
-        if self.of(Verdict.REGRESSED):
+        """Verdict on the whole run: the most severe of all; `passed` if no rule applies."""
+        if self.with_verdict(Verdict.REGRESSED):
             return Verdict.REGRESSED.value
         if self.refusals:
             return NOT_COMPARED
-        return next((v for v in _MOST_SEVERE_FIRST if self.of(v)), Verdict.PASSED).value
+        return next((v for v in _MOST_SEVERE_FIRST if self.with_verdict(v)), Verdict.PASSED).value
 
-    def of(self, verdict: Verdict) -> list[MetricVerdict]:
-        """Return those with a verdict."""
+    def with_verdict(self, verdict: Verdict) -> list[MetricVerdict]:
+        """Return the metrics with a verdict."""
         return [one for one in self.verdicts if one.verdict is verdict]
 
     @property
-    def cases_to_repeat(self) -> list[str]:
-        """Cases in which a later look could decide something."""
+    def cases_to_retry(self) -> list[str]:
+        """Cases with an undecided metric that a later look may decide."""
         return list(
             dict.fromkeys(
                 one.case
-                for one in self.of(Verdict.UNDECIDED)
-                if one.judgement is not None and one.judgement.is_to_repeat
+                for one in self.with_verdict(Verdict.UNDECIDED)
+                if one.judgement is not None and one.judgement.may_be_decided_later
             )
         )
 
     @property
     def summary(self) -> str:
-        """One line: how many of each."""
-        counts = [f"{len(self.of(v))} {v.value}" for v in Verdict if self.of(v)]
+        """Number of metrics with each verdict, in one line."""
+        counts = [f"{len(self.with_verdict(v))} {v.value}" for v in Verdict if self.with_verdict(v)]
         if self.refusals:
             counts.append(f"{len(self.refusals)} {NOT_COMPARED}")
         return ", ".join(counts) or "nothing to compare"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything for JSON."""
+        """Return all fields for JSON."""
         return {
             "run_id": self.run_id,
             "verdict": self.verdict,
@@ -143,13 +143,14 @@ def judge_run(
     *,
     retries: Retries | None = None,
 ) -> tuple[MetricVerdict, ...]:
-    """Return a verdict for every metric that a rule asks of; they decide together.
+    """Return a verdict for every metric that has a rule.
 
-    The more looks there may be at a case, the less each may decide.
+    All metrics of the run are one family for Holm's correction. The more looks a case may have, the
+    smaller the significance level of each.
     """
     retries = retries or Retries()
-    asked = [
-        _Asked(candidate, case, rule, baselines[case])
+    checks = [
+        _RuleCheck(candidate, case, rule, baselines[case])
         for case in candidate.cases
         for rule in rules.of_case(case).values()
     ]
@@ -157,20 +158,20 @@ def judge_run(
         name: retries.looks_at(name, len(case.trials), len(baselines[name].runs))
         for name, case in candidate.cases.items()
     }
-    decided = [one for one in asked if one.comparison is not None and not one.is_collecting]
+    compared = [one for one in checks if one.comparison is not None and not one.is_collecting]
     judgements = judge_at(
-        [(one.comparison, looks[one.case]) for one in decided if one.comparison is not None]
+        [(one.comparison, looks[one.case]) for one in compared if one.comparison is not None]
     )
-    of = {id(one): judgement for one, judgement in zip(decided, judgements, strict=True)}
-    said = (one.verdict(of.get(id(one))) for one in asked)
-    verdicts = tuple(verdict for verdict in said if verdict is not None)
+    judgement_of = {id(one): result for one, result in zip(compared, judgements, strict=True)}
+    results = (one.verdict(judgement_of.get(id(one))) for one in checks)
+    verdicts = tuple(verdict for verdict in results if verdict is not None)
     if any(one.verdict is Verdict.REGRESSED for one in verdicts):
-        return tuple(one.without_joining() for one in verdicts)
+        return tuple(one.excluded_from_baseline() for one in verdicts)
     return verdicts
 
 
-class _Asked:
-    """A rule beside the values that it is about."""
+class _RuleCheck:
+    """One rule with the values of its metric in the candidate and in the baseline runs."""
 
     def __init__(self, candidate: RunSeries, case: str, rule: Rule, baseline: Baseline) -> None:
         self.case = case
@@ -179,22 +180,24 @@ class _Asked:
         self._values = candidate.cases[case].values(rule.metric)
         runs = [(run.run_id, run.cases[case].values(rule.metric)) for run in baseline.runs]
         self._runs = {run_id: values for run_id, values in runs if values}
-        question = rule.question
+        criterion = rule.criterion
         self.comparison: Comparison | None = None
-        has_choice = not (baseline.refusal or baseline.grows)
-        if question is not None and self._values and (self._runs or has_choice):
-            self.comparison = Comparison(list(self._runs.values()), self._values, question)
+        is_fixed = not (baseline.refusal or baseline.can_grow)
+        if criterion is not None and self._values and (self._runs or is_fixed):
+            self.comparison = Comparison(list(self._runs.values()), self._values, criterion)
         self.is_collecting = (
-            question is not None
+            criterion is not None
             and bool(self._values)
-            and baseline.grows
+            and baseline.can_grow
             and len(self._runs) < MIN_RUNS
         )
 
     def verdict(self, judgement: Judgement | None) -> MetricVerdict | None:
-        """Return what is said; None where there is nothing to say anything of."""
+        """Return the verdict; None if neither this run nor the baseline has the metric."""
         value = median(self._values) if self._values else None
-        said = MetricVerdict(
+        if value is None and self._rule.limit is None and not self._runs:
+            return None  # a case without reads has no p95 of reads, in no run
+        undecided = MetricVerdict(
             case=self.case,
             rule=self._rule,
             verdict=Verdict.UNDECIDED,
@@ -204,34 +207,44 @@ class _Asked:
             judgement=judgement,
             baseline_runs=tuple(self._runs),
         )
-        limit = self._rule.limit
         if value is None:
-            if limit is None and not self._runs:
-                return None  # a case without reads has no p95 of reads, and never had one
-            return replace(said, reason="no trial of this run has a value")
-        if limit is not None and not limit.holds(value):
-            reason = f"{value:.4g} is not {limit} {self._rule.unit}".rstrip()
-            return replace(said, verdict=Verdict.REGRESSED, reason=reason)
+            return replace(undecided, reason="no trial of this run has this metric")
+        by_limit = self._limit_verdict(undecided, value)
+        if by_limit is not None and by_limit.verdict is Verdict.REGRESSED:
+            return by_limit
         if self.is_collecting:
-            return self._collecting(said)
+            return self._collecting(undecided)
         if judgement is not None:
-            return replace(said, verdict=judgement.verdict, reason=judgement.reason)
-        reason = f"{value:.4g} is {limit} {self._rule.unit}".rstrip()
-        return None if limit is None else replace(said, verdict=Verdict.PASSED, reason=reason)
+            return replace(undecided, verdict=judgement.verdict, reason=judgement.reason)
+        return by_limit
 
-    def _collecting(self, said: MetricVerdict) -> MetricVerdict:
-        """Return how far the baseline has come, with the change so far, which decides nothing."""
-        joins = self._baseline.takes_candidate
-        so_far = self.comparison
+    def _limit_verdict(self, undecided: MetricVerdict, value: float) -> MetricVerdict | None:
+        """Return passed or regressed by the rule's limit; None without a limit."""
+        limit, unit = self._rule.limit, f" {self._rule.unit}".rstrip()
+        if limit is None:
+            return None
+        holds = limit.holds(value)
+        outcome = "meets" if holds else "misses"
         return replace(
-            said,
+            undecided,
+            verdict=Verdict.PASSED if holds else Verdict.REGRESSED,
+            reason=f"median {value:.4g}{unit} {outcome} the limit {limit}{unit}",
+        )
+
+    def _collecting(self, undecided: MetricVerdict) -> MetricVerdict:
+        """Return the progress of the baseline, with the change so far, which decides nothing."""
+        matches = self._baseline.accepts_candidate
+        exclusion = "" if matches else "which does not have the baseline's tag or branch"
+        return replace(
+            undecided,
             verdict=Verdict.COLLECTING,
-            judgement=None if so_far is None else judge_all([so_far])[0],
-            reason=_progress(len(self._runs), "with this one" if joins else _WITHOUT),
+            judgement=None if self.comparison is None else judge_all([self.comparison])[0],
+            reason=_progress(len(self._runs), exclusion),
         )
 
 
-def _progress(earlier: int, this_one: str) -> str:
-    """Return how far a baseline has come, in words."""
-    count = earlier + (not this_one.startswith(_WITHOUT))
-    return f"{count} of {MIN_RUNS} baseline runs, {this_one}"
+def _progress(earlier: int, exclusion: str) -> str:
+    """Return the number of baseline runs; `exclusion` says why this run does not count."""
+    if exclusion:
+        return f"{earlier} of {MIN_RUNS} baseline runs, excluding this run, {exclusion}"
+    return f"{earlier + 1} of {MIN_RUNS} baseline runs, including this run"

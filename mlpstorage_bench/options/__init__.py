@@ -1,1 +1,1 @@
-"""The command line."""
+"""Command-line options: declarations, and the settings made from them."""

@@ -1,4 +1,4 @@
-"""Every command-line option, declared once to pytest, under our name and the reference's."""
+"""Declarations of all command-line options, with their names in the reference implementation."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ STARTUP_INI = "mlps_startup_limit"
 RESULTS_DIR_VARIABLE = "MLPERF_RESULTS_DIR"
 SYSTEM_NAME_VARIABLE = "MLPERF_SYSTEMNAME"
 SETTING_VARIABLES = (RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE, "PYTEST_ADDOPTS")
-"""Variables by which a command means something else."""
+"""Environment variables that change the meaning of a command."""
 
 TAG_OPTION = "--mlps-tag"
 
 OPTIONS = (
-    # where
+    # hosts and launcher
     Option(
         "hosts",
-        "Hosts to run on: NAME or NAME:SLOTS, as a comma list, or @FILE with one of these a line. "
-        "Repeatable. Outside a launcher this starts the ranks there; under one it is checked "
-        "against the hosts that the ranks really are on.",
+        "Hosts to run on: a comma list of NAME or NAME:SLOTS, or @FILE with one per line. "
+        "Repeatable. Without a launcher, ranks are started there; under a launcher, the list must "
+        "match the hosts of its ranks.",
         "hosts",
         {"action": "append", "metavar": "HOSTS"},
     ),
     Option(
         "exec-type",
-        "mpi (default): start ranks through mpirun when hosts or a number of ranks are given and "
-        "this process is not yet a rank. local: always run here, as one process.",
+        "mpi (default): start ranks through mpirun if hosts or a number of ranks are given and "
+        "this process is not a rank. local: run in this process only.",
         "exec-type",
         {"choices": ("mpi", "local")},
     ),
     Option(
         "num-processes",
-        "Number of ranks in all; a rank is one MPI process and stands for one client. Must divide "
-        "evenly over the hosts. Default: one per host.",
+        "Total number of ranks; a rank is one MPI process and is one client. Must be a "
+        "multiple of the number of hosts. Default: one per host.",
         "num-processes",
         {"type": positive, "metavar": "N"},
     ),
@@ -56,87 +56,88 @@ OPTIONS = (
     ),
     Option(
         "mpi-bin",
-        "The mpirun, mpiexec or srun to start ranks with, by name or path. Default: the one of "
+        "Name or path of the mpirun, mpiexec or srun that starts the ranks. Default: the one in "
         "this Python environment, else the one on PATH.",
         "mpi-bin",
         {"metavar": "PATH"},
     ),
     Option(
         "oversubscribe",
-        "Let mpirun start more ranks on a host than it has cores or slots.",
+        "Allow more ranks on a host than it has cores or slots.",
         "oversubscribe",
         SWITCH,
     ),
     Option(
         "allow-run-as-root",
-        "Let mpirun run as root, which Open MPI refuses otherwise.",
+        "Allow mpirun to run as root; Open MPI refuses it otherwise.",
         "allow-run-as-root",
         SWITCH,
     ),
     Option(
         "mpi-params",
-        "Further arguments for mpirun, quoted as in a shell: --mlps-mpi-params='--mca btl tcp,self'"
-        ". Repeatable.",
+        "More arguments for mpirun, quoted as in a shell: --mlps-mpi-params='--mca btl tcp,self'. "
+        "Repeatable.",
         "mpi-params",
         {"action": "append", "metavar": "ARGS"},
     ),
     Option(
         "mpi-btl",
-        "How ranks talk, with Open MPI: auto (default) leaves it the choice; vader is shared memory"
-        ", on one host; tcp is sockets, which works in containers too.",
+        "Transport between ranks with Open MPI: auto (default), its own choice; vader, shared "
+        "memory on one host; tcp, sockets, which also work in containers.",
         "mpi-btl",
         {"choices": TRANSPORTS},
     ),
-    # when something goes wrong
+    # limits
     Option(
         "timeout",
-        "Seconds that a test may take, with its setup and teardown; and so may collection, the "
-        "opening of the run, and the session's end. After that every rank prints the stacks of its "
-        "threads, and the session ends with status 86. Default: no limit, as a test's workload may "
-        "take hours.",
+        "Time limit in seconds for each test with its setup and teardown, and for each of these "
+        "steps: collection, start of the run, end of the session. When it expires, every rank "
+        "prints the stacks of its threads, and the session ends with status 86. Default: no limit, "
+        "because a workload may take hours.",
         None,
         {"type": duration, "metavar": "SECONDS"},
     ),
     Option(
         "grace",
-        "Seconds that other ranks may take to arrive once a rank has failed, and a launcher to end "
-        f"once its ranks have. Default: {GRACE_INI} of the ini-file (30).",
+        "Grace period in seconds: after a rank has failed, for the other ranks to reach the same "
+        "point; after the ranks have ended, for the launcher to end. Default: "
+        f"{GRACE_INI} of the ini-file (30).",
         None,
         {"type": duration, "metavar": "SECONDS"},
     ),
-    # what
+    # workload
     Option(
         "profile",
-        "The workload: quick (default; a small one to try things out, not comparable to MLPerf), "
-        "mlperf (the three sanctioned options), or the path of your own YAML file.",
+        "Workload profile: quick (default; small, for first tests, not comparable to MLPerf), "
+        "mlperf (the three sanctioned options), or the path of a YAML file.",
         None,
         {"metavar": "NAME|FILE"},
     ),
     Option(
         "mode",
-        "open (default): everything may be set. closed: MLPerf's sanctioned workload, in which "
-        "only the system under test may vary. whatif: print what would run, and touch nothing.",
+        "open (default): all parameters may be changed. closed: MLPerf's sanctioned workload; only "
+        "the system under test may vary. whatif: print the plan; run and write nothing.",
         None,
         {"choices": ("open", "closed", "whatif")},
     ),
     Option(
         "set",
-        "Change a parameter of the profile: duration=5 for every option of it, "
+        "Override a parameter of the profile: duration=5 for all of its options, "
         "options.1.duration=5 for one. Repeatable.",
         None,
         {"action": "append", "metavar": "KEY=VALUE"},
     ),
     Option(
         "cache-dir",
-        "Where cache files are written and read: a directory on the storage to be measured. Each "
-        "rank uses DIR/rank_N, which is removed at the end. Default: ./mlps-cache",
+        "Directory for cache files, on the storage to measure. Each rank uses DIR/rank_N, which is "
+        "removed at the end. Default: ./mlps-cache.",
         None,
         {"metavar": "DIR"},
     ),
     Option(
         "seed",
-        "Seed of the request stream; a rank uses seed + rank. The same profile, seed and rank give "
-        "the same requests. Default: the profile's (42).",
+        "Seed of the request stream; a rank uses seed + rank. Equal profile, seed and rank give "
+        "equal requests. Default: the profile's (42).",
         None,
         {"type": seed, "metavar": "N"},
     ),
@@ -149,41 +150,41 @@ OPTIONS = (
     # results
     Option(
         "results-dir",
-        "Where runs are kept, and looked for by --mlps-history. Default: the environment's "
-        f"{RESULTS_DIR_VARIABLE}, else ./mlps-results",
+        "Directory of the results and the history. Default: the environment variable "
+        f"{RESULTS_DIR_VARIABLE}, else ./mlps-results.",
         None,
         {"metavar": "DIR"},
     ),
     Option(
         "orgname",
-        "Organisation under which runs are filed. Default: local",
+        "Name of the organisation in the results directory. Default: local.",
         None,
         {"metavar": "NAME"},
     ),
     Option(
         "systemname",
-        "System under test under which runs are filed. Default: the environment's "
+        "Name of the system under test in the results directory. Default: the environment variable "
         f"{SYSTEM_NAME_VARIABLE}, else the name of rank 0's host.",
         None,
         {"metavar": "NAME"},
     ),
     Option(
         "tag",
-        "A name by which this run can be found later, like nightly or before-upgrade. Repeatable.",
+        "Tag for finding this run later, such as nightly or before-upgrade. Repeatable.",
         None,
         {"action": "append", "metavar": "NAME"},
     ),
     Option(
         "report",
-        "Also write a report of this run to FILE: .md for Markdown, .html for a page. Repeatable.",
+        "Also write a report of this run to FILE: .md for Markdown or .html. Repeatable.",
         None,
         {"action": "append", "metavar": "FILE"},
     ),
-    # instead of running
+    # commands that print and exit
     Option(
         "history",
-        "List the runs in the results directory, newest last, and exit; with =ID (or its "
-        "beginning), show one run in full.",
+        "List the runs in the results directory, newest last, and exit. With =ID (a run's id or "
+        "its beginning): show that run in full and exit.",
         None,
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),
@@ -191,21 +192,21 @@ OPTIONS = (
     *GATE_OPTIONS,
     Option(
         "datasize",
-        "Tell how much storage and memory the profile takes on each rank and host, and whether it "
-        "fits here, as a table or (=json) as JSON, and exit.",
+        "Print the storage and memory that the profile needs on each rank and host, and whether "
+        "this host has them, as a table or (=json) as JSON, and exit.",
         None,
         {"nargs": "?", "const": "table", "choices": ("table", "json")},
     ),
     Option(
         "convert",
-        "Convert the JSON that pytest-benchmark wrote in an earlier run to the results tree, and "
+        "Convert a JSON file that pytest-benchmark wrote in an earlier run to a results tree, and "
         "exit.",
         None,
         {"metavar": "FILE"},
     ),
     Option(
         "fio-job",
-        "Print an fio job distilled from a trace of operations (as of --mlps-set trace_out=FILE), "
+        "Print an fio job with the sizes and mix of a recorded trace (--mlps-set trace_out=FILE), "
         "and exit.",
         None,
         {"metavar": "TRACE"},
@@ -214,13 +215,13 @@ OPTIONS = (
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare every option under its own name, and the ini settings."""
+    """Declare every option under its own name, and the ini-file settings."""
     group = parser.getgroup(GROUP)
     for option in OPTIONS:
         group.addoption(option.flag, dest=option.dest, help=option.help, **option.keywords)
     parser.addini(
         ALIASES_INI,
-        "let options also answer to the reference's names (--hosts, --exec-type, …)",
+        "also accept the names of the reference implementation (--hosts, --exec-type, …)",
         type="bool",
         default=True,
     )
@@ -237,10 +238,10 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def add_reference_names(parser: pytest.Parser) -> list[str]:
-    """Let options answer to the reference's names too; return those that others own.
+    """Declare the reference's names as aliases; return the names that other plugins own.
 
-    To be called after the initial conftests are loaded: a second registration of a name raises in
-    whichever plugin comes second, and this way that is always us.
+    Call it after the initial conftests are loaded: the second plugin that registers a name gets the
+    error, and this order makes it this plugin.
     """
     group, owned = parser.getgroup(GROUP), _owned_names(parser)
     taken = []
@@ -251,19 +252,19 @@ def add_reference_names(parser: pytest.Parser) -> list[str]:
         if flag in owned:
             taken.append(flag)
             continue
-        told = f"The reference's name of {option.flag}."
+        help_text = f"Alias of {option.flag}: its name in the reference implementation."
         try:
-            group.addoption(flag, dest=option.dest, help=told, **option.keywords)
+            group.addoption(flag, dest=option.dest, help=help_text, **option.keywords)
         except (ValueError, argparse.ArgumentError):
             taken.append(flag)
     return taken
 
 
 def _owned_names(parser: pytest.Parser) -> set[str]:
-    """Return the names that have an option; none from pytest 9.1, which refuses a second by itself.
+    """Return the names of all declared options; none from pytest 9.1, which checks by itself.
 
-    Before that, a registration that is refused changes what `config.getoption(name)` returns, and
-    up to 8.4 argparse refuses it only when it parses the command line.
+    Before 9.1, a refused registration changes the result of `config.getoption(name)`, and up to 8.4
+    argparse refuses it only when it parses the command line.
     """
     if pytest.version_tuple >= (9, 1):
         return set()
@@ -272,7 +273,7 @@ def _owned_names(parser: pytest.Parser) -> set[str]:
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that the user gave, by name without prefix."""
+    """Return the options that the user set, by name without prefix."""
     return {
         option.name: getattr(options, option.dest)
         for option in OPTIONS

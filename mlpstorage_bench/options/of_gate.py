@@ -1,4 +1,4 @@
-"""Options of the gate: what a run is compared with, and what follows."""
+"""Options of the gate: baseline, rules, and the meaning of each verdict for the exit status."""
 
 from __future__ import annotations
 
@@ -9,56 +9,58 @@ DEFAULT_LOOKS = 4
 GATE_OPTIONS = (
     Option(
         "gate",
-        "After the run, compare it with a baseline and fail when it got worse; with =ID (or its "
-        "beginning), compare that earlier run, and exit.",
+        "Compare the run with a baseline and fail if a metric got worse. With =ID (a run's id or "
+        "its beginning): compare that earlier run and exit.",
         None,
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),
     Option(
         "baseline",
-        "What to compare with: last (default) or last:N, the newest N (10) comparable runs; "
+        "Runs to compare with: last (default) or last:N, the newest N (10) comparable runs; "
         "tag:NAME or branch:NAME, the newest 10 of these; run:ID; or file:PATH, a run's metadata.",
         None,
-        {"metavar": "WHICH"},
+        {"metavar": "RUNS"},
     ),
     Option(
         "gate-rule",
-        "What is asked of a metric: 'read_bandwidth: -10%%' (less is worse, and 10 %% matters), "
-        "'read_p95: +20%%', '<= 20 ms', '>= 3 GiB/s', off; CASE/METRIC for one case. Repeatable.",
+        "Rule for a metric: 'read_bandwidth: -10%%' flags drops of about 10 %% or more; "
+        "'read_p95: +20%%' flags increases; '<= 20 ms' and '>= 3 GiB/s' are limits; 'off' skips "
+        "the metric. CASE/METRIC is for one case. Repeatable.",
         None,
         {"action": "append", "metavar": "RULE"},
     ),
     Option(
         "gate-across",
-        "Compare also with runs of other workloads or systems, which is refused otherwise.",
+        "Compare also with runs of other workloads and systems. Default: such a case is not "
+        "compared, and the exit status is 4.",
         None,
         SWITCH,
     ),
     Option(
         "gate-undecided",
-        "What an undecided metric means: pass (default), with a warning; fail; or retry: run more "
-        "trials while they may decide it, and pass with a warning what they do not.",
+        "Result of an undecided metric: pass (default), with a warning; fail; or retry: run more "
+        "trials as long as they may decide it, then pass with a warning.",
         None,
         {"choices": ("pass", "fail", "retry")},
     ),
     Option(
         "gate-looks",
-        "How often the trials may be looked at with retry, each time with as many more. Default: "
-        f"{DEFAULT_LOOKS}",
+        "Largest number of times that retry judges the trials; each adds the same number of "
+        f"trials. Default: {DEFAULT_LOOKS}.",
         None,
         {"type": positive, "metavar": "N"},
     ),
     Option(
         "gate-no-baseline",
-        "What it means when a case has fewer than 5 baseline runs so far: collect (default), it "
-        "passes and becomes one; pass, the same; or error, exit status 4.",
+        "Result of a case with fewer than 5 baseline runs: collect (default) passes and adds the "
+        "run to the baseline; pass is another name for it; error ends with exit status 4.",
         None,
         {"choices": ("collect", "pass", "error")},
     ),
     Option(
         "gate-selftest",
-        "The A/A control: run every case twice as often, and gate one half of its trials against "
-        "the other. Anything but passed or undecided fails.",
+        "A/A test for false alarms: run twice as many trials and compare one half with the other. "
+        "Fails if a metric regressed or improved.",
         None,
         SWITCH,
     ),

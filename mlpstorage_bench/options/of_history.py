@@ -1,4 +1,4 @@
-"""Options that choose among past runs, and how they are shown."""
+"""Options of the history: filters for earlier runs, and output formats."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from mlpstorage_bench.options.option import A_NAME, SWITCH, Option, positive
 HISTORY_OPTIONS = (
     Option(
         "history-last",
-        "List only so many runs, the newest of those that the other filters leave.",
+        "List only the newest N runs that the other filters select.",
         None,
         {"type": positive, "metavar": "N"},
     ),
-    Option("history-model", "List only runs of this model; may be a glob.", None, A_NAME),
+    Option("history-model", "List only runs of this model (name or glob).", None, A_NAME),
     Option(
         "history-test",
-        "List only runs with this case, or with this test by its node id; may be a glob, like "
-        "'*test_option*'.",
+        "List only runs with this case or test (case name, node id, or glob like '*test_option*').",
         None,
         A_NAME,
     ),
@@ -26,48 +25,48 @@ HISTORY_OPTIONS = (
         None,
         {"choices": ("open", "closed", "whatif")},
     ),
-    Option("history-host", "List only runs that had this host; may be a glob.", None, A_NAME),
+    Option("history-host", "List only runs on this host (name or glob).", None, A_NAME),
     Option(
         "history-since",
-        "List only runs since then: a date like 2026-11-24, or an age like 7d or 24h.",
+        "List only runs since a time: a date like 2026-11-24, or an age like 7d or 24h.",
         None,
         {"metavar": "WHEN"},
     ),
     Option(
         "history-status",
-        "List only runs that ended so, or are running.",
+        "List only runs with this status.",
         None,
         {"choices": STATUSES},
     ),
     Option(
         "history-tag",
-        "List only runs with this tag, given by --mlps-tag; may be a glob.",
+        "List only runs with this tag of --mlps-tag (name or glob).",
         None,
         A_NAME,
     ),
     Option(
         "history-format",
-        "What --mlps-history prints: a table for people (default), or all of it as json or csv.",
+        "Format of --mlps-history: table (default), or json or csv with all fields.",
         None,
         {"choices": ("table", "json", "csv")},
     ),
     Option(
         "history-rerun",
-        "Run the command of an earlier run again, in its directory: the run with this id, or the "
-        "only one that begins so.",
+        "Run the command of an earlier run again, in its directory. ID may be the beginning of an "
+        "id that only one run has.",
         None,
         {"metavar": "ID"},
     ),
     Option(
         "history-trend",
-        "Draw a metric of the runs over time, like read_gib_s or read_p95_ms, for each case, and "
-        "exit. Filters apply.",
+        "Plot a metric such as read_gib_s or read_p95_ms over time, one line per case, and exit. "
+        "Filters apply.",
         None,
         {"metavar": "METRIC"},
     ),
     Option(
         "history-rebuild",
-        "Make the index of the history again from the metadata files, and exit.",
+        "Rebuild the index of the history from the metadata files, and exit.",
         None,
         SWITCH,
     ),

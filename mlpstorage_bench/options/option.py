@@ -1,4 +1,4 @@
-"""What an option is, and the values that options take."""
+"""Declaration of an option, and parsers of option values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Option:
-    """One option `--mlps-NAME`, and the name under which the reference knows it."""
+    """One option `--mlps-NAME`, with its name in the reference implementation, if it has one."""
 
     name: str
     help: str
@@ -19,22 +19,22 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The option as it is typed."""
+        """The option on the command line, such as `--mlps-hosts`."""
         return f"--mlps-{self.name}"
 
     @property
     def dest(self) -> str:
-        """Its attribute in pytest's namespace."""
+        """The attribute in pytest's namespace of options."""
         return "mlps_" + self.name.replace("-", "_")
 
 
 def positive(text: str) -> int:
-    """Return a whole number from 1."""
+    """Parse a whole number, 1 or greater."""
     return _whole_number(text, 1)
 
 
 def seed(text: str) -> int:
-    """Return a whole number from 0."""
+    """Parse a whole number, 0 or greater."""
     return _whole_number(text, 0)
 
 
@@ -49,7 +49,7 @@ def _whole_number(text: str, least: int) -> int:
 
 
 def duration(text: str) -> float:
-    """Return seconds above 0."""
+    """Parse a number of seconds greater than 0."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a session was asked to do: frozen Settings, made of the options and the environment."""
+"""Frozen Settings of a session, made from the options and the environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CLOSED_PROFILE = "mlperf"
 
 @dataclass(frozen=True)
 class GateSettings:
-    """Whether and how a run is compared with earlier ones."""
+    """Settings of the gate, which compares a run with earlier ones."""
 
     is_wanted: bool = False
     baseline: str | None = None
@@ -47,7 +47,7 @@ class GateSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """What this session was asked to do. None means that the user left it to the profile."""
+    """Settings of a session. None means that the profile has the value."""
 
     hosts: tuple[Host, ...]
     exec_type: str
@@ -66,23 +66,23 @@ class Settings:
     orgname: str
     systemname: str | None
     tags: tuple[str, ...]
-    """Names by which the run can be found."""
+    """Tags under which the run can be found."""
     reports: tuple[Path, ...]
     gate: GateSettings
     failure_grace_s: float
     timeout_s: float | None
     """Longest time for one test, or one step beside tests; None for no limit."""
     user_set: Mapping[str, Any]
-    """Options that the user gave, by name without prefix; what is not here is a default."""
+    """Options that the user set, by name without prefix; all others have their default."""
 
     @property
     def wants_ranks(self) -> bool:
-        """Whether the options ask for ranks beyond this process."""
+        """Whether the options request ranks beyond this process."""
         given = self.hosts or self.num_processes or self.npernode
         return self.exec_type == "mpi" and bool(given)
 
     def plan_request(self) -> PlanRequest:
-        """What is asked of a benchmark type."""
+        """Return the request from which a benchmark type makes its plan."""
         return PlanRequest(
             profile=self.profile,
             mode=self.mode,
@@ -95,14 +95,14 @@ class Settings:
         )
 
     def layout(self) -> Layout:
-        """Where the ranks go; raises InvalidInputError when they cannot be laid out so."""
+        """Return the number of ranks on each host; InvalidInputError if the numbers do not fit."""
         return lay_out(self.hosts, num_processes=self.num_processes, npernode=self.npernode)
 
 
 def read_settings(
     options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = "30"
 ) -> Settings:
-    """Make Settings of pytest's parsed options; raises InvalidInputError for what is unusable."""
+    """Make Settings from pytest's parsed options; InvalidInputError for an unusable value."""
     given = given_options(options)
     mode = given.get("mode", "open")
     settings = Settings(
@@ -140,7 +140,7 @@ def read_settings(
 
 
 def gate_settings(given: Mapping[str, Any]) -> GateSettings:
-    """Return what was said of the gate; saying anything of it asks for it."""
+    """Return the settings of the gate; any option of the gate turns it on."""
     of_gate = {option.name for option in GATE_OPTIONS} & given.keys()
     return GateSettings(
         is_wanted=bool(of_gate),
@@ -156,7 +156,7 @@ def gate_settings(given: Mapping[str, Any]) -> GateSettings:
 
 
 def results_dir_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
-    """Where runs are kept: the option, else the environment's, else ./mlps-results."""
+    """Return the results directory: the option, else the environment, else ./mlps-results."""
     given = getattr(options, "mlps_results_dir", None)
     return Path(given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results").absolute()
 
@@ -202,12 +202,12 @@ def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
 
 
 def startup_limit_s(config: pytest.Config) -> float:
-    """Return how long ranks may take to come together."""
+    """Return the time limit for all ranks to join the session."""
     return _seconds(STARTUP_INI, str(config.getini(STARTUP_INI)))
 
 
 def grace_before_options(config: pytest.Config, known: argparse.Namespace) -> float:
-    """Return the grace, as far as it is known before all options are."""
+    """Return the grace period before pytest has parsed all options."""
     given = getattr(known, "mlps_grace", None)
     return float(given or _seconds(GRACE_INI, str(config.getini(GRACE_INI))))
 

@@ -15,10 +15,10 @@ from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 120
-"""Columns that the table takes at least."""
+"""Least width of the table, in columns of the terminal."""
 _WRITER = {"written_by": "mlpstorage_bench"}
 _JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
-"""By which a file is known that may be overwritten."""
+"""First characters of an own report, which may be overwritten."""
 _ORDER = (
     Verdict.REGRESSED,
     Verdict.UNDECIDED,
@@ -28,13 +28,13 @@ _ORDER = (
 )
 _NEW_BASELINE = (
     "If the system or the workload was changed on purpose, run once without the gate's options: "
-    "that run begins a new baseline"
+    "that run starts a new baseline"
 )
-_COLUMNS = ("case", "metric", "asked", "baseline", "this run", "change", "99 % interval", "verdict")
+_COLUMNS = ("case", "metric", "rule", "baseline", "this run", "change", "99 % interval", "verdict")
 
 
 def gate_table(result: GateResult) -> Table:
-    """Return the table: a line for each metric, what is wrong first."""
+    """Return the table: a line for each metric, the most severe verdict first."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for number, column in enumerate(_COLUMNS):
         table.add_column(column, justify="left" if number in (0, 1, 2, 7) else "right")
@@ -44,7 +44,7 @@ def gate_table(result: GateResult) -> Table:
 
 
 def gate_lines(result: GateResult) -> list[str]:
-    """Return what stands below the table: reasons of what did not pass, and refusals."""
+    """Return the lines below the table: reasons of verdicts, and cases that were not compared."""
     lines = [
         f"{one.verdict}: {one.case}, {one.metric}: {one.reason}"
         for one in ordered(result)
@@ -55,40 +55,40 @@ def gate_lines(result: GateResult) -> list[str]:
     if result.refusals:
         lines.append(_NEW_BASELINE)
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
-    across = "; other workloads and systems were let in" if result.across else ""
+    across = "; including other workloads and systems" if result.across else ""
     return [*lines, f"gate: {result.summary} (against {result.baseline}{look}{across})"]
 
 
 def _warning(result: GateResult) -> list[str]:
-    """Return what to know of metrics that pass although they are undecided."""
-    count = len(result.of(Verdict.UNDECIDED))
+    """Return the warning about undecided metrics if they do not fail the session."""
+    count = len(result.with_verdict(Verdict.UNDECIDED))
     if not count or result.undecided_fails:
         return []
     metrics = "1 metric is" if count == 1 else f"{count} metrics are"
-    told = f"warning: {metrics} undecided: a loss was neither shown nor ruled out. That passes;"
-    return [f"{told} with --mlps-gate-undecided=fail it fails"]
+    warning = f"warning: {metrics} undecided: a loss was neither shown nor ruled out."
+    return [f"{warning} The session passes; with --mlps-gate-undecided=fail it fails"]
 
 
 def _collecting(result: GateResult) -> list[str]:
-    """Return how far baselines have come: a line for each number, with its cases or metrics."""
+    """Return the progress of baselines: a line for each number, with its cases or metrics."""
     all_of_case = {
         case for case in {one.case for one in result.verdicts} if _is_one_collection(result, case)
     }
     names: dict[str, dict[str, None]] = {}
-    for one in result.of(Verdict.COLLECTING):
+    for one in result.with_verdict(Verdict.COLLECTING):
         name = one.case if one.case in all_of_case else f"{one.case} {one.metric}"
         names.setdefault(one.reason, {})[name] = None
     return [f"{Verdict.COLLECTING}: {reason}: {', '.join(of)}" for reason, of in names.items()]
 
 
 def _is_one_collection(result: GateResult, case: str) -> bool:
-    """Whether all metrics of a case collect, equally far."""
+    """Return whether all metrics of a case are collecting and have the same progress."""
     of_case = [one for one in result.verdicts if one.case == case]
     return len({(one.verdict, one.reason) for one in of_case}) == 1
 
 
 def as_markdown(result: GateResult) -> str:
-    """Return a section of Markdown: the table, and what stands below it."""
+    """Return a Markdown section: the table and the lines below it."""
     rows = [f"| {' | '.join(_COLUMNS)} |", "|" + " --- |" * len(_COLUMNS)]
     rows += [f"| {' | '.join(map(_escaped, _cells(one)))} |" for one in ordered(result)]
     lines = [f"- {_escaped(line)}" for line in gate_lines(result)]
@@ -96,7 +96,7 @@ def as_markdown(result: GateResult) -> str:
 
 
 def write_gate_report(result: GateResult, path: Path) -> None:
-    """Write the verdicts to FILE.json or FILE.md; OSError when they cannot be."""
+    """Write the verdicts to FILE.json or FILE.md; OSError on failure."""
     if path.suffix == ".json":
         content = {**_WRITER, **result.to_dict()}
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -105,13 +105,13 @@ def write_gate_report(result: GateResult, path: Path) -> None:
 
 
 def is_own_gate_report(path: Path) -> bool:
-    """Tell whether a file has verdicts that an earlier run has written."""
+    """Return whether a file is a report that an earlier run wrote."""
     beginning = _JSON_BEGINNING if path.suffix == ".json" else MARKDOWN_BEGINNING
     return starts_with(beginning.encode())(path)
 
 
 def check_report_path(path: Path) -> Path:
-    """Return the path; InvalidInputError unless a report can go there."""
+    """Return the path; InvalidInputError if its suffix or its directory is not usable."""
     if path.suffix not in (".json", ".md"):
         raise InvalidInputError(REPORT_OPTION, str(path), "a file name in .json or .md")
     if not path.parent.is_dir():
@@ -120,7 +120,7 @@ def check_report_path(path: Path) -> Path:
 
 
 def ordered(result: GateResult) -> list[MetricVerdict]:
-    """Return the verdicts, what is wrong first."""
+    """Return the verdicts, the most severe first."""
     return sorted(result.verdicts, key=lambda one: _ORDER.index(one.verdict))
 
 

@@ -1,6 +1,6 @@
-"""The gate in a session: what is judged, when more trials are run, and what the session exits with.
+"""The gate in a session: judges the run, runs more trials if needed, and sets the exit status.
 
-Rank 0 judges; what follows from it (more trials, the exit status) all ranks do together.
+Rank 0 judges and broadcasts the result; all ranks run further trials and set the exit status.
 """
 
 from __future__ import annotations
@@ -16,24 +16,29 @@ from _pytest.junitxml import xml_key
 
 from mlpstorage_bench.benchmark_type import BenchmarkType
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.gate.baseline import Choice, baselines_of, parse_choice
+from mlpstorage_bench.gate.baseline import (
+    SELFTEST_TRIALS,
+    BaselineChoice,
+    find_baselines,
+    parse_choice,
+    split_for_selftest,
+)
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations, summary_file
 from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.rules import RULE_OPTION, Rules, parse_rules
-from mlpstorage_bench.gate.selftest import SELFTEST_TRIALS, halves
-from mlpstorage_bench.gate.series import RunSeries, series_of
+from mlpstorage_bench.gate.series import RunSeries, series_from_metadata
 from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.settings import GateSettings
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
 
 RunMore = Callable[[int], None]
-"""Runs so many more trials of a case, on all ranks together."""
+"""Function that runs a number of further trials of a case, on all ranks together."""
 
 
 class GatePolicy:
-    """What is asked of a run, and with what it is compared."""
+    """Rules for metrics, choice of the baseline, and the exit status of each verdict."""
 
     def __init__(
         self,
@@ -44,7 +49,9 @@ class GatePolicy:
     ) -> None:
         self.settings = settings
         self._results_dir = results_dir
-        self._choice = Choice() if settings.baseline is None else parse_choice(settings.baseline)
+        self._choice = (
+            BaselineChoice() if settings.baseline is None else parse_choice(settings.baseline)
+        )
         self._rules: Rules = parse_rules(
             benchmark_type.gated,
             [
@@ -59,26 +66,27 @@ class GatePolicy:
 
     @property
     def looks(self) -> int:
-        """How often the samples may be looked at."""
+        """Largest number of looks at the samples."""
         return self.settings.looks if self.settings.undecided == "retry" else 1
 
     def judge(
         self, metadata: Mapping[str, Any], look: int = 1, more: Mapping[str, int] | None = None
     ) -> GateResult:
-        """Judge a run by its metadata; InvalidInputError where the baseline is none.
+        """Judge a run by its metadata; InvalidInputError if the baseline does not exist.
 
-        `more` names the cases that more trials can be run of, and how many each look adds.
+        `more` maps the cases that can run more trials to the number that each look adds.
         """
-        run = series_of(metadata)
+        run = series_from_metadata(metadata)
         retries = Retries(self.looks if more else 1, more or {})
-        result = self._halves(run) if self.settings.is_selftest else self._against(run, retries)
+        is_selftest = self.settings.is_selftest
+        result = self._judge_halves(run) if is_selftest else self._judge_run(run, retries)
         undecided_fails = self.settings.undecided == "fail"
         return replace(result, look=look, looks=retries.looks, undecided_fails=undecided_fails)
 
-    def _against(self, run: RunSeries, retries: Retries) -> GateResult:
+    def _judge_run(self, run: RunSeries, retries: Retries) -> GateResult:
         across = self.settings.across
         with History(self._results_dir) as history:
-            baselines = baselines_of(run, self._choice, history, across=across)
+            baselines = find_baselines(run, self._choice, history, across=across)
         refusals = {case: one.refusal for case, one in baselines.items() if one.refusal}
         return GateResult(
             run_id=run.run_id,
@@ -88,8 +96,8 @@ class GatePolicy:
             across=across,
         )
 
-    def _halves(self, run: RunSeries) -> GateResult:
-        candidate, baselines = halves(run)
+    def _judge_halves(self, run: RunSeries) -> GateResult:
+        candidate, baselines = split_for_selftest(run)
         return GateResult(
             run_id=run.run_id,
             baseline="the other half of its own trials",
@@ -98,45 +106,45 @@ class GatePolicy:
         )
 
     def exit_status(self, result: GateResult) -> int:
-        """Return what a session that has passed otherwise exits with."""
-        changed = [*result.of(Verdict.REGRESSED)]
+        """Return the exit status of a session whose tests have passed."""
+        changed = [*result.with_verdict(Verdict.REGRESSED)]
         if self.settings.is_selftest:
-            changed += result.of(Verdict.IMPROVED)
-        is_open = bool(result.of(Verdict.UNDECIDED)) and result.undecided_fails
-        if changed or is_open:
+            changed += result.with_verdict(Verdict.IMPROVED)
+        undecided = result.with_verdict(Verdict.UNDECIDED)
+        if changed or (undecided and result.undecided_fails):
             return int(pytest.ExitCode.TESTS_FAILED)
-        lacks_baseline = bool(result.of(Verdict.COLLECTING))
+        lacks_baseline = bool(result.with_verdict(Verdict.COLLECTING))
         if result.refusals or (lacks_baseline and self.settings.no_baseline == "error"):
             return int(pytest.ExitCode.USAGE_ERROR)
         return int(pytest.ExitCode.OK)
 
     def write_reports(self, result: GateResult) -> list[str]:
-        """Write the reports, and the summary of a step in CI; return what could not be written."""
+        """Write the reports and the summary of a CI step; return a message for each failure."""
         problems = []
         for path in self.settings.reports:
             try:
                 write_gate_report(result, path)
             except OSError as error:
-                problems.append(f"the gate's report {path} cannot be written: {error.strerror}")
+                problems.append(f"cannot write the gate's report {path}: {error.strerror}")
         summary = summary_file(os.environ)
         if summary is not None:
             try:
                 with summary.open("a", encoding="utf-8") as file:
                     file.write(as_markdown(result))
             except OSError as error:
-                problems.append(f"the step's summary cannot be written: {error.strerror}")
+                problems.append(f"cannot write the step's summary {summary}: {error.strerror}")
         return problems
 
 
 def rounds(settings: GateSettings, trials: int, *, are_set: bool) -> int:
-    """Return how many trials a case has: for a self-test as many for each half."""
+    """Return the number of trials of a case: twice as many for a self-test."""
     if not settings.is_selftest:
         return trials
     return 2 * (trials if are_set else SELFTEST_TRIALS)
 
 
 class SessionGate:
-    """The gate of one session on every rank."""
+    """The gate of one session; every rank has one."""
 
     def __init__(
         self,
@@ -157,20 +165,21 @@ class SessionGate:
         self._more: dict[str, tuple[int, RunMore]] = {}
 
     def offer_more(self, case: str, trials: int, run: RunMore) -> None:
-        """Take what runs more trials of a case, and how many it has had at a time."""
+        """Register a function that runs more trials of a case, and the number to run at a time."""
         self._more[case] = (trials, run)
 
-    def judge(self, tell: Callable[[str], None]) -> None:
-        """Judge the session's run, with more trials while that is wanted and may decide it."""
+    def judge(self, report: Callable[[str], None]) -> None:
+        """Judge the session's run; run more trials while retries are on and may decide it."""
         result = self._judge_together(look=1)
         for look in range(2, self._gate.looks + 1):
-            undecided = () if result is None else result.cases_to_repeat
-            wanted = [case for case in undecided if case in self._more]
-            if not wanted:
+            undecided = () if result is None else result.cases_to_retry
+            retried = [case for case in undecided if case in self._more]
+            if not retried:
                 break
-            for case in wanted:
+            for case in retried:
                 trials, run = self._more[case]
-                tell(f"gate: {case} is undecided: {trials} more trials, for look {look}")
+                count = "1 more trial" if trials == 1 else f"{trials} more trials"
+                report(f"gate: {case} is undecided: {count}, for look {look}")
                 run(trials)
             result = self._judge_together(look)
         self.result = result
@@ -182,7 +191,7 @@ class SessionGate:
             self.problems += self._gate.write_reports(result)
 
     def _judge_together(self, look: int) -> GateResult | None:
-        """Judge on rank 0; None on every rank when that cannot be done."""
+        """Judge on rank 0 and broadcast the result; None on every rank after an error."""
         result: GateResult | None
         result, problem = None, ""
         if self._is_root:
@@ -197,8 +206,8 @@ class SessionGate:
             self.status = int(pytest.ExitCode.USAGE_ERROR)
         return result
 
-    def note_in_junit_xml(self, config: pytest.Config) -> None:
-        """Let junit XML, where it is written, carry each verdict as a property of the suite."""
+    def add_junit_properties(self, config: pytest.Config) -> None:
+        """Add each verdict to the junit XML file, if there is one, as a property of the suite."""
         xml = config.stash.get(xml_key, None)
         if xml is None or self.result is None:
             return

@@ -235,9 +235,9 @@ class MlpsSession:
                 self.has_nothing_to_judge = True
             return
         if tests_failed:
-            self.remarks.append("the gate was not asked: tests have failed")
+            self.remarks.append("the gate did not judge the run: tests have failed")
             return
         self.session_gate.judge(tell)
         if self.session_gate.result is not None:
             self.run.gate = self.session_gate.result.to_dict()
-            self.session_gate.note_in_junit_xml(self.config)
+            self.session_gate.add_junit_properties(self.config)

@@ -1,4 +1,4 @@
-"""The workflows that docs/ci.md shows, and the commands in them."""
+"""Workflows in docs/ci.md, and the pytest commands in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def github_steps() -> list[dict[str, Any]]:
 
 
 def commands() -> dict[str, list[str]]:
-    """Return the commands that run pytest, by the CI that they are of."""
+    """Return the commands that run pytest, by CI."""
     github = [step["run"] for step in github_steps() if "pytest" in step.get("run", "")]
     job = workflows()[1]["storage"]
     gitlab = [line for line in (*job["script"], *job["after_script"]) if " -m pytest" in line]
@@ -31,7 +31,7 @@ def commands() -> dict[str, list[str]]:
 
 
 def gate_arguments(ci: str, cache_dir: str) -> list[str]:
-    """Return what pytest is given by the command that runs and gates the benchmark."""
+    """Return pytest's arguments in the command that runs and gates the benchmark."""
     run, _ = commands()[ci]
     program, *arguments = shlex.split(run.replace("/mnt/array/cache", cache_dir))
     assert program == ".venv/bin/python"

@@ -1,4 +1,4 @@
-"""The workflows in docs/ci.md: their syntax, and that their commands run."""
+"""Workflows in docs/ci.md: required keys, and commands that run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SMALL = [
 ]
 
 
-def test_the_workflows_have_what_their_ci_requires() -> None:
+def test_workflows_have_the_keys_that_their_ci_requires() -> None:
     github, gitlab = workflows()
     assert {"name", "jobs"} <= github.keys()
-    assert "schedule" in github[True], "YAML 1.1 reads the key `on` as a truth"
+    assert "schedule" in github[True], "YAML 1.1 parses the key `on` as true"
     assert {"runs-on", "steps"} <= github["jobs"]["benchmark"].keys()
     for step in github_steps():
         assert ("uses" in step) != ("run" in step)
@@ -26,7 +26,7 @@ def test_the_workflows_have_what_their_ci_requires() -> None:
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_the_commands_run_pass_and_leave_their_artifacts(
+def test_commands_pass_and_write_their_artifacts(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str
 ) -> None:
     pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(

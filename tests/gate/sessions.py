@@ -1,4 +1,4 @@
-"""Whole sessions with the gate, on simulated storage, so that figures are the same every time."""
+"""Sessions with the gate over the null store, whose figures are reproducible."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-EXACT = [
+REPRODUCIBLE = [
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
     "--mlps-set=entry_scale=0.001",
 ]
 NO_LATENCIES = ["--mlps-gate-rule=read_p95: off", "--mlps-gate-rule=write_p95: off"]
-"""They are 0 without storage, and nothing is a share of 0."""
+"""Latencies are 0 without storage, so they have no relative change."""
 STEADY = (1.0, 1.001, 0.999, 1.0, 1.002, 0.998, 1.0, 1.001, 0.999, 1.0)
 TEST = "def test_run(kvcache): kvcache.run(1)"
 
@@ -30,12 +30,12 @@ def newest(pytester: pytest.Pytester) -> dict[str, Any]:
     return newest
 
 
-def remember(
+def write_past_runs(
     pytester: pytest.Pytester, factors: Sequence[float] = STEADY, **changes: object
 ) -> None:
-    """Leave earlier runs of this workload, with bandwidths of so many times what it has."""
+    """Write earlier runs of this workload whose bandwidths are scaled by `factors`."""
     pytester.makepyfile(test_kv=TEST)
-    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+    pytester.runpytest(*REPRODUCIBLE).assert_outcomes(passed=1)
     (path,) = metadata_files(pytester)
     original = json.loads(path.read_text())
     for number, factor in enumerate(factors):
@@ -55,4 +55,4 @@ def remember(
 
 
 def gate(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate", *arguments)
+    return pytester.runpytest(*REPRODUCIBLE, *NO_LATENCIES, "--mlps-gate", *arguments)

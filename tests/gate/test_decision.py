@@ -1,4 +1,4 @@
-"""The verdict on a metric, and what is told with it."""
+"""Verdict on a metric, with effect, interval, power and reason."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.gate.decision import (
     Comparison,
+    Criterion,
     Judgement,
-    Question,
     Verdict,
     decide,
     judge,
     judge_all,
 )
 
-MORE = Question(higher_is_better=True, smallest_effect=0.05)
-LESS = Question(higher_is_better=False, smallest_effect=0.05)
+HIGHER_IS_BETTER = Criterion(higher_is_better=True, smallest_effect=0.05)
+LOWER_IS_BETTER = Criterion(higher_is_better=False, smallest_effect=0.05)
 QUIET = [[value] for value in (100.0, 100.3, 99.8, 100.1, 99.9, 100.2, 100.0, 99.7, 100.1, 99.9)]
 NOISY = [[value] for value in (195.0, 52.0, 195.0, 133.0, 195.0, 195.0, 65.0, 195.0, 190.0, 104.0)]
 
@@ -28,177 +28,190 @@ series = st.sampled_from([QUIET, NOISY]) | st.lists(
     st.lists(values, min_size=1, max_size=3), min_size=1, max_size=12
 )
 trials = st.lists(values, min_size=1, max_size=12)
-questions = st.sampled_from([MORE, LESS])
+criterions = st.sampled_from([HIGHER_IS_BETTER, LOWER_IS_BETTER])
 
 
 def scaled(runs: list[list[float]], factor: float) -> list[list[float]]:
     return [[value * factor for value in run] for run in runs]
 
 
-def test_a_loss_beyond_the_baseline_s_spread_is_a_regression() -> None:
-    seen = judge(QUIET, [95.0, 94.8, 95.2], MORE)
-    assert seen.verdict is Verdict.REGRESSED
-    assert seen.effect == pytest.approx(-0.05)
-    assert seen.interval == pytest.approx((-0.053, -0.047), abs=0.002)
-    assert (seen.baseline_median, seen.candidate_median) == (100.0, 95.0)
-    assert seen.baseline_spread == pytest.approx(0.003)
-    assert seen.p_value < 0.001
-    assert seen.more_trials is None
-    assert seen.reason == "5.0% worse, further than the baseline's spread explains"
+def test_loss_beyond_the_spread_of_the_baseline_is_regressed() -> None:
+    result = judge(QUIET, [95.0, 94.8, 95.2], HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.REGRESSED
+    assert result.effect == pytest.approx(-0.05)
+    assert result.interval == pytest.approx((-0.053, -0.047), abs=0.002)
+    assert (result.baseline_median, result.candidate_median) == (100.0, 95.0)
+    assert result.baseline_spread == pytest.approx(0.003)
+    assert result.p_value < 0.001
+    assert result.more_trials is None
+    assert result.reason == "5.0% worse than the baseline, beyond its variation"
 
 
-def test_a_loss_of_latency_is_an_improvement() -> None:
-    seen = judge(QUIET, [95.0, 94.8, 95.2], LESS)
-    assert seen.verdict is Verdict.IMPROVED
-    assert seen.effect == pytest.approx(0.05)
+def test_decrease_of_latency_is_improved() -> None:
+    result = judge(QUIET, [95.0, 94.8, 95.2], LOWER_IS_BETTER)
+    assert result.verdict is Verdict.IMPROVED
+    assert result.effect == pytest.approx(0.05)
 
 
-def test_passed_means_that_the_loss_would_have_been_seen() -> None:
-    seen = judge(QUIET, [100.1, 99.8, 100.0], MORE)
-    assert seen.verdict is Verdict.PASSED
-    assert seen.detectable_effect is not None
-    assert seen.detectable_effect <= 0.05
+def test_passed_metric_has_a_detectable_effect_below_the_smallest_relevant_one() -> None:
+    result = judge(QUIET, [100.1, 99.8, 100.0], HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.PASSED
+    assert result.detectable_effect is not None
+    assert result.detectable_effect <= 0.05
 
 
-def test_a_loss_smaller_than_what_matters_passes() -> None:
-    assert judge(QUIET, [97.1, 97.0, 97.2], MORE).verdict is Verdict.PASSED
+def test_loss_below_the_smallest_relevant_effect_passes() -> None:
+    assert judge(QUIET, [97.1, 97.0, 97.2], HIGHER_IS_BETTER).verdict is Verdict.PASSED
 
 
-def test_what_noise_hides_is_undecided_and_says_what_would_have_been_seen() -> None:
-    seen = judge(NOISY, [195.0, 133.0, 195.0, 65.0, 195.0, 170.0, 104.0, 195.0, 90.0, 195.0], MORE)
-    assert seen.verdict is Verdict.UNDECIDED
-    assert seen.detectable_effect is not None
-    assert 0.05 < seen.detectable_effect < 0.6
-    assert "a loss could have been shown from" in seen.reason
+def test_noisy_metric_is_undecided_and_states_the_detectable_loss() -> None:
+    result = judge(
+        NOISY,
+        [195.0, 133.0, 195.0, 65.0, 195.0, 170.0, 104.0, 195.0, 90.0, 195.0],
+        HIGHER_IS_BETTER,
+    )
+    assert result.verdict is Verdict.UNDECIDED
+    assert result.detectable_effect is not None
+    assert 0.05 < result.detectable_effect < 0.6
+    assert "the smallest detectable loss is" in result.reason
 
 
-def test_the_detectable_effect_is_where_the_verdict_turns() -> None:
+def test_verdict_changes_at_the_detectable_effect() -> None:
     own = [195.0, 133.0, 195.0, 65.0, 195.0, 170.0, 104.0, 195.0, 90.0, 195.0]
-    seen = judge(NOISY, own, MORE).detectable_effect
-    assert seen is not None
-    comparison = Comparison(NOISY, own, MORE)
-    assert decide(comparison.with_loss(seen + 0.001)) is Verdict.REGRESSED
-    assert decide(comparison.with_loss(seen - 0.001)) is not Verdict.REGRESSED
+    result = judge(NOISY, own, HIGHER_IS_BETTER).detectable_effect
+    assert result is not None
+    comparison = Comparison(NOISY, own, HIGHER_IS_BETTER)
+    assert decide(comparison.with_loss(result + 0.001)) is Verdict.REGRESSED
+    assert decide(comparison.with_loss(result - 0.001)) is not Verdict.REGRESSED
 
 
-def test_more_trials_are_asked_for_where_they_would_show_it() -> None:
+def test_reason_states_the_number_of_trials_that_would_decide() -> None:
     steady = [
         [value] for value in (195.0, 52.0, 195.0, 195.0, 194.0, 195.0, 65.0, 195.0, 195.0, 195.0)
     ]
     own = [195.0, 194.0, 195.0]
-    seen = judge(steady, own, MORE)
-    assert seen.verdict is Verdict.UNDECIDED
-    assert seen.more_trials is not None
-    assert f"{seen.more_trials} more trials would show a loss of 5.0%" in seen.reason
-    wanted = Comparison(steady, own, MORE).with_loss(0.05)
-    assert decide(wanted.with_trials(3 + seen.more_trials)) is Verdict.REGRESSED
-    assert decide(wanted.with_trials(2 + seen.more_trials)) is not Verdict.REGRESSED
+    result = judge(steady, own, HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.UNDECIDED
+    assert result.more_trials is not None
+    assert f"{result.more_trials} more trials would make a loss of 5.0% detectable" in result.reason
+    lowered = Comparison(steady, own, HIGHER_IS_BETTER).with_loss(0.05)
+    assert decide(lowered.with_trials(3 + result.more_trials)) is Verdict.REGRESSED
+    assert decide(lowered.with_trials(2 + result.more_trials)) is not Verdict.REGRESSED
 
 
-def test_no_number_of_trials_is_asked_for_where_runs_differ_too_much() -> None:
+def test_reason_states_no_number_of_trials_if_runs_differ_too_much() -> None:
     runs = [[value] * 3 for value in (100.0, 80.0, 110.0, 95.0, 70.0, 105.0, 90.0, 85.0)]
-    seen = judge(runs, [92.0, 92.1, 91.9], MORE)
-    assert (seen.verdict, seen.more_trials) == (Verdict.UNDECIDED, None)
-    assert seen.reason.endswith("no number of trials shows a loss of 5.0%")
+    result = judge(runs, [92.0, 92.1, 91.9], HIGHER_IS_BETTER)
+    assert (result.verdict, result.more_trials) == (Verdict.UNDECIDED, None)
+    assert result.reason.endswith("100 more trials would not make a loss of 5.0% detectable")
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_few_runs_leave_it_undecided_and_say_why(count: int) -> None:
-    seen = judge(QUIET[:count], [50.0] * 5, MORE)
-    assert seen.verdict is Verdict.UNDECIDED
-    assert seen.reason == f"{count} baseline runs: how far runs differ takes 5"
+def test_fewer_than_five_baseline_runs_are_undecided_and_state_why(count: int) -> None:
+    result = judge(QUIET[:count], [50.0] * 5, HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.UNDECIDED
+    runs = "1 baseline run" if count == 1 else f"{count} baseline runs"
+    assert result.reason == f"only {runs}; run-to-run variation needs at least 5"
 
 
-def test_five_quiet_runs_are_enough_for_a_loss_that_stands_far_apart() -> None:
-    assert judge(QUIET[:5], [90.0, 90.1, 89.9], MORE).verdict is Verdict.REGRESSED
+def test_five_quiet_baseline_runs_show_a_large_loss() -> None:
+    assert judge(QUIET[:5], [90.0, 90.1, 89.9], HIGHER_IS_BETTER).verdict is Verdict.REGRESSED
 
 
-def test_one_trial_is_undecided_and_says_why() -> None:
-    seen = judge(QUIET, [50.0], MORE)
-    assert seen.verdict is Verdict.UNDECIDED
-    assert seen.reason == "1 trials: what one says takes 3 that agree"
+def test_one_trial_is_undecided_and_states_why() -> None:
+    result = judge(QUIET, [50.0], HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.UNDECIDED
+    assert result.reason == "only 1 trial; a decision needs at least 3: raise --mlps-trials"
 
 
 @pytest.mark.parametrize(
     ("baseline", "reason"),
-    [([], "no baseline runs"), ([[0.0]] * 10, "a baseline of zero or less")],
+    [
+        ([], "no baseline run has this metric"),
+        ([[0.0]] * 10, "the baseline's median is zero or less"),
+    ],
 )
-def test_without_a_baseline_to_relate_to_it_is_undecided(
+def test_baseline_without_positive_median_is_undecided(
     baseline: list[list[float]], reason: str
 ) -> None:
-    seen = judge(baseline, [1.0, 2.0, 3.0], MORE)
-    assert seen.verdict is Verdict.UNDECIDED
-    assert (seen.effect, seen.interval, seen.detectable_effect) == (None, None, None)
-    assert seen.reason.endswith(reason)
+    result = judge(baseline, [1.0, 2.0, 3.0], HIGHER_IS_BETTER)
+    assert result.verdict is Verdict.UNDECIDED
+    assert (result.effect, result.interval, result.detectable_effect) == (None, None, None)
+    assert result.reason.startswith(reason)
 
 
 @pytest.mark.parametrize("candidate", [[], [1.0, float("nan")], [float("inf")]])
-def test_trials_that_are_no_numbers_are_refused(candidate: list[float]) -> None:
+def test_missing_or_non_finite_trials_are_refused(candidate: list[float]) -> None:
     with pytest.raises(ValueError, match="trials of a run: got"):
-        judge(QUIET, candidate, MORE)
+        judge(QUIET, candidate, HIGHER_IS_BETTER)
 
 
 @pytest.mark.parametrize("effect", [0.0, 1.0, -0.1])
-def test_an_effect_that_is_no_share_is_refused(effect: float) -> None:
+def test_smallest_effect_outside_zero_to_one_is_refused(effect: float) -> None:
     with pytest.raises(ValueError, match="smallest_effect: got"):
-        Question(higher_is_better=True, smallest_effect=effect)
+        Criterion(higher_is_better=True, smallest_effect=effect)
 
 
-def test_metrics_that_are_judged_together_need_more_evidence_each() -> None:
+def test_each_metric_of_a_family_needs_more_evidence() -> None:
     own = [
         value / 2 for value in (195.0, 133.0, 195.0, 65.0, 195.0, 170.0, 104.0, 195.0, 90.0, 195.0)
     ]
-    alone = Comparison(NOISY, own, MORE)
-    others = [Comparison(NOISY, [row[0] for row in NOISY], MORE)] * 11
-    few = Comparison(NOISY, own[:7], MORE)
+    alone = Comparison(NOISY, own, HIGHER_IS_BETTER)
+    others = [Comparison(NOISY, [row[0] for row in NOISY], HIGHER_IS_BETTER)] * 11
+    few = Comparison(NOISY, own[:7], HIGHER_IS_BETTER)
     assert judge_all([few])[0].verdict is Verdict.REGRESSED
     assert judge_all([few, *others])[0].verdict is Verdict.UNDECIDED
     assert judge_all([alone, *others])[0].verdict is Verdict.REGRESSED
 
 
 @settings(max_examples=40, deadline=None)
-@given(series, trials, questions)
-def test_the_same_samples_have_the_same_judgement(
-    baseline: list[list[float]], candidate: list[float], question: Question
+@given(series, trials, criterions)
+def test_judgement_is_reproducible(
+    baseline: list[list[float]], candidate: list[float], criterion: Criterion
 ) -> None:
-    assert judge(baseline, candidate, question) == judge(baseline, candidate, question)
+    assert judge(baseline, candidate, criterion) == judge(baseline, candidate, criterion)
 
 
 @settings(max_examples=60, deadline=None)
-@given(series, trials, questions, st.integers(-20, 20))
-def test_the_unit_does_not_matter(
-    baseline: list[list[float]], candidate: list[float], question: Question, power: int
+@given(series, trials, criterions, st.integers(-20, 20))
+def test_judgement_is_independent_of_the_unit(
+    baseline: list[list[float]], candidate: list[float], criterion: Criterion, power: int
 ) -> None:
     """Powers of two scale floating-point numbers exactly."""
     unit = 2.0**power
 
-    def relative(seen: Judgement) -> tuple[object, ...]:
-        return (*astuple(seen)[:3], seen.baseline_spread, seen.detectable_effect, seen.more_trials)
+    def relative(result: Judgement) -> tuple[object, ...]:
+        return (
+            *astuple(result)[:3],
+            result.baseline_spread,
+            result.detectable_effect,
+            result.more_trials,
+        )
 
-    seen = judge(baseline, candidate, question)
-    other = judge(scaled(baseline, unit), scaled([candidate], unit)[0], question)
-    assert relative(other) == relative(seen)
-    assert other.candidate_median == seen.candidate_median * unit
+    result = judge(baseline, candidate, criterion)
+    other = judge(scaled(baseline, unit), scaled([candidate], unit)[0], criterion)
+    assert relative(other) == relative(result)
+    assert other.candidate_median == result.candidate_median * unit
 
 
 @settings(deadline=None)
 @given(series, trials)
-def test_what_is_better_one_way_is_worse_the_other(
+def test_reversed_direction_exchanges_regressed_and_improved(
     baseline: list[list[float]], candidate: list[float]
 ) -> None:
-    more = decide(Comparison(baseline, candidate, MORE))
-    less = decide(Comparison(baseline, candidate, LESS))
+    more = decide(Comparison(baseline, candidate, HIGHER_IS_BETTER))
+    less = decide(Comparison(baseline, candidate, LOWER_IS_BETTER))
     assert (more is Verdict.REGRESSED) == (less is Verdict.IMPROVED)
     assert (more is Verdict.IMPROVED) == (less is Verdict.REGRESSED)
 
 
 @settings(deadline=None)
-@given(series, trials, questions, st.floats(0, 0.9))
-def test_a_greater_loss_is_never_less_regressed(
-    baseline: list[list[float]], candidate: list[float], question: Question, loss: float
+@given(series, trials, criterions, st.floats(0, 0.9))
+def test_greater_loss_stays_regressed(
+    baseline: list[list[float]], candidate: list[float], criterion: Criterion, loss: float
 ) -> None:
-    comparison = Comparison(baseline, candidate, question)
-    worse = comparison.scaled(1 - loss if question.higher_is_better else 1 / (1 - loss))
+    comparison = Comparison(baseline, candidate, criterion)
+    worse = comparison.scaled(1 - loss if criterion.higher_is_better else 1 / (1 - loss))
     before, after = decide(comparison), decide(worse)
     if before is Verdict.REGRESSED:
         assert after is Verdict.REGRESSED
@@ -207,24 +220,26 @@ def test_a_greater_loss_is_never_less_regressed(
 
 
 @settings(deadline=None)
-@given(series, trials, questions)
-def test_fewer_false_alarms_are_never_bought_with_more(
-    baseline: list[list[float]], candidate: list[float], question: Question
+@given(series, trials, criterions)
+def test_regression_at_a_stricter_rate_is_one_at_a_looser_rate(
+    baseline: list[list[float]], candidate: list[float], criterion: Criterion
 ) -> None:
-    strict = Question(question.higher_is_better, question.smallest_effect, false_alarm_rate=0.001)
+    strict = Criterion(
+        criterion.higher_is_better, criterion.smallest_effect, false_alarm_rate=0.001
+    )
     if decide(Comparison(baseline, candidate, strict)) is Verdict.REGRESSED:
-        assert decide(Comparison(baseline, candidate, question)) is Verdict.REGRESSED
+        assert decide(Comparison(baseline, candidate, criterion)) is Verdict.REGRESSED
 
 
 @settings(max_examples=60, deadline=None)
-@given(series, trials, questions)
-def test_a_verdict_alone_is_that_of_the_whole_judgement(
-    baseline: list[list[float]], candidate: list[float], question: Question
+@given(series, trials, criterions)
+def test_decide_returns_the_verdict_of_judge(
+    baseline: list[list[float]], candidate: list[float], criterion: Criterion
 ) -> None:
-    seen = judge(baseline, candidate, question)
-    assert decide(Comparison(baseline, candidate, question)) is seen.verdict
-    if seen.interval is not None:
-        assert seen.interval[0] <= seen.interval[1]
-    if seen.verdict is Verdict.REGRESSED:
-        assert seen.effect is not None
-        assert seen.effect <= -0.75 * question.smallest_effect
+    result = judge(baseline, candidate, criterion)
+    assert decide(Comparison(baseline, candidate, criterion)) is result.verdict
+    if result.interval is not None:
+        assert result.interval[0] <= result.interval[1]
+    if result.verdict is Verdict.REGRESSED:
+        assert result.effect is not None
+        assert result.effect <= -0.75 * criterion.smallest_effect

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.gate.baseline import Baseline
+from mlpstorage_bench.gate.baseline import Baseline, split_for_selftest
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.gate.rules import parse_rules
-from mlpstorage_bench.gate.selftest import halves
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries
 from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict, judge_run
 from mlpstorage_bench.report.gate_report import as_markdown, gate_lines
@@ -34,43 +33,46 @@ def judged(
     return {one.metric: one for one in verdicts}
 
 
-def test_a_run_like_those_before_it_has_passed_with_its_baseline_named() -> None:
+def test_unchanged_run_passes_and_names_its_baseline_runs() -> None:
     (one,) = judged(run("new", read_gib_s=[1.0, 1.005, 0.996])).values()
     assert one.verdict is Verdict.PASSED
     assert one.baseline_runs == tuple(f"run{n}" for n in range(10))
     assert (one.value, one.trials) == (1.0, 3)
 
 
-def test_a_great_loss_has_regressed_and_a_great_gain_has_improved() -> None:
+def test_large_loss_is_regressed_and_large_gain_is_improved() -> None:
     assert (
         judged(run("new", read_gib_s=[0.6, 0.61, 0.6]))["read_gib_s"].verdict is Verdict.REGRESSED
     )
     assert judged(run("new", read_gib_s=[1.6, 1.61, 1.6]))["read_gib_s"].verdict is Verdict.IMPROVED
 
 
-def test_a_limit_that_is_missed_has_regressed_whatever_the_baseline_says() -> None:
+def test_missed_limit_is_regressed_whatever_the_baseline() -> None:
     (one,) = judged(run("new", read_gib_s=[1.0, 1.0, 1.0]), "read_gib_s: >= 2 GiB/s").values()
-    assert (one.verdict, one.reason) == (Verdict.REGRESSED, "1 is not ≥ 2 GiB/s")
+    assert (one.verdict, one.reason) == (
+        Verdict.REGRESSED,
+        "median 1 GiB/s misses the limit ≥ 2 GiB/s",
+    )
 
 
-def test_a_limit_needs_no_history() -> None:
+def test_limit_is_judged_without_a_baseline() -> None:
     none = Baseline((), "no earlier run")
     verdicts = judged(run("new", read_gib_s=[3.0]), "read_gib_s: >= 2 GiB/s", baseline=none)
     assert verdicts["read_gib_s"].verdict is Verdict.PASSED
     assert judged(run("new", read_gib_s=[3.0]), baseline=none) == {}
 
 
-def test_a_metric_that_this_run_lacks_and_others_have_is_undecided() -> None:
+def test_metric_of_baseline_runs_that_this_run_lacks_is_undecided() -> None:
     (one,) = judged(run("new", write_gib_s=[1.0])).values()
-    assert (one.verdict, one.reason) == (Verdict.UNDECIDED, "no trial of this run has a value")
+    assert (one.verdict, one.reason) == (Verdict.UNDECIDED, "no trial of this run has this metric")
 
 
-def test_a_metric_that_no_run_has_is_not_spoken_of() -> None:
+def test_metric_that_no_run_has_gets_no_verdict() -> None:
     assert set(judged(run("new", read_gib_s=[1.0] * 3), "read_p95_ms: +20%")) == {"read_gib_s"}
 
 
-def test_halves_deal_trials_out_in_turn() -> None:
-    candidate, baselines = halves(run("aa", read_gib_s=[1.0, 2.0, 3.0, 4.0]))
+def test_selftest_assigns_trials_to_halves_alternately() -> None:
+    candidate, baselines = split_for_selftest(run("aa", read_gib_s=[1.0, 2.0, 3.0, 4.0]))
     assert candidate.cases["1"].values("read_gib_s") == [2.0, 4.0]
     assert [r.cases["1"].values("read_gib_s") for r in baselines["1"].runs] == [[1.0], [3.0]]
 
@@ -80,14 +82,14 @@ def result() -> GateResult:
     return GateResult("new", "the last 10 comparable runs", verdicts, {"2": "no earlier run"})
 
 
-def test_github_shows_what_regressed_and_what_was_not_compared() -> None:
+def test_github_annotates_regressed_metrics_and_cases_not_compared() -> None:
     assert github_annotations(result(), {}) == []
     regressed, refused = github_annotations(result(), {"GITHUB_ACTIONS": "true"})
     assert regressed.startswith("::error title=1%3A read_gib_s regressed::50.0%25 worse")
     assert refused == "::error title=2%3A not compared::no earlier run"
 
 
-def test_a_report_tells_effect_interval_verdict_and_what_was_not_compared() -> None:
+def test_report_has_effect_verdict_and_cases_not_compared() -> None:
     text = as_markdown(result())
     for word in ("-50.0%", "regressed", "-10 %", "not compared: 2: no earlier run"):
         assert word in text
@@ -96,7 +98,7 @@ def test_a_report_tells_effect_interval_verdict_and_what_was_not_compared() -> N
     )
 
 
-def test_two_runs_tell_what_keeps_them_apart() -> None:
+def test_differences_of_two_runs_name_fields_and_values() -> None:
     one = run("a", read_gib_s=[1.0])
     other = RunSeries(
         "b",

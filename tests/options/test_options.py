@@ -1,4 +1,4 @@
-"""Options: what they say, what they accept, and the reference's names for them."""
+"""Options: help texts, accepted values, settings, and aliases of the reference implementation."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def settings(environ: dict[str, str] | None = None, **given: Any) -> Settings:
     return read_settings(argparse.Namespace(**{**names, **given}), environ or {})
 
 
-def test_settings_keep_what_the_user_set_apart_from_defaults() -> None:
-    made = settings(mlps_seed=7, mlps_oversubscribe=True)
-    assert dict(made.user_set) == {"seed": 7, "oversubscribe": True}
-    assert (made.seed, made.trials, made.profile, made.mode) == (7, None, "quick", "open")
+def test_settings_hold_user_options_apart_from_defaults() -> None:
+    result = settings(mlps_seed=7, mlps_oversubscribe=True)
+    assert dict(result.user_set) == {"seed": 7, "oversubscribe": True}
+    assert (result.seed, result.trials, result.profile, result.mode) == (7, None, "quick", "open")
 
 
-def test_closed_mode_means_the_sanctioned_profile() -> None:
+def test_closed_mode_selects_the_sanctioned_profile() -> None:
     assert settings(mlps_mode="closed").profile == "mlperf"
 
 
-def test_ranks_are_wanted_when_hosts_or_a_number_are_given_and_not_for_local() -> None:
+def test_ranks_are_started_for_hosts_or_a_number_of_ranks_unless_local() -> None:
     assert not settings().wants_ranks
     assert settings(mlps_hosts=["h1"]).wants_ranks
     assert settings(mlps_num_processes=2).wants_ranks
@@ -36,17 +36,17 @@ def test_ranks_are_wanted_when_hosts_or_a_number_are_given_and_not_for_local() -
     assert not settings(mlps_num_processes=2, mlps_exec_type="local").wants_ranks
 
 
-def test_the_environment_names_results_and_system_unless_an_option_does() -> None:
+def test_environment_sets_results_directory_and_system_unless_an_option_does() -> None:
     environ = {"MLPERF_RESULTS_DIR": "/r", "MLPERF_SYSTEMNAME": "array-9"}
-    made = settings(environ)
-    assert (made.results_dir, made.systemname) == (Path("/r"), "array-9")
-    made = settings(environ, mlps_results_dir="/other", mlps_systemname="mine")
-    assert (made.results_dir, made.systemname) == (Path("/other"), "mine")
+    result = settings(environ)
+    assert (result.results_dir, result.systemname) == (Path("/r"), "array-9")
+    result = settings(environ, mlps_results_dir="/other", mlps_systemname="mine")
+    assert (result.results_dir, result.systemname) == (Path("/other"), "mine")
 
 
-def test_mpi_params_are_split_as_a_shell_would() -> None:
-    made = settings(mlps_mpi_params=["--mca btl tcp,self", "-x 'A B'"])
-    assert made.launch_flags.extra == ("--mca", "btl", "tcp,self", "-x", "A B")
+def test_mpi_params_are_split_like_shell_words() -> None:
+    result = settings(mlps_mpi_params=["--mca btl tcp,self", "-x 'A B'"])
+    assert result.launch_flags.extra == ("--mca", "btl", "tcp,self", "-x", "A B")
 
 
 @pytest.mark.parametrize(
@@ -62,19 +62,19 @@ def test_mpi_params_are_split_as_a_shell_would() -> None:
         ({"mlps_hosts": ["a:b"]}, "--mlps-hosts: got 'a:b'"),
     ],
 )
-def test_unusable_values_are_refused_by_the_option_that_has_them(
+def test_unusable_value_is_refused_with_the_name_of_its_option(
     given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         settings(**given)
 
 
-def test_an_unsafe_system_name_in_the_environment_is_refused_by_its_name() -> None:
+def test_unsafe_system_name_in_the_environment_is_refused_with_the_variable() -> None:
     with pytest.raises(InvalidInputError, match="MLPERF_SYSTEMNAME: got 'a/b'"):
         settings({"MLPERF_SYSTEMNAME": "a/b"})
 
 
-def test_help_shows_one_group_in_which_every_option_explains_itself(
+def test_help_has_one_group_that_explains_every_option(
     pytester: pytest.Pytester,
 ) -> None:
     result = pytester.runpytest("--help")
@@ -107,7 +107,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED)
-def test_bad_input_is_a_usage_error_before_anything_runs(
+def test_invalid_input_is_a_usage_error_before_any_test_runs(
     pytester: pytest.Pytester, arguments: list[str], message: str
 ) -> None:
     pytester.makepyfile("def test_something(): raise AssertionError")
@@ -118,7 +118,7 @@ def test_bad_input_is_a_usage_error_before_anything_runs(
 
 
 @pytest.mark.parametrize("directory", ["/usr/lib/cache", "/proc/cache", "/", "/etc"])
-def test_a_system_directory_is_no_cache_directory(
+def test_system_directory_is_refused_as_cache_directory(
     pytester: pytest.Pytester, directory: str
 ) -> None:
     pytester.makepyfile("def test_something(mlps_run): pass")
@@ -135,16 +135,14 @@ def test_a_system_directory_is_no_cache_directory(
         ["--mlps-hosts", "localhost:3,other"],
     ],
 )
-def test_reference_names_and_ours_mean_the_same(
-    pytester: pytest.Pytester, arguments: list[str]
-) -> None:
+def test_reference_name_equals_its_option(pytester: pytest.Pytester, arguments: list[str]) -> None:
     pytester.makepyfile("def test_something(): raise AssertionError")
     result = pytester.runpytest(*arguments, "--exec-type=mpi", "--npernode=3", "--mlps-mode=whatif")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["command: *-n 6 -host localhost:3,other:3 *"])
 
 
-def test_a_name_that_another_plugin_owns_stays_its_own(pytester: pytest.Pytester) -> None:
+def test_option_of_another_plugin_keeps_its_name(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         def pytest_addoption(parser):
@@ -164,7 +162,7 @@ def test_a_name_that_another_plugin_owns_stays_its_own(pytester: pytest.Pytester
     result.assert_outcomes(passed=1)
 
 
-def test_reference_names_can_be_turned_off(pytester: pytest.Pytester) -> None:
+def test_ini_setting_turns_reference_names_off(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nmlps_reference_aliases = false")
     result = pytester.runpytest("--npernode=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

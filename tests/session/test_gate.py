@@ -10,19 +10,19 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.gate.sessions import (
-    EXACT,
     NO_LATENCIES,
+    REPRODUCIBLE,
     STEADY,
     TEST,
     gate,
     metadata_files,
     newest,
-    remember,
+    write_past_runs,
 )
 
 
 def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     result = gate(pytester, "--junitxml=junit.xml")
     assert result.ret == 0
     result.stdout.re_match_lines(
@@ -44,11 +44,11 @@ def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> Non
 def test_a_run_that_is_worse_fails_the_session_and_is_no_later_baseline(
     pytester: pytest.Pytester,
 ) -> None:
-    remember(pytester, [2 * factor for factor in STEADY])
+    write_past_runs(pytester, [2 * factor for factor in STEADY])
     result = gate(pytester)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=1)
-    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: 50\.\d% worse, .*"])
+    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: 50\.\d% worse .*"])
     assert newest(pytester)["status"] == "failed"
     again = gate(pytester)
     assert again.ret == pytest.ExitCode.TESTS_FAILED
@@ -57,31 +57,31 @@ def test_a_run_that_is_worse_fails_the_session_and_is_no_later_baseline(
 
 
 def test_a_run_that_is_better_has_improved(pytester: pytest.Pytester) -> None:
-    remember(pytester, [0.5 * factor for factor in STEADY])
+    write_past_runs(pytester, [0.5 * factor for factor in STEADY])
     result = gate(pytester)
     assert result.ret == 0
-    result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better, .*"])
+    result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better .*"])
 
 
 def test_another_workload_is_refused_with_what_differs_and_let_in_knowingly(
     pytester: pytest.Pytester,
 ) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     refused = gate(pytester, "--mlps-set=duration=3")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stdout.fnmatch_lines(
         [
-            "not compared: 1: no comparable run; the last with this case, past-9, differs: *",
+            "not compared: 1: no comparable run; the last run with this case, past-9, differs: *",
         ]
     )
     assert "workload.parameters.duration: 3.0 here, 2.0 there" in refused.stdout.str()
     across = gate(pytester, "--mlps-set=duration=3", "--mlps-gate-across")
     assert "not compared" not in across.stdout.str()
-    across.stdout.fnmatch_lines(["gate: *; other workloads and systems were let in)"])
+    across.stdout.fnmatch_lines(["gate: *; including other workloads and systems)"])
 
 
 def test_another_system_is_refused_with_what_differs(pytester: pytest.Pytester) -> None:
-    remember(
+    write_past_runs(
         pytester,
         system_fingerprint="other",
         system_fingerprint_parts={"ranks": 1, "hosts": [{"cpu_model": "Z80"}]},
@@ -95,21 +95,23 @@ def test_another_system_is_refused_with_what_differs(pytester: pytest.Pytester) 
 def test_what_cannot_be_decided_is_told_and_means_what_the_user_says(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
-    remember(pytester, STEADY[:3])
+    write_past_runs(pytester, STEADY[:3])
     result = gate(pytester, f"--mlps-gate-undecided={meaning}", "--mlps-baseline=run:past-1")
     assert result.ret == status
-    result.stdout.fnmatch_lines(["undecided: 1, read_gib_s: 1 baseline runs: *takes 5"])
+    result.stdout.fnmatch_lines(
+        ["undecided: 1, read_gib_s: only 1 baseline run; * needs at least 5"]
+    )
     assert ("warning: 3 metrics are undecided" in result.stdout.str()) == (meaning == "pass")
 
 
 def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     result = gate(pytester, "--mlps-trials=1", "--mlps-gate-undecided=retry")
     assert result.ret == 0
     result.stdout.re_match_lines(
         [
-            r"mlpstorage: gate: 1 is undecided: 1 more trials, for look 2",
-            r"mlpstorage: gate: 1 is undecided: 1 more trials, for look 3",
+            r"mlpstorage: gate: 1 is undecided: 1 more trial, for look 2",
+            r"mlpstorage: gate: 1 is undecided: 1 more trial, for look 3",
             r"gate: \d passed \(against .*, look 3 of at most 4\)",
         ]
     )
@@ -121,7 +123,7 @@ def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester)
 
 
 def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> None:
-    remember(pytester, [1.0, 3.0] * 5)
+    write_past_runs(pytester, [1.0, 3.0] * 5)
     result = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
     assert result.ret == 0
     result.stdout.re_match_lines([r"warning: \d metrics are undecided.*"])
@@ -129,7 +131,7 @@ def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> 
 
 
 def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytester) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     pytester.makeconftest(
         """
         import time
@@ -146,7 +148,13 @@ def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytest
         """
     )
     result = pytester.runpytest_subprocess(
-        *(*EXACT, *NO_LATENCIES, "--mlps-gate", "--mlps-trials=1", "--mlps-gate-undecided=retry"),
+        *(
+            *REPRODUCIBLE,
+            *NO_LATENCIES,
+            "--mlps-gate",
+            "--mlps-trials=1",
+            "--mlps-gate-undecided=retry",
+        ),
         *("--mlps-timeout=6", "--mlps-grace=1"),
         timeout=60,
     )
@@ -158,7 +166,9 @@ def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytest
 
 def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
-    result = pytester.runpytest(*EXACT, *NO_LATENCIES, "--mlps-gate-selftest", "--mlps-trials=5")
+    result = pytester.runpytest(
+        *REPRODUCIBLE, *NO_LATENCIES, "--mlps-gate-selftest", "--mlps-trials=5"
+    )
     assert result.ret == 0
     result.stdout.fnmatch_lines(["gate: * passed (against the other half of its own trials)"])
     metadata = newest(pytester)
@@ -169,8 +179,8 @@ def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester)
 
 
 def test_an_earlier_run_can_be_judged_alone(pytester: pytest.Pytester) -> None:
-    remember(pytester)
-    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+    write_past_runs(pytester)
+    pytester.runpytest(*REPRODUCIBLE).assert_outcomes(passed=1)
     run_id = newest(pytester)["mlpstorage"]["run_id"]
     alone = pytester.runpytest_subprocess(
         f"--mlps-gate={run_id}",
@@ -196,7 +206,7 @@ def test_an_earlier_run_can_be_judged_alone(pytester: pytest.Pytester) -> None:
     ("given", "told"), [("nowhere", "the id of a run"), ("test_kv.py", "It took 'test_kv.py'")]
 )
 def test_what_is_no_run_is_told(pytester: pytest.Pytester, given: str, told: str) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     result = pytester.runpytest_subprocess(f"--mlps-gate={given}", "--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert told in result.stderr.str()
@@ -206,7 +216,9 @@ def test_what_is_no_run_is_told(pytester: pytest.Pytester, given: str, told: str
 def test_a_baseline_is_a_tag_s_a_branch_s_or_so_many(
     pytester: pytest.Pytester, baseline: str
 ) -> None:
-    remember(pytester, STEADY[:7], tags=["nightly"], commit_info={"id": "c0ffee", "branch": "main"})
+    write_past_runs(
+        pytester, STEADY[:7], tags=["nightly"], commit_info={"id": "c0ffee", "branch": "main"}
+    )
     result = gate(pytester, f"--mlps-baseline={baseline}")
     assert result.ret == 0
     runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
@@ -218,7 +230,7 @@ def test_a_baseline_is_a_tag_s_a_branch_s_or_so_many(
 
 @pytest.mark.parametrize("kind", ["run", "file"])
 def test_a_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> None:
-    remember(pytester, STEADY[:2])
+    write_past_runs(pytester, STEADY[:2])
     named = "past-1" if kind == "run" else str(metadata_files(pytester)[1])
     gate(pytester, f"--mlps-baseline={kind}:{named}")
     assert newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"] == ["past-1"]
@@ -251,13 +263,15 @@ def test_a_profile_may_say_what_matters(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
     result = gate(pytester, "--mlps-profile=own.yaml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["regressed: 1, read_gib_s: * is not ≥ 1e+06 GiB/s"])
+    result.stdout.fnmatch_lines(
+        ["regressed: 1, read_gib_s: median * misses the limit ≥ 1e+06 GiB/s"]
+    )
 
 
 def test_github_gets_annotations_and_a_summary(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember(pytester, [2 * factor for factor in STEADY])
+    write_past_runs(pytester, [2 * factor for factor in STEADY])
     summary = pytester.path / "summary.md"
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -270,11 +284,11 @@ def test_github_gets_annotations_and_a_summary(
 
 
 def test_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:
-    remember(pytester)
+    write_past_runs(pytester)
     pytester.makepyfile(test_kv="def test_run(kvcache):\n    kvcache.run(1)\n    assert False")
     result = gate(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["the gate was not asked: tests have failed"])
+    result.stdout.fnmatch_lines(["the gate did not judge the run: tests have failed"])
     assert newest(pytester)["mlpstorage"]["verdicts"] == []
 
 
@@ -289,7 +303,7 @@ def test_a_gate_with_nothing_to_judge_does_not_pass_in_silence(pytester: pytest.
 @pytest.mark.launches_mpi
 def test_ranks_judge_together_and_exit_alike(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile(test_kv=TEST)
-    arguments = [*EXACT, "--mlps-trials=1", "--mlps-gate-no-baseline=pass"]
+    arguments = [*REPRODUCIBLE, "--mlps-trials=1", "--mlps-gate-no-baseline=pass"]
     assert run_ranks(2, *arguments).ret == 0
     failed = run_ranks(2, *arguments, "--mlps-gate", "--mlps-gate-rule=read_gib_s: >= 1e9")
     assert failed.ret == pytest.ExitCode.TESTS_FAILED

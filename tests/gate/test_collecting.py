@@ -1,4 +1,4 @@
-"""The gate from an empty results directory on: how it comes by its baseline, and what is none."""
+"""Growth of the baseline from an empty results directory, and runs that are not added to it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 
 from tests.docs.ci_page import gate_arguments
 from tests.gate.sessions import (
-    EXACT,
     NO_LATENCIES,
+    REPRODUCIBLE,
     STEADY,
     TEST,
     gate,
     metadata_files,
     newest,
-    remember,
+    write_past_runs,
 )
 
-SIMULATED = [option for option in EXACT if not option.startswith("--mlps-cache-dir")]
+SIMULATED = [option for option in REPRODUCIBLE if not option.startswith("--mlps-cache-dir")]
 
 
 def own_facts(pytester: pytest.Pytester) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def own_facts(pytester: pytest.Pytester) -> dict[str, Any]:
 
 
 def rewrite(path: Path, **changes: object) -> None:
-    """Change what a metadata file tells under `mlpstorage`."""
+    """Change fields under `mlpstorage` in a metadata file."""
     metadata = json.loads(path.read_text())
     metadata["mlpstorage"] |= changes
     path.write_text(json.dumps(metadata))
 
 
-def test_eight_unchanged_nights_with_the_ci_page_s_options_collect_then_compare(
+def test_eight_unchanged_nights_with_the_options_of_the_ci_page_collect_then_compare(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(TEST)
@@ -45,9 +45,9 @@ def test_eight_unchanged_nights_with_the_ci_page_s_options_collect_then_compare(
         assert result.ret == 0, f"night {night}"
         assert newest(pytester)["status"] == "passed"
         verdicts = {one["metric"]: one["verdict"] for one in own_facts(pytester)["verdicts"]}
-        told = f"collecting: {night} of 5 baseline runs"
+        progress = f"collecting: {night} of 5 baseline runs"
         if night <= 5:
-            assert told in result.stdout.str()
+            assert progress in result.stdout.str()
             assert set(verdicts.values()) == {"collecting"}
         else:
             assert "collecting" not in result.stdout.str()
@@ -57,15 +57,15 @@ def test_eight_unchanged_nights_with_the_ci_page_s_options_collect_then_compare(
 
 
 @pytest.mark.parametrize("nights", [5, 8, 10])
-def test_a_loss_of_forty_percent_fails_from_the_first_night_that_can_show_it(
+def test_loss_of_forty_percent_fails_after_five_or_more_nights(
     pytester: pytest.Pytester, nights: int
 ) -> None:
-    remember(pytester, [factor / 0.6 for factor in STEADY[:nights]], tags=["nightly"])
+    write_past_runs(pytester, [factor / 0.6 for factor in STEADY[:nights]], tags=["nightly"])
     pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(TEST)
     command = gate_arguments("github", "cache")
     result = pytester.runpytest(*command, *SIMULATED, "--mlps-trials=3")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: (39|40)\.\d% worse, .*"])
+    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: (39|40)\.\d% worse .*"])
 
 
 def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> None:
@@ -75,7 +75,7 @@ def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> 
     first.stdout.fnmatch_lines(
         [
             "1 * collecting",
-            "collecting: 1 of 5 baseline runs, with this one: 1",
+            "collecting: 1 of 5 baseline runs, including this run: 1",
             "gate: 3 collecting (against *",
         ]
     )
@@ -85,7 +85,7 @@ def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> 
 
 
 @pytest.mark.parametrize(("meaning", "status"), [("collect", 0), ("pass", 0), ("error", 4)])
-def test_few_baseline_runs_exit_as_no_baseline_says_and_count_later(
+def test_collecting_run_exits_as_no_baseline_says_and_counts_later(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
     pytester.makepyfile(test_kv=TEST)
@@ -96,26 +96,26 @@ def test_few_baseline_runs_exit_as_no_baseline_says_and_count_later(
         assert own_facts(pytester)["tests_passed"] is True
 
 
-def test_a_limit_holds_while_runs_are_collected(pytester: pytest.Pytester) -> None:
+def test_limit_applies_while_baseline_runs_are_collected(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
     result = gate(pytester, "--mlps-gate-rule=read_bandwidth: >= 1e9 GiB/s")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "regressed: 1, read_gib_s: * is not ≥ 1e+09 GiB/s",
-            "collecting: 0 of 5 baseline runs, without this one, which has regressed: 1 *",
+            "regressed: 1, read_gib_s: median * misses the limit ≥ 1e+09 GiB/s",
+            "collecting: 0 of 5 baseline runs, excluding this run, which has regressed: 1 *",
         ]
     )
     again = gate(pytester, "--mlps-gate-rule=read_bandwidth: >= 0 GiB/s")
     assert again.ret == 0
-    assert "collecting: 1 of 5 baseline runs, with this one" in again.stdout.str()
+    assert "collecting: 1 of 5 baseline runs, including this run" in again.stdout.str()
 
 
 @pytest.mark.parametrize("meaning", ["collect", "pass", "error"])
-def test_runs_of_another_system_alone_are_never_a_baseline(
+def test_runs_of_another_system_are_never_a_baseline(
     pytester: pytest.Pytester, meaning: str
 ) -> None:
-    remember(
+    write_past_runs(
         pytester,
         system_fingerprint="other",
         system_fingerprint_parts={"ranks": 1, "hosts": [{"cpu_model": "Z80"}]},
@@ -132,19 +132,19 @@ def test_runs_of_another_system_alone_are_never_a_baseline(
         assert own_facts(pytester)["gate"]["verdict"] == "not compared"
 
 
-def test_a_run_without_the_gate_begins_a_new_baseline(pytester: pytest.Pytester) -> None:
-    remember(pytester, system_fingerprint="other", system_fingerprint_parts={"ranks": 9})
+def test_run_without_the_gate_starts_a_new_baseline(pytester: pytest.Pytester) -> None:
+    write_past_runs(pytester, system_fingerprint="other", system_fingerprint_parts={"ranks": 9})
     assert gate(pytester).ret == pytest.ExitCode.USAGE_ERROR
-    assert pytester.runpytest(*EXACT).ret == 0
+    assert pytester.runpytest(*REPRODUCIBLE).ret == 0
     result = gate(pytester)
     assert result.ret == 0
     assert "collecting: 2 of 5 baseline runs" in result.stdout.str()
 
 
-def test_an_undecided_run_that_failed_its_gate_is_baseline_material(
+def test_undecided_run_that_failed_its_gate_counts_for_the_baseline(
     pytester: pytest.Pytester,
 ) -> None:
-    remember(pytester, [1.0, 3.0, 1.0, 3.0, 1.0])
+    write_past_runs(pytester, [1.0, 3.0, 1.0, 3.0, 1.0])
     failed = gate(pytester, "--mlps-gate-undecided=fail")
     assert failed.ret == pytest.ExitCode.TESTS_FAILED
     assert (newest(pytester)["status"], own_facts(pytester)["tests_passed"]) == ("failed", True)
@@ -169,7 +169,7 @@ def test_baseline_runs_are_those_whose_tests_passed_and_that_did_not_regress(
     gate_verdict: str,
     counts: bool,  # noqa: FBT001 - a case of the test
 ) -> None:
-    remember(pytester, STEADY[:6])
+    write_past_runs(pytester, STEADY[:6])
     rewrite(
         next(path for path in metadata_files(pytester) if "20260102" in str(path)),
         tests_passed=tests_passed,
@@ -181,10 +181,10 @@ def test_baseline_runs_are_those_whose_tests_passed_and_that_did_not_regress(
     assert "past-3" in runs
 
 
-def test_old_metadata_without_the_tests_outcome_counts_when_its_run_passed(
+def test_old_metadata_without_tests_passed_counts_if_its_status_is_passed(
     pytester: pytest.Pytester,
 ) -> None:
-    remember(pytester, STEADY[:6])
+    write_past_runs(pytester, STEADY[:6])
     for path in metadata_files(pytester):
         metadata = json.loads(path.read_text())
         del metadata["mlpstorage"]["tests_passed"]
@@ -196,7 +196,7 @@ def test_old_metadata_without_the_tests_outcome_counts_when_its_run_passed(
     assert runs == ["past-0", "past-1", "past-3", "past-4", "past-5"]
 
 
-def test_a_tag_that_no_run_has_and_this_one_neither_is_not_collected(
+def test_tag_of_no_run_is_not_collected(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(test_kv=TEST)
@@ -205,16 +205,16 @@ def test_a_tag_that_no_run_has_and_this_one_neither_is_not_collected(
     refused.stdout.fnmatch_lines(["not compared: 1: no earlier run of tag nightyl *"])
     collected = gate(pytester, "--mlps-baseline=tag:nightly", "--mlps-tag=nightly")
     assert collected.ret == 0
-    assert "collecting: 1 of 5 baseline runs, with this one" in collected.stdout.str()
-    beside = gate(pytester, "--mlps-baseline=tag:nightly")
-    assert beside.ret == 0
-    assert "collecting: 1 of 5 baseline runs, without this one" in beside.stdout.str()
+    assert "collecting: 1 of 5 baseline runs, including this run" in collected.stdout.str()
+    untagged = gate(pytester, "--mlps-baseline=tag:nightly")
+    assert untagged.ret == 0
+    assert "collecting: 1 of 5 baseline runs, excluding this run" in untagged.stdout.str()
 
 
-def test_retry_judges_an_earlier_run_as_the_only_look(pytester: pytest.Pytester) -> None:
-    """No trials can be added to it, so that nothing is kept for later looks."""
-    remember(pytester, [2.0, 1.9, 2.05, 2.1, 1.95, 2.0, 1.9, 2.1, 2.0, 1.95])
-    pytester.runpytest(*EXACT).assert_outcomes(passed=1)
+def test_retry_judges_an_earlier_run_with_one_look(pytester: pytest.Pytester) -> None:
+    """No trials can be added to an earlier run, so the only look has the whole rate."""
+    write_past_runs(pytester, [2.0, 1.9, 2.05, 2.1, 1.95, 2.0, 1.9, 2.1, 2.0, 1.95])
+    pytester.runpytest(*REPRODUCIBLE).assert_outcomes(passed=1)
     run_id = own_facts(pytester)["run_id"]
     result = pytester.runpytest_subprocess(
         *(f"--mlps-gate={run_id}", "--mlps-gate-undecided=retry", "--mlps-results-dir=results"),
@@ -232,11 +232,13 @@ def test_retry_judges_an_earlier_run_as_the_only_look(pytester: pytest.Pytester)
     ],
     ids=["6 runs", "10 runs"],
 )
-def test_retry_finds_what_one_look_finds(pytester: pytest.Pytester, past: list[float]) -> None:
-    """A loss that the first look may not call yet is called at a later one, or at the only one."""
-    remember(pytester, past)
+def test_retry_finds_a_loss_that_one_look_finds(
+    pytester: pytest.Pytester, past: list[float]
+) -> None:
+    """A later look, or the only one, finds a loss that the first look may not decide yet."""
+    write_past_runs(pytester, past)
     only = ["--mlps-gate-rule=write_gib_s: off", "--mlps-gate-rule=requests_per_s: off"]
     retried = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", *only)
     assert retried.ret == pytest.ExitCode.TESTS_FAILED
-    at_once = gate(pytester, "--mlps-trials=3", *only)
-    assert at_once.ret == pytest.ExitCode.TESTS_FAILED
+    one_look = gate(pytester, "--mlps-trials=3", *only)
+    assert one_look.ret == pytest.ExitCode.TESTS_FAILED
