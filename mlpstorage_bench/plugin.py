@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Generator
 from typing import Any
 
@@ -17,7 +16,6 @@ from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.mpi.comm import RanksDivergedError
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.options.declared import ALIASES_INI, add_options, add_reference_names
-from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
 from mlpstorage_bench.session.fixtures import (
@@ -47,6 +45,9 @@ def pytest_load_initial_conftests(
     launcher = detect_launcher(os.environ)
     if launcher is not None and launcher.rank > 0:
         rank_checks.silence_output()
+    if launcher is not None:
+        report = rendezvous.InternalErrorReport(launcher, early_config)
+        early_config.pluginmanager.register(report)
     dispatch.run(early_config, parser, args)
     with rendezvous.join_before_conftests(early_config, launcher):
         early_config.add_cleanup(lambda: _report_exit_on_cleanup(early_config))
@@ -170,15 +171,6 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """Tell of an error in pytest or a plugin where it was; pytest itself shows rank 0's."""
-    launcher = detect_launcher(os.environ)
-    if launcher is not None:
-        place = f"rank {launcher.rank} on {socket.gethostname()}"
-        text = f"\n{excrepr}" if launcher.rank > 0 else ""
-        say(f"INTERNALERROR on {place}: {excinfo.exconly()}{text}")
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Make pytest-benchmark's own files complete for --mlps-convert."""
@@ -230,5 +222,6 @@ def _report_exit_on_cleanup(config: pytest.Config) -> None:
         return
     comm.ignore_interrupts()
     barriers_passed = 0 if session is None else session.barriers_passed
-    rendezvous.join_exit_barriers(config, comm, barriers_passed)
-    rendezvous.report_exit(comm, None if session is None else session.exit_status)
+    status = rendezvous.join_exit_barriers(config, comm, barriers_passed)
+    agreed = None if session is None else session.exit_status
+    rendezvous.report_exit(comm, status if agreed is None else agreed)

@@ -1,4 +1,4 @@
-"""The MPIs that tests start ranks with: launcher and library, each pair apart from the others."""
+"""MPIs of the tests: pairs of launcher and library, independent of each other."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.launchers.installed import find_binary
 
 MPICH_HOME = Path(sys.prefix) / "mpich"
-"""Where `make test` puts MPICH: beside the environment, so that it has no part in it."""
+"""Directory where `make test` installs MPICH, outside of the Python environment."""
 
 
 @dataclass(frozen=True)
 class Mpi:
-    """A launcher, and the variables by which mpi4py loads the library that belongs to it.
+    """A launcher, and the variables by which mpi4py loads the matching library.
 
-    One Python environment serves all: mpi4py takes any library by its path.
+    All share one Python environment: mpi4py loads any library by its path.
     """
 
     name: str
@@ -29,24 +29,24 @@ class Mpi:
     binary: str
     library: Path | None
     agent: str
-    """How its launcher is told what to reach other hosts by."""
+    """Launcher options for the program that replaces ssh."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def switches(self) -> list[str]:
-        """Options by which more ranks than cores start, as root too."""
+        """Options to start more ranks than cores, also as root."""
         as_root = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
         return [f"--mlps-mpi-bin={self.binary}", "--mlps-oversubscribe", *as_root]
 
     def by_hand(self, ranks: int) -> list[str]:
-        """The command by which a user starts ranks."""
+        """Return the command by which a user starts ranks."""
         if self.family == "hydra":
             return [self.binary, "-n", str(ranks)]
         as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         return [self.binary, "-n", str(ranks), "--oversubscribe", "--bind-to", "none", *as_root]
 
     def on_hosts(self, hosts: str, ranks: int, agent: Path) -> list[str]:
-        """The command by which a user starts ranks on hosts, as `name:ranks,name:ranks`."""
+        """Return the command by which a user starts ranks on hosts, as `name:ranks,name:ranks`."""
         given = self.agent.format(agent).split()
         if self.family == "srun":
             names = [host.partition(":")[0] for host in hosts.split(",")]
@@ -59,7 +59,7 @@ class Mpi:
 
 
 def open_mpi_5() -> Mpi:
-    """The environment's own; skips where there is none."""
+    """Return the Open MPI of the Python environment; skip if there is none."""
     try:
         binary = find_binary(None)
     except LaunchError as error:
@@ -68,7 +68,7 @@ def open_mpi_5() -> Mpi:
 
 
 def open_mpi_4() -> Mpi:
-    """The distribution's; skips where it is not installed."""
+    """Return the Open MPI 4.1 of the distribution; skip if it is not installed."""
     binary = Path("/usr/bin/mpirun.openmpi")
     libraries = sorted(Path("/usr/lib").glob("*/libmpi.so.40"))
     if not binary.exists() or not libraries:
@@ -79,7 +79,7 @@ def open_mpi_4() -> Mpi:
 
 
 def mpich() -> Mpi:
-    """The wheel's, in a directory of its own; skips where it is not there."""
+    """Return the MPICH of the wheel in its own directory; skip if it is not installed."""
     binary, library = MPICH_HOME / "bin/mpirun", MPICH_HOME / "lib/libmpi.so.12"
     if not binary.exists():
         pytest.skip(f"needs MPICH: pip install --prefix {MPICH_HOME} mpich (make test does)")

@@ -1,1 +1,1 @@
-"""What the hosts are: facts about each, gathered over the ranks of the session itself."""
+"""Hardware and software facts about the hosts, gathered by the ranks of the session."""

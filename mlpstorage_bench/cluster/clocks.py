@@ -1,4 +1,4 @@
-"""Offsets between the wall clocks of hosts, to know whether their timestamps agree."""
+"""Offsets between the wall clocks of hosts, to judge whether their timestamps are comparable."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ROUNDS = 5
 def measure_clock_offsets(
     allgather: Callable[[float], list[float]], clock: Callable[[], float] = time.time
 ) -> tuple[float, ...]:
-    """Return the seconds that each rank's clock is ahead of rank 0's; all ranks call it together.
+    """Return the seconds that each rank's clock is ahead of rank 0's; a collective of all ranks.
 
-    Every rank reads its clock after a collective operation, which ranks leave at slightly different
-    times. The median of a few rounds is accurate to tens of milliseconds: enough to recognise a
-    clock that is not synchronised. Measurements do not depend on it.
+    Every rank reads its clock after a collective, which ranks leave with random scheduling delays.
+    The median of a few rounds is accurate to tens of milliseconds, enough to recognise a clock that
+    is not synchronised. No measurement uses these offsets.
     """
     rounds: list[list[float]] = []
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Where hosts differ that should be alike: a rank on an odd host measures that host."""
+"""Differences between hosts that should be equal: a rank on a different host measures that host."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from mlpstorage_bench.cluster.host import PACKAGES, HostRecord
 from mlpstorage_bench.units import GIB
 
 MEMORY_TOLERANCE = 0.02
-"""Equal machines differ a little in what their firmware keeps for itself."""
+"""Relative tolerance: firmware of equal machines reserves slightly different amounts."""
 
 CLOCK_TOLERANCE_S = 0.5
-"""Clocks that are kept by NTP or PTP agree within milliseconds; ours are read within some tens."""
+"""Clocks under NTP or PTP agree within milliseconds; they are read within tens of them."""
 
 _MOST_NAMED = 8
-"""Hosts named for one value: on a large cluster the few odd ones are what matters."""
+"""Maximum number of hosts named for one value."""
 
 
 def describe_differences(hosts: Sequence[HostRecord]) -> tuple[str, ...]:
-    """Return a sentence for each fact in which hosts differ: its values, and the hosts of each."""
+    """Return a sentence for each fact that differs: its values, and the hosts of each value."""
     facts_by_host = {host.hostname: _facts(host) for host in hosts}
-    if _is_memory_alike([host.memory.total for host in hosts]):
+    if _is_memory_equal([host.memory.total for host in hosts]):
         for facts in facts_by_host.values():
             del facts["Memory"]
-    if _are_clocks_alike([host.clock_offset_s for host in hosts]):
+    if _are_clocks_equal([host.clock_offset_s for host in hosts]):
         for facts in facts_by_host.values():
             del facts["Clock"]
     sentences = []
@@ -35,7 +35,7 @@ def describe_differences(hosts: Sequence[HostRecord]) -> tuple[str, ...]:
 
 
 def format_values(values: Iterable[tuple[str, str]]) -> str:
-    """Tell pairs of host and value by value: `1.2 on h1, h2; 1.3 on h3`."""
+    """Format pairs of host and value, grouped by value: `1.2 on h1, h2; 1.3 on h3`."""
     hosts_by_value: dict[str, dict[str, None]] = {}
     for host, value in values:
         hosts_by_value.setdefault(value, {})[host] = None
@@ -43,7 +43,7 @@ def format_values(values: Iterable[tuple[str, str]]) -> str:
 
 
 def _facts(host: HostRecord) -> dict[str, str | None]:
-    """Return what should be alike, by its name in a sentence; None where it is not known."""
+    """Return the facts that should be equal, by name; None for an unknown value."""
     release = host.system.os_release
     return {
         "CPU model": host.cpu.model,
@@ -66,14 +66,14 @@ def _cores(host: HostRecord) -> str | None:
     return f"{physical or 'unknown'} physical and {logical or 'unknown'} logical cores"
 
 
-def _is_memory_alike(totals: Sequence[int | None]) -> bool:
+def _is_memory_equal(totals: Sequence[int | None]) -> bool:
     known = [total for total in totals if total is not None]
     if len(known) < len(totals):
         return not known
     return max(known) <= min(known) * (1 + MEMORY_TOLERANCE)
 
 
-def _are_clocks_alike(offsets_s: Sequence[float | None]) -> bool:
+def _are_clocks_equal(offsets_s: Sequence[float | None]) -> bool:
     known = [offset for offset in offsets_s if offset is not None]
     return not known or max(known) - min(known) <= CLOCK_TOLERANCE_S
 

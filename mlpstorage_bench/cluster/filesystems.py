@@ -1,4 +1,4 @@
-"""What is mounted on this host, and the filesystem that a cache directory lies on."""
+"""Mounted filesystems of this host, and the filesystem of a cache directory."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _PSEUDO = frozenset({
     "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "resctrl", "rpc_pipefs",
     "securityfs", "selinuxfs", "sysfs", "tracefs",
 })  # fmt: skip
-"""Interfaces to the kernel and to daemons, which hold nobody's data."""
+"""Interfaces to the kernel and to daemons, without user data."""
 
 _CLUSTER = frozenset({
     "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.daos", "fuse.glusterfs", "fuse.juicefs",
     "fuse.quobyte", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "orangefs", "panfs",
     "pvfs2", "smb3", "wekafs",
 })  # fmt: skip
-"""The same device on two hosts is the same storage. Not so for 9p and virtiofs: their device is a
-label between a virtual machine and its host, and all machines use the same."""
+"""Types for which the same device on two hosts is the same storage. 9p and virtiofs are not among
+them: their device is a label between a virtual machine and its host, equal on all machines."""
 
-_WHO_NOT_HOW = frozenset({
+_PRIVATE_OPTIONS = frozenset({
     "addr", "clientaddr", "domain", "localaddr", "mountaddr", "mon_addr", "password", "secret",
     "srcaddr", "user", "username",
 })  # fmt: skip
-"""Mount options that tell addresses and accounts, and nothing about how the storage behaves."""
+"""Mount options with addresses and accounts, irrelevant for the storage's behaviour."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Mount:
     mount_point: str
     fstype: str
     device: str
-    """As it was mounted: a block device, `server:/export`, or a mere name."""
+    """Mounted device: a block device, `server:/export`, or a name."""
 
 
 @dataclass(frozen=True)
 class MountEntry:
-    """A line of mountinfo: a mount, and its place in the tree of mounts."""
+    """A line of mountinfo: a mount and its position in the tree of mounts."""
 
     mount_id: int
     parent_id: int
@@ -53,28 +53,28 @@ class MountEntry:
     """major:minor."""
     mount: Mount
     options: tuple[str, ...]
-    """Of the mount, then of the filesystem, each once; without addresses and accounts."""
+    """Options of the mount, then of the filesystem, each once; without addresses and accounts."""
 
 
 @dataclass(frozen=True)
 class CacheFilesystem:
-    """Where a cache directory lies; what this host does not tell is None."""
+    """Filesystem of a cache directory; values that are unknown on this host are None."""
 
     path: str
     existing: str
-    """As much as there is of the path as it was given: links may lead each host elsewhere."""
+    """Existing part of the given path, with symbolic links unresolved: they may differ by host."""
     mount_point: str | None
     fstype: str | None
     device: str | None
     model: str | None
-    """Of the disk; None for network and memory."""
+    """Model of the disk; None for network and memory."""
     total_bytes: int | None
     free_bytes: int | None
-    """What a user without privileges can still fill."""
+    """Free bytes for users without privileges."""
     options: tuple[str, ...] | None
 
     def is_same_storage(self, other: CacheFilesystem) -> bool:
-        """Whether the filesystem seen by another host is this one, over a network or a cluster."""
+        """Return whether another host's filesystem is this one: a network or cluster filesystem."""
         device = self.device or ""
         is_remote = (":" in device and not device.startswith("/")) or device.startswith("//")
         return (is_remote or self.fstype in _CLUSTER) and (self.fstype, self.device) == (
@@ -86,9 +86,9 @@ class CacheFilesystem:
 def describe_cache_filesystem(
     cache_dir: Path, proc: Path = PROC, sysfs: Path = SYS
 ) -> CacheFilesystem:
-    """Return the filesystem that holds the directory, or will hold it once it is made."""
+    """Return the filesystem of the directory, which need not exist yet."""
     given, path = cache_dir.absolute(), cache_dir.resolve()
-    # First, as this makes an automounter mount what it has not yet
+    # first, because it triggers an automounter
     total_bytes, free_bytes = _space(path)
     entry = entry_of(path, read_mountinfo(proc))
     return CacheFilesystem(
@@ -149,8 +149,8 @@ def parse_mountinfo(text: str) -> list[MountEntry]:
 def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
     """Return the mount that an absolute path without symbolic links leads to.
 
-    Walks down the path as the kernel does: a mount counts only when it is mounted on the one that
-    the walk is in, so that what a later mount covers is not found.
+    Follows the path like the kernel: a mount counts only if its parent is the mount reached so
+    far, so that a mount hidden by a later one is not found.
     """
     listed = {entry.mount_id for entry in entries}
     placed = {(_listed_parent(entry, listed), entry.mount.mount_point): entry for entry in entries}
@@ -165,7 +165,7 @@ def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
 
 
 def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
-    """Return the mount that this one is on; None for roots: their parent is not ours to see."""
+    """Return the parent mount; None for roots, whose parent is not in the list."""
     is_root = entry.parent_id == entry.mount_id or entry.parent_id not in listed
     return None if is_root else entry.parent_id
 
@@ -173,17 +173,17 @@ def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
 def _merge_options(mount_options: str, super_options: str) -> tuple[str, ...]:
     options = dict.fromkeys([*mount_options.split(","), *super_options.split(",")])
     return tuple(
-        _unescape(option) for option in options if option.partition("=")[0] not in _WHO_NOT_HOW
+        _unescape(option) for option in options if option.partition("=")[0] not in _PRIVATE_OPTIONS
     )
 
 
 def _unescape(field: str) -> str:
-    """Decode what the kernel writes as a backslash and three octal digits."""
+    """Decode the kernel's escapes: a backslash and three octal digits."""
     return re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), field)
 
 
 def _space(path: Path) -> tuple[int | None, int | None]:
-    """Return the total and free bytes at a path, or where it would be made."""
+    """Return the total and free bytes at a path or its nearest existing parent."""
     for existing in (path, *path.parents):
         try:
             space = os.statvfs(existing)

@@ -1,7 +1,7 @@
-"""One host, the one we are on: hardware, system, and the filesystem that the cache lies on.
+"""Record of this host: hardware, operating system, and the filesystem of the cache.
 
-The records have the shape of the reference's `hosts[]`, and more. What this machine does not tell
-is None: containers hide a good part of it.
+The records extend the format of the reference's `hosts[]`. Values that are unknown on this host are
+None: containers hide many of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PACKAGES = (
     *("mlpstorage_bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy"),
     *("psutil", "xxhash"),
 )
-"""The distributions whose versions may show in a result."""
+"""Distributions whose versions may affect a result."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processors of the host, not those that this process is bound to."""
+    """All processors of the host, whatever this process is bound to."""
 
     num_cores: int | None
-    """Physical ones."""
+    """Physical cores."""
     num_logical_cores: int | None
     model: str | None
     architecture: str
@@ -72,7 +72,7 @@ class NetworkInterface:
 
 @dataclass(frozen=True)
 class System:
-    """The operating system and how busy it is."""
+    """Operating system and load."""
 
     kernel_version: str
     os_release: dict[str, str] | None
@@ -85,7 +85,7 @@ class System:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """All that is known of one host; `dataclasses.asdict` of it can be written as JSON."""
+    """Facts about one host; `dataclasses.asdict` of it can be written as JSON."""
 
     hostname: str
     memory: Memory
@@ -97,19 +97,19 @@ class HostRecord:
     mounts: tuple[Mount, ...]
     python_version: str
     packages: dict[str, str | None]
-    """Versions by distribution; None for what is not installed."""
+    """Versions by distribution; None if not installed."""
     collection_timestamp: str
     """ISO 8601, UTC."""
     mpi_library: str | None = None
     """Name and version; None without MPI."""
     clock_offset_s: float | None = None
-    """How far its wall clock is ahead of that of rank 0's host; None for a host alone."""
+    """Seconds its wall clock is ahead of that of rank 0's host; None for a single host."""
 
 
 def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> HostRecord:
-    """Return the facts about this host, and about where the cache directory is or will be.
+    """Return the facts about this host and the filesystem of the cache directory.
 
-    `proc` and `sysfs` are where the kernel's filesystems are mounted.
+    `proc` and `sysfs` are the mount points of the kernel's filesystems.
     """
     return HostRecord(
         hostname=socket.gethostname(),
@@ -128,7 +128,7 @@ def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> H
 
 def _memory() -> Memory:
     with warnings.catch_warnings():
-        # psutil warns of each figure that the kernel does not tell, and calls it 0
+        # psutil warns of each missing value, and returns 0 for it
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
             figures = psutil.virtual_memory()._asdict()
@@ -154,7 +154,7 @@ def _count_cores(*, logical: bool) -> int | None:
 
 
 def _cpu_model(proc: Path) -> str | None:
-    """Return the model of the first processor; architectures differ in what they call it."""
+    """Return the model of the first processor; its field depends on the architecture."""
     facts: dict[str, str] = {}
     for line in (read_fact(proc / "cpuinfo") or "").split("\n"):
         name, _, value = line.partition(":")
@@ -163,7 +163,7 @@ def _cpu_model(proc: Path) -> str | None:
         return facts["model name"]
     if "cpu" in facts:  # POWER
         return facts["cpu"]
-    if "CPU part" in facts:  # Arm tells numbers only
+    if "CPU part" in facts:  # Arm has numbers only
         return f"implementer {facts.get('CPU implementer')} part {facts['CPU part']}"
     return None
 
@@ -174,7 +174,7 @@ def _network() -> tuple[NetworkInterface, ...] | None:
     except OSError:
         return None
     return tuple(
-        # psutil's speed is 0 where the driver does not tell
+        # psutil's speed is 0 if the driver does not report it
         NetworkInterface(name, facts.speed or None, facts.mtu, facts.isup)
         for name, facts in sorted(interfaces.items())
     )

@@ -1,7 +1,7 @@
-"""The hosts of a session, one record each, gathered by its ranks.
+"""Records of a session's hosts, one each, gathered by the session's own ranks.
 
-The ranks that will measure describe their own hosts, without a job of its own or a remote shell, so
-that the records are of the hosts that were measured.
+The ranks that measure describe their hosts, without a separate job or remote shell: so the records
+belong to the hosts that were measured.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ClusterInformation:
         return tuple(host.hostname for host in self.hosts)
 
     def host_of_rank(self, rank: int) -> HostRecord:
-        """Return the host that a rank runs on; ValueError if there is no such rank."""
+        """Return the host that a rank runs on; ValueError for an unknown rank."""
         for host in self.hosts:
             if rank in self.ranks_by_host[host.hostname]:
                 return host
@@ -68,9 +68,9 @@ class ClusterInformation:
         )
 
     def system_info(self) -> dict[str, object]:
-        """Return the metadata's `system_info`, in the reference's shape.
+        """Return the metadata's `system_info`, in the reference's format.
 
-        Memory is in bytes, cores are physical; a sum is None if a host does not report its part.
+        Memory in bytes, physical cores; a sum is None if the value of a host is unknown.
         """
         memory = [host.memory.total for host in self.hosts]
         return {
@@ -91,15 +91,15 @@ class ClusterInformation:
     def system_fingerprint(self) -> str:
         """Return a digest of the machines; two runs are comparable only if it is equal.
 
-        It covers the number of ranks and the facts of every host that affect results: CPU model,
-        logical cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and
-        device model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
+        It covers the number of ranks and, of every host, what affects a result: CPU model, logical
+        cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and device
+        model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
         """
         hosts = sorted(json.dumps(list(_machine(host).values())) for host in self.hosts)
         return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]).encode())
 
     def system_fingerprint_parts(self) -> dict[str, object]:
-        """Return the values that the fingerprint is a digest of, to show how two systems differ."""
+        """Return the input of the fingerprint, to show how two systems differ."""
         return {
             "ranks": self._num_ranks,
             "hosts": sorted(map(_machine, self.hosts), key=json.dumps),
@@ -113,16 +113,16 @@ class ClusterInformation:
 def gather_cluster_information(
     comm: Comm, cache_dir: Path, mpi_library: str | None = None
 ) -> ClusterInformation:
-    """Return the hosts of all ranks, on every rank; all ranks call it together.
+    """Return the hosts of all ranks, on every rank; a collective of all ranks.
 
-    Hosts are distinguished by hostname, and described by their lowest rank. `mpi_library` is the
+    A host is identified by its hostname, and described by its lowest rank. `mpi_library` is the
     library that this rank has loaded.
     """
     names = comm.allgather(socket.gethostname())
     ranks_by_host: dict[str, tuple[int, ...]] = {}
     for rank, name in enumerate(names):
         ranks_by_host[name] = (*ranks_by_host.get(name, ()), rank)
-    speaks_for_host = comm.rank == ranks_by_host[names[comm.rank]][0]
+    describes_host = comm.rank == ranks_by_host[names[comm.rank]][0]
     offsets = measure_clock_offsets(comm.allgather) if len(ranks_by_host) > 1 else None
     records = comm.allgather(
         replace(
@@ -130,7 +130,7 @@ def gather_cluster_information(
             mpi_library=mpi_library,
             clock_offset_s=None if offsets is None else round(offsets[comm.rank], 3),
         )
-        if speaks_for_host
+        if describes_host
         else None
     )
     hosts = tuple(record for record in records if record is not None)
@@ -162,10 +162,10 @@ def _machine(host: HostRecord) -> dict[str, object]:
 
 
 def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
-    """Raise InvalidInputError if the cache directory exists on some hosts only.
+    """Raise InvalidInputError if the cache directory exists on some hosts and not on others.
 
-    Where storage is not mounted, directories made in its place would be on another disk, which the
-    run would measure. So each host must have as much of the path as the others.
+    On a host where the storage is not mounted, the directory would be created on another disk, and
+    the run would measure that disk. So the existing part of the path must be the same everywhere.
     """
     places = [(host.hostname, host.cache_filesystem.existing) for host in hosts]
     if len({existing for _, existing in places}) > 1:
@@ -173,6 +173,6 @@ def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:
             CACHE_DIR_OPTION,
             hosts[0].cache_filesystem.path,
             "a directory that is on every host, or on none yet",
-            hint=f"There is {format_values(places)}. Is the storage mounted everywhere? Make the "
+            hint=f"Existing: {format_values(places)}. Is the storage mounted everywhere? Make the "
             "directory on the hosts that lack it, or remove it from those that have it",
         )

@@ -1,6 +1,6 @@
-"""Whether hosts run the same sources: this package's files, and the tests' own.
+"""Check that all hosts have the same sources: this package's files, and those of the tests.
 
-Ranks of two versions may not even meet, and if they do, what they measured is no one benchmark.
+Ranks of two versions may fail to communicate; if they do not, they measure different programs.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ DISTRIBUTION = "mlpstorage_bench"
 
 @dataclass(frozen=True)
 class InstalledPackage:
-    """What a host has of this package."""
+    """Version and digest of this package on a host."""
 
     host: str
     version: str
     digest: str
 
     def __str__(self) -> str:
-        """Return what a user can compare: two hosts may have edited the same version."""
+        """Return version and digest: files of the same version may differ."""
         return f"{self.version} (files {self.digest})"
 
 
 def installed_package(host: str, package: Path = PACKAGE) -> InstalledPackage:
-    """Return what this host has installed; the digest is of all that can move a result."""
+    """Return the installed package of this host; the digest covers all its files."""
     files = (
         path
         for path in package.rglob("*")
@@ -53,7 +53,7 @@ def installed_package(host: str, package: Path = PACKAGE) -> InstalledPackage:
 
 
 def check_same_package(installed: Sequence[InstalledPackage]) -> None:
-    """Raise DifferentSourcesError, which tells what each host has, unless all have the same."""
+    """Raise DifferentSourcesError, with the package of each host, unless all are equal."""
     if len({str(package) for package in installed}) > 1:
         values = format_values((package.host, str(package)) for package in installed)
         raise DifferentSourcesError(
@@ -62,7 +62,7 @@ def check_same_package(installed: Sequence[InstalledPackage]) -> None:
 
 
 def digests(files: Iterable[Path], root: Path) -> tuple[tuple[str, str], ...]:
-    """Return name and digest of each file, by name; names are relative to `root` where inside."""
+    """Return name and digest of each file, sorted; names inside `root` are relative to it."""
     found = {}
     for path in files:
         name = path.relative_to(root) if path.is_relative_to(root) else path

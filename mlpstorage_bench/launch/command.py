@@ -1,4 +1,4 @@
-"""The command that starts the ranks from here, and the one that started this process."""
+"""Command lines: the one that starts the ranks, and the one that started this process."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ import psutil
 
 from mlpstorage_bench.launch.hosts import LOOPBACK_NAMES, Layout
 from mlpstorage_bench.launch.launchers.exported import exported_names, without_values
-from mlpstorage_bench.launch.launchers.installed import find_binary, identify, shown
+from mlpstorage_bench.launch.launchers.installed import display_path, find_binary, identify
 from mlpstorage_bench.launch.launchers.launcher import Launch, LaunchFlags
-from mlpstorage_bench.launch.status_channel import DIRECTORY_VARIABLE, HOST_VARIABLE, WORD_VARIABLE
+from mlpstorage_bench.launch.status_channel import (
+    DIRECTORY_VARIABLE,
+    HOST_VARIABLE,
+    LAUNCH_ID_VARIABLE,
+)
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
-"""Tells the ranks the command line that started them, as JSON."""
+"""Environment variable with the command line that started the ranks, as JSON."""
 LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
-"""Tells the ranks what the launcher calls itself, with its version."""
+"""Environment variable with the launcher's name and version."""
 
 _RUN_PYTEST = (
     "import base64, json, runpy, sys; "
     "sys.argv = ['pytest', *json.loads(base64.b64decode(sys.argv[1]))]; "
     "runpy.run_module('pytest', run_name='__main__')"
 )
-"""What a rank runs: pytest, with its arguments in one word of base64.
+"""Program of a rank: pytest, with its arguments as one base64 word.
 
-Launchers take some of a program's arguments for their own: Open MPI 5 rewrites `--bind-to`,
-`--map-by` and `--rank-by`, and at `:` a second program begins. A word without hyphens, blanks and
-colons means nothing to any of them. This is no module of the package, as pytest warns of a plugin
-that was imported before it could rewrite its assertions.
+Launchers interpret some arguments of the program as their own: Open MPI 5 rewrites `--bind-to`,
+`--map-by` and `--rank-by`, and `:` starts a second program. A word without hyphens, blanks and
+colons is passed unchanged by all of them. This is not a module of the package, as pytest warns of a
+plugin that was imported before its assertions could be rewritten.
 """
 
 
@@ -47,40 +51,40 @@ class LaunchPlan:
     """The launcher and its arguments."""
     pytest_arguments: tuple[str, ...]
     launcher: str
-    """What the launcher calls itself, with its version."""
+    """The launcher's name and version."""
     notes: tuple[str, ...]
-    """What was asked of the launcher and it has no flag for."""
+    """Options for which the launcher has no flag, a sentence each."""
     layout: Layout
     all_hosts_are_here: bool
     may_queue: bool = False
-    """Whether the launcher may wait for hosts to be free before it starts anything."""
+    """Whether the launcher may wait in a queue before it starts the ranks."""
 
     @property
     def command(self) -> list[str]:
-        """The command as a person would type it."""
+        """The command in readable form."""
         return [*self.prefix, *_interpreter(), "-m", "pytest", *self.pytest_arguments]
 
     @property
     def argument_vector(self) -> list[str]:
-        """The command as it is executed: the same, with pytest's arguments in one word."""
+        """The command that is executed: pytest's arguments are one word."""
         word = base64.b64encode(json.dumps(self.pytest_arguments).encode()).decode()
         return [*self.prefix, *_interpreter(), "-c", _RUN_PYTEST, word]
 
     def shell_line(self) -> str:
-        """The command as one would type it, in one line, without values of variables: logs stay."""
+        """The command as one shell line, without values of variables, which may be secret."""
         binary, *arguments = self.command
-        return shlex.join(without_values([shown(binary), *arguments]))
+        return shlex.join(without_values([display_path(binary), *arguments]))
 
 
 def plan_launch(
     layout: Layout, flags: LaunchFlags, mpi_bin: str | None, pytest_arguments: Sequence[str]
 ) -> LaunchPlan:
-    """Put together the command that runs `pytest_arguments` on every rank of `layout`."""
+    """Return the command that runs `pytest_arguments` on every rank of `layout`."""
     binary = find_binary(mpi_bin)
     launcher = identify(binary)
     ours = {
         *(COMMAND_VARIABLE, LAUNCHER_VARIABLE),
-        *(DIRECTORY_VARIABLE, HOST_VARIABLE, WORD_VARIABLE),
+        *(DIRECTORY_VARIABLE, HOST_VARIABLE, LAUNCH_ID_VARIABLE),
     }
     launch = Launch(
         layout=layout,
@@ -113,9 +117,9 @@ def launch_command() -> list[str] | None:
 
 
 def started_pytest(arguments: Sequence[object]) -> list[str]:
-    """Return the command that starts pytest with these arguments the way this one was started.
+    """Return the command that starts pytest with these arguments like this process.
 
-    `pytest` and `python -m pytest` import from different places.
+    `pytest` and `python -m pytest` have different import paths.
     """
     start = [str(Path(sys.argv[0]).absolute())] if _is_script() else ["-m", "pytest"]
     return [sys.executable, *interpreter_flags(sys.orig_argv), *start, *map(str, arguments)]
@@ -127,15 +131,15 @@ def _is_script() -> bool:
 
 
 def _interpreter() -> list[str]:
-    """Return Python as it was started here; -P keeps the working directory out of its imports."""
+    """Return the Python command of this process; -P keeps the working directory off sys.path."""
     as_script = ["-P"] if _is_script() else []
     return [sys.executable, *interpreter_flags(sys.orig_argv), *as_script]
 
 
 def interpreter_flags(command: Sequence[str]) -> list[str]:
-    """Return what a command of Python's says to the interpreter itself: `-O`, `-X dev`, `-W error`.
+    """Return the interpreter options of a Python command: `-O`, `-X dev`, `-W error`.
 
-    One word may have several letters; of `-Om`, `m` begins what is run.
+    One word may have several letters; in `-Om`, `m` starts the program.
     """
     flags: list[str] = []
     words = iter(command[1:])
@@ -153,25 +157,25 @@ def interpreter_flags(command: Sequence[str]) -> list[str]:
 
 
 _LAUNCHERS = frozenset({"mpirun", "mpiexec", "prterun", "orterun", "srun"})
-"""Names of launchers, without what distributions add, as in mpirun.openmpi or mpiexec.hydra."""
+"""Names of launchers without the suffix of distributions, as in mpirun.openmpi."""
 
 
 def launching_ancestor() -> list[str] | None:
-    """The command of the launcher above this process; None when it is not on this host."""
+    """Return the command of the launcher above this process; None if it is on another host."""
     for ancestor in psutil.Process().parents():
         try:
             command = ancestor.cmdline()
         except psutil.Error:
-            return None  # gone, or another user's
+            return None  # it has ended, or belongs to another user
         if command and Path(command[0]).name.partition(".")[0] in _LAUNCHERS:
             return [_as_typed(command[0]), *command[1:]]
     return None
 
 
 def _as_typed(binary: str) -> str:
-    """Return the launcher that a person starts: Open MPI's mpirun has become prterun.
+    """Return the launcher as a user starts it: Open MPI's mpirun executes prterun.
 
-    What it tells that by its environment is gone: prterun itself would start processes without MPI.
+    prterun started directly lacks mpirun's environment and would start processes without MPI.
     """
     path = Path(binary)
     mpirun = path.with_name("mpirun")

@@ -1,7 +1,7 @@
-"""Whether the launcher and the MPI library that mpi4py loads belong together.
+"""Checks that the launcher and the MPI library loaded by mpi4py belong to the same MPI.
 
-They need not: each may come from a package, a module or the system. A launcher of one MPI starts
-ranks of another as so many sessions of one rank, and all of them succeed.
+Each may be installed by a package, a module or the system. A launcher of one MPI starts ranks of
+another MPI as separate sessions of one rank each, and all of them succeed.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.launchers.installed import identify
 
 _FAMILY_OF_LIBRARY = {"openmpi": "Open MPI", "hydra": "MPICH"}
-"""Launchers that start ranks of one family of libraries alone; srun and PALS serve any."""
+"""Launchers that only start ranks of one family of libraries; srun and PALS start any."""
 
 _MPICH_AND_KIN = re.compile(r"MPICH|Intel\(R\) MPI|MVAPICH", re.IGNORECASE)
-"""Libraries that speak to Hydra."""
+"""Libraries that use Hydra's protocol."""
 
 _REMEDY = {
-    "srun": "Choose the protocol that the library speaks (srun --mpi=list shows those that there "
-    "are): --mlps-mpi-params='--mpi=pmix'",
-    "pals": "Choose the protocol that the library speaks: --mlps-mpi-params='--pmi=pmix', or cray",
+    "srun": "Choose the protocol of the library (srun --mpi=list shows the available ones): "
+    "--mlps-mpi-params='--mpi=pmix'",
+    "pals": "Choose the protocol of the library: --mlps-mpi-params='--pmi=pmix', or cray",
 }
 _OTHER_REMEDY = (
     "Use that library's own mpirun (--mlps-mpi-bin), or let mpi4py load the launcher's library: "
-    "install it in this Python environment, or name it in the variable MPI4PY_LIBMPI"
+    "install it in this Python environment, or set the variable MPI4PY_LIBMPI to its path"
 )
 
 
 def check_library(launcher: LauncherEnvironment, library: str) -> None:
-    """Raise LaunchError where the library is known to be another MPI's than the launcher.
+    """Raise LaunchError if the library is known to belong to another MPI than the launcher.
 
-    To be called before MPI is initialised: some libraries abort there, without a word of why.
+    To be called before MPI is initialised: some libraries abort then, without a message.
     """
     family = _FAMILY_OF_LIBRARY.get(launcher.launcher)
     is_open_mpi = library.startswith("Open MPI")
@@ -47,23 +47,23 @@ def check_library(launcher: LauncherEnvironment, library: str) -> None:
     if is_other_family or is_other_generation:
         raise LaunchError(
             f"The ranks were started by {launcher_title(launcher)}, but mpi4py loads "
-            f"{library_title(library)}: ranks of one would not be one session under the other. "
+            f"{library_title(library)}: each rank would be a session of its own. "
             f"{_OTHER_REMEDY}"
         )
 
 
 def check_size(launcher: LauncherEnvironment, library: str, size: int) -> None:
-    """Raise LaunchError where MPI does not see the ranks that the launcher started."""
+    """Raise LaunchError if MPI has another number of ranks than the launcher started."""
     if size != launcher.size:
         raise LaunchError(
             f"{launcher_title(launcher)} started {launcher.size} ranks, but mpi4py's "
-            f"{library_title(library)} sees {size}: the two do not speak with each other. "
+            f"{library_title(library)} sees {size}: their protocols differ. "
             f"{_REMEDY.get(launcher.launcher, _OTHER_REMEDY)}"
         )
 
 
 def library_title(library: str) -> str:
-    """Return name and version, of what an MPI library says of itself in many words."""
+    """Return name and version from an MPI library's version text."""
     words = re.sub(r"\s+", " ", library.replace("\0", " ")).strip()
     match = re.search(
         r"(Open MPI) v([\w.]+)|(MPICH) Version: ([\w.]+)|(CRAY MPICH) version (\S+)", words
@@ -74,10 +74,10 @@ def library_title(library: str) -> str:
 
 
 def launcher_title(launcher: LauncherEnvironment) -> str:
-    """Return the launcher's name, with its version where it can be found out from here."""
-    told = os.environ.get(LAUNCHER_VARIABLE)
-    if told is not None:
-        return told
+    """Return the launcher's name, with its version if that is known."""
+    title = os.environ.get(LAUNCHER_VARIABLE)
+    if title is not None:
+        return title
     names = {"openmpi": "Open MPI", "hydra": "Hydra", "srun": "srun", "pals": "PALS"}
     name = names[launcher.launcher]
     if launcher.version is not None and "." in launcher.version:
@@ -87,5 +87,5 @@ def launcher_title(launcher: LauncherEnvironment) -> str:
         try:
             return identify(ancestor[0]).title
         except MlpsError:
-            pass  # then as far as its variables tell
+            pass  # then the version that its variables show
     return name if launcher.version is None else f"{name} {launcher.version}"

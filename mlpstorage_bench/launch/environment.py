@@ -1,7 +1,7 @@
-"""Which launcher started this process, read from the environment alone.
+"""Detection of the launcher that started this process, from environment variables alone.
 
-`mpi4py` is not imported here: importing it initialises MPI, which costs up to a second and is not
-wanted in a process that is no rank.
+`mpi4py` is not imported here: importing it initialises MPI, which takes up to a second and is
+unwanted in a process that is not a rank.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LauncherEnvironment:
-    """What a launcher tells each rank that it starts; None for what it does not tell."""
+    """Values that a launcher sets for each rank; None for those that it does not set."""
 
     launcher: str
     """Name of the launcher's family: `openmpi`, `hydra`, `srun` or `pals`."""
@@ -21,21 +21,21 @@ class LauncherEnvironment:
     size: int
     """Number of ranks that the launcher started."""
     local_rank: int | None = None
-    """Number of this rank among those of its host."""
+    """Number of this rank among the ranks of its host, from 0."""
     local_size: int | None = None
     """Number of ranks on this host."""
     host: str | None = None
-    """What the launcher calls this host."""
+    """The launcher's name for this host."""
     version: str | None = None
-    """The launcher's version, as far as its variables tell it."""
+    """The launcher's version, as far as its variables show it."""
 
 
 def detect_launcher(environ: Mapping[str, str]) -> LauncherEnvironment | None:
-    """Return what the launcher says of this process; None when no launcher started it.
+    """Return the launcher's values for this process; None when no launcher started it.
 
-    Variables of several can be there at once. Open MPI and Hydra start their daemons by srun inside
-    a Slurm job, and then the ranks have Slurm's variables of the daemons: so what a launcher alone
-    sets is looked for first.
+    Variables of several launchers can be set at once: inside a Slurm job, Open MPI and Hydra start
+    their daemons by srun, and the ranks inherit the daemons' Slurm variables. So the variables that
+    only one launcher sets are checked first.
     """
     if "OMPI_COMM_WORLD_SIZE" in environ:
         return _open_mpi(environ)
@@ -63,7 +63,7 @@ def _open_mpi(environ: Mapping[str, str]) -> LauncherEnvironment:
 
 
 def _open_mpi_version(environ: Mapping[str, str]) -> str | None:
-    """Return what Open MPI 5 says of itself; 4 says nothing, but has variables of its own."""
+    """Return the version of Open MPI; version 4 only shows that it is 4."""
     if "PRTE_LAUNCHED" in environ:
         return environ.get("OMPI_VERSION", "5")
     return "4" if "OMPI_MCA_orte_launch" in environ else None
@@ -92,17 +92,17 @@ def _pals(environ: Mapping[str, str]) -> LauncherEnvironment:
 
 
 def _is_slurm_step(environ: Mapping[str, str]) -> bool:
-    """Whether this is one of several tasks of a step; MPI must then confirm their number.
+    """Return whether this is one of several tasks of a step; MPI must then confirm their number.
 
-    Slurm sets its task variables in every step and in interactive shells, with MPI or without, so a
-    single task is no rank.
+    Slurm sets its task variables in every step and interactive shell, with or without MPI, so a
+    single task does not count as a rank.
     """
     tasks = _number(environ, "SLURM_STEP_NUM_TASKS")
     return "SLURM_PROCID" in environ and tasks is not None and tasks > 1
 
 
 def _is_slurm_shell(environ: Mapping[str, str]) -> bool:
-    """Whether this is a single task of Slurm's, for which its plugin pmi2 sets PMI's variables."""
+    """Return whether this is a single Slurm task; Slurm's plugin pmi2 sets PMI variables for it."""
     return "SLURM_PROCID" in environ and environ["PMI_SIZE"] == "1"
 
 

@@ -1,10 +1,11 @@
-"""How a launched session ended: rank 0's word for it, or else why it did not come to its end."""
+"""Exit status of a launched session, and the reason when it did not complete."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mlpstorage_bench.launch.command import LaunchPlan
 from mlpstorage_bench.launch.monitor import INTERRUPTED, TOO_LONG, LaunchMonitor
@@ -13,85 +14,119 @@ from mlpstorage_bench.launch.stderr_filter import write
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 
 INCOMPLETE = 1
+"""Exit status when rank 0 ended before a session existed, and the launcher reports success."""
 _NAMED = 16
-"""How many ranks a message names."""
+"""Maximum number of ranks that a message names."""
 _MEANINGLESS = frozenset({0, 5})
-"""Statuses that mean something good, which a launcher may return for ranks that died.
+"""Launcher statuses that look like success although ranks failed.
 
 MPICH returns the bitwise or of its ranks' statuses: 1 and 4 make 5, `no tests`.
 """
 
+RunStatus = Literal["failed", "interrupted", "died"]
+
 
 @dataclass(frozen=True)
 class LaunchExit:
-    """How a launched session ended."""
+    """Result of a launched session."""
 
     status: int
+    """Exit status for the shell."""
     reason: str = ""
-    """Why the session did not come to its end; '' when it did."""
+    """Why the session did not complete; '' when it did."""
     run_metadata: Path | None = None
-    """The metadata of the run that it had opened, on this host."""
-    was_interrupted: bool = False
-    """Whether it was ended because this process was asked to stop."""
+    """Metadata file of the run that rank 0 opened, as a path on rank 0's host."""
+    run_status: RunStatus = "failed"
+    """Run status to record when rank 0 could not write one."""
 
 
 def exit_of(
-    plan: LaunchPlan, status_reader: StatusReader, status: int, monitor: LaunchMonitor
+    plan: LaunchPlan, status_reader: StatusReader, launcher_status: int, monitor: LaunchMonitor
 ) -> LaunchExit:
-    """Decide what the session's status is, and say why it did not come to its end if so."""
+    """Return the session's exit status, and print why the session did not complete if so."""
     metadata = status_reader.read("run")
     path = Path(metadata) if metadata else None
     completed = status_reader.read("completed")
     own = int(completed or 0)
-    if own or (completed is not None and not monitor.reason):
-        is_true = status not in _MEANINGLESS or (bool(completed) and status == 0)
-        return LaunchExit(own or (status if is_true else INCOMPLETE), run_metadata=path)
-    status, reason = _failure(status_reader, status, monitor)
+    if own:
+        run_status: RunStatus = "interrupted" if own == INTERRUPTED else "failed"
+        return LaunchExit(own, run_metadata=path, run_status=run_status)
+    if completed and launcher_status == 0 and not monitor.reason:
+        return LaunchExit(0, run_metadata=path)
+    if completed == "" and not monitor.reason:  # rank 0 ended before a session existed
+        status = INCOMPLETE if launcher_status in _MEANINGLESS else launcher_status
+        return LaunchExit(status, run_metadata=path)
+    failure = _decided_by_session(status_reader, monitor) or _decided_by_exits(
+        status_reader, monitor
+    )
+    reason = failure.reason
     if status_reader.read("joined") is None:
-        asked = ", ".join(host.name for host in plan.layout.hosts)
-        came = ", ".join(status_reader.came_from()) or "none"
-        reason = f"{reason}; hosts asked: {asked}; ranks came from: {came}"
-        missing = sorted({*range(plan.layout.total)} - status_reader.ranks_that_came())
+        requested = ", ".join(host.name for host in plan.layout.hosts)
+        registered = ", ".join(status_reader.registered_hosts()) or "none"
+        reason = f"{reason}; hosts requested: {requested}; ranks started on: {registered}"
+        missing = sorted({*range(plan.layout.total)} - status_reader.registered_ranks())
         if missing:
-            reason = f"{reason}; nothing was heard of {_numbered(missing)}"
-    if status in _MEANINGLESS:
-        said = "the launcher reports success, but " if status == 0 else ""
-        reason, status = f"{said}{reason}", INCOMPLETE
-    silent = status_reader.silent_at_limit()
-    if silent:
-        reason = f"{reason}; nothing was heard of {', '.join(silent)}"
-    write(f"mlpstorage: {reason}. Launched: {plan.shell_line()}\n".encode())
-    return LaunchExit(status, reason, path, monitor.was_interrupted)
+            reason = f"{reason}; no status from {_numbered(missing)}"
+    if launcher_status == 0:
+        reason = f"the launcher reports success, but {reason}"
+    unreported = status_reader.missing_at_limit()
+    if unreported:
+        reason = f"{reason}; no status from {', '.join(unreported)}"
+    write(
+        f"mlpstorage: {reason}. Exit status of the launcher: {launcher_status}. "
+        f"Launched: {plan.shell_line()}\n".encode()
+    )
+    return replace(failure, reason=reason, run_metadata=path)
 
 
-def _failure(status_reader: StatusReader, status: int, monitor: LaunchMonitor) -> tuple[int, str]:
-    """Return the status of a session that failed without rank 0's word for it, and why it did."""
-    aborting, reason = status_reader.read("aborting"), monitor.reason
+def _decided_by_session(status_reader: StatusReader, monitor: LaunchMonitor) -> LaunchExit | None:
+    """Return how the session failed where ranks reported it, or this process was interrupted."""
+    aborting = status_reader.read("aborting")
     if status_reader.read("completed") is not None:
-        pass  # a rank died later, and the launcher's status is of that
-    elif aborting is not None:
-        code, _, reason = aborting.partition(" ")
-        status = int(code)
-    elif status == INTERRUPTED and monitor.was_interrupted:
-        reason = "it was interrupted, and the ranks did not end by themselves"
-    elif status_reader.read("joined") is None and status_reader.came_from():
-        status, reason = ABORT_STATUS, "the ranks did not come together in MPI"
-    elif monitor.gave_up:
-        status = ABORT_STATUS
-    elif reason:
-        # word of a death may come later than that of what it led to
-        others = [rank for rank in status_reader.dead_elsewhere() if rank not in reason][:_NAMED]
+        reason = monitor.reason or "the launcher failed after the session's end"
+        return LaunchExit(ABORT_STATUS, reason, run_status="died")
+    if aborting is not None:
+        status, _, reason = aborting.partition(" ")
+        return LaunchExit(int(status), reason)
+    if monitor.was_interrupted:
+        reason = "it was interrupted, and the ranks did not end within the grace"
+        return LaunchExit(INTERRUPTED, reason, run_status="interrupted")
+    if status_reader.read("joined") is None and status_reader.registered_hosts():
+        return LaunchExit(ABORT_STATUS, "the ranks did not connect through MPI")
+    return None
+
+
+def _decided_by_exits(status_reader: StatusReader, monitor: LaunchMonitor) -> LaunchExit:
+    """Return how a session failed whose ranks reported nothing, from what ended and when.
+
+    Launchers differ in the status that they return for a rank that died (137, 9, 1, 0): the
+    session's exit status is 86 whatever the launcher returned.
+    """
+    elsewhere = status_reader.exited_elsewhere()
+    reason = monitor.reason
+    if monitor.limit_exceeded:
+        return LaunchExit(ABORT_STATUS, reason)
+    if elsewhere and not reason:  # its line was read only after the launcher had ended
+        reason = f"{elsewhere[0]} died before the session's end"
+    if reason:
+        # the line of the rank that died first may arrive after that of a rank that died of it
+        others = [rank for rank in elsewhere if rank not in reason][:_NAMED]
         if others:
             reason = f"{reason}; so did {', '.join(others)}, which may have been the first"
-    elif status_reader.silent_at_limit():
-        status, reason = ABORT_STATUS, TOO_LONG
-    else:
-        reason = "rank 0 did not come to its end (no completion record)"
-    return status, reason
+        return LaunchExit(ABORT_STATUS, reason, run_status="died")
+    if status_reader.missing_at_limit():
+        return LaunchExit(ABORT_STATUS, TOO_LONG)
+    if monitor.launcher_was_killed:
+        return LaunchExit(ABORT_STATUS, "the launcher was killed (SIGKILL)", run_status="died")
+    if status_reader.stopped_ranks():
+        reason = "the ranks received a stop signal, and the launcher killed them before their end"
+        return LaunchExit(INTERRUPTED, reason, run_status="interrupted")
+    reason = "rank 0 did not report the session's end"
+    return LaunchExit(ABORT_STATUS, reason, run_status="died")
 
 
 def _numbered(ranks: Sequence[int]) -> str:
-    """Name some ranks, and how many more there are."""
+    """Return the numbers of some ranks, and how many more there are."""
     numbers = ", ".join(map(str, ranks[:_NAMED]))
     more = f" and {len(ranks) - _NAMED} more" if len(ranks) > _NAMED else ""
     return f"rank{'s' if len(ranks) > 1 else ''} {numbers}{more}"

@@ -1,4 +1,4 @@
-"""By what a host is known: its own name, and the addresses that other names lead to."""
+"""Comparison of host names that a user gave with the names and addresses of hosts."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from mlpstorage_bench.launch.hosts import LOOPBACK_NAMES
 
 @dataclass(frozen=True)
 class KnownHost:
-    """What a host says of itself."""
+    """Name and addresses of a host, as the host itself reports them."""
 
     name: str
     addresses: frozenset[str]
-    """Of its interfaces, without loopback."""
+    """Addresses of its interfaces, without loopback."""
 
     @classmethod
     def this(cls) -> KnownHost:
-        """Return what this host says of itself."""
+        """Return name and addresses of this host."""
         addresses = (
             address.address.partition("%")[0]
             for interface in psutil.net_if_addrs().values()
@@ -33,16 +33,16 @@ class KnownHost:
         return cls(socket.gethostname(), beyond)
 
     def is_called(self, name: str) -> bool:
-        """Whether it has this name; a short name stands for its full one."""
+        """Return whether the host has this name; a short name equals its full name."""
         return self.name == name or _short(self.name) == _short(name)
 
     def has_address_of(self, name: str) -> bool:
-        """Whether this name, or address, leads to it from the host that asks."""
+        """Return whether this name or address resolves, on the calling host, to this host."""
         return not self.addresses.isdisjoint(_addresses(name))
 
 
 def are_same_hosts(given: Sequence[str], actual: Sequence[KnownHost]) -> bool:
-    """Whether these names, in any order, are those of the hosts, each once."""
+    """Return whether the names, in any order, are those of the hosts, each once."""
     if len(actual) == 1 and LOOPBACK_NAMES.issuperset(given):
         return True
     left = list(actual)

@@ -1,4 +1,4 @@
-"""Hosts, slots, and how ranks are laid out over them (MLPerf Storage rules, 6.3.3.1)."""
+"""Hosts, slots, and the layout of ranks over them (MLPerf Storage rules, 6.3.3.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlpstorage_bench.errors import InvalidInputError
 
 HOSTS_OPTION = "--mlps-hosts"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""This host, in words that a resource manager does not know."""
+"""Names of this host that a resource manager does not know."""
 _ACCEPTED = "NAME, NAME:SLOTS, a comma list of these, or @FILE with one of these a line"
 _HOST = re.compile(
     r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:(?P<slots>[1-9][0-9]*))?"
@@ -20,7 +20,7 @@ _HOST = re.compile(
 
 @dataclass(frozen=True)
 class Host:
-    """A machine to run on, and how many ranks it has room for when the user said so."""
+    """A host, with its number of slots if the user gave one."""
 
     name: str
     slots: int | None = None
@@ -31,7 +31,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the ranks of one session go: evenly over the hosts, as far as their slots allow."""
+    """Layout of a session's ranks: evenly over the hosts, as far as their slots allow."""
 
     hosts: tuple[Host, ...]
     ranks_per_node: int
@@ -42,19 +42,19 @@ class Layout:
         return self.ranks_per_node * len(self.hosts)
 
     def slots_of(self, host: Host) -> int:
-        """Room for ranks on a host: what the user said, else its even share."""
+        """Return the slots of a host: the given number, else its even share of ranks."""
         return host.slots or self.ranks_per_node
 
     @property
     def ranks_by_host(self) -> tuple[int, ...]:
-        """How many ranks each host gets: its share, and in turn what others have no slots for."""
+        """Number of ranks of each host; ranks beyond its slots go round-robin to free slots."""
         slots = [self.slots_of(host) for host in self.hosts]
         ranks = [min(self.ranks_per_node, room) for room in slots]
         left = self.total - sum(ranks)
-        while left and (roomy := [n for n, room in enumerate(slots) if ranks[n] < room][:left]):
-            for number in roomy:
+        while left and (free := [n for n, room in enumerate(slots) if ranks[n] < room][:left]):
+            for number in free:
                 ranks[number] += 1
-            left -= len(roomy)
+            left -= len(free)
         return tuple(ranks)
 
 
@@ -111,11 +111,11 @@ def _read_hostfile(value: str) -> list[Host]:
 def lay_out(
     hosts: Sequence[Host], *, num_processes: int | None = None, npernode: int | None = None
 ) -> Layout:
-    """Lay the ranks out over the hosts; without hosts, all of them go to this one.
+    """Return the layout of ranks over the hosts; without hosts, all ranks run on this host.
 
-    Only the total given: it must divide evenly over the hosts. Only ranks per node: total = that x
-    hosts. Both: they must agree. Neither: one rank per host. Explicit slots must sum to at least
-    the total.
+    With a total alone, it must be a multiple of the number of hosts. With ranks per node alone, the
+    total is their product. With both, they must agree; with neither, each host has one rank.
+    Explicit slots must sum to at least the total.
     """
     hosts = tuple(hosts) or (Host("localhost"),)
     if num_processes is None:

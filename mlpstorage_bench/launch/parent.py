@@ -1,7 +1,7 @@
-"""Being the parent of launched ranks: what they are started with, and what may be left of them.
+"""Parent process of launched ranks: start them, watch them, and clean up after them.
 
-The parent watches its ranks (`monitor.py`), passes on what they say (`standard_error.py`), and
-decides from their status lines how the session went (`ending.py`).
+`monitor.py` watches the ranks, `stderr_filter.py` forwards their standard error, and
+`exit_reason.py` derives the session's exit status from their status lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlpstorage_bench.launch.monitor import LaunchMonitor, Limits
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
-    WORD_VARIABLE,
+    LAUNCH_ID_VARIABLE,
     StatusReader,
     this_host,
 )
@@ -30,31 +30,31 @@ from mlpstorage_bench.process.signals import StopSignals
 
 
 def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
-    """Run the ranks to their end, and leave no process of theirs on this host.
+    """Run the ranks until they end, and leave no process of theirs on this host.
 
-    Their output is ours: they inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are
-    passed on once, as SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL
-    follow when the ranks do not end within their grace, or Ctrl-C comes again. Should this process
-    be killed, a reaper ends the ranks. Rank 0's word counts for the exit status; without it the
-    session has failed, whatever the launcher says.
+    The ranks inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are forwarded once, as
+    SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow if the ranks
+    do not end within the grace, or after another Ctrl-C. If this process is killed, a reaper ends
+    the ranks. Rank 0 reports the exit status; a session without that report has failed, whatever
+    status the launcher returns.
     """
-    word = f"mlps-{secrets.token_hex(12)}"
-    mark = f"{WORD_VARIABLE}={word}"
+    launch_id = f"mlps-{secrets.token_hex(12)}"
+    mark = f"{LAUNCH_ID_VARIABLE}={launch_id}"
     with (
         StopSignals() as requests,
         tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory,
     ):
-        status_reader = StatusReader(Path(directory), word)
+        status_reader = StatusReader(Path(directory), launch_id)
         environment = {
             **os.environ,
             COMMAND_VARIABLE: json.dumps(plan.command),
             DIRECTORY_VARIABLE: directory,
             HOST_VARIABLE: this_host(),
-            WORD_VARIABLE: word,
+            LAUNCH_ID_VARIABLE: launch_id,
             LAUNCHER_VARIABLE: plan.launcher,
         }
         sys.stdout.flush()
-        child = subprocess.Popen(  # noqa: S603 - an argument vector that we put together
+        child = subprocess.Popen(  # noqa: S603 - our own argument vector
             plan.argument_vector,
             stdin=subprocess.DEVNULL,
             stderr=None if plan.all_hosts_are_here else subprocess.PIPE,
@@ -67,6 +67,6 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
                 child, status_reader, limits, requests, may_queue=plan.may_queue
             )
             status = monitor.wait()
-            reaper.clear_away(mark)
+            reaper.kill_marked(mark)
         reaper.stop(reaper_process)
         return exit_of(plan, status_reader, status, monitor)

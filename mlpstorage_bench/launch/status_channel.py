@@ -1,9 +1,9 @@
-"""What ranks tell the parent that had them started: who is there, and how the session ended.
+"""Status messages from ranks to the parent: registered ranks, progress, and the session's end.
 
-No launcher's exit status can be trusted alone, and none says which of the ranks ended first. So
-ranks of the parent's host leave files in a directory of the parent's; those of other hosts write
-lines to standard error, which begin with a word that only this launch knows and are taken out again
-before anybody sees them. Without such a parent nothing is told.
+A launcher's exit status is not reliable alone, and does not show which rank ended first. So ranks
+on the parent's host write files to a directory of the parent's. Ranks on other hosts write lines to
+standard error, which start with an id of this launch and are removed before the output is shown.
+Without a parent, nothing is sent.
 """
 
 from __future__ import annotations
@@ -22,199 +22,217 @@ from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.stderr import STDERR, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
-"""Tells ranks on the parent's host where to leave files."""
+"""Environment variable with the directory for status files."""
 HOST_VARIABLE = "MLPS_LAUNCH_HOST"
-"""Tells ranks which host that is: others may see the directory, too."""
-WORD_VARIABLE = "MLPS_LAUNCH_WORD"
-"""Tells ranks on other hosts how their lines begin, and marks every process of this launch."""
+"""Environment variable with the parent's host: other hosts may see the directory, too."""
+LAUNCH_ID_VARIABLE = "MLPS_LAUNCH_ID"
+"""Environment variable with the id that starts status lines and marks each process of a launch."""
 
-Kind = Literal["alive", "joined", "hosts", "run", "aborting", "completed"]
+Kind = Literal["step", "joined", "hosts", "run", "aborting", "completed"]
 _KINDS = frozenset(get_args(Kind))
 _AT_LIMIT = "at-limit-"
-_CAME = "came-"
-_DEAD = "dead-"
-_OF_ONE_RANK = re.compile(f"({_AT_LIMIT}|{_CAME}|{_DEAD})[0-9]+")
+_REGISTERED = "registered-"
+_EXITED = "exited-"
+_STOPPED = "stopped-"
+_RANK_KIND = re.compile(f"({_AT_LIMIT}|{_REGISTERED}|{_EXITED}|{_STOPPED})[0-9]+")
 _reapers: list[subprocess.Popen[bytes]] = []
-"""Of this process, where its parent is on another host and cannot watch it."""
+"""The reaper of this process, if its parent is on another host and cannot watch it."""
 
-_OF_A_RANK = "rank-"
+_PROCESS = "rank-"
 _ENCODING = "utf-8"
 
 
 @dataclass(frozen=True)
 class StatusChannel:
-    """A rank's way to its parent."""
+    """A rank's connection to its parent."""
 
     directory: Path | None
-    """Where to leave files; None on another host."""
-    word: str
+    """Directory for status files; None on another host."""
+    launch_id: str
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> StatusChannel | None:
-        """Return the way to the parent; None when no parent of ours started this process."""
-        if DIRECTORY_VARIABLE not in environ or WORD_VARIABLE not in environ:
+    def from_environ(cls, environ: Mapping[str, str]) -> StatusChannel | None:
+        """Return the connection to the parent; None when no parent of ours started this process."""
+        if DIRECTORY_VARIABLE not in environ or LAUNCH_ID_VARIABLE not in environ:
             return None
         directory = Path(environ[DIRECTORY_VARIABLE])
         is_here = environ.get(HOST_VARIABLE) == this_host() and directory.is_dir()
-        return cls(directory if is_here else None, environ[WORD_VARIABLE])
+        return cls(directory if is_here else None, environ[LAUNCH_ID_VARIABLE])
 
     @classmethod
     @cache
     def of_this_process(cls) -> StatusChannel | None:
-        """Return this process's way, as its environment was at first: tests may change that."""
-        return cls.of(os.environ)
+        """Return this process's connection; cached, as tests may change the environment."""
+        return cls.from_environ(os.environ)
 
     def send(self, kind: Kind, text: str = "") -> None:
-        """Tell the parent something; a later status line of a kind replaces an earlier one."""
+        """Send a status; a later one of the same kind replaces it."""
         self._send(kind, text)
 
     def register(self, rank: int) -> None:
-        """Let the parent watch this process; on another host a reaper does so in its place."""
+        """Register this process with the parent; on another host, a reaper watches it."""
         host = os.uname().nodename
-        self._send(f"{_CAME}{rank}", host)
+        self._send(f"{_REGISTERED}{rank}", host)
         if self.directory is not None:
-            write_atomically(self.directory / f"{_OF_A_RANK}{rank}", str(os.getpid()))
+            write_atomically(self.directory / f"{_PROCESS}{rank}", str(os.getpid()))
         else:
-            line = f"{self.word} {_DEAD}{rank} {host}"
-            _reapers.append(reaper.start("say", line, error_output=STDERR))
+            line = f"{self.launch_id} {_EXITED}{rank} {host}"
+            _reapers.append(reaper.start("print", line, error_output=STDERR))
 
-    def reach_limit(self, rank: int) -> None:
-        """Tell the parent that this rank is there, now that a test's limit is over."""
+    def report_limit(self, rank: int) -> None:
+        """Report that this rank still runs, now that a test has exceeded its limit."""
         self._send(f"{_AT_LIMIT}{rank}", "")
+
+    def report_stop(self, rank: int) -> None:
+        """Report that this rank received a signal that asks it to stop."""
+        self._send(f"{_STOPPED}{rank}", "")
 
     def _send(self, name: str, text: str) -> None:
         if self.directory is not None:
             write_atomically(self.directory / name, text)
         else:
-            say(f"{self.word} {name} {text}")
+            say(f"{self.launch_id} {name} {text}")
 
     def unregister(self, rank: int) -> None:
-        """Tell the parent that this process is about to end as it should."""
+        """Report that this process is about to end normally."""
         if self.directory is not None:
-            (self.directory / f"{_OF_A_RANK}{rank}").unlink(missing_ok=True)
+            (self.directory / f"{_PROCESS}{rank}").unlink(missing_ok=True)
         while _reapers:
             reaper.stop(_reapers.pop())
 
 
 def this_host() -> str:
-    """Return what tells this host from any other, also from one of the same name."""
+    """Return an identifier of this host that is unique also among hosts of the same name."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding=_ENCODING).strip()
     return f"{os.uname().nodename}/{boot}"
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
+    """Write a file so that readers see all of it or none."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding=_ENCODING, errors="backslashreplace")
     unfinished.replace(path)
 
 
 class StatusReader:
-    """What has reached the parent, by files and by lines."""
+    """Reads the status files and status lines of ranks, in the parent."""
 
-    def __init__(self, directory: Path, word: str) -> None:
+    def __init__(self, directory: Path, launch_id: str) -> None:
         self.directory = directory
-        self._start = f"{word} ".encode()
-        self._held = b""
+        self._start = f"{launch_id} ".encode()
+        self._pending = b""
         self._seen: set[tuple[str, int]] = set()
-        self._heard_s = time.monotonic()
+        self._last_status_s = time.monotonic()
 
     def read(self, kind: Kind) -> str | None:
-        """Return the latest status line of a kind; None when there was none."""
+        """Return the latest status of a kind; None when there was none."""
         try:
             return (self.directory / kind).read_text(encoding=_ENCODING)
         except FileNotFoundError:
             return None
 
-    def silent_for_s(self) -> float:
-        """For how long nothing has come: since it was asked first after the latest status line.
+    def seconds_since_status(self) -> float:
+        """Return the seconds since the call that first saw the latest status.
 
-        The times of files only tell one status line from the next: the system's clock may be set.
+        File times only distinguish one status from the next: the system's clock may be set.
         """
         seen = _state_of(self.directory)
         if seen != self._seen:
-            self._seen, self._heard_s = seen, time.monotonic()
-        return time.monotonic() - self._heard_s
+            self._seen, self._last_status_s = seen, time.monotonic()
+        return time.monotonic() - self._last_status_s
 
-    def ranks_here(self) -> dict[int, int]:
-        """Return rank → process id of those that are on this host and have not departed."""
+    def local_processes(self) -> dict[int, int]:
+        """Return rank → process id of the registered ranks on this host."""
         found: dict[int, int] = {}
-        for path in self.directory.glob(f"{_OF_A_RANK}*"):
+        for path in self.directory.glob(f"{_PROCESS}*"):
             try:
                 process_id = int(path.read_text(encoding=_ENCODING))
             except FileNotFoundError:
-                continue  # it has departed meanwhile
-            found[int(path.name.removeprefix(_OF_A_RANK))] = process_id
+                continue  # it unregistered meanwhile
+            found[int(path.name.removeprefix(_PROCESS))] = process_id
         return found
 
-    def came_from(self) -> list[str]:
-        """Return the hosts of which ranks have arrived."""
-        arrived = self.directory.glob(f"{_CAME}*")
-        return sorted({path.read_text(encoding=_ENCODING) for path in arrived})
+    def registered_hosts(self) -> list[str]:
+        """Return the hosts of the ranks that have registered."""
+        registered = self.directory.glob(f"{_REGISTERED}*")
+        return sorted({path.read_text(encoding=_ENCODING) for path in registered})
 
-    def ranks_that_came(self) -> set[int]:
-        """Return the ranks that have arrived, on whatever host."""
+    def registered_ranks(self) -> set[int]:
+        """Return the ranks that have registered, on any host."""
         return {
-            int(path.name.removeprefix(_CAME)) for path in self.directory.glob(f"{_CAME}[0-9]*")
+            int(path.name.removeprefix(_REGISTERED))
+            for path in self.directory.glob(f"{_REGISTERED}[0-9]*")
         }
 
-    def dead_elsewhere(self) -> list[str]:
-        """Return the ranks on other hosts of whose deaths word came, with their hosts, in order."""
-        dead = sorted(self.directory.glob(f"{_DEAD}*"), key=lambda path: path.stat().st_mtime_ns)
+    def exited_elsewhere(self) -> list[str]:
+        """Return the killed ranks on other hosts, with their hosts, in the order of the reports."""
+        exited = sorted(
+            self.directory.glob(f"{_EXITED}*"), key=lambda path: path.stat().st_mtime_ns
+        )
+        stopped = self.stopped_ranks()
         return [
-            f"rank {path.name.removeprefix(_DEAD)} on {path.read_text(encoding=_ENCODING)}"
-            for path in dead
+            f"rank {path.name.removeprefix(_EXITED)} on {path.read_text(encoding=_ENCODING)}"
+            for path in exited
+            if int(path.name.removeprefix(_EXITED)) not in stopped
         ]
 
-    def silent_at_limit(self) -> list[str]:
-        """Return the ranks that did not speak when a test's limit was over, though others did."""
+    def stopped_ranks(self) -> set[int]:
+        """Return the ranks that reported a signal that asks them to stop."""
+        return {
+            int(path.name.removeprefix(_STOPPED)) for path in self.directory.glob(f"{_STOPPED}*")
+        }
+
+    def missing_at_limit(self) -> list[str]:
+        """Return the ranks that did not report at a test's limit, if any rank did."""
         hosts = (self.read("hosts") or "").split()
-        heard = {path.name.removeprefix(_AT_LIMIT) for path in self.directory.glob(f"{_AT_LIMIT}*")}
-        if not heard:
+        reported = {
+            path.name.removeprefix(_AT_LIMIT) for path in self.directory.glob(f"{_AT_LIMIT}*")
+        }
+        if not reported:
             return []
-        return [f"rank {n} on {host}" for n, host in enumerate(hosts) if str(n) not in heard]
+        return [f"rank {n} on {host}" for n, host in enumerate(hosts) if str(n) not in reported]
 
     def strip_status_lines(self, data: bytes) -> bytes:
-        """Take the status lines out of a part of standard error, and return the rest.
+        """Remove the status lines from a part of standard error, and return the rest.
 
-        Bytes that may start a status line are held back; the rest is returned at once.
+        Bytes that may start a status line are kept for the next call.
         """
-        self._held += data
+        self._pending += data
         passed = b""
-        while (begin := self._held.find(self._start)) >= 0:
-            passed += self._held[:begin]
-            line, newline, rest = self._held[begin + len(self._start) :].partition(b"\n")
+        while (begin := self._pending.find(self._start)) >= 0:
+            passed += self._pending[:begin]
+            line, newline, rest = self._pending[begin + len(self._start) :].partition(b"\n")
             if not newline:
-                self._held = self._held[begin:]
+                self._pending = self._pending[begin:]
                 return passed
-            self._take(line)
-            self._held = rest
-        kept = _length_of_a_beginning(self._held, self._start)
-        passed, self._held = (
-            passed + self._held[: len(self._held) - kept],
-            self._held[len(self._held) - kept :],
+            self._store(line)
+            self._pending = rest
+        kept = _partial_match_length(self._pending, self._start)
+        passed, self._pending = (
+            passed + self._pending[: len(self._pending) - kept],
+            self._pending[len(self._pending) - kept :],
         )
         return passed
 
-    def _take(self, line: bytes) -> None:
+    def _store(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
-        if kind in _KINDS or _OF_ONE_RANK.fullmatch(kind):
+        if kind in _KINDS or _RANK_KIND.fullmatch(kind):
             write_atomically(self.directory / kind, text)
 
 
 def _state_of(directory: Path) -> set[tuple[str, int]]:
-    """Return name and time of the files that are there."""
+    """Return name and time of each file."""
     found: set[tuple[str, int]] = set()
     with os.scandir(directory) as entries:
         for entry in entries:
             try:
                 found.add((entry.name, entry.stat().st_mtime_ns))
             except FileNotFoundError:
-                continue  # ranks rename and remove theirs meanwhile
+                continue  # its rank renamed or removed it meanwhile
     return found
 
 
-def _length_of_a_beginning(data: bytes, word: bytes) -> int:
-    """Return how many of the last bytes are the first of a word."""
-    longest = min(len(data), len(word) - 1)
-    return next((n for n in range(longest, 0, -1) if data.endswith(word[:n])), 0)
+def _partial_match_length(data: bytes, prefix: bytes) -> int:
+    """Return how many of the last bytes are the first bytes of the prefix."""
+    longest = min(len(data), len(prefix) - 1)
+    return next((n for n in range(longest, 0, -1) if data.endswith(prefix[:n])), 0)

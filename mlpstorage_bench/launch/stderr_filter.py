@@ -1,4 +1,4 @@
-"""The parent's standard error: its own lines, and what the ranks on other hosts write to theirs."""
+"""Standard error of the parent: its own lines, and the output of ranks on other hosts."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import IO
 from mlpstorage_bench.launch.status_channel import StatusReader
 
 _LATE_S = 5.0
-"""For what is still on its way when the launcher has ended; another process may hold it open."""
+"""Time in seconds for output that is still in the pipe when the launcher has ended."""
 
 
 @contextmanager
 def forward_stderr(source: IO[bytes] | None, status_reader: StatusReader) -> Iterator[None]:
-    """Pass on what arrives on the ranks' standard error, without the status lines in it."""
+    """Forward the ranks' standard error without its status lines."""
     if source is None:
         yield
         return
 
-    def pass_on() -> None:
+    def forward() -> None:
         with source:
             while part := os.read(source.fileno(), 65536):
                 write(status_reader.strip_status_lines(part))
         write(status_reader.strip_status_lines(b"\n")[:-1])
 
-    thread = threading.Thread(target=pass_on, daemon=True)
+    thread = threading.Thread(target=forward, daemon=True)
     thread.start()
     yield
     thread.join(_LATE_S)
 
 
 def write(data: bytes) -> None:
-    """Write to standard error; nothing where nobody reads it any more, as after a hang-up."""
+    """Write to standard error; ignore errors, for example of a closed terminal."""
     while data:
         try:
             data = data[os.write(2, data) :]

@@ -1,1 +1,1 @@
-"""How ranks start and talk: hosts, launchers, communicators, agreement."""
+"""Communication between ranks: communicators, agreement, interrupts, time limits."""

@@ -1,7 +1,7 @@
-"""All ranks agree: on what was collected, on each test's outcome, on the session's end.
+"""Rules by which ranks agree on the collected tests, on test outcomes and on the session's end.
 
-These are the rules alone; the meetings are `Comm.agree`. A rank's outcome of a phase is *secondary*
-when it failed only because another rank had left (PeerError); the cause then is that other rank's.
+`Comm.agree` exchanges the values. A rank's outcome of a phase is *secondary* when it failed only
+because another rank had left (PeerError): the cause is then the failure of that other rank.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Outcome = Literal["passed", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class RankOutcome:
-    """How one phase of a test went on one rank."""
+    """Outcome of one phase of a test on one rank."""
 
     rank: int
     host: str
     outcome: Outcome
     text: str = ""
-    """What the rank would have reported: its failure with traceback, or the reason of a skip."""
+    """Text of the rank's own report: its failure with traceback, or the reason of a skip."""
     headline: str = ""
     """The failure in one line."""
     secondary: bool = False
@@ -33,7 +33,7 @@ class RankOutcome:
 
 @dataclass(frozen=True)
 class AgreedOutcome:
-    """How the phase went for the session."""
+    """Outcome of the phase for the session."""
 
     outcome: Outcome
     causes: tuple[RankOutcome, ...] = ()
@@ -41,18 +41,18 @@ class AgreedOutcome:
 
 
 def agree_outcome(outcomes: Sequence[RankOutcome]) -> AgreedOutcome:
-    """Decide a phase: a rank's own failure first, then a skip, then a rank left alone."""
+    """Return the outcome of a phase: own failures first, then skips, then secondary failures."""
     own_failures = [o for o in outcomes if o.outcome == "failed" and not o.secondary]
     skips = [o for o in outcomes if o.outcome == "skipped"]
-    left_alone = [o for o in outcomes if o.outcome == "failed" and o.secondary]
-    for causes in (own_failures, skips, left_alone):
+    secondary = [o for o in outcomes if o.outcome == "failed" and o.secondary]
+    for causes in (own_failures, skips, secondary):
         if causes:
             return AgreedOutcome(causes[0].outcome, tuple(causes))
     return AgreedOutcome("passed")
 
 
 def describe_causes(causes: Sequence[RankOutcome]) -> str:
-    """Tell, for rank 0's report, which ranks failed and how; equal texts are told once."""
+    """Format which ranks failed and how, for rank 0's report; equal texts appear once."""
     ranks_by_text: dict[str, list[RankOutcome]] = {}
     for cause in causes:
         ranks_by_text.setdefault(cause.text, []).append(cause)
@@ -71,7 +71,7 @@ def name_ranks(outcomes: Sequence[RankOutcome]) -> str:
 
 @dataclass(frozen=True)
 class RankCollection:
-    """What one rank collected."""
+    """Tests and errors that one rank collected."""
 
     rank: int
     host: str
@@ -79,11 +79,11 @@ class RankCollection:
     errors: tuple[str, ...] = field(default=())
     """Text of each collection error."""
     files: tuple[tuple[str, str], ...] = field(default=())
-    """Name and digest of each file that the tests are made of."""
+    """Name and digest of each source file of the tests."""
 
 
 def collection_differences(collections: Sequence[RankCollection]) -> str:
-    """Tell how the ranks' collections differ from rank 0's; '' when they do not.
+    """Describe how the ranks' collections differ from rank 0's; '' when they do not.
 
     Errors that all ranks have in common are no difference: pytest reports them itself.
     """
@@ -114,12 +114,12 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
 
 
 def _file_differences(other: RankCollection, reference: RankCollection) -> list[str]:
-    """Tell which files differ, of those that both have: others show in what was collected."""
+    """Describe which files differ, of those that both ranks have."""
     here, there = dict(reference.files), dict(other.files)
     differing = [name for name in here if name in there and here[name] != there[name]]
-    told = [
+    lines = [
         f"  another file there: {name} ({there[name]}; on rank 0 {here[name]})"
         for name in differing[:10]
     ]
-    more = len(differing) - len(told)
-    return [*told, f"  in all {len(differing)} files differ"] if more else told
+    more = len(differing) - len(lines)
+    return [*lines, f"  in all {len(differing)} files differ"] if more else lines

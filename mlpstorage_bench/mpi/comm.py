@@ -1,4 +1,4 @@
-"""What we need of MPI, with and without it: the interface, and one process alone."""
+"""Communicator interface of a session, and its implementation for one process without MPI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
 
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.measure.clock_offset import ClockOffset
-from mlpstorage_bench.mpi.interrupts import OF_ONE, Interrupts
+from mlpstorage_bench.mpi.interrupts import PROCESS_SIGNALS, Interrupts
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.process.stderr import say
 
@@ -22,7 +22,7 @@ Reduction = Literal["sum", "min", "max"]
 
 
 class SessionPhase(enum.IntEnum):
-    """Where in a session a rank can be when it meets the others."""
+    """Phase of a session in which a rank enters a checked collective."""
 
     IN_TEST = 0
     REPORT = 1
@@ -31,7 +31,7 @@ class SessionPhase(enum.IntEnum):
 
 @dataclass(frozen=True)
 class SyncPoint:
-    """Where one rank is."""
+    """Position of one rank in the session: phase and label of its checked collective."""
 
     rank: int
     phase: SessionPhase
@@ -39,7 +39,7 @@ class SyncPoint:
 
 
 class RanksDivergedError(PeerError):
-    """The ranks met at different points."""
+    """Ranks entered a collective at different sync points."""
 
     def __init__(self, here: SyncPoint, sync_points: list[SyncPoint]) -> None:
         self.sync_points = sync_points
@@ -49,11 +49,11 @@ class RanksDivergedError(PeerError):
 
 
 class Comm(TrialRanks, Protocol):
-    """The ranks of this session; the same interface with one process and with many."""
+    """The ranks of this session; one interface for one process and for many."""
 
     @property
     def waits_at(self) -> str | None:
-        """Where this rank waits for the others at this moment; None when it does not."""
+        """Label of the collective in which this rank waits now; None when it does not wait."""
         ...
 
     @property
@@ -63,7 +63,7 @@ class Comm(TrialRanks, Protocol):
 
     @property
     def mpi4py(self) -> MPI.Intracomm | None:
-        """A communicator of mpi4py over the same ranks, for use at will; None without MPI."""
+        """A communicator of mpi4py over the same ranks, for free use; None without MPI."""
         ...
 
     def bcast(self, value: T, root: int = 0) -> T:
@@ -87,20 +87,19 @@ class Comm(TrialRanks, Protocol):
         ...
 
     def handle_stop_signals(self) -> AbstractContextManager[None]:
-        """Take every signal that asks this process to stop for Ctrl-C, inside."""
+        """Treat every stop signal like Ctrl-C inside the context."""
         ...
 
     def ignore_interrupts(self) -> None:
-        """Let no Ctrl-C break into this rank's end of the session, from now on."""
+        """Ignore stop signals from now on: this rank ends its session."""
         ...
 
     def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
-        """Return every rank's value once all are at `label`, letting those that are behind arrive.
+        """Return every rank's value once all ranks are at `label`.
 
-        Where every rank's value is None, no more is sent than where the ranks are.
-
-        With `grace_s` (a failure is known), the ranks are given that many seconds to arrive before
-        a TimeoutError. A rank that is already further in its session raises RanksDivergedError.
+        Where every rank's value is None, only the sync points are exchanged. With `grace_s` (a
+        failure is known), a rank that is missing after so many seconds is a TimeoutError. A rank
+        that is in a later phase of its session is a RanksDivergedError.
         """
         ...
 
@@ -154,25 +153,25 @@ class SoloComm:
         raise SystemExit(code)
 
     def handle_stop_signals(self) -> AbstractContextManager[None]:
-        """Take SIGTERM for Ctrl-C inside, so that a run that is told to end leaves its results."""
-        return self._interrupts.listening(OF_ONE)
+        """Treat SIGTERM like Ctrl-C inside, so that a terminated run keeps its results."""
+        return self._interrupts.handling(PROCESS_SIGNALS)
 
     def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold them back inside, but where they are heeded."""
-        return self._interrupts.held_back()
+        """Defer interrupts inside, except in `raise_deferred`."""
+        return self._interrupts.deferring()
 
     def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
+        """Raise KeyboardInterrupt if one was deferred."""
         self._interrupts.raise_pending()
 
     def ignore_interrupts(self) -> None:
-        """Do nothing: no other rank waits, and Ctrl-C is all that ends a process alone."""
+        """Do nothing: no other rank waits, and Ctrl-C still has to end the process."""
 
     def announce(self, notice: Notice) -> None:
-        """Do nothing: there is nobody to tell."""
+        """Do nothing: there is no other rank."""
 
     def poll(self, notice: Notice) -> list[int]:  # noqa: ARG002 - the interface of Comm
-        """Return no rank: there is no peer."""
+        """Return no rank: there is no other rank."""
         return []
 
     def agree(

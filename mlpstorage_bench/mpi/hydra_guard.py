@@ -1,13 +1,14 @@
-"""A process that tells MPICH's launcher of a rank that is gone, where no parent of ours watches.
+"""Guard process that makes MPICH's launcher fail when a rank exits during a session.
 
-Hydra takes a closed connection for the end of the job: when a rank ends with status 0 in the middle
-of a test it kills the others, and returns 0. So the guard keeps the rank's connection open, and
-asks for an abort over it in the rank's place, by the line of PMI-1 that means MPI_Abort.
+Hydra treats a closed connection as the end of the job: when a rank exits with status 0 during a
+test, Hydra kills the others and returns 0. The guard keeps the rank's connection open and sends
+the abort request of PMI-1 (as MPI_Abort does) when the rank has exited. It is used where no parent
+of ours watches the ranks.
 
-It stays in the rank's process group, which is what Hydra kills when it ends a job. So where ranks
-are killed because one aborts all, their guards are, too, and have nothing to tell. A rank that
-aborts all does it by its guard, as MPI_Abort itself would end some ranks before Hydra kills them.
-Runs as a program of its own, with the standard library alone.
+The guard stays in the rank's process group, which Hydra kills when it ends a job: guards of ranks
+that are killed by an abort are killed, too, and print nothing. A rank aborts the job through its
+guard, because MPI_Abort itself would end some ranks before Hydra kills them. The guard is a
+program of its own, with the standard library alone.
 """
 
 import atexit
@@ -23,19 +24,19 @@ import time
 from collections.abc import Mapping
 
 CONNECTION_VARIABLE = "PMI_FD"
-"""Tells a rank the descriptor of its connection to Hydra."""
-_processes: "list[subprocess.Popen[bytes]]" = []
-"""Of this process."""
+"""Environment variable with the descriptor of a rank's connection to Hydra."""
+_guards: "list[subprocess.Popen[bytes]]" = []
+"""The guard of this process, if there is one."""
 _STOP = "stop"
-_PATIENCE_S = 3.0
-"""For Hydra to end a job of its own accord, and to pass on what is said."""
-_LOOK_S = 0.01
+_HYDRA_S = 3.0
+"""Time for Hydra to end the job itself, and to forward output, in seconds."""
+_POLL_S = 0.01
 
 
 def start(line: str, status: int, environ: Mapping[str, str], error_output: int) -> None:
-    """Have a line said, and all ranks aborted, should this process end without leaving Python.
+    """Start a guard that prints a line and aborts all ranks if this process is killed.
 
-    Does nothing where there is no connection to Hydra.
+    Without a connection to Hydra, do nothing.
     """
     connection = environ.get(CONNECTION_VARIABLE)
     if connection is None:
@@ -48,48 +49,50 @@ def start(line: str, status: int, environ: Mapping[str, str], error_output: int)
         cwd="/",
     )
     assert process.stdin is not None
-    os.register_at_fork(after_in_child=process.stdin.close)  # or a child keeps the pipe open
-    _processes.append(process)
+    os.register_at_fork(
+        after_in_child=process.stdin.close
+    )  # else a forked child keeps the pipe open
+    _guards.append(process)
     atexit.register(stop)
 
 
 def stop() -> None:
-    """Send the guard home, if there is one: this process comes to its end by itself."""
-    while _processes:
-        _processes.pop().communicate(_STOP.encode())
+    """Stop the guard, if there is one: this process ends normally."""
+    while _guards:
+        _guards.pop().communicate(_STOP.encode())
 
 
 def abort(status: int) -> None:
-    """Have all ranks aborted with a status, this one too; return where that does not come about."""
-    if _processes:
-        _processes.pop().communicate(str(status).encode())
-        time.sleep(_PATIENCE_S)
+    """Abort all ranks, including this one, through the guard; return if that has no effect."""
+    if _guards:
+        _guards.pop().communicate(str(status).encode())
+        time.sleep(_HYDRA_S)
 
 
 def main() -> None:
-    """Wait for the rank's end, and tell of it unless dismissed."""
+    """Wait for the rank's exit, and abort the job unless stopped before."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)  # meant for the rank
+        signal.signal(number, signal.SIG_IGN)  # sent to the process group for the rank
     line, status = sys.argv[1:]
-    word = os.read(0, 64).decode()
-    if word == _STOP:
+    request = os.read(0, 64).decode()
+    if request == _STOP:
         return
-    if not word:
-        time.sleep(_PATIENCE_S)
+    if not request:
+        time.sleep(_HYDRA_S)
         os.write(2, f"{line}\n".encode())
     _wait_until_read(2)
-    os.write(1, f"cmd=abort exitcode={word or status}\n".encode())
+    os.write(1, f"cmd=abort exitcode={request or status}\n".encode())
 
 
 def _wait_until_read(output: int) -> None:
-    """Wait until a pipe is empty: Hydra drops what it has not read before an abort."""
+    """Wait until a pipe is empty: an abort discards what Hydra has not read."""
     if not stat.S_ISFIFO(os.fstat(output).st_mode):
         return
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _HYDRA_S
     unread = struct.pack("i", 1)
     while struct.unpack("i", unread)[0] and time.monotonic() < deadline:
         unread = fcntl.ioctl(output, termios.FIONREAD, unread)
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
 if __name__ == "__main__":

@@ -1,80 +1,85 @@
-"""Signals that ask a process of a session to stop, and when it may hear them."""
+"""Stop signals in a rank: raised as KeyboardInterrupt, deferred or ignored."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-OF_ONE = (signal.SIGINT, signal.SIGTERM)
-"""What asks a session of one process to stop: a run that is told to end leaves its results."""
-OF_A_RANK = (*OF_ONE, signal.SIGUSR1)
-"""What asks a rank: launchers pass on SIGUSR1 and go on."""
+PROCESS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Stop signals of a session of one process: a terminated run keeps its results."""
+RANK_SIGNALS = (*PROCESS_SIGNALS, signal.SIGUSR1)
+"""Stop signals of a rank: launchers forward SIGUSR1 and keep running."""
 
 
 class Interrupts:
-    """Raises KeyboardInterrupt for such signals, but where that would do harm.
+    """Raises KeyboardInterrupt for stop signals, except where it would break something.
 
-    In a meeting of ranks, one at any bytecode would leave a collective half done, and the next one
-    would then be matched with the wrong message on the others. Beside other threads, it could come
-    just after a lock of theirs was taken, which then nobody would release. There, they are held
-    back until the next place where they do no harm. In the midst of a session's end one would leave
-    the other ranks there, and results half written: from then on none is heard.
+    Inside a checked collective, an interrupt could leave the collective incomplete: the next one
+    would be matched with the wrong message of other ranks. Beside other threads, it could be raised
+    just after a shared lock was taken, which would then never be released. There, interrupts are
+    deferred to the next safe point. During the session's end, one would leave the other ranks
+    waiting and results incomplete: from then on stop signals are ignored.
     """
 
-    def __init__(self) -> None:
-        self._holders = 0
+    def __init__(self, report: Callable[[], None] | None = None) -> None:
+        self._report = report
+        """Called once, at the first stop signal."""
+        self._deferrals = 0
         self._ignoring = False
         self._pending = False
 
-    def listen(self, numbers: Sequence[signal.Signals]) -> None:
-        """Hear these signals from now on."""
+    def handle(self, numbers: Sequence[signal.Signals]) -> None:
+        """Install the handler for these signals."""
         for number in numbers:
-            signal.signal(number, self._arrived)
+            signal.signal(number, self._on_signal)
 
     @contextmanager
-    def listening(self, numbers: Sequence[signal.Signals]) -> Iterator[None]:
-        """Hear these signals inside, unless this process ignores them, as under nohup."""
+    def handling(self, numbers: Sequence[signal.Signals]) -> Iterator[None]:
+        """Handle these signals inside, except those that this process ignores (nohup)."""
         before = {number: signal.getsignal(number) for number in numbers}
-        heard = {number for number, handler in before.items() if handler is not signal.SIG_IGN}
-        self.listen([*heard])
+        handled = {number for number, handler in before.items() if handler is not signal.SIG_IGN}
+        self.handle([*handled])
         try:
             yield
         finally:
-            for number in heard:
+            for number in handled:
                 signal.signal(number, before[number] or signal.SIG_DFL)
 
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._ignoring:
             return
-        if not self._holders:
+        report, self._report = self._report, None
+        if report is not None:
+            report()
+        if not self._deferrals:
             raise KeyboardInterrupt
         self._pending = True
 
     def raise_pending(self) -> None:
-        """Raise the interrupt that was held back, where it does no harm."""
+        """Raise a deferred interrupt; to be called at a safe point."""
         if self._pending:
             self._pending = False
             raise KeyboardInterrupt
 
     @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Hold interrupts back inside; one that came meanwhile is raised at the end."""
-        self._holders += 1
+    def deferring(self) -> Iterator[None]:
+        """Defer interrupts inside; raise a deferred one at the end."""
+        self._deferrals += 1
         try:
             yield
         finally:
-            self._holders -= 1
-        if not self._holders:
+            self._deferrals -= 1
+        if not self._deferrals:
             self.raise_pending()
 
     def ignore(self) -> None:
-        """Hear no more of them, until this process has ended; launchers still can kill it.
+        """Ignore stop signals until exit (SIGKILL still works).
 
-        A handler of Python's would not do: Python takes it away before MPI ends.
+        A Python handler is not enough: Python removes it before MPI is finalised.
         """
         self._ignoring = True
         self._pending = False
-        for number in OF_A_RANK:
+        for number in RANK_SIGNALS:
             signal.signal(number, signal.SIG_IGN)

@@ -1,14 +1,14 @@
-"""The ranks of an MPI job, and how they meet.
+"""Communicator of the ranks of an MPI job, with checked collectives.
 
-Every operation between ranks here is a *meeting*: each rank says where it is (a place and a label)
-and learns where all others are, before any data moves. Ranks that meet at the same point go on with
-the operation; ranks that find the others elsewhere (one failed and is reporting, one ended its
-session) get a PeerError instead of waiting for ever. So a failure on one rank reaches the others at
-their next collective, in order, without extra messages, epochs or time limits.
+Every operation between ranks is a *checked collective*: the ranks first exchange their sync points
+(phase and label), before any data is sent. Ranks at the same sync point run the operation. Ranks
+at different sync points (one failed and is at its report, one ended its session) get a PeerError
+instead of waiting for ever. So a failure on one rank reaches the others at their next collective,
+without extra messages, epochs or time limits.
 
-Between meetings a rank can look for notices: `announce` sends one to every peer, and `poll` lets
-long silent phases, like a measurement window, end early. Each meeting carries the number of notices
-sent so far, and receives and forgets what is still on its way.
+Between collectives, `announce` sends a notice to every other rank, and `poll` receives notices: a
+long phase without collectives, like a measurement window, can end early. Each collective exchanges
+the number of notices sent so far, and receives and drops those still on the way.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mlpstorage_bench.errors import LaunchError
@@ -40,7 +41,7 @@ from mlpstorage_bench.mpi.comm import (
     check_reduction,
     check_root,
 )
-from mlpstorage_bench.mpi.interrupts import OF_A_RANK, Interrupts
+from mlpstorage_bench.mpi.interrupts import RANK_SIGNALS, Interrupts
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 
@@ -51,40 +52,38 @@ T = TypeVar("T")
 
 _NOTICE_TAG = 7
 _HEADER = struct.Struct("4q")
-"""What a rank says to all: phase, label's checksum, notices sent, whether it brings a value."""
+"""Header of a rank: phase, checksum of the label, notices sent, whether it has a value."""
 
 
 class CheckedCollective:
-    """One meeting under way: headers are exchanged first, then the operation runs if all agree.
+    """A collective in progress: exchange headers, then run the operation if all are equal.
 
-    Where no rank brings anything to it, the headers were all there is to exchange.
-
-    It is kept until it is complete: a rank that is interrupted in the middle finishes it before its
-    next one, as the others take part in it all the same.
+    Where no rank has a value, only the headers are exchanged. An interrupted rank keeps the
+    collective and finishes it before its next one, because the other ranks take part in it.
     """
 
     def __init__(
-        self, comm: MpiComm, here: SyncPoint, operation: Callable[[], Any], *, brings: bool
+        self, comm: MpiComm, here: SyncPoint, operation: Callable[[], Any], *, has_value: bool
     ) -> None:
         self.here = here
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = _HEADER.pack(here.phase, label, comm.notices_sent, brings)
+        self._mine = _HEADER.pack(here.phase, label, comm.notices_sent, has_value)
         self._all = bytearray(comm.size * _HEADER.size)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
     def has_arrived(self) -> bool:
-        """Whether every rank's header is here."""
+        """Whether every rank's header has arrived."""
         return self._request.Test()
 
     def complete(self) -> Any:
-        """Run the operation, or raise RanksDivergedError; every rank decides alike."""
+        """Run the operation, or raise RanksDivergedError; the same on every rank."""
         __tracebackhide__ = True
-        headers = set(_HEADER.iter_unpack(self._all))  # of most meetings one: all say the same
+        headers = set(_HEADER.iter_unpack(self._all))  # usually one: all are equal
         if len({(phase, label) for phase, label, _, _ in headers}) == 1:
-            brings = any(brings for _, _, _, brings in headers)
-            result = self._operation() if brings else [None] * self._comm.size
+            has_value = any(has_value for _, _, _, has_value in headers)
+            result = self._operation() if has_value else [None] * self._comm.size
             self._collect_notices()
             return result
         sync_points = self._comm.control.allgather(self.here)
@@ -96,7 +95,7 @@ class CheckedCollective:
 
 
 class MpiComm:
-    """The ranks of an MPI job; see the module's text for how they meet."""
+    """Communicator of the ranks of an MPI job (see the module's docstring)."""
 
     def __init__(self, world: MPI.Intracomm) -> None:
         self.rank = world.Get_rank()
@@ -107,17 +106,19 @@ class MpiComm:
         self.notices_sent = 0
         self._notices_received = [0] * self.size
         self._notice_requests: list[MPI.Request] = []
-        self._heard: list[tuple[int, Notice]] = []
+        self._received_notices: list[tuple[int, Notice]] = []
         self._unfinished: CheckedCollective | None = None
         self._collectives = 0
-        self._interrupts = Interrupts()
+        parent = StatusChannel.of_this_process()
+        report_stop = None if parent is None else partial(parent.report_stop, self.rank)
+        self._interrupts = Interrupts(report_stop)
         self._pack, self._unpack = _pickling()
-        """A test's value is packed before ranks meet: one that cannot be fails its rank alone."""
-        self._interrupts.listen(OF_A_RANK)
+        """Values are packed before the exchange: an unpicklable one fails on its own rank alone."""
+        self._interrupts.handle(RANK_SIGNALS)
 
     @property
     def waits_at(self) -> str | None:
-        """Where this rank waits for the others at this moment; None when it does not."""
+        """Label of the collective in which this rank waits now; None when it does not wait."""
         collective = self._unfinished
         return None if collective is None else collective.here.label
 
@@ -196,30 +197,32 @@ class MpiComm:
         say(message)
         parent = StatusChannel.of_this_process()
         if parent is not None:
-            reason = next((line for line in message.splitlines() if line), "it asked for it")
+            reason = next(
+                (line for line in message.splitlines() if line), "a rank aborted the session"
+            )
             parent.send("aborting", f"{code} {reason.removeprefix('mlpstorage: ').rstrip('.')}")
         hydra_guard.abort(code)
         self.control.Abort(code)
         raise SystemExit(code)  # MPI_Abort does not return; this tells the type checker
 
     def handle_stop_signals(self) -> AbstractContextManager[None]:
-        """Change nothing: a rank hears them from the start."""
+        """Do nothing: a rank handles stop signals from the start."""
         return nullcontext()
 
     def defer_interrupts(self) -> AbstractContextManager[None]:
-        """Hold them back inside, but in meetings and where they are heeded."""
-        return self._interrupts.held_back()
+        """Defer interrupts inside, except in collectives and in `raise_deferred`."""
+        return self._interrupts.deferring()
 
     def raise_deferred(self) -> None:
-        """Raise KeyboardInterrupt if one was held back."""
+        """Raise KeyboardInterrupt if one was deferred."""
         self._interrupts.raise_pending()
 
     def ignore_interrupts(self) -> None:
-        """Let none break into this rank's end of the session, from now on."""
+        """Ignore stop signals from now on: this rank ends its session."""
         self._interrupts.ignore()
 
     def announce(self, notice: Notice) -> None:
-        """Send every peer a notice; it is received at the latest at the next collective."""
+        """Send every other rank a notice; its next collective receives it at the latest."""
         self.notices_sent += 1
         for peer in range(self.size):
             if peer != self.rank:
@@ -227,19 +230,19 @@ class MpiComm:
                 self._notice_requests.append(request)
 
     def poll(self, notice: Notice) -> list[int]:
-        """Receive what notices are here, and return the ranks that announced this one."""
+        """Receive the notices that have arrived; return the ranks that sent this one."""
         while self._notices.iprobe(tag=_NOTICE_TAG):
             self._receive_notice()
-        return sorted(rank for rank, said in self._heard if said == notice)
+        return sorted(rank for rank, sent in self._received_notices if sent == notice)
 
     def collect_notices(self, sent: Sequence[int]) -> None:
-        """Receive every notice that the ranks say they sent: none is taken for a later one."""
+        """Receive all notices sent so far, so that none is mistaken for a later one."""
         if not any(sent):
             return
         for peer in range(self.size):
             while peer != self.rank and self._notices_received[peer] < sent[peer]:
                 self._receive_notice()
-        self._heard.clear()
+        self._received_notices.clear()
         for request in self._notice_requests:
             request.wait()
         self._notice_requests.clear()
@@ -250,10 +253,10 @@ class MpiComm:
         status = MPI.Status()
         notice = Notice(self._notices.recv(tag=_NOTICE_TAG, status=status))
         self._notices_received[status.Get_source()] += 1
-        self._heard.append((status.Get_source(), notice))
+        self._received_notices.append((status.Get_source(), notice))
 
     def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
-        """Meet at `label` until every rank is there, then return every rank's value."""
+        """Return every rank's value once all ranks are at `label`."""
         self._collectives = 0
         here = SyncPoint(self.rank, phase, label)
         deadline = None if grace_s is None else time.monotonic() + grace_s
@@ -263,7 +266,7 @@ class MpiComm:
                     here,
                     lambda: self.control.allgather(value),
                     deadline=deadline,
-                    brings=value is not None,
+                    has_value=value is not None,
                 )
             except RanksDivergedError as diverged:
                 if all(point.phase == phase for point in diverged.sync_points):
@@ -288,16 +291,16 @@ class MpiComm:
         operation: Callable[[], Any],
         *,
         deadline: float | None,
-        brings: bool = True,
+        has_value: bool = True,
     ) -> Any:
         __tracebackhide__ = True
-        with self._interrupts.held_back():
+        with self._interrupts.deferring():
             if self._unfinished is not None:
                 with suppress(
                     RanksDivergedError
-                ):  # what was interrupted no longer needs its outcome
+                ):  # nobody waits for the interrupted operation's result
                     self._finish(self._unfinished, deadline)
-            self._unfinished = CheckedCollective(self, here, operation, brings=brings)
+            self._unfinished = CheckedCollective(self, here, operation, has_value=has_value)
             return self._finish(self._unfinished, deadline)
 
     def _finish(self, collective: CheckedCollective, deadline: float | None) -> Any:
@@ -322,7 +325,7 @@ def connect(launcher: LauncherEnvironment) -> MpiComm:
     Raises LaunchError where launcher and library do not belong together.
     """
     with warnings.catch_warnings():
-        # mpi4py warns of a launcher of another MPI; the checks here say what is to be done.
+        # mpi4py warns of a launcher of another MPI; the checks below say what to do.
         warnings.simplefilter("ignore", RuntimeWarning)
         mpi = _load(launcher)
         library = mpi.Get_library_version()
@@ -334,14 +337,14 @@ def connect(launcher: LauncherEnvironment) -> MpiComm:
 
 
 def _pickling() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """Return how mpi4py packs and unpacks what ranks send each other."""
+    """Return mpi4py's functions that pickle and unpickle the values of ranks."""
     from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
 
     return MPI.pickle.dumps, MPI.pickle.loads
 
 
 def _load(launcher: LauncherEnvironment) -> Any:
-    """Load the MPI library without initialising MPI, and leave its end to mpi4py."""
+    """Load the MPI library without initialising MPI; mpi4py finalises it."""
     try:
         import mpi4py  # noqa: PLC0415 - MPI is imported only where it is in use
 

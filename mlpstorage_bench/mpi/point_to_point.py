@@ -1,4 +1,4 @@
-"""What ranks say to each other one by one, inside a meeting: sums up a tree, clocks compared."""
+"""Point-to-point algorithms inside a checked collective: tree reduction, clock comparison."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _MERGE_TAG = 11
 _CLOCK_TAG = 12
 
 _YIELD_S = 0.002
-"""For this long a waiting rank only lets others run first: ranks usually arrive together, and one
-that sleeps comes back to a processor whose caches have forgotten it, and interrupts another."""
+"""Time in seconds during which a waiting rank yields the processor instead of sleeping: ranks
+usually arrive together, and a rank that sleeps returns to cold caches and preempts another."""
 _LEAST_PAUSE_S = 0.0002
-"""Then with this pause; MPICH makes progress only while polled, so it is kept short."""
+"""First pause after that; short, as MPICH only makes progress while it is polled."""
 _PAUSE_SHARE = 1 / 32
-"""Of the time waited so far: many ranks of one host leave the cores to the one they wait for."""
+"""Pause as a share of the time waited, so that many waiting ranks leave the cores to others."""
 _MOST_PAUSE_S = 0.005
 
 
 def backoff(waited_s: float) -> None:
-    """Leave the processor to others before looking again for what was waited for so long."""
+    """Yield or sleep between two polls, depending on the time waited so far."""
     if waited_s <= _YIELD_S:
         os.sched_yield()
     else:
@@ -40,8 +40,8 @@ def backoff(waited_s: float) -> None:
 def merge(comm: MPI.Intracomm, value: T, add: Callable[[T, T], T]) -> T | None:
     """Return the sum of every rank's value on rank 0; None elsewhere.
 
-    A binomial tree: in step k each rank that is left and has bit k set hands its sum to the rank
-    without that bit and is done. So rank 0 adds as often as the number of ranks can be halved.
+    Binomial tree: in step k, each remaining rank with bit k set sends its sum to the rank without
+    that bit and is done. So rank 0 makes log2(ranks) additions, rounded up.
     """
     rank, size = comm.Get_rank(), comm.Get_size()
     step = 1
@@ -59,17 +59,17 @@ def merge(comm: MPI.Intracomm, value: T, add: Callable[[T, T], T]) -> T | None:
 def clock_offset(comm: MPI.Intracomm, now_ns: Callable[[], int]) -> ClockOffset:
     """Return how far this rank's clock is ahead of rank 0's.
 
-    Rank 0 asks one rank after the other, so that nobody else's messages are on the way. A question
-    is a zero; what ends the questions is the number 1 with the three numbers of the offset.
+    Rank 0 queries one rank after the other, so that no other messages are on the way. A query is a
+    zero; the last message is the number 1 with the three numbers of the offset.
     """
     message = np.zeros(4, dtype=np.int64)
     if comm.Get_rank() == 0:
         for peer in range(1, comm.Get_size()):
-            offset = _ask(comm, peer, now_ns)
+            offset = _query(comm, peer, now_ns)
             message[:] = (1, offset.at_ns, offset.ahead_ns, offset.uncertainty_ns)
             comm.Send(message, dest=peer, tag=_CLOCK_TAG)
         return ClockOffset.none(now_ns())
-    _await_message(comm, 0, _CLOCK_TAG)  # it may take long until it is this rank's turn
+    _await_message(comm, 0, _CLOCK_TAG)  # rank 0 queries the ranks in order
     reading = np.zeros(1, dtype=np.int64)
     while True:
         comm.Recv(message, source=0, tag=_CLOCK_TAG)
@@ -79,8 +79,8 @@ def clock_offset(comm: MPI.Intracomm, now_ns: Callable[[], int]) -> ClockOffset:
         comm.Send(reading, dest=0, tag=_CLOCK_TAG)
 
 
-def _ask(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int]) -> ClockOffset:
-    """Ask another rank for its time until that is known well enough."""
+def _query(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int]) -> ClockOffset:
+    """Query another rank's clock until the offset is known well enough."""
     question = np.zeros(4, dtype=np.int64)
     answer = np.zeros(1, dtype=np.int64)
     exchanges: list[Exchange] = []
@@ -93,7 +93,7 @@ def _ask(comm: MPI.Intracomm, peer: int, now_ns: Callable[[], int]) -> ClockOffs
 
 
 def _await_message(comm: MPI.Intracomm, source: int, tag: int) -> None:
-    """Wait for a message without taking a core from those who have to send it."""
+    """Wait for a message with polling that leaves the cores to other ranks."""
     started = time.monotonic()
     while not comm.iprobe(source=source, tag=tag):
         backoff(time.monotonic() - started)

@@ -1,8 +1,8 @@
-"""Who of the processes that are watched has died, in the order in which they did.
+"""Exits of watched processes, in the order of the exits.
 
-The kernel tells a process's end through a descriptor of it (Linux 5.3), and an epoll of several
-tells them in the order of their ends. Where there are no descriptors, or too few, processes are
-looked at by their numbers: then those that ended between two looks count as one.
+A process descriptor (pidfd, Linux 5.3) becomes readable when its process exits, and epoll returns
+several descriptors in that order. Where descriptors are unavailable or scarce, processes are
+polled by process id; exits between two polls are then reported together.
 """
 
 from __future__ import annotations
@@ -13,67 +13,67 @@ import select
 
 import psutil
 
-_LOOK_S = 0.2
+_POLL_S = 0.2
 _RESERVED = 64
-"""Descriptors that are left for all else that this process does."""
+"""Number of descriptors left free for the rest of this process."""
 
 
 class ExitWatcher:
-    """Watches processes, each by a number of the caller's, as a rank is."""
+    """Watches processes; the caller gives each a number, for example its rank."""
 
     def __init__(self, event: int) -> None:
         self._poller = select.epoll()
         self._poller.register(event, select.EPOLLIN | select.EPOLLET)
         self._by_descriptor: dict[int, int] = {}
-        self._looked_at: dict[int, psutil.Process] = {}
-        self._dead_at_first: list[int] = []
-        self._died: list[tuple[int, ...]] = []
+        self._polled: dict[int, psutil.Process] = {}
+        self._exited_before: list[int] = []
+        self._exits: list[tuple[int, ...]] = []
 
     def watch(self, number: int, process_id: int) -> None:
-        """Watch a process from now on."""
+        """Start to watch a process; one that has exited already is reported first."""
         try:
             descriptor = _descriptor_of(process_id)
             if descriptor is None:
-                self._looked_at[number] = psutil.Process(process_id)
+                self._polled[number] = psutil.Process(process_id)
             elif _is_readable(descriptor):
                 os.close(descriptor)
-                self._dead_at_first.append(number)
+                self._exited_before.append(number)
             else:
                 self._by_descriptor[descriptor] = number
                 self._poller.register(descriptor, select.EPOLLIN)
         except (ProcessLookupError, psutil.NoSuchProcess):
-            self._dead_at_first.append(number)
+            self._exited_before.append(number)
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a process ends or the event is there, but only so long."""
-        longest_s = min(seconds, _LOOK_S) if self._looked_at else seconds
+        """Sleep until a process exits, the event is readable, or the seconds have passed."""
+        longest_s = min(seconds, _POLL_S) if self._polled else seconds
         for descriptor, _ in self._poller.poll(longest_s):
             number = self._by_descriptor.pop(descriptor, None)
             if number is not None:
-                os.close(descriptor)  # which takes it out of the epoll
-                self._died.append((number,))
-        gone = tuple(number for number, one in self._looked_at.items() if not _is_alive(one))
-        for number in gone:
-            del self._looked_at[number]
-        if gone:
-            self._died.append(gone)
+                os.close(descriptor)  # epoll removes a closed descriptor
+                self._exits.append((number,))
+        exited = tuple(number for number, one in self._polled.items() if not _is_alive(one))
+        for number in exited:
+            del self._polled[number]
+        if exited:
+            self._exits.append(exited)
 
     def take_exits(self) -> list[tuple[int, ...]]:
-        """Return those that died since this was asked last; together, where no order is known."""
-        first = [tuple(self._dead_at_first)] if self._dead_at_first else []
-        died = [*first, *self._died]
-        self._dead_at_first, self._died = [], []
-        return died
+        """Return the exits since the last call; those of unknown order form one tuple."""
+        first = [tuple(self._exited_before)] if self._exited_before else []
+        exits = [*first, *self._exits]
+        self._exited_before, self._exits = [], []
+        return exits
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Close all descriptors."""
         for descriptor in self._by_descriptor:
             os.close(descriptor)
         self._poller.close()
 
 
 def _descriptor_of(process_id: int) -> int | None:
-    """Return a process's descriptor; None where the kernel has none, or few are left."""
+    """Return a process descriptor; None where the kernel has none or few are left."""
     try:
         descriptor = os.pidfd_open(process_id)
     except ProcessLookupError:

@@ -1,9 +1,10 @@
-"""A process that outlives another, and does what that cannot when it was killed.
+"""Helper process that cleans up after a rank, or after the parent, when it is killed.
 
-It removes a rank's cache files, tells of a rank's death, or ends the ranks whose parent is gone. It
-holds the reading end of a pipe whose writing end only the other has. At the end the other dismisses
-it with a byte; should the pipe close without one, the other is dead. Runs as a program of its own,
-with the standard library alone, in a session of its own: what kills the ranks does not reach it.
+It removes a rank's cache files, prints the line that reports a rank's death, or ends the ranks
+whose parent was killed. It reads from a pipe whose writing end only its owner has. The owner stops
+it with one byte; a pipe that closes without that byte means that the owner was killed. The reaper
+is a program of its own in a session of its own, with the standard library alone, so that signals
+to the ranks' process groups do not reach it.
 """
 
 import errno
@@ -20,21 +21,23 @@ from pathlib import Path
 from typing import Literal
 
 _STOP = b"d"
+_INTERRUPT_S = 10.0
+"""Time for ranks to finish their reports, in seconds."""
 _TERMINATE_S = 10.0
-"""For a launcher to end its ranks, on other hosts, too."""
-_PATIENCE_S = 10.0
-"""For reapers to finish their work, and for the kernel to end what was killed."""
-_LOOK_S = 0.05
+"""Time for a launcher to end its ranks, including those on other hosts."""
+_CLEANUP_S = 10.0
+"""Time for reapers to finish their task, and for the kernel to end killed processes."""
+_POLL_S = 0.05
 
 
 def start(
-    task: Literal["remove", "say", "end"], *subject: str, error_output: int = subprocess.DEVNULL
+    task: Literal["remove", "print", "end"], *subject: str, error_output: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """Start a reaper.
+    """Start a reaper with one of three tasks.
 
-    `remove` DIRECTORY NAMES, as `remove_named` does; `say` LINE, to `error_output`; or `end` GROUP
-    MARK DIRECTORY: a launcher's process group, all that carries the mark, and the directory of the
-    launch.
+    `remove` DIRECTORY NAMES: see `remove_named`. `print` LINE: to `error_output`. `end` GROUP MARK
+    DIRECTORY: end a launcher's process group and all processes with the mark, and remove the launch
+    directory.
     """
     reaper = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-I", "-S", __file__, task, *subject],
@@ -45,12 +48,14 @@ def start(
         cwd="/",
     )
     assert reaper.stdin is not None
-    os.register_at_fork(after_in_child=reaper.stdin.close)  # or a child keeps the pipe open
+    os.register_at_fork(
+        after_in_child=reaper.stdin.close
+    )  # else a forked child keeps the pipe open
     return reaper
 
 
 def stop(reaper: "subprocess.Popen[bytes]") -> None:
-    """Send a reaper home: this process comes to its end by itself."""
+    """Stop a reaper without doing its task: its owner ends normally."""
     reaper.communicate(_STOP)
 
 
@@ -86,23 +91,23 @@ def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) 
             raise
 
 
-def clear_away(mark: str) -> None:
-    """Kill what has a mark (NAME=VALUE) in its environment, on this host, until nothing is left.
+def kill_marked(mark: str) -> None:
+    """Kill all processes of this host whose environment has the mark (NAME=VALUE).
 
-    Reapers among it are let finish their work.
+    Reapers among them finish their task first.
     """
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _CLEANUP_S
     while left := _marked(mark):
         for process_id, command in left.items():
             if not _is_reaper(command):
                 _kill(process_id)
         if time.monotonic() >= deadline:
             return
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
 def _marked(mark: str) -> dict[int, list[str]]:
-    """Return process id → command line; those that have ended, if unnoticed, have neither."""
+    """Return process id → command line of processes with the mark; zombies have no environment."""
     found: dict[int, list[str]] = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
@@ -112,7 +117,7 @@ def _marked(mark: str) -> dict[int, list[str]]:
                 command = (process / "cmdline").read_bytes()
                 found[int(process.name)] = os.fsdecode(command).split("\0")
         except OSError:
-            continue  # it ended meanwhile, or is another user's
+            continue  # it ended meanwhile, or belongs to another user
     return found
 
 
@@ -128,20 +133,30 @@ def _kill(process_id: int) -> None:
 
 
 def _end_group(group: int) -> None:
-    """End a launcher: it ends what it has on other hosts, if it is let."""
-    for number, patience_s in ((signal.SIGTERM, _TERMINATE_S), (signal.SIGKILL, 0.0)):
+    """End a launcher and its ranks, also those on other hosts.
+
+    SIGUSR1 goes to the launcher alone, which forwards it: the ranks then finish as after Ctrl-C.
+    SIGTERM and SIGKILL follow, to the whole group, if that takes too long.
+    """
+    for number, patience_s in (
+        (signal.SIGUSR1, _INTERRUPT_S),
+        (signal.SIGTERM, _TERMINATE_S),
+        (signal.SIGKILL, 0.0),
+    ):
         deadline = time.monotonic() + patience_s
+        send = os.kill if number == signal.SIGUSR1 else os.killpg
         try:
-            os.killpg(group, number)
+            send(group, number)
             while time.monotonic() < deadline:
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
                 os.killpg(group, 0)
         except ProcessLookupError:
-            return
+            if number != signal.SIGUSR1:  # else the launcher ended, and others of its group may not
+                return
 
 
 def main() -> None:
-    """Wait for the other's end, and do the task unless dismissed."""
+    """Wait for the owner's end, and do the task unless stopped."""
     if os.read(0, 1) == _STOP:
         return
     task, *subject = sys.argv[1:]
@@ -149,12 +164,12 @@ def main() -> None:
         directory, names = subject
         with suppress(OSError):  # nobody is left to be told
             remove_named(directory, names)
-    elif task == "say":
+    elif task == "print":
         os.write(2, f"{subject[0]}\n".encode())
     else:
         group, mark, directory = subject
         _end_group(int(group))
-        clear_away(mark)
+        kill_marked(mark)
         shutil.rmtree(Path(directory), ignore_errors=True)
 
 

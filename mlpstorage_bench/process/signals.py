@@ -1,4 +1,4 @@
-"""Signals that ask the parent of ranks to stop: noted, so that none breaks into what it does."""
+"""Stop signals to the parent of ranks, recorded instead of raised."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals:
-    """Notes them inside `with`; what this process ignores (as under nohup) it still does.
+    """Context manager that records stop signals; signals ignored before (nohup) stay ignored.
 
-    A process that was asked to stop is at its end afterwards, and hears no more of them: Python
-    would die of one that comes while it shuts down.
+    After a request to stop, further signals are ignored on exit: one during the interpreter's
+    shutdown would kill the process.
     """
 
     def __init__(self) -> None:
         self.is_requested = False
-        self.insisted = 0
-        """How often Ctrl-C came after that; a terminal that closes sends SIGHUP more than once."""
+        self.repeated_interrupts = 0
+        """Number of SIGINT after the first signal; a closing terminal repeats SIGHUP."""
         self.event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        """Becomes readable with each."""
+        """Event descriptor; readable after each signal."""
         self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def __enter__(self) -> Self:
         for number, previous in self._previous.items():
             if previous is not signal.SIG_IGN:
-                signal.signal(number, self._arrived)
+                signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,8 +38,8 @@ class StopSignals:
             )
         os.close(self.event)
 
-    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.is_requested and number == signal.SIGINT:
-            self.insisted += 1
+            self.repeated_interrupts += 1
         self.is_requested = True
         os.eventfd_write(self.event, 1)

@@ -97,6 +97,7 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
         why,
         follows=isinstance(left, OthersLeft),
         by_gate=passed_before_gate and exit_status != pytest.ExitCode.OK,
+        had_internal_error=exit_status == pytest.ExitCode.INTERNAL_ERROR,
     )
     ends = _pass_barrier(session, SESSION_END, own)
     session.remarks += [
@@ -105,7 +106,10 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
         for rank, one in enumerate(ends)
         if not one.follows and (one.status, one.problem) != (ends[0].status, ends[0].problem)
     ]
-    leading = max(one.status for one in ends if not one.follows or all(e.follows for e in ends))
+    statuses = {one.status for one in ends if not one.follows or all(e.follows for e in ends)}
+    if any(one.had_internal_error for one in ends):
+        statuses.discard(int(pytest.ExitCode.USAGE_ERROR))  # ranks that miss the others report it
+    leading = max(statuses)
     is_left_alone = any(one.follows for one in ends)
     status = leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
     tests_passed = all(one.by_gate or one.status == pytest.ExitCode.OK for one in ends)

@@ -44,9 +44,8 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
         sys.stdout.write(f"mlpstorage: note: {note}\n")
     ending = run(plan, _limits(config, settings))
     if ending.run_metadata is not None:
-        status = "interrupted" if ending.was_interrupted else "died"
         reason = ending.reason or "its results could not be written"
-        record_final_status(ending.run_metadata, status, ending.status, reason)
+        record_final_status(ending.run_metadata, ending.run_status, ending.status, reason)
     return ending.status
 
 

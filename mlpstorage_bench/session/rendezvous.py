@@ -28,6 +28,7 @@ from mlpstorage_bench.process.stderr import ABORT_STATUS, STDERR, say
 from mlpstorage_bench.session.rank_checks import usage_error
 
 COMM = pytest.StashKey[Comm]()
+HAD_INTERNAL_ERROR = pytest.StashKey[bool]()
 SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the parting of ranks"
 """Where all ranks meet last, in this order, also those that leave early."""
 
@@ -47,6 +48,25 @@ class RankEnd:
     """Whether it ends because another rank does: then its own status is of no account."""
     by_gate: bool = False
     """Whether the gate alone has called for the status."""
+    had_internal_error: bool = False
+    """Whether pytest or a hook failed on it, outside of tests."""
+
+
+class InternalErrorReport:
+    """Plugin object that prints a rank's internal error, and keeps that there was one."""
+
+    def __init__(self, launcher: LauncherEnvironment, config: pytest.Config) -> None:
+        self._launcher = launcher
+        self._config = config
+
+    def pytest_internalerror(
+        self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> None:
+        """Name the rank and its host; pytest itself shows rank 0's traceback."""
+        self._config.stash[HAD_INTERNAL_ERROR] = True
+        place = f"rank {self._launcher.rank} on {socket.gethostname()}"
+        text = f"\n{excrepr}" if self._launcher.rank > 0 else ""
+        say(f"INTERNALERROR on {place}: {excinfo.exconly()}{text}")
 
 
 @contextmanager
@@ -171,18 +191,23 @@ def _report_exit(rank: int, status: int | None) -> None:
     parent.unregister(rank)
 
 
-def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) -> None:
-    """Meet the others where they are last, from a rank whose session has not come to that.
+def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) -> int | None:
+    """Pass the exit barriers that this rank has not passed; its session ended before them.
 
-    `barriers_passed` is how many of these meetings it has been at.
+    Return the exit status of the session where no rank's session had begun and an internal error
+    on any of them is the reason; None where rank 0's own exit status is that of the session.
     """
-    own = RankEnd(socket.gethostname(), int(pytest.ExitCode.INTERNAL_ERROR))
+    had_error = config.stash.get(HAD_INTERNAL_ERROR, False)
+    status = int(pytest.ExitCode.INTERNAL_ERROR)
+    own = RankEnd(socket.gethostname(), status, had_internal_error=had_error)
     grace_s = grace_before_options(config, config.known_args_namespace)
+    ends: list[RankEnd] = []
     try:
         for label in (SESSION_END, RUN_END, EXIT_BARRIER)[barriers_passed:]:
-            comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
+            ends = comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
         _abort(comm, "its session did not come to its end", grace_s)
+    return status if any(end.had_internal_error for end in ends) else None
 
 
 def _abort(comm: Comm, problem: str, grace_s: float | None) -> NoReturn:

@@ -46,7 +46,7 @@ class TimeLimit:
 
     def _tell_alive(self, step: str) -> None:
         if self._parent is not None and self._comm.rank == 0:
-            self._parent.send("alive", step)
+            self._parent.send("step", step)
 
     def _expired(self, step: str) -> None:
         """End the session on all ranks, from the watchdog's thread, after every rank told where."""
@@ -55,7 +55,7 @@ class TimeLimit:
         here = f"waits for the others at {place!r}" if place else "does not wait for the others"
         say(f"\nmlpstorage: {headline}. Rank {rank} on {self._host} {here}:\n\n{stacks()}")
         if self._parent is not None:
-            self._parent.reach_limit(rank)
+            self._parent.report_limit(rank)
         least_s, most_s = turn_s(rank, self._comm.size, self._grace_s)
         began_s = time.monotonic()
         self._leave_last_words(headline, most_s)

@@ -1,4 +1,4 @@
-"""The cluster of three hosts, for tests that are marked `hosts`."""
+"""Fixtures of the cluster of three hosts, for tests marked `hosts`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceCluste
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    made = NamespaceCluster(tmp_path_factory.mktemp("bed"))
+    made = NamespaceCluster(tmp_path_factory.mktemp("cluster"))
     yield made
     made.close()
     assert remains(made.folder) == []
@@ -29,7 +29,7 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NamespaceCluste
 
 @pytest.fixture
 def cluster(_hosts: NamespaceCluster) -> Iterator[NamespaceCluster]:
-    """Three hosts; a test has to leave them without a process, and finds `private` empty."""
+    """Give the cluster; a test starts with an empty `private` and must leave no process."""
     yield _hosts
     left = _still_running_after(PATIENCE_S, _hosts)
     _hosts.tidy()
@@ -38,7 +38,7 @@ def cluster(_hosts: NamespaceCluster) -> Iterator[NamespaceCluster]:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    """A directory that this machine's hosts all see, whose name is no word to a shell."""
+    """A directory shared by all hosts, whose name needs shell quoting."""
     folder = tmp_path / "my  tests ü"
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -47,7 +47,7 @@ def shared(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def slurm(cluster: NamespaceCluster) -> Iterator[Slurm]:
-    """Slurm on the three hosts; skips where it is not installed."""
+    """Run Slurm on the three hosts; skip if it is not installed."""
     reason = slurm_on_hosts.why_not()
     if reason:
         pytest.skip(reason)
@@ -57,7 +57,7 @@ def slurm(cluster: NamespaceCluster) -> Iterator[Slurm]:
 
 @pytest.fixture
 def mpi(request: pytest.FixtureRequest, mpi_name: str) -> Mpi:
-    """What starts ranks: an MPI's own launcher, or Slurm's."""
+    """Give the launcher: an MPI's own, or Slurm's."""
     name, by_slurm, _ = mpi_name.partition(BY_SLURM)
     if by_slurm:
         slurm: Slurm = request.getfixturevalue("slurm")

@@ -1,4 +1,4 @@
-"""A session over two hosts to which something happens."""
+"""Session over two hosts whose processes a test can signal or kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster, command_of
 from tests.cluster.sessions_on_hosts import PYTEST, TINY, environment, launching, places
 from tests.cluster.waiting import wait_until
-from tests.failures.scenarios import LIMIT_S
+from tests.failures.scenario import LIMIT_S
 from tests.mpis import Mpi
 
 TEST = "def test_long(kvcache): kvcache.run(1)\n"
@@ -24,7 +24,7 @@ LONG = (
 
 
 class Session:
-    """A session with a rank on h1 and one on h2, started from h1 or from another host."""
+    """Session with one rank on h1 and one on h2, started from h1 or another host."""
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class Session:
         is_by_hand: bool = False,
     ) -> None:
         self.cluster = cluster
-        # srun kills what would remove a rank's directory, so that only files can be asked for
+        # srun kills the reaper that removes a rank's directory: only its files are checked
         self._made = "*.kv" if mpi.family == "srun" else "rank_*"
         start = launching(mpi, "h1,h2", cluster.agent)
         if is_by_hand:
             start = [*mpi.on_hosts("h1:1,h2:1", 2, cluster.agent), *PYTEST]
         self._output = folder / "output.txt"
-        # A file, not a pipe: what is left on another host would hold that, and the end be unseen
+        # a file, not a pipe, which a process left on another host would keep open
         with self._output.open("a") as output:
             self.process = cluster.start(
                 host,
@@ -62,7 +62,7 @@ class Session:
         return cls(cluster, mpi, folder, *LONG, *options, host=host)
 
     def wait_for_files(self) -> None:
-        """Wait until both ranks are in the middle of their measurement."""
+        """Wait until both ranks are measuring."""
         wait_until(self._is_measuring)
 
     def _is_measuring(self) -> bool:
@@ -70,11 +70,11 @@ class Session:
         return all(self.cache_files(host) for host in ("h1", "h2"))
 
     def cache_files(self, host: str) -> list[Path]:
-        """The cache files that a host has."""
+        """Return the cache files on a host."""
         return list(self.cluster.seen_by(host, self.cluster.private / "cache").rglob("*.kv"))
 
     def parent(self) -> psutil.Process:
-        """The pytest that started the ranks."""
+        """Return the pytest process that started the ranks."""
         (parent,) = (
             process
             for process in self.cluster.processes("h1")
@@ -84,7 +84,7 @@ class Session:
         return parent
 
     def ranks_on(self, *hosts: str) -> list[psutil.Process]:
-        """The processes of the ranks on hosts: Python, started by a launcher."""
+        """Return the processes of the ranks on hosts: Python, started by a launcher."""
         return [
             process
             for process in self.cluster.processes(*hosts)
@@ -92,14 +92,14 @@ class Session:
         ]
 
     def kill_daemon(self, host: str) -> None:
-        """Kill what the launcher has on another host: the parent of the rank there."""
+        """Kill the launcher's daemon on another host: the parent process of the rank."""
         (rank,) = self.ranks_on(host)
         daemon = rank.parent()
         assert daemon is not None
         daemon.kill()
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit status, and what was printed."""
+        """Wait for the end; return the exit status and the output."""
         try:
             status = self.process.wait(timeout=LIMIT_S)
         except subprocess.TimeoutExpired:
@@ -107,15 +107,15 @@ class Session:
         return status, self._output.read_text(errors="replace")
 
     def check_that_no_rank_is_left(self) -> None:
-        """Neither processes of ranks nor files of theirs are on any host."""
+        """Wait until no host has processes or files of ranks."""
         wait_until(lambda: not self.ranks_on() and not self._files())
 
     def check_that_nothing_is_left(self) -> None:
-        """No process at all is on any host, and no file but results."""
+        """Wait until no host has a process, or a file other than results."""
         wait_until(lambda: not self.cluster.processes() and not self._files())
 
     def _files(self) -> list[Path]:
-        """Return what ranks and their parent make on hosts, and have to remove."""
+        """Return the files that ranks and their parent have to remove."""
         return [
             path
             for host in HOSTS

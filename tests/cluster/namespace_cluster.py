@@ -1,11 +1,11 @@
-"""Three hosts on one machine, for tests: each with a network, a name and filesystems of its own.
+"""Cluster of three hosts on one machine: each has its own network, name and filesystems.
 
 The cluster is a process namespace whose first process reads from a pipe of the test session. All
-else lives in it, in namespaces without a name: when the session ends, the pipe closes, the kernel
-kills every process of the cluster, and interfaces and mounts disappear with the last of them. The
-machine's own network, mounts and /etc are never touched.
+other namespaces have no name. When the session ends, the pipe closes, the kernel kills every
+process of the cluster, and interfaces and mounts disappear with them. The machine's own network,
+mounts and /etc are never changed.
 
-What the hosts share: the machine's filesystem (as a cluster shares its home directories), process
+The hosts share the machine's filesystem (as a cluster shares its home directories), process
 numbers, the page cache and the cores.
 """
 
@@ -30,11 +30,11 @@ INTERFACE = "eth0"
 PRIVATE_BYTES = 256 << 20
 NEEDED = ("ip", "unshare", "nsenter", "mount")
 _NAMESPACE = "namespace"
-"""The file that tells the process namespace in which all of a cluster runs."""
+"""File with the process namespace of the cluster."""
 _BEFORE = "before"
-"""The file that tells what the machine had of such names before the cluster."""
+"""File with the interfaces of these names that existed before the cluster."""
 _ERRORS = "errors"
-"""The file that tells what went wrong while a cluster was made."""
+"""File with the errors of the cluster's start."""
 _BRIDGE = "br0"
 _MAKING_S = 60
 
@@ -73,7 +73,7 @@ trap '' CHLD
 echo ready
 exec cat
 """
-"""What the first process of a cluster does; ignoring SIGCHLD, it leaves no zombies."""
+"""Program of the cluster's first process; it ignores SIGCHLD and so leaves no zombies."""
 
 _PROBE = f"""
 ip link add {_BRIDGE} type bridge
@@ -90,7 +90,7 @@ exec nsenter --target "$(cat '{folder}'/"$host".pid)" --net --uts --mount -- "$@
 """
 
 _AGENT = """#!/bin/sh
-# Stands in for ssh: a login on another host, which has nothing of this one's environment.
+# Replaces ssh: a login on another host without this host's environment.
 while [ "${{1#-}}" != "$1" ]; do shift; done
 host=$1; shift
 exec '{folder}'/enter "$host" env -i {login} /bin/sh -c "$*"
@@ -98,7 +98,7 @@ exec '{folder}'/enter "$host" env -i {login} /bin/sh -c "$*"
 
 
 def why_not() -> str:
-    """Say why there can be no cluster here; '' when there can."""
+    """Return why no cluster can run on this machine; '' if it can."""
     if os.geteuid() != 0:
         return "needs root, to make network namespaces"
     lacking = [program for program in NEEDED if shutil.which(program) is None]
@@ -114,22 +114,22 @@ def why_not() -> str:
 
 
 class NamespaceCluster:
-    """The hosts, from the first of them up to `close`."""
+    """The running hosts; `close` ends them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        """The same on every host."""
+        """Directory shared by all hosts."""
         self.private = folder / "private"
-        """A small filesystem of each host's own."""
+        """Mount point of a small filesystem that each host has for itself."""
         self.agent = folder / "agent"
-        """What a launcher is given instead of ssh."""
+        """Program that replaces ssh."""
         self.login = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(self.private),
             "TMPDIR": str(self.private / "tmp"),
             "LANG": "C.UTF-8",
         }
-        """The environment that a host gives to those who log in."""
+        """Environment of a login on a host."""
         self._mounted: list[tuple[str, Path]] = []
         self._started: list[subprocess.Popen[str]] = []
         self._services: list[subprocess.Popen[str]] = []
@@ -138,14 +138,14 @@ class NamespaceCluster:
         self._parent = subprocess.Popen(
             [
                 *("unshare", "--net", "--pid", "--mount", "--propagation", "private"),
-                *("--fork", "--mount-proc", "--", "sh", "-c", _MAKE, "bed", str(folder)),
+                *("--fork", "--mount-proc", "--", "sh", "-c", _MAKE, "cluster", str(folder)),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert self._parent.stdout is not None
-        told, _, _ = select.select([self._parent.stdout], [], [], _MAKING_S)
-        if not told or self._parent.stdout.readline() != b"ready\n":
+        ready, _, _ = select.select([self._parent.stdout], [], [], _MAKING_S)
+        if not ready or self._parent.stdout.readline() != b"ready\n":
             errors = (folder / _ERRORS).read_text()
             for process in psutil.Process(self._parent.pid).children():
                 process.kill()
@@ -181,7 +181,7 @@ class NamespaceCluster:
         directory: Path | None = None,
         output: IO[str] | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a command on a host, with a login's environment and what is given besides."""
+        """Start a command on a host, with a login's environment and the given variables."""
         variables = {**self.login, **(environment or {})}
         process = subprocess.Popen(
             [
@@ -203,13 +203,13 @@ class NamespaceCluster:
     def serve(
         self, host: str, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start what is to be there for others on a host, until services are ended."""
+        """Start a service on a host, which runs until `end_services`."""
         with (self.folder / f"{command[0]}-{host}.log").open("w") as output:
             service = self.start(host, command, environment=environment, output=output)
         self._services.append(service)
 
     def end_services(self) -> None:
-        """End them, the last first."""
+        """End the services in reverse order."""
         while self._services:
             service = self._services.pop()
             for process in psutil.Process(service.pid).children(recursive=True):
@@ -224,7 +224,7 @@ class NamespaceCluster:
         directory: Path | None = None,
         timeout_s: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command on a host to its end; output and errors come as one text."""
+        """Run a command on a host; output and errors are one text."""
         process = self.start(host, command, environment=environment, directory=directory)
         try:
             output, _ = process.communicate(timeout=timeout_s)
@@ -241,17 +241,17 @@ class NamespaceCluster:
         return done.stdout
 
     def mount(self, host: str, target: Path, *arguments: str) -> None:
-        """Mount something at a place of one host, for the length of a test."""
+        """Mount a filesystem on one host until the end of the test."""
         self.do(host, "mount", *arguments, str(target))
         self._mounted.append((host, target))
 
     def bind(self, host: str, target: Path, source: Path) -> None:
-        """Have a host see another file or directory in the place of one that all have."""
+        """Replace a shared file or directory on one host until the end of the test."""
         self.mount(host, target, "--bind", str(source))
 
     @contextmanager
     def cut_off(self, host: str) -> Iterator[None]:
-        """Take a host off the network for a while."""
+        """Disconnect a host from the network inside the context."""
         self.do(host, "ip", "link", "set", INTERFACE, "down")
         try:
             yield
@@ -259,7 +259,7 @@ class NamespaceCluster:
             self.do(host, "ip", "link", "set", INTERFACE, "up")
 
     def tidy(self) -> None:
-        """Leave the hosts as they were made: no process, nothing mounted, nothing in `private`."""
+        """Reset the hosts: no process, no mount, nothing in `private`."""
         self.kill_all()
         while self._started:
             process = self._started.pop()
@@ -272,12 +272,12 @@ class NamespaceCluster:
             self.do(host, "sh", "-c", f"rm -rf {self.private}/* && mkdir {self.private}/tmp")
 
     def seen_by(self, host: str, path: Path) -> Path:
-        """Return where a file or directory of a host can be read from here."""
+        """Return the path on this machine of a file or directory of a host."""
         (keeper,) = (k for net, k in self._keepers.items() if self._net_of[net] == host)
         return Path(f"/proc/{keeper.pid}/root{path}")
 
     def processes(self, *hosts: str) -> list[psutil.Process]:
-        """Return what runs on these hosts (all of them when none is named) beside services."""
+        """Return the processes on these hosts (default: all) without services."""
         kept = {process.pid for process in self._keepers.values()}
         for service in self._services:
             kept |= {child.pid for child in psutil.Process(service.pid).children(recursive=True)}
@@ -289,12 +289,12 @@ class NamespaceCluster:
         ]
 
     def kill_all(self) -> None:
-        """Kill whatever runs on the hosts."""
+        """Kill all processes on the hosts."""
         for process in self.processes():
             process.kill()
 
     def close(self) -> None:
-        """End every process of the cluster, and with them all that it was made of."""
+        """End every process of the cluster, and so its interfaces and mounts."""
         assert self._parent.stdin is not None
         assert self._parent.stdout is not None
         self._parent.stdin.close()
@@ -310,7 +310,7 @@ class NamespaceCluster:
 
 
 def remains(folder: Path) -> list[str]:
-    """Return the processes, mounts and interfaces that a cluster in this folder has left."""
+    """Return the remaining processes, mounts and interfaces of a cluster in this folder."""
     words = str(folder)
     namespace = (folder / _NAMESPACE).read_text().strip()
     left = [
@@ -326,7 +326,7 @@ def remains(folder: Path) -> list[str]:
 
 
 def _named() -> list[str]:
-    """Return what this machine has of names that a cluster could leave, and what it is called."""
+    """Return the interfaces of this machine with a cluster's names, and its host name."""
     interfaces = [Path("/sys/class/net", name) for name in (_BRIDGE, *HOSTS)]
     namespaces = [path for place in ("/etc", "/run") for path in Path(place, "netns").rglob("*")]
     names = Path("/etc/hosts").read_text().splitlines()
@@ -338,7 +338,7 @@ def _named() -> list[str]:
 
 
 def _pids_of(process: psutil.Process) -> str:
-    """Return the process namespace that a process is in."""
+    """Return the process namespace of a process."""
     try:
         return str(Path(f"/proc/{process.pid}/ns/pid").readlink())
     except OSError:
@@ -346,7 +346,7 @@ def _pids_of(process: psutil.Process) -> str:
 
 
 def command_of(process: psutil.Process) -> list[str]:
-    """Return the words of a process's command line; none of one that has ended."""
+    """Return the words of a process's command line; none if it has ended."""
     try:
         return process.cmdline()
     except psutil.Error:
@@ -354,7 +354,7 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 def main() -> None:
-    """Make a cluster in the named folder, and keep it until killed, for tests of the cluster."""
+    """Run a cluster in the given folder until killed, for tests of the cluster."""
     cluster = NamespaceCluster(Path(sys.argv[1]))
     cluster.start("h2", ["sleep", "1000"])
     sys.stdout.write("made\n")

@@ -1,4 +1,4 @@
-"""Sessions on the hosts of a cluster: how they are started, and what they leave."""
+"""Start of sessions on the hosts of a cluster, and their results."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TINY = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0", "--mlps-trials=1"),
 )
-"""A case takes half a second."""
+"""Options for a case of half a second."""
 
 
 def environment(mpi: Mpi, **more: str) -> dict[str, str]:
-    """What a user's shell on a host has: the MPI, and the network that it is to use."""
+    """Return the environment of a user's shell on a host: the MPI, and its network."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -33,7 +33,7 @@ def environment(mpi: Mpi, **more: str) -> dict[str, str]:
 
 
 def places(cluster: NamespaceCluster) -> tuple[str, str]:
-    """Results and cache in each host's own filesystem."""
+    """Return options for results and cache in each host's own filesystem."""
     return (
         f"--mlps-results-dir={cluster.private}/results",
         f"--mlps-cache-dir={cluster.private}/cache",
@@ -41,7 +41,7 @@ def places(cluster: NamespaceCluster) -> tuple[str, str]:
 
 
 def launching(mpi: Mpi, hosts: str, agent: Path, ranks: int = 2) -> list[str]:
-    """The command by which pytest starts ranks on hosts."""
+    """Return the command by which pytest starts ranks on hosts."""
     return [
         *(*PYTEST, "--hosts", hosts, f"--mlps-num-processes={ranks}", *mpi.switches),
         f"--mlps-mpi-params={mpi.agent.format(agent)}",
@@ -49,18 +49,18 @@ def launching(mpi: Mpi, hosts: str, agent: Path, ranks: int = 2) -> list[str]:
 
 
 def metadata_on(cluster: NamespaceCluster, host: str) -> dict[str, Any]:
-    """Return the metadata of the only run that a host has results of."""
+    """Return the metadata of the only run on a host."""
     (path,) = cluster.seen_by(host, cluster.private).glob("results/**/*_metadata.json")
     content: dict[str, Any] = json.loads(path.read_text())
     return content
 
 
 def facts_in(folder: Path) -> list[dict[str, Any]]:
-    """Return what each rank wrote down, in rank order."""
+    """Return the recorded facts of each rank, in rank order."""
     return [json.loads(path.read_text()) for path in sorted(folder.glob("facts-*.json"))]
 
 
 def files_on(cluster: NamespaceCluster, host: str, name: str) -> list[str]:
-    """Return the names of the files that a host has in a directory of its own."""
+    """Return the names of the files in a private directory of a host."""
     place = cluster.seen_by(host, cluster.private / name)
     return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())

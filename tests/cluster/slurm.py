@@ -13,10 +13,10 @@ from tests.cluster.waiting import wait_until
 from tests.mpis import MPIS, Mpi
 
 BY_SLURM = " by srun"
-"""Ends the name of an MPI whose ranks Slurm starts."""
+"""Suffix of the name of an MPI whose ranks Slurm starts."""
 NEEDED = ("slurmctld", "slurmd", "srun", "sinfo", "munged")
 PROTOCOL = {"openmpi": "pmix", "hydra": "pmi2"}
-"""By which the ranks of an MPI, named by the family of its own launcher, find each other."""
+"""PMI plugin for each MPI, by the family of its own launcher."""
 
 _CONFIGURATION = """
 ClusterName=cluster
@@ -42,13 +42,13 @@ PartitionName=all Nodes=ALL Default=YES OverSubscribe=FORCE
 
 
 def why_not() -> str:
-    """Say why there can be no Slurm here; '' when there can."""
+    """Return why Slurm cannot run on this machine; '' if it can."""
     lacking = [program for program in NEEDED if shutil.which(program) is None]
     return f"needs Slurm: no {', '.join(lacking)}" if lacking else ""
 
 
 class Slurm:
-    """A cluster of the bed's hosts that waits for jobs."""
+    """A Slurm cluster of the hosts that waits for jobs."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

@@ -10,7 +10,7 @@ from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 
 
 class FakeExchange:
-    """Where the ranks of a fake job, each a thread, put down what they gather."""
+    """Exchange of values between the ranks of a fake job, each a thread."""
 
     def __init__(self, ranks: int) -> None:
         self.values: list[Any] = [None] * ranks
@@ -20,18 +20,18 @@ class FakeExchange:
 class RankComm:
     def __init__(self, rank: int, exchange: FakeExchange) -> None:
         self._rank = rank
-        self._crossing = exchange
+        self._exchange = exchange
 
     def allgather(self, value: object) -> list[Any]:
-        self._crossing.values[self._rank] = value
-        self._crossing.barrier.wait()
-        gathered = list(self._crossing.values)
-        self._crossing.barrier.wait()
+        self._exchange.values[self._rank] = value
+        self._exchange.barrier.wait()
+        gathered = list(self._exchange.values)
+        self._exchange.barrier.wait()
         return gathered
 
 
 def measured(ahead_s: Sequence[float], delays_s: Sequence[float] = ()) -> list[tuple[float, ...]]:
-    """Return what each rank learns where clocks are ahead, and readings come late by chance."""
+    """Return each rank's offsets for clocks that are ahead and readings with random delays."""
     exchange = FakeExchange(len(ahead_s))
 
     def learn(rank: int) -> tuple[float, ...]:
@@ -46,10 +46,10 @@ def measured(ahead_s: Sequence[float], delays_s: Sequence[float] = ()) -> list[t
         return list(pool.map(learn, range(len(ahead_s))))
 
 
-def test_every_rank_learns_how_far_each_clock_is_ahead_of_rank_0s() -> None:
+def test_clock_offsets_are_known_on_every_rank() -> None:
     assert measured([100.0, 100.0, 97.5]) == [(0.0, 0.0, -2.5)] * 3
 
 
-def test_a_rank_that_is_late_now_and_then_has_no_other_clock() -> None:
+def test_occasional_delays_do_not_change_clock_offset() -> None:
     (offsets, *_) = measured([0.0, 3.0], delays_s=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0])
     assert abs(offsets[1] - 3.0) < 0.1

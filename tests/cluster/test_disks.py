@@ -9,7 +9,7 @@ from mlpstorage_bench.cluster.disks import Disk, device_model, list_disks
 
 
 class FakeSysfs:
-    """A tree with the layout of /sys, as far as block devices go."""
+    """A directory tree with the layout of /sys for block devices."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -51,7 +51,7 @@ def sysfs(tmp_path: Path) -> FakeSysfs:
     return FakeSysfs(tmp_path / "sys")
 
 
-def test_a_disk_is_told_with_its_model_size_and_counters(sysfs: FakeSysfs, tmp_path: Path) -> None:
+def test_disk_has_model_size_and_counters(sysfs: FakeSysfs, tmp_path: Path) -> None:
     sysfs.add_disk("nvme0n1", "259:0", model="SAMSUNG MZQL2", sectors=7_501_476_528)
     counters = " 259       0 nvme0n1 10 0 800 5 20 0 1600 9 0 1 2 0 0 0 0 0 0\n"
     (tmp_path / "diskstats").write_text(counters)
@@ -66,24 +66,22 @@ def test_a_disk_is_told_with_its_model_size_and_counters(sysfs: FakeSysfs, tmp_p
     assert list_disks(tmp_path, sysfs.root) == (expected,)
 
 
-def test_facts_that_a_disk_does_not_tell_are_none(sysfs: FakeSysfs, tmp_path: Path) -> None:
+def test_unknown_disk_facts_are_none(sysfs: FakeSysfs, tmp_path: Path) -> None:
     sysfs.add_disk("vda", "254:0")
     assert list_disks(tmp_path, sysfs.root) == (Disk("vda", None, 2048 * 512, None, None, None),)
 
 
-def test_a_drive_without_a_medium_is_no_disk(sysfs: FakeSysfs, tmp_path: Path) -> None:
+def test_drive_without_medium_is_omitted(sysfs: FakeSysfs, tmp_path: Path) -> None:
     sysfs.add_disk("loop0", "7:0", sectors=0)
     assert list_disks(tmp_path, sysfs.root) == ()
 
 
-def test_a_path_to_a_multipath_disk_is_not_told_as_one_more_disk(
-    sysfs: FakeSysfs, tmp_path: Path
-) -> None:
+def test_hidden_multipath_device_is_omitted(sysfs: FakeSysfs, tmp_path: Path) -> None:
     (sysfs.add_disk("nvme0c0n1", "259:1") / "hidden").write_text("1\n")
     assert list_disks(tmp_path, sysfs.root) == ()
 
 
-def test_the_disks_of_this_machine_have_the_counters_of_psutil() -> None:
+def test_disk_counters_equal_psutils() -> None:
     disks = list_disks()
     if not disks or not Path("/proc/diskstats").exists():
         pytest.skip("this machine shows no disks")
@@ -95,20 +93,20 @@ def test_the_disks_of_this_machine_have_the_counters_of_psutil() -> None:
         assert disk.write_bytes <= counters[disk.name].write_bytes
 
 
-def test_a_filesystem_s_model_is_that_of_its_disk(sysfs: FakeSysfs) -> None:
+def test_device_model_of_partition_is_its_disks(sysfs: FakeSysfs) -> None:
     disk = sysfs.add_disk("sda", "8:0", model="PERC H755")
     sysfs.add_partition(disk, "sda1", "8:1")
     assert device_model("8:0", "/dev/sda", sysfs.root) == "PERC H755"
     assert device_model("8:1", "/dev/sda1", sysfs.root) == "PERC H755"
 
 
-def test_a_filesystem_with_a_number_of_its_own_is_found_by_its_device(sysfs: FakeSysfs) -> None:
+def test_device_model_without_device_number_uses_source(sysfs: FakeSysfs) -> None:
     disk = sysfs.add_disk("sda", "8:0", model="PERC H755")
     sysfs.add_partition(disk, "sda1", "8:1")
     assert device_model("0:35", "/dev/sda1", sysfs.root) == "PERC H755"
 
 
-def test_a_volume_is_the_disks_that_it_is_made_of(sysfs: FakeSysfs) -> None:
+def test_device_model_of_volume_joins_its_disks(sysfs: FakeSysfs) -> None:
     first = sysfs.add_disk("sda", "8:0", model="PM9A3")
     second = sysfs.add_disk("sdb", "8:16", model="PM9A3")
     third = sysfs.add_disk("sdc", "8:32", model="CD8")
@@ -119,13 +117,13 @@ def test_a_volume_is_the_disks_that_it_is_made_of(sysfs: FakeSysfs) -> None:
     assert device_model("253:1", "/dev/mapper/both", sysfs.root) == "CD8 + PM9A3"
 
 
-def test_a_volume_with_an_unknown_disk_has_no_model(sysfs: FakeSysfs) -> None:
+def test_device_model_of_volume_with_unknown_disk_is_none(sysfs: FakeSysfs) -> None:
     known = sysfs.add_disk("sda", "8:0", model="PM9A3")
     unknown = sysfs.add_disk("vda", "254:0")
     sysfs.add_volume("dm-0", "253:0", known, unknown)
     assert device_model("253:0", "/dev/mapper/data", sysfs.root) is None
 
 
-@pytest.mark.parametrize("source", ["filer:/export", "tmpfs", "overlay", "/dev/gone", ""])
-def test_what_is_on_no_disk_of_this_host_has_no_model(sysfs: FakeSysfs, source: str) -> None:
+@pytest.mark.parametrize("source", ["filer:/export", "tmpfs", "overlay", "/dev/missing", ""])
+def test_device_model_without_local_disk_is_none(sysfs: FakeSysfs, source: str) -> None:
     assert device_model("0:50", source, sysfs.root) is None

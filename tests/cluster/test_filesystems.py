@@ -19,7 +19,7 @@ from mlpstorage_bench.cluster.filesystems import (
 # --- this machine's mounts ---
 
 
-def test_the_cache_filesystem_is_the_one_that_files_go_to(tmp_path: Path) -> None:
+def test_cache_filesystem_is_the_directorys_own(tmp_path: Path) -> None:
     filesystem = describe_cache_filesystem(tmp_path)
     space = os.statvfs(tmp_path)
     assert filesystem.total_bytes == space.f_blocks * space.f_frsize
@@ -28,7 +28,7 @@ def test_the_cache_filesystem_is_the_one_that_files_go_to(tmp_path: Path) -> Non
     assert filesystem.path == str(tmp_path.resolve())
 
 
-def test_a_cache_directory_that_is_not_made_yet_has_its_ancestor_s_filesystem(
+def test_missing_cache_directory_has_its_ancestors_filesystem(
     tmp_path: Path,
 ) -> None:
     planned, existing = (
@@ -41,7 +41,7 @@ def test_a_cache_directory_that_is_not_made_yet_has_its_ancestor_s_filesystem(
     )
 
 
-def test_a_symbolic_link_leads_to_where_the_files_are(tmp_path: Path) -> None:
+def test_cache_filesystem_resolves_symbolic_links(tmp_path: Path) -> None:
     shared_memory = Path("/dev/shm")
     if not os.path.ismount(shared_memory):
         pytest.skip("no /dev/shm here")
@@ -51,7 +51,7 @@ def test_a_symbolic_link_leads_to_where_the_files_are(tmp_path: Path) -> None:
     assert (filesystem.fstype, filesystem.model) == ("tmpfs", None)
 
 
-def test_what_there_is_of_a_path_is_told_as_it_was_given_not_where_links_lead(
+def test_existing_path_keeps_symbolic_links(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "local").mkdir()
@@ -62,13 +62,13 @@ def test_what_there_is_of_a_path_is_told_as_it_was_given_not_where_links_lead(
     assert describe_cache_filesystem(scratch / "cache").existing == str(tmp_path)
 
 
-def test_the_mounts_of_this_machine_lead_to_themselves() -> None:
+def test_each_mount_point_resolves_to_its_mount() -> None:
     entries = read_mountinfo()
     for mount in list_mounts(entries):
         found = entry_of(Path(mount.mount_point), entries)
         assert found is not None
         assert found.mount == mount
-        if mount.fstype in {"ext4", "xfs"}:  # others number files and mounts differently
+        if mount.fstype in {"ext4", "xfs"}:  # other filesystems number files and mounts differently
             device = Path(mount.mount_point).stat().st_dev
             assert found.device_number == f"{os.major(device)}:{os.minor(device)}"
 
@@ -83,18 +83,18 @@ def _mount_of(path: str, *lines: str) -> Mount | None:
     return entry.mount if entry else None
 
 
-def test_escapes_are_decoded() -> None:
+def test_mountinfo_escapes_are_decoded() -> None:
     line = r"40 27 8:1 / /mnt/my\040disk\011a\134b rw shared:5 master:2 - xfs /dev/my\040disk rw"
     assert _mount_of("/mnt/my disk\ta\\b/cache", line) == Mount(
         "/mnt/my disk\ta\\b", "xfs", "/dev/my disk"
     )
 
 
-def test_an_empty_device_is_a_field_all_the_same() -> None:
+def test_empty_device_is_parsed_as_a_field() -> None:
     assert _mount_of("/mnt", "40 27 0:9 / /mnt rw - tmpfs  rw") == Mount("/mnt", "tmpfs", "")
 
 
-def test_the_longest_mount_point_wins_and_only_at_whole_names() -> None:
+def test_longest_mount_point_of_whole_names_matches() -> None:
     lines = [
         "40 27 8:1 / /data rw - xfs /dev/sda rw",
         "41 40 8:2 / /data/cache rw - ext4 /dev/sdb rw",
@@ -113,7 +113,7 @@ def test_the_longest_mount_point_wins_and_only_at_whole_names() -> None:
     }
 
 
-def test_a_later_mount_at_the_same_place_is_the_one_that_is_seen() -> None:
+def test_later_mount_at_the_same_point_matches() -> None:
     lines = [
         "40 27 8:1 / /data rw - xfs /dev/sda rw",
         "41 40 8:2 / /data rw - ext4 /dev/sdb rw",
@@ -121,7 +121,7 @@ def test_a_later_mount_at_the_same_place_is_the_one_that_is_seen() -> None:
     assert _mount_of("/data", *lines) == Mount("/data", "ext4", "/dev/sdb")
 
 
-def test_a_later_mount_hides_those_below_its_place() -> None:
+def test_later_mount_hides_mounts_below_it() -> None:
     lines = [
         "40 27 8:1 / /data/cache rw - xfs /dev/sda rw",
         "41 27 8:2 / /data rw - ext4 /dev/sdb rw",
@@ -131,20 +131,20 @@ def test_a_later_mount_hides_those_below_its_place() -> None:
     assert [mount.mount_point for mount in visible] == ["/", "/data"]
 
 
-def test_the_root_may_be_listed_after_what_is_mounted_on_it() -> None:
+def test_root_listed_after_its_mounts_is_found() -> None:
     entries = parse_mountinfo(f"22 27 8:1 / /data rw - xfs /dev/sda rw\n{ROOT}\n")
     entry = entry_of(Path("/data/cache"), entries)
     assert entry is not None
     assert entry.mount.device == "/dev/sda"
 
 
-def test_a_root_that_is_no_mount_is_nowhere_but_mounts_in_it_are_found() -> None:
+def test_mounts_are_found_without_a_root_mount() -> None:
     entries = parse_mountinfo("22 9 8:1 / /data rw - xfs /dev/sda rw\n")
     assert entry_of(Path("/home"), entries) is None
     assert entry_of(Path("/data"), entries) == entries[0]
 
 
-def test_interfaces_to_the_kernel_are_no_mounts_to_list() -> None:
+def test_kernel_interfaces_are_not_listed_as_mounts() -> None:
     lines = [
         "22 27 0:21 / /proc rw - proc proc rw",
         "23 27 0:22 / /sys rw - sysfs sysfs rw",
@@ -156,7 +156,7 @@ def test_interfaces_to_the_kernel_are_no_mounts_to_list() -> None:
     assert [mount.mount_point for mount in visible] == ["/", "/run"]
 
 
-def test_options_come_once_and_without_addresses_and_accounts() -> None:
+def test_mount_options_are_unique_without_addresses_and_accounts() -> None:
     (entry,) = parse_mountinfo(
         "40 27 0:50 / /nfs rw,relatime - nfs4 filer:/kv "
         "rw,vers=4.2,rsize=1048576,addr=192.0.2.1,clientaddr=192.0.2.2"
@@ -174,7 +174,7 @@ names = st.text(
 
 
 @given(st.lists(names, min_size=1, max_size=4), names)
-def test_any_mount_point_is_read_as_the_kernel_writes_it(parts: list[str], device: str) -> None:
+def test_any_mount_point_is_parsed_from_mountinfo(parts: list[str], device: str) -> None:
     mount_point = "/" + "/".join(parts)
     line = f"40 27 8:1 / {_escape(mount_point)} rw - xfs {_escape(device)} rw"
     assert _mount_of(f"{mount_point}/below", line) == Mount(mount_point, "xfs", device)

@@ -20,24 +20,24 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> HostRecord:
     return describe_host(tmp_path_factory.mktemp("cache"))
 
 
-def test_memory_is_the_kernel_s_in_bytes(here: HostRecord) -> None:
+def test_memory_equals_the_kernels_in_bytes(here: HostRecord) -> None:
     meminfo = Path("/proc/meminfo").read_text().splitlines()
     total_kib = next(int(line.split()[1]) for line in meminfo if line.startswith("MemTotal:"))
     assert here.memory.total == total_kib * 1024
 
 
-def test_memory_has_every_figure_of_the_reference(here: HostRecord) -> None:
+def test_memory_has_every_field_of_the_reference(here: HostRecord) -> None:
     figures = " ".join(asdict(here.memory))
     assert figures == "total available used free active inactive buffers cached shared"
 
 
-def test_cores_are_those_of_the_host(here: HostRecord) -> None:
+def test_core_counts_are_the_hosts(here: HostRecord) -> None:
     assert here.cpu.num_logical_cores == psutil.cpu_count()
     assert here.cpu.num_cores == psutil.cpu_count(logical=False)
     assert here.cpu.architecture == platform.machine()
 
 
-def test_the_system_is_the_one_that_runs(here: HostRecord) -> None:
+def test_system_is_the_running_one(here: HostRecord) -> None:
     assert here.hostname == socket.gethostname()
     assert here.system.kernel_version == platform.release()
     assert here.system.os_release == platform.freedesktop_os_release()
@@ -45,31 +45,31 @@ def test_the_system_is_the_one_that_runs(here: HostRecord) -> None:
     assert here.system.uptime_seconds == pytest.approx(uptime_s, abs=60)
 
 
-def test_every_interface_is_there_without_an_address(here: HostRecord) -> None:
+def test_network_interfaces_have_no_addresses(here: HostRecord) -> None:
     assert here.network is not None
     assert [interface.name for interface in here.network] == sorted(psutil.net_if_stats())
     assert list(asdict(here.network[0])) == ["name", "speed_mbps", "mtu", "up"]
 
 
-def test_versions_are_those_installed(here: HostRecord) -> None:
+def test_package_versions_are_the_installed_ones(here: HostRecord) -> None:
     assert here.python_version == platform.python_version()
     assert here.packages["pytest"] == version("pytest")
     assert here.packages["numpy"] == version("numpy")
 
 
-def test_the_time_of_collection_is_utc(here: HostRecord) -> None:
+def test_collection_timestamp_is_utc(here: HostRecord) -> None:
     collected = datetime.fromisoformat(here.collection_timestamp)
     assert collected.tzinfo == UTC
     assert collected.timestamp() == pytest.approx(time.time(), abs=60)
 
 
-def test_the_record_is_json(here: HostRecord) -> None:
+def test_host_record_is_json(here: HostRecord) -> None:
     written = json.loads(json.dumps(asdict(here)))
     assert written["memory"]["total"] == here.memory.total
     assert written["cache_filesystem"]["path"] == here.cache_filesystem.path
 
 
-def test_what_a_container_hides_is_none(tmp_path: Path) -> None:
+def test_facts_hidden_by_a_container_are_none(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     record = describe_host(tmp_path, proc=nothing, sysfs=nothing)
     assert record.disks is None
@@ -93,7 +93,7 @@ def test_what_a_container_hides_is_none(tmp_path: Path) -> None:
         ("processor\t: 0\n", None),
     ],
 )
-def test_the_cpu_model_is_found_under_any_architecture_s_name(
+def test_cpu_model_is_found_on_every_architecture(
     tmp_path: Path, cpuinfo: str, expected: str | None
 ) -> None:
     (tmp_path / "cpuinfo").write_text(cpuinfo)

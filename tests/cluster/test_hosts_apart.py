@@ -1,4 +1,4 @@
-"""Parents and ranks that are apart: no rank on the parent's host, or files that all hosts share."""
+"""Parents without ranks on their host, and hosts that share temporary files."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def host_of(rank: int) -> str:
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
-def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
+def test_rank_exit_is_reported_with_shared_temporary_directory(
     name: str, cluster: NamespaceCluster, shared: Path, tmp_path: Path
 ) -> None:
-    """Another host's rank sees the parent's directory then, but is none of its processes."""
+    """A rank on another host then sees the parent's directory, without being its process."""
     scenario = BY_NAME["os._exit"]
     write_files(shared, scenario, 1, None)
     scratch = tmp_path / "scratch"
@@ -44,7 +44,7 @@ def test_a_rank_that_leaves_is_seen_where_hosts_share_temporary_files(
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
-def test_a_run_whose_ranks_are_all_elsewhere_is_said_to_have_died(
+def test_run_with_all_ranks_on_other_hosts_is_recorded_as_died(
     name: str, rank: int, cluster: NamespaceCluster, shared: Path
 ) -> None:
     scenario = BY_NAME["killed"]

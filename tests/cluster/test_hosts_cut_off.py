@@ -1,6 +1,6 @@
-"""Hosts that are lost without a word: no launcher notices, so that a limit for tests ends the run.
+"""Hosts that lose their network: no launcher notices, and the limit for tests ends the run.
 
-Without `--mlps-timeout` nothing tells a host that is cut off from one that is slow.
+Without `--mlps-timeout`, a disconnected host cannot be distinguished from a slow one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ABORTED = 86
 
 
 def in_stack_of(rank: str, output: str) -> bool:
-    """Whether a rank shows what its limit found it at, in the test."""
+    """Return whether a rank printed its stack in the test."""
     shown = output.partition(f"taken longer than --mlps-timeout 8 s. {rank} ")[2]
     return " in test_long\n" in shown
 
@@ -29,7 +29,7 @@ def in_stack_of(rank: str, output: str) -> bool:
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )
-def test_a_link_that_goes_down_ends_the_run_at_its_limit(
+def test_broken_link_ends_the_run_at_its_limit(
     name: str, cluster: NamespaceCluster, shared: Path
 ) -> None:
     session = Session.measuring(cluster, MPIS[name](), shared, *LIMITS)
@@ -39,33 +39,33 @@ def test_a_link_that_goes_down_ends_the_run_at_its_limit(
         assert status == ABORTED, output
         assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
         assert "the launcher does not end" in output
-        assert output.partition("nothing was heard of ")[2].startswith("rank 1 on h2")
+        assert output.partition("no status from ")[2].startswith("rank 1 on h2")
         assert in_stack_of("Rank 0 on h1", output)
         session.check_that_no_rank_is_left()
         assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
-    cluster.kill_all()  # daemons of the host that was cut off, which nobody could reach
+    cluster.kill_all()  # daemons of the disconnected host, which could not be reached
 
 
 @pytest.mark.hosts_matrix
 @pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
-def test_the_host_that_is_cut_off_is_named_where_rank_0_is_on_it(
+def test_disconnected_host_of_rank_0_is_named(
     name: str, cluster: NamespaceCluster, shared: Path
 ) -> None:
-    """The parent hears only of the other's end, which is no more than what follows from it."""
+    """The parent only receives the exit of the other rank, which is a consequence."""
     session = Session.measuring(cluster, MPIS[name](), shared, *LIMITS, host="h3")
     session.wait_for_files()
     with cluster.cut_off("h1"):
         status, output = session.end()
         assert status == ABORTED, output
-        assert output.partition("nothing was heard of ")[2].startswith("rank 0 on h1")
+        assert output.partition("no status from ")[2].startswith("rank 0 on h1")
         assert in_stack_of("Rank 1 on h2", output)
         session.check_that_no_rank_is_left()
         assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
-    cluster.kill_all()  # daemons of the host that was cut off, which nobody could reach
+    cluster.kill_all()  # daemons of the disconnected host, which could not be reached
 
 
 @pytest.mark.hosts_matrix
-def test_mpich_ends_a_run_whose_daemon_is_killed_at_its_limit(
+def test_killed_mpich_daemon_ends_the_run_at_its_limit(
     cluster: NamespaceCluster, shared: Path
 ) -> None:
     session = Session.measuring(cluster, MPIS["mpich"](), shared, *LIMITS)

@@ -1,4 +1,4 @@
-"""Sessions started inside a job of Slurm's: from its shell, and from a step of it."""
+"""Sessions started inside a Slurm job: from its shell, and from a step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEP = ("srun", "--ntasks=1", "--nodes=1", "--nodelist=h1", "--mpi=pmi2")
 
 
 @pytest.mark.parametrize("job", [JOB, (*JOB, *STEP)], ids=["job", "step"])
-def test_ranks_are_started_from_within_a_job(
+def test_ranks_start_inside_a_slurm_job(
     slurm: Slurm, cluster: NamespaceCluster, shared: Path, job: Sequence[str]
 ) -> None:
     (shared / "test_it.py").write_text(TESTS)

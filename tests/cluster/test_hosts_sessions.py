@@ -1,4 +1,4 @@
-"""Sessions over several hosts, on every MPI: where ranks are, what they get, what they leave."""
+"""Sessions over several hosts on every MPI: placement, environment and results of ranks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MANGLED = ("--map-by", "--bind-to", "--rank-by")
 PLANTED = dict.fromkeys(
     ("AWS_SECRET_ACCESS_KEY", "EDITOR", "DATABASE_URL", "PATHS", "MPI_TOKEN", "XMLPS_KEY"), "hush"
 )
-"""Variables of the shell that starts a session, which are nobody else's business."""
+"""Variables of the user's shell, which must not be forwarded."""
 OF_PYTEST = frozenset({"PYTEST_CURRENT_TEST", "PYTEST_VERSION"})
 OF_LAUNCHERS = frozenset(
     {
@@ -45,13 +45,13 @@ OF_LAUNCHERS = frozenset(
         *("HFI_NO_BACKTRACE", "IPATH_NO_BACKTRACE"),
     }
 )
-"""What launchers and MPI libraries set."""
+"""Variables that launchers and MPI libraries set."""
 BY_LAUNCHERS = (
     *("OMPI_", "OPAL_", "PMIX_", "PRTE_", "ORTE_"),
     *("HYDRA_", "HYDI_", "PMI_", "MPI_", "MPIR_"),
     *("SLURM_", "SLURMD_", "SRUN_"),
 )
-"""Beginnings of the names that launchers give the ranks."""
+"""Prefixes of variables that launchers set."""
 
 CONFTEST = """
 def pytest_addoption(parser):
@@ -123,7 +123,7 @@ EVERY_LAUNCHER = pytest.mark.parametrize(
         *(
             pytest.param(name + BY_SLURM, marks=pytest.mark.hosts_matrix)
             for name in MPIS
-            if name != "mpich"  # with more than two ranks, Slurm 22.05's pmi2 fails it at times
+            if name != "mpich"  # with more than two ranks, Slurm 22.05's pmi2 fails sometimes
         ),
     ],
 )
@@ -140,14 +140,14 @@ def check_metadata(metadata: dict[str, Any]) -> None:
 
 
 def check_rank_results(cluster: NamespaceCluster, host: str) -> None:
-    """All ranks' results are on the host that has the results directory."""
+    """Check that all ranks' results are on the host with the results directory."""
     names = files_on(cluster, host, "results")
     for rank in range(4):
         assert sum(f"/trial_1/rank_{rank}/" in name for name in names) == 1
 
 
 def check_environment(rank: Mapping[str, Any], cluster: NamespaceCluster, agent: Path) -> None:
-    """What is not the login's, the launcher's or the package's on purpose has not come along."""
+    """Check that a rank has only variables of the login, the launcher and the package."""
     names = set(rank["environment"])
     assert not names & PLANTED.keys()
     login = cluster.do("h3", str(agent), rank["host"], "env").splitlines()
@@ -157,7 +157,7 @@ def check_environment(rank: Mapping[str, Any], cluster: NamespaceCluster, agent:
 
 
 @EVERY_LAUNCHER
-def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
+def test_launched_ranks_receive_everything_and_write_results_on_one_host(
     mpi: Mpi, cluster: NamespaceCluster, shared: Path
 ) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
@@ -193,7 +193,7 @@ def test_launched_ranks_get_everything_and_leave_their_results_on_one_host(
 
 
 @EVERY_LAUNCHER
-def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(
+def test_benchmarks_run_when_started_by_hand_from_a_third_host(
     mpi: Mpi, cluster: NamespaceCluster
 ) -> None:
     done = cluster.run(
@@ -212,7 +212,7 @@ def test_ranks_started_by_hand_from_a_third_host_run_the_benchmarks(
 
 
 @pytest.mark.parametrize("mpi_name", ["mpich"])
-def test_hosts_may_be_given_by_address(mpi: Mpi, cluster: NamespaceCluster, shared: Path) -> None:
+def test_hosts_are_accepted_by_address(mpi: Mpi, cluster: NamespaceCluster, shared: Path) -> None:
     (shared / "test_it.py").write_text("def test_it(mpi_comm): assert mpi_comm.size == 2")
     done = cluster.run(
         *("h3", *launching(mpi, "10.77.0.1,10.77.0.2", cluster.agent)),
@@ -223,7 +223,7 @@ def test_hosts_may_be_given_by_address(mpi: Mpi, cluster: NamespaceCluster, shar
 
 
 @pytest.mark.parametrize("mpi_name", ["mpich"])
-def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_hand(
+def test_mpich_rank_that_exits_aborts_a_session_started_by_hand(
     mpi: Mpi, cluster: NamespaceCluster, shared: Path
 ) -> None:
     (shared / "test_it.py").write_text(LEAVES)
@@ -237,7 +237,7 @@ def test_a_rank_of_mpich_that_leaves_without_a_word_ends_a_session_started_by_ha
 
 
 @pytest.mark.hosts_matrix
-def test_slurm_places_uneven_ranks(slurm: Slurm, cluster: NamespaceCluster, shared: Path) -> None:
+def test_slurm_places_uneven_layouts(slurm: Slurm, cluster: NamespaceCluster, shared: Path) -> None:
     (shared / "conftest.py").write_text(CONFTEST)
     (shared / "test_it.py").write_text(TESTS)
     mpi = slurm.starts("open mpi 5")
@@ -256,7 +256,7 @@ def test_slurm_places_uneven_ranks(slurm: Slurm, cluster: NamespaceCluster, shar
 
 @pytest.fixture
 def ssh(cluster: NamespaceCluster) -> Iterator[Path]:
-    """A real sshd on every host, and the client to reach them with; skips where there is none."""
+    """Start an sshd on every host and return the ssh client; skip if there is none."""
     if not Path(SSHD).exists():
         pytest.skip("needs sshd: apt-get install openssh-server")
     keys = cluster.folder / "keys"
@@ -294,7 +294,7 @@ def _answers(cluster: NamespaceCluster, client: Path, host: str) -> bool:
         for name in MPIS
     ],
 )
-def test_ranks_reach_other_hosts_through_sshd(
+def test_ranks_start_on_other_hosts_through_sshd(
     mpi: Mpi, cluster: NamespaceCluster, ssh: Path, shared: Path
 ) -> None:
     (shared / "conftest.py").write_text(CONFTEST)

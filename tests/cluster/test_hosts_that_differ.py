@@ -1,4 +1,4 @@
-"""Hosts that are not alike: what is told of them, and what is refused before it is measured."""
+"""Hosts that differ: reported differences, and errors before anything is measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEST = "def test_small(kvcache): kvcache.run(1)\n"
 
 
 def run(cluster: NamespaceCluster, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """A session with a rank on each of two hosts, on the launcher that starts fastest."""
+    """Run a session with a rank on each of two hosts."""
     mpi = mpich()
     return cluster.run(
         "h1",
@@ -34,7 +34,7 @@ def run(cluster: NamespaceCluster, folder: Path, *more: str) -> subprocess.Compl
 
 
 def refused(cluster: NamespaceCluster, folder: Path, *more: str) -> str:
-    """Return what a session says that ends before anything is measured."""
+    """Return the output of a session that ends before anything is measured."""
     done = run(cluster, folder, *more)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
     for host in ("h1", "h2"):
@@ -50,7 +50,7 @@ def folder(shared: Path) -> Path:
 
 
 def altered(folder: Path, path: Path, old: str, new: str) -> Path:
-    """Return a copy of a file that says something else."""
+    """Return a changed copy of a file."""
     text = path.read_text()
     assert old in text
     copy = folder / f"other-{path.name}"
@@ -59,15 +59,13 @@ def altered(folder: Path, path: Path, old: str, new: str) -> Path:
 
 
 def metadata_file(name: str) -> Path:
-    """Return where a distribution's version is kept."""
+    """Return the file with a distribution's version."""
     return Path(str(distribution(name).locate_file(""))) / next(
         str(path) for path in distribution(name).files or () if path.name == "METADATA"
     )
 
 
-def test_what_differs_is_listed_with_the_hosts_of_each_value(
-    cluster: NamespaceCluster, folder: Path
-) -> None:
+def test_differences_list_the_hosts_of_each_value(cluster: NamespaceCluster, folder: Path) -> None:
     pytest_mpi = metadata_file("pytest-mpi")
     memory = Path("/proc/meminfo")
     total = next(line for line in memory.read_text().splitlines() if line.startswith("MemTotal"))
@@ -98,7 +96,7 @@ def test_what_differs_is_listed_with_the_hosts_of_each_value(
     assert all(abs(host["clock_offset_s"]) < 0.5 for host in info["hosts"])
 
 
-def test_another_version_of_the_package_on_a_host_is_an_error(
+def test_different_package_version_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
     copy = folder / "package"
@@ -116,7 +114,7 @@ def test_another_version_of_the_package_on_a_host_is_an_error(
 
 
 @pytest.mark.parametrize("name", ["test_it.py", "conftest.py", "own.yaml"])
-def test_another_benchmark_file_on_a_host_is_an_error(
+def test_different_benchmark_file_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path, name: str
 ) -> None:
     (folder / "conftest.py").write_text("")
@@ -128,15 +126,15 @@ def test_another_benchmark_file_on_a_host_is_an_error(
     assert f"rank 1 on h2:\n  another file there: {name} (" in said
 
 
-def test_a_cache_directory_that_a_host_lacks_is_an_error(
+def test_cache_directory_missing_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
     cluster.do("h1", "mkdir", f"{cluster.private}/cache")
     said = refused(cluster, folder)
-    assert f"There is {cluster.private}/cache on h1; {cluster.private} on h2" in said
+    assert f"Existing: {cluster.private}/cache on h1; {cluster.private} on h2" in said
 
 
-def test_a_cache_directory_by_a_link_that_leads_each_host_elsewhere_is_one_on_every_host(
+def test_cache_directory_link_with_different_targets_is_accepted(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
     for host in ("h1", "h2"):
@@ -146,7 +144,7 @@ def test_a_cache_directory_by_a_link_that_leads_each_host_elsewhere_is_one_on_ev
     assert done.returncode == 0, done.stdout
 
 
-def test_a_cache_directory_that_a_host_cannot_write_is_an_error(
+def test_unwritable_cache_directory_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
     cache = cluster.private / "cache"
@@ -167,7 +165,7 @@ def test_a_cache_directory_that_a_host_cannot_write_is_an_error(
     ],
     ids=["too small", "full"],
 )
-def test_a_cache_directory_without_room_on_a_host_is_an_error(
+def test_full_cache_directory_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path, fill: str, status: int, said: str
 ) -> None:
     cache = cluster.private / "cache"

@@ -1,6 +1,6 @@
-"""Daemons and hosts that fail, of a session over several hosts.
+"""Failing daemons and hosts of a session over several hosts.
 
-Each run ends by itself and with a failure, says where it was, and leaves nothing on any host.
+Each run ends by itself with an error that names the host, and leaves nothing on any host.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.failing_sessions import Session
 from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import metadata_on
-from tests.failures.scenarios import SLACK_S
+from tests.failures.scenario import SLACK_S
 from tests.mpis import MPIS
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -23,7 +23,7 @@ GOOD = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 @pytest.mark.hosts_matrix
-def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(
+def test_killed_open_mpi_daemon_on_another_host_ends_the_run(
     cluster: NamespaceCluster, shared: Path
 ) -> None:
     session = Session.measuring(cluster, MPIS["open mpi 5"](), shared)
@@ -38,9 +38,7 @@ def test_open_mpi_ends_a_run_whose_daemon_is_killed_on_another_host(
 
 
 @pytest.mark.parametrize("name", ["mpich", "open mpi 5"])
-def test_a_host_that_cannot_be_reached_is_an_error(
-    name: str, cluster: NamespaceCluster, shared: Path
-) -> None:
+def test_unreachable_host_is_an_error(name: str, cluster: NamespaceCluster, shared: Path) -> None:
     with cluster.cut_off("h2"):
         began_s = time.monotonic()
         session = Session.measuring(cluster, MPIS[name](), shared)
@@ -48,5 +46,5 @@ def test_a_host_that_cannot_be_reached_is_an_error(
         assert time.monotonic() - began_s < SLACK_S, output
         assert status not in GOOD
         assert "test session starts" not in output
-        assert re.search("hosts asked: h1, h2; ranks came from: (h1|none)", output), output
+        assert re.search("hosts requested: h1, h2; ranks started on: (h1|none)", output), output
         session.check_that_nothing_is_left()

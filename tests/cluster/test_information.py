@@ -28,7 +28,7 @@ Alter = Callable[[HostRecord], HostRecord]
 
 
 class FakeExchange:
-    """Where the ranks of a fake job, each a thread, put down what they gather."""
+    """Exchange of values between the ranks of a fake job, each a thread."""
 
     def __init__(self, nodes: Sequence[str], alterations: dict[str, Alter]) -> None:
         self.nodes = nodes
@@ -39,46 +39,45 @@ class FakeExchange:
 
 
 class NodeComm(SoloComm):
-    """A rank of a fake job on a node of its own: what it says of this machine is said of the node.
+    """Rank of a fake job on a fake node: facts about this machine get the node's name.
 
-    So the real collection runs on each, and only names (and what the test alters) are not this
-    machine's.
+    The real collection runs on each node; only names and the test's alterations differ.
     """
 
-    def __init__(self, rank: int, crossing: FakeExchange) -> None:
+    def __init__(self, rank: int, exchange: FakeExchange) -> None:
         super().__init__()
         self.rank = rank
-        self.size = len(crossing.nodes)
-        self._crossing = crossing
+        self.size = len(exchange.nodes)
+        self._exchange = exchange
 
     def allgather(self, value: object) -> list[Any]:
-        crossing, node = self._crossing, self._crossing.nodes[self.rank]
+        exchange, node = self._exchange, self._exchange.nodes[self.rank]
         if isinstance(value, HostRecord):
             value = replace(value, hostname=node)
-            if node in crossing.alterations:
-                value = crossing.alterations[node](value)
+            if node in exchange.alterations:
+                value = exchange.alterations[node](value)
         elif value == socket.gethostname():
             value = node
-        crossing.values[self.rank] = value
-        crossing.barrier.wait()
-        gathered = list(crossing.values)
-        crossing.barrier.wait()
+        exchange.values[self.rank] = value
+        exchange.barrier.wait()
+        gathered = list(exchange.values)
+        exchange.barrier.wait()
         if self.rank == 0:
-            crossing.records_sent += sum(isinstance(item, HostRecord) for item in gathered)
+            exchange.records_sent += sum(isinstance(item, HostRecord) for item in gathered)
         return gathered
 
 
 def gather_on(
     nodes: Sequence[str], cache_dir: Path, alterations: dict[str, Alter] | None = None
 ) -> tuple[list[ClusterInformation], FakeExchange]:
-    """Return what each rank learns in a job with a rank on each of the nodes."""
-    crossing = FakeExchange(nodes, alterations or {})
+    """Return each rank's result of a job with one rank per node."""
+    exchange = FakeExchange(nodes, alterations or {})
     with ThreadPoolExecutor(len(nodes)) as pool:
         futures = [
-            pool.submit(gather_cluster_information, NodeComm(rank, crossing), cache_dir)
+            pool.submit(gather_cluster_information, NodeComm(rank, exchange), cache_dir)
             for rank in range(len(nodes))
         ]
-        return [future.result() for future in futures], crossing
+        return [future.result() for future in futures], exchange
 
 
 def with_cpu(**facts: Any) -> Alter:
@@ -124,7 +123,7 @@ def named(record: HostRecord, hostname: str, *alterations: Alter) -> HostRecord:
 # --- gathering ---
 
 
-def test_alone_the_cluster_is_this_host(tmp_path: Path) -> None:
+def test_cluster_of_one_process_is_this_host(tmp_path: Path) -> None:
     cluster = gather_cluster_information(SoloComm(), tmp_path)
     assert cluster.hostnames == (socket.gethostname(),)
     assert cluster.ranks_by_host == {socket.gethostname(): (0,)}
@@ -132,7 +131,7 @@ def test_alone_the_cluster_is_this_host(tmp_path: Path) -> None:
     assert cluster.inconsistencies == ()
 
 
-def test_every_rank_learns_the_same(tmp_path: Path) -> None:
+def test_cluster_information_is_equal_on_every_rank(tmp_path: Path) -> None:
     learned, _ = gather_on(["node1", "node1", "node2", "node2"], tmp_path)
     assert learned == [learned[0]] * 4
     assert learned[0].collection_method == "mpi"
@@ -145,7 +144,7 @@ def test_every_rank_learns_the_same(tmp_path: Path) -> None:
         (["node2", "node1", "node2", "node1"], {"node2": (0, 2), "node1": (1, 3)}),
     ],
 )
-def test_hosts_come_in_the_order_of_their_lowest_rank(
+def test_hosts_are_ordered_by_lowest_rank(
     tmp_path: Path, nodes: list[str], ranks_by_host: dict[str, tuple[int, ...]]
 ) -> None:
     (cluster, *_), _ = gather_on(nodes, tmp_path)
@@ -155,23 +154,23 @@ def test_hosts_come_in_the_order_of_their_lowest_rank(
     assert cluster.num_hosts == 2
 
 
-def test_each_host_is_described_once(tmp_path: Path) -> None:
-    _, crossing = gather_on(["node1", "node2", "node1", "node2", "node1"], tmp_path)
-    assert crossing.records_sent == 2
+def test_each_host_has_one_record(tmp_path: Path) -> None:
+    _, exchange = gather_on(["node1", "node2", "node1", "node2", "node1"], tmp_path)
+    assert exchange.records_sent == 2
 
 
-def test_the_host_of_a_rank_is_the_one_it_runs_on(tmp_path: Path) -> None:
+def test_host_of_rank_is_the_ranks_host(tmp_path: Path) -> None:
     (cluster, *_), _ = gather_on(["node2", "node1", "node2", "node1"], tmp_path)
     hostnames = [cluster.host_of_rank(rank).hostname for rank in range(4)]
     assert hostnames == ["node2", "node1", "node2", "node1"]
 
 
-def test_a_rank_that_there_is_not_has_no_host(record: HostRecord) -> None:
+def test_host_of_unknown_rank_is_an_error(record: HostRecord) -> None:
     with pytest.raises(ValueError, match="rank: got 4; accepted: 0 to 3"):
         cluster_of(record, named(record, "node2")).host_of_rank(4)
 
 
-def test_a_difference_between_two_gathered_hosts_is_told(tmp_path: Path) -> None:
+def test_difference_between_gathered_hosts_is_reported(tmp_path: Path) -> None:
     (cluster, *_), _ = gather_on(
         ["node1", "node1", "node2", "node2"],
         tmp_path,
@@ -216,7 +215,7 @@ def test_hosts_on_different_exports_do_not_share(record: HostRecord) -> None:
     assert cluster.ranks_sharing_cache(0) == 2
 
 
-def test_hosts_that_do_not_know_their_filesystem_do_not_share(record: HostRecord) -> None:
+def test_hosts_with_unknown_filesystem_do_not_share(record: HostRecord) -> None:
     unknown = with_cache(fstype=None, device=None)
     cluster = cluster_of(named(record, "node1", unknown), named(record, "node2", unknown))
     assert cluster.ranks_sharing_cache(0) == 2
@@ -295,7 +294,7 @@ def test_equal_hosts_have_no_differences(record: HostRecord) -> None:
         ),
     ],
 )
-def test_a_difference_names_the_fact_and_the_hosts_of_each_value(
+def test_difference_names_fact_and_hosts_of_each_value(
     record: HostRecord, one: Alter, other: Alter, sentence: str
 ) -> None:
     hosts = [named(record, "node1", one), named(record, "node2", one)]
@@ -317,7 +316,7 @@ def test_clocks_may_differ_by_half_a_second(record: HostRecord) -> None:
         assert bool(describe_differences([first, other])) == is_told
 
 
-def test_hosts_learn_how_far_their_clocks_are_apart(tmp_path: Path) -> None:
+def test_host_records_have_clock_offsets(tmp_path: Path) -> None:
     (cluster, *_), _ = gather_on(["node1", "node2"], tmp_path)
     assert all(abs(host.clock_offset_s or 0.0) < 0.5 for host in cluster.hosts)
     assert cluster.hosts[0].clock_offset_s == 0.0
@@ -327,26 +326,28 @@ def test_hosts_learn_how_far_their_clocks_are_apart(tmp_path: Path) -> None:
 # --- the cache directory ---
 
 
-def test_a_cache_directory_on_all_hosts_or_none_is_accepted(record: HostRecord) -> None:
+def test_cache_directory_on_all_hosts_or_none_is_accepted(record: HostRecord) -> None:
     check_cache_dirs([record, named(record, "node2")])
 
 
-def test_a_cache_directory_that_only_some_hosts_have_is_refused(record: HostRecord) -> None:
+def test_cache_directory_on_some_hosts_is_refused(record: HostRecord) -> None:
     there = with_cache(path="/mnt/array/cache", existing="/mnt/array/cache")
     lacking = with_cache(path="/mnt/array/cache", existing="/mnt")
     hosts = [named(record, f"node{n}", there) for n in (1, 3)]
-    with pytest.raises(InvalidInputError, match="There is /mnt/array/cache on node1, node3; /mnt "):
+    with pytest.raises(
+        InvalidInputError, match="Existing: /mnt/array/cache on node1, node3; /mnt "
+    ):
         check_cache_dirs([*hosts, named(record, "node2", lacking)])
 
 
-def test_of_many_hosts_alike_some_are_named(record: HostRecord) -> None:
+def test_many_equal_hosts_are_named_up_to_a_limit(record: HostRecord) -> None:
     alike = [named(record, f"node{n}", with_cache(fstype="xfs")) for n in range(100)]
     odd = named(record, "odd", with_cache(fstype="ext4"))
     (sentence,) = describe_differences([*alike, odd])
     assert sentence.endswith("node6, node7 and 92 more; ext4 on odd")
 
 
-def test_load_and_free_memory_are_no_differences(record: HostRecord) -> None:
+def test_load_and_free_memory_may_differ(record: HostRecord) -> None:
     busy = replace(
         named(record, "node2", with_system(load_average_1min=64.0, uptime_seconds=1.0)),
         memory=replace(record.memory, free=1, available=1),
@@ -358,7 +359,7 @@ def test_load_and_free_memory_are_no_differences(record: HostRecord) -> None:
 # --- the metadata's system_info ---
 
 
-def test_system_info_has_the_reference_s_shape(record: HostRecord) -> None:
+def test_system_info_has_the_references_format(record: HostRecord) -> None:
     cluster = cluster_of(
         named(record, "node1", with_memory(256 * GIB), with_cpu(num_cores=64)),
         named(record, "node2", with_memory(128 * GIB), with_cpu(num_cores=32)),
@@ -388,7 +389,7 @@ def test_system_info_is_json(tmp_path: Path) -> None:
     assert [reference - host.keys() for host in written["hosts"]] == [set(), set()]
 
 
-def test_a_sum_with_an_unknown_part_is_unknown(record: HostRecord) -> None:
+def test_sum_with_unknown_value_is_none(record: HostRecord) -> None:
     info = cluster_of(record, named(record, "node2", with_memory(None))).system_info()
     assert (info["total_memory_bytes"], info["min_memory_bytes"]) == (None, None)
 
@@ -396,7 +397,7 @@ def test_a_sum_with_an_unknown_part_is_unknown(record: HostRecord) -> None:
 # --- the fingerprint ---
 
 
-def test_the_fingerprint_is_of_the_machines_not_of_their_names_order_or_state(
+def test_fingerprint_ignores_names_order_and_state(
     record: HostRecord,
 ) -> None:
     fast, slow = with_cache(model="PM9A3"), with_cache(model="CD8")
@@ -418,11 +419,11 @@ def test_the_fingerprint_is_of_the_machines_not_of_their_names_order_or_state(
         with_cache(model="another"),
     ],
 )
-def test_another_machine_has_another_fingerprint(record: HostRecord, alter: Alter) -> None:
+def test_fingerprint_depends_on_the_machine(record: HostRecord, alter: Alter) -> None:
     assert cluster_of(alter(record)).system_fingerprint() != cluster_of(record).system_fingerprint()
 
 
-def test_another_number_of_ranks_or_hosts_has_another_fingerprint(record: HostRecord) -> None:
+def test_fingerprint_depends_on_rank_and_host_count(record: HostRecord) -> None:
     clusters = [
         cluster_of(record, ranks_per_host=2),
         cluster_of(record, ranks_per_host=4),
@@ -431,7 +432,7 @@ def test_another_number_of_ranks_or_hosts_has_another_fingerprint(record: HostRe
     assert len({cluster.system_fingerprint() for cluster in clusters}) == 3
 
 
-def test_a_patch_of_the_kernel_leaves_the_fingerprint(record: HostRecord) -> None:
+def test_fingerprint_ignores_kernel_patch_version(record: HostRecord) -> None:
     patched = [
         cluster_of(with_system(kernel_version=version)(record)).system_fingerprint()
         for version in ("6.8.0-41-generic", "6.8.12", "6.80.0")
@@ -441,9 +442,7 @@ def test_a_patch_of_the_kernel_leaves_the_fingerprint(record: HostRecord) -> Non
 
 
 @given(order=st.permutations(range(4)))
-def test_the_fingerprint_does_not_depend_on_the_order_of_hosts(
-    record: HostRecord, order: list[int]
-) -> None:
+def test_fingerprint_ignores_host_order(record: HostRecord, order: list[int]) -> None:
     hosts = [
         named(record, f"node{n}", with_cpu(model=None if n == 0 else f"model {n}"))
         for n in range(4)

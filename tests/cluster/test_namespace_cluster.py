@@ -1,4 +1,4 @@
-"""The cluster itself: hosts that differ as real ones do, and of which nothing is left."""
+"""The cluster of network namespaces: separate hosts, and nothing left afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hosts
 PROJECT = Path(__file__).parent.parent.parent
 
 
-def test_each_host_has_a_name_an_address_and_filesystems_of_its_own(
+def test_each_host_has_own_name_address_and_filesystems(
     cluster: NamespaceCluster,
 ) -> None:
     for number, host in enumerate(HOSTS, 1):
@@ -34,7 +34,7 @@ def test_each_host_has_a_name_an_address_and_filesystems_of_its_own(
     assert not (cluster.private / "name").exists()
 
 
-def test_hosts_reach_each_other_and_nothing_else(cluster: NamespaceCluster) -> None:
+def test_hosts_reach_only_each_other(cluster: NamespaceCluster) -> None:
     listen = "import socket; s = socket.create_server(('', 5000)); s.accept()[0].sendall(b'here')"
     server = cluster.start("h2", [sys.executable, "-c", listen])
     connect = (
@@ -50,7 +50,7 @@ def test_hosts_reach_each_other_and_nothing_else(cluster: NamespaceCluster) -> N
     assert route.startswith("10.77.0.0/24 dev eth0 ")
 
 
-def test_the_agent_logs_in_on_another_host_with_nothing_of_ours(cluster: NamespaceCluster) -> None:
+def test_agent_logs_in_without_our_environment(cluster: NamespaceCluster) -> None:
     asked = f"{cluster.agent} -x h2 hostname '&&' env"
     done = cluster.run("h1", "sh", "-c", asked, environment={"SECRET": "hush"})
     assert done.stdout.splitlines()[0] == "h2"
@@ -59,14 +59,14 @@ def test_the_agent_logs_in_on_another_host_with_nothing_of_ours(cluster: Namespa
 
 
 class Unmountable(NamespaceCluster):
-    """A cluster that lacks what its hosts are to mount."""
+    """A cluster without the directory that its hosts mount."""
 
     def _write(self) -> None:
         super()._write()
         (self.folder / "hosts").unlink()
 
 
-def test_a_bed_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_cluster_start_reports_reason_and_leaves_nothing(tmp_path: Path) -> None:
     if why_not():
         pytest.skip(why_not())
     with pytest.raises(RuntimeError, match=r"mount: [^$]*h1 ended while it was made"):
@@ -74,7 +74,7 @@ def test_a_bed_that_cannot_be_made_says_why_and_leaves_nothing(tmp_path: Path) -
     assert remains(tmp_path) == []
 
 
-def test_what_the_machine_had_before_a_bed_is_not_left_by_it(
+def test_existing_interfaces_are_not_reported_as_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "namespace").write_text("pid:[1]\n")
@@ -85,7 +85,7 @@ def test_what_the_machine_had_before_a_bed_is_not_left_by_it(
     assert remains(tmp_path) == ["/etc/netns/h2"]
 
 
-def test_a_machine_without_bridges_is_told_from_one_that_can_make_hosts(
+def test_machine_without_bridges_is_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if why_not():
@@ -97,7 +97,7 @@ def test_a_machine_without_bridges_is_told_from_one_that_can_make_hosts(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ctrl-c"])
-def test_nothing_is_left_of_a_bed_whose_session_was_ended(
+def test_killed_session_leaves_nothing_of_the_cluster(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     if why_not():

@@ -1,4 +1,4 @@
-"""The scenarios of docs/failures.md with a rank on each of two hosts, started from the first."""
+"""The scenarios of docs/failures.md with one rank on each of two hosts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from tests.failures.running import (
     scenario_matrix,
     write_files,
 )
-from tests.failures.scenarios import SCENARIOS, Scenario
+from tests.failures.scenario import Scenario
+from tests.failures.scenarios import SCENARIOS
 from tests.mpis import Mpi
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
@@ -47,9 +48,9 @@ def host_of(rank: int) -> str:
 def needed(
     request: pytest.FixtureRequest, scenario: Scenario, rank: int, cluster: NamespaceCluster
 ) -> Path | None:
-    """Give a scenario what it needs, on the host of the rank that acts."""
+    """Give the resource that a scenario needs, on the host of the acting rank."""
     if scenario.needs == "small disk":
-        cache = cluster.private / "cache"  # of the same name on all hosts, as it has to be
+        cache = cluster.private / "cache"  # the path has to exist on all hosts
         for host in (host_of(0), host_of(1)):
             cluster.do(host, "mkdir", str(cache))
         cluster.mount(host_of(rank), cache, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
@@ -71,7 +72,7 @@ def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> floa
 
 
 @pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])
-def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
+def test_failure_scenario_over_hosts_keeps_its_contract(
     scenario: Scenario,
     mpi: Mpi,
     rank: int,
@@ -94,5 +95,5 @@ def test_a_run_over_hosts_in_which_something_goes_wrong_ends_and_says_so(
     else:
         metadata = metadata_on(cluster, "h1")
         if not scenario.has_parent and metadata["status"] == "running":
-            metadata["status"] = "died"  # what the history says of it on that host
+            metadata["status"] = "died"  # as the history shows it on that host
         check_results(metadata, scenario, output)

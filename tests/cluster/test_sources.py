@@ -27,19 +27,19 @@ def digest_of(package: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["room/code.py", "room/profile.yaml", "room/new.py"])
-def test_a_file_that_is_other_or_more_makes_another_package(package: Path, name: str) -> None:
+def test_changed_or_added_file_changes_package_digest(package: Path, name: str) -> None:
     before = digest_of(package)
     (package / name).write_text("x = 2")
     assert digest_of(package) != before
 
 
-def test_a_file_that_moved_makes_another_package(package: Path) -> None:
+def test_moved_file_changes_package_digest(package: Path) -> None:
     before = digest_of(package)
     (package / "room" / "code.py").rename(package / "code.py")
     assert digest_of(package) != before
 
 
-def test_what_the_interpreter_and_editors_leave_is_not_of_the_package(package: Path) -> None:
+def test_caches_and_hidden_files_do_not_change_package_digest(package: Path) -> None:
     before = digest_of(package)
     (package / "room" / "__pycache__").mkdir()
     (package / "room" / "__pycache__" / "code.pyc").write_text("")
@@ -47,14 +47,14 @@ def test_what_the_interpreter_and_editors_leave_is_not_of_the_package(package: P
     assert digest_of(package) == before
 
 
-def test_hosts_with_the_same_package_are_accepted() -> None:
+def test_equal_packages_are_accepted() -> None:
     check_same_package([InstalledPackage(host, "1.0", "abc") for host in ("h1", "h1", "h2")])
 
 
 @pytest.mark.parametrize(
     ("version", "digest"), [("1.1", "abc"), ("1.0", "abd")], ids=["version", "files"]
 )
-def test_the_error_says_which_hosts_have_what(version: str, digest: str) -> None:
+def test_package_error_names_hosts_of_each_version(version: str, digest: str) -> None:
     installed = [InstalledPackage(host, "1.0", "abc") for host in ("h1", "h1", "h3")]
     with pytest.raises(DifferentSourcesError) as error:
         check_same_package([*installed, InstalledPackage("h2", version, digest)])
@@ -64,7 +64,7 @@ def test_the_error_says_which_hosts_have_what(version: str, digest: str) -> None
     )
 
 
-def test_files_are_named_from_the_root_wherever_a_host_has_it(tmp_path: Path) -> None:
+def test_digest_names_are_relative_to_the_root(tmp_path: Path) -> None:
     found = []
     for root in (tmp_path / "here", tmp_path / "there"):
         root.mkdir()

@@ -1,4 +1,4 @@
-"""Waiting for what comes about by itself."""
+"""Wait for a condition by polling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PATIENCE_S = 30
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until the condition is true."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"

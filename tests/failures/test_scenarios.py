@@ -1,4 +1,4 @@
-"""Each scenario of docs/failures.md, with real ranks: it ends, says where, and leaves nothing."""
+"""Each scenario of docs/failures.md with real ranks: status, time, output, results, clean-up."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import pytest
 
 from mlpstorage_bench.history.archive import History
 from tests.conftest import MemoryGroup, Mount
+from tests.failures.odd_moments import ODD_MOMENTS
+from tests.failures.page import PAGE, page_with_tables
 from tests.failures.running import (
     check_end,
     check_results,
@@ -26,7 +28,8 @@ from tests.failures.running import (
     scenario_matrix,
     write_files,
 )
-from tests.failures.scenarios import LIMIT_S, PAGE, Scenario, page_with_table
+from tests.failures.scenario import LIMIT_S, NO_RUN, Scenario
+from tests.failures.scenarios import SCENARIOS
 from tests.mpis import MPIS, Mpi
 
 MARK = "MLPS_TEST_MARK"
@@ -52,7 +55,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the ranks run; whatever happens, no process of theirs stays."""
+    """Give the ranks' working directory; kill all their processes afterwards."""
     mark = secrets.token_hex(8)
     monkeypatch.setenv(MARK, mark)
     monkeypatch.chdir(tmp_path)
@@ -63,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def needed(request: pytest.FixtureRequest, scenario: Scenario) -> Path | None:
-    """Give a scenario what it needs of the machine."""
+    """Give the resource of the machine that a scenario needs."""
     if scenario.needs == "small disk":
         mount: Mount = request.getfixturevalue("mount")
         return mount("tmpfs", "size=64m")
@@ -101,7 +104,7 @@ def act_from_outside(scenario: Scenario, parent: subprocess.Popen[str], folder: 
 
 
 def status_in_history(metadata: Path) -> str:
-    """What `--mlps-history` says of a run: nobody else can, of one that was killed."""
+    """Return the status that `--mlps-history` shows, the only one for a killed session."""
     with History(Path("results")) as history:
         (run,) = history.runs()
     assert run.path.name == metadata.name
@@ -113,11 +116,13 @@ def status_in_history(metadata: Path) -> str:
     ("scenario", "mpi_name", "rank"),
     [
         *scenario_matrix(
-            pytest.mark.failure_matrix, lambda one, mpi, rank: (mpi, rank) in one.always
+            pytest.mark.failure_matrix,
+            lambda one, mpi, rank: (mpi, rank) in one.always,
+            [*SCENARIOS, *ODD_MOMENTS],
         )
     ],
 )
-def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
+def test_failure_scenario_keeps_its_contract(
     scenario: Scenario,
     mpi_name: str,
     rank: int,
@@ -145,7 +150,7 @@ def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
     if scenario.needs == "memory group":
         assert request.getfixturevalue("memory_group").killed() == 1, output
     written = [*(folder / "results").rglob("*_metadata.json")]
-    assert len(written) == bool(scenario.run_status), output
+    assert len(written) == (scenario.run_status is not NO_RUN), output
     for path in written:
         metadata = json.loads(path.read_text())
         if not scenario.has_parent:
@@ -153,6 +158,6 @@ def test_a_run_in_which_something_goes_wrong_ends_and_says_so(
         check_results(metadata, scenario, output)
 
 
-def test_the_page_on_failures_says_what_these_tests_check() -> None:
+def test_failures_page_equals_the_tested_tables() -> None:
     page = PAGE.read_text()
-    assert page == page_with_table(page), "run python -m tests.failures.scenarios --update"
+    assert page == page_with_tables(page), "run python -m tests.failures.page --update"

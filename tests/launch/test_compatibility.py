@@ -1,4 +1,4 @@
-"""A launcher of one MPI and a library of another are told apart, and told of."""
+"""Errors for a launcher of one MPI with the library of another."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def of(family: str, version: str | None = None) -> LauncherEnvironment:
         (of("pals"), CRAY),
     ],
 )
-def test_what_belongs_together_passes(launcher: LauncherEnvironment, library: str) -> None:
+def test_matching_launcher_and_library_are_accepted(
+    launcher: LauncherEnvironment, library: str
+) -> None:
     check_library(launcher, library)
     check_size(launcher, library, 2)
 
@@ -46,14 +48,14 @@ def test_what_belongs_together_passes(launcher: LauncherEnvironment, library: st
         (of("openmpi", "5"), OPEN_MPI_4, r"started by Open MPI 5, .* Open MPI 4\.1\.4"),
     ],
 )
-def test_what_does_not_is_refused_by_both_names(
+def test_mismatched_library_error_names_launcher_and_library(
     launcher: LauncherEnvironment, library: str, both: str
 ) -> None:
     with pytest.raises(LaunchError, match=both):
         check_library(launcher, library)
 
 
-def test_ranks_that_mpi_does_not_see_are_refused_with_the_launchers_own_remedy() -> None:
+def test_wrong_rank_count_error_has_the_launchers_remedy() -> None:
     with pytest.raises(LaunchError, match=r"srun started 2 ranks, .*MPICH 5\.0\.2 sees 1.*--mpi="):
         check_size(of("srun"), MPICH, 1)
 
@@ -67,5 +69,5 @@ def test_ranks_that_mpi_does_not_see_are_refused_with_the_launchers_own_remedy()
         (INTEL, "Intel(R) MPI Library 2021.13 for Linux* OS"),
     ],
 )
-def test_a_library_has_a_short_name(library: str, title: str) -> None:
+def test_library_title_is_name_and_version(library: str, title: str) -> None:
     assert library_title(library) == title

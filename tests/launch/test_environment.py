@@ -79,7 +79,7 @@ SLURM_OF_A_DAEMON = {"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LO
         *("hydra of old in a slurm shell", "one rank of hydra in a slurm shell"),
     ],
 )
-def test_a_launcher_is_told_by_its_variables(
+def test_launcher_is_detected_from_its_variables(
     environ: dict[str, str], expected: LauncherEnvironment
 ) -> None:
     assert detect_launcher(environ) == expected
@@ -89,7 +89,7 @@ def test_a_launcher_is_told_by_its_variables(
     ("tasks", "node", "expected"),
     [("4", "0", 4), ("2(x3),1", "2", 2), ("2(x3),1", "4", None), ("", "0", None), ("x", "0", None)],
 )
-def test_slurms_list_of_tasks_is_read_for_this_node(
+def test_slurm_task_list_gives_this_nodes_task_count(
     tasks: str, node: str, expected: int | None
 ) -> None:
     environ = {**SRUN, "SLURM_STEP_TASKS_PER_NODE": tasks, "SLURM_NODEID": node}
@@ -108,5 +108,5 @@ def test_slurms_list_of_tasks_is_read_for_this_node(
     ],
     ids=["nothing", "slurm batch script", "slurm shell", "slurm shell with pmi2"],
 )
-def test_a_process_that_no_launcher_started_is_no_rank(environ: dict[str, str]) -> None:
+def test_process_without_launcher_is_no_rank(environ: dict[str, str]) -> None:
     assert detect_launcher(environ) is None

@@ -1,5 +1,6 @@
-"""The contract of launching, on every launcher that can be installed: the real ones, with real
-ranks. Each has its own library, so that no test can pass by another's.
+"""The contract of launching, with real ranks on every launcher that can be installed.
+
+Each launcher has its own MPI library, so that no test can pass with another's.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def test_facts(mpi_comm, pytestconfig):
 
 
 IN_THE_MATRIX = {"open mpi 4.1": [pytest.mark.failure_matrix]}
-"""On several hosts it is always tested."""
+"""Marks the runs of this launcher on one host; its runs on several hosts are unmarked."""
 
 
 @pytest.fixture(params=[pytest.param(name, marks=IN_THE_MATRIX.get(name, ())) for name in MPIS])
@@ -71,7 +72,7 @@ def mpi(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mpi:
 
 @pytest.fixture
 def place(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory whose name is no word to a shell, with tests that write down what they find."""
+    """A directory whose name needs shell quoting, with tests that record their environment."""
     folder = pytester.path / "my  tests ü"
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\n")
@@ -97,7 +98,7 @@ def facts_of(folder: Path, ranks: int) -> list[dict[str, Any]]:
 
 
 def check_facts(mpi: Mpi, folder: Path, text: Sequence[str] | None) -> None:
-    """Each of two ranks on this host knew where it was, and nothing was lost on the way."""
+    """Check the recorded environment of two ranks on this host."""
     here = os.uname().nodename
     version = identify(mpi.binary).title.split()[-1]
     for rank, facts in enumerate(facts_of(folder, 2)):
@@ -113,7 +114,7 @@ def check_facts(mpi: Mpi, folder: Path, text: Sequence[str] | None) -> None:
         assert facts["probe"] == "a,b c=ü"
 
 
-def test_launched_ranks_get_everything_as_it_was_given(
+def test_launched_ranks_receive_arguments_and_environment_unchanged(
     mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPROBE", "a,b c=ü")
@@ -130,9 +131,7 @@ def test_launched_ranks_get_everything_as_it_was_given(
 
 
 @pytest.mark.parametrize("transport", ["vader", "tcp"])
-def test_open_mpis_ranks_talk_over_the_transport_that_was_chosen(
-    mpi: Mpi, transport: str, place: Path
-) -> None:
+def test_open_mpi_ranks_use_the_chosen_transport(mpi: Mpi, transport: str, place: Path) -> None:
     done = launched(mpi, 2, f"--mlps-mpi-btl={transport}")
     if mpi.family == "hydra":
         assert done.returncode == pytest.ExitCode.USAGE_ERROR
@@ -143,7 +142,7 @@ def test_open_mpis_ranks_talk_over_the_transport_that_was_chosen(
     assert [facts["transport"] for facts in facts_of(place, 2)] == [f"{name},self"] * 2
 
 
-def test_ranks_started_by_hand_are_one_session(
+def test_ranks_started_by_hand_form_one_session(
     mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPROBE", "a,b c=ü")
@@ -166,14 +165,14 @@ def test_ranks_started_by_hand_are_one_session(
     ],
     ids=["failure", "usage error", "no tests"],
 )
-def test_the_exit_status_comes_through(
+def test_launched_session_returns_pytests_exit_status(
     mpi: Mpi, place: Path, body: str, arguments: list[str], status: int
 ) -> None:
     (place / "test_facts.py").write_text(body)
     assert launched(mpi, 2, *arguments).returncode == status
 
 
-def test_a_benchmark_runs_and_leaves_its_results(mpi: Mpi, place: Path) -> None:
+def test_launched_benchmark_writes_results(mpi: Mpi, place: Path) -> None:
     (place / "test_facts.py").write_text("def test_small(kvcache): kvcache.run(1)")
     done = launched(
         *(mpi, 2, "--mlps-results-dir=results", "--mlps-cache-dir=cache", "--mlps-trials=1"),
@@ -199,7 +198,7 @@ exec env -i PATH=/usr/bin:/bin HOME="$HOME" unshare --uts /bin/sh -c "hostname $
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a process a host name")
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare (util-linux)")
-def test_ranks_go_where_the_slots_are_and_take_no_secret_along(
+def test_ranks_follow_slots_without_forwarding_secrets(
     mpi: Mpi, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = place.parent / "agent"
@@ -231,7 +230,7 @@ def test_ranks_go_where_the_slots_are_and_take_no_secret_along(
         pytest.param("open mpi 5", "open mpi 4.1", "launched", marks=pytest.mark.failure_matrix),
     ],
 )
-def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
+def test_library_of_another_mpi_is_refused_with_both_names(
     launcher: str, library: str, started: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starting, loaded = MPIS[launcher](), MPIS[library]()
@@ -242,8 +241,8 @@ def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
     else:
         done = launched(starting, 2)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
-    told = rf"ERROR: rank \d on {os.uname().nodename}: The ranks were started by"
-    assert re.search(told, done.stderr), done.stderr
+    message = rf"ERROR: rank \d on {os.uname().nodename}: The ranks were started by"
+    assert re.search(message, done.stderr), done.stderr
     for one in (starting, loaded):
         assert identify(one.binary).title.replace(" (Hydra)", "") in done.stderr.replace(
             " (Hydra)", ""
@@ -256,7 +255,7 @@ def test_a_launcher_with_another_mpis_library_is_refused_by_both_names(
     [("open mpi 5", "mpich", "by hand"), ("mpich", "open mpi 5", "launched")],
 )
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.failure_matrix), 1])
-def test_a_rank_with_another_mpis_library_than_the_rest_tells_of_it(
+def test_single_rank_with_another_library_reports_it(
     launcher: str,
     library: str,
     started: str,
@@ -264,7 +263,7 @@ def test_a_rank_with_another_mpis_library_than_the_rest_tells_of_it(
     place: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Hosts may differ: no other rank knows why this one does not come, and all have to end."""
+    """All ranks have to end, although only one knows the reason."""
     starting, loaded = MPIS[launcher](), MPIS[library]()
     for name, value in starting.environment.items():
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""What of the environment is told: names, and never values."""
+"""Environment variables in commands and results: names without values."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from tests.conftest import mpirun
         ("mpirun -n 2 pytest -k 'a=b' --mlps-set=a=b", "mpirun -n 2 pytest -k a=b --mlps-set=a=b"),
     ],
 )  # fmt: skip
-def test_values_of_variables_are_left_out_of_a_command(given: str, kept: str) -> None:
+def test_command_omits_values_of_variables(given: str, kept: str) -> None:
     words = [word.replace("A=hush,hush", "A='hush,hush'") for word in shlex.split(given)]
     assert without_values(words) == shlex.split(kept)
 
 
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("started", ["by hand", "launched"])
-def test_values_of_variables_are_in_no_result_and_not_printed(tmp_path: Path, started: str) -> None:
+def test_values_of_variables_are_neither_stored_nor_printed(tmp_path: Path, started: str) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(mlps_run): pass")
     pytest_command = [sys.executable, "-m", "pytest", "--mlps-results-dir=results"]
     launcher, *flags = mpirun(2)

@@ -21,7 +21,7 @@ N2 = KnownHost("n2.cluster", frozenset({"192.0.2.2", "198.51.100.2"}))
     ],
     ids=["full names", "short names", "another domain", "addresses", "address and name"],
 )
-def test_hosts_are_known_by_name_and_by_address(given: list[str]) -> None:
+def test_hosts_match_by_name_or_address(given: list[str]) -> None:
     assert are_same_hosts(given, [N1, N2])
 
 
@@ -37,16 +37,16 @@ def test_hosts_are_known_by_name_and_by_address(given: list[str]) -> None:
     ],
     ids=["fewer", "another", "one host twice", "more", "another address", "loopback"],
 )
-def test_other_hosts_are_not_taken_for_them(given: list[str]) -> None:
+def test_names_of_other_hosts_do_not_match(given: list[str]) -> None:
     assert not are_same_hosts(given, [N1, N2])
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()])
-def test_this_host_alone_is_localhost_and_its_own_name(name: str) -> None:
+def test_single_host_matches_localhost_and_its_name(name: str) -> None:
     assert are_same_hosts([name], [KnownHost.this()])
 
 
-def test_this_host_has_the_addresses_of_its_interfaces() -> None:
+def test_known_host_has_addresses_of_its_interfaces() -> None:
     this = KnownHost.this()
     for address in this.addresses:
         assert are_same_hosts([address], [this])

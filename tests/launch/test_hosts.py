@@ -13,16 +13,16 @@ names = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z0-9]{1,5})?", fullmatch=True)
 hosts = st.builds(Host, names, st.none() | st.integers(1, 512))
 
 
-def test_lists_slots_and_repetitions_add_up_in_order() -> None:
+def test_repeated_hosts_options_keep_their_order() -> None:
     assert parse_hosts(["h1:4,h2", "h3:2"]) == (Host("h1", 4), Host("h2"), Host("h3", 2))
 
 
 @given(st.lists(hosts, min_size=1, unique_by=lambda host: host.name))
-def test_what_is_written_is_read_back(given_hosts: list[Host]) -> None:
+def test_formatted_hosts_parse_to_the_same_hosts(given_hosts: list[Host]) -> None:
     assert parse_hosts([",".join(map(str, given_hosts))]) == tuple(given_hosts)
 
 
-def test_a_hostfile_takes_our_syntax_and_open_mpis(tmp_path: Path) -> None:
+def test_hostfile_accepts_our_syntax_and_open_mpis(tmp_path: Path) -> None:
     file = tmp_path / "hosts"
     file.write_text("h1:4  # first\n\n# none\nh2 slots=2\nh3\n")
     assert parse_hosts([f"@{file}"]) == (Host("h1", 4), Host("h2", 2), Host("h3"))
@@ -32,25 +32,25 @@ def test_a_hostfile_takes_our_syntax_and_open_mpis(tmp_path: Path) -> None:
     "value",
     ["", "h1,,h2", "h1:", "h1:0", "h1:-1", "h1:x", "h 1", "h1;ls", "$(id)", "-h1", "h1:2:3"],
 )
-def test_other_syntax_is_refused_by_name(value: str) -> None:
+def test_invalid_host_syntax_is_refused(value: str) -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-hosts: got .*accepted: NAME, NAME:SLOTS"):
         parse_hosts([value])
 
 
-def test_a_host_listed_twice_is_refused() -> None:
+def test_host_listed_twice_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="h1 is listed 2 times; write h1:SLOTS"):
         parse_hosts(["h1,h2", "h1"])
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "h1 h2\n"])
-def test_a_hostfile_without_usable_hosts_is_refused(tmp_path: Path, content: str) -> None:
+def test_hostfile_without_valid_hosts_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "hosts"
     file.write_text(content)
     with pytest.raises(InvalidInputError, match="--mlps-hosts"):
         parse_hosts([f"@{file}"])
 
 
-def test_a_hostfile_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_hostfile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="cannot be read"):
         parse_hosts([f"@{tmp_path / 'missing'}"])
 
@@ -58,39 +58,39 @@ def test_a_hostfile_that_is_not_there_is_refused(tmp_path: Path) -> None:
 TWO = (Host("h1"), Host("h2"))
 
 
-def test_only_the_total_is_spread_evenly() -> None:
+def test_total_alone_is_spread_evenly() -> None:
     assert lay_out(TWO, num_processes=8).ranks_per_node == 4
 
 
-def test_only_ranks_per_node_makes_the_total() -> None:
+def test_ranks_per_node_alone_gives_the_total() -> None:
     assert lay_out(TWO, npernode=3).total == 6
 
 
-def test_neither_is_one_rank_per_host() -> None:
+def test_layout_without_counts_has_one_rank_per_host() -> None:
     assert lay_out(TWO).total == 2
 
 
-def test_without_hosts_all_ranks_are_here() -> None:
+def test_layout_without_hosts_uses_this_host() -> None:
     layout = lay_out((), num_processes=3)
     assert (layout.hosts, layout.ranks_per_node) == ((Host("localhost"),), 3)
 
 
-def test_a_total_that_does_not_divide_is_refused() -> None:
+def test_total_that_is_no_multiple_of_hosts_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-num-processes: got 3; .*multiple of .*2"):
         lay_out(TWO, num_processes=3)
 
 
-def test_totals_that_contradict_each_other_are_refused() -> None:
+def test_contradicting_counts_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-npernode: got 3; accepted: 2"):
         lay_out(TWO, num_processes=4, npernode=3)
 
 
-def test_slots_below_the_total_are_refused() -> None:
+def test_too_few_slots_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"slots for at least 8 ranks.*sum to 3"):
         lay_out((Host("h1", 1), Host("h2", 2)), num_processes=8)
 
 
-def test_slots_need_only_sum_to_the_total() -> None:
+def test_slots_that_sum_to_the_total_are_accepted() -> None:
     assert lay_out((Host("h1", 6), Host("h2", 2)), num_processes=8).total == 8
 
 
@@ -104,20 +104,20 @@ def test_slots_need_only_sum_to_the_total() -> None:
         ((1, None, 9), 6, (1, 2, 3)),
     ],
 )
-def test_ranks_are_even_as_far_as_slots_allow(
+def test_ranks_are_as_even_as_slots_allow(
     slots: tuple[int | None, ...], total: int, ranks: tuple[int, ...]
 ) -> None:
     given_hosts = [Host(f"h{number}", room) for number, room in enumerate(slots)]
     assert lay_out(given_hosts, num_processes=total).ranks_by_host == ranks
 
 
-def test_more_ranks_per_node_than_a_host_has_slots_are_refused() -> None:
+def test_ranks_per_node_above_a_hosts_slots_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-npernode: got 2; .*h1 has 1"):
         lay_out((Host("h1", 1), Host("h2", 3)), npernode=2)
 
 
 @given(st.lists(names, min_size=1, max_size=9, unique=True), st.integers(1, 64))
-def test_ranks_are_neither_lost_nor_invented(host_names: list[str], per_node: int) -> None:
+def test_layout_places_every_rank_once(host_names: list[str], per_node: int) -> None:
     total = per_node * len(host_names)
     layout = lay_out([Host(name) for name in host_names], num_processes=total)
     assert sum(layout.slots_of(host) for host in layout.hosts) == layout.total == total

@@ -1,4 +1,4 @@
-"""Ranks run the Python that was started, as it was started."""
+"""Ranks run the parent's Python interpreter with the same options."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it(mpi_comm):
         ("python /bin/pytest -x", ""),
     ],
 )
-def test_flags_end_where_the_program_begins(command: str, flags: str) -> None:
+def test_interpreter_flags_end_at_the_program(command: str, flags: str) -> None:
     assert interpreter_flags(command.split()) == flags.split()
 
 
@@ -41,7 +41,7 @@ def test_flags_end_where_the_program_begins(command: str, flags: str) -> None:
 @pytest.mark.parametrize(
     "start", [pytest.param("-m pytest", marks=pytest.mark.failure_matrix), "script"]
 )
-def test_ranks_are_started_as_pytest_was(tmp_path: Path, start: str) -> None:
+def test_ranks_start_with_the_parents_interpreter_flags(tmp_path: Path, start: str) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     program = (
         shlex.split(start) if start != "script" else [str(Path(sys.executable).parent / "pytest")]

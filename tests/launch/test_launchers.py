@@ -1,6 +1,4 @@
-"""What each family of launchers is told, for all five; which of them really do so is tested in
-test_every_launcher.py, for those that can be installed.
-"""
+"""Command lines for each family of launchers; test_every_launcher.py runs the installable ones."""
 
 from __future__ import annotations
 
@@ -96,23 +94,23 @@ GOLDEN = [
     GOLDEN,
     ids=lambda value: value.title if hasattr(value, "title") else None,
 )
-def test_a_layout_becomes_an_argument_vector(
+def test_layout_gives_argument_vector(
     launcher: Launcher, layout: object, expected: list[str]
 ) -> None:
     launch = replace(LAUNCH, layout=layout, flags=ALL_SWITCHES)  # type: ignore[arg-type]
     assert launcher.prefix("mpirun", launch) == expected
 
 
-def test_slurm_shares_what_the_step_holds_that_it_is_started_from() -> None:
+def test_srun_inside_a_step_overlaps_it() -> None:
     within = replace(LAUNCH, is_within_step=True)
     assert SLURM.prefix("srun", within).count("--overlap") == 1
     assert "--overlap" not in SLURM.prefix("srun", LAUNCH)
-    told = replace(within, flags=LaunchFlags(extra=("--exclusive",)))
-    assert "--overlap" not in SLURM.prefix("srun", told)
+    exclusive = replace(within, flags=LaunchFlags(extra=("--exclusive",)))
+    assert "--overlap" not in SLURM.prefix("srun", exclusive)
 
 
 @pytest.mark.parametrize("launcher", ALL, ids=lambda launcher: launcher.title)
-def test_no_flag_and_no_note_comes_unasked(launcher: Launcher) -> None:
+def test_default_launch_has_no_optional_flags_or_notes(launcher: Launcher) -> None:
     words = launcher.prefix("mpirun", LAUNCH)
     assert not {"--oversubscribe", "--overcommit", "--allow-run-as-root", "--mca"} & set(words)
     assert launcher.notes(LAUNCH) == []
@@ -129,7 +127,7 @@ def test_no_flag_and_no_note_comes_unasked(launcher: Launcher) -> None:
     ],
     ids=lambda value: getattr(value, "title", ""),
 )
-def test_a_switch_without_a_flag_is_told_of(launcher: Launcher, lacking: list[str]) -> None:
+def test_option_without_a_flag_gives_a_note(launcher: Launcher, lacking: list[str]) -> None:
     notes = launcher.notes(replace(LAUNCH, flags=ALL_SWITCHES))
     assert [note.partition(":")[0] for note in notes] == lacking
     assert all(f"{launcher.title} has no such flag" in note for note in notes)
@@ -145,7 +143,7 @@ def test_a_switch_without_a_flag_is_told_of(launcher: Launcher, lacking: list[st
     ],
     ids=str,
 )
-def test_open_mpi_is_told_the_transport_by_the_name_that_its_version_has(
+def test_open_mpi_transport_name_depends_on_version(
     launcher: Launcher, transport: str, expected: str
 ) -> None:
     flags = LaunchFlags(transport=transport)  # type: ignore[arg-type]
@@ -154,13 +152,13 @@ def test_open_mpi_is_told_the_transport_by_the_name_that_its_version_has(
     assert words[start : start + 6] == ["--mca", "pml", "ob1", "--mca", "btl", expected]
 
 
-def test_shared_memory_between_hosts_is_refused() -> None:
+def test_shared_memory_transport_over_hosts_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-mpi-btl: got 'vader'; .*several hosts"):
         OMPI5.prefix("mpirun", replace(LAUNCH, flags=LaunchFlags(transport="vader")))
 
 
 @pytest.mark.parametrize("launcher", [HYDRA, SLURM, PALS], ids=lambda launcher: launcher.title)
-def test_a_transport_is_refused_where_the_launcher_has_no_say(launcher: Launcher) -> None:
+def test_transport_is_refused_by_launchers_without_a_flag(launcher: Launcher) -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-mpi-btl: got 'tcp'; accepted: auto with"):
         launcher.prefix("mpirun", replace(LAUNCH, flags=LaunchFlags(transport="tcp")))
 
@@ -175,7 +173,7 @@ def test_a_transport_is_refused_where_the_launcher_has_no_say(launcher: Launcher
     ],
     ids=lambda value: getattr(value, "title", ""),
 )
-def test_the_users_own_arguments_stand_for_ours(
+def test_user_arguments_replace_default_flags(
     launcher: Launcher, extra: tuple[str, ...], ours: set[str]
 ) -> None:
     words = launcher.prefix("mpirun", replace(LAUNCH, flags=LaunchFlags(extra=extra)))
@@ -184,13 +182,13 @@ def test_the_users_own_arguments_stand_for_ours(
 
 
 @pytest.mark.parametrize("launcher", [SLURM, PALS], ids=lambda launcher: launcher.title)
-def test_a_resource_manager_is_told_this_hosts_name(launcher: Launcher) -> None:
+def test_resource_manager_gets_this_hosts_name_for_localhost(launcher: Launcher) -> None:
     line = " ".join(launcher.prefix("mpirun", replace(LAUNCH, layout=HERE)))
     assert "node7" in line
     assert "localhost" not in line
 
 
-def test_pals_fills_the_last_host_with_what_is_left_and_refuses_other_unevenness() -> None:
+def test_pals_refuses_layouts_uneven_before_the_last_host() -> None:
     left_over = lay_out((Host("h1", 3), Host("h2", 1)), num_processes=4)
     words = PALS.prefix("mpiexec", replace(LAUNCH, layout=left_over))
     assert words[:7] == ["mpiexec", "-n", "4", "--ppn", "3", "--hosts", "h1,h2"]
@@ -202,9 +200,7 @@ hosts = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
 
 @given(hosts, st.integers(1, 4))
-def test_every_rank_has_a_slot_on_every_launcher_or_is_refused(
-    slots: list[int], per_host: int
-) -> None:
+def test_every_launcher_gives_each_rank_a_slot_or_refuses(slots: list[int], per_host: int) -> None:
     given_hosts = [Host(f"h{number}", room) for number, room in enumerate(slots)]
     try:
         layout = lay_out(given_hosts, num_processes=per_host * len(slots))
@@ -217,8 +213,8 @@ def test_every_rank_has_a_slot_on_every_launcher_or_is_refused(
     for launcher in (OMPI5, HYDRA):
         words = launcher.prefix("mpirun", launch)
         pairs = next(word for word in words if word.startswith("h0:")).split(",")
-        told = tuple(int(pair.split(":")[1]) for pair in pairs)
-        assert told == layout.ranks_by_host
+        ranks = tuple(int(pair.split(":")[1]) for pair in pairs)
+        assert ranks == layout.ranks_by_host
 
 
 def fake_launcher(folder: Path, name: str, version: str) -> str:
@@ -229,34 +225,34 @@ def fake_launcher(folder: Path, name: str, version: str) -> str:
 
 
 @pytest.mark.parametrize(("version", "title"), VERSIONS.items(), ids=VERSIONS.values())
-def test_a_launcher_is_known_by_what_it_prints_not_by_its_name(
+def test_launcher_is_recognised_by_version_output_not_name(
     tmp_path: Path, version: str, title: str
 ) -> None:
     assert identify(fake_launcher(tmp_path, "anything", version)).title == title
 
 
-def test_an_unknown_launcher_is_refused_with_what_it_said(tmp_path: Path) -> None:
+def test_unknown_launcher_error_shows_its_version_output(tmp_path: Path) -> None:
     binary = fake_launcher(tmp_path, "mpirun", "SuperLauncher 3")
     with pytest.raises(LaunchError, match="its --version says: SuperLauncher 3"):
         identify(binary)
 
 
-def test_the_installed_mpirun_is_found_and_known() -> None:
+def test_installed_mpirun_is_found_and_recognised() -> None:
     assert identify(find_binary(None)).name == "openmpi"
 
 
-def test_a_binary_that_is_not_there_is_refused() -> None:
+def test_missing_binary_is_refused() -> None:
     with pytest.raises(LaunchError, match="--mlps-mpi-bin: no executable 'nowhere/mpirun'"):
         find_binary("nowhere/mpirun")
 
 
-def test_only_what_decides_a_rank_goes_to_other_hosts() -> None:
+def test_only_listed_variables_go_to_other_hosts() -> None:
     secrets = {"AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "HOME", "SSH_AUTH_SOCK", "OMPI_TOKEN"}
     ours = {"PATH", "MLPS_X", "PYTHONPATH", "PYTEST_ADDOPTS", "FI_PROVIDER", "OMPI_MCA_btl"}
     assert exported_names(dict.fromkeys(secrets | ours, "x")) == sorted(ours)
 
 
-def test_the_command_shown_has_the_arguments_and_the_one_executed_one_word_of_them() -> None:
+def test_shown_command_has_arguments_and_executed_command_one_word() -> None:
     arguments = ["benchmarks", "--map-by", ":", "-k", "a b", "ü"]
     plan = plan_launch(HERE, LaunchFlags(), None, arguments)
     assert plan.command[-6:] == arguments

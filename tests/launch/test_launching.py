@@ -1,4 +1,4 @@
-"""The plugin starts the ranks itself: once, with their output and exit status unchanged."""
+"""Launch of the ranks by the plugin: once, with unchanged output and exit status."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.process.stderr import ABORT_STATUS
+
 pytestmark = pytest.mark.launches_mpi
 TWO_RANKS = [
     *("--mlps-num-processes=2", "--mlps-oversubscribe"),
@@ -17,7 +19,7 @@ TWO_RANKS = [
 ]
 
 
-def test_ranks_are_started_once_with_the_same_arguments(pytester: pytest.Pytester) -> None:
+def test_launched_ranks_get_the_arguments_once(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nmarkers =\n    odd: one marker")
     pytester.makeconftest(
         """
@@ -52,12 +54,12 @@ def test_ranks_are_started_once_with_the_same_arguments(pytester: pytest.Pyteste
     result.stdout.fnmatch_lines(["mlpstorage: launching *-n 2 -host localhost:2 *-m pytest*"])
 
 
-def test_an_exit_status_of_ones_own_is_ours(pytester: pytest.Pytester) -> None:
+def test_custom_exit_status_is_returned(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_something(): import pytest; pytest.exit('enough', returncode=9)")
     assert pytester.runpytest_subprocess(*TWO_RANKS).ret == 9
 
 
-def test_bad_input_is_told_before_any_rank_starts(pytester: pytest.Pytester) -> None:
+def test_invalid_input_is_reported_before_launch(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*TWO_RANKS, "--mlps-profile=quik")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "launching" not in result.stdout.str()
@@ -65,14 +67,14 @@ def test_bad_input_is_told_before_any_rank_starts(pytester: pytest.Pytester) -> 
 
 
 @pytest.mark.parametrize("option", ["--help", "--version", "--markers", "--fixtures", "--co"])
-def test_what_only_prints_starts_no_ranks(pytester: pytest.Pytester, option: str) -> None:
+def test_printing_options_start_no_ranks(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile("def test_something(): pass")
     result = pytester.runpytest_subprocess(*TWO_RANKS, option)
     assert result.ret == 0
     assert "launching" not in result.stdout.str()
 
 
-def test_a_launcher_that_reports_success_without_a_session_is_not_believed(
+def test_launcher_success_without_a_session_is_a_failure(
     pytester: pytest.Pytester,
 ) -> None:
     fake = pytester.path / "mpirun"
@@ -80,11 +82,11 @@ def test_a_launcher_that_reports_success_without_a_session_is_not_believed(
     fake.chmod(0o755)
     pytester.makepyfile("def test_something(): pass")
     result = pytester.runpytest_subprocess("--mlps-num-processes=2", f"--mlps-mpi-bin={fake}")
-    assert result.ret == 1
+    assert result.ret == ABORT_STATUS
     result.stderr.fnmatch_lines(["mlpstorage: the launcher reports success, but rank 0 did not*"])
 
 
-def test_colour_reaches_a_terminal(tmp_path: Path) -> None:
+def test_colour_is_kept_for_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "test_x.py").write_text("def test_something(): pass")
     terminal, ours = pty.openpty()
     command = [sys.executable, "-m", "pytest", *TWO_RANKS, "-p", "no:cacheprovider"]
@@ -97,7 +99,7 @@ def test_colour_reaches_a_terminal(tmp_path: Path) -> None:
         while part := os.read(terminal, 65536):
             output += part
     except OSError:
-        pass  # Linux says EIO when the other side is closed
+        pass  # Linux returns EIO when the other side is closed
     os.close(terminal)
     assert child.wait() == 0
     assert b"\x1b[32m" in output

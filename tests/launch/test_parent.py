@@ -1,4 +1,4 @@
-"""The parent of launched ranks: what it believes, how long it waits, and what it clears away."""
+"""The parent of launched ranks: exit status, time limits and clean-up."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
-    WORD_VARIABLE,
+    LAUNCH_ID_VARIABLE,
     StatusChannel,
     StatusReader,
     this_host,
 )
-from tests.failures.scenarios import LIMIT_S
+from tests.failures.scenario import LIMIT_S
 
 LIMITS = Limits(grace_s=1)
 WORD = "mlps-0123456789"
 
 
 def plan(*prefix: str) -> LaunchPlan:
-    """A launch whose launcher is a program of the test's, followed by what a rank runs."""
+    """Return a launch plan whose launcher is a program of the test."""
     layout: Layout = lay_out((Host("localhost", None),), num_processes=1, npernode=None)
     return LaunchPlan(prefix, (), "a launcher", (), layout, all_hosts_are_here=True)
 
@@ -52,145 +52,169 @@ def script(folder: Path, text: str) -> str:
     return str(path)
 
 
-def told(kind: str, text: str = "") -> str:
-    """Python code that tells the parent something."""
+def report(kind: str, text: str = "") -> str:
+    """Return Python code that reports a status to the parent."""
     return f"open(place + '/{kind}', 'w').write({text!r})"
 
 
 @pytest.mark.parametrize(
     ("text", "status", "reason"),
     [
-        (told("joined"), 1, "the launcher reports success, but rank 0 did not come to its end"),
-        (f"{told('completed', '0')}", 0, ""),
-        (f"{told('completed', '1')}; sys.exit(5)", 1, ""),
-        (f"{told('completed', '0')}; sys.exit(9)", 9, ""),
-        (f"{told('completed')}; sys.exit(4)", 4, ""),
-        (f"{told('completed')}; sys.exit(5)", 1, ""),
-        (f"{told('completed')}; sys.exit(0)", 1, ""),
-        (f"{told('joined')}; sys.exit(5)", 1, "rank 0 did not come to its end"),
         (
-            f"{told('aborting', '86 test_x failed on rank 1 on h2')}; sys.exit(1)",
+            report("joined"),
+            86,
+            "the launcher reports success, but rank 0 did not report the session's end",
+        ),
+        (f"{report('completed', '0')}", 0, ""),
+        (f"{report('completed', '1')}; sys.exit(5)", 1, ""),
+        (
+            f"{report('completed', '0')}; sys.exit(9)",
+            86,
+            "the launcher failed after the session's end",
+        ),
+        (f"{report('completed')}; sys.exit(4)", 4, ""),
+        (f"{report('completed')}; sys.exit(5)", 1, ""),
+        (f"{report('completed')}; sys.exit(0)", 1, ""),
+        (f"{report('joined')}; sys.exit(5)", 86, "rank 0 did not report the session's end"),
+        (
+            f"{report('aborting', '86 test_x failed on rank 1 on h2')}; sys.exit(1)",
             86,
             "test_x failed on rank 1 on h2",
         ),
         (
             "os.kill(os.getpid(), signal.SIGKILL)",
-            137,
-            "hosts asked: localhost; ranks came from: none; nothing was heard of rank 0",
+            86,
+            "the launcher was killed (SIGKILL); hosts requested: localhost; ranks started on: none",
         ),
         (
-            told("came-1", "h2"),
+            report("registered-1", "h2"),
             86,
-            "in MPI; hosts asked: localhost; ranks came from: h2; nothing was heard of rank 0",
+            "through MPI; hosts requested: localhost; ranks started on: h2; no status from rank 0",
         ),
-        (f"{told('joined')}; sys.exit(2)", 2, "rank 0 did not come to its end"),
+        (f"{report('joined')}; sys.exit(2)", 86, "rank 0 did not report the session's end"),
     ],
     ids=[
-        "nothing",
+        "no end reported",
         "passed",
         "status of rank 0",
-        "later failure",
+        "failure after the session",
         "usage error",
-        "statuses that make another",
-        "no status",
-        "no word",
+        "combined statuses",
+        "success without a status",
+        "combined statuses without an end",
         "abort",
-        "killed",
-        "not together",
-        "the status of an interrupt",
+        "launcher killed",
+        "ranks not connected",
+        "status of an interrupt",
     ],
 )
-def test_rank_0s_word_counts_before_the_launchers_status(
+def test_rank_0_status_overrides_launcher_status(
     tmp_path: Path, text: str, status: int, reason: str
 ) -> None:
     ending = run(plan(script(tmp_path, text)), LIMITS)
     assert ending.status == status
     assert reason in ending.reason
     assert bool(reason) == bool(ending.reason)
-    assert not ending.was_interrupted
 
 
 @pytest.mark.parametrize(
     ("text", "status", "said"),
     [
-        (told("completed", "0"), 137, "the session is over"),
-        (told("aborting", "86 test_x hangs"), 86, "the session is over"),
+        (report("completed", "0"), 86, "the session is over"),
+        (report("aborting", "86 test_x hangs"), 86, "the session is over"),
         (
-            f"{told('rank-1', str(2**22 - 1))}; {told('joined')}",
-            137,
+            f"{report('rank-1', str(2**22 - 1))}; {report('joined')}",
+            86,
             "rank 1 on .* died before the session's end",
         ),
     ],
-    ids=["completed", "aborted", "a rank is dead"],
+    ids=["completed", "aborted", "rank exited"],
 )
-def test_a_launcher_that_outlives_its_session_is_killed(
+def test_launcher_still_running_after_session_end_is_killed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str, status: int, said: str
 ) -> None:
     stubborn = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {text}; time.sleep(600)"
     assert run(plan(script(tmp_path, stubborn)), replace(LIMITS, end_s=1)).status == status
     error = capfd.readouterr().err
-    assert "the launcher does not end, although" in error
+    assert "the launcher does not end although" in error
     assert re.search(said, error)
 
 
-def test_a_session_that_is_silent_for_longer_than_a_test_may_take_is_ended(tmp_path: Path) -> None:
+def test_stopped_ranks_killed_by_the_launcher_count_as_interrupted(tmp_path: Path) -> None:
+    """Open MPI kills its ranks a third of a second after it was sent SIGTERM."""
+    exits = f"{report('rank-1', str(2**22 - 1))}; {report('stopped-1')}; sys.exit(1)"
+    ending = run(plan(script(tmp_path, f"{report('joined')}; {exits}")), LIMITS)
+    assert (ending.status, ending.run_status) == (2, "interrupted")
+
+
+def test_rank_that_died_beside_stopped_ranks_is_named(tmp_path: Path) -> None:
+    """Launchers send the remaining ranks SIGTERM when one has died."""
+    exits = f"{report('stopped-0')}; {report('exited-1', 'h2')}; sys.exit(1)"
+    ending = run(plan(script(tmp_path, f"{report('joined')}; {exits}")), LIMITS)
+    assert (ending.status, ending.run_status) == (86, "died")
+    assert ending.reason == "rank 1 on h2 died before the session's end"
+
+
+def test_session_without_status_beyond_test_limit_is_ended(tmp_path: Path) -> None:
     limits = Limits(grace_s=1, test_s=1)
-    text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(600)"
+    text = f"{report('joined')}; {report('step', 'test_x')}; time.sleep(600)"
     ending = run(plan(script(tmp_path, text)), limits)
     assert ending.status == 86
-    assert ending.reason == "nothing was heard of the ranks for 1 s, in test_x"
+    assert ending.reason == "no status from the ranks for 1 s, in test_x"
 
 
 @pytest.mark.parametrize(
     ("text", "may_queue"),
-    [("", False), (told("came-1", "h2"), True)],
+    [("", False), (report("registered-1", "h2"), True)],
     ids=["since the launch", "since a rank has started, where launches queue"],
 )
-def test_a_launch_whose_ranks_do_not_come_together_is_ended(
+def test_launch_beyond_startup_limit_is_ended(
     tmp_path: Path, text: str, *, may_queue: bool
 ) -> None:
-    """As when `ssh` waits for an answer: no rank is there to keep the limit."""
+    """For example when `ssh` waits for an answer, and no rank has started."""
     waiting = replace(plan(script(tmp_path, f"{text}\ntime.sleep(600)")), may_queue=may_queue)
     ending = run(waiting, replace(LIMITS, startup_s=1))
     assert ending.status == 86
-    assert ending.reason.startswith("the ranks did not come together in MPI")
+    assert ending.reason.startswith("the ranks did not connect through MPI")
 
 
-def test_a_launch_that_waits_in_a_queue_is_not_ended(tmp_path: Path) -> None:
-    text = f"time.sleep(3); {told('joined')}; {told('completed', '0')}"
+def test_queued_launch_is_not_ended(tmp_path: Path) -> None:
+    text = f"time.sleep(3); {report('joined')}; {report('completed', '0')}"
     queued = replace(plan(script(tmp_path, text)), may_queue=True)
     assert run(queued, replace(LIMITS, startup_s=1)) == LaunchExit(0)
 
 
-def test_a_rank_that_departs_before_it_is_watched_has_not_died(
+def test_rank_that_unregisters_before_being_watched_has_not_died(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The parent may have been given no processor between reading its file and its process."""
+    """The parent may be delayed between reading the rank's file and opening its process."""
     here = [{0: 2**22 - 1}]
-    monkeypatch.setattr(StatusReader, "ranks_here", lambda _: here.pop() if here else {})
-    assert run(plan(script(tmp_path, told("completed", "0"))), LIMITS) == LaunchExit(0)
+    monkeypatch.setattr(StatusReader, "local_processes", lambda _: here.pop() if here else {})
+    assert run(plan(script(tmp_path, report("completed", "0"))), LIMITS) == LaunchExit(0)
 
 
-def test_a_session_that_goes_on_is_never_ended(tmp_path: Path) -> None:
-    """No limit counts where none is set, and no failure is known."""
-    text = f"{told('joined')}; {told('alive', 'test_x')}; time.sleep(3); {told('completed', '0')}"
+def test_running_session_without_limits_is_not_ended(tmp_path: Path) -> None:
+    """Without a limit or a known failure, a session may take any time."""
+    text = (
+        f"{report('joined')}; {report('step', 'test_x')}; time.sleep(3); {report('completed', '0')}"
+    )
     assert run(plan(script(tmp_path, text)), LIMITS) == LaunchExit(0)
 
 
-def test_a_clock_that_is_set_ends_no_session_that_goes_on(tmp_path: Path) -> None:
-    """Times of files may lie long ago: what counts is that something has come."""
+def test_changed_system_clock_ends_no_running_session(tmp_path: Path) -> None:
+    """File times may be in the past: only a change counts."""
     text = f"""
-{told("joined")}
+{report("joined")}
 for second in range(8):
-    {told("alive", "test_x")}
-    os.utime(place + "/alive", (second, second))
+    {report("step", "test_x")}
+    os.utime(place + "/step", (second, second))
     time.sleep(1)
-{told("completed", "0")}
+{report("completed", "0")}
 """
     assert run(plan(script(tmp_path, text)), Limits(grace_s=1, test_s=6)) == LaunchExit(0)
 
 
-def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
+def test_concurrent_registration_is_read_consistently(tmp_path: Path) -> None:
     code = """if True:
         import pathlib, sys
         from mlpstorage_bench.launch.status_channel import StatusChannel
@@ -204,8 +228,8 @@ def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
     status_reader = StatusReader(tmp_path, WORD)
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as ranks:
         while ranks.poll() is None:
-            assert status_reader.silent_for_s() < LIMIT_S
-            assert set(status_reader.ranks_here()) <= set(range(32))
+            assert status_reader.seconds_since_status() < LIMIT_S
+            assert set(status_reader.local_processes()) <= set(range(32))
     assert ranks.returncode == 0
 
 
@@ -216,17 +240,17 @@ def test_ranks_come_and_go_while_the_parent_looks(tmp_path: Path) -> None:
         ("there", "here", "rank 1 on h2 died before the session's end"),
     ],
 )
-def test_of_ranks_that_die_on_two_hosts_the_one_heard_of_first_is_blamed(
+def test_first_reported_death_on_two_hosts_is_the_reason(
     tmp_path: Path, first: str, second: str, reason: str
 ) -> None:
-    """The word of another host takes its time: what it led to here may be seen before."""
+    """The report of another host is delayed: its consequence here may be seen first."""
     exits = {
         "here": "os.kill(child.pid, signal.SIGKILL); child.wait()",
-        "there": told("dead-1", "h2"),
+        "there": report("exited-1", "h2"),
     }
     text = f"""
 import subprocess
-{told("joined")}
+{report("joined")}
 child = subprocess.Popen(["sleep", "60"])
 open(place + "/new", "w").write(str(child.pid))
 os.rename(place + "/new", place + "/rank-0")  # as ranks leave theirs: whole
@@ -236,13 +260,13 @@ time.sleep(0.5)
 {exits[second]}
 """
     ending = run(plan(script(tmp_path, text)), replace(LIMITS, grace_s=5))
-    assert ending.status == 1
+    assert (ending.status, ending.run_status) == (86, "died")
     assert ending.reason.removeprefix("the launcher reports success, but ").startswith(
         reason.replace("HERE", os.uname().nodename)
     )
 
 
-def test_processes_that_a_launcher_leaves_behind_are_killed(tmp_path: Path) -> None:
+def test_processes_left_by_launcher_are_killed(tmp_path: Path) -> None:
     left = tmp_path / "left"
     text = f"""
 child = os.fork()
@@ -259,7 +283,7 @@ open({str(left)!r}, "w").write(str(child))
         time.sleep(0.02)
 
 
-def test_what_is_started_while_the_rest_is_killed_is_killed_too(tmp_path: Path) -> None:
+def test_processes_started_during_cleanup_are_killed(tmp_path: Path) -> None:
     text = """
 if os.fork() == 0:
     os.setsid()
@@ -288,13 +312,13 @@ PARENT = """if True:
     remote = replace(plan(sys.argv[1]), all_hosts_are_here=False)
     sys.exit(run(remote, LIMITS).status)
 """
-"""A parent of ranks on other hosts, whose standard error is the test's."""
+"""Program of a parent with ranks on other hosts; its standard error is the test's."""
 
 
-def test_dispatches_are_heard_when_nobody_reads_standard_error_any_more(tmp_path: Path) -> None:
+def test_status_lines_are_read_with_closed_standard_error(tmp_path: Path) -> None:
     text = f"""
 os.write(2, b"noise" * 1000)
-os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
+os.write(2, os.environ[{LAUNCH_ID_VARIABLE!r}].encode() + b" completed 0\\n")
 """
     reading, writing = os.pipe()
     os.close(reading)
@@ -305,14 +329,14 @@ os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
     assert done.returncode == 0
 
 
-def test_all_of_standard_error_arrives_where_it_is_read_slowly(tmp_path: Path) -> None:
+def test_standard_error_is_complete_with_slow_reader(tmp_path: Path) -> None:
     size = 1 << 20
     text = f"""
 os.write(2, b"x" * {size})
-os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
+os.write(2, os.environ[{LAUNCH_ID_VARIABLE!r}].encode() + b" completed 0\\n")
 """
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)  # as some terminals' programs leave it
+    os.set_blocking(writing, False)  # some terminal programs leave it so
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, script(tmp_path, text)], stderr=writing
     ) as parent:
@@ -328,7 +352,7 @@ os.write(2, os.environ[{WORD_VARIABLE!r}].encode() + b" completed 0\\n")
 
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(("body", "status"), [("pass", 0), ("assert False", 1)])
-def test_rank_0_on_another_host_tells_how_it_ended_by_a_line_that_nobody_sees(
+def test_rank_0_on_another_host_reports_status_without_visible_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -360,7 +384,7 @@ def test_rank_0_on_another_host_tells_how_it_ended_by_a_line_that_nobody_sees(
     statuses=st.lists(st.integers(0, 255), max_size=3),
     data=st.data(),
 )
-def test_dispatches_are_taken_out_of_standard_error_wherever_it_is_cut(
+def test_status_lines_are_stripped_across_any_split(
     tmp_path_factory: pytest.TempPathFactory,
     parts: list[bytes],
     cuts: list[int],
@@ -384,34 +408,38 @@ def test_dispatches_are_taken_out_of_standard_error_wherever_it_is_cut(
     )
 
 
-def test_ranks_of_the_parents_host_leave_files_for_it(tmp_path: Path) -> None:
+def test_ranks_on_the_parents_host_write_status_files(tmp_path: Path) -> None:
     here = StatusChannel(tmp_path, WORD)
     here.register(3)
     here.send("completed", "7")
     status_reader = StatusReader(tmp_path, WORD)
-    assert status_reader.ranks_here() == {3: os.getpid()}
+    assert status_reader.local_processes() == {3: os.getpid()}
     assert status_reader.read("completed") == "7"
     here.unregister(3)
-    assert status_reader.ranks_here() == {}
+    assert status_reader.local_processes() == {}
 
 
-def test_ranks_are_on_the_parents_host_by_its_name_and_its_directory(tmp_path: Path) -> None:
-    """Hosts may share a directory for temporary files, and one host may hide it from ranks."""
+def test_parents_host_is_identified_by_name_and_directory(tmp_path: Path) -> None:
+    """Hosts may share the temporary directory, or ranks may not have access to it."""
     here = {
         DIRECTORY_VARIABLE: str(tmp_path),
         HOST_VARIABLE: this_host(),
-        WORD_VARIABLE: WORD,
+        LAUNCH_ID_VARIABLE: WORD,
     }
-    assert StatusChannel.of(here) == StatusChannel(tmp_path, WORD)
-    assert StatusChannel.of({**here, HOST_VARIABLE: "h2/another boot"}) == StatusChannel(None, WORD)
-    assert StatusChannel.of({**here, DIRECTORY_VARIABLE: "/nowhere"}) == StatusChannel(None, WORD)
-    assert StatusChannel.of({}) is None
+    assert StatusChannel.from_environ(here) == StatusChannel(tmp_path, WORD)
+    assert StatusChannel.from_environ({**here, HOST_VARIABLE: "h2/another boot"}) == StatusChannel(
+        None, WORD
+    )
+    assert StatusChannel.from_environ({**here, DIRECTORY_VARIABLE: "/nowhere"}) == StatusChannel(
+        None, WORD
+    )
+    assert StatusChannel.from_environ({}) is None
 
 
-def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlives_it(
+def test_killed_rank_on_another_host_is_reported_by_its_reaper(
     tmp_path: Path,
 ) -> None:
-    """One that departs is not."""
+    """A rank that unregisters first is not reported."""
     code = """if True:
         import os, sys
         from mlpstorage_bench.launch.status_channel import StatusChannel
@@ -426,14 +454,14 @@ def test_a_rank_of_another_host_that_dies_is_told_of_by_the_process_that_outlive
         done = subprocess.run(
             [sys.executable, "-c", code, WORD, what], stderr=subprocess.PIPE, check=True
         )
-        assert status_reader.dead_elsewhere() == []
+        assert status_reader.exited_elsewhere() == []
         assert status_reader.strip_status_lines(done.stderr) == b""
-    assert status_reader.came_from() == [os.uname().nodename]
-    assert status_reader.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
+    assert status_reader.registered_hosts() == [os.uname().nodename]
+    assert status_reader.exited_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
-def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_path: Path) -> None:
-    """As a worker of multiprocessing does, whose parent was killed."""
+def test_killed_rank_is_reported_while_its_forked_child_runs(tmp_path: Path) -> None:
+    """For example a multiprocessing worker whose parent was killed."""
     code = """if True:
         import os, sys, time
         from mlpstorage_bench.process.stderr import STDERR
@@ -450,15 +478,15 @@ def test_a_rank_that_dies_is_told_of_while_a_child_that_it_forked_lives_on(tmp_p
         [sys.executable, "-c", code, WORD], stderr=subprocess.PIPE, check=True, timeout=20
     )
     assert status_reader.strip_status_lines(done.stderr) == b""
-    assert status_reader.dead_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
+    assert status_reader.exited_elsewhere() == [f"rank 3 on {os.uname().nodename}"]
 
 
-def test_ranks_that_say_nothing_when_a_limit_is_over_are_named_with_their_hosts(
+def test_ranks_without_report_at_limit_are_named_with_hosts(
     tmp_path: Path,
 ) -> None:
     status_reader = StatusReader(tmp_path, WORD)
     StatusChannel(tmp_path, WORD).send("hosts", "h1 h1 h2 h2")
-    assert status_reader.silent_at_limit() == [], "no limit is over"
-    StatusChannel(tmp_path, WORD).reach_limit(0)
+    assert status_reader.missing_at_limit() == [], "no limit is over"
+    StatusChannel(tmp_path, WORD).report_limit(0)
     assert status_reader.strip_status_lines(f"{WORD} at-limit-2\n".encode()) == b""
-    assert status_reader.silent_at_limit() == ["rank 1 on h1", "rank 3 on h2"]
+    assert status_reader.missing_at_limit() == ["rank 1 on h1", "rank 3 on h2"]

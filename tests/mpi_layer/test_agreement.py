@@ -14,53 +14,53 @@ from mlpstorage_bench.mpi.agreement import (
 
 PASSED = RankOutcome(0, "a", "passed")
 SKIPPED = RankOutcome(1, "a", "skipped", "no device")
-FAILED = RankOutcome(2, "b", "failed", "traceback", "OSError: gone")
-LEFT_ALONE = RankOutcome(3, "b", "failed", "peer gone", "RanksDivergedError", secondary=True)
+FAILED = RankOutcome(2, "b", "failed", "traceback", "OSError: broken")
+SECONDARY = RankOutcome(3, "b", "failed", "peer left", "RanksDivergedError", secondary=True)
 
 
-def test_a_ranks_own_failure_decides_over_skips_and_ranks_left_alone() -> None:
-    agreed = agree_outcome([PASSED, SKIPPED, FAILED, LEFT_ALONE])
+def test_own_failure_overrides_skips_and_secondary_failures() -> None:
+    agreed = agree_outcome([PASSED, SKIPPED, FAILED, SECONDARY])
     assert (agreed.outcome, agreed.causes) == ("failed", (FAILED,))
 
 
-def test_a_skip_decides_over_ranks_left_alone() -> None:
-    agreed = agree_outcome([PASSED, SKIPPED, LEFT_ALONE])
+def test_skip_overrides_secondary_failures() -> None:
+    agreed = agree_outcome([PASSED, SKIPPED, SECONDARY])
     assert (agreed.outcome, agreed.causes) == ("skipped", (SKIPPED,))
 
 
-def test_a_rank_left_alone_without_a_cause_is_a_failure() -> None:
-    assert agree_outcome([PASSED, LEFT_ALONE]).outcome == "failed"
+def test_secondary_failure_without_cause_is_a_failure() -> None:
+    assert agree_outcome([PASSED, SECONDARY]).outcome == "failed"
 
 
-@given(st.permutations([PASSED, SKIPPED, FAILED, LEFT_ALONE]))
-def test_the_order_of_ranks_does_not_matter(outcomes: list[RankOutcome]) -> None:
+@given(st.permutations([PASSED, SKIPPED, FAILED, SECONDARY]))
+def test_agreed_outcome_is_independent_of_rank_order(outcomes: list[RankOutcome]) -> None:
     assert agree_outcome(outcomes).outcome == "failed"
 
 
-def test_equal_failures_are_told_once_with_all_their_ranks() -> None:
-    other = RankOutcome(5, "c", "failed", "traceback", "OSError: gone")
+def test_equal_failures_are_reported_once_with_all_ranks() -> None:
+    other = RankOutcome(5, "c", "failed", "traceback", "OSError: broken")
     text = describe_causes([FAILED, other])
-    assert text == "ranks 2, 5 on b, c: OSError: gone\n\ntraceback"
+    assert text == "ranks 2, 5 on b, c: OSError: broken\n\ntraceback"
     assert name_ranks([FAILED]) == "rank 2 on b"
 
 
-def test_equal_collections_do_not_differ() -> None:
+def test_equal_collections_have_no_differences() -> None:
     assert collection_differences([RankCollection(r, "a", ("t1",)) for r in range(3)]) == ""
 
 
-def test_errors_that_all_ranks_have_are_no_difference() -> None:
+def test_errors_common_to_all_ranks_are_no_difference() -> None:
     both = [RankCollection(r, "a", ("t1",), ("t2: ImportError",)) for r in range(2)]
     assert collection_differences(both) == ""
 
 
-def test_another_order_is_a_difference() -> None:
+def test_different_test_order_is_a_difference() -> None:
     text = collection_differences(
         [RankCollection(0, "a", ("t1", "t2")), RankCollection(1, "b", ("t2", "t1"))]
     )
     assert "rank 1 on b:\n  the same tests in another order" in text
 
 
-def test_another_file_of_the_same_name_is_a_difference() -> None:
+def test_different_file_of_the_same_name_is_a_difference() -> None:
     files = (("test_a.py", "1a"), ("test_b.py", "2b"))
     others = (("test_a.py", "1a"), ("test_b.py", "3c"))
     text = collection_differences(
@@ -76,7 +76,7 @@ def test_another_file_of_the_same_name_is_a_difference() -> None:
     ]
 
 
-def test_of_many_files_that_differ_some_are_named() -> None:
+def test_many_differing_files_are_named_up_to_a_limit() -> None:
     here, there = ([(f"test_{n}.py", side) for n in range(30)] for side in ("here", "there"))
     text = collection_differences(
         [

@@ -60,7 +60,7 @@ def test_large_values_arrive_whole(mpi_comm):
 """
 
 
-def test_one_process_keeps_the_contract_without_importing_mpi(pytester: pytest.Pytester) -> None:
+def test_solo_comm_meets_contract_without_importing_mpi(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         CONTRACT
         + """
@@ -77,7 +77,7 @@ def test_no_mpi(mpi_comm):
 
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize("ranks", [1, 5])
-def test_ranks_keep_the_contract(
+def test_mpi_comm_meets_contract(
     pytester: pytest.Pytester, run_ranks: RunRanks, ranks: int
 ) -> None:
     pytester.makepyfile(
@@ -94,7 +94,7 @@ def test_mpi4py(mpi_comm):
 
 
 @pytest.mark.launches_mpi
-def test_notices_are_heard_once_and_belong_to_no_later_phase(
+def test_notices_are_received_once_and_not_in_later_phases(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(
@@ -141,13 +141,13 @@ def test_abort_ends_all_ranks_with_its_code_and_message(
     assert "the array is on fire" in result.stderr.str()
 
 
-def test_one_process_aborts_with_its_code() -> None:
+def test_solo_comm_abort_exits_with_its_code() -> None:
     with pytest.raises(SystemExit) as ended:
         SoloComm().abort(7, "the array is on fire")
     assert ended.value.code == 7
 
 
-def test_one_process_agrees_with_itself_and_hears_nobody() -> None:
+def test_solo_comm_agrees_alone_and_polls_no_rank() -> None:
     comm = SoloComm()
     comm.announce(Notice.FAILED)
     assert comm.poll(Notice.FAILED) == []

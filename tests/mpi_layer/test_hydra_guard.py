@@ -1,4 +1,4 @@
-"""Ranks that end unnoticed under a user's own mpirun of MPICH: no success, and a reason."""
+"""Ranks that exit in a test under a user's MPICH launcher: an error that names them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> Mpi:
 
 
 def run(mpi: Mpi, folder: Path, rank: int, how: str) -> subprocess.CompletedProcess[str]:
-    """Run two ranks, of which one does something, and see that they leave no process."""
+    """Run two ranks, one of which acts, and check that no process is left."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_it.py").write_text(textwrap.dedent(TEST.format(rank=rank, how=how)))
     done = subprocess.run(
@@ -67,7 +67,7 @@ def runs_in(process: psutil.Process, groups: set[int]) -> bool:
 
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_a_rank_that_ends_in_a_test_is_named_and_no_success(
+def test_rank_that_exits_in_a_test_fails_the_session_by_name(
     by_hand: Mpi, tmp_path: Path, rank: int, how: str
 ) -> None:
     done = run(by_hand, tmp_path, rank, how)
@@ -82,7 +82,7 @@ def test_a_rank_that_ends_in_a_test_is_named_and_no_success(
     [("mpi_comm.abort(7, 'the array is on fire')", 7), ("assert False", 1), ("pass", 0)],
     ids=["abort", "failure", "success"],
 )
-def test_nothing_is_told_of_ranks_that_end_as_they_should_or_are_ended(
+def test_guard_prints_nothing_for_normal_ends_and_aborts(
     by_hand: Mpi, tmp_path: Path, how: str, status: int
 ) -> None:
     done = run(by_hand, tmp_path, 1, how)

@@ -22,9 +22,7 @@ SMALL = [
 ]
 
 
-def test_a_total_of_users_is_divided_over_the_ranks(
-    pytester: pytest.Pytester, run_ranks: Any
-) -> None:
+def test_total_users_are_divided_over_ranks(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     run_ranks(2, *SMALL, "--mlps-set=users_total=5").assert_outcomes(passed=1)
     (path,) = (pytester.path / "results").rglob("*_metadata.json")
@@ -33,7 +31,7 @@ def test_a_total_of_users_is_divided_over_the_ranks(
     assert metadata["parameters"]["options"]["1"]["users_total"] == 5
 
 
-def test_a_rank_without_a_user_is_a_usage_error(pytester: pytest.Pytester, run_ranks: Any) -> None:
+def test_fewer_users_than_ranks_is_a_usage_error(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = run_ranks(2, *SMALL, "--mlps-set=users_total=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,4 +1,4 @@
-"""In which order ranks abort all once a test's time is over."""
+"""Delays before ranks abort the session at a test's limit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from mlpstorage_bench.mpi.watchdog import turn_s
 
 
 @given(size=st.integers(1, 4096), grace_s=st.floats(0.01, 3600))
-def test_rank_0_has_half_the_grace_for_last_words_and_no_two_ranks_abort_together(
-    size: int, grace_s: float
-) -> None:
+def test_abort_delays_give_rank_0_half_the_grace_and_differ(size: int, grace_s: float) -> None:
     turns = [turn_s(rank, size, grace_s) for rank in range(size)]
     assert turns[0][1] == grace_s / 2
     assert all(least_s <= most_s <= grace_s for least_s, most_s in turns)

@@ -1,4 +1,4 @@
-"""Windows of real ranks: they open and close together, and who holds the others back is named."""
+"""Measurement windows of real ranks: common edges, and stragglers by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SMALL = [
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
-def test_the_edges_of_all_ranks_windows_are_compared(
+def test_window_edges_are_compared_over_ranks(
     pytester: pytest.Pytester, run_ranks: Any, ranks: int
 ) -> None:
     pytester.makepyfile(
@@ -36,7 +36,7 @@ def test_the_edges_of_all_ranks_windows_are_compared(
     run_ranks(ranks, *SMALL).assert_outcomes(passed=1)
 
 
-def test_a_slow_rank_is_a_straggler_in_the_results_and_in_the_notes(
+def test_slow_rank_is_a_straggler_in_results_and_notes(
     pytester: pytest.Pytester, run_ranks: Any
 ) -> None:
     pytester.makepyfile(
@@ -66,7 +66,7 @@ def test_a_slow_rank_is_a_straggler_in_the_results_and_in_the_notes(
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_what_all_ranks_had_measured_when_one_failed_is_kept(
+def test_trials_before_a_rank_failed_are_kept(
     pytester: pytest.Pytester, run_ranks: Any, failing: int
 ) -> None:
     pytester.makepyfile(

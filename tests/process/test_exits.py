@@ -1,4 +1,4 @@
-"""Who died first of several processes, with descriptors of the kernel's and without."""
+"""Order of process exits, with and without process descriptors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlpstorage_bench.process.exits import ExitWatcher
 
 @contextmanager
 def watched(*processes: subprocess.Popen[bytes]) -> Iterator[ExitWatcher]:
-    """LaunchMonitor these, numbered as they come."""
+    """Watch the processes, numbered in order."""
     event = os.eventfd(0)
     exits = ExitWatcher(event)
     for number, process in enumerate(processes):
@@ -41,7 +41,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def test_those_that_died_while_nobody_looked_are_told_in_the_order_of_their_exits(
+def test_exits_between_polls_are_reported_in_order(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     with watched(*sleepers) as exits:
@@ -52,11 +52,11 @@ def test_those_that_died_while_nobody_looked_are_told_in_the_order_of_their_exit
         assert exits.take_exits() == []
 
 
-def test_of_those_that_were_dead_before_no_order_is_told(
+def test_exits_before_watching_are_reported_together(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     sleepers[1].kill()
-    os.waitid(os.P_PID, sleepers[1].pid, os.WEXITED | os.WNOWAIT)  # it stays, as a zombie
+    os.waitid(os.P_PID, sleepers[1].pid, os.WEXITED | os.WNOWAIT)  # it stays as a zombie
     end(sleepers[2])
     with watched(*sleepers) as exits:
         end(sleepers[0])
@@ -64,8 +64,8 @@ def test_of_those_that_were_dead_before_no_order_is_told(
         assert exits.take_exits() == [(1, 2), (0,)]
 
 
-def test_processes_are_watched_without_descriptors_too() -> None:
-    """A limit of few descriptors stands for kernels that have none."""
+def test_processes_are_watched_without_descriptors() -> None:
+    """A low descriptor limit replaces a kernel without process descriptors."""
     code = """if True:
         import os, resource, subprocess
         from mlpstorage_bench.process.exits import ExitWatcher
@@ -83,7 +83,7 @@ def test_processes_are_watched_without_descriptors_too() -> None:
         sleepers[1].kill()
         while not (died := exits.take_exits()):
             exits.wait(60)
-        assert died == [(1,)], "unnoticed by its parent, and dead"
+        assert died == [(1,)], "a zombie counts as exited"
         sleepers[1].wait()
         exits.close()
     """

@@ -285,6 +285,6 @@ def test_a_signal_while_a_session_ends_does_not_break_into_that(
     )
     assert result.ret == status
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
-    assert "did not come to its end" not in result.stderr.str()
+    assert "did not report the session's end" not in result.stderr.str()
     (metadata,) = pytester.path.rglob("*_metadata.json")
     assert json.loads(metadata.read_text())["status"] == run_status

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.failures.scenarios import GRACE_TO_TELL_S, STARTUP_S, TIMEOUT_S
+from tests.failures.scenario import GRACE_FOR_STACKS_S, STARTUP_S, TIMEOUT_S
 
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
 
-LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_TO_TELL_S}")
+LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_FOR_STACKS_S}")
 
 
 @pytest.mark.parametrize(

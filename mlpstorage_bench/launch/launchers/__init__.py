@@ -1,1 +1,1 @@
-"""How each family of launchers is told what to start, and where."""
+"""Command-line flags of each family of launchers."""

@@ -1,4 +1,4 @@
-"""What of the environment goes along to other hosts: a list, so that no secret does."""
+"""Environment variables that are passed to other hosts: a fixed list, without secrets."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ FORWARDED = frozenset(
         *("MLPERF_RESULTS_DIR", "MLPERF_SYSTEMNAME"),
     }
 )
-"""Variables that decide what a rank runs, and how it shows it."""
+"""Variables that affect the program of a rank and its output."""
 
 FORWARDED_PREFIXES = (
     *("MLPS_", "PYTHON"),
     *("MPI4PY_", "OMPI_MCA_", "MPICH_", "MPIR_CVAR_", "CRAY_", "FI_", "UCX_"),
 )
-"""Beginnings of names: our own and Python's, and what MPI libraries and their transports read.
+"""Prefixes of variables: our own, Python's, and those of MPI libraries and their transports.
 
-Ranks of one job that choose their transports differently do not find each other.
+Ranks of one job that choose different transports cannot connect.
 """
 
 
 def exported_names(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return the names of the variables that go along, of those that are set."""
+    """Return the names of the set variables that are passed on."""
     names = os.environ if environ is None else environ
     return sorted(
         name for name in names if name in FORWARDED or name.startswith(FORWARDED_PREFIXES)
     )
 
 
-_ONE = frozenset({"x", "env", "genv"})
+_SINGLE = frozenset({"x", "env", "genv"})
 _LIST = "export"
 _PARAMS = frozenset({PARAMS_OPTION, PARAMS_OPTION.replace("mlps-", "")})
 _PROGRAM = re.compile(r"python[\d.]*|pytest|py\.test")
 
 
 def without_values(command: Sequence[str]) -> list[str]:
-    """Return a launcher's command without the values that it gives variables of the environment.
+    """Return a launcher's command without the values of environment variables in it.
 
-    So `-x NAME=VALUE` becomes `-x NAME`, which takes it from the environment. Hydra does so anyhow,
-    and has no words for one name: `-genv NAME VALUE` is left out.
+    `-x NAME=VALUE` becomes `-x NAME`, which reads the value from the environment. Hydra passes the
+    environment by default and has no such form for one name: `-genv NAME VALUE` is omitted.
     """
     program = next((n for n, word in enumerate(command) if _is_program(word)), len(command))
     kept: list[str] = []
@@ -56,7 +56,7 @@ def without_values(command: Sequence[str]) -> list[str]:
     for word in words:
         name, equals, value = word.partition("=")
         flag = name.lstrip("-") if word.startswith("-") else ""
-        if flag not in {*_ONE, _LIST}:
+        if flag not in {*_SINGLE, _LIST}:
             kept.append(word)
             continue
         value = value if equals else next(words, "")
@@ -71,7 +71,7 @@ def without_values(command: Sequence[str]) -> list[str]:
 
 
 _LISTED = re.compile(r"(?:[^,']|'[^']*')+")
-"""An item of a comma list, in which quotes may hold commas."""
+"""An item of a comma list; quotes may contain commas."""
 
 
 def _is_program(word: str) -> bool:
@@ -79,7 +79,7 @@ def _is_program(word: str) -> bool:
 
 
 def _arguments_without_values(arguments: Sequence[str]) -> list[str]:
-    """Do the same for what pytest is given for a launcher."""
+    """Remove the values from the launcher arguments among pytest's arguments."""
     kept: list[str] = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -93,5 +93,5 @@ def _arguments_without_values(arguments: Sequence[str]) -> list[str]:
 
 
 def params_without_values(text: str) -> str:
-    """Do the same for further arguments of a launcher, quoted as in a shell."""
+    """Remove the values from further launcher arguments, quoted as in a shell."""
     return shlex.join(without_values(shlex.split(text)))

@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from mlpstorage_bench.launch.launchers.launcher import Launch, needless, refuse_transport
+from mlpstorage_bench.launch.launchers.launcher import (
+    Launch,
+    refuse_transport,
+    unsupported_flag_notes,
+)
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,13 @@ class Hydra:
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:
-        """Know `HYDRA build details:` and the version in a line below."""
+        """Recognise `HYDRA build details:` and the version in a line below."""
         match = re.search(r"HYDRA build details:\s*(?:Version:\s*(\S+))?", version_text)
         return None if match is None else cls(match[1] or "of unknown version")
 
     @property
     def title(self) -> str:
-        """What it calls itself, with its version."""
+        """The launcher's name and version."""
         return f"MPICH (Hydra) {self.version}"
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
@@ -40,19 +44,19 @@ class Hydra:
             "MPICH takes its transport from the environment: FI_PROVIDER=tcp, or UCX_TLS=tcp",
         )
         command = [binary, "-n", str(launch.layout.total), "-hosts", launch.hosts_with_ranks()]
-        if not flags.speak_of("-bind-to", "-binding"):
+        if not flags.include("-bind-to", "-binding"):
             command += ["-bind-to", "none"]
-        if not flags.speak_of("-wdir"):
+        if not flags.include("-wdir"):
             command += ["-wdir", launch.directory]
-        if not flags.speak_of("-genvall", "-genvlist", "-genvnone"):
+        if not flags.include("-genvall", "-genvlist", "-genvnone"):
             command += ["-genvlist", ",".join(launch.exported)]
         return [*command, *flags.extra]
 
     def notes(self, launch: Launch) -> list[str]:
-        """Return what was asked and needs no flag here."""
-        return needless(
+        """Return a sentence for each option that needs no flag."""
+        return unsupported_flag_notes(
             launch.flags,
             self.title,
-            oversubscribe="it always starts as many ranks as are asked for",
-            root="it runs as root as it is",
+            oversubscribe="it always starts the requested number of ranks",
+            root="it runs as root without one",
         )

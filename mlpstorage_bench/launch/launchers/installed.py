@@ -1,4 +1,4 @@
-"""Which launcher is here, and of which family it is."""
+"""Search for the installed launcher, and recognition of its family."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def find_binary(given: str | None) -> str:
 
 
 def identify(binary: str) -> Launcher:
-    """Tell the launcher's family by what its `--version` prints, never by its name."""
+    """Return the launcher of a binary, recognised by the output of `--version`, not by its name."""
     try:
-        answer = subprocess.run(  # noqa: S603 - an argument vector, of the user's own choice
+        answer = subprocess.run(  # noqa: S603 - an argument vector, chosen by the user
             [binary, "--version"],
             capture_output=True,
             text=True,
@@ -61,13 +61,13 @@ def identify(binary: str) -> Launcher:
             return launcher
     first = version.splitlines()[:1] or ["nothing"]
     raise LaunchError(
-        f"{binary} is no launcher known here; its --version says: {first[0]}. Known: Open MPI, "
+        f"{binary} is not a known launcher; its --version prints: {first[0]}. Known: Open MPI, "
         "MPICH (Hydra), Slurm's srun, HPE Cray PALS. With another launcher, start the ranks "
         "yourself: LAUNCHER … pytest …"
     )
 
 
-def shown(binary: str) -> str:
-    """Return a binary as a person would type it: its name when PATH leads to the same file."""
+def display_path(binary: str) -> str:
+    """Return the short form of a binary: its name if PATH resolves to the same file."""
     name = Path(binary).name
     return name if shutil.which(name) == binary else binary

@@ -1,4 +1,4 @@
-"""What every launcher is asked, and the interface of a family of launchers."""
+"""Input of a launch, and the interface of a family of launchers."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ PARAMS_OPTION = "--mlps-mpi-params"
 
 @dataclass(frozen=True)
 class LaunchFlags:
-    """What the user may say about a launch beside its layout."""
+    """The user's options of a launch beside its layout."""
 
     oversubscribe: bool = False
     allow_run_as_root: bool = False
     transport: Transport = "auto"
-    """How ranks talk, in Open MPI's words: vader is shared memory."""
+    """Transport between ranks, in Open MPI's terms: vader is shared memory."""
     extra: tuple[str, ...] = ()
-    """Passed on to the launcher as they are, last."""
+    """Further arguments of the launcher, passed unchanged and last."""
 
-    def speak_of(self, *flags: str) -> bool:
-        """Whether the user's own arguments have one of these flags, so that ours is left out."""
+    def include(self, *flags: str) -> bool:
+        """Return whether the user's arguments have one of these flags, so that ours is omitted."""
         given = {argument.partition("=")[0].lstrip("-") for argument in self.extra if argument}
         return any(flag.lstrip("-") in given for flag in flags)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What is to be started: the same for every launcher."""
+    """A launch, independent of the launcher."""
 
     layout: Layout
     flags: LaunchFlags
     directory: str
-    """In which every rank begins."""
+    """Working directory of every rank."""
     exported: tuple[str, ...]
-    """Names of the environment's variables that ranks on other hosts are to have."""
+    """Names of the environment variables that are passed to ranks on other hosts."""
     this_host: str
-    """What a resource manager calls the host that is `localhost` in a layout."""
+    """The resource manager's name for the host that is `localhost` in a layout."""
     is_within_step: bool = False
-    """Whether this process is itself a task of Slurm's, whose step holds what the job has."""
+    """Whether this process is a Slurm task, whose step occupies the job's resources."""
 
     def host_names(self) -> list[str]:
-        """The hosts as a resource manager knows them."""
+        """Return the hosts under the resource manager's names."""
         return [
             self.this_host if host.name in LOOPBACK_NAMES else host.name
             for host in self.layout.hosts
         ]
 
     def hosts_with_ranks(self) -> str:
-        """The hosts as `name:ranks`: as many slots as ranks, so that none is left over."""
+        """Return the hosts as `name:ranks`, with as many slots as ranks."""
         pairs = zip(self.layout.hosts, self.layout.ranks_by_host, strict=True)
         return ",".join(f"{host.name}:{ranks}" for host, ranks in pairs)
 
@@ -69,43 +69,43 @@ class Launcher(Protocol):
 
     @property
     def title(self) -> str:
-        """What it calls itself, with its version."""
+        """The launcher's name and version."""
         ...
 
     @property
     def may_queue(self) -> bool:
-        """Whether it may wait for hosts to be free before it starts anything."""
+        """Whether the launcher may wait in a queue before it starts the ranks."""
         ...
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
         """Return the argument vector up to the program.
 
-        Raises InvalidInputError for what was asked and this launcher cannot do.
+        Raises InvalidInputError for options that this launcher does not support.
         """
         ...
 
     def notes(self, launch: Launch) -> list[str]:
-        """Return what the user should know: what was asked and needs, or has, no flag here."""
+        """Return a sentence for each option that has no flag with this launcher."""
         ...
 
 
 def refuse_transport(launch: Launch, title: str, instead: str) -> None:
-    """Raise InvalidInputError where the launcher has no say in how ranks talk."""
+    """Raise InvalidInputError for a transport option: the launcher has no flag for it."""
     if launch.flags.transport != "auto":
         raise InvalidInputError(
             TRANSPORT_OPTION,
             launch.flags.transport,
-            f"auto with {title}: only Open MPI has such a choice",
+            f"auto with {title}: only Open MPI has this option",
             hint=instead,
         )
 
 
-def needless(
+def unsupported_flag_notes(
     flags: LaunchFlags, title: str, *, root: str, oversubscribe: str | None = None
 ) -> list[str]:
-    """Return a note for each switch that was given and that this launcher has no flag for.
+    """Return a note for each option that was given and that has no flag with this launcher.
 
-    `root` and `oversubscribe` say what it does instead; None stands for a launcher with a flag.
+    `root` and `oversubscribe` describe the launcher's behaviour; None means that it has a flag.
     """
     notes = []
     if flags.oversubscribe and oversubscribe is not None:

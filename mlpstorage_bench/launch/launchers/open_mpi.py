@@ -10,7 +10,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.launchers.launcher import TRANSPORT_OPTION, Launch
 
 FIRST_WITH_PRRTE = 5
-"""From this version on, shared memory is called sm, and vader no longer."""
+"""First version in which shared memory is called sm instead of vader."""
 
 
 @dataclass(frozen=True)
@@ -23,31 +23,31 @@ class OpenMpi:
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:
-        """Know `mpirun (Open MPI) 5.0.11`, and `mpiexec (OpenRTE) 4.1.4`."""
+        """Recognise `mpirun (Open MPI) 5.0.11`, and `mpiexec (OpenRTE) 4.1.4`."""
         match = re.search(r"\((?:Open MPI|OpenRTE)\) (\d\S*)", version_text)
         return None if match is None else cls(match[1])
 
     @property
     def title(self) -> str:
-        """What it calls itself, with its version."""
+        """The launcher's name and version."""
         return f"Open MPI {self.version}"
 
     @property
     def major(self) -> int:
-        """The generation: its daemons do not talk to another one's."""
+        """Major version: daemons of different major versions are incompatible."""
         return int(self.version.partition(".")[0])
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
         """Place ranks round-robin over hosts and leave them unbound (MLPerf Storage, rule 6.3.3).
 
-        Slots are the ranks of each host. Uneven ones are filled host by host: by node, Open MPI 5
-        does not map them, or with --oversubscribe maps them evenly all the same.
+        Each host has as many slots as ranks. Uneven layouts are filled host by host: by node, Open
+        MPI 5 fails to map them, or with --oversubscribe maps them evenly.
         """
         flags = launch.flags
         command = [binary, "-n", str(launch.layout.total), "-host", launch.hosts_with_ranks()]
-        if not flags.speak_of("--bind-to"):
+        if not flags.include("--bind-to"):
             command += ["--bind-to", "none"]
-        if not flags.speak_of("--map-by"):
+        if not flags.include("--map-by"):
             is_even = len(set(launch.layout.ranks_by_host)) == 1
             command += ["--map-by", "node" if is_even else "slot"]
         if flags.oversubscribe:
@@ -55,19 +55,19 @@ class OpenMpi:
         if flags.allow_run_as_root:
             command.append("--allow-run-as-root")
         command += self._transport(launch)
-        if not flags.speak_of("--wdir", "--wd"):
+        if not flags.include("--wdir", "--wd"):
             command += ["--wdir", launch.directory]
         for name in launch.exported:
-            if not name.startswith("OMPI_"):  # mpirun sends its own to every rank
+            if not name.startswith("OMPI_"):  # mpirun forwards these itself
                 command += ["-x", name]
         return [*command, *flags.extra]
 
-    def notes(self, launch: Launch) -> list[str]:  # noqa: ARG002 - a flag for everything
-        """Return nothing: Open MPI has a flag for everything that can be asked."""
+    def notes(self, launch: Launch) -> list[str]:  # noqa: ARG002 - the interface of Launcher
+        """Return nothing: Open MPI has a flag for every option."""
         return []
 
     def _transport(self, launch: Launch) -> list[str]:
-        """Choose the byte transfer layer, and the only messaging layer that makes use of one."""
+        """Return the byte transfer layer, and ob1, the only messaging layer that uses one."""
         transport = launch.flags.transport
         if transport == "auto":
             return []
@@ -76,7 +76,7 @@ class OpenMpi:
                 TRANSPORT_OPTION,
                 "vader",
                 "auto or tcp with several hosts",
-                hint="vader is shared memory, which ends with a host",
+                hint="vader is shared memory, which works within one host only",
             )
         if transport == "vader" and self.major >= FIRST_WITH_PRRTE:
             transport_name = "sm"

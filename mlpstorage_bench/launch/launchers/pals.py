@@ -8,18 +8,22 @@ from typing import ClassVar, Self
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
-from mlpstorage_bench.launch.launchers.launcher import Launch, needless, refuse_transport
+from mlpstorage_bench.launch.launchers.launcher import (
+    Launch,
+    refuse_transport,
+    unsupported_flag_notes,
+)
 
-_OF_THE_USER = ("HOME", "USER")
-"""What a remote shell would set and PALS' daemon does not, once the environment is a list."""
+_USER_VARIABLES = ("HOME", "USER")
+"""Variables that a remote shell sets and PALS' daemon does not, if a list is given."""
 
 
 @dataclass(frozen=True)
 class Pals:
     """Flags of PALS' mpiexec: `mpiexec --help`, and HPE's open `cray mpiexec` (cray.pals).
 
-    Of the environment, --genvnone and --envnone keep everything back, and have to stand before
-    --envlist, which lets the named through.
+    --genvnone and --envnone exclude the whole environment and have to precede --envlist, which
+    adds the listed variables.
     """
 
     version: str
@@ -28,13 +32,13 @@ class Pals:
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:
-        """Know `mpiexec version 1.8.0 revision …`."""
+        """Recognise `mpiexec version 1.8.0 revision …`."""
         match = re.match(r"mpi(?:exec|run) version (\d\S*)", version_text)
         return None if match is None else cls(match[1])
 
     @property
     def title(self) -> str:
-        """What it calls itself, with its version."""
+        """The launcher's name and version."""
         return f"HPE Cray PALS {self.version}"
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
@@ -54,18 +58,18 @@ class Pals:
             )
         command = [binary, "-n", str(layout.total), "--ppn", str(first)]
         command += ["--hosts", ",".join(launch.host_names())]
-        if not flags.speak_of("--cpu-bind"):
+        if not flags.include("--cpu-bind"):
             command += ["--cpu-bind", "none"]
-        if not flags.speak_of("--wdir"):
+        if not flags.include("--wdir"):
             command += ["--wdir", launch.directory]
-        if not flags.speak_of("--envall", "--envlist", "--envnone", "--genvall", "--genvlist"):
-            names = ",".join([*_OF_THE_USER, *launch.exported])
+        if not flags.include("--envall", "--envlist", "--envnone", "--genvall", "--genvlist"):
+            names = ",".join([*_USER_VARIABLES, *launch.exported])
             command += ["--genvnone", "--envnone", "--envlist", names]
         return [*command, *flags.extra]
 
     def notes(self, launch: Launch) -> list[str]:
-        """Return what was asked and has no flag here."""
-        return needless(
+        """Return a sentence for each option that has no flag."""
+        return unsupported_flag_notes(
             launch.flags,
             self.title,
             oversubscribe="it starts as many ranks on a host as its --ppn says, or refuses",

@@ -1,4 +1,4 @@
-"""Slurm's srun: ranks as a step of the allocation, or in one that srun asks for."""
+"""Slurm's srun: ranks as a step of the allocation, or of a new one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from mlpstorage_bench.launch.launchers.launcher import Launch, needless, refuse_transport
+from mlpstorage_bench.launch.launchers.launcher import (
+    Launch,
+    refuse_transport,
+    unsupported_flag_notes,
+)
 
-_OF_THE_USER = ("HOME", "USER")
-"""What a remote shell would set and Slurm's daemon does not, once --export names variables."""
+_USER_VARIABLES = ("HOME", "USER")
+"""Variables that a remote shell sets and Slurm's daemon does not, if --export lists names."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,21 @@ class Slurm:
 
     @classmethod
     def recognise(cls, version_text: str) -> Self | None:
-        """Know `slurm 23.11.4`, and Debian's `slurm-wlm 22.05.8`."""
+        """Recognise `slurm 23.11.4`, and Debian's `slurm-wlm 22.05.8`."""
         match = re.match(r"slurm(?:-\w+)? (\d\S*)", version_text)
         return None if match is None else cls(match[1])
 
     @property
     def title(self) -> str:
-        """What it calls itself, with its version."""
+        """The launcher's name and version."""
         return f"Slurm (srun) {self.version}"
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
         """Fill each host with its ranks, unbound.
 
-        Even ranks are a number of nodes and of tasks on each. Uneven ones take srun's arbitrary
-        distribution: tasks go to the nodes in the order of the list, in which a name may stand
-        several times; srun takes no --nodes with it.
+        An even layout has a number of nodes and of tasks per node. An uneven one uses srun's
+        arbitrary distribution: tasks go to the nodes in the order of the list, in which a name may
+        be repeated; it excludes --nodes.
         """
         flags, layout = launch.flags, launch.layout
         refuse_transport(
@@ -53,18 +57,20 @@ class Slurm:
             pairs = zip(names, layout.ranks_by_host, strict=True)
             tasks = [name for name, ranks in pairs for _ in range(ranks)]
             command += [f"--nodelist={','.join(tasks)}", "--distribution=arbitrary"]
-        if not flags.speak_of("--cpu-bind"):
+        if not flags.include("--cpu-bind"):
             command.append("--cpu-bind=none")
-        if launch.is_within_step and not flags.speak_of("--overlap", "--exclusive"):
-            command.append("--overlap")  # else it would wait for the step that it is in
+        if launch.is_within_step and not flags.include("--overlap", "--exclusive"):
+            command.append("--overlap")  # else it would wait for the end of its own step
         if flags.oversubscribe:
             command.append("--overcommit")
-        if not flags.speak_of("--chdir", "-D"):
+        if not flags.include("--chdir", "-D"):
             command.append(f"--chdir={launch.directory}")
-        if not flags.speak_of("--export"):
-            command.append(f"--export={','.join([*_OF_THE_USER, *launch.exported])}")
+        if not flags.include("--export"):
+            command.append(f"--export={','.join([*_USER_VARIABLES, *launch.exported])}")
         return [*command, *flags.extra]
 
     def notes(self, launch: Launch) -> list[str]:
-        """Return what was asked and needs no flag here."""
-        return needless(launch.flags, self.title, root="Slurm's own rules decide about root")
+        """Return a sentence for each option that needs no flag."""
+        return unsupported_flag_notes(
+            launch.flags, self.title, root="Slurm's own rules decide about root"
+        )
