@@ -233,7 +233,7 @@ def test_launcher_is_recognised_by_version_output_not_name(
 
 def test_unknown_launcher_error_shows_its_version_output(tmp_path: Path) -> None:
     binary = fake_launcher(tmp_path, "mpirun", "SuperLauncher 3")
-    with pytest.raises(LaunchError, match="its --version says: SuperLauncher 3"):
+    with pytest.raises(LaunchError, match="its --version prints: SuperLauncher 3"):
         identify(binary)
 
 
