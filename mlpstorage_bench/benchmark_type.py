@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
 
@@ -111,6 +112,11 @@ class OpenCase:
 class ResultFiles(Protocol):
     """The files that runs of a benchmark type leave: their names and contents."""
 
+    @property
+    def metrics(self) -> Sequence[AnyMetric]:
+        """The metrics of its results, each declared once."""
+        ...
+
     def summary_name(self, timestamp: str) -> str:
         """Return the file name of a run's summary."""
         ...
@@ -212,12 +218,6 @@ class BenchmarkType(ResultFiles, Protocol):
     name: str
     exports: Mapping[str, Callable[[Path], str]]
     """Texts that it can make from a file of a run, by their names: those of commands."""
-    gated: Mapping[str, str]
-    """What a gate asks of its metrics: metric → the smallest change that matters, like -10%."""
-    metric_synonyms: Mapping[str, str]
-    """What people call metrics → their names in the results."""
-    trial_metrics: Collection[str]
-    """Every metric of a trial that is a number."""
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""

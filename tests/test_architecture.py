@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.kvcache.benchmark import KV_CACHE
+
 PACKAGE = "mlpstorage_bench"
 PROJECT = Path(__file__).parent.parent
 ROOT = PROJECT / PACKAGE
@@ -32,7 +34,8 @@ LAYERS = (
     (("launch",), "the parent process: starts ranks through a launcher and watches them"),
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
     (("process",), "helper processes, signals, standard error"),
-    (("paths", "units"), "names and paths from users; units of bytes and time"),
+    (("metric",), "metrics: how they are declared, combined and described"),
+    (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),
     (("errors",), "errors that users see"),
 )
 """From top to bottom: a module imports from its own package and from layers below."""
@@ -58,6 +61,7 @@ PURE = (
     "measure/clock_offset.py",
     "measure/histogram.py",
     "measure/stragglers.py",
+    "metric",
     "mpi/agreement.py",
 )
 """Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
@@ -157,6 +161,17 @@ def test_kv_cache_is_known_by_name_to_registry_and_fixtures_alone() -> None:
 
 def test_interface_of_benchmark_types_has_no_any() -> None:
     assert "typing.Any" not in imported_modules(ROOT / "benchmark_type.py")
+
+
+@pytest.mark.parametrize("package", ["commands", "gate", "history", "report", "results", "session"])
+def test_metrics_of_kv_cache_are_not_known_by_name(package: str) -> None:
+    names = {metric.name for metric in KV_CACHE.metrics if "_" in metric.name}
+    for path in (ROOT / package).rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        used = {node.value for node in nodes if isinstance(node, ast.Constant)}
+        used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        is_frozen_description = path.name == "schema_1.py"
+        assert is_frozen_description or not used & names, path
 
 
 def test_mpi4py_is_imported_only_by_modules_of_mpi() -> None:

@@ -198,7 +198,7 @@ class FlatLoad:
         calls = Histogram.pooled(o.chunk for key, o in operations.items() if key.kind == kind)
         p95_ms = calls.percentile_ms(95)
         assert p95_ms is not None, "no call ended within the window"
-        late_ns = sum(part.seen_late_ns for part in operations.values())
+        late_ns = sum(part.latency_overestimate_ns for part in operations.values())
         return Sample(
             moved / GIB / window.length_s,
             p95_ms,

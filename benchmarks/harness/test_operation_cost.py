@@ -94,7 +94,7 @@ def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> S
     done = trial.operation("storage", kind)
     assert trial.failure is None
     assert trial.lanes == lanes
-    assert not trial.one_at_a_time, trial.one_at_a_time
+    assert not trial.queue_unavailable_reason, trial.queue_unavailable_reason
     assert trial.cpu_s is not None
     assert done.moved_bytes == done.chunks * block_bytes == trial.reported.total, (
         f"expected only {kind}s of {block_bytes} bytes each"

@@ -94,14 +94,14 @@ def _run_id(given: str | None) -> str:
 def _list(history: History, wanted: RunFilter, form: str) -> str:
     runs = history.runs(wanted)
     if form == "json":
-        return history_json(runs, history.problems)
+        return history_json(runs, history.listed(), history.problems)
     if form == "csv":
-        return history_csv(runs)
+        return history_csv(runs, history.listed())
     if not runs:
         such = "" if wanted == RunFilter() else "such "
         return f"No {such}runs in {history.results_dir}\n"
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return "\n".join(history_lines(runs, color=color)) + "\n"
+    return "\n".join(history_lines(runs, history.listed(), color=color)) + "\n"
 
 
 _NUMBER_COLUMNS = ("case", "test", "trial", "metric", "unit", "value")

@@ -1,24 +1,26 @@
-"""What is asked of each metric: which way is worse, how much matters, what it must reach.
+"""Rules for metrics: the direction that is worse, the smallest change that matters, and limits.
 
-A rule is a line: `METRIC: TEXT` for every case, or `CASE/METRIC: TEXT` for one. TEXT has, separated
-by commas, what applies:
+A rule is a line: `METRIC: TEXT` for every case, or `CASE/METRIC: TEXT` for one. TEXT has one or
+more of these, separated by commas:
 
 - `-10%`: less is worse, and a change of 10 % matters; `+10%`: more is worse
-- `>= 3 GiB/s`, `<= 20 ms`: what the metric must reach, whatever it was before
-- `off`: the metric is not looked at
+- `>= 3 GiB/s`, `<= 20 ms`: a limit that the metric must reach, whatever its baseline
+- `off`: the metric is not judged
 
-Later rules win over earlier ones, part by part; those for one case over those for all.
+A later rule replaces an earlier one part by part; a rule for one case replaces one for all cases.
+A metric's declaration has its default rule, its unit and its aliases.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.gate.comparison import Criterion
-from mlpstorage_bench.history.units import unit_of
+from mlpstorage_bench.metric.declaration import Metric
 
 RULE_OPTION = "--mlps-gate-rule"
 _ACCEPTED = (
@@ -28,23 +30,11 @@ _ACCEPTED = (
 _LINE = re.compile(r"(?:(?P<case>[^/:\s]+)/)?(?P<metric>[A-Za-z0-9_]+)\s*:\s*(?P<text>.+)")
 _EFFECT = re.compile(r"(?P<sign>[+\N{MINUS SIGN}-])\s*(?P<percent>\d+(\.\d+)?)\s*%")
 _LIMIT = re.compile(r"(?P<way><=|>=|≤|≥)\s*(?P<value>\d+(\.\d+)?(e[+-]?\d+)?)\s*(?P<unit>\S.*)?")
-_SCALE = {
-    ("MiB/s", "GiB/s"): 1 / 1024,
-    ("GB/s", "GiB/s"): 1e9 / 2**30,
-    ("MB/s", "GiB/s"): 1e6 / 2**30,
-    ("us", "ms"): 1e-3,
-    ("µs", "ms"): 1e-3,
-    ("s", "ms"): 1e3,
-    ("MiB", "bytes"): 2**20,
-    ("GiB", "bytes"): 2**30,
-    ("%", "ratio"): 0.01,
-}
-"""Unit as typed, unit of the metric → factor."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What a metric must reach, in its own unit."""
+    """Limit that a metric must reach, in its own unit."""
 
     at_least: bool
     value: float
@@ -59,19 +49,17 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is asked of one metric."""
+    """Rule for one metric."""
 
     metric: str
+    """Its name."""
     higher_is_better: bool | None = None
     """None: changes do not matter, only the limit."""
     smallest_effect: float | None = None
     """The smallest relative change that matters."""
     limit: Limit | None = None
-
-    @property
-    def unit(self) -> str:
-        """Of the metric."""
-        return unit_of(self.metric)
+    unit: str = ""
+    """The metric's."""
 
     @property
     def criterion(self) -> Criterion | None:
@@ -92,21 +80,22 @@ class Rule:
 
 @dataclass(frozen=True)
 class RuleLine:
-    """A line as it was parsed: what it says of a metric, in which case."""
+    """One parsed line."""
 
     case: str | None
+    """The only case that it is for; None for every case."""
     rule: Rule
     is_off: bool = False
 
 
 @dataclass(frozen=True)
 class Rules:
-    """All that was said, in order."""
+    """All lines in order."""
 
     lines: tuple[RuleLine, ...]
 
     def of_case(self, case: str) -> dict[str, Rule]:
-        """Return what is asked in a case, by metric."""
+        """Return the rules of a case by metric."""
         asked: dict[str, Rule] = {}
         for scope in (None, case):
             for line in self.lines:
@@ -116,48 +105,44 @@ class Rules:
 
 
 def _apply(line: RuleLine, asked: dict[str, Rule]) -> None:
-    said, name = line.rule, line.rule.metric
-    before = asked.get(name, Rule(name))
+    new, name = line.rule, line.rule.metric
+    before = asked.get(name, Rule(name, unit=new.unit))
     if line.is_off:
         asked.pop(name, None)
         return
-    if said.smallest_effect is not None:
+    if new.smallest_effect is not None:
         before = replace(
-            before, higher_is_better=said.higher_is_better, smallest_effect=said.smallest_effect
+            before, higher_is_better=new.higher_is_better, smallest_effect=new.smallest_effect
         )
-    asked[name] = replace(before, limit=said.limit or before.limit)
+    asked[name] = replace(before, limit=new.limit or before.limit)
 
 
-def parse_rules(
-    defaults: Mapping[str, str],
-    texts: Iterable[tuple[str, str]],
-    synonyms: Mapping[str, str],
-    known: Iterable[str],
-) -> Rules:
-    """Return the rules: a type's defaults, then lines with the source of each.
+def parse_rules(metrics: Sequence[Metric[Any]], texts: Iterable[tuple[str, str]]) -> Rules:
+    """Return the rules: the defaults of a type's metrics, then lines with the source of each.
 
-    `synonyms` are other names of metrics; `known` are those that there are. InvalidInputError for a
-    line that is no rule, or a metric that is not known.
+    InvalidInputError for a line that is no rule, or a metric that the type does not have.
     """
-    names = {*known, *defaults}
+    numbers = [metric for metric in metrics if metric.unit.is_number]
+    known = {name: metric for metric in numbers for name in (metric.name, *metric.aliases)}
     lines = [
-        _parse(RULE_OPTION, f"{metric}: {text}", {}, names) for metric, text in defaults.items()
+        _parse(RULE_OPTION, f"{metric.name}: {metric.gate}", known)
+        for metric in numbers
+        if metric.gate
     ]
-    lines += [_parse(source, text, synonyms, names) for source, text in texts]
+    lines += [_parse(source, text, known) for source, text in texts]
     return Rules(tuple(lines))
 
 
-def _parse(source: str, line: str, synonyms: Mapping[str, str], known: set[str]) -> RuleLine:
+def _parse(source: str, line: str, known: Mapping[str, Metric[Any]]) -> RuleLine:
     match = _LINE.fullmatch(line.strip())
     if match is None:
         raise InvalidInputError(source, line, _ACCEPTED)
-    metric = synonyms.get(match["metric"], match["metric"])
-    if metric not in known:
-        names = sorted({*known, *synonyms})
+    metric = known.get(match["metric"])
+    if metric is None:
         raise InvalidInputError(
-            source, line, "a metric that runs have", hint=nearest(match["metric"], names)
+            source, line, "a metric that runs have", hint=nearest(match["metric"], sorted(known))
         )
-    rule = Rule(metric)
+    rule = Rule(metric.name, unit=metric.unit.name)
     for part in match["text"].split(","):
         text = part.strip()
         if text == "off":
@@ -175,12 +160,10 @@ def _parse(source: str, line: str, synonyms: Mapping[str, str], known: set[str])
     return RuleLine(match["case"], rule)
 
 
-def _limit(source: str, line: str, match: re.Match[str], metric: str) -> Limit:
-    unit, given = unit_of(metric), match["unit"] or ""
-    factor = 1.0 if given in ("", unit) else _SCALE.get((given, unit))
+def _limit(source: str, line: str, match: re.Match[str], metric: Metric[Any]) -> Limit:
+    unit, given = metric.unit, match["unit"] or ""
+    factor = 1.0 if given in ("", unit.name) else unit.accepted.get(given)
     if factor is None:
-        others = [typed for typed, own in _SCALE if own == unit]
-        raise InvalidInputError(
-            source, line, f"{', '.join([unit, *others]) or 'no unit'}, the unit of {metric}"
-        )
+        accepted = ", ".join(filter(None, [unit.name, *unit.accepted])) or "no unit"
+        raise InvalidInputError(source, line, f"{accepted}, the unit of {metric.name}")
     return Limit(match["way"] in (">=", "≥"), float(match["value"]) * factor)

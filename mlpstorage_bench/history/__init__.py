@@ -1,1 +1,1 @@
-"""What earlier runs left: their metadata files, and an index over them that makes asking quick."""
+"""Earlier runs: their metadata files, and an index over them for quick queries."""

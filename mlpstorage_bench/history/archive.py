@@ -1,7 +1,8 @@
-"""The runs of a results directory: asked of the index, which is brought up to date before.
+"""Earlier runs of a results directory: queries of the index, which is updated first.
 
-The index is never the truth. One that is broken, or of another program, is moved aside and made
-again; where none can be kept, answers come from the files all the same. Each is said once.
+The metadata files are the truth, never the index. An index that is broken, or belongs to another
+program, is moved aside and built again. Where no index can be kept, the files are read instead. A
+remark says so once.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from mlpstorage_bench.history.metadata_files import FileState, MetadataFiles, st
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import ALL_TRIALS, NoRunError, read_run
 from mlpstorage_bench.history.schema import ForeignIndexError, NewerIndexError
+from mlpstorage_bench.metric.declaration import Description
 
 T = TypeVar("T")
 
 _BATCH = 256
-"""Files in one transaction: others wait for no longer than these take."""
+"""Files in one transaction; another process waits at most this long."""
 _MOST_NAMED = 5
 _NO_FAULT_OF_THE_FILE = frozenset(
     {
@@ -33,16 +35,16 @@ _NO_FAULT_OF_THE_FILE = frozenset(
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS),
     }
 )
-"""Errors that another index in the same place would meet, too."""
+"""Errors that a new index in the same place would have as well."""
 
 
 class History:
-    """What earlier runs left in a results directory; to be used in a `with` statement."""
+    """Earlier runs of a results directory; a context manager."""
 
     def __init__(self, results_dir: Path, *, rebuild: bool = False) -> None:
         self.results_dir = results_dir.absolute()
         self.remarks: list[str] = []
-        """What the user should know of the index."""
+        """Remarks about the index, for the user."""
         self._unreadable: list[str] = []
         self._index = self._open()
         if rebuild:
@@ -62,10 +64,10 @@ class History:
         """Close the index."""
         self._index.close()
 
-    # what can be asked
+    # queries
 
     def runs(self, wanted: RunFilter | None = None) -> list[PastRun]:
-        """Return the runs that a filter means, oldest first."""
+        """Return the runs that a filter selects, oldest first."""
         wanted = wanted or RunFilter()
 
         def newest_first(index: Index) -> list[PastRun]:
@@ -77,9 +79,9 @@ class History:
         return self._ask(newest_first)[::-1]
 
     def values(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, dict[int, float]]:
-        """Return what each trial of a case measured: run → trial (from 1) → value.
+        """Return a metric of each trial of a case: run → trial (from 1) → value.
 
-        A run that has no such value is not in it.
+        Runs without such a value are left out.
         """
         found = self._ask(lambda index: index.values(run_ids, case, metric))
         trials = {
@@ -89,7 +91,7 @@ class History:
         return {run_id: values for run_id, values in trials.items() if values}
 
     def pooled(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, float]:
-        """Return what all trials of a case came to, or else the mean of them: run → value."""
+        """Return a metric of all trials of a case together, or else their mean: run → value."""
         found = self._ask(lambda index: index.values(run_ids, case, metric))
         return {
             run_id: values.get(ALL_TRIALS, sum(values.values()) / len(values))
@@ -99,6 +101,10 @@ class History:
     def metrics(self) -> dict[str, str]:
         """Return every metric that any run has, with its unit."""
         return self._ask(Index.metrics)
+
+    def listed(self) -> list[Description]:
+        """Return the metrics that lists of runs show, in the order of their columns."""
+        return self._ask(Index.listed)
 
     def cases_with(self, metric: str) -> list[str]:
         """Return the cases that have a metric, in any run."""
@@ -151,10 +157,10 @@ class History:
         """A line for each file or directory that could not be read as a run's."""
         return [*self._ask(Index.problems), *self._unreadable]
 
-    # how the index is kept
+    # keeping the index
 
     def _ask(self, question: Callable[[Index], T]) -> T:
-        """Ask the index; where it breaks, ask another that is made of the files."""
+        """Query the index; where it is broken, query one that is built from the files."""
         try:
             return question(self._index)
         except sqlite3.DatabaseError as error:
@@ -186,9 +192,9 @@ class History:
         return self._in_memory("it cannot be moved aside")
 
     def _in_memory(self, why: str, *, copy: bool = False) -> Index:
-        """Return an index that is kept nowhere, if so with what the one in the file knows already.
+        """Return an index in memory; with `copy`, it starts from the content of the file.
 
-        A copy waits without end for one that is being written: only for what is read-only.
+        Copy only a read-only file: the copy of one that is being written waits without end.
         """
         self._remark(
             f"the index {self.results_dir / INDEX_NAME} cannot be used: {why}. The metadata files "
@@ -204,7 +210,7 @@ class History:
         return index
 
     def _set_aside(self, why: str) -> None:
-        """Move the file to a name that is free; a journal of it must not meet the next one."""
+        """Rename the file and its journal, which the next index must not use."""
         file = self.results_dir / INDEX_NAME
         number = 1
         while (aside := file.with_name(f"{INDEX_NAME}.aside-{number}")).exists():
@@ -224,7 +230,7 @@ class History:
             self.remarks.append(text)
 
     def _update(self, index: Index) -> None:
-        """Read the files that are new or have changed, and forget those that are gone."""
+        """Read files that are new or changed, and drop files that are gone."""
         before = index.files()
         known: dict[str, list[FileState]] = {}
         for state in before:
@@ -242,7 +248,7 @@ class History:
 
 
 def read_content(path: Path) -> Content:
-    """Return the run of a metadata file, or why it is none."""
+    """Return the run of a metadata file, or the reason why it is not one."""
     try:
         return read_run(path)
     except NoRunError as error:
@@ -250,9 +256,9 @@ def read_content(path: Path) -> Content:
 
 
 def enter_run(results_dir: Path, metadata: Path) -> None:
-    """Enter a run that has just ended into the index; raises sqlite3.DatabaseError, OSError.
+    """Add a run that has just ended to the index; raises sqlite3.DatabaseError, OSError.
 
-    What else there is in the directory is left to the next who asks.
+    Other files of the directory are read at the next query.
     """
     try:
         with Index(results_dir.absolute()) as index:

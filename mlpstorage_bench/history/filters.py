@@ -1,4 +1,4 @@
-"""Which runs are asked for."""
+"""Filters that select runs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _UNIT = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 @dataclass(frozen=True)
 class RunFilter:
-    """What runs must have; None where it does not matter. Names may be globs."""
+    """Conditions on runs; None for any. Names may be globs."""
 
     last: int | None = None
-    """The newest of them, so many."""
+    """Select this many of the newest."""
     model: str | None = None
     test: str | None = None
-    """Of a case's name, or its test's node id."""
+    """Name of a case, or node id of its test."""
     mode: str | None = None
     host: str | None = None
     since: datetime | None = None
@@ -31,12 +31,12 @@ class RunFilter:
     branch: str | None = None
     system_fingerprint: str | None = None
     workload_fingerprint: str | None = None
-    """Of any of its cases."""
+    """Fingerprint of any of its cases."""
 
     def conditions(self) -> tuple[str, list[object]]:
         """Return the SQL condition on a row of `runs`, and its values.
 
-        Status is not in it: whether a run has died is seen when it is asked for.
+        Status is not in it: whether a run has died is checked when it is read.
         """
         clauses: list[str] = ["1"]
         values: list[object] = []
@@ -69,25 +69,25 @@ class RunFilter:
 
 
 def _named(column: str) -> str:
-    """A name as it stands, or as a glob: `test_option[1]` is both a node id and a glob."""
+    """Match a name literally or as a glob: `test_option[1]` is both a node id and a glob."""
     return f"({column} = ? OR {column} GLOB ?)"
 
 
 def _any_of(table: str, column: str) -> str:
-    """Any row of a table of the run is named so."""
+    """Match runs with a row of this name in a table."""
     named = _named(f"{table}.{column}")
     return f"EXISTS (SELECT 1 FROM {table} WHERE {table}.file = runs.file AND {named})"  # noqa: S608 - names of our own
 
 
 def _of_case(condition: str) -> str:
-    """Any case of the run is so."""
+    """Match runs with a case that meets a condition."""
     return f"EXISTS (SELECT 1 FROM cases WHERE cases.file = runs.file AND {condition})"  # noqa: S608 - a condition of our own
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """Return the moment that '2026-11-24', '2026-11-24T10:00' or '7d', '24h' before now stand for.
+    """Return the time for a date ('2026-11-24', '2026-11-24T10:00') or an age ('7d', '24h').
 
-    InvalidInputError for what stands for none. Without an offset it is local time.
+    InvalidInputError for any other text. Without an offset it is local time.
     """
     age = _AGE.fullmatch(text)
     try:
@@ -101,7 +101,7 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def matches_case(name: str, test: str | None, wanted: str | None) -> bool:
-    """Return whether a case is one that `RunFilter.test` means."""
+    """Return whether `RunFilter.test` selects a case."""
     if wanted is None:
         return True
     return any(

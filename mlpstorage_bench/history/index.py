@@ -1,7 +1,8 @@
-"""The index over metadata files: one SQLite file beside them, made of nothing else.
+"""Index over metadata files: one SQLite file beside them, built from nothing else.
 
-The rollback journal, not WAL: results lie on shared filesystems too, and a reader needs to write
-nothing. A transaction holds whole runs, so that a process that is killed leaves none in part.
+It uses the rollback journal, not WAL: results are on shared filesystems too, and a reader then
+needs no write access. A transaction holds whole runs, so that a killed process leaves no partial
+run.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from mlpstorage_bench.history.metadata_files import FileState
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import RunFile
 from mlpstorage_bench.history.schema import prepare
-from mlpstorage_bench.history.units import unit_of
+from mlpstorage_bench.metric.declaration import Description, Shown
+from mlpstorage_bench.units import unit_named
 
 INDEX_NAME = ".mlps-history.sqlite"
 BUSY_TIMEOUT_S = 30.0
-"""How long one that writes waits for another."""
+"""Time that a writer waits for another."""
 IN_MEMORY = ":memory:"
 
 Content = RunFile | str
-"""What a file held: a run, or why it is none."""
+"""Content of a file: a run, or the reason why it is not one."""
 
 
 class Index:
-    """An open index; raises sqlite3.DatabaseError wherever its file cannot be used."""
+    """Open index; methods raise sqlite3.DatabaseError where its file cannot be used."""
 
     def __init__(self, results_dir: Path, *, in_memory: bool = False) -> None:
         self._results_dir = results_dir
@@ -62,7 +64,7 @@ class Index:
         self._connection.close()
 
     def copy_of(self, results_dir: Path) -> None:
-        """Take over what the file of a directory holds, which may be read-only."""
+        """Copy the content of a directory's index file, which may be read-only."""
         uri = f"{(results_dir / INDEX_NAME).absolute().as_uri()}?mode=ro"
         source = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)
         try:
@@ -71,10 +73,10 @@ class Index:
             source.close()
         prepare(self._connection)
 
-    # what is written
+    # writing
 
     def write(self, files: Iterable[tuple[FileState, Content]], gone: Collection[str] = ()) -> None:
-        """Enter files, in place of what was known of them, and forget others: all or nothing."""
+        """Replace the content of files, and drop others: all or nothing."""
         with self._transaction() as connection:
             for path in gone:
                 connection.execute("DELETE FROM files WHERE path = ?", (path,))
@@ -114,16 +116,29 @@ class Index:
             ).lastrowid
             for name in names
         }
-        metrics = self._keys_of_metrics({number.metric for number in content.measured})
+        metrics = self._keys_of_metrics(
+            {number.metric for number in content.measured}, content.described
+        )
         connection.executemany(
             "INSERT OR REPLACE INTO measured VALUES (?, ?, ?, ?)",
             [(keys[n.case], metrics[n.metric], n.trial, n.value) for n in content.measured],
         )
 
-    def _keys_of_metrics(self, names: Collection[str]) -> Mapping[str, int]:
+    def _keys_of_metrics(
+        self, names: Collection[str], described: Mapping[str, Description]
+    ) -> Mapping[str, int]:
+        """Add metrics and return their keys; the first description of a metric stays."""
+        rows = [
+            (one.name, one.unit.name, one.title, place if one.shown >= Shown.LISTS else None)
+            for place, one in enumerate(described.values())
+            if one.name in names
+        ]
+        rows += [(name, "", "", None) for name in names if name not in described]
         self._connection.executemany(
-            "INSERT OR IGNORE INTO metrics (name, unit) VALUES (?, ?)",
-            [(name, unit_of(name)) for name in names],
+            "INSERT INTO metrics (name, unit, title, place) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET unit = excluded.unit, title = excluded.title, "
+            "place = excluded.place WHERE metrics.title = '' AND excluded.title != ''",
+            rows,
         )
         return dict(
             self._connection.execute(
@@ -133,7 +148,7 @@ class Index:
         )
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all content."""
         with self._transaction() as connection:
             for table in ("measured", "metrics", "cases", "run_hosts", "run_tags", "runs", "files"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
@@ -141,24 +156,24 @@ class Index:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._connection)
 
-    # what is read
+    # reading
 
     def files(self) -> list[FileState]:
-        """Return every file that was entered, as it was then."""
+        """Return every file of the index, with its state when it was read."""
         rows = self._connection.execute(
             "SELECT path, size_bytes, modified_ns, folder_modified_ns FROM files ORDER BY path"
         )
         return [FileState(*row) for row in rows]
 
     def problems(self) -> list[str]:
-        """Return a line for each file that is no run's."""
+        """Return a line for each file that is not a run's metadata."""
         rows = self._connection.execute(
             "SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path"
         )
         return [f"{self._results_dir / path}: {problem}" for path, problem in rows]
 
     def runs(self, wanted: RunFilter) -> Iterator[PastRun]:
-        """Yield runs, newest first, as many as there are; `last` and `status` are the caller's."""
+        """Yield runs, newest first; the caller applies `last` and `status`."""
         condition, values = wanted.conditions()
         rows = self._connection.execute(
             "SELECT files.path, runs.facts FROM runs JOIN files ON files.key = runs.file "  # noqa: S608 - a condition of our own, its values apart
@@ -211,6 +226,16 @@ class Index:
         """Return every metric that any run has, with its unit."""
         return dict(self._connection.execute("SELECT name, unit FROM metrics ORDER BY name"))
 
+    def listed(self) -> list[Description]:
+        """Return the metrics that lists of runs show, in the order of their columns."""
+        rows = self._connection.execute(
+            "SELECT name, title, unit FROM metrics WHERE place IS NOT NULL ORDER BY place, name"
+        )
+        return [
+            Description(name, title, unit_named(unit), shown=Shown.LISTS)
+            for name, title, unit in rows
+        ]
+
     def cases_with(self, metric: str) -> list[str]:
         """Return the cases that have a metric, in any run."""
         rows = self._connection.execute(
@@ -222,7 +247,7 @@ class Index:
 
 
 class _Transaction:
-    """One that writes; what it did is undone when it does not come to its end."""
+    """Write transaction, rolled back on an error."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

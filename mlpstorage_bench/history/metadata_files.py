@@ -1,4 +1,4 @@
-"""Where metadata files are below a results directory, and which may have changed."""
+"""Metadata files below a results directory, and whether they may have changed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import NamedTuple
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 _RUN_DIRECTORY = re.compile(r"\d{8}_\d{6}")
-"""Below a directory so named that has metadata lie the files of its ranks alone."""
+"""Name of a run's directory: below one that has metadata are only the files of its ranks."""
 _SETTLED_NS = 2_000_000_000
-"""A file that changed so recently may change again at the same time of its clock, unnoticed."""
+"""Age below which a file may change again without a new modification time."""
 NOT_SETTLED = -1
 
 
 class FileState(NamedTuple):
-    """A metadata file, and what tells whether it is still the same."""
+    """Metadata file, with the state that shows whether it has changed."""
 
     path: str
     """Below the results directory."""
     size_bytes: int
     modified_ns: int
-    """NOT_SETTLED when it is too young to tell."""
+    """NOT_SETTLED when the file is too young to tell."""
     folder_modified_ns: int
-    """Of a run's directory; NOT_SETTLED when it is too young to tell, or no run's directory."""
+    """Modification time of a run's directory; NOT_SETTLED when too young, or of no run."""
 
     @property
     def is_settled(self) -> bool:
@@ -36,14 +36,14 @@ class FileState(NamedTuple):
 
 
 Known = Mapping[str, Sequence[FileState]]
-"""Files that were found before, by their directory below the results directory."""
+"""Files of the previous search, by their directory below the results directory."""
 
 
 class MetadataFiles:
-    """The metadata files below a directory.
+    """Metadata files below a directory.
 
-    A run's directory that was known, and has not changed since, is not read again: its files are
-    looked at one by one.
+    A run's directory that is known and unchanged is not listed again: only its known files are
+    checked.
     """
 
     def __init__(self, results_dir: Path, known: Known | None = None) -> None:
@@ -52,7 +52,7 @@ class MetadataFiles:
         self._now_ns = time.time_ns()
         self.found: list[FileState] = []
         self.problems: list[str] = []
-        """What could not be read."""
+        """Files and directories that cannot be read, with the reason."""
         self._visit("")
 
     def _visit(self, folder: str) -> None:

@@ -1,8 +1,9 @@
-"""One earlier run, as its metadata tells it."""
+"""One earlier run, as recorded in its metadata."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +14,7 @@ import psutil
 
 RUNNING = "running"
 DIED = "died"
-"""Status of a run that says it is running, while its process is gone."""
+"""Status of a run whose metadata says running, but whose process is gone."""
 STATUSES = ("passed", "failed", "interrupted", RUNNING, DIED)
 _OF_THE_FILE = frozenset({"file", "path"})
 _NO_BASELINE = frozenset({"regressed"})
@@ -21,23 +22,22 @@ _NO_BASELINE = frozenset({"regressed"})
 
 
 class PastCase(NamedTuple):
-    """One case of a run: what it was, and the figures that a list shows."""
+    """One case of a run, with the values that lists show."""
 
     name: str
     test: str | None
-    """The node id of the test that ran it; None where the metadata does not tell."""
+    """Node id of the test that ran it; None where the metadata has none."""
     workload_fingerprint: str | None
-    """Equal for comparable results; None where the metadata does not tell."""
-    read_gib_s: float | None
-    write_gib_s: float | None
-    read_p95_ms: float | None
+    """Equal for comparable results; None where the metadata has none."""
     is_refused: bool = False
     """Whether the gate did not compare it: earlier runs were of another system or workload."""
+    listed: Mapping[str, float] = {}
+    """Values of the metrics that lists of runs show."""
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """One run; '-' stands for what its metadata does not tell."""
+    """One run; '-' where its metadata has no value."""
 
     run_id: str
     started: datetime
@@ -54,26 +54,26 @@ class PastRun:
     gate_verdict: str | None
     """On the whole run; None where the gate was not asked, and of old metadata."""
     process_id: int | None
-    """Of rank 0."""
+    """Process of rank 0."""
     runtime_s: float | None
     tags: tuple[str, ...]
     system_fingerprint: str | None
     """Equal for comparable systems."""
     commit: str | None
-    """Of the repository of the tests, as pytest-benchmark saw it."""
+    """Commit of the tests' repository, as pytest-benchmark recorded it."""
     branch: str | None
     cases: tuple[PastCase, ...]
     file: str
-    """The metadata file."""
+    """Path of the metadata file, as text."""
 
     @cached_property
     def path(self) -> Path:
-        """Of the metadata file."""
+        """Path of the metadata file."""
         return Path(self.file)
 
     @property
     def num_hosts(self) -> int:
-        """Number of hosts; one where they are not named."""
+        """Number of hosts; 1 where they are not named."""
         return len(self.hosts) or 1
 
     @property
@@ -83,14 +83,14 @@ class PastRun:
         return has_ended and self.tests_passed and self.gate_verdict not in _NO_BASELINE
 
     def facts(self) -> dict[str, Any]:
-        """Return everything but the file, as JSON holds it."""
+        """Return all fields but the file for JSON."""
         facts = {name: value for name, value in vars(self).items() if name not in _OF_THE_FILE}
         started = self.started.isoformat()
         return {**facts, "started": started, "cases": [case._asdict() for case in self.cases]}
 
     @classmethod
     def of_facts(cls, facts: dict[str, Any], file: str) -> PastRun:
-        """Return the run of these facts, with the status that it has now."""
+        """Return the run with these facts and its status now."""
         hosts = tuple(facts["hosts"])
         facts["started"] = datetime.fromisoformat(facts["started"])
         facts["hosts"] = hosts
@@ -102,7 +102,7 @@ class PastRun:
 
 
 def status_now(hosts: tuple[str, ...], process_id: int | None) -> str:
-    """Return the status of a run that said it was running, and may have died since."""
+    """Return the status now of a run whose metadata says running."""
     is_on_this_host = hosts[:1] == (os.uname().nodename,)
     if process_id is None or not is_on_this_host or _is_alive(process_id):
         return RUNNING
@@ -110,7 +110,7 @@ def status_now(hosts: tuple[str, ...], process_id: int | None) -> str:
 
 
 def _is_alive(process_id: int) -> bool:
-    """Whether a process runs; one that has ended may wait long for somebody to take note of it."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

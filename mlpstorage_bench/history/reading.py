@@ -1,30 +1,34 @@
-"""One metadata file → the run that it tells of, and every number that was measured in it.
+"""One metadata file → the run, every number that was measured in it, and their descriptions.
 
 Files are ours or the reference's, of any benchmark type; the reference's have no `mlpstorage` part.
+Files of a former schema version are read as those of today.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.results.metadata import numbers_of
+from mlpstorage_bench.results.schema_1 import upgraded_metadata
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
-"""A record is complete for its readers with these."""
+"""Fields that every run's metadata has."""
 ALL_TRIALS = 0
-"""Stands in place of a trial's number for a metric of all of a case's trials together."""
+"""Trial number of metrics of all of a case's trials together."""
 WHOLE_RUN = "run"
-"""Case of metrics that are of no case: the reference has no cases."""
+"""Case of metrics without a case: the reference has no cases."""
 _PROCESS_IDS = 1 << 31
 _UNKNOWN_COMMIT = frozenset({"unversioned", "unknown", "(unknown)", "(detached head)"})
-"""What pytest-benchmark says where there is no repository."""
+"""Values of pytest-benchmark where there is no repository."""
 
 
 class Measured(NamedTuple):
@@ -32,27 +36,29 @@ class Measured(NamedTuple):
 
     case: str
     trial: int
-    """From 1; ALL_TRIALS for all of them together."""
+    """Number from 1; ALL_TRIALS for all of them together."""
     metric: str
     value: float
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """What a metadata file tells."""
+    """Content of a metadata file."""
 
     run: PastRun
     facts: str
     """The run's facts as JSON."""
     measured: tuple[Measured, ...]
+    described: Mapping[str, Description]
+    """Descriptions of metrics by name, in the order in which tables have them."""
 
 
 class NoRunError(Exception):
-    """A file is no run's metadata; says why."""
+    """The file is not a run's metadata, with the reason."""
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return the content of a run's metadata file; NoRunError when it is none."""
+    """Return the content of a run's metadata file in the current schema; NoRunError otherwise."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -64,24 +70,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
     for name in REQUIRED:
         if name not in content:
             raise NoRunError(f"no run's metadata: it has no {name!r}")
-    return content
+    try:
+        return upgraded_metadata(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NoRunError(f"no run's metadata: {error}") from error
 
 
 def read_run(path: Path) -> RunFile:
-    """Read a run's metadata file; NoRunError when it is none."""
+    """Read a run's metadata file; NoRunError when it is not one."""
     content = read_metadata(path)
     try:
-        run, measured = _run(content, path), tuple(_measured(content))
+        described = descriptions_of(content)
+        listed = [one.name for one in described.values() if one.shown >= Shown.LISTS]
+        run, measured = _run(content, path, listed), tuple(_measured(content))
         facts = json.dumps(run.facts(), ensure_ascii=False)
         "".join(
             [facts, *(number.metric for number in measured)]
         ).encode()  # half a character raises
-        return RunFile(run, facts, measured)
+        return RunFile(run, facts, measured, described)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise NoRunError(f"no run's metadata: {error}") from error
 
 
-def _run(content: Mapping[str, Any], path: Path) -> PastRun:
+def _run(content: Mapping[str, Any], path: Path, listed: Sequence[str]) -> PastRun:
     own = content.get("mlpstorage") or {}
     hosts = tuple(str(host) for host in content.get("hosts") or ())
     commit = own.get("commit_info") or {}
@@ -109,7 +120,7 @@ def _run(content: Mapping[str, Any], path: Path) -> PastRun:
         system_fingerprint=_text(own.get("system_fingerprint")),
         commit=_known(commit.get("id")),
         branch=_known(commit.get("branch")),
-        cases=tuple(_cases(content.get("metrics"), own.get("cases") or {}, _refused(gate))),
+        cases=tuple(_cases(content.get("metrics"), own.get("cases") or {}, _refused(gate), listed)),
         file=str(path),
     )
 
@@ -133,24 +144,26 @@ def _moment(text: str) -> datetime:
 
 
 def _cases(
-    metrics: object, facts: Mapping[str, Any], refusals: Mapping[str, Any]
+    metrics: object,
+    facts: Mapping[str, Any],
+    refusals: Mapping[str, Any],
+    listed: Sequence[str],
 ) -> Iterator[PastCase]:
     """Yield the cases that ended or began: a case that failed has no metrics, but its trials."""
     of_cases = metrics if isinstance(metrics, dict) else {}
     for name in dict.fromkeys([*of_cases, *facts]):
         values = of_cases.get(name)
-        if name not in facts and not (isinstance(values, dict) and "read_gib_s" in values):
+        values = values if isinstance(values, dict) else {}
+        if name not in facts and not any(metric in values for metric in listed):
             continue
-        figures = values if isinstance(values, dict) else {}
         fact = facts.get(name) or {}
+        numbers = {metric: _number(values.get(metric)) for metric in listed}
         yield PastCase(
             name=str(name),
             test=_text(fact.get("test")),
             workload_fingerprint=_text(fact.get("workload_fingerprint")),
-            read_gib_s=_number(figures.get("read_gib_s")),
-            write_gib_s=_number(figures.get("write_gib_s")),
-            read_p95_ms=_number(figures.get("read_p95_ms")),
             is_refused=str(name) in refusals,
+            listed={metric: value for metric, value in numbers.items() if value is not None},
         )
 
 

@@ -1,4 +1,4 @@
-"""Running an earlier run's command again: an argument vector, never through a shell."""
+"""Rerun of an earlier run's command: an argument vector, never through a shell."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mlpstorage_bench.errors import InvalidInputError
 
 RERUN_OPTION = "--mlps-history-rerun"
 RERUN_VARIABLE = "MLPS_RERUN_OF"
-"""Tells a run that it is one again, and of which."""
+"""Environment variable of a rerun: the id of the run that it repeats."""
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """What is started, where, and with what environment."""
+    """Command to start, with its directory and environment."""
 
     run_id: str
     command: tuple[str, ...]
@@ -27,11 +27,11 @@ class Rerun:
     environment: Mapping[str, str]
 
     def shell_line(self) -> str:
-        """The command as one would type it."""
+        """Return the command as typed in a shell."""
         return shlex.join(self.command)
 
     def start(self) -> None:
-        """Become the command: its output, exit status and signals are this process's own.
+        """Replace this process by the command, which keeps its output, exit status and signals.
 
         InvalidInputError when the system cannot start it.
         """
@@ -48,7 +48,7 @@ class Rerun:
 
 
 def rerun_of(run_id: str, metadata: Mapping[str, Any], environ: Mapping[str, str]) -> Rerun:
-    """Return how a run is run again; InvalidInputError when that is not known or not possible."""
+    """Return the rerun of a run; InvalidInputError when it is not known or not possible."""
     if RERUN_VARIABLE in environ:
         raise InvalidInputError(
             RERUN_OPTION,

@@ -1,8 +1,8 @@
-"""How the index lies in its SQLite file, and how an older one becomes that of today.
+"""Schema of the index's SQLite file, and migrations from older versions.
 
-`user_version` is the number of migrations that a file has had. The index is made of metadata files
-alone: a migration that needs more of them than was kept forgets when they were read, and then they
-are read again.
+`user_version` is the number of migrations that a file has had. The index is built from metadata
+files alone: a migration that needs more of their content resets the times at which they were read,
+so that they are read again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 
 APPLICATION_ID = 0x6D6C7073
-"""'mlps', in the header of a file that is ours."""
+"""'mlps', in the header of our files."""
 
 Migration = Sequence[str]
 
@@ -92,21 +92,28 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     # facts of a run and its cases: whether its tests passed, and what the gate said
     (READ_EVERYTHING_AGAIN,),
+    (
+        "DELETE FROM measured",
+        "DELETE FROM metrics",
+        "ALTER TABLE metrics ADD COLUMN title TEXT NOT NULL DEFAULT ''",  # '' where not described
+        "ALTER TABLE metrics ADD COLUMN place INTEGER",  # in lists of runs; NULL where not shown
+        READ_EVERYTHING_AGAIN,
+    ),
 )
 
 
 class ForeignIndexError(Exception):
-    """The file is a database of something else."""
+    """The file is another program's database."""
 
 
 class NewerIndexError(Exception):
-    """The index was made by a later version of this package, which knows more."""
+    """A later version of this package made the index."""
 
 
 def prepare(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file's schema up to date; writes nothing where it is.
+    """Bring a file's schema up to date; write nothing where it is current.
 
-    Raises ForeignIndexError, NewerIndexError, or sqlite3.DatabaseError for a file that is broken.
+    Raises ForeignIndexError, NewerIndexError, or sqlite3.DatabaseError for a broken file.
     """
     if _version(connection, migrations) == len(migrations):
         return

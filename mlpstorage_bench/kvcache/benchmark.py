@@ -13,9 +13,10 @@ from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
-from mlpstorage_bench.kvcache.results.gated import GATED, METRIC_SYNONYMS, TRIAL_METRICS
+from mlpstorage_bench.kvcache.results.metrics.declared import metrics
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
 
@@ -37,9 +38,11 @@ class KVCacheBenchmark:
 
     name = "kv_cache"
     exports = MappingProxyType({"fio_job": fio_job})
-    gated = GATED
-    metric_synonyms = METRIC_SYNONYMS
-    trial_metrics = TRIAL_METRICS
+
+    @property
+    def metrics(self) -> Sequence[AnyMetric]:
+        """The metrics' declarations."""
+        return metrics()
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""

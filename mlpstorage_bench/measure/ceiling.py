@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Bound = Literal["storage-bound", "harness-bound", "load-bound", "not calibrated"]
+LimitedBy = Literal["storage", "harness", "load", "not calibrated"]
 
 HARNESS_SHARE = 0.8
 """Results at or above this share of the ceiling are limited by the harness."""
@@ -50,7 +50,7 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
     )
 
 
-def bound_by(ratio: float | None, busy_share: float, device_share: float | None) -> Bound:
+def limited_by(ratio: float | None, busy_share: float, device_share: float | None) -> LimitedBy:
     """Return what limited a result.
 
     Lanes that are in storage calls while the devices are idle wait for each other: for Python's
@@ -59,8 +59,8 @@ def bound_by(ratio: float | None, busy_share: float, device_share: float | None)
     if ratio is None:
         return "not calibrated"
     if ratio >= HARNESS_SHARE:
-        return "harness-bound"
+        return "harness"
     if busy_share < WAITING_SHARE:
-        return "load-bound"
+        return "load"
     is_device_busy = device_share is None or device_share >= WAITING_SHARE * busy_share
-    return "storage-bound" if is_device_busy else "harness-bound"
+    return "storage" if is_device_busy else "harness"

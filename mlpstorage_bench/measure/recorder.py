@@ -57,9 +57,9 @@ class OperationStatistics:
     repeated_bytes: int = 0
     """Part of `moved_bytes`: reads that repeat an earlier read of the same request."""
     chunks: int = 0
-    chunks_seen_late: int = 0
+    late_completions: int = 0
     """Chunks that may have ended before their lane polled: their spans are upper bounds."""
-    seen_late_ns: int = 0
+    latency_overestimate_ns: int = 0
     """Sum of the bounds by which these spans may be too long."""
     verified_chunks: int = 0
     """Chunks checked successfully."""
@@ -67,9 +67,9 @@ class OperationStatistics:
     """Bytes of chunks that were submitted between the two readings of the process's counters."""
     completed_bytes: int = 0
     """Bytes of chunks that completed between the two readings of the device's counters."""
-    cut_off: int = 0
+    in_flight_at_close: int = 0
     """Entries whose operation was in progress when the window closed."""
-    carried_in: int = 0
+    in_flight_at_open: int = 0
     """Entries whose operation was in progress when the window opened."""
     wait: Histogram = field(default_factory=Histogram)
     """Per entry: time from the request of the operation to its start by a lane."""
@@ -148,8 +148,8 @@ class EntryObserver:
             statistics.chunks += 1
             statistics.chunk.record(ended_ns - started_ns)
             if late_ns:
-                statistics.chunks_seen_late += 1
-                statistics.seen_late_ns += late_ns
+                statistics.late_completions += 1
+                statistics.latency_overestimate_ns += late_ns
 
     def durable(self, started_ns: int, ended_ns: int) -> None:
         """Count a sync of written data."""
@@ -179,8 +179,8 @@ class EntryObserver:
     def _count_edges(self, ended_ns: int) -> None:
         """Count the entry at each edge of the window at which its operation was in progress."""
         window, started_ns = self._window, self._started_ns
-        self._statistics.carried_in += started_ns < window.opened_ns <= ended_ns
-        self._statistics.cut_off += started_ns < window.closes_ns <= ended_ns
+        self._statistics.in_flight_at_open += started_ns < window.opened_ns <= ended_ns
+        self._statistics.in_flight_at_close += started_ns < window.closes_ns <= ended_ns
 
 
 class _BusyTime:

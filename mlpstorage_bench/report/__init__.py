@@ -1,1 +1,1 @@
-"""What people look at: the terminal, Markdown, HTML."""
+"""Output for people: the terminal, Markdown, HTML."""

@@ -1,4 +1,4 @@
-"""Past runs as lines of text, as JSON, and as CSV."""
+"""Earlier runs as lines of text, as JSON, and as CSV."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.metric.declaration import Description
 
 _COLORS = {"passed": 32, "failed": 31, "died": 31, "interrupted": 33}
 """ANSI colours of a status, where the output is a terminal."""
-_HEADER = (
-    *("id", "time", "type", "model", "command", "mode", "ranks x hosts", "status"),
-    *("read GiB/s", "write GiB/s", "read p95 ms"),
-)
+_HEADER = ("id", "time", "type", "model", "command", "mode", "ranks x hosts", "status")
 _STATUS = _HEADER.index("status")
-_FIRST_FIGURE = _HEADER.index("read GiB/s")
+_FIRST_METRIC = len(_HEADER)
 _GAP = "  "
 _OFFSET = len("2026-11-24 10:00:00")
-"""Where the offset begins in a moment's text."""
-MOST_FIGURES = 3
-"""Of a run's cases: as many as there are options."""
+"""Length of a time's text without its offset from UTC."""
+MOST_CASES = 3
+"""Cases whose values a cell has, separated by spaces."""
 CSV_COLUMNS = (
     *("run_id", "started", "benchmark_type", "model", "command", "mode", "systemname"),
     *("num_processes", "num_hosts", "hosts", "status", "tags", "commit", "branch", "path"),
-    *("case", "test", "read_gib_s", "write_gib_s", "read_p95_ms"),
+    *("case", "test"),
 )
+"""Columns of every run; those of the metrics that lists show come after them."""
 
 
-def history_lines(runs: Sequence[PastRun], *, color: bool = False) -> list[str]:
-    """Return a line for each run; figures of its first cases stand in their order.
+def history_lines(
+    runs: Sequence[PastRun], columns: Sequence[Description], *, color: bool = False
+) -> list[str]:
+    """Return a line for each run, with a column for each metric that lists show.
 
-    No cell is cut, and none is wrapped: ten thousand lines are to be put together at once.
+    No cell is cut or wrapped: ten thousand lines have to be made at once.
     """
     tagged = any(run.tags for run in runs)
-    header = (*_HEADER, "tags") if tagged else _HEADER
-    rows = [_row(run, tagged=tagged) for run in runs]
+    header = (*_HEADER, *(column.title for column in columns), *(["tags"] if tagged else []))
+    forms = [(column.name, f"%.{column.unit.decimals}f") for column in columns]
+    rows = [_row(run, forms, tagged=tagged) for run in runs]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     form = _GAP.join(
-        f"{{:>{width}}}" if 0 <= number - _FIRST_FIGURE < MOST_FIGURES else f"{{:<{width}}}"
+        f"{{:>{width}}}" if 0 <= number - _FIRST_METRIC < len(columns) else f"{{:<{width}}}"
         for number, width in enumerate(widths)
     )
     lines = [form.format(*header).rstrip(), "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))]
@@ -54,7 +56,7 @@ def history_lines(runs: Sequence[PastRun], *, color: bool = False) -> list[str]:
     return lines
 
 
-def _row(run: PastRun, *, tagged: bool) -> tuple[str, ...]:
+def _row(run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool) -> tuple[str, ...]:
     cases = run.cases
     row = (
         run.run_id,
@@ -65,41 +67,56 @@ def _row(run: PastRun, *, tagged: bool) -> tuple[str, ...]:
         run.mode,
         f"{run.num_processes} x {run.num_hosts}",
         run.status,
-        _figures([case.read_gib_s for case in cases], "%.2f"),
-        _figures([case.write_gib_s for case in cases], "%.2f"),
-        _figures([case.read_p95_ms for case in cases], "%.1f"),
+        *[_cell([case.listed.get(name) for case in cases], form) for name, form in forms],
     )
     return (*row, " ".join(run.tags)) if tagged else row
 
 
-def _figures(values: Sequence[float | None], form: str) -> str:
-    shown = " ".join(["-" if v is None else form % v for v in values[:MOST_FIGURES]]) or "-"
-    more = len(values) - MOST_FIGURES
+def _cell(values: Sequence[float | None], form: str) -> str:
+    shown = " ".join(["-" if v is None else form % v for v in values[:MOST_CASES]]) or "-"
+    more = len(values) - MOST_CASES
     return f"{shown} +{more}" if more > 0 else shown
 
 
-def history_json(runs: Iterable[PastRun], problems: Sequence[str]) -> str:
-    """Return the runs as a JSON document, with what could not be read as one."""
-    listed = [{**run.facts(), "num_hosts": run.num_hosts, "path": run.file} for run in runs]
+def history_json(
+    runs: Iterable[PastRun], columns: Sequence[Description], problems: Sequence[str]
+) -> str:
+    """Return the runs as a JSON document, with the files that could not be read."""
+    names = [column.name for column in columns]
+    listed = [
+        {
+            **run.facts(),
+            "cases": [_case(case, names) for case in run.cases],
+            "num_hosts": run.num_hosts,
+            "path": run.file,
+        }
+        for run in runs
+    ]
     return json.dumps({"runs": listed, "problems": list(problems)}, indent=2) + "\n"
 
 
-def history_csv(runs: Iterable[PastRun]) -> str:
-    """Return a line for each case of each run; several hosts or tags are parted by spaces."""
-    return as_csv(
-        CSV_COLUMNS, (_csv_row(run, case) for run in runs for case in run.cases or (None,))
-    )
+def _case(case: PastCase, names: Sequence[str]) -> dict[str, Any]:
+    """Return a case for JSON, with the metrics that lists show beside its other facts."""
+    facts = {name: value for name, value in case._asdict().items() if name != "listed"}
+    return {**facts, **{name: case.listed.get(name) for name in names}}
 
 
-def _csv_row(run: PastRun, case: PastCase | None) -> list[Any]:
+def history_csv(runs: Iterable[PastRun], columns: Sequence[Description]) -> str:
+    """Return a line for each case of each run; several hosts or tags are separated by spaces."""
+    names = [column.name for column in columns]
+    rows = (_csv_row(run, case, names) for run in runs for case in run.cases or (None,))
+    return as_csv((*CSV_COLUMNS, *names), rows)
+
+
+def _csv_row(run: PastRun, case: PastCase | None, names: Sequence[str]) -> list[Any]:
     return [
         *(run.run_id, run.started.isoformat(), run.benchmark_type, run.model, run.command),
         *(run.mode, run.systemname, run.num_processes, run.num_hosts, " ".join(run.hosts)),
         *(run.status, " ".join(run.tags), run.commit, run.branch, run.file),
         *(
-            [None] * 5
+            [None] * (2 + len(names))
             if case is None
-            else [case.name, case.test, case.read_gib_s, case.write_gib_s, case.read_p95_ms]
+            else [case.name, case.test, *(case.listed.get(name) for name in names)]
         ),
     ]
 

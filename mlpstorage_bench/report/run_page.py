@@ -1,4 +1,4 @@
-"""One earlier run in full, as its metadata tells it: sections of text."""
+"""One earlier run in full: its metadata as sections of text."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import ALL_TRIALS
+from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.report.document import Section
+from mlpstorage_bench.report.metric_cells import wide_cell
 from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.units import TEXT
 
 Number = tuple[str, str, int, str, str, float]
 """Case, test, trial, metric, unit, value."""
-
-VERDICTS = ("audit_verdict", "host_audit_verdict", "bound")
-"""Metrics of a case that are a verdict in a word."""
-_REASONS = {"audit_verdict": "audit_reason", "host_audit_verdict": "host_audit_reason"}
 
 
 def run_lines(
     run: PastRun, metadata: Mapping[str, Any], numbers: Sequence[Number], width: int
 ) -> list[str]:
-    """Return a run's sections as lines of so many columns."""
+    """Return a run's sections as lines of this width in columns."""
     lines: list[str] = []
     for section in _sections(run, metadata, numbers):
         if section.rows:
@@ -46,8 +46,9 @@ def _sections(
             for t in own.get("tests") or ()
         ),
     )
-    yield Section("Metrics", _METRICS_HEADER, tuple(_metrics(numbers)))
-    yield Section("Verdicts", ("of", "verdict", ""), tuple(_verdicts(metadata)))
+    described = descriptions_of(metadata)
+    yield Section("Metrics", _METRICS_HEADER, tuple(_metrics(numbers, described)))
+    yield Section("Verdicts", ("of", "verdict", ""), tuple(_verdicts(metadata, described)))
     yield Section("Hosts", _HOSTS_HEADER, tuple(_hosts(metadata)))
     yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata["parameters"])))
     yield Section(
@@ -85,20 +86,23 @@ def _facts(run: PastRun, metadata: Mapping[str, Any]) -> Iterator[tuple[str, str
         yield "note", str(note)
 
 
+_ENDS = ("min", "max")
 _METRICS_HEADER = ("case", "metric", "unit", "all trials", "least", "greatest", "spread", "trials")
 
 
-def _metrics(numbers: Sequence[Number]) -> Iterator[tuple[str, ...]]:
+def _metrics(
+    numbers: Sequence[Number], described: Mapping[str, Description]
+) -> Iterator[tuple[str, ...]]:
     """Yield a line for each metric; spread is (greatest - least) / mean of the trials."""
     by_metric: dict[tuple[str, str, str], dict[int, float]] = {}
     for case, _, trial, metric, unit, value in numbers:
         by_metric.setdefault((case, metric, unit), {})[trial] = value
-    repeated = {
-        (case, f"{metric}{end}") for case, metric, _ in by_metric for end in ("_min", "_max")
+    shown_beside_mean = {
+        f"{one.name}_{end}" for one in described.values() if one.has_spread for end in _ENDS
     }
     for (case, metric, unit), values in by_metric.items():
-        if (case, metric) in repeated:
-            continue  # said beside the metric itself
+        if metric in shown_beside_mean:
+            continue
         trials = [value for trial, value in values.items() if trial != ALL_TRIALS]
         pooled = values.get(ALL_TRIALS)
         row = [case, metric, unit, "-" if pooled is None else _shown(pooled)]
@@ -111,15 +115,18 @@ def _metrics(numbers: Sequence[Number]) -> Iterator[tuple[str, ...]]:
         yield tuple(row)
 
 
-def _verdicts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield the audit's of each case, and whatever was put under `mlpstorage.verdicts`."""
-    for name, case in (metadata.get("metrics") or {}).items():
-        if not isinstance(case, dict):
+def _verdicts(
+    metadata: Mapping[str, Any], described: Mapping[str, Description]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield each case's metrics that are a verdict in words, then the gate's verdicts."""
+    in_words = [one for one in described.values() if one.unit is TEXT and one.shown]
+    for name, values in (metadata.get("metrics") or {}).items():
+        if not isinstance(values, dict):
             continue
-        for verdict in VERDICTS:
-            if case.get(verdict) is not None:
-                reason = case.get(_REASONS.get(verdict, "")) or ""
-                yield f"{name}: {verdict.removesuffix('_verdict')}", str(case[verdict]), str(reason)
+        for one in in_words:
+            if values.get(one.name) is not None:
+                reason = values.get(one.explained_by) or ""
+                yield f"{name}: {one.title}", wide_cell(one, values, described), str(reason)
     for verdict in (metadata.get("mlpstorage") or {}).get("verdicts") or ():
         if isinstance(verdict, dict):
             rest = {k: v for k, v in verdict.items() if k not in ("case", "metric", "verdict")}
@@ -147,7 +154,7 @@ def _hosts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the leaves of nested values by their dotted path."""
+    """Yield the leaves of nested values with their dotted path."""
     for name, value in values.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")

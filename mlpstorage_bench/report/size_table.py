@@ -1,4 +1,4 @@
-"""What a workload takes, as a table: in GiB, by rank and host."""
+"""Sizes of a workload as a table: GiB by rank and host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEGEND = (
     "(1000: or more)"
 )
 SIZE_TABLE_WIDTH = 100
-"""Columns that a table needs at least."""
+"""Least width in columns."""
 _WHOLE_FROM_GIB = 100
 _COLUMNS = (
     ("largest\nentry", "largest_entry_bytes"),
@@ -26,11 +26,11 @@ _COLUMNS = (
     ("storage\nin all", "storage_bytes"),
     ("memory\nper host", "memory_bytes_per_host"),
 )
-"""Title, and name of what is shown in GiB."""
+"""Title, and name of a size that is shown in GiB."""
 
 
 def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
-    """Return the table as lines of so many columns, what does not fit, and what is meant."""
+    """Return the table as lines of this width, then problems and the legend."""
     problems = [
         f"option {case['case']}: {problem}"
         for case in report["cases"]

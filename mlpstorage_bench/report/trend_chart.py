@@ -1,4 +1,4 @@
-"""A metric over time as a chart of characters: a point for each run, its trials as a line."""
+"""Chart of a metric over time in characters: a point for each run, a line for its trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATE = "%Y-%m-%d %H:%M"
 
 @dataclass(frozen=True)
 class Point:
-    """One run: when, its value over all trials, and the least and greatest of its trials."""
+    """One run: its start, its value over all trials, and the least and greatest of its trials."""
 
     started: datetime
     run_id: str
@@ -25,10 +25,10 @@ class Point:
 
 
 def trend_lines(title: str, points: Sequence[Point], width: int) -> list[str]:
-    """Return a chart of points in the order of their time, so many columns wide.
+    """Return a chart of points, which are in the order of time, of this width in columns.
 
-    A column is a run: time is not to scale. Where there are more runs than columns, the newest are
-    shown, and the title says so.
+    Each run has a column: time is not to scale. Where there are more runs than columns, the newest
+    are shown, and the title says so.
     """
     low = min(point.low for point in points)
     high = max(point.high for point in points)

@@ -11,6 +11,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
+from mlpstorage_bench.results.schema_1 import upgraded_document
 from mlpstorage_bench.results.tree import Document, RunLocation, write_json
 
 
@@ -88,6 +89,7 @@ def _write_both(
         files.metadata_fields(record.parameters, cases),
         cases,
         document.get("commit_info"),
+        files.metrics,
     )
     write_json(location.metadata_path, metadata)
     return metadata
@@ -121,7 +123,7 @@ def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], Result
 
     `files_of` returns the files of a benchmark type by its name.
     """
-    document = read_document(path)
+    document = upgraded_document(read_document(path))
     record = parse_record(str(path), document)
     location = locate(record, results_dir)
     write_run(document, record, location, files_of(record.benchmark_type))

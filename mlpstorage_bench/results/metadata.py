@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.results.record import RunRecord
 from mlpstorage_bench.results.tree import Document
 
@@ -18,10 +19,12 @@ def build_metadata(
     type_fields: Json,
     cases: Sequence[CaseRecord] = (),
     commit_info: Json | None = None,
+    declared: Sequence[AnyMetric] = (),
 ) -> Document:
     """Return a run's metadata, with every field that the reference's readers need.
 
     `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
+    `declared` are the benchmark type's metrics, which the metadata describes.
     """
     metrics = {case.case: case.metrics for case in cases}
     return {
@@ -65,6 +68,7 @@ def build_metadata(
             "process_id": record.process_id,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
+            "metrics": {m.name: m.description.to_dict() for m in declared},
             "cases": {case.case: _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],

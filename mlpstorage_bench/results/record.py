@@ -13,7 +13,7 @@ from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError
 
 KEY = "mlpstorage"
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 _CASE = TypeAdapter(CaseRecord)
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -78,7 +78,7 @@ class RunFacts(BaseModel):
 class RunRecord(RunFacts):
     """One session: who ran what, where, how, and how it ended."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     status: Status
     exit_status: int | None = None
     tests_passed: bool | None = None

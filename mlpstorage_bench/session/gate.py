@@ -53,13 +53,11 @@ class GatePolicy:
             BaselineChoice() if settings.baseline is None else parse_choice(settings.baseline)
         )
         self._rules: Rules = parse_rules(
-            benchmark_type.gated,
+            benchmark_type.metrics,
             [
                 *(("gate, in the profile", line) for line in plan_rules),
                 *((RULE_OPTION, line) for line in settings.rules),
             ],
-            benchmark_type.metric_synonyms,
-            benchmark_type.trial_metrics,
         )
         for path in settings.reports:
             check_report_path(path)

@@ -72,7 +72,10 @@ class Run:
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
         commit_info = self.make_document(self._statistics).get("commit_info")
-        return build_metadata(record, self.directory, [], type_fields, self.cases, commit_info)
+        metrics = self.benchmark_type.metrics
+        return build_metadata(
+            record, self.directory, [], type_fields, self.cases, commit_info, metrics
+        )
 
     def record(self, name: str, value: object) -> None:
         """Add a value to the run's metadata (`metrics.recorded`); that of rank 0 is written.

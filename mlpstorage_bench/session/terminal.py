@@ -10,7 +10,7 @@ from _pytest.terminal import TerminalReporter  # pytest's own name for it came w
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
-from mlpstorage_bench.report.results_table import as_lines, results_table
+from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.session import MlpsSession
@@ -87,12 +87,11 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         return
     cases = [case.to_json() for case in run.cases]
     if cases:
-        for line in as_lines(results_table(cases), shutil.get_terminal_size().columns):
+        metrics = run.benchmark_type.metrics
+        table = results_table(cases, metrics)
+        for line in as_lines(table, shutil.get_terminal_size().columns):
             reporter.write_line(line)
-        reporter.write_line(
-            "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
-            "bytes / the kernel's; bound by storage, load or harness, measured / ceiling."
-        )
+        reporter.write_line(legend(metrics))
     for note in run.notes:
         reporter.write_line(f"note: {note}")
     reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")

@@ -58,7 +58,7 @@ def ids(results: Path) -> list[str]:
         return [past.run_id[-4:] for past in history.runs()]
 
 
-def test_files_that_came_changed_or_went_are_noticed(tmp_path: Path) -> None:
+def test_new_changed_and_removed_files_are_noticed(tmp_path: Path) -> None:
     kept, gone = leave_run(tmp_path, 1), leave_run(tmp_path, 2)
     assert ids(tmp_path) == ["0001", "0002"]
     gone.unlink()
@@ -69,7 +69,7 @@ def test_files_that_came_changed_or_went_are_noticed(tmp_path: Path) -> None:
         assert [past.status for past in history.runs()] == ["failed", "passed"]
 
 
-def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
+def test_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     path = leave_run(tmp_path, 1)
     assert ids(tmp_path) == ["0001"]
     seen = path.stat()
@@ -78,7 +78,7 @@ def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
     assert ids(tmp_path) == ["0001"]  # by path, size and time it is the same
 
 
-def test_a_file_that_just_changed_is_read_again_whatever_its_clock_says(tmp_path: Path) -> None:
+def test_file_changed_just_now_is_read_again_despite_an_equal_time(tmp_path: Path) -> None:
     path = leave_run(tmp_path, 1, status="passed")
     now = time.time()
     os.utime(path, (now, now))
@@ -97,7 +97,7 @@ CHANGES = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(CHANGES)
-def test_an_index_kept_up_to_date_is_one_made_anew(
+def test_updated_index_equals_a_rebuilt_one(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, int]]
 ) -> None:
     results = tmp_path_factory.mktemp("results")
@@ -122,7 +122,7 @@ def test_an_index_kept_up_to_date_is_one_made_anew(
     assert content_of(results) == followed_content
 
 
-def test_values_are_given_by_run_and_trial(tmp_path: Path) -> None:
+def test_values_are_returned_by_run_and_trial(tmp_path: Path) -> None:
     leave_run(tmp_path, 1, trials=(1.0, 3.0))
     leave_run(tmp_path, 2, trials=())
     with History(tmp_path) as history:
@@ -145,7 +145,7 @@ enter_run(results, path)
 """
 
 
-def test_eight_sessions_that_end_at_once_are_all_entered(tmp_path: Path) -> None:
+def test_eight_sessions_that_end_at_once_are_all_in_the_index(tmp_path: Path) -> None:
     results, go = tmp_path / "results", tmp_path / "go"
     paths = [leave_run(results, number) for number in range(8)]
     sessions = [
@@ -172,7 +172,7 @@ while True:
 """
 
 
-def test_one_that_is_killed_while_it_writes_leaves_a_whole_index(tmp_path: Path) -> None:
+def test_writer_killed_while_writing_leaves_a_consistent_index(tmp_path: Path) -> None:
     for number in range(40):
         leave_run(tmp_path, number)
     journal = tmp_path / f"{INDEX_NAME}-journal"
@@ -196,7 +196,7 @@ def test_one_that_is_killed_while_it_writes_leaves_a_whole_index(tmp_path: Path)
     assert cut_short
 
 
-def test_an_index_of_an_older_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_index_of_an_older_schema_is_migrated(tmp_path: Path) -> None:
     leave_run(tmp_path, 1, own={"tags": ["nightly"]})
     connection = sqlite3.connect(tmp_path / INDEX_NAME, isolation_level=None)
     schema.prepare(connection, schema.MIGRATIONS[:1])
@@ -215,7 +215,7 @@ def test_an_index_of_an_older_schema_is_brought_up_to_date(tmp_path: Path) -> No
     connection.close()
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)
     schema.prepare(connection, schema.MIGRATIONS[:1])
     with pytest.raises(sqlite3.OperationalError):
@@ -250,7 +250,7 @@ def overwritten(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [no_database, of_another_program, cut_off, overwritten])
-def test_an_index_that_is_broken_or_not_ours_is_moved_aside_and_made_again(
+def test_broken_or_foreign_index_is_moved_aside_and_rebuilt(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     leave_run(tmp_path, 1)
@@ -267,7 +267,7 @@ def test_an_index_that_is_broken_or_not_ours_is_moved_aside_and_made_again(
     assert ids(tmp_path) == ["0001"]
 
 
-def test_an_index_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+def test_index_of_a_later_version_is_left_unchanged(tmp_path: Path) -> None:
     leave_run(tmp_path, 1)
     assert ids(tmp_path) == ["0001"]
     connection = sqlite3.connect(tmp_path / INDEX_NAME)
@@ -282,7 +282,7 @@ def test_an_index_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_index", [False, True])
-def test_a_read_only_directory_is_answered_from_its_files_and_that_is_said_once(
+def test_read_only_directory_is_read_from_its_files_with_one_remark(
     mount: Callable[[str, str], Path], *, has_index: bool
 ) -> None:
     results = mount("tmpfs", "size=8m")
@@ -299,7 +299,7 @@ def test_a_read_only_directory_is_answered_from_its_files_and_that_is_said_once(
     assert "The metadata files are read instead" in remark
 
 
-def test_a_read_only_directory_whose_index_is_up_to_date_needs_nothing_else(
+def test_read_only_directory_with_a_current_index_needs_no_remark(
     mount: Callable[[str, str], Path],
 ) -> None:
     results = mount("tmpfs", "size=8m")
@@ -309,7 +309,7 @@ def test_a_read_only_directory_whose_index_is_up_to_date_needs_nothing_else(
     assert ids(results) == ["0001"]
 
 
-def test_results_that_were_moved_or_copied_keep_their_index(tmp_path: Path) -> None:
+def test_moved_results_keep_their_index(tmp_path: Path) -> None:
     leave_run(tmp_path / "here", 1)
     assert ids(tmp_path / "here") == ["0001"]
     (tmp_path / "here").rename(tmp_path / "there")
@@ -318,7 +318,7 @@ def test_results_that_were_moved_or_copied_keep_their_index(tmp_path: Path) -> N
         assert past.path.is_file()
 
 
-def test_an_index_that_another_holds_for_too_long_is_done_without(
+def test_locked_index_is_replaced_by_the_files_after_a_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave_run(tmp_path, 1)

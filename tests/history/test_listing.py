@@ -59,7 +59,7 @@ def answer_here(results: Path, *options: str) -> None:
     run(known, results)
 
 
-def test_the_table_has_a_line_for_each_run_and_every_cell_whole(
+def test_table_has_a_line_for_each_run_without_cut_cells(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     assert results.is_dir()
@@ -112,7 +112,7 @@ def test_the_table_has_a_line_for_each_run_and_every_cell_whole(
         (["--mlps-history-since=2026-11-01T12:02:30+00:00"], ["0003"]),
     ],
 )
-def test_a_filter_alone_asks_for_the_list_and_filters_add_up(
+def test_filter_alone_prints_the_list_and_filters_combine(
     results: Path, capsys: pytest.CaptureFixture[str], options: list[str], expected: list[str]
 ) -> None:
     answer_here(results, *options)
@@ -121,7 +121,7 @@ def test_a_filter_alone_asks_for_the_list_and_filters_add_up(
     assert expected or printed == f"No such runs in {results}\n"
 
 
-def test_a_gates_baseline_is_chosen_by_fingerprints_and_branch(tmp_path: Path) -> None:
+def test_runs_are_filtered_by_fingerprints_and_branch(tmp_path: Path) -> None:
     leave_run(tmp_path, 1)
     leave_run(tmp_path, 2, own={"system_fingerprint": "6" * 32})
     leave_run(tmp_path, 3, own={"commit_info": {"id": "c", "branch": "feature"}})
@@ -146,17 +146,17 @@ def test_a_gates_baseline_is_chosen_by_fingerprints_and_branch(tmp_path: Path) -
         ("2026-11-01T00:00:00+00:00", datetime(2026, 11, 1, tzinfo=UTC)),
     ],
 )
-def test_since_is_a_date_or_an_age(text: str, expected: datetime) -> None:
+def test_since_accepts_a_date_or_an_age(text: str, expected: datetime) -> None:
     assert parse_since(text, datetime(2026, 11, 24, 10, tzinfo=UTC)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "-1d", "999999w", "2026-13-01"])
-def test_what_is_neither_is_refused(text: str) -> None:
+def test_since_refuses_other_text(text: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-history-since: got"):
         parse_since(text, datetime(2026, 11, 24, tzinfo=UTC))
 
 
-def test_json_and_csv_parse_and_say_the_same(pytester: pytest.Pytester, results: Path) -> None:
+def test_json_and_csv_have_equal_content(pytester: pytest.Pytester, results: Path) -> None:
     assert results.is_dir()
     as_json = json.loads(ask(pytester, "--mlps-history", "--mlps-history-format=json").stdout.str())
     text = ask(pytester, "--mlps-history", "--mlps-history-format=csv").stdout.str()
@@ -170,7 +170,7 @@ def test_json_and_csv_parse_and_say_the_same(pytester: pytest.Pytester, results:
     assert Path(last["path"]).is_file()
 
 
-def test_one_run_is_shown_in_full(pytester: pytest.Pytester, results: Path) -> None:
+def test_page_of_a_run_has_every_section(pytester: pytest.Pytester, results: Path) -> None:
     leave_run(
         results,
         7,
@@ -209,7 +209,7 @@ def test_one_run_is_shown_in_full(pytester: pytest.Pytester, results: Path) -> N
     assert len(data["measured"]) == len(rows)
 
 
-def test_a_run_of_the_reference_is_shown_in_full_too(
+def test_page_of_a_reference_run_has_metrics_and_parameters(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     assert results.is_dir()
@@ -227,7 +227,7 @@ def test_a_run_of_the_reference_is_shown_in_full_too(
         ("nonsense", "The newest: 20261101_120300-0003, 20261101_120200-0002"),
     ],
 )
-def test_an_id_of_no_run_or_of_several_is_refused_with_those_near_it(
+def test_unknown_or_ambiguous_id_is_refused_with_similar_ids(
     results: Path, given: str, message: str
 ) -> None:
     for option in ("--mlps-history", "--mlps-history-rerun"):
@@ -237,7 +237,7 @@ def test_an_id_of_no_run_or_of_several_is_refused_with_those_near_it(
         assert message in str(refusal.value)
 
 
-def test_a_run_that_is_kept_twice_is_shown_once_and_that_is_said(
+def test_run_with_two_copies_is_shown_once_with_a_remark(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     leave_run(results / "copy", 1, own={"tags": ["nightly", "v1"]})
@@ -246,7 +246,7 @@ def test_a_run_that_is_kept_twice_is_shown_once_and_that_is_said(
     result.stderr.fnmatch_lines(["mlpstorage: there are 2 copies of this run; this is */copy/*"])
 
 
-def test_a_path_of_tests_after_the_plain_switch_is_not_taken_for_an_id(
+def test_path_of_tests_after_the_option_is_not_taken_for_an_id(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     assert results.is_dir()
@@ -259,7 +259,9 @@ def test_a_path_of_tests_after_the_plain_switch_is_not_taken_for_an_id(
     ]
 
 
-def test_neither_conftests_nor_tests_are_touched(pytester: pytest.Pytester, results: Path) -> None:
+def test_history_imports_neither_conftests_nor_tests(
+    pytester: pytest.Pytester, results: Path
+) -> None:
     assert results.is_dir()
     pytester.makeconftest("raise RuntimeError('conftest was imported')")
     pytester.makepyfile("raise RuntimeError('a test file was imported')")
@@ -268,14 +270,14 @@ def test_neither_conftests_nor_tests_are_touched(pytester: pytest.Pytester, resu
     assert "was imported" not in result.stdout.str() + result.stderr.str()
 
 
-def test_broken_files_are_named_on_standard_error(pytester: pytest.Pytester, results: Path) -> None:
+def test_broken_file_is_named_on_standard_error(pytester: pytest.Pytester, results: Path) -> None:
     (results / "x_metadata.json").write_text("{")
     result = ask(pytester, "--mlps-history")
     assert len(listed(result)) == 4
     result.stderr.fnmatch_lines(["mlpstorage: skipped */x_metadata.json: no JSON*"])
 
 
-def test_a_broken_index_is_made_again_with_a_word_and_no_traceback(
+def test_broken_index_is_rebuilt_with_a_remark_without_traceback(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     (results / INDEX_NAME).write_text("broken " * 1000)
@@ -287,7 +289,7 @@ def test_a_broken_index_is_made_again_with_a_word_and_no_traceback(
     )
 
 
-def test_the_index_is_made_again_on_demand(pytester: pytest.Pytester, results: Path) -> None:
+def test_index_is_rebuilt_on_demand(pytester: pytest.Pytester, results: Path) -> None:
     assert len(listed(ask(pytester, "--mlps-history"))) == 4
     connection = sqlite3.connect(results / INDEX_NAME)
     connection.execute(
@@ -302,14 +304,14 @@ def test_the_index_is_made_again_on_demand(pytester: pytest.Pytester, results: P
     assert listed(ask(pytester, "--mlps-history-status=failed")) == ["0002"]
 
 
-def test_no_runs_are_said_to_be_none(pytester: pytest.Pytester) -> None:
+def test_empty_history_says_that_there_are_no_runs(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--mlps-history")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["No runs in */mlps-results"])
     assert not (pytester.path / "mlps-results").exists()
 
 
-def test_misspelt_options_and_values_are_refused(pytester: pytest.Pytester) -> None:
+def test_misspelt_option_or_value_is_refused(pytester: pytest.Pytester) -> None:
     for option, message in (
         ("--mlps-resutls-dir=x", "*unrecognized argument: --mlps-resutls-dir=x"),
         ("--mlps-history-since=tomorrow", "*--mlps-history-since: got 'tomorrow'*"),
@@ -322,7 +324,7 @@ def test_misspelt_options_and_values_are_refused(pytester: pytest.Pytester) -> N
 
 
 @pytest.mark.launches_mpi
-def test_under_mpirun_the_list_comes_once(
+def test_list_under_mpirun_is_printed_once(
     results: Path, run_ranks: Callable[..., pytest.RunResult]
 ) -> None:
     leave(results, "kv_cache_20261123_100000", OURS)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import Measured, read_run
-from mlpstorage_bench.history.units import unit_of
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 
@@ -21,7 +21,7 @@ def runs_in(results: Path) -> list[PastRun]:
         return history.runs()
 
 
-def test_runs_of_ours_and_of_the_reference_are_listed_oldest_first(tmp_path: Path) -> None:
+def test_our_runs_and_reference_runs_are_listed_oldest_first(tmp_path: Path) -> None:
     leave(tmp_path / "b", "kv_cache_20261123_100000", OURS)
     leave(tmp_path / "a" / "deep", "training_20250111_160323", REFERENCES)
     first, second = runs_in(tmp_path)
@@ -29,10 +29,10 @@ def test_runs_of_ours_and_of_the_reference_are_listed_oldest_first(tmp_path: Pat
     assert (first.status, first.mode, first.num_hosts, first.cases) == ("-", "closed", 1, ())
     assert (second.run_id, second.status, second.num_hosts) == ("20261123_100000-abcd", "passed", 2)
     (case,) = second.cases
-    assert (case.read_gib_s, case.write_gib_s, case.read_p95_ms) == (1.5, 0.5, None)
+    assert case.listed == {"read_gib_s": 1.5, "write_gib_s": 0.5}
 
 
-def test_numbers_are_read_for_each_trial_for_all_of_them_and_for_the_whole_run(
+def test_numbers_are_read_by_trial_by_case_and_by_run(
     tmp_path: Path,
 ) -> None:
     ours = read_run(leave_run(tmp_path, 1, trials=(1.0, 3.0)))
@@ -46,7 +46,7 @@ def test_numbers_are_read_for_each_trial_for_all_of_them_and_for_the_whole_run(
     assert reference.measured == (Measured("run", 0, "train_au_mean_percentage", 97.5),)
 
 
-def test_what_is_no_number_is_no_metric(tmp_path: Path) -> None:
+def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
     values = {"a_s": 1, "b_s": None, "c": True, "d": "text", "e": [1.0], "f_s": float("nan")}
     file = read_run(leave(tmp_path, "x", {**OURS, "metrics": {"1": values}}))
     assert file.measured == (Measured("1", 0, "a_s", 1.0),)
@@ -69,7 +69,7 @@ def test_what_is_no_number_is_no_metric(tmp_path: Path) -> None:
         ({**OURS, "model": "half a \ud800"}, "no run's metadata"),
     ],
 )
-def test_a_broken_or_foreign_file_is_named_and_the_others_are_listed(
+def test_broken_or_foreign_file_is_named_and_other_files_are_listed(
     tmp_path: Path, content: object, message: str
 ) -> None:
     broken = leave(tmp_path, "broken", content)
@@ -82,17 +82,17 @@ def test_a_broken_or_foreign_file_is_named_and_the_others_are_listed(
         assert message in problem
 
 
-def test_a_directory_that_looks_like_a_metadata_file_does_no_harm(tmp_path: Path) -> None:
+def test_directory_named_like_a_metadata_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "x_metadata.json").mkdir()
     assert runs_in(tmp_path) == []
 
 
-def test_a_directory_that_is_not_there_has_no_runs_and_is_not_made(tmp_path: Path) -> None:
+def test_missing_directory_has_no_runs_and_is_not_created(tmp_path: Path) -> None:
     assert runs_in(tmp_path / "nowhere") == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_whose_process_is_gone_died(tmp_path: Path) -> None:
+def test_run_whose_process_is_gone_has_died(tmp_path: Path) -> None:
     here = os.uname().nodename
     gone = {**OURS["mlpstorage"], "process_id": 2**22 + 1}
     alive = {**OURS["mlpstorage"], "process_id": os.getpid()}
@@ -104,7 +104,7 @@ def test_a_run_whose_process_is_gone_died(tmp_path: Path) -> None:
     assert sorted(run.status for run in runs_in(tmp_path)) == ["died", *["running"] * 3]
 
 
-def test_a_run_whose_process_has_ended_unnoticed_died(tmp_path: Path) -> None:
+def test_run_whose_process_is_a_zombie_has_died(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie until the end of `with`
         own = {**OURS["mlpstorage"], "process_id": ended.pid}
@@ -113,26 +113,24 @@ def test_a_run_whose_process_has_ended_unnoticed_died(tmp_path: Path) -> None:
         assert [run.status for run in runs_in(tmp_path)] == ["died"]
 
 
-@pytest.mark.parametrize(
-    ("metric", "unit"),
-    [
-        ("read_gib_s", "GiB/s"),
-        ("read_gib_s_min", "GiB/s"),
-        ("read_bytes", "bytes"),
-        ("hit_rate_bytes", "ratio"),
-        ("prefix_hit_rate_bytes", "ratio"),
-        ("requests_per_s", "1/s"),
-        ("generated_tokens_per_s", "tokens/s"),
-        ("cpu_s_per_gib", "s/GiB"),
-        ("read_p999_ms", "ms"),
-        ("window_s", "s"),
-        ("busy_share", "ratio"),
-        ("ceiling_ratio", "ratio"),
-        ("tier_storage_read_bandwidth_gbps", "GiB/s"),
-        ("train_au_mean_percentage", "%"),
-        ("requests", ""),
-        ("cache_hits", ""),
-    ],
-)
-def test_a_metrics_name_ends_in_its_unit(metric: str, unit: str) -> None:
-    assert unit_of(metric) == unit
+def test_units_of_metrics_are_those_that_the_run_records(tmp_path: Path) -> None:
+    own = {"schema_version": 2, "metrics": {"speed": {"unit": "m/s", "has_spread": True}}}
+    content = {**OURS, "metrics": {"1": {"speed": 3.0, "speed_min": 2.0, "other_ms": 1.0}}}
+    leave(tmp_path, "x", {**content, "mlpstorage": {**OURS["mlpstorage"], **own}})
+    with History(tmp_path) as history:
+        assert history.metrics() == {"speed": "m/s", "speed_min": "m/s", "other_ms": ""}
+
+
+def test_units_of_the_references_metrics_are_known_by_name() -> None:
+    described = descriptions_of(REFERENCES)
+    assert described["train_au_mean_percentage"].unit.name == "%"
+    assert described["train_io_mean_MB_per_second"].unit.name == "MiB/s"
+
+
+@pytest.mark.parametrize("metrics", [5, {"a": 5}, {"a": {}}, {"a": {"unit": "s", "shown": "x"}}])
+def test_run_with_broken_descriptions_is_named(tmp_path: Path, metrics: object) -> None:
+    own = {**OURS["mlpstorage"], "schema_version": 2, "metrics": metrics}
+    leave(tmp_path, "x", {**OURS, "mlpstorage": own})
+    with History(tmp_path) as history:
+        assert history.runs() == []
+        assert "no run's metadata" in history.problems[0]

@@ -45,7 +45,7 @@ def rerun(
     return run_again
 
 
-def test_a_run_is_run_again_with_its_arguments_and_settings_in_its_directory(
+def test_rerun_has_arguments_settings_and_directory_of_the_run(
     pytester: pytest.Pytester,
     project: Path,
     rerun: Callable[[str], pytest.RunResult],
@@ -71,7 +71,7 @@ def test_a_run_is_run_again_with_its_arguments_and_settings_in_its_directory(
 
 
 @pytest.mark.launches_mpi
-def test_a_run_under_mpirun_is_run_again_under_the_same(
+def test_rerun_of_a_run_under_mpirun_starts_the_same_mpirun(
     project: Path,
     run_ranks: Callable[..., pytest.RunResult],
     rerun: Callable[[str], pytest.RunResult],
@@ -85,7 +85,7 @@ def test_a_run_under_mpirun_is_run_again_under_the_same(
 
 
 @pytest.mark.launches_mpi
-def test_a_run_whose_ranks_we_started_is_started_by_us_again(
+def test_rerun_of_ranks_that_we_started_starts_them_again(
     pytester: pytest.Pytester, project: Path, rerun: Callable[[str], pytest.RunResult]
 ) -> None:
     arguments = ["--mlps-num-processes=2", "--mlps-oversubscribe", *AS_ROOT]
@@ -104,7 +104,7 @@ def known(**changes: Any) -> dict[str, Any]:
     return {"executed_command": "pytest benchmarks/", "mlpstorage": own}
 
 
-def test_the_environment_is_this_one_but_for_what_changes_the_command() -> None:
+def test_rerun_restores_the_variables_that_change_the_command() -> None:
     again = rerun_of("r", known(), {"A": "2", "B": "2", "C": "2"})
     assert dict(again.environment) == {"A": "1", "C": "2", RERUN_VARIABLE: "r"}
     assert again.shell_line().endswith("-c pass")
@@ -124,14 +124,14 @@ def test_the_environment_is_this_one_but_for_what_changes_the_command() -> None:
         (known(), {RERUN_VARIABLE: "20261101"}, r"nothing within a run again \(of 20261101\)"),
     ],
 )
-def test_what_cannot_be_run_again_is_refused_with_its_reason(
+def test_rerun_that_is_not_possible_is_refused_with_the_reason(
     metadata: dict[str, Any], environ: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=f"--mlps-history-rerun: got 'r'.*{message}"):
         rerun_of("r", metadata, environ)
 
 
-def test_an_option_in_the_configuration_does_not_run_a_run_again_without_end(
+def test_rerun_option_in_the_configuration_does_not_repeat_without_end(
     pytester: pytest.Pytester, project: Path
 ) -> None:
     assert pytester.runpytest_subprocess().ret == 0
@@ -145,7 +145,7 @@ def test_an_option_in_the_configuration_does_not_run_a_run_again_without_end(
 
 
 @pytest.mark.launches_mpi
-def test_ranks_run_nothing_again(
+def test_rerun_under_a_launcher_is_refused(
     pytester: pytest.Pytester, project: Path, run_ranks: Callable[..., pytest.RunResult]
 ) -> None:
     assert pytester.runpytest_subprocess().ret == 0

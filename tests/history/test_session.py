@@ -18,7 +18,7 @@ TINY = (
 )
 
 
-def test_a_run_is_in_the_index_with_each_trial_and_equal_runs_are_comparable(
+def test_run_is_in_the_index_with_its_trials_and_equal_runs_are_comparable(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_one(kvcache): kvcache.run(1)")
@@ -32,7 +32,7 @@ def test_a_run_is_in_the_index_with_each_trial_and_equal_runs_are_comparable(
     assert first.system_fingerprint == second.system_fingerprint is not None
     assert first.cases[0].workload_fingerprint == second.cases[0].workload_fingerprint is not None
     assert first.cases[0].test == (
-        "test_a_run_is_in_the_index_with_each_trial_and_equal_runs_are_comparable.py::test_one"
+        "test_run_is_in_the_index_with_its_trials_and_equal_runs_are_comparable.py::test_one"
     )
     with History(results) as history:
         values = history.values([first.run_id, second.run_id], "1", "read_gib_s")
@@ -44,7 +44,7 @@ def test_a_run_is_in_the_index_with_each_trial_and_equal_runs_are_comparable(
             assert case["trials"][trial - 1]["metrics"]["read_gib_s"] == value
 
 
-def test_an_index_that_cannot_be_written_is_a_remark_and_no_failure(
+def test_index_that_cannot_be_written_gives_a_remark_and_no_failure(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_one(mlps_run): pass")
@@ -59,7 +59,7 @@ def test_an_index_that_cannot_be_written_is_a_remark_and_no_failure(
     result.stderr.fnmatch_lines(["mlpstorage: the index * cannot be used: unable to open*"])
 
 
-def test_a_tag_that_could_be_no_name_is_refused(pytester: pytest.Pytester) -> None:
+def test_tag_that_is_not_a_name_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_one(mlps_run): pass")
     result = pytester.runpytest_subprocess("--mlps-tag=before upgrade")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -28,7 +28,7 @@ def point(number: int, value: float, low: float | None = None, high: float | Non
     )
 
 
-def test_a_chart_has_axes_a_point_for_each_run_and_its_trials_as_a_line() -> None:
+def test_chart_has_axes_a_point_for_each_run_and_a_line_for_its_trials() -> None:
     points = [point(0, 1.0), point(1, 3.0, low=2.0, high=5.0), point(2, 4.0)]
     assert trend_lines("case 1: read_gib_s, GiB/s", points, 40) == [
         "case 1: read_gib_s, GiB/s: 3 runs, the last 4 (run-2)",
@@ -50,7 +50,7 @@ def test_a_chart_has_axes_a_point_for_each_run_and_its_trials_as_a_line() -> Non
     st.lists(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), min_size=1, max_size=300),
     st.integers(10, 200),
 )
-def test_every_run_that_is_shown_has_its_point_and_no_line_is_too_wide(
+def test_chart_has_a_point_for_each_shown_run_within_its_width(
     values: list[float], width: int
 ) -> None:
     points = [point(number, value) for number, value in enumerate(values)]
@@ -77,7 +77,7 @@ def ask(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("--mlps-results-dir=results", *options)
 
 
-def test_filters_apply_to_a_trend(pytester: pytest.Pytester, results: Path) -> None:
+def test_trend_applies_filters(pytester: pytest.Pytester, results: Path) -> None:
     assert results.is_dir()
     result = ask(pytester, "--mlps-history-trend=read_gib_s")
     assert result.ret == 0
@@ -88,7 +88,7 @@ def test_filters_apply_to_a_trend(pytester: pytest.Pytester, results: Path) -> N
     result.stdout.fnmatch_lines(["No such runs in * have read_gib_s"])
 
 
-def test_a_trend_of_the_references_runs_is_of_the_whole_run(
+def test_trend_of_reference_runs_is_of_the_whole_run(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     assert results.is_dir()
@@ -96,7 +96,7 @@ def test_a_trend_of_the_references_runs_is_of_the_whole_run(
     assert result.outlines[0].startswith("train_au_mean_percentage, %: 1 run, the last 97.5")
 
 
-def test_a_trend_as_data(pytester: pytest.Pytester, results: Path) -> None:
+def test_trend_is_available_as_json_and_csv(pytester: pytest.Pytester, results: Path) -> None:
     assert results.is_dir()
     option = "--mlps-history-trend=read_gib_s"
     data = json.loads(ask(pytester, option, "--mlps-history-format=json").stdout.str())
@@ -109,7 +109,7 @@ def test_a_trend_as_data(pytester: pytest.Pytester, results: Path) -> None:
     ]
 
 
-def test_an_unknown_metric_is_refused_with_the_one_near_it(
+def test_trend_of_an_unknown_metric_is_refused_with_a_similar_one(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     assert results.is_dir()

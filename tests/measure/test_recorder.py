@@ -74,12 +74,16 @@ def test_entry_latency_counts_if_it_ended_inside_with_all_its_chunks(
     assert statistics.device.sum_ns == 40 + 25 + 10
     assert statistics.host.sum_ns == 100
     assert statistics.wait.sum_ns == 25
-    assert statistics.carried_in == 1
+    assert statistics.in_flight_at_open == 1
     clock["ns"] = 150
     late = recorder.observe("storage", "write", MIB)
     clock["ns"] = 200
     late.done()
-    assert (statistics.host.count, statistics.carried_in, statistics.cut_off) == (1, 1, 1)
+    assert (statistics.host.count, statistics.in_flight_at_open, statistics.in_flight_at_close) == (
+        1,
+        1,
+        1,
+    )
 
 
 def test_operations_in_progress_at_each_edge_are_counted(clock: dict[str, int]) -> None:
@@ -98,7 +102,7 @@ def test_operations_in_progress_at_each_edge_are_counted(clock: dict[str, int]) 
     late.done()
     for operation in after:
         operation.cut_off()
-    assert (only(recorder).carried_in, only(recorder).cut_off) == (1, 2)
+    assert (only(recorder).in_flight_at_open, only(recorder).in_flight_at_close) == (1, 2)
 
 
 @given(
@@ -136,7 +140,7 @@ def test_late_chunks_are_counted_with_their_bounds() -> None:
     for ended, late in ((150, 0), (160, 7), (170, 5), (210, 9)):
         observer.chunk(4096, 120, ended, late)
     statistics = only(recorder)
-    assert (statistics.chunks_seen_late, statistics.seen_late_ns) == (2, 12)
+    assert (statistics.late_completions, statistics.latency_overestimate_ns) == (2, 12)
     assert statistics.chunk.max_ns == 50
 
 

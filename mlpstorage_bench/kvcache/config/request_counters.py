@@ -33,9 +33,9 @@ class RequestCounters:
     """Requests, lookups and tokens that ended inside the window."""
 
     requests: int = 0
-    carried_in: int = 0
+    in_flight_at_open: int = 0
     """Requests in progress when the window opened, including generation of answers."""
-    cut_off: int = 0
+    in_flight_at_close: int = 0
     """Requests in progress when the window closed."""
     generated_tokens: int = 0
     context_tokens: int = 0
@@ -78,8 +78,8 @@ class RequestCounters:
 
     def count_edges(self, window: Window, taken_ns: int, ended_ns: int) -> None:
         """Count a request at each edge of the window at which it was in progress."""
-        self.carried_in += taken_ns < window.opened_ns <= ended_ns
-        self.cut_off += taken_ns < window.closes_ns <= ended_ns
+        self.in_flight_at_open += taken_ns < window.opened_ns <= ended_ns
+        self.in_flight_at_close += taken_ns < window.closes_ns <= ended_ns
 
     def merge(self, other: RequestCounters) -> None:
         """Add another object's counts."""

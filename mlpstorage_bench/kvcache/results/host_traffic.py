@@ -1,16 +1,15 @@
-"""What the ranks of a host did together on its block device, and what the kernel says of that."""
+"""Traffic of a host's ranks on its block device, and the kernel's count of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
-from mlpstorage_bench.measure.recorder import KINDS, Kind
+from mlpstorage_bench.measure.recorder import Kind
 from mlpstorage_bench.units import NS_PER_S
 
 _MS_PER_S = 1000
@@ -18,16 +17,16 @@ _MS_PER_S = 1000
 
 @dataclass(frozen=True)
 class HostTraffic:
-    """Ranks of one host with their cache on one device."""
+    """Ranks of one host whose caches are on one device."""
 
     host: str
     ranks: Sequence[RankTrial]
     seen: DeviceTraffic | None
-    """What the device did, as the first of them saw it; None where there is none."""
+    """Traffic of the device, as the first of them counted it; None without a device."""
 
     @property
     def audit(self) -> Audit:
-        """What the ranks report together against the device's counters."""
+        """Bytes that the ranks report together, against the device's counters."""
         return audit(
             Traffic.sum(rank.completed for rank in self.ranks),
             None if self.seen is None else self.seen.traffic,
@@ -48,30 +47,28 @@ def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:
 
 
 def _timed(hosts: Sequence[HostTraffic]) -> list[DeviceCount]:
-    """Return the devices' counts; none where a host has no device, or one that keeps no times."""
+    """Return the devices' counts; none where a host has no device with times."""
     counts = [host.seen.traffic for host in hosts if host.seen is not None]
     keeps_times = any(count.read_ms or count.write_ms for count in counts)
     return counts if keeps_times and len(counts) == len(hosts) else []
 
 
 def device_share(hosts: Sequence[HostTraffic]) -> float | None:
-    """Return what the devices took of the time and chunks in flight that lanes had.
+    """Return the share of the lanes' time and chunks in flight that devices were busy.
 
-    With what making data durable took. None where the kernel keeps no times of every host's device.
+    It includes making data durable. None unless the kernel keeps times of every host's device.
     """
     counts = _timed(hosts)
     ranks = [rank for host in hosts for rank in host.ranks]
     if not counts:
         return None
     busy_s = sum(count.read_ms + count.write_ms for count in counts) / _MS_PER_S
-    synced_ns = sum(
-        r.operation(STORAGE_TIER, kind).durability.sum_ns for r in ranks for kind in KINDS
-    )
+    synced_ns = sum(operation.durability.sum_ns for rank in ranks for operation in rank.stored)
     return (busy_s + synced_ns / NS_PER_S) / sum(rank.window_s * rank.in_flight for rank in ranks)
 
 
 def request_ms(hosts: Sequence[HostTraffic], kind: Kind) -> float | None:
-    """Return the mean time of a block layer's request; None where nobody knows."""
+    """Return the mean time of a block layer's request; None where unknown."""
     counts = _timed(hosts)
     requests = sum(count.reads if kind == "read" else count.writes for count in counts)
     busy_ms = sum(count.read_ms if kind == "read" else count.write_ms for count in counts)

@@ -1,4 +1,4 @@
-"""What a reader of a case's figures has to know, in sentences."""
+"""Notes on a case's metrics, in sentences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
 from mlpstorage_bench.measure.stragglers import Straggler
 
 UNTOUCHED = "no entry reached the storage tier: memory alone was measured"
-SIMULATED = "no storage was there, and time was simulated: figures are what the workload asks for"
+SIMULATED = "no storage was there, and time was simulated: metrics are what the workload asks for"
 _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers from which on there is nothing to tell."""
 _DOUBTFUL = ("served from page cache", "foreign traffic")
@@ -54,14 +54,14 @@ def _on_the_load(trials: Sequence[TrialResult]) -> Iterator[str]:
     behind = [trial for trial in trials if trial.lateness_p50_ms and trial.unserved]
     if behind:
         yield (
-            f"requests came faster than they were served: up to "
+            f"requests arrived faster than they were served: up to "
             f"{max(trial.unserved for trial in behind)} were waiting when a window closed, up "
             f"to {max(trial.lateness_max_ms or 0 for trial in behind):.0f} ms late"
         )
 
 
 def _on_how_chunks_moved(trials: Sequence[TrialResult]) -> Iterator[str]:
-    reason = next((trial.one_at_a_time for trial in trials if trial.one_at_a_time), "")
+    reason = next(filter(None, (trial.queue_unavailable_reason for trial in trials)), "")
     if reason:
         yield (
             "each lane had one chunk in flight at most, and none while it made or checked content: "
@@ -70,10 +70,10 @@ def _on_how_chunks_moved(trials: Sequence[TrialResult]) -> Iterator[str]:
     shares = [trial.huge_page_share for trial in trials if trial.huge_page_share is not None]
     if shares and min(shares) < _ENOUGH_HUGE_PAGES:
         yield (
-            f"{min(shares):.0%} of a rank's buffers were in huge pages: transfers take more of the "
-            "processor, and some devices are slower. Linux gives huge pages where "
-            "/sys/kernel/mm/transparent_hugepage/enabled is madvise or always, and has free memory "
-            "in one piece"
+            f"{min(shares):.0%} of a rank's buffers were in huge pages: transfers take more CPU "
+            "time, and some devices are slower. Set "
+            "/sys/kernel/mm/transparent_hugepage/enabled to madvise or always, and free memory in "
+            "one piece"
         )
 
 
@@ -88,20 +88,21 @@ def _on_windows(trials: Sequence[TrialResult]) -> Iterator[str]:
 
 
 def _on_the_harness(trials: Sequence[TrialResult]) -> Iterator[str]:
-    bound = [trial for trial in trials if trial.bound == "harness-bound"]
-    if not bound:
+    limited = [trial for trial in trials if trial.limited_by == "harness"]
+    if not limited:
         return
-    nearest = max(trial.ceiling_ratio or 0 for trial in bound)
+    nearest = max(trial.ceiling_ratio or 0 for trial in limited)
     if nearest >= HARNESS_SHARE:
-        cause = f"at its nearest {nearest:.0%} of what this host reaches without storage"
+        cause = f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
     else:
         cause = (
-            f"lanes were in storage calls for {bound[0].busy_share:.0%} of their time, and the "
-            f"devices at work for {bound[0].device_share or 0:.0%}: lanes wait for each other, and "
-            "chunks' latencies hold that. Fewer lanes, with several chunks in flight, do so less"
+            f"lanes spent {limited[0].busy_share:.0%} of the time in storage calls, but devices "
+            f"were busy for only {limited[0].device_share or 0:.0%}: the rest is contention for "
+            "Python's lock, which chunks' latencies include. Use fewer lanes with more "
+            "chunks_in_flight"
         )
-    remedy = "More hosts or ranks, or larger chunks, ask more of the storage"
-    yield f"harness-bound: {cause}. {remedy}"
+    remedy = "Use more hosts or ranks, or larger chunks, to load the storage more"
+    yield f"limited by: harness ({cause}). {remedy}"
 
 
 def _on_audits(trials: Sequence[TrialResult]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One rank's trial in the reference's shape, with ours beside it under `mlpstorage`.
+"""Result of one rank's trial in the reference's format, with ours under `mlpstorage`.
 
 The reference's latencies are those of whole entries; its *device* is our I/O span (with durability
 for writes), its *host* our host span. `_gb` and `_gbps` stand for GiB, as they do there.
@@ -22,7 +22,7 @@ _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}
 
 
 def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, Any]:
-    """Return what `kvcache_results_<timestamp>.json` holds for this rank and trial."""
+    """Return the content of `kvcache_results_<timestamp>.json` for this rank and trial."""
     requests = rank.requests
     audit = rank.audit
     storage_io_s = sum(rank.operation(STORAGE_TIER, kind).device.sum_ns for kind in KINDS) / 1e9
@@ -54,7 +54,7 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "edges": None if rank.edges is None else asdict(rank.edges),
             "io_mode": rank.io_mode,
             "in_flight": rank.in_flight,
-            "one_at_a_time": rank.one_at_a_time,
+            "queue_unavailable_reason": rank.queue_unavailable_reason,
             "huge_page_share": rank.huge_page_share,
             "tiers": {name: account._asdict() for name, account in rank.tiers.items()},
             "arrived": rank.arrived,

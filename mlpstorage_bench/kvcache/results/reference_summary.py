@@ -1,7 +1,7 @@
-"""The run summary that the reference's readers expect: aggregation by rule 6.3.4.
+"""Run summary for the reference's readers: aggregation by rule 6.3.4.
 
 Bandwidths and tokens are summed over ranks within a trial and averaged over trials; the device P95
-is the maximum over ranks and trials of each rank's own P95, which is no pooled percentile. A rank
+is the maximum over ranks and trials of each rank's own P95, not a pooled percentile. A rank
 whose entries never reached storage contributes nothing; an option whose ranks all did so is not
 valid.
 """

@@ -1,4 +1,4 @@
-"""What was counted, added up over ranks and trials: all that a percentile needs."""
+"""Histograms and counters added up over ranks and trials: the source of every percentile."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics,
 
 @dataclass
 class PooledHistograms:
-    """Counts of any number of ranks and trials; as large as those of one, however many."""
+    """Histograms and counters of any number of ranks and trials, of constant size."""
 
     requests: RequestCounters = field(default_factory=RequestCounters)
     operations: dict[OperationKey, OperationStatistics] = field(default_factory=dict)
-    """By tier, kind and size class."""
+    """Operations by tier, kind and size class."""
     lateness: Histogram = field(default_factory=Histogram)
-    """Of requests that came at a rate."""
+    """Lateness of requests that came at a rate."""
 
     def merge(self, other: PooledHistograms) -> PooledHistograms:
-        """Add another's, and return the sum, which is this."""
+        """Add another's, and return this object, the sum."""
         self.requests.merge(other.requests)
         merge_operations(self.operations, other.operations)
         self.lateness.merge(other.lateness)
@@ -38,7 +38,7 @@ class PooledHistograms:
 
     @classmethod
     def of(cls, ranks: Iterable[RankTrial]) -> PooledHistograms:
-        """Return those of these ranks and trials."""
+        """Return the sum over these ranks and trials."""
         return cls.total(
             cls(rank.requests, rank.operations, rank.lateness or Histogram()) for rank in ranks
         )

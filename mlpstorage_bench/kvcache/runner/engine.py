@@ -15,7 +15,7 @@ from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError,
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
-from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
@@ -151,11 +151,8 @@ class Engine:
         self, option: str, trials: list[TrialResult], samples: list[PooledHistograms]
     ) -> KVCacheResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
-        total = PooledHistograms.total(samples)
-        pooled = self._ranks.bcast(
-            (pool_latencies(total), pool_by_size(total), total.requests.classes)
-        )
-        return KVCacheResult(option, tuple(trials), *pooled)
+        pooled = self._ranks.bcast(pool_samples(PooledHistograms.total(samples)))
+        return pool_case(option, trials, pooled)
 
     def _check_io_mode(self, workload: Workload) -> IoMode:
         if workload.io_mode == "direct" and self._io_mode == "buffered":

@@ -180,7 +180,7 @@ class _Trial:
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
-            one_at_a_time=next(
+            queue_unavailable_reason=next(
                 (lane.queue_unavailable_reason for lane in lanes if lane.queue_unavailable_reason),
                 "",
             ),

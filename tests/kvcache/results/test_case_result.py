@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 
@@ -12,11 +12,12 @@ from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
-from mlpstorage_bench.kvcache.results.pooling import pool_by_size, pool_latencies, pool_trial
+from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.counters import Traffic
@@ -81,7 +82,25 @@ def rank_trial(
     )
 
 
-def test_ranks_add_up_and_percentiles_are_those_of_all_samples() -> None:
+def case_of(*trials: TrialResult) -> KVCacheResult:
+    """Return a case of these trials, without their samples."""
+    return pool_case("1", trials, pool_samples(PooledHistograms()))
+
+
+def test_metrics_are_attributes_with_types() -> None:
+    trial = pool_trial(1, [rank_trial(0)])
+    assert_type(trial.read_gib_s, float)
+    assert_type(trial.requests, int)
+    assert_type(trial.hit_rate, float | None)
+    assert_type(trial.steady, bool | None)
+    assert_type(trial.latencies.read_p95_ms, float | None)
+    assert_type(case_of(trial).read_gib_s, float)
+    assert_type(case_of(trial).latencies.read_p95_ms, float | None)
+    assert trial.read_gib_s == trial.metrics()["read_gib_s"]
+    assert trial.latencies.read_p95_ms == trial.metrics()["read_p95_ms"]
+
+
+def test_rates_of_ranks_add_up_and_percentiles_are_of_all_samples() -> None:
     slow = rank_trial(1, device_ms=[100] * 100)
     pooled = pool_trial(1, [rank_trial(0, device_ms=[10] * 300), slow])
     assert pooled.read_gib_s == pytest.approx(2.0)
@@ -97,7 +116,7 @@ def test_ranks_add_up_and_percentiles_are_those_of_all_samples() -> None:
     assert pooled.seconds_per_request == 0.1
 
 
-def test_many_chunks_in_flight_hide_no_reads_from_the_page_cache() -> None:
+def test_many_chunks_in_flight_do_not_hide_page_cache_reads() -> None:
     deep = dataclasses.replace(
         rank_trial(0, read_gib=1.0),
         lanes=16,
@@ -108,7 +127,7 @@ def test_many_chunks_in_flight_hide_no_reads_from_the_page_cache() -> None:
     assert deep.audit.cached_bytes == GIB // 4
 
 
-def test_the_worst_audit_of_any_rank_is_the_trials() -> None:
+def test_trial_has_the_worst_audit_of_its_ranks() -> None:
     cached = dataclasses.replace(rank_trial(1), process_traffic=Traffic(GIB, GIB // 2))
     pooled = pool_trial(1, [rank_trial(0), cached])
     assert pooled.audit_verdict == "served from page cache"
@@ -128,7 +147,7 @@ def on_device(
     return dataclasses.replace(rank, host=host, device_traffic=seen)
 
 
-def test_a_hosts_device_is_held_against_all_ranks_that_share_it() -> None:
+def test_host_audit_compares_a_device_with_all_ranks_that_share_it() -> None:
     both = Traffic(4 * GIB, GIB)
     ranks = [
         on_device(rank_trial(0), "h0", "8:0", both),
@@ -144,58 +163,58 @@ def test_a_hosts_device_is_held_against_all_ranks_that_share_it() -> None:
     assert pooled.audit_verdict == "ok"
 
 
-def test_without_a_block_device_the_host_is_not_measurable() -> None:
+def test_host_without_block_device_is_not_measurable() -> None:
     pooled = pool_trial(1, [rank_trial(0)])
     assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (None, "not measurable")
     assert "the filesystem on h0" in pooled.host_audit_reason
 
 
-def test_the_ceiling_is_that_of_all_ranks_and_says_what_limits() -> None:
+def test_ceiling_of_all_ranks_decides_what_limits() -> None:
     roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)  # 8 chunks and 1.25 GiB/s were measured
     low = Ceiling(operations_per_s=9.0, gib_s=12.5)
-    for ceiling, ratio, bound in ((roomy, 0.1, "storage-bound"), (low, 8 / 9, "harness-bound")):
+    for ceiling, ratio, bound in ((roomy, 0.1, "storage"), (low, 8 / 9, "harness")):
         ranks = [dataclasses.replace(rank_trial(n), ceiling=ceiling) for n in range(2)]
         pooled = pool_trial(1, ranks)
         assert pooled.ceiling_ratio == pytest.approx(ratio)
-        assert pooled.bound == bound
+        assert pooled.limited_by == bound
         assert pooled.ceiling_gib_s == 25.0
     idle = dataclasses.replace(rank_trial(0, device_ms=[1]), ceiling=roomy, in_flight=50)
-    assert pool_trial(1, [idle]).bound == "load-bound"
+    assert pool_trial(1, [idle]).limited_by == "load"
     partly = [dataclasses.replace(rank_trial(0), ceiling=roomy), rank_trial(1)]
-    assert (pool_trial(1, partly).ceiling_ratio, pool_trial(1, partly).bound) == (
+    assert (pool_trial(1, partly).ceiling_ratio, pool_trial(1, partly).limited_by) == (
         None,
         "not calibrated",
     )
 
 
-def test_lanes_in_calls_while_no_device_is_at_work_are_the_harness_own_limit() -> None:
+def test_lanes_in_calls_with_idle_devices_are_limited_by_the_harness() -> None:
     roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)
     moved = Traffic(2 * GIB, GIB // 2)  # in calls of 0.6 of 2 s
     at_work, waiting = (
         pool_trial(1, [on_device(dataclasses.replace(rank_trial(0), ceiling=roomy), *place)])
         for place in (("h0", "8:0", moved, 1100), ("h0", "8:0", moved, 200))
     )
-    assert (at_work.bound, at_work.device_share) == ("storage-bound", 0.55)
-    assert (waiting.bound, waiting.device_share) == ("harness-bound", 0.1)
+    assert (at_work.limited_by, at_work.device_share) == ("storage", 0.55)
+    assert (waiting.limited_by, waiting.device_share) == ("harness", 0.1)
     assert (waiting.block_layer_read_ms, waiting.block_layer_write_ms) == (1.0, 0.0)
-    case = KVCacheResult("1", (waiting,), waiting.latencies, {}, {})
-    assert any("the devices at work for 10%" in note for note in case.notes())
+    case = case_of(waiting)
+    assert any("devices were busy for only 10%" in note for note in case.notes())
     assert case.metrics()["device_share"] == 0.1
 
 
-def test_a_device_that_keeps_no_times_says_nothing_of_what_limits() -> None:
+def test_device_without_times_has_no_device_share() -> None:
     pooled = pool_trial(1, [on_device(rank_trial(0), "h0", "8:0", Traffic(GIB, GIB))])
     assert (pooled.device_share, pooled.block_layer_read_ms) == (None, None)
 
 
-def test_latencies_stand_by_size_of_entries() -> None:
+def test_latencies_are_grouped_by_size_of_entries() -> None:
     by_size = pool_trial(1, [rank_trial(0), rank_trial(1)]).by_size
     assert list(by_size["read"]) == ["1 GiB and more"]
     assert by_size["read"]["1 GiB and more"]["entries"] == 200
     assert by_size["write"]["1 to 16 MiB"]["p95_ms"] == pytest.approx(20, rel=0.008)
 
 
-def test_a_corrupt_read_is_counted_and_told_with_its_rank() -> None:
+def test_corrupt_read_is_counted_and_reported_with_its_rank() -> None:
     wrong = dataclasses.replace(rank_trial(1), corruption="at offset 7")
     wrong.requests.corrupt_reads = 3
     pooled = pool_trial(1, [rank_trial(0), wrong])
@@ -203,27 +222,24 @@ def test_a_corrupt_read_is_counted_and_told_with_its_rank() -> None:
     assert pooled.metrics()["corrupt_reads"] == 3
 
 
-def test_a_window_in_which_nothing_moved_is_an_error() -> None:
+def test_window_without_traffic_is_an_error() -> None:
     empty = dataclasses.replace(rank_trial(0, requests=0), operations={})
     with pytest.raises(EmptyWindowError, match=r"Nothing was read or written .* 2.0 s"):
         pool_trial(1, [empty])
 
 
-def test_a_window_without_a_request_has_a_lower_bound_and_a_note() -> None:
+def test_window_without_requests_has_a_lower_bound_and_a_note() -> None:
     pooled = pool_trial(1, [rank_trial(0, requests=0)])
     assert (pooled.requests_per_s, pooled.seconds_per_request) == (0.0, 2.0)
-    result = KVCacheResult("3", (pooled,), pooled.latencies, pooled.by_size, pooled.classes)
+    result = case_of(pooled)
     assert any("lower bound" in note for note in result.notes())
 
 
-def test_a_case_tells_mean_least_and_greatest_and_pools_its_trials() -> None:
+def test_case_has_mean_least_and_greatest_and_pools_its_trials() -> None:
     first = [rank_trial(0, read_gib=2.0, device_ms=[10] * 300)]
     second = [rank_trial(0, read_gib=4.0, device_ms=[100] * 100)]
     trials = (pool_trial(1, first), pool_trial(2, second))
-    samples = PooledHistograms.of(first + second)
-    metrics = KVCacheResult(
-        "1", trials, pool_latencies(samples), pool_by_size(samples), {}
-    ).metrics()
+    metrics = pool_case("1", trials, pool_samples(PooledHistograms.of(first + second))).metrics()
     assert (metrics["read_gib_s_min"], metrics["read_gib_s"], metrics["read_gib_s_max"]) == (
         pytest.approx(1.0),
         pytest.approx(1.5),
@@ -267,7 +283,7 @@ CACHE_FIELDS = {
 }
 
 
-def test_a_ranks_result_has_every_field_of_the_reference() -> None:
+def test_rank_result_has_every_field_of_the_reference() -> None:
     summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
     assert FIELDS - summary.keys() == set()
     assert CACHE_FIELDS - summary["cache_stats"].keys() == set()
@@ -275,7 +291,7 @@ def test_a_ranks_result_has_every_field_of_the_reference() -> None:
         assert {"mean", *PERCENTILES} - summary[name].keys() == set()
 
 
-def test_a_ranks_result_says_what_was_measured() -> None:
+def test_rank_result_has_the_measured_values() -> None:
     summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
     stats = summary["cache_stats"]
     assert stats["tier_storage_kv_bytes_read_gb"] == 2.0
@@ -300,7 +316,7 @@ def summary_of(trials: list[list[RankTrial]], planned: int, ranks: int) -> dict[
     return option
 
 
-def test_bandwidth_is_summed_over_ranks_then_averaged_over_trials_and_p95_is_the_greatest() -> None:
+def test_summary_sums_bandwidth_over_ranks_averages_trials_and_takes_the_greatest_p95() -> None:
     trials = [
         [rank_trial(0, 2.0), rank_trial(1, 4.0, device_ms=[50] * 10)],
         [rank_trial(0, 6.0), rank_trial(1, 8.0)],
@@ -313,19 +329,19 @@ def test_bandwidth_is_summed_over_ranks_then_averaged_over_trials_and_p95_is_the
     assert (option["partial_failure"], option["missing_files"]) == (False, [])
 
 
-def test_a_rank_that_stayed_in_memory_contributes_nothing_and_is_named() -> None:
+def test_rank_that_stayed_in_memory_is_left_out_and_named() -> None:
     option = summary_of([[rank_trial(0, 2.0), rank_trial(1, 4.0, storage_entries=0)]], 1, 2)
     assert option["cpu_tier_ranks"] == [1]
     assert option["aggregated_read_bandwidth_gbps"] == pytest.approx(1.0)
     assert option["valid"] is True
 
 
-def test_an_option_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
+def test_option_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
     option = summary_of([[rank_trial(0, storage_entries=0)]], 1, 1)
     assert (option["valid"], option["aggregated_read_bandwidth_gbps"]) == (False, 0)
 
 
-def test_what_is_missing_is_a_partial_failure_that_names_it() -> None:
+def test_missing_rank_results_are_a_partial_failure_that_names_them() -> None:
     option = summary_of([[rank_trial(0)]], planned=2, ranks=2)
     assert option["partial_failure"] is True
     assert option["missing_files"] == [
@@ -336,7 +352,7 @@ def test_what_is_missing_is_a_partial_failure_that_names_it() -> None:
 
 
 @pytest.mark.parametrize(("shares", "told"), [((1.0, 0.25), "25%"), ((1.0, None), "")])
-def test_buffers_outside_of_huge_pages_are_told(
+def test_buffers_outside_huge_pages_have_a_note(
     shares: tuple[float, float | None], told: str
 ) -> None:
     """As the same storage looks slower with them."""
@@ -345,17 +361,20 @@ def test_buffers_outside_of_huge_pages_are_told(
         for number, share in enumerate(shares)
     ]
     trial = pool_trial(1, ranks)
-    case = KVCacheResult("1", (trial,), pool_latencies(PooledHistograms.of(ranks)), {}, {})
+    case = case_of(trial)
     notes = [note for note in case.notes() if "huge pages" in note]
     assert [told in note for note in notes] == [True] * bool(told)
     assert case.metrics()["huge_page_share"] == [0.25 if told else 1.0]
 
 
-def test_lanes_that_had_one_chunk_in_flight_at_most_are_told() -> None:
-    ranks = [rank_trial(0), dataclasses.replace(rank_trial(1), one_at_a_time="no Linux AIO here")]
+def test_lanes_without_a_queue_have_a_note_with_the_reason() -> None:
+    ranks = [
+        rank_trial(0),
+        dataclasses.replace(rank_trial(1), queue_unavailable_reason="no Linux AIO here"),
+    ]
     trial = pool_trial(1, ranks)
-    case = KVCacheResult("1", (trial,), pool_latencies(PooledHistograms.of(ranks)), {}, {})
-    assert trial.one_at_a_time == "no Linux AIO here"
+    case = case_of(trial)
+    assert trial.queue_unavailable_reason == "no Linux AIO here"
     assert any(
         note.startswith("option 1: each lane had one chunk in flight at most")
         and note.endswith(": no Linux AIO here")
@@ -363,25 +382,25 @@ def test_lanes_that_had_one_chunk_in_flight_at_most_are_told() -> None:
     )
 
 
-def test_chunks_whose_end_was_seen_late_are_counted_with_their_share() -> None:
+def test_late_completions_are_counted_with_their_share_of_latency() -> None:
     rank = rank_trial(0, device_ms=[10] * 100)
     reads = rank.operations[OperationKey("storage", "read", "1 GiB and more")]
-    reads.chunks_seen_late, reads.seen_late_ns = 5, 12 * MS
+    reads.late_completions, reads.latency_overestimate_ns = 5, 12 * MS
     trial = pool_trial(1, [rank])
-    assert trial.chunks_seen_late == 5
-    assert trial.seen_late_share == 12 / (100 * 10 + 10 * 20)
-    case = KVCacheResult("1", (trial, trial), pool_latencies(PooledHistograms.of([rank])), {}, {})
-    assert case.metrics()["chunks_seen_late"] == 10
-    assert case.metrics()["seen_late_share"] == 0.01
+    assert trial.late_completions == 5
+    assert trial.latency_overestimate_share == 12 / (100 * 10 + 10 * 20)
+    case = case_of(trial, trial)
+    assert case.metrics()["late_completions"] == 10
+    assert case.metrics()["latency_overestimate_share"] == 0.01
 
 
-def test_totals_of_ranks_and_their_samples_added_up_give_the_same_result() -> None:
+def test_totals_of_ranks_with_pooled_samples_give_the_same_result() -> None:
     ranks = [rank_trial(n, device_ms=[10 * (n + 1)] * 100) for n in range(5)]
     apart = pool_trial(1, [rank.totals() for rank in ranks], PooledHistograms.of(ranks))
     assert apart == pool_trial(1, ranks)
 
 
-def test_the_failure_of_a_rank_is_the_trials_with_the_figures_of_all() -> None:
+def test_trial_has_the_failure_of_a_rank_and_the_metrics_of_all() -> None:
     failure = StorageError("reading", "entry.kv", "Input/output error (EIO)")
     failed = dataclasses.replace(rank_trial(1), closed_by="failure", failure=failure)
     pooled = pool_trial(2, [rank_trial(0), failed])
@@ -394,14 +413,14 @@ def test_the_failure_of_a_rank_is_the_trials_with_the_figures_of_all() -> None:
     )
 
 
-def test_a_failure_before_anything_was_moved_is_told_rather_than_an_empty_window() -> None:
+def test_failure_before_any_traffic_is_raised_instead_of_an_empty_window() -> None:
     failure = StorageError("creating", "entry.kv", "Read-only file system (EROFS)")
     nothing = dataclasses.replace(rank_trial(0), operations={}, failure=failure)
     with pytest.raises(StorageError, match="EROFS"):
         pool_trial(1, [nothing])
 
 
-def test_a_failure_reaches_other_ranks_with_its_place_and_what_it_says() -> None:
+def test_failure_keeps_place_and_message_when_pickled() -> None:
     failure = StorageError("reading", "entry.kv", "it is gone", hint="Look there").with_place(
         "rank 3 on there"
     )
@@ -418,7 +437,7 @@ def edges(opened_ms: float, closed_ms: float, uncertainty_ms: float) -> WindowEd
     )
 
 
-def test_the_edges_of_windows_are_apart_by_the_first_and_the_last_of_any_rank() -> None:
+def test_window_spread_is_from_the_first_rank_to_the_last() -> None:
     ranks = [
         dataclasses.replace(rank_trial(0), edges=edges(100.0, 2100.5, 0.0)),
         dataclasses.replace(rank_trial(1), edges=edges(100.25, 2100.25, 0.02)),
@@ -430,11 +449,11 @@ def test_the_edges_of_windows_are_apart_by_the_first_and_the_last_of_any_rank() 
     assert pool_trial(1, [rank_trial(0)]).window_open_spread_ms is None
 
 
-def test_a_straggler_is_in_the_result_and_in_the_notes() -> None:
+def test_straggler_is_in_the_result_and_in_the_notes() -> None:
     slow = rank_trial(3, read_gib=0.25, device_ms=[200] * 100)
     pooled = pool_trial(1, [*(rank_trial(n) for n in range(3)), slow])
     assert pooled.stragglers == [{"host": "h3", "rank": 3, "share": pytest.approx(0.3)}]
-    result = KVCacheResult("1", (pooled,), pooled.latencies, pooled.by_size, {})
+    result = case_of(pooled)
     assert (
         "option 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
         in result.notes()

@@ -21,7 +21,7 @@ def test_a_request_is_under_way_at_the_edges_that_lie_between_its_lane_and_its_a
     window = Window()
     window.opened_ns, window.closes_ns = 100, 200
     seen = {
-        (taken, answered): (one.carried_in, one.requests, one.cut_off)
+        (taken, answered): (one.in_flight_at_open, one.requests, one.in_flight_at_close)
         for taken, answered in ((10, 99), (10, 150), (99, 100), (10, 300), (150, 200), (200, 300))
         for one in [ended(taken, answered, window)]
     }
@@ -37,11 +37,11 @@ def test_a_request_is_under_way_at_the_edges_that_lie_between_its_lane_and_its_a
 
 def test_requests_that_the_end_of_a_trial_cuts_off_are_counted(tmp_path: Path) -> None:
     result = trial(tmp_path, entry_scale=0.1, think_time_scale=0.0, max_concurrent_allocs=2)
-    assert 1 <= result.requests.cut_off <= 2
-    operations = sum(operation.cut_off for operation in result.operations.values())
+    assert 1 <= result.requests.in_flight_at_close <= 2
+    operations = sum(operation.in_flight_at_close for operation in result.operations.values())
     assert operations <= 2
 
 
 def test_requests_whose_answer_goes_on_after_the_window_are_counted(tmp_path: Path) -> None:
     slow = trial(tmp_path, generation_mode="realistic", num_users=6, think_time_scale=0.0)
-    assert slow.requests.cut_off == 6
+    assert slow.requests.in_flight_at_close == 6

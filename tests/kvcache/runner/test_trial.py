@@ -153,9 +153,11 @@ def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
         pytest.skip("this filesystem has no direct I/O")
     there = dataclasses.replace(context(tmp_path), io_mode=io_mode)
     result = run_trial(workload(chunks_in_flight=3), there, SoloRanks())
-    assert result.in_flight == (4 if result.one_at_a_time else 4 * 3)
+    assert result.in_flight == (4 if result.queue_unavailable_reason else 4 * 3)
     reasons = {"direct": ("", "no Linux AIO"), "buffered": ("files go through the page cache",)}
-    assert result.one_at_a_time.partition(":")[0].partition(", and")[0] in reasons[io_mode]
+    assert (
+        result.queue_unavailable_reason.partition(":")[0].partition(", and")[0] in reasons[io_mode]
+    )
 
 
 def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
     result = run_over(Notes(is_direct=True), same, context(tmp_path), SoloRanks())
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
-    assert result.one_at_a_time == measured.one_at_a_time
+    assert result.queue_unavailable_reason == measured.queue_unavailable_reason
     has_queue = chunks_in_flight > 1  # else small chunks of several lanes go by plain calls
     assert opened == [chunks_in_flight] * lanes * has_queue
 

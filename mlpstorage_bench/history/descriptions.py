@@ -1,0 +1,59 @@
+"""Descriptions of a run's metrics: recorded in its metadata, or known of the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlpstorage_bench.metric.declaration import Description, default_title
+from mlpstorage_bench.units import (
+    GIB_PER_S,
+    GIBIBYTES,
+    MIB_PER_S,
+    PERCENT,
+    SAMPLES_PER_S,
+    SECONDS,
+    Unit,
+)
+
+_OF_REFERENCE: dict[str, Unit] = {
+    "train_au_mean_percentage": PERCENT,
+    "train_au_stdev_percentage": PERCENT,
+    "train_throughput_mean_samples_per_second": SAMPLES_PER_S,
+    "train_throughput_stdev_samples_per_second": SAMPLES_PER_S,
+    "train_io_mean_MB_per_second": MIB_PER_S,
+    "train_io_stdev_MB_per_second": MIB_PER_S,
+    "save_checkpoint_io_mean_GB_per_second": GIB_PER_S,
+    "save_checkpoint_io_stdev_GB_per_second": GIB_PER_S,
+    "save_checkpoint_duration_mean_seconds": SECONDS,
+    "save_checkpoint_duration_stdev_seconds": SECONDS,
+    "load_checkpoint_io_mean_GB_per_second": GIB_PER_S,
+    "load_checkpoint_io_stdev_GB_per_second": GIB_PER_S,
+    "load_checkpoint_duration_mean_seconds": SECONDS,
+    "load_checkpoint_duration_stdev_seconds": SECONDS,
+    "checkpoint_size_GB": GIBIBYTES,
+}
+"""The reference's metadata has no units, and its MB and GB are MiB and GiB."""
+
+
+def descriptions_of(metadata: Mapping[str, Any]) -> dict[str, Description]:
+    """Return the descriptions of a run's metrics by name, in the order in which tables have them.
+
+    The least and the greatest value over trials are metrics of their own here.
+    """
+    own = metadata.get("mlpstorage")
+    if own is None:
+        return {
+            name: Description(name, default_title(name), unit)
+            for name, unit in _OF_REFERENCE.items()
+        }
+    described: dict[str, Description] = {}
+    for name, content in (own.get("metrics") or {}).items():
+        one = Description.from_dict(name, content)
+        described[name] = one
+        if one.has_spread:
+            for end in ("min", "max"):
+                described[f"{name}_{end}"] = Description(
+                    f"{name}_{end}", f"{one.title} {end}", one.unit
+                )
+    return described

@@ -1,0 +1,1 @@
+"""Metrics of the KV-cache benchmark: the declarations, a module for each subject."""

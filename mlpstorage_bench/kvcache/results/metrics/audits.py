@@ -1,0 +1,75 @@
+"""Audits: reported bytes against the kernel's own counters."""
+
+from __future__ import annotations
+
+from mlpstorage_bench.kvcache.results.trial_ranks import RANKS
+from mlpstorage_bench.measure.audit import SEVERITY
+from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
+from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, SUM, of_worst
+from mlpstorage_bench.units import BYTES, RATIO, TEXT
+
+_WORST_RANK = "of the rank with the worst verdict"
+_WORST_HOST = "of the host with the worst verdict"
+_WORST = of_worst("audit_verdict", SEVERITY)
+_WORST_OF_HOSTS = of_worst("host_audit_verdict", SEVERITY)
+
+
+class Audits(Measured):
+    """Audit against the kernel's counters."""
+
+    audit_verdict = Metric(
+        "Reported bytes against the kernel's count for each rank's process: ok, not measurable, "
+        "foreign traffic, or served from page cache.",
+        TEXT,
+        RANKS.together(_WORST_RANK, lambda trial: trial.rank_audits.worst.verdict),
+        _WORST,
+        title="audit",
+        shown=Shown.HEADLINE,
+        legend="audit: reported bytes ÷ the kernel's",
+        beside="audit_ratio",
+        explained_by="audit_reason",
+    )
+    audit_ratio = Metric(
+        "Reported bytes ÷ the kernel's, reads and writes together; none when not measurable.",
+        RATIO,
+        RANKS.together("furthest from 1", lambda trial: trial.rank_audits.ratio),
+        FURTHEST_FROM_ONE,
+        title="of the kernel's count",
+    )
+    audit_reason = Metric(
+        "Reason for audit_verdict; empty when ok.",
+        TEXT,
+        RANKS.together(_WORST_RANK, lambda trial: trial.rank_audits.worst.reason),
+        _WORST,
+    )
+    page_cache_bytes = Metric(
+        "Reported bytes that the kernel did not count for the processes.",
+        BYTES,
+        RANKS.together("sum", lambda trial: trial.rank_audits.page_cache_bytes),
+        SUM,
+        better="lower",
+    )
+    host_audit_verdict = Metric(
+        "Reported bytes of all ranks of a host against what its block devices moved for all "
+        "processes.",
+        TEXT,
+        RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.worst.verdict),
+        _WORST_OF_HOSTS,
+        title="host audit",
+        shown=Shown.REPORT,
+        beside="host_audit_ratio",
+        explained_by="host_audit_reason",
+    )
+    host_audit_ratio = Metric(
+        "Reported bytes of a host ÷ what its block devices moved; none when not measurable.",
+        RATIO,
+        RANKS.together("furthest from 1", lambda trial: trial.host_audits.ratio),
+        FURTHEST_FROM_ONE,
+        title="of the devices' count",
+    )
+    host_audit_reason = Metric(
+        "Reason for host_audit_verdict; empty when ok.",
+        TEXT,
+        RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.worst.reason),
+        _WORST_OF_HOSTS,
+    )

@@ -1,0 +1,168 @@
+"""Limits: what limited a trial, and what the harness itself took."""
+
+from __future__ import annotations
+
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks, part
+from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
+from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
+from mlpstorage_bench.metric.rules import LARGEST, LIST, MEAN, SUM, of_largest
+from mlpstorage_bench.units import (
+    BYTES,
+    COUNT,
+    GIB,
+    GIB_PER_S,
+    MILLISECONDS,
+    PER_S,
+    S_PER_GIB,
+    SHARE,
+    TEXT,
+)
+
+_NEAREST = of_largest("ceiling_ratio")
+
+
+def _limited_by(trial: TrialRanks) -> LimitedBy:
+    return limited_by(trial.ceiling_ratio, trial.busy_share, trial.device_share)
+
+
+def _ceiling_gib_s(trial: TrialRanks) -> float | None:
+    ceilings = trial.ceilings
+    return sum(ceiling.gib_s for ceiling in ceilings) if ceilings else None
+
+
+def _ceiling_operations(trial: TrialRanks) -> float | None:
+    ceilings = trial.ceilings
+    return sum(ceiling.operations_per_s for ceiling in ceilings) if ceilings else None
+
+
+def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
+    cpu_s = trial.cpu_s
+    return None if cpu_s is None else part(cpu_s, trial.traffic.total / GIB)
+
+
+def _overestimate(rank: RankTrial) -> tuple[float, float]:
+    operations = rank.stored
+    return (
+        sum(operation.latency_overestimate_ns for operation in operations),
+        sum(operation.chunk.sum_ns for operation in operations),
+    )
+
+
+class Limits(Measured):
+    """What limited the result."""
+
+    limited_by = Metric(
+        "Limit of the trial: storage, harness (this host), load (lanes waited for requests), or "
+        "not calibrated.",
+        TEXT,
+        RANKS.together("by ceiling_ratio, busy_share and device_share", _limited_by),
+        _NEAREST,
+        formula="harness from 0.8 of the ceiling; load where busy_share is below 0.5; harness "
+        "where device_share is below half of busy_share; else storage",
+        title="limited by",
+        shown=Shown.HEADLINE,
+        legend="limited by: storage, harness or load, with the share of the harness ceiling that "
+        "was reached",
+        beside="ceiling_ratio",
+    )
+    ceiling_ratio = Metric(
+        "Share of the harness ceiling that was reached, for operations or bandwidth, whichever is "
+        "nearer; none when not calibrated.",
+        SHARE,
+        RANKS.together("sum of measured ÷ sum of ceilings", lambda trial: trial.ceiling_ratio),
+        _NEAREST,
+        formula="measured ÷ what the same lanes, chunks and checks reach without storage",
+        title="of harness ceiling",
+    )
+    ceiling_operations_per_s = Metric(
+        "Chunks per second that the harness reaches over a tier that moves nothing.",
+        PER_S,
+        RANKS.together("sum", _ceiling_operations),
+        _NEAREST,
+    )
+    ceiling_gib_s = Metric(
+        "Bandwidth that the harness reaches over memory.",
+        GIB_PER_S,
+        RANKS.together("sum", _ceiling_gib_s),
+        _NEAREST,
+    )
+    busy_share = Metric(
+        "Share of the lanes' time and chunks in flight that storage calls took, as the lanes saw "
+        "it.",
+        SHARE,
+        RANKS.together("mean", lambda trial: trial.busy_share),
+        MEAN,
+    )
+    device_share = Metric(
+        "The same as the kernel saw it: what the block devices took, all processes of the hosts, "
+        "and making data durable; none where the kernel keeps no times of a device.",
+        SHARE,
+        RANKS.together("sum of device time ÷ sum of lane time", lambda trial: trial.device_share),
+        MEAN,
+    )
+    block_layer_read_ms = Metric(
+        "Mean time of the block devices' read requests, all processes; a chunk may be several.",
+        MILLISECONDS,
+        RANKS.together("over all hosts' requests", lambda trial: trial.block_layer_ms("read")),
+        MEAN,
+        better="lower",
+    )
+    block_layer_write_ms = Metric(
+        "The same of write requests.",
+        MILLISECONDS,
+        RANKS.together("over all hosts' requests", lambda trial: trial.block_layer_ms("write")),
+        MEAN,
+        better="lower",
+    )
+
+
+class Harness(Measured):
+    """What the harness took, and how exact its spans are."""
+
+    cpu_s_per_gib = Metric(
+        "CPU seconds of all ranks per GiB moved to and from storage.",
+        S_PER_GIB,
+        RANKS.together("sum ÷ sum", _cpu_s_per_gib),
+        MEAN,
+        title="CPU s/GiB",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    peak_rss_bytes = Metric(
+        "Most memory that a rank had resident in the trial.",
+        BYTES,
+        RANKS.largest(lambda rank: rank.peak_rss_bytes),
+        LARGEST,
+        title="peak memory bytes",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    late_completions = Metric(
+        "Chunks that had ended before their lane looked: their spans are upper bounds.",
+        COUNT,
+        RANKS.total(lambda rank: sum(operation.late_completions for operation in rank.stored)),
+        SUM,
+        better="lower",
+    )
+    latency_overestimate_share = Metric(
+        "Share of their sum by which the spans of all chunks are too long at most.",
+        SHARE,
+        RANKS.share(_overestimate),
+        MEAN,
+        better="lower",
+    )
+    queue_unavailable_reason = Metric(
+        "Reason why lanes had no queue with the kernel, and so one chunk in flight at most; empty "
+        "where they had one.",
+        TEXT,
+        RANKS.first_text(lambda rank: rank.queue_unavailable_reason),
+        LIST,
+    )
+    huge_page_share = Metric(
+        "Share of the buffers' memory in huge pages; none where the kernel does not say.",
+        SHARE,
+        RANKS.smallest_known(lambda rank: rank.huge_page_share),
+        LIST,
+        better="higher",
+    )

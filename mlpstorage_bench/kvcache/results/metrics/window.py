@@ -1,0 +1,192 @@
+"""Window: when ranks measured, whether bandwidth was steady, and which ranks were slow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks
+from mlpstorage_bench.measure.clock_offset import spread_ns
+from mlpstorage_bench.measure.steadiness import Steadiness
+from mlpstorage_bench.measure.stragglers import find_stragglers
+from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
+from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, SUM
+from mlpstorage_bench.units import (
+    COUNT,
+    GIB,
+    MILLISECONDS,
+    NS_PER_MS,
+    RECORD,
+    SECONDS,
+    TEXT,
+    TRUTH,
+)
+
+Record = Mapping[str, Any]
+
+
+def _ms(time_ns: int | None) -> float | None:
+    return None if time_ns is None else time_ns / NS_PER_MS
+
+
+def _opened(trial: TrialRanks) -> float | None:
+    return _ms(spread_ns([rank.edges.opened_ns for rank in trial.ranks if rank.edges]))
+
+
+def _closed(trial: TrialRanks) -> float | None:
+    return _ms(spread_ns([rank.edges.closed_ns for rank in trial.ranks if rank.edges]))
+
+
+def _uncertainty(rank: RankTrial) -> float | None:
+    return None if rank.edges is None else rank.edges.uncertainty_ns / NS_PER_MS
+
+
+def _operations(trial: TrialRanks, edge: str) -> int:
+    return sum(getattr(o, edge) for rank in trial.ranks for o in rank.operations.values())
+
+
+def _all_steady(trial: TrialRanks) -> bool | None:
+    judged = [rank.steadiness for rank in trial.ranks]
+    if any(one is None for one in judged):
+        return None
+    return all(one.is_steady for one in judged if one is not None)
+
+
+def _evidence(judged: Steadiness | None) -> Record | None:
+    if judged is None:
+        return None
+    return {
+        "steady": judged.is_steady,
+        "slope_pct": 100 * judged.slope,
+        "deviation_pct": 100 * judged.deviation,
+        "gib_s": [rate / GIB for rate in judged.rates],
+    }
+
+
+def _preconditioning(rank: RankTrial) -> Record | None:
+    done = rank.preconditioning
+    if done is None:
+        return None
+    return {
+        "seconds": done.seconds,
+        "written_gib": done.written_bytes / GIB,
+        "steadiness": [one for one in [_evidence(done.steadiness)] if one is not None],
+    }
+
+
+def _stragglers(trial: TrialRanks) -> list[Record]:
+    return [asdict(one) for one in find_stragglers([rank.work for rank in trial.ranks])]
+
+
+class Window(Measured):
+    """The measurement window."""
+
+    ranks = Metric(
+        "Number of ranks.",
+        COUNT,
+        RANKS.together("count", lambda trial: len(trial.ranks)),
+        LARGEST,
+    )
+    window_s = Metric(
+        "Length of the measurement window.",
+        SECONDS,
+        RANKS.largest(lambda rank: rank.window_s),
+        LIST,
+    )
+    drain_s = Metric(
+        "Time from the window's close until the last operation in flight had ended.",
+        SECONDS,
+        RANKS.largest(lambda rank: rank.drain_s),
+        LARGEST,
+    )
+    window_open_spread_ms = Metric(
+        "Time from when the first rank's window opened to when the last one's did; none in "
+        "simulated time. Each edge is known to within clock_uncertainty_ms.",
+        MILLISECONDS,
+        RANKS.together("last - first", _opened),
+        LARGEST,
+        title="windows opened within ms",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    window_close_spread_ms = Metric(
+        "Time from when the first rank's window closed to when the last one's did.",
+        MILLISECONDS,
+        RANKS.together("last - first", _closed),
+        LARGEST,
+        title="windows closed within ms",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    clock_uncertainty_ms = Metric(
+        "How far a rank's clock may be from what was measured against rank 0's.",
+        MILLISECONDS,
+        RANKS.largest_known(_uncertainty),
+        LARGEST,
+        title="clocks known within ms",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    closed_by = Metric(
+        "Reason for which the windows closed: duration, write limit, number of bytes, number of "
+        "requests, or failure.",
+        TEXT,
+        RANKS.together("failure, or the first rank's", lambda trial: trial.closed_by),
+        NOT_COMBINED,
+    )
+    in_flight_at_open_operations = Metric(
+        "Reads and writes of entries, on all tiers, in flight when the window opened.",
+        COUNT,
+        RANKS.together("sum", lambda trial: _operations(trial, "in_flight_at_open")),
+        SUM,
+        title="operations in flight at open",
+        shown=Shown.REPORT,
+    )
+    in_flight_at_close_operations = Metric(
+        "Reads and writes of entries, on all tiers, in flight when the window closed. Their "
+        "finished chunks count, their latencies do not.",
+        COUNT,
+        RANKS.together("sum", lambda trial: _operations(trial, "in_flight_at_close")),
+        SUM,
+        title="operations in flight at close",
+        shown=Shown.REPORT,
+    )
+    stragglers = Metric(
+        "Ranks, and hosts (rank null), that moved less than their equals and were slower: host, "
+        "rank, and share of what the median of them moved.",
+        RECORD,
+        RANKS.together("each against the median of its equals", _stragglers),
+        JOINED,
+    )
+    steady = Metric(
+        "Whether bandwidth was steady inside the window; null where it was too short to tell.",
+        TRUTH,
+        RANKS.together("true if all are", _all_steady),
+        LIST,
+    )
+    steadiness = Metric(
+        "Evidence for steady, of each rank: trend and deviation in %, GiB/s part by part.",
+        RECORD,
+        RANKS.each(lambda rank: _evidence(rank.steadiness)),
+        NOT_COMBINED,
+    )
+    warm_up = Metric(
+        "The same when the window opened, where steady bandwidth was waited for.",
+        RECORD,
+        RANKS.each(lambda rank: _evidence(rank.warm_up)),
+        NOT_COMBINED,
+    )
+    preconditioning = Metric(
+        "Seconds and GiB that each rank wrote before anything else, and how steady that was.",
+        RECORD,
+        RANKS.each(_preconditioning),
+        NOT_COMBINED,
+    )
+    is_simulated = Metric(
+        "Whether no storage was there: values are what the workload asks for.",
+        TRUTH,
+        RANKS.any_of(lambda rank: rank.is_simulated),
+        LIST,
+    )

@@ -1,0 +1,136 @@
+"""All ranks' records of one trial, with what several metrics derive from them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
+from mlpstorage_bench.kvcache.results.host_traffic import (
+    HostTraffic,
+    by_host,
+    device_share,
+    request_ms,
+)
+from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
+from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
+from mlpstorage_bench.measure.counters import Traffic
+from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.metric.rules import RankRules
+
+
+@dataclass(frozen=True)
+class Audits:
+    """Comparisons with the kernel's counters, of ranks or of hosts."""
+
+    audits: Sequence[Audit]
+
+    @property
+    def ratio(self) -> float | None:
+        """The ratio that is the furthest from 1; None where nothing was measurable."""
+        return furthest_from_one([audit.ratio for audit in self.audits])
+
+    @cached_property
+    def worst(self) -> Audit:
+        """The audit with the worst verdict."""
+        return max(self.audits, key=lambda audit: SEVERITY.index(audit.verdict))
+
+    @property
+    def page_cache_bytes(self) -> int:
+        """Reported bytes that the kernel did not count."""
+        return sum(audit.cached_bytes for audit in self.audits)
+
+
+@dataclass(frozen=True)
+class TrialRanks:
+    """Records of all ranks, and their samples added up.
+
+    Of the records their totals are enough where the samples are given.
+    """
+
+    ranks: Sequence[RankTrial]
+    samples: PooledHistograms = field(default_factory=PooledHistograms)
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """Bytes moved from and to storage inside the window."""
+        return Traffic.sum(rank.reported for rank in self.ranks)
+
+    @cached_property
+    def hosts(self) -> list[HostTraffic]:
+        """The ranks by host and device."""
+        return by_host(self.ranks)
+
+    @cached_property
+    def rank_audits(self) -> Audits:
+        """Reported bytes of each rank against its process's counters."""
+        return Audits([rank.audit for rank in self.ranks])
+
+    @cached_property
+    def host_audits(self) -> Audits:
+        """Reported bytes of each host's ranks against the device's counters."""
+        return Audits([host.audit for host in self.hosts])
+
+    @cached_property
+    def rates(self) -> list[Rate]:
+        """Speed of each rank's storage tier."""
+        return [rank.rate for rank in self.ranks]
+
+    @property
+    def busy_share(self) -> float:
+        """Mean over ranks of the share of lane time that storage calls took."""
+        return statistics.fmean(rate.busy_share for rate in self.rates)
+
+    @cached_property
+    def device_share(self) -> float | None:
+        """Share of lane time that the block devices were busy; None where unknown."""
+        return device_share(self.hosts)
+
+    def block_layer_ms(self, kind: Kind) -> float | None:
+        """Mean time of a block layer's request; None where unknown."""
+        return request_ms(self.hosts, kind)
+
+    @cached_property
+    def ceiling_ratio(self) -> float | None:
+        """Measured ÷ the harness's ceiling; None where not every rank has one."""
+        return ceiling_ratio(self.rates, [rank.ceiling for rank in self.ranks])
+
+    @property
+    def ceilings(self) -> list[Ceiling]:
+        """Ceilings of the ranks that have one."""
+        return [rank.ceiling for rank in self.ranks if rank.ceiling is not None]
+
+    @property
+    def cpu_s(self) -> float | None:
+        """CPU seconds of all ranks; None where one does not know its own."""
+        known = [rank.cpu_s for rank in self.ranks if rank.cpu_s is not None]
+        return sum(known) if len(known) == len(self.ranks) else None
+
+    @property
+    def closed_by(self) -> str:
+        """Reason for which the windows closed: a failure, if there was one on any rank."""
+        reasons = [rank.closed_by for rank in self.ranks if rank.closed_by != "another rank"]
+        return FAILURE if FAILURE in reasons else next(iter(reasons), "duration")
+
+
+RANKS = RankRules[RankTrial, PooledHistograms, TrialRanks]()
+"""Rules by which metrics derive from these records."""
+
+
+def pooled_span(samples: PooledHistograms, kind: Kind, span: str) -> Histogram:
+    """Return the histogram of a span over all sizes of entries on storage."""
+    return Histogram.pooled(
+        getattr(operation, span)
+        for key, operation in samples.operations.items()
+        if (key.tier, key.kind) == (STORAGE_TIER, kind)
+    )
+
+
+def part(of: float, whole: float) -> float | None:
+    """Return a part of a whole as a share; None where the whole is 0."""
+    return of / whole if whole else None

@@ -1,0 +1,1 @@
+"""Metrics: declarations, rules by which values combine, and the page that describes them."""

@@ -1,0 +1,229 @@
+"""Metrics: each is declared once, and everything that knows of it follows from the declaration.
+
+A benchmark type declares its metrics as attributes of classes that derive from `Measured`:
+
+    class Bandwidth(Measured):
+        read_gib_s = Metric(
+            "Bandwidth of reads from storage.",
+            GIB_PER_S,
+            RANKS.total(lambda rank: rank.read_bytes / rank.window_s / GIB),
+            MEAN_WITH_SPREAD,
+            title="read GiB/s", better="higher", gate="-10%", shown=Shown.LISTS,
+        )
+
+The attribute's name is the metric's name. On an object it is the value, with its type; on the class
+it is the declaration. Pooling over ranks and trials, rules of the gate, units, columns of tables
+and docs/metrics.md follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+from mlpstorage_bench.units import Unit, unit_named
+
+V = TypeVar("V")
+Better = Literal["higher", "lower"]
+Values = Mapping[str, Any]
+"""Metrics of one trial or case by name, as JSON holds them."""
+
+
+class Shown(IntEnum):
+    """Places where people see a metric; each includes those before it."""
+
+    DETAIL = 0
+    """JSON, the page of one run, trends."""
+    REPORT = 1
+    """The table of results in reports."""
+    HEADLINE = 2
+    """The terminal's table at the end of a session."""
+    LISTS = 3
+    """Lists of runs."""
+
+
+@dataclass(frozen=True)
+class Derivation(Generic[V]):
+    """How the value of a trial comes from what its ranks measured."""
+
+    rule: str
+    """How values combine over ranks, in words."""
+    of: Callable[[Any], V]
+    """Takes what all ranks measured, in the benchmark type's own form."""
+
+
+@dataclass(frozen=True)
+class AcrossTrials:
+    """How the values of a case's trials become one."""
+
+    rule: str
+    """In words."""
+    combine: Callable[[str, Sequence[Values]], Any]
+    """Takes the metric's name and the metrics of each trial."""
+    has_spread: bool = False
+    """Whether a case has the least and the greatest value too, as NAME_min and NAME_max."""
+    is_pooled: bool = False
+    """Whether the case's value is derived from the samples of all trials together."""
+    is_of_cases: bool = True
+    """Whether a case has the metric at all."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """Part of a declaration that results carry, for readers that do not have the benchmark type."""
+
+    name: str
+    title: str
+    """Heading of a column."""
+    unit: Unit
+    better: Better | None = None
+    shown: Shown = Shown.DETAIL
+    has_spread: bool = False
+    beside: str = ""
+    """Name of the metric whose value stands beside this one's in tables."""
+    explained_by: str = ""
+    """Name of the metric that has the reason for this one's value."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the description for JSON, without what is at its default."""
+        parts = {
+            "title": "" if self.title == default_title(self.name) else self.title,
+            "better": self.better,
+            "shown": self.shown.name.lower() if self.shown else "",
+            "has_spread": self.has_spread,
+            "beside": self.beside,
+            "explained_by": self.explained_by,
+        }
+        return {"unit": self.unit.name, **{name: part for name, part in parts.items() if part}}
+
+    @classmethod
+    def from_dict(cls, name: str, content: Mapping[str, Any]) -> Self:
+        """Return what `to_dict` described; KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            name=name,
+            title=str(content.get("title") or default_title(name)),
+            unit=unit_named(str(content["unit"])),
+            better=content.get("better"),
+            shown=Shown[str(content.get("shown", "detail")).upper()],
+            has_spread=bool(content.get("has_spread", False)),
+            beside=str(content.get("beside", "")),
+            explained_by=str(content.get("explained_by", "")),
+        )
+
+
+def default_title(name: str) -> str:
+    """Return the title of a metric that declares none: its name in words."""
+    return name.replace("_", " ")
+
+
+@dataclass(eq=False)
+class Metric(Generic[V]):
+    """Declaration of one metric."""
+
+    meaning: str
+    """One or more sentences."""
+    unit: Unit
+    of: Derivation[V]
+    """The value of one trial."""
+    across_trials: AcrossTrials
+    formula: str = ""
+    """Where the meaning does not say how the value is computed."""
+    title: str = ""
+    """Heading of columns; the name in words unless set."""
+    better: Better | None = None
+    gate: str = ""
+    """Rule that the gate applies unless the user says otherwise, like `-10%`; '' for none."""
+    shown: Shown = Shown.DETAIL
+    aliases: tuple[str, ...] = ()
+    """Other names that the user may type."""
+    legend: str = ""
+    """Words below the terminal's table."""
+    beside: str = ""
+    """Name of the metric whose value stands beside this one's in tables."""
+    explained_by: str = ""
+    """Name of the metric that has the reason for this one's value."""
+    name: str = field(default="", init=False)
+    """The attribute's."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: Measured, owner: type) -> V: ...
+    def __get__(self, instance: Measured | None, owner: type) -> Self | V:
+        if instance is None:
+            return self
+        value: V = instance.values[self.name]
+        return value
+
+    @property
+    def description(self) -> Description:
+        """What results say of the metric."""
+        return Description(
+            name=self.name,
+            title=self.title or default_title(self.name),
+            unit=self.unit,
+            better=self.better,
+            shown=self.shown,
+            has_spread=self.across_trials.has_spread,
+            beside=self.beside,
+            explained_by=self.explained_by,
+        )
+
+
+AnyMetric = Metric[Any]
+"""A metric of whatever type of value."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Base of classes that declare metrics, and of objects that have their values."""
+
+    values: Values
+    """By name, those of metrics that are no attribute here as well."""
+
+
+def declared_in(*groups: type[Measured]) -> tuple[Metric[Any], ...]:
+    """Return the metrics that classes declare, in order."""
+    return tuple(
+        attribute
+        for group in groups
+        for attribute in vars(group).values()
+        if isinstance(attribute, Metric)
+    )
+
+
+def trial_values(metrics: Sequence[Metric[Any]], trial: object) -> dict[str, Any]:
+    """Return the metrics of a trial, of what its ranks measured."""
+    return {metric.name: metric.of.of(trial) for metric in metrics}
+
+
+def pooled_values(metrics: Sequence[Metric[Any]], samples: object) -> dict[str, Any]:
+    """Return the metrics of a case that are derived from the samples of all its trials."""
+    return {m.name: m.of.of(samples) for m in metrics if m.across_trials.is_pooled}
+
+
+def case_values(
+    metrics: Sequence[Metric[Any]], trials: Sequence[Values], pooled: Values
+) -> dict[str, Any]:
+    """Return the metrics of a case, of those of its trials and those that are pooled."""
+    return dict(_case_items(metrics, trials, pooled))
+
+
+def _case_items(
+    metrics: Sequence[Metric[Any]], trials: Sequence[Values], pooled: Values
+) -> Iterator[tuple[str, Any]]:
+    for metric in metrics:
+        name, rule = metric.name, metric.across_trials
+        if rule.is_pooled:
+            yield name, pooled[name]
+        elif rule.is_of_cases:
+            yield name, rule.combine(name, trials)
+        if rule.has_spread:
+            values = [trial[name] for trial in trials]
+            yield f"{name}_min", min(values)
+            yield f"{name}_max", max(values)

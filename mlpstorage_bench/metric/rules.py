@@ -1,0 +1,139 @@
+"""Rules by which values of ranks become a trial's, and values of trials a case's."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from mlpstorage_bench.metric.declaration import AcrossTrials, Derivation, Values
+
+V = TypeVar("V")
+Number = TypeVar("Number", int, float)
+Rank = TypeVar("Rank")
+Samples = TypeVar("Samples")
+Trial = TypeVar("Trial")
+
+
+class RankRules(Generic[Rank, Samples, Trial]):
+    """Rules of one benchmark type over its records.
+
+    A trial has `ranks`, the record of each rank, and `samples`, the histograms of all of them.
+    """
+
+    @staticmethod
+    def total(of: Callable[[Rank], Number]) -> Derivation[Number]:
+        """Add up the ranks' values."""
+        return Derivation("sum", lambda trial: sum(of(rank) for rank in trial.ranks))
+
+    @staticmethod
+    def mean(of: Callable[[Rank], float]) -> Derivation[float]:
+        """Take the mean of the ranks' values."""
+        return Derivation("mean", lambda trial: statistics.fmean(of(rank) for rank in trial.ranks))
+
+    @staticmethod
+    def largest(of: Callable[[Rank], Number]) -> Derivation[Number]:
+        """Take the largest of the ranks' values."""
+        return Derivation("largest", lambda trial: max(of(rank) for rank in trial.ranks))
+
+    @staticmethod
+    def largest_known(of: Callable[[Rank], Number | None]) -> Derivation[Number | None]:
+        """Take the largest of the values that ranks have; None without any."""
+        return Derivation("largest", lambda trial: max(_known(map(of, trial.ranks)), default=None))
+
+    @staticmethod
+    def smallest_known(of: Callable[[Rank], Number | None]) -> Derivation[Number | None]:
+        """Take the smallest of the values that ranks have; None without any."""
+        return Derivation("smallest", lambda trial: min(_known(map(of, trial.ranks)), default=None))
+
+    @staticmethod
+    def share(of: Callable[[Rank], tuple[float, float]]) -> Derivation[float | None]:
+        """Divide the sum of parts by the sum of wholes; None where that is 0."""
+
+        def shared(trial: Any) -> float | None:
+            pairs = [of(rank) for rank in trial.ranks]
+            whole = sum(pair[1] for pair in pairs)
+            return sum(pair[0] for pair in pairs) / whole if whole else None
+
+        return Derivation("sum of parts ÷ sum of wholes", shared)
+
+    @staticmethod
+    def any_of(of: Callable[[Rank], bool]) -> Derivation[bool]:
+        """State whether any rank's value is true."""
+        return Derivation("true if any is", lambda trial: any(of(rank) for rank in trial.ranks))
+
+    @staticmethod
+    def first_text(of: Callable[[Rank], str]) -> Derivation[str]:
+        """Take the first text that is not empty."""
+        return Derivation(
+            "first that is not empty", lambda trial: next(filter(None, map(of, trial.ranks)), "")
+        )
+
+    @staticmethod
+    def each(of: Callable[[Rank], V | None]) -> Derivation[list[V]]:
+        """List the values that ranks have."""
+        return Derivation("list of each rank's", lambda trial: list(_known(map(of, trial.ranks))))
+
+    @staticmethod
+    def pooled(of: Callable[[Samples], V]) -> Derivation[V]:
+        """Derive the value from the samples of all ranks added up."""
+        return Derivation("samples of all ranks together", lambda trial: of(trial.samples))
+
+    @staticmethod
+    def together(rule: str, of: Callable[[Trial], V]) -> Derivation[V]:
+        """Derive the value from all ranks at once; `rule` says how, in words."""
+        return Derivation(rule, of)
+
+
+def _known(values: Iterable[V | None]) -> Iterable[V]:
+    return (value for value in values if value is not None)
+
+
+def _of_known(
+    combine: Callable[[Sequence[float]], float],
+) -> Callable[[str, Sequence[Values]], Any]:
+    def combined(name: str, trials: Sequence[Values]) -> float | None:
+        known = list(_known(trial[name] for trial in trials))
+        return combine(known) if known else None
+
+    return combined
+
+
+def _furthest_from_one(ratios: Sequence[float]) -> float:
+    return max(ratios, key=lambda ratio: abs(ratio - 1))
+
+
+def _joined(name: str, trials: Sequence[Values]) -> list[dict[str, Any]]:
+    numbered = enumerate(trials, 1)
+    return [{"trial": number, **one} for number, trial in numbered for one in trial[name]]
+
+
+SUM = AcrossTrials("sum", _of_known(sum))
+MEAN = AcrossTrials("mean", _of_known(statistics.fmean))
+MEAN_WITH_SPREAD = AcrossTrials(
+    "mean, with the least and the greatest", _of_known(statistics.fmean), has_spread=True
+)
+LARGEST = AcrossTrials("largest", _of_known(max))
+FURTHEST_FROM_ONE = AcrossTrials("furthest from 1", _of_known(_furthest_from_one))
+POOLED = AcrossTrials("samples of all trials together", lambda _name, _trials: None, is_pooled=True)
+LIST = AcrossTrials("list of each trial's", lambda name, trials: [one[name] for one in trials])
+JOINED = AcrossTrials("records of all trials, each with its trial's number", _joined)
+NOT_COMBINED = AcrossTrials("stated of trials alone", lambda _n, _t: None, is_of_cases=False)
+
+
+def of_worst(judged: str, severity: Sequence[str]) -> AcrossTrials:
+    """Take the value of the trial whose metric `judged` comes last in an order of severity."""
+
+    def combine(name: str, trials: Sequence[Values]) -> Any:
+        return max(trials, key=lambda trial: severity.index(trial[judged]))[name]
+
+    return AcrossTrials(f"that of the trial with the worst {judged}", combine)
+
+
+def of_largest(judged: str) -> AcrossTrials:
+    """Take the value of the trial with the largest metric `judged`; None counts as 0."""
+
+    def combine(name: str, trials: Sequence[Values]) -> Any:
+        return max(trials, key=lambda trial: trial[judged] or 0)[name]
+
+    return AcrossTrials(f"that of the trial with the largest {judged}", combine)

@@ -1,0 +1,53 @@
+"""Values of metrics as cells of tables, by the metrics' descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlpstorage_bench.metric.declaration import Description
+
+_MORE_DECIMALS = 1
+"""Decimals that a report adds to those of a narrow table."""
+
+
+def narrow_cell(
+    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
+) -> str:
+    """Return a metric's value with the one beside it, or a mean ± half the range over trials."""
+    cell = metric.unit.text(values.get(metric.name))
+    beside = _beside(metric, values, described)
+    if beside is not None:
+        cell += f" {beside.unit.text(values[beside.name])}"
+    ends = _ends(metric, values)
+    mean = values.get(metric.name)
+    if ends is None or not mean or values.get("trials") == 1:
+        return cell
+    return f"{cell} ±{(ends[1] - ends[0]) / 2 / mean:.0%}"
+
+
+def wide_cell(
+    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
+) -> str:
+    """Return a value with the one beside it in words, or a mean [least … greatest]."""
+    cell = metric.unit.text(values.get(metric.name), _MORE_DECIMALS)
+    beside = _beside(metric, values, described)
+    if beside is not None:
+        cell += f" ({beside.unit.text(values[beside.name], _MORE_DECIMALS)} {beside.title})"
+    ends = _ends(metric, values)
+    if ends is None:
+        return cell
+    low, high = (metric.unit.text(end, _MORE_DECIMALS) for end in ends)
+    return f"{cell} [{low} … {high}]"
+
+
+def _beside(
+    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
+) -> Description | None:
+    beside = described.get(metric.beside)
+    return None if beside is None or values.get(beside.name) is None else beside
+
+
+def _ends(metric: Description, values: Mapping[str, Any]) -> tuple[float, float] | None:
+    low, high = (values.get(f"{metric.name}_{end}") for end in ("min", "max"))
+    return None if not metric.has_spread or low is None or high is None else (low, high)

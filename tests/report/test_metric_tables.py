@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.kvcache.benchmark import KV_CACHE
+from mlpstorage_bench.metric.declaration import Description
+from mlpstorage_bench.report.metric_cells import narrow_cell, wide_cell
+from mlpstorage_bench.report.results_table import as_lines, legend, results_table
+from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE, TEXT
+
+SPEED = Description("speed", "speed", GIB_PER_S, has_spread=True)
+WORD = Description("limit", "limited by", TEXT, beside="part")
+PART = Description("part", "of the ceiling", SHARE)
+P95 = Description("p95", "p95 ms", MILLISECONDS)
+DESCRIBED = {one.name: one for one in (SPEED, WORD, PART, P95)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "narrow", "wide"),
+    [
+        (
+            SPEED,
+            {"trials": 2, "speed": 2.0, "speed_min": 1.9, "speed_max": 2.1},
+            "2.00 ±5%",
+            "2.000 [1.900 … 2.100]",
+        ),
+        (
+            SPEED,
+            {"trials": 1, "speed": 2.0, "speed_min": 2.0, "speed_max": 2.0},
+            "2.00",
+            "2.000 [2.000 … 2.000]",
+        ),
+        (
+            SPEED,
+            {"trials": 2, "speed": 0.0, "speed_min": 0.0, "speed_max": 0.0},
+            "0.00",
+            "0.000 [0.000 … 0.000]",
+        ),
+        (WORD, {"limit": "load", "part": 0.05}, "load 5%", "load (5.0% of the ceiling)"),
+        (WORD, {"limit": "not calibrated", "part": None}, "not calibrated", "not calibrated"),
+        (P95, {"p95": None}, "-", "-"),
+        (P95, {}, "-", "-"),
+    ],
+)
+def test_cell_has_value_with_spread_or_the_value_beside_it(
+    metric: Description, values: dict[str, Any], narrow: str, wide: str
+) -> None:
+    assert narrow_cell(metric, values, DESCRIBED) == narrow
+    assert wide_cell(metric, values, DESCRIBED) == wide
+
+
+def case(**changes: Any) -> dict[str, Any]:
+    """Return a case whose headlines are all 1, with some changed."""
+    names = [metric.name for metric in KV_CACHE.metrics if metric.unit.is_number]
+    values = {f"{name}{end}": 1 for name in names for end in ("", "_min", "_max")}
+    words = {"audit_verdict": "ok", "limited_by": "storage"}
+    return {"case": "1", "metrics": {"trials": 2, **values, **words, **changes}}
+
+
+def test_table_of_a_session_has_a_column_for_each_headline() -> None:
+    lines = as_lines(results_table([case(read_gib_s=3.5)], KV_CACHE.metrics), 120)
+    assert lines[0].split() == ["read", "write", "read", "write", "limited"]
+    assert lines[1].split() == [
+        *("case", "trials", "req/s", "GiB/s", "GiB/s", "p95", "ms", "p95", "ms"),
+        *("hits", "audit", "by"),
+    ]
+    assert lines[3].split()[:5] == ["1", "2", "1.0", "±0%", "3.50"]
+    assert lines[3].endswith("ok 1.000  storage 100%")
+
+
+def test_case_without_metrics_is_shown_as_failed() -> None:
+    failed = {"case": "2", "trials": [], "planned_trials": 3}
+    lines = as_lines(results_table([failed], KV_CACHE.metrics), 120)
+    assert lines[-1].split() == ["2", "0/3", "failed"]
+
+
+def test_legend_explains_the_headlines() -> None:
+    assert legend(KV_CACHE.metrics) == (
+        "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
+        "bytes ÷ the kernel's; limited by: storage, harness or load, with the share of the harness "
+        "ceiling that was reached."
+    )
