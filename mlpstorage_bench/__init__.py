@@ -1,5 +1,59 @@
-"""Benchmarks of the storage under LLM key/value caches, as pytest test cases under MPI."""
+"""Benchmarks of the storage under LLM key/value caches, as pytest test cases under MPI.
 
-from importlib.metadata import version
+The names below are the public API; they are imported at their first use. Modules are private.
+"""
 
-__version__ = version("mlpstorage-bench")
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlpstorage_bench.cluster.information import ClusterInformation
+    from mlpstorage_bench.history.archive import History
+    from mlpstorage_bench.history.filters import RunFilter
+    from mlpstorage_bench.kvcache.fixture import KVCache
+    from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+    from mlpstorage_bench.mpi.comm import Comm
+    from mlpstorage_bench.session.run import Run
+
+    __version__: str
+
+__all__ = [
+    "ClusterInformation",
+    "Comm",
+    "History",
+    "KVCache",
+    "KVCacheResult",
+    "Run",
+    "RunFilter",
+    "__version__",
+]
+
+_MODULES = {
+    "ClusterInformation": "mlpstorage_bench.cluster.information",
+    "Comm": "mlpstorage_bench.mpi.comm",
+    "History": "mlpstorage_bench.history.archive",
+    "KVCache": "mlpstorage_bench.kvcache.fixture",
+    "KVCacheResult": "mlpstorage_bench.kvcache.results.case_result",
+    "Run": "mlpstorage_bench.session.run",
+    "RunFilter": "mlpstorage_bench.history.filters",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value = version("mlpstorage-bench")
+        elif name in _MODULES:
+            value = getattr(importlib.import_module(_MODULES[name]), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -38,6 +38,13 @@ def load(name: str) -> BenchmarkType:
     return loaded
 
 
+def fixture_names() -> frozenset[str]:
+    """Return every type's fixture, and the argument that stands for its plan's cases."""
+    return frozenset(
+        name for entry in _TYPES.values() for name in (entry.fixture, entry.case_argument)
+    )
+
+
 def types_of_fixtures(fixtures: Collection[str]) -> list[str]:
     """Return the names of the types whose fixtures are among these."""
     return [name for name, entry in _TYPES.items() if entry.fixture in fixtures]

@@ -1,4 +1,4 @@
-"""What `--mlps-gate=ID` prints: an earlier run beside its baseline."""
+"""The command `--mlps-gate=ID`: an earlier run beside its baseline."""
 
 from __future__ import annotations
 

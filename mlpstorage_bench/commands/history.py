@@ -1,4 +1,4 @@
-"""What `--mlps-history…` prints: lists, one run, a trend; and running a run again."""
+"""The commands `--mlps-history…`: lists, one run, a trend; and running a run again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, matches_case, parse_since
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import WHOLE_RUN, read_metadata, read_run
 from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, rerun_of
+from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.report.history_table import (
     as_csv,
@@ -29,20 +32,13 @@ from mlpstorage_bench.report.trend_chart import Point, trend_lines
 
 HISTORY_OPTION = "--mlps-history"
 TREND_OPTION = "--mlps-history-trend"
-_DESTS = ("mlps_history", "mlps_history_rerun", "mlps_history_trend", "mlps_history_rebuild")
 _FILTERS = ("last", "model", "test", "mode", "host", "since", "status", "tag")
 PAGE_WIDTH = 120
 """Columns that a run's page takes at least."""
 
 
-def is_requested(known: argparse.Namespace) -> bool:
-    """Whether any option of the history was given; a filter alone asks for the list."""
-    names = (*_DESTS, *(f"mlps_history_{name}" for name in (*_FILTERS, "format")))
-    return any(getattr(known, name) not in (None, False) for name in names)
-
-
-def run(known: argparse.Namespace, results_dir: Path) -> None:
-    """Print what was asked for, or become the run that is to be run again.
+def run(known: argparse.Namespace, results_dir: Path) -> int:
+    """Print what was asked for, or run a run again; return the exit status.
 
     Raises InvalidInputError for what cannot be answered.
     """
@@ -69,9 +65,12 @@ def run(known: argparse.Namespace, results_dir: Path) -> None:
         sys.stdout.write(text)
         for problem in history.problems:
             sys.stderr.write(f"mlpstorage: skipped {problem}\n")
-    if rerun is not None:
-        sys.stdout.flush()
+    if rerun is None:
+        return pytest.ExitCode.OK
+    sys.stdout.flush()
+    if is_main_program():
         rerun.start()
+    return rerun.run()
 
 
 def _filter(known: argparse.Namespace) -> RunFilter:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mlpstorage_bench.errors import InvalidInputError
 
@@ -30,19 +32,43 @@ class Rerun:
         """Return the command as typed in a shell."""
         return shlex.join(self.command)
 
-    def start(self) -> None:
-        """Replace this process by the command, which keeps its output, exit status and signals.
+    def start(self) -> NoReturn:
+        """Become the command: its output, exit status and signals are this process's own.
 
         InvalidInputError when the system cannot start it.
         """
         try:
             self._become()
         except OSError as error:
-            raise InvalidInputError(
-                RERUN_OPTION, self.run_id, "a run that can be started", hint=str(error)
-            ) from error
+            raise self._not_started(error) from error
 
-    def _become(self) -> None:
+    def run(self) -> int:
+        """Run the command as a child, and return its exit status as a shell would.
+
+        For a program that calls pytest.main and goes on. InvalidInputError when the system cannot
+        start it.
+        """
+        try:
+            # a group of its own: a terminal's Ctrl-C must not reach it twice
+            child = subprocess.Popen(  # noqa: S603 - an argument vector, from our own record
+                self.command, cwd=self.directory, env=dict(self.environment), process_group=0
+            )
+        except OSError as error:
+            raise self._not_started(error) from error
+        while True:
+            try:
+                status = child.wait()
+            except KeyboardInterrupt:
+                child.send_signal(signal.SIGINT)
+            else:
+                return status if status >= 0 else 128 - status
+
+    def _not_started(self, error: OSError) -> InvalidInputError:
+        return InvalidInputError(
+            RERUN_OPTION, self.run_id, "a run that can be started", hint=str(error)
+        )
+
+    def _become(self) -> NoReturn:
         os.chdir(self.directory)
         os.execvpe(self.command[0], self.command, dict(self.environment))  # noqa: S606 - an argument vector, from our own record
 

@@ -125,6 +125,12 @@ def started_pytest(arguments: Sequence[object]) -> list[str]:
     return [sys.executable, *interpreter_flags(sys.orig_argv), *start, *map(str, arguments)]
 
 
+def is_main_program() -> bool:
+    """Whether this process is `pytest` or `python -m pytest`, not a program that calls it."""
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    return _is_script() or (main is not None and main.name == "pytest.__main__")
+
+
 def _is_script() -> bool:
     program = Path(sys.argv[0])
     return program.name in {"pytest", "py.test"} and program.is_file()

@@ -37,17 +37,24 @@ def detect_launcher(environ: Mapping[str, str]) -> LauncherEnvironment | None:
     their daemons by srun, and the ranks inherit the daemons' Slurm variables. So the variables that
     only one launcher sets are checked first.
     """
-    if "OMPI_COMM_WORLD_SIZE" in environ:
+    if _are_numbers(environ, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"):
         return _open_mpi(environ)
-    if "MPI_LOCALNRANKS" in environ and "PMI_SIZE" in environ:
+    has_pmi_size = _are_numbers(environ, "PMI_SIZE")
+    has_pmi = has_pmi_size and _are_numbers(environ, "PMI_RANK")
+    if "MPI_LOCALNRANKS" in environ and has_pmi:
         return _hydra(environ)
-    if "PALS_RANKID" in environ and "PMI_SIZE" in environ:
+    if _are_numbers(environ, "PALS_RANKID") and has_pmi_size:
         return _pals(environ)
     if _is_slurm_step(environ):
         return _slurm(environ)
-    if "PMI_SIZE" in environ and "PMI_RANK" in environ and not _is_slurm_shell(environ):
+    if has_pmi and not _is_slurm_shell(environ):
         return _hydra(environ)
     return None
+
+
+def _are_numbers(environ: Mapping[str, str], *names: str) -> bool:
+    """Whether all of these variables are there: some that are left over tell of no rank."""
+    return all(_number(environ, name) is not None for name in names)
 
 
 def _open_mpi(environ: Mapping[str, str]) -> LauncherEnvironment:
@@ -98,7 +105,7 @@ def _is_slurm_step(environ: Mapping[str, str]) -> bool:
     single task does not count as a rank.
     """
     tasks = _number(environ, "SLURM_STEP_NUM_TASKS")
-    return "SLURM_PROCID" in environ and tasks is not None and tasks > 1
+    return _are_numbers(environ, "SLURM_PROCID") and tasks is not None and tasks > 1
 
 
 def _is_slurm_shell(environ: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mlpstorage_bench.process import reaper
-from mlpstorage_bench.process.stderr import STDERR, say
+from mlpstorage_bench.process.stderr import descriptor, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 """Environment variable with the directory for status files."""
@@ -77,7 +77,7 @@ class StatusChannel:
             write_atomically(self.directory / f"{_PROCESS}{rank}", str(os.getpid()))
         else:
             line = f"{self.launch_id} {_EXITED}{rank} {host}"
-            _reapers.append(reaper.start("print", line, error_output=STDERR))
+            _reapers.append(reaper.start("print", line, error_output=descriptor()))
 
     def report_limit(self, rank: int) -> None:
         """Report that this rank still runs, now that a test has exceeded its limit."""

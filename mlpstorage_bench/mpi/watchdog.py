@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from mlpstorage_bench.process.stderr import STDERR, say
+from mlpstorage_bench.process.stderr import descriptor, say
 
 _RUNNERS = frozenset({"_pytest", "pluggy"})
 Expired = Callable[[str], None]
@@ -44,7 +44,8 @@ class Watchdog:
     def guard_test(self, name: str) -> Iterator[None]:
         """Limit the time of the code inside."""
         self._tasks.put((name, time.monotonic() + self._limit_s))
-        faulthandler.dump_traceback_later(self._limit_s + _settle_s(self._grace_s), file=STDERR)
+        stacks_after_s = self._limit_s + _settle_s(self._grace_s)
+        faulthandler.dump_traceback_later(stacks_after_s, file=descriptor())
         _set_alarm(self._limit_s + 2 * self._grace_s)
         try:
             yield
@@ -77,7 +78,7 @@ def limit_process(limit_s: float) -> None:
 
     Used where a watchdog cannot run: MPI_Init holds Python's lock, and threads end before exit.
     """
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=descriptor())
 
 
 def unlimit_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ GROUP = "mlpstorage"
 ALIASES_INI = "mlps_reference_aliases"
 GRACE_INI = "mlps_failure_grace"
 STARTUP_INI = "mlps_startup_limit"
+DEFAULT_GRACE, DEFAULT_STARTUP = "30", "600"
+"""Seconds, where the ini-file does not set them."""
+MPI_INI = "mlps_mpi"
+MPI_MODES = ("auto", "on", "off")
 
 RESULTS_DIR_VARIABLE = "MLPERF_RESULTS_DIR"
 SYSTEM_NAME_VARIABLE = "MLPERF_SYSTEMNAME"
@@ -227,23 +232,32 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini(
         GRACE_INI,
-        "seconds that other ranks may take to arrive once a rank has failed; then all are aborted",
-        default="30",
+        "seconds that other ranks may take to arrive once a rank has failed; then all are aborted "
+        f"({DEFAULT_GRACE})",
+        default=None,  # so that one that is set can be told from none
     )
     parser.addini(
         STARTUP_INI,
-        "seconds that ranks may take to come together at the start; then they end",
-        default="600",
+        "seconds that ranks may take to come together at the start; then they end "
+        f"({DEFAULT_STARTUP})",
+        default=None,
+    )
+    parser.addini(
+        MPI_INI,
+        "auto: ranks that a launcher started become one session where one of our options, settings,"
+        " fixtures or markers is used; on: always; off: never",
+        default="auto",
     )
 
 
-def add_reference_names(parser: pytest.Parser) -> list[str]:
+def add_reference_names(parser: pytest.Parser, owned: Collection[str] = ()) -> list[str]:
     """Declare the reference's names as aliases; return the names that other plugins own.
 
-    Call it after the initial conftests are loaded: the second plugin that registers a name gets the
+    `owned` are names that have an option, where pytest does not refuse a second one by itself. Call
+    it after the initial conftests are loaded: the second plugin that registers a name gets the
     error, and this order makes it this plugin.
     """
-    group, owned = parser.getgroup(GROUP), _owned_names(parser)
+    group = parser.getgroup(GROUP)
     taken = []
     for option in OPTIONS:
         if option.reference_name is None:
@@ -260,16 +274,16 @@ def add_reference_names(parser: pytest.Parser) -> list[str]:
     return taken
 
 
-def _owned_names(parser: pytest.Parser) -> set[str]:
-    """Return the names of all declared options; none from pytest 9.1, which checks by itself.
+_COMMANDS = frozenset(
+    {"history", "datasize", "convert", "fio-job", *(option.name for option in HISTORY_OPTIONS)}
+)
+"""Options that print something and exit; so does `--mlps-gate` with a run's id."""
 
-    Before 9.1, a refused registration changes the result of `config.getoption(name)`, and up to 8.4
-    argparse refuses it only when it parses the command line.
-    """
-    if pytest.version_tuple >= (9, 1):
-        return set()
-    groups = [*parser._groups, parser._anonymous]  # noqa: SLF001 - of past versions, which stay
-    return {name for group in groups for option in group.options for name in option.names()}
+
+def asks_for_command(options: argparse.Namespace) -> bool:
+    """Whether the options ask for something to be printed in place of a session."""
+    given = given_options(options)
+    return bool(given.get("gate")) or not _COMMANDS.isdisjoint(given)
 
 
 def given_options(options: argparse.Namespace) -> dict[str, Any]:

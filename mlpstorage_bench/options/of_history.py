@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.history.past_run import STATUSES
 from mlpstorage_bench.options.option import A_NAME, SWITCH, Option, positive
+
+STATUSES = ("passed", "failed", "interrupted", "running", "died")
+"""How a run of the history stands; as `history.past_run` has them, which is not imported here."""
 
 HISTORY_OPTIONS = (
     Option(

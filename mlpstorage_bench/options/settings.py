@@ -16,6 +16,8 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out, parse_hosts
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
 from mlpstorage_bench.options.declared import (
+    DEFAULT_GRACE,
+    DEFAULT_STARTUP,
     GRACE_INI,
     RESULTS_DIR_VARIABLE,
     STARTUP_INI,
@@ -100,7 +102,7 @@ class Settings:
 
 
 def read_settings(
-    options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = "30"
+    options: argparse.Namespace, environ: Mapping[str, str], failure_grace: str = DEFAULT_GRACE
 ) -> Settings:
     """Make Settings from pytest's parsed options; InvalidInputError for an unusable value."""
     given = given_options(options)
@@ -203,13 +205,13 @@ def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
 
 def startup_limit_s(config: pytest.Config) -> float:
     """Return the time limit for all ranks to join the session."""
-    return _seconds(STARTUP_INI, str(config.getini(STARTUP_INI)))
+    return _seconds(STARTUP_INI, config.getini(STARTUP_INI) or DEFAULT_STARTUP)
 
 
 def grace_before_options(config: pytest.Config, known: argparse.Namespace) -> float:
     """Return the grace period before pytest has parsed all options."""
     given = getattr(known, "mlps_grace", None)
-    return float(given or _seconds(GRACE_INI, str(config.getini(GRACE_INI))))
+    return float(given or _seconds(GRACE_INI, config.getini(GRACE_INI) or DEFAULT_GRACE))
 
 
 def _seconds(source: str, text: str) -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import pytest
-from pytest_benchmark.utils import safe_dumps
 
-Document = dict[str, Any]
+from mlpstorage_bench.session.pytest_internals import Document, as_json_holds
 
 
 def maker(config: pytest.Config) -> Callable[[Sequence[Any]], Document]:
@@ -32,13 +30,6 @@ def maker(config: pytest.Config) -> Callable[[Sequence[Any]], Document]:
             machine_info=machine_info(),
             commit_info=commit_info,
         )
-        return _as_json_holds(document)
+        return as_json_holds(document)
 
     return make
-
-
-def _as_json_holds(document: Document) -> Document:
-    """Return a document as pytest-benchmark would write it, with null for what is no number."""
-    dumps: Callable[[Any], str] = safe_dumps
-    plain: Document = json.loads(dumps(document), parse_constant=lambda _constant: None)
-    return plain

@@ -1,7 +1,7 @@
 """The fixtures that benchmarks and tests use.
 
-The workload is imported by the first test that asks for it: with NumPy it takes longer than all the
-rest, and most sessions of most projects have no such test.
+What they return is imported by the first test that asks for it: with NumPy and pydantic that takes
+longer than all the rest, and most sessions of most projects have no such test.
 """
 
 from __future__ import annotations
@@ -11,30 +11,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mlpstorage_bench.cluster.information import ClusterInformation
-from mlpstorage_bench.mpi.comm import Comm
-from mlpstorage_bench.session.run import Run
-from mlpstorage_bench.session.session import KEY, SCENARIO, MlpsSession
+from mlpstorage_bench.session.activation import HAS_PASSED, KEY, SCENARIO, SLO, launcher_of
+from mlpstorage_bench.session.pytest_internals import (
+    expect_no_measurement,
+    is_worker,
+    statistics_of,
+)
+from mlpstorage_bench.session.rank_output import NO_WORKERS
 
 if TYPE_CHECKING:
+    from mlpstorage_bench.cluster.information import ClusterInformation
     from mlpstorage_bench.kvcache.fixture import KVCache
     from mlpstorage_bench.kvcache.plan import KVCachePlan
     from mlpstorage_bench.kvcache.runner.engine import Engine
-
-HAS_PASSED = pytest.StashKey[bool]()
-"""Whether a test has come to its end."""
-SLO = "mlps_slo"
-MARKERS = (
-    (
-        f"{SLO}(class, p95_ms=…): fail the test when requests of this class (interactive, "
-        "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
-    ),
-    (
-        f"{SCENARIO}: a workload beside the profile's options; skipped with profiles whose results "
-        "are to be compared"
-    ),
-)
-"""What a test can be marked with, for `pytest --markers`."""
+    from mlpstorage_bench.mpi.comm import Comm
+    from mlpstorage_bench.session.run import Run
+    from mlpstorage_bench.session.session import MlpsSession
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +50,7 @@ def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
 @pytest.fixture(scope="session")
 def mlps_run(request: pytest.FixtureRequest) -> Run:
     """The run of this session: `directory`, `metadata` so far, and `record(name, value)`."""
-    run = _session(request).run
-    assert run is not None, "a session with this fixture has a run"
-    return run
+    return _run_of(_session(request), "mlps_run")
 
 
 @pytest.fixture
@@ -71,15 +61,15 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in bytes.
     """
     session = _session(request)
-    run = session.run
-    assert run is not None, "a session with this fixture has a run"
+    run = _run_of(session, "kvcache")
     try:
         yield _make_kvcache(request, benchmark, session, run)
     finally:
         if not request.node.stash.get(HAS_PASSED, False):
-            benchmark.skipped = True  # else pytest-benchmark warns of what the test did not come to
-    if benchmark.stats is not None:
-        run.add_statistics(benchmark.stats)
+            expect_no_measurement(benchmark)
+    statistics = statistics_of(benchmark)
+    if statistics is not None:
+        run.add_statistics(statistics)
 
 
 def _make_kvcache(
@@ -107,4 +97,29 @@ def _make_kvcache(
 
 
 def _session(request: pytest.FixtureRequest) -> MlpsSession:
-    return request.config.stash[KEY]
+    """Return the session; it opens here where a test asks for a fixture by `getfixturevalue`."""
+    session = request.config.stash.get(KEY, None)
+    if session is not None:
+        return session
+    if launcher_of(request.config) is not None:
+        if is_worker(request.config):
+            pytest.fail(f"{request.fixturename}: {NO_WORKERS}", pytrace=False)
+        pytest.fail(
+            f"{request.fixturename}: the ranks have not joined, as no test names a fixture of ours "
+            "before it runs. Name it in the test's arguments or in usefixtures, or set "
+            "mlps_mpi = on in the ini-file",
+            pytrace=False,
+        )
+    from mlpstorage_bench.session.hooks import open_session  # noqa: PLC0415 - see above
+
+    return open_session(request.config, None)
+
+
+def _run_of(session: MlpsSession, fixture: str) -> Run:
+    if session.run is None:
+        pytest.fail(
+            f"{fixture}: there is no run, which opens before the first test when a test names this "
+            "fixture in its arguments or in usefixtures",
+            pytrace=False,
+        )
+    return session.run

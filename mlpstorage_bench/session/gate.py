@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _pytest.junitxml import xml_key
 
 from mlpstorage_bench.benchmark_type import BenchmarkType
 from mlpstorage_bench.errors import MlpsError
@@ -32,6 +31,7 @@ from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.settings import GateSettings
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
+from mlpstorage_bench.session.pytest_internals import add_junit_property
 
 RunMore = Callable[[int], None]
 """Function that runs a number of further trials of a case, on all ranks together."""
@@ -206,12 +206,10 @@ class SessionGate:
 
     def add_junit_properties(self, config: pytest.Config) -> None:
         """Add each verdict to the junit XML file, if there is one, as a property of the suite."""
-        xml = config.stash.get(xml_key, None)
-        if xml is None or self.result is None:
+        if self.result is None:
             return
         for one in self.result.verdicts:
-            xml.add_global_property(
-                f"mlpstorage.gate.{one.case}.{one.metric}", f"{one.verdict.value}: {one.reason}"
-            )
+            name = f"mlpstorage.gate.{one.case}.{one.metric}"
+            add_junit_property(config, name, f"{one.verdict.value}: {one.reason}")
         for case, reason in self.result.refusals.items():
-            xml.add_global_property(f"mlpstorage.gate.{case}", f"not compared: {reason}")
+            add_junit_property(config, f"mlpstorage.gate.{case}", f"not compared: {reason}")

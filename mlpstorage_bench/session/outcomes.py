@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
 import pytest
-from _pytest.outcomes import Exit  # pytest.exit.Exception, as a type checker knows it
 
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.mpi.agreement import (
@@ -18,6 +17,7 @@ from mlpstorage_bench.mpi.agreement import (
 )
 from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
+from mlpstorage_bench.session.pytest_internals import Exit
 
 _TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
 """What a rank that left a test early is said to have done, and its text to be."""

@@ -1,28 +1,14 @@
-"""One pytest session over many ranks: what rank 0 does for all, and whether the ranks fit."""
+"""Whether the ranks that there are fit what the user asked for, and errors of all of them."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION, Host
 from mlpstorage_bench.options.settings import Settings
-
-
-def silence_output() -> None:
-    """Send what this process will write to standard output nowhere.
-
-    To be called before pytest takes hold of it. Standard error stays: what MPI, the interpreter or
-    pytest itself have to say when something breaks is not lost.
-    """
-    sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
@@ -41,38 +27,6 @@ def format_problems(problems: Sequence[tuple[str, str]]) -> str:
         for place, (_, text) in zip(places, problems, strict=True)
         if text
     )
-
-
-def prepare(config: pytest.Config, *, is_root: bool) -> None:
-    """Leave files and tables to rank 0, and let pytest-mpi know that this is MPI.
-
-    To be called before pytest-benchmark reads its options, which it does last of all plugins.
-    """
-    if getattr(config.option, "numprocesses", None):
-        raise pytest.UsageError(
-            "-n (pytest-xdist) starts workers in every rank, and pytest-benchmark does not measure "
-            "in them: leave it out under MPI"
-        )
-    config.option.with_mpi = True
-    if is_root:
-        return
-    for name, value in _RANK_0_ALONE.items():
-        setattr(config.option, name, value)
-
-
-_RANK_0_ALONE: Mapping[str, object] = {
-    "benchmark_json": None,
-    "benchmark_save": None,
-    "benchmark_autosave": None,
-    "benchmark_compare": [],
-    "benchmark_compare_fail": None,
-    "benchmark_histogram": [],
-    "benchmark_cprofile_dump": [],
-    "benchmark_quiet": True,
-    "benchmark_verbose": False,
-    "xmlpath": None,
-}
-"""Options by which a session writes files or tables: off on every rank but the first."""
 
 
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:

@@ -14,15 +14,10 @@ from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
-from mlpstorage_bench.options.declared import GRACE_INI
+from mlpstorage_bench.options.declared import DEFAULT_GRACE, GRACE_INI, MPI_INI
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
 from mlpstorage_bench.results.final_status import record_final_status
-
-_ANSWERS_HERE = (
-    *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
-    *("cacheshow", "setupplan"),
-)
-"""Options of pytest that print something and run no test: no rank is needed for them."""
+from mlpstorage_bench.session.activation import mpi_mode, runs_no_test
 
 
 def launch_if_wanted(config: pytest.Config) -> int | None:
@@ -35,6 +30,11 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
         settings = settings_of(config)
         if not settings.wants_ranks or settings.mode == "whatif":
             return None
+        if mpi_mode(config) == "off":
+            raise pytest.UsageError(
+                f"{MPI_INI}: got off, but the options ask for ranks; accepted with them: auto, on. "
+                "Leave out hosts and numbers of ranks, or add --mlps-exec-type=local"
+            )
         registry.load(registry.DEFAULT).plan(settings.plan_request())
         plan = plan_for(config, settings)
     except MlpsError as error:
@@ -57,7 +57,7 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
     """
     startup_s, grace_s = startup_limit_s(config), settings.failure_grace_s
     end_s = max(grace_s, Limits.end_s)
-    late_s = startup_s + grace_s  # by then ranks that have started have told where they hang
+    late_s = startup_s + grace_s  # by then ranks that have started have shown where they hang
     if settings.timeout_s is None:
         return Limits(grace_s, end_s, late_s)
     test_s = settings.timeout_s + 3 * grace_s
@@ -65,15 +65,9 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
     return Limits(grace_s, end_s, late_s, test_s, None if may_go_on else test_s + startup_s)
 
 
-def runs_no_test(config: pytest.Config) -> bool:
-    """Whether this pytest only prints something."""
-    return any(config.getoption(name, None) for name in _ANSWERS_HERE)
-
-
 def settings_of(config: pytest.Config) -> Settings:
     """Return the settings of a session that is about to begin."""
-    grace = str(config.getini(GRACE_INI))
-    return read_settings(config.option, os.environ, grace)
+    return read_settings(config.option, os.environ, config.getini(GRACE_INI) or DEFAULT_GRACE)
 
 
 def plan_for(config: pytest.Config, settings: Settings) -> LaunchPlan:

@@ -1,7 +1,6 @@
-"""How ranks become one session, and how one leaves that cannot go on.
+"""Start-up: connect all ranks, and stop them together if one fails before the session exists.
 
-Until a session exists, what went wrong on one rank has to reach the others as well: an import that
-fails in one host's conftest must not leave all others waiting in MPI.
+An import that fails in one host's conftest must not leave all others waiting in MPI.
 """
 
 from __future__ import annotations
@@ -20,14 +19,16 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi import hydra_guard
-from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase, SoloComm
+from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.mpi.watchdog import limit_process
 from mlpstorage_bench.options.settings import grace_before_options, startup_limit_s
-from mlpstorage_bench.process.stderr import ABORT_STATUS, STDERR, say
+from mlpstorage_bench.process.stderr import ABORT_STATUS, descriptor, say
+from mlpstorage_bench.session import rank_output
+from mlpstorage_bench.session.activation import COMM, KEY
+from mlpstorage_bench.session.pytest_internals import known_options
 from mlpstorage_bench.session.rank_checks import usage_error
 
-COMM = pytest.StashKey[Comm]()
 HAD_INTERNAL_ERROR = pytest.StashKey[bool]()
 SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the parting of ranks"
 """Where all ranks meet last, in this order, also those that leave early."""
@@ -70,11 +71,14 @@ class InternalErrorReport:
 
 
 @contextmanager
-def join_before_conftests(
-    config: pytest.Config, launcher: LauncherEnvironment | None
-) -> Iterator[None]:
-    """Join the ranks, and end the session on all of them where what is inside fails on one."""
-    comm = config.stash[COMM] = _connect(config, launcher)
+def join_before_conftests(config: pytest.Config, launcher: LauncherEnvironment) -> Iterator[None]:
+    """Join the ranks, and end the session on all of them where what is inside fails on one.
+
+    Rank 0 alone is seen from here on.
+    """
+    if launcher.rank > 0:
+        rank_output.silence_output()
+    comm = _join(config, launcher)
     try:
         yield
     except BaseException as error:
@@ -83,18 +87,45 @@ def join_before_conftests(
         problem = f"the conftest files could not be loaded: {error}\n\n{text}"
         agree_on_problem(config, comm, "the conftest files", problem)
         raise
-    if launcher is not None:
-        limit_process(startup_limit_s(config) + _LATER_S)
+    limit_process(startup_limit_s(config) + _LATER_S)
     agree_on_problem(config, comm, "the conftest files", "")
 
 
-def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Comm:
+def join_late(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
+    """Join the ranks of a session that turns out to be ours when conftests are loaded."""
+    rank_output.refuse_workers(config)
+    if launcher.rank > 0:
+        rank_output.silence_output_after_collection(config)
+    return _join(config, launcher)
+
+
+def _join(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
+    config.pluginmanager.register(InternalErrorReport(launcher, config))
+    comm = config.stash[COMM] = _connect(config, launcher)
+    config.add_cleanup(lambda: _leave(config, comm))
+    return comm
+
+
+def _leave(config: pytest.Config, comm: Comm) -> None:
+    """Let no rank leave without the others, and tell the parent that this one came to its end.
+
+    Whatever hooks do: pytest calls this when it unconfigures.
+    """
+    session = config.stash.get(KEY, None)
+    if comm.size == 1:
+        return
+    comm.ignore_interrupts()
+    barriers_passed = 0 if session is None else session.barriers_passed
+    status = join_exit_barriers(config, comm, barriers_passed)
+    agreed = None if session is None else session.exit_status
+    report_exit(comm, status if agreed is None else agreed)
+
+
+def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
     """Initialise MPI; a rank that ended before will never come.
 
     From here to collection a rank's start has its limit, and so has waiting for another's.
     """
-    if launcher is None:
-        return SoloComm()
     from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
 
     parent = StatusChannel.of_this_process()
@@ -111,7 +142,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment | None) -> Com
     if parent is None and launcher.launcher == "hydra":
         here = f"rank {comm.rank} on {socket.gethostname()}"
         line = f"mlpstorage: {here} died before the session's end. All ranks are aborted."
-        hydra_guard.start(line, ABORT_STATUS, os.environ, STDERR)
+        hydra_guard.start(line, ABORT_STATUS, os.environ, descriptor())
     return comm
 
 
@@ -142,7 +173,7 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     if comm.size == 1:
         return
     own = (socket.gethostname(), problem)
-    grace_s = grace_before_options(config, config.known_args_namespace) if problem else None
+    grace_s = grace_before_options(config, known_options(config)) if problem else None
     if problem:
         comm.announce(Notice.FAILED)
     try:
@@ -200,7 +231,7 @@ def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) 
     had_error = config.stash.get(HAD_INTERNAL_ERROR, False)
     status = int(pytest.ExitCode.INTERNAL_ERROR)
     own = RankEnd(socket.gethostname(), status, had_internal_error=had_error)
-    grace_s = grace_before_options(config, config.known_args_namespace)
+    grace_s = grace_before_options(config, known_options(config))
     ends: list[RankEnd] = []
     try:
         for label in (SESSION_END, RUN_END, EXIT_BARRIER)[barriers_passed:]:

@@ -24,19 +24,34 @@ from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.report.render import check_renderer
-from mlpstorage_bench.session import rank_checks
+from mlpstorage_bench.session import rank_checks, rank_output
+from mlpstorage_bench.session.activation import collection_errors
 from mlpstorage_bench.session.file_arguments import check_files
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, rounds
 from mlpstorage_bench.session.provenance import sources_of_tests
+from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
 from mlpstorage_bench.session.timers import MeasuredClock
 
 T = TypeVar("T")
 
-KEY = pytest.StashKey["MlpsSession"]()
-SCENARIO = "mlps_scenario"
-"""Marks a workload beside the profile's options."""
+_PLAN = pytest.StashKey[Plan]()
+
+
+def plan_of(config: pytest.Config, settings: Settings) -> Plan:
+    """Return the plan of a session; the same object each time."""
+    if _PLAN not in config.stash:
+        config.stash[_PLAN] = registry.load(registry.DEFAULT).plan(settings.plan_request())
+    return config.stash[_PLAN]
+
+
+def plan_of_config(config: pytest.Config) -> Plan:
+    """Return the plan while tests are collected; raises a usage error for wrong settings."""
+    try:
+        return plan_of(config, settings_of(config))
+    except MlpsError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 class MlpsSession:
@@ -59,15 +74,14 @@ class MlpsSession:
         self.session_gate: SessionGate | None = None
         self.has_nothing_to_judge = False
         self.engine: Engine | None = None
-        self.collection_errors: list[str] = []
         self.remarks: list[str] = []
-        """What the user should read at the end."""
+        """Lines for the user to read at the end."""
         self.exit_status: int | None = None
-        """What all ranks exit with, once they have agreed on it."""
+        """Exit status of all ranks, once they have agreed on it."""
         self.barriers_passed = 0
-        """At how many of the meetings that are the last this rank has been."""
+        """Number of the final barriers that this rank has passed."""
         self.left: BaseException | None = None
-        """What ended this rank's tests before their time."""
+        """Exception that ended this rank's tests early; None where they ended normally."""
         self.resources = ExitStack()
         self.parent = None if launcher is None else StatusChannel.of_this_process()
         self._time_limit = TimeLimit(
@@ -84,10 +98,10 @@ class MlpsSession:
         """Whether this rank speaks for the session."""
         return self.comm.rank == 0
 
-    @cached_property
+    @property
     def plan(self) -> Plan:
-        """What will run, of the type that this session runs."""
-        return registry.load(registry.DEFAULT).plan(self.settings.plan_request())
+        """The plan of this session: its cases, of the benchmark type that it runs."""
+        return plan_of(self.config, self.settings)
 
     @cached_property
     def cluster(self) -> ClusterInformation:
@@ -128,7 +142,7 @@ class MlpsSession:
         with self.time_limit(item.nodeid):
             yield
         if self.run is not None:
-            with suppress(MlpsError):  # the run's end will tell
+            with suppress(MlpsError):  # the end of the run reports it
                 self.run.checkpoint()
 
     def abort(self, message: str) -> NoReturn:
@@ -158,7 +172,7 @@ class MlpsSession:
         self._check_hosts(hosts)
         self.on_all_ranks(self._check_request)
         if self.launcher is not None:
-            rank_checks.prepare(self.config, is_root=self.is_root)
+            rank_output.prepare(self.config, is_root=self.is_root)
 
     def _check_hosts(self, hosts: Sequence[str]) -> None:
         """Check where the ranks are; rank 0 knows where the names lead that the user gave."""
@@ -174,7 +188,7 @@ class MlpsSession:
     def _check_package(self) -> list[str]:
         """Check that all ranks run the same version of this; return each rank's host.
 
-        This comes before all else that ranks say to each other: versions may differ in that.
+        This comes before all other communication, which may differ between versions.
         """
         if self.comm.size == 1:
             return [self.host]
@@ -197,7 +211,7 @@ class MlpsSession:
             self.comm.rank,
             self.host,
             tuple(item.nodeid for item in items),
-            tuple(self.collection_errors),
+            tuple(error.text for error in collection_errors(self.config)),
             sources_of_tests(self.config, self.settings, items) if self.comm.size > 1 else (),
         )
         collections = self._meet("collection", own)

@@ -11,10 +11,12 @@ from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.session import benchmark_json, rank_checks, timers
+from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.provenance import run_facts
+from mlpstorage_bench.session.pytest_internals import is_worker
 from mlpstorage_bench.session.run import Run
-from mlpstorage_bench.session.session import SCENARIO, MlpsSession
+from mlpstorage_bench.session.session import MlpsSession
 
 
 def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
@@ -104,7 +106,7 @@ def _check_plugins(session: MlpsSession) -> None:
     problem = ""
     if not session.config.pluginmanager.hasplugin("benchmark"):
         problem = "A run needs pytest-benchmark: do not turn it off (-p)"
-    if hasattr(session.config, "workerinput"):
+    if is_worker(session.config):
         problem = "Workers of pytest-xdist would disturb each other's measurements: leave out -n"
     if problem:
         raise rank_checks.usage_error(problem, is_root=session.is_root)

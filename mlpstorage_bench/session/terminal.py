@@ -1,4 +1,4 @@
-"""What a session says on the terminal: what will run, and what was measured."""
+"""Output of a session on the terminal: the plan, and what was measured."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import shlex
 import shutil
 
 import pytest
-from _pytest.terminal import TerminalReporter  # pytest's own name for it came with 8.4
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.session import relaunch
+from mlpstorage_bench.session.pytest_internals import TerminalReporter, terminal_reporter
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.size_report import size_report
 
@@ -29,8 +29,8 @@ def header(session: MlpsSession) -> list[str]:
 
 def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     """Print the command that was executed and where its results go, before anything runs."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if session.run is None or not isinstance(reporter, TerminalReporter):
+    reporter = terminal_reporter(config)
+    if session.run is None or reporter is None:
         return
     reporter.write_line(f"mlpstorage: command: {session.run.facts.executed_command}")
     for note in session.run.notes:
@@ -38,11 +38,16 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
 
 
 def say(config: pytest.Config, line: str) -> None:
-    """Print a line amid the session."""
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if isinstance(reporter, TerminalReporter):
+    """Print a line in the middle of the session."""
+    write_line(config, f"mlpstorage: {line}")
+
+
+def write_line(config: pytest.Config, line: str) -> None:
+    """Print a line as it is, on a line of its own."""
+    reporter = terminal_reporter(config)
+    if reporter is not None:
         reporter.ensure_newline()
-        reporter.write_line(f"mlpstorage: {line}")
+        reporter.write_line(line)
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:
@@ -114,7 +119,7 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
 
 
 def _reporter(config: pytest.Config) -> TerminalReporter:
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if not isinstance(reporter, TerminalReporter):
+    reporter = terminal_reporter(config)
+    if reporter is None:
         raise pytest.UsageError("--mlps-mode whatif prints: it needs pytest's terminal plugin")
     return reporter

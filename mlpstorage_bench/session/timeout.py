@@ -49,7 +49,7 @@ class TimeLimit:
             self._parent.send("step", step)
 
     def _expired(self, step: str) -> None:
-        """End the session on all ranks, from the watchdog's thread, after every rank told where."""
+        """End the session on all ranks, from the watchdog's thread, after every rank's stacks."""
         rank, place = self._comm.rank, self._comm.waits_at
         headline = f"{step} has taken longer than --mlps-timeout {self._limit_s:g} s"
         here = f"waits for the others at {place!r}" if place else "does not wait for the others"

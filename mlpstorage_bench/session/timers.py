@@ -8,20 +8,19 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from mlpstorage_bench.mpi.comm import Comm
+from mlpstorage_bench.session.pytest_internals import set_timer_precision
 
 _PRECISION_SAMPLES = 20
 
 
 class MeasuredClock:
-    """A timer that moves only when told: by what a benchmark measured.
+    """A timer that moves only by what a benchmark measured.
 
-    A measurement window has a fixed length, so that its wall time says nothing.
+    A measurement window has a fixed length, so that its wall time measures nothing.
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,7 @@ class MeasuredClock:
 
 
 def collective_timer(comm: Comm) -> Callable[[], float]:
-    """Return a timer that reads the same on every rank: that of the slowest.
+    """Return a timer that reads the same on every rank: the slowest rank's time.
 
     With a timer of its own each rank would run its own number of rounds, and a benchmark with a
     collective in it would wait for ever. To be called by all ranks together.
@@ -51,8 +50,7 @@ def collective_timer(comm: Comm) -> Callable[[], float]:
     precision = min(b - a for a, b in itertools.pairwise(readings))
     # pytest-benchmark would find this out itself, but for a time that each rank takes by its own
     # clock: the ranks would part there.
-    precisions: dict[Any, float] = BenchmarkFixture._precisions  # noqa: SLF001 - no public way
-    precisions[slowest_rank_seconds] = precision
+    set_timer_precision(slowest_rank_seconds, precision)
     return slowest_rank_seconds
 
 

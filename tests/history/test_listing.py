@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.commands.history import is_requested, run
+from mlpstorage_bench.commands.history import run
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
 from mlpstorage_bench.history.index import INDEX_NAME
-from mlpstorage_bench.options.declared import OPTIONS
+from mlpstorage_bench.options.declared import OPTIONS, asks_for_command
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 HISTORY_ID = "20261101_1201"
@@ -55,7 +55,7 @@ def answer_here(results: Path, *options: str) -> None:
     for option in OPTIONS:
         parser.add_argument(option.flag, dest=option.dest, **option.keywords)
     known = parser.parse_args(options)
-    assert is_requested(known)
+    assert asks_for_command(known)
     run(known, results)
 
 

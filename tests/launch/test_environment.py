@@ -105,8 +105,15 @@ def test_slurm_task_list_gives_this_nodes_task_count(
         {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"},
         SLURM_SHELL,
         {**SLURM_SHELL, "PMI_SIZE": "1", "PMI_RANK": "0", "PMI_FD": "9"},
+        {"OMPI_COMM_WORLD_SIZE": "4"},
+        {"OMPI_COMM_WORLD_SIZE": "four", "OMPI_COMM_WORLD_RANK": "0"},
+        {"PMI_SIZE": "4", "MPI_LOCALNRANKS": "4"},
+        {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": ""},
     ],
-    ids=["nothing", "slurm batch script", "slurm shell", "slurm shell with pmi2"],
+    ids=[
+        *("nothing", "slurm batch script", "slurm shell", "slurm shell with pmi2"),
+        *("no rank of open mpi", "size that is no number", "no rank of hydra", "no rank of srun"),
+    ],
 )
 def test_process_without_launcher_is_no_rank(environ: dict[str, str]) -> None:
     assert detect_launcher(environ) is None

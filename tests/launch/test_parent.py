@@ -464,12 +464,13 @@ def test_killed_rank_is_reported_while_its_forked_child_runs(tmp_path: Path) -> 
     """For example a multiprocessing worker whose parent was killed."""
     code = """if True:
         import os, sys, time
-        from mlpstorage_bench.process.stderr import STDERR
+        from mlpstorage_bench.process import stderr
         from mlpstorage_bench.launch.status_channel import StatusChannel
+        stderr.duplicate()
         StatusChannel(None, sys.argv[1]).register(3)
         if os.fork() == 0:
             os.close(2)
-            os.close(STDERR)
+            os.close(stderr.descriptor())
             time.sleep(40)
         os._exit(0)
     """

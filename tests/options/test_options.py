@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history import past_run
+from mlpstorage_bench.options import of_history
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import Settings, read_settings
 
@@ -167,3 +169,7 @@ def test_ini_setting_turns_reference_names_off(pytester: pytest.Pytester) -> Non
     result = pytester.runpytest("--npernode=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unrecognized arguments: --npernode=1"])
+
+
+def test_statuses_to_filter_by_are_those_of_the_history() -> None:
+    assert of_history.STATUSES == past_run.STATUSES

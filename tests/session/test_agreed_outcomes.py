@@ -11,8 +11,11 @@ RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
 
 
+@pytest.mark.parametrize(
+    ("mode", "headers"), [("on", 1), ("auto", 3)], ids=["joined at start", "joined late"]
+)
 def test_each_kind_of_outcome_on_one_rank_is_the_outcome_on_all(
-    pytester: pytest.Pytester, run_ranks: RunRanks
+    pytester: pytest.Pytester, run_ranks: RunRanks, mode: str, headers: int
 ) -> None:
     pytester.makepyfile(
         """
@@ -65,7 +68,7 @@ def test_each_kind_of_outcome_on_one_rank_is_the_outcome_on_all(
             assert mpi_comm.mpi4py.allreduce(1) == 3
         """
     )
-    result = run_ranks(3, "-rA", "--junitxml=junit.xml")
+    result = run_ranks(3, "-o", f"mlps_mpi={mode}", "-rA", "--junitxml=junit.xml")
     result.assert_outcomes(passed=2, failed=4, errors=2, skipped=1, xfailed=1)
     assert result.ret == 1
     output = result.stdout.str()
@@ -78,7 +81,8 @@ def test_each_kind_of_outcome_on_one_rank_is_the_outcome_on_all(
         "*no device here (on rank 2 on *)",
     ):
         result.stdout.fnmatch_lines([line])
-    assert output.count("test session starts") == 1
+    assert output.count("test session starts") == headers
+    assert output.count("short test summary info") == 1
     suite = ET.parse(pytester.path / "junit.xml").getroot()[0]  # noqa: S314 - our own file
     counts = {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": "9", "failures": "4", "errors": "2", "skipped": "2"}

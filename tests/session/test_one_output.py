@@ -68,14 +68,22 @@ def test_pytest_mpi_works_beside_us(pytester: pytest.Pytester, run_ranks: RunRan
     assert result.ret == 0
 
 
-def test_xdist_workers_in_ranks_are_refused(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_xdist_workers_in_ranks_are_refused(
+    pytester: pytest.Pytester, run_ranks: RunRanks, mode: str
+) -> None:
+    """Also where only tests use us, which workers alone collect."""
     pytester.makeconftest(
         """
         def pytest_addoption(parser):
             parser.addoption("--workers", dest="numprocesses", type=int)
         """
     )
-    pytester.makepyfile("def test_something(): pass")
-    result = run_ranks(2, "--workers=2")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: -n (pytest-xdist)*"])
+    pytester.makepyfile("def test_something(mpi_comm): pass")
+    result = run_ranks(2, "--workers=2", "-o", f"mlps_mpi={mode}")
+    if mode == "on":
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["ERROR: -n (pytest-xdist)*"])
+    else:
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines(["mpi_comm: -n (pytest-xdist) starts workers*"])

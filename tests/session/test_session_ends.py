@@ -15,6 +15,9 @@ from tests.session.test_interrupted import IN_A_LOCK
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
 
+JOINED = ("-o", "mlps_mpi=on")
+"""For tests that use nothing of ours: their ranks join all the same."""
+
 
 @pytest.mark.parametrize("leave", ["skip", "xfail"])
 def test_a_skip_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
@@ -51,7 +54,7 @@ def test_ranks_that_collect_different_tests_are_a_usage_error_that_names_them(
                 pass
         """
     )
-    result = run_ranks(3)
+    result = run_ranks(3, *JOINED)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
@@ -77,7 +80,7 @@ def test_a_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
             pass
         """
     )
-    result = run_ranks(2)
+    result = run_ranks(2, *JOINED)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["rank 1 on *:", "*libfancy is missing on this host*"])
 
@@ -86,7 +89,7 @@ def test_a_collection_error_on_all_ranks_is_reported_once_as_pytest_does(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile("raise ImportError('libfancy is missing everywhere')")
-    result = run_ranks(2)
+    result = run_ranks(2, *JOINED)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert result.stdout.str().count("E   ImportError: libfancy is missing everywhere") == 1
     assert "did not collect the same tests" not in result.stderr.str()

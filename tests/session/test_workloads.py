@@ -162,7 +162,9 @@ def test_a_rate_that_storage_cannot_keep_up_with_is_told(pytester: pytest.Pytest
     settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]
     result = pytester.runpytest(*TINY, *settings)
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["note: option 1: requests arrived faster than they were served: *"])
+    result.stdout.fnmatch_lines(
+        ["note: option 1: requests arrived faster than they were served: *"]
+    )
     metrics = metadata_of(pytester)["metrics"]["1"]
     assert metrics["unserved"] > 0
     assert metrics["lateness_p95_ms"] > 0

@@ -1,0 +1,165 @@
+"""The hooks of a session that uses this plugin; registered once that is known.
+
+Each is a few lines that call the module that does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.mpi.comm import RanksDivergedError, SoloComm
+from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
+from mlpstorage_bench.results.record import KEY as RECORD_KEY
+from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
+from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, runs_no_test
+from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
+from mlpstorage_bench.session.pytest_internals import TerminalReporter, let_pytest_mpi_run
+from mlpstorage_bench.session.session import MlpsSession
+
+
+def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) -> MlpsSession:
+    """Begin the session with the ranks that have joined; raises a usage error on all of them."""
+    comm = config.stash.setdefault(COMM, SoloComm())
+    try:
+        settings = relaunch.settings_of(config)
+    except MlpsError as error:
+        rendezvous.agree_on_problem(config, comm, "the options", str(error))
+        raise rank_checks.usage_error(str(error), is_root=comm.rank == 0) from error
+    rendezvous.agree_on_problem(config, comm, "the options", "")
+    session = config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
+    config.pluginmanager.register(SessionHooks(session), "mlpstorage-session")
+    session.join()
+    return session
+
+
+def open_session_after_collection(
+    config: pytest.Config, launcher: LauncherEnvironment | None, items: list[pytest.Item]
+) -> None:
+    """Begin a session where only its collected tests show that it uses this plugin."""
+    if launcher is None:
+        open_session(config, None)
+        return
+    rendezvous.join_late(config, launcher)
+    session = open_session(config, launcher)
+    unlimit_process()
+    session.agree_on_collection(items)
+    let_pytest_mpi_run(config, items)
+    for line in terminal.header(session):
+        terminal.write_line(config, line)
+
+
+class SessionHooks:
+    """pytest's hooks for one session."""
+
+    def __init__(self, session: MlpsSession) -> None:
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_header(self) -> list[str]:
+        """Show what will run, and where."""
+        return terminal.header(self._session)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Agree with the other ranks on what was collected."""
+        own = self._session
+        if own.launcher is not None:
+            unlimit_process()
+        with own.time_limit("collection"):
+            result = yield
+            own.agree_on_collection(session.items)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Open the run that the collected tests call for; in mode whatif, only describe it."""
+        own = self._session
+        if own.settings.mode == "whatif":
+            terminal.show_plan(session.config, own)
+            session.items.clear()
+        elif not runs_no_test(session.config):
+            with own.time_limit("the run's opening"):
+                start.begin(own, session.items)
+            terminal.announce_run(session.config, own)
+        try:
+            result = yield
+            if not runs_no_test(session.config):
+                own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+        except RanksDivergedError as diverged:
+            own.left = OthersLeft.after(diverged)
+            raise own.left from diverged
+        except BaseException as error:
+            own.left = error
+            raise
+        finally:
+            own.comm.ignore_interrupts()
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Limit the time that a test takes."""
+        with self._session.guard_test(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Agree with the other ranks on the outcome of this phase of the test."""
+        report = yield
+        session = self._session
+        agree_on_report(
+            report,
+            call.excinfo,
+            session.comm,
+            session.host,
+            session.settings.failure_grace_s,
+            session.abort,
+        )
+        item.stash[HAS_PASSED] = report.when == "call" and report.passed
+        if session.run is not None:
+            message = "" if call.excinfo is None else call.excinfo.exconly()
+            session.run.note_outcome(report.nodeid, report.outcome, report.duration, message)
+        return report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Make pytest-benchmark's own files complete for --mlps-convert."""
+        run = self._session.run
+        if run is not None:
+            timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
+            output_json[RECORD_KEY] = run.make_record(timed).model_dump(mode="json")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Agree on the session's exit status, and write the run's results."""
+        own = self._session
+        own.comm.ignore_interrupts()
+        failure, result = None, None
+        with own.time_limit(rendezvous.SESSION_END):
+            own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
+            try:
+                result = yield
+            except BaseException as error:  # of a fixture or hook: the others have to know
+                if own.comm.size == 1:
+                    raise
+                failure = error
+            own.exit_status = session.exitstatus = finish.pass_exit_barrier(
+                own, int(session.exitstatus), failure
+            )
+        if own.launcher is not None and own.settings.timeout_s is not None:
+            limit_process(own.settings.timeout_s)
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Show what was measured, and where it is kept."""
+        terminal.summarise(terminalreporter, self._session)
+        terminal.show_verdicts(terminalreporter, self._session)

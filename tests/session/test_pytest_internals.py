@@ -1,0 +1,166 @@
+"""Private names of pytest and its plugins: used in one module, and there in this release."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pytest_benchmark.session import BenchmarkSession
+
+import mlpstorage_bench
+from mlpstorage_bench.session import pytest_internals as internals
+
+ROOT = Path(mlpstorage_bench.__file__).parent
+HERE = "session/pytest_internals.py"
+FOREIGN = ("_pytest", "pytest_benchmark", "pytest_mpi")
+PRIVATE_ATTRIBUTES = {
+    *("known_args_namespace", "inicfg", "numprocesses", "workerinput", "xmlpath", "with_mpi"),
+    *("_benchmarksession", "_groups", "_anonymous", "_precisions", "_tw", "_inidict"),
+    *("own_markers", "noconftest", "getplugin", "stop_global_capturing"),
+}
+
+
+def names_used(path: Path) -> set[str]:
+    """Return modules imported from pytest's insides and its plugins', and attributes of theirs."""
+    used: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            used |= {node.module} if node.module.split(".")[0] in FOREIGN else set()
+        elif isinstance(node, ast.Import):
+            used |= {alias.name for alias in node.names if alias.name.split(".")[0] in FOREIGN}
+        elif isinstance(node, ast.Attribute) and node.attr in PRIVATE_ATTRIBUTES:
+            used.add(node.attr)
+        elif isinstance(node, ast.Constant) and node.value in PRIVATE_ATTRIBUTES:
+            used.add(str(node.value))
+    return used
+
+
+def test_private_names_are_used_in_one_module() -> None:
+    using = {
+        str(path.relative_to(ROOT)): names
+        for path in ROOT.rglob("*.py")
+        if (names := names_used(path))
+    }
+    assert set(using) == {HERE}
+    assert using[HERE] >= {"_pytest.capture", "pytest_benchmark.fixture", "_precisions"}
+
+
+def test_options_known_before_conftests_are_there(pytester: pytest.Pytester) -> None:
+    config = pytester.parseconfig("--mlps-profile=quick")
+    known = internals.known_options(config)
+    assert isinstance(known, argparse.Namespace)
+    assert known.mlps_profile == "quick"
+    assert not known.noconftest
+    internals.load_no_conftest(config)
+    assert internals.known_options(config).noconftest
+
+
+def test_options_of_which_rank_0_alone_has_files_exist(pytester: pytest.Pytester) -> None:
+    config = pytester.parseconfigure(
+        *("--junitxml=junit.xml", "--benchmark-json=out.json", "--benchmark-autosave"),
+        "--benchmark-histogram",
+    )
+    assert set(internals._RANK_0_ALONE) <= set(vars(config.option))
+    session = config._benchmarksession  # type: ignore[attr-defined]
+    assert isinstance(session, BenchmarkSession)
+    assert set(internals._BENCHMARK_SESSION_ATTRIBUTES) <= set(vars(session))
+    plugins = len(config.pluginmanager.get_plugins())
+    internals.leave_files_to_rank_0(config)
+    assert len(config.pluginmanager.get_plugins()) == plugins - 1, "junit XML's is gone"
+    assert [session.json, session.autosave, session.histogram] == [None, None, []]
+    config._ensure_unconfigure()
+
+
+def test_property_is_in_the_junit_xml(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from mlpstorage_bench.session.pytest_internals import add_junit_property
+
+        def test_it(request): add_junit_property(request.config, "color", "blue")
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("--junitxml=junit.xml").assert_outcomes(passed=1)
+    xml = (pytester.path / "junit.xml").read_text()
+    assert '<property name="color" value="blue" />' in xml
+
+
+def test_capture_is_given_back_and_taken_again(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import os
+        import pytest
+        from mlpstorage_bench.session.pytest_internals import terminal_reporter, without_capture
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_collection(session):
+            result = yield
+            assert terminal_reporter(session.config) is not None
+            without_capture(session.config, lambda: os.write(1, b"from inside\\n"))
+            return result
+        """
+    )
+    pytester.makepyfile("import os\ndef test_it(): os.write(1, b'from the test'); assert 0")
+    result = pytester.runpytest_subprocess()
+    result.stdout.fnmatch_lines(
+        ["from inside", "*Captured stdout call*", "from the test", "*1 failed in *"]
+    )
+
+
+@pytest.mark.parametrize("marks", ["mpi", "mpi_skip"], ids=["marked", "marked as skipped"])
+def test_pytest_mpi_is_turned_on_after_it_marked_tests(
+    pytester: pytest.Pytester, marks: str
+) -> None:
+    items, _ = pytester.inline_genitems(
+        pytester.makepyfile(f"import pytest\n@pytest.mark.{marks}\ndef test_it(): pass")
+    )
+    before = [mark.kwargs.get("reason") for mark in items[0].iter_markers("skip")]
+    assert before == (["need --with-mpi option to run"] if marks == "mpi" else [])
+    internals.let_pytest_mpi_run(items[0].config, items)
+    after = [mark.kwargs.get("reason") for mark in items[0].iter_markers("skip")]
+    assert after == ([] if marks == "mpi" else ["test does not work under mpi"])
+
+
+def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import time
+        import pytest
+        from mlpstorage_bench.session.pytest_internals import (
+            expect_no_measurement, set_timer_precision, statistics_of
+        )
+
+        def timer(): return time.perf_counter()
+
+        @pytest.fixture
+        def unused(benchmark):
+            yield benchmark
+            expect_no_measurement(benchmark)
+
+        def test_precision(unused):
+            set_timer_precision(timer, 0.25)
+            assert unused._get_precision(timer) == 0.25
+
+        def test_not_measured(unused):
+            assert statistics_of(unused) is None
+
+        def test_measured(benchmark):
+            benchmark(lambda: None)
+            assert statistics_of(benchmark).stats.rounds > 0
+        """
+    )
+    result = pytester.runpytest_subprocess("-W", "error", "--benchmark-max-time=0.1")
+    result.assert_outcomes(passed=3)
+
+
+def test_document_has_null_for_what_is_no_number() -> None:
+    assert internals.as_json_holds({"a": math.inf, "b": 1.5}) == {"a": None, "b": 1.5}
+
+
+def test_option_names_are_known_where_pytest_would_not_refuse_a_second() -> None:
+    parser = SimpleNamespace(_groups=[], _anonymous=SimpleNamespace(options=[]))
+    assert internals.option_names(parser) == set()  # type: ignore[arg-type]
