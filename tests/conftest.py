@@ -1,4 +1,4 @@
-"""Running pytest inside pytest: in one process, and in ranks under a real mpirun."""
+"""Fixtures that start sessions, mount filesystems and limit memory; rules for all tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,30 @@ from pathlib import Path
 
 import numpy as np  # noqa: F401 - pytester forgets what its sessions import, and NumPy loads only once
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.launchers.installed import find_binary
+from tests import budget
 
 WITHOUT_TEST_TOOLS = "-p no:hypothesispytest"
 """For PYTEST_ADDOPTS: Hypothesis takes half a second of processor to load."""
 
 RunRanks = Callable[..., pytest.RunResult]
+
+# No example fails because the host was busy; in CI the same examples run each time.
+settings.register_profile(
+    "project",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("project")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold tests to what their markers say."""
+    config.pluginmanager.register(budget.from_environment())
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -34,8 +50,10 @@ def _alone() -> None:
     """Keep what tests this project out of the sessions that its tests start.
 
     Those are measured, if side by side (pytest-xdist), and start in three quarters of the time.
+    Coverage is that of this process: its tracer in each started one would take minutes.
     """
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    tools = ("PYTEST_XDIST_", "COVERAGE_PROCESS_")
+    for name in [name for name in os.environ if name.startswith(tools)]:
         del os.environ[name]
     os.environ["PYTEST_ADDOPTS"] = WITHOUT_TEST_TOOLS
 

@@ -20,6 +20,7 @@ PAGE = PROJECT / "docs" / "architecture.md"
 BEGIN, END = "<!-- table: made by tests/test_architecture.py -->\n", "<!-- end of table -->\n"
 
 LAYERS = (
+    (("benchmarks",), "test cases that measure storage, run with `--pyargs`"),
     (("plugin",), "pytest's hooks, each a few lines"),
     (("commands",), "commands that print and exit instead of running tests"),
     (("session",), "a pytest session over all ranks: start, fixtures, outcomes, run, gate, end"),
@@ -149,14 +150,19 @@ def test_pure_modules_import_no_clock_io_mpi_or_pytest(place: str) -> None:
         assert imported_modules(path) & (forbidden | {"pathlib"}) <= allowed
 
 
-def test_kv_cache_is_known_by_name_to_registry_fixtures_and_public_api_alone() -> None:
+def test_kv_cache_is_named_only_by_registry_fixtures_benchmarks_and_public_api() -> None:
     knowing = {
         str(path.relative_to(ROOT))
         for path in modules()
         if path.relative_to(ROOT).parts[0] != "kvcache"
         and ("kv_cache" in path.read_text() or f"{PACKAGE}.kvcache" in path.read_text())
     }
-    assert knowing == {"__init__.py", "registry.py", "session/fixtures.py"}
+    assert knowing == {
+        "__init__.py",
+        "benchmarks/test_kvcache.py",
+        "registry.py",
+        "session/fixtures.py",
+    }
 
 
 def test_interface_of_benchmark_types_has_no_any() -> None:

@@ -54,6 +54,7 @@ def verdict_with_retries(baseline: list[float], values: list[float], per_look: i
     return judgement.verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [5, 10])
 @pytest.mark.parametrize("model", ["white", "capped", "AR 0.8"])
 def test_retries_with_early_stopping_keep_the_false_alarm_rate(model: str, runs: int) -> None:
@@ -69,6 +70,7 @@ def test_retries_with_early_stopping_keep_the_false_alarm_rate(model: str, runs:
     assert verdicts.count(Verdict.REGRESSED) <= 8
 
 
+@pytest.mark.slow
 def test_retries_find_as_many_losses_as_one_look() -> None:
     random, rows, runs = np.random.default_rng(19), 200, 10
     series = noise.white(random, rows, runs + 12, 0.01)

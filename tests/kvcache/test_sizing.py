@@ -125,6 +125,7 @@ def test_size_that_does_not_fit_has_a_problem(
     assert size.problems(free, 0)[-1].startswith("memory: up to")
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32),
     users=st.integers(1, 8),

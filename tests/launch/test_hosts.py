@@ -17,6 +17,7 @@ def test_repeated_hosts_options_keep_their_order() -> None:
     assert parse_hosts(["h1:4,h2", "h3:2"]) == (Host("h1", 4), Host("h2"), Host("h3", 2))
 
 
+@pytest.mark.slow
 @given(st.lists(hosts, min_size=1, unique_by=lambda host: host.name))
 def test_formatted_hosts_parse_to_the_same_hosts(given_hosts: list[Host]) -> None:
     assert parse_hosts([",".join(map(str, given_hosts))]) == tuple(given_hosts)
@@ -116,6 +117,7 @@ def test_ranks_per_node_above_a_hosts_slots_are_refused() -> None:
         lay_out((Host("h1", 1), Host("h2", 3)), npernode=2)
 
 
+@pytest.mark.slow
 @given(st.lists(names, min_size=1, max_size=9, unique=True), st.integers(1, 64))
 def test_layout_places_every_rank_once(host_names: list[str], per_node: int) -> None:
     total = per_node * len(host_names)

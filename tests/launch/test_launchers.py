@@ -224,6 +224,7 @@ def fake_launcher(folder: Path, name: str, version: str) -> str:
     return str(path)
 
 
+@pytest.mark.starts_process
 @pytest.mark.parametrize(("version", "title"), VERSIONS.items(), ids=VERSIONS.values())
 def test_launcher_is_recognised_by_version_output_not_name(
     tmp_path: Path, version: str, title: str
@@ -231,12 +232,14 @@ def test_launcher_is_recognised_by_version_output_not_name(
     assert identify(fake_launcher(tmp_path, "anything", version)).title == title
 
 
+@pytest.mark.starts_process
 def test_unknown_launcher_error_shows_its_version_output(tmp_path: Path) -> None:
     binary = fake_launcher(tmp_path, "mpirun", "SuperLauncher 3")
     with pytest.raises(LaunchError, match="its --version prints: SuperLauncher 3"):
         identify(binary)
 
 
+@pytest.mark.starts_process
 def test_installed_mpirun_is_found_and_recognised() -> None:
     assert identify(find_binary(None)).name == "openmpi"
 
@@ -252,6 +255,7 @@ def test_only_listed_variables_go_to_other_hosts() -> None:
     assert exported_names(dict.fromkeys(secrets | ours, "x")) == sorted(ours)
 
 
+@pytest.mark.starts_process
 def test_shown_command_has_arguments_and_executed_command_one_word() -> None:
     arguments = ["benchmarks", "--map-by", ":", "-k", "a b", "ü"]
     plan = plan_launch(HERE, LaunchFlags(), None, arguments)

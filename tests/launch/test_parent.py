@@ -32,6 +32,8 @@ from mlpstorage_bench.launch.status_channel import (
 )
 from tests.failures.scenario import LIMIT_S
 
+pytestmark = pytest.mark.starts_process
+
 LIMITS = Limits(grace_s=1)
 WORD = "mlps-0123456789"
 

@@ -120,6 +120,7 @@ def test_device_time_is_the_union_of_chunk_times(calls: list[tuple[int, int]]) -
     assert statistics.device.sum_ns == len(busy)
 
 
+@pytest.mark.slow
 def test_device_time_memory_does_not_grow_with_chunks() -> None:
     statistics = OperationStatistics()
     observer = EntryObserver(statistics, window(0, 2**62), 0)

@@ -12,6 +12,8 @@ import pytest
 
 from mlpstorage_bench.process.exits import ExitWatcher
 
+pytestmark = pytest.mark.starts_process
+
 
 @contextmanager
 def watched(*processes: subprocess.Popen[bytes]) -> Iterator[ExitWatcher]:

@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+pytestmark = pytest.mark.starts_process
+
 PROJECT = Path(__file__).parents[2]
 PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []

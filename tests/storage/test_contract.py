@@ -297,6 +297,7 @@ def raw(store: Store, name: str, size: int) -> bytes:
     return bytes(buffer.bytes[:size])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

@@ -15,6 +15,8 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 
+pytestmark = pytest.mark.starts_process
+
 USER_PROCESS = """
 import sys, time
 from pathlib import Path

@@ -39,6 +39,7 @@ def duplication(content: bytes, block: int) -> float:
     return len(blocks) / len(set(blocks))
 
 
+@pytest.mark.slow
 def test_default_content_is_unique_and_incompressible(tmp_path: Path, observer_class: Any) -> None:
     content = content_of_files(tmp_path, Payload(5), observer_class)
     assert duplication(content, SECTOR) == 1
@@ -68,6 +69,7 @@ def test_content_deduplicates_by_the_configured_ratio(
     assert duplication(content, block_kib * 1024) == pytest.approx(ratio, rel=0.1)
 
 
+@pytest.mark.slow
 def test_both_ratios_apply_together(tmp_path: Path, observer_class: Any) -> None:
     content = content_of_files(
         tmp_path, Payload(5, compress_ratio=2.0, dedup_ratio=2.0), observer_class, entries=24

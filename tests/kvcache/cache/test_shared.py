@@ -60,6 +60,7 @@ def test_longest_prefix_is_read_and_rest_is_written() -> None:
     cache.close()
 
 
+@pytest.mark.slow
 def test_concurrent_requests_write_a_shared_block_once() -> None:
     cache = new_cache()
     shared = SharedEntries(cache.index)

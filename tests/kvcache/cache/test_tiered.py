@@ -73,6 +73,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(steps)
 @settings(max_examples=60, deadline=None)
 def test_one_tier_evicts_least_recently_used(
@@ -93,6 +94,7 @@ def test_one_tier_evicts_least_recently_used(
     cache.close()
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 11), min_size=1, max_size=40))
 @settings(max_examples=40, deadline=None)
 def test_entries_move_down_without_loss(sizes: list[int]) -> None:
@@ -178,6 +180,7 @@ def test_entry_stays_in_its_tier_after_cut_off_move() -> None:
     cache.close()
 
 
+@pytest.mark.slow
 def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
     tiers = [
         Tier("cpu", MemoryStore(CHUNK), 60 * SECTOR),
@@ -275,6 +278,7 @@ def test_policy_determines_evicted_entries(policy: PolicyName, kept: set[str]) -
     cache.close()
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["lru", "lfu", "fifo"]),
     st.sampled_from(["promotion", "no promotion"]),

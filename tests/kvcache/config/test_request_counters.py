@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
@@ -26,6 +28,7 @@ def test_spans_of_a_request_are_differences_of_its_times() -> None:
     assert of_class.latency.sum_ns == (150 - 10) * MS
 
 
+@pytest.mark.slow
 def test_queue_wait_exceeds_cache_time_with_one_lane(
     tmp_path: Path,
 ) -> None:

@@ -20,6 +20,8 @@ from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, trial, workload
 
+pytestmark = pytest.mark.slow
+
 SECTOR = 4096
 
 

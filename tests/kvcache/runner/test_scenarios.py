@@ -17,6 +17,8 @@ from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, served, trial, workload
 
+pytestmark = pytest.mark.slow
+
 PREFIX: dict[str, Any] = {"keyed_by": "prefix", "tokens_per_block": 64, "decode_reads": "none"}
 
 

@@ -27,6 +27,8 @@ from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.mpi.comm import SoloComm
 
+pytestmark = pytest.mark.slow
+
 CAPACITY = 1 << 50
 
 

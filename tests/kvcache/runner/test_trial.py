@@ -28,6 +28,8 @@ from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB, NS_PER_S
 from tests.trials import SoloRanks, context, corrupt_repeatedly, served, trial, workload
 
+pytestmark = pytest.mark.slow
+
 Mount = Callable[[str, str], Path]
 
 

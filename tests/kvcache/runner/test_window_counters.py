@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.measure.device import BlockDevice
@@ -36,6 +38,7 @@ class Ends:
                 time.sleep(0)  # as a system call does, it lets others have Python's lock
 
 
+@pytest.mark.slow
 def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
     tmp_path: Path,
 ) -> None:

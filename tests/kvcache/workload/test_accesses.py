@@ -88,6 +88,7 @@ def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     assert shared == list(before[: 100 // 16]), "what the system prompt fills, and no more"
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32),
     keyed_by=st.sampled_from(["turn", "prefix"]),
@@ -148,6 +149,7 @@ def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
     return statistics.mean(written) / mib, statistics.median(written) / mib, read / sum(written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("which", "reference"), [(0, 480), (1, 265), (2, 8.2)])
 def test_sanctioned_workload_has_the_mix_of_the_reference(which: int, reference: float) -> None:
     """Reference figures: its trace of option 1 with 20 users; ours over 20 seeds."""

@@ -46,6 +46,7 @@ def test_other_seed_gives_other_requests(seed: int) -> None:
     assert first_requests(3, seed) != first_requests(3, seed + 1)
 
 
+@pytest.mark.slow
 @given(USERS, USERS, SEEDS)
 def test_user_requests_do_not_depend_on_number_of_users(some: int, more: int, seed: int) -> None:
     few, many = first_requests(some, seed), first_requests(some + more, seed)
@@ -59,6 +60,7 @@ def test_user_requests_do_not_depend_on_order_between_users(seed: int) -> None:
     assert [list(column) for column in zip(*interleaved, strict=True)] == first_requests(3, seed)
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_turns_and_conversations_are_consecutive(seed: int) -> None:
     for requests in first_requests(3, seed, 400):
@@ -72,6 +74,7 @@ def test_turns_and_conversations_are_consecutive(seed: int) -> None:
             assert (later.conversation, later.turn) == expected
 
 
+@pytest.mark.slow
 def test_conversation_has_at_most_50_turns() -> None:
     rarely_ended = [
         requests

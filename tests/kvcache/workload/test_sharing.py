@@ -39,6 +39,7 @@ def test_turns_of_a_conversation_have_the_same_prompt() -> None:
         assert opened.setdefault(key, request.system_prompt) == request.system_prompt
 
 
+@pytest.mark.slow
 def test_popularity_is_as_configured() -> None:
     def drawn(retrieval: str) -> Counter[str]:
         sharing = Sharing(rag_share=1.0, rag_retrieval=retrieval)  # type: ignore[arg-type]  # a literal

@@ -108,6 +108,7 @@ def test_share_gpt_file_with_other_structure_is_refused() -> None:
         conversations("FILE", '[{"id": 1}]')
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded traces are not here")
 @pytest.mark.parametrize(
     ("name", "trace_format", "context", "answer"),

@@ -1,0 +1,1 @@
+"""Benchmarks that the package brings: `pytest --pyargs mlpstorage_bench.benchmarks`."""
