@@ -1,0 +1,63 @@
+"""The pages of the documentation: their code blocks and their links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+PAGES = (
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((PROJECT / "docs").glob("*.md")),
+)
+_BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} (?P<title>.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A Python block of a page."""
+
+    module: str
+    """Name of the module that the block becomes."""
+    code: str
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether pytest runs it; otherwise it is a script."""
+        return "def test_" in self.code
+
+
+def existing_pages() -> list[Path]:
+    return [page for page in PAGES if page.is_file()]
+
+
+def examples() -> Iterator[Example]:
+    """Iterate over the blocks ```python; those that begin with ```python fragment are left out."""
+    for page in existing_pages():
+        blocks = [block for block in _BLOCK.finditer(page.read_text()) if _is_python(block)]
+        for number, block in enumerate(blocks, 1):
+            code = block["code"]
+            prefix = "test_" if "def test_" in code else ""
+            yield Example(f"{prefix}{page.stem.lower()}_{number}", code)
+
+
+def _is_python(block: re.Match[str]) -> bool:
+    return block["language"].strip() == "python"
+
+
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links to this project's own files."""
+    text = _BLOCK.sub("", page.read_text())
+    targets = [link["target"] for link in _LINK.finditer(text)]
+    return [target for target in targets if "://" not in target]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = _BLOCK.sub("", page.read_text())
+    titles = [heading["title"].lower() for heading in _HEADING.finditer(text)]
+    return {re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-") for title in titles}
