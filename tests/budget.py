@@ -1,15 +1,15 @@
-"""Kinds of tests: which start a process, and how much processor time each kind may take.
+"""Kinds of tests: which start a process, and how much processor time the others may take.
 
 `make check` selects tests by the markers `starts_process` and `slow`. The first is set here where
 tests/starting.py finds it implied; a test that starts a process through the package has to be
-marked by hand. A test that starts a process without the marker fails, and so does, where the
-variable CI is set, a test without `slow` that takes more than its kind may.
+marked by hand. A test that starts a process without the marker fails. Where the variable CI is
+set, so does a test without both markers that takes more processor time than `LIMIT_S`. Tests with
+processes have no limit: ranks that wait for each other use a core each, as long as they wait.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -24,10 +24,7 @@ STARTING_EVENTS = frozenset(
 """Audit events of the interpreter by which a process starts."""
 
 LIMIT_S = 4.0
-"""Processor seconds of a test without `slow`; those of `make check` take less than one."""
-
-LIMIT_WITH_PROCESSES_S = 90.0
-"""The same for a test that starts processes: ranks that wait for each other use a core each."""
+"""Processor seconds of a test of `make check`; all of them take less than one."""
 
 _started: list[str] = []
 
@@ -53,11 +50,9 @@ class TestBudget:
         *,
         limits_time: bool,
         limit_s: float = LIMIT_S,
-        limit_with_processes_s: float = LIMIT_WITH_PROCESSES_S,
     ) -> None:
         self._limits_time = limits_time
         self._limit_s = limit_s
-        self._limit_with_processes_s = limit_with_processes_s
         self._before_s = 0.0
         sys.addaudithook(_record_start)
 
@@ -72,7 +67,7 @@ class TestBudget:
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
         """Take the readings from which a test is judged."""
         _started.clear()
-        self._before_s = processor_seconds()
+        self._before_s = time.process_time()
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -86,21 +81,15 @@ class TestBudget:
                 "Mark it with pytest.mark.starts_process: make check leaves it out then",
                 pytrace=False,
             )
-        spent_s = processor_seconds() - self._before_s
-        limit_s = self._limit_with_processes_s if is_marked else self._limit_s
-        if self._limits_time and spent_s > limit_s and not item.get_closest_marker("slow"):
+        spent_s = time.process_time() - self._before_s
+        is_limited = self._limits_time and not is_marked and not item.get_closest_marker("slow")
+        if is_limited and spent_s > self._limit_s:
             pytest.fail(
-                f"the test took {spent_s:.1f} s of processor time; at most {limit_s:g} s without "
-                "the marker slow. Make it faster, or mark it with pytest.mark.slow",
+                f"the test took {spent_s:.1f} s of processor time; at most {self._limit_s:g} s "
+                "without the marker slow. Make it faster, or mark it with pytest.mark.slow",
                 pytrace=False,
             )
         return result
-
-
-def processor_seconds() -> float:
-    """Return what this process and its ended children have used, whatever else the host runs."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def from_environment() -> TestBudget:

@@ -27,7 +27,7 @@ def run(
         " hosts_matrix\n failure_matrix"
     )
     pytester.makepyfile(f"import pytest\n{source}")
-    budget = TestBudget(limits_time=limits_time, limit_s=0.1, limit_with_processes_s=20)
+    budget = TestBudget(limits_time=limits_time, limit_s=0.1)
     return pytester.runpytest_inprocess("-m", selection, plugins=[budget])
 
 
