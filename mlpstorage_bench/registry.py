@@ -23,7 +23,9 @@ class _Entry:
 
 
 _TYPES = {
-    "kv_cache": _Entry("kvcache", "kvcache_option", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"),
+    "kv_cache": _Entry(
+        "kvcache", "kvcache_workload", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"
+    ),
 }
 
 DEFAULT = "kv_cache"

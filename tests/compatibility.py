@@ -141,7 +141,7 @@ def check(python: Path, folder: Path) -> str:
     run("one process", python, *BENCHMARKS, cwd=empty)
     as_root = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
     ranks = ("--mlps-hosts=localhost:2", "--mlps-num-processes=2", "--mlps-oversubscribe", *as_root)
-    run("two ranks", python, *BENCHMARKS, *ranks, "-k", "test_option", cwd=empty)
+    run("two ranks", python, *BENCHMARKS, *ranks, "-k", "test_workload", cwd=empty)
     return re.sub(r" in [\d.]+s.*", "", summary)
 
 

@@ -57,7 +57,7 @@ def run(number: int, *, trials: tuple[float, ...] = (1.0, 2.0), **changes: Any) 
         "commit_info": {"id": "c0ffee", "branch": "main"},
         "cases": {
             "1": {
-                "test": "benchmarks/test_kvcache.py::test_option[1]",
+                "test": "benchmarks/test_kvcache.py::test_workload[1]",
                 "workload_fingerprint": "7" * 32,
                 "trials": [
                     {"trial": trial, "metrics": {"read_gib_s": value, "window_s": 0.5}}

@@ -59,7 +59,7 @@ def test_benchmarks_run_in_an_empty_directory(python: Path, tmp_path: Path) -> N
 def test_benchmarks_run_on_two_ranks(
     python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTEST_ADDOPTS", f"{WITHOUT_TEST_TOOLS} -k 'test_option or rag'")
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"{WITHOUT_TEST_TOOLS} -k 'test_workload or rag'")
     output = run(*mpirun(2), python, "-m", "pytest", *BENCHMARKS, *TINY, cwd=tmp_path)
     assert "4 passed" in output
     (metadata,) = (tmp_path / "results").rglob("*_metadata.json")
@@ -72,4 +72,4 @@ def test_checkout_has_the_same_benchmarks(tmp_path: Path) -> None:
     checkout = run(*collect, "benchmarks/", cwd=PROJECT).splitlines()
     names = [line.rpartition("/")[2] for line in checkout if "::" in line]
     assert names == [line.rpartition("/")[2] for line in packaged if "::" in line]
-    assert "benchmarks/test_kvcache.py::test_option[1]" in checkout
+    assert "benchmarks/test_kvcache.py::test_workload[1]" in checkout

@@ -52,7 +52,7 @@ def metadata(number: int, started: datetime) -> dict[str, Any]:
             "tags": ["nightly"],
             "cases": {
                 case: {
-                    "test": f"benchmarks/test_kvcache.py::test_option[{case}]",
+                    "test": f"benchmarks/test_kvcache.py::test_workload[{case}]",
                     "workload_fingerprint": f"{case}" * 32,
                     "trials": [{"trial": trial, "metrics": figures} for trial in (1, 2, 3)],
                 }

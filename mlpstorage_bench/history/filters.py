@@ -69,7 +69,7 @@ class RunFilter:
 
 
 def _named(column: str) -> str:
-    """Match a name literally or as a glob: `test_option[1]` is both a node id and a glob."""
+    """Match a name literally or as a glob: `test_workload[1]` is both a node id and a glob."""
     return f"({column} = ? OR {column} GLOB ?)"
 
 

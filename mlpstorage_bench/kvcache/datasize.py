@@ -84,7 +84,7 @@ def datasize(
         UnknownSize(name)
         if hosts.free_storage is None and workload.storage_capacity_gb is None
         else _size_of_case(name, workload, profile.seed, hosts)
-        for name, workload in profile.options.items()
+        for name, workload in profile.workloads.items()
     ]
     return {
         "profile": profile.name,

@@ -22,7 +22,7 @@ from mlpstorage_bench.errors import (
     nearest,
 )
 from mlpstorage_bench.kvcache.config.slo import Objective, violations
-from mlpstorage_bench.kvcache.config.workload import Workload, canonical
+from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
@@ -79,33 +79,32 @@ class KVCache:
         """Takes a case's name, and a function that runs more trials of it on all ranks."""
 
     @property
-    def options(self) -> tuple[str, ...]:
-        """Names of the profile's options."""
-        return tuple(self._plan.profile.options)
+    def workloads(self) -> tuple[str, ...]:
+        """Names of the profile's workloads."""
+        return tuple(self._plan.profile.workloads)
 
-    def workload(self, option: str | int, **parameters: Any) -> Workload:
-        """Return an option's parameters with some changed; the user's settings take precedence."""
-        options = self._plan.profile.options
-        if str(option) not in options:
+    def workload(self, name: str | int, **parameters: Any) -> Workload:
+        """Return a workload with some parameters changed; the user's settings take precedence."""
+        workloads = self._plan.profile.workloads
+        if str(name) not in workloads:
             raise InvalidInputError(
-                "option",
-                str(option),
-                f"options of profile {self._plan.profile.name}: {', '.join(options)}",
-                hint=nearest(str(option), options),
+                "kvcache.run: workload",
+                str(name),
+                f"workloads of profile {self._plan.profile.name}: {', '.join(workloads)}",
+                hint=nearest(str(name), workloads),
             )
         if self._plan.mode == "closed" and parameters:
             raise InvalidInputError(
                 "kvcache.run",
                 ", ".join(parameters),
-                "no parameters in mode closed, which runs the options as they are",
+                "no parameters in mode closed, which runs the workloads as they are",
             )
-        parameters = canonical(parameters)
-        values = options[str(option)].model_dump()
-        for name in parameters.keys() - values.keys():
-            raise InvalidInputError(
-                "kvcache.run", name, f"one of {', '.join(values)}", hint=nearest(name, values)
-            )
-        user_set = self._plan.set_by_user(str(option))
+        parameters = canonical("kvcache.run", parameters)
+        values = workloads[str(name)].model_dump()
+        for key in parameters.keys() - values.keys():
+            hint = nearest(key, [*values, *SYNONYMS])
+            raise InvalidInputError("kvcache.run", key, f"one of {', '.join(values)}", hint=hint)
+        user_set = self._plan.set_by_user(str(name))
         model = {"model": values["model"], **parameters, **user_set}["model"]
         values["geometry"] = self._plan.profile.models.get(model)
         try:
@@ -117,34 +116,33 @@ class KVCache:
             ) from error
 
     def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
-        """Return the parts of a trace's file name: option and trial, where there are several."""
-        options = self._plan.profile.options
-        parts = {} if list(options) == [case] else {"option": case}
+        """Return the parts of a trace's file name: workload and trial, where there are several."""
+        parts = {} if self.workloads == (case,) else {"workload": case}
         return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
 
     def run(
-        self, option: str | int, *, case: str | None = None, **parameters: Any
+        self, workload: str | int, *, case: str | None = None, **parameters: Any
     ) -> KVCacheResult:
-        """Run an option of the profile: its trials as rounds of pytest-benchmark, on all ranks.
+        """Run a workload of the profile: its trials as rounds of pytest-benchmark, on all ranks.
 
-        `case` is the name under which results are kept, by default the option's.
+        `case` is the name under which results are kept, by default the workload's.
 
         A round's time is the window's seconds ÷ the requests that all ranks completed in it, so
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
-        workload = self.workload(option, **parameters)
+        changed = self.workload(workload, **parameters)
         opened = self._open_case(
             CaseRecord(
                 benchmark_type=self._plan.benchmark_type,
-                case=check_path_component("case", str(option) if case is None else case),
+                case=check_path_component("case", str(workload) if case is None else case),
                 planned_trials=self._rounds,
-                parameters=workload.model_dump(),
+                parameters=changed.model_dump(),
             )
         )
         name = opened.record.case
-        self._engine.rest(self._plan.profile.delay_between_options)
+        self._engine.rest(self._plan.profile.delay_between_workloads)
         self._write_record(opened)
-        trials = _Trials(self._engine, workload, self._plan.profile.seed, opened)
+        trials = _Trials(self._engine, changed, self._plan.profile.seed, opened)
 
         def round_() -> None:
             try:
@@ -156,14 +154,14 @@ class KVCache:
         result = self._keep_result(trials)
         self._offer_more(name, lambda count: self._run_more(trials, count))
         if self._plan.mode == "closed" and not result.touched_storage:
-            raise UntouchedStorageError(f"option {name}: {UNTOUCHED}")
+            raise UntouchedStorageError(f"workload {name}: {UNTOUCHED}")
         objectives = [
             *self._objectives,
-            *(Objective(qos, slo) for qos, slo in workload.slos.items()),
+            *(Objective(qos, slo) for qos, slo in changed.slos.items()),
         ]
         problems = violations(objectives, result.classes)
         if problems:
-            raise SloError(f"option {name} broke its objectives: {'; '.join(problems)}")
+            raise SloError(f"workload {name} broke its objectives: {'; '.join(problems)}")
         return result
 
     def _run_more(self, trials: _Trials, count: int) -> None:

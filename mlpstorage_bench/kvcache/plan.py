@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import HostCapacity, Json
-from mlpstorage_bench.kvcache.config.profile_file import Profile
+from mlpstorage_bench.kvcache.config.profile_file import Profile, split_path
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
-from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
+from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.workload.traces import SOURCE
@@ -30,7 +30,7 @@ class KVCachePlan:
     overrides: tuple[tuple[str, str], ...]
     """The user's changes of the profile: dotted path, value as typed."""
     user_set: Mapping[str, object]
-    """Every option that the user set."""
+    """Every command-line option that the user set."""
     cache_dir: str
 
     @property
@@ -41,7 +41,7 @@ class KVCachePlan:
     @property
     def cases(self) -> tuple[str, ...]:
         """Names of the cases that can run."""
-        return tuple(self.profile.options)
+        return tuple(self.profile.workloads)
 
     @property
     def seed(self) -> int:
@@ -63,44 +63,43 @@ class KVCachePlan:
         """The profile's rules for metrics, as lines."""
         return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
-    def set_by_user(self, option: str) -> dict[str, object]:
-        """Return the parameters of an option that the user set on the command line."""
-        workload = self.profile.options[option]
-        prefix = f"options.{option}."
-        keys = (key.removeprefix(prefix) for key, _ in self.overrides)
-        names = {SYNONYMS.get(key, key) for key in keys}
-        return {name: getattr(workload, name) for name in names & set(Workload.model_fields)}
+    def set_by_user(self, name: str) -> dict[str, object]:
+        """Return the parameters of a workload that the user set on the command line."""
+        workload = self.profile.workloads[name]
+        paths = (split_path(path) for path, _ in self.overrides)
+        names = {key for of_workload, key in paths if of_workload in (None, name)}
+        return {key: getattr(workload, key) for key in names & set(Workload.model_fields)}
 
     def request_stream_sha256(self, rank: int, ranks: int) -> str:
-        """Return the hash of a rank's request streams, over all options of the profile."""
+        """Return the hash of a rank's request streams, over all workloads of the profile."""
         digest = hashlib.sha256()
-        for name, workload in sorted(self.profile.options.items()):
+        for name, workload in sorted(self.profile.workloads.items()):
             own = RankWorkload.for_rank(workload, self.profile.seed, rank, ranks)
             digest.update(f"{name} {own.request_source().sha256()}\n".encode())
         return digest.hexdigest()
 
     def input_files(self) -> list[InputFile]:
-        """Return the files that the options of the profile read."""
-        options = self.profile.options.values()
-        names = dict.fromkeys(option.trace_in for option in options if option.trace_in is not None)
+        """Return the files that the workloads of the profile read."""
+        traces = (workload.trace_in for workload in self.profile.workloads.values())
+        names = dict.fromkeys(trace for trace in traces if trace is not None)
         return [InputFile(SOURCE, Path(name)) for name in names]
 
     def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
         """Return the files that a rank may write, by whatever number of trials."""
         paths: dict[Path, None] = {}
-        for name, option in self.profile.options.items():
-            if option.trace_out is not None:
+        for name, workload in self.profile.workloads.items():
+            if workload.trace_out is not None:
                 for parts in self._trace_parts(name, rank, ranks):
-                    paths[trace_path(Path(option.trace_out), parts)] = None
+                    paths[trace_path(Path(workload.trace_out), parts)] = None
         return [trace_output(path) for path in paths]
 
-    def _trace_parts(self, option: str, rank: int, ranks: int) -> Iterator[dict[str, str]]:
+    def _trace_parts(self, workload: str, rank: int, ranks: int) -> Iterator[dict[str, str]]:
         """Yield what may be put into the name of a trace, from nothing to everything."""
         count = max(self.trials(is_scenario=is_scenario) for is_scenario in (False, True))
-        of_option: list[dict[str, str]] = [{}, {"option": option}]
+        of_workload: list[dict[str, str]] = [{}, {"workload": workload}]
         of_trial = [{}, *({"trial": str(trial)} for trial in range(1, count + 1))]
         of_rank: list[dict[str, str]] = [{}, {"rank": str(rank)}] if ranks > 1 else [{}]
-        for parts in itertools.product(of_option, of_trial, of_rank):
+        for parts in itertools.product(of_workload, of_trial, of_rank):
             yield {name: value for part in parts for name, value in part.items()}
 
     def notes(self) -> list[str]:
@@ -108,25 +107,26 @@ class KVCachePlan:
         return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
 
     def parameters(self) -> Json:
-        """Return the effective parameters: those of the first option, then each option's.
+        """Return the effective parameters: those of the first workload, then each workload's.
 
-        Readers of the reference's metadata expect one value for each of its parameters.
+        Readers of the reference's metadata expect one value for each of its parameters, and its
+        word for workloads: options.
         """
         return {
             **self._leading_values(),
             "profile": self.profile.name,
             "seed": self.profile.seed,
             "trials": self.profile.trials,
-            "delay_between_options": self.profile.delay_between_options,
-            "options": {name: o.model_dump() for name, o in self.profile.options.items()},
+            "delay_between_options": self.profile.delay_between_workloads,
+            "options": {name: w.model_dump() for name, w in self.profile.workloads.items()},
         }
 
     def override_parameters(self) -> Json:
-        """Return the user's settings: keys of the profile, and options."""
+        """Return the user's settings: keys of the profile, and command-line options."""
         return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
 
     def _leading_values(self) -> Json:
-        first = next(iter(self.profile.options.values()))
+        first = next(iter(self.profile.workloads.values()))
         return {
             "model": self.model,
             "num_users": first.num_users,
@@ -149,40 +149,40 @@ class KVCachePlan:
             f"profile {profile.name}: {profile.description}",
             (
                 f"seed {profile.seed} (+ rank), {profile.trials} trials each, "
-                f"{profile.delay_between_options:g} s between options"
+                f"{profile.delay_between_workloads:g} s between workloads"
             ),
         ]
-        for name, option in profile.options.items():
+        for name, workload in profile.workloads.items():
             facts = (
-                f"{option.model} ({option.bytes_per_token} bytes/token)",
+                f"{workload.model} ({workload.bytes_per_token} bytes/token)",
                 (
-                    f"{option.num_users} users per rank"
-                    if option.users_total is None
-                    else f"{option.users_total} users in all"
+                    f"{workload.num_users} users per rank"
+                    if workload.users_total is None
+                    else f"{workload.users_total} users in all"
                 ),
-                f"{option.duration:g} s",
-                f"gpu {option.gpu_mem_gb:g} GiB",
-                f"cpu {option.cpu_mem_gb:g} GiB",
-                f"{option.max_concurrent_allocs} requests at once",
-                f"generation {option.generation_mode}",
-                *_beside_users(option),
+                f"{workload.duration:g} s",
+                f"gpu {workload.gpu_mem_gb:g} GiB",
+                f"cpu {workload.cpu_mem_gb:g} GiB",
+                f"{workload.max_concurrent_allocs} requests at once",
+                f"generation {workload.generation_mode}",
+                *_beside_users(workload),
             )
-            lines.append(f"option {name}, {option.title}: {', '.join(facts)}")
+            lines.append(f"workload {name}, {workload.title}: {', '.join(facts)}")
         return lines
 
 
-def _beside_users(option: Workload) -> list[str]:
+def _beside_users(workload: Workload) -> list[str]:
     """Return the parameters that differ from the reference's behaviour."""
     facts = []
-    if option.keyed_by == "prefix":
-        facts.append(f"blocks of {option.tokens_per_block} tokens keyed by prefix")
-    if option.rate is not None:
-        ramp = "" if option.rate_end is None else f" to {option.rate_end:g}"
-        facts.append(f"{option.arrivals} arrivals, {option.rate:g}{ramp} per second")
-    if option.trace_in is not None:
-        facts.append(f"requests of {option.trace_in}")
-    if option.requests is not None:
-        facts.append(f"{option.requests} requests per rank")
-    if option.storage == "null":
+    if workload.keyed_by == "prefix":
+        facts.append(f"blocks of {workload.tokens_per_block} tokens keyed by prefix")
+    if workload.rate is not None:
+        ramp = "" if workload.rate_end is None else f" to {workload.rate_end:g}"
+        facts.append(f"{workload.arrivals} arrivals, {workload.rate:g}{ramp} per second")
+    if workload.trace_in is not None:
+        facts.append(f"requests of {workload.trace_in}")
+    if workload.requests is not None:
+        facts.append(f"{workload.requests} requests per rank")
+    if workload.storage == "null":
         facts.append("no storage: simulated")
     return facts

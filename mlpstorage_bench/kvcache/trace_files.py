@@ -140,7 +140,7 @@ def _is_own_trace(path: Path) -> bool:
 
 
 def trace_path(path: Path, parts: dict[str, str]) -> Path:
-    """Insert parts into a file name: FILE.csv.zst becomes FILE.option_1.rank_0.csv.zst.
+    """Insert parts into a file name: FILE.csv.zst becomes FILE.workload_1.rank_0.csv.zst.
 
     `parts` has only those dimensions with more than one value.
     """

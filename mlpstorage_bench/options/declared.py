@@ -114,7 +114,7 @@ OPTIONS = (
     Option(
         "profile",
         "Workload profile: quick (default; small, for first tests, not comparable to MLPerf), "
-        "mlperf (the three sanctioned options), or the path of a YAML file.",
+        "mlperf (the three sanctioned workloads), or the path of a YAML file.",
         None,
         {"metavar": "NAME|FILE"},
     ),
@@ -127,8 +127,8 @@ OPTIONS = (
     ),
     Option(
         "set",
-        "Override a parameter of the profile: duration=5 for all of its options, "
-        "options.1.duration=5 for one. Repeatable.",
+        "Override a parameter of the profile: duration=5 for all of its workloads, "
+        "workloads.1.duration=5 for one. Repeatable.",
         None,
         {"action": "append", "metavar": "KEY=VALUE"},
     ),

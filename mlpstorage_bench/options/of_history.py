@@ -17,7 +17,8 @@ HISTORY_OPTIONS = (
     Option("history-model", "List only runs of this model (name or glob).", None, A_NAME),
     Option(
         "history-test",
-        "List only runs with this case or test (case name, node id, or glob like '*test_option*').",
+        "List only runs with this case or test (case name, node id, or glob like "
+        "'*test_workload*').",
         None,
         A_NAME,
     ),

@@ -105,7 +105,7 @@ def _hosts(system_info: Mapping[str, Any] | None) -> Section:
 
 
 def _parameters(parameters: Mapping[str, Any]) -> Section:
-    options: Mapping[str, Mapping[str, Any]] = parameters.get("options", {})
-    names = list(dict.fromkeys(name for option in options.values() for name in option))
-    rows = [(name, *(str(option.get(name)) for option in options.values())) for name in names]
-    return Section("Parameters", ("parameter", *options), tuple(rows))
+    workloads: Mapping[str, Mapping[str, Any]] = parameters.get("options", {})
+    names = list(dict.fromkeys(name for one in workloads.values() for name in one))
+    rows = [(name, *(str(one.get(name)) for one in workloads.values())) for name in names]
+    return Section("Parameters", ("parameter", *workloads), tuple(rows))

@@ -32,7 +32,7 @@ _COLUMNS = (
 def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
     """Return the table as lines of this width, then problems and the legend."""
     problems = [
-        f"option {case['case']}: {problem}"
+        f"workload {case['case']}: {problem}"
         for case in report["cases"]
         for problem in case["problems"]
     ]

@@ -44,7 +44,7 @@ HAS_PASSED = pytest.StashKey[bool]()
 """Where a test keeps whether its call has passed."""
 
 SCENARIO = "mlps_scenario"
-"""Marks a workload beside the profile's options."""
+"""Marks a workload beside the profile's own."""
 SLO = "mlps_slo"
 MARKERS = (
     (
@@ -52,7 +52,7 @@ MARKERS = (
         "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
     ),
     (
-        f"{SCENARIO}: a workload beside the profile's options; skipped with profiles whose results "
+        f"{SCENARIO}: a workload beside the profile's own; skipped with profiles whose results "
         "are to be compared"
     ),
 )

@@ -55,10 +55,11 @@ def mlps_run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.fixture
 def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]:
-    """The KV-cache workload: `kvcache.run(option, **parameters)` runs it on every rank.
+    """The KV-cache benchmark: `kvcache.run(workload, **parameters)` runs a workload on all ranks.
 
-    Options are those of the profile (`kvcache.options`); a test that takes `kvcache_option` runs
-    once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in bytes.
+    Workloads are those of the profile (`kvcache.workloads`); a test that takes `kvcache_workload`
+    runs once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in
+    bytes.
     """
     session = _session(request)
     run = _run_of(session, "kvcache")

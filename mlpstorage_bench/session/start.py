@@ -23,7 +23,7 @@ def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
     """Prepare for the collected tests: skip scenarios, set timers, and open the run they need."""
     scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
     if scenarios and session.plan.comparable:
-        reason = f"profile {session.settings.profile} is its options alone, to be compared"
+        reason = f"profile {session.settings.profile} is its workloads alone, to be compared"
         for item in scenarios:
             item.add_marker(pytest.mark.skip(reason=reason))
     timed = [item for item in items if "benchmark" in _fixtures_of(item)]

@@ -199,7 +199,7 @@ def test_benchmarks_run_when_started_by_hand_from_a_third_host(
     done = cluster.run(
         "h3",
         *mpi.on_hosts("h1:2,h2:2", 4, cluster.agent),
-        *(*PYTEST, "benchmarks/", "-k", "test_option and 1", "--mlps-hosts=h1:2,h2:2"),
+        *(*PYTEST, "benchmarks/", "-k", "test_workload and 1", "--mlps-hosts=h1:2,h2:2"),
         *(*TINY, *places(cluster)),
         environment=environment(mpi),
         directory=PROJECT,

@@ -10,7 +10,7 @@ from tests.docs.ci_page import commands, gate_arguments, github_steps, workflows
 
 SMALL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
-    *("-k", "option and 1", "-p", "no:cacheprovider"),
+    *("-k", "workload and 1", "-p", "no:cacheprovider"),
 ]
 
 
@@ -30,7 +30,7 @@ def test_commands_pass_and_write_their_artifacts(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str
 ) -> None:
     pytester.mkdir("benchmarks").joinpath("test_kvcache.py").write_text(
-        "def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)\n"
+        "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)\n"
     )
     monkeypatch.setenv("MLPERF_RESULTS_DIR", str(pytester.path / "results"))
     _, history = commands()[ci]

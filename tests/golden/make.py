@@ -18,7 +18,7 @@ from typing import Any
 
 GOLDEN = Path(__file__).parent
 HOST = os.uname().nodename
-TEST = "def test_option(kvcache): kvcache.run('1')\n"
+TEST = "def test_workload(kvcache): kvcache.run('1')\n"
 OPTIONS = (
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
     *("--mlps-set=entry_scale=0.001", "--mlps-trials=2", "--mlps-tag=golden"),

@@ -103,10 +103,10 @@ def test_table_has_a_line_for_each_run_without_cut_cells(
         (["--mlps-history-status=passed", "--mlps-history-last=1"], ["0003"]),
         (["--mlps-history-test=1"], ["0001", "0002", "0003"]),
         (
-            ["--mlps-history-test=benchmarks/test_kvcache.py::test_option[1]"],
+            ["--mlps-history-test=benchmarks/test_kvcache.py::test_workload[1]"],
             ["0001", "0002", "0003"],
         ),
-        (["--mlps-history-test=*::test_opt*"], ["0001", "0002", "0003"]),
+        (["--mlps-history-test=*::test_work*"], ["0001", "0002", "0003"]),
         (["--mlps-history-test=2"], []),
         (["--mlps-history-since=2026-11-01"], ["0001", "0002", "0003"]),
         (["--mlps-history-since=2026-11-01T12:02:30+00:00"], ["0003"]),

@@ -42,10 +42,10 @@ SIMULATED = [
     *("--mlps-set=storage=null", "--mlps-set=phase=prefill", "--mlps-set=requests=40"),
     *("--mlps-set=warmup=0", "--mlps-set=duration=3600", "--mlps-set=write_limit_gb=100000"),
     *("--mlps-set=trace_out=trace.csv", "--mlps-trials=1", "--mlps-results-dir=results"),
-    *("--mlps-set=options.1.num_users=3", "--mlps-set=options.2.users_total=6"),
+    *("--mlps-set=workloads.1.num_users=3", "--mlps-set=workloads.2.users_total=6"),
     "--mlps-cache-dir=cache",
 ]
-"""Option 1 has users of each rank, option 2 a total of users; a trace shows what ran."""
+"""Workload 1 has users of each rank, workload 2 a total of users; a trace shows what ran."""
 
 
 def written_entries(trace: Path) -> set[tuple[str, int]]:
@@ -88,7 +88,7 @@ def test_request_hash_in_the_metadata_is_that_of_what_each_rank_ran(
             digest.update(f"{name} {part.request_source().sha256()}\n".encode())
             if name in ("1", "2"):
                 of_rank = f".rank_{rank}" if ranks > 1 else ""
-                trace = pytester.path / f"trace.option_{name}{of_rank}.csv"
+                trace = pytester.path / f"trace.workload_{name}{of_rank}.csv"
                 assert written_entries(trace) == requested_entries(part)
         hashes.append(digest.hexdigest())
     assert metadata["request_stream_sha256"] == hashes

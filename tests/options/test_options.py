@@ -99,7 +99,7 @@ REFUSED = [
     (["--mlps-profile=quik"], "Did you mean 'quick'?"),
     (["--mlps-set=duratoin=5"], "--mlps-set: got 'duratoin'"),
     (["--mlps-set=duratoin=5"], "Did you mean 'duration'?"),
-    (["--mlps-set=options.1.num_user=5"], "Did you mean 'num_users'?"),
+    (["--mlps-set=workloads.1.num_user=5"], "Did you mean 'num_users'?"),
     (["--mlps-set=duration=long"], "--mlps-set: got 'duration=long'"),
     (["--mlps-mode=closed", "--mlps-trials=1"], "--mlps-trials (given: 1; accepted: 3)"),
     (["--mlps-num-processes=2", "--mlps-mpi-bin=no-mpirun"], "--mlps-mpi-bin: no executable"),

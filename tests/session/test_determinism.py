@@ -21,10 +21,10 @@ def test_a_rank_s_trace_is_the_same_on_one_two_and_four_ranks(
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     for ranks in (1, 2, 4):
         run_ranks(ranks, *NULL, f"--mlps-set=trace_out=on{ranks}.csv").assert_outcomes(passed=1)
-    alone = (pytester.path / "on1.option_1.csv").read_bytes()
+    alone = (pytester.path / "on1.workload_1.csv").read_bytes()
     assert alone.count(b"\n") > 1000
-    of_two = [(pytester.path / f"on2.option_1.rank_{n}.csv").read_bytes() for n in range(2)]
-    of_four = [(pytester.path / f"on4.option_1.rank_{n}.csv").read_bytes() for n in range(4)]
+    of_two = [(pytester.path / f"on2.workload_1.rank_{n}.csv").read_bytes() for n in range(2)]
+    of_four = [(pytester.path / f"on4.workload_1.rank_{n}.csv").read_bytes() for n in range(4)]
     assert of_two[0] == of_four[0] == alone
     assert of_two[1] == of_four[1]
     assert len(set(of_four)) == 4, "each rank has users of its own"

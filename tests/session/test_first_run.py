@@ -17,7 +17,7 @@ PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
 SMALL = [
     *("--mlps-set=duration=0.4", "--mlps-set=warmup=0.05", "--mlps-set=entry_scale=0.001"),
-    *("--mlps-set=think_time_scale=0.05", "--mlps-set=options.2.cpu_mem_gb=0.01"),
+    *("--mlps-set=think_time_scale=0.05", "--mlps-set=workloads.2.cpu_mem_gb=0.01"),
     *("--mlps-set=calibration=0.05", "--mlps-set=max_concurrent_allocs=4"),
 ]
 
@@ -42,11 +42,11 @@ class Runs:
         where = [*SMALL, f"--mlps-results-dir={results}", f"--mlps-cache-dir={cache}"]
         mpirun = [str(Path(sys.executable).parent / "mpirun"), "-n", "4", "--oversubscribe"]
         self.under_mpirun = run(
-            *(*mpirun, *AS_ROOT, *PYTEST, "benchmarks/", "-k", "test_option"),
+            *(*mpirun, *AS_ROOT, *PYTEST, "benchmarks/", "-k", "test_workload"),
             *("--mlps-hosts", "localhost", *where),
         )
         self.launched = run(
-            *(*PYTEST, "benchmarks/", "-k", "test_option", "--hosts", "localhost:4"),
+            *(*PYTEST, "benchmarks/", "-k", "test_workload", "--hosts", "localhost:4"),
             *("--num-processes", "4", "--oversubscribe", *AS_ROOT, *where, "--mlps-trials=1"),
         )
         self.local = run(
@@ -79,8 +79,7 @@ def test_three_ways_to_run_leave_three_runs_with_their_ranks_and_hosts(runs: Run
 
 def test_each_run_moved_bytes_and_knows_its_hosts(runs: Runs) -> None:
     for metadata in runs.metadata:
-        options = {name: metadata["metrics"][name] for name in ("1", "2", "3")}
-        for case in options.values():
+        for case in (metadata["metrics"][name] for name in ("1", "2", "3")):
             assert case["read_bytes"] > 0
             assert case["write_bytes"] > 0
             assert case["requests"] > 0
@@ -182,7 +181,7 @@ def test_pytest_benchmark_shows_requests_per_second(runs: Runs) -> None:
     for benchmark in document["benchmarks"]:
         trials = benchmark["extra_info"]["mlpstorage"]["trials"]
         times = [t["metrics"]["window_s"] / t["metrics"]["requests"] for t in trials]
-        assert benchmark["stats"]["rounds"] == (2 if "test_option" in benchmark["name"] else 1)
+        assert benchmark["stats"]["rounds"] == (2 if "test_workload" in benchmark["name"] else 1)
         assert benchmark["stats"]["data"] == pytest.approx(times)
         assert benchmark["extra_info"]["read_gib_s"] + benchmark["extra_info"]["write_gib_s"] > 0
 
@@ -218,7 +217,7 @@ def test_a_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) 
 def test_the_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     output = run(
         *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=4"),
-        *("--mlps-trials=1", "--mlps-set", "delay_between_options=0"),
+        *("--mlps-trials=1", "--mlps-set", "delay_between_workloads=0"),
         *(f"--mlps-results-dir={tmp_path / 'results'}", f"--mlps-cache-dir={tmp_path / 'cache'}"),
     )
     assert "3 passed, 8 skipped" in output

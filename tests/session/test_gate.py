@@ -258,7 +258,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_runs(
 def test_a_profile_may_say_what_matters(pytester: pytest.Pytester) -> None:
     (pytester.path / "own.yaml").write_text(
         "name: own\nmodel: tiny-1b\nduration: 1\nnum_users: 4\nmax_concurrent_allocs: 2\n"
-        "gate: {read_bandwidth: '>= 1000000 GiB/s'}\noptions: {1: {}}\n"
+        "gate: {read_bandwidth: '>= 1000000 GiB/s'}\nworkloads: {1: {}}\n"
     )
     pytester.makepyfile(test_kv=TEST)
     result = gate(pytester, "--mlps-profile=own.yaml")

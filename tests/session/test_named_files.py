@@ -59,19 +59,19 @@ def test_trace_out_that_is_trace_in_is_refused_before_collection(
 def test_trace_of_one_trial_that_is_trace_in_is_refused(
     pytester: pytest.Pytester, here: Path
 ) -> None:
-    recorded = here / "t.option_1.trial_2.csv"
+    recorded = here / "t.workload_1.trial_2.csv"
     recorded.write_text(HEADER + "0.000000000,Write,8192,storage,k0,Prefill\n")
     before = recorded.read_text()
     refuse(
         pytester,
         *(f"--mlps-set=trace_in={recorded}", "--mlps-set=trace_out=t.csv", "--mlps-trials=2"),
-        told="trace_out: got 't.option_1.trial_2.csv'.*It is the file of trace_in",
+        told="trace_out: got 't.workload_1.trial_2.csv'.*It is the file of trace_in",
     )
     assert recorded.read_text() == before
 
 
 def test_trace_out_and_trace_in_that_a_test_sets_alike_fail_it(pytester: pytest.Pytester) -> None:
-    recorded = pytester.path / "t.option_1.csv"
+    recorded = pytester.path / "t.workload_1.csv"
     recorded.write_text(HEADER + "0.000000000,Write,8192,storage,k0,Prefill\n")
     before = recorded.read_text()
     pytester.makepyfile(
@@ -79,7 +79,7 @@ def test_trace_out_and_trace_in_that_a_test_sets_alike_fail_it(pytester: pytest.
     )
     result = pytester.runpytest(*ONE_TRIAL)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*trace_out: got 't.option_1.csv'*the file of trace_in*"])
+    result.stdout.fnmatch_lines(["*trace_out: got 't.workload_1.csv'*the file of trace_in*"])
     assert recorded.read_text() == before
 
 
@@ -113,7 +113,7 @@ def test_output_that_another_option_reads_or_writes_is_refused_with_both_names(
     for name in ("hosts.csv", "baseline.json"):
         (here / name).write_text("localhost")
     (here / "p.yaml").write_text(
-        "name: p\nmodel: tiny-1b\noptions: {1: {num_users: 2, duration: 1}}\n"
+        "name: p\nmodel: tiny-1b\nworkloads: {1: {num_users: 2, duration: 1}}\n"
     )
     for read, written, names in (
         ("--mlps-profile=p.yaml", "--mlps-set=trace_out=p.yaml", ("trace_out", "--mlps-profile")),
@@ -149,7 +149,7 @@ def test_outputs_of_an_earlier_run_are_overwritten(pytester: pytest.Pytester, he
         result = pytester.runpytest_subprocess(*ONE_TRIAL, *outputs, results)
         result.assert_outcomes(passed=1)
         assert result.ret == 0
-        assert (here / "t.option_1.csv").read_text().startswith(HEADER + "0.0")
+        assert (here / "t.workload_1.csv").read_text().startswith(HEADER + "0.0")
         assert all(is_own_report(here / name) for name in ("r.md", "r.html"))
         assert all(is_own_gate_report(here / name) for name in ("g.md", "g.json"))
         assert json.loads((here / "g.json").read_text())["written_by"] == "mlpstorage_bench"
@@ -158,7 +158,7 @@ def test_outputs_of_an_earlier_run_are_overwritten(pytester: pytest.Pytester, he
 def test_trace_out_that_is_trace_in_is_refused_on_all_ranks(
     here: Path, run_ranks: RunRanks
 ) -> None:
-    recorded = here / "t.option_1.rank_1.csv"
+    recorded = here / "t.workload_1.rank_1.csv"
     recorded.write_text(HEADER + "0.000000000,Write,8192,storage,k0,Prefill\n")
     before = recorded.read_text()
     result = run_ranks(

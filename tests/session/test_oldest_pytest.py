@@ -92,7 +92,7 @@ def test_hosts_and_ranks_are_planned_under_either_name(old: pytest.Pytester, pre
 
 
 def test_a_run_is_measured_and_filed(old: pytest.Pytester) -> None:
-    old.makepyfile("def test_one(kvcache, kvcache_option): kvcache.run(kvcache_option)")
+    old.makepyfile("def test_one(kvcache, kvcache_workload): kvcache.run(kvcache_workload)")
     result = run_pytest(old, *TINY)
     assert result.ret == pytest.ExitCode.OK
     assert metadata_of(old)["status"] == "passed"

@@ -80,7 +80,7 @@ def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None
     assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
 
 
-def test_the_same_option_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
+def test_the_same_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_few(kvcache): kvcache.run(1, num_users=2)
@@ -141,10 +141,10 @@ def test_a_trace_of_each_trial_and_an_fio_job_of_one(pytester: pytest.Pytester) 
     )
     result.assert_outcomes(passed=1)
     names = sorted(path.name for path in pytester.path.glob("t.*"))
-    assert names == ["t.option_1.trial_1.csv.zst", "t.option_1.trial_2.csv.zst"]
+    assert names == ["t.workload_1.trial_1.csv.zst", "t.workload_1.trial_2.csv.zst"]
     told = pytester.runpytest_subprocess(f"--mlps-fio-job={names[0]}")
     assert told.ret == 0
-    told.stdout.fnmatch_lines(["; distilled from t.option_1.trial_1.csv.zst", "rw=randrw:*"])
+    told.stdout.fnmatch_lines(["; distilled from t.workload_1.trial_1.csv.zst", "rw=randrw:*"])
     refused = pytester.runpytest_subprocess("--mlps-fio-job=nowhere.csv")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["*trace that can be read*"])

@@ -76,7 +76,7 @@ def test_sizes_are_told_without_running_anything(
     where = f"--mlps-cache-dir={small}"
     refused = pytester.runpytest_subprocess("--mlps-datasize", *TINY, where)
     assert refused.ret == pytest.ExitCode.TESTS_FAILED
-    refused.stdout.re_match_lines([r"option 1: an entry of .* GiB does not fit a capacity of .*"])
+    refused.stdout.re_match_lines([r"workload 1: an entry of .* GiB does not fit a capacity of .*"])
     assert list(small.iterdir()) == []
     assert not (pytester.path / "mlps-results").exists()
 
@@ -90,7 +90,7 @@ def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
-            "option 1, Max Storage Stress: llama3.1-8b (131072 bytes/token), 200 users per rank*",
+            "workload 1, Max Storage Stress: llama3.1-8b (131072 bytes/token), 200 users per rank*",
             "command: *mpirun -n 2 -host h1:1,h2:1 --bind-to none --map-by node*",
         ]
     )
@@ -146,7 +146,7 @@ def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> N
 
 def test_the_quick_profile_writes_at_most_2_gib_per_rank() -> None:
     profile = load_profile("quick")
-    limits = [option.write_limit_gb for option in profile.options.values()]
+    limits = [workload.write_limit_gb for workload in profile.workloads.values()]
     assert len(limits) * profile.trials == 9
     assert profile.trials * sum(limit for limit in limits if limit) <= 2
     assert None not in limits

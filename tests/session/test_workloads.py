@@ -1,4 +1,4 @@
-"""What a session of one process runs: options, scenarios, promises, and what closed mode locks."""
+"""Sessions of one process: workloads, scenarios, objectives, and settings that closed locks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import pytest
 from tests.session.tiny import TINY, metadata_of
 
 
-def test_a_test_that_takes_kvcache_option_runs_once_for_each_option(
+def test_a_test_that_takes_kvcache_workload_runs_once_for_each_workload(
     pytester: pytest.Pytester,
 ) -> None:
-    pytester.makepyfile("def test_option(kvcache, kvcache_option): kvcache.run(kvcache_option)")
+    pytester.makepyfile(
+        "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
+    )
     result = pytester.runpytest("--collect-only", "-q")
     result.stdout.fnmatch_lines(["*[[]1]", "*[[]2]", "*[[]3]"])
     assert not (pytester.path / "mlps-results").exists()
@@ -33,8 +35,8 @@ def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
     result = pytester.runpytest(*TINY, "--mlps-set=cpu_mem_gb=2.0", "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=1, failed=1)
     untouched = "no entry reached the storage tier: memory alone was measured"
-    result.stdout.fnmatch_lines([f"*UntouchedStorageError: option 2: {untouched}"])
-    result.stdout.fnmatch_lines([f"note: option 1: {untouched}"])
+    result.stdout.fnmatch_lines([f"*UntouchedStorageError: workload 2: {untouched}"])
+    result.stdout.fnmatch_lines([f"note: workload 1: {untouched}"])
 
 
 def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pytester) -> None:
@@ -54,13 +56,13 @@ def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pyteste
         def test_is_unknown(kvcache): kvcache.run(1)
         """
     )
-    promise = "--mlps-set=options.3.slos={batch: {p50_ms: 0.001}}"
+    promise = "--mlps-set=workloads.3.slos={batch: {p50_ms: 0.001}}"
     result = pytester.runpytest(*TINY, promise, "--strict-markers", "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=1, failed=2, errors=1)
     result.stdout.re_match_lines(
         [
-            r".*SloError: option 2 broke its objectives: batch: p95_ms is .*: at most 0.001.*",
-            r".*SloError: option 3 broke its objectives: batch: p50_ms is .*: at most 0.001.*",
+            r".*SloError: workload 2 broke its objectives: batch: p95_ms is .*: at most 0.001.*",
+            r".*SloError: workload 3 broke its objectives: batch: p50_ms is .*: at most 0.001.*",
         ]
     )
     metrics = metadata_of(pytester)["metrics"]
@@ -78,6 +80,46 @@ def test_what_the_user_set_stands_above_what_a_test_says(pytester: pytest.Pytest
         """
     )
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
+
+
+def test_parameters_are_set_by_their_synonyms(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from mlpstorage_bench.errors import InvalidInputError
+
+        def test_synonyms(kvcache):
+            assert kvcache.workload(1, lanes=9).max_concurrent_allocs == 3
+            assert kvcache.workload(2, lanes=9).max_concurrent_allocs == 2
+            assert kvcache.workload(3, lanes=9, users_per_rank=5).max_concurrent_allocs == 9
+            with pytest.raises(InvalidInputError, match="kvcache.run: got 'lanes and max_conc"):
+                kvcache.run(3, lanes=9, max_concurrent_allocs=9)
+            with pytest.raises(InvalidInputError, match="Did you mean 'lanes'"):
+                kvcache.run(3, lane=9)
+            assert kvcache.run(1, lanes=9).trials
+        """
+    )
+    settings = ["--mlps-set=workloads.1.lanes=3", "--mlps-set=options.2.max_concurrent_allocs=2"]
+    pytester.runpytest(*TINY, *settings).assert_outcomes(passed=1)
+
+
+def test_unknown_workload_is_refused_with_those_of_the_profile(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(kvcache.workloads[2] + 'x')")
+    result = pytester.runpytest(*TINY)
+    result.assert_outcomes(failed=1)
+    message = "kvcache.run: workload: got '3x'; accepted: workloads of profile quick: 1, 2, 3*"
+    result.stdout.fnmatch_lines([f"*{message}"])
+
+
+def test_result_has_the_name_of_its_workload_or_case(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_own(kvcache): assert kvcache.run(workload="2").workload == "2"
+
+        def test_case(kvcache): assert kvcache.run(3, case="long").workload == "long"
+        """
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=2)
 
 
 def test_a_window_in_which_nothing_moved_fails_and_says_so(pytester: pytest.Pytester) -> None:
@@ -98,7 +140,9 @@ def test_a_window_too_short_for_a_request_still_tells_its_bandwidth(
         "--mlps-results-dir=results",
     )
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["note: option 3: no request ended within the window of trial 1;*"])
+    result.stdout.fnmatch_lines(
+        ["note: workload 3: no request ended within the window of trial 1;*"]
+    )
     case = metadata_of(pytester)["metrics"]["3"]
     assert case["requests"] == 0
     assert case["requests_per_s"] == 0.0
@@ -150,7 +194,7 @@ def test_a_run_without_storage_says_so(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(*TINY, "--mlps-set=storage=null")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["note: option 1: no storage was there, and time was simulated*"])
+    result.stdout.fnmatch_lines(["note: workload 1: no storage was there, and time was simulated*"])
     metrics = metadata_of(pytester)["metrics"]["1"]
     assert metrics["is_simulated"] == [True, True]
     assert (metrics["cpu_s_per_gib"], metrics["ceiling_ratio"]) == (None, None)
@@ -163,7 +207,7 @@ def test_a_rate_that_storage_cannot_keep_up_with_is_told(pytester: pytest.Pytest
     result = pytester.runpytest(*TINY, *settings)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ["note: option 1: requests arrived faster than they were served: *"]
+        ["note: workload 1: requests arrived faster than they were served: *"]
     )
     metrics = metadata_of(pytester)["metrics"]["1"]
     assert metrics["unserved"] > 0

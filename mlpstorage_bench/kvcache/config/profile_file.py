@@ -1,7 +1,7 @@
 """Profiles: loading, overrides, and the schema, with all errors reported together.
 
-A profile is a YAML file with values common to all its options, and the options themselves. Keys
-are the reference's parameter names, if it has the parameter.
+A profile is a YAML file with values common to all its workloads, and the workloads themselves.
+Keys are the reference's parameter names, if it has the parameter.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ from mlpstorage_bench.paths import check_path_component
 PROFILE_OPTION = "--mlps-profile"
 SET_OPTION = "--mlps-set"
 
+_SYNONYMS = {
+    **SYNONYMS,
+    "options": "workloads",
+    "delay_between_options": "delay_between_workloads",
+}
+"""Another accepted name of a profile's key → its own name. MLPerf calls a workload "option"."""
+
 
 class Profile(Strict):
-    """A named set of options, and the number of their trials."""
+    """A named set of workloads, and the number of their trials."""
 
     name: str
     description: str = ""
@@ -46,11 +53,11 @@ class Profile(Strict):
     trials: int = Field(default=3, ge=1, le=1000)
     scenario_trials: int | None = Field(default=None, ge=1, le=1000)
     """Trials of tests marked mlps_scenario; None: `trials`."""
-    delay_between_options: NotNegative = 0.0
-    """Pause between two options, in seconds."""
+    delay_between_workloads: NotNegative = 0.0
+    """Pause between two workloads, in seconds."""
     gate: dict[str, str] = Field(default_factory=dict)
     """Gate rules: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
-    options: dict[str, Workload] = Field(min_length=1)
+    workloads: dict[str, Workload] = Field(min_length=1)
 
     @field_validator("name")
     @classmethod
@@ -65,6 +72,8 @@ class Profile(Strict):
 
 _PROFILE_KEYS = frozenset(Profile.model_fields) - {"model"}
 _WORKLOAD_KEYS = frozenset(Workload.model_fields) - {"geometry"}
+_FIXED_KEYS = frozenset({"workloads", "name", "comparable"})
+"""Keys of a profile that the command line cannot set."""
 
 
 def shipped_profiles() -> dict[str, str]:
@@ -129,69 +138,78 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
-    """Copy the values common to all options into each option that does not set them."""
-    profile = canonical({str(key): value for key, value in content.items()})
+    """Copy the values common to all workloads into each workload that does not set them."""
+    source = f"{PROFILE_OPTION} {name}"
+    profile = canonical(source, {str(key): value for key, value in content.items()}, _SYNONYMS)
     common = {key: profile.pop(key) for key in _WORKLOAD_KEYS & (profile.keys() - {"model"})}
     if "model" in profile:
         common["model"] = profile["model"]
     for key in profile.keys() - _PROFILE_KEYS - {"model"}:
-        raise _unknown_key(f"{PROFILE_OPTION} {name}", key)
-    options = profile.get("options")
-    if not isinstance(options, dict) or not all(isinstance(o, dict) for o in options.values()):
-        raise InvalidInputError(
-            f"{PROFILE_OPTION} {name}", options, "options: a mapping of names to parameters"
-        )
-    for key, option in options.items():
-        if "geometry" in option:
-            raise _unknown_key(f"{PROFILE_OPTION} {name}", f"options.{key}.geometry")
-    profile["options"] = {
-        check_path_component(f"{PROFILE_OPTION} {name}: options", str(key)): {
+        raise _unknown_key(source, key)
+    workloads = profile.get("workloads")
+    if not isinstance(workloads, dict) or not all(isinstance(w, dict) for w in workloads.values()):
+        raise InvalidInputError(source, workloads, "workloads: a mapping of names to parameters")
+    for key, workload in workloads.items():
+        if "geometry" in workload:
+            raise _unknown_key(source, f"workloads.{key}.geometry")
+    profile["workloads"] = {
+        check_path_component(f"{source}: workloads", str(key)): {
             **common,
-            **canonical(option),
+            **canonical(f"{source}: workloads.{key}", workload),
         }
-        for key, option in options.items()
+        for key, workload in workloads.items()
     }
     return profile
 
 
-def _override(content: dict[str, Any], key: str, text: str) -> None:
-    """Apply one KEY=VALUE to the profile, to every option, or to one (`options.NAME.KEY`)."""
+def split_path(path: str) -> tuple[str | None, str]:
+    """Split a dotted path into a workload's name and a key; for a common key the name is None.
+
+    The key gets its own name if the path has a synonym: `options.1.lanes` is the workload `1`
+    and the key `max_concurrent_allocs`.
+    """
+    first, _, rest = path.partition(".")
+    if rest and _SYNONYMS.get(first, first) == "workloads":
+        workload, _, key = rest.partition(".")
+        return workload, SYNONYMS.get(key, key)
+    return None, _SYNONYMS.get(path, path)
+
+
+def _override(content: dict[str, Any], path: str, text: str) -> None:
+    """Apply one KEY=VALUE to the profile, to every workload, or to one (`workloads.NAME.KEY`)."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInputError(SET_OPTION, f"{key}={text}", "a YAML value") from error
-    options: dict[str, dict[str, Any]] = content["options"]
-    first, _, rest = key.partition(".")
-    key = SYNONYMS.get(key, key)
-    if first == "options" and rest:
-        option, _, parameter = rest.partition(".")
-        parameter = SYNONYMS.get(parameter, parameter)
-        if option not in options:
+        raise InvalidInputError(SET_OPTION, f"{path}={text}", "a YAML value") from error
+    workloads: dict[str, dict[str, Any]] = content["workloads"]
+    workload, key = split_path(path)
+    if workload is not None:
+        if workload not in workloads:
             raise InvalidInputError(
                 SET_OPTION,
-                f"{key}={text}",
-                f"options of this profile: {', '.join(options)}",
-                hint=nearest(option, options),
+                f"{path}={text}",
+                f"workloads of this profile: {', '.join(workloads)}",
+                hint=nearest(workload, workloads),
             )
-        if parameter not in _WORKLOAD_KEYS:
-            raise _unknown_key(SET_OPTION, key, parameter, _WORKLOAD_KEYS)
-        options[option][parameter] = value
+        if key not in _WORKLOAD_KEYS:
+            raise _unknown_key(SET_OPTION, path, key, _WORKLOAD_KEYS)
+        workloads[workload][key] = value
     elif key in _WORKLOAD_KEYS:
-        for option_values in options.values():
-            option_values[key] = copy.deepcopy(value)
+        for parameters in workloads.values():
+            parameters[key] = copy.deepcopy(value)
         if key == "model":
             content["model"] = value
-    elif key in _PROFILE_KEYS - {"options", "name", "comparable"}:
+    elif key in _PROFILE_KEYS - _FIXED_KEYS:
         content[key] = value
     else:
-        raise _unknown_key(SET_OPTION, key)
+        raise _unknown_key(SET_OPTION, path)
 
 
 def _unknown_key(
     source: str, key: str, name: str | None = None, known: Iterable[str] = ()
 ) -> InvalidInputError:
-    names = sorted(known or _WORKLOAD_KEYS | _PROFILE_KEYS - {"options", "name", "comparable"})
-    hint = nearest(key if name is None else name, names)
+    names = sorted(known or _WORKLOAD_KEYS | _PROFILE_KEYS - _FIXED_KEYS)
+    hint = nearest(key if name is None else name, [*names, *SYNONYMS])
     return InvalidInputError(source, key, f"one of {', '.join(names)}", hint=hint)
 
 
@@ -206,20 +224,20 @@ def _validated(content: Mapping[str, Any], source: str, given: str) -> Profile:
 
 
 def _with_geometries(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the geometry to each option whose model the profile defines."""
+    """Add the geometry to each workload whose model the profile defines."""
     own = content.get("models")
     if not isinstance(own, dict):
         return dict(content)
-    options = {
-        name: {**option, "geometry": own.get(option.get("model"))}
-        for name, option in content["options"].items()
+    workloads = {
+        name: {**workload, "geometry": own.get(workload.get("model"))}
+        for name, workload in content["workloads"].items()
     }
-    return {**content, "options": options}
+    return {**content, "workloads": workloads}
 
 
 def _describe(problem: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])
-        return f"{where}: unknown key. {nearest(key, _WORKLOAD_KEYS | _PROFILE_KEYS)}".rstrip()
+        hint = nearest(str(problem["loc"][-1]), [*_WORKLOAD_KEYS, *_PROFILE_KEYS, *SYNONYMS])
+        return f"{where}: unknown key. {hint}".rstrip()
     return f"{where}: {problem['msg']} (got {problem['input']!r})"

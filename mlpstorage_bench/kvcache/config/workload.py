@@ -34,19 +34,25 @@ PerSecond = Annotated[float, Field(gt=0, le=10_000)]
 """Requests per second of a rank, which takes 10 to 50 µs to make each."""
 
 
-SYNONYMS = {"users_per_rank": "num_users"}
-"""MLPerf's name of a parameter → the reference's name."""
+SYNONYMS = {"users_per_rank": "num_users", "lanes": "max_concurrent_allocs"}
+"""Another accepted name of a parameter → its own name, which is the reference's."""
 
 
-def canonical(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace synonyms by the parameters' names; InvalidInputError if a parameter occurs twice."""
-    named: dict[str, Any] = {}
-    for name, value in values.items():
-        own = SYNONYMS.get(name, name)
-        if own in named:
-            raise InvalidInputError(name, value, f"{own} under one of its names, not both")
-        named[own] = value
-    return named
+def canonical(
+    source: str, values: Mapping[str, Any], synonyms: Mapping[str, str] = SYNONYMS
+) -> dict[str, Any]:
+    """Replace synonyms by the keys' own names.
+
+    InvalidInputError, which names `source`, if a key occurs under two names.
+    """
+    given: dict[str, str] = {}
+    for name in values:
+        own = synonyms.get(name, name)
+        if own in given:
+            both = f"{given[own]} and {name}"
+            raise InvalidInputError(source, both, "one of these names of one key, not both")
+        given[own] = name
+    return {own: values[name] for own, name in given.items()}
 
 
 class Strict(BaseModel):
@@ -56,7 +62,7 @@ class Strict(BaseModel):
 
 
 class Workload(Strict):
-    """Parameters of one option, which runs in one test case. Sizes `_gb` are in GiB."""
+    """Parameters of one workload, which runs in one test case. Sizes `_gb` are in GiB."""
 
     title: str = "untitled"
     model: str

@@ -21,7 +21,8 @@ from mlpstorage_bench.metric.declaration import Values
 class KVCacheResult:
     """A test case: its trials, and every metric of all of them."""
 
-    option: str
+    workload: str
+    """Name of the workload, or of the case that a test makes of it."""
     trials: tuple[TrialResult, ...]
     values: Values
     """Metrics of the case by name."""
@@ -71,7 +72,7 @@ class KVCacheResult:
 
     def notes(self) -> list[str]:
         """Return what a reader of these metrics has to know, in sentences."""
-        return [f"option {self.option}: {note}" for note in notes_on(self.trials)]
+        return [f"workload {self.workload}: {note}" for note in notes_on(self.trials)]
 
     def metrics(self) -> dict[str, Any]:
         """Return every metric by name, with the number of trials."""

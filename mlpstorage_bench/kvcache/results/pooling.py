@@ -66,7 +66,7 @@ def pool_samples(samples: PooledHistograms) -> PooledSamples:
     )
 
 
-def pool_case(option: str, trials: Sequence[TrialResult], pooled: PooledSamples) -> KVCacheResult:
+def pool_case(workload: str, trials: Sequence[TrialResult], pooled: PooledSamples) -> KVCacheResult:
     """Make one result of a case's trials and of their samples."""
     values = case_values(metrics(), [trial.values for trial in trials], pooled.values)
-    return KVCacheResult(option, tuple(trials), values, pooled.classes)
+    return KVCacheResult(workload, tuple(trials), values, pooled.classes)

@@ -2,7 +2,7 @@
 
 Bandwidths and tokens are summed over ranks within a trial and averaged over trials; the device P95
 is the maximum over ranks and trials of each rank's own P95, not a pooled percentile. A rank
-whose entries never reached storage contributes nothing; an option whose ranks all did so is not
+whose entries never reached storage contributes nothing; a workload whose ranks all did so is not
 valid.
 """
 
@@ -28,7 +28,7 @@ def summarise(
     total_ranks: int,
 ) -> Json:
     """Return the content of `kvcache_run_summary_<timestamp>.json`."""
-    options = {case.case: _summarise_option(case, total_ranks) for case in cases}
+    workloads = {case.case: _summarise_case(case, total_ranks) for case in cases}
     return {
         "schema_version": SCHEMA_VERSION,
         "run_datetime": run_datetime,
@@ -36,12 +36,12 @@ def summarise(
         "host_count": host_count,
         "total_ranks": total_ranks,
         "trials_per_option": max((case.planned_trials for case in cases), default=0),
-        "partial_failure": any(option["partial_failure"] for option in options.values()),
-        "options": options,
+        "partial_failure": any(one["partial_failure"] for one in workloads.values()),
+        "options": workloads,
     }
 
 
-def _summarise_option(case: CaseRecord, total_ranks: int) -> Json:
+def _summarise_case(case: CaseRecord, total_ranks: int) -> Json:
     trials: list[Sequence[Rank]] = [trial.ranks for trial in case.trials]
     on_storage = [[rank for rank in trial if _is_on_storage(rank)] for trial in trials]
     memory_only = {rank["rank"] for trial in trials for rank in trial if not _is_on_storage(rank)}

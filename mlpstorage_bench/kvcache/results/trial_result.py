@@ -44,10 +44,10 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
         """
         return self.window_s / max(self.requests, 1)
 
-    def failure_note(self, option: str) -> str:
+    def failure_note(self, workload: str) -> str:
         """Return what a reader has to know of a trial that failed, in a sentence."""
         return (
-            f"option {option}: trial {self.trial} failed after {self.window_s:.2f} s of its "
+            f"workload {workload}: trial {self.trial} failed after {self.window_s:.2f} s of its "
             f"window. What it had measured until then is in the metadata as failed_trial "
             f"({self.read_bytes / GIB:.2f} GiB read, {self.write_bytes / GIB:.2f} GiB written), "
             "and in no mean"

@@ -148,11 +148,11 @@ class Engine:
         return path
 
     def pool_case(
-        self, option: str, trials: list[TrialResult], samples: list[PooledHistograms]
+        self, workload: str, trials: list[TrialResult], samples: list[PooledHistograms]
     ) -> KVCacheResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
         pooled = self._ranks.bcast(pool_samples(PooledHistograms.total(samples)))
-        return pool_case(option, trials, pooled)
+        return pool_case(workload, trials, pooled)
 
     def _check_io_mode(self, workload: Workload) -> IoMode:
         if workload.io_mode == "direct" and self._io_mode == "buffered":

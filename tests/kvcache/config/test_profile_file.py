@@ -17,7 +17,7 @@ name: nightly
 model: llama3.1-8b
 duration: 60
 trials: 5
-options:
+workloads:
   chat: {num_users: 50}
   long: {num_users: 10, model: llama3.1-70b-instruct, duration: 30}
 """
@@ -36,13 +36,13 @@ def test_mlperf_profile_equals_table_kvcache_1() -> None:
             *(o.model, o.num_users, o.duration, o.gpu_mem_gb, o.cpu_mem_gb),
             *(o.max_concurrent_allocs, o.generation_mode),
         )
-        for name, o in profile.options.items()
+        for name, o in profile.workloads.items()
     }
     assert rows == TABLE
-    assert (profile.seed, profile.trials, profile.delay_between_options) == (42, 3, 20)
-    for option in profile.options.values():
-        assert (option.entry_scale, option.think_time_scale, option.warmup) == (1, 1, 0)
-        assert (option.write_limit_gb, option.storage_capacity_gb) == (None, None)
+    assert (profile.seed, profile.trials, profile.delay_between_workloads) == (42, 3, 20)
+    for workload in profile.workloads.values():
+        assert (workload.entry_scale, workload.think_time_scale, workload.warmup) == (1, 1, 0)
+        assert (workload.write_limit_gb, workload.storage_capacity_gb) == (None, None)
 
 
 def test_shipped_profiles_are_quick_and_mlperf() -> None:
@@ -51,27 +51,27 @@ def test_shipped_profiles_are_quick_and_mlperf() -> None:
     assert not load_profile("quick").comparable
 
 
-def test_common_values_apply_to_options_that_do_not_set_them(tmp_path: Path) -> None:
+def test_common_values_apply_to_workloads_that_do_not_set_them(tmp_path: Path) -> None:
     profile = load_profile(write_profile(tmp_path))
-    chat, long = profile.options["chat"], profile.options["long"]
+    chat, long = profile.workloads["chat"], profile.workloads["long"]
     assert (chat.model, chat.duration, long.model, long.duration) == (
         *("llama3.1-8b", 60),
         *("llama3.1-70b-instruct", 30),
     )
 
 
-def test_override_applies_to_every_option_or_one(tmp_path: Path) -> None:
-    overrides = [("duration", "5"), ("options.chat.num_users", "7"), ("trials", "2")]
+def test_override_applies_to_every_workload_or_one(tmp_path: Path) -> None:
+    overrides = [("duration", "5"), ("workloads.chat.num_users", "7"), ("trials", "2")]
     profile = load_profile(write_profile(tmp_path), overrides)
-    assert [o.duration for o in profile.options.values()] == [5, 5]
-    assert [o.num_users for o in profile.options.values()] == [7, 10]
+    assert [o.duration for o in profile.workloads.values()] == [5, 5]
+    assert [o.num_users for o in profile.workloads.values()] == [7, 10]
     assert profile.trials == 2
 
 
 def test_values_without_override_are_unchanged() -> None:
     plain, changed = load_profile("mlperf"), load_profile("mlperf", [("duration", "5")])
-    for name, option in plain.options.items():
-        assert changed.options[name] == option.model_copy(update={"duration": 5})
+    for name, workload in plain.workloads.items():
+        assert changed.workloads[name] == workload.model_copy(update={"duration": 5})
 
 
 def test_seed_and_trials_arguments_override_the_profile() -> None:
@@ -83,15 +83,15 @@ def test_seed_and_trials_arguments_override_the_profile() -> None:
     ("old", "new", "message"),
     [
         ("duration: 60", "duratoin: 60", "got 'duratoin'; .*Did you mean 'duration'"),
-        ("num_users: 50", "num_user: 50", "options.chat.num_user: unknown key. Did you mean"),
-        ("num_users: 50", "num_users: '50'", "options.chat.num_users: .*valid integer"),
+        ("num_users: 50", "num_user: 50", "workloads.chat.num_user: unknown key. Did you mean"),
+        ("num_users: 50", "num_users: '50'", "workloads.chat.num_users: .*valid integer"),
         ("num_users: 50", "num_users: 100001", "less than or equal to 100000"),
         ("duration: 60", "duration: 86401", "less than or equal to 86400"),
-        ("duration: 60", "duration: .inf", "options.chat.duration"),
+        ("duration: 60", "duration: .inf", "workloads.chat.duration"),
         ("model: llama3.1-8b", "model: llama3.1-8", "unknown model 'llama3.1-8'; .*Did you mean"),
         ("name: nightly", "name: ../x", "name: got '../x'"),
-        ("options:", "choices:", "got 'choices'"),
-        ("  chat:", "  ../x:", "options: got '../x'"),
+        ("workloads:", "choices:", "got 'choices'"),
+        ("  chat:", "  ../x:", "workloads: got '../x'"),
     ],
 )
 def test_value_outside_the_schema_is_refused_by_name(
@@ -107,7 +107,7 @@ def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as raised:
         load_profile(write_profile(tmp_path, text))
     assert "trials: " in str(raised.value)
-    assert "options.chat.num_users: " in str(raised.value)
+    assert "workloads.chat.num_users: " in str(raised.value)
 
 
 def test_profile_does_not_execute_code(tmp_path: Path) -> None:
@@ -141,13 +141,13 @@ models:
 
 def test_profile_can_define_models(tmp_path: Path) -> None:
     path = write_profile(tmp_path, PROFILE_WITH_MODELS)
-    profile = load_profile(path, [("options.chat.model", "ours-30b"), ("kv_dtype", "null")])
-    assert profile.options["chat"].bytes_per_token == 2 * 48 * 4 * 128
-    assert profile.options["long"].bytes_per_token == 327_680
+    profile = load_profile(path, [("workloads.chat.model", "ours-30b"), ("kv_dtype", "null")])
+    assert profile.workloads["chat"].bytes_per_token == 2 * 48 * 4 * 128
+    assert profile.workloads["long"].bytes_per_token == 327_680
     latent = load_profile(path, [("model", "ours-mla"), ("kv_dtype", "float32")])
-    assert latent.options["chat"].bytes_per_token == 10 * 128 * 4
+    assert latent.workloads["chat"].bytes_per_token == 10 * 128 * 4
     with pytest.raises(InvalidInputError, match="unknown model 'ours-31b'"):
-        load_profile(path, [("options.chat.model", "ours-31b")])
+        load_profile(path, [("workloads.chat.model", "ours-31b")])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_profile_can_define_models(tmp_path: Path) -> None:
 def test_dtype_and_tensor_parallel_change_bytes_per_token(
     overrides: list[tuple[str, str]], expected: int
 ) -> None:
-    assert load_profile("mlperf", overrides).options["1"].bytes_per_token == expected
+    assert load_profile("mlperf", overrides).workloads["1"].bytes_per_token == expected
 
 
 def test_tensor_parallel_that_does_not_divide_a_token_is_refused() -> None:
@@ -170,20 +170,9 @@ def test_tensor_parallel_that_does_not_divide_a_token_is_refused() -> None:
         load_profile("mlperf", [("tensor_parallel", "3")])
 
 
-def test_geometry_of_an_option_is_refused(tmp_path: Path) -> None:
+def test_geometry_of_a_workload_is_refused(tmp_path: Path) -> None:
     text = PROFILE.replace("num_users: 50", "num_users: 50, geometry: {}")
-    with pytest.raises(InvalidInputError, match=r"options\.chat\.geometry"):
+    with pytest.raises(InvalidInputError, match=r"workloads\.chat\.geometry"):
         load_profile(write_profile(tmp_path, text))
     with pytest.raises(InvalidInputError, match="got 'geometry'"):
         load_profile("mlperf", [("geometry", "1")])
-
-
-def test_users_per_rank_is_a_synonym_of_num_users(tmp_path: Path) -> None:
-    path = tmp_path / "own.yaml"
-    own = "name: own\nmodel: tiny-1b\nduration: 1\nusers_per_rank: 7\n"
-    path.write_text(own + "options: {1: {}, 2: {users_per_rank: 8}}")
-    profile = load_profile(str(path), [("options.1.users_per_rank", "9")])
-    assert [option.num_users for option in profile.options.values()] == [9, 8]
-    path.write_text(own + "num_users: 7\noptions: {1: {}}")
-    with pytest.raises(InvalidInputError, match="under one of its names, not both"):
-        load_profile(str(path), [])

@@ -311,9 +311,9 @@ def summary_of(trials: list[list[RankTrial]], planned: int, ranks: int) -> dict[
     )
     case = CaseRecord("kv_cache", "1", planned, {}, records)
     made: Any = summarise([case], run_datetime="2026", npernode=2, host_count=1, total_ranks=ranks)
-    option: dict[str, object] = made["options"]["1"]
-    assert made["partial_failure"] == option["partial_failure"]
-    return option
+    summary: dict[str, object] = made["options"]["1"]
+    assert made["partial_failure"] == summary["partial_failure"]
+    return summary
 
 
 def test_summary_sums_bandwidth_over_ranks_averages_trials_and_takes_the_greatest_p95() -> None:
@@ -321,30 +321,30 @@ def test_summary_sums_bandwidth_over_ranks_averages_trials_and_takes_the_greates
         [rank_trial(0, 2.0), rank_trial(1, 4.0, device_ms=[50] * 10)],
         [rank_trial(0, 6.0), rank_trial(1, 8.0)],
     ]
-    option = summary_of(trials, planned=2, ranks=2)
-    assert option["aggregated_read_bandwidth_gbps"] == pytest.approx((3 + 7) / 2)
-    assert option["aggregated_device_read_p95_ms"] == pytest.approx(50, rel=0.008)
-    assert option["aggregated_avg_throughput_tokens_per_sec"] == pytest.approx(1000)
-    assert (option["rank_count"], option["trial_count"]) == (2, 2)
-    assert (option["partial_failure"], option["missing_files"]) == (False, [])
+    summary = summary_of(trials, planned=2, ranks=2)
+    assert summary["aggregated_read_bandwidth_gbps"] == pytest.approx((3 + 7) / 2)
+    assert summary["aggregated_device_read_p95_ms"] == pytest.approx(50, rel=0.008)
+    assert summary["aggregated_avg_throughput_tokens_per_sec"] == pytest.approx(1000)
+    assert (summary["rank_count"], summary["trial_count"]) == (2, 2)
+    assert (summary["partial_failure"], summary["missing_files"]) == (False, [])
 
 
 def test_rank_that_stayed_in_memory_is_left_out_and_named() -> None:
-    option = summary_of([[rank_trial(0, 2.0), rank_trial(1, 4.0, storage_entries=0)]], 1, 2)
-    assert option["cpu_tier_ranks"] == [1]
-    assert option["aggregated_read_bandwidth_gbps"] == pytest.approx(1.0)
-    assert option["valid"] is True
+    summary = summary_of([[rank_trial(0, 2.0), rank_trial(1, 4.0, storage_entries=0)]], 1, 2)
+    assert summary["cpu_tier_ranks"] == [1]
+    assert summary["aggregated_read_bandwidth_gbps"] == pytest.approx(1.0)
+    assert summary["valid"] is True
 
 
-def test_option_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
-    option = summary_of([[rank_trial(0, storage_entries=0)]], 1, 1)
-    assert (option["valid"], option["aggregated_read_bandwidth_gbps"]) == (False, 0)
+def test_workload_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
+    summary = summary_of([[rank_trial(0, storage_entries=0)]], 1, 1)
+    assert (summary["valid"], summary["aggregated_read_bandwidth_gbps"]) == (False, 0)
 
 
 def test_missing_rank_results_are_a_partial_failure_that_names_them() -> None:
-    option = summary_of([[rank_trial(0)]], planned=2, ranks=2)
-    assert option["partial_failure"] is True
-    assert option["missing_files"] == [
+    summary = summary_of([[rank_trial(0)]], planned=2, ranks=2)
+    assert summary["partial_failure"] is True
+    assert summary["missing_files"] == [
         "option_1/trial_1/rank_1",
         "option_1/trial_2/rank_0",
         "option_1/trial_2/rank_1",
@@ -376,7 +376,7 @@ def test_lanes_without_a_queue_have_a_note_with_the_reason() -> None:
     case = case_of(trial)
     assert trial.queue_unavailable_reason == "no Linux AIO here"
     assert any(
-        note.startswith("option 1: each lane had one chunk in flight at most")
+        note.startswith("workload 1: each lane had one chunk in flight at most")
         and note.endswith(": no Linux AIO here")
         for note in case.notes()
     )
@@ -408,7 +408,7 @@ def test_trial_has_the_failure_of_a_rank_and_the_metrics_of_all() -> None:
     assert pooled.read_bytes == 4 * GIB
     assert "failure" not in pooled.metrics()
     assert pooled.failure_note("1") == (
-        "option 1: trial 2 failed after 2.00 s of its window. What it had measured until then is "
+        "workload 1: trial 2 failed after 2.00 s of its window. What it had measured until then is "
         "in the metadata as failed_trial (4.00 GiB read, 1.00 GiB written), and in no mean"
     )
 
@@ -455,7 +455,7 @@ def test_straggler_is_in_the_result_and_in_the_notes() -> None:
     assert pooled.stragglers == [{"host": "h3", "rank": 3, "share": pytest.approx(0.3)}]
     result = case_of(pooled)
     assert (
-        "option 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
+        "workload 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
         in result.notes()
     )
     assert [one["trial"] for one in result.metrics()["stragglers"]] == [1]

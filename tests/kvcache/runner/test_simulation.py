@@ -183,7 +183,7 @@ def test_workload_without_time_or_end_is_refused(tmp_path: Path) -> None:
     ("name", "parts", "expected"),
     [
         ("t.csv.zst", {}, "t.csv.zst"),
-        ("t.csv.zst", {"option": "1", "rank": "0"}, "t.option_1.rank_0.csv.zst"),
+        ("t.csv.zst", {"workload": "1", "rank": "0"}, "t.workload_1.rank_0.csv.zst"),
         ("trace", {"trial": "2"}, "trace.trial_2"),
     ],
 )

@@ -152,7 +152,7 @@ def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("which", "reference"), [(0, 480), (1, 265), (2, 8.2)])
 def test_sanctioned_workload_has_the_mix_of_the_reference(which: int, reference: float) -> None:
-    """Reference figures: its trace of option 1 with 20 users; ours over 20 seeds."""
+    """Reference figures: its trace of workload 1 with 20 users; ours over 20 seeds."""
     ours = [seconds_of(seed, 60.0)[which] for seed in range(20)]
     assert min(ours) <= reference <= max(ours)
     assert statistics.median(ours) == pytest.approx(reference, rel=0.25)

@@ -182,7 +182,7 @@ def test_ranks_have_different_streams() -> None:
 def test_users_total_gives_same_users_on_any_number_of_ranks(
     total: int, ranks: int, seed: int
 ) -> None:
-    workload = load_profile("mlperf").options["1"].model_copy(update={"users_total": total})
+    workload = load_profile("mlperf").workloads["1"].model_copy(update={"users_total": total})
     if total < ranks:
         with pytest.raises(InvalidInputError, match="users_total: got"):
             RankWorkload.for_rank(workload, seed, 0, ranks)
@@ -196,7 +196,7 @@ def test_users_total_gives_same_users_on_any_number_of_ranks(
 
 
 def test_num_users_gives_each_rank_different_users() -> None:
-    workload = load_profile("mlperf").options["1"]
+    workload = load_profile("mlperf").workloads["1"]
     parts = [RankWorkload.for_rank(workload, 42, rank, 3) for rank in range(3)]
     assert [(part.workload.num_users, part.first_user, part.seed) for part in parts] == [
         (200, 0, 42),
