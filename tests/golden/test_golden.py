@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.gate.baseline import find_baselines, parse_choice
 from mlpstorage_bench.gate.rules import parse_rules
 from mlpstorage_bench.gate.series import read_series
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.report.document import build_report
@@ -100,6 +102,27 @@ def test_gate_finds_every_metric_of_its_rules_in_runs_of_every_version(results: 
 def test_runs_of_different_versions_are_comparable(results: Path) -> None:
     first, last = (read_series("test", metadata_file(results, version)) for version in (1, 2))
     assert last.differences(first, "1") == []
+
+
+def test_case_is_the_same_after_its_test_was_renamed(results: Path) -> None:
+    with History(results) as history:
+        runs = history.runs(RunFilter(test="1"))
+        tests = [run.cases[0].test or "" for run in runs]
+        assert [test.partition("::")[2] for test in tests] == ["test_option", "test_workload"]
+        assert len(history.runs(RunFilter(test=tests[1]))) == 1, "a node ID is that of one test"
+        candidate = read_series("test", metadata_file(results, 2))
+        baseline = find_baselines(candidate, parse_choice("last"), history)["1"]
+    assert [run.run_id for run in baseline.runs] == [runs[0].run_id]
+
+
+def test_trend_of_a_case_has_runs_from_before_its_test_was_renamed(
+    results: Path, pytester: pytest.Pytester
+) -> None:
+    trend = pytester.runpytest_subprocess(
+        *(f"--mlps-results-dir={results}", "--mlps-history-trend=read_gib_s"),
+        *("--mlps-history-test=1", "--mlps-history-format=json"),
+    )
+    assert [point["case"] for point in json.loads(trend.stdout.str())] == ["1"] * len(VERSIONS)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
