@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mlpstorage_bench.metric.declaration import Metric, Shown
+from mlpstorage_bench.metric.declaration import Description, Metric, Shown
 from mlpstorage_bench.report.metric_cells import narrow_cell
 
 
@@ -18,23 +18,29 @@ def results_table(cases: Sequence[Mapping[str, Any]], metrics: Sequence[Metric[A
     """Return a table of cases, with a column for each metric that is a headline."""
     described = {metric.name: metric.description for metric in metrics}
     headlines = [one for one in described.values() if one.shown >= Shown.HEADLINE]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("case", no_wrap=True)
     table.add_column("trials", justify="right")
-    for one in headlines:
-        table.add_column(one.title.replace(" ", "\n", 1), justify="right")
-    for case in cases:
-        values = case.get("metrics")
-        if values is None:
-            done, planned = len(case["trials"]), case["planned_trials"]
-            table.add_row(_wrapped(case["case"]), f"{done}/{planned}", "failed")
-            continue
-        table.add_row(
-            _wrapped(case["case"]),
-            str(values["trials"]),
-            *(narrow_cell(one, values, described) for one in headlines),
-        )
+    rows = [_row(case, headlines, described) for case in cases]
+    for number, one in enumerate(headlines, start=2):
+        title = one.title.replace(" ", "\n", 1)
+        words = " ".join([title, *(row[number] for row in rows if number < len(row))]).split()
+        # rich would cut a word to give another column more room
+        table.add_column(title, justify="right", min_width=max(map(len, words)))
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _row(
+    case: Mapping[str, Any], headlines: Sequence[Description], described: Mapping[str, Description]
+) -> list[str]:
+    values = case.get("metrics")
+    if values is None:
+        done, planned = len(case["trials"]), case["planned_trials"]
+        return [_wrapped(case["case"]), f"{done}/{planned}", "failed"]
+    cells = [narrow_cell(one, values, described) for one in headlines]
+    return [_wrapped(case["case"]), str(values["trials"]), *cells]
 
 
 def legend(metrics: Sequence[Metric[Any]]) -> str:

@@ -67,7 +67,7 @@ def test_table_of_a_session_has_a_column_for_each_headline() -> None:
         *("hits", "audit", "by"),
     ]
     assert lines[3].split()[:5] == ["1", "2", "1.0", "±0%", "3.50"]
-    assert lines[3].endswith("ok 1.000  storage 100%")
+    assert lines[3].endswith("ok 1.000 storage 100%")
 
 
 def test_case_without_metrics_is_shown_as_failed() -> None:
@@ -82,3 +82,12 @@ def test_legend_explains_the_headlines() -> None:
         "bytes ÷ the kernel's; limited by: storage, harness or load, with the share of the harness "
         "ceiling that was reached."
     )
+
+
+@pytest.mark.parametrize("verdict", ["ok", "not measurable", "served from page cache"])
+def test_table_of_80_columns_cuts_no_word(verdict: str) -> None:
+    wide = {"requests_per_s": 12345.6, "read_p95_ms": 1234.5, "write_p95_ms": 1234.5}
+    cases = [case(audit_verdict=verdict, limited_by="storage", **wide)]
+    lines = as_lines(results_table(cases, KV_CACHE.metrics), 80)
+    assert "…" not in "\n".join(lines)
+    assert "storage" in "\n".join(lines)
