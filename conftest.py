@@ -1,3 +1,3 @@
-"""What benchmarks/ and tests/ share."""
+"""Setup for benchmarks/ and tests/."""
 
 pytest_plugins = ["pytester"]

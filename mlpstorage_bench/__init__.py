@@ -40,7 +40,7 @@ _MODULES = {
     "RunFilter": "mlpstorage_bench.history.filters",
 }
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that is here
+if not TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> object:
         if name == "__version__":

@@ -15,14 +15,14 @@ from mlpstorage_bench.paths import InputFile, OutputFile
 Json = Mapping[str, object]
 """A JSON object, for a file or from one: parameters, metrics and results of a rank, for example.
 
-Their keys differ by benchmark type, and files of earlier versions have fewer, so that only what
-writes a part of a file reads that part.
+Keys differ by benchmark type, and files of earlier versions have fewer: only the module that writes
+a part of a file reads that part.
 """
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """The user's options for a plan; None where the profile decides."""
+    """The user's options for a plan; None for values that the profile sets."""
 
     profile: str
     mode: str
@@ -38,7 +38,7 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class HostCapacity:
-    """Free bytes of a host; None where the host does not report them."""
+    """Free bytes of a host; None if the host does not report them."""
 
     storage: int | None
     memory: int | None
@@ -54,26 +54,26 @@ class TrialRecord:
     """Its number, from 1."""
     metrics: Json
     ranks: Sequence[Json]
-    """Each rank's result in full, with its number as `rank`; on rank 0 alone."""
+    """Each rank's result in full, with its number as `rank`; empty on ranks other than 0."""
 
 
 @dataclass(frozen=True)
 class FailedTrialRecord(TrialRecord):
-    """A trial that ended early, with the results until then; it is compared with nothing."""
+    """A trial that ended early, with the results until then; comparisons exclude it."""
 
     failure: str
 
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """One case of a run: what it is, and its results so far.
+    """One case of a run: its parameters, and its results so far.
 
-    The benchmark type creates it; the run adds the fields from `order` on when the case begins.
+    The benchmark type creates it; the run sets the fields from `order` on when the case starts.
     """
 
     benchmark_type: str
     case: str
-    """The name under which results are kept, unique in the run."""
+    """Name of the case in the results, unique in the run."""
     planned_trials: int
     parameters: Json
     trials: tuple[TrialRecord, ...] = ()
@@ -81,7 +81,7 @@ class CaseRecord:
     metrics: Json | None = None
     """Over all trials; None before the last one has ended."""
     notes: tuple[str, ...] = ()
-    """Sentences that a reader of the results has to know."""
+    """Notes for the reader of the results, in sentences."""
     order: int = 0
     """Its position among the run's cases."""
     test: str = ""
@@ -92,7 +92,7 @@ class CaseRecord:
     """Everything that must be equal for two results to be comparable."""
 
     def to_json(self) -> Json:
-        """Return the record as JSON holds it; results are not copied."""
+        """Return the record for JSON; results are not copied."""
         failed = self.failed_trial
         return {
             **vars(self),
@@ -104,17 +104,17 @@ class CaseRecord:
 
 @dataclass
 class OpenCase:
-    """A case that has begun: the benchmark type replaces its record as results come."""
+    """A case that has started; the benchmark type replaces its record after each result."""
 
     record: CaseRecord
 
 
 class ResultFiles(Protocol):
-    """The files that runs of a benchmark type leave: their names and contents."""
+    """Names and contents of the files that runs of a benchmark type write."""
 
     @property
     def metrics(self) -> Sequence[AnyMetric]:
-        """The metrics of its results, each declared once."""
+        """Declarations of all metrics."""
         ...
 
     def summary_name(self, timestamp: str) -> str:
@@ -162,7 +162,7 @@ class Plan(Protocol):
 
     @property
     def seed(self) -> int:
-        """The seed that every rank derives its own from."""
+        """The seed from which each rank derives its own."""
         ...
 
     @property
@@ -171,15 +171,15 @@ class Plan(Protocol):
         ...
 
     def input_files(self) -> list[InputFile]:
-        """Return the files that it reads."""
+        """Return the files that the run reads."""
         ...
 
     def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
-        """Return the files that a rank may write where the user said so."""
+        """Return the files that the user's settings make a rank write."""
         ...
 
     def notes(self) -> list[str]:
-        """Return sentences that a reader of the results has to know."""
+        """Return notes for the reader of the results, in sentences."""
         ...
 
     def parameters(self) -> Json:
@@ -208,16 +208,16 @@ class Engine(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Facts about this rank's storage that a reader of the results has to know."""
+        """Notes on this rank's storage for the reader of the results."""
         ...
 
 
 class BenchmarkType(ResultFiles, Protocol):
-    """A kind of benchmark: how it is planned and opened, and which files its runs leave."""
+    """A benchmark type: its plan, its engine and its result files."""
 
     name: str
     exports: Mapping[str, Callable[[Path], str]]
-    """Texts that it can make from a file of a run, by their names: those of commands."""
+    """Functions from a run's file to a text, by name of the command."""
 
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
@@ -231,7 +231,7 @@ class BenchmarkType(ResultFiles, Protocol):
         ...
 
     def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError if this host cannot run it."""
+        """Raise InvalidInputError if this host cannot run the benchmark."""
         ...
 
     def open(

@@ -1,4 +1,4 @@
-"""Errors that users see: each says what, where, what was seen and accepted, and what to do."""
+"""Errors that users see: each states the problem, its place, the accepted values and a remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _rebuild(kind: type[ErrorT], args: tuple[str, ...], state: Mapping[str, obje
 class InvalidInputError(MlpsError):
     """A value from the command line, the environment or an input file cannot be used.
 
-    `source` is the option, variable or file at fault, `given` what was seen there.
+    `source` is the option, variable or file, and `given` its value.
     """
 
     def __init__(self, source: str, given: object, accepted: str, *, hint: str = "") -> None:
@@ -49,7 +49,7 @@ class InvalidInputError(MlpsError):
 
 
 class StorageError(MlpsError):
-    """An I/O operation failed; names the file and what the system said about it."""
+    """An I/O operation failed; the text names the file and the system's error message."""
 
     def __init__(self, action: str, path: str, cause: str, *, hint: str = "") -> None:
         text = f"{action} {path} failed: {cause}"
@@ -57,7 +57,7 @@ class StorageError(MlpsError):
 
 
 class CorruptDataError(StorageError):
-    """Data read back is not what was written there."""
+    """Data that was read differs from the data that was written there."""
 
 
 class CorruptReadsError(MlpsError):
@@ -65,7 +65,7 @@ class CorruptReadsError(MlpsError):
 
 
 class CapacityError(MlpsError):
-    """An entry does not fit the tier that has to take it."""
+    """Data does not fit a tier, or a run does not fit the storage or memory."""
 
 
 class ResultsError(MlpsError):
@@ -79,23 +79,23 @@ class ResultsError(MlpsError):
 
 
 class SloError(MlpsError):
-    """Requests took longer than was promised to their class; the figures are kept."""
+    """Requests missed the latency objectives of their class; the results are kept."""
 
 
 class UntouchedStorageError(MlpsError):
-    """A run that counts left the storage tier untouched: memory alone was measured."""
+    """A run in mode closed did not use the storage tier: only memory was measured."""
 
 
 class EmptyWindowError(MlpsError):
-    """The measurement window closed without anything to report."""
+    """The measurement window closed without any measured operation."""
 
 
 class DifferentSourcesError(MlpsError):
-    """Hosts have different versions of what has to be the same on all of them."""
+    """Hosts have different versions of files that have to be the same on all of them."""
 
 
 class PeerError(MlpsError):
-    """Another rank left the place where this rank waits for it; the cause is that rank's."""
+    """Another rank failed or ended while this rank waits for it; that rank reports the cause."""
 
 
 class LaunchError(MlpsError):

@@ -73,7 +73,7 @@ class OutputFile:
 
 
 def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) -> None:
-    """Raise InvalidInputError for an output that is an input, another output or somebody else's."""
+    """Raise InvalidInputError for an output that is an input, another output or a foreign file."""
     read = {_identity_of_input(file.path): file for file in inputs}
     written: dict[_Identity, OutputFile] = {}
     for output in outputs:
@@ -92,7 +92,7 @@ def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) ->
 
 
 def open_output(output: OutputFile) -> BinaryIO:
-    """Open a file for output, empty; InvalidInputError where it is somebody else's or cannot be."""
+    """Open an empty file for output; InvalidInputError if it is foreign or cannot be opened."""
     try:
         return _open(output)
     except OSError as error:
@@ -127,7 +127,7 @@ def _open(output: OutputFile) -> BinaryIO:
 
 
 def _status(output: OutputFile) -> os.stat_result | None:
-    """Return what the system says of a file; None where there is none."""
+    """Return the system's status of a file; None if there is none."""
     try:
         return output.path.stat()
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def _identity(path: Path, status: os.stat_result | None) -> _Identity:
 def _identity_of_input(path: Path) -> _Identity:
     try:
         return _identity(path, path.stat())
-    except (OSError, ValueError):  # whoever reads it tells
+    except (OSError, ValueError):  # its reader reports the error
         return str(path)
 
 

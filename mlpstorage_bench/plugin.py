@@ -1,7 +1,7 @@
-"""Entry point of the pytest plugin: decides whether a session uses it, and loads the rest then.
+"""Entry point of the pytest plugin: decides whether a session uses it, and loads the rest if so.
 
-Importing it has no side effect. What a session that uses it needs is imported in these hooks, and
-`session.hooks` has the hooks of such a session.
+The import of this module has no side effect. Its hooks import further modules only for a session
+that uses the plugin; the hooks of such a session are in `session.hooks`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, object]:
-    """Join the ranks where the session is known to be ours; add the reference's option names."""
+    """Join the ranks if the session already uses the plugin; add the reference's option names."""
     stderr.duplicate()
     known = known_options(early_config)
     joining: AbstractContextManager[None] = nullcontext()
@@ -59,7 +59,7 @@ def pytest_load_initial_conftests(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Run a command that prints and exits, or start the ranks, where the options say so."""
+    """Run a command that prints and exits, or start the ranks, if the options request it."""
     if activation.COMMAND in config.stash:
         from mlpstorage_bench.commands import dispatch
 
@@ -73,7 +73,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Open the session where ranks have joined, or an option of ours is given."""
+    """Open the session if ranks have joined or an option of this plugin is given."""
     for marker in activation.MARKERS:
         config.addinivalue_line("markers", marker)
     launcher = activation.launcher_of(config)
@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a plan's cases once for each."""
+    """Parametrize tests over the plan's cases."""
     for argument in registry.case_arguments(metafunc.fixturenames):
         from mlpstorage_bench.session.session import plan_of_config
 
@@ -95,7 +95,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Keep collection errors, to compare them between ranks."""
+    """Record collection errors for the comparison between ranks."""
     report = yield
     if report.failed:
         error = activation.CollectionError(
@@ -107,7 +107,7 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Open the session, and join the ranks, where only the collected tests use this plugin."""
+    """Open the session and join the ranks, if only the collected tests use this plugin."""
     result = yield
     config = session.config
     if activation.KEY not in config.stash and activation.is_used(config, session.items):

@@ -12,7 +12,7 @@ from mlpstorage_bench.errors import InvalidInputError
 
 @dataclass(frozen=True)
 class _Entry:
-    """Facts about a type that are known without loading it."""
+    """Facts about a type that are needed before it is loaded."""
 
     fixture: str
     """The fixture whose tests are benchmarks of this type."""
@@ -41,7 +41,7 @@ def load(name: str) -> BenchmarkType:
 
 
 def fixture_names() -> frozenset[str]:
-    """Return every type's fixture, and the argument that stands for its plan's cases."""
+    """Return every type's fixture, and the argument for its plan's cases."""
     return frozenset(
         name for entry in _TYPES.values() for name in (entry.fixture, entry.case_argument)
     )
@@ -53,7 +53,7 @@ def types_of_fixtures(fixtures: Collection[str]) -> list[str]:
 
 
 def case_arguments(fixtures: Collection[str]) -> dict[str, str]:
-    """Return the arguments among these that stand for a plan's cases: argument → type."""
+    """Return the arguments for a plan's cases among these: argument → type."""
     return {
         entry.case_argument: name
         for name, entry in _TYPES.items()

@@ -66,7 +66,7 @@ COUNT = Unit("")
 TEXT = Unit("text", kind="text")
 TRUTH = Unit("true or false", kind="text")
 RECORD = Unit("record", kind="record")
-"""Values of several fields, in JSON alone."""
+"""Values of several fields, only in JSON."""
 
 _UNITS = (
     *(GIB_PER_S, MIB_PER_S, PER_S, TOKENS_PER_S, SAMPLES_PER_S, BYTES, GIBIBYTES, SECONDS),

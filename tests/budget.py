@@ -1,4 +1,4 @@
-"""Kinds of tests: which start a process, and how much processor time the others may take.
+"""Kinds of tests: detection of started processes, and limits of processor time.
 
 `make check` selects tests by the markers `starts_process` and `slow`. The first is set here where
 tests/starting.py finds it implied; a test that starts a process through the package has to be
@@ -21,7 +21,7 @@ from tests.starting import starts_process
 STARTING_EVENTS = frozenset(
     {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
 )
-"""Audit events of the interpreter by which a process starts."""
+"""Audit events of the interpreter for the start of a process."""
 
 LIMIT_S = 4.0
 """Processor seconds of a test of `make check`; all of them take less than one."""
@@ -35,13 +35,13 @@ def _record_start(
     events: frozenset[str] = STARTING_EVENTS,
     record: Callable[[str], None] = _started.append,
 ) -> None:
-    """Record a start; at the interpreter's exit, defaults are there longer than globals."""
+    """Record a start; at the interpreter's exit, default arguments exist longer than globals."""
     if event in events:
         record(event)
 
 
 class TestBudget:
-    """Plugin that marks tests by kind and holds each to what its markers say."""
+    """Plugin that marks tests by kind and enforces the rules of their markers."""
 
     __test__ = False
 
@@ -65,14 +65,14 @@ class TestBudget:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        """Take the readings from which a test is judged."""
+        """Read the counters before and after a test."""
         _started.clear()
         self._before_s = time.process_time()
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Fail a test that did what its markers do not say."""
+        """Fail a test that violates the rules of its markers."""
         result = yield
         is_marked = item.get_closest_marker("starts_process") is not None
         if _started and not is_marked:
@@ -93,5 +93,5 @@ class TestBudget:
 
 
 def from_environment() -> TestBudget:
-    """Return the plugin of this project's tests: time is limited in CI alone."""
+    """Return the plugin of this project's tests: time is limited only in CI."""
     return TestBudget(limits_time="CI" in os.environ)

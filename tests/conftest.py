@@ -20,7 +20,7 @@ from mlpstorage_bench.launch.launchers.installed import find_binary
 from tests import budget
 
 WITHOUT_TEST_TOOLS = "-p no:hypothesispytest"
-"""For PYTEST_ADDOPTS: Hypothesis takes half a second of processor to load."""
+"""Value for PYTEST_ADDOPTS: the import of Hypothesis takes half a second of processor time."""
 
 RunRanks = Callable[..., pytest.RunResult]
 
@@ -35,19 +35,19 @@ settings.load_profile("project")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold tests to what their markers say."""
+    """Enforce the rules of the tests' markers."""
     config.pluginmanager.register(budget.from_environment())
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _ctrl_c_works() -> None:
-    """Let tests' processes hear SIGINT, which a shell has its background jobs ignore."""
+    """Restore SIGINT for the tests' processes: a shell makes background jobs ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _alone() -> None:
-    """Keep what tests this project out of the sessions that its tests start.
+    """Exclude this project's test plugins from the sessions that its tests start.
 
     Those are measured, if side by side (pytest-xdist), and start in three quarters of the time.
     Coverage is that of this process: its tracer in each started one would take minutes.
@@ -60,7 +60,7 @@ def _alone() -> None:
 
 @pytest.fixture(autouse=True)
 def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep Open MPI on loopback, and this process's launcher and settings out of the tests'."""
+    """Restrict Open MPI to loopback, and remove this process's launcher variables and settings."""
     for name in os.environ:
         if name.startswith(("MLPS_", "MLPERF_")):
             monkeypatch.delenv(name)
@@ -69,7 +69,7 @@ def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mpirun(ranks: int) -> list[str]:
-    """Return a command that starts `ranks` ranks here; skips where there is no MPI."""
+    """Return a command that starts `ranks` ranks on this host; skip without MPI."""
     try:
         binary = find_binary(None)
     except LaunchError as error:
@@ -128,18 +128,18 @@ class MemoryGroup:
         self.path.mkdir()
 
     def limit(self) -> None:
-        """Set the limit; raises OSError where there is none."""
+        """Set the limit; raises OSError if the group has none."""
         name = "memory.max" if self._unified else "memory.limit_in_bytes"
         with (self.path / name).open("r+") as file:
             file.write(str(2**28))
 
     def killed(self) -> int:
-        """Return how many of its processes the kernel has killed for want of memory."""
-        told = self.path / ("memory.events" if self._unified else "memory.oom_control")
-        return int(dict(line.split() for line in told.read_text().splitlines())["oom_kill"])
+        """Return the number of its processes that the kernel has killed for lack of memory."""
+        events = self.path / ("memory.events" if self._unified else "memory.oom_control")
+        return int(dict(line.split() for line in events.read_text().splitlines())["oom_kill"])
 
     def remove(self) -> None:
-        """Remove it, once its processes have ended."""
+        """Remove the group after its processes have ended."""
         deadline = time.monotonic() + 20
         while (self.path / "cgroup.procs").read_text():
             assert time.monotonic() < deadline, "a process stays in its control group"
@@ -149,7 +149,7 @@ class MemoryGroup:
 
 @pytest.fixture
 def memory_group() -> Iterator[MemoryGroup]:
-    """Make a control group; skips where that cannot be."""
+    """Make a control group; skip if that is impossible."""
     try:
         group = MemoryGroup()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Metadata of earlier runs: ours, the reference's, and as many as a test needs."""
+"""Metadata of earlier runs, of this project and of the reference, in any number."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONG_AGO_S = itertools.count(1_700_000_000)
 
 
 def leave(folder: Path, name: str, content: object) -> Path:
-    """Leave a metadata file, written long ago: a second after the one that was left before it."""
+    """Write a metadata file with an old modification time, a second after the previous one's."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}_metadata.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
@@ -48,7 +48,7 @@ def leave(folder: Path, name: str, content: object) -> Path:
 
 
 def run(number: int, *, trials: tuple[float, ...] = (1.0, 2.0), **changes: Any) -> dict[str, Any]:
-    """Return the metadata of a run: each a minute after the one before; `own` is `mlpstorage`'s."""
+    """Return the metadata of a run, a minute after the previous one; `own` updates `mlpstorage`."""
     started = datetime(2026, 11, 1, 12, tzinfo=UTC) + timedelta(minutes=number)
     own = {
         "run_id": f"{started:%Y%m%d_%H%M%S}-{number:04x}",
@@ -78,7 +78,7 @@ def run(number: int, *, trials: tuple[float, ...] = (1.0, 2.0), **changes: Any) 
 
 
 def leave_run(results: Path, number: int, **changes: Any) -> Path:
-    """Leave a run where the results tree has it."""
+    """Write a run at its place in the results tree."""
     content = run(number, **changes)
     started = content["mlpstorage"]["run_id"].partition("-")[0]
     folder = results / "open/local/results/system/kv_cache" / content["model"] / "run" / started

@@ -1,4 +1,4 @@
-"""Detection of tests that start processes: by marker, fixture, or a name in the code of either."""
+"""Detection of tests that start processes: by marker, fixture, or a name in their code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 TESTS = Path(__file__).parent
 STARTING_FIXTURES = frozenset({"memory_group", "pytester"})
-"""Fixtures whose tests start processes through pytest, or live in a group of processes."""
+"""Fixtures whose tests start processes through pytest, or use a control group."""
 
 STARTING_MARKERS = ("launches_mpi", "hosts", "hosts_matrix", "failure_matrix")
 """Markers of tests that start ranks or hosts."""
 
 
 def starts_process(item: pytest.Item) -> bool:
-    """Tell whether a test is known to start one: by marker, fixture, or the code of either."""
+    """Return whether a test starts a process, by its marker, fixtures or code."""
     if any(item.get_closest_marker(name) for name in STARTING_MARKERS):
         return True
     if not isinstance(item, pytest.Function):
@@ -32,7 +32,7 @@ def starts_process(item: pytest.Item) -> bool:
 
 
 def names_subprocess(value: object) -> bool:
-    """Tell whether a function or class of the tests names `subprocess`, at whatever depth."""
+    """Return whether a function or class of the tests names `subprocess`, at any depth."""
     return _names_subprocess(value, set())
 
 

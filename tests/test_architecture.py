@@ -39,7 +39,7 @@ LAYERS = (
     (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),
     (("errors",), "errors that users see"),
 )
-"""From top to bottom: a module imports from its own package and from layers below."""
+"""Layers from top to bottom: a module imports from its own package and from layers below."""
 
 KVCACHE_LAYERS = (
     (("benchmark", "fixture"), "the entry in the registry; the fixture that tests use"),
@@ -50,7 +50,7 @@ KVCACHE_LAYERS = (
     (("cache", "trace_files"), "tiers, eviction, lookups; trace files on disk"),
     (("workload",), "requests, users, blocks, arrivals, traces (pure)"),
 )
-"""The same inside kvcache."""
+"""Layers inside kvcache."""
 
 PURE = (
     "gate/comparison.py",
@@ -91,7 +91,7 @@ def numbered(layers: tuple[tuple[tuple[str, ...], str], ...]) -> dict[str, int]:
 
 
 def part(dotted: str, prefix: str) -> str:
-    """Return the name below a package in a dotted module name; '' where there is none."""
+    """Return the name below a package in a dotted module name; '' if there is none."""
     return (
         dotted.removeprefix(f"{prefix}.").split(".")[0] if dotted.startswith(f"{prefix}.") else ""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,46 +12,20 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 
-COVERED = (
-    "mlpstorage_bench/kvcache/cache",
-    "mlpstorage_bench/kvcache/config",
-    "mlpstorage_bench/kvcache/trace_files.py",
-    "mlpstorage_bench/kvcache/workload",
-    "mlpstorage_bench/measure",
-    "mlpstorage_bench/paths.py",
-    "mlpstorage_bench/storage",
-    "mlpstorage_bench/units.py",
-    "tests/fake_queue.py",
-    "tests/faulty.py",
-    "tests/kvcache/cache",
-    "tests/kvcache/config",
-    "tests/kvcache/workload",
-    "tests/measure",
-    "tests/storage",
-    "tests/trials.py",
-)
-"""Files and directories that are checked. Add to it; in the end it is the whole project."""
+COVERED = ("benchmarks", "conftest.py", "examples", "mlpstorage_bench", "tests")
+"""Python files and directories that are checked."""
+
+PAGES = ("CONTRIBUTING.md", "README.md", "docs")
+"""Files and directories of text whose words are checked."""
 
 OPENINGS = ("what", "who", "whose", "whoever", "of", "by", "in", "to", "from", "for")
 """A docstring begins with none of these words, but with a verb or with the noun that it defines."""
 
-METAPHORS = (
-    "crew",
-    "servant",
-    "turnstile",
-    "obituary",
-    "survivor",
-    "witness",
-    "dispatches",
-    "keeper",
-    "standpoint",
-    "aparterror",
-    "meddle",
-    "house",
-    "room",
-    "floor",
-    "roof",
-)
+SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+FORMER_NAMES: tuple[str, ...] = tuple(SETTINGS["plain-language"]["former-names"])
+"""Forbidden also on pages and in names of files; pyproject.toml lists them."""
+
+METAPHORS = (*FORMER_NAMES, "house", "room", "floor", "roof")
 """Forbidden in text and as parts of identifiers: each has a term of the field instead."""
 
 IDENTIFIER_WORDS = ("tell", "tells", "told")
@@ -64,10 +39,21 @@ RIDDLES = re.compile(r"^test_(what|who|whoever|of|by|in|to|from|for|it|as)_")
 
 
 def sources() -> list[Path]:
+    """Return the Python files to check; this one has to contain the forbidden words."""
     return [
         path
         for name in COVERED
         for path in ([PROJECT / name] if name.endswith(".py") else (PROJECT / name).rglob("*.py"))
+        if path != Path(__file__)
+    ]
+
+
+def pages() -> list[Path]:
+    """Return the pages of the documentation."""
+    return [
+        path
+        for name in PAGES
+        for path in ([PROJECT / name] if name.endswith(".md") else (PROJECT / name).rglob("*.md"))
     ]
 
 
@@ -106,6 +92,7 @@ def forms(word: str) -> set[str]:
 
 
 FORBIDDEN = frozenset(form for word in METAPHORS for form in forms(word))
+FORMER = frozenset(form for word in FORMER_NAMES for form in forms(word))
 
 
 def bad_openings(text: str) -> list[str]:
@@ -141,8 +128,18 @@ def test_covered_file_is_in_plain_language(path: Path) -> None:
     assert riddles(text) == []
 
 
+@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_page_has_no_former_name(path: Path) -> None:
+    assert FORMER & set(re.findall(r"[a-z]+", path.read_text(encoding="utf-8").lower())) == set()
+
+
+def test_file_names_have_no_metaphor() -> None:
+    names = {path: set(re.findall(r"[a-z]+", path.stem.lower())) for path in [*sources(), *pages()]}
+    assert [path for path, parts in names.items() if FORBIDDEN & parts] == []
+
+
 def test_covered_names_exist() -> None:
-    assert [name for name in COVERED if not (PROJECT / name).exists()] == []
+    assert [name for name in (*COVERED, *PAGES) if not (PROJECT / name).exists()] == []
 
 
 @pytest.mark.parametrize(

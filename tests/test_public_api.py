@@ -1,4 +1,4 @@
-"""The package's public names, and what importing it does: nothing but to load light modules."""
+"""The package's public names, and its import, which loads only light modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import mlpstorage_bench
 
 USER_TESTS = '''
-"""Tests of a user's own, as a type checker sees them."""
+"""A user's test file, for the type checker."""
 
 from mlpstorage_bench import (
     ClusterInformation,

@@ -29,7 +29,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel without network; dependencies are those of this environment."""
+    """Install the wheel without network; dependencies come from this environment."""
     pytest.importorskip("hatchling", reason="builds a wheel with hatchling")
     folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")

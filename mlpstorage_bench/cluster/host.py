@@ -51,7 +51,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Cpu:
-    """All processors of the host, whatever this process is bound to."""
+    """All processors of the host, including those that this process is not bound to."""
 
     num_cores: int | None
     """Physical cores."""

@@ -1,4 +1,4 @@
-"""Commands that print and exit: history, gate, sizes, an fio job, a conversion."""
+"""Dispatch of the commands that print and exit: history, gate, sizes, fio job, conversion."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from mlpstorage_bench.session.size_report import size_report
 
 
 def prepare(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Keep the options for `run`, and have pytest parse no others and load no conftest.
+    """Keep the options for `run`; prevent pytest from parsing others and from loading a conftest.
 
-    Neither a project's code nor its collection takes part. Called before conftests are loaded.
+    A command runs without the project's code and collection. Called before conftests are loaded.
     """
     _refuse_unknown(parser, args)
     config.stash[COMMAND] = known_options(config)
@@ -34,7 +34,7 @@ def prepare(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> No
 
 
 def run(config: pytest.Config, known: argparse.Namespace) -> int:
-    """Print what was asked for, on rank 0 alone, and return the exit status."""
+    """Run the requested command on rank 0 only, and return the exit status."""
     launcher = launcher_of(config)
     if launcher is not None and launcher.rank > 0:
         return pytest.ExitCode.OK
@@ -61,7 +61,7 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
 
 
 def _refuse_unknown(parser: pytest.Parser, args: list[str]) -> None:
-    """Refuse a misspelt option of ours; others may be a conftest's, which is not loaded here."""
+    """Refuse unknown `--mlps-` options; others may be a conftest's, which is not loaded here."""
     _, unknown = parser.parse_known_and_unknown_args(args)
     for argument in unknown:
         if argument.startswith("--mlps-"):

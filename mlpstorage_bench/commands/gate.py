@@ -1,4 +1,4 @@
-"""The command `--mlps-gate=ID`: an earlier run beside its baseline."""
+"""The command `--mlps-gate=ID`: compare an earlier run with its baseline."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ GATE_OPTION = "--mlps-gate"
 
 
 def is_requested(known: argparse.Namespace) -> bool:
-    """Whether an earlier run is to be judged; without an id it is the session's own."""
+    """Whether the option names an earlier run; without an ID the session's own run is judged."""
     return bool(known.mlps_gate)
 
 
 def run(known: argparse.Namespace, results_dir: Path) -> int:
-    """Print the verdicts on a run and return the exit status that they call for.
+    """Print the verdicts on a run and return the resulting exit status.
 
-    Raises InvalidInputError where there is no such run, or none to compare it with.
+    Raises InvalidInputError if the run or the baseline does not exist.
     """
     run_id = known.mlps_gate
     if "/" in run_id or "::" in run_id or Path(run_id).exists():
@@ -39,7 +39,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
             GATE_OPTION,
             run_id,
             "the id of an earlier run, or nothing",
-            hint=f"It took {run_id!r} for its value. Put {GATE_OPTION} last to run these tests and "
+            hint=f"{run_id!r} was read as its value. Put {GATE_OPTION} last to run these tests and "
             "judge them",
         )
     with History(results_dir) as history:

@@ -1,4 +1,4 @@
-"""The commands `--mlps-history…`: lists, one run, a trend; and running a run again."""
+"""The commands `--mlps-history…`: list runs, show one run or a trend, rerun a run."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ HISTORY_OPTION = "--mlps-history"
 TREND_OPTION = "--mlps-history-trend"
 _FILTERS = ("last", "model", "test", "mode", "host", "since", "status", "tag")
 PAGE_WIDTH = 120
-"""Columns that a run's page takes at least."""
+"""Least width of a run's page, in columns."""
 
 
 def run(known: argparse.Namespace, results_dir: Path) -> int:
-    """Print what was asked for, or run a run again; return the exit status.
+    """Print the requested list, run or trend, or rerun a run; return the exit status.
 
-    Raises InvalidInputError for what cannot be answered.
+    Raises InvalidInputError for an unknown run or metric.
     """
     form = known.mlps_history_format or "table"
     wanted = _filter(known)
@@ -81,10 +81,10 @@ def _filter(known: argparse.Namespace) -> RunFilter:
 
 
 def _run_id(given: str | None) -> str:
-    """Return the id of the run that is meant; '' for all of them.
+    """Return the ID of the requested run; '' for all runs.
 
-    `--mlps-history benchmarks/` has the path of tests taken for its value: no id has a slash in it,
-    and none is a file's name here.
+    In `--mlps-history benchmarks/` the path of tests is parsed as the value: an ID contains no
+    slash and is not the name of an existing file.
     """
     is_path = given is not None and ("/" in given or "::" in given or Path(given).exists())
     return "" if given is None or is_path else given
@@ -97,8 +97,8 @@ def _list(history: History, wanted: RunFilter, form: str) -> str:
     if form == "csv":
         return history_csv(runs, history.listed())
     if not runs:
-        such = "" if wanted == RunFilter() else "such "
-        return f"No {such}runs in {history.results_dir}\n"
+        matching = "" if wanted == RunFilter() else "matching "
+        return f"No {matching}runs in {history.results_dir}\n"
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     return "\n".join(history_lines(runs, history.listed(), color=color)) + "\n"
 
@@ -123,7 +123,9 @@ def _rerun(history: History, run_id: str) -> Rerun:
     launcher = detect_launcher(os.environ)
     if launcher is not None:
         raise InvalidInputError(
-            RERUN_OPTION, run_id, f"no launcher around it ({launcher.launcher}): it starts its own"
+            RERUN_OPTION,
+            run_id,
+            f"no launcher ({launcher.launcher}) around pytest, as the rerun starts its own",
         )
     path = history.find(RERUN_OPTION, run_id)
     return rerun_of(read_run(path).run.run_id, read_metadata(path), os.environ)
@@ -139,7 +141,7 @@ def _trend(history: History, metric: str, wanted: RunFilter, form: str) -> str:
             TREND_OPTION,
             metric,
             f"a metric of the runs in {history.results_dir}",
-            hint=nearest(metric, units) or f"There are {', '.join(units) or 'none'}",
+            hint=nearest(metric, units) or f"Recorded metrics: {', '.join(units) or 'none'}",
         )
     runs = history.runs(wanted)
     cases = {name: _points(history, runs, name, metric) for name in history.cases_with(metric)}
@@ -155,9 +157,10 @@ def _trend(history: History, metric: str, wanted: RunFilter, form: str) -> str:
     lines: list[str] = []
     for name, points in curves.items():
         if points:
-            of = "" if name == WHOLE_RUN else f"case {name}: "
-            lines += ["", *trend_lines(f"{of}{metric}{unit}", points, width)]
-    return "\n".join(lines[1:] or [f"No such runs in {history.results_dir} have {metric}"]) + "\n"
+            case = "" if name == WHOLE_RUN else f"case {name}: "
+            lines += ["", *trend_lines(f"{case}{metric}{unit}", points, width)]
+    nothing = f"No matching runs in {history.results_dir} have {metric}"
+    return "\n".join(lines[1:] or [nothing]) + "\n"
 
 
 def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -> list[Point]:

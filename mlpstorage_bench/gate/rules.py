@@ -83,7 +83,7 @@ class RuleLine:
     """One parsed line."""
 
     case: str | None
-    """The only case that it is for; None for every case."""
+    """The only case of the rule; None for every case."""
     rule: Rule
     is_off: bool = False
 

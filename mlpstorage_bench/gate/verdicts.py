@@ -100,7 +100,7 @@ class GateResult:
 
     def with_verdict(self, verdict: Verdict) -> list[MetricVerdict]:
         """Return the metrics with a verdict."""
-        return [one for one in self.verdicts if one.verdict is verdict]
+        return [one for one in self.verdicts if one.verdict == verdict]
 
     @property
     def cases_to_retry(self) -> list[str]:

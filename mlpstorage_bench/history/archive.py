@@ -1,8 +1,8 @@
 """Earlier runs of a results directory: queries of the index, which is updated first.
 
-The metadata files are the truth, never the index. An index that is broken, or belongs to another
-program, is moved aside and built again. Where no index can be kept, the files are read instead. A
-remark says so once.
+The index is derived from the metadata files. An index that is broken, or belongs to another
+program, is moved aside and built again. If no index can be written, the files are read instead. A
+remark reports this once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mlpstorage_bench.metric.declaration import Description
 T = TypeVar("T")
 
 _BATCH = 256
-"""Files in one transaction; another process waits at most this long."""
+"""Number of files in one transaction, which limits the wait of another process."""
 _MOST_NAMED = 5
 _NO_FAULT_OF_THE_FILE = frozenset(
     {
@@ -35,7 +35,7 @@ _NO_FAULT_OF_THE_FILE = frozenset(
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS),
     }
 )
-"""Errors that a new index in the same place would have as well."""
+"""Errors that a new index in the same place would have too."""
 
 
 class History:
@@ -160,7 +160,7 @@ class History:
     # keeping the index
 
     def _ask(self, question: Callable[[Index], T]) -> T:
-        """Query the index; where it is broken, query one that is built from the files."""
+        """Query the index; if it is broken, build one from the files and query that."""
         try:
             return question(self._index)
         except sqlite3.DatabaseError as error:
@@ -194,7 +194,7 @@ class History:
     def _in_memory(self, why: str, *, copy: bool = False) -> Index:
         """Return an index in memory; with `copy`, it starts from the content of the file.
 
-        Copy only a read-only file: the copy of one that is being written waits without end.
+        Copy only a read-only file: the copy of a file that is being written does not end.
         """
         self._remark(
             f"the index {self.results_dir / INDEX_NAME} cannot be used: {why}. The metadata files "

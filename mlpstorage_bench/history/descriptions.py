@@ -37,7 +37,7 @@ _OF_REFERENCE: dict[str, Unit] = {
 
 
 def descriptions_of(metadata: Mapping[str, Any]) -> dict[str, Description]:
-    """Return the descriptions of a run's metrics by name, in the order in which tables have them.
+    """Return the descriptions of a run's metrics by name, in the order of tables.
 
     The least and the greatest value over trials are metrics of their own here.
     """

@@ -36,7 +36,7 @@ class RunFilter:
     def conditions(self) -> tuple[str, list[object]]:
         """Return the SQL condition on a row of `runs`, and its values.
 
-        Status is not in it: whether a run has died is checked when it is read.
+        It does not contain the status: whether a run has died is checked when the run is read.
         """
         clauses: list[str] = ["1"]
         values: list[object] = []

@@ -32,7 +32,7 @@ Content = RunFile | str
 
 
 class Index:
-    """Open index; methods raise sqlite3.DatabaseError where its file cannot be used."""
+    """Open index; methods raise sqlite3.DatabaseError if its file cannot be used."""
 
     def __init__(self, results_dir: Path, *, in_memory: bool = False) -> None:
         self._results_dir = results_dir

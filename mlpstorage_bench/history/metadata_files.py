@@ -1,4 +1,4 @@
-"""Metadata files below a results directory, and whether they may have changed."""
+"""Search for metadata files below a results directory, and detection of changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 _RUN_DIRECTORY = re.compile(r"\d{8}_\d{6}")
-"""Name of a run's directory: below one that has metadata are only the files of its ranks."""
+"""Name of a run's directory. If it has metadata, only files of its ranks are below it."""
 _SETTLED_NS = 2_000_000_000
 """Age below which a file may change again without a new modification time."""
 NOT_SETTLED = -1
@@ -25,9 +25,9 @@ class FileState(NamedTuple):
     """Below the results directory."""
     size_bytes: int
     modified_ns: int
-    """NOT_SETTLED when the file is too young to tell."""
+    """Modification time of the file; NOT_SETTLED if the file is too young for a decision."""
     folder_modified_ns: int
-    """Modification time of a run's directory; NOT_SETTLED when too young, or of no run."""
+    """Modification time of a run's directory; NOT_SETTLED if too young, or not of a run."""
 
     @property
     def is_settled(self) -> bool:

@@ -14,11 +14,11 @@ import psutil
 
 RUNNING = "running"
 DIED = "died"
-"""Status of a run whose metadata says running, but whose process is gone."""
+"""Status of a run whose metadata says `running`, but whose process no longer exists."""
 STATUSES = ("passed", "failed", "interrupted", RUNNING, DIED)
 _OF_THE_FILE = frozenset({"file", "path"})
 _NO_BASELINE = frozenset({"regressed"})
-"""Verdicts of the gate on a whole run that keep it from being a baseline of later ones."""
+"""Verdicts of the gate on a whole run that exclude it from baselines of later runs."""
 
 
 class PastCase(NamedTuple):
@@ -26,9 +26,9 @@ class PastCase(NamedTuple):
 
     name: str
     test: str | None
-    """Node id of the test that ran it; None where the metadata has none."""
+    """Node id of the test that ran it; None if the metadata has none."""
     workload_fingerprint: str | None
-    """Equal for comparable results; None where the metadata has none."""
+    """Equal for comparable results; None if the metadata has none."""
     is_refused: bool = False
     """Whether the gate did not compare it: earlier runs were of another system or workload."""
     listed: Mapping[str, float] = {}
@@ -50,9 +50,9 @@ class PastRun:
     hosts: tuple[str, ...]
     status: str
     tests_passed: bool
-    """Whether all but the gate passed."""
+    """Whether the tests passed, regardless of the gate."""
     gate_verdict: str | None
-    """On the whole run; None where the gate was not asked, and of old metadata."""
+    """The gate's verdict on the whole run; None if the gate was off, and in old metadata."""
     process_id: int | None
     """Process of rank 0."""
     runtime_s: float | None

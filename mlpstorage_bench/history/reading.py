@@ -1,4 +1,4 @@
-"""One metadata file → the run, every number that was measured in it, and their descriptions.
+"""Parsing of one metadata file: the run, all measured numbers, and their descriptions.
 
 Files are ours or the reference's, of any benchmark type; the reference's have no `mlpstorage` part.
 Files of a former schema version are read as those of today.
@@ -23,12 +23,12 @@ from mlpstorage_bench.results.tree import METADATA_SUFFIX
 REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
 """Fields that every run's metadata has."""
 ALL_TRIALS = 0
-"""Trial number of metrics of all of a case's trials together."""
+"""Trial number of metrics over all trials of a case."""
 WHOLE_RUN = "run"
 """Case of metrics without a case: the reference has no cases."""
 _PROCESS_IDS = 1 << 31
 _UNKNOWN_COMMIT = frozenset({"unversioned", "unknown", "(unknown)", "(detached head)"})
-"""Values of pytest-benchmark where there is no repository."""
+"""Values of pytest-benchmark outside of a repository."""
 
 
 class Measured(NamedTuple):
@@ -50,7 +50,7 @@ class RunFile:
     """The run's facts as JSON."""
     measured: tuple[Measured, ...]
     described: Mapping[str, Description]
-    """Descriptions of metrics by name, in the order in which tables have them."""
+    """Descriptions of metrics by name, in the order of tables."""
 
 
 class NoRunError(Exception):
@@ -149,7 +149,7 @@ def _cases(
     refusals: Mapping[str, Any],
     listed: Sequence[str],
 ) -> Iterator[PastCase]:
-    """Yield the cases that ended or began: a case that failed has no metrics, but its trials."""
+    """Yield all cases; a failed case has trials but no metrics."""
     of_cases = metrics if isinstance(metrics, dict) else {}
     for name in dict.fromkeys([*of_cases, *facts]):
         values = of_cases.get(name)

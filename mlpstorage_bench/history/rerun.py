@@ -33,7 +33,7 @@ class Rerun:
         return shlex.join(self.command)
 
     def start(self) -> NoReturn:
-        """Become the command: its output, exit status and signals are this process's own.
+        """Replace this process by the command, with its output, exit status and signals.
 
         InvalidInputError when the system cannot start it.
         """
@@ -45,7 +45,7 @@ class Rerun:
     def run(self) -> int:
         """Run the command as a child, and return its exit status as a shell would.
 
-        For a program that calls pytest.main and goes on. InvalidInputError when the system cannot
+        It serves programs that continue after pytest.main. InvalidInputError when the system cannot
         start it.
         """
         try:

@@ -111,7 +111,7 @@ class NewerIndexError(Exception):
 
 
 def prepare(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring a file's schema up to date; write nothing where it is current.
+    """Bring a file's schema up to date; write nothing if it is current.
 
     Raises ForeignIndexError, NewerIndexError, or sqlite3.DatabaseError for a broken file.
     """

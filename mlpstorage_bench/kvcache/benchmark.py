@@ -1,4 +1,4 @@
-"""The KV-cache benchmark as an entry of the registry."""
+"""The KV-cache benchmark type, as the registry loads it."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _REPEATED_PARAMETERS = (
     *("num_users", "duration", "gpu_mem_gb", "cpu_mem_gb"),
     *("cache_dir", "generation_mode", "performance_profile"),
 )
-"""Parameters that the reference's metadata has on its top level too."""
+"""Parameters that the reference's metadata repeats at its top level."""
 
-_NO_PART_OF_THE_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
-"""Parameters that do not change the load on the storage. A recorded workload is identified by the
-hash of its requests, so that the path of its file does not matter."""
+_WITHOUT_EFFECT_ON_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
+"""Parameters that do not change the load on the storage. The hash of its requests identifies a
+recorded workload, so that the path of its file does not matter."""
 _FINGERPRINT_VERSION = 1
-"""Increase it when the same parameters come to mean another load."""
+"""Increase it when the meaning of a parameter changes the load."""
 
 
 class KVCacheBenchmark:
-    """Plans and opens KV-cache runs, and names and fills their files."""
+    """Makes plans and engines of KV-cache runs, and the names and contents of their files."""
 
     name = "kv_cache"
     exports = MappingProxyType({"fio_job": fio_job})
 
     @property
     def metrics(self) -> Sequence[AnyMetric]:
-        """The metrics' declarations."""
+        """Declarations of all metrics."""
         return metrics()
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
@@ -63,9 +63,9 @@ class KVCacheBenchmark:
     def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
         """Return everything that must be equal for two results of a case to be comparable.
 
-        Parameters at their defaults are left out, so that a parameter that is added later and is
-        off by default does not make earlier results incomparable. The requests of a rank are a
-        function of the parameters and its number, so that rank 0's hash is enough.
+        Parameters at their defaults are omitted: a parameter that is added later, and is off by
+        default, must not make earlier results incomparable. The requests of a rank are a function
+        of the parameters and its number, so that rank 0's hash is sufficient.
         """
         workload = Workload.model_validate(parameters)
         own = RankWorkload.for_rank(workload, seed, rank=0, ranks=ranks)
@@ -73,7 +73,7 @@ class KVCacheBenchmark:
             "version": _FINGERPRINT_VERSION,
             "benchmark_type": self.name,
             "parameters": workload.model_dump(
-                mode="json", exclude_defaults=True, exclude=set(_NO_PART_OF_THE_LOAD)
+                mode="json", exclude_defaults=True, exclude=set(_WITHOUT_EFFECT_ON_LOAD)
             ),
             "seed": seed,
             "ranks": ranks,

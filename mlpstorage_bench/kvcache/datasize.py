@@ -16,7 +16,7 @@ UNKNOWN_SPACE = "this filesystem does not report its free space: set storage_cap
 
 @dataclass(frozen=True)
 class CaseSize:
-    """The size of one case on all ranks; what is by rank or host is that of the largest."""
+    """Size of one case on all ranks; sizes per rank or host are those of the largest."""
 
     case: str
     model: str
@@ -24,7 +24,7 @@ class CaseSize:
     users_per_rank: int
     largest_entry_bytes: int
     written_bytes_per_rank: int | None
-    """None where only capacities bound it."""
+    """None if only capacities limit it."""
     storage_bytes_per_rank: int
     storage_bytes_per_host: int
     storage_bytes: int
@@ -32,14 +32,14 @@ class CaseSize:
     memory_bytes_per_host: int
     evicts: bool
     users_that_fit: int | None
-    """None where it is not users that bring the load."""
+    """None if the load does not depend on users."""
     problems: Sequence[str]
-    """Reasons why it cannot run."""
+    """Reasons why the case cannot run."""
 
 
 @dataclass(frozen=True)
 class UnknownSize:
-    """A case of unknown size, as nothing tells how much storage it may use."""
+    """A case of unknown size, because its storage capacity is unknown."""
 
     case: str
     problems: Sequence[str] = (UNKNOWN_SPACE,)
@@ -47,24 +47,24 @@ class UnknownSize:
 
 @dataclass(frozen=True)
 class _Hosts:
-    """The hosts that a run would have, taken to be like this one."""
+    """Hosts of a planned run, which are assumed to be like this one."""
 
     ranks_by_host: Sequence[int]
     free_storage: int | None
-    """Bytes for each rank; None where the filesystem reports none."""
+    """Bytes for each rank; None if the filesystem reports none."""
     free_memory: int | None
-    """The same."""
+    """Bytes for each rank; None if unknown."""
 
-    def largest(self, of_ranks: Sequence[int]) -> int:
-        """Return the largest sum of a host's ranks; ranks come one host after the other."""
+    def largest(self, rank_bytes: Sequence[int]) -> int:
+        """Return the largest sum over a host's ranks; ranks are ordered by host."""
         sums, at = [], 0
         for count in self.ranks_by_host:
-            sums.append(sum(of_ranks[at : at + count]))
+            sums.append(sum(rank_bytes[at : at + count]))
             at += count
         return max(sums)
 
     def problems(self, size: RankSize) -> list[str]:
-        """Return why a rank of this size cannot run here."""
+        """Return the reasons why a rank of this size cannot run here."""
         return size.problems(
             size.storage if self.free_storage is None else self.free_storage,
             size.memory if self.free_memory is None else self.free_memory,
@@ -74,7 +74,7 @@ class _Hosts:
 def datasize(
     profile: Profile, cache_dir: str, ranks_by_host: Sequence[int], capacity: HostCapacity
 ) -> Json:
-    """Return the sizes of every case; hosts are taken to be like this one."""
+    """Return the sizes of every case; hosts are assumed to be like this one."""
     hosts = _Hosts(
         ranks_by_host,
         None if capacity.storage is None else capacity.storage // capacity.sharers,

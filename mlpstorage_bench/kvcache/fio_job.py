@@ -1,9 +1,8 @@
-"""An fio job distilled from a trace of operations: the same mix and sizes, for those who have fio.
+"""Conversion of a trace of operations to an fio job with the same mix and sizes.
 
-The job has the storage tier's share of reads by bytes, its system calls of up to 1 MiB, and runs of
-consecutive calls as long as an entry. It cannot express which entry is read again, when, and after
-which other. The user sets directory and size, so that a trace of terabytes does not fill a disk by
-surprise.
+The job has the storage tier's share of reads by bytes, system calls of up to 1 MiB, and runs of
+consecutive calls as long as an entry. It cannot express the order, time and repetition of reads.
+The user sets directory and size, so that a trace of terabytes does not fill a disk unexpectedly.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ OPTION = "--mlps-fio-job"
 LARGEST_CALL = 1 << 20
 SECTOR = 4096
 IN_FLIGHT = 16
-"""Requests at once of MLPerf's workload."""
+"""Number of concurrent requests of MLPerf's workload."""
 
 
 @dataclass
 class _Operations:
-    """A trace's operations on storage."""
+    """Operations of a trace on the storage tier."""
 
     sizes: dict[str, list[int]] = field(default_factory=lambda: {"Read": [], "Write": []})
     occupied: dict[str, int] = field(default_factory=dict)
@@ -39,10 +38,12 @@ class _Operations:
 
 
 def fio_job(path: Path) -> str:
-    """Return the text of a job for a trace of operations; InvalidInputError for anything else."""
+    """Return an fio job for a trace of operations; InvalidInputError for other files."""
     with open_trace(path) as lines:
         if detect(str(path), lines) != "operations":
-            raise InvalidInputError(OPTION, str(path), "a trace of operations, as of trace_out")
+            raise InvalidInputError(
+                OPTION, str(path), "a trace of operations, as trace_out writes it"
+            )
     with open_trace(path) as lines:
         operations = _read(path, lines)
     reads, writes = operations.sizes["Read"], operations.sizes["Write"]
@@ -55,8 +56,8 @@ def fio_job(path: Path) -> str:
     consecutive = max(1, round(statistics.fmean(sizes) / call))
     read_share = round(100 * sum(reads) / sum(sizes))
     pattern = "randread" if not writes else "randwrite" if not reads else "randrw"
-    lines_of_job = [
-        f"; distilled from {path.name}",
+    job = [
+        f"; made from {path.name}",
         f"; {len(reads)} reads of {sum(reads) / GIB:.2f} GiB",
         f"; {len(writes)} writes of {sum(writes) / GIB:.2f} GiB",
         f"; its entries take {sum(operations.occupied.values()) / GIB:.2f} GiB",
@@ -75,7 +76,7 @@ def fio_job(path: Path) -> str:
         f"rw={pattern}:{consecutive}",
         *([f"rwmixread={read_share}"] if pattern == "randrw" else []),
     ]
-    return "\n".join(lines_of_job) + "\n"
+    return "\n".join(job) + "\n"
 
 
 def _read(path: Path, lines: Iterable[str]) -> _Operations:

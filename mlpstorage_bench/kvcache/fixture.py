@@ -37,12 +37,12 @@ class Timed(Protocol):
 
     @property
     def extra_info(self) -> dict[str, object]:
-        """Values for its JSON beside the times."""
+        """Additional values for its JSON."""
         ...
 
     @property
     def stats(self) -> Any:
-        """Its statistics, once there are rounds."""
+        """Its statistics; None before the first round."""
         ...
 
     def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
@@ -70,13 +70,13 @@ class KVCache:
         self._benchmark = benchmark
         self._advance_clock = advance_clock
         self._open_case = open_case
-        """Adds a case to the run, with a name of its own."""
+        """Adds a case to the run, with a unique name."""
         self._objectives = objectives
-        """The test's own, beside those of the workload."""
+        """The test's own objectives, in addition to those of the workload."""
         self._rounds = rounds
         """Trials of each case."""
         self._offer_more = offer_more
-        """Takes a case's name, and a function that runs more trials of it on all ranks."""
+        """Registers a case's name, and a function that runs more trials of it on all ranks."""
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class KVCache:
             ) from error
 
     def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
-        """Return the parts of a trace's file name: workload and trial, where there are several."""
+        """Return the parts of a trace's file name: workload and trial, if there are several."""
         parts = {} if self.workloads == (case,) else {"workload": case}
         return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
 
@@ -161,11 +161,11 @@ class KVCache:
         ]
         problems = violations(objectives, result.classes)
         if problems:
-            raise SloError(f"workload {name} broke its objectives: {'; '.join(problems)}")
+            raise SloError(f"workload {name} missed its objectives: {'; '.join(problems)}")
         return result
 
     def _run_more(self, trials: _Trials, count: int) -> None:
-        """Run trials beyond those that were planned: pytest-benchmark counts them as rounds."""
+        """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""
         more = [
             trials.run_one(self._trace_parts(trials.case.record.case, trials.count + 1))
             for _ in range(count)
@@ -203,7 +203,7 @@ class _Trials:
         case: OpenCase,
     ) -> None:
         self.case = case
-        """Its record is replaced after each trial."""
+        """The case, whose record is replaced after each trial."""
         self._engine = engine
         self._workload = workload
         self._seed = seed
@@ -242,5 +242,5 @@ class _Trials:
         return pooled.seconds_per_request
 
     def result(self) -> KVCacheResult:
-        """Return the result of all of them."""
+        """Return the result of all trials so far."""
         return self._engine.pool_case(self.case.record.case, self._trials, self._samples)

@@ -35,7 +35,7 @@ class KVCachePlan:
 
     @property
     def model(self) -> str:
-        """The model under whose name the run is filed."""
+        """The model in the path of the run's directory."""
         return self.profile.model
 
     @property
@@ -45,12 +45,12 @@ class KVCachePlan:
 
     @property
     def seed(self) -> int:
-        """The seed that every rank derives its own from."""
+        """The seed from which each rank derives its own."""
         return self.profile.seed
 
     @property
     def comparable(self) -> bool:
-        """Whether results are meant for comparison with others of the same profile."""
+        """Whether results may be compared with others of the same profile."""
         return self.profile.comparable
 
     def trials(self, *, is_scenario: bool) -> int:
@@ -85,7 +85,7 @@ class KVCachePlan:
         return [InputFile(SOURCE, Path(name)) for name in names]
 
     def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
-        """Return the files that a rank may write, by whatever number of trials."""
+        """Return the files that a rank may write, with any number of trials."""
         paths: dict[Path, None] = {}
         for name, workload in self.profile.workloads.items():
             if workload.trace_out is not None:
@@ -94,16 +94,16 @@ class KVCachePlan:
         return [trace_output(path) for path in paths]
 
     def _trace_parts(self, workload: str, rank: int, ranks: int) -> Iterator[dict[str, str]]:
-        """Yield what may be put into the name of a trace, from nothing to everything."""
+        """Yield the possible parts of a trace's name, from none to all."""
         count = max(self.trials(is_scenario=is_scenario) for is_scenario in (False, True))
-        of_workload: list[dict[str, str]] = [{}, {"workload": workload}]
-        of_trial = [{}, *({"trial": str(trial)} for trial in range(1, count + 1))]
-        of_rank: list[dict[str, str]] = [{}, {"rank": str(rank)}] if ranks > 1 else [{}]
-        for parts in itertools.product(of_workload, of_trial, of_rank):
+        workload_parts: list[dict[str, str]] = [{}, {"workload": workload}]
+        trial_parts = [{}, *({"trial": str(trial)} for trial in range(1, count + 1))]
+        rank_parts: list[dict[str, str]] = [{}, {"rank": str(rank)}] if ranks > 1 else [{}]
+        for parts in itertools.product(workload_parts, trial_parts, rank_parts):
             yield {name: value for part in parts for name, value in part.items()}
 
     def notes(self) -> list[str]:
-        """Return sentences that a reader of the results has to know."""
+        """Return notes for the reader of the results."""
         return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
 
     def parameters(self) -> Json:
@@ -165,13 +165,13 @@ class KVCachePlan:
                 f"cpu {workload.cpu_mem_gb:g} GiB",
                 f"{workload.max_concurrent_allocs} requests at once",
                 f"generation {workload.generation_mode}",
-                *_beside_users(workload),
+                *_additional_parameters(workload),
             )
             lines.append(f"workload {name}, {workload.title}: {', '.join(facts)}")
         return lines
 
 
-def _beside_users(workload: Workload) -> list[str]:
+def _additional_parameters(workload: Workload) -> list[str]:
     """Return the parameters that differ from the reference's behaviour."""
     facts = []
     if workload.keyed_by == "prefix":

@@ -1,8 +1,8 @@
 """Space that a workload needs, computed from its requests without averages.
 
-Time bounds the data that a rank writes in a trial: with storage that answers at once, every user
-asks as soon as its think time is over. Where nothing takes time (no think time, no generation),
-only the capacities of the tiers bound it.
+Time limits the data that a rank writes in a trial: even with storage that takes no time, a user
+sends its next request only after its think time. Without think time and generation time, only the
+capacities of the tiers limit it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB, KIB
 
 EDGE_S = 0.5
-"""Longest delay of a window's start, as ranks wait for each other; users go on asking meanwhile."""
+"""Longest delay of a window's start while ranks wait for each other; requests continue."""
 USABLE_SHARE = 0.8
-"""Share of the free space that a run may use where the profile sets no capacity."""
+"""Share of the free space that a run may use if the profile sets no capacity."""
 HARNESS_BYTES = 200 << 20
-"""Most resident memory of a rank beside its buffers and memory tiers."""
+"""Most resident memory of a rank in addition to its buffers and memory tiers."""
 MOST_USERS = 1000
 """Upper limit of the search for users that fit."""
 UNBOUNDED_REQUESTS = 64
-"""Requests of each user that are looked at where nothing takes time: enough to see their sizes."""
+"""Requests of each user that are examined if their number has no limit: enough for their sizes."""
 UNBOUNDED_BYTES = 1 << 60
-"""Stands for the bytes written where only capacities bound them."""
+"""Placeholder for the bytes written if only capacities limit them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RankSize:
     """Bytes that one rank needs in a trial."""
 
     written: int | None
-    """Most bytes that it writes; None where only capacities bound them."""
+    """Most bytes that it writes; None if only capacities limit them."""
     largest_entry: int
     storage_capacity: int
     storage: int
@@ -58,11 +58,11 @@ class RankSize:
         return self.written is None or self.written > TARGET_USAGE * self.storage_capacity
 
     def problems(self, free_storage: int, free_memory: int) -> list[str]:
-        """Return reasons why it cannot run with so many free bytes."""
+        """Return the reasons why the rank cannot run with this free space and memory."""
         problems = []
         if self.storage > free_storage:
             problems.append(
-                f"storage: up to {self.storage / GIB:.2f} GiB, of which "
+                f"storage: up to {self.storage / GIB:.2f} GiB, but "
                 f"{free_storage / GIB:.2f} are free"
             )
         if self.largest_entry > LARGEST_ENTRY * self.storage_capacity:
@@ -78,7 +78,7 @@ class RankSize:
 
 
 def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
-    """Return the bytes that a rank needs, with so many free bytes of storage."""
+    """Return the bytes that a rank needs, given the free bytes of storage."""
     workload = part.workload
     capacity = storage_capacity(workload, free_storage)
     source = part.request_source()
@@ -86,10 +86,10 @@ def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
     if workload.precondition != "none":
         tally.precondition()
     tally.prepare(source)
-    is_bounded = tally.ask(source)
+    is_bounded = tally.add_requests(source)
     distinct = tally.total if is_bounded else None
     at_once = capacity if distinct is None else min(capacity, distinct)
-    # shared entries may be written again after eviction: then only capacities bound them
+    # shared entries may be written again after eviction: then only capacities limit them
     is_written_once = workload.keyed_by == "turn" and workload.trace_in is None
     stays = distinct is not None and distinct <= TARGET_USAGE * capacity
     written = distinct if stays or is_written_once else None
@@ -132,13 +132,13 @@ class _Tally:
                 self._add(CacheGrowth(1, block))
 
     def precondition(self) -> None:
-        """Count the entries that bring the storage into its steady state."""
+        """Count the entries of preconditioning."""
         most = self._workload.precondition_gb
         self.total += UNBOUNDED_BYTES if most is None else round(most * GIB)
         self._add(CacheGrowth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
 
-    def ask(self, source: RequestSource) -> bool:
-        """Count all requests until the window's end; False if their number has no bound."""
+    def add_requests(self, source: RequestSource) -> bool:
+        """Count all requests until the window's end; False if their number has no limit."""
         workload = self._workload
         ends_s = workload.warmup + workload.duration + EDGE_S
         if source.is_open_loop:
@@ -149,11 +149,11 @@ class _Tally:
             return True
         is_bounded = True
         for stream in source.streams():
-            is_bounded &= self._ask_user(stream, ends_s, source)
+            is_bounded &= self._add_user(stream, ends_s, source)
         return is_bounded
 
-    def _ask_user(self, stream: UserStream, ends_s: float, source: RequestSource) -> bool:
-        """Count the requests of a user when each answer comes at once."""
+    def _add_user(self, stream: UserStream, ends_s: float, source: RequestSource) -> bool:
+        """Count the requests of a user whose storage takes no time; False without a limit."""
         workload = self._workload
         takes_time = workload.think_time_scale or workload.generation_s_per_token
         if not takes_time and source.limit is None and workload.phase != "decode":
@@ -191,7 +191,7 @@ def storage_capacity(workload: Workload, free_storage: int) -> int:
 
 
 def footprint(workload: Workload) -> Callable[[int], int]:
-    """Return the function from an entry's bytes to those it occupies in the workload's layout."""
+    """Return a function: bytes of an entry → bytes that it occupies in the workload's layout."""
     if workload.layout != "slab":
         return round_up_to_sector
     slot = block_bytes(workload)
@@ -199,10 +199,10 @@ def footprint(workload: Workload) -> Callable[[int], int]:
 
 
 def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:
-    """Return the number of users whose entries all stay on a rank's storage; 1000 or more: 1000.
+    """Return the number of users whose entries all fit a rank's storage, at most MOST_USERS.
 
-    None where the load does not depend on users: requests come at a rate or from a trace, or
-    their number is set.
+    None if the load does not depend on users: requests arrive at a rate or from a trace, or their
+    number is set.
     """
     workload = part.workload
     capacity = storage_capacity(workload, free_storage)
@@ -213,6 +213,6 @@ def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:
     for number in range(MOST_USERS):
         alone = dataclasses.replace(source, num_users=1, first_user=source.first_user + number)
         tally.prepare(alone)
-        if not tally.ask(alone) or tally.total > TARGET_USAGE * capacity:
+        if not tally.add_requests(alone) or tally.total > TARGET_USAGE * capacity:
             return number
     return MOST_USERS

@@ -26,7 +26,7 @@ COMPRESSED = ".zst"
 OUTPUT = "trace_out"
 _HEADER = ",".join(OPERATION_COLUMNS) + "\n"
 _OWN_ROW = re.compile(r"\d+\.\d{9},(Read|Write),")
-"""The beginning of a line of ours: nobody else's timestamps have nine decimals."""
+"""First characters of a line of an own trace: only its timestamps have nine decimals."""
 _LONGEST_BEGINNING = 100
 
 
@@ -130,7 +130,7 @@ def trace_output(path: Path) -> OutputFile:
 
 
 def _is_own_trace(path: Path) -> bool:
-    """Tell whether a file is a trace that a run of this package has written."""
+    """Return whether a file is a trace that a run of this package has written."""
     try:
         with open_trace(path) as text:
             header, row = text.readline(len(_HEADER)), text.readline(_LONGEST_BEGINNING)

@@ -49,9 +49,9 @@ class Layout:
     def ranks_by_host(self) -> tuple[int, ...]:
         """Number of ranks of each host; ranks beyond its slots go round-robin to free slots."""
         slots = [self.slots_of(host) for host in self.hosts]
-        ranks = [min(self.ranks_per_node, room) for room in slots]
+        ranks = [min(self.ranks_per_node, limit) for limit in slots]
         left = self.total - sum(ranks)
-        while left and (free := [n for n, room in enumerate(slots) if ranks[n] < room][:left]):
+        while left and (free := [n for n, limit in enumerate(slots) if ranks[n] < limit][:left]):
             for number in free:
                 ranks[number] += 1
             left -= len(free)

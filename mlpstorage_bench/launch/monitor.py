@@ -33,19 +33,19 @@ class Limits:
     """Time limits of the parent, in seconds."""
 
     grace_s: float
-    """For a launcher to end after a rank has died or has aborted the session, or after Ctrl-C."""
+    """Time for a launcher to end after a rank's death, an aborted session or Ctrl-C."""
     end_s: float = 10.0
-    """For ranks and launcher to end after a session that completed."""
+    """Time for ranks and launcher to end after a completed session."""
     startup_s: float | None = None
-    """For ranks to connect through MPI; ranks that have started have the same limit themselves."""
+    """Time for ranks to connect through MPI; started ranks apply the same limit themselves."""
     test_s: float | None = None
-    """For a test, including the ranks' own handling of the limit; None for no limit."""
+    """Time for a test, including the ranks' own handling of the limit; None for no limit."""
     between_s: float | None = None
-    """For the steps before, between and after tests; None for no limit."""
+    """Time for the steps before, between and after tests; None for no limit."""
 
     @property
     def terminate_s(self) -> float:
-        """For a launcher to end after SIGTERM."""
+        """Time for a launcher to end after SIGTERM."""
         return min(_TERMINATE_GRACE_S, self.grace_s)
 
 

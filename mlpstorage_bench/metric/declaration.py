@@ -1,4 +1,4 @@
-"""Metrics: each is declared once, and everything that knows of it follows from the declaration.
+"""Declarations of metrics: pooling, tables, gate rules and docs follow from one declaration each.
 
 A benchmark type declares its metrics as attributes of classes that derive from `Measured`:
 
@@ -46,28 +46,28 @@ class Shown(IntEnum):
 
 @dataclass(frozen=True)
 class Derivation(Generic[V]):
-    """How the value of a trial comes from what its ranks measured."""
+    """Derivation of a trial's value from its ranks' measurements."""
 
     rule: str
-    """How values combine over ranks, in words."""
+    """Rule that combines values over ranks, in words."""
     of: Callable[[Any], V]
-    """Takes what all ranks measured, in the benchmark type's own form."""
+    """Function of all ranks' measurements, in the benchmark type's own form."""
 
 
 @dataclass(frozen=True)
 class AcrossTrials:
-    """How the values of a case's trials become one."""
+    """Rule that combines the values of a case's trials to one."""
 
     rule: str
-    """In words."""
+    """The rule, in words."""
     combine: Callable[[str, Sequence[Values]], Any]
-    """Takes the metric's name and the metrics of each trial."""
+    """Function of the metric's name and the metrics of each trial."""
     has_spread: bool = False
-    """Whether a case has the least and the greatest value too, as NAME_min and NAME_max."""
+    """Whether a case also has the least and the greatest value, as NAME_min and NAME_max."""
     is_pooled: bool = False
     """Whether the case's value is derived from the samples of all trials together."""
     is_of_cases: bool = True
-    """Whether a case has the metric at all."""
+    """Whether a case has the metric; otherwise only trials have it."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Description:
     """Name of the metric that has the reason for this one's value."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the description for JSON, without what is at its default."""
+        """Return the description for JSON, without fields at their defaults."""
         parts = {
             "title": "" if self.title == default_title(self.name) else self.title,
             "better": self.better,
@@ -100,7 +100,7 @@ class Description:
 
     @classmethod
     def from_dict(cls, name: str, content: Mapping[str, Any]) -> Self:
-        """Return what `to_dict` described; KeyError, TypeError or ValueError for anything else."""
+        """Return a description from `to_dict`; KeyError, TypeError or ValueError if malformed."""
         return cls(
             name=name,
             title=str(content.get("title") or default_title(name)),
@@ -129,7 +129,7 @@ class Metric(Generic[V]):
     """The value of one trial."""
     across_trials: AcrossTrials
     formula: str = ""
-    """Where the meaning does not say how the value is computed."""
+    """Formula, if the meaning does not state it."""
     title: str = ""
     """Heading of columns; the name in words unless set."""
     better: Better | None = None
@@ -145,7 +145,7 @@ class Metric(Generic[V]):
     explained_by: str = ""
     """Name of the metric that has the reason for this one's value."""
     name: str = field(default="", init=False)
-    """The attribute's."""
+    """Name of the attribute."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -162,7 +162,7 @@ class Metric(Generic[V]):
 
     @property
     def description(self) -> Description:
-        """What results say of the metric."""
+        """The part of the declaration that results contain."""
         return Description(
             name=self.name,
             title=self.title or default_title(self.name),
@@ -176,7 +176,7 @@ class Metric(Generic[V]):
 
 
 AnyMetric = Metric[Any]
-"""A metric of whatever type of value."""
+"""A metric with any type of value."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Measured:
     """Base of classes that declare metrics, and of objects that have their values."""
 
     values: Values
-    """By name, those of metrics that are no attribute here as well."""
+    """Values by name, also of metrics that this class does not declare."""
 
 
 def declared_in(*groups: type[Measured]) -> tuple[Metric[Any], ...]:
@@ -198,7 +198,7 @@ def declared_in(*groups: type[Measured]) -> tuple[Metric[Any], ...]:
 
 
 def trial_values(metrics: Sequence[Metric[Any]], trial: object) -> dict[str, Any]:
-    """Return the metrics of a trial, of what its ranks measured."""
+    """Return the metrics of a trial, computed from its ranks' measurements."""
     return {metric.name: metric.of.of(trial) for metric in metrics}
 
 
@@ -210,7 +210,7 @@ def pooled_values(metrics: Sequence[Metric[Any]], samples: object) -> dict[str, 
 def case_values(
     metrics: Sequence[Metric[Any]], trials: Sequence[Values], pooled: Values
 ) -> dict[str, Any]:
-    """Return the metrics of a case, of those of its trials and those that are pooled."""
+    """Return the metrics of a case, combined from its trials' metrics and the pooled metrics."""
     return dict(_case_items(metrics, trials, pooled))
 
 

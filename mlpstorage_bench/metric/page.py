@@ -1,4 +1,4 @@
-"""Page about metrics: Markdown made of their declarations."""
+"""Page about metrics: Markdown that is generated from their declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules by which values of ranks become a trial's, and values of trials a case's."""
+"""Rules that combine values over ranks and over trials."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RankRules(Generic[Rank, Samples, Trial]):
 
     @staticmethod
     def share(of: Callable[[Rank], tuple[float, float]]) -> Derivation[float | None]:
-        """Divide the sum of parts by the sum of wholes; None where that is 0."""
+        """Divide the sum of parts by the sum of wholes; None if the divisor is 0."""
 
         def shared(trial: Any) -> float | None:
             pairs = [of(rank) for rank in trial.ranks]
@@ -81,7 +81,7 @@ class RankRules(Generic[Rank, Samples, Trial]):
 
     @staticmethod
     def together(rule: str, of: Callable[[Trial], V]) -> Derivation[V]:
-        """Derive the value from all ranks at once; `rule` says how, in words."""
+        """Derive the value from all ranks at once; `rule` describes the derivation in words."""
         return Derivation(rule, of)
 
 

@@ -3,7 +3,7 @@
 Every operation between ranks is a *checked collective*: the ranks first exchange their sync points
 (phase and label), before any data is sent. Ranks at the same sync point run the operation. Ranks
 at different sync points (one failed and is at its report, one ended its session) get a PeerError
-instead of waiting for ever. So a failure on one rank reaches the others at their next collective,
+instead of waiting forever. So a failure on one rank reaches the others at their next collective,
 without extra messages, epochs or time limits.
 
 Between collectives, `announce` sends a notice to every other rank, and `poll` receives notices: a
@@ -298,7 +298,7 @@ class MpiComm:
             if self._unfinished is not None:
                 with suppress(
                     RanksDivergedError
-                ):  # nobody waits for the interrupted operation's result
+                ):  # no caller uses the interrupted operation's result
                     self._finish(self._unfinished, deadline)
             self._unfinished = CheckedCollective(self, here, operation, has_value=has_value)
             return self._finish(self._unfinished, deadline)

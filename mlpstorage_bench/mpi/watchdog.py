@@ -108,7 +108,7 @@ def _format_frames(frame: FrameType) -> list[str]:
 
 
 def try_for(seconds: float, action: Callable[[], object]) -> None:
-    """Run an action in a thread, and wait at most so many seconds: a disk may hang."""
+    """Run an action in a thread with a limit in seconds, because a disk may hang."""
     thread = threading.Thread(target=action, daemon=True)
     thread.start()
     thread.join(seconds)

@@ -73,7 +73,7 @@ class ExitWatcher:
 
 
 def _descriptor_of(process_id: int) -> int | None:
-    """Return a process descriptor; None where the kernel has none or few are left."""
+    """Return a process descriptor; None if the kernel has none or few are left."""
     try:
         descriptor = os.pidfd_open(process_id)
     except ProcessLookupError:

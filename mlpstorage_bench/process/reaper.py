@@ -60,10 +60,10 @@ def stop(reaper: "subprocess.Popen[bytes]") -> None:
 
 
 def remove_named(directory: str, names: str) -> None:
-    """Remove a directory and what is in it, except what has another name; OSError on failure.
+    """Remove a directory and its entries whose names match; OSError on failure.
 
     `names` is a regular expression for the whole name of a file or directory. Links are not
-    followed. What has another name stays with all that is in it, and so do the directories above.
+    followed. Entries with other names stay with their contents, and so do their parent directories.
     """
     _remove_named(directory, re.compile(names), parent=None)
 
@@ -72,7 +72,7 @@ def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) 
     try:
         descriptor = os.open(directory, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     except FileNotFoundError:
-        return  # somebody else removed it
+        return  # another process removed it
     try:
         with os.scandir(descriptor) as found:
             own = [entry for entry in found if names.fullmatch(entry.name)]
@@ -162,7 +162,7 @@ def main() -> None:
     task, *subject = sys.argv[1:]
     if task == "remove":
         directory, names = subject
-        with suppress(OSError):  # nobody is left to be told
+        with suppress(OSError):  # there is no process left that could report it
             remove_named(directory, names)
     elif task == "print":
         os.write(2, f"{subject[0]}\n".encode())

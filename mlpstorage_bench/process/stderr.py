@@ -30,7 +30,7 @@ def duplicate() -> None:
 
 
 def descriptor() -> int:
-    """Return the descriptor of the real standard error: the duplicate, or 2 where there is none."""
+    """Return the descriptor of the real standard error: the duplicate, or 2 if there is none."""
     return _duplicates[0] if _duplicates else 2
 
 

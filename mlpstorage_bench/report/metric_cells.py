@@ -14,7 +14,7 @@ _MORE_DECIMALS = 1
 def narrow_cell(
     metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
 ) -> str:
-    """Return a metric's value with the one beside it, or a mean ± half the range over trials."""
+    """Return a metric's value with its companion, or a mean ± half the range over trials."""
     cell = metric.unit.text(values.get(metric.name))
     beside = _beside(metric, values, described)
     if beside is not None:
@@ -29,7 +29,7 @@ def narrow_cell(
 def wide_cell(
     metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
 ) -> str:
-    """Return a value with the one beside it in words, or a mean [least … greatest]."""
+    """Return a value with its companion in words, or a mean [least … greatest]."""
     cell = metric.unit.text(values.get(metric.name), _MORE_DECIMALS)
     beside = _beside(metric, values, described)
     if beside is not None:

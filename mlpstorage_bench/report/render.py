@@ -15,12 +15,12 @@ from mlpstorage_bench.results.tree import write_text
 
 REPORT_OPTION = "--mlps-report"
 MARKDOWN_BEGINNING = "<!-- written by mlpstorage_bench -->\n"
-"""By which a file is known that may be overwritten."""
+"""First characters of an own report, which may be overwritten."""
 _HTML_BEGINNING = "<!doctype html>\n" + MARKDOWN_BEGINNING
 
 
 def check_renderer(path: Path) -> None:
-    """Raise InvalidInputError when this file's format cannot be rendered here."""
+    """Raise InvalidInputError if this file's format cannot be rendered here."""
     if path.suffix == ".html" and importlib.util.find_spec("jinja2") is None:
         raise InvalidInputError(
             REPORT_OPTION,
@@ -31,12 +31,12 @@ def check_renderer(path: Path) -> None:
 
 
 def write_report(path: Path, metadata: Mapping[str, Any]) -> Path:
-    """Write a run's report in the format that the file's name asks for."""
+    """Write a run's report in the format of the file's suffix."""
     return write_text(path, _RENDERERS[path.suffix](build_report(metadata)))
 
 
 def is_own_report(path: Path) -> bool:
-    """Tell whether a file is a report that an earlier run has written."""
+    """Return whether a file is a report that an earlier run has written."""
     beginning = _HTML_BEGINNING if path.suffix == ".html" else MARKDOWN_BEGINNING
     return starts_with(beginning.encode())(path)
 
@@ -54,7 +54,7 @@ def to_markdown(report: Report) -> str:
 
 
 def _in_cell(text: str) -> str:
-    """Keep text in its cell, and from being read as markup."""
+    """Escape text that would end its cell or be parsed as markup."""
     one_line = " ".join(text.split())
     return one_line.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 

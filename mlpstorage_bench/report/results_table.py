@@ -25,7 +25,7 @@ def results_table(cases: Sequence[Mapping[str, Any]], metrics: Sequence[Metric[A
     for number, one in enumerate(headlines, start=2):
         title = one.title.replace(" ", "\n", 1)
         words = " ".join([title, *(row[number] for row in rows if number < len(row))]).split()
-        # rich would cut a word to give another column more room
+        # rich would cut a word to give another column more space
         table.add_column(title, justify="right", min_width=max(map(len, words)))
     for row in rows:
         table.add_row(*row)
@@ -44,13 +44,13 @@ def _row(
 
 
 def legend(metrics: Sequence[Metric[Any]]) -> str:
-    """Return what the table's columns mean, in one line."""
+    """Return the meaning of the table's columns, in one line."""
     parts = [m.legend for m in metrics if m.legend and m.shown >= Shown.HEADLINE]
     return f"{'; '.join(['Mean ± half the range over trials', *parts])}."
 
 
 def as_lines(renderable: RenderableType, width: int) -> list[str]:
-    """Render for a writer that knows no rich: plain text, line by line."""
+    """Render a rich table as plain text, line by line."""
     text = io.StringIO()
     Console(file=text, width=width, color_system=None, highlight=False, markup=False).print(
         renderable
@@ -59,5 +59,5 @@ def as_lines(renderable: RenderableType, width: int) -> list[str]:
 
 
 def _wrapped(name: str) -> str:
-    """Return a case's name in lines that end at its hyphens: a row has two anyway."""
+    """Return a case's name with line breaks at its hyphens: a row has two lines anyway."""
     return name.replace("-", "-\n")

@@ -118,7 +118,7 @@ def _metrics(
 def _verdicts(
     metadata: Mapping[str, Any], described: Mapping[str, Description]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield each case's metrics that are a verdict in words, then the gate's verdicts."""
+    """Yield each case's metrics with a verdict as text, then the gate's verdicts."""
     in_words = [one for one in described.values() if one.unit is TEXT and one.shown]
     for name, values in (metadata.get("metrics") or {}).items():
         if not isinstance(values, dict):

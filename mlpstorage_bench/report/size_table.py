@@ -12,8 +12,8 @@ from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
 
 LEGEND = (
-    "GiB, at most, of one trial; users that fit: so many per rank keep all their entries "
-    "(1000: or more)"
+    "GiB, upper limits for one trial; users that fit: users per rank whose entries all fit "
+    "(1000 means 1000 or more)"
 )
 SIZE_TABLE_WIDTH = 100
 """Least width in columns."""

@@ -25,10 +25,10 @@ class Point:
 
 
 def trend_lines(title: str, points: Sequence[Point], width: int) -> list[str]:
-    """Return a chart of points, which are in the order of time, of this width in columns.
+    """Return a chart of points in order of time, with this width in columns.
 
-    Each run has a column: time is not to scale. Where there are more runs than columns, the newest
-    are shown, and the title says so.
+    Each run has a column: time is not to scale. If there are more runs than columns, only the
+    newest are shown, and the title says so.
     """
     low = min(point.low for point in points)
     high = max(point.high for point in points)
@@ -37,9 +37,9 @@ def trend_lines(title: str, points: Sequence[Point], width: int) -> list[str]:
     if high > low:
         labels |= {0: _label(high), HEIGHT - 1: _label(low)}
     margin = max(map(len, labels.values()))
-    room = max(_NARROWEST, width - margin - 2)
-    shown = points[-room:]
-    step = max(1, min(4, room // len(shown)))
+    most = max(_NARROWEST, width - margin - 2)
+    shown = points[-most:]
+    step = max(1, min(4, most // len(shown)))
     columns = [_column(point, low, high) for point in shown]
     lines = [_title(title, points, shown)]
     for line in range(HEIGHT):

@@ -96,7 +96,7 @@ def _write_both(
 
 
 def cases_of(document: Document, record: RunRecord) -> list[CaseRecord]:
-    """Return every case of a session, timed or not, in the order in which they ran."""
+    """Return every case of a session, timed or not, in the order of execution."""
     timed = [
         parse_case(str(benchmark.get("fullname")), benchmark["extra_info"][KEY])
         for benchmark in document["benchmarks"]

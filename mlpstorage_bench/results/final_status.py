@@ -24,6 +24,6 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     own = metadata["mlpstorage"]
     own["exit_status"] = exit_status
     if reason:
-        own["notes"] = [*own["notes"], f"the run did not come to its end: {reason}"]
+        own["notes"] = [*own["notes"], f"the run did not complete: {reason}"]
     write_json(path, metadata)
     return True

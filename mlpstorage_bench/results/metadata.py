@@ -1,4 +1,4 @@
-"""The schema of `*_metadata.json`: the reference's fields first, ours under `mlpstorage`."""
+"""Schema of `*_metadata.json`: the reference's fields first, additions under `mlpstorage`."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def build_metadata(
 
 
 def _case_facts(case: CaseRecord) -> Json:
-    """Return the facts of a case that later comparisons need: what ran, and each trial's numbers.
+    """Return the facts of a case for later comparisons: its workload, and each trial's numbers.
 
-    A failed trial is stated apart, as it is compared with nothing.
+    A failed trial has a key of its own, because it is excluded from comparisons.
     """
     failed = case.failed_trial
     failed_facts = None if failed is None else {**_trial_facts(failed), "failure": failed.failure}
@@ -103,7 +103,7 @@ def _trial_facts(trial: TrialRecord) -> Json:
 
 
 def numbers_of(metrics: Json) -> dict[str, float]:
-    """Return the metrics that are one finite number each; true and false are none."""
+    """Return the metrics whose value is one finite number; booleans are excluded."""
     return {
         str(name): value
         for name, value in metrics.items()

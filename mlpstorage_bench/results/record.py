@@ -1,6 +1,6 @@
-"""A session's record and its cases' inside pytest-benchmark's JSON, under the key `mlpstorage`.
+"""Records of a session and its cases inside pytest-benchmark's JSON, under the key `mlpstorage`.
 
-They make that JSON complete: metadata, summary and per-rank results can be made from it any time.
+With them, metadata, summary and per-rank results can be made from that JSON alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Invocation(BaseModel):
 
 
 class RunFacts(BaseModel):
-    """The part of a run's record that is known when the run begins."""
+    """The part of a run's record that is known at the run's start."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,7 +62,7 @@ class RunFacts(BaseModel):
     executed_command: str
     working_directory: str
     invocation: Invocation | None = None
-    """None where the launcher's command cannot be known from here."""
+    """None if the launcher's command is unknown."""
     tags: list[str] = []
     args: Json
     parameters: Json
@@ -70,19 +70,19 @@ class RunFacts(BaseModel):
     system_info: Json | None
     system_fingerprint: str | None
     system_fingerprint_parts: Json | None = None
-    """The values that the fingerprint is a digest of."""
+    """Values from which the fingerprint is computed."""
     request_stream_sha256: list[str]
     """Hash of each rank's requests."""
 
 
 class RunRecord(RunFacts):
-    """One session: who ran what, where, how, and how it ended."""
+    """Record of one session: facts known at its start, outcomes and status."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
     status: Status
     exit_status: int | None = None
     tests_passed: bool | None = None
-    """Whether all but the gate passed; None of a run that has not ended, and of old records."""
+    """Whether the tests passed, regardless of the gate; None before the end and in old records."""
     timestamp: str
     """The run's start as YYYYMMDD_HHMMSS, which names its directory."""
     run_datetime: str
@@ -96,7 +96,7 @@ class RunRecord(RunFacts):
     recorded: Json
     """Values that tests gave to `mlps_run.record`."""
     gate: Json | None = None
-    """The gate's result, where the gate was asked for."""
+    """The gate's result; None if the gate is off."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 

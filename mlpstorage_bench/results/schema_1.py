@@ -1,8 +1,8 @@
 """Results of schema version 1: read as those of version 2.
 
-Version 1 did not describe its metrics, and some had other names. Everything that reads results gets
-them through here, so that nothing else knows the former names. The tables are frozen: they describe
-files that exist.
+Version 1 did not describe its metrics, and some had other names. All readers of results call this
+module, so that no other module contains the former names. The tables are frozen, because they
+describe existing files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RENAMED = {
     "cut_off": "in_flight_at_close",
     "seen_late_ns": "latency_overestimate_ns",
 }
-"""Former name → name; the last three are of operations in the results of a rank."""
+"""Former name → name; the last three belong to operations in the results of a rank."""
 _LIMITS = {"storage-bound": "storage", "harness-bound": "harness", "load-bound": "load"}
 """Former value of limited_by → value."""
 
@@ -90,7 +90,7 @@ _IN_ORDER = dict.fromkeys([*_SHOWN, *_DESCRIPTIONS])
 
 
 def upgraded_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's metadata as version 2 has it; metadata of others as it is."""
+    """Return a run's metadata in version 2; metadata of other versions unchanged."""
     own = content.get(_KEY)
     if not isinstance(own, dict) or own.get("schema_version", VERSION) != VERSION:
         return content
@@ -107,7 +107,7 @@ def upgraded_metadata(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def upgraded_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Return pytest-benchmark's JSON with our record in it as version 2 has it."""
+    """Return pytest-benchmark's JSON with our record in version 2."""
     record = document.get(_KEY)
     if not isinstance(record, dict) or record.get("schema_version", VERSION) != VERSION:
         return document

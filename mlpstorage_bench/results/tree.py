@@ -23,10 +23,10 @@ METADATA_SUFFIX = "_metadata.json"
 _CREATION_ATTEMPTS = 20
 
 Document = dict[str, Any]
-"""The content of a whole JSON file, as `json.loads` gives it: pytest-benchmark's, or metadata.
+"""The content of a whole JSON file, as `json.loads` returns it: pytest-benchmark's, or metadata.
 
-Files of earlier versions and of the reference have fewer keys, and users read metadata by key, so
-that it has no type of its own.
+It has no type of its own: files of earlier versions and of the reference have fewer keys, and users
+read metadata by key.
 """
 
 
@@ -84,7 +84,7 @@ def create_run_directory(
     model: str,
     command: str,
 ) -> tuple[RunLocation, datetime]:
-    """Create the directory of a run that starts now; two runs of one second get different ones."""
+    """Create the directory of a run that starts now, unique also for two runs in one second."""
     for _ in range(_CREATION_ATTEMPTS):
         started = datetime.now().astimezone()
         location = RunLocation(

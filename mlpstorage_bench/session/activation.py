@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from mlpstorage_bench.session.session import MlpsSession
 
 COMM: pytest.StashKey[Comm] = pytest.StashKey()
-"""Where pytest's config keeps the ranks, once they have joined."""
+"""Key of the ranks in pytest's config, after they have joined."""
 KEY: pytest.StashKey[MlpsSession] = pytest.StashKey()
-"""Where pytest's config keeps our session, once this plugin is in use."""
+"""Key of the session in pytest's config, in sessions that use this plugin."""
 
 COMMAND = pytest.StashKey[argparse.Namespace]()
-"""Where pytest's config keeps the options of a command that prints and exits."""
+"""Key, in pytest's config, of the options of a command that prints and exits."""
 HAS_PASSED = pytest.StashKey[bool]()
-"""Where a test keeps whether its call has passed."""
+"""Key, in a test, of whether its call has passed."""
 
 SCENARIO = "mlps_scenario"
 """Marks a workload beside the profile's own."""
@@ -59,7 +59,7 @@ MARKERS = (
 """Markers of this plugin, as `pytest --markers` shows them."""
 
 FIXTURES = frozenset({"mpi_comm", "cluster_info", "mlps_run"}) | registry.fixture_names()
-"""Fixtures of this plugin, and arguments that it gives values."""
+"""Fixtures of this plugin, and test arguments that it parametrizes."""
 
 
 class CollectionError(NamedTuple):
@@ -101,7 +101,7 @@ def joins_before_conftests(
 
 
 def _has_alias(parser: pytest.Parser, args: list[str]) -> bool:
-    """Whether an argument is the reference's name of an option, and no other plugin's."""
+    """Whether an argument is the reference's name of an option, and not another plugin's option."""
     aliases = {f"--{option.reference_name}" for option in OPTIONS if option.reference_name}
     if aliases.isdisjoint(argument.partition("=")[0] for argument in args):
         return False
@@ -110,12 +110,12 @@ def _has_alias(parser: pytest.Parser, args: list[str]) -> bool:
 
 
 def asks_for_help(known: argparse.Namespace) -> bool:
-    """Whether pytest prints its help or version, whatever else is asked for."""
+    """Whether pytest prints its help or version and ignores all other options."""
     return bool(getattr(known, "help", False) or getattr(known, "version", False))
 
 
 def runs_no_test(config: pytest.Config) -> bool:
-    """Whether this pytest only prints something: no rank is needed for that."""
+    """Whether this pytest only prints something, for which no rank is needed."""
     return any(config.getoption(name, None) for name in _PRINTS_ONLY)
 
 
@@ -126,17 +126,17 @@ _PRINTS_ONLY = (
 
 
 def is_used(config: pytest.Config, items: Iterable[pytest.Item]) -> bool:
-    """Whether a session uses this plugin, as far as its collected tests show.
+    """Whether a session uses this plugin, judged by its collected tests.
 
-    Ranks have to decide alike. So a test file that one of them could not collect counts where it
-    names a fixture or marker of ours: other ranks may have collected it, and wait for this one.
+    All ranks have to decide alike. Therefore a test file that this rank could not collect counts
+    if its text names a fixture or marker of this plugin: other ranks may have collected it.
     """
     if runs_no_test(config):
         return False
     if launcher_of(config) is None:
         return _is_used_by(items)
     if is_worker(config):
-        return False  # no rank: our fixtures fail in it
+        return False  # a worker is not a rank: our fixtures fail in it
     return _is_used_by(items) or any(
         _is_named_in(error.path) for error in collection_errors(config)
     )
@@ -162,5 +162,5 @@ def _is_named_in(path: Path) -> bool:
 
 
 def collection_errors(config: pytest.Config) -> list[CollectionError]:
-    """Return what this rank could not collect so far; pytest's hook adds to it."""
+    """Return the list of this rank's collection errors so far; pytest's hook appends to it."""
     return config.stash.setdefault(_COLLECTION_ERRORS, [])

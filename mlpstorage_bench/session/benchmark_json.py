@@ -1,4 +1,4 @@
-"""pytest-benchmark's JSON for our tests alone, made through its own hooks."""
+"""pytest-benchmark's JSON for this package's tests, made through its own hooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlpstorage_bench.session.pytest_internals import Document, as_json_holds
 
 
 def maker(config: pytest.Config) -> Callable[[Sequence[Any]], Document]:
-    """Return a function that gives the document for pytest-benchmark's statistics of some tests."""
+    """Return a function that makes the document from pytest-benchmark's statistics of tests."""
 
     @cache
     def machine_info() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files that options and the plan name, checked together before anything runs."""
+"""Check of the files that options and the plan name, before any test runs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PROFILE_OPTION = "--mlps-profile"
 
 
 def check_files(settings: Settings, plan: Plan, rank: int, ranks: int) -> None:
-    """Raise InvalidInputError where a rank would write to a file that is not for that.
+    """Raise InvalidInputError if a rank would overwrite an input, or a file of other content.
 
-    Reports are rank 0's alone.
+    Only rank 0 writes reports.
     """
     outputs = plan.output_files(rank, ranks)
     if rank == 0:
@@ -36,9 +36,9 @@ def check_files(settings: Settings, plan: Plan, rank: int, ranks: int) -> None:
 
 
 def check_gate_files(settings: GateSettings, run: Path) -> None:
-    """Raise InvalidInputError where verdicts on an earlier run cannot be written as told.
+    """Raise InvalidInputError if a gate report would overwrite an input or a file of other content.
 
-    `run` is its metadata.
+    `run` is the metadata file of the earlier run that is judged.
     """
     check_outputs(_gate_outputs(settings), [InputFile("--mlps-gate", run), *_gate_inputs(settings)])
 

@@ -1,4 +1,4 @@
-"""A session's end, where all ranks meet last: one exit status, and the results of the run."""
+"""End of a session: all ranks agree on one exit status, and the run's results are written."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _COMMON_ENDS = frozenset(
         pytest.ExitCode.NO_TESTS_COLLECTED,
     }
 )
-"""Statuses to which ranks come together; with any other a rank may have left on its own."""
+"""Statuses that ranks reach together; with any other status, a rank may have ended alone."""
 
 
 def end(session: MlpsSession, exit_status: int) -> int:
-    """Come to the session's end with all ranks; return the status that every one exits with."""
+    """End the session together with all ranks; return the exit status of every rank."""
     status, tests_passed = _agree_on_end(session, exit_status)
     return _close_run(session, status, tests_passed=tests_passed)
 
 
 def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseException | None) -> int:
-    """Part from the other ranks, after the last fixtures and hooks; return the status of all.
+    """Wait for all ranks after the last fixtures and hooks; return the status of all.
 
-    What failed there on a rank is told by it, and fails the session on every one.
+    A rank whose fixture or hook failed prints the failure, and the session fails on every rank.
     """
     problem = ""
     if failure is not None:
@@ -61,7 +61,7 @@ def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseExcep
 
 
 def _pass_barrier(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:
-    """Meet where all come; within the grace if this rank may have come there alone."""
+    """Pass a final barrier of all ranks; abort after the grace if this rank may be here alone."""
     is_abnormal = bool(own.problem) or own.status not in _COMMON_ENDS
     grace_s = session.settings.failure_grace_s if is_abnormal else None
     if is_abnormal:
@@ -69,18 +69,18 @@ def _pass_barrier(session: MlpsSession, label: str, own: RankEnd) -> Sequence[Ra
     try:
         ends = session.comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
-        told = f": {own.problem}" if own.problem else ""
+        detail = f": {own.problem}" if own.problem else ""
         session.abort(
             f"\nmlpstorage: rank {session.comm.rank} on {session.host} ended its session with "
-            f"status {own.status}, and other ranks did not get to know within {grace_s:g} s. All "
-            f"ranks are aborted{told}",
+            f"status {own.status}, and other ranks did not respond within {grace_s:g} s. All "
+            f"ranks are aborted{detail}",
         )
     session.barriers_passed += 1
     return ends
 
 
 def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
-    """Wait until every rank is at its end; return the status of all, and whether tests passed."""
+    """Wait until every rank has ended; return the status of all, and whether tests passed."""
     passed_before_gate = exit_status == pytest.ExitCode.OK
     if exit_status == pytest.ExitCode.OK and session.session_gate is not None:
         exit_status = session.session_gate.status
@@ -89,7 +89,7 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
     left = session.left
     why = "" if left is None else pytest.ExceptionInfo.from_exception(left).exconly(tryshort=True)
     if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
-        with suppress(MlpsError):  # the run's end will tell
+        with suppress(MlpsError):  # the run's end reports it
             session.run.record_final_status(exit_status)
     own = RankEnd(
         session.host,
@@ -117,17 +117,16 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
 
 
 def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> int:
-    """Release what the run holds, and write its results; return the session's exit status.
+    """Release the run's resources and write its results; return the session's exit status.
 
-    Cache files that cannot be removed, and results that cannot be written, fail the session on
-    every rank.
+    The session fails on every rank if cache files cannot be removed or results cannot be written.
     """
-    told = [*_problem(session.resources.close)]
-    if told:
+    problems = _problem(session.resources.close)
+    if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
-    told += _problem(lambda: _leave_results(session, exit_status, tests_passed=tests_passed))
-    own = RankEnd(session.host, exit_status, "\n".join(told))
+    problems += _problem(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
+    own = RankEnd(session.host, exit_status, "\n".join(problems))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
     session.barriers_passed += 1
     if not any(one.problem for one in ends):
@@ -137,17 +136,17 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
 
 
 def _problem(step: Callable[[], object]) -> list[str]:
-    """Do a step that all other ranks wait for, and return what went wrong with it, to be told."""
+    """Do a step that all other ranks wait for, and return its error messages."""
     try:
         step()
     except MlpsError as error:
         return [str(error)]
-    except Exception as error:  # noqa: BLE001 - of a plugin or of ours: it is told, not hidden
+    except Exception as error:  # noqa: BLE001 - any code of a plugin or of ours; it is reported
         return ["".join(traceback.format_exception(error))]
     return []
 
 
-def _leave_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
+def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
     run = session.run
     metadata = None if run is None else run.finish(exit_status, tests_passed=tests_passed)
     if metadata is not None:
@@ -157,7 +156,7 @@ def _leave_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
 
 
 def _enter_in_history(session: MlpsSession) -> None:
-    """Let the history know of the run; without that it will find it by itself."""
+    """Add the run to the history's index; on failure the history finds its files later."""
     assert session.run is not None
     try:
         enter_run(session.settings.results_dir, session.run.location.metadata_path)

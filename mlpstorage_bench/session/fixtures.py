@@ -1,7 +1,7 @@
-"""The fixtures that benchmarks and tests use.
+"""Fixtures for benchmarks and tests.
 
-What they return is imported by the first test that asks for it: with NumPy and pydantic that takes
-longer than all the rest, and most sessions of most projects have no such test.
+Classes of the returned objects are imported when the first test requests them: the import of NumPy
+and pydantic is slow, and most sessions of other projects need neither.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 def mpi_comm(request: pytest.FixtureRequest) -> Comm:
     """The ranks of this session: rank, size, barrier, bcast, gather, allgather, allreduce, abort.
 
-    The same interface with one process and with many. Operations are collective: every rank of the
-    session calls them alike. Where one does not, because it failed or left, the others get a
-    PeerError instead of waiting. `mpi_comm.mpi4py` is a communicator of mpi4py over the same ranks
-    (None without MPI); it gives no such protection.
+    One process and many have the same interface. Operations are collective: every rank of the
+    session has to call them in the same order. If a rank fails or ends, the others get a PeerError
+    instead of waiting. `mpi_comm.mpi4py` is mpi4py's communicator over the same ranks (None without
+    MPI), without this protection.
     """
     return _session(request).comm
 
 
 @pytest.fixture(scope="session")
 def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
-    """The hosts of this session: one record per host, gathered over the ranks, and what differs."""
+    """The hosts of this session: one record per host, gathered from the ranks, and differences."""
     return _session(request).cluster
 
 
@@ -98,7 +98,7 @@ def _make_kvcache(
 
 
 def _session(request: pytest.FixtureRequest) -> MlpsSession:
-    """Return the session; it opens here where a test asks for a fixture by `getfixturevalue`."""
+    """Return the session; open it here if a test requests a fixture by `getfixturevalue`."""
     session = request.config.stash.get(KEY, None)
     if session is not None:
         return session
@@ -106,8 +106,8 @@ def _session(request: pytest.FixtureRequest) -> MlpsSession:
         if is_worker(request.config):
             pytest.fail(f"{request.fixturename}: {NO_WORKERS}", pytrace=False)
         pytest.fail(
-            f"{request.fixturename}: the ranks have not joined, as no test names a fixture of ours "
-            "before it runs. Name it in the test's arguments or in usefixtures, or set "
+            f"{request.fixturename}: the ranks have not joined, because no collected test names a "
+            "fixture of this plugin. Name it in the test's arguments or in usefixtures, or set "
             "mlps_mpi = on in the ini-file",
             pytrace=False,
         )
@@ -119,8 +119,8 @@ def _session(request: pytest.FixtureRequest) -> MlpsSession:
 def _run_of(session: MlpsSession, fixture: str) -> Run:
     if session.run is None:
         pytest.fail(
-            f"{fixture}: there is no run, which opens before the first test when a test names this "
-            "fixture in its arguments or in usefixtures",
+            f"{fixture}: there is no run, because no collected test names this fixture. Name it in "
+            "the test's arguments or in usefixtures: the run opens before the first test",
             pytrace=False,
         )
     return session.run

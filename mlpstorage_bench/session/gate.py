@@ -167,7 +167,7 @@ class SessionGate:
         self._more[case] = (trials, run)
 
     def judge(self, report: Callable[[str], None]) -> None:
-        """Judge the session's run; run more trials while retries are on and may decide it."""
+        """Judge the session's run; with retries, run more trials while they may decide it."""
         result = self._judge_together(look=1)
         for look in range(2, self._gate.looks + 1):
             undecided = () if result is None else result.cases_to_retry

@@ -1,6 +1,6 @@
-"""The hooks of a session that uses this plugin; registered once that is known.
+"""pytest hooks of a session that uses this plugin; registered as soon as its use is known.
 
-Each is a few lines that call the module that does the work.
+Each hook is a few lines, which call the module that does the work.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mlpstorage_bench.session.session import MlpsSession
 
 
 def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) -> MlpsSession:
-    """Begin the session with the ranks that have joined; raises a usage error on all of them."""
+    """Open the session with the joined ranks; an error is a usage error on all of them."""
     comm = config.stash.setdefault(COMM, SoloComm())
     try:
         settings = relaunch.settings_of(config)
@@ -40,7 +40,7 @@ def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) ->
 def open_session_after_collection(
     config: pytest.Config, launcher: LauncherEnvironment | None, items: list[pytest.Item]
 ) -> None:
-    """Begin a session where only its collected tests show that it uses this plugin."""
+    """Open a session whose collected tests are the first sign that it uses this plugin."""
     if launcher is None:
         open_session(config, None)
         return
@@ -61,12 +61,12 @@ class SessionHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_header(self) -> list[str]:
-        """Show what will run, and where."""
+        """Show the ranks, profile and mode of the session."""
         return terminal.header(self._session)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Agree with the other ranks on what was collected."""
+        """Check that all ranks have collected the same tests."""
         own = self._session
         if own.launcher is not None:
             unlimit_process()
@@ -77,7 +77,7 @@ class SessionHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Open the run that the collected tests call for; in mode whatif, only describe it."""
+        """Open the run that the collected tests need; in mode whatif, only describe it."""
         own = self._session
         if own.settings.mode == "whatif":
             terminal.show_plan(session.config, own)
@@ -102,7 +102,7 @@ class SessionHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Limit the time that a test takes."""
+        """Apply the time limit to a test."""
         with self._session.guard_test(item):
             return (yield)
 
@@ -129,7 +129,7 @@ class SessionHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Make pytest-benchmark's own files complete for --mlps-convert."""
+        """Add our record to pytest-benchmark's own files, for --mlps-convert."""
         run = self._session.run
         if run is not None:
             timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
@@ -147,7 +147,7 @@ class SessionHooks:
             own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
             try:
                 result = yield
-            except BaseException as error:  # of a fixture or hook: the others have to know
+            except BaseException as error:  # of a fixture or hook; reported to the other ranks
                 if own.comm.size == 1:
                     raise
                 failure = error
@@ -160,6 +160,6 @@ class SessionHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Show what was measured, and where it is kept."""
+        """Show the results, the verdicts and the run's directory."""
         terminal.summarise(terminalreporter, self._session)
         terminal.show_verdicts(terminalreporter, self._session)

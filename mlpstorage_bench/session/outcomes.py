@@ -1,4 +1,4 @@
-"""pytest's reports, agreed between ranks: a test that failed on one rank has failed on all."""
+"""Agreement of ranks on pytest's reports: a test that fails on one rank fails on all."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.session.pytest_internals import Exit
 
-_TOLD = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
-"""What a rank that left a test early is said to have done, and its text to be."""
+_WORDING = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
+"""Verb for a test that ended early, and noun for its text, by outcome."""
 
 
 class OthersLeft(Exit):
-    """Ends a rank's session because another rank's has ended: that one's status counts."""
+    """Ends a rank's session because another rank has ended its own, whose status counts."""
 
     @classmethod
     def after(cls, diverged: RanksDivergedError) -> Self:
-        """Make it of how the ranks stand."""
+        """Return the exception for ranks that are at different sync points."""
         gone = [point.rank for point in diverged.sync_points if point.phase is SessionPhase.FINISH]
         if gone:
             return cls(f"rank {', '.join(map(str, gone))} ended its session", returncode=2)
@@ -43,14 +43,14 @@ def agree_on_report(
     grace_s: float,
     abort: Callable[[str], NoReturn],
 ) -> None:
-    """Agree with all ranks on one phase of a test, and make the report say what was agreed."""
+    """Agree with all ranks on one phase of a test, and set the report accordingly."""
     own = None if report.passed else _own_outcome(report, excinfo, comm.rank, host)
     leaves = own is not None and not own.secondary
     if own is not None and leaves and own.outcome == "failed":
         comm.announce(Notice.FAILED)
     label = f"report of {report.nodeid}, {report.when}"
     try:
-        told = comm.agree(
+        reported = comm.agree(
             label,
             own,
             phase=SessionPhase.REPORT,
@@ -58,16 +58,16 @@ def agree_on_report(
         )
     except TimeoutError:
         assert own is not None  # a limit is set by a failure or a skip alone
-        verb, what = _TOLD[own.outcome]
+        verb, noun = _WORDING[own.outcome]
         abort(
             f"\nmlpstorage: {report.nodeid} {verb} on {name_ranks([own])}, and other ranks did not "
-            f"get to know within {grace_s:g} s: they wait outside of mpi_comm, or are stuck. All "
-            f"ranks are aborted. The {what} was:\n\n{own.text}",
+            f"respond within {grace_s:g} s: they wait outside of mpi_comm, or hang. All ranks are "
+            f"aborted. The {noun} was:\n\n{own.text}",
         )
     except RanksDivergedError as diverged:
         raise OthersLeft.after(diverged) from diverged
-    if any(told):
-        outcomes = [one or RankOutcome(rank, "", "passed") for rank, one in enumerate(told)]
+    if any(reported):
+        outcomes = [one or RankOutcome(rank, "", "passed") for rank, one in enumerate(reported)]
         _apply(agree_outcome(outcomes), outcomes[comm.rank], report, comm.size)
 
 
@@ -102,8 +102,11 @@ def _apply(agreed: AgreedOutcome, own: RankOutcome, report: pytest.TestReport, s
             if len(agreed.causes) < size:
                 place = f"{name_ranks([own])}: {own.headline}"
                 report.sections.append(("this failed on", place))
-            told = [cause for cause in others if cause.text != own.text]
-            report.sections += [(f"failure on {name_ranks([cause])}", cause.text) for cause in told]
+            report.sections += [
+                (f"failure on {name_ranks([cause])}", cause.text)
+                for cause in others
+                if cause.text != own.text
+            ]
         else:
             report.longrepr = describe_causes(others)
     elif agreed.outcome == "skipped" and not decided_here:

@@ -24,7 +24,7 @@ from mlpstorage_bench.results.record import Invocation, RunFacts
 
 
 class Session(Protocol):
-    """The part of a session that a run's origin is made from."""
+    """The part of a session that describes a run's origin."""
 
     config: pytest.Config
     settings: Settings
@@ -49,7 +49,7 @@ def run_facts(
     benchmark_type: str,
     timestamp: str,
 ) -> RunFacts:
-    """Return the part of a run's record that is known when the run begins."""
+    """Return the part of a run's record that is known at the run's start."""
     settings, cluster, plan = session.settings, session.cluster, session.plan
     launcher, arguments = session.launcher, session.config.invocation_params.args
     return RunFacts(
@@ -95,7 +95,7 @@ def sources_of_tests(
 
 
 def _executed_command(launcher: LauncherEnvironment | None, arguments: Sequence[object]) -> str:
-    """Return the command line that started a session: the launcher's where it is known."""
+    """Return the command line that started a session: the launcher's if it is known."""
     launched = launch_command() or (launching_ancestor() if launcher else None)
     return shlex.join(without_values(launched or ["pytest", *map(str, arguments)]))
 
@@ -105,7 +105,7 @@ def _invocation(
 ) -> Invocation | None:
     """Return the command that starts the session again; None if its launcher is not visible.
 
-    Where our parent process started the ranks, it is pytest's command, which starts them again.
+    If our parent process started the ranks, this is pytest's command, which starts them again.
     """
     command: list[str] | None = started_pytest(arguments)
     if launcher is not None and launch_command() is None:
@@ -126,7 +126,7 @@ def _as_json(values: Mapping[str, object]) -> Json:
 
 
 def _publishable(name: str, value: object) -> object:
-    """Return an option's value as results may hold it: without values of exported variables."""
+    """Return an option's value for the results, without values of exported variables."""
     if name == "mpi-params" and isinstance(value, list | tuple):
         return [params_without_values(str(params)) for params in value]
     return value

@@ -19,7 +19,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import safe_dumps
 
 __all__ = ["Exit", "TerminalReporter"]
-# pytest.exit.Exception, as a type checker knows it; pytest.TerminalReporter came with pytest 8.4
+# Exit is pytest.exit.Exception with a type; pytest.TerminalReporter exists since pytest 8.4
 
 Document = dict[str, Any]
 
@@ -35,13 +35,13 @@ _RANK_0_ALONE: Mapping[str, object] = {
     "benchmark_verbose": False,
     "xmlpath": None,
 }
-"""Options by which a session writes files or tables: off on every rank but the first."""
+"""Options that make a session write files or tables: off on every rank except rank 0."""
 
 _BENCHMARK_SESSION_ATTRIBUTES = (
     *("json", "save", "autosave", "compare", "compare_fail", "histogram", "cprofile_dump"),
     *("quiet", "verbose"),
 )
-"""Attributes in which pytest-benchmark keeps these options once it is configured."""
+"""Attributes that hold these options in pytest-benchmark after its configuration."""
 
 _NEEDS_WITH_MPI = "need --with-mpi option to run"
 """pytest-mpi's reason to skip a test that is marked `mpi`."""
@@ -51,38 +51,38 @@ _NEEDS_WITH_MPI = "need --with-mpi option to run"
 
 
 def known_options(config: pytest.Config) -> argparse.Namespace:
-    """Return the options as far as they are parsed before conftests are loaded."""
+    """Return the options that are parsed before conftests are loaded."""
     known: argparse.Namespace = config.known_args_namespace
     return known
 
 
 def load_no_conftest(config: pytest.Config) -> None:
-    """Let pytest load no conftest; to be called before it loads the initial ones."""
+    """Prevent pytest from loading a conftest; call it before the initial ones are loaded."""
     config.known_args_namespace.noconftest = True
 
 
 def option_names(parser: pytest.Parser) -> set[str]:
-    """Return the names that have an option; none from pytest 9.1, which refuses a second by itself.
+    """Return the names of all options; empty from pytest 9.1, which refuses duplicates itself.
 
-    Before that, a registration that is refused changes what `config.getoption(name)` returns, and
-    up to 8.4 argparse refuses it only when it parses the command line.
+    Before 9.1, a refused registration changes the result of `config.getoption(name)`, and up to
+    8.4 argparse refuses it only when it parses the command line.
     """
     if pytest.version_tuple >= (9, 1):
         return set()
-    groups = [*parser._groups, parser._anonymous]  # noqa: SLF001 - of past versions, which stay
+    groups = [*parser._groups, parser._anonymous]  # noqa: SLF001 - past versions do not change
     return {name for group in groups for option in group.options for name in option.names()}
 
 
 def terminal_reporter(config: pytest.Config) -> TerminalReporter | None:
-    """Return what prints on the terminal; None under `-p no:terminal`."""
+    """Return pytest's terminal reporter; None under `-p no:terminal`."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     return reporter if isinstance(reporter, TerminalReporter) else None
 
 
 def without_capture(config: pytest.Config, action: Callable[[], None]) -> None:
-    """Do something while pytest has given the standard streams back; they are captured after it.
+    """Run an action while pytest has restored the standard streams, then capture them again.
 
-    To be called between tests, when pytest has suspended its capture.
+    Call it between tests, when pytest has suspended its capture.
     """
     manager = config.pluginmanager.getplugin("capturemanager")
     if not isinstance(manager, CaptureManager):
@@ -95,14 +95,14 @@ def without_capture(config: pytest.Config, action: Callable[[], None]) -> None:
 
 
 def add_junit_property(config: pytest.Config, name: str, value: str) -> None:
-    """Add a property of the suite to the junit XML, where that is written."""
+    """Add a property of the suite to the junit XML, if one is written."""
     xml = config.stash.get(xml_key, None)
     if xml is not None:
         xml.add_global_property(name, value)
 
 
 def worker_count(config: pytest.Config) -> object:
-    """Return the number of pytest-xdist's workers; None or 0 where there are none."""
+    """Return the number of pytest-xdist's workers; None or 0 without workers."""
     return getattr(config.option, "numprocesses", None)
 
 
@@ -112,9 +112,10 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def leave_files_to_rank_0(config: pytest.Config) -> None:
-    """Have this rank write no file and no table; before or after plugins have read their options.
+    """Make this rank write no file and no table.
 
-    Options are changed for plugins that read them later, and objects for those that already did.
+    Options are changed for plugins that read them later, and objects of plugins that have already
+    read them.
     """
     for name, value in _RANK_0_ALONE.items():
         setattr(config.option, name, value)
@@ -132,7 +133,7 @@ def leave_files_to_rank_0(config: pytest.Config) -> None:
 
 
 def let_pytest_mpi_run(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Turn pytest-mpi on, also for tests that it has already marked to be skipped."""
+    """Turn pytest-mpi on, also for tests that it has already marked as skipped."""
     config.option.with_mpi = True
     skipped = [item for item in items if "mpi" in item.keywords and _lift_skip(item)]
     if not skipped and not any(name in item.keywords for item in items for name in _MPI_MARKERS):
@@ -146,7 +147,7 @@ _MPI_MARKERS = ("mpi_skip", "mpi_xfail", "mpi_break")
 
 
 def _lift_skip(item: pytest.Item) -> bool:
-    """Remove the marker by which pytest-mpi skips a test; return whether there was one."""
+    """Remove pytest-mpi's skip marker from a test; return whether there was one."""
     marks = [mark for mark in item.own_markers if mark.kwargs.get("reason") == _NEEDS_WITH_MPI]
     for mark in marks:
         item.own_markers.remove(mark)
@@ -157,23 +158,23 @@ def _lift_skip(item: pytest.Item) -> bool:
 
 
 def set_timer_precision(timer: Callable[[], float], precision: float) -> None:
-    """Tell pytest-benchmark a timer's precision, which it would find out by a clock of its own."""
+    """Set a timer's precision, which pytest-benchmark would otherwise measure itself."""
     precisions: dict[Any, float] = BenchmarkFixture._precisions  # noqa: SLF001 - no public way
     precisions[timer] = precision
 
 
 def statistics_of(benchmark: Any) -> Any:
-    """Return what a test's benchmark fixture has measured; None where it was not used."""
+    """Return the statistics of a test's benchmark fixture; None if it was not used."""
     return benchmark.stats
 
 
 def expect_no_measurement(benchmark: Any) -> None:
-    """Keep pytest-benchmark from warning of a test that did not come to its measurement."""
+    """Prevent pytest-benchmark's warning about a test that ended before its measurement."""
     benchmark.skipped = True
 
 
 def as_json_holds(document: Document) -> Document:
-    """Return a document as pytest-benchmark would write it, with null for what is no number."""
+    """Return a document as pytest-benchmark writes it, with null for NaN and infinity."""
     dumps: Callable[[Any], str] = safe_dumps
     plain: Document = json.loads(dumps(document), parse_constant=lambda _constant: None)
     return plain

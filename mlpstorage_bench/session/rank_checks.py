@@ -1,4 +1,4 @@
-"""Whether the ranks that there are fit what the user asked for, and errors of all of them."""
+"""Checks of the actual ranks against the user's options, and errors common to all ranks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mlpstorage_bench.options.settings import Settings
 
 
 def usage_error(message: str, *, is_root: bool) -> pytest.UsageError:
-    """Return the error that every rank raises; pytest prints it on rank 0 alone."""
+    """Return the error for every rank to raise; only rank 0 has the text, which pytest prints."""
     return pytest.UsageError(message) if is_root else pytest.UsageError()
 
 
 def format_problems(problems: Sequence[tuple[str, str]]) -> str:
-    """Return the problems of all ranks as one text; a problem that all have is stated once."""
+    """Return the problems of all ranks as one text; a problem common to all is stated once."""
     texts = {text for _, text in problems}
     if len(texts) == 1:
         return texts.pop()
@@ -30,10 +30,10 @@ def format_problems(problems: Sequence[tuple[str, str]]) -> str:
 
 
 def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> None:
-    """Check the actual ranks against the numbers that the user gave."""
+    """Check the number of ranks, in total and per host, against the user's options."""
     size = len(hosts)
     if settings.wants_ranks and not launched:
-        return  # nothing runs here: this session only reports what would run
+        return  # this session only reports the planned run
     if settings.exec_type == "local" and launched and size > 1:
         raise InvalidInputError(
             "--mlps-exec-type",
@@ -66,7 +66,7 @@ def check_ranks(settings: Settings, hosts: Sequence[str], *, launched: bool) -> 
 
 
 def check_hosts(given: Sequence[Host], actual: Sequence[str], *, are_same: bool) -> None:
-    """Check the hosts of the ranks against those that the user gave."""
+    """Raise InvalidInputError if the hosts of the ranks are not those of the user's option."""
     if not are_same:
         raise InvalidInputError(
             HOSTS_OPTION,

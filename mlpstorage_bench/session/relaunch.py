@@ -1,4 +1,4 @@
-"""Whether this pytest starts the ranks, and with what command."""
+"""Launch of the session's ranks by this pytest, and its command."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
 
 
 def _limits(config: pytest.Config, settings: Settings) -> Limits:
-    """Return how long the parent waits.
+    """Return the time limits of the parent.
 
-    Beside tests, ranks may take as long as to come together, and as for a test; but a gate that
-    may run more trials has no limit.
+    A step beside tests may take the start-up limit plus the limit of a test. A gate that may run
+    more trials has no limit.
     """
     startup_s, grace_s = startup_limit_s(config), settings.failure_grace_s
     end_s = max(grace_s, Limits.end_s)
-    late_s = startup_s + grace_s  # by then ranks that have started have shown where they hang
+    late_s = startup_s + grace_s  # ranks that have started print their stacks before that
     if settings.timeout_s is None:
         return Limits(grace_s, end_s, late_s)
     test_s = settings.timeout_s + 3 * grace_s
@@ -66,7 +66,7 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    """Return the settings of a session that is about to begin."""
+    """Return the settings of a session, read from options, environment and ini-file."""
     return read_settings(config.option, os.environ, config.getini(GRACE_INI) or DEFAULT_GRACE)
 
 
@@ -78,7 +78,7 @@ def plan_for(config: pytest.Config, settings: Settings) -> LaunchPlan:
 
 
 def without_whatif(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments without the mode in which nothing runs."""
+    """Return the arguments without `--mlps-mode whatif`."""
     kept: list[str] = []
     for argument in arguments:
         if argument == "whatif" and kept and kept[-1] == "--mlps-mode":
@@ -89,10 +89,11 @@ def without_whatif(arguments: Sequence[str]) -> list[str]:
 
 
 def _pinned(config: pytest.Config) -> list[str]:
-    """Return arguments for what the ranks would otherwise find out for themselves, differently.
+    """Return arguments that fix the root directory, the configuration file and colors for ranks.
 
-    pytest looks for its root and configuration before it knows our options, and takes their values
-    for paths of tests; and a rank's standard output may be a terminal when ours is none.
+    Without them a rank may choose others: pytest determines its root before it knows our options,
+    and takes their values for paths of tests; a rank's standard output may be a terminal where this
+    process has none.
     """
     color = config.getoption("color", "auto")
     if color == "auto":

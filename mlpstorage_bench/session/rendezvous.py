@@ -30,31 +30,31 @@ from mlpstorage_bench.session.pytest_internals import known_options
 from mlpstorage_bench.session.rank_checks import usage_error
 
 HAD_INTERNAL_ERROR = pytest.StashKey[bool]()
-SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the parting of ranks"
-"""Where all ranks meet last, in this order, also those that leave early."""
+SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the exit barrier"
+"""Labels of the final barriers, in this order; ranks that end early pass them too."""
 
 _LATER_S = 5.0
-"""How much longer a rank waits for others to start than these may take, to tell where they are."""
+"""Margin over the start-up limit: a rank that hangs reports its stacks before others give up."""
 
 
 @dataclass(frozen=True)
 class RankEnd:
-    """What a rank brings to where all meet last."""
+    """The end of one rank's session, exchanged between ranks at a final barrier."""
 
     host: str
     status: int = int(pytest.ExitCode.OK)
     problem: str = ""
-    """What it has to tell of that."""
+    """Message about the failure; empty without one."""
     follows: bool = False
-    """Whether it ends because another rank does: then its own status is of no account."""
+    """Whether the rank ends because another rank has ended: then its own status is ignored."""
     by_gate: bool = False
-    """Whether the gate alone has called for the status."""
+    """Whether only the gate has caused the status."""
     had_internal_error: bool = False
-    """Whether pytest or a hook failed on it, outside of tests."""
+    """Whether pytest or a hook failed on the rank, outside of tests."""
 
 
 class InternalErrorReport:
-    """Plugin object that prints a rank's internal error, and keeps that there was one."""
+    """Plugin object that prints a rank's internal error, and records that there was one."""
 
     def __init__(self, launcher: LauncherEnvironment, config: pytest.Config) -> None:
         self._launcher = launcher
@@ -72,9 +72,9 @@ class InternalErrorReport:
 
 @contextmanager
 def join_before_conftests(config: pytest.Config, launcher: LauncherEnvironment) -> Iterator[None]:
-    """Join the ranks, and end the session on all of them where what is inside fails on one.
+    """Join the ranks; if the body fails on one of them, end the session on all.
 
-    Rank 0 alone is seen from here on.
+    From here on, only rank 0 writes to standard output.
     """
     if launcher.rank > 0:
         rank_output.silence_output()
@@ -92,7 +92,7 @@ def join_before_conftests(config: pytest.Config, launcher: LauncherEnvironment) 
 
 
 def join_late(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
-    """Join the ranks of a session that turns out to be ours when conftests are loaded."""
+    """Join the ranks of a session whose use of this plugin is known only after collection."""
     rank_output.refuse_workers(config)
     if launcher.rank > 0:
         rank_output.silence_output_after_collection(config)
@@ -102,14 +102,14 @@ def join_late(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
 def _join(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
     config.pluginmanager.register(InternalErrorReport(launcher, config))
     comm = config.stash[COMM] = _connect(config, launcher)
-    config.add_cleanup(lambda: _leave(config, comm))
+    config.add_cleanup(lambda: _exit_with_others(config, comm))
     return comm
 
 
-def _leave(config: pytest.Config, comm: Comm) -> None:
-    """Let no rank leave without the others, and tell the parent that this one came to its end.
+def _exit_with_others(config: pytest.Config, comm: Comm) -> None:
+    """Wait for all ranks before this one exits, and report its normal exit to the parent.
 
-    Whatever hooks do: pytest calls this when it unconfigures.
+    pytest calls this on its unconfiguration, also after errors in hooks.
     """
     session = config.stash.get(KEY, None)
     if comm.size == 1:
@@ -122,11 +122,11 @@ def _leave(config: pytest.Config, comm: Comm) -> None:
 
 
 def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
-    """Initialise MPI; a rank that ended before will never come.
+    """Initialise MPI and return the communicator of all ranks.
 
-    From here to collection a rank's start has its limit, and so has waiting for another's.
+    The start-up limit applies from here to collection, to this rank and to its wait for others.
     """
-    from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - brings NumPy: for ranks alone
+    from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - imports NumPy: ranks only
 
     parent = StatusChannel.of_this_process()
     if parent is not None:
@@ -135,7 +135,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
         limit_process(startup_limit_s(config))
         comm = connect(launcher)
     except LaunchError as error:
-        _refuse(launcher, str(error))
+        _report_refusal(launcher, str(error))
         raise usage_error("", is_root=False) from error
     if parent is not None and comm.rank == 0:
         parent.send("joined")
@@ -146,17 +146,17 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
     return comm
 
 
-def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
-    """Tell why this rank does not join: one rank of each host does, the first that comes here.
+def _report_refusal(launcher: LauncherEnvironment, problem: str) -> None:
+    """Print the reason why this rank cannot join; only the first such rank of each host prints.
 
-    Ranks that MPI does not bring together cannot agree who it is to be, and rank 0 may have nothing
-    to tell, or be ended by the launcher as soon as another rank has ended.
+    Ranks that MPI does not connect cannot choose one rank to print. Rank 0 may have no problem, or
+    the launcher may end it as soon as another rank has ended.
     """
     claim = socket.socket(socket.AF_UNIX)
     try:
-        claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # a name, not a file; while this rank is
+        claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # an abstract name; ends with this rank
     except OSError:
-        pass  # another rank of this host has told
+        pass  # another rank of this host has printed it
     else:
         say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
     claim.detach()
@@ -169,7 +169,7 @@ def _refuse(launcher: LauncherEnvironment, problem: str) -> None:
 
 
 def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str) -> None:
-    """Raise a usage error on every rank when any has a problem; rank 0 raises its own itself."""
+    """Raise a usage error on every rank if any has a problem; rank 0's caller raises its own."""
     if comm.size == 1:
         return
     own = (socket.gethostname(), problem)
@@ -181,18 +181,18 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
     except TimeoutError:
         _abort(comm, problem, grace_s)
     except RanksDivergedError as diverged:
-        text = f"A rank ended its session before all had begun: {diverged}"
+        text = f"A rank ended its session before all ranks had started: {diverged}"
         here = [
             point.rank for point in diverged.sync_points if point.phase is not SessionPhase.FINISH
         ]
         if 0 not in here and comm.rank == here[0]:
             say(f"ERROR: {text}")
         raise usage_error(text, is_root=comm.rank == 0) from diverged
-    told: dict[str, list[str]] = {}
+    ranks_by_text: dict[str, list[str]] = {}
     for rank, (host, text) in enumerate(problems):
         if text:
-            told.setdefault(text, []).append(f"rank {rank} on {host}")
-    if not told:
+            ranks_by_text.setdefault(text, []).append(f"rank {rank} on {host}")
+    if not ranks_by_text:
         return
     report_exit(comm)
     shown_by_pytest = problem if comm.rank == 0 else ""
@@ -200,7 +200,7 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
         f"{', '.join(places)} failed at {label}, as shown below"
         if text == shown_by_pytest
         else f"{', '.join(places)}: {text}"
-        for text, places in told.items()
+        for text, places in ranks_by_text.items()
     ]
     if not shown_by_pytest:
         raise usage_error("\n".join(lines), is_root=comm.rank == 0)
@@ -208,7 +208,7 @@ def agree_on_problem(config: pytest.Config, comm: Comm, label: str, problem: str
 
 
 def report_exit(comm: Comm, status: int | None = None) -> None:
-    """Tell the parent that this rank is about to end as it should; rank 0 says with what status."""
+    """Report to the parent that this rank ends normally; rank 0 adds the exit status."""
     if comm.size > 1:
         _report_exit(comm.rank, status)
 
@@ -223,10 +223,10 @@ def _report_exit(rank: int, status: int | None) -> None:
 
 
 def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) -> int | None:
-    """Pass the exit barriers that this rank has not passed; its session ended before them.
+    """Pass the final barriers that this rank's session ended before.
 
-    Return the exit status of the session where no rank's session had begun and an internal error
-    on any of them is the reason; None where rank 0's own exit status is that of the session.
+    Return the session's exit status if an internal error on any rank has ended it, None if rank 0's
+    own exit status is the session's.
     """
     had_error = config.stash.get(HAD_INTERNAL_ERROR, False)
     status = int(pytest.ExitCode.INTERNAL_ERROR)
@@ -237,7 +237,7 @@ def join_exit_barriers(config: pytest.Config, comm: Comm, barriers_passed: int) 
         for label in (SESSION_END, RUN_END, EXIT_BARRIER)[barriers_passed:]:
             ends = comm.agree(label, own, phase=SessionPhase.FINISH, grace_s=grace_s)
     except TimeoutError:
-        _abort(comm, "its session did not come to its end", grace_s)
+        _abort(comm, "its session ended early", grace_s)
     return status if any(end.had_internal_error for end in ends) else None
 
 
@@ -245,5 +245,5 @@ def _abort(comm: Comm, problem: str, grace_s: float | None) -> NoReturn:
     comm.abort(
         ABORT_STATUS,
         f"\nmlpstorage: rank {comm.rank} on {socket.gethostname()} has failed, and other ranks did "
-        f"not get to know within {grace_s:g} s. All ranks are aborted. The failure was: {problem}",
+        f"not respond within {grace_s:g} s. All ranks are aborted. The failure was: {problem}",
     )

@@ -1,4 +1,4 @@
-"""A benchmark run: the part of a session that leaves results."""
+"""A benchmark run: the part of a session that produces results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
 
 @dataclass
 class Run:
-    """A session's results: where they are written, and what is known so far.
+    """A session's results so far, and their location.
 
     Every rank has one; only rank 0 writes.
     """
@@ -35,22 +35,22 @@ class Run:
     started: datetime
     facts: RunFacts
     seed: int
-    """The plan's: a case's fingerprint includes it."""
+    """The plan's seed, which is part of a case's fingerprint."""
     benchmark_type: BenchmarkType
     make_document: Callable[[Sequence[object]], Document]
-    """Returns pytest-benchmark's JSON for the statistics of our tests."""
+    """Returns pytest-benchmark's JSON for the statistics of this package's tests."""
     is_root: bool
     status: Status = "running"
     exit_status: int | None = None
     tests_passed: bool | None = None
-    """Whether all but the gate passed; None before the end."""
+    """Whether the tests passed, regardless of the gate; None before the end."""
     _notes: list[str] = field(default_factory=list)
     _started_s: float = field(default_factory=time.monotonic)
     _ended: datetime | None = None
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
     _recorded: dict[str, object] = field(default_factory=dict)
     _cases: list[OpenCase] = field(default_factory=list)
-    """Cases, in the order in which they began."""
+    """Cases, in the order of their start."""
     gate: Json | None = None
     """The gate's result, for the metadata."""
     _statistics: list[object] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """A name for the run that no other has."""
+        """The unique name of the run."""
         return self.facts.run_id
 
     @property
@@ -78,9 +78,9 @@ class Run:
         )
 
     def record(self, name: str, value: object) -> None:
-        """Add a value to the run's metadata (`metrics.recorded`); that of rank 0 is written.
+        """Add a value to the run's metadata (`metrics.recorded`); rank 0's value is written.
 
-        The value must be one that JSON can hold; the name a word like `effective_gib_s`.
+        The value must be valid in JSON, and the name a word like `effective_gib_s`.
         """
         if slugify(name) != name:
             raise InvalidInputError("mlps_run.record", name, "letters, digits, '.', '_' and '-'")
@@ -88,17 +88,17 @@ class Run:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
-                f"mlps_run.record {name}", value, "what JSON can hold", hint=str(error)
+                f"mlps_run.record {name}", value, "a value that JSON can hold", hint=str(error)
             ) from error
         self._recorded[name] = value
 
     @property
     def cases(self) -> list[CaseRecord]:
-        """The records of all cases so far, in the order in which they began."""
+        """The records of all cases so far, in the order of their start."""
         return [case.record for case in self._cases]
 
     def open_case(self, case: CaseRecord, test: str) -> OpenCase:
-        """Add a case that begins, with a name of its own, its order and its fingerprint."""
+        """Add a case, with a unique name, its order and its fingerprint."""
         taken = {other.case for other in self.cases}
         name = case.case
         if name in taken:
@@ -136,17 +136,17 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences that a reader of the results has to know: of the run, then of each case."""
+        """Notes for the reader of the results: about the run, then about each case."""
         return [*self._notes, *(note for case in self.cases for note in case.notes)]
 
     def add_notes(self, notes: Sequence[str]) -> None:
-        """Add sentences that a reader of the results has to know."""
+        """Add notes about the run for the reader of the results."""
         self._notes += notes
 
     def checkpoint(self) -> None:
-        """Write the results so far, where there are cases that are not written yet.
+        """Write the results so far, if there are cases that are not written yet.
 
-        A run that is killed leaves them: all its files can be made from these two.
+        They stay if the run is killed: all its files can be made from these two.
         """
         if self.is_root and len(self._cases) > self._cases_written:
             document, record = self._document()
@@ -154,18 +154,18 @@ class Run:
             self._cases_written = len(self._cases)
 
     def record_final_status(self, exit_status: int) -> None:
-        """Write to the metadata that the session ends early: there may be no time for more.
+        """Write the status to the metadata at once: there may be no time for all results.
 
-        Open MPI's launcher, told to end, gives its ranks a third of a second.
+        Open MPI's launcher gives its ranks a third of a second after a stop signal.
         """
         if self.is_root:
             status = _STATUS_OF.get(exit_status, "failed")
             record_final_status(self.location.metadata_path, status, exit_status)
 
     def finish(self, exit_status: int, *, tests_passed: bool = False) -> Document | None:
-        """Set how the session ended, write its results, and return its metadata on rank 0.
+        """Set the session's final status, write its results, and return its metadata on rank 0.
 
-        `tests_passed` is for a failure that the gate alone has caused.
+        `tests_passed` marks a failure that only the gate has caused.
         """
         self.status = _STATUS_OF.get(exit_status, "failed")
         self.exit_status = exit_status
@@ -193,14 +193,14 @@ class Run:
         )
 
     def write(self) -> Document | None:
-        """Write every file of the run, as far as it is known now; return its metadata on rank 0."""
+        """Write every file of the run with the results so far; return its metadata on rank 0."""
         if not self.is_root:
             return None
         document, record = self._document()
         return write_run(document, record, self.location, self.benchmark_type)
 
     def _document(self) -> tuple[Document, RunRecord]:
-        """Return pytest-benchmark's JSON with our record in it, and the record."""
+        """Return pytest-benchmark's JSON that includes our record, and the record."""
         document = self.make_document(self._statistics)
         timed = [benchmark["fullname"] for benchmark in document["benchmarks"]]
         record = self.make_record(timed)

@@ -1,4 +1,4 @@
-"""The one object that lives as long as a pytest session."""
+"""State of a pytest session: settings, ranks, plan, run and gate."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ class MlpsSession:
         self.has_nothing_to_judge = False
         self.engine: Engine | None = None
         self.remarks: list[str] = []
-        """Lines for the user to read at the end."""
+        """Lines that are printed at the end."""
         self.exit_status: int | None = None
-        """Exit status of all ranks, once they have agreed on it."""
+        """Exit status of all ranks, after they have agreed on it."""
         self.barriers_passed = 0
         """Number of the final barriers that this rank has passed."""
         self.left: BaseException | None = None
-        """Exception that ended this rank's tests early; None where they ended normally."""
+        """Exception that ended this rank's tests early; None if they ended normally."""
         self.resources = ExitStack()
         self.parent = None if launcher is None else StatusChannel.of_this_process()
         self._time_limit = TimeLimit(
@@ -90,17 +90,17 @@ class MlpsSession:
             comm,
             self.host,
             self.parent,
-            self._leave_last_words,
+            self._write_partial_results,
         )
 
     @property
     def is_root(self) -> bool:
-        """Whether this rank speaks for the session."""
+        """Whether this is rank 0, which prints and writes for the session."""
         return self.comm.rank == 0
 
     @property
     def plan(self) -> Plan:
-        """The plan of this session: its cases, of the benchmark type that it runs."""
+        """The plan of this session: the cases of its benchmark type."""
         return plan_of(self.config, self.settings)
 
     @cached_property
@@ -109,36 +109,36 @@ class MlpsSession:
         return gather_cluster_information(self.comm, self.settings.cache_dir, self.comm.library)
 
     def on_all_ranks(self, action: Callable[[], T]) -> T:
-        """Do something on every rank; an error of ours on any is a usage error on all of them."""
+        """Run an action on every rank; an MlpsError on any rank is a usage error on all of them."""
         problem, result = "", None
         try:
             result = action()
         except MlpsError as error:
             problem = str(error)
-        problems = self._meet("a check", (self.host, problem))
+        problems = self._agree("a check", (self.host, problem))
         if any(text for _, text in problems):
             raise rank_checks.usage_error(
                 rank_checks.format_problems(problems), is_root=self.is_root
             )
         return result  # type: ignore[return-value]  # no problem: the action returned
 
-    def _meet(self, label: str, value: T) -> list[T]:
-        """Return every rank's value; a usage error where another rank has ended its session."""
+    def _agree(self, label: str, value: T) -> list[T]:
+        """Return every rank's value; a usage error if another rank has ended its session."""
         try:
             return self.comm.agree(label, value, phase=SessionPhase.REPORT, grace_s=None)
         except RanksDivergedError as diverged:
             raise rank_checks.usage_error(
-                f"A rank ended its session before all had begun: {diverged}",
+                f"A rank ended its session before all ranks had started: {diverged}",
                 is_root=self.is_root,
             ) from diverged
 
     def time_limit(self, step: str) -> AbstractContextManager[None]:
-        """Limit the time of what is done inside: a test, or a step of the session beside tests."""
+        """Return a context manager that limits the time of a test or of another session step."""
         return self._time_limit.guard_test(step)
 
     @contextmanager
     def guard_test(self, item: pytest.Item) -> Iterator[None]:
-        """Limit the time of a test, and keep its results in case that no other comes to its end."""
+        """Limit the time of a test, and write the results so far after it."""
         with self.time_limit(item.nodeid):
             yield
         if self.run is not None:
@@ -146,21 +146,22 @@ class MlpsSession:
                 self.run.checkpoint()
 
     def abort(self, message: str) -> NoReturn:
-        """End all ranks because some cannot be reached; rank 0's results are kept."""
+        """End all ranks because some do not respond; rank 0 writes its results first."""
         headline = next(line for line in message.splitlines() if line)
-        self._leave_last_words(headline.removeprefix("mlpstorage: "), self.settings.failure_grace_s)
+        reason = headline.removeprefix("mlpstorage: ")
+        self._write_partial_results(reason, self.settings.failure_grace_s)
         self.comm.abort(ABORT_STATUS, message)
 
-    def _leave_last_words(self, reason: str, seconds: float) -> None:
-        """Write what is known of the run, and why it ends; but wait only so long for the disk."""
+    def _write_partial_results(self, reason: str, seconds: float) -> None:
+        """Write the run's results so far and the reason of its end; give up after `seconds`."""
         run = self.run
         if run is None or not self.is_root:
             return
-        run.add_notes([f"the run did not come to its end: {reason}"])
+        run.add_notes([f"the run did not complete: {reason}"])
         try_for(seconds, lambda: run.finish(ABORT_STATUS))
 
     def join(self) -> None:
-        """Become one session with the other ranks, or raise a usage error on all of them."""
+        """Check ranks, hosts and options on all ranks; an error is a usage error on all of them."""
         hosts = self._check_package()
         if self.parent is not None and self.is_root:
             self.parent.send("hosts", " ".join(hosts))
@@ -175,29 +176,29 @@ class MlpsSession:
             rank_output.prepare(self.config, is_root=self.is_root)
 
     def _check_hosts(self, hosts: Sequence[str]) -> None:
-        """Check where the ranks are; rank 0 knows where the names lead that the user gave."""
+        """Check that the ranks run on the user's hosts; rank 0 resolves the names."""
         given = self.settings.hosts
         if not given or (self.settings.wants_ranks and self.launcher is None):
             return
-        known = {host.name: host for host in self._meet("the hosts", KnownHost.this())}
+        known = {host.name: host for host in self._agree("the hosts", KnownHost.this())}
         names = [host.name for host in given]
         own = self.is_root and are_same_hosts(names, [*known.values()])
-        are_same, *_ = self._meet("where the ranks are", own)
+        are_same, *_ = self._agree("the hosts of the ranks", own)
         self.on_all_ranks(lambda: rank_checks.check_hosts(given, hosts, are_same=are_same))
 
     def _check_package(self) -> list[str]:
-        """Check that all ranks run the same version of this; return each rank's host.
+        """Check that all ranks run the same version of this package; return each rank's host.
 
-        This comes before all other communication, which may differ between versions.
+        It precedes all other communication, which may differ between versions.
         """
         if self.comm.size == 1:
             return [self.host]
-        installed = self._meet("the package", installed_package(self.host))
+        installed = self._agree("the package", installed_package(self.host))
         self.on_all_ranks(lambda: check_same_package(installed))
         return [package.host for package in installed]
 
     def _check_request(self) -> None:
-        """Find what cannot be done before anything is collected."""
+        """Check files, gate and report formats before tests are collected."""
         if self.settings.user_set:
             check_files(self.settings, self.plan, self.comm.rank, self.comm.size)
         if self.settings.gate.is_wanted:
@@ -206,7 +207,7 @@ class MlpsSession:
             check_renderer(path)
 
     def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
-        """Raise a usage error on every rank when the ranks did not collect the same tests."""
+        """Raise a usage error on every rank if the ranks have collected different tests."""
         own = RankCollection(
             self.comm.rank,
             self.host,
@@ -214,23 +215,23 @@ class MlpsSession:
             tuple(error.text for error in collection_errors(self.config)),
             sources_of_tests(self.config, self.settings, items) if self.comm.size > 1 else (),
         )
-        collections = self._meet("collection", own)
+        collections = self._agree("collection", own)
         differences = collection_differences(collections)
         if differences:
             raise rank_checks.usage_error(differences, is_root=self.is_root)
 
     def make_gate(self, benchmark_type: str) -> GatePolicy:
-        """Return the gate that the user asked for, for runs of a type."""
+        """Return the gate with the user's settings, for runs of a benchmark type."""
         settings = self.settings
         kind = registry.load(benchmark_type)
         return GatePolicy(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
 
     def rounds(self, trials: int) -> int:
-        """Return how many trials a case has that is to have so many: more for a self-test."""
+        """Return the number of trials of a case: more than `trials` for a self-test of the gate."""
         return rounds(self.settings.gate, trials, are_set=self.settings.trials is not None)
 
     def offer_more(self, case: str, trials: int, run: RunMore) -> None:
-        """Take what runs more trials of a case, for a gate that wants them."""
+        """Register a function that runs more trials of a case, for the gate's retries."""
         if self.session_gate is not None:
             self.session_gate.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
 
@@ -241,17 +242,17 @@ class MlpsSession:
 
         return run_limited
 
-    def judge(self, tests_failed: int, tell: Callable[[str], None]) -> None:
-        """Compare the run with its baseline, all ranks together, if that was asked for."""
+    def judge(self, tests_failed: int, report: Callable[[str], None]) -> None:
+        """Compare the run with its baseline on all ranks together, if the gate is on."""
         if self.session_gate is None or self.run is None:
             if self.settings.gate.is_wanted and self.settings.mode != "whatif":
                 self.remarks.append("ERROR: the gate had nothing to judge: no benchmark has run")
                 self.has_nothing_to_judge = True
             return
         if tests_failed:
-            self.remarks.append("the gate did not judge the run: tests have failed")
+            self.remarks.append("the gate did not judge the run, because tests have failed")
             return
-        self.session_gate.judge(tell)
+        self.session_gate.judge(report)
         if self.session_gate.result is not None:
             self.run.gate = self.session_gate.result.to_dict()
             self.session_gate.add_junit_properties(self.config)

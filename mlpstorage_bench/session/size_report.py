@@ -1,4 +1,4 @@
-"""Sizes of a run on hosts like this one."""
+"""Report of a run's sizes, if all hosts are like this one."""
 
 from __future__ import annotations
 

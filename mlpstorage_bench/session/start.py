@@ -20,7 +20,7 @@ from mlpstorage_bench.session.session import MlpsSession
 
 
 def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
-    """Prepare for the collected tests: skip scenarios, set timers, and open the run they need."""
+    """Prepare the collected tests: skip scenarios, set timers, and open the run that they need."""
     scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
     if scenarios and session.plan.comparable:
         reason = f"profile {session.settings.profile} is its workloads alone, to be compared"
@@ -36,12 +36,12 @@ def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
 
 
 def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
-    """Open the run that these fixtures need: its directory, and its type's engine."""
+    """Open the run that these fixtures need: its directory, metadata and engine."""
     names = registry.types_of_fixtures(fixtures)
     if len(names) > 1:
         message = (
-            f"One session is one run of one benchmark type; collected: {', '.join(names)}. "
-            "Run them in sessions of their own"
+            f"A session runs one benchmark type; collected: {', '.join(names)}. "
+            "Run each type in a session of its own"
         )
         raise rank_checks.usage_error(message, is_root=session.is_root)
     if not names and "mlps_run" not in fixtures:
@@ -102,10 +102,10 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
 
 
 def _check_plugins(session: MlpsSession) -> None:
-    """Raise a usage error where plugins prevent measurements."""
+    """Raise a usage error if pytest-benchmark is off, or pytest-xdist's workers are on."""
     problem = ""
     if not session.config.pluginmanager.hasplugin("benchmark"):
-        problem = "A run needs pytest-benchmark: do not turn it off (-p)"
+        problem = "A run needs pytest-benchmark: leave out -p no:benchmark"
     if is_worker(session.config):
         problem = "Workers of pytest-xdist would disturb each other's measurements: leave out -n"
     if problem:

@@ -1,4 +1,4 @@
-"""Output of a session on the terminal: the plan, and what was measured."""
+"""Output of a session on the terminal: the plan, the results and the verdicts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpstorage_bench.session.size_report import size_report
 
 
 def header(session: MlpsSession) -> list[str]:
-    """Return lines for the head of pytest's output; none in a session that does not concern us."""
+    """Return lines for pytest's header; none for one process without options of this plugin."""
     if session.launcher is None and not session.settings.user_set:
         return []
     ranks = session.comm.size
@@ -28,7 +28,7 @@ def header(session: MlpsSession) -> list[str]:
 
 
 def announce_run(config: pytest.Config, session: MlpsSession) -> None:
-    """Print the command that was executed and where its results go, before anything runs."""
+    """Print the executed command and notes about the run before the first test."""
     reporter = terminal_reporter(config)
     if session.run is None or reporter is None:
         return
@@ -38,12 +38,12 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
 
 
 def say(config: pytest.Config, line: str) -> None:
-    """Print a line in the middle of the session."""
+    """Print a line with our prefix between tests."""
     write_line(config, f"mlpstorage: {line}")
 
 
 def write_line(config: pytest.Config, line: str) -> None:
-    """Print a line as it is, on a line of its own."""
+    """Print a line unchanged, at the start of a terminal line."""
     reporter = terminal_reporter(config)
     if reporter is not None:
         reporter.ensure_newline()
@@ -51,7 +51,7 @@ def write_line(config: pytest.Config, line: str) -> None:
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:
-    """Print what would run, and with which command, in mode whatif."""
+    """Print the plan, its sizes and its command, in mode whatif."""
     reporter = _reporter(config)
     reporter.section("mlpstorage: what would run")
     settings = session.settings
@@ -81,7 +81,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
 
 
 def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
-    """Print what was measured, what to know of it, and where it is kept."""
+    """Print the results, the notes and the run's directory."""
     run = session.run
     if run is None and not session.remarks:
         return
@@ -103,7 +103,7 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
 
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
-    """Print what the gate said."""
+    """Print the gate's verdicts."""
     gating = session.session_gate
     if gating is None or not (gating.result or gating.problems):
         return
@@ -121,5 +121,5 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
 def _reporter(config: pytest.Config) -> TerminalReporter:
     reporter = terminal_reporter(config)
     if reporter is None:
-        raise pytest.UsageError("--mlps-mode whatif prints: it needs pytest's terminal plugin")
+        raise pytest.UsageError("--mlps-mode whatif needs pytest's terminal plugin: leave out -p")
     return reporter

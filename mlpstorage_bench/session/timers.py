@@ -1,6 +1,6 @@
-"""The timers that pytest-benchmark uses in our sessions.
+"""Timers for pytest-benchmark in sessions of this plugin.
 
-It takes a timer's difference around each round, and decides by it how many rounds to run.
+pytest-benchmark reads the timer before and after each round, and derives the number of rounds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PRECISION_SAMPLES = 20
 
 
 class MeasuredClock:
-    """A timer that moves only by what a benchmark measured.
+    """A timer that advances only by measured times.
 
     A measurement window has a fixed length, so that its wall time measures nothing.
     """
@@ -27,19 +27,19 @@ class MeasuredClock:
         self._seconds = 0.0
 
     def measured_seconds(self) -> float:
-        """Return the sum of all that was measured, in seconds: pytest-benchmark's timer."""
+        """Return the sum of all measured times, in seconds."""
         return self._seconds
 
     def advance(self, seconds: float) -> None:
-        """Add what a round took."""
+        """Add the time of a round."""
         self._seconds += seconds
 
 
 def collective_timer(comm: Comm) -> Callable[[], float]:
-    """Return a timer that reads the same on every rank: the slowest rank's time.
+    """Return a timer with the same reading on every rank: the slowest rank's time.
 
-    With a timer of its own each rank would run its own number of rounds, and a benchmark with a
-    collective in it would wait for ever. To be called by all ranks together.
+    With separate timers, ranks would run different numbers of rounds, and a benchmark with a
+    collective operation would hang. All ranks call it together.
     """
     started = time.perf_counter()
 
@@ -48,17 +48,16 @@ def collective_timer(comm: Comm) -> Callable[[], float]:
 
     readings = [slowest_rank_seconds() for _ in range(_PRECISION_SAMPLES + 1)]
     precision = min(b - a for a, b in itertools.pairwise(readings))
-    # pytest-benchmark would find this out itself, but for a time that each rank takes by its own
-    # clock: the ranks would part there.
+    # pytest-benchmark would measure the precision for a time by each rank's own clock: the number
+    # of collective calls would differ between ranks.
     set_timer_precision(slowest_rank_seconds, precision)
     return slowest_rank_seconds
 
 
 def use_timer(items: Sequence[pytest.Item], timer: Callable[[], float], **settings: object) -> None:
-    """Make pytest-benchmark time these tests with `timer`, unless a test names its own.
+    """Make pytest-benchmark time these tests with `timer`, unless a test sets its own.
 
-    It takes its settings from the closest marker alone, so that what a test says in a marker of
-    its own is repeated in ours.
+    pytest-benchmark reads only the closest marker, so that ours repeats the settings of the test's.
     """
     for item in items:
         closest = item.get_closest_marker("benchmark")

@@ -59,7 +59,7 @@ class BlockFiles:
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_BlockReader]:
-        """Open the entry's blocks as their chunks are asked for."""
+        """Open each of the entry's blocks on the first request for one of its chunks."""
         blocks, is_direct = self._entries[name], self._io.is_direct
         reader = _BlockReader(blocks, partial(self._open, blocks), observer, is_direct=is_direct)
         try:

@@ -1,4 +1,4 @@
-"""Names of the files that stores make, by which they are told from files of somebody else."""
+"""Names of the files that stores make, which distinguish them from foreign files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN = re.compile(OWN_NAMES)
 
 
 def is_own(path: Path) -> bool:
-    """Tell whether a file, or a directory with all that is in it, is named as stores name theirs.
+    """Return whether a file, or a directory with all its contents, has a name that stores give.
 
     Links are none of theirs. What is removed meanwhile was.
     """
@@ -38,5 +38,5 @@ def is_own(path: Path) -> bool:
 
 
 def remove_own(directory: Path) -> None:
-    """Remove a directory without what is in it of somebody else, and where that is, not itself."""
+    """Remove a directory; foreign entries in it stay, and then the directory itself stays too."""
     reaper.remove_named(str(directory), OWN_NAMES)

@@ -152,7 +152,7 @@ class NamespaceCluster:
             self.close()
             raise RuntimeError(f"the cluster could not be made: {errors}")
         (self._init,) = psutil.Process(self._parent.pid).children()
-        self._keepers = {
+        self._anchors = {
             self._net(process.pid): process
             for process in self._init.children()
             if process.cmdline() == ["sleep", "infinity"]
@@ -273,12 +273,12 @@ class NamespaceCluster:
 
     def seen_by(self, host: str, path: Path) -> Path:
         """Return the path on this machine of a file or directory of a host."""
-        (keeper,) = (k for net, k in self._keepers.items() if self._net_of[net] == host)
-        return Path(f"/proc/{keeper.pid}/root{path}")
+        (anchor,) = (k for net, k in self._anchors.items() if self._net_of[net] == host)
+        return Path(f"/proc/{anchor.pid}/root{path}")
 
     def processes(self, *hosts: str) -> list[psutil.Process]:
         """Return the processes on these hosts (default: all) without services."""
-        kept = {process.pid for process in self._keepers.values()}
+        kept = {process.pid for process in self._anchors.values()}
         for service in self._services:
             kept |= {child.pid for child in psutil.Process(service.pid).children(recursive=True)}
         return [

@@ -304,16 +304,16 @@ def test_difference_names_fact_and_hosts_of_each_value(
 
 def test_memory_may_differ_by_two_percent(record: HostRecord) -> None:
     hosts = [named(record, "node1", with_memory(1000 * GIB))]
-    for total_gib, is_told in ((1020, False), (1021, True)):
+    for total_gib, is_reported in ((1020, False), (1021, True)):
         other = named(record, "node2", with_memory(total_gib * GIB))
-        assert bool(describe_differences([*hosts, other])) == is_told
+        assert bool(describe_differences([*hosts, other])) == is_reported
 
 
 def test_clocks_may_differ_by_half_a_second(record: HostRecord) -> None:
     first = replace(named(record, "node1"), clock_offset_s=0.0)
-    for offset_s, is_told in ((0.5, False), (-0.5, False), (0.6, True)):
+    for offset_s, is_reported in ((0.5, False), (-0.5, False), (0.6, True)):
         other = replace(named(record, "node2"), clock_offset_s=offset_s)
-        assert bool(describe_differences([first, other])) == is_told
+        assert bool(describe_differences([first, other])) == is_reported
 
 
 def test_host_records_have_clock_offsets(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from mlpstorage_bench.errors import DifferentSourcesError
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    (tmp_path / "room").mkdir()
+    (tmp_path / "part").mkdir()
     (tmp_path / "__init__.py").write_text("")
-    (tmp_path / "room" / "code.py").write_text("x = 1")
-    (tmp_path / "room" / "profile.yaml").write_text("x: 1")
+    (tmp_path / "part" / "code.py").write_text("x = 1")
+    (tmp_path / "part" / "profile.yaml").write_text("x: 1")
     return tmp_path
 
 
@@ -26,7 +26,7 @@ def digest_of(package: Path) -> str:
     return installed_package("h1", package).digest
 
 
-@pytest.mark.parametrize("name", ["room/code.py", "room/profile.yaml", "room/new.py"])
+@pytest.mark.parametrize("name", ["part/code.py", "part/profile.yaml", "part/new.py"])
 def test_changed_or_added_file_changes_package_digest(package: Path, name: str) -> None:
     before = digest_of(package)
     (package / name).write_text("x = 2")
@@ -35,15 +35,15 @@ def test_changed_or_added_file_changes_package_digest(package: Path, name: str) 
 
 def test_moved_file_changes_package_digest(package: Path) -> None:
     before = digest_of(package)
-    (package / "room" / "code.py").rename(package / "code.py")
+    (package / "part" / "code.py").rename(package / "code.py")
     assert digest_of(package) != before
 
 
 def test_caches_and_hidden_files_do_not_change_package_digest(package: Path) -> None:
     before = digest_of(package)
-    (package / "room" / "__pycache__").mkdir()
-    (package / "room" / "__pycache__" / "code.pyc").write_text("")
-    (package / "room" / ".code.py.swp").write_text("")
+    (package / "part" / "__pycache__").mkdir()
+    (package / "part" / "__pycache__" / "code.pyc").write_text("")
+    (package / "part" / ".code.py.swp").write_text("")
     assert digest_of(package) == before
 
 

@@ -58,7 +58,7 @@ def test_command_returns_its_status_and_prints_to_the_current_stdout(
         assert result.stderr.str().startswith("ERROR: ")
 
 
-def test_command_in_a_test_prints_to_what_captures_its_output(
+def test_command_in_a_test_prints_to_its_captured_output(
     pytester: pytest.Pytester, results: Path
 ) -> None:
     (pytester.path / "conftest.py").unlink()

@@ -1,4 +1,4 @@
-"""Files in examples/: each runs as its own text says, with a workload that is over in a second."""
+"""Files in examples/: each runs with its documented command and a workload of one second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A metric that is declared once appears wherever results do."""
+"""A metric with one declaration appears in all outputs."""
 
 from __future__ import annotations
 

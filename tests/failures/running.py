@@ -85,7 +85,7 @@ def write_files(folder: Path, scenario: Scenario, rank: int, needed: Path | None
 
 
 def options_of(scenario: Scenario) -> list[str]:
-    """Return the options of pytest for a scenario, whatever starts the ranks."""
+    """Return the options of pytest for a scenario, with any starter of the ranks."""
     more = ["-p", "early"] if scenario.early else []
     if scenario.bound == "timeout + grace":
         more.append(f"--mlps-timeout={TIMEOUT_S}")
@@ -141,7 +141,7 @@ def check_results(metadata: Mapping[str, Any], scenario: Scenario, output: str) 
     record = metadata["mlpstorage"]
     measured = [case["test"] for case in record["cases"].values() if case["trials"]]
     assert measured == ["test_it.py::test_before"]
-    is_cut_short = any("did not come to its end" in note for note in record["notes"])
+    is_cut_short = any("did not complete" in note for note in record["notes"])
     if scenario.ends_by_itself:
         assert not is_cut_short, output
     elif (status == "died" and scenario.has_parent) or scenario.status == ABORT_STATUS:

@@ -1,4 +1,4 @@
-"""The format of a failure scenario, and the pieces of which scenarios are made."""
+"""Format of a failure scenario, and parts that scenarios share."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Scenario:
     has_rank: bool = True
     """Whether the scenario is run with each rank as the acting one."""
     under: Starter = "pytest"
-    """What starts the ranks."""
+    """Starter of the ranks."""
     by_hand: Unspecified | None = None
     """Replaces `status` where a launcher of the user's starts the ranks."""
     needs: Literal["", "small disk", "memory group"] = ""

@@ -104,7 +104,7 @@ def test_metric_switched_off_can_be_switched_on_for_one_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("read_gib_s", "METRIC: -10%"),
         ("read_gibs: -10%", "Did you mean 'read_gib_s'"),
@@ -115,10 +115,10 @@ def test_metric_switched_off_can_be_switched_on_for_one_case() -> None:
         ("read_p95_ms: < 20 ms", "is none of these"),
     ],
 )
-def test_invalid_rule_is_refused_with_its_source(line: str, told: str) -> None:
+def test_invalid_rule_is_refused_with_its_source(line: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         rules(line)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).startswith(SOURCE)
 
 

@@ -50,7 +50,7 @@ def test_large_loss_is_regressed_and_large_gain_is_improved() -> None:
     assert judged(run("new", read_gib_s=[1.6, 1.61, 1.6]))["read_gib_s"].verdict is Verdict.IMPROVED
 
 
-def test_missed_limit_is_regressed_whatever_the_baseline() -> None:
+def test_missed_limit_is_regressed_with_any_baseline() -> None:
     (one,) = judged(run("new", read_gib_s=[1.0, 1.0, 1.0]), "read_gib_s: >= 2 GiB/s").values()
     assert (one.verdict, one.reason) == (
         Verdict.REGRESSED,

@@ -1,4 +1,4 @@
-"""Golden results: what a small simulated run leaves, without facts of the machine.
+"""Golden results: files of a small simulated run, without facts of the machine.
 
 `python -m tests.golden.make` writes those of the current schema version; with PYTHONPATH set to a
 checkout of an earlier commit, those of that commit's version. Files of a former version are never

@@ -1,4 +1,4 @@
-"""The index follows the files, whatever happens to either, and is never the truth itself."""
+"""The index of runs: consistency with the metadata files after changes, crashes and damage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONTENT = (
 
 
 def content_of(results: Path) -> list[Any]:
-    """Everything that the index says, by path and name instead of by its own keys."""
+    """Return the whole content of the index, by path and name instead of keys."""
     connection = sqlite3.connect(results / INDEX_NAME)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -75,7 +75,7 @@ def test_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     seen = path.stat()
     path.write_text("x" * seen.st_size)
     os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    assert ids(tmp_path) == ["0001"]  # by path, size and time it is the same
+    assert ids(tmp_path) == ["0001"]  # path, size and time are equal
 
 
 def test_file_changed_just_now_is_read_again_despite_an_equal_time(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_writer_killed_while_writing_leaves_a_consistent_index(tmp_path: Path) -
             assert writer.poll() is None
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        cut_short += journal.exists()  # it was amid a transaction, which is undone now
+        cut_short += journal.exists()  # a transaction was interrupted and is rolled back
         with History(tmp_path) as history:
             assert history.remarks == []
             assert len(history.runs()) == 40

@@ -1,4 +1,4 @@
-"""`pytest --mlps-history…`: prints, exits, collects nothing, imports no conftest."""
+"""`pytest --mlps-history…` prints and exits without collection and conftests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mlpstorage_bench.options.declared import OPTIONS, asks_for_command
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 HISTORY_ID = "20261101_1201"
-"""The beginning of the id of run 1."""
+"""First characters of the ID of run 1."""
 
 
 @pytest.fixture
 def results(pytester: pytest.Pytester) -> Path:
-    """Three runs of ours, a minute apart, and an old one of the reference's."""
+    """Three runs of this project, a minute apart, and an older one of the reference."""
     folder = pytester.mkdir("results")
     leave_run(folder, 1, own={"tags": ["nightly", "v1"]})
     leave_run(folder, 2, model="llama3.1-70b-instruct", status="failed", hosts=["h3"])
@@ -50,7 +50,7 @@ def ids(lines: list[str]) -> list[str]:
 
 
 def answer_here(results: Path, *options: str) -> None:
-    """Answer in this process: no pytest is started."""
+    """Run the command in this process and return its output."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for option in OPTIONS:
         parser.add_argument(option.flag, dest=option.dest, **option.keywords)
@@ -118,7 +118,7 @@ def test_filter_alone_prints_the_list_and_filters_combine(
     answer_here(results, *options)
     printed = capsys.readouterr().out
     assert ids(printed.splitlines()) == expected
-    assert expected or printed == f"No such runs in {results}\n"
+    assert expected or printed == f"No matching runs in {results}\n"
 
 
 def test_runs_are_filtered_by_fingerprints_and_branch(tmp_path: Path) -> None:

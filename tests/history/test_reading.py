@@ -1,4 +1,4 @@
-"""What is read of a metadata file, ours or the reference's, and what is no run's."""
+"""Parsing of metadata files of this project and of the reference, and refusal of others."""
 
 from __future__ import annotations
 

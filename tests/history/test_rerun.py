@@ -1,4 +1,4 @@
-"""`--mlps-history-rerun ID`: the same command again, where it ran, and never through a shell."""
+"""`--mlps-history-rerun ID` repeats a run's command in its directory, without a shell."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_ROOT = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a test of a run that measures nothing; a shell would stumble on its name."""
+    """A directory with a test that measures nothing, and a name that a shell would split."""
     folder = pytester.mkdir("it's here")
     (folder / "test_it.py").write_text("def test_a(mlps_run): mlps_run.record('one', 1)\n")
     monkeypatch.chdir(folder)
@@ -35,7 +35,7 @@ def metadata(folder: Path) -> list[dict[str, Any]]:
 def rerun(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], pytest.RunResult]:
-    """Run a run of the project again, from another directory."""
+    """Rerun a run of the project from another directory."""
 
     def run_again(run_id: str) -> pytest.RunResult:
         monkeypatch.chdir(pytester.path)
@@ -152,4 +152,4 @@ def test_rerun_under_a_launcher_is_refused(
     (first,) = metadata(project)
     result = run_ranks(2, f"--mlps-history-rerun={first['mlpstorage']['run_id']}")
     assert result.ret != 0
-    assert "no launcher around it" in result.stderr.str()
+    assert "around pytest, as the rerun starts its own" in result.stderr.str()

@@ -1,4 +1,4 @@
-"""A session enters its run into the history at its end, and never fails for it."""
+"""Index update at a session's end: its failure does not fail the session."""
 
 from __future__ import annotations
 

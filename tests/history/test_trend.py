@@ -1,4 +1,4 @@
-"""`--mlps-history-trend METRIC`: a curve for each case, in characters or as data."""
+"""`--mlps-history-trend METRIC` shows a curve for each case, as a chart or as data."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_trend_applies_filters(pytester: pytest.Pytester, results: Path) -> None
     result = ask(pytester, "--mlps-history-trend=read_gib_s", "--mlps-history-last=2")
     assert result.outlines[0].startswith("case 1: read_gib_s, GiB/s: 2 runs, the last 4.5 (2026")
     result = ask(pytester, "--mlps-history-trend=read_gib_s", "--mlps-history-model=none")
-    result.stdout.fnmatch_lines(["No such runs in * have read_gib_s"])
+    result.stdout.fnmatch_lines(["No matching runs in * have read_gib_s"])
 
 
 def test_trend_of_reference_runs_is_of_the_whole_run(

@@ -1,4 +1,4 @@
-"""An fio job distilled from a trace: the mix of the trace, and fio runs it."""
+"""Conversion of a trace to an fio job: mix and sizes of the trace, and a run of fio."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def job_of(folder: Path, text: str) -> str:
     return fio_job(trace)
 
 
-def test_a_job_has_the_trace_s_mix_sizes_and_length(tmp_path: Path) -> None:
+def test_job_has_the_trace_s_mix_sizes_and_length(tmp_path: Path) -> None:
     lines = job_of(tmp_path, MIXED).splitlines()
     assert {"bs=1048576", "rw=randrw:4", "rwmixread=80", "runtime=10s", "direct=1"} <= set(lines)
     assert {"; 80 reads of 0.31 GiB", "; 20 writes of 0.08 GiB"} <= set(lines)
@@ -36,7 +36,7 @@ def test_a_job_has_the_trace_s_mix_sizes_and_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("operation", "pattern"), [("Read", "randread:1"), ("Write", "randwrite:1")]
 )
-def test_one_kind_alone_has_no_mix(tmp_path: Path, operation: str, pattern: str) -> None:
+def test_job_of_one_kind_has_no_mix(tmp_path: Path, operation: str, pattern: str) -> None:
     lines = job_of(tmp_path, f"{HEADER}0.0,{operation},10000,storage,a,Decode\n").splitlines()
     assert f"rw={pattern}" in lines
     assert "bs=12288" in lines

@@ -1,4 +1,4 @@
-"""Sizes of a workload before it runs, against those of a run."""
+"""Computed sizes of a workload, compared with those of a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def workload(**changes: object) -> Workload:
     return Workload.model_validate(values)
 
 
-def test_the_bound_is_what_users_write_when_storage_answers_at_once() -> None:
+def test_limit_equals_the_writes_with_storage_that_takes_no_time() -> None:
     asked = workload(model="llama3.1-8b", duration=10.0, entry_scale=1.0, think_time_scale=1.0)
     expected = 0
     for stream in user_streams(6, seed=42):
@@ -63,7 +63,7 @@ def test_generation_and_warm_up_count() -> None:
     assert slow.written < plain.written < longer.written
 
 
-def test_without_any_time_only_the_capacity_bounds() -> None:
+def test_workload_without_time_is_limited_only_by_capacity() -> None:
     asked = workload(think_time_scale=0.0, storage_capacity_gb=2.0)
     size = size_of_rank(RankWorkload(asked, 42), FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
@@ -76,7 +76,7 @@ def test_size_of_decoding_is_exact() -> None:
     assert size.largest_entry == 2048 * 24_576
 
 
-def test_slots_count_whole() -> None:
+def test_partly_used_slots_count_in_full() -> None:
     entry = size_of_rank(RankWorkload(workload(), 42), FREE)
     slab = size_of_rank(RankWorkload(workload(layout="slab", tokens_per_block=1000), 42), FREE)
     assert entry.written is not None
@@ -85,7 +85,7 @@ def test_slots_count_whole() -> None:
     assert slab.written > entry.written
 
 
-def test_capacity_write_limit_and_free_space_cap() -> None:
+def test_capacity_write_limit_and_free_space_limit_the_size() -> None:
     asked = workload(duration=60.0)
     assert size_of_rank(RankWorkload(asked, 42), 10 * MIB).storage == 8 * MIB
     capped = size_of_rank(RankWorkload(workload(duration=60.0, storage_capacity_gb=0.5), 42), FREE)
@@ -96,7 +96,7 @@ def test_capacity_write_limit_and_free_space_cap() -> None:
     )
 
 
-def test_users_that_fit_are_as_many_as_keep_all_their_entries() -> None:
+def test_users_that_fit_keep_all_their_entries() -> None:
     asked = workload(duration=5.0, storage_capacity_gb=0.5)
     fit = users_that_fit(RankWorkload(asked, 42), FREE)
     assert fit is not None
@@ -111,7 +111,7 @@ def test_users_that_fit_are_as_many_as_keep_all_their_entries() -> None:
         (
             {"storage_capacity_gb": 1.0, "duration": 60.0},
             100 * MIB,
-            "storage: up to 1.00 GiB, of which 0.10",
+            "storage: up to 1.00 GiB, but 0.10",
         ),
         ({"entry_scale": 1.0, "model": "llama3.1-8b"}, GIB, "an entry of .* does not fit a capac"),
     ],

@@ -108,7 +108,7 @@ def test_slots_that_sum_to_the_total_are_accepted() -> None:
 def test_ranks_are_as_even_as_slots_allow(
     slots: tuple[int | None, ...], total: int, ranks: tuple[int, ...]
 ) -> None:
-    given_hosts = [Host(f"h{number}", room) for number, room in enumerate(slots)]
+    given_hosts = [Host(f"h{number}", limit) for number, limit in enumerate(slots)]
     assert lay_out(given_hosts, num_processes=total).ranks_by_host == ranks
 
 

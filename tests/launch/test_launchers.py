@@ -201,7 +201,7 @@ hosts = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
 @given(hosts, st.integers(1, 4))
 def test_every_launcher_gives_each_rank_a_slot_or_refuses(slots: list[int], per_host: int) -> None:
-    given_hosts = [Host(f"h{number}", room) for number, room in enumerate(slots)]
+    given_hosts = [Host(f"h{number}", limit) for number, limit in enumerate(slots)]
     try:
         layout = lay_out(given_hosts, num_processes=per_host * len(slots))
     except MlpsError:
@@ -209,7 +209,7 @@ def test_every_launcher_gives_each_rank_a_slot_or_refuses(slots: list[int], per_
         return
     launch = replace(LAUNCH, layout=layout)
     assert sum(layout.ranks_by_host) == layout.total
-    assert all(0 < ranks <= room for ranks, room in zip(layout.ranks_by_host, slots, strict=True))
+    assert all(0 < ranks <= limit for ranks, limit in zip(layout.ranks_by_host, slots, strict=True))
     for launcher in (OMPI5, HYDRA):
         words = launcher.prefix("mpirun", launch)
         pairs = next(word for word in words if word.startswith("h0:")).split(",")

@@ -173,7 +173,7 @@ def test_session_without_status_beyond_test_limit_is_ended(tmp_path: Path) -> No
 def test_launch_beyond_startup_limit_is_ended(
     tmp_path: Path, text: str, *, may_queue: bool
 ) -> None:
-    """For example when `ssh` waits for an answer, and no rank has started."""
+    """Example: `ssh` waits for an answer, and no rank has started."""
     waiting = replace(plan(script(tmp_path, f"{text}\ntime.sleep(600)")), may_queue=may_queue)
     ending = run(waiting, replace(LIMITS, startup_s=1))
     assert ending.status == 86
@@ -398,7 +398,7 @@ def test_status_lines_are_stripped_across_any_split(
     for status in statuses:
         place = data.draw(st.integers(0, len(stream)))
         stream.insert(place, f"{WORD} completed {status}\n".encode())
-    told_last = [part for part in stream if part.startswith(WORD.encode())][-1:]
+    last_words = [part for part in stream if part.startswith(WORD.encode())][-1:]
     whole = b"".join(stream)
     edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     passed = b"".join(
@@ -406,7 +406,7 @@ def test_status_lines_are_stripped_across_any_split(
     )
     assert passed + status_reader.strip_status_lines(b"\n")[:-1] == b"".join(parts)
     assert status_reader.read("completed") == (
-        told_last[0].decode().split()[-1] if told_last else None
+        last_words[0].decode().split()[-1] if last_words else None
     )
 
 
@@ -463,7 +463,7 @@ def test_killed_rank_on_another_host_is_reported_by_its_reaper(
 
 
 def test_killed_rank_is_reported_while_its_forked_child_runs(tmp_path: Path) -> None:
-    """For example a multiprocessing worker whose parent was killed."""
+    """Example: a multiprocessing worker whose parent was killed."""
     code = """if True:
         import os, sys, time
         from mlpstorage_bench.process import stderr

@@ -28,8 +28,8 @@ def test_bcast(mpi_comm):
 
 def test_gather(mpi_comm):
     gathered = mpi_comm.gather(mpi_comm.rank * 2)
-    everybody = [rank * 2 for rank in range(mpi_comm.size)]
-    assert gathered == (everybody if mpi_comm.rank == 0 else None)
+    from_all_ranks = [rank * 2 for rank in range(mpi_comm.size)]
+    assert gathered == (from_all_ranks if mpi_comm.rank == 0 else None)
 
 def test_allgather(mpi_comm):
     assert mpi_comm.allgather(str(mpi_comm.rank)) == [str(r) for r in range(mpi_comm.size)]
@@ -42,7 +42,7 @@ def test_merge_adds_every_value_once(mpi_comm):
     total = mpi_comm.merge({mpi_comm.rank}, lambda one, other: one | other)
     assert total == (set(range(mpi_comm.size)) if mpi_comm.rank == 0 else None)
 
-def test_a_clock_set_forward_is_found_to_be_ahead(mpi_comm):
+def test_clock_set_forward_is_found_to_be_ahead(mpi_comm):
     ahead_ns = 10**12 * mpi_comm.rank
     offset = mpi_comm.clock_offset(lambda: time.perf_counter_ns() + ahead_ns)
     assert abs(offset.ahead_ns - ahead_ns) <= offset.uncertainty_ns

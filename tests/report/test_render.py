@@ -24,7 +24,7 @@ def test_markdown_keeps_cells_apart_and_markup_out() -> None:
     ]
 
 
-def test_html_escapes_what_comes_from_outside() -> None:
+def test_html_escapes_external_text() -> None:
     page = to_html(REPORT)
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page

@@ -1,4 +1,4 @@
-"""Files of a run from pytest-benchmark's JSON, also as earlier versions wrote it."""
+"""Conversion of pytest-benchmark's JSON, also of earlier versions, to the files of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that the user names for output are never read as well, nor somebody else's."""
+"""Output files of the user: inputs and foreign files are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def output(path: Path, option: str = "trace_out") -> OutputFile:
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """A file that would be recognised as one of ours, and is read."""
+    """An input file with the content of an own output."""
     path = tmp_path / "recorded.csv"
     path.write_text(OURS)
     return path
@@ -51,8 +51,8 @@ def by_another_way(path: Path) -> Path:
 def test_output_that_is_an_input_is_refused_with_both_options(
     recorded: Path, named: Callable[[Path], Path]
 ) -> None:
-    told = r"trace_out: got .*It is the file of trace_in \(.*recorded.csv\), which is read"
-    with pytest.raises(InvalidInputError, match=told):
+    message = r"trace_out: got .*It is the file of trace_in \(.*recorded.csv\), which is read"
+    with pytest.raises(InvalidInputError, match=message):
         check_outputs([output(named(recorded))], [InputFile("trace_in", recorded)])
     assert recorded.read_text() == OURS
 
@@ -64,8 +64,8 @@ def test_outputs_of_two_options_that_are_one_file_are_refused(
     path = recorded if exists else tmp_path / "new.md"
     (tmp_path / "way").symlink_to(tmp_path)
     other = output(tmp_path / "way" / path.name, "--mlps-report")
-    told = r"trace_out: got .*--mlps-report writes the same file"
-    with pytest.raises(InvalidInputError, match=told):
+    message = r"trace_out: got .*--mlps-report writes the same file"
+    with pytest.raises(InvalidInputError, match=message):
         check_outputs([other, output(path)], [])
 
 
@@ -98,7 +98,7 @@ def make_loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (make_file, "no run of mlpstorage_bench has written it"),
         (Path.mkdir, "no regular file"),
@@ -107,13 +107,13 @@ def make_loop(path: Path) -> None:
         (make_loop, "Too many levels of symbolic links"),
     ],
 )
-def test_what_exists_and_is_no_file_of_an_earlier_run_is_refused_and_kept(
-    tmp_path: Path, make: Callable[[Path], None], told: str
+def test_foreign_file_is_refused_and_kept(
+    tmp_path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     path = tmp_path / "out"
     make(path)
     before = path.lstat()
-    with pytest.raises(InvalidInputError, match=rf"trace_out: got .*out'.*{told}"):
+    with pytest.raises(InvalidInputError, match=rf"trace_out: got .*out'.*{message}"):
         check_outputs([output(path)], [])
     with pytest.raises(InvalidInputError, match="trace_out: got"):
         open_output(output(path))

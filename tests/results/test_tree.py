@@ -15,7 +15,7 @@ from mlpstorage_bench.results.tree import create_run_directory, write_json, writ
 PLACE = ("open", "acme", "array-9", "kv_cache", "llama3.1-8b", "run")
 
 
-def test_a_runs_directory_and_files_are_named_as_the_rules_say(tmp_path: Path) -> None:
+def test_runs_directory_and_files_are_named_as_the_rules_say(tmp_path: Path) -> None:
     location, started = create_run_directory(tmp_path, *PLACE)
     stamp = started.strftime("%Y%m%d_%H%M%S")
     below = f"open/acme/results/array-9/kv_cache/llama3.1-8b/run/{stamp}"
@@ -23,38 +23,38 @@ def test_a_runs_directory_and_files_are_named_as_the_rules_say(tmp_path: Path) -
     assert location.metadata_path == location.directory / f"kv_cache_{stamp}_metadata.json"
 
 
-def test_runs_that_start_in_the_same_second_get_directories_of_their_own(tmp_path: Path) -> None:
+def test_runs_in_the_same_second_have_separate_directories(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(create_run_directory, tmp_path, *PLACE) for _ in range(3)]
     assert len({future.result()[0].directory for future in futures}) == 3
 
 
-def test_a_results_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_results_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("")
     with pytest.raises(InvalidInputError, match="--mlps-results-dir"):
         create_run_directory(tmp_path / "results", *PLACE)
 
 
 @pytest.mark.parametrize("value", ["", ".", "..", "a/b", "a b", "ä", "a\n", "~", "$HOME"])
-def test_unsafe_path_segments_are_refused(value: str) -> None:
+def test_unsafe_path_components_are_refused(value: str) -> None:
     with pytest.raises(InvalidInputError, match="--mlps-orgname"):
         check_path_component("--mlps-orgname", value)
 
 
 @given(st.text())
-def test_any_text_can_be_made_a_segment(text: str) -> None:
+def test_slug_of_any_text_is_a_path_component(text: str) -> None:
     segment = slugify(text)
     assert check_path_component("x", segment) == segment
 
 
-def test_writing_replaces_a_file_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_write_replaces_the_whole_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = write_json(tmp_path / "deep" / "x.json", {"a": 1})
     write_json(path, {"b": [1, 2]})
     assert json.loads(path.read_text()) == {"b": [1, 2]}
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_write_that_fails_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = write_text(tmp_path / "x.json", "old")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": float("nan")})

@@ -1,4 +1,4 @@
-"""A test that failed or was skipped on one rank has failed or was skipped on all; nothing hangs."""
+"""Agreement of ranks on outcomes: a failure or skip on one rank applies to all, without a hang."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.launches_mpi
 @pytest.mark.parametrize(
     ("mode", "headers"), [("on", 1), ("auto", 3)], ids=["joined at start", "joined late"]
 )
-def test_each_kind_of_outcome_on_one_rank_is_the_outcome_on_all(
+def test_outcome_on_one_rank_is_the_outcome_on_all(
     pytester: pytest.Pytester, run_ranks: RunRanks, mode: str, headers: int
 ) -> None:
     pytester.makepyfile(

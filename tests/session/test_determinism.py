@@ -1,4 +1,4 @@
-"""The same profile and seed give the same operations, byte for byte, on any number of ranks."""
+"""Determinism: a profile and a seed give equal operations on any number of ranks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NULL = [
 ]
 
 
-def test_a_rank_s_trace_is_the_same_on_one_two_and_four_ranks(
+def test_trace_of_a_rank_is_equal_on_one_two_and_four_ranks(
     pytester: pytest.Pytester, run_ranks: Any
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")

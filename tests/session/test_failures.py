@@ -1,4 +1,4 @@
-"""Storage and results that fail a session of one process, and what is kept of it."""
+"""Failures of storage and results in a session of one process, and its partial results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.session.tiny import TINY, metadata_of
 HOST = re.escape(socket.gethostname())
 
 
-def test_a_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pytester) -> None:
+def test_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import threading, time
@@ -107,7 +107,7 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
     assert kept["histograms"]["operations"]
 
 
-def test_a_disk_that_fills_up_fails_the_run_with_rank_host_and_file(
+def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     small = mount("tmpfs", "size=64m")
@@ -169,7 +169,7 @@ STRIKES = {
 
 
 @pytest.mark.parametrize(
-    ("strike", "told"),
+    ("strike", "message"),
     [
         (
             "a file is cut short",
@@ -180,8 +180,8 @@ STRIKES = {
         ("a device loses its blocks", r"reading \S+/[0-9a-f]{32}\.kv failed: .*\(EIO\)"),
     ],
 )
-def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
-    pytester: pytest.Pytester, mount: Callable[[str, str], Path], strike: str, told: str
+def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path], strike: str, message: str
 ) -> None:
     folder, image = pytester.path, pytester.path / "image"
     if "device" in strike or "filesystem" in strike:
@@ -195,7 +195,7 @@ def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
         cache = Path({str(folder)!r}) / "cache" / "rank_0"
         image = {str(image)!r}
 
-        def befall():
+        def strike_later():
             while len(list(cache.glob("[0-9a-f]*.kv"))) < 40:
                 time.sleep(0.001)
             before = read_bytes()
@@ -215,7 +215,7 @@ def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
             {STRIKES[strike].strip()}
 
         def test_run(kvcache):
-            threading.Thread(target=befall, daemon=True).start()
+            threading.Thread(target=strike_later, daemon=True).start()
             kvcache.run(1, phase={"decode" if "device" in strike else "mixed"!r}, num_users=4)
         """
     )
@@ -225,7 +225,7 @@ def test_what_befalls_storage_during_a_run_fails_it_with_rank_host_and_file(
     )
     result.assert_outcomes(failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.re_match_lines([rf".*StorageError: rank 0 on {HOST}: {told}"])
+    result.stdout.re_match_lines([rf".*StorageError: rank 0 on {HOST}: {message}"])
     metadata = metadata_of(pytester)
     assert metadata["status"] == "failed"
     failed = metadata["mlpstorage"]["cases"]["1"]["failed_trial"]
@@ -238,7 +238,7 @@ def make_ext4(image: Path) -> None:
     subprocess.run(["/sbin/mkfs.ext4", "-q", str(image)], check=True)
 
 
-def test_what_cannot_fit_is_refused_before_anything_is_written(
+def test_workload_beyond_the_free_space_is_refused_before_any_write(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     small = mount("tmpfs", "size=4m")
@@ -250,7 +250,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_written(
     )
 
 
-def test_direct_io_that_is_asked_for_and_missing_is_refused(
+def test_unavailable_direct_io_is_refused_if_requested(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     ramfs = mount("ramfs", "rw")
@@ -261,7 +261,7 @@ def test_direct_io_that_is_asked_for_and_missing_is_refused(
     result.stdout.fnmatch_lines(["*io_mode: got 'direct'; accepted: buffered, or a filesystem*"])
 
 
-def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
+def test_filesystem_without_direct_io_is_used_buffered_with_a_note(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     ramfs = mount("ramfs", "rw")
@@ -279,7 +279,7 @@ def test_a_filesystem_without_direct_io_is_used_buffered_and_said_so(
     assert metadata["metrics"]["1"]["audit_verdict"] == "not measurable"
 
 
-def test_results_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytester) -> None:
+def test_unwritable_results_directory_is_a_usage_error(pytester: pytest.Pytester) -> None:
     (pytester.path / "results").write_text("a file")
     pytester.makepyfile("def test_run(mlps_run): pass")
     result = pytester.runpytest("--mlps-results-dir=results")
@@ -287,7 +287,7 @@ def test_results_that_cannot_be_written_are_a_usage_error(pytester: pytest.Pytes
     result.stderr.fnmatch_lines(["ERROR: --mlps-results-dir: got *Not a directory*"])
 
 
-def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown(
+def test_results_beyond_the_free_space_fail_the_session_and_are_shown(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     small_tmpfs = mount("tmpfs", "size=64k")
@@ -303,7 +303,7 @@ def test_results_that_do_not_fit_their_disk_fail_the_session_and_are_still_shown
     assert not list(small_tmpfs.rglob(".*"))
 
 
-def test_a_run_without_pytest_benchmark_is_a_usage_error(pytester: pytest.Pytester) -> None:
+def test_run_without_pytest_benchmark_is_a_usage_error(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(mlps_run): pass")
     result = pytester.runpytest_subprocess("-p", "no:benchmark")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,4 +1,4 @@
-"""From the command lines that users type to the runs that history lists."""
+"""First runs of a user, from the command line to the history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.launches_mpi
 
 
 def run(*command: str, cwd: Path = PROJECT) -> str:
-    """Run a command in the project's directory, as a user does, and return what it printed."""
+    """Run a command in the project's directory, as a user does, and return its output."""
     done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, timeout=180, check=False
     )
@@ -34,7 +34,7 @@ def run(*command: str, cwd: Path = PROJECT) -> str:
 
 
 class Runs:
-    """The three runs, and where they were left."""
+    """The three runs and their results directory."""
 
     def __init__(self, results: Path, cache: Path) -> None:
         self.results = results
@@ -67,7 +67,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         return Runs(folder / "results", folder / "cache")
 
 
-def test_three_ways_to_run_leave_three_runs_with_their_ranks_and_hosts(runs: Runs) -> None:
+def test_three_ways_to_run_record_three_runs_with_ranks_and_hosts(runs: Runs) -> None:
     here = os.uname().nodename
     seen = [(m["num_processes"], m["exec_type"], m["hosts"], m["status"]) for m in runs.metadata]
     assert seen == [
@@ -77,7 +77,7 @@ def test_three_ways_to_run_leave_three_runs_with_their_ranks_and_hosts(runs: Run
     ]
 
 
-def test_each_run_moved_bytes_and_knows_its_hosts(runs: Runs) -> None:
+def test_each_run_has_traffic_and_host_records(runs: Runs) -> None:
     for metadata in runs.metadata:
         for case in (metadata["metrics"][name] for name in ("1", "2", "3")):
             assert case["read_bytes"] > 0
@@ -88,7 +88,7 @@ def test_each_run_moved_bytes_and_knows_its_hosts(runs: Runs) -> None:
         assert metadata["system_info"]["total_memory_bytes"] > 0
 
 
-def test_the_local_run_has_every_scenario(runs: Runs) -> None:
+def test_local_run_has_every_scenario(runs: Runs) -> None:
     metrics = runs.metadata[2]["metrics"]
     scenarios = [name for name in metrics if name not in ("1", "2", "3")]
     assert scenarios == [
@@ -104,7 +104,7 @@ def test_the_local_run_has_every_scenario(runs: Runs) -> None:
     assert list(runs.metadata[0]["metrics"]) == ["1", "2", "3"]
 
 
-def test_metadata_has_every_field_that_readers_of_the_reference_need(runs: Runs) -> None:
+def test_metadata_has_every_field_of_the_reference(runs: Runs) -> None:
     fields = {
         *("benchmark_type", "model", "command", "run_datetime", "num_processes", "accelerator"),
         *("result_dir", "parameters", "override_parameters", "system_info", "runtime"),
@@ -123,7 +123,7 @@ def test_metadata_has_every_field_that_readers_of_the_reference_need(runs: Runs)
         assert metadata["command"] == "run"
 
 
-def test_the_tree_is_the_references(runs: Runs) -> None:
+def test_results_tree_equals_the_references(runs: Runs) -> None:
     metadata = runs.metadata[0]
     directory = Path(metadata["result_dir"])
     parts = directory.relative_to(runs.results).parts
@@ -147,14 +147,14 @@ def test_the_tree_is_the_references(runs: Runs) -> None:
     assert [option["trial_count"] for option in summary["options"].values()] == [3, 3, 3]
 
 
-def test_the_request_stream_of_a_rank_is_the_same_in_every_run(runs: Runs) -> None:
+def test_request_stream_of_a_rank_is_equal_in_every_run(runs: Runs) -> None:
     first, second, local = (metadata["request_stream_sha256"] for metadata in runs.metadata)
     assert first == second
     assert len(set(first)) == 4
     assert local == first[:1]
 
 
-def test_the_command_is_printed_and_recorded(runs: Runs) -> None:
+def test_command_is_printed_and_recorded(runs: Runs) -> None:
     commands = [metadata["executed_command"] for metadata in runs.metadata]
     assert "-n 4 --oversubscribe" in commands[0]
     assert "-n 4 -host localhost:4 --bind-to none --map-by node --oversubscribe" in commands[1]
@@ -201,7 +201,7 @@ def test_history_lists_the_runs_newest_last(runs: Runs) -> None:
     assert "test session starts" not in output
 
 
-def test_a_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) -> None:
+def test_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) -> None:
     directory = Path(runs.metadata[0]["result_dir"])
     source = next(directory.glob("pytest_benchmark_*.json"))
     output = run(*PYTEST, f"--mlps-convert={source}", f"--mlps-results-dir={tmp_path}")
@@ -214,7 +214,7 @@ def test_a_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) 
     assert changed == {"result_dir"}
 
 
-def test_the_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
+def test_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     output = run(
         *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=4"),
         *("--mlps-trials=1", "--mlps-set", "delay_between_workloads=0"),

@@ -1,4 +1,4 @@
-"""Sessions of other projects, with this plugin installed: as without it, until they use it."""
+"""Sessions of other projects with this plugin installed: unchanged until they use it."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ LAUNCHERS = {
 
 
 def comparable(text: str) -> str:
-    """Return output without what differs from run to run: times, ids, temporary directories."""
+    """Return output without times, IDs and temporary directories, which differ between runs."""
     text = re.sub(r"\d+\.\d+s( \([\d:]+\))?", "Ns", text)
-    text = re.sub(r"={3,}", "===", text)  # as many as the times leave room for
+    text = re.sub(r"={3,}", "===", text)  # their number depends on the times
     text = re.sub(r"plugins: .*", "plugins", text)
     text = re.sub(r' (time|timestamp)="[^"]*"', "", text)
     return re.sub(r"pytest-\d+", "pytest-N", text)
 
 
 def run_pytest(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str, str, str]:
-    """Return exit status, output, error output and junit XML of a session of its own."""
+    """Run a session in a new process; return exit status, output, error output and junit XML."""
     junit = pytester.path / "junit.xml"
     junit.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-ra", f"--junitxml={junit}", *arguments]
@@ -61,7 +61,7 @@ def run_pytest(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str, st
 
 
 @pytest.mark.parametrize("variables", LAUNCHERS.values(), ids=LAUNCHERS)
-def test_session_with_variables_of_a_launcher_is_as_without_the_plugin(
+def test_session_with_launcher_variables_is_unchanged_by_the_plugin(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     for name, value in variables.items():
@@ -70,7 +70,7 @@ def test_session_with_variables_of_a_launcher_is_as_without_the_plugin(
     assert run_pytest(pytester) == run_pytest(pytester, *WITHOUT)
 
 
-def test_session_whose_conftest_fails_is_as_without_the_plugin(
+def test_session_with_failing_conftest_is_unchanged_by_the_plugin(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PMI_SIZE", "4")
@@ -84,7 +84,7 @@ def test_session_whose_conftest_fails_is_as_without_the_plugin(
 
 @pytest.mark.parametrize("streams", ["2>&-", "2>&- <&-", "2>&- >&- <&-"])
 @pytest.mark.parametrize("capture", ["fd", "sys", "no"])
-def test_session_with_closed_streams_is_as_without_the_plugin(
+def test_session_with_closed_streams_is_unchanged_by_the_plugin(
     pytester: pytest.Pytester, streams: str, capture: str
 ) -> None:
     """pytest's own faulthandler plugin needs a standard error."""
@@ -112,7 +112,7 @@ def test_session_with_closed_streams_is_as_without_the_plugin(
 
 
 @pytest.mark.launches_mpi
-def test_ranks_of_a_foreign_project_stay_apart(
+def test_ranks_of_a_foreign_project_do_not_join(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(FOREIGN)
@@ -126,7 +126,7 @@ def test_ranks_of_a_foreign_project_stay_apart(
 
 
 @pytest.mark.launches_mpi
-def test_rank_of_a_foreign_project_that_leaves_early_is_waited_for_by_nobody(
+def test_rank_of_a_foreign_project_that_ends_early_delays_no_other(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makeconftest(
@@ -134,7 +134,7 @@ def test_rank_of_a_foreign_project_that_leaves_early_is_waited_for_by_nobody(
         import os, time
 
         if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
-            time.sleep(3)  # Open MPI ends the others once a rank has failed
+            time.sleep(3)  # Open MPI ends the other ranks after one has failed
             raise ImportError("no such library")
         """
     )
@@ -154,7 +154,7 @@ def test_rank_of_a_foreign_project_that_leaves_early_is_waited_for_by_nobody(
     ],
     ids=["fixture", "marker"],
 )
-def test_ranks_join_after_collection_for_a_test_that_uses_us(
+def test_ranks_join_after_collection_for_a_test_that_uses_the_plugin(
     pytester: pytest.Pytester, run_ranks: RunRanks, given: str
 ) -> None:
     pytester.makeconftest("import sys\nassert 'mpi4py.MPI' not in sys.modules")
@@ -194,7 +194,7 @@ def test_ranks_of_mpich_join_after_collection(
 
 
 @pytest.mark.launches_mpi
-def test_ranks_that_join_late_agree_on_a_file_that_one_cannot_collect(
+def test_late_joining_ranks_agree_on_a_file_that_one_cannot_collect(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(
@@ -215,9 +215,7 @@ def test_ranks_that_join_late_agree_on_a_file_that_one_cannot_collect(
 
 
 @pytest.mark.launches_mpi
-def test_tests_that_are_deselected_do_not_join_ranks(
-    pytester: pytest.Pytester, run_ranks: RunRanks
-) -> None:
+def test_deselected_tests_do_not_join_ranks(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     pytester.makepyfile(
         """
         import sys
@@ -247,13 +245,13 @@ def test_ini_decides_whether_ranks_join(
     assert result.stdout.str().count("1 passed") == sessions
 
 
-def test_ini_of_another_value_is_refused(pytester: pytest.Pytester) -> None:
+def test_unknown_ini_value_is_refused(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-o", "mlps_mpi=yes")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: mlps_mpi: got 'yes'; accepted: auto, on, off"])
 
 
-def test_ini_off_and_options_for_ranks_contradict_each_other(pytester: pytest.Pytester) -> None:
+def test_ini_off_with_options_for_ranks_is_refused(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-o", "mlps_mpi=off", "--mlps-num-processes=2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: mlps_mpi: got off, but the options ask for ranks*"])
@@ -272,10 +270,10 @@ def test_ini_off_and_options_for_ranks_contradict_each_other(pytester: pytest.Py
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_ranks_join_before_conftests_when_the_command_line_is_ours(
+def test_ranks_join_before_conftests_with_an_option_of_the_plugin(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: list[str], *, joins: bool
 ) -> None:
-    """Seen by MPI's size, which is not what the variables say."""
+    """The size of MPI's communicator differs from the variables, which shows an early join."""
     monkeypatch.setenv("PMI_SIZE", "4")
     monkeypatch.setenv("PMI_RANK", "0")
     pytester.makeconftest("import sys\nprint('mpi4py' in sys.modules)\nraise OSError('conftest')")
@@ -284,7 +282,7 @@ def test_ranks_join_before_conftests_when_the_command_line_is_ours(
     assert ("OSError: conftest" not in text) == joins, text
 
 
-def test_name_of_another_plugins_option_does_not_join_ranks(
+def test_option_of_another_plugin_does_not_join_ranks(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PMI_SIZE", "4")
@@ -297,7 +295,7 @@ def test_name_of_another_plugins_option_does_not_join_ranks(
     result.assert_outcomes(passed=1)
 
 
-def test_fixture_that_is_asked_for_at_run_time_opens_a_session(pytester: pytest.Pytester) -> None:
+def test_fixture_requested_at_run_time_opens_a_session(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_comm(request):
@@ -310,10 +308,12 @@ def test_fixture_that_is_asked_for_at_run_time_opens_a_session(pytester: pytest.
     )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=1, errors=0, failed=1)
-    result.stdout.fnmatch_lines(["*mlps_run: there is no run, which opens before the first test*"])
+    result.stdout.fnmatch_lines(
+        ["*mlps_run: there is no run, because no collected test names this*"]
+    )
 
 
-def test_fixture_that_is_asked_for_at_run_time_in_a_rank_is_refused(
+def test_fixture_requested_at_run_time_in_a_rank_is_refused(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PMI_SIZE", "4")
@@ -324,7 +324,7 @@ def test_fixture_that_is_asked_for_at_run_time_in_a_rank_is_refused(
     result.stdout.fnmatch_lines(["*mpi_comm: the ranks have not joined*mlps_mpi = on*"])
 
 
-def test_plugin_that_only_a_conftest_loads_works(
+def test_plugin_loaded_by_a_conftest_works(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -1,4 +1,4 @@
-"""A run beside earlier ones, in whole sessions: without storage, so that figures are the same."""
+"""The gate in whole sessions without storage, whose figures are reproducible."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.gate.sessions import (
 )
 
 
-def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> None:
+def test_unchanged_run_passes(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     result = gate(pytester, "--junitxml=junit.xml")
     assert result.ret == 0
@@ -41,7 +41,7 @@ def test_a_run_like_those_before_it_has_passed(pytester: pytest.Pytester) -> Non
     assert str(values["mlpstorage.gate.1.read_gib_s"]).startswith("passed: ")
 
 
-def test_a_run_that_is_worse_fails_the_session_and_is_no_later_baseline(
+def test_regressed_run_fails_the_session_and_is_no_baseline(
     pytester: pytest.Pytester,
 ) -> None:
     write_past_runs(pytester, [2 * factor for factor in STEADY])
@@ -56,14 +56,14 @@ def test_a_run_that_is_worse_fails_the_session_and_is_no_later_baseline(
     assert runs == [f"past-{n}" for n in range(10)]
 
 
-def test_a_run_that_is_better_has_improved(pytester: pytest.Pytester) -> None:
+def test_better_run_has_improved(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, [0.5 * factor for factor in STEADY])
     result = gate(pytester)
     assert result.ret == 0
     result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better .*"])
 
 
-def test_another_workload_is_refused_with_what_differs_and_let_in_knowingly(
+def test_different_workload_is_refused_with_differences_unless_allowed(
     pytester: pytest.Pytester,
 ) -> None:
     write_past_runs(pytester)
@@ -80,7 +80,7 @@ def test_another_workload_is_refused_with_what_differs_and_let_in_knowingly(
     across.stdout.fnmatch_lines(["gate: *; including other workloads and systems)"])
 
 
-def test_another_system_is_refused_with_what_differs(pytester: pytest.Pytester) -> None:
+def test_different_system_is_refused_with_differences(pytester: pytest.Pytester) -> None:
     write_past_runs(
         pytester,
         system_fingerprint="other",
@@ -92,7 +92,7 @@ def test_another_system_is_refused_with_what_differs(pytester: pytest.Pytester) 
 
 
 @pytest.mark.parametrize(("meaning", "status"), [("pass", 0), ("fail", 1)])
-def test_what_cannot_be_decided_is_told_and_means_what_the_user_says(
+def test_undecided_metric_is_reported_and_sets_the_chosen_status(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
     write_past_runs(pytester, STEADY[:3])
@@ -104,7 +104,7 @@ def test_what_cannot_be_decided_is_told_and_means_what_the_user_says(
     assert ("warning: 3 metrics are undecided" in result.stdout.str()) == (meaning == "pass")
 
 
-def test_a_retry_runs_more_trials_until_it_is_decided(pytester: pytest.Pytester) -> None:
+def test_retry_runs_more_trials_until_the_verdict_is_decided(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     result = gate(pytester, "--mlps-trials=1", "--mlps-gate-undecided=retry")
     assert result.ret == 0
@@ -130,7 +130,7 @@ def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> 
     assert newest(pytester)["status"] == "passed"
 
 
-def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytester) -> None:
+def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     pytester.makeconftest(
         """
@@ -164,7 +164,7 @@ def test_more_trials_for_a_gate_have_the_limit_of_a_test(pytester: pytest.Pytest
     assert newest(pytester)["status"] == "failed"
 
 
-def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester) -> None:
+def test_selftest_compares_one_half_of_the_trials_with_the_other(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_kv=TEST)
     result = pytester.runpytest(
         *REPRODUCIBLE, *NO_LATENCIES, "--mlps-gate-selftest", "--mlps-trials=5"
@@ -178,7 +178,7 @@ def test_a_self_test_gates_one_half_against_the_other(pytester: pytest.Pytester)
     assert {v["trials"] for v in verdicts} == {5}
 
 
-def test_an_earlier_run_can_be_judged_alone(pytester: pytest.Pytester) -> None:
+def test_earlier_run_can_be_judged_without_a_session(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     pytester.runpytest(*REPRODUCIBLE).assert_outcomes(passed=1)
     run_id = newest(pytester)["mlpstorage"]["run_id"]
@@ -203,17 +203,20 @@ def test_an_earlier_run_can_be_judged_alone(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"), [("nowhere", "the id of a run"), ("test_kv.py", "It took 'test_kv.py'")]
+    ("given", "message"),
+    [("nowhere", "the id of a run"), ("test_kv.py", "'test_kv.py' was read as its value")],
 )
-def test_what_is_no_run_is_told(pytester: pytest.Pytester, given: str, told: str) -> None:
+def test_unknown_run_is_refused_with_a_hint(
+    pytester: pytest.Pytester, given: str, message: str
+) -> None:
     write_past_runs(pytester)
     result = pytester.runpytest_subprocess(f"--mlps-gate={given}", "--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert message in result.stderr.str()
 
 
 @pytest.mark.parametrize("baseline", ["tag:nightly", "branch:main", "last:6"])
-def test_a_baseline_is_a_tag_s_a_branch_s_or_so_many(
+def test_baseline_is_selected_by_tag_branch_or_number(
     pytester: pytest.Pytester, baseline: str
 ) -> None:
     write_past_runs(
@@ -229,7 +232,7 @@ def test_a_baseline_is_a_tag_s_a_branch_s_or_so_many(
 
 
 @pytest.mark.parametrize("kind", ["run", "file"])
-def test_a_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> None:
+def test_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> None:
     write_past_runs(pytester, STEADY[:2])
     named = "past-1" if kind == "run" else str(metadata_files(pytester)[1])
     gate(pytester, f"--mlps-baseline={kind}:{named}")
@@ -237,7 +240,7 @@ def test_a_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--mlps-gate-rule=read_gibs: -5%"], "Did you mean"),
         (["--mlps-baseline=yesterday"], "last, last:N, tag:NAME"),
@@ -245,17 +248,17 @@ def test_a_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -
         (["--mlps-gate-report=verdicts.txt"], "a file name in .json or .md"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_before_anything_runs(
-    pytester: pytest.Pytester, arguments: list[str], told: str
+def test_invalid_gate_option_is_refused_before_any_test(
+    pytester: pytest.Pytester, arguments: list[str], message: str
 ) -> None:
     pytester.makepyfile(test_kv="def test_run(kvcache): raise AssertionError")
     result = gate(pytester, *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert message in result.stderr.str()
     assert not (pytester.path / "results").exists()
 
 
-def test_a_profile_may_say_what_matters(pytester: pytest.Pytester) -> None:
+def test_profile_may_set_rules(pytester: pytest.Pytester) -> None:
     (pytester.path / "own.yaml").write_text(
         "name: own\nmodel: tiny-1b\nduration: 1\nnum_users: 4\nmax_concurrent_allocs: 2\n"
         "gate: {read_bandwidth: '>= 1000000 GiB/s'}\nworkloads: {1: {}}\n"
@@ -268,7 +271,7 @@ def test_a_profile_may_say_what_matters(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_github_gets_annotations_and_a_summary(
+def test_github_receives_annotations_and_a_summary(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_past_runs(pytester, [2 * factor for factor in STEADY])
@@ -283,16 +286,16 @@ def test_github_gets_annotations_and_a_summary(
     assert written == "<!-- written by mlpstorage_bench -->\n" + text
 
 
-def test_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:
+def test_session_with_a_failed_test_is_not_judged(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     pytester.makepyfile(test_kv="def test_run(kvcache):\n    kvcache.run(1)\n    assert False")
     result = gate(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["the gate did not judge the run: tests have failed"])
+    result.stdout.fnmatch_lines(["the gate did not judge the run, because tests have failed"])
     assert newest(pytester)["mlpstorage"]["verdicts"] == []
 
 
-def test_a_gate_with_nothing_to_judge_does_not_pass_in_silence(pytester: pytest.Pytester) -> None:
+def test_gate_without_a_benchmark_is_an_error(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_something(): pass")
     result = pytester.runpytest("--mlps-gate")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,4 +1,4 @@
-"""A session of one process that is interrupted: it ends at once, in order, and says so."""
+"""Interrupted sessions of one process: prompt, orderly end, and recorded status."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def interrupted(self):
 def pytest_runtest_call():
     threading.Condition.__enter__ = interrupted
 """
-"""A conftest by which a signal comes as the window's keeper has just taken a lock of its lanes'."""
+"""Conftest that raises a signal while the trial's supervisor holds a lock of its lanes."""
 
 
-def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
+def test_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
     result = pytester.runpytest_subprocess("--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.INTERRUPTED
@@ -33,10 +33,10 @@ def test_an_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-def test_a_signal_in_a_window_ends_it_whatever_its_keeper_is_about(
+def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
     pytester: pytest.Pytester, signal: str
 ) -> None:
-    """A KeyboardInterrupt there and then would leave the lock taken, and the lanes waiting."""
+    """An immediate KeyboardInterrupt would leave the lock acquired and block the lanes."""
     pytester.makeconftest(IN_A_LOCK.format(signal=signal))
     pytester.makepyfile("def test_long(kvcache): kvcache.run(1, duration=300)")
     options = [option for option in TINY if "duration" not in option]
@@ -52,10 +52,10 @@ def test_a_signal_in_a_window_ends_it_whatever_its_keeper_is_about(
     ("leaves", "status"),
     [("raise KeyboardInterrupt", pytest.ExitCode.INTERRUPTED), ("assert False", 1)],
 )
-def test_a_test_that_ends_before_its_benchmark_begins_ends_by_that_alone(
+def test_test_that_ends_before_its_benchmark_has_no_warning(
     pytester: pytest.Pytester, leaves: str, status: int
 ) -> None:
-    """pytest-benchmark warns of a fixture that was not used, and users may make errors of that."""
+    """pytest-benchmark warns about an unused fixture, which may be an error by a user's filter."""
     pytester.makeini("[pytest]\nfilterwarnings = error")
     pytester.makepyfile(f"def test_stops(kvcache): {leaves}")
     result = pytester.runpytest_subprocess(*TINY)

@@ -1,4 +1,4 @@
-"""A run that is interrupted or killed: its status is kept, its cache files are not."""
+"""Interrupted and killed runs: the status is recorded, and cache files are removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 60
 
 
 class LongRun:
-    """A run that would take minutes, under way."""
+    """A started run that would take minutes."""
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         self.cache = folder / "cache"
@@ -48,7 +48,7 @@ class LongRun:
         wait_until(lambda: all(any(folder.glob("*.kv")) for folder in folders))
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit status and what was printed."""
+        """Wait for the end; return the exit status and the output."""
         output, _ = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, output
 
@@ -58,7 +58,7 @@ class LongRun:
         return content
 
     def ranks(self) -> list[psutil.Process]:
-        """The processes of the ranks: those that run pytest, by its name or as one program."""
+        """The processes of the ranks, recognised by pytest in their command."""
         children = psutil.Process(self.process.pid).children(recursive=True)
         commands = [(child, child.cmdline()) for child in children]
         return [
@@ -77,7 +77,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[list[str]], LongRun]]:
-    """Start a long run; whatever happens, nothing of it stays."""
+    """Start a long run; kill its processes after the test."""
     started: list[LongRun] = []
 
     def start_run(command: list[str]) -> LongRun:
@@ -94,7 +94,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[list[str]], LongRun]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_a_local_run_that_is_interrupted_keeps_its_status_and_no_files(
+def test_interrupted_local_run_keeps_its_status_and_no_cache_files(
     start: Callable[[list[str]], LongRun], number: signal.Signals
 ) -> None:
     run = start([*PYTEST])
@@ -124,7 +124,7 @@ def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
 
 
 @pytest.mark.launches_mpi
-def test_ctrl_c_again_and_again_ends_the_run_as_one_does(
+def test_repeated_ctrl_c_ends_the_run_like_one(
     start: Callable[[list[str]], LongRun],
 ) -> None:
     run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
@@ -153,7 +153,7 @@ def test_ctrl_c_at_mpirun_leaves_no_cache_files(start: Callable[[list[str]], Lon
 
 
 @pytest.mark.launches_mpi
-def test_a_killed_rank_fails_the_run_and_leaves_no_cache_files(
+def test_killed_rank_fails_the_run_and_leaves_no_cache_files(
     start: Callable[[list[str]], LongRun],
 ) -> None:
     run = start([*PYTEST, "--mlps-num-processes=2", "--mlps-oversubscribe", *_long(AS_ROOT)])
@@ -164,7 +164,7 @@ def test_a_killed_rank_fails_the_run_and_leaves_no_cache_files(
     wait_until(lambda: not any(run.cache.glob("rank_*")))
 
 
-def test_a_killed_local_run_is_listed_as_died(
+def test_killed_local_run_is_listed_as_died(
     start: Callable[[list[str]], LongRun],
 ) -> None:
     run = start([*PYTEST])

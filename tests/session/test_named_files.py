@@ -1,4 +1,4 @@
-"""Files that options name: what is read or is somebody else's is never written."""
+"""Files that options name: inputs and foreign files are never overwritten."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ TESTS_MARK = "import pathlib\npathlib.Path('has_run').touch()\n"
 
 @pytest.fixture
 def here(pytester: pytest.Pytester) -> Path:
-    """A directory with a test that leaves a mark when it is collected."""
+    """A directory with a test file that writes a marker file on collection."""
     pytester.makepyfile(f"{TESTS_MARK}def test_run(kvcache): kvcache.run(1)")
     return pytester.path
 
 
-def refuse(pytester: pytest.Pytester, *arguments: str, told: str) -> None:
+def refuse(pytester: pytest.Pytester, *arguments: str, message: str) -> None:
     result = pytester.runpytest_subprocess(*ONE_TRIAL, *arguments)
     assert result.ret == USAGE
-    result.stderr.re_match_lines([rf"ERROR: .*{told}"])
+    result.stderr.re_match_lines([rf"ERROR: .*{message}"])
     assert not (pytester.path / "has_run").exists()
     assert not (pytester.path / "results").exists()
 
@@ -51,7 +51,7 @@ def test_trace_out_that_is_trace_in_is_refused_before_collection(
     refuse(
         pytester,
         *(f"--mlps-set=trace_in={recorded}", f"--mlps-set=trace_out={out}"),
-        told=rf"trace_out: got '{out}'.*It is the file of trace_in \({recorded}\)",
+        message=rf"trace_out: got '{out}'.*It is the file of trace_in \({recorded}\)",
     )
     assert recorded.read_text() == before
 
@@ -65,12 +65,12 @@ def test_trace_of_one_trial_that_is_trace_in_is_refused(
     refuse(
         pytester,
         *(f"--mlps-set=trace_in={recorded}", "--mlps-set=trace_out=t.csv", "--mlps-trials=2"),
-        told="trace_out: got 't.workload_1.trial_2.csv'.*It is the file of trace_in",
+        message="trace_out: got 't.workload_1.trial_2.csv'.*It is the file of trace_in",
     )
     assert recorded.read_text() == before
 
 
-def test_trace_out_and_trace_in_that_a_test_sets_alike_fail_it(pytester: pytest.Pytester) -> None:
+def test_equal_trace_out_and_trace_in_in_a_test_fail_it(pytester: pytest.Pytester) -> None:
     recorded = pytester.path / "t.workload_1.csv"
     recorded.write_text(HEADER + "0.000000000,Write,8192,storage,k0,Prefill\n")
     before = recorded.read_text()
@@ -83,7 +83,7 @@ def test_trace_out_and_trace_in_that_a_test_sets_alike_fail_it(pytester: pytest.
     assert recorded.read_text() == before
 
 
-def test_output_that_is_somebody_elses_is_refused_before_collection(
+def test_foreign_output_file_is_refused_before_collection(
     pytester: pytest.Pytester, here: Path
 ) -> None:
     theirs = {name: here / name for name in ("a.csv", "a.csv.zst", "a.md", "a.html", "a.json")}
@@ -103,7 +103,7 @@ def test_output_that_is_somebody_elses_is_refused_before_collection(
         ("--mlps-gate-report=", theirs["a.json"]),
     ):
         name = option.removeprefix("--mlps-set=").strip("=")
-        refuse(pytester, f"{option}{path}", told=rf"{name}: got '{path}'.*no run of mlpstorage_")
+        refuse(pytester, f"{option}{path}", message=rf"{name}: got '{path}'.*no run of mlpstorage_")
     assert all(path.read_text() == OPERATIONS for path in theirs.values())
 
 
@@ -133,9 +133,9 @@ def test_output_that_another_option_reads_or_writes_is_refused_with_both_names(
             ("--mlps-gate-report", "--mlps-report"),
         ),
     ):
-        told = rf"{names[0]}: got .*{names[1]} "
+        message = rf"{names[0]}: got .*{names[1]} "
         alone = () if "hosts" not in read else ("--mlps-exec-type=local",)
-        refuse(pytester, read, written, *alone, told=told)
+        refuse(pytester, read, written, *alone, message=message)
 
 
 def test_outputs_of_an_earlier_run_are_overwritten(pytester: pytest.Pytester, here: Path) -> None:
@@ -186,7 +186,7 @@ def test_verdicts_on_an_earlier_run_are_not_written_to_its_metadata(
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
-def test_keys_of_a_trace_lead_to_no_file_outside_of_the_cache_directory(
+def test_keys_of_a_trace_name_no_file_outside_the_cache_directory(
     pytester: pytest.Pytester, here: Path, layout: str
 ) -> None:
     precious = here / "precious.kv"

@@ -1,4 +1,4 @@
-"""The oldest pytest that is allowed, with the plugin installed."""
+"""Sessions with the plugin on the oldest supported pytest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def oldest_allowed() -> str:
-    """Return the lower bound of pytest that this project declares."""
+    """Return the project's lower bound of pytest."""
     bounds = [
         re.fullmatch(r"pytest>=([\d.]+)", each) for each in requires("mlpstorage-bench") or ()
     ]
@@ -32,7 +32,7 @@ def oldest_allowed() -> str:
 
 @pytest.fixture
 def old(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Have processes started in an empty project import the oldest pytest."""
+    """Make processes in an empty project import the oldest pytest."""
     path = [str(OLDEST_PYTEST), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
@@ -43,7 +43,7 @@ def run_pytest(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.run(sys.executable, "-m", "pytest", *arguments, timeout=120)
 
 
-def test_the_tests_of_another_project_run_as_before(old: pytest.Pytester) -> None:
+def test_tests_of_another_project_run_unchanged(old: pytest.Pytester) -> None:
     old.makepyfile("def test_one(): pass")
     result = run_pytest(old)
     result.assert_outcomes(passed=1)
@@ -61,7 +61,7 @@ def test_help_shows_every_option_under_both_names(old: pytest.Pytester) -> None:
         assert option.reference_name is None or f" --{option.reference_name}" in result.stdout.str()
 
 
-def test_a_name_that_another_plugin_owns_stays_its_own(old: pytest.Pytester) -> None:
+def test_option_of_another_plugin_keeps_its_meaning(old: pytest.Pytester) -> None:
     old.makeconftest(
         """
         def pytest_addoption(parser):
@@ -83,7 +83,9 @@ def test_a_name_that_another_plugin_owns_stays_its_own(old: pytest.Pytester) -> 
 
 
 @pytest.mark.parametrize("prefix", ["--", "--mlps-"])
-def test_hosts_and_ranks_are_planned_under_either_name(old: pytest.Pytester, prefix: str) -> None:
+def test_hosts_and_ranks_are_planned_with_both_option_names(
+    old: pytest.Pytester, prefix: str
+) -> None:
     old.makepyfile("def test_one(): raise AssertionError")
     named = [f"{prefix}hosts=a,b", f"{prefix}hosts", "c", f"{prefix}num-processes", "6"]
     result = run_pytest(old, *named, f"{prefix}oversubscribe", "--mlps-mode=whatif")
@@ -91,7 +93,7 @@ def test_hosts_and_ranks_are_planned_under_either_name(old: pytest.Pytester, pre
     result.stdout.fnmatch_lines(["command: *-n 6 -host a:2,b:2,c:2 *--oversubscribe*"])
 
 
-def test_a_run_is_measured_and_filed(old: pytest.Pytester) -> None:
+def test_run_is_measured_and_recorded(old: pytest.Pytester) -> None:
     old.makepyfile("def test_one(kvcache, kvcache_workload): kvcache.run(kvcache_workload)")
     result = run_pytest(old, *TINY)
     assert result.ret == pytest.ExitCode.OK

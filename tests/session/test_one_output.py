@@ -1,4 +1,4 @@
-"""Files and tables of a session come from rank 0 alone, and pytest-benchmark works in ranks."""
+"""Output of sessions over ranks: only rank 0 writes files and tables."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_other_ranks_are_silent(pytester: pytest.Pytester, run_ranks: RunRanks) 
     assert result.stdout.str().count("1 passed") == 1
 
 
-def test_pytest_mpi_works_beside_us(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+def test_pytest_mpi_works_with_the_plugin(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -72,7 +72,7 @@ def test_pytest_mpi_works_beside_us(pytester: pytest.Pytester, run_ranks: RunRan
 def test_xdist_workers_in_ranks_are_refused(
     pytester: pytest.Pytester, run_ranks: RunRanks, mode: str
 ) -> None:
-    """Also where only tests use us, which workers alone collect."""
+    """This includes sessions whose use of the plugin only the workers' collection shows."""
     pytester.makeconftest(
         """
         def pytest_addoption(parser):

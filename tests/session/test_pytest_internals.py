@@ -1,4 +1,4 @@
-"""Private names of pytest and its plugins: used in one module, and there in this release."""
+"""Private names of pytest and its plugins: used in one module, and existing in this release."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRIVATE_ATTRIBUTES = {
 
 
 def names_used(path: Path) -> set[str]:
-    """Return modules imported from pytest's insides and its plugins', and attributes of theirs."""
+    """Return imported private modules of pytest and its plugins, and used private attributes."""
     used: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -49,7 +49,7 @@ def test_private_names_are_used_in_one_module() -> None:
     assert using[HERE] >= {"_pytest.capture", "pytest_benchmark.fixture", "_precisions"}
 
 
-def test_options_known_before_conftests_are_there(pytester: pytest.Pytester) -> None:
+def test_options_known_before_conftests_exist(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig("--mlps-profile=quick")
     known = internals.known_options(config)
     assert isinstance(known, argparse.Namespace)
@@ -59,7 +59,7 @@ def test_options_known_before_conftests_are_there(pytester: pytest.Pytester) -> 
     assert internals.known_options(config).noconftest
 
 
-def test_options_of_which_rank_0_alone_has_files_exist(pytester: pytest.Pytester) -> None:
+def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfigure(
         *("--junitxml=junit.xml", "--benchmark-json=out.json", "--benchmark-autosave"),
         "--benchmark-histogram",
@@ -89,7 +89,7 @@ def test_property_is_in_the_junit_xml(pytester: pytest.Pytester) -> None:
     assert '<property name="color" value="blue" />' in xml
 
 
-def test_capture_is_given_back_and_taken_again(pytester: pytest.Pytester) -> None:
+def test_capture_is_suspended_and_resumed(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         import os
@@ -157,10 +157,10 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
     result.assert_outcomes(passed=3)
 
 
-def test_document_has_null_for_what_is_no_number() -> None:
+def test_document_has_null_for_nan_and_infinity() -> None:
     assert internals.as_json_holds({"a": math.inf, "b": 1.5}) == {"a": None, "b": 1.5}
 
 
-def test_option_names_are_known_where_pytest_would_not_refuse_a_second() -> None:
+def test_option_names_are_known_if_pytest_accepts_duplicates() -> None:
     parser = SimpleNamespace(_groups=[], _anonymous=SimpleNamespace(options=[]))
     assert internals.option_names(parser) == set()  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a session of one process leaves: metadata, metrics, cases, reports, a trace."""
+"""Results of a session of one process: metadata, metrics, cases, reports and traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlpstorage_bench.storage.files import probe_direct_io
 from tests.session.tiny import TINY, metadata_of
 
 
-def test_a_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:
+def test_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -36,9 +36,7 @@ def test_a_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Py
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
-def test_what_limits_and_what_was_proved_is_in_the_metrics(
-    pytester: pytest.Pytester, layout: str
-) -> None:
+def test_limit_and_audit_are_in_the_metrics(pytester: pytest.Pytester, layout: str) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     settings = [f"--mlps-set={setting}" for setting in (f"layout={layout}", "tokens_per_block=16")]
     result = pytester.runpytest(*TINY, *settings, "--mlps-cache-dir=cache")
@@ -59,7 +57,7 @@ def test_what_limits_and_what_was_proved_is_in_the_metrics(
     assert not (pytester.path / "cache").exists()
 
 
-def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None:
+def test_recorded_values_are_in_the_metadata(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -72,7 +70,7 @@ def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None
             assert mlps_run.metadata["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
             with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
                 mlps_run.record("../x", 1)
-            with pytest.raises(InvalidInputError, match="what JSON can hold"):
+            with pytest.raises(InvalidInputError, match="that JSON can hold"):
                 mlps_run.record("x", float("nan"))
         """
     )
@@ -80,7 +78,7 @@ def test_what_tests_record_is_in_the_metadata(pytester: pytest.Pytester) -> None
     assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
 
 
-def test_the_same_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
+def test_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_few(kvcache): kvcache.run(1, num_users=2)
@@ -115,7 +113,7 @@ def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Py
         ('{"benchmarks": [], "mlpstorage": {"run_id": "x"}}', "Field required"),
     ],
 )
-def test_a_file_that_cannot_be_converted_is_a_usage_error(
+def test_unusable_file_for_conversion_is_a_usage_error(
     pytester: pytest.Pytester, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -134,7 +132,7 @@ def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytes
     assert f"<h1>kv_cache run {run_id}: passed</h1>" in (pytester.path / "r.html").read_text()
 
 
-def test_a_trace_of_each_trial_and_an_fio_job_of_one(pytester: pytest.Pytester) -> None:
+def test_each_trial_has_a_trace_that_converts_to_an_fio_job(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(
         *TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst", "--mlps-set=requests=20"
@@ -142,15 +140,15 @@ def test_a_trace_of_each_trial_and_an_fio_job_of_one(pytester: pytest.Pytester) 
     result.assert_outcomes(passed=1)
     names = sorted(path.name for path in pytester.path.glob("t.*"))
     assert names == ["t.workload_1.trial_1.csv.zst", "t.workload_1.trial_2.csv.zst"]
-    told = pytester.runpytest_subprocess(f"--mlps-fio-job={names[0]}")
-    assert told.ret == 0
-    told.stdout.fnmatch_lines(["; distilled from t.workload_1.trial_1.csv.zst", "rw=randrw:*"])
+    printed = pytester.runpytest_subprocess(f"--mlps-fio-job={names[0]}")
+    assert printed.ret == 0
+    printed.stdout.fnmatch_lines(["; made from t.workload_1.trial_1.csv.zst", "rw=randrw:*"])
     refused = pytester.runpytest_subprocess("--mlps-fio-job=nowhere.csv")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stderr.fnmatch_lines(["*trace that can be read*"])
 
 
-def test_with_benchmarks_disabled_each_case_runs_once_and_is_recorded(
+def test_disabled_benchmarks_run_each_case_once_and_record_it(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
@@ -158,13 +156,13 @@ def test_with_benchmarks_disabled_each_case_runs_once_and_is_recorded(
     assert metadata_of(pytester)["metrics"]["1"]["trials"] == 1
 
 
-def test_the_command_is_printed_before_anything_runs(pytester: pytest.Pytester) -> None:
+def test_command_is_printed_before_the_first_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(mlps_run): pass")
     result = pytester.runpytest_subprocess("--mlps-results-dir=results")
     result.stdout.fnmatch_lines(["mlpstorage: command: pytest *", "*1 passed*"])
 
 
-def test_extra_info_that_json_does_not_know_loses_no_results(pytester: pytest.Pytester) -> None:
+def test_extra_info_that_json_cannot_hold_loses_no_results(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pathlib

@@ -1,4 +1,4 @@
-"""How a session of several ranks ends when one of them leaves, dies, or collected other tests."""
+"""End of a session of several ranks if one exits, dies or collects different tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
 
 JOINED = ("-o", "mlps_mpi=on")
-"""For tests that use nothing of ours: their ranks join all the same."""
+"""Arguments that make the ranks join for tests that do not use the plugin."""
 
 
 @pytest.mark.parametrize("leave", ["skip", "xfail"])
-def test_a_skip_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
+def test_skip_on_one_rank_with_others_in_a_raw_mpi_barrier_aborts_all(
     pytester: pytest.Pytester, run_ranks: RunRanks, leave: str
 ) -> None:
     pytester.makepyfile(
@@ -39,7 +39,7 @@ def test_a_skip_beside_a_raw_mpi_barrier_aborts_all_ranks_and_is_shown(
     assert "no device here" in result.stderr.str()
 
 
-def test_ranks_that_collect_different_tests_are_a_usage_error_that_names_them(
+def test_different_collections_are_a_usage_error_that_names_the_ranks(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(
@@ -66,7 +66,7 @@ def test_ranks_that_collect_different_tests_are_a_usage_error_that_names_them(
     assert result.stderr.str().count("did not collect the same tests") == 1
 
 
-def test_a_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
+def test_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(
@@ -85,7 +85,7 @@ def test_a_collection_error_on_one_rank_is_a_usage_error_that_shows_it(
     result.stderr.fnmatch_lines(["rank 1 on *:", "*libfancy is missing on this host*"])
 
 
-def test_a_collection_error_on_all_ranks_is_reported_once_as_pytest_does(
+def test_collection_error_on_all_ranks_is_reported_once(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile("raise ImportError('libfancy is missing everywhere')")
@@ -101,7 +101,7 @@ def test_a_collection_error_on_all_ranks_is_reported_once_as_pytest_does(
     ids=["interrupt", "exit"],
 )
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.failure_matrix), 1])
-def test_a_rank_that_leaves_ends_the_session_on_all_with_its_status(
+def test_rank_that_exits_ends_the_session_on_all_with_its_status(
     pytester: pytest.Pytester, run_ranks: RunRanks, leave: str, status: int, rank: int
 ) -> None:
     pytester.makepyfile(
@@ -124,7 +124,7 @@ def test_a_rank_that_leaves_ends_the_session_on_all_with_its_status(
         result.stdout.fnmatch_lines(["*rank 1 ended its session*"])
 
 
-def test_a_killed_rank_ends_the_session_with_an_error(
+def test_killed_rank_ends_the_session_with_an_error(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(
@@ -142,7 +142,7 @@ def test_a_killed_rank_ends_the_session_with_an_error(
     assert "1 passed" not in result.stdout.str()
 
 
-def test_a_usage_error_is_printed_once(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
+def test_usage_error_is_printed_once(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     pytester.makepyfile("def test_something(): pass")
     result = run_ranks(3, "--mlps-hosts=elsewhere1,elsewhere2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -159,7 +159,7 @@ def test_more_ranks_than_the_given_number_are_a_usage_error(
     result.stderr.fnmatch_lines(["ERROR: --mlps-num-processes: got 4; accepted: 2*"])
 
 
-def test_a_local_run_under_a_launcher_is_a_usage_error(
+def test_local_run_under_a_launcher_is_a_usage_error(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile("def test_something(): pass")
@@ -168,7 +168,7 @@ def test_a_local_run_under_a_launcher_is_a_usage_error(
     result.stderr.fnmatch_lines(["ERROR: --mlps-exec-type: got 'local'; accepted: mpi*"])
 
 
-def test_an_internal_error_on_another_rank_is_seen_and_ends_the_session(
+def test_internal_error_on_another_rank_is_printed_and_ends_the_session(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makeconftest(
@@ -186,7 +186,7 @@ def test_an_internal_error_on_another_rank_is_seen_and_ends_the_session(
     result.stderr.fnmatch_lines(["*INTERNALERROR on rank 1 on *: RuntimeError: a plugin broke*"])
 
 
-def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(
+def test_interrupt_on_one_rank_ends_a_window_of_the_others(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makeconftest(IN_A_LOCK.format(signal="SIGINT"))
@@ -205,10 +205,10 @@ def test_an_interrupt_on_one_rank_ends_a_window_of_the_others(
     assert not (pytester.path / "mlps-cache").exists()
 
 
-def test_an_interrupted_run_says_so_before_its_ranks_meet(
+def test_interrupted_run_records_its_status_before_the_final_barrier(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
-    """A launcher that is told to end may kill rank 0 while it waits for the others."""
+    """A launcher that receives a stop signal may kill rank 0 while it waits for the others."""
     pytester.makepyfile(
         """
         import os, signal, time
@@ -240,14 +240,14 @@ ALWAYS = (("open mpi 5", 0, INTERRUPT),)
         for one in itertools.product(("open mpi 5", "mpich"), (0, 1), (INTERRUPT, PASS))
     ],
 )
-def test_a_signal_while_a_session_ends_does_not_break_into_that(
+def test_signal_during_the_session_end_does_not_interrupt_it(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     mpi_name: str,
     rank: int,
     how: tuple[str, int, str],
 ) -> None:
-    """A launcher may pass Ctrl-C on to one rank when another has ended its session by that."""
+    """A launcher may forward Ctrl-C to a rank after another has ended its session because of it."""
     leave, status, run_status = how
     mpi = MPIS[mpi_name]()
     for name, value in mpi.environment.items():

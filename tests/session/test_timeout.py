@@ -1,4 +1,4 @@
-"""Limits outside of tests: at the start, at collection, and at the session's end."""
+"""Time limits outside of tests: at the start, at collection, and at the session's end."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ LIMITS = (f"--mlps-timeout={TIMEOUT_S}", f"--mlps-grace={GRACE_FOR_STACKS_S}")
     ids=["collection", "end"],
 )
 @pytest.mark.failure_matrix
-def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
+def test_hanging_rank_outside_of_tests_ends_the_session(
     pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str, test: str, step: str
 ) -> None:
     pytester.makeconftest(f"import os, time\n{conftest}")
     pytester.makepyfile(f"import os, time\n{test}\ndef test_something(): pass")
     result = run_ranks(2, *LIMITS)
     assert result.ret == 86
-    told = result.stderr.str()
+    printed = result.stderr.str()
     assert (
-        f"mlpstorage: {step} has taken longer than --mlps-timeout {TIMEOUT_S} s. Rank 1 on" in told
+        f"mlpstorage: {step} has taken longer than --mlps-timeout {TIMEOUT_S} s. Rank 1 on"
+        in printed
     )
-    assert "time.sleep(600" in told
+    assert "time.sleep(600" in printed
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_a_rank_that_takes_for_ever_outside_of_tests_ends_the_session(
     ids=["conftest", "its pytest_configure"],
 )
 @pytest.mark.failure_matrix
-def test_a_rank_whose_start_takes_for_ever_ends_the_session_within_the_startup_limit(
+def test_hanging_start_of_a_rank_ends_the_session_at_the_startup_limit(
     pytester: pytest.Pytester, run_ranks: RunRanks, conftest: str
 ) -> None:
     pytester.makeconftest(
@@ -68,14 +69,14 @@ def hang():
     pytester.makepyfile("def test_something(): pass")
     result = run_ranks(2, "-o", f"mlps_startup_limit={STARTUP_S}", "--mlps-grace=1")
     assert result.ret not in (0, 5)
-    told = result.stderr.str()
-    assert re.search(r"Timeout \(0:00:\d\d\)!", told)
-    assert "in hang\n" in told
+    printed = result.stderr.str()
+    assert re.search(r"Timeout \(0:00:\d\d\)!", printed)
+    assert "in hang\n" in printed
     assert "passed" not in result.stdout.str()
 
 
 @pytest.mark.failure_matrix
-def test_one_process_has_the_limit_at_collection_too(pytester: pytest.Pytester) -> None:
+def test_collection_of_one_process_has_the_time_limit(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import time\ntime.sleep(600)")
     result = pytester.runpytest_subprocess(*LIMITS, timeout=90)
     assert result.ret == 86
@@ -83,8 +84,8 @@ def test_one_process_has_the_limit_at_collection_too(pytester: pytest.Pytester) 
 
 
 @pytest.mark.failure_matrix
-def test_the_limit_is_told_where_standard_input_is_closed(pytester: pytest.Pytester) -> None:
-    """Descriptor 0 is then the next one free, and pytest puts a file of its own in its place."""
+def test_limit_is_reported_with_closed_standard_input(pytester: pytest.Pytester) -> None:
+    """With closed standard input, pytest opens a file of its own as descriptor 0."""
     pytester.makepyfile("import time\ndef test_long(mlps_run): time.sleep(600)")
     options = (*LIMITS, "--mlps-results-dir=results")
     result = pytester.run(

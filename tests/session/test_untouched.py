@@ -1,4 +1,4 @@
-"""Sessions that are to leave things as they are: without us, without MPI, and whatif."""
+"""Sessions without side effects: without the plugin, without MPI, and in mode whatif."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from tests.session.tiny import TINY, metadata_of
 
 
-def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:
+def test_session_without_the_plugin_is_unchanged(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_something(benchmark): benchmark(lambda: None)")
     before = set(pytester.path.iterdir())
     result = pytester.runpytest("-p", "no:cacheprovider")
@@ -24,7 +24,7 @@ def test_a_session_that_uses_nothing_of_ours_is_left_alone(pytester: pytest.Pyte
     }
 
 
-def test_a_session_that_uses_nothing_of_ours_does_not_wait_for_numpy(
+def test_session_without_the_plugin_does_not_import_numpy(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("import sys\ndef test_it(): assert 'numpy' not in sys.modules")
@@ -56,17 +56,17 @@ def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:
     assert metadata_of(pytester)["exec_type"] == "local"
 
 
-def test_sizes_are_told_without_running_anything(
+def test_datasize_prints_sizes_without_running_tests(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
     pytester.makeconftest("raise RuntimeError('no conftest takes part')")
-    told = pytester.runpytest_subprocess("--mlps-datasize", "--mlps-profile=mlperf")
-    told.stdout.re_match_lines([r" *case .*", r" *1 +2\.9\d .* 200 .*", r" *3 +7\.\d+ .* 70 .*"])
-    json_told = pytester.runpytest_subprocess(
+    printed = pytester.runpytest_subprocess("--mlps-datasize", "--mlps-profile=mlperf")
+    printed.stdout.re_match_lines([r" *case .*", r" *1 +2\.9\d .* 200 .*", r" *3 +7\.\d+ .* 70 .*"])
+    printed_json = pytester.runpytest_subprocess(
         "--mlps-datasize=json", *TINY, "--mlps-num-processes=4", "--mlps-hosts=a,b"
     )
-    assert json_told.ret == 0
-    report = json.loads(json_told.stdout.str())
+    assert printed_json.ret == 0
+    report = json.loads(printed_json.stdout.str())
     assert report["ranks_by_host"] == [2, 2]
     case = report["cases"][0]
     assert case["storage_bytes_per_rank"] < case["storage_bytes_per_host"] < case["storage_bytes"]
@@ -81,7 +81,7 @@ def test_sizes_are_told_without_running_anything(
     assert not (pytester.path / "mlps-results").exists()
 
 
-def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
+def test_whatif_writes_no_file(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")
     result = pytester.runpytest(
         *("--mlps-mode=whatif", "--mlps-hosts=h1:1,h2:1", "--mlps-num-processes=2"),
@@ -99,17 +99,17 @@ def test_whatif_touches_nothing(pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "mlps-cache").exists()
 
 
-def test_whatif_tells_sizes(pytester: pytest.Pytester) -> None:
+def test_whatif_prints_sizes(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")
     result = pytester.runpytest("--mlps-mode=whatif", *TINY, "-p", "no:cacheprovider")
     assert result.ret == 0
     result.stdout.re_match_lines(
-        [r" *case +entry.*", r" *1 +0\.\d+ .* yes", r"GiB, at most, of one"]
+        [r" *case +entry.*", r" *1 +0\.\d+ .* yes", r"GiB, upper limits for one"]
     )
     assert not (pytester.path / "cache").exists()
 
 
-def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
+def test_cache_directory_with_foreign_files_is_refused_and_kept(
     pytester: pytest.Pytester,
 ) -> None:
     theirs = pytester.mkdir("cache") / "rank_0" / "thesis.tex"
@@ -123,7 +123,7 @@ def test_a_cache_directory_with_files_of_somebody_else_is_refused_and_kept(
     assert list(theirs.parent.iterdir()) == [theirs]
 
 
-def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> None:
+def test_second_run_in_a_cache_directory_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import subprocess, sys
@@ -144,7 +144,7 @@ def test_two_runs_do_not_share_a_cache_directory(pytester: pytest.Pytester) -> N
     result.assert_outcomes(passed=2)
 
 
-def test_the_quick_profile_writes_at_most_2_gib_per_rank() -> None:
+def test_quick_profile_writes_at_most_2_gib_per_rank() -> None:
     profile = load_profile("quick")
     limits = [workload.write_limit_gb for workload in profile.workloads.values()]
     assert len(limits) * profile.trials == 9

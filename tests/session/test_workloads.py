@@ -1,4 +1,4 @@
-"""Sessions of one process: workloads, scenarios, objectives, and settings that closed locks."""
+"""Workloads of a session of one process: workloads, scenarios, objectives and closed mode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.session.tiny import TINY, metadata_of
 
 
-def test_a_test_that_takes_kvcache_workload_runs_once_for_each_workload(
+def test_kvcache_workload_argument_runs_a_test_for_each_option(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
@@ -18,7 +18,7 @@ def test_a_test_that_takes_kvcache_workload_runs_once_for_each_workload(
     assert not (pytester.path / "mlps-results").exists()
 
 
-def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
+def test_run_without_storage_traffic_has_a_note_and_fails_in_closed_mode(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
@@ -34,35 +34,35 @@ def test_a_run_that_stays_in_memory_is_marked_and_in_closed_mode_has_failed(
     )
     result = pytester.runpytest(*TINY, "--mlps-set=cpu_mem_gb=2.0", "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=1, failed=1)
-    untouched = "no entry reached the storage tier: memory alone was measured"
+    untouched = "no entry reached the storage tier: only memory was measured"
     result.stdout.fnmatch_lines([f"*UntouchedStorageError: workload 2: {untouched}"])
     result.stdout.fnmatch_lines([f"note: workload 1: {untouched}"])
 
 
-def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pytester) -> None:
+def test_missed_objectives_of_a_class_fail_the_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
 
         @pytest.mark.mlps_slo("batch", p95_ms=1e6)
-        def test_is_kept(kvcache): kvcache.run(1)
+        def test_meets_objective(kvcache): kvcache.run(1)
 
         @pytest.mark.mlps_slo("batch", p95_ms=0.001)
-        def test_is_broken(kvcache): kvcache.run(2)
+        def test_misses_objective(kvcache): kvcache.run(2)
 
-        def test_of_the_profile(kvcache): kvcache.run(3)
+        def test_profile_objective(kvcache): kvcache.run(3)
 
         @pytest.mark.mlps_slo("urgent", p95_ms=1)
-        def test_is_unknown(kvcache): kvcache.run(1)
+        def test_unknown_class(kvcache): kvcache.run(1)
         """
     )
-    promise = "--mlps-set=workloads.3.slos={batch: {p50_ms: 0.001}}"
-    result = pytester.runpytest(*TINY, promise, "--strict-markers", "--mlps-cache-dir=cache")
+    objective = "--mlps-set=workloads.3.slos={batch: {p50_ms: 0.001}}"
+    result = pytester.runpytest(*TINY, objective, "--strict-markers", "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=1, failed=2, errors=1)
     result.stdout.re_match_lines(
         [
-            r".*SloError: workload 2 broke its objectives: batch: p95_ms is .*: at most 0.001.*",
-            r".*SloError: workload 3 broke its objectives: batch: p50_ms is .*: at most 0.001.*",
+            r".*SloError: workload 2 missed its objectives: batch: p95_ms is .*: at most 0.001.*",
+            r".*SloError: workload 3 missed its objectives: batch: p50_ms is .*: at most 0.001.*",
         ]
     )
     metrics = metadata_of(pytester)["metrics"]
@@ -70,7 +70,7 @@ def test_promises_to_classes_of_requests_are_assertions(pytester: pytest.Pyteste
     assert metrics["2"]["qos"]["batch"]["target_p95_ms"] == 1000
 
 
-def test_what_the_user_set_stands_above_what_a_test_says(pytester: pytest.Pytester) -> None:
+def test_settings_of_the_user_override_those_of_a_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_parameters(kvcache):
@@ -122,7 +122,7 @@ def test_result_has_the_name_of_its_workload_or_case(pytester: pytest.Pytester) 
     pytester.runpytest(*TINY).assert_outcomes(passed=2)
 
 
-def test_a_window_in_which_nothing_moved_fails_and_says_so(pytester: pytest.Pytester) -> None:
+def test_window_without_traffic_fails_with_a_message(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1, think_time_scale=1000.0)")
     result = pytester.runpytest("--mlps-set=duration=0.1", "--mlps-results-dir=results")
     result.assert_outcomes(failed=1)
@@ -131,7 +131,7 @@ def test_a_window_in_which_nothing_moved_fails_and_says_so(pytester: pytest.Pyte
     )
 
 
-def test_a_window_too_short_for_a_request_still_tells_its_bandwidth(
+def test_window_shorter_than_a_request_still_has_a_bandwidth(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3, num_users=4, think_time_scale=0.0)")
@@ -149,7 +149,7 @@ def test_a_window_too_short_for_a_request_still_tells_its_bandwidth(
     assert case["write_bytes"] > 0
 
 
-def test_scenarios_are_left_out_where_results_are_to_be_compared(
+def test_scenarios_are_skipped_with_comparable_profiles(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
@@ -165,7 +165,7 @@ def test_scenarios_are_left_out_where_results_are_to_be_compared(
     assert list(metadata_of(pytester)["metrics"]) == ["rag"]
 
 
-def test_a_closed_run_takes_no_parameters(pytester: pytest.Pytester) -> None:
+def test_closed_run_refuses_parameters(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import dataclasses
@@ -180,7 +180,7 @@ def test_a_closed_run_takes_no_parameters(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*kvcache.run: got 'phase, num_users'; accepted: no parameters*"])
 
 
-def test_a_closed_run_refuses_everything_that_is_locked_at_once(
+def test_closed_run_reports_all_locked_settings_together(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")
@@ -190,18 +190,18 @@ def test_a_closed_run_refuses_everything_that_is_locked_at_once(
         assert setting in result.stderr.str()
 
 
-def test_a_run_without_storage_says_so(pytester: pytest.Pytester) -> None:
+def test_simulated_run_has_a_note(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(*TINY, "--mlps-set=storage=null")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["note: workload 1: no storage was there, and time was simulated*"])
+    result.stdout.fnmatch_lines(["note: workload 1: time was simulated, without storage*"])
     metrics = metadata_of(pytester)["metrics"]["1"]
     assert metrics["is_simulated"] == [True, True]
     assert (metrics["cpu_s_per_gib"], metrics["ceiling_ratio"]) == (None, None)
     assert metrics["audit_verdict"] == "not measurable"
 
 
-def test_a_rate_that_storage_cannot_keep_up_with_is_told(pytester: pytest.Pytester) -> None:
+def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]
     result = pytester.runpytest(*TINY, *settings)

@@ -1,4 +1,4 @@
-"""Sessions that are over in a second, and what they leave."""
+"""Options of sessions that last a second, and access to their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TINY = (
 
 
 def metadata_of(pytester: pytest.Pytester) -> dict[str, Any]:
-    """Return the metadata of the only run that there is."""
+    """Return the metadata of the only run."""
     (path,) = (pytester.path / "results").rglob("*_metadata.json")
     content: dict[str, Any] = json.loads(path.read_text())
     return content

@@ -165,7 +165,7 @@ def test_link_named_like_a_file_of_a_store_is_refused(tmp_path: Path, name: str)
 
 
 def make_foreign(rank_directory: Path, outside: Path) -> list[Path]:
-    """Put files of somebody else, and links to more, beside those of a store."""
+    """Add foreign files, and links to others, to a store's directory."""
     outside.mkdir()
     made = [rank_directory / name for name in FOREIGN] + [outside / "ab" / ENTRY]
     for path in made:

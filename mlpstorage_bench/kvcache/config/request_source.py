@@ -36,7 +36,7 @@ class RankWorkload:
 
     @classmethod
     def for_rank(cls, workload: Workload, seed: int, rank: int, ranks: int) -> RankWorkload:
-        """Return a rank's part: users of its own, or its share of the workload's `users_total`.
+        """Return a rank's part: its own users, or its share of the workload's `users_total`.
 
         `seed` is the run's. Users of its own differ from those of other ranks by seed; users of
         a total differ by number and have one seed, so that they are the same on any number of

@@ -67,11 +67,11 @@ class KVCacheResult:
 
     @property
     def touched_storage(self) -> bool:
-        """Whether any rank put anything on storage."""
+        """Whether any rank wrote to storage."""
         return touched_storage(self.trials)
 
     def notes(self) -> list[str]:
-        """Return what a reader of these metrics has to know, in sentences."""
+        """Return notes on these metrics, in sentences."""
         return [f"workload {self.workload}: {note}" for note in notes_on(self.trials)]
 
     def metrics(self) -> dict[str, Any]:

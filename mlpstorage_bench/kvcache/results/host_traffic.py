@@ -22,7 +22,7 @@ class HostTraffic:
     host: str
     ranks: Sequence[RankTrial]
     seen: DeviceTraffic | None
-    """Traffic of the device, as the first of them counted it; None without a device."""
+    """Traffic of the device, as the first of these ranks read it; None without a device."""
 
     @property
     def audit(self) -> Audit:
@@ -47,7 +47,7 @@ def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:
 
 
 def _timed(hosts: Sequence[HostTraffic]) -> list[DeviceCount]:
-    """Return the devices' counts; none where a host has no device with times."""
+    """Return the devices' counts; an empty list if a host has no device that reports times."""
     counts = [host.seen.traffic for host in hosts if host.seen is not None]
     keeps_times = any(count.read_ms or count.write_ms for count in counts)
     return counts if keeps_times and len(counts) == len(hosts) else []
@@ -68,7 +68,7 @@ def device_share(hosts: Sequence[HostTraffic]) -> float | None:
 
 
 def request_ms(hosts: Sequence[HostTraffic], kind: Kind) -> float | None:
-    """Return the mean time of a block layer's request; None where unknown."""
+    """Return the mean time of a request in the block layer; None if unknown."""
     counts = _timed(hosts)
     requests = sum(count.reads if kind == "read" else count.writes for count in counts)
     busy_ms = sum(count.read_ms if kind == "read" else count.write_ms for count in counts)

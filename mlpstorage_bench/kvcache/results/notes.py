@@ -8,40 +8,40 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
 from mlpstorage_bench.measure.stragglers import Straggler
 
-UNTOUCHED = "no entry reached the storage tier: memory alone was measured"
-SIMULATED = "no storage was there, and time was simulated: metrics are what the workload asks for"
+UNTOUCHED = "no entry reached the storage tier: only memory was measured"
+SIMULATED = "time was simulated, without storage: metrics state the demand of the workload"
 _ENOUGH_HUGE_PAGES = 0.9
-"""Share of the buffers from which on there is nothing to tell."""
+"""Share of the buffers in huge pages below which a note is made."""
 _DOUBTFUL = ("served from page cache", "foreign traffic")
-"""Verdicts of an audit that are to be told."""
+"""Verdicts of an audit that are noted."""
 
 
 def touched_storage(trials: Sequence[TrialResult]) -> bool:
-    """Whether any rank put anything on storage."""
+    """Whether any rank wrote to storage."""
     return any(trial.storage_entries or trial.write_bytes for trial in trials)
 
 
 def notes_on(trials: Sequence[TrialResult]) -> list[str]:
     """Return the notes on a case's trials."""
     return [
-        *_on_what_was_measured(trials),
-        *_on_the_load(trials),
-        *_on_how_chunks_moved(trials),
-        *_on_windows(trials),
-        *_on_the_harness(trials),
-        *_on_audits(trials),
-        *_on_requests(trials),
+        *_storage_notes(trials),
+        *_load_notes(trials),
+        *_transfer_notes(trials),
+        *_window_notes(trials),
+        *_harness_notes(trials),
+        *_audit_notes(trials),
+        *_request_notes(trials),
     ]
 
 
-def _on_what_was_measured(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _storage_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     if not touched_storage(trials):
         yield UNTOUCHED
     if any(trial.is_simulated for trial in trials):
         yield SIMULATED
 
 
-def _on_the_load(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _load_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     unsteady = [trial.trial for trial in trials if trial.steady is False]
     if unsteady:
         yield (
@@ -60,7 +60,7 @@ def _on_the_load(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
 
 
-def _on_how_chunks_moved(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _transfer_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     reason = next(filter(None, (trial.queue_unavailable_reason for trial in trials)), "")
     if reason:
         yield (
@@ -77,7 +77,7 @@ def _on_how_chunks_moved(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
 
 
-def _on_windows(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     early = [trial for trial in trials if trial.closed_by != "duration"]
     if early:
         lengths = [trial.window_s for trial in early]
@@ -87,7 +87,7 @@ def _on_windows(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
 
 
-def _on_the_harness(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _harness_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     limited = [trial for trial in trials if trial.limited_by == "harness"]
     if not limited:
         return
@@ -105,7 +105,7 @@ def _on_the_harness(trials: Sequence[TrialResult]) -> Iterator[str]:
     yield f"limited by: harness ({cause}). {remedy}"
 
 
-def _on_audits(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     audits = {("audit", t.audit_verdict, t.audit_reason) for t in trials}
     audits |= {("audit of the host", t.host_audit_verdict, t.host_audit_reason) for t in trials}
     for name, verdict, reason in sorted(audits):
@@ -113,7 +113,7 @@ def _on_audits(trials: Sequence[TrialResult]) -> Iterator[str]:
             yield f"{name}: {verdict}: {reason}"
 
 
-def _on_requests(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _request_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     without = [trial.trial for trial in trials if trial.requests == 0]
     if without:
         yield (

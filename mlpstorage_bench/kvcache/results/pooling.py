@@ -32,7 +32,7 @@ class PooledSamples:
 def pool_trial(
     trial: int, ranks: Sequence[RankTrial], samples: PooledHistograms | None = None
 ) -> TrialResult:
-    """Make one result of all ranks' records; EmptyWindowError when nothing moved in the window.
+    """Make one result of all ranks' records; EmptyWindowError if nothing moved in the window.
 
     Where that is because a rank failed, its failure is raised instead. Of the records their totals
     are enough where the samples of all of them are given.

@@ -1,4 +1,4 @@
-"""Record of what one rank measured in one trial."""
+"""Record of one rank's measurements in one trial."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 FAILURE = "failure"
-"""Reason for a closed window: a lane cannot go on."""
+"""Reason for a closed window: a lane has failed."""
 
 
 @dataclass(frozen=True)
 class Preconditioning:
-    """Writes before anything else, which bring the storage into its steady state."""
+    """Writes before all other steps, which bring the storage into its steady state."""
 
     seconds: float
     written_bytes: int
     steadiness: Steadiness | None
-    """Steadiness of the write bandwidth at the end; None where there were too few samples."""
+    """Steadiness of the write bandwidth at the end; None if there were too few samples."""
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,32 @@ class RankTrial:
     corruption: str
     """First read that found other data than was written; '' without any."""
     failure: MlpsError | None = None
-    """Error that closed the window and ended the trial, where a lane could not go on."""
+    """Error of a lane that closed the window and ended the trial; None without one."""
     ceiling: Ceiling | None = None
-    """Limit of the harness on this host; None where it was not measured."""
+    """Limit of the harness on this host; None if it was not measured."""
     preconditioning: Preconditioning | None = None
     warm_up: Steadiness | None = None
-    """Steadiness of bandwidth when the window opened, where that was waited for."""
+    """Steadiness of bandwidth at the window's start; None unless warm-up waited for it."""
     steadiness: Steadiness | None = None
-    """Steadiness of bandwidth inside the window; None where that is too short to tell."""
+    """Steadiness of bandwidth inside the window; None if the window is too short."""
     queue_unavailable_reason: str = ""
     """Reason why lanes had no queue, and moved one chunk at a time; '' where they had one."""
     huge_page_share: float | None = None
-    """Share of the buffers' memory; None where the kernel does not say, or in simulated time."""
+    """Share of the buffers in huge pages; None if unknown, or in simulated time."""
     users: int = 0
     lanes: int = 1
-    """Operations at once, each on a thread of its own."""
+    """Number of concurrent operations, each on a separate thread."""
     edges: WindowEdges | None = None
     """Edges of the window in rank 0's time; None in simulated time."""
     is_simulated: bool = False
-    """Whether no storage was there: values are what the workload asks for."""
+    """Whether the trial ran without storage: values then state the demand of the workload."""
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:
-        """Return a tier's reads or writes of all sizes; empty where there were none."""
+        """Return a tier's reads or writes of all sizes; empty if there were none."""
         return self._totals.get((tier, kind)) or OperationStatistics()
 
     def totals(self) -> RankTrial:
-        """Return the record without the histograms' counts, as rank 0 needs it of each rank.
+        """Return the record without the histograms' counts, for rank 0.
 
         The counts themselves are added up on the way to it (`PooledHistograms`).
         """

@@ -1,4 +1,4 @@
-"""Result of one rank's trial in the reference's format, with ours under `mlpstorage`.
+"""Result of one rank's trial in the reference's format, with additions under `mlpstorage`.
 
 The reference's latencies are those of whole entries; its *device* is our I/O span (with durability
 for writes), its *host* our host span. `_gb` and `_gbps` stand for GiB, as they do there.
@@ -133,7 +133,7 @@ def _distribution(histogram: Histogram) -> dict[str, float | None]:
 
 
 def _histograms(rank: RankTrial) -> dict[str, Any]:
-    """Return a rank's histograms, so that percentiles can be pooled later."""
+    """Return a rank's histograms for pooling of percentiles."""
     requests = rank.requests
     return {
         "request_latency": requests.latency.to_dict(),

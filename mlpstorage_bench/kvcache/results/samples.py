@@ -19,10 +19,10 @@ class PooledHistograms:
     operations: dict[OperationKey, OperationStatistics] = field(default_factory=dict)
     """Operations by tier, kind and size class."""
     lateness: Histogram = field(default_factory=Histogram)
-    """Lateness of requests that came at a rate."""
+    """Lateness of requests that arrived at a rate."""
 
     def merge(self, other: PooledHistograms) -> PooledHistograms:
-        """Add another's, and return this object, the sum."""
+        """Add the samples of another object, and return this one."""
         self.requests.merge(other.requests)
         merge_operations(self.operations, other.operations)
         self.lateness.merge(other.lateness)
@@ -30,7 +30,7 @@ class PooledHistograms:
 
     @classmethod
     def total(cls, samples: Iterable[PooledHistograms]) -> PooledHistograms:
-        """Return the sum."""
+        """Return the sum of samples."""
         total = cls()
         for one in samples:
             total.merge(one)

@@ -1,4 +1,4 @@
-"""All ranks' records of one trial, with what several metrics derive from them."""
+"""Records of all ranks of one trial, and intermediate values that several metrics use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Audits:
 
     @property
     def ratio(self) -> float | None:
-        """The ratio that is the furthest from 1; None where nothing was measurable."""
+        """The ratio with the largest distance from 1; None if nothing could be audited."""
         return furthest_from_one([audit.ratio for audit in self.audits])
 
     @cached_property
@@ -88,16 +88,16 @@ class TrialRanks:
 
     @cached_property
     def device_share(self) -> float | None:
-        """Share of lane time that the block devices were busy; None where unknown."""
+        """Share of lane time that the block devices were busy; None if unknown."""
         return device_share(self.hosts)
 
     def block_layer_ms(self, kind: Kind) -> float | None:
-        """Mean time of a block layer's request; None where unknown."""
+        """Mean time of a request in the block layer; None if unknown."""
         return request_ms(self.hosts, kind)
 
     @cached_property
     def ceiling_ratio(self) -> float | None:
-        """Measured ÷ the harness's ceiling; None where not every rank has one."""
+        """Measured ÷ the harness's ceiling; None if not every rank has one."""
         return ceiling_ratio(self.rates, [rank.ceiling for rank in self.ranks])
 
     @property
@@ -107,13 +107,13 @@ class TrialRanks:
 
     @property
     def cpu_s(self) -> float | None:
-        """CPU seconds of all ranks; None where one does not know its own."""
+        """CPU seconds of all ranks; None if they are unknown for one."""
         known = [rank.cpu_s for rank in self.ranks if rank.cpu_s is not None]
         return sum(known) if len(known) == len(self.ranks) else None
 
     @property
     def closed_by(self) -> str:
-        """Reason for which the windows closed: a failure, if there was one on any rank."""
+        """Reason why the windows closed: a failure, if there was one on any rank."""
         reasons = [rank.closed_by for rank in self.ranks if rank.closed_by != "another rank"]
         return FAILURE if FAILURE in reasons else next(iter(reasons), "duration")
 
@@ -132,5 +132,5 @@ def pooled_span(samples: PooledHistograms, kind: Kind, span: str) -> Histogram:
 
 
 def part(of: float, whole: float) -> float | None:
-    """Return a part of a whole as a share; None where the whole is 0."""
+    """Return a part of a whole as a share; None if the whole is 0."""
     return of / whole if whole else None

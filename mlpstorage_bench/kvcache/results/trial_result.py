@@ -45,7 +45,7 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
         return self.window_s / max(self.requests, 1)
 
     def failure_note(self, workload: str) -> str:
-        """Return what a reader has to know of a trial that failed, in a sentence."""
+        """Return a note on a failed trial, in a sentence."""
         return (
             f"workload {workload}: trial {self.trial} failed after {self.window_s:.2f} s of its "
             f"window. What it had measured until then is in the metadata as failed_trial "

@@ -1,4 +1,4 @@
-"""The harness's own limit on this host: the same requests, lanes and checks, without storage."""
+"""Calibration: the harness's own limit on this host, with the same requests but without storage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_over(
     store: NullStore | RingStore, workload: Workload, context: TrialContext, ranks: TrialRanks
 ) -> RankTrial:
     """Run the workload's trial over a store that keeps no data, without think times."""
-    restless = workload.model_copy(
+    saturating = workload.model_copy(
         update={
             "duration": workload.calibration,
             "warmup": workload.calibration * _WARMUP_SHARE,
@@ -50,5 +50,5 @@ def run_over(
             "rate_end": None,
         }
     )
-    roomy = replace(context, storage_capacity_bytes=_UNLIMITED_BYTES)
-    return run_trial(restless, roomy, ranks, lambda *_: store, open_queue=store.open_queue)
+    unlimited = replace(context, storage_capacity_bytes=_UNLIMITED_BYTES)
+    return run_trial(saturating, unlimited, ranks, lambda *_: store, open_queue=store.open_queue)

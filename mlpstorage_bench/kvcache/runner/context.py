@@ -32,10 +32,10 @@ class TrialContext:
     io_mode: IoMode
     storage_capacity_bytes: int
     seed: int
-    """The rank's own: the profile's + rank, unless ranks share the users of one."""
+    """The rank's seed: the profile's + rank; the profile's if ranks share one set of users."""
     first_user: int = 0
     counters: UsableCounters = NO_COUNTERS
-    """The kernel's counters that count the traffic to the storage under the directory."""
+    """The kernel's counters that cover the traffic to the directory's storage."""
 
 
 MakeStore = Callable[[Workload, TrialContext], Store]

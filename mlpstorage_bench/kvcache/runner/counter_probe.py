@@ -1,4 +1,4 @@
-"""Probe of the kernel's counters: those that count writes and reads in a directory."""
+"""Probe that finds the kernel's counters for writes and reads in a directory."""
 
 from __future__ import annotations
 

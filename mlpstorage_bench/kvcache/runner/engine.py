@@ -1,4 +1,4 @@
-"""Running cases on all ranks: this rank's directory, its trials, and everybody's results."""
+"""Engine that runs cases on all ranks: this rank's directory and trials, and pooled results."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from mlpstorage_bench.storage.aio import QueuePool
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import IoMode, probe_direct_io
 
-_BOUNDLESS = 1 << 60
-"""Bytes."""
+_UNLIMITED_BYTES = 1 << 60
+"""Capacity of a simulation without a given capacity."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class TrialOutcome:
     """The results of one trial of all ranks."""
 
     result: TrialResult
-    """On every rank."""
+    """Pooled result, on every rank."""
     samples: PooledHistograms | None
-    """On rank 0 alone."""
+    """Pooled histograms; None on ranks other than 0."""
     ranks: Sequence[Json] | None
-    """Each rank's result in full, in rank order; on rank 0 alone."""
+    """Each rank's result in full, in rank order; None on ranks other than 0."""
 
 
 class Engine:
@@ -71,7 +71,7 @@ class Engine:
         """Ceilings by workload, as JSON."""
         self._cases = 0
         self.notes: list[str] = []
-        """Facts about this rank's storage that a reader of the results has to know."""
+        """Notes on this rank's storage for the reader of the results."""
 
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
@@ -165,7 +165,7 @@ class Engine:
         return workload.io_mode or self._io_mode
 
     def _check_that_it_fits(self, part: RankWorkload) -> None:
-        """Raise CapacityError, before anything is written, where space or memory is too small."""
+        """Raise CapacityError if space or memory is too small; called before the first write."""
         free_bytes = self._free_bytes()
         if free_bytes is None or part.workload.storage == "null":
             return
@@ -186,7 +186,7 @@ class Engine:
 
     def _capacity(self, workload: Workload) -> int:
         if workload.storage == "null" and workload.storage_capacity_gb is None:
-            return _BOUNDLESS  # a simulation needs no space
+            return _UNLIMITED_BYTES  # a simulation needs no space
         free_bytes = self._free_bytes()
         if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(

@@ -91,7 +91,7 @@ class RequestScheduler(ABC):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether all requests are answered, and there will be no more."""
+        """Whether all requests are answered, and no further request will arrive."""
         with self._changed:
             now_ns = self._clock.now_ns()
             self._admit(now_ns)

@@ -58,7 +58,7 @@ class TrialSupervisor:
     def wait_or_raise(
         self, futures: Sequence[Future[None]], ended: Callable[[], str | None]
     ) -> None:
-        """Wait outside of the window: the failure of a lane is raised."""
+        """Wait outside of the window; raise the failure of a lane."""
         if self.wait(futures, ended) == FAILURE:
             self.stop()
             wait_for_futures(futures)
@@ -80,7 +80,8 @@ class TrialSupervisor:
 def failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:
     """Return the error of the first lane that failed, with the errors of others as notes.
 
-    Errors that are not of the storage are raised; lanes that were cut off have not failed.
+    Errors other than StorageError and CapacityError are raised. Lanes that were cut off have not
+    failed.
     """
     failures: list[StorageError | CapacityError] = []
     for error in [future.exception() for future in futures]:

@@ -1,4 +1,4 @@
-"""One trial on one rank: requests → cache → storage → measure."""
+"""One trial on one rank, from requests through cache and storage to measurements."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
-_LEAD_MEETINGS = 4
-"""A window opens after so many times the duration of a broadcast, so that all ranks know the moment
+_LEAD_BROADCASTS = 4
+"""Lead of a window in multiples of a broadcast's duration, so that all ranks receive the moment
 before it comes."""
 
 
@@ -191,7 +191,7 @@ class _Trial:
         workload = self._workload
         payload = Payload(
             self._context.seed,
-            origin=f"rank {self._context.rank}, {time.time_ns()}",  # of no other trial, case or run
+            origin=f"rank {self._context.rank}, {time.time_ns()}",  # unique among trials and runs
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
@@ -217,7 +217,7 @@ class _Trial:
     def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
         """Open the window of every rank at one moment, which rank 0 announces in advance.
 
-        A rank that receives it too late opens at once, which the spread of the edges shows.
+        A rank that receives the moment too late opens at once; the spread of the edges shows this.
         Returns the moment (seconds since the epoch) and the kernel's counters.
         """
         ranks.barrier()
@@ -225,7 +225,7 @@ class _Trial:
         ranks.bcast(None)
         ranks.bcast(None)  # cannot begin before the first has reached every rank
         now_ns = self._clock.now_ns()
-        lead_ns = max(_LEAST_LEAD_NS, _LEAD_MEETINGS * (now_ns - arrived_ns))
+        lead_ns = max(_LEAST_LEAD_NS, _LEAD_BROADCASTS * (now_ns - arrived_ns))
         moment_ns = ranks.bcast(now_ns + lead_ns) + offset.ahead_ns
         opens_ns = max(moment_ns, self._clock.now_ns())
         self._pool.window.open(self._workload.duration, opens_ns)

@@ -16,7 +16,7 @@ from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 _PRECONDITION_CAPACITIES = 2
-"""Limit of preconditioning where the profile sets none, in multiples of the capacity."""
+"""Default limit of preconditioning, in multiples of the capacity."""
 
 
 class WarmUp:
@@ -42,7 +42,7 @@ class WarmUp:
         self._clock = pool.window.clock
 
     def precondition(self) -> Preconditioning | None:
-        """Write until the write bandwidth is steady, or as much as the profile allows."""
+        """Write until the write bandwidth is steady or the profile's limit is reached."""
         workload = self._workload
         if workload.precondition == "none":
             return None

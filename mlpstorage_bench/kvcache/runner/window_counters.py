@@ -26,21 +26,21 @@ class WindowCounters:
 
     @classmethod
     def at_start(cls, window: Window, counters: UsableCounters) -> WindowCounters:
-        """Read them; from then on the window's workers count as the kernel does."""
+        """Read the counters at the start; workers count bytes for the audit from then on."""
         return cls._at("start_ns", window, counters)
 
     @classmethod
     def at_end(cls, window: Window, counters: UsableCounters) -> WindowCounters:
-        """Read them; until then the window's workers count as the kernel does."""
+        """Read the counters at the end; workers count bytes for the audit until then."""
         return cls._at("end_ns", window, counters)
 
     @classmethod
     def _at(cls, edge: _Edge, window: Window, counters: UsableCounters) -> WindowCounters:
-        """Open both files before the first is read.
+        """Open both files, then read both counters and set the window's edges.
 
-        Each reading and its edge, and the few calls between them, take some 0.1 ms in which no
-        other thread gets Python's lock: it is given up for longer calls, or after 5 ms. So no
-        transfer is counted by an edge that is not yet known.
+        Each reading and its edge, and the few calls between them, take some 0.1 ms, in which no
+        other thread gets Python's lock: a thread releases it in longer calls, or after 5 ms.
+        Therefore no worker compares a transfer with an edge that is not set yet.
         """
         with ExitStack() as files:
             of_process = open_process_counter() if counters.process else None
@@ -53,13 +53,13 @@ class WindowCounters:
         return cls(cpu_s(), process, counters.device, device_reading)
 
     def process_since(self, before: WindowCounters) -> Traffic | None:
-        """Return what this process moved since another reading; None where it is not counted."""
+        """Return this process's traffic since another reading; None without a counter."""
         if self.process is None or before.process is None:
             return None
         return self.process.traffic - before.process.traffic
 
     def device_since(self, before: WindowCounters) -> DeviceTraffic | None:
-        """Return what the device moved since another reading; None where it is not counted."""
+        """Return the device's traffic since another reading; None without a counter."""
         if self.device is None or self.device_reading is None or before.device_reading is None:
             return None
         moved = self.device_reading.traffic - before.device_reading.traffic

@@ -101,7 +101,7 @@ class RequestWorker:
             self._write(block)
 
     def precondition(self, lane: int, has_enough: Callable[[], bool]) -> None:
-        """Write entries that no request reads, until `is_enough`."""
+        """Write entries that no request reads, until `has_enough` returns true."""
         size = self._workload.entry_bytes(PREPARED_TOKENS)
         number = 0
         while not has_enough():

@@ -155,7 +155,7 @@ def _canonical(request: Request) -> str:
 
 
 def _canonical_access(access: Access) -> str:
-    """Return an access's text for the hash; its words are fixed, whatever classes are called."""
+    """Return an access's text for the hash; its words are independent of the names of classes."""
     if isinstance(access, ReadOrWrite):
         blocks = ", ".join(map(_canonical_block, access.blocks))
         comma = "," if len(access.blocks) == 1 else ""

@@ -42,7 +42,7 @@ class Pals:
         return f"HPE Cray PALS {self.version}"
 
     def prefix(self, binary: str, launch: Launch) -> list[str]:
-        """Fill each host with its ranks, unbound: so many on each, and on the last what is left."""
+        """Fill hosts with unbound ranks: an equal number on each, and the remainder on the last."""
         flags, layout = launch.flags, launch.layout
         refuse_transport(
             launch, self.title, "Cray MPICH takes its transport from the environment: FI_PROVIDER"

@@ -351,11 +351,11 @@ def test_missing_rank_results_are_a_partial_failure_that_names_them() -> None:
     ]
 
 
-@pytest.mark.parametrize(("shares", "told"), [((1.0, 0.25), "25%"), ((1.0, None), "")])
+@pytest.mark.parametrize(("shares", "percentage"), [((1.0, 0.25), "25%"), ((1.0, None), "")])
 def test_buffers_outside_huge_pages_have_a_note(
-    shares: tuple[float, float | None], told: str
+    shares: tuple[float, float | None], percentage: str
 ) -> None:
-    """As the same storage looks slower with them."""
+    """Without huge pages the same storage appears slower."""
     ranks = [
         dataclasses.replace(rank_trial(number), huge_page_share=share)
         for number, share in enumerate(shares)
@@ -363,8 +363,8 @@ def test_buffers_outside_huge_pages_have_a_note(
     trial = pool_trial(1, ranks)
     case = case_of(trial)
     notes = [note for note in case.notes() if "huge pages" in note]
-    assert [told in note for note in notes] == [True] * bool(told)
-    assert case.metrics()["huge_page_share"] == [0.25 if told else 1.0]
+    assert [percentage in note for note in notes] == [True] * bool(percentage)
+    assert case.metrics()["huge_page_share"] == [0.25 if percentage else 1.0]
 
 
 def test_lanes_without_a_queue_have_a_note_with_the_reason() -> None:
@@ -425,10 +425,10 @@ def test_failure_keeps_place_and_message_when_pickled() -> None:
         "rank 3 on there"
     )
     failure.add_note("on another lane: the same")
-    told = pickle.loads(pickle.dumps(failure))  # noqa: S301 - of our own
-    assert type(told) is StorageError
-    assert str(told) == "rank 3 on there: reading entry.kv failed: it is gone. Look there"
-    assert told.__notes__ == ["on another lane: the same"]
+    received = pickle.loads(pickle.dumps(failure))  # noqa: S301 - of our own
+    assert type(received) is StorageError
+    assert str(received) == "rank 3 on there: reading entry.kv failed: it is gone. Look there"
+    assert received.__notes__ == ["on another lane: the same"]
 
 
 def edges(opened_ms: float, closed_ms: float, uncertainty_ms: float) -> WindowEdges:

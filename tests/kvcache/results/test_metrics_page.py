@@ -1,4 +1,4 @@
-"""docs/metrics.md has every metric as its declaration says.
+"""docs/metrics.md equals the page that is generated from the declarations.
 
 `python -m tests.kvcache.results.test_metrics_page --update` writes the page again.
 """

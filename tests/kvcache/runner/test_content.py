@@ -26,19 +26,19 @@ SECTOR = 4096
 
 
 class Inspected(EntryFiles):
-    """Entry files that are looked at when they are complete, and when they go."""
+    """Entry files whose content is recorded on completion, and whose sizes on removal."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, FileIo("buffered"))
         self.folder = folder
         self.sectors: list[bytes] = []
-        """A digest of each."""
+        """Digests of all entries."""
         self.compressed_bytes = 0
         self.complete: dict[str, int] = {}
-        """Size by name, of what is there."""
+        """Sizes of existing entries, by name."""
         self.written_bytes = 0
         self.gone: list[int] = []
-        """Sizes, in order."""
+        """Sizes of removed entries, in order of removal."""
 
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
@@ -58,7 +58,7 @@ class Inspected(EntryFiles):
 
 
 def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
-    """Return the store of a trial that is over; of one lane, so that all happens in order."""
+    """Run a trial on one lane, for a fixed order of operations, and return its store."""
     store = Inspected(folder)
     here = dataclasses.replace(context(folder, capacity=12 * MIB), rank=rank)
     asked = workload(requests=60, duration=60.0, max_concurrent_allocs=1, **changes)
@@ -67,34 +67,34 @@ def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
     assert store.written_bytes > 12 * MIB, "there were no evictions"
     account = result.storage
     assert account.written_bytes == store.written_bytes
-    resident = store.gone[len(store.gone) - account.entries :]  # those go when the cache is closed
+    resident = store.gone[len(store.gone) - account.entries :]  # removed when the cache is closed
     assert account.evicted_bytes == store.written_bytes - sum(resident) > 0
     assert store.complete == {}
     return store
 
 
-def test_nothing_is_written_twice_by_any_rank_in_any_trial(tmp_path: Path) -> None:
-    """Ranks that share the users of one profile have equal seeds, and lanes of equal names."""
+def test_content_is_unique_over_ranks_and_trials(tmp_path: Path) -> None:
+    """Ranks that share the users of one profile have equal seeds and equal lane names."""
     seen: list[bytes] = []
     for rank in (0, 0, 1):
         seen += inspected(tmp_path, rank, precondition="steady", precondition_gb=0.01).sectors
     assert len(set(seen)) == len(seen)
 
 
-def test_accounts_are_those_of_the_files_themselves(tmp_path: Path) -> None:
+def test_accounts_equal_the_sizes_of_the_files(tmp_path: Path) -> None:
     store = inspected(tmp_path)
     assert len(store.gone) > 0
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ratio", [1.0, 2.0, 4.0])
-def test_a_profile_s_compress_ratio_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
+def test_compress_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
     store = inspected(tmp_path, compress_ratio=ratio)
     assert store.written_bytes / store.compressed_bytes == pytest.approx(ratio, rel=0.08)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
-def test_a_profile_s_dedup_ratio_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
+def test_dedup_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
     store = inspected(tmp_path, dedup_ratio=ratio)
     shared = 0 if ratio == 1 else MIB // SECTOR
     unique = len(set(store.sectors)) - shared
@@ -103,7 +103,7 @@ def test_a_profile_s_dedup_ratio_is_that_of_its_files(tmp_path: Path, ratio: flo
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize(("durability", "syncs"), [("none", False), ("fsync", True)])
-def test_a_profile_s_durability_is_asked_for_in_every_layout(
+def test_durability_of_the_profile_applies_to_every_layout(
     tmp_path: Path, layout: str, durability: str, *, syncs: bool
 ) -> None:
     if not probe_direct_io(tmp_path):

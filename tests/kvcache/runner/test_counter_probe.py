@@ -1,4 +1,4 @@
-"""Probe of the kernel's counters for a directory, and the audit where they count nothing."""
+"""Probe of the kernel's counters for a directory, and audits without counters."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def memory() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
-def test_a_filesystem_on_a_disk_is_counted_for_process_and_device(
-    tmp_path: Path, io_mode: Any
-) -> None:
+def test_disk_filesystem_has_process_and_device_counters(tmp_path: Path, io_mode: Any) -> None:
     device = BlockDevice.under(tmp_path)
     if not probe_direct_io(tmp_path) or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
@@ -36,7 +34,7 @@ def test_a_filesystem_on_a_disk_is_counted_for_process_and_device(
 
 
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
-def test_memory_is_not_counted(memory: Path, io_mode: Any) -> None:
+def test_memory_filesystem_has_no_counters(memory: Path, io_mode: Any) -> None:
     if io_mode == "direct" and not probe_direct_io(memory):
         pytest.skip("this tmpfs has no direct I/O")
     assert UsableCounters.probe(memory, io_mode) == UsableCounters(process=False, device=None)
@@ -44,15 +42,13 @@ def test_memory_is_not_counted(memory: Path, io_mode: Any) -> None:
 
 
 @pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
-def test_an_audit_says_nothing_of_the_page_cache_where_nothing_is_counted(
-    memory: Path, phase: str
-) -> None:
+def test_audit_without_counters_has_no_page_cache_verdict(memory: Path, phase: str) -> None:
     audit = served(memory, phase=phase).audit
     assert (audit.verdict, audit.ratio, audit.cached_bytes) == ("not measurable", None, 0)
 
 
 @pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
-def test_an_audit_on_a_disk_is_measured_whatever_is_done(tmp_path: Path, phase: str) -> None:
+def test_audit_on_a_disk_is_measured_for_every_workload(tmp_path: Path, phase: str) -> None:
     if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     assert served(tmp_path, phase=phase).audit.verdict in ("ok", "foreign traffic")

@@ -17,7 +17,7 @@ Mount = Callable[[str, str], Path]
 
 
 class Third:
-    """All that entering an engine needs of the ranks."""
+    """The part of the ranks that an engine uses on entry."""
 
     rank = 3
     size = 4

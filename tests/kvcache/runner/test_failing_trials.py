@@ -1,4 +1,4 @@
-"""Trials that fail or are interrupted: what is kept of them, and that nothing of them stays."""
+"""Failed and interrupted trials: kept measurements, and removal of all cache files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.faulty import Faulty
 from tests.trials import SoloRanks, context, corrupt_repeatedly, workload
 
 
-def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
+def test_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> None:
     here = context(tmp_path)
     done = corrupt_repeatedly(tmp_path, Path.unlink)
     try:
@@ -47,7 +47,7 @@ def test_a_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
-def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_measured(
+def test_fault_during_a_trial_closes_all_windows_and_keeps_the_measurements(
     tmp_path: Path, number: int, layout: str
 ) -> None:
     ranks = SoloRanks()
@@ -66,7 +66,7 @@ def test_a_fault_in_the_midst_of_a_trial_closes_all_windows_and_keeps_what_was_m
 
 
 class BreaksForAll(EntryFiles):
-    """Entry files that all lanes open, before each fails."""
+    """Entry files that fail after all lanes have opened one."""
 
     def __init__(self, folder: Path, lanes: int) -> None:
         super().__init__(folder, FileIo("buffered"))
@@ -88,9 +88,7 @@ def test_failures_of_other_lanes_are_notes_of_the_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["preconditioning", "warming up"])
-def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
-    tmp_path: Path, when: str
-) -> None:
+def test_fault_before_the_window_is_raised_without_measurements(tmp_path: Path, when: str) -> None:
     if when == "preconditioning":
         asked = workload(precondition="steady", precondition_gb=1.0)
     else:
@@ -107,12 +105,12 @@ def test_a_fault_before_the_window_is_raised_with_nothing_to_keep(
 
 
 class Held(EntryFiles):
-    """Entry files that a lane opens, and then waits with until it may go on."""
+    """Entry files that block a lane after opening one, until the test releases it."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, FileIo("buffered"))
         self.lanes = 0
-        """Inside."""
+        """Set when a lane is blocked."""
         self.released = threading.Event()
 
     @contextmanager
@@ -121,14 +119,16 @@ class Held(EntryFiles):
             self.lanes += 1
             try:
                 self.released.wait(60)
-                if threading.current_thread().name == "lane_0":  # the first that is waited for
+                if (
+                    threading.current_thread().name == "lane_0"
+                ):  # the first lane that the supervisor waits for
                     time.sleep(0.5)
                 yield writer
             finally:
                 self.lanes -= 1
 
 
-def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_interrupted(
+def test_lanes_keep_queues_and_files_until_their_end_despite_interrupts(
     tmp_path: Path,
 ) -> None:
     store = Held(tmp_path)
@@ -159,7 +159,7 @@ def test_lanes_keep_their_queues_and_files_until_they_end_however_often_it_is_in
     interrupting.join()
 
 
-def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
+def test_trial_end_does_not_wait_for_unstarted_lanes(
     tmp_path: Path,
 ) -> None:
     here, asked, clock = context(tmp_path), workload(), RealClock()
@@ -167,7 +167,7 @@ def test_lanes_that_have_not_begun_when_a_trial_ends_are_not_waited_for_in_vain(
     pool, stopping = WorkerPool(asked, here, cache, clock, [], None), threading.Event()
     supervisor = TrialSupervisor(
         1, pool, stopping, SoloRanks()
-    )  # its threads as slow to begin as a busy host's
+    )  # threads start as slowly as on a busy host
 
     def lasts() -> None:
         stopping.wait()

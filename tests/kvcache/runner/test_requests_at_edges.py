@@ -1,4 +1,4 @@
-"""Which requests were under way when a window opened or closed."""
+"""Requests in flight at the start and at the end of a window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ended(taken_ns: int, ended_ns: int, window: Window) -> RequestCounters:
     return statistics
 
 
-def test_a_request_is_under_way_at_the_edges_that_lie_between_its_lane_and_its_answer() -> None:
+def test_request_is_in_flight_at_edges_between_its_start_and_its_answer() -> None:
     window = Window()
     window.opened_ns, window.closes_ns = 100, 200
     seen = {
@@ -35,13 +35,13 @@ def test_a_request_is_under_way_at_the_edges_that_lie_between_its_lane_and_its_a
     }
 
 
-def test_requests_that_the_end_of_a_trial_cuts_off_are_counted(tmp_path: Path) -> None:
+def test_requests_cut_off_by_the_trial_end_are_counted(tmp_path: Path) -> None:
     result = trial(tmp_path, entry_scale=0.1, think_time_scale=0.0, max_concurrent_allocs=2)
     assert 1 <= result.requests.in_flight_at_close <= 2
     operations = sum(operation.in_flight_at_close for operation in result.operations.values())
     assert operations <= 2
 
 
-def test_requests_whose_answer_goes_on_after_the_window_are_counted(tmp_path: Path) -> None:
+def test_requests_answered_after_the_window_are_counted(tmp_path: Path) -> None:
     slow = trial(tmp_path, generation_mode="realistic", num_users=6, think_time_scale=0.0)
     assert slow.requests.in_flight_at_close == 6

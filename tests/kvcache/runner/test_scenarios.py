@@ -1,4 +1,4 @@
-"""Workloads beside users of the closed loop, on real files."""
+"""Workloads other than closed-loop users, on real files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_shared_blocks_are_written_once_and_read_by_many(tmp_path: Path) -> None
 
 
 def asked_of(wanted: Workload) -> set[str]:
-    """Return the keys of all blocks that the requests of a workload have, each once."""
+    """Return the distinct keys of all blocks of a workload's requests."""
     return {
         block.key
         for stream in RankWorkload(wanted, seed=42).request_source().streams()
@@ -53,7 +53,7 @@ def test_shared_blocks_are_evicted_and_written_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keyed_by", ["turn", "prefix"])
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
-def test_documents_are_there_before_the_window_and_are_retrieved(
+def test_documents_are_written_before_the_window_and_retrieved(
     tmp_path: Path, keyed_by: str, layout: str
 ) -> None:
     result = trial(
@@ -71,7 +71,7 @@ def test_documents_are_there_before_the_window_and_are_retrieved(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_prefill_of_prefixes_writes_what_is_new_and_reads_nothing(tmp_path: Path) -> None:
+def test_prefill_of_prefixes_writes_new_blocks_and_reads_none(tmp_path: Path) -> None:
     result = served(tmp_path, requests=40, keyed_by="prefix", tokens_per_block=64, phase="prefill")
     assert result.operation("storage", "write").moved_bytes > 0
     assert result.operation("storage", "read").moved_bytes == 0
@@ -79,7 +79,7 @@ def test_prefill_of_prefixes_writes_what_is_new_and_reads_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson", "gamma"])
-def test_requests_come_at_a_rate(tmp_path: Path, arrivals: str) -> None:
+def test_requests_arrive_at_a_rate(tmp_path: Path, arrivals: str) -> None:
     result = trial(tmp_path, arrivals=arrivals, rate=100.0, duration=1.0, num_users=64)
     assert result.arrived == pytest.approx(100, abs=40)
     assert result.lateness is not None
@@ -131,12 +131,12 @@ def test_preconditioning_writes_until_steady_or_its_limit_and_reports_it(tmp_pat
     assert limited.written_bytes < 50 << 30
 
 
-def test_preconditioning_that_may_not_write_is_refused(tmp_path: Path) -> None:
+def test_preconditioning_beyond_the_write_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CapacityError, match="Writes before the window exceed write_limit_gb"):
         trial(tmp_path, precondition="steady", write_limit_gb=1 / 1024)
 
 
-def test_a_warm_up_ends_when_bandwidth_is_steady(tmp_path: Path) -> None:
+def test_warm_up_ends_when_bandwidth_is_steady(tmp_path: Path) -> None:
     result = trial(
         tmp_path,
         warmup=60.0,
@@ -149,7 +149,7 @@ def test_a_warm_up_ends_when_bandwidth_is_steady(tmp_path: Path) -> None:
     assert result.warm_up.is_steady
 
 
-def test_a_window_says_whether_it_was_steady(tmp_path: Path) -> None:
+def test_window_reports_whether_it_was_steady(tmp_path: Path) -> None:
     wide: dict[str, Any] = {
         "steady_window": 0.3,
         "steady_slope_pct": 1e6,
@@ -165,7 +165,7 @@ def test_a_window_says_whether_it_was_steady(tmp_path: Path) -> None:
     assert trial(tmp_path).steadiness is None, "0.4 s are too short to tell"
 
 
-def test_a_trace_is_recorded_and_replayed_on_storage(tmp_path: Path) -> None:
+def test_trace_is_recorded_and_replayed_on_storage(tmp_path: Path) -> None:
     trace, cache = tmp_path / "trace.csv", tmp_path / "cache"
     cache.mkdir()
     recorded = run_trial(

@@ -36,12 +36,12 @@ def take(scheduler: ClosedLoopScheduler) -> DueRequest:
     return due
 
 
-def test_the_most_urgent_user_is_served_first() -> None:
+def test_most_urgent_user_is_served_first() -> None:
     scheduler = opened([stream(0, 1), stream(1, 3), stream(2, 2), stream(3, 3)], 1.0)
     assert [take(scheduler).request.user for _ in range(4)] == [1, 3, 2, 0]
 
 
-def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
+def test_turn_starts_after_the_end_of_the_previous_turn() -> None:
     scheduler = opened([stream(0, 1)], 1.0)
     first = take(scheduler)
     taken: list[DueRequest | None] = []
@@ -56,7 +56,7 @@ def test_a_turn_starts_only_after_the_one_before_it_has_ended() -> None:
     assert (first.request.turn, second.request.turn) == (0, 1)
 
 
-def test_a_user_thinks_from_the_end_of_its_request() -> None:
+def test_think_time_starts_at_the_end_of_the_request() -> None:
     scheduler = opened([stream(0, 1, think_s=3.0)], 0.5)
     first = take(scheduler)
     ended_ns = time.perf_counter_ns() - 1_600_000_000
@@ -64,7 +64,7 @@ def test_a_user_thinks_from_the_end_of_its_request() -> None:
     assert take(scheduler).due_ns == ended_ns + 1_500_000_000
 
 
-def test_stopping_lets_every_waiting_worker_go() -> None:
+def test_stop_releases_every_waiting_worker() -> None:
     scheduler = opened([], 1.0)
     taken: list[DueRequest | None] = []
     waiting = [threading.Thread(target=lambda: taken.append(scheduler.take())) for _ in range(4)]
@@ -77,7 +77,7 @@ def test_stopping_lets_every_waiting_worker_go() -> None:
 
 
 def test_requests_due_faster_than_generated_do_not_block_the_scheduler() -> None:
-    """Each second of arrivals takes longer to make than a second: what is made at once is few."""
+    """Generation of a second of arrivals takes longer than a second: batches are small."""
     made = 0
 
     def arrivals() -> Iterator[Arrival]:

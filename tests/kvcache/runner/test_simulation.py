@@ -1,4 +1,4 @@
-"""Trials without storage, in simulated time: the same to the byte, whoever runs them."""
+"""Trials without storage in simulated time: byte-identical results in every process."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_nothing_is_written_and_time_is_not_spent(tmp_path: Path) -> None:
+def test_simulation_writes_nothing_and_takes_no_time(tmp_path: Path) -> None:
     result = simulated(tmp_path, duration=300.0)
     assert (result.window_s, result.closed_by, result.is_simulated) == (300.0, "duration", True)
     assert result.operation("storage", "write").moved_bytes > 1 << 40
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path) -> None:
+def test_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
     simulated(tmp_path, one)
     program = (
@@ -72,7 +72,7 @@ def test_a_trace_is_the_same_byte_for_byte_also_in_a_new_process(tmp_path: Path)
     assert len(rows(one)) > 1000
 
 
-def test_a_trace_has_the_reference_s_columns_and_every_operation(tmp_path: Path) -> None:
+def test_trace_has_the_reference_s_columns_and_every_operation(tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     result = simulated(tmp_path, trace, cpu_mem_gb=8.0)
     found = rows(trace)
@@ -88,7 +88,7 @@ def test_a_trace_has_the_reference_s_columns_and_every_operation(tmp_path: Path)
 
 @pytest.mark.parametrize("keyed_by", ["turn", "prefix"])
 @pytest.mark.parametrize("suffix", [".csv", ".csv.zst"])
-def test_a_trace_that_is_replayed_gives_itself(tmp_path: Path, suffix: str, keyed_by: str) -> None:
+def test_replayed_trace_reproduces_itself(tmp_path: Path, suffix: str, keyed_by: str) -> None:
     recorded, again = tmp_path / f"recorded{suffix}", tmp_path / "again.csv"
     plain = tmp_path / "plain.csv"
     asked = {"keyed_by": keyed_by, "system_prompt_share": 0.5, "rag_share": 0.2, "duration": 4.0}
@@ -105,22 +105,20 @@ def test_a_trace_that_is_replayed_gives_itself(tmp_path: Path, suffix: str, keye
     assert mine == theirs
 
 
-def test_a_number_of_requests_is_exactly_that(tmp_path: Path) -> None:
+def test_number_of_requests_is_exact(tmp_path: Path) -> None:
     result = simulated(tmp_path, requests=503, duration=1000.0)
     assert (result.closed_by, result.requests.requests) == ("number of requests", 503)
     assert result.window_s < 1000
 
 
-def test_a_number_of_bytes_closes_the_window(tmp_path: Path) -> None:
+def test_number_of_bytes_closes_the_window(tmp_path: Path) -> None:
     result = simulated(tmp_path, stop_after_gb=20.0, duration=1000.0)
     assert result.closed_by == "number of bytes"
     assert 20 << 30 <= result.reported.total < 60 << 30
 
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson", "gamma"])
-def test_requests_that_come_at_a_rate_are_served_when_they_come(
-    tmp_path: Path, arrivals: str
-) -> None:
+def test_requests_at_a_rate_are_served_at_arrival(tmp_path: Path, arrivals: str) -> None:
     result = simulated(tmp_path, arrivals=arrivals, rate=50.0, duration=100.0, num_users=200)
     assert result.arrived == pytest.approx(5000, rel=0.06)
     assert result.requests.requests == pytest.approx(result.arrived, abs=1)
@@ -129,7 +127,7 @@ def test_requests_that_come_at_a_rate_are_served_when_they_come(
     assert result.lateness.max_ns == 0, "nothing takes time, so nothing is late"
 
 
-def test_generation_holds_a_user_s_next_turn_back_and_that_is_lateness(tmp_path: Path) -> None:
+def test_generation_delays_the_next_turn_which_counts_as_lateness(tmp_path: Path) -> None:
     result = simulated(
         tmp_path, arrivals="constant", rate=10.0, num_users=1, generation_mode="realistic"
     )
@@ -138,7 +136,7 @@ def test_generation_holds_a_user_s_next_turn_back_and_that_is_lateness(tmp_path:
     assert result.lateness.max_ns > 20e9
 
 
-def test_hits_are_those_that_the_requests_predict_when_nothing_is_evicted(tmp_path: Path) -> None:
+def test_hits_without_eviction_equal_those_of_the_requests(tmp_path: Path) -> None:
     result = simulated(tmp_path, requests=400, duration=10_000.0, decode_reads="none")
     streams = RequestSource(20, 42, limit=400).streams()
     turns = sum(request.turn for stream in streams for request in stream.requests)
@@ -187,7 +185,7 @@ def test_workload_without_time_or_end_is_refused(tmp_path: Path) -> None:
         ("trace", {"trial": "2"}, "trace.trial_2"),
     ],
 )
-def test_traces_of_several_ranks_and_trials_have_files_of_their_own(
+def test_traces_of_ranks_and_trials_have_separate_files(
     name: str, parts: dict[str, str], expected: str
 ) -> None:
     assert trace_path(Path("/x") / name, parts) == Path("/x") / expected

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 Mount = Callable[[str, str], Path]
 
 
-def test_a_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
+def test_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
     result = trial(tmp_path)
     assert result.closed_by == "duration"
     assert result.window_s == pytest.approx(0.4)
@@ -50,14 +50,14 @@ def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
     assert abs(reads.verified_chunks - reads.chunks) <= 2 * 4  # those at the window's edges
 
 
-def test_nothing_evicted_means_nothing_missed(tmp_path: Path) -> None:
+def test_lookups_without_eviction_have_no_miss(tmp_path: Path) -> None:
     result = served(tmp_path)
     assert result.storage.evicted_bytes == 0
     assert result.requests.misses == 0
     assert result.requests.hits.total() > 0
 
 
-def test_a_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
+def test_small_storage_tier_evicts_and_misses(tmp_path: Path) -> None:
     result = served(tmp_path, capacity=12 * MIB, requests=120)
     assert result.storage.evicted_bytes > 0
     assert result.requests.misses > 0
@@ -71,7 +71,7 @@ def test_entries_in_the_memory_tier_are_not_read_from_storage(tmp_path: Path) ->
     assert result.storage.entries == 0
 
 
-def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
+def test_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path) -> None:
     ranks = SoloRanks()
     limited = workload(duration=60.0, write_limit_gb=64 / 1024)  # more than all lanes' entries
     result = run_trial(limited, context(tmp_path), ranks)
@@ -80,7 +80,7 @@ def test_the_write_limit_closes_the_window_of_all_ranks_and_holds(tmp_path: Path
     assert result.window_s < 60
 
 
-def test_another_rank_that_closes_closes_here(tmp_path: Path) -> None:
+def test_window_closes_when_another_rank_closes(tmp_path: Path) -> None:
     result = run_trial(workload(duration=60.0), context(tmp_path), SoloRanks(closing=True))
     assert result.closed_by == "another rank"
     assert result.window_s < 30
@@ -136,7 +136,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
         pytest.skip(f"needs mkfs.{fstype}")
     image = tmp_path / "image"
     with image.open("wb") as file:
-        file.truncate(400 * MIB)  # xfs has 300 at least
+        file.truncate(400 * MIB)  # xfs needs at least 300 MiB
     subprocess.run([make, "-q", str(image)], check=True)
     folder = mount(fstype, f"loop {image}")
     if not probe_direct_io(folder):
@@ -148,7 +148,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
 
 
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
-def test_several_chunks_in_flight_are_what_a_rank_had_or_it_says_why_not(
+def test_chunks_in_flight_are_reported_or_the_reason_against_them(
     tmp_path: Path, io_mode: Any
 ) -> None:
     if io_mode == "direct" and not probe_direct_io(tmp_path):
@@ -191,13 +191,13 @@ def test_latencies_are_kept_by_size_class_and_add_up(tmp_path: Path) -> None:
     assert sum(part.moved_bytes for part in reads.values()) == total.moved_bytes
 
 
-def test_spans_are_those_of_the_system_calls_alone(tmp_path: Path) -> None:
+def test_spans_cover_only_system_calls(tmp_path: Path) -> None:
     result = trial(tmp_path, duration=1.0)
     reads = result.operation("storage", "read")
     assert reads.verification.count == reads.verified_chunks
     assert reads.durability.count == 0
     assert reads.wait.count == reads.device.count == reads.host.count
-    assert reads.device.sum_ns < reads.host.sum_ns  # checks and opening lie outside
+    assert reads.device.sum_ns < reads.host.sum_ns  # checks and opening are excluded
 
 
 def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_nothing_is_checked_when_the_rate_is_zero(tmp_path: Path) -> None:
     assert reads.verified_chunks == 0
 
 
-def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
+def test_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> None:
     ranks = SoloRanks()
     ceiling = calibrate(workload(calibration=0.2), context(tmp_path), ranks)
     assert ceiling is not None
@@ -217,10 +217,10 @@ def test_the_ceiling_is_measured_without_touching_storage(tmp_path: Path) -> Non
     assert calibrate(workload(calibration=0.0), context(tmp_path), ranks) is None
 
 
-def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory(
+def test_ceiling_uses_a_null_store_for_operations_and_memory_for_bytes(
     tmp_path: Path,
 ) -> None:
-    """Reads of 16 MiB that nobody checks: to move nothing is many times faster than memory."""
+    """Unchecked reads of 16 MiB: a store without data is many times faster than memory."""
     reads = workload(
         calibration=0.2,
         phase="decode",
@@ -235,7 +235,7 @@ def test_the_ceiling_of_operations_is_over_nothing_and_that_of_bytes_over_memory
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (4, 1)])
-def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
+def test_ceiling_is_measured_with_the_lanes_of_the_workload(
     tmp_path: Path, shape: tuple[int, int]
 ) -> None:
     if not probe_direct_io(tmp_path):
@@ -254,7 +254,7 @@ def test_the_ceiling_is_that_of_lanes_as_they_are_measured(
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.queue_unavailable_reason == measured.queue_unavailable_reason
-    has_queue = chunks_in_flight > 1  # else small chunks of several lanes go by plain calls
+    has_queue = chunks_in_flight > 1  # otherwise small chunks use plain system calls
     assert opened == [chunks_in_flight] * lanes * has_queue
 
 
@@ -284,7 +284,7 @@ def test_decoding_whose_entries_exceed_the_write_limit_is_refused(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_repeated_reads_are_counted_apart_and_can_be_left_out(tmp_path: Path) -> None:
+def test_repeated_reads_are_counted_separately_and_can_be_omitted(tmp_path: Path) -> None:
     reference = trial(tmp_path, duration=0.8, num_users=3)  # three kinds of users
     reads = reference.operation("storage", "read")
     assert 0 < reads.repeated_bytes < reads.moved_bytes
@@ -315,7 +315,7 @@ def test_tiers_evict_by_any_policy_and_promote(tmp_path: Path, eviction: str) ->
     assert result.requests.corrupt_reads == 0
 
 
-def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:
+def test_rank_serves_users_from_its_first_user(tmp_path: Path) -> None:
     seen: set[str] = set()
 
     class Notes(NullStore):
@@ -328,8 +328,8 @@ def test_a_rank_serves_the_users_from_its_first_on(tmp_path: Path) -> None:
     assert seen == {"user40", "user41", "user42"}
 
 
-def test_a_trial_takes_its_window_and_the_drain_of_what_was_in_flight(tmp_path: Path) -> None:
-    """Each operation takes longer than the window: one of each lane is under way at its end."""
+def test_trial_lasts_for_its_window_and_the_drain(tmp_path: Path) -> None:
+    """Each operation lasts longer than the window: each lane has one in flight at its end."""
     ended_ns: list[int] = []
 
     class Lingers(NullStore):
@@ -352,7 +352,7 @@ def test_a_trial_takes_its_window_and_the_drain_of_what_was_in_flight(tmp_path: 
     assert max(ended_ns) <= result.edges.closed_ns + result.drain_s * NS_PER_S
 
 
-def test_generation_takes_time_and_no_lane(tmp_path: Path) -> None:
+def test_generation_takes_time_but_no_lane(tmp_path: Path) -> None:
     started = time.monotonic()
     result = trial(
         tmp_path,

@@ -1,4 +1,4 @@
-"""The readings of the kernel's counters, and what counts between them."""
+"""Readings of the kernel's counters, and the transfers that are counted between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOWS = 20
 
 
 class Ends:
-    """A thread that ends one transfer after another, each of one byte."""
+    """A thread that completes transfers of one byte in a loop."""
 
     def __init__(self, window: Window, done: threading.Event) -> None:
         self.moments_ns: list[int] = []
@@ -35,11 +35,11 @@ class Ends:
             self._observer.chunk(1, now_ns, now_ns)
             self.moments_ns.append(now_ns)
             if len(self.moments_ns) % 100 == 0:
-                time.sleep(0)  # as a system call does, it lets others have Python's lock
+                time.sleep(0)  # releases Python's lock, as a system call does
 
 
 @pytest.mark.slow
-def test_transfers_count_by_the_edges_also_those_that_end_while_these_are_found(
+def test_transfers_that_end_while_edges_are_read_are_counted_by_them(
     tmp_path: Path,
 ) -> None:
     counters = UsableCounters(process=True, device=BlockDevice.under(tmp_path))

@@ -85,7 +85,7 @@ def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     of_other_user = dataclasses.replace(first, user=8)
     (others,) = [a.blocks for a in accesses(of_other_user, rules) if isinstance(a, ReadOrWrite)]
     shared = [a for a, b in zip(before, others, strict=True) if a == b]
-    assert shared == list(before[: 100 // 16]), "what the system prompt fills, and no more"
+    assert shared == list(before[: 100 // 16]), "only blocks that the system prompt fills"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from mlpstorage_bench.metric.declaration import Measured, Metric, declared_in
 GROUPS: tuple[type[Measured], ...] = (
     *(Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Window),
 )
-"""Subjects, as docs/metrics.md has them."""
+"""Subjects, in the order of docs/metrics.md."""
 
 
 def metrics() -> tuple[Metric[Any], ...]:

@@ -1,4 +1,4 @@
-"""Limits: what limited a trial, and what the harness itself took."""
+"""Limits: the limiting component of a trial, and the cost of the harness."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _overestimate(rank: RankTrial) -> tuple[float, float]:
 
 
 class Limits(Measured):
-    """What limited the result."""
+    """Limits of the result."""
 
     limited_by = Metric(
         "Limit of the trial: storage, harness (this host), load (lanes waited for requests), or "
@@ -118,7 +118,7 @@ class Limits(Measured):
 
 
 class Harness(Measured):
-    """What the harness took, and how exact its spans are."""
+    """Cost of the harness, and accuracy of its spans."""
 
     cpu_s_per_gib = Metric(
         "CPU seconds of all ranks per GiB moved to and from storage.",

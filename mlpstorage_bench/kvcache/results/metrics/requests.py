@@ -1,4 +1,4 @@
-"""Requests: how many were served, how late, and how each class of service fared."""
+"""Requests: number, lateness, and latencies of each class of service."""
 
 from __future__ import annotations
 

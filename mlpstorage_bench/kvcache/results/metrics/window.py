@@ -1,4 +1,4 @@
-"""Window: when ranks measured, whether bandwidth was steady, and which ranks were slow."""
+"""Window: time of measurement, steadiness of bandwidth, and slow ranks."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Window(Measured):
         NOT_COMBINED,
     )
     is_simulated = Metric(
-        "Whether no storage was there: values are what the workload asks for.",
+        "Whether the trial ran without storage: values then state the demand of the workload.",
         TRUTH,
         RANKS.any_of(lambda rank: rank.is_simulated),
         LIST,
