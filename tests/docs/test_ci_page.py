@@ -10,6 +10,7 @@ from tests.docs.ci_page import commands, gate_arguments, github_steps, workflows
 
 SMALL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
+    "--mlps-set=think_time_scale=0.5",
     *("-k", "workload and 1", "-p", "no:cacheprovider"),
 ]
 

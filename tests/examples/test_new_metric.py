@@ -41,6 +41,7 @@ declared.GROUPS += (Chunks,)
 """
 OPTIONS = (
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
+    "--mlps-set=think_time_scale=0.5",
     *("--mlps-set=entry_scale=0.001", "--mlps-trials=2", "--mlps-results-dir=results"),
     *("--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
 )

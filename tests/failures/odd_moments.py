@@ -178,7 +178,7 @@ ODD_MOMENTS = (
 
         SessionGate.judge = judge
         """,
-        options=("--mlps-gate", "--mlps-set=storage=null"),
+        options=("--mlps-gate", "--mlps-set=storage=null", "--mlps-set=think_time_scale=0.5"),
         run_status="interrupted",
         under="either",
     ),

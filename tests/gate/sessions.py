@@ -11,6 +11,7 @@ import pytest
 
 REPRODUCIBLE = [
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
+    "--mlps-set=think_time_scale=0.5",
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "-p", "no:cacheprovider"),
     "--mlps-set=entry_scale=0.001",
 ]

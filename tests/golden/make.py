@@ -21,6 +21,7 @@ HOST = os.uname().nodename
 TEST = "def test_workload(kvcache): kvcache.run('1')\n"
 OPTIONS = (
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
+    "--mlps-set=think_time_scale=0.5",
     *("--mlps-set=entry_scale=0.001", "--mlps-trials=2", "--mlps-tag=golden"),
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "--benchmark-json=own.json"),
 )

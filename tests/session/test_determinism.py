@@ -10,6 +10,7 @@ pytestmark = pytest.mark.launches_mpi
 
 NULL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=20", "--mlps-set=write_limit_gb=20"),
+    "--mlps-set=think_time_scale=0.5",
     "--mlps-set=max_concurrent_allocs=1",
     *("--mlps-trials=1", "--mlps-results-dir=results", "--mlps-cache-dir=cache"),
 ]

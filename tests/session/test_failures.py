@@ -128,7 +128,7 @@ def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
                 except OSError:
                     pass
             threading.Thread(target=fill, daemon=True).start()
-            kvcache.run(1)
+            kvcache.run(1, chunks_in_flight=1)
         """
     )
     result = pytester.runpytest_subprocess(
@@ -246,7 +246,7 @@ def test_workload_beyond_the_free_space_is_refused_before_any_write(
     result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
     result.assert_outcomes(failed=1)
     result.stdout.re_match_lines(
-        [rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, of .*"]
+        [rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, but .*"]
     )
 
 

@@ -179,7 +179,7 @@ def test_killed_local_run_is_listed_as_died(
         text=True,
         check=True,
     )
-    assert " died " in listed.stdout
+    assert " died" in listed.stdout
 
 
 def _long(flags: list[str]) -> list[str]:
