@@ -40,6 +40,7 @@ def test_fewer_users_than_ranks_is_a_usage_error(pytester: pytest.Pytester, run_
 
 SIMULATED = [
     *("--mlps-set=storage=null", "--mlps-set=phase=prefill", "--mlps-set=requests=40"),
+    "--mlps-set=think_time_scale=0.5",
     *("--mlps-set=warmup=0", "--mlps-set=duration=3600", "--mlps-set=write_limit_gb=100000"),
     *("--mlps-set=trace_out=trace.csv", "--mlps-trials=1", "--mlps-results-dir=results"),
     *("--mlps-set=workloads.1.num_users=3", "--mlps-set=workloads.2.users_total=6"),

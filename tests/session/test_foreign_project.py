@@ -32,6 +32,20 @@ FOREIGN = """
     def test_skipped_on_rank_0():
         pass
 """
+RANK_1_LAST = """
+    import os, time
+    from pathlib import Path
+
+    DONE = Path(__file__).with_name("rank_0_is_done")
+
+    def pytest_unconfigure():  # Open MPI ends the other ranks once one has failed
+        if os.environ["OMPI_COMM_WORLD_RANK"] == "0":
+            DONE.touch()
+        ends = time.monotonic() + 60
+        while not DONE.exists() and time.monotonic() < ends:
+            time.sleep(0.01)
+        time.sleep(float(os.environ["OMPI_COMM_WORLD_RANK"]))
+"""
 LAUNCHERS = {
     "size of open mpi alone": {"OMPI_COMM_WORLD_SIZE": "4"},
     "open mpi": {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"},
@@ -116,7 +130,11 @@ def test_ranks_of_a_foreign_project_do_not_join(
     pytester: pytest.Pytester, run_ranks: RunRanks
 ) -> None:
     pytester.makepyfile(FOREIGN)
-    results = [run_ranks(2, "-rA", *without) for without in ((), WITHOUT)]
+    pytester.makeconftest(RANK_1_LAST)
+    results = []
+    for without in ((), WITHOUT):
+        results.append(run_ranks(2, "-rA", *without))
+        (pytester.path / "rank_0_is_done").unlink()
     lines = [sorted(comparable(result.stdout.str()).splitlines()) for result in results]
     assert lines[0] == lines[1]
     assert [result.ret for result in results] == [1, 1]
