@@ -246,9 +246,7 @@ def test_workload_beyond_the_free_space_is_refused_before_any_write(
     result = pytester.runpytest(*TINY, f"--mlps-cache-dir={small / 'cache'}")
     result.assert_outcomes(failed=1)
     result.stdout.re_match_lines(
-        [
-            rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, but .*"
-        ]
+        [rf".*CapacityError: rank 0 on {HOST}: This run does not fit: storage: up to .* GiB, .*"]
     )
 
 
