@@ -85,7 +85,7 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
                             pass
                     time.sleep(0.005)
             threading.Thread(target=flip, daemon=True).start()
-            kvcache.run(1)
+            kvcache.run(1, chunks_in_flight=1)
         """
     )
     result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
