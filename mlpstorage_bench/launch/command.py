@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.hosts import LOOPBACK_NAMES, Layout
 from mlpstorage_bench.launch.launchers.exported import exported_names, without_values
 from mlpstorage_bench.launch.launchers.installed import display_path, find_binary, identify
@@ -21,7 +22,6 @@ from mlpstorage_bench.launch.launchers.launcher import Launch, LaunchFlags
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
-    LAUNCH_ID_VARIABLE,
 )
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"

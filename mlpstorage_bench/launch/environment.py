@@ -10,6 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+LAUNCH_ID_VARIABLE = "MLPS_LAUNCH_ID"
+"""Environment variable with the id of a launch by this plugin.
+
+It starts the status lines of a rank, and marks each process of the launch.
+"""
+
 
 @dataclass(frozen=True)
 class LauncherEnvironment:

@@ -15,12 +15,12 @@ import tempfile
 from pathlib import Path
 
 from mlpstorage_bench.launch.command import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
+from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.exit_reason import LaunchExit, exit_of
 from mlpstorage_bench.launch.monitor import LaunchMonitor, Limits
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
-    LAUNCH_ID_VARIABLE,
     StatusReader,
     this_host,
 )

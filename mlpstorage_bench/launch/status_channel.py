@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.stderr import descriptor, say
 
@@ -25,8 +26,6 @@ DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 """Environment variable with the directory for status files."""
 HOST_VARIABLE = "MLPS_LAUNCH_HOST"
 """Environment variable with the parent's host: other hosts may see the directory, too."""
-LAUNCH_ID_VARIABLE = "MLPS_LAUNCH_ID"
-"""Environment variable with the id that starts status lines and marks each process of a launch."""
 
 Kind = Literal["step", "joined", "hosts", "run", "aborting", "completed"]
 _KINDS = frozenset(get_args(Kind))

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.launch.environment import LauncherEnvironment, detect_launcher
+from mlpstorage_bench.launch.environment import (
+    LAUNCH_ID_VARIABLE,
+    LauncherEnvironment,
+    detect_launcher,
+)
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
     GRACE_INI,
@@ -70,7 +74,6 @@ class CollectionError(NamedTuple):
 
 
 _COLLECTION_ERRORS = pytest.StashKey[list[CollectionError]]()
-_PARENT_VARIABLE = "MLPS_LAUNCH_ID"
 _NAMES_OF_OURS = re.compile(rf"\b({'|'.join(sorted((*FIXTURES, SCENARIO, SLO)))})\b")
 
 
@@ -93,7 +96,7 @@ def joins_before_conftests(
     """Whether ranks join now, because of mode `on`, an option, an ini value or our parent."""
     return (
         mpi_mode(config) == "on"
-        or _PARENT_VARIABLE in os.environ
+        or LAUNCH_ID_VARIABLE in os.environ
         or bool(given_options(known))
         or any(config.getini(name) is not None for name in (GRACE_INI, STARTUP_INI))
         or (bool(config.getini(ALIASES_INI)) and _has_alias(parser, args))

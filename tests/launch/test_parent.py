@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
+from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.exit_reason import LaunchExit
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
@@ -25,7 +26,6 @@ from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
-    LAUNCH_ID_VARIABLE,
     StatusChannel,
     StatusReader,
     this_host,
