@@ -12,6 +12,11 @@ endif
 export OMPI_MCA_oob_tcp_if_include := lo
 export OMPI_MCA_btl_tcp_if_include := lo
 
+# Tests start hundreds of interpreters: compiled modules are kept, below .venv, also where the
+# environment switches that off.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+
 # The tests of make check, and those of make test that start no ranks or hosts.
 FAST := not slow and not starts_process
 NO_RANKS := not launches_mpi and not hosts and not hosts_matrix and not failure_matrix

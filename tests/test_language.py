@@ -95,15 +95,15 @@ FORBIDDEN = frozenset(form for word in METAPHORS for form in forms(word))
 FORMER = frozenset(form for word in FORMER_NAMES for form in forms(word))
 
 
-def bad_openings(text: str) -> list[str]:
+def bad_openings(tree: ast.Module) -> list[str]:
     return [
         f"{line}: {docstring.split(chr(10))[0]}"
-        for line, docstring in docstrings(ast.parse(text))
+        for line, docstring in docstrings(tree)
         if re.split(r"\W", docstring.strip().lower(), maxsplit=1)[0] in OPENINGS
     ]
 
 
-def metaphors(text: str) -> list[str]:
+def metaphors(text: str, tree: ast.Module) -> list[str]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         rest = line.lower()
@@ -111,21 +111,22 @@ def metaphors(text: str) -> list[str]:
             rest = rest.replace(term, "")
         if FORBIDDEN & set(re.findall(r"[a-z]+", rest)):
             found.append(f"{number}: {line.strip()}")
-    names = identifiers(ast.parse(text))
+    names = identifiers(tree)
     forbidden = FORBIDDEN | set(IDENTIFIER_WORDS)
     return found + [f"{line}: {name}" for line, name in names if forbidden & words(name)]
 
 
-def riddles(text: str) -> list[str]:
-    return [f"{line}: {name}" for line, name in identifiers(ast.parse(text)) if RIDDLES.match(name)]
+def riddles(tree: ast.Module) -> list[str]:
+    return [f"{line}: {name}" for line, name in identifiers(tree) if RIDDLES.match(name)]
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PROJECT)))
 def test_covered_file_is_in_plain_language(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert bad_openings(text) == []
-    assert metaphors(text) == []
-    assert riddles(text) == []
+    tree = ast.parse(text)
+    assert bad_openings(tree) == []
+    assert metaphors(text, tree) == []
+    assert riddles(tree) == []
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(PROJECT)))
@@ -147,7 +148,7 @@ def test_covered_names_exist() -> None:
     ['"""What a rank did."""', 'class A:\n    x = 1\n    """Of either."""', '"""\nFor tests."""'],
 )
 def test_docstring_with_forbidden_opening_is_found(text: str) -> None:
-    assert len(bad_openings(text)) == 1
+    assert len(bad_openings(ast.parse(text))) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,13 +156,14 @@ def test_docstring_with_forbidden_opening_is_found(text: str) -> None:
     ["# makes room for it", "def tell_user(): ...", "class CrewKeeper: ...", "self.told = 1"],
 )
 def test_metaphor_is_found(text: str) -> None:
-    assert metaphors(text) != []
+    assert metaphors(text, ast.parse(text)) != []
 
 
 def test_field_terms_and_other_words_are_accepted() -> None:
-    assert metaphors("# telling headroom apart\nx = math.floor(warehouse)") == []
-    assert bad_openings('"""Forward offset of a whole file."""') == []
+    text = "# telling headroom apart\nx = math.floor(warehouse)"
+    assert metaphors(text, ast.parse(text)) == []
+    assert bad_openings(ast.parse('"""Forward offset of a whole file."""')) == []
 
 
 def test_riddle_as_test_name_is_found() -> None:
-    assert riddles("def test_what_is_lost_is_told(): ...") != []
+    assert riddles(ast.parse("def test_what_is_lost_is_told(): ...")) != []

@@ -23,7 +23,7 @@ def environment(mpi: Mpi, **more: str) -> dict[str, str]:
     """Return the environment of a user's shell on a host: the MPI, and its network."""
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "pycache"),
         "PYTEST_ADDOPTS": WITHOUT_TEST_TOOLS,
         "OMPI_MCA_oob_tcp_if_include": INTERFACE,
         "OMPI_MCA_btl_tcp_if_include": INTERFACE,

@@ -18,6 +18,8 @@ from tests.gate.noise_models import Series
 
 NoiseModel = Callable[[Generator, int, int], Series]
 
+pytestmark = pytest.mark.slow
+
 ROWS = 800
 RUNS = 10
 ONE_PERCENT_OF_ROWS = 16

@@ -95,6 +95,7 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(CHANGES)
 def test_updated_index_equals_a_rebuilt_one(

@@ -41,6 +41,7 @@ def test_unsafe_path_components_are_refused(value: str) -> None:
         check_path_component("--mlps-orgname", value)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_slug_of_any_text_is_a_path_component(text: str) -> None:
     segment = slugify(text)

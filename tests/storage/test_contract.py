@@ -108,6 +108,7 @@ def test_entry_copied_from_memory_passes_its_check(
     assert observer.checked == CHUNKING.count(entry.size)
 
 
+@pytest.mark.slow
 def test_closed_store_leaves_no_file(
     file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:

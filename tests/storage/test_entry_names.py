@@ -51,6 +51,7 @@ def precious(tmp_path: Path, cache: Path) -> Iterator[list[Path]]:
     assert [file.read_text() for file in files] == ["years of work"] * len(files)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("precious")
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize("kind", ODD_NAMES)

@@ -239,6 +239,7 @@ def test_failing_device_fails_with_eio(
         lane.read(store, entry, observer_class())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "remedy"),
     [

@@ -60,6 +60,7 @@ def test_content_compresses_by_the_configured_ratio(
     assert duplication(content, SECTOR) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0])
 @pytest.mark.parametrize("block_kib", [4, 16, 64])
 def test_content_deduplicates_by_the_configured_ratio(

@@ -41,12 +41,14 @@ def test_memory_filesystem_has_no_counters(memory: Path, io_mode: Any) -> None:
     assert list(memory.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
 def test_audit_without_counters_has_no_page_cache_verdict(memory: Path, phase: str) -> None:
     audit = served(memory, phase=phase).audit
     assert (audit.verdict, audit.ratio, audit.cached_bytes) == ("not measurable", None, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
 def test_audit_on_a_disk_is_measured_for_every_workload(tmp_path: Path, phase: str) -> None:
     if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
