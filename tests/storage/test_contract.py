@@ -108,7 +108,6 @@ def test_entry_copied_from_memory_passes_its_check(
     assert observer.checked == CHUNKING.count(entry.size)
 
 
-@pytest.mark.slow
 def test_closed_store_leaves_no_file(
     file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
 ) -> None:
@@ -119,6 +118,7 @@ def test_closed_store_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_concurrent_lanes_share_a_store(store: Store, observer_class: Any) -> None:
     failures: list[BaseException] = []
 

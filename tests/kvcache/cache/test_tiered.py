@@ -320,7 +320,6 @@ def test_read_entry_is_promoted_and_displaced_one_moves_down() -> None:
     cache.close()
 
 
-@pytest.mark.slow
 def test_entry_too_large_for_top_tier_is_not_promoted() -> None:
     cache, client = TieredCache(tiers_with("lru", 10, 100), promotes=True), new_client()
     cache.write("large", 30 * SECTOR, client)
@@ -328,6 +327,7 @@ def test_entry_too_large_for_top_tier_is_not_promoted() -> None:
     cache.close()
 
 
+@pytest.mark.slow
 def test_concurrent_clients_with_promotion_lose_no_entry() -> None:
     cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
 
