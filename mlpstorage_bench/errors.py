@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Self, TypeVar
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+from mlpstorage_bench.escaping import for_terminal_lines, shortened
 
 
 class MlpsError(Exception):
@@ -44,8 +47,42 @@ class InvalidInputError(MlpsError):
 
     def __init__(self, source: str, given: object, accepted: str, *, hint: str = "") -> None:
         self.source = source
-        text = f"{source}: got {given!r}; accepted: {accepted}"
-        super().__init__(f"{text}. {hint}" if hint else text)
+        text = f"{source}: got {shortened(repr(given))}; accepted: {accepted}"
+        super().__init__(for_terminal_lines(f"{text}. {hint}" if hint else text))
+
+
+class NamedFile(Protocol):
+    """A file that an option or a parameter names."""
+
+    @property
+    def option(self) -> str:
+        """The option or parameter."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The file's path."""
+        ...
+
+    @property
+    def accepted(self) -> str:
+        """The accepted files, as messages have it."""
+        ...
+
+
+class InvalidFileError(InvalidInputError):
+    """A user's file cannot be used; the text names option, file, line and field."""
+
+    problem: str
+    """The reason, with line and field, without the option and the file."""
+
+    @classmethod
+    def of(cls, file: NamedFile, problem: str, *, line: int | None = None, field: str = "") -> Self:
+        """Return the error of a file; `line` counts from 1."""
+        places = [*([] if line is None else [f"line {line}"]), *([field] if field else [])]
+        error = cls(file.option, ", ".join([str(file.path), *places]), file.accepted, hint=problem)
+        error.problem = for_terminal_lines(": ".join([*places, problem]))
+        return error
 
 
 class StorageError(MlpsError):

@@ -27,6 +27,40 @@ _Identity = tuple[int, int] | str
 """Device and inode of a file; the path of one that does not exist yet, without links."""
 
 
+def look_up(option: str, path: Path) -> os.stat_result | None:
+    """Return the status of a user's path, links followed; None if nothing is there.
+
+    InvalidInputError if the system refuses to look: a name that is too long or has a NUL character,
+    a directory of another user, a loop of links.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInputError(
+            option, str(path), "a path that can be looked up", hint=reason
+        ) from error
+
+
+def is_file(option: str, path: Path) -> bool:
+    """Return whether a user's path leads to a regular file; InvalidInputError as `look_up`."""
+    status = look_up(option, path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def is_directory(option: str, path: Path) -> bool:
+    """Return whether a user's path leads to a directory; InvalidInputError as `look_up`."""
+    status = look_up(option, path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def existing_part(option: str, path: Path) -> Path:
+    """Return a user's path, or its nearest parent that exists; InvalidInputError as `look_up`."""
+    return next(part for part in (path, *path.parents) if look_up(option, part) is not None)
+
+
 def check_path_component(source: str, value: str) -> str:
     """Return the value if it is a valid directory name; else raise InvalidInputError."""
     if not _COMPONENT.fullmatch(value) or value in {".", ".."}:
@@ -59,6 +93,8 @@ class InputFile:
     option: str
     """The option or parameter that names it."""
     path: Path
+    accepted: str = "a file that can be read"
+    """The accepted files, as messages have it."""
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ The user sets directory and size, so that a trace of terabytes does not fill a d
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
-from mlpstorage_bench.kvcache.trace_files import open_trace
-from mlpstorage_bench.kvcache.workload.traces import detect
+from mlpstorage_bench.kvcache.trace_input import detect
+from mlpstorage_bench.kvcache.workload.traces.operations import OPERATIONS, Operation
+from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.units import GIB
 
 OPTION = "--mlps-fio-job"
@@ -39,13 +40,13 @@ class _Operations:
 
 def fio_job(path: Path) -> str:
     """Return an fio job for a trace of operations; InvalidInputError for other files."""
-    with open_trace(path) as lines:
-        if detect(str(path), lines) != "operations":
-            raise InvalidInputError(
-                OPTION, str(path), "a trace of operations, as trace_out writes it"
-            )
-    with open_trace(path) as lines:
-        operations = _read(path, lines)
+    trace = detect(path, OPTION)
+    if trace.timed is not OPERATIONS:
+        raise InvalidFileError.of(
+            InputFile(OPTION, path, "a trace of operations, as trace_out writes it"),
+            "Its first line is that of another format",
+        )
+    operations = _tally(trace.operations())
     reads, writes = operations.sizes["Read"], operations.sizes["Write"]
     sizes = reads + writes
     if not sizes:
@@ -57,7 +58,7 @@ def fio_job(path: Path) -> str:
     read_share = round(100 * sum(reads) / sum(sizes))
     pattern = "randread" if not writes else "randwrite" if not reads else "randrw"
     job = [
-        f"; made from {path.name}",
+        f"; made from {for_terminal(path.name)}",
         f"; {len(reads)} reads of {sum(reads) / GIB:.2f} GiB",
         f"; {len(writes)} writes of {sum(writes) / GIB:.2f} GiB",
         f"; its entries take {sum(operations.occupied.values()) / GIB:.2f} GiB",
@@ -79,21 +80,14 @@ def fio_job(path: Path) -> str:
     return "\n".join(job) + "\n"
 
 
-def _read(path: Path, lines: Iterable[str]) -> _Operations:
+def _tally(recorded: Iterable[Operation]) -> _Operations:
     operations = _Operations()
-    reader = csv.DictReader(lines)
-    try:
-        for number, row in enumerate(reader):
-            moment_s, size = float(row["Timestamp"]), int(row["Object_Size_Bytes"])
-            operations.first_s = operations.first_s if number else moment_s
-            operations.last_s = moment_s
-            if row["Tier"] == STORAGE_TIER:
-                operations.sizes[row["Operation"]].append(size)
-                operations.occupied[row["Key"]] = size
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(
-            OPTION, f"{path}, line {reader.line_num}", "a line of a trace", hint=repr(error)
-        ) from error
+    for number, operation in enumerate(recorded):
+        operations.first_s = operations.first_s if number else operation.time_s
+        operations.last_s = operation.time_s
+        if operation.tier == STORAGE_TIER:
+            operations.sizes[operation.kind].append(operation.size)
+            operations.occupied[operation.key] = operation.size
     return operations
 
 

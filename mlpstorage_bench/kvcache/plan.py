@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import HostCapacity, Json
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.kvcache.config.profile_file import Profile, split_path
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
-from mlpstorage_bench.kvcache.workload.traces import SOURCE
+from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.paths import InputFile, OutputFile
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
@@ -168,7 +169,7 @@ class KVCachePlan:
                 *_additional_parameters(workload),
             )
             lines.append(f"workload {name}, {workload.title}: {', '.join(facts)}")
-        return lines
+        return list(map(for_terminal, lines))
 
 
 def _additional_parameters(workload: Workload) -> list[str]:

@@ -1,4 +1,4 @@
-"""Trace files: reading, and writing as operations happen; compressed if the name ends in .zst.
+"""Trace files, written as operations happen; compressed if the name ends in .zst.
 
 The columns are those of the reference: Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase.
 Timestamps are seconds since the start of the trial.
@@ -10,64 +10,33 @@ import csv
 import io
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Self, TextIO
+from typing import IO, Any, Self
 
-from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.kvcache.workload.traces import MOVED_PHASE, OPERATION_COLUMNS, SOURCE
+from mlpstorage_bench.errors import InvalidFileError, InvalidInputError, ResultsError
+from mlpstorage_bench.inputs.compression import LARGEST_RATIO
+from mlpstorage_bench.inputs.files import open_bytes
+from mlpstorage_bench.kvcache.workload.traces.operations import COLUMNS, MOVED_PHASE
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.recorder import Kind
-from mlpstorage_bench.paths import OutputFile, open_output
+from mlpstorage_bench.paths import InputFile, OutputFile, open_output
 from mlpstorage_bench.units import NS_PER_S
 
 COMPRESSED = ".zst"
 OUTPUT = "trace_out"
-_HEADER = ",".join(OPERATION_COLUMNS) + "\n"
-_OWN_ROW = re.compile(r"\d+\.\d{9},(Read|Write),")
+_HEADER = ",".join(COLUMNS).encode() + b"\n"
+_OWN_ROW = re.compile(rb"\d+\.\d{9},(Read|Write),")
 """First characters of a line of an own trace: only its timestamps have nine decimals."""
 _LONGEST_BEGINNING = 100
 
 
-@contextmanager
-def open_trace(path: Path) -> Iterator[TextIO]:
-    """Open a trace for reading."""
-    try:
-        with path.open("rb") as file, _text_of(file, path) as text:
-            yield text
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            SOURCE, str(path), "a trace that can be read", hint=str(error)
-        ) from error
-
-
-@contextmanager
-def _text_of(file: IO[bytes], path: Path) -> Iterator[TextIO]:
-    if path.suffix != COMPRESSED:
-        with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-            yield text
-        return
-    zstandard = _zstandard(SOURCE, path)
-    try:
-        with (
-            zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as plain,
-            io.TextIOWrapper(plain, encoding="utf-8", newline="") as text,
-        ):
-            yield text
-    except zstandard.ZstdError as error:
-        raise InvalidInputError(
-            SOURCE, str(path), "a file that zstd has compressed", hint=str(error)
-        ) from error
-
-
-def _zstandard(source: str, path: Path) -> Any:
+def _zstandard(path: Path) -> Any:
     """Return the module `zstandard`, which belongs to the extra `traces`."""
     try:
         import zstandard  # noqa: PLC0415 - optional dependency
     except ImportError as error:
         raise InvalidInputError(
-            source,
+            OUTPUT,
             str(path),
             "a name without .zst, as zstandard is not installed",
             hint="pip install 'mlpstorage-bench[traces]'",
@@ -86,10 +55,10 @@ class TraceWriter:
         self._file: IO[bytes] = open_output(trace_output(path))
         stream: Any = self._file
         if path.suffix == COMPRESSED:
-            stream = _zstandard(OUTPUT, path).ZstdCompressor().stream_writer(self._file)
+            stream = _zstandard(path).ZstdCompressor(write_checksum=True).stream_writer(self._file)
         self._text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")
-        self._rows.writerow(OPERATION_COLUMNS)
+        self._rows.writerow(COLUMNS)
 
     def __enter__(self) -> Self:
         return self
@@ -132,9 +101,9 @@ def trace_output(path: Path) -> OutputFile:
 def _is_own_trace(path: Path) -> bool:
     """Return whether a file is a trace that a run of this package has written."""
     try:
-        with open_trace(path) as text:
-            header, row = text.readline(len(_HEADER)), text.readline(_LONGEST_BEGINNING)
-    except InvalidInputError:
+        with open_bytes(InputFile(OUTPUT, path), path.stat().st_size * LARGEST_RATIO) as stream:
+            header, row = stream.readline(len(_HEADER)), stream.readline(_LONGEST_BEGINNING)
+    except (InvalidFileError, OSError):
         return False
     return header == _HEADER and (not row or _OWN_ROW.match(row) is not None)
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.trace_files import open_trace
+from mlpstorage_bench.kvcache.trace_input import detect
 from mlpstorage_bench.kvcache.workload.request_source import (
-    Arrival,
     Conversations,
     Recorded,
     RequestSource,
 )
-from mlpstorage_bench.kvcache.workload.traces import (
-    Format,
-    Replay,
-    arrivals,
-    conversations,
-    detect,
-)
+from mlpstorage_bench.kvcache.workload.traces.replay import Replay
 
 
 @dataclass(frozen=True)
@@ -58,15 +50,12 @@ class RankWorkload:
         recorded: Recorded | None = None
         recorded_conversations: Conversations | None = None
         if workload.trace_in is not None:
-            name = workload.trace_in
-            with open_trace(Path(name)) as lines:
-                trace_format = detect(name, lines)
-            if trace_format == "ShareGPT":
-                with open_trace(Path(name)) as lines:
-                    recorded_conversations = conversations(name, lines.read())
-            else:
+            trace = detect(Path(workload.trace_in))
+            if trace.has_times:
                 replay = Replay(workload.rules, self.seed, workload.trace_speed)
-                recorded = partial(_recorded, name, trace_format, replay)
+                recorded = partial(trace.arrivals, replay)
+            else:
+                recorded_conversations = trace.conversations()
         return RequestSource(
             num_users=workload.num_users,
             seed=self.seed,
@@ -78,8 +67,3 @@ class RankWorkload:
             recorded=recorded,
             conversations=recorded_conversations,
         )
-
-
-def _recorded(name: str, trace_format: Format, replay: Replay) -> Iterator[Arrival]:
-    with open_trace(Path(name)) as lines:
-        yield from arrivals(name, trace_format, lines, replay)

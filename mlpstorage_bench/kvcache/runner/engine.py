@@ -26,7 +26,7 @@ from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCou
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
-from mlpstorage_bench.kvcache.workload.traces import SOURCE
+from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs

@@ -1,0 +1,1 @@
+"""Users' files: opened, decompressed, decoded and parsed, within limits."""

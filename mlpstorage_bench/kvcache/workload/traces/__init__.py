@@ -1,0 +1,1 @@
+"""Formats of recorded workloads: rows to requests, and what each format is taken to mean."""
