@@ -12,8 +12,10 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
+    HOSTS_ALIAS,
     add_options,
     add_reference_names,
     asks_for_command,
@@ -22,7 +24,7 @@ from mlpstorage_bench.options.declared import (
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation
 from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
-from mlpstorage_bench.session.pytest_internals import known_options, option_names
+from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
 __all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
 
@@ -38,6 +40,7 @@ def pytest_load_initial_conftests(
 ) -> Generator[None, object, object]:
     """Join the ranks if the session already uses the plugin; add the reference's option names."""
     stderr.duplicate()
+    keep_file_values(early_config, parser, args, _hosts_flags(early_config, parser))
     known = known_options(early_config)
     joining: AbstractContextManager[None] = nullcontext()
     if asks_for_command(known) and not activation.asks_for_help(known):
@@ -55,6 +58,12 @@ def pytest_load_initial_conftests(
     if early_config.getini(ALIASES_INI):
         add_reference_names(parser, option_names(parser))
     return result
+
+
+def _hosts_flags(config: pytest.Config, parser: pytest.Parser) -> set[str]:
+    """Return the names of the hosts option: ours, and the reference's unless a plugin owns it."""
+    has_alias = bool(config.getini(ALIASES_INI)) and HOSTS_ALIAS not in option_names(parser)
+    return {HOSTS_OPTION, *([HOSTS_ALIAS] if has_alias else [])}
 
 
 @pytest.hookimpl(tryfirst=True)

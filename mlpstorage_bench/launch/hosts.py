@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
 
 HOSTS_OPTION = "--mlps-hosts"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Names of this host that a resource manager does not know."""
-_ACCEPTED = "NAME, NAME:SLOTS, a comma list of these, or @FILE with one of these a line"
-_HOST = re.compile(
-    r"(?P<name>[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(:(?P<slots>[1-9][0-9]*))?"
-)
+MOST_RANKS = 1_000_000
+"""Most ranks of a session."""
 
 
 @dataclass(frozen=True)
@@ -58,56 +54,6 @@ class Layout:
         return tuple(ranks)
 
 
-def parse_hosts(values: Sequence[str]) -> tuple[Host, ...]:
-    """Parse every occurrence of the hosts option: comma lists and @hostfiles, in order."""
-    hosts: list[Host] = []
-    for value in values:
-        hosts += _read_hostfile(value) if value.startswith("@") else _parse_list(value)
-    names = [host.name for host in hosts]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidInputError(
-                HOSTS_OPTION,
-                ",".join(str(host) for host in hosts),
-                "each host once",
-                hint=f"{name} is listed {names.count(name)} times; "
-                f"write {name}:SLOTS to put several ranks on it",
-            )
-    return tuple(hosts)
-
-
-def _parse_list(value: str) -> list[Host]:
-    return [_parse_host(item.strip(), value) for item in value.split(",")]
-
-
-def _parse_host(item: str, given: str) -> Host:
-    match = _HOST.fullmatch(item)
-    if match is None:
-        raise InvalidInputError(HOSTS_OPTION, given, _ACCEPTED, hint=f"{item!r} is none of them")
-    slots = match["slots"]
-    return Host(match["name"], int(slots) if slots else None)
-
-
-def _read_hostfile(value: str) -> list[Host]:
-    """Read a hostfile: a host a line, `name`, `name:slots` or Open MPI's `name slots=N`."""
-    path = Path(value[1:])
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            HOSTS_OPTION, value, _ACCEPTED, hint=f"The file cannot be read: {error}"
-        ) from error
-    entries = [line.split("#", 1)[0].strip() for line in lines]
-    hosts = [
-        _parse_host(re.sub(r"\s+slots\s*=\s*", ":", entry), f"{value}: {entry}")
-        for entry in entries
-        if entry
-    ]
-    if not hosts:
-        raise InvalidInputError(HOSTS_OPTION, value, _ACCEPTED, hint="The file names no host")
-    return hosts
-
-
 def lay_out(
     hosts: Sequence[Host], *, num_processes: int | None = None, npernode: int | None = None
 ) -> Layout:
@@ -138,6 +84,13 @@ def lay_out(
                 f"{len(hosts)} host(s) gives",
                 hint="Leave one of the two out",
             )
+    if layout.total > MOST_RANKS:
+        raise InvalidInputError(
+            "--mlps-npernode",
+            npernode,
+            f"at most {MOST_RANKS} ranks in all",
+            hint=f"{len(hosts)} hosts have {layout.total}",
+        )
     _check_slots(layout, npernode)
     return layout
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.launch.hosts import MOST_RANKS
 from mlpstorage_bench.launch.launchers.launcher import TRANSPORTS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
 from mlpstorage_bench.options.of_history import HISTORY_OPTIONS
-from mlpstorage_bench.options.option import SWITCH, Option, duration, positive, seed
+from mlpstorage_bench.options.option import SWITCH, Option, WholeNumber, duration
 
 GROUP = "mlpstorage"
 ALIASES_INI = "mlps_reference_aliases"
@@ -28,12 +29,17 @@ SETTING_VARIABLES = (RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE, "PYTEST_ADDOPTS
 """Environment variables that change the meaning of a command."""
 
 TAG_OPTION = "--mlps-tag"
+HOSTS_ALIAS = "--hosts"
+"""The reference's name of --mlps-hosts."""
+
+_RANKS = WholeNumber(1, MOST_RANKS)
 
 OPTIONS = (
     # hosts and launcher
     Option(
         "hosts",
-        "Hosts to run on: a comma list of NAME or NAME:SLOTS, or @FILE with one per line. "
+        "Hosts to run on: a comma list of NAME, NAME:SLOTS or NAME[01-04], or @FILE with one of "
+        "these per line; host files of Open MPI, MPICH and PBS are read, too. "
         "Repeatable. Without a launcher, ranks are started there; under a launcher, the list must "
         "match the hosts of its ranks.",
         "hosts",
@@ -51,13 +57,13 @@ OPTIONS = (
         "Total number of ranks; a rank is one MPI process and is one client. Must be a "
         "multiple of the number of hosts. Default: one per host.",
         "num-processes",
-        {"type": positive, "metavar": "N"},
+        {"type": _RANKS, "metavar": "N"},
     ),
     Option(
         "npernode",
         "Number of ranks on each host.",
         "npernode",
-        {"type": positive, "metavar": "N"},
+        {"type": _RANKS, "metavar": "N"},
     ),
     Option(
         "mpi-bin",
@@ -144,13 +150,13 @@ OPTIONS = (
         "Seed of the request stream; a rank uses seed + rank. Equal profile, seed and rank give "
         "equal requests. Default: the profile's (42).",
         None,
-        {"type": seed, "metavar": "N"},
+        {"type": WholeNumber(0, 2**63 - 1), "metavar": "N"},
     ),
     Option(
         "trials",
         "Number of timed repetitions of each test. Default: the profile's (3).",
         None,
-        {"type": positive, "metavar": "N"},
+        {"type": WholeNumber(1, 1000), "metavar": "N"},
     ),
     # results
     Option(

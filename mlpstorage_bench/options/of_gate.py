@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.options.option import SWITCH, Option, positive
+from mlpstorage_bench.options.option import SWITCH, Option, WholeNumber
 
 DEFAULT_LOOKS = 4
 
@@ -48,7 +48,7 @@ GATE_OPTIONS = (
         "Largest number of times that retry judges the trials; each adds the same number of "
         f"trials. Default: {DEFAULT_LOOKS}.",
         None,
-        {"type": positive, "metavar": "N"},
+        {"type": WholeNumber(1, 100), "metavar": "N"},
     ),
     Option(
         "gate-no-baseline",

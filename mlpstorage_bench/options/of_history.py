@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.options.option import A_NAME, SWITCH, Option, positive
+from mlpstorage_bench.options.option import A_NAME, SWITCH, Option, WholeNumber
 
 STATUSES = ("passed", "failed", "interrupted", "running", "died")
 """How a run of the history stands; as `history.past_run` has them, which is not imported here."""
@@ -12,7 +12,7 @@ HISTORY_OPTIONS = (
         "history-last",
         "List only the newest N runs that the other filters select.",
         None,
-        {"type": positive, "metavar": "N"},
+        {"type": WholeNumber(1, 10**9), "metavar": "N"},
     ),
     Option("history-model", "List only runs of this model (name or glob).", None, A_NAME),
     Option(

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from mlpstorage_bench.escaping import shortened
+
+LONGEST_S = 365 * 86_400
+"""Longest time of a limit, which clocks and timers of the system can hold."""
+_WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 
 
 @dataclass(frozen=True)
@@ -28,35 +35,40 @@ class Option:
         return "mlps_" + self.name.replace("-", "_")
 
 
-def positive(text: str) -> int:
-    """Parse a whole number, 1 or greater."""
-    return _whole_number(text, 1)
+@dataclass(frozen=True)
+class WholeNumber:
+    """Parser of a whole number within limits, for argparse."""
 
+    least: int
+    most: int
 
-def seed(text: str) -> int:
-    """Parse a whole number, 0 or greater."""
-    return _whole_number(text, 0)
-
-
-def _whole_number(text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if not least <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a whole number from {least}")
-    return value
+    def __call__(self, text: str) -> int:
+        """Return the number that the text is; ArgumentTypeError otherwise."""
+        is_number = _WHOLE.fullmatch(text.strip()) is not None
+        if not is_number or not self.least <= int(text) <= self.most:
+            accepted = f"a whole number from {self.least} to {self.most}"
+            raise argparse.ArgumentTypeError(f"got {shortened(repr(text))}; accepted: {accepted}")
+        return int(text)
 
 
 def duration(text: str) -> float:
-    """Parse a number of seconds greater than 0."""
+    """Parse a number of seconds above 0, at most a year."""
+    value = parse_seconds(text)
+    if not value:
+        raise argparse.ArgumentTypeError(
+            f"got {shortened(repr(text))}; accepted: a number of seconds above 0, at most "
+            f"{LONGEST_S} (a year)"
+        )
+    return value
+
+
+def parse_seconds(text: str) -> float | None:
+    """Return a number of seconds from 0 to a year; None if the text is none."""
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"got {text!r}; accepted: a number of seconds above 0")
-    return value
+        return None
+    return value if 0 <= value <= LONGEST_S else None
 
 
 SWITCH: Mapping[str, Any] = {"action": "store_true"}

@@ -13,7 +13,8 @@ import pytest
 
 from mlpstorage_bench.benchmark_type import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.launch.hosts import Host, Layout, lay_out, parse_hosts
+from mlpstorage_bench.launch.host_list import parse_hosts
+from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
 from mlpstorage_bench.options.declared import (
     DEFAULT_GRACE,
@@ -26,7 +27,8 @@ from mlpstorage_bench.options.declared import (
     given_options,
 )
 from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
-from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.options.option import LONGEST_S, parse_seconds
+from mlpstorage_bench.paths import check_path_component, is_directory
 
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
@@ -198,7 +200,7 @@ def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
     for path in paths:
         if path.suffix not in (".md", ".html"):
             raise InvalidInputError("--mlps-report", str(path), "a file name in .md or .html")
-        if not path.parent.is_dir():
+        if not is_directory("--mlps-report", path.parent):
             raise InvalidInputError("--mlps-report", str(path), "a file in a directory that exists")
     return paths
 
@@ -215,10 +217,7 @@ def grace_before_options(config: pytest.Config, known: argparse.Namespace) -> fl
 
 
 def _seconds(source: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise InvalidInputError(source, text, "a number of seconds from 0")
+    value = parse_seconds(text)
+    if value is None:
+        raise InvalidInputError(source, text, f"a number of seconds from 0 to {LONGEST_S} (a year)")
     return value

@@ -6,8 +6,9 @@ tests/session/test_pytest_internals.py fails when a release moves one.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -54,6 +55,28 @@ def known_options(config: pytest.Config) -> argparse.Namespace:
     """Return the options that are parsed before conftests are loaded."""
     known: argparse.Namespace = config.known_args_namespace
     return known
+
+
+def keep_file_values(
+    config: pytest.Config, parser: pytest.Parser, args: list[str], flags: Collection[str]
+) -> None:
+    """Make `@FILE` after one of these options its value, as `--option=@FILE` is.
+
+    pytest replaces an argument that begins with @ by the lines of the file: of several hosts, the
+    first would be the option's value, and the others paths of tests. Call it before the initial
+    conftests are loaded; `args` is changed.
+    """
+    kept: list[str] = []
+    for argument in args:
+        if argument.startswith("@") and kept and kept[-1] in flags:
+            kept[-1] += f"={argument}"
+        else:
+            kept.append(argument)
+    if kept != args:
+        args[:] = kept
+        config.known_args_namespace = parser.parse_known_args(
+            args, namespace=copy.copy(config.option)
+        )
 
 
 def load_no_conftest(config: pytest.Config) -> None:

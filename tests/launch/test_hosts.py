@@ -1,59 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.launch.hosts import Host, lay_out, parse_hosts
+from mlpstorage_bench.launch.hosts import MOST_RANKS, Host, lay_out
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z0-9]{1,5})?", fullmatch=True)
-hosts = st.builds(Host, names, st.none() | st.integers(1, 512))
-
-
-def test_repeated_hosts_options_keep_their_order() -> None:
-    assert parse_hosts(["h1:4,h2", "h3:2"]) == (Host("h1", 4), Host("h2"), Host("h3", 2))
-
-
-@pytest.mark.slow
-@given(st.lists(hosts, min_size=1, unique_by=lambda host: host.name))
-def test_formatted_hosts_parse_to_the_same_hosts(given_hosts: list[Host]) -> None:
-    assert parse_hosts([",".join(map(str, given_hosts))]) == tuple(given_hosts)
-
-
-def test_hostfile_accepts_our_syntax_and_open_mpis(tmp_path: Path) -> None:
-    file = tmp_path / "hosts"
-    file.write_text("h1:4  # first\n\n# none\nh2 slots=2\nh3\n")
-    assert parse_hosts([f"@{file}"]) == (Host("h1", 4), Host("h2", 2), Host("h3"))
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["", "h1,,h2", "h1:", "h1:0", "h1:-1", "h1:x", "h 1", "h1;ls", "$(id)", "-h1", "h1:2:3"],
-)
-def test_invalid_host_syntax_is_refused(value: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"--mlps-hosts: got .*accepted: NAME, NAME:SLOTS"):
-        parse_hosts([value])
-
-
-def test_host_listed_twice_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="h1 is listed 2 times; write h1:SLOTS"):
-        parse_hosts(["h1,h2", "h1"])
-
-
-@pytest.mark.parametrize("content", ["", "# nothing\n", "h1 h2\n"])
-def test_hostfile_without_valid_hosts_is_refused(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "hosts"
-    file.write_text(content)
-    with pytest.raises(InvalidInputError, match="--mlps-hosts"):
-        parse_hosts([f"@{file}"])
-
-
-def test_missing_hostfile_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="cannot be read"):
-        parse_hosts([f"@{tmp_path / 'missing'}"])
 
 
 TWO = (Host("h1"), Host("h2"))
@@ -84,6 +38,12 @@ def test_total_that_is_no_multiple_of_hosts_is_refused() -> None:
 def test_contradicting_counts_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"--mlps-npernode: got 3; accepted: 2"):
         lay_out(TWO, num_processes=4, npernode=3)
+
+
+def test_number_of_ranks_has_a_limit() -> None:
+    assert lay_out(TWO, npernode=MOST_RANKS // 2).total == MOST_RANKS
+    with pytest.raises(InvalidInputError, match=f"--mlps-npernode: .*at most {MOST_RANKS} ranks"):
+        lay_out(TWO, npernode=MOST_RANKS)
 
 
 def test_too_few_slots_are_refused() -> None:
