@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.paths import existing_part
 
 PROFILE = "mlperf"
 SEED = 42
@@ -24,7 +25,7 @@ def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path
             given = user_set[name]
             shown = ", ".join(given) if isinstance(given, list) else given
             violations.append(f"--mlps-{name} (given: {shown}; accepted: {accepted})")
-    if _device(cache_dir) == _device(results_dir):
+    if _device("--mlps-cache-dir", cache_dir) == _device("--mlps-results-dir", results_dir):
         violations.append(
             f"--mlps-cache-dir and --mlps-results-dir on one filesystem ({cache_dir}, "
             f"{results_dir}; accepted: two different filesystems)"
@@ -38,6 +39,5 @@ def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path
         )
 
 
-def _device(path: Path) -> int:
-    existing = next(p for p in (path, *path.parents) if p.exists())
-    return existing.stat().st_dev
+def _device(option: str, path: Path) -> int:
+    return existing_part(option, path).stat().st_dev

@@ -7,24 +7,32 @@ Keys are the reference's parameter names, if it has the parameter.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.escaping import shortened
+from mlpstorage_bench.inputs.yaml_files import (
+    Document,
+    YamlError,
+    parse_scalar,
+    parse_yaml,
+    read_yaml,
+)
 from mlpstorage_bench.kvcache.config.models import Geometry
 from mlpstorage_bench.kvcache.config.workload import (
     SYNONYMS,
-    NotNegative,
+    Seconds,
     Strict,
     Workload,
     canonical,
 )
-from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.paths import InputFile, check_path_component, look_up
 
 PROFILE_OPTION = "--mlps-profile"
 SET_OPTION = "--mlps-set"
@@ -53,7 +61,7 @@ class Profile(Strict):
     trials: int = Field(default=3, ge=1, le=1000)
     scenario_trials: int | None = Field(default=None, ge=1, le=1000)
     """Trials of tests marked mlps_scenario; None: `trials`."""
-    delay_between_workloads: NotNegative = 0.0
+    delay_between_workloads: Seconds = 0.0
     """Pause between two workloads, in seconds."""
     gate: dict[str, str] = Field(default_factory=dict)
     """Gate rules: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
@@ -74,6 +82,17 @@ _PROFILE_KEYS = frozenset(Profile.model_fields) - {"model"}
 _WORKLOAD_KEYS = frozenset(Workload.model_fields) - {"geometry"}
 _FIXED_KEYS = frozenset({"workloads", "name", "comparable"})
 """Keys of a profile that the command line cannot set."""
+_TEXT_KEYS = frozenset(
+    name
+    for name, field in (Profile.model_fields | Workload.model_fields).items()
+    if field.annotation in (str, str | None)
+)
+"""Keys whose values are text: paths and titles."""
+_WRITTEN: Mapping[str | int, tuple[str, ...]] = {
+    own: tuple(alias for alias, name in _SYNONYMS.items() if name == own)
+    for own in _SYNONYMS.values()
+}
+"""A key's own name → its other names."""
 
 
 def shipped_profiles() -> dict[str, str]:
@@ -94,8 +113,11 @@ def load_profile(
     trials: int | None = None,
 ) -> Profile:
     """Load a profile by name or path, and apply the user's settings."""
-    content = _read(name)
-    profile = _validated(content, PROFILE_OPTION, name)
+    document = _read(name)
+    if not isinstance(document.content, dict):
+        raise InvalidInputError(PROFILE_OPTION, name, "a YAML mapping of parameters")
+    content = _spread_common_values(name, document.content)
+    profile = _validated(content, PROFILE_OPTION, name, document)
     assignments = list(overrides)
     for key, text in assignments:
         _override(content, key, text)
@@ -109,38 +131,25 @@ def load_profile(
     return profile
 
 
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str) -> Document:
     shipped = shipped_profiles()
     if name in shipped:
-        text = shipped[name]
-    else:
-        path = Path(name)
-        if path.suffix not in (".yaml", ".yml") and not path.is_file():
-            raise InvalidInputError(
-                PROFILE_OPTION,
-                name,
-                f"{', '.join(shipped)}, or the path of a YAML file",
-                hint=nearest(name, shipped),
-            )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(
-                PROFILE_OPTION, name, "a YAML file that can be read", hint=str(error)
-            ) from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(PROFILE_OPTION, name, "valid YAML", hint=str(error)) from error
-    if not isinstance(content, dict):
-        raise InvalidInputError(PROFILE_OPTION, name, "a YAML mapping of parameters")
-    return _spread_common_values(name, content)
+        return parse_yaml(shipped[name])
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml") and look_up(PROFILE_OPTION, path) is None:
+        raise InvalidInputError(
+            PROFILE_OPTION,
+            name,
+            f"{', '.join(shipped)}, or the path of a YAML file",
+            hint=nearest(name, shipped),
+        )
+    return read_yaml(InputFile(PROFILE_OPTION, path, "a profile in YAML"))
 
 
-def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
+def _spread_common_values(name: str, content: dict[str, Any]) -> dict[str, Any]:
     """Copy the values common to all workloads into each workload that does not set them."""
     source = f"{PROFILE_OPTION} {name}"
-    profile = canonical(source, {str(key): value for key, value in content.items()}, _SYNONYMS)
+    profile = canonical(source, content, _SYNONYMS)
     common = {key: profile.pop(key) for key in _WORKLOAD_KEYS & (profile.keys() - {"model"})}
     if "model" in profile:
         common["model"] = profile["model"]
@@ -153,7 +162,7 @@ def _spread_common_values(name: str, content: dict[Any, Any]) -> dict[str, Any]:
         if "geometry" in workload:
             raise _unknown_key(source, f"workloads.{key}.geometry")
     profile["workloads"] = {
-        check_path_component(f"{source}: workloads", str(key)): {
+        check_path_component(f"{source}: workloads", key): {
             **common,
             **canonical(f"{source}: workloads.{key}", workload),
         }
@@ -177,12 +186,9 @@ def split_path(path: str) -> tuple[str | None, str]:
 
 def _override(content: dict[str, Any], path: str, text: str) -> None:
     """Apply one KEY=VALUE to the profile, to every workload, or to one (`workloads.NAME.KEY`)."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInputError(SET_OPTION, f"{path}={text}", "a YAML value") from error
-    workloads: dict[str, dict[str, Any]] = content["workloads"]
     workload, key = split_path(path)
+    value = _value_of(path, key, text)
+    workloads: dict[str, dict[str, Any]] = content["workloads"]
     if workload is not None:
         if workload not in workloads:
             raise InvalidInputError(
@@ -205,6 +211,24 @@ def _override(content: dict[str, Any], path: str, text: str) -> None:
         raise _unknown_key(SET_OPTION, path)
 
 
+def _value_of(path: str, key: str, text: str) -> Any:
+    """Return the value in KEY=VALUE.
+
+    A value in brackets, braces or quotes is YAML. Any other is a plain scalar, whose `#` and `:`
+    are no syntax; a parameter that is text gets it as typed.
+    """
+    is_text = key in _TEXT_KEYS
+    try:
+        if text.startswith(("'", '"') if is_text else ("'", '"', "[", "{", "!")):
+            return parse_yaml(text).content
+        plain = parse_scalar(text)
+    except YamlError as error:
+        raise InvalidInputError(
+            SET_OPTION, f"{path}={text}", "a YAML value", hint=error.problem
+        ) from error
+    return text if is_text and plain is not None else plain
+
+
 def _unknown_key(
     source: str, key: str, name: str | None = None, known: Iterable[str] = ()
 ) -> InvalidInputError:
@@ -213,11 +237,13 @@ def _unknown_key(
     return InvalidInputError(source, key, f"one of {', '.join(names)}", hint=hint)
 
 
-def _validated(content: Mapping[str, Any], source: str, given: str) -> Profile:
+def _validated(
+    content: Mapping[str, Any], source: str, given: str, document: Document | None = None
+) -> Profile:
     try:
         return Profile.model_validate(_with_geometries(content))
     except ValidationError as error:
-        problems = "; ".join(_describe(problem) for problem in error.errors())
+        problems = "; ".join(_describe(problem, document) for problem in error.errors())
         raise InvalidInputError(
             source, given, "values within the profile's schema", hint=problems
         ) from error
@@ -235,9 +261,22 @@ def _with_geometries(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "workloads": workloads}
 
 
-def _describe(problem: Mapping[str, Any]) -> str:
+def _describe(problem: Mapping[str, Any], document: Document | None) -> str:
     where = ".".join(str(part) for part in problem["loc"])
+    line = None if document is None else _line_of(problem["loc"], document)
+    place = where if line is None else f"line {line}, {where}"
     if problem["type"] == "extra_forbidden":
         hint = nearest(str(problem["loc"][-1]), [*_WORKLOAD_KEYS, *_PROFILE_KEYS, *SYNONYMS])
-        return f"{where}: unknown key. {hint}".rstrip()
-    return f"{where}: {problem['msg']} (got {problem['input']!r})"
+        return f"{place}: unknown key. {hint}".rstrip()
+    return f"{place}: {problem['msg']} (got {shortened(repr(problem['input']))})"
+
+
+def _line_of(path: Sequence[str | int], document: Document) -> int | None:
+    """Return the line of a value under one of its names; a common value stands at the top."""
+    at_the_top = [path[2:]] if path[:1] == ("workloads",) else []
+    for possible in (path, *at_the_top):
+        for written in itertools.product(*([part, *_WRITTEN.get(part, ())] for part in possible)):
+            line = document.lines.get(written)
+            if line is not None and written:
+                return line
+    return document.line_of(path)

@@ -22,11 +22,11 @@ class Slo(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    p50_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    p95_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    p99_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    p999_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    p9999_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    p50_ms: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
+    p95_ms: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
+    p99_ms: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
+    p999_ms: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
+    p9999_ms: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_limit_given(self) -> Self:

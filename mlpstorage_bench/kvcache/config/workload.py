@@ -28,9 +28,17 @@ RAG_CHUNK_BYTES = 256 << 20
 """Largest chunk of a document."""
 
 Layout = Literal["entry", "block", "slab"]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PerSecond = Annotated[float, Field(gt=0, le=10_000)]
+# Every number has limits, so that a value beyond all sense is refused before it is used.
+MOST_SECONDS = 7 * 86_400
+Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False)]
+Gib = Annotated[float, Field(ge=0, le=1 << 30, allow_inf_nan=False)]
+"""Sizes up to an exbibyte."""
+SomeGib = Annotated[float, Field(ge=1e-9, le=1 << 30, allow_inf_nan=False)]
+"""Sizes from a byte on."""
+Percent = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+PositiveFactor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+PerSecond = Annotated[float, Field(ge=1e-6, le=10_000, allow_inf_nan=False)]
 """Requests per second of a rank, which takes 10 to 50 µs to make each."""
 
 
@@ -77,27 +85,27 @@ class Workload(Strict):
     """Users of each rank: load grows with ranks, as in MLPerf's rules (weak scaling)."""
     users_total: int | None = Field(default=None, ge=1, le=10_000_000)
     """Users of all ranks together, the same for any number of ranks (strong scaling)."""
-    duration: float = Field(gt=0, le=86_400, allow_inf_nan=False)
+    duration: float = Field(ge=1e-3, le=86_400, allow_inf_nan=False)
     """Length of the measurement window, in seconds."""
-    warmup: NotNegative = 0.0
+    warmup: Seconds = 0.0
     """Seconds under load before the window opens."""
     warmup_until: Literal["time", "steady"] = "time"
     """steady: the window opens as soon as bandwidth is steady, at the latest after `warmup`."""
-    steady_window: Positive = 10.0
+    steady_window: Annotated[float, Field(ge=1e-3, le=MOST_SECONDS, allow_inf_nan=False)] = 10.0
     """Seconds of the interval that must be steady."""
-    steady_slope_pct: Positive = 5.0
+    steady_slope_pct: Percent = 5.0
     """Largest rise or fall of the trend within the interval, in % of the mean."""
-    steady_deviation_pct: Positive = 20.0
+    steady_deviation_pct: Percent = 20.0
     """Largest deviation of a part of the interval from the mean, in % of the mean."""
     precondition: Literal["none", "steady"] = "none"
     """steady: entries are written first, until the write bandwidth is steady."""
-    precondition_gb: Positive | None = None
+    precondition_gb: SomeGib | None = None
     """Limit on the data that preconditioning writes; None: twice the capacity."""
-    gpu_mem_gb: NotNegative = 0.0
+    gpu_mem_gb: Gib = 0.0
     """Memory of the first tier, per rank; emulated in host memory."""
-    cpu_mem_gb: NotNegative = 0.0
+    cpu_mem_gb: Gib = 0.0
     """Memory of the second tier, per rank."""
-    storage_capacity_gb: Positive | None = None
+    storage_capacity_gb: SomeGib | None = None
     """Storage capacity of a rank; None: its share of 0.8 of the free space."""
     max_concurrent_allocs: int = Field(default=16, ge=1, le=4096)
     """Requests that a rank serves concurrently, on one lane each."""
@@ -138,17 +146,17 @@ class Workload(Strict):
     """Requests per second and rank, if they arrive at a rate."""
     rate_end: PerSecond | None = None
     """Rate at the window's end, reached linearly; None: constant rate."""
-    burstiness: Positive = 1.0
+    burstiness: PositiveFactor = 1.0
     """Shape of gamma arrivals: 1 is Poisson, less is burstier."""
     trace_in: str | None = None
     """Trace file to replay instead of users, with operations or requests."""
-    trace_speed: Positive = 1.0
+    trace_speed: PositiveFactor = 1.0
     """Speed of the replay relative to the recording."""
     trace_out: str | None = None
     """File for the operations of each trial, compressed if the name ends in .zst."""
     requests: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """Total requests of a rank in one trial; the window closes when they are answered."""
-    stop_after_gb: Positive | None = None
+    stop_after_gb: SomeGib | None = None
     """Bytes that a rank reads and writes on storage until the window closes."""
     storage: Literal["files", "null"] = "files"
     """null: no storage, in simulated time, which gives the exact demand of the workload."""
@@ -170,15 +178,15 @@ class Workload(Strict):
     """Ratio by which the data can be compressed."""
     dedup_ratio: float = Field(default=1.0, ge=1, le=1000, allow_inf_nan=False)
     """Ratio by which the data can be deduplicated."""
-    calibration: NotNegative = 0.3
+    calibration: Seconds = 0.3
     """Seconds of each of the two measurements of the harness's ceiling; 0 skips them."""
     entry_scale: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
     """Fraction of each context's tokens that is stored; 1 for comparable results."""
-    think_time_scale: NotNegative = 1.0
+    think_time_scale: Factor = 1.0
     """Factor on the users' think times."""
     slos: dict[QosName, Slo] = Field(default_factory=dict)
     """Objectives of classes of requests; a run that violates one fails."""
-    write_limit_gb: Positive | None = None
+    write_limit_gb: SomeGib | None = None
     """Limit on bytes that a rank writes to storage in one trial; it closes the window."""
 
     @field_validator("storage", mode="before")
