@@ -23,7 +23,7 @@ NO_RANKS := not launches_mpi and not hosts and not hosts_matrix and not failure_
 RANKS := (launches_mpi or hosts) and not hosts_matrix and not failure_matrix
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check test test-compat test-failures test-hosts lint clean
+.PHONY: bench check fuzz test test-compat test-failures test-hosts lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -37,6 +37,12 @@ check: $(VENV)/ready
 	$(BIN)/ruff check --quiet
 	$(BIN)/dmypy run --timeout 7200 --
 	$(BIN)/python -m pytest -q -n 2 -m '$(FAST)'
+
+# Readers of users' files and values get inputs that nobody would write: `make fuzz SECONDS=3600`.
+# `make test` tries a fixed number of them.
+SECONDS := 600
+fuzz: $(VENV)/ready
+	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz
 
 # Workers of pytest-xdist run files side by side. Coverage is that of the workers, not of processes
 # that tests start: tests of ranks run without it.

@@ -15,6 +15,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.options.settings import gate_settings
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
@@ -34,7 +35,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     Raises InvalidInputError if the run or the baseline does not exist.
     """
     run_id = known.mlps_gate
-    if "/" in run_id or "::" in run_id or Path(run_id).exists():
+    if "/" in run_id or "::" in run_id or look_up(GATE_OPTION, Path(run_id)) is not None:
         raise InvalidInputError(
             GATE_OPTION,
             run_id,

@@ -21,6 +21,7 @@ from mlpstorage_bench.history.reading import WHOLE_RUN, read_metadata, read_run
 from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, rerun_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.report.history_table import (
     as_csv,
     history_csv,
@@ -86,8 +87,9 @@ def _run_id(given: str | None) -> str:
     In `--mlps-history benchmarks/` the path of tests is parsed as the value: an ID contains no
     slash and is not the name of an existing file.
     """
-    is_path = given is not None and ("/" in given or "::" in given or Path(given).exists())
-    return "" if given is None or is_path else given
+    if given is None or "/" in given or "::" in given:
+        return ""
+    return "" if look_up(HISTORY_OPTION, Path(given)) is not None else given
 
 
 def _list(history: History, wanted: RunFilter, form: str) -> str:

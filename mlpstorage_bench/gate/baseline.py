@@ -8,6 +8,7 @@ another system or workload fails, and the second must not accept it silently.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -20,6 +21,7 @@ from mlpstorage_bench.gate.series import CaseSeries, RunSeries, format_differenc
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.paths import is_file
 
 BASELINE_OPTION = "--mlps-baseline"
 DEFAULT_RUNS = 10
@@ -84,14 +86,14 @@ def parse_choice(text: str) -> BaselineChoice:
     word, _, rest = text.partition(":")
     kind = _KINDS.get(word)
     if kind is None:
-        if Path(text).is_file():
+        if is_file(BASELINE_OPTION, Path(text)):
             return BaselineChoice("file", text)
         raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)
     if kind == "last":
         if not rest:
             return BaselineChoice()
-        if not rest.isdecimal() or int(rest) < 1:
-            raise InvalidInputError(BASELINE_OPTION, text, "last:N, N from 1")
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", rest):
+            raise InvalidInputError(BASELINE_OPTION, text, "last:N, N from 1 to 999999")
         return BaselineChoice(count=int(rest))
     if not rest:
         raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)

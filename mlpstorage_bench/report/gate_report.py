@@ -10,7 +10,7 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.verdicts import NOT_COMPARED, GateResult, MetricVerdict
-from mlpstorage_bench.paths import starts_with
+from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
 
 REPORT_OPTION = "--mlps-gate-report"
@@ -114,7 +114,7 @@ def check_report_path(path: Path) -> Path:
     """Return the path; InvalidInputError if its suffix or its directory is not usable."""
     if path.suffix not in (".json", ".md"):
         raise InvalidInputError(REPORT_OPTION, str(path), "a file name in .json or .md")
-    if not path.parent.is_dir():
+    if not is_directory(REPORT_OPTION, path.parent):
         raise InvalidInputError(REPORT_OPTION, str(path), "a file in a directory that exists")
     return path
 

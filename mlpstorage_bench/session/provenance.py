@@ -20,7 +20,9 @@ from mlpstorage_bench.launch.launchers.exported import params_without_values, wi
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.paths import is_file
 from mlpstorage_bench.results.record import Invocation, RunFacts
+from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 
 
 class Session(Protocol):
@@ -89,7 +91,7 @@ def sources_of_tests(
     files = {
         *(item.path for item in items),
         *(path for path in modules if path.name == "conftest.py"),
-        *([profile.absolute()] if profile.is_file() else []),
+        *([profile.absolute()] if is_file(PROFILE_OPTION, profile) else []),
     }
     return digests(files, config.rootpath)
 

@@ -1,0 +1,129 @@
+"""Every reader of users' files and values, with valid inputs to start from.
+
+A reader is added here with a function that reads a file, and one or more valid inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
+from mlpstorage_bench.kvcache.fio_job import fio_job
+from mlpstorage_bench.kvcache.trace_input import detect
+from mlpstorage_bench.kvcache.workload.accesses import Rules
+from mlpstorage_bench.kvcache.workload.traces.replay import Replay
+from mlpstorage_bench.launch.host_list import parse_hosts
+from mlpstorage_bench.options.declared import OPTIONS
+from mlpstorage_bench.options.settings import read_settings
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader of files; values of options are read from a file's bytes, too."""
+
+    name: str
+    read: Callable[[Path], object]
+    seeds: tuple[bytes, ...]
+    """Valid inputs."""
+
+
+def read_trace(path: Path) -> object:
+    """Read a whole trace."""
+    trace = detect(path)
+    if trace.has_times:
+        return sum(1 for _ in trace.arrivals(Replay(Rules(), 42)))
+    return trace.conversations()
+
+
+def read_setting(path: Path) -> object:
+    """Read KEY=VALUE of `--mlps-set`."""
+    key, _, value = _text(path).partition("=")
+    return load_profile("quick", [(key, value)])
+
+
+def read_option(path: Path) -> object:
+    """Read NAME=VALUE as the value of any option."""
+    name, _, text = _text(path).partition("=")
+    namespace = argparse.Namespace(**{option.dest: None for option in OPTIONS})
+    for option in OPTIONS:
+        if option.name == name:
+            value = option.keywords.get("type", str)(text)
+            is_listed = option.keywords.get("action") == "append"
+            setattr(namespace, option.dest, [value] if is_listed else value)
+    return read_settings(namespace, {})
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+_PROFILE = b"""name: nightly
+model: llama3.1-8b
+duration: 60
+trials: 5
+models:
+  ours-30b: {layers: 48, hidden_size: 6144, kv_heads: 4, head_dim: 128, dtype: float8}
+gate: {read_bandwidth: -10%}
+workloads:
+  chat: &chat {num_users: 50, slos: {interactive: {p95_ms: 50}}}
+  long: {<<: *chat, num_users: 10, model: ours-30b, rag_document_tokens: [10, 20]}
+"""
+_OPERATIONS = b"""Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase
+10.0,Write,8192,storage,a,Prefill
+10.5,Read,8192,storage,"a",Decode
+"""
+_BURST_GPT = b"""Timestamp,Session ID,Model,Request tokens,Response tokens
+5.0,1722ac82,ChatGPT,472,18
+45.0,1722ac82,GPT-4,1087,230
+"""
+_AZURE = b"""TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:17:03.9799600,4808,10
+2023-11-16 18:17:04.0319600,3180,8
+"""
+_MOONCAKE = b"""{"timestamp": 0, "input_length": 1024, "output_length": 9, "hash_ids": [0, 1]}
+{"timestamp": 9, "input_length": 1100, "output_length": 5, "hash_ids": [0, 2, 3]}
+"""
+_QWEN_BAILIAN = b"""{"chat_id": 0, "parent_chat_id": -1, "timestamp": 0.5, "input_length": 40, \
+"output_length": 32, "type": "text", "turn": 1, "hash_ids": [0, 1, 2]}
+"""
+_SESSION = b"""{"id": "x", "block_size": 64, "hash_id_scope": "local", "requests": [
+{"t": 0.0, "type": "n", "in": 130, "out": 5, "hash_ids": [1, 2]},
+{"t": 4.0, "type": "s", "in": 200, "out": 5, "hash_ids": [1, 2, 3]}], "totals": {}}
+"""
+_CONVERSATION = b"""{"id": "1", "conversations": [{"from": "human", "value": "hello"}, \
+{"from": "gpt", "value": "hello"}]}"""
+_HOSTS = b"""# hosts
+node[01-04] slots=2 max_slots=4
+n1:4
+n2
+n2
+[::1]:2
+"""
+_SETTINGS = (
+    *(b"duration=5", b"workloads.1.num_users=7", b"slos={interactive: {p95_ms: 50}}"),
+    *(b"trace_out=/x/run #2/o.csv", b"duration=1e1", b"gate={read_p95: 5%}", b"options.1.lanes=2"),
+)
+_VALUES = (
+    *(b"hosts=n[1-4]:2,m", b"num-processes=8", b"npernode=4", b"timeout=60", b"grace=5"),
+    *(b"mpi-params=--mca btl 'tcp,self'", b"seed=7", b"trials=3", b"results-dir=/x", b"tag=a"),
+    *(b"orgname=x", b"systemname=x", b"report=x.md", b"set=duration=5", b"gate-looks=4"),
+    *(b"history-last=5", b"cache-dir=/x", b"gate-report=x.json", b"profile=quick"),
+)
+
+READERS = (
+    Reader("profile", lambda path: load_profile(str(path)), (_PROFILE,)),
+    Reader("operations", read_trace, (_OPERATIONS,)),
+    Reader("fio job", fio_job, (_OPERATIONS,)),
+    Reader("BurstGPT", read_trace, (_BURST_GPT,)),
+    Reader("Azure", read_trace, (_AZURE,)),
+    Reader("Mooncake", read_trace, (_MOONCAKE,)),
+    Reader("Qwen-Bailian", read_trace, (_QWEN_BAILIAN,)),
+    Reader("kv-cache-tester", read_trace, (_SESSION, _SESSION.replace(b"\n", b""))),
+    Reader("ShareGPT", read_trace, (b"[" + _CONVERSATION + b"]", _CONVERSATION + b"\n")),
+    Reader("host file", lambda path: parse_hosts([f"@{path}"]), (_HOSTS,)),
+    Reader("--mlps-set", read_setting, _SETTINGS),
+    Reader("options", read_option, _VALUES),
+)
