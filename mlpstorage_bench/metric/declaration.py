@@ -83,6 +83,8 @@ class Description:
     has_spread: bool = False
     beside: str = ""
     """Name of the metric whose value stands beside this one's in tables."""
+    beside_from: float | None = None
+    """Least value from which it stands there, as an upper bound; None: always, as it is."""
     explained_by: str = ""
     """Name of the metric that has the reason for this one's value."""
 
@@ -94,6 +96,7 @@ class Description:
             "shown": self.shown.name.lower() if self.shown else "",
             "has_spread": self.has_spread,
             "beside": self.beside,
+            "beside_from": self.beside_from,
             "explained_by": self.explained_by,
         }
         return {"unit": self.unit.name, **{name: part for name, part in parts.items() if part}}
@@ -101,6 +104,7 @@ class Description:
     @classmethod
     def from_dict(cls, name: str, content: Mapping[str, Any]) -> Self:
         """Return a description from `to_dict`; KeyError, TypeError or ValueError if malformed."""
+        least = content.get("beside_from")
         return cls(
             name=name,
             title=str(content.get("title") or default_title(name)),
@@ -109,6 +113,7 @@ class Description:
             shown=Shown[str(content.get("shown", "detail")).upper()],
             has_spread=bool(content.get("has_spread", False)),
             beside=str(content.get("beside", "")),
+            beside_from=None if least is None else float(least),
             explained_by=str(content.get("explained_by", "")),
         )
 
@@ -142,6 +147,8 @@ class Metric(Generic[V]):
     """Words below the terminal's table."""
     beside: str = ""
     """Name of the metric whose value stands beside this one's in tables."""
+    beside_from: float | None = None
+    """Least value from which it stands there, as an upper bound; None: always, as it is."""
     explained_by: str = ""
     """Name of the metric that has the reason for this one's value."""
     name: str = field(default="", init=False)
@@ -171,6 +178,7 @@ class Metric(Generic[V]):
             shown=self.shown,
             has_spread=self.across_trials.has_spread,
             beside=self.beside,
+            beside_from=self.beside_from,
             explained_by=self.explained_by,
         )
 

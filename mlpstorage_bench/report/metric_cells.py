@@ -18,7 +18,8 @@ def narrow_cell(
     cell = metric.unit.text(values.get(metric.name))
     beside = _beside(metric, values, described)
     if beside is not None:
-        cell += f" {beside.unit.text(values[beside.name])}"
+        text = beside.unit.text(values[beside.name])
+        cell += f" {text}" if metric.beside_from is None else f" (≤{text})"
     ends = _ends(metric, values)
     mean = values.get(metric.name)
     if ends is None or not mean or values.get("trials") == 1:
@@ -33,7 +34,8 @@ def wide_cell(
     cell = metric.unit.text(values.get(metric.name), _MORE_DECIMALS)
     beside = _beside(metric, values, described)
     if beside is not None:
-        cell += f" ({beside.unit.text(values[beside.name], _MORE_DECIMALS)} {beside.title})"
+        bound = "" if metric.beside_from is None else "≤"
+        cell += f" ({bound}{beside.unit.text(values[beside.name], _MORE_DECIMALS)} {beside.title})"
     ends = _ends(metric, values)
     if ends is None:
         return cell
@@ -45,7 +47,10 @@ def _beside(
     metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
 ) -> Description | None:
     beside = described.get(metric.beside)
-    return None if beside is None or values.get(beside.name) is None else beside
+    if beside is None or values.get(metric.name) is None:
+        return None
+    value, least = values.get(beside.name), metric.beside_from
+    return None if value is None or (least is not None and value < least) else beside
 
 
 def _ends(metric: Description, values: Mapping[str, Any]) -> tuple[float, float] | None:

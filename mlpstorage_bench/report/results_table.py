@@ -39,7 +39,9 @@ def _row(
     if values is None:
         done, planned = len(case["trials"]), case["planned_trials"]
         return [_wrapped(case["case"]), f"{done}/{planned}", "failed"]
-    cells = [narrow_cell(one, values, described) for one in headlines]
+    cells = [
+        narrow_cell(one, values, described).replace(" (", "\n(") for one in headlines
+    ]  # a bound in its own line: a row has two anyway
     return [_wrapped(case["case"]), str(values["trials"]), *cells]
 
 

@@ -13,8 +13,9 @@ from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE, TEXT
 SPEED = Description("speed", "speed", GIB_PER_S, has_spread=True)
 WORD = Description("limit", "limited by", TEXT, beside="part")
 PART = Description("part", "of the ceiling", SHARE)
-P95 = Description("p95", "p95 ms", MILLISECONDS)
-DESCRIBED = {one.name: one for one in (SPEED, WORD, PART, P95)}
+P95 = Description("p95", "p95 ms", MILLISECONDS, beside="over", beside_from=0.05)
+OVER = Description("over", "overestimate", SHARE)
+DESCRIBED = {one.name: one for one in (SPEED, WORD, PART, P95, OVER)}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,11 @@ DESCRIBED = {one.name: one for one in (SPEED, WORD, PART, P95)}
         ),
         (WORD, {"limit": "load", "part": 0.05}, "load 5%", "load (5.0% of the ceiling)"),
         (WORD, {"limit": "not calibrated", "part": None}, "not calibrated", "not calibrated"),
-        (P95, {"p95": None}, "-", "-"),
+        (P95, {"p95": None, "over": 0.17}, "-", "-"),
+        (P95, {"p95": 3.1, "over": 0.17}, "3.1 (≤17%)", "3.10 (≤17.0% overestimate)"),
+        (P95, {"p95": 3.1, "over": 0.05}, "3.1 (≤5%)", "3.10 (≤5.0% overestimate)"),
+        (P95, {"p95": 3.1, "over": 0.04}, "3.1", "3.10"),
+        (P95, {"p95": 3.1, "over": None}, "3.1", "3.10"),
         (P95, {}, "-", "-"),
     ],
 )
@@ -55,7 +60,7 @@ def case(**changes: Any) -> dict[str, Any]:
     """Return a case whose headlines are all 1, with some changed."""
     names = [metric.name for metric in KV_CACHE.metrics if metric.unit.is_number]
     values = {f"{name}{end}": 1 for name in names for end in ("", "_min", "_max")}
-    words = {"audit_verdict": "ok", "limited_by": "storage"}
+    words = {"latency_overestimate_share": 0.01, "audit_verdict": "ok", "limited_by": "storage"}
     return {"case": "1", "metrics": {"trials": 2, **values, **words, **changes}}
 
 
@@ -78,15 +83,23 @@ def test_case_without_metrics_is_shown_as_failed() -> None:
 
 def test_legend_explains_the_headlines() -> None:
     assert legend(KV_CACHE.metrics) == (
-        "Mean ± half the range over trials; p95 of whole entries, all samples; audit: reported "
-        "bytes ÷ the kernel's; limited by: storage, harness or load, with the share of the harness "
-        "ceiling that was reached."
+        "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): chunks' "
+        "spans are too long by up to N %; audit: reported bytes ÷ the kernel's; limited by: "
+        "storage, harness or load, with the share of the harness ceiling that was reached."
     )
+
+
+def test_table_shows_by_how_much_latencies_are_too_long() -> None:
+    cases = [case(latency_overestimate_share=0.17), case()]
+    lines = as_lines(results_table(cases, KV_CACHE.metrics), 120)
+    assert lines[4].split() == ["(≤17%)", "(≤17%)"]
+    assert "≤" not in lines[5]
 
 
 @pytest.mark.parametrize("verdict", ["ok", "not measurable", "served from page cache"])
 def test_table_of_80_columns_cuts_no_word(verdict: str) -> None:
     wide = {"requests_per_s": 12345.6, "read_p95_ms": 1234.5, "write_p95_ms": 1234.5}
+    wide["latency_overestimate_share"] = 0.17
     cases = [case(audit_verdict=verdict, limited_by="storage", **wide)]
     lines = as_lines(results_table(cases, KV_CACHE.metrics), 80)
     assert "…" not in "\n".join(lines)
