@@ -1,10 +1,11 @@
 """Statistics of operations, recorded per worker without locks and added up at the end.
 
-A chunk counts if its system call ended inside the window; an entry's latency counts if the entry
-ended inside. Spans of an entry: *device* is the time during which at least one of its system calls
-was in progress, including the sync of writes (the reference calls it device latency); *host* is the
-whole operation as seen by the worker, including opening the file and making or checking content;
-*wait* is the time before it.
+A chunk counts if its system call ended inside the window; one that went to the page cache counts
+if the sync that brought it to storage did. An entry's latency counts if the entry ended inside.
+Spans of an entry: *device* is the time during which at least one of its system calls was in
+progress, including the sync of writes (the reference calls it device latency); *host* is the whole
+operation as seen by the worker, including opening the file and making or checking content; *wait*
+is the time before it.
 """
 
 from __future__ import annotations
@@ -151,11 +152,25 @@ class EntryObserver:
                 statistics.late_completions += 1
                 statistics.latency_overestimate_ns += late_ns
 
-    def durable(self, started_ns: int, ended_ns: int) -> None:
-        """Count a sync of written data."""
+    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+        """Count the span of a chunk's write to the page cache; its bytes count when synced."""
         self._busy.add(started_ns, ended_ns)
+        if self._window.process_counted.contains(started_ns):
+            self._statistics.submitted_bytes += size
         if self._window.contains(ended_ns):
-            self._statistics.durability.record(ended_ns - started_ns)
+            self._statistics.chunks += 1
+            self._statistics.chunk.record(ended_ns - started_ns)
+
+    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+        """Count a sync of written data, and the cached bytes that are on storage from then on."""
+        window, statistics = self._window, self._statistics
+        self._busy.add(started_ns, ended_ns)
+        statistics.total_bytes += cached_bytes
+        if window.device_counted.contains(ended_ns):
+            statistics.completed_bytes += cached_bytes
+        if window.contains(ended_ns):
+            statistics.moved_bytes += cached_bytes
+            statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         """Count a successful check of a chunk."""

@@ -166,6 +166,14 @@ class _OpenBlocks(FileMover):
     ) -> None:
         """Record a chunk as moved; the last chunk completes its block."""
         super().moved(size, offset, started_ns, ended_ns, late_ns)
+        self._count_down(size, offset)
+
+    def cached(self, size: int, offset: int, started_ns: int, ended_ns: int) -> None:
+        """Record a chunk as written to the page cache; the last chunk completes its block."""
+        super().cached(size, offset, started_ns, ended_ns)
+        self._count_down(size, offset)
+
+    def _count_down(self, size: int, offset: int) -> None:
         index = offset // self._blocks.block_bytes
         file, missing = self._open[index]
         if missing > size:
@@ -187,7 +195,7 @@ class _OpenBlocks(FileMover):
 class _BlockWriter(_OpenBlocks):
     def _complete(self, index: int, file: DataFile) -> None:
         try:
-            file.make_durable(self._observer)
+            self.make_durable(file)
         finally:
             file.close()
         try:

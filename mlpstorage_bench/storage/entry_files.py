@@ -36,8 +36,9 @@ class EntryFiles:
         file = self._io.create(self._path(name), size)
         self._created.add(name)
         try:
-            yield EntryFile(file, observer, is_direct=self._io.is_direct)
-            file.make_durable(observer)
+            writer = EntryFile(file, observer, is_direct=self._io.is_direct)
+            yield writer
+            writer.make_durable(file)
         finally:
             file.close()
 

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-from mlpstorage_bench.storage.files import DataFile
+from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile
 from mlpstorage_bench.storage.store import Location, Observer
 
 
@@ -28,6 +28,8 @@ class FileMover(ABC):
         self.is_direct = is_direct
         """Whether the files bypass the page cache, so that a queue can move chunks concurrently."""
         self._observer = observer
+        self._cached: dict[DataFile, int] = {}
+        """Bytes that were written to files in the page cache and not synced yet."""
 
     @abstractmethod
     def place(self, offset: int) -> FilePlace:
@@ -40,12 +42,25 @@ class FileMover(ABC):
         del offset
         self._observer.chunk(size, started_ns, ended_ns, late_ns)
 
+    def cached(self, size: int, offset: int, started_ns: int, ended_ns: int) -> None:
+        """Report a chunk that was written to the page cache; sync the file if it has many."""
+        file, _ = self.place(offset)
+        self._observer.cached(size, started_ns, ended_ns)
+        self._cached[file] = self._cached.get(file, 0) + size
+        if self._cached[file] >= SYNC_BYTES:
+            self.make_durable(file)
+
+    def make_durable(self, file: DataFile) -> None:
+        """Sync a file as configured; what was cached of it counts from then on."""
+        file.make_durable(self._observer, self._cached.pop(file, 0))
+
     def put(self, data: memoryview, offset: int) -> None:
         """Write a chunk."""
         file, at = self.place(offset)
         started = time.perf_counter_ns()
         file.write(data, at)
-        self.moved(len(data), offset, started, time.perf_counter_ns())
+        report = self.cached if file.counts_at_sync else self.moved
+        report(len(data), offset, started, time.perf_counter_ns())
 
     def get(self, data: memoryview, offset: int) -> None:
         """Read a chunk."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import time
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ DATA_SUFFIX = ".kv"
 IoMode = Literal["direct", "buffered"]
 Durability = Literal["none", "fdatasync", "fsync"]
 _SYNC = {"fdatasync": os.fdatasync, "fsync": os.fsync}
+_WRITE_BACK = 1 | 2 | 4
+"""Flags of sync_file_range(2): wait before, write, wait after."""
+SYNC_BYTES = 64 << 20
+"""Bytes of an entry in the page cache after which a file is synced where it must be synced whole: a
+sync for each chunk would be one commit of the filesystem's journal each."""
 _NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -32,13 +38,19 @@ _NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS)
 class FileIo:
     """Modes in which files are opened, and made durable when complete.
 
-    Buffered mode keeps the page cache out as far as possible: written pages are flushed to the
-    device (with durability `none`, too, as only clean pages can be dropped) and dropped from the
-    page cache, and dropped again before a read.
+    Buffered mode keeps the page cache out as far as possible: written pages are written back and
+    dropped from the page cache, and dropped again before a read. Nothing counts as written before
+    it was written back.
     """
 
     mode: IoMode
     durability: Durability = "none"
+    writes_back_chunks: bool = False
+    """Whether buffered mode writes each chunk back before its write returns. Only a filesystem on a
+    block device of its own does that by sync_file_range(2): others, such as overlayfs, keep pages
+    elsewhere and return at once. There, files are synced."""
+    reads_at_random: bool = False
+    """Whether buffered mode reads no more than is requested, as for places across a large file."""
     reserves: bool = False
     """Whether files get their whole size when they are created. Files that grow while they are
     written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
@@ -47,6 +59,11 @@ class FileIo:
     def is_direct(self) -> bool:
         """Whether files bypass the page cache."""
         return self.mode == "direct"
+
+    @property
+    def counts_at_sync(self) -> bool:
+        """Whether written bytes are only known to be on the storage after a sync of their file."""
+        return not (self.is_direct or self.writes_back_chunks)
 
     def create(self, path: Path, size: int) -> DataFile:
         """Create a file that will have `size` bytes; it must not exist."""
@@ -70,7 +87,10 @@ class FileIo:
             descriptor = os.open(path, flags | direct | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise storage_error(action, path, error) from error
-        return DataFile(descriptor, path, self)
+        file = DataFile(descriptor, path, self)
+        if self.reads_at_random:
+            file.expect_random_reads()
+        return file
 
 
 class DataFile:
@@ -86,8 +106,13 @@ class DataFile:
         """The file descriptor, for transfers by a queue."""
         return self._descriptor
 
+    @property
+    def counts_at_sync(self) -> bool:
+        """Whether written bytes are only known to be on the storage after a sync of the file."""
+        return self._io.counts_at_sync
+
     def write(self, data: memoryview, offset: int) -> None:
-        """Write all of `data` at `offset`."""
+        """Write all of `data` at `offset`; unless `counts_at_sync`, to the storage."""
         size = len(data)
         try:
             done = os.pwritev(self._descriptor, (data,), offset)
@@ -98,6 +123,16 @@ class DataFile:
                 done += count
         except OSError as error:
             raise storage_error("writing", self.path, error, offset) from error
+        if not self._io.is_direct and self._io.writes_back_chunks:
+            self._write_back(offset, size)
+
+    def _write_back(self, offset: int, size: int) -> None:
+        """Write a range's pages from the page cache to the device, and wait for that."""
+        place = (ctypes.c_int(self._descriptor), ctypes.c_long(offset), ctypes.c_long(size))
+        if _libc().sync_file_range(*place, ctypes.c_uint(_WRITE_BACK)) != 0:
+            number = ctypes.get_errno()
+            error = OSError(number, os.strerror(number))
+            raise storage_error("writing back", self.path, error, offset) from error
 
     def read(self, data: memoryview, offset: int) -> None:
         """Fill `data` from `offset`."""
@@ -112,32 +147,41 @@ class DataFile:
         except OSError as error:
             raise storage_error("reading", self.path, error, offset) from error
 
-    def make_durable(self, observer: Observer) -> None:
-        """Sync the file as configured; in buffered mode, also drop its pages from the cache."""
-        is_buffered = self._io.mode == "buffered"
-        sync = _SYNC.get(self._io.durability, os.fdatasync if is_buffered else None)
-        if sync is None:
-            return
-        started = time.perf_counter_ns()
-        try:
-            sync(self._descriptor)
-        except OSError as error:
-            raise storage_error("syncing", self.path, error) from error
-        observer.durable(started, time.perf_counter_ns())
-        if is_buffered:
-            self.drop_cached_pages()
+    def make_durable(self, observer: Observer, cached_bytes: int = 0) -> None:
+        """Sync the file as configured; in buffered mode, also drop its pages from the cache.
+
+        `cached_bytes` of the observer's entry were written and count from the sync's end on.
+        """
+        sync = _SYNC.get(self._io.durability, os.fdatasync if self.counts_at_sync else None)
+        if sync is not None:
+            started = time.perf_counter_ns()
+            try:
+                sync(self._descriptor)
+            except OSError as error:
+                raise storage_error("syncing", self.path, error) from error
+            observer.durable(started, time.perf_counter_ns(), cached_bytes)
+        self.drop_cached_pages()
 
     def drop_cached_pages(self, offset: int = 0, length: int = 0) -> None:
         """Drop clean pages from the page cache, so that reads reach the device.
 
         `length` 0: up to the end of the file.
         """
-        if self._io.mode != "buffered":
+        if self._io.is_direct:
             return
         try:
             os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise storage_error("dropping cached pages of", self.path, error) from error
+
+    def expect_random_reads(self) -> None:
+        """Turn off read-ahead, which would read beyond what is requested."""
+        if self._io.is_direct:
+            return
+        try:
+            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        except OSError as error:
+            raise storage_error("advising random reads of", self.path, error) from error
 
     def reserve(self, size: int) -> None:
         """Give the file its whole size, with allocated space if the filesystem supports it.
@@ -164,10 +208,14 @@ class DataFile:
             raise storage_error("closing", self.path, error) from error
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _reserve(descriptor: int, size: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
     begin, end = ctypes.c_long(0), ctypes.c_long(size)
-    if libc.fallocate(ctypes.c_int(descriptor), ctypes.c_int(0), begin, end) == 0:
+    if _libc().fallocate(ctypes.c_int(descriptor), ctypes.c_int(0), begin, end) == 0:
         return
     number = ctypes.get_errno()
     if number not in _NO_FALLOCATE:

@@ -35,7 +35,8 @@ class Slab:
 
     def __init__(self, directory: Path, io: FileIo, slot_bytes: int, capacity_bytes: int) -> None:
         self._directory = directory
-        self._io = replace(io, reserves=False)  # files are preallocated here
+        # files are preallocated here, and slots lie anywhere in them
+        self._io = replace(io, reserves=False, reads_at_random=True)
         self._slot_bytes = slot_bytes
         self._slots = capacity_bytes // slot_bytes
         file_bytes = max(FILE_BYTES, capacity_bytes // MAX_FILES)
@@ -57,9 +58,10 @@ class Slab:
         with self._lock:
             slots = self._take(self._slots_for(size))
             self._entries[name] = slots
-        yield self._view(slots, observer)
+        view = self._view(slots, observer)
+        yield view
         for number in sorted({slot // self._slots_per_file for slot in slots}):
-            self._files[number].make_durable(observer)
+            view.make_durable(self._files[number])
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_Slots]:

@@ -19,8 +19,12 @@ class Observer(Protocol):
         """
         ...
 
-    def durable(self, started_ns: int, ended_ns: int) -> None:
-        """Record a sync of written data between two times."""
+    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+        """Record the write of a chunk into the page cache, which a later sync brings to storage."""
+        ...
+
+    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+        """Record a sync of written data between two times, and the cached bytes that it brought."""
         ...
 
     def verified(self, started_ns: int, ended_ns: int) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -23,10 +25,18 @@ BLOCK = 160 * 1024  # two and a half chunks: the last of a block is smaller
 CAPACITY = 64 << 20
 
 
-def file_io(folder: Path, mode: IoMode) -> FileIo:
+WRITTEN_BACK = "written back"
+"""Mode of buffered files whose chunks are written back one by one."""
+
+
+def file_io(folder: Path, mode: IoMode | Literal["written back"]) -> FileIo:
+    if mode == WRITTEN_BACK:
+        if BlockDevice.under(folder) is None:
+            pytest.skip("this filesystem has no block device")
+        return FileIo("buffered", writes_back_chunks=True)
     if mode == "direct" and not probe_direct_io(folder):
         pytest.skip("this filesystem has no direct I/O")
-    return FileIo(mode)
+    return FileIo(mode)  # type: ignore[arg-type]  # one of the other two
 
 
 LAYOUTS: dict[str, Callable[[Path, FileIo], Store]] = {
@@ -90,10 +100,15 @@ class CountingObserver:
             self.moved += size
             self.chunks += 1
 
-    def durable(self, started_ns: int, ended_ns: int) -> None:
+    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+        assert size > 0
+        self.chunk(0, started_ns, ended_ns)
+
+    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
         assert started_ns <= ended_ns
         with self._lock:
             self.syncs += 1
+            self.moved += cached_bytes
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         assert started_ns <= ended_ns

@@ -45,16 +45,17 @@ def write_without_store(folder: Path, *, drops: bool) -> Path:
     return path
 
 
+@pytest.mark.parametrize("mode", ["buffered", "written back"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_written_entry_leaves_no_page_in_the_cache(
-    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str
+    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str, mode: str
 ) -> None:
     write_without_store(tmp_path, drops=False)
     assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
     write_without_store(tmp_path, drops=True)
     if resident_pages(tmp_path):
         pytest.skip("this filesystem keeps its pages, as memory does")
-    store = store_of(f"{layout}, buffered", tmp_path)
+    store = store_of(f"{layout}, {mode}", tmp_path)
     lane.write(store, "entry", SIZE, observer_class())
     assert resident_pages(tmp_path) == 0
     store.delete("entry")

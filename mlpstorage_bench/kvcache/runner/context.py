@@ -11,6 +11,7 @@ from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
+from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
@@ -42,10 +43,19 @@ MakeStore = Callable[[Workload, TrialContext], Store]
 """Makes the store of the storage tier."""
 
 
+def file_io(workload: Workload, context: TrialContext) -> FileIo:
+    """Return the modes of a trial's files."""
+    return FileIo(
+        context.io_mode,
+        workload.durability,
+        reserves=context.io_mode == "direct" and workload.chunks_in_flight > 1,
+        writes_back_chunks=BlockDevice.under(context.directory) is not None,
+    )
+
+
 def files_in_layout(workload: Workload, context: TrialContext) -> Store:
     """Return a store on the measured storage, in the workload's layout."""
-    reserves = context.io_mode == "direct" and workload.chunks_in_flight > 1
-    io = FileIo(context.io_mode, workload.durability, reserves=reserves)
+    io = file_io(workload, context)
     if workload.layout == "entry":
         return EntryFiles(context.directory, io)
     if workload.layout == "block":

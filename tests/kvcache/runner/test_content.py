@@ -18,7 +18,7 @@ from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, probe_direct_io
 from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB
-from tests.trials import SoloRanks, context, trial, workload
+from tests.trials import SoloRanks, context, served, workload
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def test_durability_of_the_profile_applies_to_every_layout(
 ) -> None:
     if not probe_direct_io(tmp_path):
         pytest.skip("without direct I/O files are synced always")
-    result = trial(tmp_path, layout=layout, durability=durability, tokens_per_block=40)
+    result = served(tmp_path, layout=layout, durability=durability, tokens_per_block=40)
     writes = result.operation("storage", "write")
     assert writes.moved_bytes > 0
     assert (writes.durability.count > 0) == syncs
