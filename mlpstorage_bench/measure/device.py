@@ -67,6 +67,31 @@ class DeviceTraffic:
     traffic: DeviceCount
 
 
+@dataclass(frozen=True)
+class Underlying:
+    """What files lie on at last: what lies on no other storage of this host."""
+
+    devices: tuple[BlockDevice, ...] = ()
+    memory: str = ""
+    """The part that is memory, in words; '' if there is none."""
+    unknown: str = ""
+    """The part that cannot be followed further, in words; '' if there is none."""
+
+    @property
+    def names(self) -> str:
+        """Names of the devices."""
+        return ", ".join(device.name for device in self.devices)
+
+
+@dataclass(frozen=True)
+class UnderlyingTraffic:
+    """Traffic of what files lie on at last, for all processes."""
+
+    underlying: Underlying
+    traffic: Traffic | None
+    """Sum over the devices; None if one of them does not count."""
+
+
 def _count(text: str) -> DeviceCount:
     counts = [int(word) for word in text.split()]
     return DeviceCount(
