@@ -1,4 +1,4 @@
-"""What files lie on at last, below filesystems and devices that lie on others.
+"""Devices at the bottom of filesystems and devices that lie on others.
 
 A mapped device or RAID (dm, md) lies on its slaves, a loop device on a file, overlayfs on its upper
 directory, btrfs on all its devices. A RAM disk is memory, as is tmpfs.

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.measure.counters import Traffic
+from mlpstorage_bench.measure.device import UnderlyingTraffic
 
-Verdict = Literal["ok", "served from page cache", "foreign traffic", "not measurable"]
+Verdict = Literal["ok", "served from page cache", "in memory", "foreign traffic", "not measurable"]
 
 SEVERITY: tuple[Verdict, ...] = (
     "ok",
     "not measurable",
     "foreign traffic",
+    "in memory",
     "served from page cache",
 )
 """Verdicts from the best to the worst."""
@@ -51,14 +53,10 @@ def audit(
         return Audit(None, "not measurable", "nothing was read or written")
     slack = max(doubtful_bytes, TOLERANCE * counted.total)
     ratio = reported.total / counted.total if counted.total else None
-    unread = max(0, reported.read_bytes - counted.read_bytes)
-    unwritten = max(0, reported.write_bytes - counted.write_bytes)
-    cached_bytes = unread + unwritten
-    if max(unread, unwritten) > slack or counted.total == 0:
-        reason = (
-            f"{unread / max(reported.read_bytes, 1):.1%} of reads and "
-            f"{unwritten / max(reported.write_bytes, 1):.1%} of writes never reached a device"
-        )
+    missing = _missing(reported, counted)
+    cached_bytes = missing.total
+    if max(missing.read_bytes, missing.write_bytes) > slack or counted.total == 0:
+        reason = f"{_shares(missing, reported)} never reached a device"
         return Audit(ratio, "served from page cache", reason, cached_bytes)
     if counted.total > reported.total + slack:
         extra = (counted.total - reported.total) / counted.total
@@ -68,6 +66,52 @@ def audit(
         )
         return Audit(ratio, "foreign traffic", reason, cached_bytes)
     return Audit(ratio, "ok", "", cached_bytes)
+
+
+def audit_underlying(
+    reported: Traffic, seen: UnderlyingTraffic, *, doubtful_bytes: int, host: str
+) -> Audit:
+    """Compare reported bytes with those of the devices at the bottom, below files and devices.
+
+    Those may move more, for redundancy and for others; if they move less, something above keeps
+    the data.
+    """
+    underlying, counted = seen.underlying, seen.traffic
+    if underlying.memory:
+        return Audit(None, "in memory", underlying.memory)
+    if underlying.unknown or counted is None:
+        reason = underlying.unknown or f"{underlying.names} on {host} does not count"
+        return Audit(None, "not measurable", reason)
+    slack = max(doubtful_bytes, TOLERANCE * reported.total)
+    missing = _missing(reported, counted)
+    ratio = reported.total / counted.total if counted.total else None
+    if max(missing.read_bytes, missing.write_bytes) <= slack:
+        return Audit(ratio, "ok", "", missing.total)
+    reason = (
+        f"{_shares(missing, reported)} never reached {underlying.names} on {host}, where the files "
+        "lie at last: a page cache in between has them, or they were compressed"
+    )
+    return Audit(ratio, "served from page cache", reason, missing.total)
+
+
+def _missing(reported: Traffic, counted: Traffic) -> Traffic:
+    """Return the reported bytes that were not counted."""
+    return Traffic(
+        max(0, reported.read_bytes - counted.read_bytes),
+        max(0, reported.write_bytes - counted.write_bytes),
+    )
+
+
+def _shares(missing: Traffic, reported: Traffic) -> str:
+    return (
+        f"{missing.read_bytes / max(reported.read_bytes, 1):.1%} of reads and "
+        f"{missing.write_bytes / max(reported.write_bytes, 1):.1%} of writes"
+    )
+
+
+def worst(audits: Sequence[Audit]) -> Audit:
+    """Return the audit with the worst verdict."""
+    return max(audits, key=lambda audit: SEVERITY.index(audit.verdict))
 
 
 def furthest_from_one(ratios: Sequence[float | None]) -> float | None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-LimitedBy = Literal["storage", "harness", "load", "not calibrated"]
+from mlpstorage_bench.measure.lane_time import LaneTime
+
+LimitedBy = Literal["storage", "harness", "load", "unknown", "not calibrated"]
 
 HARNESS_SHARE = 0.8
 """Results at or above this share of the ceiling are limited by the harness."""
-WAITING_SHARE = 0.5
-"""Results with a smaller share of the lanes' time in storage calls are limited by the load."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,21 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
     )
 
 
-def limited_by(ratio: float | None, busy_share: float, device_share: float | None) -> LimitedBy:
-    """Return what limited a result.
+def limited_by(ratio: float | None, lane_time: LaneTime | None) -> LimitedBy:
+    """Return what limited a result: the ceiling, or what most of the lanes' time was spent on.
 
-    Lanes that are in storage calls while the devices are idle wait for each other: for Python's
-    lock, which a call needs before it returns, or for a processor.
+    Lanes wait for storage wherever it is slow: in a device, in a network, or in a limit above the
+    devices that leaves them idle. A copy by a processor is work of the harness, as in memory.
     """
     if ratio is None:
         return "not calibrated"
     if ratio >= HARNESS_SHARE:
         return "harness"
-    if busy_share < WAITING_SHARE:
-        return "load"
-    is_device_busy = device_share is None or device_share >= WAITING_SHARE * busy_share
-    return "storage" if is_device_busy else "harness"
+    if lane_time is None:
+        return "unknown"
+    spent: dict[LimitedBy, float] = {
+        "storage": lane_time.storage_s,
+        "harness": lane_time.harness_s,
+        "load": lane_time.request_s,
+    }
+    return max(spent, key=lambda limit: spent[limit])

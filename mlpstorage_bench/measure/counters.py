@@ -48,12 +48,11 @@ class Reading(Generic[Count]):
     """Time of `perf_counter_ns`."""
 
 
-class TrafficCounter(Generic[Count]):
-    """An open file of counters, read by one system call. Context manager."""
+class KernelFile:
+    """An open file of /proc or /sys, read by one system call that keeps Python's lock."""
 
-    def __init__(self, path: str, parse: Callable[[str], Count]) -> None:
-        """Open the file, whose text `parse` converts; raises OSError if it does not exist."""
-        self._parse = parse
+    def __init__(self, path: str) -> None:
+        """Open the file; raises OSError if it does not exist."""
         self._text = ctypes.create_string_buffer(_ENOUGH_BYTES)
         self._pread = ctypes.PyDLL(None, use_errno=True).pread
         """Keeps Python's lock during the call, so that no transfer starts or ends meanwhile."""
@@ -64,17 +63,33 @@ class TrafficCounter(Generic[Count]):
             *(ctypes.c_size_t(_ENOUGH_BYTES), ctypes.c_long(0)),
         )
 
+    def read(self) -> bytes:
+        """Return the content; empty if there is none, or the kernel refuses."""
+        size = self._pread(*self._call)
+        return self._text.raw[:size] if size > 0 else b""
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class TrafficCounter(Generic[Count]):
+    """An open file of counters, read by one system call. Context manager."""
+
+    def __init__(self, path: str, parse: Callable[[str], Count]) -> None:
+        """Open the file, whose text `parse` converts; raises OSError if it does not exist."""
+        self._parse = parse
+        self._file = KernelFile(path)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
     def read(self) -> Reading[Count] | None:
         """Return the bytes moved up to the middle of the call; None if the file is empty."""
         before_ns = time.perf_counter_ns()
-        size = self._pread(*self._call)
+        text = self._file.read()
         moment_ns = (before_ns + time.perf_counter_ns()) // 2
-        if size <= 0:
-            return None
-        return Reading(self._parse(self._text.raw[:size].decode("ascii")), moment_ns)
+        return Reading(self._parse(text.decode("ascii")), moment_ns) if text else None

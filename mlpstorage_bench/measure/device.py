@@ -69,7 +69,7 @@ class DeviceTraffic:
 
 @dataclass(frozen=True)
 class Underlying:
-    """What files lie on at last: what lies on no other storage of this host."""
+    """Bottom of the storage under files: devices that lie on nothing else of this host, memory."""
 
     devices: tuple[BlockDevice, ...] = ()
     memory: str = ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import resource
+import time
 from pathlib import Path
 
+from mlpstorage_bench.measure import threads
 from mlpstorage_bench.measure.counters import Traffic, TrafficCounter
 from mlpstorage_bench.units import KIB
 
@@ -29,9 +30,14 @@ def _traffic(text: str) -> Traffic:
 
 
 def cpu_s() -> float:
-    """Return user plus system time of all threads so far."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    """Return user plus system time of all threads up to this moment.
+
+    The kernel adds what a running thread has used to its process at a tick, which a processor with
+    one busy thread may not have for seconds. Reading the thread's own clock adds it at once.
+    """
+    for thread_id in threads.thread_ids():
+        threads.cpu_ns(thread_id)
+    return time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID)
 
 
 def reset_peak_rss() -> None:

@@ -52,6 +52,10 @@ class Window:
         """Return whether an operation that ended at this time counts."""
         return self.opened_ns <= moment_ns < self.closes_ns
 
+    def overlap_ns(self, start_ns: int, end_ns: int) -> int:
+        """Return how much of an interval lies inside."""
+        return max(0, min(end_ns, self.closes_ns) - max(start_ns, self.opened_ns))
+
     @property
     def is_over(self) -> bool:
         """Whether the window has closed."""

@@ -1,4 +1,4 @@
-"""What files lie on at last: by trees of /sys and mountinfo that the tests write, and for real."""
+"""Devices under files, by trees of /sys and mountinfo that the tests write."""
 
 from __future__ import annotations
 

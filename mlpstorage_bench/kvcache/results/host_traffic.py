@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.measure.audit import Audit, audit
+from mlpstorage_bench.measure.audit import Audit, audit, audit_underlying, worst
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import Kind
@@ -26,13 +26,39 @@ class HostTraffic:
 
     @property
     def audit(self) -> Audit:
-        """Bytes that the ranks report together, against the device's counters."""
+        """Bytes that the ranks report together, against the counters of this host's devices."""
+        below = self.underlying_audit
+        if below is None:
+            return self._device_audit
+        return below if self.seen is None else worst([self._device_audit, below])
+
+    @property
+    def underlying_audit(self) -> Audit | None:
+        """The same against what the files lie on at last; None if that is the device itself."""
+        seen = self.ranks[0].underlying_traffic
+        if seen is None:
+            return None
+        return audit_underlying(
+            self._reported, seen, doubtful_bytes=self._doubtful_bytes, host=self.host
+        )
+
+    @property
+    def _device_audit(self) -> Audit:
+        """The same against the device of the filesystem."""
         return audit(
-            Traffic.sum(rank.completed for rank in self.ranks),
+            self._reported,
             None if self.seen is None else self.seen.traffic,
-            doubtful_bytes=sum(rank.in_flight_bytes for rank in self.ranks),
+            doubtful_bytes=self._doubtful_bytes,
             counted_by=f"{self.seen.device.name if self.seen else 'the filesystem'} on {self.host}",
         )
+
+    @property
+    def _reported(self) -> Traffic:
+        return Traffic.sum(rank.completed for rank in self.ranks)
+
+    @property
+    def _doubtful_bytes(self) -> int:
+        return sum(rank.in_flight_bytes for rank in self.ranks)
 
 
 def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:

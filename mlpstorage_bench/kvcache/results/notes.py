@@ -12,7 +12,8 @@ UNTOUCHED = "no entry reached the storage tier: only memory was measured"
 SIMULATED = "time was simulated, without storage: metrics state the demand of the workload"
 _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers in huge pages below which a note is made."""
-_DOUBTFUL = ("served from page cache", "foreign traffic")
+_MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
+_DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
 """Verdicts of an audit that are noted."""
 
 
@@ -28,7 +29,7 @@ def notes_on(trials: Sequence[TrialResult]) -> list[str]:
         *_load_notes(trials),
         *_transfer_notes(trials),
         *_window_notes(trials),
-        *_harness_notes(trials),
+        *_limit_notes(trials),
         *_audit_notes(trials),
         *_request_notes(trials),
     ]
@@ -87,22 +88,43 @@ def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
 
 
-def _harness_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
+def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     limited = [trial for trial in trials if trial.limited_by == "harness"]
-    if not limited:
-        return
+    if limited:
+        yield f"limited by: harness ({_harness_cause(limited)}). {_MORE_LOAD}"
+    above = [trial for trial in trials if trial.limited_by == "storage" and _is_idle(trial)]
+    if above:
+        yield (
+            f"limited by: storage, but not by its devices: lanes waited for storage "
+            f"{above[0].storage_wait_share or 0:.0%} of the time, and devices were busy for only "
+            f"{above[0].device_share or 0:.0%}. Look for a limit above them: of a control group "
+            "(io.max, blkio.throttle), of a virtual machine, or a filesystem's daemon"
+        )
+    if any(trial.limited_by == "unknown" for trial in trials):
+        yield (
+            "limited by: unknown, as this kernel does not tell what threads wait for "
+            "(/proc/self/task/*/schedstat and syscall)"
+        )
+
+
+def _harness_cause(limited: Sequence[TrialResult]) -> str:
     nearest = max(trial.ceiling_ratio or 0 for trial in limited)
     if nearest >= HARNESS_SHARE:
-        cause = f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
-    else:
-        cause = (
-            f"lanes spent {limited[0].busy_share:.0%} of the time in storage calls, but devices "
-            f"were busy for only {limited[0].device_share or 0:.0%}: the rest is contention for "
-            "Python's lock, which chunks' latencies include. Use fewer lanes with more "
-            "chunks_in_flight"
-        )
-    remedy = "Use more hosts or ranks, or larger chunks, to load the storage more"
-    yield f"limited by: harness ({cause}). {remedy}"
+        return f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
+    shares = (
+        limited[0].harness_time_share or 0,
+        limited[0].processor_wait_share or 0,
+        limited[0].lock_wait_share or 0,
+    )
+    return (
+        f"lanes spent {shares[0]:.0%} of the time on work of this host, of it {shares[1]:.0%} "
+        f"waiting for a processor and {shares[2]:.0%} for Python's lock, which chunks' latencies "
+        "include. Fewer lanes with more chunks_in_flight take less of both"
+    )
+
+
+def _is_idle(trial: TrialResult) -> bool:
+    return trial.device_share is not None and trial.device_share < trial.busy_share / 2
 
 
 def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:

@@ -12,14 +12,19 @@ from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.counters import Traffic
-from mlpstorage_bench.measure.device import DeviceTraffic
+from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import GIB, NS_PER_S
 
+_BUFFERED_WRITES = (
+    "the kernel counts what a process writes when it is in the page cache, not when it is written "
+    "back"
+)
 FAILURE = "failure"
 """Reason for a closed window: a lane has failed."""
 
@@ -76,6 +81,12 @@ class RankTrial:
     """First read that found other data than was written; '' without any."""
     failure: MlpsError | None = None
     """Error of a lane that closed the window and ended the trial; None without one."""
+    underlying_traffic: UnderlyingTraffic | None = None
+    """Traffic at the bottom; None if that is the device itself, or is unknown."""
+    unsynced_bytes: int = 0
+    """Most bytes that all lanes together write to the page cache before a sync brings them on."""
+    lane_time: LaneTime | None = None
+    """Uses of the lanes' time in the window; None if the kernel shows too little."""
     ceiling: Ceiling | None = None
     """Limit of the harness on this host; None if it was not measured."""
     preconditioning: Preconditioning | None = None
@@ -166,14 +177,23 @@ class RankTrial:
     @property
     def in_flight_bytes(self) -> int:
         """Bytes that may be in flight at a reading, and so may have been counted in part."""
-        return self.in_flight * self.chunk_bytes
+        return self.in_flight * self.chunk_bytes + self.unsynced_bytes
 
     @property
     def audit(self) -> Audit:
-        """Reported bytes against the kernel's count for this process."""
+        """Reported bytes against the kernel's count for this process.
+
+        The kernel counts a write of a process when it is in the page cache, which proves nothing:
+        in buffered mode only reads are compared.
+        """
+        reported, counted = self.submitted, self.process_traffic
+        if self.io_mode == "buffered" and counted is not None:
+            if not reported.read_bytes and reported.write_bytes:
+                return Audit(None, "not measurable", _BUFFERED_WRITES)
+            reported, counted = replace(reported, write_bytes=0), replace(counted, write_bytes=0)
         return audit(
-            self.submitted,
-            self.process_traffic,
+            reported,
+            counted,
             doubtful_bytes=self.being_submitted_bytes,
             counted_by="this process",
         )

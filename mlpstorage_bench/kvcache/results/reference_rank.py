@@ -12,7 +12,7 @@ from typing import Any
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.measure.device import DeviceTraffic
+from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS
 from mlpstorage_bench.units import GIB, NS_PER_MS
@@ -65,6 +65,8 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
             "audit_reason": audit.reason,
             "page_cache_bytes": audit.cached_bytes,
             "device": _device(rank.device_traffic),
+            "underlying": _underlying(rank.underlying_traffic),
+            "lane_time": None if rank.lane_time is None else asdict(rank.lane_time),
             "ceiling": None if rank.ceiling is None else asdict(rank.ceiling),
             "corrupt_reads": requests.corrupt_reads,
             "cpu_s": rank.cpu_s,
@@ -76,6 +78,17 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
 
 def _device(seen: DeviceTraffic | None) -> dict[str, Any] | None:
     return None if seen is None else {"name": seen.device.name, **asdict(seen.traffic)}
+
+
+def _underlying(seen: UnderlyingTraffic | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    return {
+        "devices": [device.name for device in seen.underlying.devices],
+        "memory": seen.underlying.memory,
+        "unknown": seen.underlying.unknown,
+        **({} if seen.traffic is None else asdict(seen.traffic)),
+    }
 
 
 def _cache_stats(rank: RankTrial) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from mlpstorage_bench.kvcache.results.host_traffic import (
 )
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.measure.audit import SEVERITY, Audit, furthest_from_one
+from mlpstorage_bench.measure.audit import Audit, furthest_from_one, worst
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.histogram import Histogram
+from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import Kind
 from mlpstorage_bench.metric.rules import RankRules
 
@@ -38,7 +39,7 @@ class Audits:
     @cached_property
     def worst(self) -> Audit:
         """The audit with the worst verdict."""
-        return max(self.audits, key=lambda audit: SEVERITY.index(audit.verdict))
+        return worst(self.audits)
 
     @property
     def page_cache_bytes(self) -> int:
@@ -67,9 +68,18 @@ class TrialRanks:
         return by_host(self.ranks)
 
     @cached_property
-    def rank_audits(self) -> Audits:
-        """Reported bytes of each rank against its process's counters."""
-        return Audits([rank.audit for rank in self.ranks])
+    def audits(self) -> Audits:
+        """Reported bytes of each rank against its process's counters, and what lies below.
+
+        A rank whose process has no such counters has the audit of its host.
+        """
+        of_ranks = [
+            host.audit if rank.audit.verdict == "not measurable" else rank.audit
+            for host in self.hosts
+            for rank in host.ranks
+        ]
+        below = [host.underlying_audit for host in self.hosts]
+        return Audits([*of_ranks, *(audit for audit in below if audit is not None)])
 
     @cached_property
     def host_audits(self) -> Audits:
@@ -90,6 +100,11 @@ class TrialRanks:
     def device_share(self) -> float | None:
         """Share of lane time that the block devices were busy; None if unknown."""
         return device_share(self.hosts)
+
+    @cached_property
+    def lane_time(self) -> LaneTime | None:
+        """Uses of the time of all ranks' lanes; None if they are unknown for one."""
+        return LaneTime.sum(rank.lane_time for rank in self.ranks)
 
     def block_layer_ms(self, kind: Kind) -> float | None:
         """Mean time of a request in the block layer; None if unknown."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlpstorage_bench.cluster.device_stack import find_underlying
 from mlpstorage_bench.measure.counters import TrafficCounter
-from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.device import BlockDevice, Underlying
 from mlpstorage_bench.measure.process import open_process_counter
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
@@ -26,6 +27,8 @@ class UsableCounters:
 
     process: bool = False
     device: BlockDevice | None = None
+    underlying: Underlying | None = None
+    """Devices and memory at the bottom; None if that is the device itself, or is unknown."""
 
     @classmethod
     def probe(cls, directory: Path, io_mode: IoMode) -> UsableCounters:
@@ -44,7 +47,19 @@ class UsableCounters:
             for counter in counters:
                 files.enter_context(counter)
             moving = _moving(counters, directory, io_mode)
-        return cls(process_counter in moving, device if device_counter in moving else None)
+        return cls(
+            process_counter in moving,
+            device if device_counter in moving else None,
+            _below(directory, device),
+        )
+
+
+def _below(directory: Path, device: BlockDevice | None) -> Underlying | None:
+    """Return what the files lie on at last, unless that is their device itself or unknown."""
+    found = find_underlying(directory)
+    if device is None:
+        return found if found.devices or found.memory else None
+    return None if found == Underlying((device,)) else found
 
 
 NO_COUNTERS = UsableCounters()

@@ -18,6 +18,7 @@ from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
     build_cache,
+    file_io,
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.simulation import simulate
@@ -28,11 +29,13 @@ from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
+from mlpstorage_bench.measure.lane_time import LockSampler
 from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
+from mlpstorage_bench.storage.files import SYNC_BYTES
 from mlpstorage_bench.storage.in_flight import OpenQueue
 from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
@@ -109,6 +112,8 @@ class _Trial:
         self._stopping = threading.Event()
         self._lanes = workload.lanes
         self._pool: WorkerPool
+        self._supervisor: TrialSupervisor
+        self._locks: LockSampler
 
     def run(self, ranks: TrialRanks) -> RankTrial:
         with ExitStack() as resources:
@@ -118,7 +123,10 @@ class _Trial:
             )
             window = pool.window
             ranks.barrier()
-            supervisor = TrialSupervisor(self._lanes, pool, self._stopping, ranks)
+            self._supervisor = supervisor = TrialSupervisor(
+                self._lanes, pool, self._stopping, ranks
+            )
+            self._locks = resources.enter_context(LockSampler())
             resources.callback(supervisor.join)
             warm_up = WarmUp(
                 self._workload, self._context.storage_capacity_bytes, pool, supervisor, ranks
@@ -145,7 +153,7 @@ class _Trial:
             window.close()
             supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
-            after = WindowCounters.at_end(window, self._context.counters)
+            after = WindowCounters.at_end(window, self._context.counters, supervisor.thread_ids)
             supervisor.join()
             drained_ns = self._clock.now_ns()
         failure = failure_of(futures)
@@ -173,7 +181,16 @@ class _Trial:
             tiers=self._cache.account(),
             process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
+            underlying_traffic=after.underlying_since(before),
+            unsynced_bytes=(
+                self._lanes * SYNC_BYTES
+                if file_io(self._workload, self._context).counts_at_sync
+                else 0
+            ),
             cpu_s=after.cpu_s - before.cpu_s,
+            lane_time=after.threads.since(
+                before.threads, self._lanes, pool.waited_ns, self._locks.share
+            ),
             peak_rss_bytes=peak_rss_bytes(),
             corruption=pool.corruption,
             failure=failure,
@@ -231,13 +248,16 @@ class _Trial:
         self._pool.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
-        return opened_at, WindowCounters.at_start(self._pool.window, self._context.counters)
+        return opened_at, WindowCounters.at_start(
+            self._pool.window, self._context.counters, self._supervisor.thread_ids
+        )
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
         pool = self._pool
 
         def reason() -> str | None:
             sampler.sample(self._clock.now_ns())
+            self._locks.sample(self._supervisor.thread_ids)
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.measure.counters import Count, Reading, Traffic, TrafficCounter
-from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
+from mlpstorage_bench.measure.device import (
+    BlockDevice,
+    DeviceCount,
+    DeviceTraffic,
+    Underlying,
+    UnderlyingTraffic,
+)
+from mlpstorage_bench.measure.lane_time import ThreadTimes
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
 from mlpstorage_bench.measure.window import Interval, Window
 
@@ -20,22 +29,33 @@ class WindowCounters:
     """The kernel's counters at an edge of a window, of this process and of a block device."""
 
     cpu_s: float
+    threads: ThreadTimes
+    """Times of the lanes' threads."""
     process: Reading[Traffic] | None
     device: BlockDevice | None
     device_reading: Reading[DeviceCount] | None
+    underlying: Underlying | None
+    underlying_traffic: Traffic | None
+    """Sum over the devices at the bottom; None if one of them does not count."""
 
     @classmethod
-    def at_start(cls, window: Window, counters: UsableCounters) -> WindowCounters:
+    def at_start(
+        cls, window: Window, counters: UsableCounters, thread_ids: Iterable[int] = ()
+    ) -> WindowCounters:
         """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters)
+        return cls._at("start_ns", window, counters, thread_ids)
 
     @classmethod
-    def at_end(cls, window: Window, counters: UsableCounters) -> WindowCounters:
+    def at_end(
+        cls, window: Window, counters: UsableCounters, thread_ids: Iterable[int] = ()
+    ) -> WindowCounters:
         """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters)
+        return cls._at("end_ns", window, counters, thread_ids)
 
     @classmethod
-    def _at(cls, edge: _Edge, window: Window, counters: UsableCounters) -> WindowCounters:
+    def _at(
+        cls, edge: _Edge, window: Window, counters: UsableCounters, thread_ids: Iterable[int]
+    ) -> WindowCounters:
         """Open both files, then read both counters and set the window's edges.
 
         Each reading and its edge, and the few calls between them, take some 0.1 ms, in which no
@@ -45,12 +65,22 @@ class WindowCounters:
         with ExitStack() as files:
             of_process = open_process_counter() if counters.process else None
             of_device = None if counters.device is None else counters.device.open_counter()
-            for counter in (of_process, of_device):
+            below = counters.underlying
+            of_bottom = [] if below is None else [d.open_counter() for d in below.devices]
+            for counter in (of_process, of_device, *of_bottom):
                 if counter is not None:
                     files.enter_context(counter)
             process = _read(of_process, window.process_counted, edge)
             device_reading = _read(of_device, window.device_counted, edge)
-        return cls(cpu_s(), process, counters.device, device_reading)
+            edge_of = Interval() if device_reading is not None else window.device_counted
+            bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
+        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns())
+        counts = [reading.traffic for reading in bottom if reading is not None]
+        is_counted = bool(counts) and len(counts) == len(bottom)
+        return cls(
+            *(cpu_s(), threads, process, counters.device, device_reading),
+            *(below, Traffic.sum(counts) if is_counted else None),
+        )
 
     def process_since(self, before: WindowCounters) -> Traffic | None:
         """Return this process's traffic since another reading; None without a counter."""
@@ -64,6 +94,15 @@ class WindowCounters:
             return None
         moved = self.device_reading.traffic - before.device_reading.traffic
         return DeviceTraffic(self.device, moved)
+
+    def underlying_since(self, before: WindowCounters) -> UnderlyingTraffic | None:
+        """Return the traffic at the bottom since another reading; None if it is not separate."""
+        if self.underlying is None:
+            return None
+        if self.underlying_traffic is None or before.underlying_traffic is None:
+            return UnderlyingTraffic(self.underlying, None)
+        moved = self.underlying_traffic - before.underlying_traffic
+        return UnderlyingTraffic(self.underlying, moved)
 
 
 def _read(

@@ -61,6 +61,10 @@ class RequestWorker:
         self._generating: deque[EndedRequest] = deque()
         self._asked_ns = 0
         """Moment at which the next operation was requested."""
+        self.waited_ns = 0
+        """Time inside the window in which the lane waited for a request."""
+        self._has_ended_ns: int | None = None
+        """When there were no more requests for this lane."""
         self._unfinished_since_ns: int | None = None
         """Start of the request that was not served completely."""
         self._read_keys: set[str] = set()
@@ -75,13 +79,16 @@ class RequestWorker:
         """Serve requests until the scheduler has no more or the write limit is reached."""
         while self.serve_next():
             pass
+        self._has_ended_ns = self._clock.now_ns()
 
     def serve_next(self) -> bool:
         """Serve one request; False if there is none, or it could not be served completely."""
+        asked_ns = self._clock.now_ns()
         due = self._context.scheduler.take()
+        taken_ns = self._clock.now_ns()
+        self.waited_ns += self.recorder.window.overlap_ns(asked_ns, taken_ns)
         if due is None:
             return False
-        taken_ns = self._clock.now_ns()
         self._asked_ns = due.due_ns
         self._read_keys.clear()
         try:
@@ -223,7 +230,9 @@ class RequestWorker:
                 self._generating.append(ended)
 
     def count_unfinished(self) -> None:
-        """Count the requests that were not complete, or whose generation went on."""
+        """Count what went on at the end: requests, their generation, and the wait for more."""
         self._count_ended(_LATER_NS)
+        if self._has_ended_ns is not None:
+            self.waited_ns += self.recorder.window.overlap_ns(self._has_ended_ns, _LATER_NS)
         if self._unfinished_since_ns is not None:
             self.statistics.count_edges(self.recorder.window, self._unfinished_since_ns, _LATER_NS)

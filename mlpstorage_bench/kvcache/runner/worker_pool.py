@@ -117,6 +117,11 @@ class WorkerPool:
             worker.count_unfinished()
         return RequestCounters.total(worker.statistics for worker in self.workers)
 
+    @property
+    def waited_ns(self) -> int:
+        """Time of all lanes inside the window in which they waited for a request."""
+        return sum(worker.waited_ns for worker in self.workers)
+
     def operations(self) -> dict[OperationKey, OperationStatistics]:
         """Return the statistics of all operations."""
         return Recorder.total(worker.recorder for worker in self.workers)

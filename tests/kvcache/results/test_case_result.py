@@ -21,7 +21,14 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.clock_offset import WindowEdges
 from mlpstorage_bench.measure.counters import Traffic
-from mlpstorage_bench.measure.device import BlockDevice, DeviceCount, DeviceTraffic
+from mlpstorage_bench.measure.device import (
+    BlockDevice,
+    DeviceCount,
+    DeviceTraffic,
+    Underlying,
+    UnderlyingTraffic,
+)
+from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.units import GIB
 
@@ -79,6 +86,7 @@ def rank_trial(
         cpu_s=0.5,
         peak_rss_bytes=100 + rank,
         corruption="",
+        lane_time=LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.1, lock_s=0.1, request_s=0.2),
     )
 
 
@@ -163,6 +171,57 @@ def test_host_audit_compares_a_device_with_all_ranks_that_share_it() -> None:
     assert pooled.audit_verdict == "ok"
 
 
+BOTTOM = Underlying((BlockDevice("254:0", "vda"),))
+
+
+def on_bottom(rank: RankTrial, underlying: Underlying, traffic: Traffic | None) -> RankTrial:
+    return dataclasses.replace(rank, underlying_traffic=UnderlyingTraffic(underlying, traffic))
+
+
+@pytest.mark.parametrize(
+    ("underlying", "traffic", "verdict", "reason"),
+    [
+        (BOTTOM, Traffic(2 * GIB, GIB // 2), "ok", ""),
+        (BOTTOM, Traffic(4 * GIB, GIB), "ok", ""),  # a mirror, or others on the same disks
+        (BOTTOM, Traffic(GIB // 2, GIB // 2), "served from page cache", "75.0% of reads and 0.0%"),
+        (BOTTOM, Traffic(2 * GIB, 0), "served from page cache", "100.0% of writes never reached"),
+        (BOTTOM, None, "not measurable", "vda on h0 does not count"),
+        (Underlying(memory="zram0 is memory"), Traffic(0, 0), "in memory", "zram0 is memory"),
+        (Underlying(unknown="loop0 lies on x"), None, "not measurable", "loop0 lies on x"),
+    ],
+)
+def test_bytes_that_do_not_reach_the_bottom_show_in_the_headline(
+    underlying: Underlying, traffic: Traffic | None, verdict: str, reason: str
+) -> None:
+    rank = on_device(rank_trial(0), "h0", "7:0", Traffic(2 * GIB, GIB // 2))
+    pooled = pool_trial(1, [on_bottom(rank, underlying, traffic)])
+    assert (pooled.audit_verdict, pooled.host_audit_verdict) == (verdict, verdict)
+    assert reason in pooled.audit_reason
+    if verdict in ("served from page cache", "in memory"):
+        assert any(reason in note for note in case_of(pooled).notes())
+
+
+def test_filesystem_without_a_device_of_its_own_has_the_audit_of_its_bottom() -> None:
+    rank = on_bottom(rank_trial(0), BOTTOM, Traffic(2 * GIB, GIB // 2))
+    pooled = pool_trial(1, [rank])
+    assert (pooled.host_audit_verdict, pooled.host_audit_ratio) == ("ok", 1.0)
+
+
+def test_buffered_writes_are_not_audited_by_the_process() -> None:
+    buffered = dataclasses.replace(rank_trial(0), io_mode="buffered")
+    assert (buffered.audit.verdict, buffered.audit.ratio) == ("ok", 1.0)
+    unwritten = dataclasses.replace(buffered, process_traffic=Traffic(2 * GIB, 0))
+    assert unwritten.audit == buffered.audit
+    writes = {key: part for key, part in buffered.operations.items() if key.kind == "write"}
+    prefill = dataclasses.replace(buffered, operations=writes)
+    assert prefill.audit.verdict == "not measurable"
+    assert "in the page cache" in prefill.audit.reason
+    cached = on_device(prefill, "h0", "8:0", Traffic(0, GIB // 4))
+    assert pool_trial(1, [cached]).audit_verdict == "served from page cache"
+    written = on_device(prefill, "h0", "8:0", Traffic(0, GIB // 2))
+    assert pool_trial(1, [written]).audit_verdict == "ok"
+
+
 def test_host_without_block_device_is_not_measurable() -> None:
     pooled = pool_trial(1, [rank_trial(0)])
     assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (None, "not measurable")
@@ -178,7 +237,8 @@ def test_ceiling_of_all_ranks_decides_what_limits() -> None:
         assert pooled.ceiling_ratio == pytest.approx(ratio)
         assert pooled.limited_by == bound
         assert pooled.ceiling_gib_s == 25.0
-    idle = dataclasses.replace(rank_trial(0, device_ms=[1]), ceiling=roomy, in_flight=50)
+    waits = LaneTime(total_s=2.0, cpu_s=0.1, queued_s=0.0, lock_s=0.0, request_s=1.5)
+    idle = dataclasses.replace(rank_trial(0), ceiling=roomy, lane_time=waits)
     assert pool_trial(1, [idle]).limited_by == "load"
     partly = [dataclasses.replace(rank_trial(0), ceiling=roomy), rank_trial(1)]
     assert (pool_trial(1, partly).ceiling_ratio, pool_trial(1, partly).limited_by) == (
@@ -187,19 +247,49 @@ def test_ceiling_of_all_ranks_decides_what_limits() -> None:
     )
 
 
-def test_lanes_in_calls_with_idle_devices_are_limited_by_the_harness() -> None:
+def limited(spent: LaneTime | None, read_ms: int = 0) -> TrialResult:
+    """Return a trial far below its ceiling whose device was busy for some of 2 s."""
     roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)
-    moved = Traffic(2 * GIB, GIB // 2)  # in calls of 0.6 of 2 s
-    at_work, waiting = (
-        pool_trial(1, [on_device(dataclasses.replace(rank_trial(0), ceiling=roomy), *place)])
-        for place in (("h0", "8:0", moved, 1100), ("h0", "8:0", moved, 200))
-    )
-    assert (at_work.limited_by, at_work.device_share) == ("storage", 0.55)
-    assert (waiting.limited_by, waiting.device_share) == ("harness", 0.1)
-    assert (waiting.block_layer_read_ms, waiting.block_layer_write_ms) == (1.0, 0.0)
-    case = case_of(waiting)
-    assert any("devices were busy for only 10%" in note for note in case.notes())
-    assert case.metrics()["device_share"] == 0.1
+    rank = dataclasses.replace(rank_trial(0), ceiling=roomy, lane_time=spent)
+    return pool_trial(1, [on_device(rank, "h0", "8:0", Traffic(2 * GIB, GIB // 2), read_ms)])
+
+
+def test_lanes_that_wait_for_each_other_are_limited_by_the_harness() -> None:
+    trial = limited(LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.2, lock_s=0.8, request_s=0.0), 200)
+    assert (trial.limited_by, trial.device_share) == ("harness", 0.1)
+    shares = (trial.harness_time_share, trial.storage_wait_share, trial.lock_wait_share)
+    assert shares == pytest.approx((0.7, 0.3, 0.4))
+    assert (trial.block_layer_read_ms, trial.block_layer_write_ms) == (1.0, 0.0)
+    (note,) = [note for note in case_of(trial).notes() if "limited by" in note]
+    assert "70% of the time on work of this host, of it 10% waiting for a processor" in note
+    assert "40% for Python's lock" in note
+
+
+@pytest.mark.parametrize(("read_ms", "is_noted"), [(1100, False), (100, True)])
+def test_lanes_that_wait_for_storage_while_devices_are_idle_are_limited_above_them(
+    read_ms: int, *, is_noted: bool
+) -> None:
+    spent = LaneTime(total_s=2.0, cpu_s=0.1, queued_s=0.0, lock_s=0.0, request_s=0.0)
+    trial = limited(spent, read_ms)
+    assert trial.limited_by == "storage"
+    case = case_of(trial)
+    assert any("devices were busy for only 5%" in note for note in case.notes()) == is_noted
+    assert case.metrics()["device_share"] == pytest.approx(read_ms / 2000)
+
+
+def test_limit_is_unknown_where_the_kernel_shows_too_little() -> None:
+    trial = limited(None)
+    assert (trial.limited_by, trial.storage_wait_share) == ("unknown", None)
+    assert any("limited by: unknown" in note for note in case_of(trial).notes())
+
+
+def test_waits_for_lock_and_processor_make_spans_too_long() -> None:
+    spent = LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.02, lock_s=0.1, request_s=0.0)
+    spans_s = 100 * 0.01 + 10 * 0.02
+    share = limited(spent).latency_overestimate_share
+    assert share == pytest.approx(0.12 / spans_s)
+    everything = LaneTime(total_s=2.0, cpu_s=0.0, queued_s=0.0, lock_s=2.0, request_s=0.0)
+    assert limited(everything).latency_overestimate_share == 1
 
 
 def test_device_without_times_has_no_device_share() -> None:
@@ -388,10 +478,11 @@ def test_late_completions_are_counted_with_their_share_of_latency() -> None:
     reads.late_completions, reads.latency_overestimate_ns = 5, 12 * MS
     trial = pool_trial(1, [rank])
     assert trial.late_completions == 5
-    assert trial.latency_overestimate_share == 12 / (100 * 10 + 10 * 20)
+    waits_ms = 200  # for Python's lock and for a processor
+    assert trial.latency_overestimate_share == (12 + waits_ms) / (100 * 10 + 10 * 20)
     case = case_of(trial, trial)
     assert case.metrics()["late_completions"] == 10
-    assert case.metrics()["latency_overestimate_share"] == 0.01
+    assert case.metrics()["latency_overestimate_share"] == trial.latency_overestimate_share
 
 
 def test_totals_of_ranks_with_pooled_samples_give_the_same_result() -> None:

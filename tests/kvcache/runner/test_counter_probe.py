@@ -37,7 +37,10 @@ def test_disk_filesystem_has_process_and_device_counters(tmp_path: Path, io_mode
 def test_memory_filesystem_has_no_counters(memory: Path, io_mode: Any) -> None:
     if io_mode == "direct" and not probe_direct_io(memory):
         pytest.skip("this tmpfs has no direct I/O")
-    assert UsableCounters.probe(memory, io_mode) == UsableCounters(process=False, device=None)
+    found = UsableCounters.probe(memory, io_mode)
+    assert (found.process, found.device) == (False, None)
+    assert found.underlying is not None
+    assert "tmpfs" in found.underlying.memory
     assert list(memory.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, SUM, of_worst
 from mlpstorage_bench.units import BYTES, RATIO, TEXT
 
-_WORST_RANK = "of the rank with the worst verdict"
+_WORST_RANK = "of the rank or bottom with the worst verdict"
 _WORST_HOST = "of the host with the worst verdict"
 _WORST = of_worst("audit_verdict", SEVERITY)
 _WORST_OF_HOSTS = of_worst("host_audit_verdict", SEVERITY)
@@ -18,10 +18,11 @@ class Audits(Measured):
     """Audit against the kernel's counters."""
 
     audit_verdict = Metric(
-        "Reported bytes against the kernel's count for each rank's process: ok, not measurable, "
-        "foreign traffic, or served from page cache.",
+        "Reported bytes against the kernel's count for each rank's process, or its host where a "
+        "process has none, and against the devices at the bottom: ok, not measurable, foreign "
+        "traffic, in memory, or served from page cache.",
         TEXT,
-        RANKS.together(_WORST_RANK, lambda trial: trial.rank_audits.worst.verdict),
+        RANKS.together(_WORST_RANK, lambda trial: trial.audits.worst.verdict),
         _WORST,
         title="audit",
         shown=Shown.HEADLINE,
@@ -32,20 +33,20 @@ class Audits(Measured):
     audit_ratio = Metric(
         "Reported bytes ÷ the kernel's, reads and writes together; none when not measurable.",
         RATIO,
-        RANKS.together("furthest from 1", lambda trial: trial.rank_audits.ratio),
+        RANKS.together("furthest from 1", lambda trial: trial.audits.ratio),
         FURTHEST_FROM_ONE,
         title="of the kernel's count",
     )
     audit_reason = Metric(
         "Reason for audit_verdict; empty when ok.",
         TEXT,
-        RANKS.together(_WORST_RANK, lambda trial: trial.rank_audits.worst.reason),
+        RANKS.together(_WORST_RANK, lambda trial: trial.audits.worst.reason),
         _WORST,
     )
     page_cache_bytes = Metric(
-        "Reported bytes that the kernel did not count for the processes.",
+        "Reported bytes that the kernel did not count for the processes, or at the bottom.",
         BYTES,
-        RANKS.together("sum", lambda trial: trial.rank_audits.page_cache_bytes),
+        RANKS.together("sum", lambda trial: trial.audits.page_cache_bytes),
         SUM,
         better="lower",
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks, part
 from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
+from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import LARGEST, LIST, MEAN, SUM, of_largest
 from mlpstorage_bench.units import (
@@ -13,6 +16,7 @@ from mlpstorage_bench.units import (
     GIB,
     GIB_PER_S,
     MILLISECONDS,
+    NS_PER_S,
     PER_S,
     S_PER_GIB,
     SHARE,
@@ -23,7 +27,22 @@ _NEAREST = of_largest("ceiling_ratio")
 
 
 def _limited_by(trial: TrialRanks) -> LimitedBy:
-    return limited_by(trial.ceiling_ratio, trial.busy_share, trial.device_share)
+    return limited_by(trial.ceiling_ratio, trial.lane_time)
+
+
+def _lane_share(seconds: Callable[[LaneTime], float], meaning: str) -> Metric[float | None]:
+    """Declare a share of the lanes' time."""
+
+    def share(trial: TrialRanks) -> float | None:
+        spent = trial.lane_time
+        return None if spent is None else part(seconds(spent), spent.total_s)
+
+    return Metric(
+        f"Share of the lanes' time in which {meaning}; none where the kernel does not tell.",
+        SHARE,
+        RANKS.together("sum of seconds ÷ sum of lanes x window", share),
+        MEAN,
+    )
 
 
 def _ceiling_gib_s(trial: TrialRanks) -> float | None:
@@ -43,23 +62,24 @@ def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
 
 def _overestimate(rank: RankTrial) -> tuple[float, float]:
     operations = rank.stored
-    return (
-        sum(operation.latency_overestimate_ns for operation in operations),
-        sum(operation.chunk.sum_ns for operation in operations),
-    )
+    late_ns = sum(operation.latency_overestimate_ns for operation in operations)
+    spans_ns = sum(operation.chunk.sum_ns for operation in operations)
+    spent = rank.lane_time
+    waits_ns = 0.0 if spent is None else (spent.lock_s + spent.queued_s) * NS_PER_S
+    return min(late_ns + waits_ns, spans_ns), spans_ns
 
 
 class Limits(Measured):
     """Limits of the result."""
 
     limited_by = Metric(
-        "Limit of the trial: storage, harness (this host), load (lanes waited for requests), or "
-        "not calibrated.",
+        "Limit of the trial: storage, harness (this host), load (lanes waited for requests), "
+        "unknown, or not calibrated.",
         TEXT,
-        RANKS.together("by ceiling_ratio, busy_share and device_share", _limited_by),
+        RANKS.together("by ceiling_ratio and the lanes' time", _limited_by),
         _NEAREST,
-        formula="harness from 0.8 of the ceiling; load where busy_share is below 0.5; harness "
-        "where device_share is below half of busy_share; else storage",
+        formula="harness from 0.8 of the ceiling; else what most of the lanes' time was spent on: "
+        "storage_wait_share, harness_time_share or request_wait_share",
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: storage, harness or load, with the share of the harness ceiling that "
@@ -87,6 +107,21 @@ class Limits(Measured):
         RANKS.together("sum", _ceiling_gib_s),
         _NEAREST,
     )
+    storage_wait_share = _lane_share(
+        lambda spent: spent.storage_s,
+        "they waited for storage: transfers, syncs, creating and removing files",
+    )
+    harness_time_share = _lane_share(
+        lambda spent: spent.harness_s,
+        "they worked, or waited for a processor or Python's lock",
+    )
+    processor_wait_share = _lane_share(
+        lambda spent: spent.queued_s, "they were ready to run and waited for a processor"
+    )
+    lock_wait_share = _lane_share(
+        lambda spent: spent.lock_s, "they waited for Python's lock, by samples"
+    )
+    request_wait_share = _lane_share(lambda spent: spent.request_s, "they waited for a request")
     busy_share = Metric(
         "Share of the lanes' time and chunks in flight that storage calls took, as the lanes saw "
         "it.",
@@ -146,10 +181,13 @@ class Harness(Measured):
         better="lower",
     )
     latency_overestimate_share = Metric(
-        "Share of their sum by which the spans of all chunks are too long at most.",
+        "Share of their sum by which the spans of all chunks may be too long: their ends were seen "
+        "late, or the lanes waited for Python's lock or a processor.",
         SHARE,
         RANKS.share(_overestimate),
         MEAN,
+        formula="(bounds of late completions + lock_wait and processor_wait of the lanes) ÷ spans",
+        title="overestimate",
         better="lower",
     )
     queue_unavailable_reason = Metric(
