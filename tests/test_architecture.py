@@ -34,7 +34,7 @@ LAYERS = (
     (("mpi",), "communication between ranks"),
     (("launch",), "the parent process: starts ranks through a launcher and watches them"),
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
-    (("process",), "helper processes, signals, standard error"),
+    (("process",), "helper processes, signals, standard streams"),
     (("metric",), "metrics: how they are declared, combined and described"),
     (("inputs",), "users' files: opened, decompressed and parsed, within limits"),
     (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.commands import gate, history
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.settings import read_settings, results_dir_of
+from mlpstorage_bench.process.stdout import write_data, write_lines
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import convert_file
+from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.session.activation import COMMAND, launcher_of
 from mlpstorage_bench.session.pytest_internals import known_options, load_no_conftest
 from mlpstorage_bench.session.size_report import size_report
@@ -39,18 +41,30 @@ def run(config: pytest.Config, known: argparse.Namespace) -> int:
     if launcher is not None and launcher.rank > 0:
         return pytest.ExitCode.OK
     try:
-        return _run(known, results_dir_of(known, os.environ))
+        status = _run(known, results_dir_of(known, os.environ))
+        sys.stdout.flush()
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
+    except BrokenPipeError:  # the reader of our output, such as `head`, has ended
+        _discard_output()
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _discard_output() -> None:
+    """Send what is still to be written to standard output nowhere: Python flushes it at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _run(known: argparse.Namespace, results_dir: Path) -> int:
     if known.mlps_convert:
         metadata = convert_file(Path(known.mlps_convert), results_dir, registry.load)
-        sys.stdout.write(f"{metadata}\n")
+        write_data(f"{metadata}\n")
     elif known.mlps_fio_job:
         make_fio_job = registry.load(registry.DEFAULT).exports["fio_job"]
-        sys.stdout.write(make_fio_job(Path(known.mlps_fio_job)))
+        write_data(make_fio_job(Path(known.mlps_fio_job)))
     elif known.mlps_datasize:
         return _show_datasize(known)
     elif gate.is_requested(known):
@@ -74,9 +88,8 @@ def _show_datasize(known: argparse.Namespace) -> int:
     plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
     report = size_report(settings, plan)
     if known.mlps_datasize == "json":
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        write_data(json_text(report))
     else:
         width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
-        for line in size_lines(report, width):
-            sys.stdout.write(f"{line}\n")
+        write_lines(size_lines(report, width))
     return pytest.ExitCode.OK if report["fits"] else pytest.ExitCode.TESTS_FAILED

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.gate.github import github_annotations
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.options.settings import gate_settings
 from mlpstorage_bench.paths import look_up
+from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
@@ -47,16 +49,16 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
         path = history.find(GATE_OPTION, run_id)
         metadata = read_metadata(path)
         for remark in history.remarks:
-            sys.stderr.write(f"mlpstorage: {remark}\n")
-    kind = registry.load(str(metadata["benchmark_type"]))
+            sys.stderr.write(f"mlpstorage: {for_terminal(remark)}\n")
+    kind = registry.load(metadata.benchmark_type)
     settings = gate_settings(given_options(known))
     gate = GatePolicy(settings, kind, results_dir)
     check_gate_files(settings, path)
     result = gate.judge(metadata)
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
-    lines += github_annotations(result, os.environ)
-    sys.stdout.write("\n".join(lines) + "\n")
+    lines += map(for_terminal, github_annotations(result, os.environ))
+    write_lines(lines)
     for problem in gate.write_reports(result):
-        sys.stderr.write(f"mlpstorage: {problem}\n")
+        sys.stderr.write(f"mlpstorage: {for_terminal(problem)}\n")
     return gate.exit_status(result)

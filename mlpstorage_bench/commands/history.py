@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, matches_case, parse_since
 from mlpstorage_bench.history.past_run import PastRun
-from mlpstorage_bench.history.reading import WHOLE_RUN, read_metadata, read_run
-from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, rerun_of
+from mlpstorage_bench.history.queries import Number
+from mlpstorage_bench.history.reading import WHOLE_RUN, read_document, read_metadata, run_of
+from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, check_owner, rerun_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
+from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.paths import look_up
+from mlpstorage_bench.process.stdout import write_data, write_lines
 from mlpstorage_bench.report.history_table import (
     as_csv,
     history_csv,
@@ -30,6 +34,7 @@ from mlpstorage_bench.report.history_table import (
 )
 from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
+from mlpstorage_bench.results.json_files import json_text
 
 HISTORY_OPTION = "--mlps-history"
 TREND_OPTION = "--mlps-history-trend"
@@ -46,32 +51,40 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     form = known.mlps_history_format or "table"
     wanted = _filter(known)
     run_id = _run_id(known.mlps_history)
-    rerun, text = None, ""
+    rerun = None
     with History(results_dir, rebuild=known.mlps_history_rebuild) as history:
         try:
             if known.mlps_history_rerun:
-                rerun = _rerun(history, known.mlps_history_rerun)
-                text = f"mlpstorage: in {rerun.directory}: {rerun.shell_line()}\n"
+                rerun = _rerun(history, known.mlps_history_rerun, known.mlps_history_rerun_owner)
+                write_lines(_announcement(rerun))
             elif known.mlps_history_trend:
-                text = _trend(history, known.mlps_history_trend, wanted, form)
+                _show_trend(history, known.mlps_history_trend, wanted, form)
             elif run_id:
-                text = _one_run(history, run_id, form)
+                _show_run(history, run_id, form)
             elif known.mlps_history_rebuild:
-                text = f"{len(history.runs())} runs in the index of {history.results_dir}\n"
+                count = len(history.runs())
+                write_lines(
+                    [f"{count} runs in the index of {for_terminal(str(history.results_dir))}"]
+                )
             else:
-                text = _list(history, wanted, form)
+                _show_list(history, wanted, form)
         finally:
-            for remark in history.remarks:
-                sys.stderr.write(f"mlpstorage: {remark}\n")
-        sys.stdout.write(text)
-        for problem in history.problems:
-            sys.stderr.write(f"mlpstorage: skipped {problem}\n")
+            skipped = [f"skipped {problem}" for problem in history.problems]
+            for remark in (*history.remarks, *skipped):
+                sys.stderr.write(f"mlpstorage: {for_terminal(remark)}\n")
     if rerun is None:
         return pytest.ExitCode.OK
     sys.stdout.flush()
     if is_main_program():
         rerun.start()
     return rerun.run()
+
+
+def _announcement(rerun: Rerun) -> list[str]:
+    return [
+        *(f"mlpstorage: {for_terminal(remark)}" for remark in rerun.remarks),
+        f"mlpstorage: in {for_terminal(str(rerun.directory))}: {for_terminal(rerun.shell_line())}",
+    ]
 
 
 def _filter(known: argparse.Namespace) -> RunFilter:
@@ -92,36 +105,35 @@ def _run_id(given: str | None) -> str:
     return "" if look_up(HISTORY_OPTION, Path(given)) is not None else given
 
 
-def _list(history: History, wanted: RunFilter, form: str) -> str:
+def _show_list(history: History, wanted: RunFilter, form: str) -> None:
     runs = history.runs(wanted)
     if form == "json":
-        return history_json(runs, history.listed(), history.problems)
-    if form == "csv":
-        return history_csv(runs, history.listed())
-    if not runs:
+        write_data(history_json(runs, history.listed(), history.problems))
+    elif form == "csv":
+        write_data(history_csv(runs, history.listed()))
+    elif runs:
+        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        write_lines(history_lines(runs, history.listed(), color=color))
+    else:
         matching = "" if wanted == RunFilter() else "matching "
-        return f"No {matching}runs in {history.results_dir}\n"
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return "\n".join(history_lines(runs, history.listed(), color=color)) + "\n"
+        write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])
 
 
-_NUMBER_COLUMNS = ("case", "test", "trial", "metric", "unit", "value")
-
-
-def _one_run(history: History, run_id: str, form: str) -> str:
+def _show_run(history: History, run_id: str, form: str) -> None:
     path = history.find(HISTORY_OPTION, run_id)
     numbers = history.measured_in(path)
     if form == "csv":
-        return as_csv(_NUMBER_COLUMNS, numbers)
-    metadata = read_metadata(path)
-    if form == "json":
-        measured = [dict(zip(_NUMBER_COLUMNS, number, strict=True)) for number in numbers]
-        return json.dumps({"metadata": metadata, "measured": measured}, indent=2) + "\n"
-    width = max(shutil.get_terminal_size().columns, PAGE_WIDTH)
-    return "\n".join(run_lines(read_run(path).run, metadata, numbers, width)) + "\n"
+        write_data(as_csv(Number._fields, numbers))
+    elif form == "json":
+        measured = [number._asdict() for number in numbers]
+        write_data(json_text({"metadata": read_document(path), "measured": measured}))
+    else:
+        metadata = read_metadata(path)
+        width = max(shutil.get_terminal_size().columns, PAGE_WIDTH)
+        write_lines(run_lines(run_of(metadata, path).run, metadata, numbers, width))
 
 
-def _rerun(history: History, run_id: str) -> Rerun:
+def _rerun(history: History, run_id: str, owner: str | None) -> Rerun:
     launcher = detect_launcher(os.environ)
     if launcher is not None:
         raise InvalidInputError(
@@ -130,13 +142,21 @@ def _rerun(history: History, run_id: str) -> Rerun:
             f"no launcher ({launcher.launcher}) around pytest, as the rerun starts its own",
         )
     path = history.find(RERUN_OPTION, run_id)
-    return rerun_of(read_run(path).run.run_id, read_metadata(path), os.environ)
+    before = path.stat()
+    metadata = read_metadata(path)
+    run_id = run_of(metadata, path).run.run_id
+    if _identity(path.stat()) != _identity(before):
+        raise InvalidInputError(RERUN_OPTION, run_id, "a run whose metadata does not change")
+    check_owner(run_id, metadata, before, owner)
+    return rerun_of(run_id, metadata, os.environ, SETTING_VARIABLES)
 
 
-_TREND_COLUMNS = ("case", "run_id", "started", "metric", "unit", "value", "least", "greatest")
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what differs after a file was changed or replaced."""
+    return (status.st_dev, status.st_ino, status.st_uid, status.st_mode, status.st_ctime_ns)
 
 
-def _trend(history: History, metric: str, wanted: RunFilter, form: str) -> str:
+def _show_trend(history: History, metric: str, wanted: RunFilter, form: str) -> None:
     units = history.metrics()
     if metric not in units:
         raise InvalidInputError(
@@ -153,7 +173,8 @@ def _trend(history: History, metric: str, wanted: RunFilter, form: str) -> str:
         for name, points in cases.items()
     }
     if form != "table":
-        return _trend_data(curves, metric, units[metric], form)
+        _write_trend(curves, metric, units[metric], form)
+        return
     width = shutil.get_terminal_size().columns
     unit = f", {units[metric]}" if units[metric] else ""
     lines: list[str] = []
@@ -162,7 +183,7 @@ def _trend(history: History, metric: str, wanted: RunFilter, form: str) -> str:
             case = "" if name == WHOLE_RUN else f"case {name}: "
             lines += ["", *trend_lines(f"{case}{metric}{unit}", points, width)]
     nothing = f"No matching runs in {history.results_dir} have {metric}"
-    return "\n".join(lines[1:] or [nothing]) + "\n"
+    write_lines(map(for_terminal, lines[1:] or [nothing]))
 
 
 def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -> list[Point]:
@@ -181,12 +202,27 @@ def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -
     ]
 
 
-def _trend_data(curves: Mapping[str, Sequence[Point]], metric: str, unit: str, form: str) -> str:
+class TrendRow(NamedTuple):
+    """A point of a trend, as CSV and JSON have it."""
+
+    case: str
+    run_id: str
+    started: str
+    """ISO 8601."""
+    metric: str
+    unit: str
+    value: float
+    least: float
+    greatest: float
+
+
+def _write_trend(curves: Mapping[str, Sequence[Point]], metric: str, unit: str, form: str) -> None:
     rows = [
-        (case, p.run_id, p.started.isoformat(), metric, unit, p.value, p.low, p.high)
+        TrendRow(case, p.run_id, p.started.isoformat(), metric, unit, p.value, p.low, p.high)
         for case, points in curves.items()
         for p in points
     ]
     if form == "csv":
-        return as_csv(_TREND_COLUMNS, rows)
-    return json.dumps([dict(zip(_TREND_COLUMNS, r, strict=True)) for r in rows], indent=2) + "\n"
+        write_data(as_csv(TrendRow._fields, rows))
+    else:
+        write_data(json_text([row._asdict() for row in rows]))

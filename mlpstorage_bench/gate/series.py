@@ -10,6 +10,7 @@ from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
+from mlpstorage_bench.results.run_metadata import RunMetadata
 
 _MOST_DIFFERENCES = 8
 _ABSENT = "nothing"
@@ -96,25 +97,25 @@ def format_differences(differences: list[str]) -> str:
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def series_from_metadata(metadata: Mapping[str, Any]) -> RunSeries:
+def series_from_metadata(metadata: RunMetadata) -> RunSeries:
     """Return the run in a metadata file; the reference's files have no trials, so no cases."""
-    own = metadata.get("mlpstorage") or {}
+    own = metadata.own
     return RunSeries(
-        run_id=str(own.get("run_id") or metadata["run_datetime"]),
-        started=str(metadata["run_datetime"]),
-        benchmark_type=str(metadata["benchmark_type"]),
-        system_fingerprint=own.get("system_fingerprint"),
-        system_parts=own.get("system_fingerprint_parts") or {},
+        run_id=own.run_id or metadata.run_datetime,
+        started=metadata.run_datetime,
+        benchmark_type=metadata.benchmark_type,
+        system_fingerprint=own.system_fingerprint,
+        system_parts=own.system_fingerprint_parts,
         cases={
-            str(name): CaseSeries(
-                case.get("workload_fingerprint"),
-                case.get("workload_fingerprint_parts") or {},
-                tuple(trial["metrics"] for trial in case["trials"]),
+            name: CaseSeries(
+                case.workload_fingerprint,
+                case.workload_fingerprint_parts,
+                tuple(trial.metrics for trial in case.trials),
             )
-            for name, case in (own.get("cases") or {}).items()
+            for name, case in metadata.cases.items()
         },
-        tags=tuple(str(tag) for tag in own.get("tags") or ()),
-        branch=(own.get("commit_info") or {}).get("branch"),
+        tags=own.tags,
+        branch=own.commit_info.branch,
     )
 
 
@@ -122,7 +123,7 @@ def read_series(source: str, path: Path) -> RunSeries:
     """Read a run's metadata file; InvalidInputError names `source` if the file has no run."""
     try:
         return series_from_metadata(read_metadata(path))
-    except (NoRunError, KeyError, TypeError, AttributeError) as error:
+    except NoRunError as error:
         raise InvalidInputError(
-            source, str(path), "a run's *_metadata.json of this package", hint=str(error)
+            source, str(path), "a run's *_metadata.json of this package", hint=error.reason
         ) from error

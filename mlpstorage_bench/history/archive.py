@@ -1,12 +1,13 @@
 """Earlier runs of a results directory: queries of the index, which is updated first.
 
 The index is derived from the metadata files. An index that is broken, or belongs to another
-program, is moved aside and built again. If no index can be written, the files are read instead. A
-remark reports this once.
+program, is moved aside and built again. If no index can be written, or another user has written it,
+the files are read instead. A remark reports this once.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -14,11 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.history.filters import RunFilter
-from mlpstorage_bench.history.index import INDEX_NAME, Content, Index
+from mlpstorage_bench.history.index import Content, Index
+from mlpstorage_bench.history.index_file import INDEX_NAME, UntrustedIndexError, set_aside
 from mlpstorage_bench.history.metadata_files import FileState, MetadataFiles, state_of
 from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import ALL_TRIALS, NoRunError, read_run
 from mlpstorage_bench.history.schema import ForeignIndexError, NewerIndexError
 from mlpstorage_bench.metric.declaration import Description
@@ -36,6 +39,10 @@ _NO_FAULT_OF_THE_FILE = frozenset(
     }
 )
 """Errors that a new index in the same place would have too."""
+
+
+class HistoryError(MlpsError):
+    """The earlier runs of a directory cannot be searched."""
 
 
 class History:
@@ -110,8 +117,8 @@ class History:
         """Return the cases that have a metric, in any run."""
         return self._ask(lambda index: index.cases_with(metric))
 
-    def measured_in(self, path: Path) -> list[tuple[str, str, int, str, str, float]]:
-        """Return every number of a run: case, test, trial, metric, unit, value."""
+    def measured_in(self, path: Path) -> list[Number]:
+        """Return every number of a run."""
         return self._ask(lambda index: index.measured_in(path))
 
     def find(self, source: str, given: str) -> Path:
@@ -137,11 +144,19 @@ class History:
                 hint=f"{len(run_ids)} begin so: {_some(run_ids)}",
             )
         raise InvalidInputError(
-            source, given, "the id of a run, or its beginning", hint=self._near(given)
+            source,
+            given,
+            "the id of a run, or its beginning",
+            hint=self._skipped(given) or self._near(given),
         )
 
     def _ids(self, beginning: str) -> list[tuple[str, Path]]:
         return self._ask(lambda index: index.run_ids(beginning))
+
+    def _skipped(self, given: str) -> str:
+        """Return the file that the id seems to be of, if it was skipped, with the reason."""
+        timestamp = given.partition("-")[0]
+        return next((one for one in self.problems if timestamp and timestamp in one), "")
 
     def _near(self, given: str) -> str:
         """Return a hint with the ids that have the longest beginning in common, newest first."""
@@ -165,7 +180,9 @@ class History:
             return question(self._index)
         except sqlite3.DatabaseError as error:
             if self._index.in_memory:
-                raise
+                raise HistoryError(
+                    f"the runs in {self.results_dir} cannot be searched: {error}"
+                ) from error
             self._index.close()
             if isinstance(error, sqlite3.OperationalError) and _is_elsewhere(error):
                 self._index = self._in_memory(str(error), copy=_is_read_only(error))
@@ -176,13 +193,15 @@ class History:
             return question(self._index)
 
     def _open(self) -> Index:
-        if not self.results_dir.is_dir():
+        if not os.path.isdir(self.results_dir):  # noqa: PTH112 - False where nobody may look
             return Index(self.results_dir, in_memory=True)
         for _ in range(2):
             try:
                 return Index(self.results_dir)
             except NewerIndexError:
                 return self._in_memory("a later version of mlpstorage_bench made it")
+            except (UntrustedIndexError, OSError) as error:
+                return self._in_memory(str(error))
             except ForeignIndexError:
                 self._set_aside("the database of something else")
             except sqlite3.DatabaseError as error:
@@ -210,20 +229,13 @@ class History:
         return index
 
     def _set_aside(self, why: str) -> None:
-        """Rename the file and its journal, which the next index must not use."""
         file = self.results_dir / INDEX_NAME
-        number = 1
-        while (aside := file.with_name(f"{INDEX_NAME}.aside-{number}")).exists():
-            number += 1
         try:
-            for end in ("-journal", "-wal", "-shm", ""):
-                part = file.with_name(f"{INDEX_NAME}{end}")
-                if part.exists():
-                    part.rename(aside.with_name(f"{aside.name}{end}"))
+            aside = set_aside(self.results_dir)
         except OSError as error:
             self._remark(f"the index {file} is {why}, and cannot be moved: {error.strerror}")
-            return
-        self._remark(f"the index {file} was {why}. It is now {aside.name}, and made again")
+        else:
+            self._remark(f"the index {file} was {why}. It is now {aside.name}, and made again")
 
     def _remark(self, text: str) -> None:
         if text not in self.remarks:
@@ -252,7 +264,7 @@ def read_content(path: Path) -> Content:
     try:
         return read_run(path)
     except NoRunError as error:
-        return str(error)
+        return error.reason
 
 
 def enter_run(results_dir: Path, metadata: Path) -> None:
@@ -265,6 +277,8 @@ def enter_run(results_dir: Path, metadata: Path) -> None:
             index.write([(state_of(results_dir, metadata), read_content(metadata))])
     except (ForeignIndexError, NewerIndexError) as error:
         raise sqlite3.DatabaseError("what lies there is no index of this version") from error
+    except UntrustedIndexError as error:
+        raise sqlite3.DatabaseError(str(error)) from error
 
 
 def _is_elsewhere(error: sqlite3.DatabaseError) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from mlpstorage_bench.metric.declaration import Description, default_title
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import (
     GIB_PER_S,
     GIBIBYTES,
@@ -36,20 +34,19 @@ _OF_REFERENCE: dict[str, Unit] = {
 """The reference's metadata has no units, and its MB and GB are MiB and GiB."""
 
 
-def descriptions_of(metadata: Mapping[str, Any]) -> dict[str, Description]:
+def descriptions_of(metadata: RunMetadata) -> dict[str, Description]:
     """Return the descriptions of a run's metrics by name, in the order of tables.
 
     The least and the greatest value over trials are metrics of their own here.
     """
-    own = metadata.get("mlpstorage")
-    if own is None:
+    if metadata.mlpstorage is None:
         return {
             name: Description(name, default_title(name), unit)
             for name, unit in _OF_REFERENCE.items()
         }
     described: dict[str, Description] = {}
-    for name, content in (own.get("metrics") or {}).items():
-        one = Description.from_dict(name, content)
+    for name, facts in metadata.mlpstorage.metrics.items():
+        one = facts.description(name)
         described[name] = one
         if one.has_spread:
             for end in ("min", "max"):

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.index_file import INDEX_NAME, check_owner
 from mlpstorage_bench.history.metadata_files import FileState
-from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.queries import Queries
 from mlpstorage_bench.history.reading import RunFile
 from mlpstorage_bench.history.schema import prepare
 from mlpstorage_bench.metric.declaration import Description, Shown
-from mlpstorage_bench.units import unit_named
 
-INDEX_NAME = ".mlps-history.sqlite"
 BUSY_TIMEOUT_S = 30.0
 """Time that a writer waits for another."""
 IN_MEMORY = ":memory:"
@@ -31,14 +29,19 @@ Content = RunFile | str
 """Content of a file: a run, or the reason why it is not one."""
 
 
-class Index:
-    """Open index; methods raise sqlite3.DatabaseError if its file cannot be used."""
+class Index(Queries):
+    """Open index; methods raise sqlite3.DatabaseError if its file cannot be used.
+
+    UntrustedIndexError when it is opened if another user could have written it.
+    """
 
     def __init__(self, results_dir: Path, *, in_memory: bool = False) -> None:
-        self._results_dir = results_dir
         self.in_memory = in_memory
         file = IN_MEMORY if in_memory else str(results_dir / INDEX_NAME)
-        self._connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        if not in_memory:
+            check_owner(results_dir)
+        connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        super().__init__(connection, results_dir)
         try:
             self._connection.execute("PRAGMA foreign_keys = ON")
             prepare(self._connection)
@@ -99,7 +102,7 @@ class Index:
             "system_fingerprint, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(file, run.run_id, run.started.timestamp(), run.benchmark_type, run.model),
-                *(run.mode, run.branch, run.system_fingerprint, content.facts),
+                *(run.mode, run.branch, run.system_fingerprint, run.facts_text()),
             ),
         )
         hosts = [(file, host) for host in dict.fromkeys(run.hosts)]
@@ -112,7 +115,7 @@ class Index:
             name: connection.execute(
                 "INSERT INTO cases (file, name, ranks, test, workload_fingerprint) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (file, name, run.num_processes, *tests.get(name, (None, None))),
+                (file, name, run.num_processes or 0, *tests.get(name, (None, None))),
             ).lastrowid
             for name in names
         }
@@ -155,95 +158,6 @@ class Index:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._connection)
-
-    # reading
-
-    def files(self) -> list[FileState]:
-        """Return every file of the index, with its state when it was read."""
-        rows = self._connection.execute(
-            "SELECT path, size_bytes, modified_ns, folder_modified_ns FROM files ORDER BY path"
-        )
-        return [FileState(*row) for row in rows]
-
-    def problems(self) -> list[str]:
-        """Return a line for each file that is not a run's metadata."""
-        rows = self._connection.execute(
-            "SELECT path, problem FROM files WHERE problem IS NOT NULL ORDER BY path"
-        )
-        return [f"{self._results_dir / path}: {problem}" for path, problem in rows]
-
-    def runs(self, wanted: RunFilter) -> Iterator[PastRun]:
-        """Yield runs, newest first; the caller applies `last` and `status`."""
-        condition, values = wanted.conditions()
-        rows = self._connection.execute(
-            "SELECT files.path, runs.facts FROM runs JOIN files ON files.key = runs.file "  # noqa: S608 - a condition of our own, its values apart
-            f"WHERE {condition} ORDER BY runs.started_s DESC, runs.run_id DESC, files.path DESC",
-            values,
-        )
-        root = str(self._results_dir)
-        for path, facts in rows:
-            try:
-                yield PastRun.of_facts(json.loads(facts), f"{root}/{path}")
-            except (ValueError, KeyError, TypeError) as error:
-                raise sqlite3.DatabaseError(f"facts of {path}: {error}") from error
-
-    def run_ids(self, beginning: str) -> list[tuple[str, Path]]:
-        """Return the runs whose id begins so, with their metadata files."""
-        rows = self._connection.execute(
-            "SELECT runs.run_id, files.path FROM runs JOIN files ON files.key = runs.file "
-            "WHERE substr(runs.run_id, 1, ?) = ? ORDER BY runs.run_id, files.path",
-            (len(beginning), beginning),
-        )
-        return [(run_id, self._results_dir / path) for run_id, path in rows]
-
-    def values(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, dict[int, float]]:
-        """Return a metric's values: run → trial → value, ALL_TRIALS among the trials."""
-        rows = self._connection.execute(
-            "SELECT runs.run_id, measured.trial, measured.value FROM runs "
-            "JOIN cases ON cases.file = runs.file AND cases.name = ? "
-            'JOIN measured ON measured."case" = cases.key '
-            "AND measured.metric = (SELECT key FROM metrics WHERE name = ?) "
-            "WHERE runs.run_id IN (SELECT value FROM json_each(?)) ORDER BY measured.trial",
-            (case, metric, json.dumps(list(run_ids))),
-        )
-        found: dict[str, dict[int, float]] = {}
-        for run_id, trial, value in rows:
-            found.setdefault(run_id, {})[trial] = value
-        return found
-
-    def measured_in(self, path: Path) -> list[tuple[str, str, int, str, str, float]]:
-        """Return every number of a run: case, test, trial, metric, unit, value."""
-        return self._connection.execute(
-            "SELECT cases.name, coalesce(cases.test, ''), measured.trial, metrics.name, "
-            "metrics.unit, measured.value FROM files JOIN cases ON cases.file = files.key "
-            'JOIN measured ON measured."case" = cases.key '
-            "JOIN metrics ON metrics.key = measured.metric WHERE files.path = ? "
-            "ORDER BY cases.key, metrics.name, measured.trial",
-            (path.relative_to(self._results_dir).as_posix(),),
-        ).fetchall()
-
-    def metrics(self) -> dict[str, str]:
-        """Return every metric that any run has, with its unit."""
-        return dict(self._connection.execute("SELECT name, unit FROM metrics ORDER BY name"))
-
-    def listed(self) -> list[Description]:
-        """Return the metrics that lists of runs show, in the order of their columns."""
-        rows = self._connection.execute(
-            "SELECT name, title, unit FROM metrics WHERE place IS NOT NULL ORDER BY place, name"
-        )
-        return [
-            Description(name, title, unit_named(unit), shown=Shown.LISTS)
-            for name, title, unit in rows
-        ]
-
-    def cases_with(self, metric: str) -> list[str]:
-        """Return the cases that have a metric, in any run."""
-        rows = self._connection.execute(
-            'SELECT DISTINCT cases.name FROM measured JOIN cases ON cases.key = measured."case" '
-            "WHERE measured.metric = (SELECT key FROM metrics WHERE name = ?) ORDER BY cases.name",
-            (metric,),
-        )
-        return [name for (name,) in rows]
 
 
 class _Transaction:

@@ -40,7 +40,7 @@ Known = Mapping[str, Sequence[FileState]]
 
 
 class MetadataFiles:
-    """Metadata files below a directory.
+    """Metadata files below a directory, whoever wrote it.
 
     A run's directory that is known and unchanged is not listed again: only its known files are
     checked.
@@ -53,48 +53,72 @@ class MetadataFiles:
         self.found: list[FileState] = []
         self.problems: list[str] = []
         """Files and directories that cannot be read, with the reason."""
-        self._visit("")
+        folders = [""]
+        while folders:
+            folders += reversed(self._visit(folders.pop()))
 
-    def _visit(self, folder: str) -> None:
-        path = os.path.join(self._root, folder)  # noqa: PTH118 - ten thousand of them
+    def _visit(self, folder: str) -> list[str]:
+        """Look at the metadata files of a directory, and return the directories to visit below."""
+        path = self._path(folder)
         try:
-            modified_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - as above
+            modified_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - ten thousand of them
             known = self._known.get(folder, ())
             if known and known[0].folder_modified_ns == modified_ns:
-                for state in known:
-                    self._look(state.path, modified_ns)
-                return
+                self._look([state.path for state in known], modified_ns)
+                return []
             with os.scandir(path) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            self._note(error)
-            return
-        files = [entry for entry in entries if _is_metadata(entry)]
+            self._note(folder, error)
+            return []
+        files = [_below(folder, entry.name) for entry in entries if _is_metadata(entry)]
         is_run = bool(files) and _RUN_DIRECTORY.fullmatch(folder.rpartition("/")[2]) is not None
-        for entry in files:
-            self._look(_below(folder, entry.name), modified_ns if is_run else None)
+        self._look(files, modified_ns if is_run else NOT_SETTLED)
         if is_run:
-            return
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                self._visit(_below(folder, entry.name))
+            return []
+        below = [_below(folder, entry.name) for entry in entries if _is_directory(entry)]
+        return [one for one in below if self._is_usable(one)]
 
-    def _look(self, path: str, folder_modified_ns: int | None) -> None:
+    def _look(self, files: Sequence[str], folder_modified_ns: int) -> None:
+        """Add the states of the files of a directory."""
+        looked = [(path, self._status(path)) for path in files if self._is_usable(path)]
+        seen = [(path, status) for path, status in looked if status is not None]
+        # a directory with a file that cannot be read is listed again, so that it is named again
+        folder_ns = self._settled(folder_modified_ns) if len(seen) == len(files) else NOT_SETTLED
+        self.found += [
+            FileState(path, status.st_size, self._settled(status.st_mtime_ns), folder_ns)
+            for path, status in seen
+        ]
+
+    def _status(self, path: str) -> os.stat_result | None:
         try:
-            seen = os.stat(f"{self._root}/{path}")  # noqa: PTH116 - ten thousand of them
+            return os.stat(self._path(path))  # noqa: PTH116 - ten thousand of them
         except OSError as error:
-            self._note(error)
-            return
-        folder_ns = NOT_SETTLED if folder_modified_ns is None else self._settled(folder_modified_ns)
-        modified_ns = self._settled(seen.st_mtime_ns)
-        self.found.append(FileState(path, seen.st_size, modified_ns, folder_ns))
+            self._note(path, error)
+            return None
 
     def _settled(self, modified_ns: int) -> int:
-        return modified_ns if modified_ns < self._now_ns - _SETTLED_NS else NOT_SETTLED
+        """Return the time if it tells whether a file has changed, and SQLite can hold it."""
+        return modified_ns if 0 <= modified_ns < self._now_ns - _SETTLED_NS else NOT_SETTLED
 
-    def _note(self, error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            self.problems.append(f"{error.filename}: {error.strerror}")
+    def _is_usable(self, below: str) -> bool:
+        """Whether a path is text, as the index and people need it: the system allows any bytes."""
+        try:
+            below.encode()
+        except UnicodeEncodeError:
+            self.problems.append(f"{self._path(below)}: its name is not UTF-8")
+            return False
+        return True
+
+    def _path(self, below: str) -> str:
+        return f"{self._root}/{below}" if below else self._root
+
+    def _note(self, below: str, error: OSError) -> None:
+        """Note a file that is there but cannot be read; one that has just gone is none."""
+        path = self._path(below)
+        if isinstance(error, FileNotFoundError) and not os.path.islink(path):  # noqa: PTH114 - as above
+            return
+        self.problems.append(f"{path}: {error.strerror}")
 
 
 def state_of(results_dir: Path, metadata: Path) -> FileState:
@@ -105,8 +129,17 @@ def state_of(results_dir: Path, metadata: Path) -> FileState:
 
 
 def _is_metadata(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry has the name of a metadata file; reading shows what else it is."""
     is_named_so = entry.name.endswith(METADATA_SUFFIX) and not entry.name.startswith(".")
-    return is_named_so and entry.is_file()
+    return is_named_so and not _is_directory(entry)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a directory, and no link to one."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # it has just gone
+        return False
 
 
 def _below(folder: str, name: str) -> str:

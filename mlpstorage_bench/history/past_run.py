@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import psutil
+from pydantic import TypeAdapter
+
+from mlpstorage_bench.benchmark_type import Json
 
 RUNNING = "running"
 DIED = "died"
 """Status of a run whose metadata says `running`, but whose process no longer exists."""
 STATUSES = ("passed", "failed", "interrupted", RUNNING, DIED)
-_OF_THE_FILE = frozenset({"file", "path"})
 _NO_BASELINE = frozenset({"regressed"})
 """Verdicts of the gate on a whole run that exclude it from baselines of later runs."""
 
 
-class PastCase(NamedTuple):
+@dataclass(frozen=True)
+class PastCase:
     """One case of a run, with the values that lists show."""
 
     name: str
@@ -29,9 +31,9 @@ class PastCase(NamedTuple):
     """Node id of the test that ran it; None if the metadata has none."""
     workload_fingerprint: str | None
     """Equal for comparable results; None if the metadata has none."""
-    is_refused: bool = False
+    is_refused: bool
     """Whether the gate did not compare it: earlier runs were of another system or workload."""
-    listed: Mapping[str, float] = {}
+    listed: Mapping[str, float]
     """Values of the metrics that lists of runs show."""
 
 
@@ -46,7 +48,8 @@ class PastRun:
     command: str
     mode: str
     systemname: str | None
-    num_processes: int
+    num_processes: int | None
+    """Number of ranks; None if the metadata has none."""
     hosts: tuple[str, ...]
     status: str
     tests_passed: bool
@@ -63,7 +66,7 @@ class PastRun:
     """Commit of the tests' repository, as pytest-benchmark recorded it."""
     branch: str | None
     cases: tuple[PastCase, ...]
-    file: str
+    file: str = ""
     """Path of the metadata file, as text."""
 
     @cached_property
@@ -82,23 +85,24 @@ class PastRun:
         has_ended = self.status in ("passed", "failed")
         return has_ended and self.tests_passed and self.gate_verdict not in _NO_BASELINE
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Json:
         """Return all fields but the file for JSON."""
-        facts = {name: value for name, value in vars(self).items() if name not in _OF_THE_FILE}
-        started = self.started.isoformat()
-        return {**facts, "started": started, "cases": [case._asdict() for case in self.cases]}
+        facts: Json = _FACTS.dump_python(self, mode="json", exclude={"file"})
+        return {**facts, "started": self.started.isoformat()}
+
+    def facts_text(self) -> str:
+        """Return all fields but the file as JSON."""
+        return _FACTS.dump_json(self, exclude={"file"}).decode()
 
     @classmethod
-    def of_facts(cls, facts: dict[str, Any], file: str) -> PastRun:
-        """Return the run with these facts and its status now."""
-        hosts = tuple(facts["hosts"])
-        facts["started"] = datetime.fromisoformat(facts["started"])
-        facts["hosts"] = hosts
-        facts["tags"] = tuple(facts["tags"])
-        facts["cases"] = tuple([PastCase(**case) for case in facts["cases"]])
-        if facts["status"] == RUNNING:
-            facts["status"] = status_now(hosts, facts["process_id"])
-        return cls(**facts, file=file)
+    def of_facts(cls, text: str, file: str) -> PastRun:
+        """Return the run with these facts and its status now; ValueError for any other text."""
+        run = _FACTS.validate_json(text)
+        status = status_now(run.hosts, run.process_id) if run.status == RUNNING else run.status
+        return replace(run, file=file, status=status)
+
+
+_FACTS = TypeAdapter(PastRun)
 
 
 def status_now(hosts: tuple[str, ...], process_id: int | None) -> str:
@@ -115,3 +119,5 @@ def _is_alive(process_id: int) -> bool:
         return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:  # another user's
+        return True

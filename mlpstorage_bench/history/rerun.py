@@ -1,20 +1,32 @@
-"""Rerun of an earlier run's command: an argument vector, never through a shell."""
+"""Rerun of an earlier run's command: an argument vector, never through a shell.
+
+The command comes from a file. A file that another user may have written is used only if the user
+names that user.
+"""
 
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.former_tests import with_current_names, with_current_names_in
+from mlpstorage_bench.results.metadata_parts import Invocation
+from mlpstorage_bench.results.run_metadata import RunMetadata
 
 RERUN_OPTION = "--mlps-history-rerun"
+OWNER_OPTION = "--mlps-history-rerun-owner"
+_ANYONE = "anyone"
+"""Stands for the owner of a file that every user may write."""
 RERUN_VARIABLE = "MLPS_RERUN_OF"
 """Environment variable of a rerun: the id of the run that it repeats."""
 
@@ -27,6 +39,8 @@ class Rerun:
     command: tuple[str, ...]
     directory: Path
     environment: Mapping[str, str]
+    remarks: Sequence[str] = ()
+    """Differences from the recorded command, in sentences."""
 
     def shell_line(self) -> str:
         """Return the command as typed in a shell."""
@@ -39,7 +53,7 @@ class Rerun:
         """
         try:
             self._become()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._not_started(error) from error
 
     def run(self) -> int:
@@ -53,7 +67,7 @@ class Rerun:
             child = subprocess.Popen(  # noqa: S603 - an argument vector, from our own record
                 self.command, cwd=self.directory, env=dict(self.environment), process_group=0
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._not_started(error) from error
         while True:
             try:
@@ -63,7 +77,7 @@ class Rerun:
             else:
                 return status if status >= 0 else 128 - status
 
-    def _not_started(self, error: OSError) -> InvalidInputError:
+    def _not_started(self, error: OSError | ValueError) -> InvalidInputError:
         return InvalidInputError(
             RERUN_OPTION, self.run_id, "a run that can be started", hint=str(error)
         )
@@ -73,8 +87,13 @@ class Rerun:
         os.execvpe(self.command[0], self.command, dict(self.environment))  # noqa: S606 - an argument vector, from our own record
 
 
-def rerun_of(run_id: str, metadata: Mapping[str, Any], environ: Mapping[str, str]) -> Rerun:
-    """Return the rerun of a run; InvalidInputError when it is not known or not possible."""
+def rerun_of(
+    run_id: str, metadata: RunMetadata, environ: Mapping[str, str], variables: Collection[str]
+) -> Rerun:
+    """Return the rerun of a run; InvalidInputError when it is not known or not possible.
+
+    Of the recorded environment, only `variables` are set.
+    """
     if RERUN_VARIABLE in environ:
         raise InvalidInputError(
             RERUN_OPTION,
@@ -82,27 +101,41 @@ def rerun_of(run_id: str, metadata: Mapping[str, Any], environ: Mapping[str, str
             f"nothing within a run again (of {environ[RERUN_VARIABLE]})",
             hint="Take the option out of PYTEST_ADDOPTS and the configuration file",
         )
-    own = metadata.get("mlpstorage") or {}
-    invocation = own.get("invocation")
-    if not invocation or not own.get("working_directory"):
-        executed = metadata.get("executed_command")
+    own = metadata.own
+    if own.invocation is None or not own.working_directory:
+        executed = metadata.executed_command
         raise InvalidInputError(
             RERUN_OPTION,
             run_id,
             "a run whose metadata tells how it was started",
             hint=f"Its command was: {executed}" if executed else "Its command is not known",
         )
-    command = tuple(str(part) for part in invocation["command"])
-    directory = Path(own["working_directory"])
-    if not directory.is_dir():
+    directory = own.working_directory
+    if not os.path.isdir(directory):  # noqa: PTH112 - False where nobody may look
         raise InvalidInputError(
             RERUN_OPTION, run_id, f"a run whose working directory is there, unlike {directory}"
         )
+    return _rerun(run_id, own.invocation, Path(directory), metadata, environ, variables)
+
+
+def _rerun(
+    run_id: str,
+    invocation: Invocation,
+    directory: Path,
+    metadata: RunMetadata,
+    environ: Mapping[str, str],
+    variables: Collection[str],
+) -> Rerun:
+    tests = [test.test for test in metadata.own.tests]
+    command, renamed = with_current_names(invocation.command, tests, directory)
     environment = {**environ, RERUN_VARIABLE: run_id}
-    for name, value in invocation["environment"].items():
+    for name in invocation.environment.keys() & set(variables):
         environment.pop(name, None)
+        value = invocation.environment[name]
         if value is not None:
-            environment[name] = str(value)
+            environment[name], more = with_current_names_in(value, tests, directory)
+            renamed |= more
+    others = sorted(invocation.environment.keys() - set(variables))
     if shutil.which(command[0], path=environment.get("PATH")) is None:
         raise InvalidInputError(
             RERUN_OPTION,
@@ -110,4 +143,44 @@ def rerun_of(run_id: str, metadata: Mapping[str, Any], environ: Mapping[str, str
             f"a run whose program is there, unlike {command[0]}",
             hint=f"Its command was: {shlex.join(command)}",
         )
-    return Rerun(run_id, command, directory, environment)
+    remarks = [f"{former} is called {name} now" for former, name in renamed.items()]
+    if others:
+        remarks.append(
+            f"not set, as a rerun sets {', '.join(variables)} alone: {', '.join(others)}"
+        )
+    return Rerun(run_id, tuple(command), directory, environment, remarks)
+
+
+def check_owner(
+    run_id: str, metadata: RunMetadata, file: os.stat_result, named: str | None
+) -> None:
+    """Raise InvalidInputError if another user may have written the file and is not named.
+
+    `file` is the status of the metadata file that was read.
+    """
+    owner = _user_name(file.st_uid)
+    accepted = {owner, str(file.st_uid)}
+    whose = f"its metadata belongs to user {owner}"
+    if file.st_mode & stat.S_IWOTH:
+        owner = _ANYONE
+        accepted = {owner}
+        whose = "every user may write its metadata"
+    elif file.st_uid == os.geteuid():
+        return
+    if named in accepted:
+        return
+    invocation = metadata.own.invocation
+    command = "unknown" if invocation is None else shlex.join(invocation.command)
+    raise InvalidInputError(
+        RERUN_OPTION,
+        run_id,
+        f"a run of your own; {whose}",
+        hint=f"Its command is: {command}. To start it all the same, add {OWNER_OPTION}={owner}",
+    )
+
+
+def _user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -99,6 +99,8 @@ MIGRATIONS: Sequence[Migration] = (
         "ALTER TABLE metrics ADD COLUMN place INTEGER",  # in lists of runs; NULL where not shown
         READ_EVERYTHING_AGAIN,
     ),
+    # metadata is validated as a whole, and a run may have no number of ranks
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

@@ -18,17 +18,16 @@ and docs/metrics.md follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Generic, Literal, Self, TypeVar, overload
+from typing import Any, Generic, Literal, Self, TypeVar, cast, overload
 
-from mlpstorage_bench.units import Unit, unit_named
+from mlpstorage_bench.metric.values import Values, numbers_in
+from mlpstorage_bench.units import Unit
 
 V = TypeVar("V")
 Better = Literal["higher", "lower"]
-Values = Mapping[str, Any]
-"""Metrics of one trial or case by name, as JSON holds them."""
 
 
 class Shown(IntEnum):
@@ -60,7 +59,7 @@ class AcrossTrials:
 
     rule: str
     """The rule, in words."""
-    combine: Callable[[str, Sequence[Values]], Any]
+    combine: Callable[[str, Sequence[Values]], object]
     """Function of the metric's name and the metrics of each trial."""
     has_spread: bool = False
     """Whether a case also has the least and the greatest value, as NAME_min and NAME_max."""
@@ -88,7 +87,7 @@ class Description:
     explained_by: str = ""
     """Name of the metric that has the reason for this one's value."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the description for JSON, without fields at their defaults."""
         parts = {
             "title": "" if self.title == default_title(self.name) else self.title,
@@ -100,22 +99,6 @@ class Description:
             "explained_by": self.explained_by,
         }
         return {"unit": self.unit.name, **{name: part for name, part in parts.items() if part}}
-
-    @classmethod
-    def from_dict(cls, name: str, content: Mapping[str, Any]) -> Self:
-        """Return a description from `to_dict`; KeyError, TypeError or ValueError if malformed."""
-        least = content.get("beside_from")
-        return cls(
-            name=name,
-            title=str(content.get("title") or default_title(name)),
-            unit=unit_named(str(content["unit"])),
-            better=content.get("better"),
-            shown=Shown[str(content.get("shown", "detail")).upper()],
-            has_spread=bool(content.get("has_spread", False)),
-            beside=str(content.get("beside", "")),
-            beside_from=None if least is None else float(least),
-            explained_by=str(content.get("explained_by", "")),
-        )
 
 
 def default_title(name: str) -> str:
@@ -164,8 +147,7 @@ class Metric(Generic[V]):
     def __get__(self, instance: Measured | None, owner: type) -> Self | V:
         if instance is None:
             return self
-        value: V = instance.values[self.name]
-        return value
+        return cast(V, instance.values[self.name])  # its declaration made the value
 
     @property
     def description(self) -> Description:
@@ -195,7 +177,7 @@ class Measured:
     """Values by name, also of metrics that this class does not declare."""
 
 
-def declared_in(*groups: type[Measured]) -> tuple[Metric[Any], ...]:
+def declared_in(*groups: type[Measured]) -> tuple[AnyMetric, ...]:
     """Return the metrics that classes declare, in order."""
     return tuple(
         attribute
@@ -205,26 +187,26 @@ def declared_in(*groups: type[Measured]) -> tuple[Metric[Any], ...]:
     )
 
 
-def trial_values(metrics: Sequence[Metric[Any]], trial: object) -> dict[str, Any]:
+def trial_values(metrics: Sequence[AnyMetric], trial: object) -> dict[str, object]:
     """Return the metrics of a trial, computed from its ranks' measurements."""
     return {metric.name: metric.of.of(trial) for metric in metrics}
 
 
-def pooled_values(metrics: Sequence[Metric[Any]], samples: object) -> dict[str, Any]:
+def pooled_values(metrics: Sequence[AnyMetric], samples: object) -> dict[str, object]:
     """Return the metrics of a case that are derived from the samples of all its trials."""
     return {m.name: m.of.of(samples) for m in metrics if m.across_trials.is_pooled}
 
 
 def case_values(
-    metrics: Sequence[Metric[Any]], trials: Sequence[Values], pooled: Values
-) -> dict[str, Any]:
+    metrics: Sequence[AnyMetric], trials: Sequence[Values], pooled: Values
+) -> dict[str, object]:
     """Return the metrics of a case, combined from its trials' metrics and the pooled metrics."""
     return dict(_case_items(metrics, trials, pooled))
 
 
 def _case_items(
-    metrics: Sequence[Metric[Any]], trials: Sequence[Values], pooled: Values
-) -> Iterator[tuple[str, Any]]:
+    metrics: Sequence[AnyMetric], trials: Sequence[Values], pooled: Values
+) -> Iterator[tuple[str, object]]:
     for metric in metrics:
         name, rule = metric.name, metric.across_trials
         if rule.is_pooled:
@@ -232,6 +214,6 @@ def _case_items(
         elif rule.is_of_cases:
             yield name, rule.combine(name, trials)
         if rule.has_spread:
-            values = [trial[name] for trial in trials]
-            yield f"{name}_min", min(values)
-            yield f"{name}_max", max(values)
+            values = numbers_in(trials, name)
+            yield f"{name}_min", min(values, default=None)
+            yield f"{name}_max", max(values, default=None)

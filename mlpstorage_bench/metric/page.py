@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from mlpstorage_bench.metric.declaration import Measured, Metric, Shown, declared_in
+from mlpstorage_bench.metric.declaration import AnyMetric, Measured, Shown, declared_in
 
 _HEADER = (
     *("metric", "unit", "meaning", "formula", "over ranks", "over trials"),
@@ -31,7 +30,7 @@ def _section(group: type[Measured]) -> str:
     return "\n".join([f"## {title}", "", *lines, ""])
 
 
-def _row(metric: Metric[Any]) -> tuple[str, ...]:
+def _row(metric: AnyMetric) -> tuple[str, ...]:
     names = [f"`{metric.name}`", *(f"(or `{alias}`)" for alias in metric.aliases)]
     return (
         " ".join(names),

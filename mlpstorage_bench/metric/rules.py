@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any, Generic, TypeVar
 
-from mlpstorage_bench.metric.declaration import AcrossTrials, Derivation, Values
+from mlpstorage_bench.metric.declaration import AcrossTrials, Derivation
+from mlpstorage_bench.metric.values import Values, number_of, numbers_in
 
 V = TypeVar("V")
 Number = TypeVar("Number", int, float)
@@ -91,9 +93,9 @@ def _known(values: Iterable[V | None]) -> Iterable[V]:
 
 def _of_known(
     combine: Callable[[Sequence[float]], float],
-) -> Callable[[str, Sequence[Values]], Any]:
+) -> Callable[[str, Sequence[Values]], float | None]:
     def combined(name: str, trials: Sequence[Values]) -> float | None:
-        known = list(_known(trial[name] for trial in trials))
+        known = numbers_in(trials, name)
         return combine(known) if known else None
 
     return combined
@@ -103,9 +105,23 @@ def _furthest_from_one(ratios: Sequence[float]) -> float:
     return max(ratios, key=lambda ratio: abs(ratio - 1))
 
 
-def _joined(name: str, trials: Sequence[Values]) -> list[dict[str, Any]]:
-    numbered = enumerate(trials, 1)
-    return [{"trial": number, **one} for number, trial in numbered for one in trial[name]]
+def _joined(name: str, trials: Sequence[Values]) -> list[object]:
+    return [
+        {"trial": number, **_fields(one)}
+        for number, trial in enumerate(trials, 1)
+        for one in _listed(trial[name])
+    ]
+
+
+def _listed(value: object) -> Sequence[object]:
+    assert isinstance(value, Sequence), "only lists of records are joined"
+    return value
+
+
+def _fields(record: object) -> Mapping[str, object]:
+    assert is_dataclass(record)
+    assert not isinstance(record, type)
+    return asdict(record)
 
 
 SUM = AcrossTrials("sum", _of_known(sum))
@@ -124,8 +140,8 @@ NOT_COMBINED = AcrossTrials("stated of trials alone", lambda _n, _t: None, is_of
 def of_worst(judged: str, severity: Sequence[str]) -> AcrossTrials:
     """Take the value of the trial whose metric `judged` comes last in an order of severity."""
 
-    def combine(name: str, trials: Sequence[Values]) -> Any:
-        return max(trials, key=lambda trial: severity.index(trial[judged]))[name]
+    def combine(name: str, trials: Sequence[Values]) -> object:
+        return max(trials, key=lambda trial: severity.index(str(trial[judged])))[name]
 
     return AcrossTrials(f"that of the trial with the worst {judged}", combine)
 
@@ -133,7 +149,7 @@ def of_worst(judged: str, severity: Sequence[str]) -> AcrossTrials:
 def of_largest(judged: str) -> AcrossTrials:
     """Take the value of the trial with the largest metric `judged`; None counts as 0."""
 
-    def combine(name: str, trials: Sequence[Values]) -> Any:
-        return max(trials, key=lambda trial: trial[judged] or 0)[name]
+    def combine(name: str, trials: Sequence[Values]) -> object:
+        return max(trials, key=lambda trial: number_of(trial[judged]) or 0)[name]
 
     return AcrossTrials(f"that of the trial with the largest {judged}", combine)

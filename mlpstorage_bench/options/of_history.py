@@ -61,6 +61,13 @@ HISTORY_OPTIONS = (
         {"metavar": "ID"},
     ),
     Option(
+        "history-rerun-owner",
+        "Start a run again although this user wrote its metadata, and so may have chosen the "
+        "command; `anyone` for metadata that every user may write.",
+        None,
+        {"metavar": "USER"},
+    ),
+    Option(
         "history-trend",
         "Plot a metric such as read_gib_s or read_p95_ms over time, one line per case, and exit. "
         "Filters apply.",

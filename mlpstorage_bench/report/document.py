@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Shown
 from mlpstorage_bench.report.metric_cells import wide_cell
+from mlpstorage_bench.results.metadata_parts import HostFacts
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import GIB
 
 
@@ -30,37 +30,30 @@ class Report:
     sections: tuple[Section, ...]
 
 
-def build_report(metadata: Mapping[str, Any]) -> Report:
+def build_report(metadata: RunMetadata) -> Report:
     """Make a report of a run's metadata."""
-    own = metadata["mlpstorage"]
+    own = metadata.own
     sections = [
         _results(metadata),
         _facts(metadata),
-        _hosts(metadata["system_info"]),
-        _parameters(metadata["parameters"]),
-        Section(
-            "Tests",
-            ("test", "outcome", "seconds", "message"),
-            tuple(
-                (t["test"], t["outcome"], f"{t['duration_s']:.1f}", t["message"])
-                for t in own["tests"]
-            ),
-        ),
+        hosts_section(metadata),
+        _parameters(metadata),
+        tests_section(metadata),
     ]
     return Report(
-        f"{metadata['benchmark_type']} run {own['run_id']}: {metadata['status']}",
-        tuple(own["notes"]),
+        f"{metadata.benchmark_type} run {own.run_id or '-'}: {metadata.status}",
+        own.notes,
         tuple(section for section in sections if section.rows),
     )
 
 
-def _results(metadata: Mapping[str, Any]) -> Section:
-    metrics, names = metadata["metrics"], metadata["mlpstorage"]["cases"]
-    cases = {name: metrics[name] for name in names if isinstance(metrics.get(name), Mapping)}
+def _results(metadata: RunMetadata) -> Section:
+    values_by_case = metadata.values_by_case
+    cases = {name: values_by_case[name] for name in metadata.cases if name in values_by_case}
     if not cases:
         return Section("Results", ("case",), ())
     described = descriptions_of(metadata)
-    rows = [("trials", *(str(values["trials"]) for values in cases.values()))]
+    rows = [("trials", *(str(values.get("trials", "-")) for values in cases.values()))]
     for one in described.values():
         if one.shown >= Shown.REPORT:
             cells = (wide_cell(one, values, described) for values in cases.values())
@@ -68,44 +61,62 @@ def _results(metadata: Mapping[str, Any]) -> Section:
     return Section("Results", ("metric", *cases), tuple(rows))
 
 
-def _facts(metadata: Mapping[str, Any]) -> Section:
-    own = metadata["mlpstorage"]
+def _facts(metadata: RunMetadata) -> Section:
+    own = metadata.own
     facts = {
-        "started": metadata["run_datetime"],
-        "seconds": f"{metadata['runtime']:.1f}",
-        "mode": own["mode"],
-        "organisation, system": f"{own['orgname']}, {own['systemname']}",
-        "ranks": metadata["num_processes"],
-        "hosts": ", ".join(metadata["hosts"]),
-        "command": metadata["executed_command"],
-        "results": metadata["result_dir"],
-        "system fingerprint": own["system_fingerprint"],
-        "request stream, rank 0": next(iter(metadata["request_stream_sha256"]), "-"),
+        "started": metadata.run_datetime,
+        "seconds": None if metadata.runtime is None else f"{metadata.runtime:.1f}",
+        "mode": own.mode,
+        "organisation, system": f"{own.orgname or '-'}, {own.systemname or '-'}",
+        "ranks": metadata.num_processes,
+        "hosts": ", ".join(metadata.hosts),
+        "command": metadata.executed_command,
+        "results": metadata.result_dir,
+        "system fingerprint": own.system_fingerprint,
+        "request stream, rank 0": next(iter(metadata.request_stream_sha256), None),
     }
-    return Section("Run", ("fact", "value"), tuple((k, str(v)) for k, v in facts.items()))
+    rows = ((name, "-" if value is None else str(value)) for name, value in facts.items())
+    return Section("Run", ("fact", "value"), tuple(rows))
 
 
-def _hosts(system_info: Mapping[str, Any] | None) -> Section:
-    header = ("host", "ranks", "CPU", "cores", "memory GiB", "kernel", "cache filesystem")
-    rows = []
-    for host in (system_info or {}).get("hosts", ()):
-        filesystem = host["cache_filesystem"] or {}
-        rows.append(
-            (
-                host["hostname"],
-                str(len(host["ranks"])),
-                str(host["cpu"]["model"]),
-                str(host["cpu"]["num_logical_cores"]),
-                f"{host['memory']['total'] / GIB:.0f}",
-                host["system"]["kernel_version"],
-                f"{filesystem.get('fstype')} on {filesystem.get('device')}",
-            )
+def tests_section(metadata: RunMetadata) -> Section:
+    """Return the tests of a run with their outcomes."""
+    rows = (
+        (
+            test.test,
+            test.outcome,
+            "-" if test.duration_s is None else f"{test.duration_s:.1f}",
+            test.message,
         )
-    return Section("Hosts", header, tuple(rows))
+        for test in metadata.own.tests
+    )
+    return Section("Tests", ("test", "outcome", "seconds", "message"), tuple(rows))
 
 
-def _parameters(parameters: Mapping[str, Any]) -> Section:
-    workloads: Mapping[str, Mapping[str, Any]] = parameters.get("options", {})
+def hosts_section(metadata: RunMetadata) -> Section:
+    """Return the hosts of a run."""
+    header = ("host", "ranks", "CPU", "cores", "memory GiB", "kernel", "cache on")
+    return Section("Hosts", header, tuple(map(_host, metadata.system_info.hosts)))
+
+
+def _host(host: HostFacts) -> tuple[str, ...]:
+    cache, memory_bytes = host.cache_filesystem, host.memory.total
+    cores = host.cpu.num_logical_cores or host.cpu.num_cores
+    return (
+        host.hostname,
+        " ".join(map(str, host.ranks)) or "-",
+        host.cpu.model or "-",
+        str(cores or "-"),
+        "-" if memory_bytes is None else f"{memory_bytes / GIB:.1f}",
+        host.system.kernel_version or "-",
+        " ".join(filter(None, (cache.fstype, cache.device, cache.model))) or "-",
+    )
+
+
+def _parameters(metadata: RunMetadata) -> Section:
+    options = metadata.parameters.get("options")
+    by_case = options if isinstance(options, dict) else {}
+    workloads = {name: one for name, one in by_case.items() if isinstance(one, dict)}
     names = list(dict.fromkeys(name for one in workloads.values() for name in one))
     rows = [(name, *(str(one.get(name)) for one in workloads.values())) for name in names]
     return Section("Parameters", ("parameter", *workloads), tuple(rows))

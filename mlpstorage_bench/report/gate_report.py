@@ -8,10 +8,12 @@ from pathlib import Path
 from rich.table import Table
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.verdicts import NOT_COMPARED, GateResult, MetricVerdict
 from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
+from mlpstorage_bench.results.json_files import json_text
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 120
@@ -39,7 +41,7 @@ def gate_table(result: GateResult) -> Table:
     for number, column in enumerate(_COLUMNS):
         table.add_column(column, justify="left" if number in (0, 1, 2, 7) else "right")
     for one in ordered(result):
-        table.add_row(*_cells(one))
+        table.add_row(*map(for_terminal, _cells(one)))
     return table
 
 
@@ -56,7 +58,8 @@ def gate_lines(result: GateResult) -> list[str]:
         lines.append(_NEW_BASELINE)
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
     across = "; including other workloads and systems" if result.across else ""
-    return [*lines, f"gate: {result.summary} (against {result.baseline}{look}{across})"]
+    lines.append(f"gate: {result.summary} (against {result.baseline}{look}{across})")
+    return [for_terminal(line) for line in lines]
 
 
 def _warning(result: GateResult) -> list[str]:
@@ -90,16 +93,16 @@ def _is_one_collection(result: GateResult, case: str) -> bool:
 def as_markdown(result: GateResult) -> str:
     """Return a Markdown section: the table and the lines below it."""
     rows = [f"| {' | '.join(_COLUMNS)} |", "|" + " --- |" * len(_COLUMNS)]
-    rows += [f"| {' | '.join(map(_escaped, _cells(one)))} |" for one in ordered(result)]
-    lines = [f"- {_escaped(line)}" for line in gate_lines(result)]
-    return "\n".join([f"## Gate: run {result.run_id}", "", *rows, "", *lines, ""])
+    rows += [f"| {' | '.join(map(for_markdown, _cells(one)))} |" for one in ordered(result)]
+    lines = [f"- {for_markdown(line)}" for line in gate_lines(result)]
+    return "\n".join([f"## Gate: run {for_markdown(result.run_id)}", "", *rows, "", *lines, ""])
 
 
 def write_gate_report(result: GateResult, path: Path) -> None:
     """Write the verdicts to FILE.json or FILE.md; OSError on failure."""
     if path.suffix == ".json":
         content = {**_WRITER, **result.to_dict()}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json_text(content), encoding="utf-8")
     else:
         path.write_text(MARKDOWN_BEGINNING + as_markdown(result), encoding="utf-8")
 
@@ -147,7 +150,3 @@ def _cells(one: MetricVerdict) -> tuple[str, ...]:
         interval,
         one.verdict.value,
     )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.metric.declaration import Description
+from mlpstorage_bench.results.json_files import json_text
 
 _COLORS = {"passed": 32, "failed": 31, "died": 31, "interrupted": 33}
 """ANSI colours of a status, where the output is a terminal."""
@@ -37,7 +38,8 @@ def history_lines(
     No cell is cut or wrapped: ten thousand lines have to be made at once.
     """
     tagged = any(run.tags for run in runs)
-    header = (*_HEADER, *(column.title for column in columns), *(["tags"] if tagged else []))
+    titles = (for_terminal(column.title) for column in columns)
+    header = (*_HEADER, *titles, *(["tags"] if tagged else []))
     forms = [(column.name, f"%.{column.unit.decimals}f") for column in columns]
     rows = [_row(run, forms, tagged=tagged) for run in runs]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
@@ -65,11 +67,14 @@ def _row(run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool) -> tup
         run.model,
         run.command,
         run.mode,
-        f"{run.num_processes} x {run.num_hosts}",
+        f"{'-' if run.num_processes is None else run.num_processes} x {run.num_hosts}",
         run.status,
         *[_cell([case.listed.get(name) for case in cases], form) for name, form in forms],
     )
-    return (*row, " ".join(run.tags)) if tagged else row
+    if tagged:
+        row = (*row, " ".join(run.tags))
+    # nearly every row is printable, which is seen at once
+    return row if "".join(row).isprintable() else tuple(map(for_terminal, row))
 
 
 def _cell(values: Sequence[float | None], form: str) -> str:
@@ -92,12 +97,12 @@ def history_json(
         }
         for run in runs
     ]
-    return json.dumps({"runs": listed, "problems": list(problems)}, indent=2) + "\n"
+    return json_text({"runs": listed, "problems": list(problems)})
 
 
-def _case(case: PastCase, names: Sequence[str]) -> dict[str, Any]:
+def _case(case: PastCase, names: Sequence[str]) -> Json:
     """Return a case for JSON, with the metrics that lists show beside its other facts."""
-    facts = {name: value for name, value in case._asdict().items() if name != "listed"}
+    facts = {name: value for name, value in vars(case).items() if name != "listed"}
     return {**facts, **{name: case.listed.get(name) for name in names}}
 
 
@@ -108,7 +113,7 @@ def history_csv(runs: Iterable[PastRun], columns: Sequence[Description]) -> str:
     return as_csv((*CSV_COLUMNS, *names), rows)
 
 
-def _csv_row(run: PastRun, case: PastCase | None, names: Sequence[str]) -> list[Any]:
+def _csv_row(run: PastRun, case: PastCase | None, names: Sequence[str]) -> list[object]:
     return [
         *(run.run_id, run.started.isoformat(), run.benchmark_type, run.model, run.command),
         *(run.mode, run.systemname, run.num_processes, run.num_hosts, " ".join(run.hosts)),
@@ -121,7 +126,7 @@ def _csv_row(run: PastRun, case: PastCase | None, names: Sequence[str]) -> list[
     ]
 
 
-def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return rows as CSV under a header; nothing stands for None."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mlpstorage_bench.metric.declaration import Description
+from mlpstorage_bench.metric.values import Values, number_of
 
 _MORE_DECIMALS = 1
 """Decimals that a report adds to those of a narrow table."""
 
 
-def narrow_cell(
-    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
-) -> str:
+def narrow_cell(metric: Description, values: Values, described: Mapping[str, Description]) -> str:
     """Return a metric's value with its companion, or a mean ± half the range over trials."""
     cell = metric.unit.text(values.get(metric.name))
     beside = _beside(metric, values, described)
@@ -21,15 +19,13 @@ def narrow_cell(
         text = beside.unit.text(values[beside.name])
         cell += f" {text}" if metric.beside_from is None else f" (≤{text})"
     ends = _ends(metric, values)
-    mean = values.get(metric.name)
+    mean = number_of(values.get(metric.name))
     if ends is None or not mean or values.get("trials") == 1:
         return cell
     return f"{cell} ±{(ends[1] - ends[0]) / 2 / mean:.0%}"
 
 
-def wide_cell(
-    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
-) -> str:
+def wide_cell(metric: Description, values: Values, described: Mapping[str, Description]) -> str:
     """Return a value with its companion in words, or a mean [least … greatest]."""
     cell = metric.unit.text(values.get(metric.name), _MORE_DECIMALS)
     beside = _beside(metric, values, described)
@@ -44,15 +40,18 @@ def wide_cell(
 
 
 def _beside(
-    metric: Description, values: Mapping[str, Any], described: Mapping[str, Description]
+    metric: Description, values: Values, described: Mapping[str, Description]
 ) -> Description | None:
     beside = described.get(metric.beside)
     if beside is None or values.get(metric.name) is None:
         return None
     value, least = values.get(beside.name), metric.beside_from
-    return None if value is None or (least is not None and value < least) else beside
+    if least is not None:
+        number = number_of(value)
+        return beside if number is not None and number >= least else None
+    return None if value is None else beside
 
 
-def _ends(metric: Description, values: Mapping[str, Any]) -> tuple[float, float] | None:
-    low, high = (values.get(f"{metric.name}_{end}") for end in ("min", "max"))
+def _ends(metric: Description, values: Values) -> tuple[float, float] | None:
+    low, high = (number_of(values.get(f"{metric.name}_{end}")) for end in ("min", "max"))
     return None if not metric.has_spread or low is None or high is None else (low, high)

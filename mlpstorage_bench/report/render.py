@@ -6,11 +6,12 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.escaping import for_markdown, for_terminal_lines
 from mlpstorage_bench.paths import starts_with
 from mlpstorage_bench.report.document import Report, build_report
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.results.tree import write_text
 
 REPORT_OPTION = "--mlps-report"
@@ -30,7 +31,7 @@ def check_renderer(path: Path) -> None:
         )
 
 
-def write_report(path: Path, metadata: Mapping[str, Any]) -> Path:
+def write_report(path: Path, metadata: RunMetadata) -> Path:
     """Write a run's report in the format of the file's suffix."""
     return write_text(path, _RENDERERS[path.suffix](build_report(metadata)))
 
@@ -42,29 +43,25 @@ def is_own_report(path: Path) -> bool:
 
 
 def to_markdown(report: Report) -> str:
-    """Render a report as GitHub-flavoured Markdown."""
-    lines = [f"# {_in_cell(report.title)}", ""]
-    lines += [f"> {_in_cell(note)}" for note in report.notes]
+    """Render a report as GitHub-flavoured Markdown; its text contains no markup and no links."""
+    lines = [f"# {for_markdown(report.title)}", ""]
+    lines += [f"> {for_markdown(note)}" for note in report.notes]
     for section in report.sections:
-        lines += ["", f"## {section.title}", ""]
-        lines.append(f"| {' | '.join(section.header)} |")
+        lines += ["", f"## {for_markdown(section.title)}", ""]
+        lines.append(f"| {' | '.join(map(for_markdown, section.header))} |")
         lines.append("|" + " --- |" * len(section.header))
-        lines += [f"| {' | '.join(map(_in_cell, row))} |" for row in section.rows]
+        lines += [f"| {' | '.join(map(for_markdown, row))} |" for row in section.rows]
     return "\n".join(lines) + "\n"
 
 
-def _in_cell(text: str) -> str:
-    """Escape text that would end its cell or be parsed as markup."""
-    one_line = " ".join(text.split())
-    return one_line.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-
-
 def to_html(report: Report) -> str:
-    """Render a report as one self-contained page."""
+    """Render a report as one self-contained page; its text contains no markup."""
     import jinja2  # noqa: PLC0415 - an extra: needed for HTML alone
 
     template = resources.files("mlpstorage_bench.report") / "templates" / "report.html"
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=for_terminal_lines
+    )
     return environment.from_string(template.read_text(encoding="utf-8")).render(report=report)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from mlpstorage_bench.metric.declaration import Description, Metric, Shown
+from mlpstorage_bench.benchmark_type import CaseRecord
+from mlpstorage_bench.metric.declaration import AnyMetric, Description, Shown
 from mlpstorage_bench.report.metric_cells import narrow_cell
 
 
-def results_table(cases: Sequence[Mapping[str, Any]], metrics: Sequence[Metric[Any]]) -> Table:
+def results_table(cases: Sequence[CaseRecord], metrics: Sequence[AnyMetric]) -> Table:
     """Return a table of cases, with a column for each metric that is a headline."""
     described = {metric.name: metric.description for metric in metrics}
     headlines = [one for one in described.values() if one.shown >= Shown.HEADLINE]
@@ -33,19 +33,18 @@ def results_table(cases: Sequence[Mapping[str, Any]], metrics: Sequence[Metric[A
 
 
 def _row(
-    case: Mapping[str, Any], headlines: Sequence[Description], described: Mapping[str, Description]
+    case: CaseRecord, headlines: Sequence[Description], described: Mapping[str, Description]
 ) -> list[str]:
-    values = case.get("metrics")
+    values = case.metrics
     if values is None:
-        done, planned = len(case["trials"]), case["planned_trials"]
-        return [_wrapped(case["case"]), f"{done}/{planned}", "failed"]
+        return [_wrapped(case.case), f"{len(case.trials)}/{case.planned_trials}", "failed"]
     cells = [
         narrow_cell(one, values, described).replace(" (", "\n(") for one in headlines
     ]  # a bound in its own line: a row has two anyway
-    return [_wrapped(case["case"]), str(values["trials"]), *cells]
+    return [_wrapped(case.case), str(len(case.trials)), *cells]
 
 
-def legend(metrics: Sequence[Metric[Any]]) -> str:
+def legend(metrics: Sequence[AnyMetric]) -> str:
     """Return the meaning of the table's columns, in one line."""
     parts = [m.legend for m in metrics if m.legend and m.shown >= Shown.HEADLINE]
     return f"{'; '.join(['Mean ± half the range over trials', *parts])}."
@@ -54,9 +53,9 @@ def legend(metrics: Sequence[Metric[Any]]) -> str:
 def as_lines(renderable: RenderableType, width: int) -> list[str]:
     """Render a rich table as plain text, line by line."""
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None, highlight=False, markup=False).print(
-        renderable
-    )
+    Console(
+        file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False
+    ).print(renderable)
     return [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
 
@@ -38,7 +39,7 @@ def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
     ]
     return [
         *as_lines(size_table(report), width),
-        *problems,
+        *map(for_terminal, problems),
         LEGEND,
     ]
 
@@ -54,10 +55,10 @@ def size_table(report: Mapping[str, Any]) -> Table:
     table.add_column("fits")
     for case in report["cases"]:
         if "users_per_rank" not in case:
-            table.add_row(case["case"], *["-"] * (len(_COLUMNS) + 2), "not known")
+            table.add_row(for_terminal(case["case"]), *["-"] * (len(_COLUMNS) + 2), "not known")
             continue
         table.add_row(
-            case["case"],
+            for_terminal(case["case"]),
             *(_gib(case[name]) for _, name in _COLUMNS),
             str(case["users_per_rank"]),
             "-" if case["users_that_fit"] is None else str(case["users_that_fit"]),

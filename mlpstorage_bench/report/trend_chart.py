@@ -33,7 +33,7 @@ def trend_lines(title: str, points: Sequence[Point], width: int) -> list[str]:
     low = min(point.low for point in points)
     high = max(point.high for point in points)
     middle = HEIGHT // 2
-    labels = {middle: _label((high + low) / 2)}
+    labels = {middle: _label(high / 2 + low / 2)}
     if high > low:
         labels |= {0: _label(high), HEIGHT - 1: _label(low)}
     margin = max(map(len, labels.values()))
@@ -74,7 +74,7 @@ def _line(value: float, low: float, high: float) -> int:
     """Return the line of a value, from 0 at the top; the middle where all are equal."""
     if high <= low:
         return HEIGHT // 2
-    share = (high - value) / (high - low)
+    share = (high / 2 - value / 2) / (high / 2 - low / 2)  # halves: their difference is finite
     return min(HEIGHT - 1, max(0, round(share * (HEIGHT - 1))))
 
 

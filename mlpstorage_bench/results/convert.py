@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
+from mlpstorage_bench.results.json_files import NoJsonError, read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
 from mlpstorage_bench.results.schema_1 import upgraded_document
-from mlpstorage_bench.results.tree import Document, RunLocation, write_json
+from mlpstorage_bench.results.tree import RunLocation, write_json
 
 
 def locate(record: RunRecord, results_dir: Path) -> RunLocation:
@@ -29,23 +30,19 @@ def locate(record: RunRecord, results_dir: Path) -> RunLocation:
     )
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> BenchmarkDocument:
     """Read a JSON document of pytest-benchmark; InvalidInputError if it is not one."""
-    accepted = "a JSON file that pytest-benchmark wrote"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidInputError("--mlps-convert", str(path), accepted, hint=str(error)) from error
-    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        return BenchmarkDocument.of(upgraded_document(read_json(path)))
+    except (NoJsonError, NoDocumentError) as error:
         raise InvalidInputError(
-            "--mlps-convert", str(path), accepted, hint="It has no list 'benchmarks'"
-        )
-    return document
+            "--mlps-convert", str(path), "a JSON file that pytest-benchmark wrote", hint=str(error)
+        ) from error
 
 
 def write_run(
-    document: Document, record: RunRecord, location: RunLocation, files: ResultFiles
-) -> Document:
+    document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
+) -> Json:
     """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     written = [
@@ -67,40 +64,40 @@ def write_run(
 
 
 def checkpoint_run(
-    document: Document, record: RunRecord, location: RunLocation, files: ResultFiles
+    document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
 ) -> None:
     """Write the files of an unfinished run from which all others can be made."""
     _write_both(document, record, location, files, [])
 
 
 def _write_both(
-    document: Document,
+    document: BenchmarkDocument,
     record: RunRecord,
     location: RunLocation,
     files: ResultFiles,
     written: Sequence[Path],
-) -> Document:
+) -> Json:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     cases = cases_of(document, record)
     metadata = build_metadata(
         record,
         location.directory,
-        [*written, write_json(location.benchmark_json_path, document)],
+        [*written, write_json(location.benchmark_json_path, document.content)],
         files.metadata_fields(record.parameters, cases),
         cases,
-        document.get("commit_info"),
+        document.commit_info,
         files.metrics,
     )
     write_json(location.metadata_path, metadata)
     return metadata
 
 
-def cases_of(document: Document, record: RunRecord) -> list[CaseRecord]:
+def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]:
     """Return every case of a session, timed or not, in the order of execution."""
     timed = [
-        parse_case(str(benchmark.get("fullname")), benchmark["extra_info"][KEY])
-        for benchmark in document["benchmarks"]
-        if KEY in benchmark.get("extra_info", {})
+        parse_case(benchmark.fullname, benchmark.extra_info[KEY])
+        for benchmark in document.benchmarks
+        if KEY in benchmark.extra_info
     ]
     return sorted([*timed, *record.untimed_cases], key=lambda case: case.order)
 
@@ -123,8 +120,8 @@ def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], Result
 
     `files_of` returns the files of a benchmark type by its name.
     """
-    document = upgraded_document(read_document(path))
-    record = parse_record(str(path), document)
+    document = read_document(path)
+    record = parse_record(str(path), document.record)
     location = locate(record, results_dir)
     write_run(document, record, location, files_of(record.benchmark_type))
     return location.metadata_path

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from mlpstorage_bench.results.json_files import NoJsonError, read_json
 from mlpstorage_bench.results.tree import write_json
 
 
@@ -15,15 +15,18 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     without a reason, so that a process that ends later can add one.
     """
     try:
-        metadata = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        metadata = read_json(path)
+    except NoJsonError:
         return False  # it is on another host, or was never written
+    own = metadata.get("mlpstorage") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(own, dict):
+        return False  # it is not what the run has written
     if metadata.get("end_datetime") is not None:
         return False
-    metadata["status"] = status
-    own = metadata["mlpstorage"]
-    own["exit_status"] = exit_status
+    ended = {**own, "exit_status": exit_status}
+    notes = own.get("notes")
     if reason:
-        own["notes"] = [*own["notes"], f"the run did not complete: {reason}"]
-    write_json(path, metadata)
+        earlier = notes if isinstance(notes, list) else []
+        ended["notes"] = [*earlier, f"the run did not complete: {reason}"]
+    write_json(path, {**metadata, "status": status, "mlpstorage": ended})
     return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.metric.declaration import AnyMetric
+from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.results.record import RunRecord
-from mlpstorage_bench.results.tree import Document
 
 
 def build_metadata(
@@ -20,7 +19,7 @@ def build_metadata(
     cases: Sequence[CaseRecord] = (),
     commit_info: Json | None = None,
     declared: Sequence[AnyMetric] = (),
-) -> Document:
+) -> dict[str, object]:
     """Return a run's metadata, with every field that the reference's readers need.
 
     `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
@@ -68,7 +67,7 @@ def build_metadata(
             "process_id": record.process_id,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
-            "metrics": {m.name: m.description.to_dict() for m in declared},
+            "metrics": {m.name: m.description.to_json() for m in declared},
             "cases": {case.case: _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
@@ -99,13 +98,4 @@ def _trial_facts(trial: TrialRecord) -> Json:
     return {
         "trial": trial.trial,
         "metrics": {name: value for name, value in numbers.items() if name != "trial"},
-    }
-
-
-def numbers_of(metrics: Json) -> dict[str, float]:
-    """Return the metrics whose value is one finite number; booleans are excluded."""
-    return {
-        str(name): value
-        for name, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     }

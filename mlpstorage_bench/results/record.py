@@ -15,6 +15,7 @@ from mlpstorage_bench.errors import InvalidInputError
 KEY = "mlpstorage"
 SCHEMA_VERSION: Literal[2] = 2
 _CASE = TypeAdapter(CaseRecord)
+_MOST_PROBLEMS = 10
 
 Outcome = Literal["passed", "failed", "skipped"]
 Status = Literal["running", "passed", "failed", "interrupted"]
@@ -101,9 +102,9 @@ class RunRecord(RunFacts):
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 
 
-def parse_record(source: str, document: Json) -> RunRecord:
+def parse_record(source: str, content: object) -> RunRecord:
     """Return the record in a pytest-benchmark document; InvalidInputError without a usable one."""
-    if KEY not in document:
+    if content is None:
         raise InvalidInputError(
             "--mlps-convert",
             source,
@@ -111,13 +112,13 @@ def parse_record(source: str, document: Json) -> RunRecord:
             hint=f"It has no {KEY!r} record",
         )
     try:
-        return RunRecord.model_validate(document[KEY])
+        return RunRecord.model_validate(content)
     except ValidationError as error:
         raise InvalidInputError(
             "--mlps-convert",
             source,
             f"a record of schema version {SCHEMA_VERSION}",
-            hint=_problems(error),
+            hint=problems_of(error),
         ) from error
 
 
@@ -130,12 +131,13 @@ def parse_case(source: str, content: object) -> CaseRecord:
             f"extra_info.{KEY} of {source}",
             type(content).__name__,
             f"a case of schema version {SCHEMA_VERSION}",
-            hint=_problems(error),
+            hint=problems_of(error),
         ) from error
 
 
-def _problems(error: ValidationError) -> str:
+def problems_of(error: ValidationError) -> str:
+    """Return the first problems of a validation, each with its place."""
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors()[:10]
+        for problem in error.errors(include_url=False)[:_MOST_PROBLEMS]
     )

@@ -8,7 +8,8 @@ describe existing files.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from mlpstorage_bench.benchmark_type import Json
 
 VERSION = 1
 NEXT_VERSION = 2
@@ -77,7 +78,7 @@ _SHOWN: dict[str, dict[str, str]] = {
     "ceiling_ratio": {"title": "of harness ceiling"},
     "limited_by": {"shown": "headline", "beside": "ceiling_ratio"},
 }
-_DESCRIPTIONS: dict[str, dict[str, Any]] = {
+_DESCRIPTIONS: Mapping[str, Json] = {
     name: {
         "unit": unit,
         **_SHOWN.get(name, {}),
@@ -89,12 +90,12 @@ _DESCRIPTIONS: dict[str, dict[str, Any]] = {
 _IN_ORDER = dict.fromkeys([*_SHOWN, *_DESCRIPTIONS])
 
 
-def upgraded_metadata(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's metadata in version 2; metadata of other versions unchanged."""
-    own = content.get(_KEY)
-    if not isinstance(own, dict) or own.get("schema_version", VERSION) != VERSION:
+def upgraded_metadata(content: object) -> object:
+    """Return a run's metadata in version 2; any other JSON unchanged."""
+    own = _of_version_1(content)
+    if own is None or not isinstance(content, dict):
         return content
-    metrics: dict[str, Any] = {
+    metrics = {
         name: renamed(content[name]) for name in ("metrics", "kvcache_metrics") if name in content
     }
     cases = {"cases": renamed(own["cases"])} if "cases" in own else {}
@@ -106,31 +107,43 @@ def upgraded_metadata(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def upgraded_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Return pytest-benchmark's JSON with our record in version 2."""
-    record = document.get(_KEY)
-    if not isinstance(record, dict) or record.get("schema_version", VERSION) != VERSION:
+def upgraded_document(document: object) -> object:
+    """Return pytest-benchmark's JSON with our record in version 2; any other JSON unchanged."""
+    record = _of_version_1(document)
+    if record is None or not isinstance(document, dict):
         return document
-    benchmarks = [
-        {**benchmark, "extra_info": renamed(benchmark.get("extra_info", {}))}
-        for benchmark in document["benchmarks"]
-    ]
+    benchmarks = document.get("benchmarks")
+    if isinstance(benchmarks, list):
+        benchmarks = [_upgraded_benchmark(benchmark) for benchmark in benchmarks]
     upgraded = {**record, "schema_version": NEXT_VERSION}
     if "untimed_cases" in record:
         upgraded["untimed_cases"] = renamed(record["untimed_cases"])
     return {**document, "benchmarks": benchmarks, _KEY: upgraded}
 
 
-def renamed(value: Any) -> Any:
+def _of_version_1(content: object) -> Json | None:
+    """Return our part of a JSON document if it has version 1."""
+    own = content.get(_KEY) if isinstance(content, dict) else None
+    has_version_1 = isinstance(own, dict) and own.get("schema_version", VERSION) == VERSION
+    return own if has_version_1 else None
+
+
+def _upgraded_benchmark(benchmark: object) -> object:
+    if not isinstance(benchmark, dict) or "extra_info" not in benchmark:
+        return benchmark
+    return {**benchmark, "extra_info": renamed(benchmark["extra_info"])}
+
+
+def renamed(value: object) -> object:
     """Return JSON with former names of metrics, at any depth, replaced by those of version 2."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {_RENAMED.get(key, key): _renamed_value(key, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [renamed(inner) for inner in value]
     return value
 
 
-def _renamed_value(key: str, value: Any) -> Any:
+def _renamed_value(key: str, value: object) -> object:
     if key == "bound" and isinstance(value, str):
         return _LIMITS.get(value, value)
     return renamed(value) if isinstance(value, dict | list) else value

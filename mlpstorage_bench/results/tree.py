@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -13,21 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.results.json_files import json_text
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
 _CREATION_ATTEMPTS = 20
-
-Document = dict[str, Any]
-"""The content of a whole JSON file, as `json.loads` returns it: pytest-benchmark's, or metadata.
-
-It has no type of its own: files of earlier versions and of the reference have fewer keys, and users
-read metadata by key.
-"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +110,7 @@ def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
 
 def write_json(path: Path, content: Mapping[str, object]) -> Path:
     """Write JSON atomically: readers see the old file or the new one."""
-    return write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return write_text(path, json_text(content))
 
 
 def write_text(path: Path, text: str) -> Path:

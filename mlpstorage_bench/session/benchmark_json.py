@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import pytest
 
-from mlpstorage_bench.session.pytest_internals import Document, as_json_holds
+from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
+from mlpstorage_bench.session.pytest_internals import as_json_holds
 
 
-def maker(config: pytest.Config) -> Callable[[Sequence[Any]], Document]:
+def maker(config: pytest.Config) -> Callable[[Sequence[object]], BenchmarkDocument]:
     """Return a function that makes the document from pytest-benchmark's statistics of tests."""
 
     @cache
-    def machine_info() -> dict[str, Any]:
-        info: dict[str, Any] = config.hook.pytest_benchmark_generate_machine_info(config=config)
+    def machine_info() -> object:
+        info: object = config.hook.pytest_benchmark_generate_machine_info(config=config)
         config.hook.pytest_benchmark_update_machine_info(config=config, machine_info=info)
         return info
 
-    def make(statistics: Sequence[Any]) -> Document:
+    def make(statistics: Sequence[object]) -> BenchmarkDocument:
         commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
         config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit_info)
-        document: Document = config.hook.pytest_benchmark_generate_json(
+        document: object = config.hook.pytest_benchmark_generate_json(
             config=config,
             benchmarks=list(statistics),
             include_data=True,
             machine_info=machine_info(),
             commit_info=commit_info,
         )
-        return as_json_holds(document)
+        return BenchmarkDocument.of(as_json_holds(document))
 
     return make

@@ -31,6 +31,7 @@ from mlpstorage_bench.gate.verdicts import GateResult, judge_run
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.settings import GateSettings
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.session.pytest_internals import add_junit_property
 
 RunMore = Callable[[int], None]
@@ -68,7 +69,7 @@ class GatePolicy:
         return self.settings.looks if self.settings.undecided == "retry" else 1
 
     def judge(
-        self, metadata: Mapping[str, Any], look: int = 1, more: Mapping[str, int] | None = None
+        self, metadata: RunMetadata, look: int = 1, more: Mapping[str, int] | None = None
     ) -> GateResult:
         """Judge a run by its metadata; InvalidInputError if the baseline does not exist.
 
@@ -147,7 +148,7 @@ class SessionGate:
     def __init__(
         self,
         gate: GatePolicy,
-        metadata: Callable[[], Mapping[str, Any]],
+        metadata: Callable[[], RunMetadata],
         bcast: Callable[[Any], Any],
         *,
         is_root: bool,

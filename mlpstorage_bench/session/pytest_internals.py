@@ -22,8 +22,6 @@ from pytest_benchmark.utils import safe_dumps
 __all__ = ["Exit", "TerminalReporter"]
 # Exit is pytest.exit.Exception with a type; pytest.TerminalReporter exists since pytest 8.4
 
-Document = dict[str, Any]
-
 _RANK_0_ALONE: Mapping[str, object] = {
     "benchmark_json": None,
     "benchmark_save": None,
@@ -196,8 +194,8 @@ def expect_no_measurement(benchmark: Any) -> None:
     benchmark.skipped = True
 
 
-def as_json_holds(document: Document) -> Document:
+def as_json_holds(document: object) -> object:
     """Return a document as pytest-benchmark writes it, with null for NaN and infinity."""
-    dumps: Callable[[Any], str] = safe_dumps
-    plain: Document = json.loads(dumps(document), parse_constant=lambda _constant: None)
+    dumps: Callable[[object], str] = safe_dumps
+    plain: object = json.loads(dumps(document), parse_constant=lambda _constant: None)
     return plain

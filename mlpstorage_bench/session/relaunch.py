@@ -10,12 +10,14 @@ import pytest
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.options.declared import DEFAULT_GRACE, GRACE_INI, MPI_INI
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
+from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.session.activation import mpi_mode, runs_no_test
 
@@ -39,9 +41,9 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
         plan = plan_for(config, settings)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
-    sys.stdout.write(f"mlpstorage: launching {plan.shell_line()}\n")
-    for note in plan.notes:
-        sys.stdout.write(f"mlpstorage: note: {note}\n")
+    notes = (f"note: {note}" for note in plan.notes)
+    lines = (f"launching {plan.shell_line()}", *notes)
+    write_lines(f"mlpstorage: {for_terminal(line)}" for line in lines)
     ending = run(plan, _limits(config, settings))
     if ending.run_metadata is not None:
         reason = ending.reason or "its results could not be written"

@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, Json, OpenCase
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import fingerprint, slugify
+from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.metadata import build_metadata
-from mlpstorage_bench.results.record import KEY, CaseOutcome, Outcome, RunFacts, RunRecord, Status
-from mlpstorage_bench.results.tree import Document, RunLocation
+from mlpstorage_bench.results.record import CaseOutcome, Outcome, RunFacts, RunRecord, Status
+from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
+from mlpstorage_bench.results.tree import RunLocation
 
 _SEVERITY: tuple[Outcome, ...] = ("passed", "skipped", "failed")
 _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
@@ -37,7 +40,7 @@ class Run:
     seed: int
     """The plan's seed, which is part of a case's fingerprint."""
     benchmark_type: BenchmarkType
-    make_document: Callable[[Sequence[object]], Document]
+    make_document: Callable[[Sequence[object]], BenchmarkDocument]
     """Returns pytest-benchmark's JSON for the statistics of this package's tests."""
     is_root: bool
     status: Status = "running"
@@ -67,11 +70,11 @@ class Run:
         return self.location.directory
 
     @property
-    def metadata(self) -> Document:
+    def metadata(self) -> dict[str, Any]:
         """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
-        commit_info = self.make_document(self._statistics).get("commit_info")
+        commit_info = self.make_document(self._statistics).commit_info
         metrics = self.benchmark_type.metrics
         return build_metadata(
             record, self.directory, [], type_fields, self.cases, commit_info, metrics
@@ -162,7 +165,7 @@ class Run:
             status = _STATUS_OF.get(exit_status, "failed")
             record_final_status(self.location.metadata_path, status, exit_status)
 
-    def finish(self, exit_status: int, *, tests_passed: bool = False) -> Document | None:
+    def finish(self, exit_status: int, *, tests_passed: bool = False) -> RunMetadata | None:
         """Set the session's final status, write its results, and return its metadata on rank 0.
 
         `tests_passed` marks a failure that only the gate has caused.
@@ -192,17 +195,15 @@ class Run:
             untimed_cases=[case for case in self.cases if case.test not in set(timed)],
         )
 
-    def write(self) -> Document | None:
+    def write(self) -> RunMetadata | None:
         """Write every file of the run with the results so far; return its metadata on rank 0."""
         if not self.is_root:
             return None
         document, record = self._document()
-        return write_run(document, record, self.location, self.benchmark_type)
+        return metadata_of(write_run(document, record, self.location, self.benchmark_type))
 
-    def _document(self) -> tuple[Document, RunRecord]:
+    def _document(self) -> tuple[BenchmarkDocument, RunRecord]:
         """Return pytest-benchmark's JSON that includes our record, and the record."""
         document = self.make_document(self._statistics)
-        timed = [benchmark["fullname"] for benchmark in document["benchmarks"]]
-        record = self.make_record(timed)
-        document[KEY] = record.model_dump(mode="json")
-        return document, record
+        record = self.make_record([benchmark.fullname for benchmark in document.benchmarks])
+        return document.with_record(record.model_dump(mode="json")), record

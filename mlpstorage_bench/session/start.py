@@ -9,6 +9,7 @@ import pytest
 from mlpstorage_bench import registry
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.paths import slugify
+from mlpstorage_bench.results.run_metadata import metadata_of
 from mlpstorage_bench.results.tree import create_run_directory
 from mlpstorage_bench.session import benchmark_json, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
@@ -117,7 +118,7 @@ def _open_gate(session: MlpsSession, run: Run) -> None:
     if session.settings.gate.is_wanted:
         session.session_gate = SessionGate(
             session.make_gate(run.benchmark_type.name),
-            lambda: run.metadata,
+            lambda: metadata_of(run.metadata),
             session.comm.bcast,
             is_root=session.is_root,
         )

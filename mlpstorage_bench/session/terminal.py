@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.escaping import for_terminal_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
@@ -32,9 +33,9 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     reporter = terminal_reporter(config)
     if session.run is None or reporter is None:
         return
-    reporter.write_line(f"mlpstorage: command: {session.run.facts.executed_command}")
+    _show(reporter, f"mlpstorage: command: {session.run.facts.executed_command}")
     for note in session.run.notes:
-        reporter.write_line(f"mlpstorage: note: {note}")
+        _show(reporter, f"mlpstorage: note: {note}")
 
 
 def say(config: pytest.Config, line: str) -> None:
@@ -47,7 +48,12 @@ def write_line(config: pytest.Config, line: str) -> None:
     reporter = terminal_reporter(config)
     if reporter is not None:
         reporter.ensure_newline()
-        reporter.write_line(line)
+        _show(reporter, line)
+
+
+def _show(reporter: TerminalReporter, text: str) -> None:
+    """Print lines; names and messages of files and other programs do nothing in the terminal."""
+    reporter.write_line(for_terminal_lines(text))
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:
@@ -56,28 +62,28 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
     reporter.section("mlpstorage: what would run")
     settings = session.settings
     for line in session.plan.describe():
-        reporter.write_line(line)
+        _show(reporter, line)
     width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
     try:
         report = size_report(settings, session.plan)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     for line in size_lines(report, width):
-        reporter.write_line(line)
-    reporter.write_line(f"cache directory: {settings.cache_dir}")
-    reporter.write_line(f"results directory: {settings.results_dir}")
+        _show(reporter, line)
+    _show(reporter, f"cache directory: {settings.cache_dir}")
+    _show(reporter, f"results directory: {settings.results_dir}")
     if session.launcher is None and settings.wants_ranks:
         try:
             launch = relaunch.plan_for(config, settings)
         except MlpsError as error:
             raise pytest.UsageError(str(error)) from error
         for note in launch.notes:
-            reporter.write_line(f"note: {note}")
+            _show(reporter, f"note: {note}")
         command = launch.shell_line()
     else:
         given = [str(argument) for argument in config.invocation_params.args]
         command = shlex.join(["pytest", *relaunch.without_whatif(given)])
-    reporter.write_line(f"command: {command}")
+    _show(reporter, f"command: {command}")
 
 
 def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
@@ -87,19 +93,18 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         return
     reporter.section("mlpstorage")
     for remark in session.remarks:
-        reporter.write_line(remark)
+        _show(reporter, remark)
     if run is None:
         return
-    cases = [case.to_json() for case in run.cases]
-    if cases:
+    if run.cases:
         metrics = run.benchmark_type.metrics
-        table = results_table(cases, metrics)
+        table = results_table(run.cases, metrics)
         for line in as_lines(table, shutil.get_terminal_size().columns):
-            reporter.write_line(line)
-        reporter.write_line(legend(metrics))
+            _show(reporter, line)
+        _show(reporter, legend(metrics))
     for note in run.notes:
-        reporter.write_line(f"note: {note}")
-    reporter.write_line(f"run {run.run_id}, {run.status}: {run.directory}")
+        _show(reporter, f"note: {note}")
+    _show(reporter, f"run {run.run_id}, {run.status}: {run.directory}")
 
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
@@ -111,11 +116,11 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     if gating.result is not None:
         for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
-            reporter.write_line(line)
+            _show(reporter, line)
     for line in gating.annotations:
-        reporter.write_line(line)
+        _show(reporter, line)
     for problem in gating.problems:
-        reporter.write_line(f"ERROR: {problem}")
+        _show(reporter, f"ERROR: {problem}")
 
 
 def _reporter(config: pytest.Config) -> TerminalReporter:

@@ -14,7 +14,7 @@ from mlpstorage_bench.gate.rules import parse_rules
 from mlpstorage_bench.gate.series import read_series
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
-from mlpstorage_bench.history.reading import read_metadata
+from mlpstorage_bench.history.reading import read_document, read_metadata
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.report.document import build_report
 from mlpstorage_bench.results.convert import convert_file
@@ -85,9 +85,9 @@ def test_units_of_every_version_are_those_of_the_declarations(results: Path) -> 
     declared = {metric.name: metric.unit.name for metric in KV_CACHE.metrics}
     with History(results) as history:
         for path in (metadata_file(results, version) for version in VERSIONS):
-            for _case, _test, _trial, metric, unit, _value in history.measured_in(path):
-                name = metric.removesuffix("_min").removesuffix("_max")
-                assert name == "trials" or unit == declared[name]
+            for one in history.measured_in(path):
+                name = one.metric.removesuffix("_min").removesuffix("_max")
+                assert name == "trials" or one.unit == declared[name]
 
 
 def test_gate_finds_every_metric_of_its_rules_in_runs_of_every_version(results: Path) -> None:
@@ -127,10 +127,11 @@ def test_trend_of_a_case_has_runs_from_before_its_test_was_renamed(
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_former_names_are_nowhere_after_reading(results: Path, version: int) -> None:
-    content = read_metadata(metadata_file(results, version))
+    content = read_document(metadata_file(results, version))
     for part in ("metrics", "kvcache_metrics", "mlpstorage"):
         assert not names_in(content[part]) & set(RENAMED)
-    assert content["metrics"]["1"]["limited_by"] == "not calibrated"
+    values = read_metadata(metadata_file(results, version)).values_by_case["1"]
+    assert values["limited_by"] == "not calibrated"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -143,7 +144,7 @@ def test_document_of_every_version_converts_to_the_current_one(
     assert content["mlpstorage"]["schema_version"] == SCHEMA_VERSION
     assert not names_in(content["metrics"]) & set(RENAMED)
     assert (
-        content["metrics"] == read_metadata(GOLDEN / f"schema_{version}/metadata.json")["metrics"]
+        content["metrics"] == read_document(GOLDEN / f"schema_{version}/metadata.json")["metrics"]
     )
     for rank in path.parent.rglob("kvcache_results_*.json"):
         assert not names_in(json.loads(rank.read_text())) & set(RENAMED)

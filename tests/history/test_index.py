@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from mlpstorage_bench.history import schema
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
-from mlpstorage_bench.history.index import INDEX_NAME, Index
+from mlpstorage_bench.history.index import Index
+from mlpstorage_bench.history.index_file import INDEX_NAME
 from tests.past_runs import leave, leave_run, run
 
 CONTENT = (

@@ -17,7 +17,7 @@ from mlpstorage_bench.commands.history import run
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
-from mlpstorage_bench.history.index import INDEX_NAME
+from mlpstorage_bench.history.index_file import INDEX_NAME
 from mlpstorage_bench.options.declared import OPTIONS, asks_for_command
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
@@ -293,7 +293,7 @@ def test_index_is_rebuilt_on_demand(pytester: pytest.Pytester, results: Path) ->
     assert len(listed(ask(pytester, "--mlps-history"))) == 4
     connection = sqlite3.connect(results / INDEX_NAME)
     connection.execute(
-        """UPDATE runs SET facts = replace(facts, '"status": "passed"', '"status": "failed"')"""
+        """UPDATE runs SET facts = replace(facts, '"status":"passed"', '"status":"failed"')"""
     )
     connection.commit()
     connection.close()

@@ -13,6 +13,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import Measured, read_run
+from mlpstorage_bench.results.run_metadata import metadata_of
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 
@@ -61,12 +62,12 @@ def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
         ("\x00\xff", "no JSON"),
         ([], "it is not an object"),
         ({}, "it has no 'benchmark_type'"),
-        ({**OURS, "num_processes": "many"}, "invalid literal"),
+        ({**OURS, "num_processes": "many"}, "num_processes: got 'many'; accepted: a valid integer"),
         ({**OURS, "run_datetime": "yesterday"}, "does not match format"),
         ({**OURS, "mlpstorage": [1]}, "no run's metadata"),
         ({**OURS, "hosts": 5}, "no run's metadata"),
         ({**OURS, "mlpstorage": {"cases": {"1": {"trials": 3}}}}, "no run's metadata"),
-        ({**OURS, "model": "half a \ud800"}, "no run's metadata"),
+        ({**OURS, "model": "half a \ud800"}, "no JSON"),
     ],
 )
 def test_broken_or_foreign_file_is_named_and_other_files_are_listed(
@@ -122,7 +123,7 @@ def test_units_of_metrics_are_those_that_the_run_records(tmp_path: Path) -> None
 
 
 def test_units_of_the_references_metrics_are_known_by_name() -> None:
-    described = descriptions_of(REFERENCES)
+    described = descriptions_of(metadata_of(REFERENCES))
     assert described["train_au_mean_percentage"].unit.name == "%"
     assert described["train_io_mean_MB_per_second"].unit.name == "MiB/s"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.history.rerun import RERUN_VARIABLE, rerun_of
+from mlpstorage_bench.history.former_tests import with_current_names
+from mlpstorage_bench.history.rerun import RERUN_VARIABLE, check_owner, rerun_of
+from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
+from tests.past_runs import OURS, REFERENCES
 
 AS_ROOT = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
 
@@ -34,13 +38,13 @@ def metadata(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def rerun(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], pytest.RunResult]:
+) -> Callable[..., pytest.RunResult]:
     """Rerun a run of the project from another directory."""
 
-    def run_again(run_id: str) -> pytest.RunResult:
+    def run_again(run_id: str, *options: str) -> pytest.RunResult:
         monkeypatch.chdir(pytester.path)
         results = "--mlps-results-dir=it's here/mlps-results"
-        return pytester.runpytest_subprocess(results, f"--mlps-history-rerun={run_id}")
+        return pytester.runpytest_subprocess(results, f"--mlps-history-rerun={run_id}", *options)
 
     return run_again
 
@@ -98,24 +102,30 @@ def test_rerun_of_ranks_that_we_started_starts_them_again(
     assert (again["num_processes"], again["exec_type"]) == (2, "mpi")
 
 
-def known(**changes: Any) -> dict[str, Any]:
+def known(**changes: Any) -> RunMetadata:
+    """Return metadata of a run that can be started again, with changes under `mlpstorage`."""
     invocation = {"command": [sys.executable, "-c", "pass"], "environment": {"A": "1", "B": None}}
     own = {"working_directory": "/", "invocation": invocation, **changes}
-    return {"executed_command": "pytest benchmarks/", "mlpstorage": own}
+    return metadata_of({**OURS, "executed_command": "pytest benchmarks/", "mlpstorage": own})
 
 
-def test_rerun_restores_the_variables_that_change_the_command() -> None:
-    again = rerun_of("r", known(), {"A": "2", "B": "2", "C": "2"})
+def test_rerun_restores_the_variables_that_change_the_command_and_no_others() -> None:
+    again = rerun_of("r", known(), {"A": "2", "B": "2", "C": "2"}, ("A", "B"))
     assert dict(again.environment) == {"A": "1", "C": "2", RERUN_VARIABLE: "r"}
     assert again.shell_line().endswith("-c pass")
+    assert again.remarks == []
+    again = rerun_of("r", known(), {"A": "2", "B": "2"}, ("A",))
+    assert dict(again.environment) == {"A": "1", "B": "2", RERUN_VARIABLE: "r"}
+    assert again.remarks == ["not set, as a rerun sets A alone: B"]
 
 
 @pytest.mark.parametrize(
     ("metadata", "environ", "message"),
     [
         (known(invocation=None), {}, "whose metadata tells how.*Its command was: pytest bench"),
-        ({"parameters": {}}, {}, "Its command is not known"),
+        (metadata_of(REFERENCES), {}, "Its command is not known"),
         (known(working_directory="/nowhere"), {}, "working directory is there, unlike /nowhere"),
+        (known(working_directory="/" + "n" * 300), {}, "working directory is there, unlike /nnn"),
         (
             known(invocation={"command": ["/no/python", "-m", "pytest"], "environment": {}}),
             {},
@@ -125,10 +135,109 @@ def test_rerun_restores_the_variables_that_change_the_command() -> None:
     ],
 )
 def test_rerun_that_is_not_possible_is_refused_with_the_reason(
-    metadata: dict[str, Any], environ: dict[str, str], message: str
+    metadata: RunMetadata, environ: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=f"--mlps-history-rerun: got 'r'.*{message}"):
-        rerun_of("r", metadata, environ)
+        rerun_of("r", metadata, environ, ())
+
+
+@pytest.mark.starts_process  # which does not come to it
+def test_command_with_a_character_that_no_argument_has_is_refused() -> None:
+    command = {"command": [sys.executable, "-c", "pass\0"], "environment": {}}
+    again = rerun_of("r", known(invocation=command), {}, ())
+    with pytest.raises(InvalidInputError, match="a run that can be started"):
+        again.run()
+
+
+def status(uid: int, mode: int = 0o100644) -> os.stat_result:
+    return os.stat_result((mode, 1, 1, 1, uid, 0, 1, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "accepted"),
+    [
+        (status(os.geteuid()), None, True),
+        (status(os.geteuid(), 0o100664), None, True),
+        (status(65534), None, False),
+        (status(65534), "root", False),
+        (status(65534), "anyone", False),
+        (status(65534), pwd.getpwuid(65534).pw_name, True),
+        (status(65534), "65534", True),
+        (status(4_000_000_000), "4000000000", True),
+        (status(os.geteuid(), 0o100666), None, False),
+        (status(os.geteuid(), 0o100666), str(os.geteuid()), False),
+        (status(os.geteuid(), 0o100666), "anyone", True),
+    ],
+)
+def test_metadata_that_others_may_have_written_needs_their_name(
+    file: os.stat_result, named: str | None, *, accepted: bool
+) -> None:
+    if accepted:
+        check_owner("r", known(), file, named)
+        return
+    with pytest.raises(InvalidInputError, match=r"Its command is: .*--mlps-history-rerun-owner="):
+        check_owner("r", known(), file, named)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["pytest", "-k", "test_option"], ["pytest", "-k", "test_workload"]),
+        (["pytest", "-ktest_option and 1"], ["pytest", "-ktest_workload and 1"]),
+        (
+            ["pytest", "b/test_kvcache.py::test_option[1]"],
+            ["pytest", "b/test_kvcache.py::test_workload[1]"],
+        ),
+        (["pytest", "-k", "my_test_option"], ["pytest", "-k", "my_test_option"]),
+        (["pytest", "--x=test_option"], ["pytest", "--x=test_option"]),
+    ],
+)
+def test_former_name_of_a_test_is_replaced_where_tests_are_selected(
+    tmp_path: Path, given: list[str], expected: list[str]
+) -> None:
+    ran = ["b/test_kvcache.py::test_option[1]", "b/test_kvcache.py::test_rag"]
+    command, renamed = with_current_names(given, ran, tmp_path)
+    assert command == expected
+    assert renamed == ({} if command == given else {"test_option": "test_workload"})
+    assert with_current_names(given, ["test_mine.py::test_option"], tmp_path) == (given, {})
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "test_kvcache.py").write_text("def test_option(kvcache): ...\n")
+    assert with_current_names(given, ran, tmp_path) == (given, {})
+
+
+def test_rerun_replaces_former_names_also_in_arguments_of_the_environment() -> None:
+    invocation = {
+        "command": [sys.executable, "-m", "pytest"],
+        "environment": {"PYTEST_ADDOPTS": "-q -k 'test_option and 1'"},
+    }
+    test = {"test": "test_kvcache.py::test_option[1]", "outcome": "passed", "duration_s": 1}
+    again = rerun_of("r", known(invocation=invocation, tests=[test]), {}, ("PYTEST_ADDOPTS",))
+    assert again.environment["PYTEST_ADDOPTS"] == "-q -k 'test_workload and 1'"
+    assert again.remarks == ["test_option is called test_workload now"]
+
+
+def test_metadata_of_another_user_is_not_run_without_their_name(
+    pytester: pytest.Pytester,
+    project: Path,
+    rerun: Callable[..., pytest.RunResult],
+) -> None:
+    assert pytester.runpytest_subprocess().ret == 0
+    (path,) = project.rglob("*_metadata.json")
+    content = json.loads(path.read_text())
+    invocation = content["mlpstorage"]["invocation"]
+    invocation["command"] = [sys.executable, "-c", "import os; print(os.environ.get('EVIL'))"]
+    invocation["environment"]["EVIL"] = "loaded"
+    path.write_text(json.dumps(content))
+    path.chmod(0o666)
+    run_id = content["mlpstorage"]["run_id"]
+    refused = rerun(run_id)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "None" not in refused.outlines
+    refused.stderr.fnmatch_lines(["*every user may write its metadata*-owner=anyone"])
+    done = rerun(run_id, "--mlps-history-rerun-owner=anyone")
+    assert done.ret == 0
+    assert done.outlines[-1] == "None"
+    done.stdout.fnmatch_lines(["mlpstorage: not set, as a rerun sets *: EVIL"])
 
 
 def test_rerun_option_in_the_configuration_does_not_repeat_without_end(

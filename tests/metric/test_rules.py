@@ -31,6 +31,7 @@ from mlpstorage_bench.metric.rules import (
     of_largest,
     of_worst,
 )
+from mlpstorage_bench.results.metadata_parts import MetricFacts
 from mlpstorage_bench.units import COUNT, RECORD, SECONDS, SHARE, TEXT
 
 
@@ -93,9 +94,9 @@ def test_rules_for_known_values_give_none_where_no_rank_knows() -> None:
 
 
 TRIALS: list[dict[str, Any]] = [
-    {"x": 0.9, "word": "ok", "near": None, "records": [{"rank": 1}]},
+    {"x": 0.9, "word": "ok", "near": None, "records": [Rank(1)]},
     {"x": None, "word": "bad", "near": 0.2, "records": []},
-    {"x": 1.2, "word": "ok", "near": 0.1, "records": [{"rank": 0}]},
+    {"x": 1.2, "word": "ok", "near": 0.1, "records": [Rank(0, 0.5)]},
 ]
 
 
@@ -107,7 +108,14 @@ TRIALS: list[dict[str, Any]] = [
         (LARGEST, "x", 1.2),
         (FURTHEST_FROM_ONE, "x", 1.2),
         (LIST, "x", [0.9, None, 1.2]),
-        (JOINED, "records", [{"trial": 1, "rank": 1}, {"trial": 3, "rank": 0}]),
+        (
+            JOINED,
+            "records",
+            [
+                {"trial": 1, "moved": 1, "took_s": None, "note": ""},
+                {"trial": 3, "moved": 0, "took_s": 0.5, "note": ""},
+            ],
+        ),
         (of_worst("word", ("ok", "bad")), "near", 0.2),
         (of_largest("near"), "word", "bad"),
     ],
@@ -154,4 +162,5 @@ def test_attribute_is_the_declaration_on_the_class_and_the_value_on_an_object() 
     ids=lambda description: description.name,
 )
 def test_description_survives_json(description: Description) -> None:
-    assert Description.from_dict(description.name, description.to_dict()) == description
+    facts = MetricFacts.model_validate(description.to_json())
+    assert facts.description(description.name) == description

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.report.metric_cells import narrow_cell, wide_cell
@@ -56,12 +57,14 @@ def test_cell_has_value_with_spread_or_the_value_beside_it(
     assert wide_cell(metric, values, DESCRIBED) == wide
 
 
-def case(**changes: Any) -> dict[str, Any]:
+def case(**changes: object) -> CaseRecord:
     """Return a case whose headlines are all 1, with some changed."""
     names = [metric.name for metric in KV_CACHE.metrics if metric.unit.is_number]
     values = {f"{name}{end}": 1 for name in names for end in ("", "_min", "_max")}
     words = {"latency_overestimate_share": 0.01, "audit_verdict": "ok", "limited_by": "storage"}
-    return {"case": "1", "metrics": {"trials": 2, **values, **words, **changes}}
+    metrics = {"trials": 2, **values, **words, **changes}
+    trials = (TrialRecord(1, {}, ()), TrialRecord(2, {}, ()))
+    return CaseRecord("kv_cache", "1", 2, {}, trials, metrics=metrics)
 
 
 def test_table_of_a_session_has_a_column_for_each_headline() -> None:
@@ -76,7 +79,7 @@ def test_table_of_a_session_has_a_column_for_each_headline() -> None:
 
 
 def test_case_without_metrics_is_shown_as_failed() -> None:
-    failed = {"case": "2", "trials": [], "planned_trials": 3}
+    failed = CaseRecord("kv_cache", "2", 3, {})
     lines = as_lines(results_table([failed], KV_CACHE.metrics), 120)
     assert lines[-1].split() == ["2", "0/3", "failed"]
 

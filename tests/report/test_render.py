@@ -12,7 +12,7 @@ REPORT = Report(
 
 def test_markdown_keeps_cells_apart_and_markup_out() -> None:
     assert to_markdown(REPORT).splitlines() == [
-        "# run &lt;1>",
+        "# run &lt;1&gt;",
         "",
         "> not comparable \\| at all",
         "",
@@ -20,7 +20,7 @@ def test_markdown_keeps_cells_apart_and_markup_out() -> None:
         "",
         "| case | value |",
         "| --- | --- |",
-        "| a\\|b | &lt;script>alert(1)&lt;/script> |",
+        "| a\\|b | &lt;script&gt;alert(1)&lt;/script&gt; |",
     ]
 
 

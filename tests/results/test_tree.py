@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import from_json
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component, slugify
@@ -55,10 +56,26 @@ def test_write_replaces_the_whole_file_and_leaves_no_other(tmp_path: Path) -> No
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_numbers_and_characters_that_json_does_not_have_are_replaced(tmp_path: Path) -> None:
+    content = {
+        "a": [float("nan"), 1e999],
+        "b": "half \ud800",
+        "c": "\\ud800 \U0001f600",
+        "d": 10**30,
+    }
+    text = write_json(tmp_path / "x.json", content).read_text()
+    assert from_json(text) == {
+        "a": [None, None],
+        "b": "half \ufffd",
+        "c": "\\ud800 \U0001f600",
+        "d": 10**30,
+    }
+
+
 def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = write_text(tmp_path / "x.json", "old")
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, {"a": float("nan")})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_json(path, {"a": object()})
     with pytest.raises(UnicodeEncodeError):
         write_text(path, "\ud800")
     assert path.read_text() == "old"

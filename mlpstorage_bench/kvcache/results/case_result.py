@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
-from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies
+from mlpstorage_bench.kvcache.results.metrics.latencies import BySize, Latencies, LatenciesBySize
 from mlpstorage_bench.kvcache.results.notes import notes_on, touched_storage
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.metric.declaration import Values
+from mlpstorage_bench.metric.values import Values, as_json, numbers_in
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,9 @@ class KVCacheResult:
         return int(self._number("write_bytes"))
 
     @property
-    def by_size(self) -> Mapping[str, Mapping[str, Mapping[str, float | None]]]:
+    def by_size(self) -> BySize:
         """Latencies by kind and size class of the entries."""
-        by_size: Mapping[str, Mapping[str, Mapping[str, float | None]]] = self.values["by_size"]
-        return by_size
+        return LatenciesBySize(self.values).by_size
 
     @property
     def touched_storage(self) -> bool:
@@ -74,10 +72,10 @@ class KVCacheResult:
         """Return notes on these metrics, in sentences."""
         return [f"workload {self.workload}: {note}" for note in notes_on(self.trials)]
 
-    def metrics(self) -> dict[str, Any]:
-        """Return every metric by name, with the number of trials."""
-        return {"trials": len(self.trials), **self.values}
+    def metrics(self) -> dict[str, object]:
+        """Return every metric by name, with the number of trials, for JSON."""
+        return {"trials": len(self.trials), **as_json(self.values)}
 
     def _number(self, name: str) -> float:
-        value: float = self.values[name]
+        (value,) = numbers_in([self.values], name)
         return value

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
-from mlpstorage_bench.measure.stragglers import Straggler
 
 UNTOUCHED = "no entry reached the storage tier: only memory was measured"
 SIMULATED = "time was simulated, without storage: metrics state the demand of the workload"
@@ -51,7 +50,7 @@ def _load_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
     for trial in trials:
         for one in trial.stragglers:
-            yield f"trial {trial.trial}: {Straggler(**one)}"
+            yield f"trial {trial.trial}: {one}"
     behind = [trial for trial in trials if trial.lateness_p50_ms and trial.unserved]
     if behind:
         yield (

@@ -17,7 +17,8 @@ from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_ranks import TrialRanks
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.metric.declaration import Values, case_values, pooled_values, trial_values
+from mlpstorage_bench.metric.declaration import case_values, pooled_values, trial_values
+from mlpstorage_bench.metric.values import Values
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ for writes), its *host* our host span. `_gb` and `_gbps` stand for GiB, as they 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -21,7 +20,7 @@ TIERS = ("gpu", "cpu", STORAGE_TIER)
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "p999": 99.9, "p9999": 99.99}
 
 
-def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, Any]:
+def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, object]:
     """Return the content of `kvcache_results_<timestamp>.json` for this rank and trial."""
     requests = rank.requests
     audit = rank.audit
@@ -76,11 +75,11 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, An
     }
 
 
-def _device(seen: DeviceTraffic | None) -> dict[str, Any] | None:
+def _device(seen: DeviceTraffic | None) -> dict[str, object] | None:
     return None if seen is None else {"name": seen.device.name, **asdict(seen.traffic)}
 
 
-def _underlying(seen: UnderlyingTraffic | None) -> dict[str, Any] | None:
+def _underlying(seen: UnderlyingTraffic | None) -> dict[str, object] | None:
     if seen is None:
         return None
     return {
@@ -91,13 +90,13 @@ def _underlying(seen: UnderlyingTraffic | None) -> dict[str, Any] | None:
     }
 
 
-def _cache_stats(rank: RankTrial) -> dict[str, Any]:
+def _cache_stats(rank: RankTrial) -> dict[str, object]:
     requests = rank.requests
     hits = requests.hits.total()
     lookups = hits + requests.misses
     reads = rank.operation(STORAGE_TIER, "read")
     writes = rank.operation(STORAGE_TIER, "write")
-    stats: dict[str, Any] = {
+    stats: dict[str, object] = {
         "cache_hit_rate": hits / lookups if lookups else 0.0,
         "cache_hits": hits,
         "cache_misses": requests.misses,
@@ -145,7 +144,7 @@ def _distribution(histogram: Histogram) -> dict[str, float | None]:
     return {"mean": histogram.mean_ms(), **percentiles, "max": histogram.max_ns / NS_PER_MS}
 
 
-def _histograms(rank: RankTrial) -> dict[str, Any]:
+def _histograms(rank: RankTrial) -> dict[str, object]:
     """Return a rank's histograms for pooling of percentiles."""
     requests = rank.requests
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
@@ -14,6 +13,7 @@ from mlpstorage_bench.kvcache.results.metrics.limits import Harness, Limits
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
+from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.units import GIB
 
 
@@ -53,6 +53,6 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
             "and in no mean"
         )
 
-    def metrics(self) -> dict[str, Any]:
-        """Return every metric by name."""
-        return dict(self.values)
+    def metrics(self) -> dict[str, object]:
+        """Return every metric by name, for JSON."""
+        return as_json(self.values)

@@ -30,6 +30,7 @@ from mlpstorage_bench.measure.device import (
 )
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
+from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.units import GIB
 
 MS = 1_000_000
@@ -374,7 +375,7 @@ CACHE_FIELDS = {
 
 
 def test_rank_result_has_every_field_of_the_reference() -> None:
-    summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
+    summary: Any = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
     assert FIELDS - summary.keys() == set()
     assert CACHE_FIELDS - summary["cache_stats"].keys() == set()
     for name in ("end_to_end_latency_ms", "storage_io_latency_ms", "generation_latency_ms"):
@@ -382,7 +383,7 @@ def test_rank_result_has_every_field_of_the_reference() -> None:
 
 
 def test_rank_result_has_the_measured_values() -> None:
-    summary = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
+    summary: Any = rank_result(WORKLOAD, 1, rank_trial(0))["summary"]
     stats = summary["cache_stats"]
     assert stats["tier_storage_kv_bytes_read_gb"] == 2.0
     assert stats["tier_storage_read_bandwidth_gbps"] == 1.0
@@ -543,10 +544,12 @@ def test_window_spread_is_from_the_first_rank_to_the_last() -> None:
 def test_straggler_is_in_the_result_and_in_the_notes() -> None:
     slow = rank_trial(3, read_gib=0.25, device_ms=[200] * 100)
     pooled = pool_trial(1, [*(rank_trial(n) for n in range(3)), slow])
-    assert pooled.stragglers == [{"host": "h3", "rank": 3, "share": pytest.approx(0.3)}]
+    (slowest,) = pooled.stragglers
+    assert slowest == Straggler("h3", 3, slowest.share)
+    assert slowest.share == pytest.approx(0.3)
     result = case_of(pooled)
     assert (
         "workload 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
         in result.notes()
     )
-    assert [one["trial"] for one in result.metrics()["stragglers"]] == [1]
+    assert result.metrics()["stragglers"] == [{"trial": 1, **vars(slowest)}]

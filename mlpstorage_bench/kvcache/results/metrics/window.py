@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks
 from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.measure.steadiness import Steadiness
-from mlpstorage_bench.measure.stragglers import find_stragglers
+from mlpstorage_bench.measure.stragglers import Straggler, find_stragglers
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, SUM
 from mlpstorage_bench.units import (
@@ -24,7 +22,26 @@ from mlpstorage_bench.units import (
     TRUTH,
 )
 
-Record = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class SteadinessEvidence:
+    """How steady a rank's bandwidth was."""
+
+    steady: bool
+    slope_pct: float
+    deviation_pct: float
+    gib_s: list[float]
+    """Bandwidth of each part of the time."""
+
+
+@dataclass(frozen=True)
+class PreconditioningEvidence:
+    """Writes of a rank before all other steps."""
+
+    seconds: float
+    written_gib: float
+    steadiness: list[SteadinessEvidence]
+    """Steadiness of the writes at the end; empty if there were too few samples."""
 
 
 def _ms(time_ns: int | None) -> float | None:
@@ -54,30 +71,29 @@ def _all_steady(trial: TrialRanks) -> bool | None:
     return all(one.is_steady for one in judged if one is not None)
 
 
-def _evidence(judged: Steadiness | None) -> Record | None:
+def _evidence(judged: Steadiness | None) -> SteadinessEvidence | None:
     if judged is None:
         return None
-    return {
-        "steady": judged.is_steady,
-        "slope_pct": 100 * judged.slope,
-        "deviation_pct": 100 * judged.deviation,
-        "gib_s": [rate / GIB for rate in judged.rates],
-    }
+    return SteadinessEvidence(
+        steady=judged.is_steady,
+        slope_pct=100 * judged.slope,
+        deviation_pct=100 * judged.deviation,
+        gib_s=[rate / GIB for rate in judged.rates],
+    )
 
 
-def _preconditioning(rank: RankTrial) -> Record | None:
+def _preconditioning(rank: RankTrial) -> PreconditioningEvidence | None:
     done = rank.preconditioning
     if done is None:
         return None
-    return {
-        "seconds": done.seconds,
-        "written_gib": done.written_bytes / GIB,
-        "steadiness": [one for one in [_evidence(done.steadiness)] if one is not None],
-    }
+    evidence = _evidence(done.steadiness)
+    return PreconditioningEvidence(
+        done.seconds, done.written_bytes / GIB, [] if evidence is None else [evidence]
+    )
 
 
-def _stragglers(trial: TrialRanks) -> list[Record]:
-    return [asdict(one) for one in find_stragglers([rank.work for rank in trial.ranks])]
+def _stragglers(trial: TrialRanks) -> list[Straggler]:
+    return find_stragglers([rank.work for rank in trial.ranks])
 
 
 class Window(Measured):

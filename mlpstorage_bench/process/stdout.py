@@ -1,0 +1,60 @@
+"""Standard output of commands: in every encoding that a terminal or pipe may have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+_SIMPLE = {
+    "│": "|",
+    "┤": "|",
+    "└": "+",
+    "─": "-",
+    "●": "*",
+    "…": "...",
+    "±": "+-",
+    "÷": "/",
+    "≤": "<=",
+    "≥": ">=",
+}
+"""Characters of tables and charts → what stands for them where they cannot be written."""
+
+
+def write_text(text: str) -> None:
+    """Write text for people; characters that the encoding lacks are replaced."""
+    _write(sys.stdout, text)
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines for people; characters that the encoding lacks are replaced."""
+    write_text("".join(f"{line}\n" for line in lines))
+
+
+def write_data(text: str) -> None:
+    """Write text for programs, in UTF-8 whatever the terminal's encoding is."""
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:  # a program has replaced standard output
+        write_text(text)
+        return
+    sys.stdout.flush()
+    binary.write(text.encode("utf-8", "surrogateescape"))
+    binary.flush()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate({ord(one): _replacement(one, encoding) for one in set(text)})
+    stream.write(text)
+
+
+def _replacement(character: str, encoding: str) -> str:
+    """Return a character, or what stands for it if the encoding does not have it."""
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return _SIMPLE.get(character, ascii(character)[1:-1])
+    return character

@@ -1,0 +1,193 @@
+"""Parts of a run's metadata: cases, tests, hosts, the gate, and descriptions of metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mlpstorage_bench.metric.declaration import Description, Shown, default_title
+from mlpstorage_bench.metric.values import number_of, numbers_of
+from mlpstorage_bench.units import unit_named
+
+_MOST = (1 << 31) - 1
+
+
+def _numbers(values: object) -> object:
+    return numbers_of(values) if isinstance(values, dict) else values
+
+
+Number = Annotated[float | None, BeforeValidator(number_of)]
+"""A finite number; None for anything else."""
+Count = Annotated[int, Field(strict=True, ge=1, le=_MOST)]
+"""A number of things, or the number of one of them."""
+Object = dict[str, object]
+"""A JSON object whose fields only its own benchmark type or a comparison knows."""
+
+
+class Part(BaseModel):
+    """A JSON object of the metadata."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, content: object) -> object:
+        if isinstance(content, dict):
+            return {name: value for name, value in content.items() if value is not None}
+        return content
+
+
+class MetricFacts(Part):
+    """The description of a metric that the run's metadata has."""
+
+    unit: str
+    title: str = ""
+    better: Literal["higher", "lower"] | None = None
+    shown: Literal["detail", "report", "headline", "lists"] = "detail"
+    has_spread: bool = False
+    beside: str = ""
+    beside_from: Number = None
+    explained_by: str = ""
+
+    def description(self, name: str) -> Description:
+        """Return the description of the metric of this name."""
+        return Description(
+            name=name,
+            title=self.title or default_title(name),
+            unit=unit_named(self.unit),
+            better=self.better,
+            shown=Shown[self.shown.upper()],
+            has_spread=self.has_spread,
+            beside=self.beside,
+            beside_from=self.beside_from,
+            explained_by=self.explained_by,
+        )
+
+
+class TrialFacts(Part):
+    """One trial of a case."""
+
+    trial: Count
+    """Its number, from 1."""
+    metrics: Annotated[dict[str, float], BeforeValidator(_numbers)]
+    """Metrics whose value is one number."""
+
+
+class CaseFacts(Part):
+    """One case of a run."""
+
+    test: str | None = None
+    """Node ID of its test."""
+    workload_fingerprint: str | None = None
+    workload_fingerprint_parts: Object = {}
+    trials: tuple[TrialFacts, ...] = ()
+
+
+class OutcomeFacts(Part):
+    """The outcome of one test of the session."""
+
+    test: str
+    outcome: str
+    duration_s: Number = None
+    message: str = ""
+
+
+class Invocation(Part):
+    """The command that started a session."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    environment: dict[str, str | None] = {}
+    """Environment variables; None for those not set."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, content: object) -> object:
+        return content  # the environment's nulls have a meaning of their own
+
+
+class Commit(Part):
+    """The commit of the tests' repository, as pytest-benchmark recorded it."""
+
+    id: str | None = None
+    branch: str | None = None
+
+
+class GateFacts(Part):
+    """The gate's result on a run."""
+
+    verdict: str | None = None
+    """Verdict on the whole run; None in old metadata."""
+    refusals: dict[str, str] = {}
+    """Cases that were not compared, with the reason."""
+
+
+class VerdictFacts(Part):
+    """The gate's verdict on one metric of a case."""
+
+    model_config = ConfigDict(extra="allow")
+
+    case: str = ""
+    metric: str = ""
+    verdict: str = "-"
+
+    @property
+    def details(self) -> Object:
+        """All other fields."""
+        return self.model_extra or {}
+
+
+class Cpu(Part):
+    """The processors of a host."""
+
+    model: str | None = None
+    num_cores: int | None = None
+    num_logical_cores: int | None = None
+
+
+class Memory(Part):
+    """The memory of a host."""
+
+    total: Number = None
+    """Bytes."""
+
+
+class System(Part):
+    """The operating system of a host."""
+
+    kernel_version: str | None = None
+
+
+class CacheFilesystem(Part):
+    """The filesystem of a host's cache directory."""
+
+    path: str | None = None
+    """The cache directory."""
+    fstype: str | None = None
+    device: str | None = None
+    model: str | None = None
+    mount_point: str | None = None
+
+
+class HostFacts(Part):
+    """A host of a run."""
+
+    hostname: str = "-"
+    ranks: tuple[int, ...] = ()
+    cpu: Cpu = Cpu()
+    memory: Memory = Memory()
+    system: System = System()
+    cache_filesystem: CacheFilesystem = CacheFilesystem()
+
+
+class SystemInfo(Part):
+    """The hosts of a run."""
+
+    hosts: tuple[HostFacts, ...] = ()
+
+
+class CommandOutput(Part):
+    """Files with the output of one of the reference's commands."""
+
+    stdout: str | None = None
+    stderr: str | None = None

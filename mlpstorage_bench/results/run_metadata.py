@@ -1,0 +1,178 @@
+"""Metadata of a run as readers see it: files of ours and of the reference are validated here alone.
+
+`results.metadata` writes such files. Only fields that are read are declared. In all of them, null
+stands for a field that is absent. The reference's files have no `mlpstorage` part.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from datetime import datetime
+from typing import Annotated, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from mlpstorage_bench.metric.values import Values, numbers_of
+from mlpstorage_bench.results.metadata_parts import (
+    CaseFacts,
+    CommandOutput,
+    Commit,
+    Count,
+    GateFacts,
+    Invocation,
+    MetricFacts,
+    Number,
+    Object,
+    OutcomeFacts,
+    Part,
+    SystemInfo,
+    VerdictFacts,
+)
+
+REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
+"""Fields that the metadata of every run has, of any benchmark type."""
+_MOST_PROCESS_IDS = (1 << 31) - 1
+
+
+class NoMetadataError(Exception):
+    """JSON is not the metadata of a run; the text is the reason."""
+
+
+def moment(text: str) -> datetime:
+    """Return the time of ISO 8601 or the reference's YYYYMMDD_HHMMSS; ValueError for other text.
+
+    Without an offset it is local time.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = datetime.strptime(text, "%Y%m%d_%H%M%S")  # noqa: DTZ007 - made local below
+    try:
+        return time.astimezone()
+    except OverflowError as error:
+        raise ValueError(f"{text} is beyond the calendar") from error
+
+
+def _checked_moment(text: str) -> str:
+    moment(text)
+    return text
+
+
+def _process_id(value: object) -> object:
+    """Return a number that may be that of a process; None for others."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 < value <= _MOST_PROCESS_IDS else None  # type: ignore[operator]  # an int, as just looked
+
+
+_Moment = Annotated[str, AfterValidator(_checked_moment)]
+
+
+class OwnFacts(Part):
+    """Our additions to the reference's fields."""
+
+    schema_version: int = 1
+    run_id: str | None = None
+    mode: str | None = None
+    orgname: str | None = None
+    systemname: str | None = None
+    exit_status: int | None = None
+    tests_passed: bool | None = None
+    """Whether the tests passed, regardless of the gate; None in old metadata."""
+    working_directory: str | None = None
+    invocation: Invocation | None = None
+    tags: tuple[str, ...] = ()
+    commit_info: Commit = Commit()
+    process_id: Annotated[int | None, BeforeValidator(_process_id)] = None
+    """Process of rank 0."""
+    system_fingerprint: str | None = None
+    system_fingerprint_parts: Object = Field(default_factory=dict)
+    metrics: dict[str, MetricFacts] = Field(default_factory=dict)
+    """Descriptions of metrics, in the order of tables."""
+    cases: dict[str, CaseFacts | None] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    tests: tuple[OutcomeFacts, ...] = ()
+    gate: GateFacts = GateFacts()
+    verdicts: tuple[VerdictFacts, ...] = ()
+
+
+class RunMetadata(Part):
+    """The metadata of a run."""
+
+    benchmark_type: str
+    run_datetime: _Moment
+    """ISO 8601, or the reference's YYYYMMDD_HHMMSS."""
+    num_processes: Count | None = None
+    """Number of ranks; None in runs of the reference that do not state it."""
+    parameters: Object = Field(default_factory=dict)
+    model: str = "-"
+    command: str = "-"
+    status: str = "-"
+    runtime: Number = None
+    """Seconds."""
+    verification: str | None = None
+    """The reference's word for the mode."""
+    executed_command: str | None = None
+    result_dir: str | None = None
+    hosts: tuple[str, ...] = ()
+    request_stream_sha256: tuple[str, ...] = ()
+    override_parameters: Object = Field(default_factory=dict)
+    system_info: SystemInfo = SystemInfo()
+    command_output_files: tuple[str | CommandOutput, ...] = ()
+    metrics: Object = Field(default_factory=dict)
+    """Values by case, None for a case that failed; of the reference, values by metric."""
+    mlpstorage: OwnFacts | None = None
+    """None in the reference's files."""
+
+    @property
+    def own(self) -> OwnFacts:
+        """Our additions; without any content in the reference's files."""
+        return self.mlpstorage or _NO_ADDITIONS
+
+    @property
+    def started(self) -> datetime:
+        """The run's start."""
+        return moment(self.run_datetime)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Metrics of the whole run whose value is one number: the reference has no cases."""
+        return numbers_of(self.metrics)
+
+    @property
+    def values_by_case(self) -> dict[str, Values]:
+        """Metrics of each case over all its trials; a case that failed has none."""
+        return {name: dict(one) for name, one in self.metrics.items() if isinstance(one, dict)}
+
+    @property
+    def cases(self) -> dict[str, CaseFacts]:
+        """The cases of the run."""
+        return {name: case or CaseFacts() for name, case in self.own.cases.items()}
+
+
+_NO_ADDITIONS = OwnFacts()
+
+
+def metadata_of(content: object) -> RunMetadata:
+    """Return the metadata that JSON of the current schema holds; NoMetadataError if it is none."""
+    if not isinstance(content, dict):
+        raise NoMetadataError("no run's metadata: it is not an object")
+    for name in REQUIRED:
+        if name not in content:
+            raise NoMetadataError(f"no run's metadata: it has no {name!r}")
+    try:
+        return RunMetadata.model_validate(content)
+    except ValidationError as error:
+        _refuse(error)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    first, *more = error.errors(include_url=False)
+    where = ".".join(str(part) for part in first["loc"])
+    given = reprlib.repr(first["input"])
+    accepted = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    for of_python, of_json in (("dictionary", "object"), ("tuple", "list")):
+        accepted = accepted.replace(of_python, of_json)
+    others = f"; and {len(more)} more" if more else ""
+    raise NoMetadataError(
+        f"no run's metadata: {where}: got {given}; accepted: {accepted}{others}"
+    ) from error

@@ -1,0 +1,49 @@
+"""Output of commands does not fail in any encoding, and data is the same in all of them."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from mlpstorage_bench.process.stdout import write_data, write_lines
+
+TEXT = "│ 1.5 ± 3 % · café \udcff"
+
+
+def written(monkeypatch: pytest.MonkeyPatch, encoding: str, *, data: bool = False) -> bytes:
+    binary = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(binary, encoding=encoding))
+    if data:
+        write_data(TEXT)
+    else:
+        write_lines([TEXT])
+    sys.stdout.flush()
+    return binary.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("utf-8", "│ 1.5 ± 3 % · café \\udcff\n".encode()),
+        ("ascii", b"| 1.5 +- 3 % \\xb7 caf\\xe9 \\udcff\n"),
+        ("latin-1", b"| 1.5 \xb1 3 % \xb7 caf\xe9 \\udcff\n"),
+    ],
+)
+def test_characters_that_the_encoding_lacks_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, expected: bytes
+) -> None:
+    assert written(monkeypatch, encoding) == expected
+
+
+def test_data_is_in_utf_8_in_every_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = TEXT.encode("utf-8", "surrogateescape")
+    assert written(monkeypatch, "ascii", data=True) == expected
+
+
+def test_output_that_a_program_has_replaced_gets_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", text := io.StringIO())
+    write_lines(["●"])
+    write_data("é\n")
+    assert text.getvalue() == "●\né\n"
