@@ -28,8 +28,14 @@ from mlpstorage_bench.options.declared import (
 )
 from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
 from mlpstorage_bench.options.option import LONGEST_S, parse_seconds
-from mlpstorage_bench.paths import check_path_component, is_directory
+from mlpstorage_bench.paths import (
+    CACHE_DIR_OPTION,
+    check_path_component,
+    existing_part,
+    is_directory,
+)
 
+RESULTS_DIR_OPTION = "--mlps-results-dir"
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
 
@@ -124,7 +130,7 @@ def read_settings(
         profile=given.get("profile", CLOSED_PROFILE if mode == "closed" else DEFAULT_PROFILE),
         mode=mode,
         overrides=_parse_assignments(given.get("set", ())),
-        cache_dir=Path(given.get("cache-dir", "mlps-cache")).absolute(),
+        cache_dir=_directory(CACHE_DIR_OPTION, given.get("cache-dir", "mlps-cache")),
         seed=given.get("seed"),
         trials=given.get("trials"),
         results_dir=results_dir_of(options, environ),
@@ -162,7 +168,15 @@ def gate_settings(given: Mapping[str, Any]) -> GateSettings:
 def results_dir_of(options: argparse.Namespace, environ: Mapping[str, str]) -> Path:
     """Return the results directory: the option, else the environment, else ./mlps-results."""
     given = getattr(options, "mlps_results_dir", None)
-    return Path(given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results").absolute()
+    source = RESULTS_DIR_OPTION if given else RESULTS_DIR_VARIABLE
+    return _directory(source, given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results")
+
+
+def _directory(source: str, given: str) -> Path:
+    """Return the path of a directory, which may not exist; InvalidInputError if none can."""
+    path = Path(given).absolute()
+    existing_part(source, path)
+    return path
 
 
 def _system_name(given: Mapping[str, Any], environ: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history import past_run
 from mlpstorage_bench.options import of_history
 from mlpstorage_bench.options.declared import OPTIONS
+from mlpstorage_bench.options.option import WholeNumber, duration
 from mlpstorage_bench.options.settings import Settings, read_settings
 
 
@@ -71,6 +72,50 @@ def test_unusable_value_is_refused_with_the_name_of_its_option(
         settings(**given)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", 1), (" 7 ", 7), ("+9", 9), ("10", 10), ("007", 7)]
+)
+def test_whole_number_is_parsed(text: str, value: int) -> None:
+    assert WholeNumber(1, 10)(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "11", "1.0", "1e1", "", "x", "9" * 5000, "1_0", "\u0661", "-1", "NaN", "0x1"]
+)
+def test_other_text_than_a_whole_number_within_limits_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="accepted: a whole number from 1 to 10"):
+        WholeNumber(1, 10)(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "1e10", "1e400", "x", "", "9" * 500])
+def test_time_that_no_clock_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="above 0, at most 31536000"):
+        duration(text)
+    if text != "0":
+        with pytest.raises(InvalidInputError, match="mlps_failure_grace: got"):
+            read_settings(argparse.Namespace(), {}, text)
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"mlps_cache_dir": "loop/x"}, "--mlps-cache-dir"),
+        ({"mlps_results_dir": "loop"}, "--mlps-results-dir"),
+        ({"mlps_report": ["loop/x.md"]}, "--mlps-report"),
+        ({"mlps_report": [f"{'x' * 300}/x.md"]}, "--mlps-report"),
+        ({"mlps_hosts": ["@loop"]}, "--mlps-hosts"),
+        ({"mlps_cache_dir": "nul\0"}, "--mlps-cache-dir"),
+    ],
+)
+def test_path_that_cannot_be_looked_up_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(InvalidInputError, match=f"^{option}: got .*(links|too long|null)"):
+        settings(**given)
+
+
 def test_unsafe_system_name_in_the_environment_is_refused_with_the_variable() -> None:
     with pytest.raises(InvalidInputError, match="MLPERF_SYSTEMNAME: got 'a/b'"):
         settings({"MLPERF_SYSTEMNAME": "a/b"})
@@ -95,6 +140,11 @@ REFUSED = [
     (["--mlps-exec-type=ssh"], "argument --mlps-exec-type: invalid choice: 'ssh' (choose from"),
     (["--mlps-trials=0"], "argument --mlps-trials: got '0'; accepted: a whole number from 1"),
     (["--mlps-seed=-1"], "argument --mlps-seed: got '-1'; accepted: a whole number from 0"),
+    (["--mlps-timeout=1e10"], "--mlps-timeout: got '1e10'; accepted: a number of seconds above 0"),
+    (["--mlps-set=warmup=1.0e+300"], "warmup: Input should be less than or equal to 604800"),
+    (["--mlps-cache-dir", "x" * 300], "--mlps-cache-dir: got"),
+    (["--mlps-datasize", "--mlps-results-dir", "x" * 300], "--mlps-results-dir: got"),
+    (["--mlps-history", "--mlps-results-dir", "x" * 300], "--mlps-results-dir: got"),
     (["--mlps-profile=quik"], "--mlps-profile: got 'quik'; accepted: mlperf, quick"),
     (["--mlps-profile=quik"], "Did you mean 'quick'?"),
     (["--mlps-set=duratoin=5"], "--mlps-set: got 'duratoin'"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,66 @@ def test_geometry_of_a_workload_is_refused(tmp_path: Path) -> None:
         load_profile(write_profile(tmp_path, text))
     with pytest.raises(InvalidInputError, match="got 'geometry'"):
         load_profile("mlperf", [("geometry", "1")])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("trials: 5", "trials: 5\ntrials: 6", "own.yaml, line 6'.*The key 'trials' occurs twice"),
+        ("  chat:", "  1: {num_users: 1}\n  '1':", "The key '1' occurs twice"),
+        ("duration: 60", "on: 60", "got 'on'; accepted: one of"),
+        ("num_users: 50", "num_users: few", "line 7, workloads.chat.num_users: .*got 'few'"),
+        ("duration: 60", "duration: long", "line 4, workloads.chat.duration: .*got 'long'"),
+        ("workloads:", "options:\n  x: {lanes: 0}", "line 7, workloads.x.max_concurrent_allocs"),
+        ("trials: 5", "warmup: 1.0e+300", "warmup: .*less than or equal to 604800"),
+        ("trials: 5", "delay_between_options: 1e300", "line 5, delay_between_workloads: .*604800"),
+        ("trials: 5", "trace_speed: 1e-300", "trace_speed: .*greater than or equal to 0.000001"),
+        ("trials: 5", "cpu_mem_gb: 1e30", "cpu_mem_gb: .*less than or equal to 1073741824"),
+        ("trials: 5", f"seed: {'9' * 5000}", "line 5'.*more than 400 digits"),
+        ("trials: 5", "description: &a [*a]", "more than 50 levels"),
+        ("trials: 5", "trials: [" + "[" * 5000, "levels|no YAML"),
+    ],
+)
+def test_profile_is_refused_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in PROFILE
+    with pytest.raises(InvalidInputError, match=f"--mlps-profile.*{message}"):
+        load_profile(write_profile(tmp_path, PROFILE.replace(old, new, 1)))
+
+
+def test_profile_may_have_a_mark_and_numbers_with_exponents(tmp_path: Path) -> None:
+    text = PROFILE.replace("duration: 60", "duration: 1e3").replace("nightly", "on")
+    profile = load_profile(write_profile(tmp_path, f"\ufeff{text}".replace("\n", "\r\n")))
+    assert (profile.name, profile.workloads["chat"].duration) == ("on", 1000)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("trace_out", "/x/run #2/o.csv", "/x/run #2/o.csv"),
+        ("trace_out", "/x/a: b.csv", "/x/a: b.csv"),
+        ("trace_out", "[x].csv", "[x].csv"),
+        ("trace_out", "007", "007"),
+        ("trace_out", "'/x/y'", "/x/y"),
+        ("trace_out", "null", None),
+        ("title", "on", "on"),
+        ("duration", "1e3", 1000.0),
+        ("warmup", "010", 10.0),
+        ("storage", "null", "null"),
+        ("rag_document_tokens", "[10, 20]", [10, 20]),
+    ],
+)
+def test_override_is_taken_as_typed(key: str, text: str, value: object) -> None:
+    assert getattr(load_profile("quick", [(key, text)]).workloads["1"], key) == value
+
+
+@pytest.mark.parametrize("text", ["[1", "{a: 1, a: 2}", "'open", "9" * 500, "!!python/name:os"])
+def test_override_that_is_no_value_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"--mlps-set: got .*accepted: a YAML value"):
+        load_profile("quick", [("slos", text)])
+
+
+def test_profile_that_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidInputError, match="no regular file"):
+            load_profile(str(path))
