@@ -93,6 +93,8 @@ def parse_yaml(text: str) -> Document:
         raise YamlError(f"It is no YAML: {problem}", _line(mark)) from error
     except yaml.YAMLError as error:
         raise YamlError(f"It is no YAML: {error}".replace("\n", ", ")) from error
+    except UnicodeEncodeError as error:  # bytes of the command line that were no UTF-8
+        raise YamlError("It is not UTF-8") from error
     except RecursionError as error:
         raise YamlError(f"It has more than {DEEPEST} levels") from error
     reader = _Reader()

@@ -78,6 +78,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
         (f"a: {'9' * 5000}", 1, "more than 400 digits"),
         ("a: 1\n---\nb: 2", 2, "single document"),
         ("a: \x00", None, "no YAML"),
+        ("a: \udc80", None, "not UTF-8|no YAML"),
         (LAUGHS, None, "more than 20000 values"),
         (MERGES, None, "more than"),
         ("[" * 100_000, None, "levels|no YAML"),

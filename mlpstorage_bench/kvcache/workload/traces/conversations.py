@@ -24,16 +24,16 @@ Turns = list[tuple[int, int]]
 def turns_of(conversation: Any) -> Turns:
     """Return one turn for each question of a conversation, with the answers after it."""
     if not isinstance(conversation, dict) or not isinstance(conversation.get(KEY), list):
-        raise FieldError(KEY, "a conversation is an object with a list of this name")
+        raise FieldError(KEY, "A conversation is an object with a list of this name")
     turns: Turns = []
     waiting = 0
     for message in conversation[KEY]:
         if not isinstance(message, dict):
-            raise FieldError(KEY, "a message is an object with from and value")
+            raise FieldError(KEY, "A message is an object with from and value")
         role, value = text(message, "from"), text(message, "value")
         tokens = max(1, len(value) // CHARACTERS_PER_TOKEN)
         if role not in _ROLES:
-            raise FieldError("from", f"got {role[:50]!r}; accepted: {', '.join(sorted(_ROLES))}")
+            raise FieldError("from", f"It is {role[:50]!r}; accepted: {', '.join(sorted(_ROLES))}")
         if role in _BEFORE_A_QUESTION:
             waiting += tokens
         elif role in _QUESTIONS:

@@ -55,7 +55,7 @@ def ids(row: Row, field: str) -> list[int]:
     for one in listed:
         if not isinstance(one, int) or isinstance(one, bool) or abs(one) >= LARGEST_ID:
             raise FieldError(
-                field, f"got {shortened(repr(one))}; accepted: whole numbers below 2^64"
+                field, f"It has {shortened(repr(one))}; accepted: whole numbers below 2^64"
             )
     return listed
 
@@ -70,7 +70,7 @@ def text(row: Row, field: str) -> str:
 
 def _value(row: Row, field: str) -> Any:
     if field not in row:
-        raise FieldError(field, "it is missing")
+        raise FieldError(field, "It is missing")
     return row[field]
 
 
@@ -89,4 +89,4 @@ def _number(row: Row, field: str) -> int | float:
 
 
 def _refused(row: Row, field: str, accepted: str) -> FieldError:
-    return FieldError(field, f"got {shortened(repr(row[field]))}; accepted: {accepted}")
+    return FieldError(field, f"It is {shortened(repr(row[field]))}; accepted: {accepted}")

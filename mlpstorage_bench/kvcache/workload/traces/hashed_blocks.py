@@ -30,7 +30,7 @@ def coding_session(block_tokens: int) -> TimedFormat:
     def parse(_: int, row: Row, context: Context) -> tuple[float, Request]:
         if row.get("type") not in ("n", "s"):
             raise FieldError(
-                "type", f"got {str(row.get('type'))[:50]!r}; accepted: n and s, no sub-agents"
+                "type", f"It is {str(row.get('type'))[:50]!r}; accepted: n and s, no sub-agents"
             )
         tokens = count(row, "in"), count(row, "out")
         names = _names(row, tokens[0], block_tokens)
@@ -58,7 +58,7 @@ def _names(row: Row, prompt_tokens: int, block_tokens: int) -> list[int]:
     if not whole <= len(names) <= whole + 1:
         raise FieldError(
             "hash_ids",
-            f"got {len(names)} for {prompt_tokens} tokens; accepted: {whole} or {whole + 1}, as a "
+            f"It has {len(names)} for {prompt_tokens} tokens; accepted: {whole} or {whole + 1}, as a "
             f"block of this format has {block_tokens} tokens",
         )
     return names

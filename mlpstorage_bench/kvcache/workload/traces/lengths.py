@@ -29,7 +29,8 @@ def _azure(index: int, row: Row, context: Context) -> tuple[float, Request]:
         moment = datetime.fromisoformat(given)
     except ValueError as error:
         raise FieldError(
-            "TIMESTAMP", f"got {given[:50]!r}; accepted: a date and time like 2023-11-16 18:17:03.9"
+            "TIMESTAMP",
+            f"It is {given[:50]!r}; accepted: a date and time like 2023-11-16 18:17:03.9",
         ) from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     tokens = count(row, "ContextTokens"), count(row, "GeneratedTokens")

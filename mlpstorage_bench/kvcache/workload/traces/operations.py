@@ -43,9 +43,9 @@ def operation(row: Row) -> Operation:
     """Return the operation in a row; FieldError if there is none."""
     kind, key = text(row, "Operation"), text(row, "Key")
     if kind not in ("Read", "Write"):
-        raise FieldError("Operation", f"got {kind[:50]!r}; accepted: Read, Write")
+        raise FieldError("Operation", f"It is {kind[:50]!r}; accepted: Read, Write")
     if not key:
-        raise FieldError("Key", "it is empty")
+        raise FieldError("Key", "It is empty")
     return Operation(
         seconds(row, "Timestamp"),
         cast("OperationKind", kind),

@@ -96,7 +96,7 @@ def arrivals(timed: TimedFormat, rows: Iterable[Row], replay: Replay) -> Iterato
         if latest_s is not None and time_s < latest_s:
             raise FieldError(
                 timed.time_field,
-                f"it is {latest_s - time_s:g} s before that of an earlier line: sort the lines by "
+                f"It is {latest_s - time_s:g} s before that of an earlier line: sort the lines by "
                 "time",
             )
         latest_s = time_s
