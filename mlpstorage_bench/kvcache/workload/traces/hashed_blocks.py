@@ -58,8 +58,8 @@ def _names(row: Row, prompt_tokens: int, block_tokens: int) -> list[int]:
     if not whole <= len(names) <= whole + 1:
         raise FieldError(
             "hash_ids",
-            f"It has {len(names)} for {prompt_tokens} tokens; accepted: {whole} or {whole + 1}, as a "
-            f"block of this format has {block_tokens} tokens",
+            f"It has {len(names)} for {prompt_tokens} tokens; accepted: {whole} or {whole + 1}, as "
+            f"a block of this format has {block_tokens} tokens",
         )
     return names
 
