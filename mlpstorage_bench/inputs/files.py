@@ -24,6 +24,7 @@ from mlpstorage_bench.paths import InputFile
 LONGEST_LINE = 8 << 20
 """Bytes of a line."""
 _BUFFER = 1 << 16
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _KINDS = {
@@ -43,7 +44,7 @@ def open_bytes(file: InputFile, most: int) -> Iterator[io.BufferedReader]:
     """
     try:
         status = _regular(file, file.path.stat())  # first: to open a device may act on it
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(file.path, _FLAGS)
     except (OSError, ValueError) as error:
         raise InvalidFileError.of(file, _reason(error)) from error
     with io.BufferedReader(io.FileIO(descriptor), _BUFFER) as opened:

@@ -1,4 +1,4 @@
-"""JSON in users' files: whole documents, a value a line, and long lists element by element."""
+"""JSON in users' files: an object a line, and long lists element by element."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from mlpstorage_bench.errors import InvalidFileError
-from mlpstorage_bench.inputs.files import LONGEST_LINE, Lines, open_bytes, read_text
+from mlpstorage_bench.inputs.files import LONGEST_LINE, Lines, open_bytes
 from mlpstorage_bench.paths import InputFile
 
 LONGEST_ELEMENT = LONGEST_LINE
@@ -23,20 +23,6 @@ _AFTER = frozenset(" \t\r\n,]")
 """Characters that may follow an element."""
 _ERRORS = (ValueError, RecursionError)
 """Errors of the parser: a number of many digits is a ValueError."""
-
-
-def read_json(file: InputFile, most: int) -> Any:
-    """Return the JSON document in a file of at most `most` bytes; InvalidFileError otherwise."""
-    return parse_json(file, read_text(file, most))
-
-
-def parse_json(file: InputFile, text: str) -> Any:
-    """Return the JSON document that a file's text is; InvalidFileError otherwise."""
-    try:
-        return json.loads(text)
-    except _ERRORS as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise InvalidFileError.of(file, no_json(error), line=line) from error
 
 
 def json_lines(lines: Lines) -> Iterator[dict[str, Any]]:
