@@ -51,8 +51,13 @@ class FileMover(ABC):
             self.make_durable(file)
 
     def make_durable(self, file: DataFile) -> None:
-        """Sync a file as configured; what was cached of it counts from then on."""
+        """Sync a file as configured, and drop the entry's pages; what was cached counts now."""
         file.make_durable(self._observer, self._cached.pop(file, 0))
+        self._drop_written(file)
+
+    def _drop_written(self, file: DataFile) -> None:
+        """Drop the entry's written pages of a file from the page cache."""
+        file.drop_cached_pages()
 
     def put(self, data: memoryview, offset: int) -> None:
         """Write a chunk."""

@@ -148,19 +148,19 @@ class DataFile:
             raise storage_error("reading", self.path, error, offset) from error
 
     def make_durable(self, observer: Observer, cached_bytes: int = 0) -> None:
-        """Sync the file as configured; in buffered mode, also drop its pages from the cache.
+        """Sync the file as configured, or as buffered mode needs it.
 
         `cached_bytes` of the observer's entry were written and count from the sync's end on.
         """
         sync = _SYNC.get(self._io.durability, os.fdatasync if self.counts_at_sync else None)
-        if sync is not None:
-            started = time.perf_counter_ns()
-            try:
-                sync(self._descriptor)
-            except OSError as error:
-                raise storage_error("syncing", self.path, error) from error
-            observer.durable(started, time.perf_counter_ns(), cached_bytes)
-        self.drop_cached_pages()
+        if sync is None:
+            return
+        started = time.perf_counter_ns()
+        try:
+            sync(self._descriptor)
+        except OSError as error:
+            raise storage_error("syncing", self.path, error) from error
+        observer.durable(started, time.perf_counter_ns(), cached_bytes)
 
     def drop_cached_pages(self, offset: int = 0, length: int = 0) -> None:
         """Drop clean pages from the page cache, so that reads reach the device.

@@ -142,7 +142,12 @@ class _Slots(FileMover):
         file, number = self._places[index]
         return FilePlace(file, number * self._slot_bytes + within)
 
-    def drop_cached_pages(self) -> None:
-        """Drop the slots' pages from the page cache."""
+    def drop_cached_pages(self, of: DataFile | None = None) -> None:
+        """Drop the pages of the slots in one file, or in all, from the page cache."""
         for file, number in self._places:
-            file.drop_cached_pages(number * self._slot_bytes, self._slot_bytes)
+            if of is None or file is of:
+                file.drop_cached_pages(number * self._slot_bytes, self._slot_bytes)
+
+    def _drop_written(self, file: DataFile) -> None:
+        """Drop this entry's slots alone: other lanes may be reading theirs."""
+        self.drop_cached_pages(file)

@@ -60,3 +60,18 @@ def test_written_entry_leaves_no_page_in_the_cache(
     assert resident_pages(tmp_path) == 0
     store.delete("entry")
     store.close()
+
+
+@pytest.mark.parametrize("mode", ["buffered", "written back"])
+def test_written_slots_leave_pages_of_other_slots_in_the_cache(
+    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, mode: str
+) -> None:
+    """Another lane may be reading these, and would have to read them again."""
+    store = store_of(f"slab, {mode}", tmp_path)
+    read = lane.write(store, "read", SIZE, observer_class())
+    lane.read(store, read, observer_class())
+    before = resident_pages(tmp_path)
+    assert before >= SIZE // mmap.PAGESIZE
+    lane.write(store, "written", SIZE, observer_class())
+    assert resident_pages(tmp_path) > before / 2  # the kernel may need some of them
+    store.close()

@@ -63,7 +63,7 @@ def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
 def _overestimate(rank: RankTrial) -> tuple[float, float]:
     operations = rank.stored
     late_ns = sum(operation.latency_overestimate_ns for operation in operations)
-    spans_ns = sum(operation.chunk.sum_ns for operation in operations)
+    spans_ns = sum(o.chunk.sum_ns + o.durability.sum_ns for o in operations)
     spent = rank.lane_time
     waits_ns = 0.0 if spent is None else (spent.lock_s + spent.queued_s) * NS_PER_S
     return min(late_ns + waits_ns, spans_ns), spans_ns
@@ -181,8 +181,8 @@ class Harness(Measured):
         better="lower",
     )
     latency_overestimate_share = Metric(
-        "Share of their sum by which the spans of all chunks may be too long: their ends were seen "
-        "late, or the lanes waited for Python's lock or a processor.",
+        "Share of their sum by which the spans of chunks and syncs may be too long: their ends were "
+        "seen late, or the lanes waited for Python's lock or a processor.",
         SHARE,
         RANKS.share(_overestimate),
         MEAN,
