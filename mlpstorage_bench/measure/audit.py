@@ -73,8 +73,8 @@ def audit_underlying(
 ) -> Audit:
     """Compare reported bytes with those of the devices at the bottom, below files and devices.
 
-    Those may move more, for redundancy and for others; if they move less, something above keeps
-    the data.
+    Those may move more, for redundancy and for others, so that a ratio says nothing; if they move
+    less, something above keeps the data.
     """
     underlying, counted = seen.underlying, seen.traffic
     if underlying.memory:
@@ -84,9 +84,9 @@ def audit_underlying(
         return Audit(None, "not measurable", reason)
     slack = max(doubtful_bytes, TOLERANCE * reported.total)
     missing = _missing(reported, counted)
-    ratio = reported.total / counted.total if counted.total else None
     if max(missing.read_bytes, missing.write_bytes) <= slack:
-        return Audit(ratio, "ok", "", missing.total)
+        return Audit(None, "ok", "", missing.total)
+    ratio = reported.total / counted.total if counted.total else None
     reason = (
         f"{_shares(missing, reported)} never reached {underlying.names} on {host}, where the files "
         "lie at last: a page cache in between has them, or they were compressed"

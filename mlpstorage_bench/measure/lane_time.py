@@ -41,13 +41,17 @@ class LaneTime:
 
     @property
     def harness_s(self) -> float:
-        """Work, and waits for what the harness runs on."""
-        return self.cpu_s + self.queued_s + self.lock_s
+        """Work, and waits for what the harness runs on.
+
+        Samples may add up to more than the time that there was.
+        """
+        seconds = self.cpu_s + self.queued_s + self.lock_s
+        return min(seconds, self.total_s - self.request_s)
 
     @property
     def storage_s(self) -> float:
         """Waiting for storage: what is left."""
-        return max(0.0, self.total_s - self.harness_s - self.request_s)
+        return self.total_s - self.harness_s - self.request_s
 
     @classmethod
     def sum(cls, parts: Iterable[LaneTime | None]) -> LaneTime | None:
@@ -95,7 +99,7 @@ class ThreadTimes:
             cpu_s=_increase(self.cpu_ns, earlier.cpu_ns) / NS_PER_S,
             queued_s=_increase(self.queued_ns, earlier.queued_ns) / NS_PER_S,
             lock_s=lock_share * total_s,
-            request_s=request_ns / NS_PER_S,
+            request_s=min(request_ns / NS_PER_S, total_s),
         )
 
 

@@ -181,8 +181,8 @@ class Harness(Measured):
         better="lower",
     )
     latency_overestimate_share = Metric(
-        "Share of their sum by which the spans of chunks and syncs may be too long: their ends were "
-        "seen late, or the lanes waited for Python's lock or a processor.",
+        "Share of their sum by which the spans of chunks and syncs may be too long: their ends "
+        "were seen late, or the lanes waited for Python's lock or a processor.",
         SHARE,
         RANKS.share(_overestimate),
         MEAN,
