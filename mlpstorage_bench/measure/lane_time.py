@@ -51,7 +51,7 @@ class LaneTime:
     @property
     def storage_s(self) -> float:
         """Waiting for storage: what is left."""
-        return self.total_s - self.harness_s - self.request_s
+        return max(0.0, self.total_s - self.harness_s - self.request_s)
 
     @classmethod
     def sum(cls, parts: Iterable[LaneTime | None]) -> LaneTime | None:
