@@ -89,6 +89,7 @@ def _write_and_read(directory: Path, io_mode: IoMode) -> None:
         try:
             file.write(buffer.bytes, 0)
             file.make_durable(Recorder(Window()).observe("storage", "write", _PROBE_BYTES))
+            file.drop_cached_pages()
             file.read(buffer.bytes, 0)
         finally:
             file.close()
