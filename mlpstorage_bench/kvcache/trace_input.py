@@ -10,13 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
+from pydantic_core import from_json
+
 from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.escaping import shortened
 from mlpstorage_bench.inputs.csv_files import csv_header, csv_rows
-from mlpstorage_bench.inputs.files import open_bytes, open_lines
+from mlpstorage_bench.inputs.files import open_bytes, open_lines, read_bytes
 from mlpstorage_bench.inputs.json_files import JsonStream, json_lines, no_json, open_json
 from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.traces import operations
+from mlpstorage_bench.kvcache.workload.traces.client_rates import (
+    COLUMNS,
+    DATASET_SUFFIX,
+    TRACE_SUFFIX,
+    drawn,
+    interval,
+    lengths,
+)
 from mlpstorage_bench.kvcache.workload.traces.conversations import KEY, Turns, turns_of
 from mlpstorage_bench.kvcache.workload.traces.fields import FieldError, Row, count
 from mlpstorage_bench.kvcache.workload.traces.hashed_blocks import (
@@ -39,7 +49,8 @@ SOURCE = "trace_in"
 MOST_BYTES = 1 << 40
 """Largest trace."""
 ACCEPTED = (
-    "a trace of operations, BurstGPT, Azure, Mooncake, Qwen-Bailian, kv-cache-tester or ShareGPT"
+    "a trace of operations, BurstGPT, Azure, Mooncake, Qwen-Bailian, kv-cache-tester, ServeGen or "
+    "ShareGPT"
 )
 _BEGINNING = 1 << 16
 """Bytes that show the format."""
@@ -55,7 +66,11 @@ _CSV_FORMATS = (
 )
 """Columns that a format has, in any order and among others → format."""
 
-Layout = Literal["csv", "lines of requests", "session", "lines of conversations", "list"]
+_RATES = re.compile(r"[0-9.]+,[0-9.e+-]+,[0-9.e+-]+,[A-Za-z]*,[0-9.e+-]+,[0-9.e+-]+\s*")
+"""A line of a client's rates, which have no header."""
+_MOST_BYTES_OF_LENGTHS = 64 << 20
+
+Layout = Literal["csv", "lines of requests", "session", "rates", "lines of conversations", "list"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +85,15 @@ class Trace:
     @property
     def has_times(self) -> bool:
         """Whether requests have times; conversations have none."""
-        return self.layout in ("csv", "lines of requests", "session")
+        return self.layout not in ("lines of conversations", "list")
 
     def arrivals(self, replay: Replay) -> Iterator[Arrival]:
         """Yield the requests of a trace with times; InvalidFileError where it cannot be read."""
         if self.layout == "session":
             yield from _session(self.file, replay)
+            return
+        if self.layout == "rates":
+            yield from _client(self.file, replay)
             return
         assert self.timed is not None
         with self._rows() as (rows, refuse):
@@ -132,6 +150,8 @@ def detect(path: Path, option: str = SOURCE) -> Trace:
         if set(columns) <= set(header):
             return Trace(file, "csv", timed)
     first = beginning.partition("\n")[0].rstrip()
+    if _RATES.fullmatch(first):
+        return Trace(file, "rates")
     hint = f"Its first line is {shortened(repr(first), 100)}"
     if first.startswith("version https://git-lfs"):
         hint = "It is a pointer of Git LFS, not the file itself: run git lfs pull"
@@ -171,6 +191,29 @@ def _session(file: InputFile, replay: Replay) -> Iterator[Arrival]:
         except FieldError as error:
             stream.refuse(error.problem, f"requests[{rows.number}].{error.field}")
         _object(stream, f'{{"requests": []{stream.rest(_MOST_BESIDE_A_LIST)}')
+
+
+def _client(file: InputFile, replay: Replay) -> Iterator[Arrival]:
+    """Yield requests drawn from a client's rates and the lengths in the file beside them."""
+    name = file.path.name
+    if not name.endswith(TRACE_SUFFIX):
+        raise InvalidFileError.of(
+            file,
+            f"It has a client's rates: name it NAME{TRACE_SUFFIX}, beside NAME{DATASET_SUFFIX}",
+        )
+    beside = file.path.with_name(name.removesuffix(TRACE_SUFFIX) + DATASET_SUFFIX)
+    dataset = InputFile(file.option, beside, f"the lengths of requests that belong to {name}")
+    try:
+        drawn_from = lengths(from_json(read_bytes(dataset, _MOST_BYTES_OF_LENGTHS)))
+    except FieldError as error:
+        raise InvalidFileError.of(dataset, error.problem, field=error.field) from error
+    except ValueError as error:
+        raise InvalidFileError.of(dataset, f"It is no JSON: {error}") from error
+    with open_lines(file, MOST_BYTES) as lines:
+        try:
+            yield from drawn(map(interval, csv_rows(lines, COLUMNS)), drawn_from, replay)
+        except FieldError as error:
+            lines.refuse(error.problem, error.field)
 
 
 def _listed(file: InputFile) -> Iterator[Turns]:

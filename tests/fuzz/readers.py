@@ -6,6 +6,7 @@ A reader is added here with a function that reads a file, and one or more valid 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,24 @@ def read_trace(path: Path) -> object:
     if trace.has_times:
         return sum(1 for _ in trace.arrivals(Replay(Rules(), 42)))
     return trace.conversations()
+
+
+def read_client_rates(path: Path) -> object:
+    """Read a client's rates; its lengths are valid."""
+    return _read_client(path, path.read_bytes(), _LENGTHS)
+
+
+def read_client_lengths(path: Path) -> object:
+    """Read a client's lengths; its rates are valid."""
+    return _read_client(path, _RATES, path.read_bytes())
+
+
+def _read_client(path: Path, rates: bytes, lengths: bytes) -> object:
+    (path.parent / "c-dataset.json").write_bytes(lengths)
+    trace = path.parent / "c-trace.csv"
+    trace.write_bytes(rates)
+    arrivals = detect(trace).arrivals(Replay(Rules(), 42)) if detect(trace).has_times else ()
+    return sum(1 for _ in itertools.islice(arrivals, 10_000))
 
 
 def read_setting(path: Path) -> object:
@@ -93,6 +112,13 @@ _SESSION = b"""{"id": "x", "block_size": 64, "hash_id_scope": "local", "requests
 {"t": 0.0, "type": "n", "in": 130, "out": 5, "hash_ids": [1, 2]},
 {"t": 4.0, "type": "s", "in": 200, "out": 5, "hash_ids": [1, 2, 3]}], "totals": {}}
 """
+_RATES = b"""0,0,0,,0,0
+600,0.05,1,Gamma,2.0,1.0
+1200,0.1,1,Weibull,0.5,1.0
+"""
+_LENGTHS = b"""{"0": {"input_tokens": "{}", "output_tokens": "{}"},
+"1200": {"input_tokens": "{10: 0.5, 20: 0.5}", "output_tokens": "{3: 1.0}"}}
+"""
 _CONVERSATION = b"""{"id": "1", "conversations": [{"from": "human", "value": "hello"}, \
 {"from": "gpt", "value": "hello"}]}"""
 _HOSTS = b"""# hosts
@@ -122,6 +148,8 @@ READERS = (
     Reader("Mooncake", read_trace, (_MOONCAKE,)),
     Reader("Qwen-Bailian", read_trace, (_QWEN_BAILIAN,)),
     Reader("kv-cache-tester", read_trace, (_SESSION, _SESSION.replace(b"\n", b""))),
+    Reader("ServeGen's rates", read_client_rates, (_RATES,)),
+    Reader("ServeGen's lengths", read_client_lengths, (_LENGTHS,)),
     Reader("ShareGPT", read_trace, (b"[" + _CONVERSATION + b"]", _CONVERSATION + b"\n")),
     Reader("host file", lambda path: parse_hosts([f"@{path}"]), (_HOSTS,)),
     Reader("--mlps-set", read_setting, _SETTINGS),

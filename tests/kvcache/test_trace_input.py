@@ -262,6 +262,64 @@ def test_trace_that_cannot_be_used_is_refused_with_line_and_field(
         read_all(written(tmp_path, text))
 
 
+RATES = "0,0,0,,0,0\n600,0.5,1,Gamma,2.0,1.0\n1200,1.0,1,Weibull,0.5,1.0\n"
+LENGTHS = {
+    "0": {"input_tokens": "{}", "output_tokens": "{}"},
+    "1200": {"input_tokens": "{10: 0.5, 20: 0.5}", "output_tokens": "{3: 1.0}"},
+}
+
+
+def client(folder: Path, rates: str = RATES, dataset: object = None) -> Path:
+    (folder / "c-dataset.json").write_text(json.dumps(LENGTHS if dataset is None else dataset))
+    path = folder / "c-trace.csv"
+    path.write_text(rates)
+    return path
+
+
+def test_requests_are_drawn_from_a_client_s_rates_and_lengths(tmp_path: Path) -> None:
+    found = replay(client(tmp_path))
+    assert found == replay(client(tmp_path)), "equal seeds draw equal requests"
+    assert all(a.due_s <= b.due_s for a, b in itertools.pairwise(found))
+    early = [a for a in found if a.due_s < 600]
+    assert 200 < len(early) < 400, "half a request per second"
+    assert 300 < len(found) - len(early) < 1200, "one per second"
+    assert {a.request.context_tokens for a in found} == {10, 20}
+    assert {a.request.generated_tokens for a in found} == {3}
+
+
+@pytest.mark.parametrize(
+    ("rates", "dataset", "message"),
+    [
+        ("0,1,1,Gamma,2,1\n0,1,1,Gamma,2,1\n", LENGTHS, "line 2, time'.*not after"),
+        ("0,1,1,Pareto,2,1\n", LENGTHS, "line 1, distribution'.*'Pareto'"),
+        ("0,1e9,1,Gamma,2,1\n", LENGTHS, "line 1, rate'.*10000"),
+        ("0,1,1,Gamma,1e-9,1\n", LENGTHS, "line 1, shape'"),
+        (RATES + "1800,1\n", LENGTHS, "line 4'.*2 columns"),
+        (RATES, [], "c-dataset.json, dataset'.*no object"),
+        (RATES, {"0": {"input_tokens": "{}", "output_tokens": "{}"}}, "No interval has lengths"),
+        (RATES, {"0": {"input_tokens": "x", "output_tokens": "{}"}}, "input_tokens'.*no list"),
+        (RATES, {"0": {"input_tokens": "{1: -1}", "output_tokens": "{}"}}, "from 0 on"),
+        (RATES, {"x": {"input_tokens": "{1: 1}", "output_tokens": "{}"}}, "time'.*'x'"),
+    ],
+)
+def test_client_that_cannot_be_used_is_refused(
+    tmp_path: Path, rates: str, dataset: object, message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=f"trace_in: got .*{message}"):
+        replay(client(tmp_path, rates, dataset))
+
+
+def test_rates_without_lengths_are_refused_with_the_name_of_the_missing_file(
+    tmp_path: Path,
+) -> None:
+    path = client(tmp_path)
+    (tmp_path / "c-dataset.json").unlink()
+    with pytest.raises(InvalidInputError, match=r"c-dataset.json'.*belong to c-trace.csv. No such"):
+        replay(path)
+    with pytest.raises(InvalidInputError, match=r"name it NAME-trace.csv, beside NAME-dataset"):
+        replay(path.rename(tmp_path / "x.csv"))
+
+
 def test_pipe_and_device_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
@@ -301,3 +359,18 @@ def test_real_coding_sessions_are_read_completely() -> None:
         found = replay(path, phase="prefill")
         assert [a.request.context_tokens for a in found] == [one["in"] for one in recorded]
         assert [a.due_s for a in found] == [one["t"] for one in recorded]
+
+
+@needs_recorded
+def test_real_clients_are_read_completely() -> None:
+    clients = sorted(RECORDED.glob("*/*-trace.csv"))
+    assert len(clients) >= 6
+    for path in clients:
+        if not Path(str(path).replace("-trace.csv", "-dataset.json")).exists():
+            with pytest.raises(InvalidInputError, match=r"-dataset.json'.*No such file"):
+                next(detect(path).arrivals(Replay(Rules(), 42)))
+            continue
+        expected = sum(600 * float(line.split(",")[1]) for line in path.read_text().splitlines())
+        arrivals = detect(path).arrivals(Replay(Rules(), 42))
+        found = sum(1 for _ in itertools.islice(arrivals, 2000))
+        assert found > min(2000, expected) / 4

@@ -33,18 +33,33 @@ class FieldError(ValueError):
 
 def count(row: Row, field: str, most: int = MOST_TOKENS, least: int = 0) -> int:
     """Return a whole number from a field; FieldError if it is none or beyond the limits."""
-    number = _number(row, field)
-    if not least <= number <= most or number != int(number):
+    value = number(row, field)
+    if not least <= value <= most or value != int(value):
         raise _refused(row, field, f"a whole number from {least} to {most}")
-    return int(number)
+    return int(value)
 
 
 def seconds(row: Row, field: str, per_s: float = 1.0) -> float:
     """Return a time in seconds from a field that counts `per_s` in a second."""
-    number = _number(row, field)
-    if not 0 <= number <= LATEST_S * per_s:
+    value = number(row, field)
+    if not 0 <= value <= LATEST_S * per_s:
         raise _refused(row, field, f"a time from 0 to {LATEST_S * per_s:.0f}")
-    return number / per_s
+    return value / per_s
+
+
+def number(row: Row, field: str) -> int | float:
+    """Return a finite number from a field that is a number or its text."""
+    value = _value(row, field)
+    if isinstance(value, str):
+        value = value.strip()
+        if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
+            raise _refused(row, field, "a number")
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refused(row, field, "a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refused(row, field, "a finite number")
+    return value
 
 
 def ids(row: Row, field: str) -> list[int]:
@@ -72,20 +87,6 @@ def _value(row: Row, field: str) -> Any:
     if field not in row:
         raise FieldError(field, "It is missing")
     return row[field]
-
-
-def _number(row: Row, field: str) -> int | float:
-    value = _value(row, field)
-    if isinstance(value, str):
-        value = value.strip()
-        if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
-            raise _refused(row, field, "a number")
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _refused(row, field, "a number")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _refused(row, field, "a finite number")
-    return value
 
 
 def _refused(row: Row, field: str, accepted: str) -> FieldError:
