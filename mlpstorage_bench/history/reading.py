@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlpstorage_bench.benchmark_type import Json
-from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.errors import InvalidFileError, MlpsError
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.metric.values import Values, numbers_of
-from mlpstorage_bench.results.json_files import NoJsonError, read_json
+from mlpstorage_bench.paths import InputFile
+from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata_parts import CaseFacts
 from mlpstorage_bench.results.run_metadata import NoMetadataError, RunMetadata, metadata_of
 from mlpstorage_bench.results.schema_1 import upgraded_metadata
@@ -55,27 +57,32 @@ class NoRunError(MlpsError):
     """A file is not a run's metadata, or cannot be read."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"{path}: {reason}")
+        self.reason = for_terminal(reason)
+        super().__init__(for_terminal(f"{path}: {reason}"))
 
 
 def read_document(path: Path) -> Json:
     """Return all content of a metadata file, as JSON of the current schema; NoRunError if none."""
-    try:
-        content = upgraded_metadata(read_json(path))
-        metadata_of(content)
-    except (NoJsonError, NoMetadataError) as error:
-        raise NoRunError(path, str(error)) from error
-    assert isinstance(content, dict)  # as it has been validated
+    content, _ = _read(path)
     return content
 
 
 def read_metadata(path: Path) -> RunMetadata:
     """Return the metadata in a run's file; NoRunError if it is another file."""
+    _, metadata = _read(path)
+    return metadata
+
+
+def _read(path: Path) -> tuple[Json, RunMetadata]:
     try:
-        return metadata_of(upgraded_metadata(read_json(path)))
-    except (NoJsonError, NoMetadataError) as error:
+        content = upgraded_metadata(read_json(InputFile("metadata", path)))
+        metadata = metadata_of(content)
+    except InvalidFileError as error:
+        raise NoRunError(path, error.problem) from error
+    except NoMetadataError as error:
         raise NoRunError(path, str(error)) from error
+    assert isinstance(content, dict)  # as it has been validated
+    return content, metadata
 
 
 def read_run(path: Path) -> RunFile:

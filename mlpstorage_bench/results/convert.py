@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
-from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
+from mlpstorage_bench.paths import InputFile, check_path_component
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
-from mlpstorage_bench.results.json_files import NoJsonError, read_json
+from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
 from mlpstorage_bench.results.schema_1 import upgraded_document
@@ -32,12 +32,12 @@ def locate(record: RunRecord, results_dir: Path) -> RunLocation:
 
 def read_document(path: Path) -> BenchmarkDocument:
     """Read a JSON document of pytest-benchmark; InvalidInputError if it is not one."""
+    file = InputFile("--mlps-convert", path, "a JSON file that pytest-benchmark wrote")
+    content = upgraded_document(read_json(file))
     try:
-        return BenchmarkDocument.of(upgraded_document(read_json(path)))
-    except (NoJsonError, NoDocumentError) as error:
-        raise InvalidInputError(
-            "--mlps-convert", str(path), "a JSON file that pytest-benchmark wrote", hint=str(error)
-        ) from error
+        return BenchmarkDocument.of(content)
+    except NoDocumentError as error:
+        raise InvalidFileError.of(file, str(error)) from error
 
 
 def write_run(

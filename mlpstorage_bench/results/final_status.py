@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpstorage_bench.results.json_files import NoJsonError, read_json
+from mlpstorage_bench.errors import InvalidFileError
+from mlpstorage_bench.paths import InputFile
+from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.tree import write_json
 
 
@@ -15,8 +17,8 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     without a reason, so that a process that ends later can add one.
     """
     try:
-        metadata = read_json(path)
-    except NoJsonError:
+        metadata = read_json(InputFile("metadata", path))
+    except InvalidFileError:
         return False  # it is on another host, or was never written
     own = metadata.get("mlpstorage") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(own, dict):

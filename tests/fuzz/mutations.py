@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Sequence
 
 import zstandard
@@ -22,12 +23,19 @@ HOSTILE = (
 )
 """Text that parsers take for something."""
 _LONGEST_CUT = 60
+_VALUES = (
+    *(None, True, 0, -1, 5, 1.5, 10**30, 10**400, float("nan"), float("inf"), "", "text"),
+    *("\x1b[2J\n", "\u202e", "../x", [], [5], [None], {}, {"a": 5}, {"": None}, [[[]]]),
+)
+"""Values of JSON that stand where others are expected."""
 
 
 @st.composite
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     """Draw a valid input with some of its parts replaced, removed or repeated; also compressed."""
     data = draw(st.sampled_from(seeds))
+    if draw(st.booleans()):
+        return draw(restructured(data))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(data)))
         end = min(len(data), start + draw(st.integers(0, _LONGEST_CUT)))
@@ -38,6 +46,27 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     packs: list[Callable[[bytes], bytes]] = [bytes, bytes, gzip.compress, zstandard.compress]
     packed = draw(st.sampled_from(packs))(data)
     return packed[: draw(st.integers(0, len(packed)))] if draw(st.booleans()) else packed
+
+
+@st.composite
+def restructured(draw: st.DrawFn, data: bytes) -> bytes:
+    """Draw JSON with some of its values removed, or replaced by any; other inputs unchanged."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return data
+    for _ in range(draw(st.integers(1, 3))):
+        inner = value
+        while isinstance(inner, dict | list) and inner:
+            keys = list(inner) if isinstance(inner, dict) else range(len(inner))
+            key = draw(st.sampled_from(keys))
+            if draw(st.integers(0, 3)) == 0 or not isinstance(inner[key], dict | list):
+                inner[key] = draw(st.sampled_from(_VALUES))
+                if draw(st.booleans()):
+                    del inner[key]
+                break
+            inner = inner[key]
+    return json.dumps(value).encode()
 
 
 def formless() -> st.SearchStrategy[bytes]:

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from mlpstorage_bench import registry
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.index import Index
+from mlpstorage_bench.history.index_file import INDEX_NAME
+from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.trace_input import detect
@@ -19,6 +28,9 @@ from mlpstorage_bench.kvcache.workload.traces.replay import Replay
 from mlpstorage_bench.launch.host_list import parse_hosts
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import read_settings
+from mlpstorage_bench.results.convert import convert_file
+from tests.past_runs import REFERENCES, leave_run
+from tests.shown import show
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,34 @@ def read_option(path: Path) -> object:
             is_listed = option.keywords.get("action") == "append"
             setattr(namespace, option.dest, [value] if is_listed else value)
     return read_settings(namespace, {})
+
+
+def show_metadata(path: Path) -> object:
+    """Read a run's metadata, and show the run in every form."""
+    metadata = read_metadata(path)
+    with Index(path.parent, in_memory=True) as index:
+        show(metadata, index)
+    return metadata
+
+
+def ask_index(path: Path) -> object:
+    """Ask an index, beside the files of two runs."""
+    results = path.parent / "indexed"
+    if not results.is_dir():
+        leave_run(results, 1)
+        leave_run(results, 2)
+    for old in results.glob(f"{INDEX_NAME}*"):
+        old.unlink()
+    path.rename(results / INDEX_NAME)
+    with History(results) as history:
+        runs = history.runs(RunFilter(test="*", host="*", since=datetime(2020, 1, 1, tzinfo=UTC)))
+        values = history.values([run.run_id for run in runs], "1", "read_gib_s")
+        return runs, values, history.metrics(), history.listed(), history.problems
+
+
+def convert(path: Path) -> object:
+    """Convert pytest-benchmark's JSON to the files of a run."""
+    return convert_file(path, path.parent / "converted", registry.load)
 
 
 def _text(path: Path) -> str:
@@ -138,6 +178,21 @@ _VALUES = (
     *(b"orgname=x", b"systemname=x", b"report=x.md", b"set=duration=5", b"gate-looks=4"),
     *(b"history-last=5", b"cache-dir=/x", b"gate-report=x.json", b"profile=quick"),
 )
+_GOLDEN = Path(__file__).parent.parent / "golden"
+_METADATA = tuple((_GOLDEN / f"schema_{n}" / "metadata.json").read_bytes() for n in (1, 2))
+_DOCUMENTS = tuple((_GOLDEN / f"schema_{n}" / "pytest_benchmark.json").read_bytes() for n in (1, 2))
+
+
+def _index() -> bytes:
+    """Return the index of two runs."""
+    with TemporaryDirectory() as folder:
+        results = Path(folder)
+        for number in (1, 2):
+            leave_run(results, number)
+        with History(results):
+            pass
+        return (results / INDEX_NAME).read_bytes()
+
 
 READERS = (
     Reader("profile", lambda path: load_profile(str(path)), (_PROFILE,)),
@@ -154,4 +209,7 @@ READERS = (
     Reader("host file", lambda path: parse_hosts([f"@{path}"]), (_HOSTS,)),
     Reader("--mlps-set", read_setting, _SETTINGS),
     Reader("options", read_option, _VALUES),
+    Reader("metadata", show_metadata, (*_METADATA, json.dumps(REFERENCES).encode())),
+    Reader("index of the history", ask_index, (_index(),)),
+    Reader("pytest-benchmark", convert, _DOCUMENTS),
 )

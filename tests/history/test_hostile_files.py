@@ -68,14 +68,14 @@ def number_of_a_million_digits(path: Path) -> None:
     [
         (link_to_itself, "Too many levels of symbolic links"),
         (link_to_nothing, "No such file or directory"),
-        (link_to_a_directory, "no regular file, but a directory"),
-        (link_to_a_device, "no regular file, but a device"),
-        (os.mkfifo, "no regular file, but a pipe"),
-        (listening_socket, "no regular file, but a socket"),
-        (file_of_a_gibibyte, "larger than 256 MiB"),
-        (deep_json, "no JSON"),
-        (deep_parameters, "no JSON"),
-        (number_of_a_million_digits, "no JSON"),
+        (link_to_a_directory, "It is a directory, and no regular file"),
+        (link_to_a_device, "It is a device, and no regular file"),
+        (os.mkfifo, "It is a pipe, and no regular file"),
+        (listening_socket, "It is a socket, and no regular file"),
+        (file_of_a_gibibyte, "It has more than 268435456 bytes"),
+        (deep_json, "It is no JSON"),
+        (deep_parameters, "It is no JSON"),
+        (number_of_a_million_digits, "It is no JSON"),
     ],
 )
 @pytest.mark.parametrize("place", ["", "20261101_120900"])

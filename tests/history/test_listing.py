@@ -274,7 +274,7 @@ def test_broken_file_is_named_on_standard_error(pytester: pytest.Pytester, resul
     (results / "x_metadata.json").write_text("{")
     result = ask(pytester, "--mlps-history")
     assert len(listed(result)) == 4
-    result.stderr.fnmatch_lines(["mlpstorage: skipped */x_metadata.json: no JSON*"])
+    result.stderr.fnmatch_lines(["mlpstorage: skipped */x_metadata.json: It is no JSON*"])
 
 
 def test_broken_index_is_rebuilt_with_a_remark_without_traceback(

@@ -56,10 +56,10 @@ def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no JSON"),
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("\x00\xff", "no JSON"),
+        ("", "It is no JSON"),
+        ("{", "It is no JSON"),
+        ("[" * 100_000, "It is no JSON"),
+        ("\x00\xff", "It is no JSON"),
         ([], "it is not an object"),
         ({}, "it has no 'benchmark_type'"),
         ({**OURS, "num_processes": "many"}, "num_processes: got 'many'; accepted: a valid integer"),
@@ -67,7 +67,7 @@ def test_values_that_are_not_numbers_are_left_out(tmp_path: Path) -> None:
         ({**OURS, "mlpstorage": [1]}, "no run's metadata"),
         ({**OURS, "hosts": 5}, "no run's metadata"),
         ({**OURS, "mlpstorage": {"cases": {"1": {"trials": 3}}}}, "no run's metadata"),
-        ({**OURS, "model": "half a \ud800"}, "no JSON"),
+        ({**OURS, "model": "half a \ud800"}, "It is no JSON"),
     ],
 )
 def test_broken_or_foreign_file_is_named_and_other_files_are_listed(
