@@ -23,7 +23,7 @@ HOSTILE = (
 )
 """Text that parsers take for something."""
 _LONGEST_CUT = 60
-_VALUES = (
+_VALUES: tuple[object, ...] = (
     *(None, True, 0, -1, 5, 1.5, 10**30, 10**400, float("nan"), float("inf"), "", "text"),
     *("\x1b[2J\n", "\u202e", "../x", [], [5], [None], {}, {"a": 5}, {"": None}, [[[]]]),
 )
