@@ -71,12 +71,47 @@ class _Participant(Generic[Subject]):
         return self.moved_bytes / self.busy_s if self.busy_s else 0.0
 
 
+@dataclass(frozen=True)
+class _Slow(Generic[Subject]):
+    """A slow rank or host, and the median of its peers."""
+
+    subject: Subject
+    moved_bytes: int
+    median_bytes: float
+
+    @property
+    def share(self) -> float:
+        """Bytes moved / median of its peers."""
+        return self.moved_bytes / self.median_bytes
+
+    @property
+    def missing_bytes(self) -> float:
+        """Median of its peers - bytes moved."""
+        return self.median_bytes - self.moved_bytes
+
+
 def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
     """Return the slow hosts, then the slow ranks of the other hosts."""
+    hosts, ranks = _find_all(work)
+    return [
+        *(Straggler(one.subject, None, one.share) for one in hosts),
+        *(Straggler(one.subject.host, one.subject.rank, one.share) for one in ranks),
+    ]
+
+
+def missing_share(work: Sequence[Work]) -> float:
+    """Return the share of all bytes that is missing because stragglers moved less than peers."""
+    hosts, ranks = _find_all(work)
+    missing = sum(one.missing_bytes for one in hosts) + sum(one.missing_bytes for one in ranks)
+    return missing / (sum(one.moved_bytes for one in work) + missing) if missing else 0.0
+
+
+def _find_all(work: Sequence[Work]) -> tuple[list[_Slow[str]], list[_Slow[Work]]]:
+    """Return the slow hosts, and the slow ranks of the other hosts."""
     by_host: dict[str, list[Work]] = {}
     for one in work:
         by_host.setdefault(one.host, []).append(one)
-    hosts = [
+    hosts = _find_slow(
         _Participant(
             host,
             tuple(sorted(one.users for one in ranks)),
@@ -86,25 +121,16 @@ def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
         )
         for host, ranks in by_host.items()
         if len(ranks) > 1  # a host of one rank is that rank
-    ]
-    slow_hosts = {participant.subject: share for participant, share in _find_slow(hosts)}
-    ranks = [
+    )
+    slow_hosts = {one.subject for one in hosts}
+    ranks = _find_slow(
         _Participant(one, (one.users,), one.moved_bytes, one.operations, one.busy_s) for one in work
-    ]
-    return [
-        *(Straggler(host, None, share) for host, share in slow_hosts.items()),
-        *(
-            Straggler(participant.subject.host, participant.subject.rank, share)
-            for participant, share in _find_slow(ranks)
-            if participant.subject.host not in slow_hosts
-        ),
-    ]
+    )
+    return hosts, [one for one in ranks if one.subject.host not in slow_hosts]
 
 
-def _find_slow(
-    participants: Iterable[_Participant[Subject]],
-) -> list[tuple[_Participant[Subject], float]]:
-    """Return those that are slow by the rule, with their share of the median."""
+def _find_slow(participants: Iterable[_Participant[Subject]]) -> list[_Slow[Subject]]:
+    """Return those that are slow by the rule."""
     peer_groups: dict[PeerGroup, list[_Participant[Subject]]] = {}
     for participant in participants:
         peer_groups.setdefault(participant.peer_group, []).append(participant)
@@ -116,7 +142,7 @@ def _find_slow(
         if not moved_bytes or operations < LEAST_OPERATIONS:
             continue
         found += [
-            (participant, participant.moved_bytes / moved_bytes)
+            _Slow(participant.subject, participant.moved_bytes, moved_bytes)
             for participant in group
             if participant.moved_bytes < SLOW_SHARE * moved_bytes
             and participant.bytes_per_s < SLOW_SHARE * bytes_per_s

@@ -6,13 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.measure.audit import Audit, audit, audit_underlying, worst
+from mlpstorage_bench.measure.audit import TOLERANCE, Audit, audit, audit_underlying, worst
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import Kind
-from mlpstorage_bench.units import NS_PER_S
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 _MS_PER_S = 1000
+
+
+@dataclass(frozen=True)
+class ForeignTraffic:
+    """Traffic of other programs on a host's device."""
+
+    gib_s: float
+    place: str
+    """Device and host, for people."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,39 @@ class HostTraffic:
     @property
     def _doubtful_bytes(self) -> int:
         return sum(rank.in_flight_bytes for rank in self.ranks)
+
+    @property
+    def foreign(self) -> ForeignTraffic | None:
+        """Traffic of all other programs, where they moved most; None if no device counts.
+
+        A device at the bottom shows what partitions beside this filesystem's move. Several of them
+        are no measure: mirrors and parity multiply what the ranks move.
+        """
+        window_s = max(rank.window_s for rank in self.ranks)
+        counts: dict[str, Traffic] = {}
+        if self.seen is not None:
+            counts[self.seen.device.name] = self.seen.traffic
+        below = self.ranks[0].underlying_traffic
+        if below is not None and below.traffic is not None and len(below.underlying.devices) == 1:
+            counts.setdefault(below.underlying.names, below.traffic)
+        if not counts or not window_s:
+            return None
+        gib_s, device = max(
+            (self._foreign_bytes(count) / GIB / window_s, name) for name, count in counts.items()
+        )
+        return ForeignTraffic(gib_s, f"{device} on {self.host}")
+
+    def _foreign_bytes(self, moved: Traffic) -> float:
+        """Return what other programs moved at least.
+
+        What the filesystem may have added, and what was in flight at an edge of the window, are
+        left out. What the kernel counted for the ranks' processes is their own, such as read-ahead.
+        """
+        counted = Traffic.sum(rank.process_traffic or rank.completed for rank in self.ranks)
+        own = max(counted.read_bytes, self._reported.read_bytes) + max(
+            counted.write_bytes, self._reported.write_bytes
+        )
+        return max(0.0, moved.total - own - self._doubtful_bytes - TOLERANCE * moved.total)
 
 
 def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:

@@ -79,6 +79,8 @@ class RankTrial:
     """Most memory that the rank had resident since the trial's start."""
     corruption: str
     """First read that found other data than was written; '' without any."""
+    throttled_share: float | None = None
+    """Share of the window in which the process was denied a processor; None if unknown."""
     failure: MlpsError | None = None
     """Error of a lane that closed the window and ended the trial; None without one."""
     underlying_traffic: UnderlyingTraffic | None = None

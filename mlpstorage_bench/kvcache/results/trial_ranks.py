@@ -9,6 +9,7 @@ from functools import cached_property
 
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.host_traffic import (
+    ForeignTraffic,
     HostTraffic,
     by_host,
     device_share,
@@ -85,6 +86,22 @@ class TrialRanks:
     def host_audits(self) -> Audits:
         """Reported bytes of each host's ranks against the device's counters."""
         return Audits([host.audit for host in self.hosts])
+
+    @cached_property
+    def _foreign(self) -> list[ForeignTraffic]:
+        return [one for host in self.hosts if (one := host.foreign) is not None]
+
+    @property
+    def foreign_gib_s(self) -> float | None:
+        """Bandwidth of other programs on the hosts' devices; None if it cannot be measured."""
+        return sum(one.gib_s for one in self._foreign) if self._foreign else None
+
+    @property
+    def foreign_traffic_on(self) -> str:
+        """Device and host where other programs moved most; '' if they moved nothing."""
+        if not self.foreign_gib_s:
+            return ""
+        return max(self._foreign, key=lambda one: one.gib_s).place
 
     @cached_property
     def rates(self) -> list[Rate]:

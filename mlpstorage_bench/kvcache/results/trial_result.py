@@ -13,6 +13,7 @@ from mlpstorage_bench.kvcache.results.metrics.limits import Harness, Limits
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
+from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.units import GIB
 
@@ -43,6 +44,19 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
         When none was, the window itself: the true time is longer, and the notes say so.
         """
         return self.window_s / max(self.requests, 1)
+
+    @property
+    def conditions(self) -> TrialConditions:
+        """What besides the storage may have changed the metrics."""
+        return TrialConditions(
+            moved_gib_s=(self.read_gib_s or 0.0) + (self.write_gib_s or 0.0),
+            limit=self.limited_by,
+            others_gib_s=self.foreign_gib_s,
+            others_on=self.foreign_traffic_on,
+            stragglers=tuple(map(str, self.stragglers)),
+            missing_share=self.straggler_loss,
+            denied_share=self.throttled_share,
+        )
 
     def failure_note(self, workload: str) -> str:
         """Return a note on a failed trial, in a sentence."""

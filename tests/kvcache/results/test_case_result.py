@@ -223,6 +223,53 @@ def test_buffered_writes_are_not_audited_by_the_process() -> None:
     assert pool_trial(1, [written]).audit_verdict == "ok"
 
 
+def test_traffic_of_other_programs_is_what_no_rank_of_the_host_moved() -> None:
+    both = Traffic(4 * GIB, GIB)
+    ranks = [
+        on_device(rank_trial(0), "h0", "8:0", both),
+        on_device(rank_trial(1), "h0", "8:0", both),
+    ]
+    quiet = pool_trial(1, ranks)
+    assert (quiet.foreign_gib_s, quiet.foreign_traffic_on) == (0.0, "")
+    others = on_device(rank_trial(2), "h1", "8:0", Traffic(6 * GIB, GIB))
+    busy = pool_trial(1, [*ranks, others])
+    least = 4.5 - 0.07 - (1 << 20) / GIB
+    assert busy.foreign_gib_s == pytest.approx(least / 2)
+    assert busy.foreign_traffic_on == "sd8:0 on h1"
+    assert busy.conditions.others_gib_s == busy.foreign_gib_s
+    assert busy.conditions.moved_gib_s == pytest.approx(3.75)
+
+
+def test_read_ahead_of_a_rank_is_not_traffic_of_other_programs() -> None:
+    ahead = dataclasses.replace(rank_trial(0), process_traffic=Traffic(4 * GIB, GIB // 2))
+    pooled = pool_trial(1, [on_device(ahead, "h0", "8:0", Traffic(4 * GIB, GIB // 2))])
+    assert pooled.host_audit_verdict == "foreign traffic"
+    assert pooled.foreign_gib_s == 0.0
+
+
+def test_traffic_beside_the_filesystem_counts_if_it_lies_on_one_device() -> None:
+    rank = on_device(rank_trial(0), "h0", "8:1", Traffic(2 * GIB, GIB // 2))
+    busy = Traffic(6 * GIB, GIB // 2)
+    pooled = pool_trial(1, [on_bottom(rank, BOTTOM, busy)])
+    assert pooled.foreign_gib_s == pytest.approx((4 - 0.065 - (1 << 20) / GIB) / 2)
+    assert pooled.foreign_traffic_on == "vda on h0"
+    mirror = Underlying((*BOTTOM.devices, BlockDevice("254:16", "vdb")))
+    assert pool_trial(1, [on_bottom(rank, mirror, busy)]).foreign_gib_s == 0.0
+
+
+def test_conditions_name_stragglers_and_what_is_missing_because_of_them() -> None:
+    ranks = [dataclasses.replace(rank_trial(n, requests=20), users=4) for n in range(3)]
+    slow = dataclasses.replace(
+        rank_trial(3, read_gib=0.25, device_ms=[100] * 100), users=4, throttled_share=0.25
+    )
+    conditions = pool_trial(1, [*ranks, slow]).conditions
+    (named,) = conditions.stragglers
+    assert named.startswith("rank 3 on h3 is slow: it moved 30% of")
+    assert conditions.missing_share == pytest.approx(1.75 / 10)
+    assert conditions.denied_share == 0.25
+    assert pool_trial(1, ranks).conditions.missing_share == 0.0
+
+
 def test_host_without_block_device_is_not_measurable() -> None:
     pooled = pool_trial(1, [rank_trial(0)])
     assert (pooled.host_audit_ratio, pooled.host_audit_verdict) == (None, "not measurable")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS
 from mlpstorage_bench.measure.audit import SEVERITY
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
-from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, SUM, of_worst
-from mlpstorage_bench.units import BYTES, RATIO, TEXT
+from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, LARGEST, SUM, of_largest, of_worst
+from mlpstorage_bench.units import BYTES, GIB_PER_S, RATIO, TEXT
 
 _WORST_RANK = "of the rank or bottom with the worst verdict"
 _WORST_HOST = "of the host with the worst verdict"
@@ -73,4 +73,22 @@ class Audits(Measured):
         TEXT,
         RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.worst.reason),
         _WORST_OF_HOSTS,
+    )
+    foreign_gib_s = Metric(
+        "Bandwidth of all other programs on the hosts' devices, at least; none when not "
+        "measurable.",
+        GIB_PER_S,
+        RANKS.together("sum over devices", lambda trial: trial.foreign_gib_s),
+        LARGEST,
+        formula="(bytes of the devices - bytes that the kernel counted for the ranks, or that they "
+        "report where that is more - 1 % - what may be in flight) ÷ window_s",
+        title="other programs GiB/s",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    foreign_traffic_on = Metric(
+        "Device and host on which other programs moved most; empty when they moved nothing.",
+        TEXT,
+        RANKS.together("that with the largest", lambda trial: trial.foreign_traffic_on),
+        of_largest("foreign_gib_s"),
     )

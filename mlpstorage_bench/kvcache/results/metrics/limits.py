@@ -164,6 +164,14 @@ class Harness(Measured):
         better="lower",
         shown=Shown.REPORT,
     )
+    throttled_share = Metric(
+        "Largest share of the window in which a rank was denied a processor, by a quota of its "
+        "control groups or by the hypervisor; none if the kernel has no count of it.",
+        SHARE,
+        RANKS.largest_known(lambda rank: rank.throttled_share),
+        LARGEST,
+        better="lower",
+    )
     peak_rss_bytes = Metric(
         "Most memory that a rank had resident in the trial.",
         BYTES,

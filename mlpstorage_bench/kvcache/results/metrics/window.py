@@ -8,7 +8,7 @@ from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks
 from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.measure.steadiness import Steadiness
-from mlpstorage_bench.measure.stragglers import Straggler, find_stragglers
+from mlpstorage_bench.measure.stragglers import Straggler, find_stragglers, missing_share
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, SUM
 from mlpstorage_bench.units import (
@@ -18,6 +18,7 @@ from mlpstorage_bench.units import (
     NS_PER_MS,
     RECORD,
     SECONDS,
+    SHARE,
     TEXT,
     TRUTH,
 )
@@ -175,6 +176,16 @@ class Window(Measured):
         RECORD,
         RANKS.together("each against the median of its equals", _stragglers),
         JOINED,
+    )
+    straggler_loss = Metric(
+        "Share of the bytes that is missing because stragglers moved less than their equals.",
+        SHARE,
+        RANKS.together(
+            "missing ÷ (moved + missing)",
+            lambda trial: missing_share([rank.work for rank in trial.ranks]),
+        ),
+        LARGEST,
+        better="lower",
     )
     steady = Metric(
         "Whether bandwidth was steady inside the window; null where it was too short to tell.",

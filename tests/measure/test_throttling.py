@@ -1,0 +1,62 @@
+"""Denied processor time, on recorded trees of /proc and /sys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.measure.throttling import Throttling
+
+TREES = {
+    "version 2": (
+        "0::/box/job\n",
+        "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+        "sys/fs/cgroup/box/cpu.stat",
+        "usage_usec 5\nnr_periods 10\nnr_throttled 4\nthrottled_usec {us}\n",
+    ),
+    "version 1": (
+        "4:memory:/other\n3:cpu,cpuacct:/box/job\n0::/\n",
+        "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0\n",
+        "sys/fs/cgroup/cpu,cpuacct/box/job/cpu.stat",
+        "nr_periods 10\nnr_throttled 4\nthrottled_time {us}000\n",
+    ),
+}
+
+
+def write(root: Path, tree: str, stopped_us: int, stat: str) -> Throttling:
+    groups, mounts, place, text = TREES[tree]
+    files = {"proc/self/cgroup": groups, "proc/self/mounts": mounts, "proc/stat": stat}
+    files[place] = text.format(us=stopped_us)
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return Throttling.now(root)
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_time_that_a_quota_stopped_threads_counts(tmp_path: Path, tree: str) -> None:
+    before = write(tmp_path, tree, 1000, "cpu 10 0 10 80 0 0 0 0 0 0\n")
+    after = write(tmp_path, tree, 401_000, "cpu 20 0 20 160 0 0 0 0 0 0\n")
+    elapsed_ns = 1_000_000_000
+    later = Throttling(before.moment_ns + elapsed_ns, after.stopped_ns, after.stolen, after.ticks)
+    assert later.share_since(before) == pytest.approx(0.4)
+    assert before.share_since(before) is None
+
+
+def test_time_that_a_hypervisor_gave_away_counts(tmp_path: Path) -> None:
+    before = write(tmp_path, "version 2", 0, "cpu 10 0 10 80 0 0 0 0 0 0\n")
+    after = write(tmp_path, "version 2", 0, "cpu 20 0 20 130 0 0 0 30 0 0\n")
+    assert after.share_since(before) == pytest.approx(30 / 100)
+
+
+def test_host_without_counts_is_unknown(tmp_path: Path) -> None:
+    nothing = Throttling.now(tmp_path)
+    assert (nothing.stopped_ns, nothing.stolen) == (None, None)
+    assert Throttling.now(tmp_path).share_since(nothing) is None
+
+
+def test_this_host_has_a_share_between_nothing_and_all() -> None:
+    before = Throttling.now()
+    share = Throttling.now().share_since(before)
+    assert share is None or 0 <= share <= 1
