@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
@@ -55,9 +56,16 @@ class TrialRecord:
     metrics: Json
     ranks: Sequence[Json]
     """Each rank's result in full, with its number as `rank`; empty on ranks other than 0."""
+    conditions: TrialConditions | None = None
+    """Conditions that may have changed the results; None in old results."""
+
+    def to_json(self) -> Json:
+        """Return the record for JSON; results are not copied."""
+        conditions = None if self.conditions is None else asdict(self.conditions)
+        return {**vars(self), "conditions": conditions}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FailedTrialRecord(TrialRecord):
     """A trial that ended early, with the results until then; comparisons exclude it."""
 
@@ -96,8 +104,8 @@ class CaseRecord:
         failed = self.failed_trial
         return {
             **vars(self),
-            "trials": [vars(trial) for trial in self.trials],
-            "failed_trial": None if failed is None else vars(failed),
+            "trials": [trial.to_json() for trial in self.trials],
+            "failed_trial": None if failed is None else failed.to_json(),
             "notes": list(self.notes),
         }
 
@@ -174,8 +182,13 @@ class Plan(Protocol):
         """Return the files that the run reads."""
         ...
 
-    def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
-        """Return the files that the user's settings make a rank write."""
+    def output_files(
+        self, rank: int, ranks: int, most_trials: Callable[[int], int]
+    ) -> list[OutputFile]:
+        """Return the files that the user's settings make a rank write.
+
+        `most_trials` returns how many trials a case may have, of the number that is planned.
+        """
         ...
 
     def notes(self) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ class OutputFile:
     path: Path
     is_ours: Callable[[Path], bool]
     """Tells whether a file that exists was written by an earlier run."""
+    is_replaced: bool = False
+    """Whether a new file takes its place, so that readers see the old file or the new one."""
 
 
 def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) -> None:
@@ -121,10 +124,12 @@ def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) ->
         other = written.setdefault(identity, output)
         if (other.option, other.path) != (output.option, output.path):
             raise _refusal(output, f"{other.option} writes the same file ({other.path})")
-        if status is None:
-            _check_directory(output)
-        else:
+        if status is not None:
             _check_owner(output, status)
+        if status is None or output.is_replaced:
+            _check_directory(output)
+        elif not os.access(output.path, os.W_OK):
+            raise _refusal(output, "It cannot be written")
 
 
 def open_output(output: OutputFile) -> BinaryIO:
@@ -186,9 +191,15 @@ def _identity_of_input(path: Path) -> _Identity:
 
 
 def _check_directory(output: OutputFile) -> None:
+    """Check that files can be made in the output's directory."""
     parent = output.path.parent
     if not parent.is_dir():
         raise _refusal(output, f"{parent} is no directory")
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise _refusal(output, f"No file can be made in {parent}: {error.strerror}") from error
 
 
 def _check_owner(output: OutputFile, status: os.stat_result) -> None:

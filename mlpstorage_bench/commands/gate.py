@@ -12,8 +12,9 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.gate.github import github_annotations
+from mlpstorage_bench.gate.result import PASSED, TESTS_FAILED
+from mlpstorage_bench.gate.series import read_series
 from mlpstorage_bench.history.archive import History
-from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.options.settings import gate_settings
 from mlpstorage_bench.paths import look_up
@@ -21,7 +22,7 @@ from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
-from mlpstorage_bench.session.gate import GatePolicy
+from mlpstorage_bench.session.gate import GatePolicy, write_step_summary
 
 GATE_OPTION = "--mlps-gate"
 
@@ -47,18 +48,19 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
         )
     with History(results_dir) as history:
         path = history.find(GATE_OPTION, run_id)
-        metadata = read_metadata(path)
         for remark in history.remarks:
             sys.stderr.write(f"mlpstorage: {for_terminal(remark)}\n")
-    kind = registry.load(metadata.benchmark_type)
+    earlier = read_series(GATE_OPTION, path)
     settings = gate_settings(given_options(known))
-    gate = GatePolicy(settings, kind, results_dir)
+    gate = GatePolicy(settings, registry.load(earlier.benchmark_type), results_dir)
     check_gate_files(settings, path)
-    result = gate.judge(metadata)
+    gate.check_baseline(earlier.tags, lambda: earlier.branch)
+    result = gate.judge(earlier)
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
-    lines += map(for_terminal, github_annotations(result, os.environ))
+    lines += map(for_terminal, [*github_annotations(result, os.environ), result.headline])
+    problems = gate.write_reports(result)
     write_lines(lines)
-    for problem in gate.write_reports(result):
+    for problem in [*write_step_summary(result, os.environ), *problems]:
         sys.stderr.write(f"mlpstorage: {for_terminal(problem)}\n")
-    return gate.exit_status(result)
+    return result.exit_status or (TESTS_FAILED if problems else PASSED)

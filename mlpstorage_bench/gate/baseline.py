@@ -2,71 +2,44 @@
 
 Runs are comparable if the fingerprints of workload and system are equal. A run can be a baseline if
 its tests passed and it has not regressed (`PastRun.is_baseline`), so a regression does not become
-the reference of the next run. A case that was not compared is no baseline either: the first run on
-another system or workload fails, and the second must not accept it silently.
+the reference of the next run. A case that was disturbed is no baseline, and trials with unusual
+conditions are left out of the runs that are one. A case that was not compared is no baseline
+either: the first run on another system or workload fails, and the second must not accept it
+silently.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
-from typing import Literal
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.gate.evidence import MIN_RUNS
-from mlpstorage_bench.gate.series import CaseSeries, RunSeries, format_differences, read_series
+from mlpstorage_bench.gate.baseline_choice import (
+    BASELINE_OPTION,
+    BaselineChoice,
+    filter_of,
+    read_named,
+)
+from mlpstorage_bench.gate.disturbances import (
+    UsualConditions,
+    interference_with,
+    usual_conditions,
+)
+from mlpstorage_bench.gate.series import (
+    CaseSeries,
+    RunSeries,
+    TrialSeries,
+    format_differences,
+    read_series,
+)
 from mlpstorage_bench.history.archive import History
-from mlpstorage_bench.history.filters import RunFilter
-from mlpstorage_bench.history.past_run import PastRun
-from mlpstorage_bench.paths import is_file
+from mlpstorage_bench.history.past_run import PastCase, PastRun
 
-BASELINE_OPTION = "--mlps-baseline"
-DEFAULT_RUNS = 10
 SELFTEST_TRIALS = 10
 """Trials of each half unless --mlps-trials is given: as many as a baseline has runs."""
-_ACCEPTED = "last, last:N, tag:NAME, branch:NAME, run:ID, or file:PATH of a run's metadata"
-
-Kind = Literal["last", "tag", "branch", "run", "file"]
-_KINDS: dict[str, Kind] = {
-    "last": "last",
-    "tag": "tag",
-    "branch": "branch",
-    "run": "run",
-    "file": "file",
-}
-
-
-@dataclass(frozen=True)
-class BaselineChoice:
-    """The value of --mlps-baseline."""
-
-    kind: Kind = "last"
-    name: str = ""
-    count: int = DEFAULT_RUNS
-    """The number of newest runs to use."""
-
-    @property
-    def can_grow(self) -> bool:
-        """Whether later runs are added until there are enough for a decision."""
-        return self.kind not in ("run", "file") and self.count >= MIN_RUNS
-
-    def matches(self, run: RunSeries) -> bool:
-        """Return whether a run has the chosen tag or branch, if there is one."""
-        names = {"tag": run.tags, "branch": (run.branch,)}.get(self.kind)
-        return names is None or any(
-            name is not None and (name == self.name or fnmatchcase(name, self.name))
-            for name in names
-        )
-
-    def __str__(self) -> str:
-        if self.kind == "last":
-            return f"the last {self.count} comparable runs"
-        if self.kind in ("tag", "branch"):
-            return f"the last {self.count} comparable runs of {self.kind} {self.name}"
-        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -78,26 +51,11 @@ class Baseline:
     can_grow: bool = False
     """Whether later runs are added: then a case with too few runs is collecting."""
     accepts_candidate: bool = False
-    """Whether the judged run is added, unless it regresses."""
-
-
-def parse_choice(text: str) -> BaselineChoice:
-    """Parse a value of --mlps-baseline; InvalidInputError if it has no accepted form."""
-    word, _, rest = text.partition(":")
-    kind = _KINDS.get(word)
-    if kind is None:
-        if is_file(BASELINE_OPTION, Path(text)):
-            return BaselineChoice("file", text)
-        raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)
-    if kind == "last":
-        if not rest:
-            return BaselineChoice()
-        if not re.fullmatch(r"[1-9][0-9]{0,5}", rest):
-            raise InvalidInputError(BASELINE_OPTION, text, "last:N, N from 1 to 999999")
-        return BaselineChoice(count=int(rest))
-    if not rest:
-        raise InvalidInputError(BASELINE_OPTION, text, _ACCEPTED)
-    return BaselineChoice(kind, rest)
+    """Whether the judged run is added, unless it regresses or is disturbed."""
+    usual: UsualConditions | None = None
+    """Conditions of the newest comparable runs, of the disturbed ones too; None if unknown."""
+    disturbed_before: int = 0
+    """Number of runs directly before the judged one in which this case was disturbed."""
 
 
 def find_baselines(
@@ -109,27 +67,18 @@ def find_baselines(
     InvalidInputError if the chosen run or file does not exist.
     """
     if choice.kind in ("run", "file"):
-        path = (
-            Path(choice.name)
-            if choice.kind == "file"
-            else history.find(BASELINE_OPTION, choice.name)
-        )
-        named = read_series(BASELINE_OPTION, path)
+        named = read_named(choice, history)
         return {case: _named_baseline(candidate, case, named, across) for case in candidate.cases}
-    tag_or_branch = RunFilter(
-        tag=choice.name if choice.kind == "tag" else None,
-        branch=choice.name if choice.kind == "branch" else None,
-    )
     runs = [
         run
-        for run in history.runs(tag_or_branch)
-        if run.is_baseline
+        for run in history.runs(filter_of(choice))
+        if run.is_complete
         and run.benchmark_type == candidate.benchmark_type
         and run.run_id != candidate.run_id
     ]
-    read: dict[Path, RunSeries] = {}
+    reader = _Reader(history.remarks)
     return {
-        case: _newest_baseline(candidate, case, runs, choice, read, across=across)
+        case: _EarlierRuns(candidate, case, choice, reader, across=across).baseline(runs)
         for case in candidate.cases
     }
 
@@ -140,62 +89,136 @@ def _named_baseline(candidate: RunSeries, case: str, named: RunSeries, across: b
         return Baseline(
             (), f"run {named.run_id} is not comparable: {format_differences(differences)}"
         )
-    return Baseline((named,))
+    return Baseline((named,), usual=usual_conditions([named.cases[case].conditions]))
 
 
-def _newest_baseline(
-    candidate: RunSeries,
-    case: str,
-    runs: Sequence[PastRun],
-    choice: BaselineChoice,
-    read: dict[Path, RunSeries],
-    *,
-    across: bool,
-) -> Baseline:
-    own = candidate.cases[case]
+class _Reader:
+    """Reads each metadata file once; a file that has no run of ours gets a remark."""
 
-    def series(run: PastRun) -> RunSeries:
-        if run.path not in read:
-            read[run.path] = read_series(BASELINE_OPTION, run.path)
-        return read[run.path]
+    def __init__(self, remarks: list[str]) -> None:
+        self._remarks = remarks
+        self._read: dict[Path, RunSeries | None] = {}
 
-    def is_comparable(run: PastRun) -> bool:
+    def series(self, run: PastRun) -> RunSeries | None:
+        """Return the metrics of a run; None if its file cannot be used."""
+        if run.path not in self._read:
+            try:
+                self._read[run.path] = read_series(BASELINE_OPTION, run.path)
+            except InvalidInputError as error:
+                self._remarks.append(f"left out of the baseline: {error}")
+                self._read[run.path] = None
+        return self._read[run.path]
+
+
+class _EarlierRuns:
+    """Earlier runs of one case, and which of them are its baseline."""
+
+    def __init__(
+        self,
+        candidate: RunSeries,
+        case: str,
+        choice: BaselineChoice,
+        reader: _Reader,
+        *,
+        across: bool,
+    ) -> None:
+        self._candidate = candidate
+        self._case = case
+        self._choice = choice
+        self._reader = reader
+        self._across = across
+
+    def baseline(self, runs: Sequence[PastRun]) -> Baseline:
+        """Return the baseline among complete runs, oldest first."""
+        with_case = [
+            (run, past)
+            for run in runs
+            if (past := run.case_named(self._case)) is not None
+            and (self._across or not past.is_refused)
+        ]
+        comparable = [pair for pair in with_case if self._across or self._is_comparable(*pair)]
+        accepts_candidate = self._choice.matches(self._candidate)
+        if comparable or (not with_case and accepts_candidate):
+            usual = self._usual([run for run, _ in comparable])
+            material = [
+                run for run, past in comparable if run.is_baseline and not past.is_disturbed
+            ]
+            return Baseline(
+                self._newest(material, usual),
+                can_grow=self._choice.can_grow,
+                accepts_candidate=accepts_candidate,
+                usual=usual,
+                disturbed_before=self._disturbed_before(comparable),
+            )
+        if not with_case:
+            return Baseline(
+                (),
+                f"no earlier run of {self._choice.kind} {self._choice.name} that passed has this "
+                f"case, and this run does not have this {self._choice.kind}",
+            )
+        return Baseline((), self._refusal(with_case[-1][0]))
+
+    def _is_comparable(self, run: PastRun, past: PastCase) -> bool:
+        own = self._candidate.cases[self._case]
         return (
             run.system_fingerprint is not None
-            and run.system_fingerprint == candidate.system_fingerprint
-            and any(
-                past.name == case
-                and past.workload_fingerprint is not None
-                and past.workload_fingerprint == own.workload_fingerprint
-                for past in run.cases
-            )
+            and run.system_fingerprint == self._candidate.system_fingerprint
+            and past.workload_fingerprint is not None
+            and past.workload_fingerprint == own.workload_fingerprint
         )
 
-    with_case = [
-        run
-        for run in runs
-        if any(past.name == case and (across or not past.is_refused) for past in run.cases)
-    ]
-    comparable = with_case if across else [run for run in with_case if is_comparable(run)]
-    accepts_candidate = choice.matches(candidate)
-    if comparable or (not with_case and accepts_candidate):
-        return Baseline(
-            tuple(series(run) for run in comparable[-choice.count :]),
-            can_grow=choice.can_grow,
-            accepts_candidate=accepts_candidate,
+    def _usual(self, comparable: Sequence[PastRun]) -> UsualConditions | None:
+        newest = [self._reader.series(run) for run in comparable[-self._choice.count :]]
+        cases = [run.cases.get(self._case) for run in newest if run is not None]
+        return usual_conditions([case.conditions for case in cases if case is not None])
+
+    def _newest(
+        self, material: Sequence[PastRun], usual: UsualConditions | None
+    ) -> tuple[RunSeries, ...]:
+        """Return the newest runs with their trials without interference; others are left out."""
+        found: list[RunSeries] = []
+        for run in reversed(material):
+            series = self._reader.series(run)
+            case = None if series is None else series.cases.get(self._case)
+            if series is None or case is None:
+                continue
+            trials = tuple(trial for trial in case.trials if _is_undisturbed(trial, usual))
+            if trials:
+                found.append(_with_case(series, self._case, replace(case, trials=trials)))
+            if len(found) == self._choice.count:
+                break
+        return tuple(reversed(found))
+
+    def _disturbed_before(self, comparable: Sequence[tuple[PastRun, PastCase]]) -> int:
+        """Return how many judged runs directly before the candidate were disturbed."""
+        started = datetime.fromisoformat(self._candidate.started).astimezone()
+        judged = [
+            past
+            for run, past in comparable
+            if run.gate_verdict is not None and run.started < started
+        ]
+        return sum(1 for _ in takewhile(lambda past: past.is_disturbed, reversed(judged)))
+
+    def _refusal(self, nearest_run: PastRun) -> str:
+        series = self._reader.series(nearest_run)
+        differences = (
+            ["its metadata cannot be used"]
+            if series is None
+            else self._candidate.differences(series, self._case)
         )
-    if not with_case:
-        return Baseline(
-            (),
-            f"no earlier run of {choice.kind} {choice.name} that passed has this case, and this "
-            f"run does not have this {choice.kind}",
+        return (
+            f"no comparable run; the last run with this case, {nearest_run.run_id}, differs: "
+            f"{format_differences(differences)}"
         )
-    nearest = series(with_case[-1])
-    return Baseline(
-        (),
-        f"no comparable run; the last run with this case, {nearest.run_id}, differs: "
-        f"{format_differences(candidate.differences(nearest, case))}",
-    )
+
+
+def _is_undisturbed(trial: TrialSeries, usual: UsualConditions | None) -> bool:
+    conditions = trial.conditions
+    return usual is None or conditions is None or not interference_with(conditions, usual)
+
+
+def _with_case(run: RunSeries, name: str, case: CaseSeries) -> RunSeries:
+    return replace(run, cases={**run.cases, name: case})
 
 
 def split_for_selftest(run: RunSeries) -> tuple[RunSeries, dict[str, Baseline]]:
@@ -203,22 +226,17 @@ def split_for_selftest(run: RunSeries) -> tuple[RunSeries, dict[str, Baseline]]:
 
     Halves alternate, so both meet the same conditions of the storage, and neither can be worse.
     """
-    candidate = {name: _with_trials(case, case.trials[1::2]) for name, case in run.cases.items()}
-    baselines = {
-        name: Baseline(
-            tuple(
-                replace(
-                    run,
-                    run_id=f"trial {1 + 2 * number}",
-                    cases={name: _with_trials(case, (trial,))},
-                )
-                for number, trial in enumerate(case.trials[::2])
+    candidate = {name: replace(one, trials=one.trials[1::2]) for name, one in run.cases.items()}
+    baselines = {}
+    for name, case in run.cases.items():
+        halves = tuple(
+            replace(
+                run,
+                run_id=f"trial {1 + 2 * number}",
+                cases={name: replace(case, trials=(trial,))},
             )
+            for number, trial in enumerate(case.trials[::2])
         )
-        for name, case in run.cases.items()
-    }
+        usual = usual_conditions([half.cases[name].conditions for half in halves])
+        baselines[name] = Baseline(halves, usual=usual)
     return replace(run, cases=candidate), baselines
-
-
-def _with_trials(case: CaseSeries, trials: tuple[Mapping[str, float], ...]) -> CaseSeries:
-    return replace(case, trials=trials)

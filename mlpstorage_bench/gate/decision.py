@@ -35,6 +35,8 @@ class Verdict(StrEnum):
     """The samples show neither a change nor its absence."""
     COLLECTING = "collecting"
     """Fewer baseline runs than a decision needs; later runs are added to them."""
+    DISTURBED = "disturbed"
+    """Something else than the storage changed the run, and may explain a loss."""
 
 
 @dataclass(frozen=True)

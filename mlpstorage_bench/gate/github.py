@@ -9,30 +9,36 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlpstorage_bench.gate.decision import Verdict
-from mlpstorage_bench.gate.verdicts import GateResult
+from mlpstorage_bench.gate.result import GateResult
+from mlpstorage_bench.gate.verdicts import MetricVerdict
 
-_ANNOTATION_LEVEL = {
-    Verdict.REGRESSED: "error",
-    Verdict.UNDECIDED: "warning",
-    Verdict.IMPROVED: "notice",
-    Verdict.COLLECTING: "notice",
-}
+_SILENT = frozenset({Verdict.PASSED})
 
 
 def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[str]:
-    """Return workflow commands that annotate the run; none outside GitHub Actions."""
+    """Return workflow commands that annotate the run; none outside GitHub Actions.
+
+    An error is what fails the session. A disturbed metric that passes is a warning, as nobody has
+    judged it; all else is a notice.
+    """
     if environ.get("GITHUB_ACTIONS") != "true":
         return []
     lines = [
-        f"::{_ANNOTATION_LEVEL[one.verdict]} "
+        f"::{_level(result, one)} "
         f"title={_property(f'{one.case}: {one.metric} {one.verdict}')}::{_data(one.reason)}"
         for one in result.verdicts
-        if one.verdict in _ANNOTATION_LEVEL
+        if one.verdict not in _SILENT
     ]
     return lines + [
         f"::error title={_property(f'{case}: not compared')}::{_data(reason)}"
         for case, reason in result.refusals.items()
     ]
+
+
+def _level(result: GateResult, one: MetricVerdict) -> str:
+    if result.fails(one):
+        return "error"
+    return "warning" if one.verdict is Verdict.DISTURBED else "notice"
 
 
 def summary_file(environ: Mapping[str, str]) -> Path | None:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
+from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
 _MOST_DIFFERENCES = 8
@@ -17,18 +18,33 @@ _ABSENT = "nothing"
 
 
 @dataclass(frozen=True)
+class TrialSeries:
+    """One trial of a case."""
+
+    metrics: Mapping[str, float]
+    """Every metric that is one number."""
+    conditions: TrialConditions | None = None
+    """None in results of versions that did not record them."""
+
+
+@dataclass(frozen=True)
 class CaseSeries:
     """One case of a run."""
 
     workload_fingerprint: str | None
-    workload_parts: Mapping[str, Any]
+    workload_parts: Json
     """The facts whose digest is the fingerprint."""
-    trials: tuple[Mapping[str, float], ...]
-    """Metrics of each trial, in order of time."""
+    trials: tuple[TrialSeries, ...]
+    """Trials in the order of time."""
 
     def values(self, metric: str) -> list[float]:
         """Return the values of a metric, one for each trial that has it."""
-        return [float(trial[metric]) for trial in self.trials if metric in trial]
+        return [trial.metrics[metric] for trial in self.trials if metric in trial.metrics]
+
+    @property
+    def conditions(self) -> list[TrialConditions]:
+        """The conditions of the trials for which they are known."""
+        return [trial.conditions for trial in self.trials if trial.conditions is not None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class RunSeries:
     """ISO 8601."""
     benchmark_type: str
     system_fingerprint: str | None
-    system_parts: Mapping[str, Any]
+    system_parts: Json
     cases: Mapping[str, CaseSeries]
     tags: tuple[str, ...] = ()
     branch: str | None = None
@@ -65,7 +81,7 @@ class RunSeries:
         ]
 
 
-_Fingerprint = tuple[str | None, Mapping[str, Any]]
+_Fingerprint = tuple[str | None, Json]
 """Digest and parts."""
 
 
@@ -110,7 +126,7 @@ def series_from_metadata(metadata: RunMetadata) -> RunSeries:
             name: CaseSeries(
                 case.workload_fingerprint,
                 case.workload_fingerprint_parts,
-                tuple(trial.metrics for trial in case.trials),
+                tuple(TrialSeries(trial.metrics, trial.conditions) for trial in case.trials),
             )
             for name, case in metadata.cases.items()
         },

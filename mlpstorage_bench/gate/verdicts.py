@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Any
 
 from mlpstorage_bench.gate.baseline import Baseline
+from mlpstorage_bench.gate.comparison import MIN_EFFECT_SHARE
 from mlpstorage_bench.gate.decision import Comparison, Judgement, Verdict, judge_all, judge_at
-from mlpstorage_bench.gate.evidence import MIN_RUNS
+from mlpstorage_bench.gate.disturbances import CaseDisturbance, disturbance_of
+from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
 from mlpstorage_bench.gate.looks import Retries
 from mlpstorage_bench.gate.rules import Rule, Rules
-from mlpstorage_bench.gate.series import RunSeries
-
-NOT_COMPARED = "not compared"
-_MOST_SEVERE_FIRST = (Verdict.UNDECIDED, Verdict.COLLECTING, Verdict.IMPROVED, Verdict.PASSED)
+from mlpstorage_bench.gate.series import CaseSeries, RunSeries
+from mlpstorage_bench.gate.wording import ratio_of, reason_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class MetricVerdict:
     judgement: Judgement | None = None
     """None if nothing was compared: the rule has only a limit, or there is no baseline."""
     baseline_runs: tuple[str, ...] = ()
+    is_added: bool = False
+    """Whether a collecting run is added to its baseline."""
 
     @property
     def metric(self) -> str:
@@ -43,97 +44,16 @@ class MetricVerdict:
         if self.verdict is not Verdict.COLLECTING:
             return self
         reason = _progress(len(self.baseline_runs), exclusion="which has regressed")
-        return replace(self, reason=reason)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields for JSON."""
-        judgement = self.judgement
-        return {
-            "case": self.case,
-            "metric": self.metric,
-            "unit": self.rule.unit,
-            "rule": str(self.rule),
-            "verdict": self.verdict.value,
-            "reason": self.reason,
-            "median": self.value,
-            "trials": self.trials,
-            "baseline_runs": list(self.baseline_runs),
-            "baseline_median": None if judgement is None else judgement.baseline_median,
-            "baseline_spread": None if judgement is None else judgement.baseline_spread,
-            "effect": None if judgement is None else judgement.effect,
-            "interval": None
-            if judgement is None or judgement.interval is None
-            else list(judgement.interval),
-            "p_value": None if judgement is None else judgement.p_value,
-            "detectable_effect": None if judgement is None else judgement.detectable_effect,
-            "more_trials": None if judgement is None else judgement.more_trials,
-        }
+        return replace(self, reason=reason, is_added=False)
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """Verdicts on all metrics of a run, and the cases that could not be compared."""
+class RunVerdicts:
+    """Verdicts on all metrics of a run, and what disturbed its cases."""
 
-    run_id: str
-    baseline: str
-    """The chosen baseline, in words."""
-    verdicts: tuple[MetricVerdict, ...]
-    refusals: Mapping[str, str]
-    """Cases that could not be compared, with the reason."""
-    look: int = 1
-    """Number of the current look at the samples, from 1."""
-    looks: int = 1
-    """Largest possible number of looks."""
-    across: bool = False
-    """Whether runs of other workloads and systems were compared, too."""
-    undecided_fails: bool = False
-    """Whether an undecided metric fails the session."""
-
-    @property
-    def verdict(self) -> str:
-        """Verdict on the whole run: the most severe of all; `passed` if no rule applies."""
-        if self.with_verdict(Verdict.REGRESSED):
-            return Verdict.REGRESSED.value
-        if self.refusals:
-            return NOT_COMPARED
-        return next((v for v in _MOST_SEVERE_FIRST if self.with_verdict(v)), Verdict.PASSED).value
-
-    def with_verdict(self, verdict: Verdict) -> list[MetricVerdict]:
-        """Return the metrics with a verdict."""
-        return [one for one in self.verdicts if one.verdict == verdict]
-
-    @property
-    def cases_to_retry(self) -> list[str]:
-        """Cases with an undecided metric that a later look may decide."""
-        return list(
-            dict.fromkeys(
-                one.case
-                for one in self.with_verdict(Verdict.UNDECIDED)
-                if one.judgement is not None and one.judgement.may_be_decided_later
-            )
-        )
-
-    @property
-    def summary(self) -> str:
-        """Number of metrics with each verdict, in one line."""
-        counts = [f"{len(self.with_verdict(v))} {v.value}" for v in Verdict if self.with_verdict(v)]
-        if self.refusals:
-            counts.append(f"{len(self.refusals)} {NOT_COMPARED}")
-        return ", ".join(counts) or "nothing to compare"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields for JSON."""
-        return {
-            "run_id": self.run_id,
-            "verdict": self.verdict,
-            "baseline": self.baseline,
-            "across": self.across,
-            "look": self.look,
-            "looks": self.looks,
-            "summary": self.summary,
-            "verdicts": [one.to_dict() for one in self.verdicts],
-            "refusals": dict(self.refusals),
-        }
+    metrics: tuple[MetricVerdict, ...]
+    disturbances: Mapping[str, CaseDisturbance] = field(default_factory=dict)
+    """Only cases with a disturbance."""
 
 
 def judge_run(
@@ -142,21 +62,27 @@ def judge_run(
     rules: Rules,
     *,
     retries: Retries | None = None,
-) -> tuple[MetricVerdict, ...]:
+    ignores_disturbances: bool = False,
+) -> RunVerdicts:
     """Return a verdict for every metric that has a rule.
 
     All metrics of the run are one family for Holm's correction. The more looks a case may have, the
-    smaller the significance level of each.
+    smaller the significance level of each. Trials with interference are left out if there are
+    enough others; else they are judged, and a loss that the interference explains is no regression.
     """
     retries = retries or Retries()
+    cases = {
+        name: _JudgedCase.of(case, baselines[name], ignores_disturbances=ignores_disturbances)
+        for name, case in candidate.cases.items()
+    }
     checks = [
-        _RuleCheck(candidate, case, rule, baselines[case])
-        for case in candidate.cases
-        for rule in rules.of_case(case).values()
+        _RuleCheck(name, case, rule, baselines[name])
+        for name, case in cases.items()
+        for rule in rules.of_case(name).values()
     ]
     looks = {
-        name: retries.looks_at(name, len(case.trials), len(baselines[name].runs))
-        for name, case in candidate.cases.items()
+        name: retries.looks_at(name, len(case.series.trials), len(baselines[name].runs))
+        for name, case in cases.items()
     }
     compared = [one for one in checks if one.comparison is not None and not one.is_collecting]
     judgements = judge_at(
@@ -166,18 +92,41 @@ def judge_run(
     results = (one.verdict(judgement_of.get(id(one))) for one in checks)
     verdicts = tuple(verdict for verdict in results if verdict is not None)
     if any(one.verdict is Verdict.REGRESSED for one in verdicts):
-        return tuple(one.excluded_from_baseline() for one in verdicts)
-    return verdicts
+        verdicts = tuple(one.excluded_from_baseline() for one in verdicts)
+    found = {name: case.disturbance for name, case in cases.items()}
+    return RunVerdicts(verdicts, {name: one for name, one in found.items() if one.causes})
+
+
+@dataclass(frozen=True)
+class _JudgedCase:
+    """A case with the trials that are judged, and what disturbed it."""
+
+    series: CaseSeries
+    disturbance: CaseDisturbance
+    is_interfered_with: bool
+    """Whether judged trials had interference, because too few others exist."""
+
+    @classmethod
+    def of(cls, case: CaseSeries, baseline: Baseline, *, ignores_disturbances: bool) -> _JudgedCase:
+        trials = [None if ignores_disturbances else trial.conditions for trial in case.trials]
+        found = disturbance_of(trials, baseline.usual)
+        others = tuple(
+            trial for number, trial in enumerate(case.trials, 1) if number not in found.trials
+        )
+        if len(others) >= MIN_TRIALS:
+            return cls(replace(case, trials=others), found, is_interfered_with=False)
+        return cls(case, found, is_interfered_with=bool(found.trials))
 
 
 class _RuleCheck:
     """One rule with the values of its metric in the candidate and in the baseline runs."""
 
-    def __init__(self, candidate: RunSeries, case: str, rule: Rule, baseline: Baseline) -> None:
+    def __init__(self, case: str, judged: _JudgedCase, rule: Rule, baseline: Baseline) -> None:
         self.case = case
+        self._judged = judged
         self._baseline = baseline
         self._rule = rule
-        self._values = candidate.cases[case].values(rule.metric)
+        self._values = judged.series.values(rule.metric)
         runs = [(run.run_id, run.cases[case].values(rule.metric)) for run in baseline.runs]
         self._runs = {run_id: values for run_id, values in runs if values}
         criterion = rule.criterion
@@ -197,6 +146,8 @@ class _RuleCheck:
         value = median(self._values) if self._values else None
         if value is None and self._rule.limit is None and not self._runs:
             return None  # a case without reads has no p95 of reads, in no run
+        if self.is_collecting and self.comparison is not None:
+            judgement = judge_all([self.comparison])[0]
         undecided = MetricVerdict(
             case=self.case,
             rule=self._rule,
@@ -209,13 +160,22 @@ class _RuleCheck:
         )
         if value is None:
             return replace(undecided, reason="no trial of this run has this metric")
+        verdict = self._undisturbed(undecided, value)
+        return None if verdict is None else self._disturbed(verdict)
+
+    def _undisturbed(self, undecided: MetricVerdict, value: float) -> MetricVerdict | None:
+        """Return the verdict as if nothing had disturbed the run; None if nothing is to judge."""
+        judgement = undecided.judgement
         by_limit = self._limit_verdict(undecided, value)
         if by_limit is not None and by_limit.verdict is Verdict.REGRESSED:
             return by_limit
         if self.is_collecting:
-            return self._collecting(undecided)
+            is_added = self._baseline.accepts_candidate
+            reason = _progress(len(self._runs), "" if is_added else _NOT_ACCEPTED)
+            return replace(undecided, verdict=Verdict.COLLECTING, reason=reason, is_added=is_added)
         if judgement is not None:
-            return replace(undecided, verdict=judgement.verdict, reason=judgement.reason)
+            reason = reason_of(judgement, self._rule, len(self._runs), len(self._values))
+            return replace(undecided, verdict=judgement.verdict, reason=reason)
         return by_limit
 
     def _limit_verdict(self, undecided: MetricVerdict, value: float) -> MetricVerdict | None:
@@ -231,16 +191,42 @@ class _RuleCheck:
             reason=f"median {value:.4g}{unit} {outcome} the limit {limit}{unit}",
         )
 
-    def _collecting(self, undecided: MetricVerdict) -> MetricVerdict:
-        """Return the progress of the baseline, with the change so far, which decides nothing."""
-        matches = self._baseline.accepts_candidate
-        exclusion = "" if matches else "which does not have the baseline's tag or branch"
-        return replace(
-            undecided,
-            verdict=Verdict.COLLECTING,
-            judgement=None if self.comparison is None else judge_all([self.comparison])[0],
-            reason=_progress(len(self._runs), exclusion),
-        )
+    def _disturbed(self, verdict: MetricVerdict) -> MetricVerdict:
+        """Return disturbed where the disturbance may have made the verdict; else the verdict.
+
+        What passed in spite of it has passed.
+        """
+        found, speed = self._judged.disturbance, self._speed_ratio(verdict)
+        if not found.causes or verdict.verdict in (Verdict.PASSED, Verdict.IMPROVED):
+            return verdict
+        causes = "; ".join(found.causes)
+        explains = speed is None or found.explains(1 - speed, is_rate=self._is_rate)
+        if verdict.verdict is Verdict.REGRESSED and not explains:
+            also = f"; more than a disturbance explains ({causes})"
+            return replace(verdict, reason=verdict.reason + also)
+        relevant = MIN_EFFECT_SHARE * (self._rule.smallest_effect or 0.0)
+        is_lower = speed is not None and speed < 1 - relevant
+        is_by_limit = bool(found.limit) and explains and is_lower
+        if not (self._judged.is_interfered_with or is_by_limit):
+            return verdict
+        reason = causes
+        if verdict.verdict is Verdict.COLLECTING:
+            reason += f"; {_progress(len(self._runs), 'which was disturbed')}"
+        return replace(verdict, verdict=Verdict.DISTURBED, reason=reason)
+
+    @property
+    def _is_rate(self) -> bool:
+        return self._rule.higher_is_better is not False
+
+    def _speed_ratio(self, verdict: MetricVerdict) -> float | None:
+        """Return this run's speed ÷ the baseline's; None if there is nothing to compare with."""
+        ratio = None if verdict.judgement is None else ratio_of(verdict.judgement)
+        if ratio is None or self._is_rate:
+            return ratio
+        return 1 / ratio if ratio else None
+
+
+_NOT_ACCEPTED = "which does not have the baseline's tag or branch"
 
 
 def _progress(earlier: int, exclusion: str) -> str:

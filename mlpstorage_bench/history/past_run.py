@@ -35,6 +35,8 @@ class PastCase:
     """Whether the gate did not compare it: earlier runs were of another system or workload."""
     listed: Mapping[str, float]
     """Values of the metrics that lists of runs show."""
+    is_disturbed: bool = False
+    """Whether the gate could not judge it, because something else than the storage changed it."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,18 @@ class PastRun:
         return len(self.hosts) or 1
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it has ended and its tests passed, whatever the gate said."""
+        return self.status in ("passed", "failed") and self.tests_passed
+
+    @property
     def is_baseline(self) -> bool:
-        """Whether later runs may be compared with this one."""
-        has_ended = self.status in ("passed", "failed")
-        return has_ended and self.tests_passed and self.gate_verdict not in _NO_BASELINE
+        """Whether later runs may be compared with those of its cases that were not disturbed."""
+        return self.is_complete and self.gate_verdict not in _NO_BASELINE
+
+    def case_named(self, name: str) -> PastCase | None:
+        """Return the case of this name; None if the run has none."""
+        return next((case for case in self.cases if case.name == name), None)
 
     def facts(self) -> Json:
         """Return all fields but the file for JSON."""

@@ -29,6 +29,8 @@ ALL_TRIALS = 0
 """Trial number of metrics over all trials of a case."""
 WHOLE_RUN = "run"
 """Case of metrics without a case: the reference has no cases."""
+DISTURBED = "disturbed"
+"""The gate's verdict on a metric that something else than the storage changed."""
 _UNKNOWN_COMMIT = frozenset({"unversioned", "unknown", "(unknown)", "(detached head)"})
 """Values of pytest-benchmark outside of a repository."""
 
@@ -132,6 +134,7 @@ def _cases(metadata: RunMetadata, listed: Sequence[str]) -> Iterator[PastCase]:
     gate = metadata.own.gate
     # old metadata without a verdict also lists cases without any earlier run
     refusals = {} if gate.verdict is None else gate.refusals
+    disturbed = {one.case for one in metadata.own.verdicts if one.verdict == DISTURBED}
     nothing: Values = {}
     for name in dict.fromkeys([*metadata.metrics, *facts]):
         values = values_by_case.get(name, nothing)
@@ -144,6 +147,7 @@ def _cases(metadata: RunMetadata, listed: Sequence[str]) -> Iterator[PastCase]:
             test=case.test,
             workload_fingerprint=case.workload_fingerprint,
             is_refused=name in refusals,
+            is_disturbed=name in disturbed,
             listed={metric: float(number) for metric, number in numbers.items()},
         )
 

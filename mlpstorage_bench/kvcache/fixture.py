@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -50,6 +50,15 @@ class Timed(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TrialCounts:
+    """Number of trials of each case."""
+
+    planned: int
+    most: int
+    """The same with all that the gate may add."""
+
+
 class KVCache:
     """Builds and runs KV-cache workloads on every rank."""
 
@@ -62,7 +71,7 @@ class KVCache:
         open_case: Callable[[CaseRecord], OpenCase],
         objectives: Sequence[Objective] = (),
         *,
-        rounds: int,
+        trials: TrialCounts,
         offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None,
     ) -> None:
         self._plan = plan
@@ -73,8 +82,7 @@ class KVCache:
         """Adds a case to the run, with a unique name."""
         self._objectives = objectives
         """The test's own objectives, in addition to those of the workload."""
-        self._rounds = rounds
-        """Trials of each case."""
+        self._trials = trials
         self._offer_more = offer_more
         """Registers a case's name, and a function that runs more trials of it on all ranks."""
 
@@ -118,7 +126,7 @@ class KVCache:
     def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
         """Return the parts of a trace's file name: workload and trial, if there are several."""
         parts = {} if self.workloads == (case,) else {"workload": case}
-        return {**parts, "trial": str(trial)} if self._rounds > 1 else parts
+        return {**parts, "trial": str(trial)} if self._trials.most > 1 else parts
 
     def run(
         self, workload: str | int, *, case: str | None = None, **parameters: Any
@@ -135,7 +143,7 @@ class KVCache:
             CaseRecord(
                 benchmark_type=self._plan.benchmark_type,
                 case=check_path_component("case", str(workload) if case is None else case),
-                planned_trials=self._rounds,
+                planned_trials=self._trials.planned,
                 parameters=changed.model_dump(),
             )
         )
@@ -150,7 +158,7 @@ class KVCache:
             finally:
                 self._write_record(opened)
 
-        self._benchmark.pedantic(round_, rounds=self._rounds, iterations=1)
+        self._benchmark.pedantic(round_, rounds=self._trials.planned, iterations=1)
         result = self._keep_result(trials)
         self._offer_more(name, lambda count: self._run_more(trials, count))
         if self._plan.mode == "closed" and not result.touched_storage:
@@ -225,14 +233,17 @@ class _Trials:
         if pooled.failure is not None:
             self.case.record = replace(
                 self.case.record,
-                failed_trial=FailedTrialRecord(number, metrics, ranks, str(pooled.failure)),
+                failed_trial=FailedTrialRecord(
+                    number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
+                ),
                 notes=(pooled.failure_note(self.case.record.case),),
             )
             raise pooled.failure
         self._trials.append(pooled)
         if outcome.samples is not None:
             self._samples.append(outcome.samples)
-        trials = (*self.case.record.trials, TrialRecord(number, metrics, ranks))
+        trial = TrialRecord(number, metrics, ranks, pooled.conditions)
+        trials = (*self.case.record.trials, trial)
         self.case.record = replace(self.case.record, trials=trials)
         if pooled.corrupt_reads:
             raise CorruptReadsError(

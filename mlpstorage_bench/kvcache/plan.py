@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,18 +85,24 @@ class KVCachePlan:
         names = dict.fromkeys(trace for trace in traces if trace is not None)
         return [InputFile(SOURCE, Path(name)) for name in names]
 
-    def output_files(self, rank: int, ranks: int) -> list[OutputFile]:
+    def output_files(
+        self, rank: int, ranks: int, most_trials: Callable[[int], int]
+    ) -> list[OutputFile]:
         """Return the files that a rank may write, with any number of trials."""
         paths: dict[Path, None] = {}
         for name, workload in self.profile.workloads.items():
             if workload.trace_out is not None:
-                for parts in self._trace_parts(name, rank, ranks):
+                for parts in self._trace_parts(name, rank, ranks, most_trials):
                     paths[trace_path(Path(workload.trace_out), parts)] = None
         return [trace_output(path) for path in paths]
 
-    def _trace_parts(self, workload: str, rank: int, ranks: int) -> Iterator[dict[str, str]]:
+    def _trace_parts(
+        self, workload: str, rank: int, ranks: int, most_trials: Callable[[int], int]
+    ) -> Iterator[dict[str, str]]:
         """Yield the possible parts of a trace's name, from none to all."""
-        count = max(self.trials(is_scenario=is_scenario) for is_scenario in (False, True))
+        count = max(
+            most_trials(self.trials(is_scenario=is_scenario)) for is_scenario in (False, True)
+        )
         workload_parts: list[dict[str, str]] = [{}, {"workload": workload}]
         trial_parts = [{}, *({"trial": str(trial)} for trial in range(1, count + 1))]
         rank_parts: list[dict[str, str]] = [{}, {"rank": str(rank)}] if ranks > 1 else [{}]

@@ -58,6 +58,14 @@ GATE_OPTIONS = (
         {"choices": ("collect", "pass", "error")},
     ),
     Option(
+        "gate-disturbed",
+        "Result of a case that something else than the storage disturbed: pass (default), with a "
+        "warning, twice in a row; the third disturbed run in a row ends with exit status 4. error: "
+        "each does. ignore: judge it as if nothing had disturbed it.",
+        None,
+        {"choices": ("pass", "error", "ignore")},
+    ),
+    Option(
         "gate-selftest",
         "A/A test for false alarms: run twice as many trials and compare one half with the other. "
         "Fails if a metric regressed or improved.",

@@ -51,6 +51,7 @@ class GateSettings:
     undecided: str = "pass"
     looks: int = DEFAULT_LOOKS
     no_baseline: str = "collect"
+    disturbed: str = "pass"
     is_selftest: bool = False
     reports: tuple[Path, ...] = ()
 
@@ -160,6 +161,7 @@ def gate_settings(given: Mapping[str, Any]) -> GateSettings:
         undecided=given.get("gate-undecided", "pass"),
         looks=given.get("gate-looks", DEFAULT_LOOKS),
         no_baseline=given.get("gate-no-baseline", "collect"),
+        disturbed=given.get("gate-disturbed", "pass"),
         is_selftest=given.get("gate-selftest", False),
         reports=tuple(Path(path).absolute() for path in given.get("gate-report", ())),
     )

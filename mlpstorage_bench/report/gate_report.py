@@ -10,10 +10,13 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
-from mlpstorage_bench.gate.verdicts import NOT_COMPARED, GateResult, MetricVerdict
+from mlpstorage_bench.gate.result import MOST_DISTURBED_IN_A_ROW, NOT_COMPARED, GateResult
+from mlpstorage_bench.gate.verdicts import MetricVerdict
+from mlpstorage_bench.gate.wording import change_in_words, counted, interval_in_words, ratio_of
 from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
 from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.results.tree import write_named
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 120
@@ -23,14 +26,11 @@ _JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
 """First characters of an own report, which may be overwritten."""
 _ORDER = (
     Verdict.REGRESSED,
+    Verdict.DISTURBED,
     Verdict.UNDECIDED,
     Verdict.COLLECTING,
     Verdict.IMPROVED,
     Verdict.PASSED,
-)
-_NEW_BASELINE = (
-    "If the system or the workload was changed on purpose, run once without the gate's options: "
-    "that run starts a new baseline"
 )
 _COLUMNS = ("case", "metric", "rule", "baseline", "this run", "change", "99 % interval", "verdict")
 
@@ -46,46 +46,91 @@ def gate_table(result: GateResult) -> Table:
 
 
 def gate_lines(result: GateResult) -> list[str]:
-    """Return the lines below the table: reasons of verdicts, and cases that were not compared."""
+    """Return the lines below the table: reasons, the summary, and the next step."""
     lines = [
         f"{one.verdict}: {one.case}, {one.metric}: {one.reason}"
         for one in ordered(result)
-        if one.verdict not in (Verdict.PASSED, Verdict.COLLECTING)
+        if one.verdict not in _STATED_TOGETHER
     ]
-    lines += [*_warning(result), *_collecting(result)]
+    lines += [*_together(result, Verdict.DISTURBED), *_left_out(result), *_warnings(result)]
+    lines += _together(result, Verdict.COLLECTING)
     lines += [f"{NOT_COMPARED}: {case}: {reason}" for case, reason in result.refusals.items()]
-    if result.refusals:
-        lines.append(_NEW_BASELINE)
+    lines += [f"note: {remark}" for remark in result.remarks]
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
     across = "; including other workloads and systems" if result.across else ""
     lines.append(f"gate: {result.summary} (against {result.baseline}{look}{across})")
+    if result.next_step:
+        lines.append(f"next: {result.next_step}")
     return [for_terminal(line) for line in lines]
 
 
-def _warning(result: GateResult) -> list[str]:
-    """Return the warning about undecided metrics if they do not fail the session."""
-    count = len(result.with_verdict(Verdict.UNDECIDED))
-    if not count or result.undecided_fails:
-        return []
-    metrics = "1 metric is" if count == 1 else f"{count} metrics are"
-    warning = f"warning: {metrics} undecided: a loss was neither shown nor ruled out."
-    return [f"{warning} The session passes; with --mlps-gate-undecided=fail it fails"]
+_STATED_TOGETHER = (Verdict.PASSED, Verdict.COLLECTING, Verdict.DISTURBED)
+"""Verdicts without a line for each metric."""
 
 
-def _collecting(result: GateResult) -> list[str]:
-    """Return the progress of baselines: a line for each number, with its cases or metrics."""
-    all_of_case = {
-        case for case in {one.case for one in result.verdicts} if _is_one_collection(result, case)
-    }
+def _warnings(result: GateResult) -> list[str]:
+    """Return a warning for each kind of metric that was not decided and does not fail."""
+    undecided = [one for one in result.with_verdict(Verdict.UNDECIDED) if not result.fails(one)]
+    lines = []
+    if undecided:
+        lines.append(
+            f"warning: {_are(len(undecided), 'metric')} undecided: a loss was neither shown nor "
+            "ruled out. The session passes; with --mlps-gate-undecided=fail it fails"
+        )
+    disturbed = {one.case for one in result.with_verdict(Verdict.DISTURBED)}
+    for case in sorted(disturbed):
+        row, most = result.disturbed_in_a_row(case), MOST_DISTURBED_IN_A_ROW
+        of = f"case {case} was not judged, as it was disturbed in this run"
+        of += f" and in the {counted(row - 1, 'run')} before" if row > 1 else ""
+        if result.failure_rules.disturbed:
+            lines.append(f"error: {of} (--mlps-gate-disturbed=error)")
+        elif row > most:
+            lines.append(f"error: {of}: a gate that judges nothing is no gate")
+        else:
+            lines.append(
+                f"warning: {of}. The session passes; the {_ordinal(most + 1)} disturbed run in a "
+                "row fails"
+            )
+    return lines
+
+
+def _left_out(result: GateResult) -> list[str]:
+    """Return a line for each case of which disturbed trials were left out, and others judged."""
+    not_judged = {one.case for one in result.with_verdict(Verdict.DISTURBED)}
+    return [
+        f"note: {case}: {_were(len(one.trials), 'trial')} disturbed "
+        f"({', '.join(map(str, one.trials))}): {'; '.join(one.causes)}. These trials are in no "
+        "baseline"
+        for case, one in result.disturbances.items()
+        if one.trials and case not in not_judged
+    ]
+
+
+def _are(count: int, what: str) -> str:
+    return f"{counted(count, what)} {'is' if count == 1 else 'are'}"
+
+
+def _were(count: int, what: str) -> str:
+    return f"{counted(count, what)} {'was' if count == 1 else 'were'}"
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def _together(result: GateResult, verdict: Verdict) -> list[str]:
+    """Return a line for each reason of a verdict, with its cases or metrics."""
+    cases = {one.case for one in result.verdicts}
+    all_of_case = {case for case in cases if _is_one_reason(result, case)}
     names: dict[str, dict[str, None]] = {}
-    for one in result.with_verdict(Verdict.COLLECTING):
+    for one in result.with_verdict(verdict):
         name = one.case if one.case in all_of_case else f"{one.case} {one.metric}"
         names.setdefault(one.reason, {})[name] = None
-    return [f"{Verdict.COLLECTING}: {reason}: {', '.join(of)}" for reason, of in names.items()]
+    return [f"{verdict}: {reason}: {', '.join(of)}" for reason, of in names.items()]
 
 
-def _is_one_collection(result: GateResult, case: str) -> bool:
-    """Return whether all metrics of a case are collecting and have the same progress."""
+def _is_one_reason(result: GateResult, case: str) -> bool:
+    """Return whether all metrics of a case have the same verdict for the same reason."""
     of_case = [one for one in result.verdicts if one.case == case]
     return len({(one.verdict, one.reason) for one in of_case}) == 1
 
@@ -99,12 +144,12 @@ def as_markdown(result: GateResult) -> str:
 
 
 def write_gate_report(result: GateResult, path: Path) -> None:
-    """Write the verdicts to FILE.json or FILE.md; OSError on failure."""
+    """Write the verdicts to FILE.json or FILE.md, atomically; InvalidInputError on failure."""
     if path.suffix == ".json":
-        content = {**_WRITER, **result.to_dict()}
-        path.write_text(json_text(content), encoding="utf-8")
+        text = json_text({**_WRITER, **result.to_record().model_dump(mode="json")})
     else:
-        path.write_text(MARKDOWN_BEGINNING + as_markdown(result), encoding="utf-8")
+        text = MARKDOWN_BEGINNING + as_markdown(result)
+    write_named(REPORT_OPTION, path, text)
 
 
 def is_own_gate_report(path: Path) -> bool:
@@ -134,11 +179,12 @@ def _cells(one: MetricVerdict) -> tuple[str, ...]:
         spread = judgement.baseline_spread
         spread_text = "" if spread is None else f" ±{spread:.0%}"
         baseline = f"{judgement.baseline_median:.4g}{spread_text} ({len(one.baseline_runs)})"
-    if judgement is not None and judgement.effect is not None:
-        change = f"{judgement.effect:+.1%}"
+    if judgement is not None and (ratio := ratio_of(judgement)) is not None:
+        change = change_in_words(ratio, unit)
     if judgement is not None and judgement.interval is not None:
-        low, high = judgement.interval
-        interval = f"{low:+.1%} to {high:+.1%}"
+        sign = 1 if one.rule.higher_is_better else -1
+        low, high = sorted(1 + sign * effect for effect in judgement.interval)
+        interval = interval_in_words(low, high, unit)
     value = "-" if one.value is None else f"{one.value:.4g} {unit} ({one.trials})"
     return (
         one.case,

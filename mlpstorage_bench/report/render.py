@@ -12,7 +12,7 @@ from mlpstorage_bench.escaping import for_markdown, for_terminal_lines
 from mlpstorage_bench.paths import starts_with
 from mlpstorage_bench.report.document import Report, build_report
 from mlpstorage_bench.results.run_metadata import RunMetadata
-from mlpstorage_bench.results.tree import write_text
+from mlpstorage_bench.results.tree import write_named
 
 REPORT_OPTION = "--mlps-report"
 MARKDOWN_BEGINNING = "<!-- written by mlpstorage_bench -->\n"
@@ -32,8 +32,8 @@ def check_renderer(path: Path) -> None:
 
 
 def write_report(path: Path, metadata: RunMetadata) -> Path:
-    """Write a run's report in the format of the file's suffix."""
-    return write_text(path, _RENDERERS[path.suffix](build_report(metadata)))
+    """Write a run's report in the format of the file's suffix; InvalidInputError on failure."""
+    return write_named(REPORT_OPTION, path, _RENDERERS[path.suffix](build_report(metadata)))
 
 
 def is_own_report(path: Path) -> bool:

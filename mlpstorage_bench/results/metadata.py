@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
@@ -26,6 +27,7 @@ def build_metadata(
     `declared` are the benchmark type's metrics, which the metadata describes.
     """
     metrics = {case.case: case.metrics for case in cases}
+    gate = None if record.gate is None else record.gate.model_dump(mode="json")
     return {
         "benchmark_type": record.benchmark_type,
         "model": record.model,
@@ -71,8 +73,8 @@ def build_metadata(
             "cases": {case.case: _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
-            "gate": record.gate,
-            "verdicts": (record.gate or {}).get("verdicts", []),
+            "gate": gate,
+            "verdicts": [] if gate is None else gate["verdicts"],
         },
     }
 
@@ -95,7 +97,9 @@ def _case_facts(case: CaseRecord) -> Json:
 
 def _trial_facts(trial: TrialRecord) -> Json:
     numbers = numbers_of(trial.metrics)
+    conditions = trial.conditions
     return {
         "trial": trial.trial,
         "metrics": {name: value for name, value in numbers.items() if name != "trial"},
+        **({} if conditions is None else {"conditions": asdict(conditions)}),
     }

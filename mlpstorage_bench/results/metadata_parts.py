@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.declaration import Description, Shown, default_title
 from mlpstorage_bench.metric.values import number_of, numbers_of
 from mlpstorage_bench.units import unit_named
@@ -72,6 +73,8 @@ class TrialFacts(Part):
     """Its number, from 1."""
     metrics: Annotated[dict[str, float], BeforeValidator(_numbers)]
     """Metrics whose value is one number."""
+    conditions: TrialConditions | None = None
+    """Conditions that may have changed the metrics; None in old metadata."""
 
 
 class CaseFacts(Part):

@@ -43,6 +43,57 @@ class Invocation(BaseModel):
     """Environment variables that change the command's behaviour; None for those not set."""
 
 
+class VerdictRecord(BaseModel):
+    """The gate's verdict on one metric of one case."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    case: str
+    metric: str
+    verdict: str
+    unit: str = ""
+    rule: str = ""
+    reason: str = ""
+    fails: bool = False
+    """Whether it fails the session."""
+    median: float | None = None
+    trials: int = 0
+    """Trials that were judged; those that were disturbed are left out if enough others exist."""
+    baseline_runs: list[str] = []
+    baseline_median: float | None = None
+    baseline_spread: float | None = None
+    change: str | None = None
+    """Change in words."""
+    effect: float | None = None
+    """Relative change; negative is worse."""
+    interval: tuple[float, float] | None = None
+    """Confidence interval of the effect."""
+    p_value: float | None = None
+    detectable_effect: float | None = None
+    more_trials: int | None = None
+
+
+class GateRecord(BaseModel):
+    """The gate's result on a whole run. Records of earlier versions have fewer fields."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    run_id: str = ""
+    verdict: str = ""
+    exit_status: int = 0
+    baseline: str = ""
+    across: bool = False
+    look: int = 1
+    looks: int = 1
+    summary: str = ""
+    next_step: str = ""
+    verdicts: list[VerdictRecord] = []
+    refusals: dict[str, str] = {}
+    """Cases that were not compared, with the reason."""
+    disturbances: dict[str, list[str]] = {}
+    """Cases whose trials were disturbed, with the causes."""
+
+
 class RunFacts(BaseModel):
     """The part of a run's record that is known at the run's start."""
 
@@ -96,7 +147,7 @@ class RunRecord(RunFacts):
     tests: list[CaseOutcome]
     recorded: Json
     """Values that tests gave to `mlps_run.record`."""
-    gate: Json | None = None
+    gate: GateRecord | None = None
     """The gate's result; None if the gate is off."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""

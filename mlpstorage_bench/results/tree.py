@@ -121,6 +121,16 @@ def write_text(path: Path, text: str) -> Path:
         raise ResultsError(str(path), error.strerror or str(error)) from error
 
 
+def write_named(option: str, path: Path, text: str) -> Path:
+    """Write a text file that an option names, atomically; InvalidInputError on failure."""
+    try:
+        return _replace(path, text)
+    except OSError as error:
+        raise InvalidInputError(
+            option, str(path), "a file that can be written", hint=error.strerror or str(error)
+        ) from error
+
+
 def _replace(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

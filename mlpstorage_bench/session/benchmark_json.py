@@ -33,3 +33,13 @@ def maker(config: pytest.Config) -> Callable[[Sequence[object]], BenchmarkDocume
         return BenchmarkDocument.of(as_json_holds(document))
 
     return make
+
+
+def branch_of_tests(config: pytest.Config) -> str | None:
+    """Return the branch of the tests' repository; None without one, or without pytest-benchmark."""
+    if not config.pluginmanager.hasplugin("benchmark"):
+        return None
+    commit_info = config.hook.pytest_benchmark_generate_commit_info(config=config)
+    config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit_info)
+    branch = commit_info.get("branch")
+    return None if branch is None else str(branch)

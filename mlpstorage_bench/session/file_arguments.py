@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import Plan
-from mlpstorage_bench.gate.baseline import BASELINE_OPTION, parse_choice
+from mlpstorage_bench.gate.baseline_choice import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings
 from mlpstorage_bench.paths import InputFile, OutputFile, check_outputs
@@ -17,14 +17,20 @@ from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
 PROFILE_OPTION = "--mlps-profile"
 
 
-def check_files(settings: Settings, plan: Plan, rank: int, ranks: int) -> None:
+def check_files(
+    settings: Settings, plan: Plan, rank: int, ranks: int, most_trials: Callable[[int], int]
+) -> None:
     """Raise InvalidInputError if a rank would overwrite an input, or a file of other content.
 
-    Only rank 0 writes reports.
+    Only rank 0 writes reports. `most_trials` returns how many trials a case may have, of the number
+    that is planned.
     """
-    outputs = plan.output_files(rank, ranks)
+    outputs = plan.output_files(rank, ranks, most_trials)
     if rank == 0:
-        outputs += [OutputFile(REPORT_OPTION, path, is_own_report) for path in settings.reports]
+        outputs += [
+            OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True)
+            for path in settings.reports
+        ]
         outputs += _gate_outputs(settings.gate)
     inputs = [
         InputFile(PROFILE_OPTION, Path(settings.profile)),
@@ -44,7 +50,10 @@ def check_gate_files(settings: GateSettings, run: Path) -> None:
 
 
 def _gate_outputs(settings: GateSettings) -> list[OutputFile]:
-    return [OutputFile(GATE_REPORT_OPTION, path, is_own_gate_report) for path in settings.reports]
+    return [
+        OutputFile(GATE_REPORT_OPTION, path, is_own_gate_report, is_replaced=True)
+        for path in settings.reports
+    ]
 
 
 def _gate_inputs(settings: GateSettings) -> list[InputFile]:

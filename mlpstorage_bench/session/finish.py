@@ -83,7 +83,8 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
     """Wait until every rank has ended; return the status of all, and whether tests passed."""
     passed_before_gate = exit_status == pytest.ExitCode.OK
     if exit_status == pytest.ExitCode.OK and session.session_gate is not None:
-        exit_status = session.session_gate.status
+        exit_status = session.session_gate.outcome.status
+        passed_before_gate = not session.session_gate.outcome.has_failed_trial
     if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
         exit_status = int(pytest.ExitCode.USAGE_ERROR)
     left = session.left

@@ -77,11 +77,12 @@ def _make_kvcache(
     request: pytest.FixtureRequest, benchmark: Any, session: MlpsSession, run: Run
 ) -> KVCache:
     from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
-    from mlpstorage_bench.kvcache.fixture import KVCache  # noqa: PLC0415 - see above
+    from mlpstorage_bench.kvcache.fixture import KVCache, TrialCounts  # noqa: PLC0415 - see above
 
     plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
-    rounds = session.rounds(plan.trials(is_scenario=is_scenario))
+    trials = plan.trials(is_scenario=is_scenario)
+    rounds = session.rounds(trials)
     return KVCache(
         plan=plan,
         engine=cast("Engine", session.engine),
@@ -92,7 +93,7 @@ def _make_kvcache(
             objective_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)
         ],
-        rounds=rounds,
+        trials=TrialCounts(rounds, session.most_trials(trials)),
         offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )
 

@@ -154,6 +154,7 @@ class SessionHooks:
             own.exit_status = session.exitstatus = finish.pass_exit_barrier(
                 own, int(session.exitstatus), failure
             )
+        terminal.show_last_line(session.config, own)
         if own.launcher is not None and own.settings.timeout_s is not None:
             limit_process(own.settings.timeout_s)
         return result

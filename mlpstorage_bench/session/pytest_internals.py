@@ -122,6 +122,14 @@ def add_junit_property(config: pytest.Config, name: str, value: str) -> None:
         xml.add_global_property(name, value)
 
 
+def add_junit_case(config: pytest.Config, reports: Sequence[pytest.TestReport]) -> None:
+    """Add a test case that no test ran to the junit XML, if one is written."""
+    xml = config.stash.get(xml_key, None)
+    if xml is not None:
+        for report in reports:
+            xml.pytest_runtest_logreport(report)
+
+
 def worker_count(config: pytest.Config) -> object:
     """Return the number of pytest-xdist's workers; None or 0 without workers."""
     return getattr(config.option, "numprocesses", None)

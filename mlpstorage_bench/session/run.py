@@ -11,14 +11,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, Json, OpenCase
+from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.metadata import build_metadata
-from mlpstorage_bench.results.record import CaseOutcome, Outcome, RunFacts, RunRecord, Status
+from mlpstorage_bench.results.record import (
+    CaseOutcome,
+    GateRecord,
+    Outcome,
+    RunFacts,
+    RunRecord,
+    Status,
+)
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.tree import RunLocation
 
@@ -54,7 +61,7 @@ class Run:
     _recorded: dict[str, object] = field(default_factory=dict)
     _cases: list[OpenCase] = field(default_factory=list)
     """Cases, in the order of their start."""
-    gate: Json | None = None
+    gate: GateRecord | None = None
     """The gate's result, for the metadata."""
     _statistics: list[object] = field(default_factory=list)
     _cases_written: int = 0

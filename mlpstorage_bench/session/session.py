@@ -26,8 +26,10 @@ from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks, rank_output
 from mlpstorage_bench.session.activation import collection_errors
+from mlpstorage_bench.session.benchmark_json import branch_of_tests
 from mlpstorage_bench.session.file_arguments import check_files
-from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, rounds
+from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
+from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.provenance import sources_of_tests
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
@@ -200,9 +202,11 @@ class MlpsSession:
     def _check_request(self) -> None:
         """Check files, gate and report formats before tests are collected."""
         if self.settings.user_set:
-            check_files(self.settings, self.plan, self.comm.rank, self.comm.size)
+            check_files(self.settings, self.plan, self.comm.rank, self.comm.size, self.most_trials)
         if self.settings.gate.is_wanted:
-            self.make_gate(registry.DEFAULT)
+            gate = self.make_gate(registry.DEFAULT)
+            if self.is_root:
+                gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
 
@@ -230,6 +234,10 @@ class MlpsSession:
         """Return the number of trials of a case: more than `trials` for a self-test of the gate."""
         return rounds(self.settings.gate, trials, are_set=self.settings.trials is not None)
 
+    def most_trials(self, trials: int) -> int:
+        """Return the largest number of trials of a case, with those that the gate may add."""
+        return self.rounds(trials) * most_looks(self.settings.gate)
+
     def offer_more(self, case: str, trials: int, run: RunMore) -> None:
         """Register a function that runs more trials of a case, for the gate's retries."""
         if self.session_gate is not None:
@@ -253,6 +261,7 @@ class MlpsSession:
             self.remarks.append("the gate did not judge the run, because tests have failed")
             return
         self.session_gate.judge(report)
-        if self.session_gate.result is not None:
-            self.run.gate = self.session_gate.result.to_dict()
-            self.session_gate.add_junit_properties(self.config)
+        result = self.session_gate.result
+        if result is not None:
+            self.run.gate = result.to_record()
+            add_to_junit(self.config, result)

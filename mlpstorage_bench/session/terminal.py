@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.escaping import for_terminal_lines
+from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
@@ -110,17 +110,27 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print the gate's verdicts."""
     gating = session.session_gate
-    if gating is None or not (gating.result or gating.problems):
+    if gating is None or not (gating.result or gating.outcome.problems):
         return
     reporter.section("mlpstorage gate")
     width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
     if gating.result is not None:
         for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
             _show(reporter, line)
-    for line in gating.annotations:
+    for line in [*gating.annotations, *(f"note: {remark}" for remark in gating.remarks)]:
         _show(reporter, line)
-    for problem in gating.problems:
+    for problem in gating.outcome.problems:
         _show(reporter, f"ERROR: {problem}")
+
+
+def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
+    """Print the gate's outcome below pytest's own last line, which counts tests alone."""
+    reporter, gating = terminal_reporter(config), session.session_gate
+    if reporter is None or gating is None or not gating.last_line:
+        return
+    is_failure = gating.outcome.status != pytest.ExitCode.OK
+    line = for_terminal(gating.last_line)
+    reporter.write_line(line, bold=True, red=is_failure, green=not is_failure)
 
 
 def _reporter(config: pytest.Config) -> TerminalReporter:

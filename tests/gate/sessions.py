@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import mlpstorage_bench.session.hooks  # noqa: F401 - pytester forgets what its sessions import
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
 
 REPRODUCIBLE = [
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
@@ -57,3 +62,39 @@ def write_past_runs(
 
 def gate(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest(*REPRODUCIBLE, *NO_LATENCIES, "--mlps-gate", *arguments)
+
+
+def change_trials(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    speed: float = 1.0,
+    first_speeds: Sequence[float] = (),
+    others: float = 0.0,
+    first_others: Sequence[float] = (),
+    limited_by: str = "storage",
+) -> None:
+    """Change the figures of the trials that sessions of this process will run.
+
+    `speed` scales rates, `others` is the traffic of other programs as a multiple of the trial's own
+    at full speed. `first_speeds` and `first_others` are those of the first trials of each case.
+    """
+    run_trial = Engine.run_trial
+
+    def changed(
+        engine: Engine, workload: Workload, seed: int, trial: int, parts: Mapping[str, str]
+    ) -> TrialOutcome:
+        outcome = run_trial(engine, workload, seed, trial, parts)
+        values: dict[str, Any] = dict(outcome.result.values)
+        moved = values["read_gib_s"] + values["write_gib_s"]
+        factor = dict(enumerate(first_speeds, 1)).get(trial, speed)
+        foreign = dict(enumerate(first_others, 1)).get(trial, others)
+        for name in ("read_gib_s", "write_gib_s", "requests_per_s"):
+            values[name] *= factor
+        values |= {
+            "foreign_gib_s": foreign * moved,
+            "foreign_traffic_on": "sda on node-a" if foreign else "",
+            "limited_by": limited_by,
+        }
+        return replace(outcome, result=replace(outcome.result, values=values))
+
+    monkeypatch.setattr(Engine, "run_trial", changed)

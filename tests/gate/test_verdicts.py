@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from mlpstorage_bench.gate.baseline import Baseline, split_for_selftest
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
+from mlpstorage_bench.gate.result import FailureRules, GateResult
 from mlpstorage_bench.gate.rules import parse_rules
-from mlpstorage_bench.gate.series import CaseSeries, RunSeries
-from mlpstorage_bench.gate.verdicts import GateResult, MetricVerdict, judge_run
+from mlpstorage_bench.gate.series import CaseSeries, RunSeries, TrialSeries
+from mlpstorage_bench.gate.verdicts import MetricVerdict, judge_run
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies
 from mlpstorage_bench.kvcache.results.metrics.traffic import Traffic
 from mlpstorage_bench.report.gate_report import as_markdown, gate_lines
@@ -18,7 +22,9 @@ STEADY = [1.00, 1.01, 0.99, 1.005, 0.995, 1.002, 0.998, 1.01, 0.99, 1.0]
 def run(run_id: str, **metrics: Sequence[float]) -> RunSeries:
     length = max(len(values) for values in metrics.values())
     trials = tuple(
-        {name: values[number] for name, values in metrics.items() if number < len(values)}
+        TrialSeries(
+            {name: values[number] for name, values in metrics.items() if number < len(values)}
+        )
         for number in range(length)
     )
     case = CaseSeries("w", {"parameters": {"duration": 1}}, trials)
@@ -32,8 +38,8 @@ def judged(
     known = (Traffic.read_gib_s, Latencies.read_p95_ms)
     off = "read_p95_ms: off"
     rules = parse_rules(known, [("rule", line) for line in (off, *lines)])
-    verdicts = judge_run(candidate, {"1": baseline or Baseline(runs)}, rules)
-    return {one.metric: one for one in verdicts}
+    judged = judge_run(candidate, {"1": baseline or Baseline(runs)}, rules)
+    return {one.metric: one for one in judged.metrics}
 
 
 def test_unchanged_run_passes_and_names_its_baseline_runs() -> None:
@@ -85,20 +91,48 @@ def result() -> GateResult:
     return GateResult("new", "the last 10 comparable runs", verdicts, {"2": "no earlier run"})
 
 
-def test_github_annotates_regressed_metrics_and_cases_not_compared() -> None:
+IN_CI = {"GITHUB_ACTIONS": "true"}
+
+
+def test_github_annotates_what_fails_as_an_error() -> None:
     assert github_annotations(result(), {}) == []
-    regressed, refused = github_annotations(result(), {"GITHUB_ACTIONS": "true"})
-    assert regressed.startswith("::error title=1%3A read_gib_s regressed::50.0%25 worse")
+    regressed, refused = github_annotations(result(), IN_CI)
+    assert regressed.startswith("::error title=1%3A read_gib_s regressed::50 %25 less bandwidth")
     assert refused == "::error title=2%3A not compared::no earlier run"
 
 
-def test_report_has_effect_verdict_and_cases_not_compared() -> None:
+@pytest.mark.parametrize("verdict", [Verdict.UNDECIDED, Verdict.COLLECTING, Verdict.IMPROVED])
+def test_github_annotates_what_passes_as_a_notice_and_the_same_as_an_error_if_it_fails(
+    verdict: Verdict,
+) -> None:
+    (one,) = judged(run("new", read_gib_s=[1.0] * 3)).values()
+    passing = GateResult("new", "last", (replace(one, verdict=verdict),), {})
+    (line,) = github_annotations(passing, IN_CI)
+    assert line.startswith("::notice ")
+    assert passing.exit_status == 0
+    strict = FailureRules(undecided=True, collecting=True, improved=True)
+    failing = replace(passing, failure_rules=strict)
+    (line,) = github_annotations(failing, IN_CI)
+    assert line.startswith("::error ")
+    assert failing.exit_status == (4 if verdict is Verdict.COLLECTING else 1)
+
+
+def test_report_has_change_verdict_and_cases_not_compared() -> None:
     text = as_markdown(result())
-    for word in ("-50.0%", "regressed", "-10 %", "not compared: 2: no earlier run"):
+    for word in ("50 % less bandwidth", "regressed", "-10 %", "not compared: 2: no earlier run"):
         assert word in text
-    assert gate_lines(result())[-1] == (
-        "gate: 1 regressed, 1 not compared (against the last 10 comparable runs)"
+    assert gate_lines(result())[-2:] == [
+        "gate: 1 regressed, 1 not compared (against the last 10 comparable runs)",
+        "next: run it again: a loss in both runs is no chance",
+    ]
+
+
+def test_headline_names_what_failed() -> None:
+    assert result().headline == (
+        "gate FAILED: regressed: 1 read_gib_s 50 % less bandwidth; not compared: 2"
     )
+    passed = GateResult("new", "last", tuple(judged(run("new", read_gib_s=[1.0] * 3)).values()), {})
+    assert passed.headline == "gate passed: 1 passed"
 
 
 def test_differences_of_two_runs_name_fields_and_values() -> None:

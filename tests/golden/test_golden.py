@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.gate.baseline import find_baselines, parse_choice
+from mlpstorage_bench.gate.baseline import find_baselines
+from mlpstorage_bench.gate.baseline_choice import parse_choice
 from mlpstorage_bench.gate.rules import parse_rules
 from mlpstorage_bench.gate.series import read_series
 from mlpstorage_bench.history.archive import History

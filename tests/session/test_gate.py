@@ -19,6 +19,7 @@ from tests.gate.sessions import (
     newest,
     write_past_runs,
 )
+from tests.past_runs import REFERENCES, leave
 
 
 def test_unchanged_run_passes(pytester: pytest.Pytester) -> None:
@@ -36,19 +37,34 @@ def test_unchanged_run_passes(pytester: pytest.Pytester) -> None:
     verdicts = {v["metric"]: v for v in metadata["mlpstorage"]["verdicts"]}
     assert verdicts["read_gib_s"]["verdict"] == "passed"
     assert verdicts["read_gib_s"]["baseline_runs"] == [f"past-{n}" for n in range(10)]
-    properties = ET.parse(pytester.path / "junit.xml").iter("property")  # noqa: S314 - our own file
+    junit = ET.parse(pytester.path / "junit.xml")  # noqa: S314 - our own file
+    properties = junit.iter("property")
     values = {p.get("name"): p.get("value", "") for p in properties}
     assert str(values["mlpstorage.gate.1.read_gib_s"]).startswith("passed: ")
+    cases = [(one.get("classname"), one.get("name")) for one in junit.iter("testcase")]
+    assert ("mlpstorage.gate.1", "read_gib_s") in cases
+    assert result.stdout.lines[-1] == "gate passed: 3 passed"
 
 
 def test_regressed_run_fails_the_session_and_is_no_baseline(
     pytester: pytest.Pytester,
 ) -> None:
     write_past_runs(pytester, [2 * factor for factor in STEADY])
-    result = gate(pytester)
+    result = gate(pytester, "--junitxml=junit.xml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=1)
-    result.stdout.re_match_lines([r"regressed: 1, read_gib_s: 50\.\d% worse .*"])
+    result.stdout.re_match_lines(
+        [r"regressed: 1, read_gib_s: 50 % less bandwidth than the baseline \(.* → .* GiB/s\), .*"]
+    )
+    assert result.stdout.lines[-1] == (
+        "gate FAILED: regressed: 1 read_gib_s 50 % less bandwidth, "
+        "1 write_gib_s 50 % less bandwidth"
+    )
+    suite = ET.parse(pytester.path / "junit.xml").find("testsuite")  # noqa: S314 - our own file
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "2", "0")
+    failed = [one.get("name") for one in suite.iter("testcase") if one.find("failure") is not None]
+    assert failed == ["read_gib_s", "write_gib_s"]
     assert newest(pytester)["status"] == "failed"
     again = gate(pytester)
     assert again.ret == pytest.ExitCode.TESTS_FAILED
@@ -60,7 +76,9 @@ def test_better_run_has_improved(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, [0.5 * factor for factor in STEADY])
     result = gate(pytester)
     assert result.ret == 0
-    result.stdout.re_match_lines([r"improved: 1, read_gib_s: .* better .*"])
+    result.stdout.re_match_lines(
+        [r"improved: 1, read_gib_s: 2.0 x more bandwidth than the baseline .*"]
+    )
 
 
 def test_different_workload_is_refused_with_differences_unless_allowed(
@@ -226,9 +244,6 @@ def test_baseline_is_selected_by_tag_branch_or_number(
     assert result.ret == 0
     runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
     assert runs == [f"past-{n}" for n in range(7)][-6 if baseline == "last:6" else 0 :]
-    none = gate(pytester, "--mlps-baseline=tag:weekly")
-    assert none.ret == pytest.ExitCode.USAGE_ERROR
-    none.stdout.fnmatch_lines(["not compared: 1: no earlier run of tag weekly that passed*"])
 
 
 @pytest.mark.parametrize("kind", ["run", "file"])
@@ -246,6 +261,18 @@ def test_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> 
         (["--mlps-baseline=yesterday"], "last, last:N, tag:NAME"),
         (["--mlps-baseline=last:0"], "N from 1"),
         (["--mlps-gate-report=verdicts.txt"], "a file name in .json or .md"),
+        (["--mlps-gate-report=/proc/verdicts.json"], "No file can be made in /proc"),
+        (["--mlps-gate-report=no/verdicts.json"], "no is no directory"),
+        (["--mlps-report=/proc/report.md"], "No file can be made in /proc"),
+        (
+            ["--mlps-baseline=run:NOSUCH"],
+            "--mlps-baseline: got 'NOSUCH'; accepted: the id of a run",
+        ),
+        (["--mlps-baseline=tag:nightly"], "a tag of an earlier run, or of this run"),
+        (["--mlps-baseline=branch:nowhere"], "a branch of an earlier run, or of this run"),
+        (["--mlps-baseline=file:missing.json"], "No such file"),
+        (["--mlps-baseline=file:test_kv.py"], "a run's *_metadata.json of this package"),
+        (["--mlps-baseline=run:NOSUCH", "--mlps-results-dir=test_kv.py"], "the id of a run"),
     ],
 )
 def test_invalid_gate_option_is_refused_before_any_test(
@@ -256,6 +283,149 @@ def test_invalid_gate_option_is_refused_before_any_test(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert message in result.stderr.str()
     assert not (pytester.path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        ("tag:nightyl", "Did you mean 'nightly'?"),
+        ("tag:weekly", "Earlier runs have: nightly"),
+        ("branch:mian", "Did you mean 'main'?"),
+        ("run:past-11", "Near: past-1"),
+    ],
+)
+def test_baseline_that_no_run_has_is_refused_with_those_that_exist(
+    pytester: pytest.Pytester, baseline: str, message: str
+) -> None:
+    write_past_runs(
+        pytester, STEADY[:2], tags=["nightly"], commit_info={"id": "c0ffee", "branch": "main"}
+    )
+    before = metadata_files(pytester)
+    result = gate(pytester, f"--mlps-baseline={baseline}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert message in result.stderr.str()
+    assert metadata_files(pytester) == before
+
+
+def test_baseline_without_trials_is_refused_before_any_test(pytester: pytest.Pytester) -> None:
+    leave(pytester.path, "training", REFERENCES)
+    result = gate(pytester, "--mlps-baseline=file:training_metadata.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "a run of kv_cache that has trials. 20250111_160323 is a run of training" in (
+        result.stderr.str()
+    )
+
+
+@pytest.mark.parametrize("option", ["--mlps-gate-report=g/v.json", "--mlps-report=g/r.md"])
+def test_report_that_cannot_be_written_at_the_end_fails_the_session(
+    pytester: pytest.Pytester, option: str
+) -> None:
+    """Its directory becomes a file while the test runs."""
+    pytester.mkdir("g")
+    pytester.makepyfile(
+        test_kv="""
+        from pathlib import Path
+
+        def test_run(kvcache):
+            kvcache.run(1)
+            Path("g").rmdir()
+            Path("g").touch()
+        """
+    )
+    result = pytester.runpytest(*REPRODUCIBLE, *NO_LATENCIES, option, "--mlps-gate")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    name = option.partition("=")[0]
+    result.stdout.fnmatch_lines([f"ERROR: {name}: got *a file that can be written*"])
+    assert newest(pytester)["status"] == "failed"
+
+
+def test_gate_report_is_replaced_as_a_whole(pytester: pytest.Pytester) -> None:
+    """A reader that has the old file open keeps it: the new one is another file."""
+    pytester.makepyfile(test_kv=TEST)
+    assert gate(pytester, "--mlps-gate-report=g.json").ret == 0
+    report = pytester.path / "g.json"
+    with report.open() as held:
+        before = report.stat().st_ino
+        assert gate(pytester, "--mlps-gate-report=g.json").ret == 0
+        assert report.stat().st_ino != before
+        assert json.load(held)["run_id"] != json.loads(report.read_text())["run_id"]
+    assert [path.name for path in pytester.path.glob("*g.json*")] == ["g.json"]
+
+
+def test_summary_of_a_step_that_cannot_be_written_is_a_note(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/proc/summary.md")
+    result = gate(pytester)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["note: the step's summary /proc/summary.md was not written: *"])
+    assert "::error" not in result.stdout.str()
+    assert "::notice title=1%3A read_gib_s collecting::" in result.stdout.str()
+
+
+def test_retry_of_one_planned_trial_keeps_the_trace_of_each(pytester: pytest.Pytester) -> None:
+    write_past_runs(pytester)
+    retry = ("--mlps-trials=1", "--mlps-gate-undecided=retry")
+    assert gate(pytester, *retry, "--mlps-set=trace_out=t.csv").ret == 0
+    traces = sorted(path.name for path in pytester.path.glob("t*.csv"))
+    assert traces == [f"t.workload_1.trial_{number}.csv" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("option", ["--mlps-gate-undecided=retry", "--mlps-gate-selftest"])
+def test_trace_of_a_trial_that_the_gate_may_add_is_checked_before_any_test(
+    pytester: pytest.Pytester, option: str
+) -> None:
+    pytester.makepyfile(test_kv="def test_run(kvcache): raise AssertionError")
+    (pytester.path / "t.workload_1.trial_2.csv").write_text("not ours")
+    result = gate(pytester, "--mlps-trials=1", option, "--mlps-set=trace_out=t.csv")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "t.workload_1.trial_2.csv" in result.stderr.str()
+
+
+def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
+    pytester: pytest.Pytester,
+) -> None:
+    write_past_runs(pytester)
+    pytester.makeconftest(
+        """
+        from mlpstorage_bench.errors import StorageError
+        from mlpstorage_bench.kvcache.fixture import _Trials
+
+        run_one = _Trials.run_one
+
+        def fail(self, parts):
+            if self.count:
+                raise StorageError("reading", "a file", "Input/output error")
+            return run_one(self, parts)
+
+        _Trials.run_one = fail
+        """
+    )
+    result = pytester.runpytest_subprocess(
+        *(*REPRODUCIBLE, *NO_LATENCIES, "--mlps-trials=1", "--mlps-gate-undecided=retry")
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    failure = "more trials of 1: reading a file failed: Input/output error"
+    result.stdout.fnmatch_lines([f"ERROR: {failure}", f"gate FAILED: {failure}"])
+    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["tests_passed"] is False
+
+
+def test_baseline_run_whose_file_is_damaged_is_left_out_with_a_note(
+    pytester: pytest.Pytester,
+) -> None:
+    write_past_runs(pytester, STEADY[:6])
+    damaged = metadata_files(pytester)[2]
+    metadata = json.loads(damaged.read_text())
+    metadata["mlpstorage"]["cases"]["1"]["trials"][0]["conditions"] = {"limit": 5}
+    damaged.write_text(json.dumps(metadata))
+    result = gate(pytester)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"note: no baseline: *{damaged.name}: *conditions*"])
+    runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
+    assert runs == ["past-0", "past-1", "past-3", "past-4", "past-5"]
 
 
 def test_profile_may_set_rules(pytester: pytest.Pytester) -> None:

@@ -47,7 +47,7 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
 
     @property
     def conditions(self) -> TrialConditions:
-        """What besides the storage may have changed the metrics."""
+        """Conditions that may have changed the metrics, besides the storage."""
         return TrialConditions(
             moved_gib_s=(self.read_gib_s or 0.0) + (self.write_gib_s or 0.0),
             limit=self.limited_by,
