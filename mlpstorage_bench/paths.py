@@ -157,6 +157,8 @@ def _open(output: OutputFile) -> BinaryIO:
     try:
         descriptor = os.open(output.path, flags | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
+        if output.path.is_symlink():
+            _check_link(output)
         descriptor = os.open(output.path, flags | os.O_NONBLOCK)  # never waits, as for a pipe
     try:
         _check_owner(output, os.fstat(descriptor))
@@ -170,6 +172,8 @@ def _open(output: OutputFile) -> BinaryIO:
 def _status(output: OutputFile) -> os.stat_result | None:
     """Return the system's status of a file; None if there is none."""
     try:
+        if output.path.is_symlink():
+            _check_link(output)
         return output.path.stat()
     except FileNotFoundError:
         if output.path.is_symlink():
@@ -177,6 +181,13 @@ def _status(output: OutputFile) -> os.stat_result | None:
         return None
     except (OSError, ValueError) as error:
         raise _refusal(output, str(error)) from error
+
+
+def _check_link(output: OutputFile) -> None:
+    """Refuse a link of another user's, who may have made it where many may write."""
+    owner, directory = output.path.lstat().st_uid, output.path.parent.stat().st_uid
+    if owner not in (os.geteuid(), directory):
+        raise _refusal(output, f"It is a link that another user ({owner}) has made")
 
 
 def _identity(path: Path, status: os.stat_result | None) -> _Identity:

@@ -130,3 +130,16 @@ def test_foreign_file_is_refused_and_kept(
 def test_output_that_cannot_be_created_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInputError, match="trace_out: got"):
         check_outputs([output(tmp_path / name)], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user as well")
+def test_link_of_another_user_is_refused(recorded: Path) -> None:
+    link = recorded.with_name("link.csv")
+    link.symlink_to(recorded)
+    check_outputs([output(link)], [])  # one's own
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(InvalidInputError, match="It is a link that another user"):
+        check_outputs([output(link)], [])
+    with pytest.raises(InvalidInputError, match="It is a link that another user"):
+        open_output(output(link))
+    assert recorded.read_text() == OURS

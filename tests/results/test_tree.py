@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.paths import check_path_component, slugify
 from mlpstorage_bench.results.tree import create_run_directory, write_json, write_text
+from tests.conftest import Mount
 
 PLACE = ("open", "acme", "array-9", "kv_cache", "llama3.1-8b", "run")
 
@@ -80,3 +84,62 @@ def test_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> 
         write_text(path, "\ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_mode_of_files_follows_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        path = write_text(tmp_path / "new" / "x.json", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o777 & ~umask
+
+
+def test_files_are_written_where_no_mode_can_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setattr(os, "chmod", refuse)
+    assert write_text(tmp_path / "x.json", "text").read_text() == "text"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_files_are_written_where_none_can_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    assert write_text(tmp_path / "x.json", "text").read_text() == "text"
+
+
+def test_failed_sync_fails_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ResultsError, match="Input/output error"):
+        write_text(tmp_path / "x.json", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_name_may_have_the_longest_length(tmp_path: Path) -> None:
+    path = write_text(tmp_path / ("x" * 250 + ".json"), "text")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_keeps_the_old_file_and_leaves_no_other(mount: Mount) -> None:
+    place = mount("tmpfs", "size=16k")
+    path = write_text(place / "x.json", "old")
+    with pytest.raises(ResultsError, match="No space left on device"):
+        write_text(path, "new" * 10000)
+    assert path.read_text() == "old"
+    assert list(place.iterdir()) == [path]
