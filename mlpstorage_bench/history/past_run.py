@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-import psutil
 from pydantic import TypeAdapter
 
 from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.process.identity import is_running
 
 RUNNING = "running"
 DIED = "died"
@@ -60,6 +60,8 @@ class PastRun:
     """The gate's verdict on the whole run; None if the gate was off, and in old metadata."""
     process_id: int | None
     """Process of rank 0."""
+    process_start: str | None
+    """When and where that process started (`process.identity.start_of`); None in old metadata."""
     runtime_s: float | None
     tags: tuple[str, ...]
     system_fingerprint: str | None
@@ -108,26 +110,16 @@ class PastRun:
     def of_facts(cls, text: str, file: str) -> PastRun:
         """Return the run with these facts and its status now; ValueError for any other text."""
         run = _FACTS.validate_json(text)
-        status = status_now(run.hosts, run.process_id) if run.status == RUNNING else run.status
-        return replace(run, file=file, status=status)
+        return replace(run, file=file, status=status_now(run))
 
 
 _FACTS = TypeAdapter(PastRun)
 
 
-def status_now(hosts: tuple[str, ...], process_id: int | None) -> str:
-    """Return the status now of a run whose metadata says running."""
-    is_on_this_host = hosts[:1] == (os.uname().nodename,)
-    if process_id is None or not is_on_this_host or _is_alive(process_id):
-        return RUNNING
-    return DIED
-
-
-def _is_alive(process_id: int) -> bool:
-    """Return whether a process runs; a zombie does not."""
-    try:
-        return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:  # another user's
-        return True
+def status_now(run: PastRun) -> str:
+    """Return the status now of a run whose metadata may say running."""
+    is_on_this_host = run.hosts[:1] == (os.uname().nodename,)
+    if run.status != RUNNING or run.process_id is None or not is_on_this_host:
+        return run.status
+    runs = is_running(run.process_id, run.process_start, run.started.timestamp())
+    return DIED if runs is False else RUNNING

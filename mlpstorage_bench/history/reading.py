@@ -118,6 +118,7 @@ def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
         ),
         gate_verdict=own.gate.verdict,
         process_id=own.process_id,
+        process_start=own.process_start,
         runtime_s=metadata.runtime,
         tags=own.tags,
         system_fingerprint=own.system_fingerprint,

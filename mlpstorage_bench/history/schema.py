@@ -101,6 +101,8 @@ MIGRATIONS: Sequence[Migration] = (
     ),
     # metadata is validated as a whole, and a run may have no number of ranks
     (READ_EVERYTHING_AGAIN,),
+    # a fact of a run: the start of rank 0's process
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

@@ -67,6 +67,7 @@ def build_metadata(
             "tags": record.tags,
             "commit_info": None if commit_info is None else dict(commit_info),
             "process_id": record.process_id,
+            "process_start": record.process_start,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
             "metrics": {m.name: m.description.to_json() for m in declared},

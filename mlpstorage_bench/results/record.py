@@ -143,6 +143,8 @@ class RunRecord(RunFacts):
     runtime_s: float
     process_id: int
     """Process ID of rank 0: distinguishes a running run from one that was killed."""
+    process_start: str | None = None
+    """When and where that process started, as later processes get the same ID; None if unknown."""
     notes: list[str]
     tests: list[CaseOutcome]
     recorded: Json

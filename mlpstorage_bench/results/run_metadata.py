@@ -31,6 +31,8 @@ from mlpstorage_bench.results.metadata_parts import (
 
 REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
 """Fields that the metadata of every run has, of any benchmark type."""
+_PARTS_OF_START = 3
+"""Number of words that say when and where a process started."""
 _MOST_PROCESS_IDS = (1 << 31) - 1
 
 
@@ -64,6 +66,12 @@ def _process_id(value: object) -> object:
     return value if is_number and 0 < value <= _MOST_PROCESS_IDS else None  # type: ignore[operator]  # an int, as just looked
 
 
+def _process_start(value: object) -> object:
+    """Return a process's start; None for what has another form."""
+    is_start = isinstance(value, str) and len(value.split(" ")) == _PARTS_OF_START
+    return value if is_start else None
+
+
 _Moment = Annotated[str, AfterValidator(_checked_moment)]
 
 
@@ -84,6 +92,8 @@ class OwnFacts(Part):
     commit_info: Commit = Commit()
     process_id: Annotated[int | None, BeforeValidator(_process_id)] = None
     """Process of rank 0."""
+    process_start: Annotated[str | None, BeforeValidator(_process_start)] = None
+    """When and where it started (`process.identity.start_of`); None in old metadata."""
     system_fingerprint: str | None = None
     system_fingerprint_parts: Object = Field(default_factory=dict)
     metrics: dict[str, MetricFacts] = Field(default_factory=dict)

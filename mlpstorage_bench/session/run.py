@@ -14,6 +14,7 @@ from typing import Any
 from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import fingerprint, slugify
+from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
@@ -191,6 +192,7 @@ class Run:
             exit_status=self.exit_status,
             tests_passed=self.tests_passed,
             process_id=os.getpid(),
+            process_start=start_of(os.getpid()),
             timestamp=self.location.timestamp,
             run_datetime=self.started.isoformat(),
             end_datetime=self._ended.isoformat() if self._ended else None,

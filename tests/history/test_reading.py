@@ -13,6 +13,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.reading import Measured, read_run
+from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.run_metadata import metadata_of
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
@@ -103,6 +104,23 @@ def test_run_whose_process_is_gone_has_died(tmp_path: Path) -> None:
     leave(tmp_path, "elsewhere", {**running, "mlpstorage": gone, "hosts": ["far-away"]})
     leave(tmp_path, "strange", {**running, "mlpstorage": {**gone, "process_id": 2**80}})
     assert sorted(run.status for run in runs_in(tmp_path)) == ["died", *["running"] * 3]
+
+
+def test_run_whose_process_number_was_given_to_another_has_died(tmp_path: Path) -> None:
+    start = start_of(os.getpid())
+    assert start is not None
+    boot, namespace, ticks = start.split(" ")
+    running = {**OURS, "status": "running", "hosts": [os.uname().nodename]}
+    for name, value in {
+        "same": start,
+        "other": f"{boot} {namespace} {int(ticks) + 1}",
+        "strange": "what",
+        "number": 5,
+    }.items():
+        own = {**OURS["mlpstorage"], "process_id": os.getpid(), "process_start": value}
+        leave(tmp_path, name, {**running, "mlpstorage": own})
+    status = {run.path.name.split("_")[0]: run.status for run in runs_in(tmp_path)}
+    assert status == {"same": "running", "other": "died", "strange": "running", "number": "running"}
 
 
 def test_run_whose_process_is_a_zombie_has_died(tmp_path: Path) -> None:
