@@ -23,6 +23,7 @@ from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.mpi.watchdog import limit_process
 from mlpstorage_bench.options.settings import grace_before_options, startup_limit_s
+from mlpstorage_bench.process.first_of_user import is_first_of_user
 from mlpstorage_bench.process.stderr import ABORT_STATUS, descriptor, say
 from mlpstorage_bench.session import rank_output
 from mlpstorage_bench.session.activation import COMM, KEY
@@ -152,14 +153,8 @@ def _report_refusal(launcher: LauncherEnvironment, problem: str) -> None:
     Ranks that MPI does not connect cannot choose one rank to print. Rank 0 may have no problem, or
     the launcher may end it as soon as another rank has ended.
     """
-    claim = socket.socket(socket.AF_UNIX)
-    try:
-        claim.bind(f"\0mlpstorage-refusal-{os.getppid()}")  # an abstract name; ends with this rank
-    except OSError:
-        pass  # another rank of this host has printed it
-    else:
+    if is_first_of_user(f"mlpstorage-refusal-{os.getppid()}"):
         say(f"ERROR: rank {launcher.rank} on {socket.gethostname()}: {problem}\n")
-    claim.detach()
     status = int(pytest.ExitCode.USAGE_ERROR)
     parent = StatusChannel.of_this_process()
     if parent is not None:
