@@ -105,9 +105,9 @@ $(VENV)/hosts: $(VENV)/ready
 
 # Filesystems to test on beside those that are there: their tests are skipped elsewhere.
 $(VENV)/filesystems: $(VENV)/ready
-	command -v mkfs.xfs || { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
-		&& apt-get install --yes --quiet=2 --no-install-recommends xfsprogs; } \
-		|| echo "no mkfs.xfs: what is tested on xfs will be skipped"
+	command -v mkfs.xfs && command -v bindfs || { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends bindfs xfsprogs; } \
+		|| echo "no mkfs.xfs or bindfs: what is tested on xfs and FUSE will be skipped"
 	touch $@
 
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.

@@ -22,6 +22,8 @@ INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
 TOO_LONG = "a test has taken longer than its limit"
 _TERMINATE_GRACE_S = 5.0
+_KILL_S = 10.0
+"""Time for the kernel to end a killed launcher, in seconds."""
 _POLL_S = 1.0
 """Interval at which the parent reads status lines; exits of processes wake it at once."""
 _LAUNCHER = -1
@@ -89,10 +91,9 @@ class LaunchMonitor:
             self._update()
         finally:
             if self._child.poll() is None:
-                _signal_group(self._child, signal.SIGKILL)
-                self._child.wait()
+                self._kill()
             self._exits.close()
-        code = self._child.returncode
+        code = self._status()
         self.launcher_was_killed = code == -signal.SIGKILL
         return code if code >= 0 else 128 - code
 
@@ -176,8 +177,24 @@ class LaunchMonitor:
         try:
             self._child.wait(self._limits.terminate_s)
         except subprocess.TimeoutExpired:
-            _signal_group(self._child, signal.SIGKILL)
-            self._child.wait()
+            self._kill()
+
+    def _kill(self) -> None:
+        """Kill the launcher's process group; a process that the kernel cannot end is left."""
+        _signal_group(self._child, signal.SIGKILL)
+        try:
+            self._child.wait(_KILL_S)
+        except subprocess.TimeoutExpired:
+            line = (
+                f"mlpstorage: the launcher (process {self._child.pid}) does not end although "
+                "it was killed (SIGKILL): it waits in the kernel for storage\n"
+            )
+            write(line.encode())
+
+    def _status(self) -> int:
+        """Return the launcher's status; that of a killed one if the kernel has not ended it."""
+        code = self._child.poll()
+        return -signal.SIGKILL if code is None else code
 
     def _stop(self) -> None:
         """Let the ranks finish their reports within the grace, then end them."""
@@ -190,8 +207,10 @@ class LaunchMonitor:
         ):
             if self._ends_within(timeout_s, interrupts):
                 return
-            _signal_group(self._child, stronger)
-        self._child.wait()
+            if stronger == signal.SIGKILL:
+                self._kill()
+            else:
+                _signal_group(self._child, stronger)
 
     def _ends_within(self, seconds: float, interrupts: int) -> bool:
         """Wait for the launcher's end until the time is over, or Ctrl-C has come more often."""

@@ -12,8 +12,12 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.command import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.exit_reason import LaunchExit, exit_of
@@ -24,7 +28,7 @@ from mlpstorage_bench.launch.status_channel import (
     StatusReader,
     this_host,
 )
-from mlpstorage_bench.launch.stderr_filter import forward_stderr
+from mlpstorage_bench.launch.stderr_filter import forward_stderr, write
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.signals import StopSignals
 
@@ -40,15 +44,12 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
     """
     launch_id = f"mlps-{secrets.token_hex(12)}"
     mark = f"{LAUNCH_ID_VARIABLE}={launch_id}"
-    with (
-        StopSignals() as requests,
-        tempfile.TemporaryDirectory(prefix="mlps-launch-") as directory,
-    ):
-        status_reader = StatusReader(Path(directory), launch_id)
+    with StopSignals() as requests, _launch_directory() as (directory, pipe):
+        status_reader = StatusReader(directory, launch_id)
         environment = {
             **os.environ,
             COMMAND_VARIABLE: json.dumps(plan.command),
-            DIRECTORY_VARIABLE: directory,
+            DIRECTORY_VARIABLE: str(directory),
             HOST_VARIABLE: this_host(),
             LAUNCH_ID_VARIABLE: launch_id,
             LAUNCHER_VARIABLE: plan.launcher,
@@ -61,12 +62,34 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
             env=environment,
             process_group=0,
         )
-        reaper_process = reaper.start("end", str(child.pid), mark, directory)
+        reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
         with forward_stderr(child.stderr, status_reader):
             monitor = LaunchMonitor(
                 child, status_reader, limits, requests, may_queue=plan.may_queue
             )
             status = monitor.wait()
-            reaper.kill_marked(mark)
+            for helper in reaper.kill_marked(mark):
+                line = (
+                    f"mlpstorage: helper process {helper} of a rank did not end, and was killed\n"
+                )
+                write(line.encode())
         reaper.stop(reaper_process)
         return exit_of(plan, status_reader, status, monitor)
+
+
+@contextmanager
+def _launch_directory() -> Iterator[tuple[Path, int]]:
+    """Make the directory for status files and the pipes by which ranks see this process's death.
+
+    Yield it, and the descriptor of the pipe that the helper process inherits.
+    """
+    with ExitStack() as resources:
+        try:
+            directory = resources.enter_context(tempfile.TemporaryDirectory(prefix="mlps-launch-"))
+            pipe = resources.enter_context(parent_death.held_pipes(Path(directory)))
+        except OSError as error:
+            raise LaunchError(
+                f"The ranks' status files cannot be made in {tempfile.gettempdir()}: {error}. "
+                "Free space there, or set TMPDIR to a directory of a local filesystem"
+            ) from error
+        yield Path(directory), pipe

@@ -18,8 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process.identity import boot_id
 from mlpstorage_bench.process.stderr import descriptor, say
 
 DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
@@ -73,7 +75,8 @@ class StatusChannel:
         host = os.uname().nodename
         self._send(f"{_REGISTERED}{rank}", host)
         if self.directory is not None:
-            write_atomically(self.directory / f"{_PROCESS}{rank}", str(os.getpid()))
+            self._send(f"{_PROCESS}{rank}", str(os.getpid()))
+            parent_death.watch(self.directory)
         else:
             line = f"{self.launch_id} {_EXITED}{rank} {host}"
             _reapers.append(reaper.start("print", line, error_output=descriptor()))
@@ -87,10 +90,13 @@ class StatusChannel:
         self._send(f"{_STOPPED}{rank}", "")
 
     def _send(self, name: str, text: str) -> None:
-        if self.directory is not None:
-            write_atomically(self.directory / name, text)
-        else:
+        if self.directory is None:
             say(f"{self.launch_id} {name} {text}")
+            return
+        try:
+            write_atomically(self.directory / name, text)
+        except OSError as error:  # the parent misses it, and then fails the session
+            say(f"mlpstorage: status {name!r} of a rank cannot be written: {error}")
 
     def unregister(self, rank: int) -> None:
         """Report that this process is about to end normally."""
@@ -102,8 +108,7 @@ class StatusChannel:
 
 def this_host() -> str:
     """Return an identifier of this host that is unique also among hosts of the same name."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding=_ENCODING).strip()
-    return f"{os.uname().nodename}/{boot}"
+    return f"{os.uname().nodename}/{boot_id()}"
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -216,7 +221,10 @@ class StatusReader:
     def _store(self, line: bytes) -> None:
         kind, _, text = line.decode(_ENCODING, "replace").rstrip("\r").partition(" ")
         if kind in _KINDS or _RANK_KIND.fullmatch(kind):
-            write_atomically(self.directory / kind, text)
+            try:
+                write_atomically(self.directory / kind, text)
+            except OSError as error:  # what follows in the stream must still be forwarded
+                say(f"mlpstorage: status {kind!r} of a rank cannot be written: {error}")
 
 
 def _state_of(directory: Path) -> set[tuple[str, int]]:

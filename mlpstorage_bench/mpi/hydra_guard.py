@@ -58,14 +58,18 @@ def start(line: str, status: int, environ: Mapping[str, str], error_output: int)
 
 def stop() -> None:
     """Stop the guard, if there is one: this process ends normally."""
+    from mlpstorage_bench.process import helper  # noqa: PLC0415 - the program itself has no package
+
     while _guards:
-        _guards.pop().communicate(_STOP.encode())
+        helper.end(_guards.pop(), _STOP.encode())
 
 
 def abort(status: int) -> None:
     """Abort all ranks, including this one, through the guard; return if that has no effect."""
+    from mlpstorage_bench.process import helper  # noqa: PLC0415 - the program itself has no package
+
     if _guards:
-        _guards.pop().communicate(str(status).encode())
+        helper.end(_guards.pop(), str(status).encode())
         time.sleep(_HYDRA_S)
 
 

@@ -1,49 +1,60 @@
 """Helper process that cleans up after a rank, or after the parent, when it is killed.
 
-It removes a rank's cache files, prints the line that reports a rank's death, or ends the ranks
-whose parent was killed. It reads from a pipe whose writing end only its owner has. The owner stops
-it with one byte; a pipe that closes without that byte means that the owner was killed. The reaper
-is a program of its own in a session of its own, with the standard library alone, so that signals
-to the ranks' process groups do not reach it.
+It removes a rank's cache files (`removal.py`), prints the line that reports a rank's death, or ends
+the ranks whose parent was killed. It reads from a pipe whose writing end only its owner has. The
+owner stops it with one byte; a pipe that closes without that byte means that the owner was killed.
+The reaper is a program of its own in a session of its own, with the standard library alone, so that
+signals to the ranks' process groups do not reach it.
 """
 
-import errno
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 _STOP = b"d"
+_START_FIELD = 19
+"""Position of `starttime` among the fields of proc_pid_stat(5) after the command."""
 _INTERRUPT_S = 10.0
 """Time for ranks to finish their reports, in seconds."""
 _TERMINATE_S = 10.0
 """Time for a launcher to end its ranks, including those on other hosts."""
 _CLEANUP_S = 10.0
 """Time for reapers to finish their task, and for the kernel to end killed processes."""
+LONGEST_END_S = _INTERRUPT_S + _TERMINATE_S + _CLEANUP_S
+"""Longest time in which the task `end` ends all ranks of this host, in seconds."""
 _POLL_S = 0.05
+_PROGRAMS = {"remove": str(Path(__file__).with_name("removal.py"))}
+"""Programs of tasks that are not this one's."""
 
 
 def start(
-    task: Literal["remove", "print", "end"], *subject: str, error_output: int = subprocess.DEVNULL
+    task: Literal["remove", "print", "end"],
+    *subject: str,
+    error_output: int = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start a reaper with one of three tasks.
 
-    `remove` DIRECTORY NAMES: see `remove_named`. `print` LINE: to `error_output`. `end` GROUP MARK
-    DIRECTORY: end a launcher's process group and all processes with the mark, and remove the launch
-    directory.
+    `remove` DIRECTORY NAMES: see `removal.remove_of_killed`. `print` LINE: to `error_output`. `end`
+    GROUP START MARK DIRECTORY: end the process group of the launcher that was started then
+    (`start_ticks`) and all processes with the mark, and remove the launch directory. The reaper
+    keeps the `inherited` descriptors open until it ends.
     """
+    program = [_PROGRAMS[task]] if task in _PROGRAMS else [__file__, task]
     reaper = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", "-S", __file__, task, *subject],
+        [sys.executable, "-I", "-S", *program, *subject],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=error_output,
+        env=environment,
+        pass_fds=inherited,
         start_new_session=True,
         cwd="/",
     )
@@ -56,54 +67,36 @@ def start(
 
 def stop(reaper: "subprocess.Popen[bytes]") -> None:
     """Stop a reaper without doing its task: its owner ends normally."""
-    reaper.communicate(_STOP)
+    from mlpstorage_bench.process import helper  # noqa: PLC0415 - the program itself has no package
+
+    helper.end(reaper, _STOP)
 
 
-def remove_named(directory: str, names: str) -> None:
-    """Remove a directory and its entries whose names match; OSError on failure.
-
-    `names` is a regular expression for the whole name of a file or directory. Links are not
-    followed. Entries with other names stay with their contents, and so do their parent directories.
-    """
-    _remove_named(directory, re.compile(names), parent=None)
-
-
-def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) -> None:
-    try:
-        descriptor = os.open(directory, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    except FileNotFoundError:
-        return  # another process removed it
-    try:
-        with os.scandir(descriptor) as found:
-            own = [entry for entry in found if names.fullmatch(entry.name)]
-        for entry in own:
-            if entry.is_dir(follow_symlinks=False):
-                _remove_named(entry.name, names, descriptor)
-            else:
-                with suppress(FileNotFoundError):
-                    os.unlink(entry.name, dir_fd=descriptor)
-    finally:
-        os.close(descriptor)
-    try:
-        os.rmdir(directory, dir_fd=parent)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
-            raise
-
-
-def kill_marked(mark: str) -> None:
+def kill_marked(mark: str) -> list[int]:
     """Kill all processes of this host whose environment has the mark (NAME=VALUE).
 
-    Reapers among them finish their task first.
+    Reapers among them have time to finish their task first; return those that did not.
     """
     deadline = time.monotonic() + _CLEANUP_S
     while left := _marked(mark):
-        for process_id, command in left.items():
-            if not _is_reaper(command):
+        is_late = time.monotonic() >= deadline
+        reapers = [process_id for process_id, command in left.items() if _is_reaper(command)]
+        for process_id in left:
+            if is_late or process_id not in reapers:
                 _kill(process_id)
-        if time.monotonic() >= deadline:
-            return
+        if is_late:
+            return reapers
         time.sleep(_POLL_S)
+    return []
+
+
+def start_ticks(process_id: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None if it is gone or hidden."""
+    try:
+        text = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[_START_FIELD])
 
 
 def _marked(mark: str) -> dict[int, list[str]]:
@@ -122,7 +115,7 @@ def _marked(mark: str) -> dict[int, list[str]]:
 
 
 def _is_reaper(command: Sequence[str]) -> bool:
-    return __file__ in command[1:4]
+    return not {__file__, *_PROGRAMS.values()}.isdisjoint(command[1:4])
 
 
 def _kill(process_id: int) -> None:
@@ -132,11 +125,12 @@ def _kill(process_id: int) -> None:
         return  # it ended meanwhile
 
 
-def _end_group(group: int) -> None:
+def _end_group(group: int, started: int) -> None:
     """End a launcher and its ranks, also those on other hosts.
 
     SIGUSR1 goes to the launcher alone, which forwards it: the ranks then finish as after Ctrl-C.
-    SIGTERM and SIGKILL follow, to the whole group, if that takes too long.
+    SIGTERM and SIGKILL follow, to the whole group, if that takes too long. A process that was
+    started at another time has taken the number of a group that has ended.
     """
     for number, patience_s in (
         (signal.SIGUSR1, _INTERRUPT_S),
@@ -145,6 +139,8 @@ def _end_group(group: int) -> None:
     ):
         deadline = time.monotonic() + patience_s
         send = os.kill if number == signal.SIGUSR1 else os.killpg
+        if start_ticks(group) not in (started, None):
+            return
         try:
             send(group, number)
             while time.monotonic() < deadline:
@@ -160,15 +156,11 @@ def main() -> None:
     if os.read(0, 1) == _STOP:
         return
     task, *subject = sys.argv[1:]
-    if task == "remove":
-        directory, names = subject
-        with suppress(OSError):  # there is no process left that could report it
-            remove_named(directory, names)
-    elif task == "print":
+    if task == "print":
         os.write(2, f"{subject[0]}\n".encode())
     else:
-        group, mark, directory = subject
-        _end_group(int(group))
+        group, started, mark, directory = subject
+        _end_group(int(group), int(started))
         kill_marked(mark)
         shutil.rmtree(Path(directory), ignore_errors=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.errors import LaunchError, MlpsError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
 from mlpstorage_bench.launch.environment import detect_launcher
@@ -44,7 +44,10 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     notes = (f"note: {note}" for note in plan.notes)
     lines = (f"launching {plan.shell_line()}", *notes)
     write_lines(f"mlpstorage: {for_terminal(line)}" for line in lines)
-    ending = run(plan, _limits(config, settings))
+    try:
+        ending = run(plan, _limits(config, settings))
+    except LaunchError as error:
+        raise pytest.UsageError(str(error)) from error
     if ending.run_metadata is not None:
         reason = ending.reason or "its results could not be written"
         record_final_status(ending.run_metadata, ending.run_status, ending.status, reason)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +17,9 @@ from tests.failures.running import (
     check_end,
     check_results,
     check_time,
-    launcher_of,
     options_of,
     scenario_matrix,
+    send_from_outside,
     write_files,
 )
 from tests.failures.scenario import Scenario
@@ -63,12 +60,7 @@ def needed(
 
 def act_from_outside(scenario: Scenario, session: Session, folder: Path) -> float:
     wait_until(lambda: len(list(folder.glob("ready-*"))) == 2)
-    name, _, target = scenario.outside.partition(" to ")
-    parent = session.parent()
-    chosen = parent if target == "pytest" else launcher_of(parent)
-    acted_s = time.monotonic()
-    os.kill(chosen.pid, signal.Signals[name])
-    return acted_s
+    return send_from_outside(scenario.outside, session.parent())
 
 
 @pytest.mark.parametrize(("scenario", "mpi_name", "rank"), [*RUNS])

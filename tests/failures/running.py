@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from tests.failures.scenario import (
     PREAMBLE,
     SLACK_S,
     TIMEOUT_S,
+    Outside,
     Scenario,
     Unspecified,
 )
@@ -100,8 +102,29 @@ def options_of(scenario: Scenario) -> list[str]:
 
 def launcher_of(parent: psutil.Process) -> psutil.Process:
     """Return the launcher that a pytest process started; its other child is a reaper."""
-    (launcher,) = (child for child in parent.children() if reaper.__file__ not in child.cmdline())
+    helper = helper_of(parent)
+    (launcher,) = (child for child in parent.children() if child != helper)
     return launcher
+
+
+def helper_of(parent: psutil.Process) -> psutil.Process:
+    """Return the helper process of a pytest process that started ranks."""
+    (helper,) = (child for child in parent.children() if reaper.__file__ in child.cmdline())
+    return helper
+
+
+def send_from_outside(outside: Outside, parent: psutil.Process) -> float:
+    """Send a scenario's signal, where pytest started the ranks; return when."""
+    name, _, target = outside.partition(" to ")
+    targets = {
+        "pytest": [parent],
+        "pytest and its helper process": [helper_of(parent), parent],
+        "the launcher": [launcher_of(parent)],
+    }[target]
+    acted_s = time.monotonic()
+    for process in targets:
+        process.send_signal(signal.Signals[name])
+    return acted_s
 
 
 def check_end(

@@ -49,13 +49,16 @@ DEADLOCKED = (
     r"in test_deadlock\n",
 )
 """Output of a deadlock: stacks of every rank."""
-Bound = Literal["at once", "grace", "timeout + grace", "startup limit"]
+HELPER_LIMIT_S = 10
+"""Time for a helper process to end, after which it is killed."""
+Bound = Literal["at once", "10 s", "grace", "timeout + grace", "startup limit"]
 Outside = Literal[
     "",
     "SIGINT to pytest",
     "SIGTERM to pytest",
     "SIGHUP to pytest",
     "SIGKILL to pytest",
+    "SIGKILL to pytest and its helper process",
     "SIGINT to the launcher",
     "SIGTERM to the launcher",
     "SIGKILL to the launcher",
@@ -133,6 +136,7 @@ class Scenario:
         """Longest time from the failure to the end, without the slack for a busy host."""
         return {
             "at once": 0,
+            "10 s": HELPER_LIMIT_S,
             "grace": self.grace_s,
             "timeout + grace": TIMEOUT_S + self.grace_s,
             "startup limit": self.startup_s,
@@ -141,7 +145,7 @@ class Scenario:
     @property
     def has_parent(self) -> bool:
         """Whether a pytest process started the ranks and still runs when they have ended."""
-        return self.under == "pytest" and self.outside != "SIGKILL to pytest"
+        return self.under == "pytest" and not self.outside.startswith("SIGKILL to pytest")
 
     @property
     def ends_by_itself(self) -> bool:

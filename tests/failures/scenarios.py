@@ -414,6 +414,34 @@ SCENARIOS = (
         has_rank=False,
     ),
     Scenario(
+        "parent and helper killed",
+        "The pytest that started the ranks and its helper process are killed (SIGKILL)",
+        (),
+        137,
+        "at once",
+        LONG,
+        outside="SIGKILL to pytest and its helper process",
+        run_status="interrupted",
+        has_rank=False,
+    ),
+    Scenario(
+        "helper stopped",
+        "The helper process of a rank is stopped (SIGSTOP)",
+        (r"helper process \d+ did not end within 10 s, and was killed",),
+        0,
+        "10 s",
+        """
+        def test_stops_its_helper(kvcache, mpi_comm):
+            if ACTS:
+                import psutil
+                act()
+                for helper in psutil.Process().children():  # two where the parent is elsewhere
+                    helper.suspend()
+            mpi_comm.barrier()
+        """,
+        run_status="passed",
+    ),
+    Scenario(
         "launcher terminated",
         "SIGTERM to the launcher",
         (r"KeyboardInterrupt|the ranks received a stop signal",),

@@ -23,9 +23,9 @@ from tests.failures.running import (
     check_end,
     check_results,
     check_time,
-    launcher_of,
     options_of,
     scenario_matrix,
+    send_from_outside,
     write_files,
 )
 from tests.failures.scenario import LIMIT_S, NO_RUN, Scenario
@@ -93,13 +93,10 @@ def start(scenario: Scenario, mpi: Mpi) -> subprocess.Popen[str]:
 
 def act_from_outside(scenario: Scenario, parent: subprocess.Popen[str], folder: Path) -> float:
     wait_until(lambda: len(list(folder.glob("ready-*"))) == 2, "the ranks did not begin")
-    name, _, target = scenario.outside.partition(" to ")
-    number = signal.Signals[name]
+    if scenario.under == "pytest":
+        return send_from_outside(scenario.outside, psutil.Process(parent.pid))
     acted_s = time.monotonic()
-    if target == "pytest" or scenario.under != "pytest":
-        parent.send_signal(number)
-    else:
-        launcher_of(psutil.Process(parent.pid)).send_signal(number)
+    parent.send_signal(signal.Signals[scenario.outside.partition(" to ")[0]])
     return acted_s
 
 
