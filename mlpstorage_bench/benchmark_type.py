@@ -45,6 +45,26 @@ class HostCapacity:
     memory: int | None
     sharers: int
     """Number of ranks whose cache files share the storage."""
+    process_memory: int | None = None
+    """Limit of each process's memory, in bytes."""
+    is_in_memory: bool = False
+    """Whether cache files are kept in the host's memory."""
+    limits: tuple[str, ...] = ()
+    """A sentence for each limit that is narrower than the host."""
+
+
+@dataclass(frozen=True)
+class RankSite:
+    """A rank's place: its host and its cache directory there."""
+
+    host: str
+    cache_dir: Path
+    sharers: int = 1
+    """Number of ranks whose cache files share a filesystem with this rank's."""
+    memory_bytes: int | None = None
+    """This rank's share of the memory that the ranks of its host may have; None if unknown."""
+    is_in_memory: bool = False
+    """Whether cache files are kept in that memory."""
 
 
 @dataclass(frozen=True)
@@ -247,8 +267,6 @@ class BenchmarkType(ResultFiles, Protocol):
         """Raise InvalidInputError if this host cannot run the benchmark."""
         ...
 
-    def open(
-        self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int
-    ) -> AbstractContextManager[Engine]:
-        """Return this rank's engine; `sharers` ranks have cache files on one filesystem."""
+    def open(self, ranks: TrialRanks, site: RankSite) -> AbstractContextManager[Engine]:
+        """Return this rank's engine."""
         ...

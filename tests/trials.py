@@ -15,7 +15,7 @@ from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.ranks import Notice
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.units import MIB
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def workload(**changes: object) -> Workload:
 
 
 def context(folder: Path, capacity: int = 256 * MIB) -> TrialContext:
-    mode = "direct" if probe_direct_io(folder) else "buffered"
+    mode = "direct" if probe_direct_io(folder).is_available else "buffered"
     counters = UsableCounters.probe(folder, mode)  # type: ignore[arg-type]  # a literal
     return TrialContext(0, "here", folder, mode, capacity, seed=42, counters=counters)  # type: ignore[arg-type]  # the same
 

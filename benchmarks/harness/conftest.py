@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.directory import check_cache_dir
-from mlpstorage_bench.storage.files import IoMode, probe_direct_io
+from mlpstorage_bench.storage.files import IoMode
 
 
 @pytest.fixture
@@ -30,4 +31,4 @@ def study_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
 @pytest.fixture
 def io_mode(study_dir: Path) -> IoMode:
     """Direct if the directory supports it, else buffered."""
-    return "direct" if probe_direct_io(study_dir) else "buffered"
+    return "direct" if probe_direct_io(study_dir).is_available else "buffered"

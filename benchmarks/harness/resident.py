@@ -15,7 +15,7 @@ from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.process import rss_bytes
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB
 
@@ -31,7 +31,7 @@ def main() -> None:
         rank=0,
         host="here",
         directory=directory,
-        io_mode="direct" if probe_direct_io(directory) else "buffered",
+        io_mode="direct" if probe_direct_io(directory).is_available else "buffered",
         storage_capacity_bytes=int(CAPACITY_GB * GIB),
         seed=42,
     )

@@ -48,6 +48,7 @@ def _facts(host: HostRecord) -> dict[str, str | None]:
     return {
         "CPU model": host.cpu.model,
         "Core count": _cores(host),
+        "Number of usable processors": _usable_processors(host),
         "Memory": None if host.memory.total is None else f"{host.memory.total / GIB:.2f} GiB",
         "Kernel version": host.system.kernel_version,
         "OS release": None if release is None else release.get("PRETTY_NAME"),
@@ -64,6 +65,11 @@ def _cores(host: HostRecord) -> str | None:
     if physical is None and logical is None:
         return None
     return f"{physical or 'unknown'} physical and {logical or 'unknown'} logical cores"
+
+
+def _usable_processors(host: HostRecord) -> str | None:
+    processors = host.usable.processors
+    return None if processors is None else f"{processors:g}"
 
 
 def _is_memory_equal(totals: Sequence[int | None]) -> bool:

@@ -26,6 +26,8 @@ _CLUSTER = frozenset({
 """Types for which the same device on two hosts is the same storage. 9p and virtiofs are not among
 them: their device is a label between a virtual machine and its host, equal on all machines."""
 
+_IN_MEMORY = frozenset({"devtmpfs", "ramfs", "tmpfs"})
+
 _PRIVATE_OPTIONS = frozenset({
     "addr", "clientaddr", "domain", "localaddr", "mountaddr", "mon_addr", "password", "secret",
     "srcaddr", "user", "username",
@@ -72,6 +74,11 @@ class CacheFilesystem:
     free_bytes: int | None
     """Free bytes for users without privileges."""
     options: tuple[str, ...] | None
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether files are kept in the host's memory."""
+        return self.fstype in _IN_MEMORY
 
     def is_same_storage(self, other: CacheFilesystem) -> bool:
         """Return whether another host's filesystem is this one: a network or cluster filesystem."""

@@ -26,12 +26,17 @@ from mlpstorage_bench.cluster.filesystems import (
     list_mounts,
     read_mountinfo,
 )
+from mlpstorage_bench.process.limits import read_limits
 
 PACKAGES = (
     *("mlpstorage_bench", "pytest", "pytest-benchmark", "pytest-mpi", "mpi4py", "numpy"),
     *("psutil", "xxhash"),
 )
 """Distributions whose versions may affect a result."""
+
+
+_UNREADABLE = (OSError, LookupError, ValueError)
+"""Errors of psutil where a sandbox hides a file of the kernel, or shows an empty or strange one."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,18 @@ class System:
 
 
 @dataclass(frozen=True)
+class Usable:
+    """Processors and memory that the session may use; None where the kernel does not show it."""
+
+    processors: float | None = None
+    """Worth of processors: less than the host's by a quota, a cpuset or a binding."""
+    memory_bytes: int | None = None
+    """Least total of the host and of the control groups."""
+    limits: tuple[str, ...] = ()
+    """A sentence for each limit that is narrower than the host."""
+
+
+@dataclass(frozen=True)
 class HostRecord:
     """Facts about one host; `dataclasses.asdict` of it can be written as JSON."""
 
@@ -100,6 +117,7 @@ class HostRecord:
     """Versions by distribution; None if not installed."""
     collection_timestamp: str
     """ISO 8601, UTC."""
+    usable: Usable = Usable()
     mpi_library: str | None = None
     """Name and version; None without MPI."""
     clock_offset_s: float | None = None
@@ -111,10 +129,11 @@ def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> H
 
     `proc` and `sysfs` are the mount points of the kernel's filesystems.
     """
+    cpu, limits = _cpu(proc), read_limits(proc)
     return HostRecord(
         hostname=socket.gethostname(),
         memory=_memory(),
-        cpu=_cpu(proc),
+        cpu=cpu,
         disks=list_disks(proc, sysfs),
         network=_network(),
         system=_system(),
@@ -123,6 +142,11 @@ def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> H
         python_version=platform.python_version(),
         packages={name: _installed_version(name) for name in PACKAGES},
         collection_timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        usable=Usable(
+            None if limits.processors is None else limits.processors.number,
+            None if limits.total_memory is None else limits.total_memory.total_bytes,
+            tuple(limits.describe(cpu.num_logical_cores)),
+        ),
     )
 
 
@@ -132,7 +156,7 @@ def _memory() -> Memory:
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
             figures = psutil.virtual_memory()._asdict()
-        except OSError:
+        except _UNREADABLE:
             figures = {}
     return Memory(**{name: figures.get(name) or None for name in Memory.__dataclass_fields__})
 
@@ -149,7 +173,7 @@ def _cpu(proc: Path) -> Cpu:
 def _count_cores(*, logical: bool) -> int | None:
     try:
         return psutil.cpu_count(logical=logical)
-    except OSError:
+    except _UNREADABLE:
         return None
 
 
@@ -171,7 +195,7 @@ def _cpu_model(proc: Path) -> str | None:
 def _network() -> tuple[NetworkInterface, ...] | None:
     try:
         interfaces = psutil.net_if_stats()
-    except OSError:
+    except _UNREADABLE:
         return None
     return tuple(
         # psutil's speed is 0 if the driver does not report it

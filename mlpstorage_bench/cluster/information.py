@@ -67,6 +67,16 @@ class ClusterInformation:
             if host is own or own.cache_filesystem.is_same_storage(host.cache_filesystem)
         )
 
+    def memory_of_rank(self, rank: int) -> int | None:
+        """Return a rank's share of its host's usable memory in bytes; None if that is unknown."""
+        host = self.host_of_rank(rank)
+        memory = host.usable.memory_bytes
+        return None if memory is None else memory // len(self.ranks_by_host[host.hostname])
+
+    def limits(self) -> list[str]:
+        """Return a sentence for each limit of a host that is narrower than its hardware."""
+        return [f"{host.hostname}: {limit}" for host in self.hosts for limit in host.usable.limits]
+
     def system_info(self) -> dict[str, object]:
         """Return the metadata's `system_info`, in the reference's format.
 
@@ -92,8 +102,9 @@ class ClusterInformation:
         """Return a digest of the machines; two runs are comparable only if it is equal.
 
         It covers the number of ranks and, of every host, what affects a result: CPU model, logical
-        cores, memory in GiB, the kernel's major.minor, and the cache's filesystem type and device
-        model. Names of hosts and their order are not in it. XXH3, 128 bits, in hexadecimal.
+        cores, memory in GiB (and how much of both may be used, if not all), the kernel's
+        major.minor, and the cache's filesystem type and device model. Names of hosts and their
+        order are not in it. XXH3, 128 bits, in hexadecimal.
         """
         hosts = sorted(json.dumps(list(_machine(host).values())) for host in self.hosts)
         return xxhash.xxh3_128_hexdigest(json.dumps([self._num_ranks, hosts]).encode())
@@ -158,7 +169,19 @@ def _machine(host: HostRecord) -> dict[str, object]:
         "kernel_family": kernel_family[0] if kernel_family else host.system.kernel_version,
         "cache_fstype": host.cache_filesystem.fstype,
         "cache_device_model": host.cache_filesystem.model,
+        **_limited(host),
     }
+
+
+def _limited(host: HostRecord) -> dict[str, object]:
+    """Return the processors and memory that may be used, where these are not all."""
+    limited: dict[str, object] = {}
+    usable, memory = host.usable, host.memory.total
+    if usable.processors is not None and usable.processors < (host.cpu.num_logical_cores or 0):
+        limited["usable_processors"] = usable.processors
+    if usable.memory_bytes is not None and usable.memory_bytes < (memory or 0):
+        limited["usable_memory_gib"] = round(usable.memory_bytes / GIB, 2)
+    return limited
 
 
 def check_cache_dirs(hosts: Sequence[HostRecord]) -> None:

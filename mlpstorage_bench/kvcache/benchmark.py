@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, PlanRequest
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, PlanRequest, RankSite
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -84,9 +84,9 @@ class KVCacheBenchmark:
         """Raise InvalidInputError if this host cannot have cache files in the directory."""
         check_cache_dir(cache_dir)
 
-    def open(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> Engine:
+    def open(self, ranks: TrialRanks, site: RankSite) -> Engine:
         """Return the engine that runs this rank's part."""
-        return Engine(ranks, host, cache_dir, sharers)
+        return Engine(ranks, site)
 
     def summary_name(self, timestamp: str) -> str:
         """Return the file name of a run's summary."""

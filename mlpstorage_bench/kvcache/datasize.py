@@ -54,6 +54,8 @@ class _Hosts:
     """Bytes for each rank; None if the filesystem reports none."""
     free_memory: int | None
     """Bytes for each rank; None if unknown."""
+    is_in_memory: bool
+    """Whether the storage is in that memory."""
 
     def largest(self, rank_bytes: Sequence[int]) -> int:
         """Return the largest sum over a host's ranks; ranks are ordered by host."""
@@ -67,7 +69,8 @@ class _Hosts:
         """Return the reasons why a rank of this size cannot run here."""
         return size.problems(
             size.storage if self.free_storage is None else self.free_storage,
-            size.memory if self.free_memory is None else self.free_memory,
+            self.free_memory,
+            is_in_memory=self.is_in_memory,
         )
 
 
@@ -78,7 +81,11 @@ def datasize(
     hosts = _Hosts(
         ranks_by_host,
         None if capacity.storage is None else capacity.storage // capacity.sharers,
-        None if capacity.memory is None else capacity.memory // max(ranks_by_host),
+        _least(
+            None if capacity.memory is None else capacity.memory // max(ranks_by_host),
+            capacity.process_memory,
+        ),
+        capacity.is_in_memory,
     )
     cases = [
         UnknownSize(name)
@@ -93,9 +100,14 @@ def datasize(
         "ranks_by_host": list(ranks_by_host),
         "free_storage_bytes_per_rank": hosts.free_storage,
         "free_memory_bytes_per_rank": hosts.free_memory,
+        "limits": list(capacity.limits),
         "fits": not any(case.problems for case in cases),
         "cases": [asdict(case) for case in cases],
     }
+
+
+def _least(*numbers: int | None) -> int | None:
+    return min((number for number in numbers if number is not None), default=None)
 
 
 def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> CaseSize:

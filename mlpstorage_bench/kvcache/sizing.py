@@ -21,7 +21,7 @@ from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request, UserStream
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
-from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB, KIB
 
@@ -57,8 +57,13 @@ class RankSize:
         """Whether entries may have to be evicted."""
         return self.written is None or self.written > TARGET_USAGE * self.storage_capacity
 
-    def problems(self, free_storage: int, free_memory: int) -> list[str]:
-        """Return the reasons why the rank cannot run with this free space and memory."""
+    def problems(
+        self, free_storage: int, free_memory: int | None, *, is_in_memory: bool = False
+    ) -> list[str]:
+        """Return the reasons why the rank cannot run with this free space and memory.
+
+        `free_memory` is None if unknown. `is_in_memory`: its cache files are in memory, too.
+        """
         problems = []
         if self.storage > free_storage:
             problems.append(
@@ -70,19 +75,23 @@ class RankSize:
                 f"an entry of {self.largest_entry / GIB:.2f} GiB does not fit a capacity of "
                 f"{self.storage_capacity / GIB:.2f}"
             )
-        if self.memory > free_memory:
+        memory = self.memory + self.storage * is_in_memory
+        if free_memory is not None and memory > free_memory:
+            what = ", with the cache, which is in memory" if is_in_memory else ""
             problems.append(
-                f"memory: up to {self.memory / GIB:.2f} GiB, but {free_memory / GIB:.2f} are free"
+                f"memory: up to {memory / GIB:.2f} GiB{what}, but {free_memory / GIB:.2f} are free"
             )
         return problems
 
 
-def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
+def size_of_rank(
+    part: RankWorkload, free_storage: int, alignment_bytes: int = SECTOR_BYTES
+) -> RankSize:
     """Return the bytes that a rank needs, given the free bytes of storage."""
     workload = part.workload
     capacity = storage_capacity(workload, free_storage)
     source = part.request_source()
-    tally = _Tally(workload)
+    tally = _Tally(workload, alignment_bytes)
     if workload.precondition != "none":
         tally.precondition()
     tally.prepare(source)
@@ -115,9 +124,9 @@ def size_of_rank(part: RankWorkload, free_storage: int) -> RankSize:
 class _Tally:
     """The bytes that requests add to the cache, each shared block once."""
 
-    def __init__(self, workload: Workload) -> None:
+    def __init__(self, workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> None:
         self._workload = workload
-        self._occupied = footprint(workload)
+        self._occupied = footprint(workload, alignment_bytes)
         self._seen: set[str] = set()
         self.total = 0
         self.largest = 0
@@ -190,12 +199,12 @@ def storage_capacity(workload: Workload, free_storage: int) -> int:
     return int(USABLE_SHARE * free_storage)
 
 
-def footprint(workload: Workload) -> Callable[[int], int]:
+def footprint(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Callable[[int], int]:
     """Return a function: bytes of an entry → bytes that it occupies in the workload's layout."""
     if workload.layout != "slab":
-        return round_up_to_sector
-    slot = block_bytes(workload)
-    return lambda size: -(-round_up_to_sector(size) // slot) * slot
+        return lambda size: round_up_to_sector(size, alignment_bytes)
+    slot = block_bytes(workload, alignment_bytes)
+    return lambda size: -(-round_up_to_sector(size, alignment_bytes) // slot) * slot
 
 
 def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:

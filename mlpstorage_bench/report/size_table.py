@@ -40,6 +40,7 @@ def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
     return [
         *as_lines(size_table(report), width),
         *map(for_terminal, problems),
+        *(f"limit: {for_terminal(limit)}" for limit in report["limits"]),
         LEGEND,
     ]
 

@@ -6,6 +6,7 @@ from mlpstorage_bench.benchmark_type import HostCapacity, Json, Plan
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.process.limits import read_limits
 
 
 def size_report(settings: Settings, plan: Plan) -> Json:
@@ -16,5 +17,13 @@ def size_report(settings: Settings, plan: Plan) -> Json:
     filesystem = host.cache_filesystem
     is_shared = filesystem.is_same_storage(filesystem)
     sharers = sum(ranks_by_host) if is_shared else max(ranks_by_host)
-    capacity = HostCapacity(filesystem.free_bytes, host.memory.available, sharers)
+    limits = read_limits()
+    capacity = HostCapacity(
+        filesystem.free_bytes,
+        None if limits.memory is None else limits.memory.available_bytes,
+        sharers,
+        limits.process_memory_bytes,
+        filesystem.is_in_memory,
+        host.usable.limits,
+    )
     return plan.datasize(ranks_by_host, capacity)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.benchmark_type import RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.run_metadata import metadata_of
@@ -77,12 +78,14 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     )
     assert created is not None
     location, started = created
-    engine = benchmark_type.open(
-        session.comm,
+    site = RankSite(
         session.host,
         settings.cache_dir,
-        cluster.ranks_sharing_cache(session.comm.rank),
+        cluster.ranks_sharing_cache(rank),
+        cluster.memory_of_rank(rank),
+        is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
     )
+    engine = benchmark_type.open(session.comm, site)
     session.run = Run(
         location,
         started,
@@ -99,7 +102,8 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
     opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
     session.engine = opened
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
-    session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *cluster.inconsistencies])
+    about_hosts = [*cluster.inconsistencies, *cluster.limits()]
+    session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *about_hosts])
 
 
 def _check_plugins(session: MlpsSession) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 SECTOR_BYTES = 4096
-"""Unit of alignment and of content; no known device needs more for direct I/O."""
+"""Unit of content, and of alignment where direct I/O needs no larger one."""
 WORDS_PER_SECTOR = SECTOR_BYTES // 8
 
 
-def round_up_to_sector(size: int) -> int:
-    """Return `size` rounded up to whole sectors."""
-    return -(-size // SECTOR_BYTES) * SECTOR_BYTES
+def round_up_to_sector(size: int, alignment_bytes: int = SECTOR_BYTES) -> int:
+    """Return `size` rounded up to whole sectors, or to a multiple of them."""
+    return -(-size // alignment_bytes) * alignment_bytes
 
 
 class AlignedBuffer:
@@ -69,6 +69,11 @@ class BufferPool:
     def put(self, buffer: AlignedBuffer) -> None:
         """Return a buffer to the pool."""
         self._idle.append(buffer)
+
+
+def aligned_buffer(size: int) -> AlignedBuffer:
+    """Return a buffer whose address is a multiple of any alignment that direct I/O may need."""
+    return AlignedBuffer(size, _huge_memory(size)[:size])
 
 
 def _huge_memory(size: int) -> memoryview:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
 from mlpstorage_bench.storage.failures import (
     short_file_error,
     storage_error,
@@ -229,26 +228,3 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error("removing", path, error) from error
-
-
-def probe_direct_io(directory: Path) -> bool:
-    """Return whether files in a directory support direct I/O, by writing and reading one."""
-    path = directory / f".direct-io-probe{DATA_SUFFIX}"
-    buffer = AlignedBuffer(SECTOR_BYTES)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_DIRECT, 0o600)
-    except OSError as error:
-        if error.errno == errno.EINVAL:  # what open(2) says where O_DIRECT is not supported
-            remove(path)  # a filesystem may have created it nevertheless
-            return False
-        raise storage_error("probing direct I/O on", path, error) from error
-    try:
-        wrote = os.pwritev(descriptor, [buffer.bytes], 0)
-        return wrote == os.preadv(descriptor, [buffer.bytes], 0) == SECTOR_BYTES
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            return False
-        raise storage_error("probing direct I/O on", path, error) from error
-    finally:
-        os.close(descriptor)
-        remove(path)

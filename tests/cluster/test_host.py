@@ -99,3 +99,33 @@ def test_cpu_model_is_found_on_every_architecture(
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     record = describe_host(tmp_path, proc=tmp_path, sysfs=tmp_path)
     assert record.cpu.model == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "MemTotal:\n", "MemTotal: none kB\n", "Strange: 1 kB\n", "a b\n", "\xff"]
+)
+def test_empty_and_strange_memory_figures_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "meminfo").write_text(text, encoding="latin-1")
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    record = describe_host(tmp_path, proc=tmp_path)
+    assert set(asdict(record.memory).values()) == {None}
+    assert record.usable.memory_bytes is None
+
+
+def test_processors_and_memory_that_may_be_used_are_recorded(
+    here: HostRecord, tmp_path: Path
+) -> None:
+    assert here.usable.memory_bytes is not None
+    assert here.memory.total is not None
+    assert here.usable.memory_bytes <= here.memory.total
+    for name, text in {
+        "self/status": "Cpus_allowed_list:\t0\n",
+        "meminfo": "MemTotal: 1024 kB\nMemAvailable: 512 kB\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    usable = describe_host(tmp_path, proc=tmp_path).usable
+    assert (usable.processors, usable.memory_bytes) == (1, 1 << 20)
+    assert len(usable.limits) == (here.cpu.num_logical_cores != 1)

@@ -16,7 +16,7 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.units import GIB, MIB
 
 FREE = 1 << 40
@@ -148,7 +148,7 @@ def test_run_never_uses_more_than_its_computed_size(
         duration=0.2,
     )
     size = size_of_rank(RankWorkload(asked, seed), FREE)
-    mode = "direct" if probe_direct_io(tmp_path) else "buffered"
+    mode = "direct" if probe_direct_io(tmp_path).is_available else "buffered"
     here = TrialContext(0, "here", tmp_path, mode, size.storage_capacity, seed)  # type: ignore[arg-type]  # a literal
     result = run_trial(asked, here, SoloComm())
     assert result.storage.peak_bytes <= size.storage

@@ -20,7 +20,7 @@ from mlpstorage_bench.measure.process import (
     rss_bytes,
 )
 from mlpstorage_bench.storage.buffers import AlignedBuffer
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.units import MIB
 
 
@@ -80,7 +80,7 @@ def moved_by_direct_io(folder: Path, chunks: int) -> None:
 
 def test_kernel_counters_agree_with_direct_io(tmp_path: Path) -> None:
     device = BlockDevice.under(tmp_path)
-    if not probe_direct_io(tmp_path) or device is None:
+    if not probe_direct_io(tmp_path).is_available or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     process_counter, device_counter = open_process_counter(), device.open_counter()
     assert process_counter is not None

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from tests.session.tiny import TINY, metadata_of
 
 
@@ -50,7 +50,7 @@ def test_limit_and_audit_are_in_the_metrics(pytester: pytest.Pytester, layout: s
     assert metrics["cpu_s_per_gib"] > 0
     assert metrics["in_flight_at_close_operations"] >= 0
     place = pytester.path
-    is_measured = probe_direct_io(place) and BlockDevice.under(place) is not None
+    is_measured = probe_direct_io(place).is_available and BlockDevice.under(place) is not None
     measured = ("ok", "foreign traffic")
     for audit in ("audit_verdict", "host_audit_verdict"):
         assert metrics[audit] in (measured if is_measured else ("not measurable", *measured))

@@ -12,8 +12,9 @@ import pytest
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.aio import KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.files import FileIo, IoMode, probe_direct_io
+from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
@@ -34,7 +35,7 @@ def file_io(folder: Path, mode: IoMode | Literal["written back"]) -> FileIo:
         if BlockDevice.under(folder) is None:
             pytest.skip("this filesystem has no block device")
         return FileIo("buffered", writes_back_chunks=True)
-    if mode == "direct" and not probe_direct_io(folder):
+    if mode == "direct" and not probe_direct_io(folder).is_available:
         pytest.skip("this filesystem has no direct I/O")
     return FileIo(mode)  # type: ignore[arg-type]  # one of the other two
 

@@ -18,8 +18,9 @@ import pytest
 from mlpstorage_bench.errors import CorruptDataError, StorageError
 from mlpstorage_bench.storage import slab
 from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.files import DataFile, FileIo, probe_direct_io
+from mlpstorage_bench.storage.files import DataFile, FileIo
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
@@ -231,7 +232,7 @@ def test_failing_device_fails_with_eio(
         file.truncate(64 << 20)
     subprocess.run(["/sbin/mkfs.ext4", "-q", str(image)], check=True)
     folder = mount("ext4", f"loop {image}")
-    if not probe_direct_io(folder):
+    if not probe_direct_io(folder).is_available:
         pytest.skip("the loop device has no direct I/O")
     store = EntryFiles(folder, FileIo("direct", "fsync"))
     entry = lane.write(store, "entry", SIZE, observer_class())
@@ -326,5 +327,5 @@ def test_failed_page_drop_fails_with_path(tmp_path: Path) -> None:
 
 
 def test_direct_io_probe_leaves_no_file(tmp_path: Path) -> None:
-    assert probe_direct_io(tmp_path) in (True, False)
+    assert probe_direct_io(tmp_path).is_available in (True, False)
     assert list(tmp_path.iterdir()) == []

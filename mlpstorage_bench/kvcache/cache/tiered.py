@@ -14,7 +14,7 @@ from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.index import WAIT_S, Index, PinnedEntry
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
-from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.lane import CutOffError
 
 
@@ -31,6 +31,7 @@ class TieredCache:
         storage_write_limit: int | None = None,
         *,
         promotes: bool = False,
+        alignment_bytes: int = SECTOR_BYTES,
     ) -> None:
         self.tiers = tuple(tiers)
         self.index = Index(self.tiers)
@@ -39,6 +40,8 @@ class TieredCache:
         self._write_limit = storage_write_limit
         self._promotes = promotes
         """Whether entries move to the highest tier after a read."""
+        self._alignment_bytes = alignment_bytes
+        """Unit of the sizes of entries, in every tier, as they are copied as they are."""
         self._admitted_bytes = 0
         self._generations = itertools.count()
         """Each write has its own generation, so that content under a reused key differs."""
@@ -86,7 +89,7 @@ class TieredCache:
 
         An older entry of this key is removed before, as soon as no operation uses it.
         """
-        size = round_up_to_sector(size)
+        size = round_up_to_sector(size, self._alignment_bytes)
         requested_ns = (
             client.recorder.window.clock.now_ns() if requested_ns is None else requested_ns
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.storage.buffers import round_up_to_sector
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.units import KIB
 
 
-def block_bytes(workload: Workload) -> int:
+def block_bytes(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> int:
     """Return the size of a block or slot: the size of its tokens, in whole sectors.
 
     If the cache stores blocks (keyed_by prefix), `entry_scale` applies to them.
@@ -16,10 +16,11 @@ def block_bytes(workload: Workload) -> int:
     tokens = workload.tokens_per_block
     is_entry = workload.keyed_by == "prefix"
     size = workload.entry_bytes(tokens) if is_entry else tokens * workload.bytes_per_token
-    return round_up_to_sector(size)
+    return round_up_to_sector(size, alignment_bytes)
 
 
-def chunking(workload: Workload) -> Chunking:
+def chunking(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Chunking:
     """Return the division of entries into system calls."""
     chunk_bytes = workload.io_chunk_kib * KIB
-    return Chunking(chunk_bytes, None if workload.layout == "entry" else block_bytes(workload))
+    is_whole = workload.layout == "entry"
+    return Chunking(chunk_bytes, None if is_whole else block_bytes(workload, alignment_bytes))

@@ -13,6 +13,7 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.memory import MemoryStore
@@ -35,6 +36,8 @@ class TrialContext:
     seed: int
     """The rank's seed: the profile's + rank; the profile's if ranks share one set of users."""
     first_user: int = 0
+    alignment_bytes: int = SECTOR_BYTES
+    """Unit of the sizes of entries and blocks: direct I/O may need more than a sector."""
     counters: UsableCounters = NO_COUNTERS
     """The kernel's counters that cover the traffic to the directory's storage."""
 
@@ -58,9 +61,10 @@ def files_in_layout(workload: Workload, context: TrialContext) -> Store:
     io = file_io(workload, context)
     if workload.layout == "entry":
         return EntryFiles(context.directory, io)
+    unit_bytes = block_bytes(workload, context.alignment_bytes)
     if workload.layout == "block":
-        return BlockFiles(context.directory, io, block_bytes(workload))
-    return Slab(context.directory, io, block_bytes(workload), context.storage_capacity_bytes)
+        return BlockFiles(context.directory, io, unit_bytes)
+    return Slab(context.directory, io, unit_bytes, context.storage_capacity_bytes)
 
 
 def build_cache(workload: Workload, context: TrialContext, make_store: MakeStore) -> TieredCache:
@@ -79,4 +83,6 @@ def build_cache(workload: Workload, context: TrialContext, make_store: MakeStore
     store = NullStore() if workload.storage == "null" else make_store(workload, context)
     tiers.append(Tier(STORAGE_TIER, store, context.storage_capacity_bytes, workload.eviction))
     limit = None if workload.write_limit_gb is None else round(workload.write_limit_gb * GIB)
-    return TieredCache(tiers, limit, promotes=workload.promotion)
+    return TieredCache(
+        tiers, limit, promotes=workload.promotion, alignment_bytes=context.alignment_bytes
+    )

@@ -14,10 +14,11 @@ from mlpstorage_bench.measure.device import BlockDevice, Underlying
 from mlpstorage_bench.measure.process import open_process_counter
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer
+from mlpstorage_bench.storage.buffers import aligned_buffer
+from mlpstorage_bench.storage.direct_io import LARGEST_ALIGNMENT_BYTES
 from mlpstorage_bench.storage.files import DATA_SUFFIX, FileIo, IoMode, remove
 
-_PROBE_BYTES = 4 * SECTOR_BYTES
+_PROBE_BYTES = LARGEST_ALIGNMENT_BYTES
 """Bytes written and read; nothing else of this process writes meanwhile."""
 
 
@@ -82,7 +83,7 @@ def _moving(
 
 
 def _write_and_read(directory: Path, io_mode: IoMode) -> None:
-    buffer = AlignedBuffer(_PROBE_BYTES)
+    buffer = aligned_buffer(_PROBE_BYTES)
     path = directory / f".audit-probe{DATA_SUFFIX}"
     file = FileIo(io_mode).create(path, _PROBE_BYTES)
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type import Json, RankSite
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -31,8 +31,12 @@ from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import QueuePool
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES
+from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.files import IoMode, probe_direct_io
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.units import KIB
 
 _UNLIMITED_BYTES = 1 << 60
 """Capacity of a simulation without a given capacity."""
@@ -53,18 +57,16 @@ class TrialOutcome:
 class Engine:
     """Runs trials in this rank's cache directory. A context manager."""
 
-    def __init__(self, ranks: TrialRanks, host: str, cache_dir: Path, sharers: int) -> None:
+    def __init__(self, ranks: TrialRanks, site: RankSite) -> None:
         self._ranks = ranks
-        self._host = host
-        self._place = f"rank {ranks.rank} on {host}"
+        self._site = site
+        self._place = f"rank {ranks.rank} on {site.host}"
         """This rank and its host, for messages."""
-        self._cache_dir = cache_dir
-        self._sharers = sharers
-        """Number of ranks whose cache files share a filesystem with this rank's."""
+        self._cache_dir = site.cache_dir
         self._resources = ExitStack()
-        self._directory = RankDirectory(cache_dir, ranks.rank)
-        self._io_mode: IoMode = "direct"
-        """Best mode of the filesystem."""
+        self._directory = RankDirectory(site.cache_dir, ranks.rank)
+        self._direct_io = DirectIo(None)
+        """Direct I/O of the filesystem; known on entry."""
         self._counters = NO_COUNTERS
         self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
@@ -78,18 +80,18 @@ class Engine:
         self._resources.enter_context(self._queues)
         try:
             with _placed(self._place):
-                has_direct_io = probe_direct_io(self._directory.path)
-            if not has_direct_io:
-                self._io_mode = "buffered"
-                self.notes.append(
-                    f"no direct I/O in {self._cache_dir}: files go through the page cache, which "
-                    "is flushed and dropped around each entry"
-                )
-            self._counters = UsableCounters.probe(self._directory.path, self._io_mode)
+                self._direct_io = probe_direct_io(self._directory.path)
+            self._note_on_direct_io()
+            self._counters = UsableCounters.probe(self._directory.path, self._best_io_mode)
             if not self._directory.can_be_locked:
                 self.notes.append(
                     f"{self._cache_dir} has no locks: another run in the same directory would "
                     "not be noticed"
+                )
+            if self._directory.can_be_replaced:
+                self.notes.append(
+                    f"other users can replace files in {self._cache_dir}: all may write there, and "
+                    "it has no sticky bit"
                 )
         except BaseException:
             self.__exit__()
@@ -99,6 +101,23 @@ class Engine:
     def __exit__(self, *_exception: object) -> None:
         with _placed(self._place):
             self._resources.close()
+
+    @property
+    def _best_io_mode(self) -> IoMode:
+        return "direct" if self._direct_io.is_available else "buffered"
+
+    def _note_on_direct_io(self) -> None:
+        alignment_bytes = self._direct_io.alignment_bytes
+        if alignment_bytes is None:
+            self.notes.append(
+                f"no direct I/O in {self._cache_dir} ({self._direct_io.reason}): files go through "
+                "the page cache, which is flushed and dropped around each entry"
+            )
+        elif alignment_bytes > SECTOR_BYTES:
+            self.notes.append(
+                f"direct I/O in {self._cache_dir} needs multiples of {alignment_bytes // KIB} KiB: "
+                "entries are stored in these"
+            )
 
     def rest(self, delay_s: float) -> None:
         """Wait between two cases; not before the first."""
@@ -117,9 +136,10 @@ class Engine:
         own = part.workload
         context = TrialContext(
             rank=self._ranks.rank,
-            host=self._host,
+            host=self._site.host,
             directory=self._directory.path,
             io_mode=self._check_io_mode(own),
+            alignment_bytes=self._alignment_bytes(own),
             storage_capacity_bytes=self._capacity(own),
             seed=part.seed,
             first_user=part.first_user,
@@ -155,22 +175,39 @@ class Engine:
         return pool_case(workload, trials, pooled)
 
     def _check_io_mode(self, workload: Workload) -> IoMode:
-        if workload.io_mode == "direct" and self._io_mode == "buffered":
+        if workload.io_mode == "direct" and self._best_io_mode == "buffered":
             raise InvalidInputError(
                 "io_mode",
                 "direct",
                 "buffered, or a filesystem that has direct I/O",
-                hint=f"{self._cache_dir} has none. Leave io_mode out to use buffered I/O",
+                hint=f"{self._cache_dir} has none ({self._direct_io.reason}). Leave io_mode out to "
+                "use buffered I/O",
             )
-        return workload.io_mode or self._io_mode
+        return workload.io_mode or self._best_io_mode
+
+    def _alignment_bytes(self, workload: Workload) -> int:
+        """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
+        needed = self._direct_io.alignment_bytes
+        if needed is None or workload.storage == "null" or workload.io_mode == "buffered":
+            return SECTOR_BYTES
+        if workload.io_chunk_kib * KIB % needed:
+            raise InvalidInputError(
+                "io_chunk_kib",
+                workload.io_chunk_kib,
+                f"multiples of {needed // KIB}, which direct I/O in {self._cache_dir} needs",
+                hint="Or use io_mode=buffered",
+            )
+        return needed
 
     def _check_that_it_fits(self, part: RankWorkload) -> None:
         """Raise CapacityError if space or memory is too small; called before the first write."""
         free_bytes = self._free_bytes()
         if free_bytes is None or part.workload.storage == "null":
             return
-        size = size_of_rank(part, free_bytes)
-        problems = size.problems(free_bytes, size.memory)
+        size = size_of_rank(part, free_bytes, self._alignment_bytes(part.workload))
+        problems = size.problems(
+            free_bytes, self._site.memory_bytes, is_in_memory=self._site.is_in_memory
+        )
         if problems:
             raise CapacityError(
                 f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
@@ -179,10 +216,15 @@ class Engine:
 
     def _free_bytes(self) -> int | None:
         """Return this rank's share of the free bytes; None if the filesystem reports none."""
-        filesystem = os.statvfs(self._directory.path)
+        try:
+            filesystem = os.statvfs(self._directory.path)
+        except OSError as error:
+            raise storage_error(
+                "measuring the free space of", self._directory.path, error
+            ) from error
         if filesystem.f_blocks == 0:
             return None
-        return filesystem.f_bavail * filesystem.f_frsize // self._sharers
+        return filesystem.f_bavail * filesystem.f_frsize // self._site.sharers
 
     def _capacity(self, workload: Workload) -> int:
         if workload.storage == "null" and workload.storage_capacity_gb is None:

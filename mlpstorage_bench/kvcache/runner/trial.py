@@ -225,7 +225,7 @@ class _Trial:
             resources.enter_context(
                 Lane(
                     payload,
-                    chunking(workload),
+                    chunking(workload, self._context.alignment_bytes),
                     self._stopping,
                     chunks_in_flight=workload.chunks_in_flight,
                     verify_rate=workload.verify_rate,

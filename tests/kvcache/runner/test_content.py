@@ -14,8 +14,9 @@ import xxhash
 
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
-from mlpstorage_bench.storage.files import FileIo, probe_direct_io
+from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, served, workload
@@ -106,7 +107,7 @@ def test_dedup_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: 
 def test_durability_of_the_profile_applies_to_every_layout(
     tmp_path: Path, layout: str, durability: str, *, syncs: bool
 ) -> None:
-    if not probe_direct_io(tmp_path):
+    if not probe_direct_io(tmp_path).is_available:
         pytest.skip("without direct I/O files are synced always")
     result = served(tmp_path, layout=layout, durability=durability, tokens_per_block=40)
     writes = result.operation("storage", "write")

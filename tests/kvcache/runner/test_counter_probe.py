@@ -11,7 +11,7 @@ import pytest
 
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from tests.trials import served
 
 
@@ -27,7 +27,7 @@ def memory() -> Iterator[Path]:
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
 def test_disk_filesystem_has_process_and_device_counters(tmp_path: Path, io_mode: Any) -> None:
     device = BlockDevice.under(tmp_path)
-    if not probe_direct_io(tmp_path) or device is None:
+    if not probe_direct_io(tmp_path).is_available or device is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     assert UsableCounters.probe(tmp_path, io_mode) == UsableCounters(process=True, device=device)
     assert list(tmp_path.iterdir()) == []
@@ -35,7 +35,7 @@ def test_disk_filesystem_has_process_and_device_counters(tmp_path: Path, io_mode
 
 @pytest.mark.parametrize("io_mode", ["direct", "buffered"])
 def test_memory_filesystem_has_no_counters(memory: Path, io_mode: Any) -> None:
-    if io_mode == "direct" and not probe_direct_io(memory):
+    if io_mode == "direct" and not probe_direct_io(memory).is_available:
         pytest.skip("this tmpfs has no direct I/O")
     found = UsableCounters.probe(memory, io_mode)
     assert (found.process, found.device) == (False, None)
@@ -54,6 +54,6 @@ def test_audit_without_counters_has_no_page_cache_verdict(memory: Path, phase: s
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["decode", "prefill", "mixed"])
 def test_audit_on_a_disk_is_measured_for_every_workload(tmp_path: Path, phase: str) -> None:
-    if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
+    if not probe_direct_io(tmp_path).is_available or BlockDevice.under(tmp_path) is None:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     assert served(tmp_path, phase=phase).audit.verdict in ("ok", "foreign traffic")

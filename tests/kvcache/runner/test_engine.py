@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.benchmark_type import RankSite
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner.engine import Engine
 
@@ -25,7 +26,7 @@ class Third:
 
 def engine(cache_dir: Path) -> Engine:
     ranks: Any = Third()
-    return Engine(ranks, "there", cache_dir, sharers=1)
+    return Engine(ranks, RankSite("there", cache_dir))
 
 
 def test_full_filesystem_at_start_is_an_error_that_names_rank_and_host(mount: Mount) -> None:

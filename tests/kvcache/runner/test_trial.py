@@ -21,8 +21,8 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.aio import Queue
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFile
-from mlpstorage_bench.storage.files import probe_direct_io
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB, NS_PER_S
@@ -139,7 +139,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
         file.truncate(400 * MIB)  # xfs needs at least 300 MiB
     subprocess.run([make, "-q", str(image)], check=True)
     folder = mount(fstype, f"loop {image}")
-    if not probe_direct_io(folder):
+    if not probe_direct_io(folder).is_available:
         pytest.skip("the loop device has no direct I/O")
     result = served(folder, entry_scale=0.1, io_chunk_kib=256)
     assert (result.io_mode, result.audit.verdict) == ("direct", "ok")
@@ -151,7 +151,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
 def test_chunks_in_flight_are_reported_or_the_reason_against_them(
     tmp_path: Path, io_mode: Any
 ) -> None:
-    if io_mode == "direct" and not probe_direct_io(tmp_path):
+    if io_mode == "direct" and not probe_direct_io(tmp_path).is_available:
         pytest.skip("this filesystem has no direct I/O")
     there = dataclasses.replace(context(tmp_path), io_mode=io_mode)
     result = run_trial(workload(chunks_in_flight=3), there, SoloRanks())
@@ -173,7 +173,7 @@ def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
 def test_pages_that_stay_cached_are_found_by_the_audit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not probe_direct_io(tmp_path) or BlockDevice.under(tmp_path) is None:
+    if not probe_direct_io(tmp_path).is_available or BlockDevice.under(tmp_path) is None:
         pytest.skip("needs a filesystem on a block device")
     monkeypatch.setattr(os, "posix_fadvise", lambda *_: None)  # as a network filesystem may do
     buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
@@ -238,7 +238,7 @@ def test_ceiling_uses_a_null_store_for_operations_and_memory_for_bytes(
 def test_ceiling_is_measured_with_the_lanes_of_the_workload(
     tmp_path: Path, shape: tuple[int, int]
 ) -> None:
-    if not probe_direct_io(tmp_path):
+    if not probe_direct_io(tmp_path).is_available:
         pytest.skip("this filesystem has no direct I/O")
     opened: list[int] = []
 

@@ -1,0 +1,110 @@
+"""Whether files in a directory support direct I/O, and the alignment that it needs.
+
+The kernel says it (statx, STATX_DIOALIGN) for some filesystems since Linux 6.1. A file that is
+written and read shows it everywhere, also where a filesystem accepts less than it says.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer, aligned_buffer
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.files import DATA_SUFFIX, remove
+
+LARGEST_ALIGNMENT_BYTES = 64 << 10
+"""Largest alignment that is tried: pages of 64 KiB are the largest that kernels have."""
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+"""Errors of filesystems without direct I/O; some open the file and fail at its first transfer."""
+
+_AT_EMPTY_PATH = 0x1000
+_STATX_DIOALIGN = 0x2000
+_STATX_BYTES = 256
+_MASK_AT, _ALIGNMENTS_AT = 0, 152
+"""Offsets in struct statx: stx_mask; stx_dio_mem_align and stx_dio_offset_align."""
+
+
+@dataclass(frozen=True)
+class DirectIo:
+    """Direct I/O of a directory's files."""
+
+    alignment_bytes: int | None
+    """Sizes, offsets and addresses of transfers are multiples of it; None without direct I/O."""
+    reason: str = ""
+    """Why there is none; '' if there is."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether files bypass the page cache."""
+        return self.alignment_bytes is not None
+
+
+def probe_direct_io(directory: Path) -> DirectIo:
+    """Return the direct I/O of a directory's files, by writing and reading one."""
+    path = directory / f".direct-io-probe{DATA_SUFFIX}"
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_DIRECT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            remove(path)  # a filesystem may have created it nevertheless
+            return DirectIo(None, f"opening a file with O_DIRECT: {error.strerror}")
+        raise storage_error("probing direct I/O on", path, error) from error
+    try:
+        return _probe(descriptor)
+    except OSError as error:
+        raise storage_error("probing direct I/O on", path, error) from error
+    finally:
+        os.close(descriptor)
+        remove(path)
+
+
+def _probe(descriptor: int) -> DirectIo:
+    stated = _stated_alignment(descriptor)
+    if stated == 0:
+        return DirectIo(None, "files opened with O_DIRECT go through the page cache here")
+    alignment = max(SECTOR_BYTES, stated or 0)
+    refusal = f"it needs multiples of {alignment} bytes"
+    while alignment <= LARGEST_ALIGNMENT_BYTES:
+        buffer = aligned_buffer(alignment)
+        try:
+            if _moves_aligned(descriptor, buffer):
+                return DirectIo(alignment)
+            refusal = "transfers are cut short"
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            refusal = f"a transfer with O_DIRECT: {error.strerror}"
+            if error.errno != errno.EINVAL:
+                break
+        alignment *= 2
+    return DirectIo(None, refusal)
+
+
+def _moves_aligned(descriptor: int, buffer: AlignedBuffer) -> bool:
+    """Return whether transfers of the buffer's size are complete, at the first two offsets."""
+    return all(
+        move(descriptor, [buffer.bytes], offset) == buffer.size
+        for offset in (0, buffer.size)
+        for move in (os.pwritev, os.preadv)
+    )
+
+
+def _stated_alignment(descriptor: int) -> int | None:
+    """Return the alignment that the kernel says; 0: no direct I/O; None if it does not say it."""
+    statx = getattr(ctypes.CDLL(None), "statx", None)
+    if statx is None:  # an older C library
+        return None
+    answer = ctypes.create_string_buffer(_STATX_BYTES)
+    if statx(descriptor, b"", _AT_EMPTY_PATH, _STATX_DIOALIGN, answer) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", answer, _MASK_AT)
+    if not mask & _STATX_DIOALIGN:
+        return None
+    memory, offset = struct.unpack_from("=II", answer, _ALIGNMENTS_AT)
+    return max(memory, offset) if memory and offset else 0
