@@ -31,6 +31,8 @@ _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _LINK_ERRORS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
 """Errors of opening a link with O_NOFOLLOW, or as a directory."""
+_NO_FILE_ERRORS = frozenset({errno.EISDIR, errno.ENXIO, errno.ENODEV})
+"""Errors of opening a directory for writing, and a socket or another device at all."""
 _ATTEMPTS = 1000
 """Attempts to claim a directory that others create and remove at the same time."""
 _REMOVAL_S = 60.0
@@ -54,6 +56,8 @@ class Claim:
         self.can_be_locked = True
         """Whether the filesystem has locks; without, a second run in it is not detected."""
         self._directory = self._file = -1
+        self._is_new = False
+        """Whether this process made the directory."""
         for _ in range(_ATTEMPTS):
             try:
                 self._open_directory()
@@ -65,6 +69,9 @@ class Claim:
                 pass  # its owner removed the directory just now
             except BaseException:
                 self.release()
+                if self._is_new:
+                    with suppress(OSError):  # it is not empty: another run has claimed it
+                        self.path.rmdir()
                 raise
             self.release()
         raise RefusedDirectoryError(f"{path} is created and removed by others all the time")
@@ -72,6 +79,7 @@ class Claim:
     def _open_directory(self) -> None:
         with suppress(FileExistsError):
             self.path.mkdir(0o700)
+            self._is_new = True
         try:
             self._directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
         except OSError as error:
@@ -117,6 +125,8 @@ class Claim:
         except OSError as error:
             if error.errno in _LINK_ERRORS:
                 raise RefusedDirectoryError(f"{self.path / CLAIM} is a symbolic link") from error
+            if error.errno in _NO_FILE_ERRORS:
+                raise RefusedDirectoryError(f"{self.path / CLAIM} is no regular file") from error
             raise
         status, directory = os.fstat(self._file), os.fstat(self._directory)
         if not stat.S_ISREG(status.st_mode):

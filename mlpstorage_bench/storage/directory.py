@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -95,12 +96,13 @@ class RankDirectory:
             self._claim = Claim(self.path)
             self._claim.remove_contents()  # of a run that was killed
             self._reaper = reaper.start("remove", str(self.path.absolute()), OWN_NAMES)
-        except RefusedDirectoryError as error:
+        except (RefusedDirectoryError, OSError) as error:
             self._release()
-            raise _refusal(self._cache_dir, str(error)) from error
-        except OSError as error:
-            self._release()
-            raise _refusal(self._cache_dir, str(error)) from error
+            if self._removes_cache_dir:
+                with suppress(OSError):  # other ranks use it, or it could not be made
+                    self._cache_dir.rmdir()
+            reason = f"{self.path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            raise _refusal(self._cache_dir, reason) from error
         return self
 
     def _release(self) -> None:

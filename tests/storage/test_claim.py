@@ -23,6 +23,7 @@ from mlpstorage_bench.storage import claim as claims
 from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_can_replace
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.own_files import OWN_NAMES
+from tests.conftest import Mount
 
 ENTRY = f"{digest_name('entry')}.kv"
 STRANGER = 65534
@@ -231,6 +232,14 @@ def test_helper_of_a_killed_run_leaves_what_another_run_uses(tmp_path: Path) -> 
     removal.remove_of_killed(str(claim.path), OWN_NAMES)
     assert (claim.path / ENTRY).read_bytes() == b"new"
     claim.remove()
+
+
+@pytest.mark.parametrize("inodes", [2, 3, 4])
+def test_full_disk_refuses_the_directory_and_leaves_nothing(mount: Mount, inodes: int) -> None:
+    place = mount("tmpfs", f"size=1m,nr_inodes={inodes}")
+    with suppress(InvalidInputError), RankDirectory(place / "cache", 0):
+        assert inodes == 4
+    assert list(place.iterdir()) == []
 
 
 class Keeping:
