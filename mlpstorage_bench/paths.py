@@ -157,8 +157,7 @@ def _open(output: OutputFile) -> BinaryIO:
     try:
         descriptor = os.open(output.path, flags | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
-        if output.path.is_symlink():
-            _check_link(output)
+        _check_link(output)
         descriptor = os.open(output.path, flags | os.O_NONBLOCK)  # never waits, as for a pipe
     try:
         _check_owner(output, os.fstat(descriptor))
@@ -172,8 +171,7 @@ def _open(output: OutputFile) -> BinaryIO:
 def _status(output: OutputFile) -> os.stat_result | None:
     """Return the system's status of a file; None if there is none."""
     try:
-        if output.path.is_symlink():
-            _check_link(output)
+        _check_link(output)
         return output.path.stat()
     except FileNotFoundError:
         if output.path.is_symlink():
@@ -183,11 +181,19 @@ def _status(output: OutputFile) -> os.stat_result | None:
         raise _refusal(output, str(error)) from error
 
 
+def is_link_of_another_user(path: Path) -> bool:
+    """Return whether a path is a link that another user has made in a directory of a third one.
+
+    Where many may write, such a link may lead anywhere.
+    """
+    if not path.is_symlink():
+        return False
+    return path.lstat().st_uid not in (os.geteuid(), path.parent.stat().st_uid)
+
+
 def _check_link(output: OutputFile) -> None:
-    """Refuse a link of another user's, who may have made it where many may write."""
-    owner, directory = output.path.lstat().st_uid, output.path.parent.stat().st_uid
-    if owner not in (os.geteuid(), directory):
-        raise _refusal(output, f"It is a link that another user ({owner}) has made")
+    if is_link_of_another_user(output.path):
+        raise _refusal(output, "It is a link that another user has made")
 
 
 def _identity(path: Path, status: os.stat_result | None) -> _Identity:

@@ -17,7 +17,7 @@ import pytest
 
 from mlpstorage_bench.storage import direct_io
 from mlpstorage_bench.storage.direct_io import probe_direct_io
-from tests.conftest import WITHOUT_TEST_TOOLS
+from tests.conftest import WITHOUT_TEST_TOOLS, Mount
 
 INPUTS = Path(__file__).parents[3] / "shared" / "inputs"
 KIB = 1024
@@ -126,6 +126,21 @@ def test_statement_of_this_kernel_is_an_alignment(tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         stated = direct_io._stated_alignment(file.fileno())
     assert stated in (None, 0) or stated in {2**power for power in range(9, 21)}
+
+
+def test_filesystem_that_journals_data_has_no_direct_io(mount: Mount, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(16 << 20)
+    make = shutil.which("mkfs.ext4")
+    if make is None:
+        pytest.skip("needs mkfs.ext4")
+    subprocess.run([make, "-q", "-F", str(image)], check=True)
+    place = mount("ext4", f"loop,data=journal {image}")
+    with (place / "x").open("wb") as file:
+        if direct_io._stated_alignment(file.fileno()) is None:
+            pytest.skip("needs a kernel that says what direct I/O a file has (Linux 6.1)")
+    assert not probe_direct_io(place).is_available
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.files import probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from tests.trials import SoloRanks, context, workload
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ LIMIT = 10 * 1024 * 1024
 def throttled_group(tmp_path: Path) -> Iterator[Path]:
     """The file of members of a control group that limits the device below `tmp_path`."""
     device = BlockDevice.under(tmp_path)
-    if device is None or not probe_direct_io(tmp_path):
+    if device is None or not probe_direct_io(tmp_path).is_available:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     is_unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     root = Path("/sys/fs/cgroup") if is_unified else Path("/sys/fs/cgroup/blkio")

@@ -17,7 +17,8 @@ from mlpstorage_bench.kvcache.results.pooling import pool_trial
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice, Underlying
-from mlpstorage_bench.storage.files import IoMode, probe_direct_io
+from mlpstorage_bench.storage.direct_io import probe_direct_io
+from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import MIB
 from tests.trials import SoloRanks, context, workload
 
@@ -76,7 +77,7 @@ def zram() -> Iterator[str]:
 
 
 def measured(folder: Path, io_mode: IoMode = "direct") -> TrialResult:
-    if not probe_direct_io(folder):
+    if not probe_direct_io(folder).is_available:
         pytest.skip("needs direct I/O")
     shape = workload(entry_scale=0.05, requests=30, duration=60.0)
     here = dataclasses.replace(context(folder), io_mode=io_mode)
@@ -90,7 +91,7 @@ def test_loop_device_is_compared_with_the_disk_under_its_file(
     tmp_path: Path, make_loop: MakeLoop, mount: Mount, *, is_direct: bool, verdict: str
 ) -> None:
     disk = BlockDevice.under(tmp_path)
-    if disk is None or not probe_direct_io(tmp_path):
+    if disk is None or not probe_direct_io(tmp_path).is_available:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     loop = make_loop(image_in(tmp_path), is_direct=is_direct)
     folder = mount("ext4", f"rw {loop}")
@@ -138,7 +139,7 @@ def test_btrfs_is_compared_with_its_devices(
     tmp_path: Path, make_loop: MakeLoop, mount: Mount
 ) -> None:
     disk = BlockDevice.under(tmp_path)
-    if disk is None or not probe_direct_io(tmp_path):
+    if disk is None or not probe_direct_io(tmp_path).is_available:
         pytest.skip("needs a filesystem with direct I/O on a block device")
     loop = make_loop(image_in(tmp_path, "btrfs"), is_direct=True)
     folder = mount("btrfs", f"rw {loop}")
