@@ -181,19 +181,16 @@ def _status(output: OutputFile) -> os.stat_result | None:
         raise _refusal(output, str(error)) from error
 
 
-def is_link_of_another_user(path: Path) -> bool:
-    """Return whether a path is a link that another user has made in a directory of a third one.
+def _check_link(output: OutputFile) -> None:
+    """Refuse a link that another user has made in a directory of a third one.
 
     Where many may write, such a link may lead anywhere.
     """
-    if not path.is_symlink():
-        return False
-    return path.lstat().st_uid not in (os.geteuid(), path.parent.stat().st_uid)
-
-
-def _check_link(output: OutputFile) -> None:
-    if is_link_of_another_user(output.path):
-        raise _refusal(output, "It is a link that another user has made")
+    if not output.path.is_symlink():
+        return
+    owner, directory = output.path.lstat().st_uid, output.path.parent.stat().st_uid
+    if owner not in (os.geteuid(), directory):
+        raise _refusal(output, f"It is a link that another user ({owner}) has made")
 
 
 def _identity(path: Path, status: os.stat_result | None) -> _Identity:
