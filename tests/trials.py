@@ -91,7 +91,7 @@ def served(
     folder: Path, capacity: int = 256 * MIB, requests: int = 60, **changes: Any
 ) -> RankTrial:
     """Return a trial with a fixed number of requests, of any duration."""
-    result = trial(folder, capacity, requests=requests, duration=60.0, **changes)
+    result = trial(folder, capacity, requests=requests, duration=600.0, **changes)
     assert result.closed_by == "number of requests"
     return result
 

@@ -38,8 +38,8 @@ class FileIo:
     """Modes in which files are opened, and made durable when complete.
 
     Buffered mode keeps the page cache out as far as possible: written pages are written back and
-    dropped from the page cache, and dropped again before a read. Nothing counts as written before
-    it was written back.
+    dropped from the page cache, and dropped again before a read, without read-ahead. Nothing counts
+    as written before it was written back.
     """
 
     mode: IoMode
@@ -48,8 +48,6 @@ class FileIo:
     """Whether buffered mode writes each chunk back before its write returns. Only a filesystem on a
     block device of its own does that by sync_file_range(2): others, such as overlayfs, keep pages
     elsewhere and return at once. There, files are synced."""
-    reads_at_random: bool = False
-    """Whether buffered mode reads no more than is requested, as for places across a large file."""
     reserves: bool = False
     """Whether files get their whole size when they are created. Files that grow while they are
     written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
@@ -87,8 +85,8 @@ class FileIo:
         except OSError as error:
             raise storage_error(action, path, error) from error
         file = DataFile(descriptor, path, self)
-        if self.reads_at_random:
-            file.expect_random_reads()
+        if not self.is_direct:
+            file.turn_off_read_ahead()
         return file
 
 
@@ -173,14 +171,12 @@ class DataFile:
         except OSError as error:
             raise storage_error("dropping cached pages of", self.path, error) from error
 
-    def expect_random_reads(self) -> None:
-        """Turn off read-ahead, which would read beyond what is requested."""
-        if self._io.is_direct:
-            return
+    def turn_off_read_ahead(self) -> None:
+        """Make reads read what is requested, and no chunk before its turn."""
         try:
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         except OSError as error:
-            raise storage_error("advising random reads of", self.path, error) from error
+            raise storage_error("turning off read-ahead of", self.path, error) from error
 
     def reserve(self, size: int) -> None:
         """Give the file its whole size, with allocated space if the filesystem supports it.

@@ -35,8 +35,7 @@ class Slab:
 
     def __init__(self, directory: Path, io: FileIo, slot_bytes: int, capacity_bytes: int) -> None:
         self._directory = directory
-        # files are preallocated here, and slots lie anywhere in them
-        self._io = replace(io, reserves=False, reads_at_random=True)
+        self._io = replace(io, reserves=False)  # files are preallocated here
         self._slot_bytes = slot_bytes
         self._slots = capacity_bytes // slot_bytes
         file_bytes = max(FILE_BYTES, capacity_bytes // MAX_FILES)

@@ -37,6 +37,23 @@ def test_chunk_counts_if_it_ended_inside_the_window() -> None:
     assert (statistics.moved_bytes, statistics.chunks, statistics.chunk.count) == (8192, 2, 2)
 
 
+def test_cached_chunks_count_when_a_sync_has_brought_them_to_storage() -> None:
+    inside = window(100, 200)
+    inside.device_counted = Interval(100, 200)
+    recorder = Recorder(inside)
+    observer = recorder.observe("storage", "write", MIB)
+    observer.cached(4096, 110, 120)
+    observer.cached(4096, 120, 130)
+    statistics = only(recorder)
+    assert (statistics.moved_bytes, statistics.chunks) == (0, 2)
+    observer.durable(130, 199, 8192)
+    observer.cached(4096, 199, 199)
+    observer.durable(199, 200, 4096)  # ends after the window
+    assert (statistics.moved_bytes, statistics.completed_bytes) == (8192, 8192)
+    assert statistics.total_bytes == 3 * 4096
+    assert statistics.durability.count == 1
+
+
 def test_chunks_are_counted_in_the_intervals_of_kernel_counters() -> None:
     inside = window(100, 200)
     inside.process_counted = Interval(90, 210)
