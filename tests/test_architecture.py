@@ -38,6 +38,7 @@ LAYERS = (
     (("metric",), "metrics: how they are declared, combined and described"),
     (("inputs",), "users' files: opened, decompressed and parsed, within limits"),
     (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),
+    (("redaction",), "removal of secrets from commands, texts and JSON"),
     (("errors",), "errors that users see"),
     (("escaping",), "text from outside, as a terminal, Markdown and HTML show it"),
 )

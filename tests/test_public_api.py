@@ -66,7 +66,7 @@ print([module for module in heavy if module in sys.modules])
 
 @pytest.mark.parametrize("name", ["mlpstorage_bench", "mlpstorage_bench.plugin"])
 def test_import_has_no_side_effect_and_loads_nothing_heavy(name: str) -> None:
-    command = [sys.executable, "-c", IMPORTING.format(name=name)]
+    command = [sys.executable, "-B", "-c", IMPORTING.format(name=name)]  # -B: no .pyc is written
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["True", "1", "[]", "[]"]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.cluster.disks import PROC, SYS, device_model
+from mlpstorage_bench.redaction.text import redact_mount_source, redact_text
 
 _PSEUDO = frozenset({
     "autofs", "binder", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "cpuset",
@@ -146,11 +147,17 @@ def parse_mountinfo(text: str) -> list[MountEntry]:
                 int(mount_id),
                 int(parent_id),
                 device_number,
-                Mount(_unescape(mount_point), _unescape(fstype), _unescape(source)),
+                _mount(mount_point, fstype, source),
                 _merge_options(options, super_options),
             )
         )
     return entries
+
+
+def _mount(mount_point: str, fstype: str, source: str) -> Mount:
+    fstype = _unescape(fstype)
+    source = redact_mount_source(fstype, _unescape(source))
+    return Mount(_unescape(mount_point), fstype, source)
 
 
 def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
@@ -180,7 +187,9 @@ def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
 def _merge_options(mount_options: str, super_options: str) -> tuple[str, ...]:
     options = dict.fromkeys([*mount_options.split(","), *super_options.split(",")])
     return tuple(
-        _unescape(option) for option in options if option.partition("=")[0] not in _PRIVATE_OPTIONS
+        redact_text(_unescape(option))
+        for option in options
+        if option.partition("=")[0] not in _PRIVATE_OPTIONS
     )
 
 

@@ -16,13 +16,14 @@ import psutil
 
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.hosts import LOOPBACK_NAMES, Layout
-from mlpstorage_bench.launch.launchers.exported import exported_names, without_values
+from mlpstorage_bench.launch.launchers.exported import exported_names
 from mlpstorage_bench.launch.launchers.installed import display_path, find_binary, identify
 from mlpstorage_bench.launch.launchers.launcher import Launch, LaunchFlags
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
     HOST_VARIABLE,
 )
+from mlpstorage_bench.redaction.commands import redact_command
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
 """Environment variable with the command line that started the ranks, as JSON."""
@@ -73,7 +74,7 @@ class LaunchPlan:
     def shell_line(self) -> str:
         """The command as one shell line, without values of variables, which may be secret."""
         binary, *arguments = self.command
-        return shlex.join(without_values([display_path(binary), *arguments]))
+        return shlex.join(redact_command([display_path(binary), *arguments]))
 
 
 def plan_launch(

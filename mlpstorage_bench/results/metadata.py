@@ -9,6 +9,7 @@ from pathlib import Path
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.values import numbers_of
+from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.record import RunRecord
 
 
@@ -21,14 +22,14 @@ def build_metadata(
     commit_info: Json | None = None,
     declared: Sequence[AnyMetric] = (),
 ) -> dict[str, object]:
-    """Return a run's metadata, with every field that the reference's readers need.
+    """Return a run's metadata, with every field that the reference's readers need, and no secrets.
 
     `commit_info` is pytest-benchmark's: the commit, branch and state of the tests' repository.
     `declared` are the benchmark type's metrics, which the metadata describes.
     """
     metrics = {case.case: case.metrics for case in cases}
     gate = None if record.gate is None else record.gate.model_dump(mode="json")
-    return {
+    metadata: dict[str, object] = {
         "benchmark_type": record.benchmark_type,
         "model": record.model,
         "command": record.command,
@@ -78,6 +79,7 @@ def build_metadata(
             "verdicts": [] if gate is None else gate["verdicts"],
         },
     }
+    return redact_json(metadata)
 
 
 def _case_facts(case: CaseRecord) -> Json:

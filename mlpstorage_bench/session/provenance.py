@@ -16,11 +16,16 @@ from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.launch.environment import LauncherEnvironment
-from mlpstorage_bench.launch.launchers.exported import params_without_values, without_values
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.paths import is_file
+from mlpstorage_bench.redaction.commands import (
+    redact_command,
+    redact_environment,
+    redact_launcher_arguments,
+)
+from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.results.record import Invocation, RunFacts
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 
@@ -99,7 +104,7 @@ def sources_of_tests(
 def _executed_command(launcher: LauncherEnvironment | None, arguments: Sequence[object]) -> str:
     """Return the command line that started a session: the launcher's if it is known."""
     launched = launch_command() or (launching_ancestor() if launcher else None)
-    return shlex.join(without_values(launched or ["pytest", *map(str, arguments)]))
+    return shlex.join(redact_command(launched or ["pytest", *map(str, arguments)]))
 
 
 def _invocation(
@@ -115,20 +120,18 @@ def _invocation(
     if command is None:
         return None
     environment = {name: os.environ.get(name) for name in SETTING_VARIABLES}
-    return Invocation(command=without_values(command), environment=environment)
+    return Invocation(command=redact_command(command), environment=redact_environment(environment))
 
 
 def _as_json(values: Mapping[str, object]) -> Json:
+    """Return the user's options for the results, without secrets."""
     return {
-        name: value
-        if isinstance(value, bool | int | float | str)
-        else str(_publishable(name, value))
+        name: value if isinstance(value, bool | int | float) else _text_of_option(name, value)
         for name, value in values.items()
     }
 
 
-def _publishable(name: str, value: object) -> object:
-    """Return an option's value for the results, without values of exported variables."""
+def _text_of_option(name: str, value: object) -> str:
     if name == "mpi-params" and isinstance(value, list | tuple):
-        return [params_without_values(str(params)) for params in value]
-    return value
+        return str([redact_launcher_arguments(str(arguments)) for arguments in value])
+    return redact_text(str(value))

@@ -9,6 +9,7 @@ import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
+from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
@@ -82,7 +83,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
         command = launch.shell_line()
     else:
         given = [str(argument) for argument in config.invocation_params.args]
-        command = shlex.join(["pytest", *relaunch.without_whatif(given)])
+        command = shlex.join(redact_command(["pytest", *relaunch.without_whatif(given)]))
     _show(reporter, f"command: {command}")
 
 
