@@ -20,6 +20,7 @@ from mlpstorage_bench.options.declared import (
     add_reference_names,
     asks_for_command,
     given_options,
+    unknown_arguments,
 )
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation
@@ -57,6 +58,9 @@ def pytest_load_initial_conftests(
         result = yield
     if early_config.getini(ALIASES_INI):
         add_reference_names(parser, option_names(parser))
+        problem = "" if activation.asks_for_help(known) else unknown_arguments(parser, args)
+        if problem:
+            raise pytest.UsageError(problem)
     return result
 
 

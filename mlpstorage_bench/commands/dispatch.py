@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,19 @@ import pytest
 from mlpstorage_bench import registry
 from mlpstorage_bench.commands import gate, history
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.options.declared import (
+    ALIASES_INI,
+    add_reference_names,
+    has_reference_name,
+    unknown_arguments,
+)
 from mlpstorage_bench.options.settings import read_settings, results_dir_of
 from mlpstorage_bench.process.stdout import write_data, write_lines
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.session.activation import COMMAND, launcher_of
-from mlpstorage_bench.session.pytest_internals import known_options, load_no_conftest
+from mlpstorage_bench.session.pytest_internals import load_no_conftest, option_names
 from mlpstorage_bench.session.size_report import size_report
 
 
@@ -29,8 +36,11 @@ def prepare(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> No
 
     A command runs without the project's code and collection. Called before conftests are loaded.
     """
-    _refuse_unknown(parser, args)
-    config.stash[COMMAND] = known_options(config)
+    typed = [str(argument) for argument in config.invocation_params.args]
+    if config.getini(ALIASES_INI) and has_reference_name(typed):
+        add_reference_names(parser, option_names(parser))
+    _refuse_unknown(parser, args, typed)
+    config.stash[COMMAND] = parser.parse_known_args(args)
     load_no_conftest(config)
     args[:] = []
 
@@ -74,8 +84,14 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
     return pytest.ExitCode.OK
 
 
-def _refuse_unknown(parser: pytest.Parser, args: list[str]) -> None:
-    """Refuse unknown `--mlps-` options; others may be a conftest's, which is not loaded here."""
+def _refuse_unknown(parser: pytest.Parser, args: list[str], typed: Sequence[str]) -> None:
+    """Refuse unknown `--mlps-` options, and options of the reference that the user typed.
+
+    Others may be a conftest's, which is not loaded here.
+    """
+    problem = unknown_arguments(parser, typed)
+    if problem:
+        raise pytest.UsageError(problem)
     _, unknown = parser.parse_known_and_unknown_args(args)
     for argument in unknown:
         if argument.startswith("--mlps-"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from mlpstorage_bench.launch.hosts import MOST_RANKS
 from mlpstorage_bench.launch.launchers.launcher import TRANSPORTS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
 from mlpstorage_bench.options.of_history import HISTORY_OPTIONS
+from mlpstorage_bench.options.of_reference import counterparts, may_have_counterpart
 from mlpstorage_bench.options.option import SWITCH, Option, WholeNumber, duration
 
 GROUP = "mlpstorage"
@@ -278,6 +279,23 @@ def add_reference_names(parser: pytest.Parser, owned: Collection[str] = ()) -> l
         except (ValueError, argparse.ArgumentError):
             taken.append(flag)
     return taken
+
+
+def has_reference_name(arguments: Sequence[str]) -> bool:
+    """Whether an argument is the reference's name of one of our options."""
+    aliases = {f"--{option.reference_name}" for option in OPTIONS if option.reference_name}
+    return not aliases.isdisjoint(argument.partition("=")[0] for argument in arguments)
+
+
+def unknown_arguments(parser: pytest.Parser, arguments: Sequence[str]) -> str:
+    """Return a message on unknown arguments, if one of them has another form here; else ''."""
+    if not may_have_counterpart(arguments):
+        return ""
+    _, unknown = parser.parse_known_and_unknown_args(arguments)
+    lines = counterparts(unknown, arguments, [option.flag for option in OPTIONS])
+    if not lines:
+        return ""
+    return "\n  ".join([f"unrecognized arguments: {' '.join(unknown)}. In mlpstorage:", *lines])
 
 
 _COMMANDS = frozenset(

@@ -27,9 +27,9 @@ from mlpstorage_bench.options.declared import (
     GRACE_INI,
     MPI_INI,
     MPI_MODES,
-    OPTIONS,
     STARTUP_INI,
     given_options,
+    has_reference_name,
 )
 from mlpstorage_bench.session.pytest_internals import is_worker
 
@@ -105,11 +105,10 @@ def joins_before_conftests(
 
 def _has_alias(parser: pytest.Parser, args: list[str]) -> bool:
     """Whether an argument is the reference's name of an option, and not another plugin's option."""
-    aliases = {f"--{option.reference_name}" for option in OPTIONS if option.reference_name}
-    if aliases.isdisjoint(argument.partition("=")[0] for argument in args):
+    if not has_reference_name(args):
         return False
     _, unknown = parser.parse_known_and_unknown_args(args)
-    return not aliases.isdisjoint(argument.partition("=")[0] for argument in unknown)
+    return has_reference_name(unknown)
 
 
 def asks_for_help(known: argparse.Namespace) -> bool:

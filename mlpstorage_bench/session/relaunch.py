@@ -16,6 +16,7 @@ from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.options.declared import DEFAULT_GRACE, GRACE_INI, MPI_INI
+from mlpstorage_bench.options.of_reference import check_hosts_are_one_word
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
 from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.results.final_status import record_final_status
@@ -72,6 +73,8 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
 
 def settings_of(config: pytest.Config) -> Settings:
     """Return the settings of a session, read from options, environment and ini-file."""
+    given = [str(argument) for argument in config.invocation_params.args]
+    check_hosts_are_one_word(given, lambda path: (config.invocation_params.dir / path).exists())
     return read_settings(config.option, os.environ, config.getini(GRACE_INI) or DEFAULT_GRACE)
 
 
