@@ -19,8 +19,11 @@ from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.launchers.installed import find_binary
 from tests import budget
 
-WITHOUT_TEST_TOOLS = "-p no:hypothesispytest"
-"""Value for PYTEST_ADDOPTS: the import of Hypothesis takes half a second of processor time."""
+WITHOUT_TEST_TOOLS = " ".join(
+    f"-p no:{name}" for name in ("hypothesispytest", "randomly", "rerunfailures", "timeout")
+)
+"""Value for PYTEST_ADDOPTS: plugins that a few tests turn on again, as they say. The import of
+Hypothesis takes half a second of processor time."""
 
 RunRanks = Callable[..., pytest.RunResult]
 
@@ -56,6 +59,14 @@ def _alone() -> None:
     for name in [name for name in os.environ if name.startswith(tools)]:
         del os.environ[name]
     os.environ["PYTEST_ADDOPTS"] = WITHOUT_TEST_TOOLS
+
+
+@pytest.fixture(autouse=True)
+def _without_test_tools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore the option that leaves out test plugins: `pytester` removes it."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")
+        monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_TEST_TOOLS)
 
 
 @pytest.fixture(autouse=True)

@@ -45,6 +45,11 @@ class Timed(Protocol):
         """Its statistics; None before the first round."""
         ...
 
+    @property
+    def was_used(self) -> bool:
+        """Whether the test has measured something."""
+        ...
+
     def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
         """Run the target `rounds` times and time each."""
         ...
@@ -139,6 +144,14 @@ class KVCache:
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         changed = self.workload(workload, **parameters)
+        if self._benchmark.was_used:
+            raise InvalidInputError(
+                "kvcache.run",
+                "a second measurement in one test",
+                "one in each test, because pytest-benchmark times one function of a test",
+                hint="Move it to a test of its own; a test with the argument kvcache_workload runs "
+                "once for each workload",
+            )
         opened = self._open_case(
             CaseRecord(
                 benchmark_type=self._plan.benchmark_type,
@@ -153,6 +166,9 @@ class KVCache:
         trials = _Trials(self._engine, changed, self._plan.profile.seed, opened)
 
         def round_() -> None:
+            if trials.count == self._trials.planned:  # the call of --benchmark-cprofile
+                trials.run_unrecorded()
+                return
             try:
                 self._advance_clock(trials.run_one(self._trace_parts(name, trials.count + 1)))
             finally:
@@ -190,7 +206,7 @@ class KVCache:
         result = trials.result()
         metrics = result.metrics()
         case = trials.case
-        case.record = replace(case.record, metrics=metrics, notes=tuple(result.notes()))
+        case.record = replace(case.record, metrics=metrics, notes=(*trials.notes, *result.notes()))
         self._write_record(case)
         self._benchmark.extra_info.update(metrics)
         return result
@@ -218,6 +234,8 @@ class _Trials:
         self._trials: list[TrialResult] = []
         self._samples: list[PooledHistograms] = []
         """Histograms of each trial, on rank 0."""
+        self.notes: list[str] = []
+        """Notes for the reader of the results, besides those on the trials."""
 
     @property
     def count(self) -> int:
@@ -245,13 +263,31 @@ class _Trials:
         trial = TrialRecord(number, metrics, ranks, pooled.conditions)
         trials = (*self.case.record.trials, trial)
         self.case.record = replace(self.case.record, trials=trials)
-        if pooled.corrupt_reads:
-            raise CorruptReadsError(
-                f"{pooled.corrupt_reads} reads of trial {number} found other data than was "
-                f"written. The first: {pooled.corruption}"
-            )
+        _check_reads(pooled, f"trial {number}")
         return pooled.seconds_per_request
+
+    def run_unrecorded(self) -> None:
+        """Run a trial under a profiler, which slows it down; its figures are not kept."""
+        workload = self._workload.model_copy(update={"trace_out": None})
+        number = self.count + 1
+        pooled = self._engine.run_trial(workload, self._seed, number, {}).result
+        self.notes.append(
+            f"workload {self.case.record.case}: one more trial ran under --benchmark-cprofile; its "
+            "figures are not in the results"
+        )
+        if pooled.failure is not None:
+            raise pooled.failure
+        _check_reads(pooled, "the profiled trial")
 
     def result(self) -> KVCacheResult:
         """Return the result of all trials so far."""
         return self._engine.pool_case(self.case.record.case, self._trials, self._samples)
+
+
+def _check_reads(pooled: TrialResult, trial: str) -> None:
+    """Raise CorruptReadsError if reads of a trial found other data than was written."""
+    if pooled.corrupt_reads:
+        raise CorruptReadsError(
+            f"{pooled.corrupt_reads} reads of {trial} found other data than was written. The "
+            f"first: {pooled.corruption}"
+        )

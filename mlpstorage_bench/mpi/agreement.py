@@ -85,13 +85,14 @@ class RankCollection:
 def collection_differences(collections: Sequence[RankCollection]) -> str:
     """Describe how the ranks' collections differ from rank 0's; '' when they do not.
 
-    Errors that all ranks have in common are no difference: pytest reports them itself.
+    Errors that all ranks have in common are no difference: pytest reports them itself. Neither is
+    another order of the same tests.
     """
     reference = collections[0]
     lines: list[str] = []
     for other in collections[1:]:
-        if (other.test_ids, other.errors, other.files) == (
-            *(reference.test_ids, reference.errors, reference.files),
+        if (sorted(other.test_ids), other.errors, other.files) == (
+            *(sorted(reference.test_ids), reference.errors, reference.files),
         ):
             continue
         lines.append(f"rank {other.rank} on {other.host}:")
@@ -101,8 +102,8 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
         lines += [f"  collected on rank 0, not there: {test}" for test in missing[:10]]
         if len(extra) > 10 or len(missing) > 10:  # noqa: PLR2004 - a screenful
             lines.append(f"  in all {len(extra)} more and {len(missing)} fewer")
-        if not extra and not missing and other.test_ids != reference.test_ids:
-            lines.append("  the same tests in another order")
+        if not extra and not missing and len(other.test_ids) != len(reference.test_ids):
+            lines.append("  the same tests, another number of times")
         lines += _file_differences(other, reference)
         lines += [f"  error there: {error}" for error in set(other.errors) - set(reference.errors)]
         lines += [f"  error on rank 0: {e}" for e in set(reference.errors) - set(other.errors)]
@@ -111,6 +112,14 @@ def collection_differences(collections: Sequence[RankCollection]) -> str:
     return "\n".join(
         [f"The ranks did not collect the same tests. Rank 0 is on {reference.host}.", *lines]
     )
+
+
+def order_as(reference: Sequence[str], own: Sequence[str]) -> list[int]:
+    """Return the positions in `own` of the tests of `reference`, which has the same ones."""
+    positions: dict[str, list[int]] = {}
+    for position, test in enumerate(own):
+        positions.setdefault(test, []).append(position)
+    return [positions[test].pop(0) for test in reference]
 
 
 def _file_differences(other: RankCollection, reference: RankCollection) -> list[str]:

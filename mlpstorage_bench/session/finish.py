@@ -16,8 +16,10 @@ from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.session.outcomes import OthersLeft
+from mlpstorage_bench.session.pytest_internals import Exit
 from mlpstorage_bench.session.rank_checks import format_problems
 from mlpstorage_bench.session.rendezvous import EXIT_BARRIER, RUN_END, SESSION_END, RankEnd
+from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 
 _COMMON_ENDS = frozenset(
@@ -45,19 +47,43 @@ def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseExcep
     problem = ""
     if failure is not None:
         problem = "".join(traceback.format_exception(failure))
-        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
-        place = f"rank {session.comm.rank} on {session.host}"
-        say(f"\nmlpstorage: {place} failed at the session's end:\n{problem}")
+        exit_status = _status_after(failure, exit_status)
+        if session.comm.size > 1:  # else pytest or Python shows it
+            place = f"rank {session.comm.rank} on {session.host}"
+            say(f"\nmlpstorage: {place} failed at the session's end:\n{problem}")
     ends = _pass_barrier(session, EXIT_BARRIER, RankEnd(session.host, exit_status, problem))
     failed = [one.status for one in ends if one.problem]
     status = max(failed) if failed else ends[0].status
     if session.run is not None and session.run.exit_status != status:
-        session.run.add_notes(["the session's end failed, after results were written"])
-        try:
-            session.run.finish(status)
-        except MlpsError as error:
-            say(f"ERROR: {error}")
+        _finish_again(session.run, status)
     return status
+
+
+def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
+    """Correct the results of a run after whose end pytest has failed."""
+    session.exit_status = _status_after(failure, session.exit_status or 0)
+    if session.run is not None and session.run.exit_status != session.exit_status:
+        _finish_again(session.run, session.exit_status)
+
+
+def _finish_again(run: Run, status: int) -> None:
+    run.add_notes(["the session's end failed, after results were written"])
+    try:
+        run.finish(status)
+    except MlpsError as error:
+        say(f"ERROR: {error}")
+
+
+def _status_after(failure: BaseException, status: int) -> int:
+    """Return the exit status of pytest after a failure of one of its last hooks."""
+    match failure:
+        case Exit(returncode=code):
+            return status if code is None else int(code)
+        case SystemExit(code=code):
+            return code if isinstance(code, int) else int(code is not None)
+        case KeyboardInterrupt():
+            return status or int(pytest.ExitCode.INTERRUPTED)
+    return status or int(pytest.ExitCode.TESTS_FAILED)
 
 
 def _pass_barrier(session: MlpsSession, label: str, own: RankEnd) -> Sequence[RankEnd]:

@@ -13,11 +13,11 @@ import pytest
 
 from mlpstorage_bench.session.activation import HAS_PASSED, KEY, SCENARIO, SLO, launcher_of
 from mlpstorage_bench.session.pytest_internals import (
+    TimedTest,
     expect_no_measurement,
     is_worker,
-    statistics_of,
 )
-from mlpstorage_bench.session.rank_output import NO_WORKERS
+from mlpstorage_bench.session.rank_output import NO_RUN_IN_WORKERS, NO_WORKERS
 
 if TYPE_CHECKING:
     from mlpstorage_bench.cluster.information import ClusterInformation
@@ -63,18 +63,18 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     """
     session = _session(request)
     run = _run_of(session, "kvcache")
+    timed = TimedTest(benchmark)
     try:
-        yield _make_kvcache(request, benchmark, session, run)
+        yield _make_kvcache(request, timed, session, run)
     finally:
         if not request.node.stash.get(HAS_PASSED, False):
             expect_no_measurement(benchmark)
-    statistics = statistics_of(benchmark)
-    if statistics is not None:
-        run.add_statistics(statistics)
+    if timed.stats is not None:
+        run.add_statistics(request.node.nodeid, timed.stats)
 
 
 def _make_kvcache(
-    request: pytest.FixtureRequest, benchmark: Any, session: MlpsSession, run: Run
+    request: pytest.FixtureRequest, timed: TimedTest, session: MlpsSession, run: Run
 ) -> KVCache:
     from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
     from mlpstorage_bench.kvcache.fixture import KVCache, TrialCounts  # noqa: PLC0415 - see above
@@ -82,11 +82,11 @@ def _make_kvcache(
     plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
     trials = plan.trials(is_scenario=is_scenario)
-    rounds = session.rounds(trials)
+    rounds = session.rounds(trials) if timed.is_enabled else 1
     return KVCache(
         plan=plan,
         engine=cast("Engine", session.engine),
-        benchmark=benchmark,
+        benchmark=timed,
         advance_clock=session.clock.advance,
         open_case=lambda case: run.open_case(case, request.node.nodeid),
         objectives=[
@@ -119,6 +119,8 @@ def _session(request: pytest.FixtureRequest) -> MlpsSession:
 
 def _run_of(session: MlpsSession, fixture: str) -> Run:
     if session.run is None:
+        if is_worker(session.config):
+            pytest.fail(f"{fixture}: {NO_RUN_IN_WORKERS}", pytrace=False)
         pytest.fail(
             f"{fixture}: there is no run, because no collected test names this fixture. Name it in "
             "the test's arguments or in usefixtures: the run opens before the first test",

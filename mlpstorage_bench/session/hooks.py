@@ -19,6 +19,7 @@ from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, 
 from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, runs_no_test
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import TerminalReporter, let_pytest_mpi_run
+from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 
 
@@ -51,6 +52,22 @@ def open_session_after_collection(
     let_pytest_mpi_run(config, items)
     for line in terminal.header(session):
         terminal.write_line(config, line)
+
+
+_ATTEMPTS = pytest.StashKey[int]()
+"""Key, in a test, of how often it was set up."""
+
+
+def _attempts(item: pytest.Item) -> int:
+    """Count one more attempt of a test, and return the number: plugins repeat failed tests."""
+    count = item.stash[_ATTEMPTS] = item.stash.get(_ATTEMPTS, 0) + 1
+    return count
+
+
+def _is_superseded(run: Run, benchmark: dict[str, Any]) -> bool:
+    """Whether a benchmark in pytest-benchmark's JSON is an earlier attempt of a repeated test."""
+    case = benchmark["extra_info"].get(RECORD_KEY)
+    return case is not None and run.is_superseded(case["order"])
 
 
 class SessionHooks:
@@ -113,6 +130,9 @@ class SessionHooks:
         """Agree with the other ranks on the outcome of this phase of the test."""
         report = yield
         session = self._session
+        is_repeated = call.when == "setup" and _attempts(item) > 1
+        if is_repeated and session.run is not None:
+            session.run.begin_attempt(item.nodeid)
         agree_on_report(
             report,
             call.excinfo,
@@ -132,6 +152,11 @@ class SessionHooks:
         """Add our record to pytest-benchmark's own files, for --mlps-convert."""
         run = self._session.run
         if run is not None:
+            output_json["benchmarks"][:] = [
+                benchmark
+                for benchmark in output_json["benchmarks"]
+                if not _is_superseded(run, benchmark)
+            ]
             timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
             output_json[RECORD_KEY] = run.make_record(timed).model_dump(mode="json")
 
@@ -147,17 +172,26 @@ class SessionHooks:
             own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
             try:
                 result = yield
-            except BaseException as error:  # of a fixture or hook; reported to the other ranks
-                if own.comm.size == 1:
-                    raise
+            except BaseException as error:  # noqa: BLE001 - of a hook; the other ranks learn of it
                 failure = error
             own.exit_status = session.exitstatus = finish.pass_exit_barrier(
                 own, int(session.exitstatus), failure
             )
         terminal.show_last_line(session.config, own)
+        if failure is not None and own.comm.size == 1:
+            raise failure
         if own.launcher is not None and own.settings.timeout_s is not None:
             limit_process(own.settings.timeout_s)
         return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_unconfigure(self) -> Generator[None, object, object]:
+        """Record a failure of what pytest does last."""
+        try:
+            return (yield)
+        except BaseException as error:
+            finish.record_late_failure(self._session, error)
+            raise
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

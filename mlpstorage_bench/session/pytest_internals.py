@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,14 +132,39 @@ def add_junit_case(config: pytest.Config, reports: Sequence[pytest.TestReport]) 
             xml.pytest_runtest_logreport(report)
 
 
-def worker_count(config: pytest.Config) -> object:
-    """Return the number of pytest-xdist's workers; None or 0 without workers."""
-    return getattr(config.option, "numprocesses", None)
+def starts_workers(config: pytest.Config) -> bool:
+    """Whether this process starts workers of pytest-xdist (`-n`, or `--dist` with `--tx`)."""
+    option = config.option
+    return bool(getattr(option, "numprocesses", None)) or getattr(option, "dist", "no") != "no"
 
 
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is a worker of pytest-xdist."""
     return hasattr(config, "workerinput")
+
+
+def use_own_basetemp(config: pytest.Config, rank: int) -> None:
+    """Give this rank a directory of its own in `--basetemp`, which pytest empties at first use."""
+    given = getattr(config.option, "basetemp", None)
+    if given is None:
+        return
+    own = Path(os.path.abspath(given)) / f"rank_{rank}"  # noqa: PTH100 - as pytest: links stay
+    own.parent.mkdir(parents=True, exist_ok=True)
+    config.option.basetemp = str(own)
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is not None:
+        factory._given_basetemp = own  # noqa: SLF001 - pytest has read the option before
+
+
+def random_seed(config: pytest.Config) -> object:
+    """Return pytest-randomly's seed; None without that plugin."""
+    return getattr(config.option, "randomly_seed", None)
+
+
+def set_random_seed(config: pytest.Config, seed: object) -> None:
+    """Set pytest-randomly's seed, from which it seeds the generators before each test."""
+    if seed is not None:
+        config.option.randomly_seed = seed
 
 
 def leave_files_to_rank_0(config: pytest.Config) -> None:
@@ -186,15 +213,54 @@ def _lift_skip(item: pytest.Item) -> bool:
 # pytest-benchmark
 
 
+def has_benchmark_plugin(config: pytest.Config) -> bool:
+    """Whether pytest-benchmark is loaded, under its short name or its module's."""
+    names = {getattr(plugin, "__name__", "") for plugin in config.pluginmanager.get_plugins()}
+    return "pytest_benchmark.plugin" in names
+
+
+class TimedTest:
+    """A test's benchmark fixture, as benchmark types use it."""
+
+    def __init__(self, benchmark: Any) -> None:
+        self._benchmark = benchmark
+
+    @property
+    def extra_info(self) -> dict[str, object]:
+        """Additional values for pytest-benchmark's JSON."""
+        extra_info: dict[str, object] = self._benchmark.extra_info
+        return extra_info
+
+    @property
+    def stats(self) -> Any:
+        """Statistics; None before the first round."""
+        return self._benchmark.stats
+
+    @property
+    def was_used(self) -> bool:
+        """Whether the test has measured a function; pytest-benchmark times one of each test."""
+        return self._benchmark._mode is not None  # noqa: SLF001 - no public way
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether rounds are timed; under `--benchmark-disable` there is one call."""
+        return bool(self._benchmark.enabled)
+
+    def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
+        """Run the target `rounds` times and time each."""
+        try:
+            result: object = self._benchmark.pedantic(target, rounds=rounds, iterations=iterations)
+        except BaseException:
+            # pytest-benchmark does this for an Exception; pytest.fail and an interrupt are none
+            self._benchmark.has_error = True
+            raise
+        return result
+
+
 def set_timer_precision(timer: Callable[[], float], precision: float) -> None:
     """Set a timer's precision, which pytest-benchmark would otherwise measure itself."""
     precisions: dict[Any, float] = BenchmarkFixture._precisions  # noqa: SLF001 - no public way
     precisions[timer] = precision
-
-
-def statistics_of(benchmark: Any) -> Any:
-    """Return the statistics of a test's benchmark fixture; None if it was not used."""
-    return benchmark.stats
 
 
 def expect_no_measurement(benchmark: Any) -> None:

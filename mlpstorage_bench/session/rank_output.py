@@ -13,11 +13,15 @@ NO_WORKERS = (
     "-n (pytest-xdist) starts workers in every rank, and pytest-benchmark does not measure in "
     "workers: leave it out under MPI"
 )
+NO_RUN_IN_WORKERS = (
+    "workers of pytest-xdist would disturb each other's measurements: leave out -n, or run these "
+    "tests in a session of their own"
+)
 
 
 def refuse_workers(config: pytest.Config) -> None:
     """Raise a usage error if pytest-xdist would start workers in this rank."""
-    if pytest_internals.worker_count(config):
+    if pytest_internals.starts_workers(config):
         raise pytest.UsageError(NO_WORKERS)
 
 
@@ -38,9 +42,10 @@ def silence_output_after_collection(config: pytest.Config) -> None:
     pytest_internals.without_capture(config, silence_output)
 
 
-def prepare(config: pytest.Config, *, is_root: bool) -> None:
-    """Leave files and tables to rank 0, and turn pytest-mpi on."""
+def prepare(config: pytest.Config, rank: int) -> None:
+    """Leave files and tables to rank 0, keep ranks' directories apart, and turn pytest-mpi on."""
     refuse_workers(config)
     pytest_internals.let_pytest_mpi_run(config, ())
-    if not is_root:
+    pytest_internals.use_own_basetemp(config, rank)
+    if rank > 0:
         pytest_internals.leave_files_to_rank_0(config)

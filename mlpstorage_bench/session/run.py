@@ -64,7 +64,9 @@ class Run:
     """Cases, in the order of their start."""
     gate: GateRecord | None = None
     """The gate's result, for the metadata."""
-    _statistics: list[object] = field(default_factory=list)
+    _statistics: dict[str, object] = field(default_factory=dict)
+    """pytest-benchmark's statistics by test."""
+    _cases_opened: int = 0
     _cases_written: int = 0
 
     @property
@@ -82,7 +84,7 @@ class Run:
         """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
         type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
-        commit_info = self.make_document(self._statistics).commit_info
+        commit_info = self.make_document([*self._statistics.values()]).commit_info
         metrics = self.benchmark_type.metrics
         return build_metadata(
             record, self.directory, [], type_fields, self.cases, commit_info, metrics
@@ -109,7 +111,11 @@ class Run:
         return [case.record for case in self._cases]
 
     def open_case(self, case: CaseRecord, test: str) -> OpenCase:
-        """Add a case, with a unique name, its order and its fingerprint."""
+        """Add a case, with a unique name, its order and its fingerprint.
+
+        It replaces an earlier case of the test: a plugin runs the test again.
+        """
+        self._forget_case(test)
         taken = {other.case for other in self.cases}
         name = case.case
         if name in taken:
@@ -118,7 +124,8 @@ class Run:
         while name in taken:
             name = slugify(f"{name}-{number}")
             number += 1
-        case = replace(case, case=name, order=len(self._cases), test=test)
+        case = replace(case, case=name, order=self._cases_opened, test=test)
+        self._cases_opened += 1
         if self.is_root:
             ranks = self.facts.num_processes
             parts = self.benchmark_type.workload_parts(case.parameters, self.seed, ranks)
@@ -131,9 +138,29 @@ class Run:
         self._cases.append(opened)
         return opened
 
-    def add_statistics(self, statistics: object) -> None:
-        """Add pytest-benchmark's statistics of a finished benchmark of this package."""
-        self._statistics.append(statistics)
+    def _forget_case(self, test: str) -> None:
+        self._cases = [case for case in self._cases if case.record.test != test]
+        self._statistics.pop(test, None)
+
+    def is_superseded(self, order: object) -> bool:
+        """Whether the case with this `order` is that of an earlier attempt of its test."""
+        return order not in {current.order for current in self.cases}
+
+    def begin_attempt(self, test: str) -> None:
+        """Forget the attempt of a test that a plugin repeats: its last attempt counts."""
+        before = self._tests.pop(test)
+        self._forget_case(test)
+        problem = before.message.partition("\n")[0]
+        self.add_notes(
+            [
+                f"{test} ran again, and its last attempt counts; the one before {before.outcome}"
+                + (f": {problem}" if problem else "")
+            ]
+        )
+
+    def add_statistics(self, test: str, statistics: object) -> None:
+        """Add pytest-benchmark's statistics of a finished test of this package."""
+        self._statistics[test] = statistics
 
     def note_outcome(self, test: str, outcome: Outcome, duration_s: float, message: str) -> None:
         """Add the outcome of one phase of a test; the worst phase decides."""
@@ -159,10 +186,10 @@ class Run:
 
         They stay if the run is killed: all its files can be made from these two.
         """
-        if self.is_root and len(self._cases) > self._cases_written:
+        if self.is_root and self._cases_opened > self._cases_written:
             document, record = self._document()
             checkpoint_run(document, record, self.location, self.benchmark_type)
-            self._cases_written = len(self._cases)
+            self._cases_written = self._cases_opened
 
     def record_final_status(self, exit_status: int) -> None:
         """Write the status to the metadata at once: there may be no time for all results.
@@ -213,6 +240,6 @@ class Run:
 
     def _document(self) -> tuple[BenchmarkDocument, RunRecord]:
         """Return pytest-benchmark's JSON that includes our record, and the record."""
-        document = self.make_document(self._statistics)
+        document = self.make_document([*self._statistics.values()])
         record = self.make_record([benchmark.fullname for benchmark in document.benchmarks])
         return document.with_record(record.model_dump(mode="json")), record

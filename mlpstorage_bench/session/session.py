@@ -18,7 +18,7 @@ from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
 from mlpstorage_bench.launch.status_channel import StatusChannel
-from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences
+from mlpstorage_bench.mpi.agreement import RankCollection, collection_differences, order_as
 from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
@@ -31,6 +31,7 @@ from mlpstorage_bench.session.file_arguments import check_files
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.provenance import sources_of_tests
+from mlpstorage_bench.session.pytest_internals import random_seed, set_random_seed
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
@@ -175,7 +176,7 @@ class MlpsSession:
         self._check_hosts(hosts)
         self.on_all_ranks(self._check_request)
         if self.launcher is not None:
-            rank_output.prepare(self.config, is_root=self.is_root)
+            rank_output.prepare(self.config, self.comm.rank)
 
     def _check_hosts(self, hosts: Sequence[str]) -> None:
         """Check that the ranks run on the user's hosts; rank 0 resolves the names."""
@@ -210,8 +211,12 @@ class MlpsSession:
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
 
-    def agree_on_collection(self, items: Sequence[pytest.Item]) -> None:
-        """Raise a usage error on every rank if the ranks have collected different tests."""
+    def agree_on_collection(self, items: list[pytest.Item]) -> None:
+        """Give all ranks rank 0's order of tests; a usage error if they collected different ones.
+
+        Plugins such as pytest-randomly choose an order in each process. Its seed becomes rank 0's,
+        too.
+        """
         own = RankCollection(
             self.comm.rank,
             self.host,
@@ -223,6 +228,15 @@ class MlpsSession:
         differences = collection_differences(collections)
         if differences:
             raise rank_checks.usage_error(differences, is_root=self.is_root)
+        order = order_as(collections[0].test_ids, own.test_ids)
+        items[:] = [items[position] for position in order]
+        if any(other.test_ids != collections[0].test_ids for other in collections):
+            self.remarks.append(
+                "ranks collected the tests in different orders, as with pytest-randomly: all ranks "
+                "ran them in rank 0's order"
+            )
+        seeds = self._agree("the random seed", random_seed(self.config))
+        set_random_seed(self.config, seeds[0])
 
     def make_gate(self, benchmark_type: str) -> GatePolicy:
         """Return the gate with the user's settings, for runs of a benchmark type."""

@@ -16,7 +16,7 @@ from mlpstorage_bench.session import benchmark_json, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.provenance import run_facts
-from mlpstorage_bench.session.pytest_internals import is_worker
+from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 
@@ -34,7 +34,8 @@ def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
     timers.use_timer(ours, session.clock.measured_seconds)
     if others and session.comm.size > 1:
         timers.use_timer(others, timers.collective_timer(session.comm), warmup=False)
-    _open_run(session, {name for item in items for name in _fixtures_of(item)})
+    if not is_worker(session.config):  # there, the fixtures of a run fail, with the reason
+        _open_run(session, {name for item in items for name in _fixtures_of(item)})
 
 
 def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
@@ -107,14 +108,13 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
 
 
 def _check_plugins(session: MlpsSession) -> None:
-    """Raise a usage error if pytest-benchmark is off, or pytest-xdist's workers are on."""
-    problem = ""
-    if not session.config.pluginmanager.hasplugin("benchmark"):
-        problem = "A run needs pytest-benchmark: leave out -p no:benchmark"
-    if is_worker(session.config):
-        problem = "Workers of pytest-xdist would disturb each other's measurements: leave out -n"
-    if problem:
-        raise rank_checks.usage_error(problem, is_root=session.is_root)
+    """Raise a usage error if pytest-benchmark is off."""
+    if not has_benchmark_plugin(session.config):
+        message = (
+            "A run needs pytest-benchmark: leave out -p no:benchmark, or add "
+            "-p pytest_benchmark.plugin where plugins are not loaded by themselves"
+        )
+        raise rank_checks.usage_error(message, is_root=session.is_root)
 
 
 def _open_gate(session: MlpsSession, run: Run) -> None:

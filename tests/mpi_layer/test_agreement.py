@@ -10,6 +10,7 @@ from mlpstorage_bench.mpi.agreement import (
     collection_differences,
     describe_causes,
     name_ranks,
+    order_as,
 )
 
 PASSED = RankOutcome(0, "a", "passed")
@@ -53,11 +54,18 @@ def test_errors_common_to_all_ranks_are_no_difference() -> None:
     assert collection_differences(both) == ""
 
 
-def test_different_test_order_is_a_difference() -> None:
-    text = collection_differences(
-        [RankCollection(0, "a", ("t1", "t2")), RankCollection(1, "b", ("t2", "t1"))]
-    )
-    assert "rank 1 on b:\n  the same tests in another order" in text
+def test_another_order_is_no_difference_and_can_be_made_the_same() -> None:
+    here, there = ("t1", "t2", "t1", "t3"), ("t3", "t1", "t1", "t2")
+    assert not collection_differences([RankCollection(0, "a", here), RankCollection(1, "b", there)])
+    order = order_as(here, there)
+    assert [there[position] for position in order] == [*here]
+    assert sorted(order) == [0, 1, 2, 3]
+
+
+def test_another_number_of_equal_tests_is_a_difference() -> None:
+    collections = [RankCollection(0, "a", ("t1", "t1")), RankCollection(1, "b", ("t1",))]
+    text = collection_differences(collections)
+    assert "rank 1 on b:\n  the same tests, another number of times" in text
 
 
 def test_different_file_of_the_same_name_is_a_difference() -> None:

@@ -21,6 +21,7 @@ PRIVATE_ATTRIBUTES = {
     *("known_args_namespace", "inicfg", "numprocesses", "workerinput", "xmlpath", "with_mpi"),
     *("_benchmarksession", "_groups", "_anonymous", "_precisions", "_tw", "_inidict"),
     *("own_markers", "noconftest", "getplugin", "stop_global_capturing"),
+    *("basetemp", "_tmp_path_factory", "_given_basetemp", "randomly_seed", "has_error", "_mode"),
 }
 
 
@@ -131,7 +132,7 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
         import time
         import pytest
         from mlpstorage_bench.session.pytest_internals import (
-            expect_no_measurement, set_timer_precision, statistics_of
+            TimedTest, expect_no_measurement, set_timer_precision
         )
 
         def timer(): return time.perf_counter()
@@ -146,15 +147,23 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
             assert unused._get_precision(timer) == 0.25
 
         def test_not_measured(unused):
-            assert statistics_of(unused) is None
+            assert TimedTest(unused).stats is None
+            assert not TimedTest(unused).was_used
 
         def test_measured(benchmark):
-            benchmark(lambda: None)
-            assert statistics_of(benchmark).stats.rounds > 0
+            timed = TimedTest(benchmark)
+            timed.pedantic(lambda: None, rounds=3, iterations=1)
+            assert (timed.stats.stats.rounds, timed.was_used, timed.is_enabled) == (3, True, True)
+
+        def test_ended_early(benchmark):
+            def target(): pytest.fail("enough")
+            with pytest.raises(pytest.fail.Exception):
+                TimedTest(benchmark).pedantic(target, rounds=3, iterations=1)
+            assert benchmark.has_error
         """
     )
     result = pytester.runpytest_subprocess("-W", "error", "--benchmark-max-time=0.1")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
 
 
 def test_document_has_null_for_nan_and_infinity() -> None:

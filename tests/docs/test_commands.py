@@ -1,0 +1,76 @@
+"""Commands, options, profiles and parameters on the pages: they exist and are accepted."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlpstorage_bench.kvcache.config.models import Geometry
+from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
+from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
+from mlpstorage_bench.options.declared import OPTIONS
+from tests.docs import pages
+
+USING = pages.PROJECT / "docs" / "using.md"
+FLAGS = {option.flag for option in OPTIONS}
+EXAMPLES = sorted((pages.PROJECT / "examples").glob("*.*"))
+_COMMAND = re.compile(r"^ {4,}(?P<line>(?:mpirun |srun )?.*\bpytest .*)$", re.MULTILINE)
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of a page or example, and the words of each pytest command in it."""
+    for page in (*pages.existing_pages(), *EXAMPLES):
+        for found in _COMMAND.finditer(page.read_text()):
+            yield page.name, shlex.split(found["line"].replace("…", ""), comments=True)
+
+
+def option_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
+    for option in OPTIONS:
+        parser.add_argument(option.flag, **option.keywords)
+    return parser
+
+
+def test_pages_and_examples_have_commands() -> None:
+    assert {"README.md", "using.md", "history.md", "gate.md"} <= {page for page, _ in commands()}
+
+
+@pytest.mark.parametrize(("page", "words"), [*commands()], ids=lambda value: str(value)[:60])
+def test_command_has_options_and_values_that_are_accepted(page: str, words: list[str]) -> None:
+    arguments = words[words.index("pytest") + 1 :]
+    _, others = option_parser().parse_known_args(arguments)
+    assert not [word for word in others if word.startswith("--mlps-")], page
+
+
+@pytest.mark.parametrize("page", pages.existing_pages(), ids=lambda page: page.name)
+def test_options_that_a_page_names_exist(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("names what was there before")
+    named = set(re.findall(r"--mlps-[a-z]+(?:-[a-z]+)*(?![a-z-]*[*…{])", page.read_text()))
+    assert named <= FLAGS
+
+
+def test_profiles_on_the_page_are_accepted(tmp_path: Path) -> None:
+    whole, models = re.findall(r"```yaml\n(.*?)```", USING.read_text(), re.DOTALL)
+    path = tmp_path / "nightly.yaml"
+    path.write_text(whole)
+    assert load_profile(str(path)).workloads.keys() == {"chat", "long"}
+    path.write_text(whole + models)
+    assert all(isinstance(one, Geometry) for one in load_profile(str(path)).models.values())
+    assert load_profile(str(path)).models.keys() == yaml.safe_load(models)["models"].keys()
+
+
+def test_table_of_parameters_names_each_one_of_a_workload() -> None:
+    _, table = USING.read_text().split("| parameter | default | meaning |\n", 1)
+    table = table.split("\n\n", 1)[0]
+    cells = [row.split(" | ")[0] for row in table.splitlines()[1:]]
+    named = {name for cell in cells for name in re.findall(r"`([a-z_]+)`", cell)}
+    accepted = {*Workload.model_fields, *Profile.model_fields, *SYNONYMS}
+    assert named <= accepted
+    assert Workload.model_fields.keys() - named <= {"title", "geometry"}
