@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from mlpstorage_bench.benchmark_type import Json
-from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.escaping import MOST_SHOWN, for_terminal, shortened
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.results.json_files import json_text
@@ -35,7 +35,8 @@ def history_lines(
 ) -> list[str]:
     """Return a line for each run, with a column for each metric that lists show.
 
-    No cell is cut or wrapped: ten thousand lines have to be made at once.
+    No cell is wrapped, and none is cut but a text of hundreds of characters: ten thousand lines
+    have to be made at once.
     """
     tagged = any(run.tags for run in runs)
     titles = (for_terminal(column.title) for column in columns)
@@ -73,8 +74,10 @@ def _row(run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool) -> tup
     )
     if tagged:
         row = (*row, " ".join(run.tags))
-    # nearly every row is printable, which is seen at once
-    return row if "".join(row).isprintable() else tuple(map(for_terminal, row))
+    text = "".join(row)
+    if text.isprintable() and len(text) <= MOST_SHOWN:  # nearly every row
+        return row
+    return tuple(shortened(for_terminal(cell)) for cell in row)
 
 
 def _cell(values: Sequence[float | None], form: str) -> str:

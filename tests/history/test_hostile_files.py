@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -146,6 +147,42 @@ def test_file_of_any_time_is_listed_and_read_again(tmp_path: Path, year: int) ->
         os.utime(path, (moment, moment))
         with History(tmp_path) as history:
             assert [past.status for past in history.runs()] == [status]
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Act as a user without rights, in a directory of root's that everybody may read."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user")
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        leave_run(Path(folder), 1)
+        leave(Path(folder) / "private", "x", run(2))
+        (Path(folder) / "private").chmod(0o700)
+        leave(Path(folder), "unreadable", run(3)).chmod(0o600)
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+def test_directory_and_file_of_another_user_are_named_and_the_rest_answers(
+    as_nobody: Path,
+) -> None:
+    with History(as_nobody) as history:
+        assert [past.run_id[-4:] for past in history.runs()] == ["0001"]
+        assert sorted(history.problems) == [
+            f"{as_nobody}/private: Permission denied",
+            f"{as_nobody}/unreadable_metadata.json: Permission denied",
+        ]
+        assert "cannot be used: unable to open database file" in history.remarks[0]
+
+
+def test_results_directory_of_another_user_has_no_runs_and_is_named(as_nobody: Path) -> None:
+    with History(as_nobody / "private") as history:
+        assert history.runs() == []
+        assert history.problems == [f"{as_nobody}/private: Permission denied"]
 
 
 def paths_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.index import Index
 from mlpstorage_bench.history.index_file import INDEX_NAME
+from tests.past_runs import OURS, leave
 
 TINY = (
     *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
@@ -59,7 +61,40 @@ def test_index_that_cannot_be_written_gives_a_remark_and_no_failure(
     result = pytester.runpytest_subprocess("--mlps-results-dir=results", "--mlps-history")
     assert result.ret == 0
     assert sum(" passed" in line for line in result.outlines) == 1
-    result.stderr.fnmatch_lines(["mlpstorage: the index * cannot be used: unable to open*"])
+    result.stderr.fnmatch_lines(
+        ["mlpstorage: the index * cannot be used: .mlps-history.sqlite is no regular file*"]
+    )
+
+
+def test_gate_and_report_of_a_session_pass_in_a_directory_where_anything_lies(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_one(kvcache): kvcache.run(1)")
+    results = pytester.mkdir("results")
+    leave_anything(results)
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-gate", "--mlps-report=report.md")
+    assert result.ret == 0
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    result.stdout.fnmatch_lines(["*a_metadata.json: Too many levels of symbolic links*"])
+    (path,) = results.rglob("kv_cache_*_metadata.json")
+    assert json.loads(path.read_text())["status"] == "passed"
+    assert (pytester.path / "report.md").exists()
+    judged = pytester.runpytest_subprocess(
+        "--mlps-results-dir=results", f"--mlps-gate={path.parent.name}"
+    )
+    assert judged.ret == 0
+    assert "Traceback" not in judged.stdout.str() + judged.stderr.str()
+
+
+def leave_anything(results: Path) -> None:
+    """Leave files that are no runs, or are only said to be."""
+    (results / "a_metadata.json").symlink_to("a_metadata.json")
+    os.mkfifo(results / "b_metadata.json")
+    leave(results / "c", "c", {**OURS, "num_processes": 10**30})
+    leave(results / "d", "d", {**OURS, "mlpstorage": {"notes": 5}})
+    leave(results / "e", "e", "[" * 100_000)
+    leave(results / "f", "f", json.dumps({**OURS, "benchmark_type": "x"}).replace("1.5", "NaN"))
+    os.mkdir(os.path.join(os.fsencode(results), b"caf\xe9"))  # noqa: PTH102, PTH118 - bytes
 
 
 def test_tag_that_is_not_a_name_is_refused(pytester: pytest.Pytester) -> None:

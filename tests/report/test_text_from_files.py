@@ -100,6 +100,15 @@ def test_words_between_colons_are_not_replaced_by_pictures(tmp_path: Path) -> No
     assert "test[:warning:]" in "\n".join(lines_of(tmp_path))
 
 
+def test_text_of_a_million_characters_does_not_widen_the_list(tmp_path: Path) -> None:
+    leave(tmp_path, "x", run(1, model="m" * 1_000_000))
+    leave(tmp_path, "y", run(2))
+    with History(tmp_path) as history:
+        lines = history_lines(history.runs(), history.listed())
+    assert max(map(len, lines)) < 500
+    assert "...[999800 more]..." in "\n".join(lines)
+
+
 def test_chart_of_the_greatest_and_least_numbers_is_drawn() -> None:
     points = [
         Point(datetime.now(UTC), "r", value, value, value) for value in (1e308, -1.7e308, 0.0)
