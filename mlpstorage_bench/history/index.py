@@ -7,7 +7,6 @@ run.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Self
 
 from mlpstorage_bench.history.index_file import INDEX_NAME, check_owner
 from mlpstorage_bench.history.metadata_files import FileState
-from mlpstorage_bench.history.queries import Queries
+from mlpstorage_bench.history.queries import Queries, batches, marks
 from mlpstorage_bench.history.reading import RunFile
 from mlpstorage_bench.history.schema import prepare
 from mlpstorage_bench.metric.declaration import Description, Shown
@@ -143,12 +142,14 @@ class Index(Queries):
             "place = excluded.place WHERE metrics.title = '' AND excluded.title != ''",
             rows,
         )
-        return dict(
-            self._connection.execute(
-                "SELECT name, key FROM metrics WHERE name IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(names)),),
+        keys: dict[str, int] = {}
+        for some in batches(list(names)):
+            found = self._connection.execute(
+                f"SELECT name, key FROM metrics WHERE name IN ({marks(some)})",  # noqa: S608 - question marks
+                some,
             )
-        )
+            keys.update(found)
+        return keys
 
     def clear(self) -> None:
         """Drop all content."""

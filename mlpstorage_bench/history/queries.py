@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.metadata_files import FileState
@@ -14,7 +13,10 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.units import unit_named
 
+T = TypeVar("T")
 _Number = (int, float)
+_MOST_VALUES = 500
+"""Values of one question: SQLite allows 32766, and 999 before 3.32."""
 
 
 class Number(NamedTuple):
@@ -100,18 +102,19 @@ class Queries:
 
     def values(self, run_ids: Sequence[str], case: str, metric: str) -> dict[str, dict[int, float]]:
         """Return a metric's values: run → trial → value, ALL_TRIALS among the trials."""
-        rows = self._rows(
-            "SELECT runs.run_id, measured.trial, measured.value FROM runs "
-            "JOIN cases ON cases.file = runs.file AND cases.name = ? "
-            'JOIN measured ON measured."case" = cases.key '
-            "AND measured.metric = (SELECT key FROM metrics WHERE name = ?) "
-            "WHERE runs.run_id IN (SELECT value FROM json_each(?)) ORDER BY measured.trial",
-            (case, metric, json.dumps(list(run_ids))),
-            *(str, int, _Number),
-        )
         found: dict[str, dict[int, float]] = {}
-        for run_id, trial, value in rows:
-            found.setdefault(run_id, {})[trial] = value
+        for some in batches(run_ids):
+            rows = self._rows(
+                "SELECT runs.run_id, measured.trial, measured.value FROM runs "  # noqa: S608 - question marks
+                "JOIN cases ON cases.file = runs.file AND cases.name = ? "
+                'JOIN measured ON measured."case" = cases.key '
+                "AND measured.metric = (SELECT key FROM metrics WHERE name = ?) "
+                f"WHERE runs.run_id IN ({marks(some)}) ORDER BY measured.trial",
+                (case, metric, *some),
+                *(str, int, _Number),
+            )
+            for run_id, trial, value in rows:
+                found.setdefault(run_id, {})[trial] = value
         return found
 
     def measured_in(self, path: Path) -> list[Number]:
@@ -152,6 +155,17 @@ class Queries:
             str,
         )
         return [name for (name,) in rows]
+
+
+def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the values in parts, each of which one question may have."""
+    for start in range(0, len(values), _MOST_VALUES):
+        yield values[start : start + _MOST_VALUES]
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return a question mark for each value, for a condition on a list of them."""
+    return ", ".join("?" * len(values))
 
 
 def _storable(value: object) -> object:

@@ -109,6 +109,24 @@ def test_names_that_are_not_text_are_named_and_the_rest_answers(tmp_path: Path) 
         assert len(history.problems) == 2
 
 
+def test_names_with_any_character_and_any_number_of_them_are_kept(tmp_path: Path) -> None:
+    content = run(1, own={"run_id": "r\0x", "cases": {}})
+    values = {
+        "read_gib_s": 1.0,
+        "nul\0nul": 2.0,
+        "'; --": 3.0,
+        **dict.fromkeys(map(str, range(2000)), 4),
+    }
+    content["metrics"] = {"c\0d": values}
+    leave(tmp_path, "x", content)
+    with History(tmp_path) as history:
+        (past,) = history.runs()
+        assert set(history.metrics()) == set(values)
+        assert history.pooled([past.run_id], "c\0d", "nul\0nul") == {"r\0x": 2.0}
+        assert history.pooled([past.run_id], "c\0d", "'; --") == {"r\0x": 3.0}
+        assert history.problems == []
+
+
 def test_directories_nested_to_the_systems_limit_are_searched(tmp_path: Path, nested: Path) -> None:
     leave_run(tmp_path, 1)
     with History(tmp_path) as history:
