@@ -14,6 +14,12 @@ from mlpstorage_bench.kvcache.sizing import RankSize, size_of_rank, users_that_f
 UNKNOWN_SPACE = "this filesystem does not report its free space: set storage_capacity_gb"
 
 
+MOST_RANKS = 32
+"""Ranks whose requests are examined."""
+MOST_REQUESTS_OF_RANKS = 1_000_000
+"""Requests after which no further rank is examined."""
+
+
 @dataclass(frozen=True)
 class CaseSize:
     """Size of one case on all ranks; sizes per rank or host are those of the largest."""
@@ -33,6 +39,8 @@ class CaseSize:
     evicts: bool
     users_that_fit: int | None
     """None if the load does not depend on users."""
+    examined_ranks: int
+    """Ranks whose requests were examined; the others are taken to be as large as the largest."""
     problems: Sequence[str]
     """Reasons why the case cannot run."""
 
@@ -112,11 +120,15 @@ def _least(*numbers: int | None) -> int | None:
 
 def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> CaseSize:
     ranks = sum(hosts.ranks_by_host)
-    parts = [RankWorkload.for_rank(workload, seed, rank, ranks) for rank in range(ranks)]
-    sizes = [size_of_rank(part, hosts.free_storage or 0) for part in parts]
+    parts, sizes = [], []
+    for rank in range(0, ranks, -(-ranks // MOST_RANKS)):
+        parts.append(RankWorkload.for_rank(workload, seed, rank, ranks))
+        sizes.append(size_of_rank(parts[-1], hosts.free_storage or 0))
+        if sum(size.examined_requests for size in sizes) > MOST_REQUESTS_OF_RANKS:
+            break
     fitting = [users_that_fit(part, hosts.free_storage or 0) for part in parts]
-    storage = [size.storage for size in sizes]
-    memory = [size.memory for size in sizes]
+    storage = _of_all(ranks, [size.storage for size in sizes])
+    memory = _of_all(ranks, [size.memory for size in sizes])
     written = [size.written for size in sizes if size.written is not None]
     return CaseSize(
         case=name,
@@ -132,5 +144,11 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
         memory_bytes_per_host=hosts.largest(memory),
         evicts=any(size.evicts for size in sizes),
         users_that_fit=min((n for n in fitting if n is not None), default=None),
+        examined_ranks=len(sizes),
         problems=sorted({problem for size in sizes for problem in hosts.problems(size)}),
     )
+
+
+def _of_all(ranks: int, examined: Sequence[int]) -> list[int]:
+    """Return a size for each rank: those that were examined, and the largest for the others."""
+    return [*examined, *[max(examined)] * (ranks - len(examined))]

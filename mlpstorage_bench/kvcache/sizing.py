@@ -33,6 +33,9 @@ HARNESS_BYTES = 200 << 20
 """Most resident memory of a rank in addition to its buffers and memory tiers."""
 MOST_USERS = 1000
 """Upper limit of the search for users that fit."""
+MOST_REQUESTS = 1_000_000
+"""Requests of a rank that are examined, in about 10 s. A run with more is taken to have no limit
+but its capacities, and the largest entry to be among these."""
 UNBOUNDED_REQUESTS = 64
 """Requests of each user that are examined if their number has no limit: enough for their sizes."""
 UNBOUNDED_BYTES = 1 << 60
@@ -51,6 +54,7 @@ class RankSize:
     """Most bytes that it has on storage at once."""
     memory: int
     """Most resident memory: memory tiers, buffers, the harness itself."""
+    examined_requests: int
 
     @property
     def evicts(self) -> bool:
@@ -118,6 +122,7 @@ def size_of_rank(
         storage_capacity=capacity,
         storage=at_once,
         memory=(tiers if written is None else min(tiers, written)) + buffers + HARNESS_BYTES,
+        examined_requests=tally.requests,
     )
 
 
@@ -130,6 +135,8 @@ class _Tally:
         self._seen: set[str] = set()
         self.total = 0
         self.largest = 0
+        self.requests = 0
+        """Requests that were examined."""
 
     def prepare(self, source: RequestSource) -> None:
         """Count the entries that are written before the first request."""
@@ -154,6 +161,8 @@ class _Tally:
             for arrival in source.arrivals():
                 if arrival.due_s >= ends_s:
                     break
+                if self.requests >= MOST_REQUESTS:
+                    return False
                 self._grow(arrival.request)
             return True
         is_bounded = True
@@ -175,12 +184,15 @@ class _Tally:
         for request in stream.requests:
             if now_s >= ends_s:
                 break
+            if self.requests >= MOST_REQUESTS:
+                return False
             self._grow(request)
             now_s += request.generated_tokens * workload.generation_s_per_token
             now_s += request.think_s * workload.think_time_scale
         return True
 
     def _grow(self, request: Request) -> None:
+        self.requests += 1
         for grown in cache_growth(request, self._workload.rules, self._seen):
             self._add(grown)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.hosts import LOOPBACK_NAMES, Layout
 from mlpstorage_bench.launch.launchers.exported import exported_names
@@ -27,6 +28,8 @@ from mlpstorage_bench.redaction.commands import redact_command
 
 COMMAND_VARIABLE = "MLPS_LAUNCH_COMMAND"
 """Environment variable with the command line that started the ranks, as JSON."""
+LONGEST_ARGUMENT = 128 << 10
+"""Bytes of an argument or a variable of a process: MAX_ARG_STRLEN of Linux, execve(2)."""
 LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
 """Environment variable with the launcher's name and version."""
 
@@ -95,7 +98,7 @@ def plan_launch(
         this_host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename.partition(".")[0],
         is_within_step="SLURM_STEP_ID" in os.environ,
     )
-    return LaunchPlan(
+    plan = LaunchPlan(
         prefix=tuple(launcher.prefix(binary, launch)),
         pytest_arguments=tuple(pytest_arguments),
         launcher=launcher.title,
@@ -104,6 +107,19 @@ def plan_launch(
         all_hosts_are_here=all(_is_this_host(host.name) for host in layout.hosts),
         may_queue=launcher.may_queue,
     )
+    check_length(plan)
+    return plan
+
+
+def check_length(plan: LaunchPlan) -> None:
+    """Raise LaunchError if an argument or variable is longer than the kernel accepts."""
+    longest = max(map(len, map(os.fsencode, [*plan.argument_vector, json.dumps(plan.command)])))
+    if longest + len(COMMAND_VARIABLE) > LONGEST_ARGUMENT:
+        raise LaunchError(
+            f"the command that starts {plan.layout.total} ranks on {len(plan.layout.hosts)} hosts "
+            f"has {longest} bytes; accepted: less than {LONGEST_ARGUMENT}. Use shorter names of "
+            "hosts, or start the ranks with a launcher of your own and its host file"
+        )
 
 
 def _is_this_host(name: str) -> bool:

@@ -37,9 +37,16 @@ def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
         for case in report["cases"]
         for problem in case["problems"]
     ]
+    ranks = sum(report["ranks_by_host"])
+    estimates = [
+        f"workload {case['case']}: computed for {case['examined_ranks']} of {ranks} ranks; the "
+        "others are taken to be as large as the largest of these"
+        for case in report["cases"]
+        if case.get("examined_ranks", ranks) < ranks
+    ]
     return [
         *as_lines(size_table(report), width),
-        *map(for_terminal, problems),
+        *map(for_terminal, [*problems, *estimates]),
         *(f"limit: {for_terminal(limit)}" for limit in report["limits"]),
         LEGEND,
     ]

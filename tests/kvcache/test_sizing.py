@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlpstorage_bench.benchmark_type import HostCapacity
+from mlpstorage_bench.kvcache import sizing
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.report.size_table import size_lines
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.units import GIB, MIB
 
@@ -68,6 +74,43 @@ def test_workload_without_time_is_limited_only_by_capacity() -> None:
     size = size_of_rank(RankWorkload(asked, 42), FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
     assert users_that_fit(RankWorkload(asked, 42), FREE) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"think_time_scale": 1e-6},
+        {"arrivals": "constant", "rate": 10_000.0, "duration": 86_400.0},
+        {"num_users": 100, "duration": 86_400.0},
+    ],
+)
+def test_more_requests_than_are_examined_are_limited_only_by_capacity(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    monkeypatch.setattr(sizing, "MOST_REQUESTS", 500)
+    asked = RankWorkload(workload(storage_capacity_gb=2.0, **changes), 42)
+    size = size_of_rank(asked, FREE)
+    assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
+    assert size.examined_requests == 500
+    users_that_fit(asked, FREE)
+
+
+def test_sizes_of_many_ranks_are_taken_from_some_of_them() -> None:
+    profile = load_profile("quick", [("num_users", "2"), ("requests", "9")])
+    few, many = (
+        cast(
+            "dict[str, Any]",
+            datasize(profile, "/x", [2] * hosts, HostCapacity(FREE * hosts, FREE, hosts)),
+        )
+        for hosts in (16, 10_000)
+    )
+    assert {case["examined_ranks"] for case in few["cases"]} == {32}
+    for one, other in zip(few["cases"], many["cases"], strict=True):
+        assert other["examined_ranks"] <= 32
+        assert other["storage_bytes"] > 500 * one["storage_bytes"]
+        assert other["storage_bytes_per_host"] <= 2 * other["storage_bytes_per_rank"]
+    assert not [line for line in size_lines(few, 120) if "computed for" in line]
+    assert [line for line in size_lines(many, 120) if "of 20000 ranks" in line]
 
 
 def test_size_of_decoding_is_exact() -> None:

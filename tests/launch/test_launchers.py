@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import InvalidInputError, LaunchError, MlpsError
-from mlpstorage_bench.launch.command import plan_launch
+from mlpstorage_bench.launch.command import LaunchPlan, check_length, plan_launch
 from mlpstorage_bench.launch.hosts import Host, lay_out
 from mlpstorage_bench.launch.launchers.exported import exported_names
 from mlpstorage_bench.launch.launchers.hydra import Hydra
@@ -265,3 +265,19 @@ def test_shown_command_has_arguments_and_executed_command_one_word() -> None:
     assert not set(arguments) & set(executed)
     assert plan.argument_vector[: len(plan.prefix)] == plan.command[: len(plan.prefix)]
     assert f"--wdir {os.getcwd()}" in plan.shell_line()  # noqa: PTH109 - as a shell sees it
+
+
+@pytest.mark.parametrize(("name", "is_refused"), [("n{}", False), ("storage-node-{}.lan", True)])
+def test_command_beyond_the_kernel_s_limit_is_refused(name: str, is_refused: bool) -> None:  # noqa: FBT001 - of the table
+    layout = lay_out([Host(name.format(number)) for number in range(9000)])
+    prefix = OMPI5.prefix("mpirun", replace(LAUNCH, layout=layout))
+    plan = LaunchPlan(
+        tuple(prefix), ("test_it.py",), OMPI5.title, (), layout, all_hosts_are_here=False
+    )
+    if not is_refused:
+        check_length(plan)
+        return
+    with pytest.raises(
+        LaunchError, match=r"9000 ranks on 9000 hosts has \d+ bytes; accepted: less"
+    ):
+        check_length(plan)
