@@ -16,7 +16,8 @@ from contextlib import suppress
 _STOP = b"d"
 _POLL_S = 0.05
 _RELEASE_S = 5.0
-"""Time for a filesystem to remove a file that was open when it was unlinked, in seconds."""
+"""Time for a filesystem to remove a file that was open when it was unlinked, and for the kernel to
+release the locks of a killed process, in seconds."""
 CLAIM = ".claim"
 """Name of the file that a run locks in each directory that it uses."""
 UNLINKED_WHILE_OPEN = re.compile(r"\.(nfs|fuse_hidden|smb|__afs)[0-9A-Fa-f]{4,}")
@@ -105,18 +106,34 @@ def remove_of_killed(path: str, names: str) -> None:
     directory = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         claim = os.open(CLAIM, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-        try:
-            fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _can_be_shared(claim):
             os.close(claim)
             return
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
         remove_entries(directory, re.compile(names))
         remove_claimed(path, directory, claim)
     finally:
         os.close(directory)
+
+
+def _can_be_shared(claim: int) -> bool:
+    """Lock a claim together with others; False if a run holds it.
+
+    The kernel may close the pipe of a killed process before it releases its locks.
+    """
+    deadline = time.monotonic() + _RELEASE_S
+    while True:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            return True
+        else:
+            return True
+        time.sleep(_POLL_S)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -226,7 +227,19 @@ def test_removal_that_never_ends_is_not_waited_for(
             Claim(tmp_path)
 
 
-def test_helper_of_a_killed_run_leaves_what_another_run_uses(tmp_path: Path) -> None:
+def test_lock_of_a_killed_run_may_be_released_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Claim(tmp_path / "rank_0")
+    monkeypatch.setattr(time, "sleep", lambda _: killed.release())
+    removal.remove_of_killed(str(killed.path), OWN_NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_helper_of_a_killed_run_leaves_what_another_run_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "_RELEASE_S", 0.1)
     claim = Claim(tmp_path / "rank_0")
     (claim.path / ENTRY).write_bytes(b"new")
     removal.remove_of_killed(str(claim.path), OWN_NAMES)
