@@ -207,7 +207,7 @@ def _identity_of_input(path: Path) -> _Identity:
 def _check_directory(output: OutputFile) -> None:
     """Check that files can be made in the output's directory."""
     parent = output.path.parent
-    if not parent.is_dir():
+    if not is_directory(output.option, parent):
         raise _refusal(output, f"{parent} is no directory")
     try:
         with tempfile.TemporaryFile(dir=parent):

@@ -123,8 +123,8 @@ def check_length(plan: LaunchPlan) -> None:
 
 
 def _is_this_host(name: str) -> bool:
-    here = os.uname().nodename
-    return name in {*LOOPBACK_NAMES, here, here.split(".")[0]}
+    here = os.uname().nodename.lower()
+    return name.lower() in {*LOOPBACK_NAMES, here, here.split(".")[0]}
 
 
 def launch_command() -> list[str] | None:

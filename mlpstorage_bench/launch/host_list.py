@@ -38,7 +38,9 @@ _ENTRY = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]|\[[0-9,-]+\])*)"
     r"(?::(?:ppn=)?(?P<slots>[0-9]+))?"
 )
-_NAME = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+"""Part of a name between dots, of at most 63 characters (RFC 1123, and underscores)."""
+_NAME = re.compile(rf"\[[0-9A-Fa-f:]+\]|(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _RANGES = re.compile(r"\[([0-9,-]+)\]")
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _SEPARATORS = re.compile(r"(\[[^\[\]]*\]|,)")

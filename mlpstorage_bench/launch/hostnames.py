@@ -33,8 +33,9 @@ class KnownHost:
         return cls(socket.gethostname(), beyond)
 
     def is_called(self, name: str) -> bool:
-        """Return whether the host has this name; a short name equals its full name."""
-        return self.name == name or _short(self.name) == _short(name)
+        """Return whether the host has this name, in any case; a short name equals its full one."""
+        own, other = self.name.lower(), name.lower()
+        return own == other or _short(own) == _short(other)
 
     def has_address_of(self, name: str) -> bool:
         """Return whether this name or address resolves, on the calling host, to this host."""
@@ -43,7 +44,7 @@ class KnownHost:
 
 def are_same_hosts(given: Sequence[str], actual: Sequence[KnownHost]) -> bool:
     """Return whether the names, in any order, are those of the hosts, each once."""
-    if len(actual) == 1 and LOOPBACK_NAMES.issuperset(given):
+    if len(actual) == 1 and LOOPBACK_NAMES.issuperset(map(str.lower, given)):
         return True
     left = list(actual)
     for name in given:
@@ -66,6 +67,6 @@ def _short(name: str) -> str:
 def _addresses(name: str) -> set[str]:
     try:
         found = socket.getaddrinfo(name.strip("[]"), None, type=socket.SOCK_STREAM)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # not known, or no name of a host
         return set()
     return {str(address[0]).partition("%")[0] for *_, address in found}

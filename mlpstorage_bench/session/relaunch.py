@@ -13,11 +13,13 @@ from mlpstorage_bench.errors import LaunchError, MlpsError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
 from mlpstorage_bench.launch.environment import detect_launcher
+from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
 from mlpstorage_bench.options.declared import DEFAULT_GRACE, GRACE_INI, MPI_INI
 from mlpstorage_bench.options.of_reference import check_hosts_are_one_word
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.session.activation import mpi_mode, runs_no_test
@@ -74,7 +76,8 @@ def _limits(config: pytest.Config, settings: Settings) -> Limits:
 def settings_of(config: pytest.Config) -> Settings:
     """Return the settings of a session, read from options, environment and ini-file."""
     given = [str(argument) for argument in config.invocation_params.args]
-    check_hosts_are_one_word(given, lambda path: (config.invocation_params.dir / path).exists())
+    here = config.invocation_params.dir
+    check_hosts_are_one_word(given, lambda path: look_up(HOSTS_OPTION, here / path) is not None)
     return read_settings(config.option, os.environ, config.getini(GRACE_INI) or DEFAULT_GRACE)
 
 

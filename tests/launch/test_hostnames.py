@@ -15,11 +15,19 @@ N2 = KnownHost("n2.cluster", frozenset({"192.0.2.2", "198.51.100.2"}))
     [
         ["n1.cluster", "n2.cluster"],
         ["n2", "n1"],
+        ["N2", "n1.CLUSTER"],
         ["n1.storage", "n2"],
         ["192.0.2.1", "198.51.100.2"],
         ["[2001:db8::1]", "n2"],
     ],
-    ids=["full names", "short names", "another domain", "addresses", "address and name"],
+    ids=[
+        "full names",
+        "short names",
+        "another case",
+        "another domain",
+        "addresses",
+        "address and name",
+    ],
 )
 def test_hosts_match_by_name_or_address(given: list[str]) -> None:
     assert are_same_hosts(given, [N1, N2])

@@ -1,0 +1,75 @@
+"""Users' files are opened, and their paths looked up, by the functions that refuse politely."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "mlpstorage_bench"
+
+OPENERS = frozenset({"open", "read_text", "read_bytes"})
+"""Names of functions and methods that open a file."""
+LOOKERS = frozenset({"exists", "is_dir", "is_file", "resolve", "iterdir"})
+"""Names of methods of paths that raise where the system refuses to look."""
+NO_PATHS = frozenset({"os", "self", "benchmark_type", "scheduler", "window"})
+"""Objects with a method of one of these names that is no path's."""
+PARSERS = frozenset({"json.load", "csv.reader", "csv.DictReader", "yaml.safe_load", "yaml.load"})
+
+OWN = {
+    "cluster": "files of the kernel, and digests of files that pytest has read",
+    "history/former_tests.py": "a part of a test file, for a hint",
+    "history/index_file.py": "the index, which is ours",
+    "history/archive.py": "the index, which is ours",
+    "history/metadata_files.py": "entries of the results directory; errors are reported",
+    "inputs": "this is where users' files are opened",
+    "kvcache/config/profile_file.py": "profiles of the package",
+    "launch/command.py": "programs that have been started",
+    "launch/parent_death.py": "files of a launch",
+    "launch/status_channel.py": "files of a launch",
+    "measure": "files of the kernel",
+    "paths.py": "this is where users' paths are looked up, and outputs opened",
+    "process": "files of the kernel",
+    "report/render.py": "the template of the package",
+    "results/tree.py": "the run's directory, in a loop that reports errors",
+    "session/activation.py": "a test file that pytest has read",
+    "session/gate.py": "the summary of GitHub's runner",
+    "storage": "cache files, and the cache directory, which was looked up",
+}
+"""Modules and packages that open or look up files that no user has named → these files."""
+
+
+def uses(path: Path) -> set[str]:
+    """Return the functions that a module calls to open, look up or parse files."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        of, _, name = called.rpartition(".")
+        is_of_a_path = name in OPENERS | LOOKERS and of.rpartition(".")[2] not in NO_PATHS
+        if called in {"open", *PARSERS} or (of and is_of_a_path):
+            found.add(called)
+    return found
+
+
+def is_own(path: Path) -> bool:
+    place = str(path.relative_to(ROOT))
+    return place in OWN or place.partition("/")[0] in OWN
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(ROOT.rglob("*.py")) if not is_own(path)],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_module_opens_and_looks_up_users_files_through_inputs_and_paths(path: Path) -> None:
+    assert uses(path) == set(), "use mlpstorage_bench.inputs and mlpstorage_bench.paths"
+
+
+def test_exceptions_exist_and_need_to_be_ones() -> None:
+    for place in OWN:
+        path = ROOT / place
+        modules = [path] if path.is_file() else list(path.rglob("*.py"))
+        assert any(uses(module) for module in modules), place
