@@ -145,7 +145,7 @@ def test_each_trial_has_a_trace_that_converts_to_an_fio_job(pytester: pytest.Pyt
     printed.stdout.fnmatch_lines(["; made from t.workload_1.trial_1.csv.zst", "rw=randrw:*"])
     refused = pytester.runpytest_subprocess("--mlps-fio-job=nowhere.csv")
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
-    refused.stderr.fnmatch_lines(["*trace that can be read*"])
+    refused.stderr.fnmatch_lines(["*accepted: a trace of operations*No such file or directory*"])
 
 
 def test_disabled_benchmarks_run_each_case_once_and_record_it(
