@@ -100,8 +100,8 @@ class KVCacheBenchmark:
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that this type adds to the metadata."""
         return {
-            "kvcache_model": parameters["model"],
-            **{name: parameters[name] for name in _REPEATED_PARAMETERS},
+            "kvcache_model": parameters.get("model"),
+            **{name: parameters.get(name) for name in _REPEATED_PARAMETERS},
             "kvcache_metrics": {case.case: case.metrics for case in cases},
         }
 

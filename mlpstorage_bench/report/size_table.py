@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
+from pydantic import BaseModel, ConfigDict
 from rich import box
 from rich.table import Table
 
+from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
@@ -19,40 +20,76 @@ LEGEND = (
 SIZE_TABLE_WIDTH = 100
 """Least width in columns."""
 _WHOLE_FROM_GIB = 100
-_COLUMNS = (
-    ("largest\nentry", "largest_entry_bytes"),
-    ("written\nper rank", "written_bytes_per_rank"),
-    ("storage\nper rank", "storage_bytes_per_rank"),
-    ("storage\nper host", "storage_bytes_per_host"),
-    ("storage\nin all", "storage_bytes"),
-    ("memory\nper host", "memory_bytes_per_host"),
+
+
+class CaseSize(BaseModel):
+    """Sizes of one case; those per rank or host are of the largest, and None has no limit."""
+
+    model_config = ConfigDict(frozen=True)
+
+    case: str
+    problems: tuple[str, ...]
+    """Reasons why the case cannot run."""
+    users_per_rank: int | None = None
+    """None if the sizes are not known."""
+    users_that_fit: int | None = None
+    examined_ranks: int | None = None
+    """Number of ranks for which sizes were computed."""
+    evicts: bool = False
+    largest_entry_bytes: int | None = None
+    written_bytes_per_rank: int | None = None
+    storage_bytes_per_rank: int | None = None
+    storage_bytes_per_host: int | None = None
+    storage_bytes: int | None = None
+    memory_bytes_per_host: int | None = None
+
+
+class SizeReport(BaseModel):
+    """Sizes of all cases, as `--mlps-datasize=json` prints them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cases: tuple[CaseSize, ...]
+    ranks_by_host: tuple[int, ...]
+    limits: tuple[str, ...]
+
+
+_COLUMNS: tuple[tuple[str, Callable[[CaseSize], int | None]], ...] = (
+    ("largest\nentry", lambda case: case.largest_entry_bytes),
+    ("written\nper rank", lambda case: case.written_bytes_per_rank),
+    ("storage\nper rank", lambda case: case.storage_bytes_per_rank),
+    ("storage\nper host", lambda case: case.storage_bytes_per_host),
+    ("storage\nin all", lambda case: case.storage_bytes),
+    ("memory\nper host", lambda case: case.memory_bytes_per_host),
 )
-"""Title, and name of a size that is shown in GiB."""
+"""Title, and a size that is shown in GiB."""
 
 
-def size_lines(report: Mapping[str, Any], width: int) -> list[str]:
-    """Return the table as lines of this width, then problems and the legend."""
+def size_lines(content: Json, width: int) -> list[str]:
+    """Return the table as lines of this width, then problems and the legend.
+
+    `content` is the JSON of `Plan.datasize`.
+    """
+    report = SizeReport.model_validate(content)
     problems = [
-        f"workload {case['case']}: {problem}"
-        for case in report["cases"]
-        for problem in case["problems"]
+        f"workload {case.case}: {problem}" for case in report.cases for problem in case.problems
     ]
-    ranks = sum(report["ranks_by_host"])
+    ranks = sum(report.ranks_by_host)
     estimates = [
-        f"workload {case['case']}: computed for {case['examined_ranks']} of {ranks} ranks; the "
-        "others are taken to be as large as the largest of these"
-        for case in report["cases"]
-        if case.get("examined_ranks", ranks) < ranks
+        f"workload {case.case}: computed for {case.examined_ranks} of {ranks} ranks; the others "
+        "are taken to be as large as the largest of these"
+        for case in report.cases
+        if case.examined_ranks is not None and case.examined_ranks < ranks
     ]
     return [
         *as_lines(size_table(report), width),
         *map(for_terminal, [*problems, *estimates]),
-        *(f"limit: {for_terminal(limit)}" for limit in report["limits"]),
+        *(f"limit: {for_terminal(limit)}" for limit in report.limits),
         LEGEND,
     ]
 
 
-def size_table(report: Mapping[str, Any]) -> Table:
+def size_table(report: SizeReport) -> Table:
     """Return a table with a line for each case."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("case")
@@ -61,16 +98,16 @@ def size_table(report: Mapping[str, Any]) -> Table:
     table.add_column("users", justify="right")
     table.add_column("users\nthat fit", justify="right")
     table.add_column("fits")
-    for case in report["cases"]:
-        if "users_per_rank" not in case:
-            table.add_row(for_terminal(case["case"]), *["-"] * (len(_COLUMNS) + 2), "not known")
+    for case in report.cases:
+        if case.users_per_rank is None:
+            table.add_row(for_terminal(case.case), *["-"] * (len(_COLUMNS) + 2), "not known")
             continue
         table.add_row(
-            for_terminal(case["case"]),
-            *(_gib(case[name]) for _, name in _COLUMNS),
-            str(case["users_per_rank"]),
-            "-" if case["users_that_fit"] is None else str(case["users_that_fit"]),
-            "no" if case["problems"] else "evicts" if case["evicts"] else "yes",
+            for_terminal(case.case),
+            *(_gib(size(case)) for _, size in _COLUMNS),
+            str(case.users_per_rank),
+            "-" if case.users_that_fit is None else str(case.users_that_fit),
+            "no" if case.problems else "evicts" if case.evicts else "yes",
         )
     return table
 

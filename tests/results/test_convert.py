@@ -63,3 +63,12 @@ def test_unusable_case_is_an_input_error_that_names_the_test_and_the_field(
     source.write_text(json.dumps(document))
     with pytest.raises(InvalidInputError, match=rf"test_runs.py::test_whole.*{problem}"):
         converted(source, tmp_path / "results")
+
+
+def test_record_without_parameters_is_converted(tmp_path: Path) -> None:
+    document = json.loads((OLD / "pytest_benchmark_schema_1.json").read_text())
+    document["mlpstorage"]["parameters"] = {}
+    source = tmp_path / "changed.json"
+    source.write_text(json.dumps(document))
+    metadata = json.loads(converted(source, tmp_path / "results").read_text())
+    assert metadata["kvcache_model"] is None
