@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from mlpstorage_bench.measure.conditions import TrialConditions
 
@@ -56,10 +57,10 @@ class UsualConditions:
 class Interference:
     """Interference with one trial."""
 
-    cause: str
-    """Cause, as a clause."""
+    kind: Literal["others", "stragglers", "denied"]
     share: float
     """Share of the usual bandwidth that it took."""
+    trial: TrialConditions
 
 
 @dataclass(frozen=True)
@@ -106,25 +107,11 @@ def interference_with(trial: TrialConditions, usual: UsualConditions | None) -> 
 
 
 def _interference(trial: TrialConditions, usual: UsualConditions) -> Iterator[Interference]:
-    foreign = trial.others_gib_s or 0.0
-    if usual.moved_gib_s > 0 and foreign > usual.others_gib_s:
-        where = f" on {trial.others_on}" if trial.others_on else ""
-        before = f", usually {usual.others_gib_s:.2g}" if usual.others_gib_s else ""
-        yield Interference(
-            f"other programs moved {foreign:.2g} GiB/s{where}{before}",
-            (foreign - usual.others_gib_s) / usual.moved_gib_s,
-        )
-    if trial.missing_share > usual.missing_share:
-        yield Interference(
-            "; ".join(trial.stragglers) or "some ranks were slower than the others",
-            trial.missing_share - usual.missing_share,
-        )
-    denied = trial.denied_share or 0.0
-    if denied > usual.denied_share:
-        yield Interference(
-            f"the ranks were denied a processor for {100 * denied:.0f} % of the time",
-            denied - usual.denied_share,
-        )
+    foreign = (trial.others_gib_s or 0.0) - usual.others_gib_s
+    if usual.moved_gib_s > 0 and foreign > 0:
+        yield Interference("others", foreign / usual.moved_gib_s, trial)
+    yield Interference("stragglers", trial.missing_share - usual.missing_share, trial)
+    yield Interference("denied", (trial.denied_share or 0.0) - usual.denied_share, trial)
 
 
 def disturbance_of(
@@ -133,19 +120,45 @@ def disturbance_of(
     """Return what is unusual about the trials of a case; None is a trial of unknown conditions."""
     found = [[] if one is None else interference_with(one, usual) for one in trials]
     known = [one for one in trials if one is not None]
-    causes = dict.fromkeys(one.cause for interference in found for one in interference)
     limit = _limit_of(known) if known else ""
-    is_changed = usual is not None and limit in (HARNESS, LOAD) and limit not in usual.limits
+    is_changed = usual is not None and limit in _LIMIT_IN_WORDS and limit not in usual.limits
     return CaseDisturbance(
         tuple(number for number, interference in enumerate(found, 1) if interference),
-        tuple(causes)
-        + ((f"the {_HOST_OR_LOAD[limit]} limited it, not the storage",) if is_changed else ()),
+        (
+            *_causes([one for interference in found for one in interference], usual),
+            *([_LIMIT_IN_WORDS[limit]] if is_changed else ()),
+        ),
         median(sum(one.share for one in interference) for interference in found) if found else 0.0,
         limit if is_changed else "",
     )
 
 
-_HOST_OR_LOAD = {HARNESS: "host", LOAD: "load"}
+def _causes(found: Sequence[Interference], usual: UsualConditions | None) -> Iterator[str]:
+    """Yield a clause for each kind of interference, over all trials."""
+    others, slow, denied = (
+        [one.trial for one in found if one.kind == kind]
+        for kind in ("others", "stragglers", "denied")
+    )
+    if others:
+        before = f", usually {usual.others_gib_s:.2g}" if usual and usual.others_gib_s else ""
+        places = ", ".join(dict.fromkeys(one.others_on for one in others if one.others_on))
+        moved = _range([one.others_gib_s or 0.0 for one in others])
+        yield f"other programs moved {moved} GiB/s{' on ' if places else ''}{places}{before}"
+    yield from dict.fromkeys(name for one in slow for name in one.stragglers)
+    if denied:
+        share = _range([100 * (one.denied_share or 0.0) for one in denied])
+        yield f"the ranks were denied a processor for {share} % of the time"
+
+
+def _range(values: Sequence[float]) -> str:
+    least, most = f"{min(values):.2g}", f"{max(values):.2g}"
+    return least if least == most else f"{least} to {most}"
+
+
+_LIMIT_IN_WORDS = {
+    HARNESS: "the host limited it, not the storage",
+    LOAD: "the load limited it, not the storage",
+}
 
 
 def _limit_of(run: Trials) -> str:

@@ -154,7 +154,10 @@ class GateResult:
     def headline(self) -> str:
         """Outcome of the whole gate in one line: whether it failed, and by what."""
         if self.exit_status == PASSED:
-            return f"gate passed: {self.summary}"
+            has_warning = self.with_verdict(Verdict.DISTURBED) or self.with_verdict(
+                Verdict.UNDECIDED
+            )
+            return f"gate passed{' with a warning' if has_warning else ''}: {self.summary}"
         parts = [
             f"{word}: {listed([_named(one) for one in ones], _MOST_NAMED)}"
             for word, ones in self._failing_by_verdict()

@@ -33,18 +33,22 @@ def compared_in_words(ratio: float, unit: str) -> str:
 
 
 def interval_in_words(low: float, high: float, unit: str) -> str:
-    """Return an interval of ratios, new ÷ old: `35 to 42 % less bandwidth`."""
+    """Return an interval of ratios, new ÷ old: `35 to 42 % less`."""
     (low_size, low_word), (high_size, high_word) = _change(low, unit), _change(high, unit)
     (low_number, _, low_sign), (high_number, _, high_sign) = (
         low_size.partition(" "),
         high_size.partition(" "),
     )
     if (low_sign, low_word) != (high_sign, high_word):
-        return f"{change_in_words(low, unit)} to {change_in_words(high, unit)}"
+        quantity = _QUANTITY.get(unit, "")
+        return " to ".join(
+            f"{size} {word.removesuffix(quantity)}".strip()
+            for size, word in ((low_size, low_word), (high_size, high_word))
+        )
     if low_number == high_number:
-        return change_in_words(low, unit)
+        return f"{low_size} {low_word.removesuffix(_QUANTITY.get(unit, ''))}".strip()
     least, most = sorted((low_number, high_number), key=float)
-    return f"{least} to {most} {low_sign} {low_word}"
+    return f"{least} to {most} {low_sign} {low_word.removesuffix(_QUANTITY.get(unit, ''))}"
 
 
 def _change(ratio: float, unit: str) -> tuple[str, str]:
@@ -95,7 +99,7 @@ def reason_of(judgement: Judgement, rule: Rule, runs: int, trials: int) -> str:
         values = f"{judgement.baseline_median:.4g} → {judgement.candidate_median:.4g}"
         return f"{change} ({values} {rule.unit}".rstrip() + "), beyond its variation"
     if judgement.verdict is Verdict.UNDECIDED and runs >= MIN_RUNS and trials >= MIN_TRIALS:
-        return _undecided(judgement, change, rule)
+        return _undecided(judgement, rule)
     return judgement.reason
 
 
@@ -105,14 +109,12 @@ def shows_smallest_effect(judgement: Judgement, rule: Rule) -> bool:
     return detectable is not None and detectable <= (rule.smallest_effect or 0.0)
 
 
-def _undecided(judgement: Judgement, change: str, rule: Rule) -> str:
+def _undecided(judgement: Judgement, rule: Rule) -> str:
     loss = f"a loss of {percent(rule.smallest_effect or 0.0)} %"
     if shows_smallest_effect(judgement, rule):
-        return f"{change}: {loss} is neither shown nor ruled out"
+        return f"{loss} is neither shown nor ruled out"
     if judgement.detectable_effect is None:
-        return f"{change}; these samples can show no loss of any size"
+        return "these samples can show no loss of any size"
     detectable = percent(judgement.detectable_effect)
-    return (
-        f"{change}; these samples can show a loss of {detectable} % or more, "
-        f"not of {percent(rule.smallest_effect or 0.0)} %"
-    )
+    smallest = percent(rule.smallest_effect or 0.0)
+    return f"these samples can show a loss of {detectable} % or more, not of {smallest} %"

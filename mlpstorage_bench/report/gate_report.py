@@ -52,8 +52,9 @@ def gate_lines(result: GateResult) -> list[str]:
         for one in ordered(result)
         if one.verdict not in _STATED_TOGETHER
     ]
-    lines += [*_together(result, Verdict.DISTURBED), *_left_out(result), *_warnings(result)]
-    lines += _together(result, Verdict.COLLECTING)
+    for verdict in (Verdict.DISTURBED, Verdict.UNDECIDED):
+        lines += _together(result, verdict)
+    lines += [*_left_out(result), *_warnings(result), *_together(result, Verdict.COLLECTING)]
     lines += [f"{NOT_COMPARED}: {case}: {reason}" for case, reason in result.refusals.items()]
     lines += [f"note: {remark}" for remark in result.remarks]
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
@@ -64,7 +65,7 @@ def gate_lines(result: GateResult) -> list[str]:
     return [for_terminal(line) for line in lines]
 
 
-_STATED_TOGETHER = (Verdict.PASSED, Verdict.COLLECTING, Verdict.DISTURBED)
+_STATED_TOGETHER = (*(Verdict.PASSED, Verdict.COLLECTING, Verdict.DISTURBED, Verdict.UNDECIDED),)
 """Verdicts without a line for each metric."""
 
 

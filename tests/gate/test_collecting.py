@@ -53,7 +53,7 @@ def test_eight_unchanged_nights_with_the_options_of_the_ci_page_collect_then_com
             assert "collecting" not in result.stdout.str()
             assert verdicts["read_gib_s"] == "passed"
             assert verdicts["read_p95_ms"] == "undecided"
-            result.stdout.fnmatch_lines(["undecided: 1, read_p95_ms: *", "warning: *"])
+            result.stdout.fnmatch_lines(["undecided: *: 1 read_p95_ms*", "warning: *"])
 
 
 @pytest.mark.parametrize("nights", [5, 8, 10])

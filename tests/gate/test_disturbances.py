@@ -36,6 +36,15 @@ def test_traffic_of_other_programs_is_named_and_explains_a_loss() -> None:
     assert one.explains(0.83, is_rate=False)
 
 
+def test_cause_states_the_range_over_trials_once() -> None:
+    usual = usual_conditions([[QUIET] * 3])
+    trials = [replace(BACKUP, others_gib_s=moved, denied_share=0.1) for moved in (1.4, 1.5, 1.7)]
+    assert disturbance_of(trials, usual).causes == (
+        "other programs moved 1.4 to 1.7 GiB/s on sda on node-a",
+        "the ranks were denied a processor for 10 % of the time",
+    )
+
+
 def test_small_traffic_of_other_programs_does_not_explain_a_large_loss() -> None:
     one = found(replace(QUIET, others_gib_s=0.05))
     assert one.trials == (1, 2, 3)

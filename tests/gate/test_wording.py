@@ -49,8 +49,8 @@ def test_change_is_in_the_direction_of_the_metric(ratio: float, unit: str, words
 @pytest.mark.parametrize(
     ("low", "high", "unit", "words"),
     [
-        (0.58, 0.65, "GiB/s", "35 to 42 % less bandwidth"),
-        (0.97, 1.02, "GiB/s", "3.0 % less bandwidth to 2.0 % more bandwidth"),
+        (0.58, 0.65, "GiB/s", "35 to 42 % less"),
+        (0.97, 1.02, "GiB/s", "3.0 % less to 2.0 % more"),
         (5.2, 12.0, "ms", "5.2 to 12.0 x slower"),
         (1.5, 2.5, "ms", "50 % slower to 2.5 x slower"),
         (0.9, 0.905, "1/s", "9.5 to 10 % less"),
@@ -74,17 +74,14 @@ def undecided(judgement: Judgement, trials: int = 3) -> GateResult:
 def test_undecided_between_loss_and_none_names_no_number_of_trials() -> None:
     """These samples show the smallest loss already: more trials would not be what is missing."""
     result = undecided(UNDECIDED)
-    assert result.verdicts[0].reason == (
-        "5.0 % less bandwidth than the baseline: a loss of 10 % is neither shown nor ruled out"
-    )
+    assert result.verdicts[0].reason == ("a loss of 10 % is neither shown nor ruled out")
     assert result.next_step == "run it again: this run is between a loss and none"
 
 
 def test_undecided_for_want_of_trials_names_how_many_are_needed() -> None:
     result = undecided(replace(UNDECIDED, detectable_effect=0.25, more_trials=4))
     assert result.verdicts[0].reason == (
-        "5.0 % less bandwidth than the baseline; these samples can show a loss of 25 % or more, "
-        "not of 10 %"
+        "these samples can show a loss of 25 % or more, not of 10 %"
     )
     assert result.next_step == "use --mlps-trials=7: that many show a loss of 10 % of read_gib_s"
 

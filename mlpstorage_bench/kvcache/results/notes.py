@@ -127,11 +127,16 @@ def _is_idle(trial: TrialResult) -> bool:
 
 
 def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
-    audits = {("audit", t.audit_verdict, t.audit_reason) for t in trials}
-    audits |= {("audit of the host", t.host_audit_verdict, t.host_audit_reason) for t in trials}
-    for name, verdict, reason in sorted(audits):
+    """Yield a note for each doubtful verdict, with the reason of its first trial."""
+    audits = [("audit", t.audit_verdict, t.audit_reason) for t in trials]
+    audits += [("audit of the host", t.host_audit_verdict, t.host_audit_reason) for t in trials]
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, verdict, reason in audits:
         if verdict in _DOUBTFUL:
-            yield f"{name}: {verdict}: {reason}"
+            reasons.setdefault((name, verdict), []).append(reason)
+    for (name, verdict), of in sorted(reasons.items()):
+        count = "" if len(trials) == 1 else f" in {len(of)} of {len(trials)} trials, the first"
+        yield f"{name}: {verdict}{count}: {of[0]}"
 
 
 def _request_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
