@@ -37,6 +37,7 @@ from mlpstorage_bench.gate.series import (
 )
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.measure.conditions import TrialConditions
 
 SELFTEST_TRIALS = 10
 """Trials of each half unless --mlps-trials is given: as many as a baseline has runs."""
@@ -139,10 +140,12 @@ class _EarlierRuns:
         comparable = [pair for pair in with_case if self._across or self._is_comparable(*pair)]
         accepts_candidate = self._choice.matches(self._candidate)
         if comparable or (not with_case and accepts_candidate):
-            usual = self._usual([run for run, _ in comparable])
             material = [
                 run for run, past in comparable if run.is_baseline and not past.is_disturbed
             ]
+            usual = usual_conditions(
+                self._conditions([run for run, _ in comparable]), self._conditions(material)
+            )
             return Baseline(
                 self._newest(material, usual),
                 can_grow=self._choice.can_grow,
@@ -167,10 +170,11 @@ class _EarlierRuns:
             and past.workload_fingerprint == own.workload_fingerprint
         )
 
-    def _usual(self, comparable: Sequence[PastRun]) -> UsualConditions | None:
-        newest = [self._reader.series(run) for run in comparable[-self._choice.count :]]
+    def _conditions(self, runs: Sequence[PastRun]) -> list[list[TrialConditions]]:
+        """Return the conditions of each of the newest runs."""
+        newest = [self._reader.series(run) for run in runs[-self._choice.count :]]
         cases = [run.cases.get(self._case) for run in newest if run is not None]
-        return usual_conditions([case.conditions for case in cases if case is not None])
+        return [case.conditions for case in cases if case is not None]
 
     def _newest(
         self, material: Sequence[PastRun], usual: UsualConditions | None

@@ -78,20 +78,28 @@ class CaseDisturbance:
 
     def explains(self, loss: float, *, is_rate: bool) -> bool:
         """Return whether it may have caused a loss of speed (0 to 1) of a rate or of a latency."""
+        if loss <= 0:
+            return False
         if self.limit == HARNESS or (self.limit == LOAD and is_rate):
             return True
-        return 0 < loss <= INTERFERENCE_FACTOR * self.share
+        return loss <= INTERFERENCE_FACTOR * self.share
 
 
-def usual_conditions(runs: Sequence[Trials]) -> UsualConditions | None:
-    """Return the usual conditions of runs, each with its trials; None without any."""
+def usual_conditions(
+    runs: Sequence[Trials], undisturbed: Sequence[Trials] = ()
+) -> UsualConditions | None:
+    """Return the usual conditions of runs, each with its trials; None without any.
+
+    The usual bandwidth is that of the undisturbed runs, if there are any. Otherwise a neighbour who
+    stays for several runs would lower it, and so seem to explain more and more.
+    """
     known = [run for run in runs if run]
     if not known:
         return None
-
+    quiet = [run for run in undisturbed if run] or known
     limits = Counter(_limit_of(run) for run in known)
     return UsualConditions(
-        median(median(one.moved_gib_s for one in run) for run in known),
+        median(median(one.moved_gib_s for one in run) for run in quiet),
         median(median(one.others_gib_s or 0.0 for one in run) for run in known),
         median(median(one.missing_share for one in run) for run in known),
         median(median(one.denied_share or 0.0 for one in run) for run in known),

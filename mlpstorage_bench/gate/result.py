@@ -158,19 +158,23 @@ class GateResult:
                 Verdict.UNDECIDED
             )
             return f"gate passed{' with a warning' if has_warning else ''}: {self.summary}"
-        parts = [
-            f"{word}: {listed([_named(one) for one in ones], _MOST_NAMED)}"
-            for word, ones in self._failing_by_verdict()
-        ]
+        parts = [self._failed_by(verdict) for verdict in Verdict]
         if self.refusals:
             parts.append(f"{NOT_COMPARED}: {listed(list(self.refusals), _MOST_NAMED)}")
-        return f"gate FAILED: {'; '.join(parts)}"
+        return f"gate FAILED: {'; '.join(filter(None, parts))}"
 
-    def _failing_by_verdict(self) -> list[tuple[str, list[MetricVerdict]]]:
-        by_verdict: dict[str, list[MetricVerdict]] = {}
-        for one in self.failing:
-            by_verdict.setdefault(one.verdict.value, []).append(one)
-        return list(by_verdict.items())
+    def _failed_by(self, verdict: Verdict) -> str:
+        """Return the metrics that fail with a verdict, or the cases where it is of whole cases."""
+        failing = [one for one in self.failing if one.verdict is verdict]
+        if not failing:
+            return ""
+        if verdict not in (Verdict.DISTURBED, Verdict.COLLECTING):
+            return f"{verdict}: {listed([_named(one) for one in failing], _MOST_NAMED)}"
+        cases = list(dict.fromkeys(one.case for one in failing))
+        row = max(self.disturbed_in_a_row(case) for case in cases)
+        is_row = verdict is Verdict.DISTURBED and row > 1
+        for_long = f" for {row} runs in a row" if is_row else ""
+        return f"{verdict}{for_long}: {listed(cases, _MOST_NAMED)}"
 
     @property
     def next_step(self) -> str:

@@ -194,25 +194,35 @@ class _RuleCheck:
     def _disturbed(self, verdict: MetricVerdict) -> MetricVerdict:
         """Return disturbed where the disturbance may have made the verdict; else the verdict.
 
-        What passed in spite of it has passed.
+        A metric that passes in spite of it has passed. A loss that it does not explain is judged.
         """
         found, speed = self._judged.disturbance, self._speed_ratio(verdict)
         if not found.causes or verdict.verdict in (Verdict.PASSED, Verdict.IMPROVED):
             return verdict
         causes = "; ".join(found.causes)
-        explains = speed is None or found.explains(1 - speed, is_rate=self._is_rate)
-        if verdict.verdict is Verdict.REGRESSED and not explains:
+        if verdict.verdict is Verdict.COLLECTING:
+            if not self._judged.is_interfered_with and not self._is_explained(speed):
+                return verdict
+            reason = f"{causes}; {_progress(len(self._runs), 'which was disturbed')}"
+            return replace(verdict, verdict=Verdict.DISTURBED, reason=reason, is_added=False)
+        has_missed_limit = verdict.verdict is Verdict.REGRESSED and speed is None
+        if self._is_explained(speed) or (has_missed_limit and self._judged.is_interfered_with):
+            return replace(verdict, verdict=Verdict.DISTURBED, reason=causes)
+        if verdict.verdict is Verdict.REGRESSED:
             also = f"; more than a disturbance explains ({causes})"
             return replace(verdict, reason=verdict.reason + also)
+        return verdict
+
+    def _is_explained(self, speed: float | None) -> bool:
+        """Return whether the disturbance explains the loss of speed.
+
+        A changed limit counts only for a loss that matters; interference for any.
+        """
+        found = self._judged.disturbance
+        if speed is None or not found.explains(1 - speed, is_rate=self._is_rate):
+            return False
         relevant = MIN_EFFECT_SHARE * (self._rule.smallest_effect or 0.0)
-        is_lower = speed is not None and speed < 1 - relevant
-        is_by_limit = bool(found.limit) and explains and is_lower
-        if not (self._judged.is_interfered_with or is_by_limit):
-            return verdict
-        reason = causes
-        if verdict.verdict is Verdict.COLLECTING:
-            reason += f"; {_progress(len(self._runs), 'which was disturbed')}"
-        return replace(verdict, verdict=Verdict.DISTURBED, reason=reason)
+        return self._judged.is_interfered_with or speed < 1 - relevant
 
     @property
     def _is_rate(self) -> bool:

@@ -59,10 +59,14 @@ def _change(ratio: float, unit: str) -> tuple[str, str]:
     if abs(ratio - 1) < _LEAST_CHANGE:
         return "", UNCHANGED
     if ratio >= _FACTOR:
-        return f"{ratio:.1f} x", more + quantity
+        return f"{_factor(ratio)} x", more + quantity
     if is_time and 0 < ratio <= 1 / _FACTOR:
-        return f"{1 / ratio:.1f} x", less
+        return f"{_factor(1 / ratio)} x", less
     return f"{percent(abs(ratio - 1))} %", (more if ratio > 1 else less) + quantity
+
+
+def _factor(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"  # noqa: PLR2004 - rounds to 10
 
 
 def counted(count: int, what: str) -> str:

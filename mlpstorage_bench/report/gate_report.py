@@ -19,7 +19,7 @@ from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
 
 REPORT_OPTION = "--mlps-gate-report"
-GATE_TABLE_WIDTH = 120
+GATE_TABLE_WIDTH = 132
 """Least width of the table, in columns of the terminal."""
 _WRITER = {"written_by": "mlpstorage_bench"}
 _JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
@@ -82,7 +82,8 @@ def _warnings(result: GateResult) -> list[str]:
     for case in sorted(disturbed):
         row, most = result.disturbed_in_a_row(case), MOST_DISTURBED_IN_A_ROW
         of = f"case {case} was not judged, as it was disturbed in this run"
-        of += f" and in the {counted(row - 1, 'run')} before" if row > 1 else ""
+        before = "run" if row == 2 else f"{row - 1} runs"  # noqa: PLR2004 - this one and another
+        of += f" and in the {before} before" if row > 1 else ""
         if result.failure_rules.disturbed:
             lines.append(f"error: {of} (--mlps-gate-disturbed=error)")
         elif row > most:

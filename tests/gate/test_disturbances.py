@@ -50,6 +50,7 @@ def test_small_traffic_of_other_programs_does_not_explain_a_large_loss() -> None
     assert one.trials == (1, 2, 3)
     assert one.explains(0.14, is_rate=True)
     assert not one.explains(0.4, is_rate=True)
+    assert not one.explains(-0.1, is_rate=True)
 
 
 def test_constant_traffic_does_not_hide_that_the_storage_got_slower() -> None:
@@ -70,6 +71,14 @@ def test_one_noisy_run_of_several_is_not_usual() -> None:
     usual = usual_conditions([[BACKUP] * 3, [QUIET] * 3, [QUIET] * 3])
     assert disturbance_of([BACKUP], usual).trials == (1,)
     assert disturbance_of([QUIET], usual).trials == ()
+
+
+def test_neighbour_who_stays_does_not_lower_the_usual_bandwidth() -> None:
+    """Otherwise the same traffic would explain more after each run that it has disturbed."""
+    beside = replace(BACKUP, moved_gib_s=0.2, others_gib_s=0.1)
+    usual = usual_conditions([[QUIET]] * 4 + [[beside]] * 6, [[QUIET]] * 4)
+    assert usual is not None
+    assert (usual.moved_gib_s, usual.others_gib_s) == (1.0, 0.1)
 
 
 @pytest.mark.parametrize(("others", "disturbs"), [(0.3, False), (0.6, True)])

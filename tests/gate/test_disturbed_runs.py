@@ -90,7 +90,7 @@ def test_disturbed_nights_in_a_row_do_not_stay_green(
         first, second, third = (gate(pytester, "--junitxml=junit.xml") for _ in range(3))
     assert [first.ret, second.ret, third.ret] == [0, 0, 4]
     assert "third disturbed run in a row fails" in first.stdout.str()
-    assert third.stdout.lines[-1].startswith("gate FAILED: disturbed: 1 requests_per_s, 1 read")
+    assert third.stdout.lines[-1] == "gate FAILED: disturbed for 3 runs in a row: 1"
     third.stdout.fnmatch_lines(["error: case 1 * and in the 2 runs before: *", "next: end what *"])
     assert newest(pytester)["status"] == "failed"
     assert newest(pytester)["mlpstorage"]["tests_passed"] is True

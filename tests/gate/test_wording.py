@@ -51,7 +51,7 @@ def test_change_is_in_the_direction_of_the_metric(ratio: float, unit: str, words
     [
         (0.58, 0.65, "GiB/s", "35 to 42 % less"),
         (0.97, 1.02, "GiB/s", "3.0 % less to 2.0 % more"),
-        (5.2, 12.0, "ms", "5.2 to 12.0 x slower"),
+        (5.2, 12.0, "ms", "5.2 to 12 x slower"),
         (1.5, 2.5, "ms", "50 % slower to 2.5 x slower"),
         (0.9, 0.905, "1/s", "9.5 to 10 % less"),
         (1.0, 1.2, "1/s", "unchanged to 20 % more"),

@@ -143,7 +143,7 @@ def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> 
     result = gate(pytester, "--mlps-trials=3", "--mlps-gate-undecided=retry", "--mlps-gate-looks=2")
     assert result.ret == 0
     result.stdout.re_match_lines(
-        [r"warning: \d metrics are undecided.*", r"gate passed with a warning: \d undecided.*"]
+        [r"warning: \d metrics are undecided.*", r"gate passed with a warning: .*\d undecided"]
     )
     assert newest(pytester)["status"] == "passed"
 

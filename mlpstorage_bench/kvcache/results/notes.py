@@ -128,15 +128,17 @@ def _is_idle(trial: TrialResult) -> bool:
 
 def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     """Yield a note for each doubtful verdict, with the reason of its first trial."""
-    audits = [("audit", t.audit_verdict, t.audit_reason) for t in trials]
-    audits += [("audit of the host", t.host_audit_verdict, t.host_audit_reason) for t in trials]
+    audits = [("audit", str(t.audit_verdict), t.audit_reason) for t in trials]
+    audits += [
+        ("audit of the host", str(t.host_audit_verdict), t.host_audit_reason) for t in trials
+    ]
     reasons: dict[tuple[str, str], list[str]] = {}
     for name, verdict, reason in audits:
         if verdict in _DOUBTFUL:
             reasons.setdefault((name, verdict), []).append(reason)
-    for (name, verdict), of in sorted(reasons.items()):
-        count = "" if len(trials) == 1 else f" in {len(of)} of {len(trials)} trials, the first"
-        yield f"{name}: {verdict}{count}: {of[0]}"
+    for (name, verdict), found in sorted(reasons.items()):
+        count = "" if len(trials) == 1 else f" in {len(found)} of {len(trials)} trials, the first"
+        yield f"{name}: {verdict}{count}: {found[0]}"
 
 
 def _request_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
