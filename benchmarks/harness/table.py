@@ -1,4 +1,4 @@
-"""Tables of the studies for docs/performance.md: python -m benchmarks.harness.table FILE."""
+"""Tables of the studies, for the docs: python -m benchmarks.harness.table FILE."""
 
 from __future__ import annotations
 
@@ -32,7 +32,44 @@ _RESIDENT = (
 _SPREAD = "{0[1]:.1f} ({0[0]:.0f} to {0[2]:.0f})"
 """Format of a list [minimum, median, maximum]."""
 
+_TRIALS = (Column("3 trials", "trials_3"), Column("5", "trials_5"), Column("10", "trials_10"))
+
 TABLES = {
+    "test_gate_quality": (
+        Column("series", "series"),
+        Column("trials", "trials"),
+        Column("rule", "rule"),
+        Column("false alarms", "false_alarm_rate", "{:.2%}"),
+        *(Column(f"{loss} %", f"power_at_{loss}", "{:.1%}") for loss in (5, 15, 30, 50)),
+        Column("undecided", "undecided_rate", "{:.1%}"),
+        Column("5 % passed", "passed_with_a_loss_of_5", "{:.2%}"),
+    ),
+    "test_false_alarms": (
+        Column("series", "series"),
+        *_TRIALS,
+        Column("retries", "retries"),
+        Column("unspent", "unspent"),
+    ),
+    "test_white_noise": (
+        Column("noise", "sigma"),
+        Column("5 % found, 3 trials", "loss_5_trials_3"),
+        Column("10 trials", "loss_5_trials_10"),
+        Column("10 % found, 3 trials", "loss_10_trials_3"),
+        Column("10 trials", "loss_10_trials_10"),
+        Column("unchanged passes, 3 trials", "passed_trials_3"),
+        Column("10 trials", "passed_trials_10"),
+    ),
+    "test_runs_at_levels": (
+        Column("share", "share"),
+        Column("baseline runs of", "baseline"),
+        *_TRIALS,
+    ),
+    "test_smallest_loss": (
+        Column("series", "series"),
+        Column("baseline runs", "runs"),
+        *_TRIALS,
+        Column("20", "trials_20"),
+    ),
     "test_parity": (
         Column("", "pattern"),
         Column("block", "block"),

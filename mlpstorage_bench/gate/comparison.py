@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 
-from mlpstorage_bench.gate.evidence import Runs, p_value_of_decrease, run_medians
+from mlpstorage_bench.gate.evidence import Evidence, Levels, p_value_of_decrease, run_medians
+from mlpstorage_bench.gate.independence import Runs
 
 MIN_EFFECT_SHARE = 0.75
 """Share of the smallest relevant effect below which a change is neither regressed nor improved.
 
 A true loss of exactly that effect is measured slightly smaller or greater, and must still be found.
 """
-BISECTIONS = 14
-"""Steps of the search for the minimum detectable effect: resolves 0.01 % of the baseline."""
+MOST_LOSS = 0.999
+LOSS_STEP = 0.05
+BISECTIONS = 10
+"""Steps of the search within one loss step: resolves 0.01 % of the baseline."""
 MAX_ADDITIONAL_TRIALS = 100
 BOOTSTRAP_DRAWS = 2000
 BOOTSTRAP_SEED = 20240224
@@ -97,30 +100,55 @@ class Comparison:
         return low, high
 
     @cached_property
-    def p_worse(self) -> float:
-        """P-value of a decrease in quality; 1 if the effect is too small to be relevant."""
-        least = MIN_EFFECT_SHARE * self.criterion.smallest_effect
-        if not self.has_effect or self.effect > -least:
-            return 1.0
-        return self.p_decrease(self.sign)
+    def worse(self) -> Evidence:
+        """Evidence of a decrease in quality that is large enough to be relevant."""
+        return self._relevant(self.of_decrease, self.of_increase, direction=-1)
 
     @cached_property
-    def p_better(self) -> float:
-        """P-value of an increase in quality; 1 if the effect is too small to be relevant."""
-        least = MIN_EFFECT_SHARE * self.criterion.smallest_effect
-        if not self.has_effect or self.effect < least:
-            return 1.0
-        return self.p_decrease(-self.sign)
+    def better(self) -> Evidence:
+        """Evidence of an increase in quality that is large enough to be relevant."""
+        return self._relevant(self.of_increase, self.of_decrease, direction=1)
 
     @cached_property
-    def p_non_inferior(self) -> float:
-        """P-value of the non-inferiority test: the null hypothesis is a loss of `smallest_effect`.
+    def non_inferior(self) -> Evidence:
+        """Evidence of the non-inferiority test: the null hypothesis is a loss of `smallest_effect`.
 
         If that loss had occurred, the run without it would be the candidate divided by the
         remaining share, and the test asks whether an unchanged system rises so far.
         """
         remaining = 1 - self.sign * self.criterion.smallest_effect
-        return self.scaled(1 / remaining).p_decrease(-self.sign)
+        return self.scaled(1 / remaining).of_increase
+
+    def top_effect(self, evidence: Evidence) -> float | None:
+        """Return the change from the highest (or lowest) baseline values to the trials.
+
+        None if they were not compared, or the change is not relevant.
+        """
+        change = 0.0 if evidence.top_ratio is None else self.sign * (evidence.top_ratio - 1)
+        return change if abs(change) >= self._least_effect else None
+
+    @property
+    def _least_effect(self) -> float:
+        return MIN_EFFECT_SHARE * self.criterion.smallest_effect
+
+    def _relevant(self, evidence: Evidence, opposite: Evidence, direction: int) -> Evidence:
+        """Set the p-value of a test to 1 if the change that it found is too small.
+
+        The gap test compares medians. For the precedence test, the change of the highest values
+        suffices: where it is needed, half of the values may be anywhere below, and medians say
+        little. If the lowest values changed the opposite way, the median decides which counts.
+        """
+        has_median = self.has_effect and direction * self.effect >= self._least_effect
+        has_top = (
+            self.has_effect
+            and self.top_effect(evidence) is not None
+            and (opposite.top_ratio is None or direction * self.effect > 0)
+        )
+        return replace(
+            evidence,
+            p_gap=evidence.p_gap if has_median else 1.0,
+            p_precedence=evidence.p_precedence if has_median or has_top else 1.0,
+        )
 
     def scaled(self, factor: float) -> Comparison:
         """Return the comparison with all trials of the candidate multiplied by `factor`."""
@@ -133,19 +161,32 @@ class Comparison:
         own = median(self.candidate)
         return self.scaled((1 - self.sign * loss) * self.baseline_median / own)
 
+    def first_trials(self, count: int) -> Comparison:
+        """Return the comparison with the first `count` trials of the candidate."""
+        return Comparison(self.baseline, self.candidate[:count], self.criterion)
+
     def with_trials(self, count: int) -> Comparison:
         """Return the comparison with `count` trials, which repeat the existing ones."""
         trials = [self.candidate[number % len(self.candidate)] for number in range(count)]
         return Comparison(self.baseline, trials, self.criterion)
 
-    def p_decrease(self, sign: float) -> float:
-        """Return the p-value of a decrease of `sign` times the values, however small."""
+    @cached_property
+    def of_decrease(self) -> Evidence:
+        """Evidence of a decrease in quality, however small."""
+        return self._of_change(self.sign)
+
+    @cached_property
+    def of_increase(self) -> Evidence:
+        """Evidence of an increase in quality, however small."""
+        return self._of_change(-self.sign)
+
+    def _of_change(self, sign: float) -> Evidence:
         baseline = [[sign * value for value in run] for run in self.baseline]
-        return p_value_of_decrease(baseline, [sign * value for value in self.candidate]).p_value
+        return p_value_of_decrease(baseline, [sign * value for value in self.candidate])
 
 
-def minimum_detectable_effect(comparison: Comparison, level: float) -> float | None:
-    """Return the smallest loss that these trials would show at a significance level.
+def minimum_detectable_effect(comparison: Comparison, levels: Levels) -> float | None:
+    """Return the smallest loss from which on these trials would show every loss.
 
     The trials keep their pattern and are scaled until their median has the loss. None if no loss up
     to 99.9 % is detectable (or up to nearly double, where lower is better).
@@ -154,10 +195,12 @@ def minimum_detectable_effect(comparison: Comparison, level: float) -> float | N
         return None
 
     def is_detected(loss: float) -> bool:
-        return comparison.with_loss(loss).p_worse <= level
+        return comparison.with_loss(loss).worse.ratio(levels) <= 1
 
-    low, high = 0.0, 0.999
-    if not is_detected(high):
+    low = high = MOST_LOSS
+    while low > 0 and is_detected(low):
+        low, high = max(0.0, low - LOSS_STEP), low
+    if low == high:
         return None
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -165,7 +208,7 @@ def minimum_detectable_effect(comparison: Comparison, level: float) -> float | N
     return max(high, MIN_EFFECT_SHARE * comparison.criterion.smallest_effect)
 
 
-def additional_trials(comparison: Comparison, level: float) -> int | None:
+def additional_trials(comparison: Comparison, levels: Levels) -> int | None:
     """Return how many more trials like these make the smallest relevant loss detectable.
 
     None if no number up to `MAX_ADDITIONAL_TRIALS` does: run-to-run variation then hides it.
@@ -174,7 +217,7 @@ def additional_trials(comparison: Comparison, level: float) -> int | None:
         return None
     lowered = comparison.with_loss(comparison.criterion.smallest_effect)
     for more in range(1, MAX_ADDITIONAL_TRIALS + 1):
-        if lowered.with_trials(len(comparison.candidate) + more).p_worse <= level:
+        if lowered.with_trials(len(comparison.candidate) + more).worse.ratio(levels) <= 1:
             return more
     return None
 

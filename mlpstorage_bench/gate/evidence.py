@@ -7,18 +7,20 @@ Two tests, of which the smaller p-value counts:
   nothing about the trials within a run, and a series that drifts has a wide range of its own.
   Statistic: Dixon's ratio of gap to range [1], with the p-value for exponential tails [2], which
   are heavier than normal ones.
-- Precedence test: more baseline values than chance allows are above every trial. Nelson's
-  test [3], exact for any distribution. It assumes independent trials, so it counts only if the
-  samples are consistent with that: no serial correlation (von Neumann's ratio [4]), no step down
-  at the end of the baseline, trials weighted by their intraclass correlation [5], and the highest
-  baseline values above all trials by a multiple of their own spread.
+- Precedence test: in the order of all values, the first are baseline values, and the next are
+  trials. Both groups together are larger than chance allows: a precedence test [3] with a second
+  group, exact for any distribution of independent values. It counts only if the samples are
+  consistent with independent trials: no serial correlation (von Neumann's ratio [4]), trials
+  weighted by their intraclass correlation [5], the highest baseline values apart from all trials
+  by a multiple of their own spread, and no trials that are all at one level of earlier runs.
 
 Each test alone keeps the false-alarm rate. Where one comes near it (identical trials within runs
 and exponential tails; independent trials), the other is far below it, so both together keep it too,
 as simulations show (docs/gate.md).
 
 The functions test for a decrease; to test for an increase, pass negated values. Results do not
-depend on the unit, and a greater loss never has a greater p-value.
+depend on the unit. The gap test's p-value never rises with the loss. The precedence test's may rise
+where a greater loss moves the trials among the lower baseline values.
 
 [1] W. J. Dixon, Ann. Math. Statist. 21 (1950) 488. [2] J. Likeš, Metrika 11 (1966) 46.
 [3] L. S. Nelson, Technometrics 5 (1963) 140; N. Balakrishnan and H. K. T. Ng, Precedence-Type
@@ -31,8 +33,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, median
+from functools import cache
+from statistics import median
+
+from mlpstorage_bench.gate.independence import Runs, effective_sample_factor, von_neumann_ratio
 
 MIN_RUNS = 5
 """With four runs of three trials, a two-level series raises a false alarm in 1 of 100 runs."""
@@ -42,19 +46,30 @@ MIN_TRIALS = 3
 That happens in up to 3.5 % of cases with one trial, 0.5 % with two and 0.1 % with three.
 """
 MIN_RUNS_FOR_PRECEDENCE = 8
-MIN_TRIALS_FOR_PRECEDENCE = 6
+MIN_TRIALS_FOR_PRECEDENCE = 5
 """With fewer runs or trials, von Neumann's ratio does not detect serial correlation."""
 TOP_SHARE = 0.4
 """Share of the baseline's values, from the highest, whose spread is compared with the gap."""
 TOP_CLOSENESS = 0.8
 """Least (lowest top value - trials) / (highest - trials): the gap is 4 times the top's spread."""
+LEVEL_WIDTH = 1 / 8
+"""Greatest range of trials at one level, as a share of the gap to the highest baseline values."""
 MIN_VON_NEUMANN_RATIO = 0.9
 """Independent values have 2 on average, and less than this in at most 1 of 100 series."""
-Z_95 = 1.645
-"""Standard normal quantile of a one-sided 95 % limit."""
+ROUNDING = 1e-9
+"""Difference of two shares that is taken for zero."""
 
-Runs = Sequence[Sequence[float]]
-"""Trials of each baseline run, oldest run first."""
+
+@dataclass(frozen=True)
+class Levels:
+    """Significance level of each test; 0 if it is not used."""
+
+    gap: float
+    precedence: float
+
+    def scaled(self, share: float) -> Levels:
+        """Return both levels multiplied by a share."""
+        return Levels(self.gap * share, self.precedence * share)
 
 
 @dataclass(frozen=True)
@@ -63,18 +78,34 @@ class Evidence:
 
     p_gap: float
     p_precedence: float
+    top_ratio: float | None = None
+    """The highest trial over the lowest of the highest baseline values, if all are above it."""
 
     @property
     def p_value(self) -> float:
         """The smaller p-value."""
         return min(self.p_gap, self.p_precedence)
 
+    def ratio(self, levels: Levels) -> float:
+        """Return the least ratio of a p-value to its level: the evidence suffices up to 1."""
+        return min(
+            p / level if level else math.inf
+            for p, level in (
+                (self.p_gap, levels.gap),
+                (self.p_precedence, levels.precedence),
+            )
+        )
+
+
+NO_EVIDENCE = Evidence(1.0, 1.0)
+
 
 def p_value_of_decrease(baseline: Runs, candidate: Sequence[float]) -> Evidence:
     """Test whether the candidate's trials are lower than the baseline's."""
     if len(baseline) < MIN_RUNS or len(candidate) < MIN_TRIALS:
-        return Evidence(1.0, 1.0)
-    return Evidence(_gap_test(baseline, candidate), _precedence_test(baseline, candidate))
+        return NO_EVIDENCE
+    p_precedence, top_ratio = _precedence_test(baseline, candidate)
+    return Evidence(_gap_test(baseline, candidate), p_precedence, top_ratio)
 
 
 def run_medians(baseline: Runs, trials: int) -> list[float]:
@@ -94,97 +125,94 @@ def _gap_test(baseline: Runs, candidate: Sequence[float]) -> float:
     return math.prod(i / (i + kappa) for i in range(2, len(medians) + 1)) / (len(medians) + 1)
 
 
-def _precedence_test(baseline: Runs, candidate: Sequence[float]) -> float:
-    medians, highest_trial = run_medians(baseline, len(candidate)), max(candidate)
-    values = sorted((value for run in baseline for value in run), reverse=True)
-    above = sum(value > highest_trial for value in values)
-    top = math.ceil(TOP_SHARE * len(values))
+def _precedence_test(baseline: Runs, candidate: Sequence[float]) -> tuple[float, float | None]:
+    """Return the p-value, and the ratio of the highest trial to the top of the baseline."""
     if (
-        len(medians) < MIN_RUNS_FOR_PRECEDENCE
+        len(baseline) < MIN_RUNS_FOR_PRECEDENCE
         or len(candidate) < MIN_TRIALS_FOR_PRECEDENCE
-        or above < top
-        or values[top - 1] - highest_trial < TOP_CLOSENESS * (values[0] - highest_trial)
-        or von_neumann_ratio(medians, candidate) < MIN_VON_NEUMANN_RATIO
-        or ends_with_step_down(medians)
+        or not (top := _top_above(baseline, candidate))
+        or is_at_earlier_level(baseline, candidate, top)
+        or von_neumann_ratio(run_medians(baseline, len(candidate)), candidate)
+        < MIN_VON_NEUMANN_RATIO
     ):
-        return 1.0
-    of_baseline = effective_sample_factor(baseline, len(values) / len(medians))
-    of_candidate = effective_sample_factor(baseline, len(candidate))
-    return _precedence_p_value(
-        len(values) * of_baseline, above * of_baseline, len(candidate) * of_candidate
+        return 1.0, None
+    values, highest_trial = [value for run in baseline for value in run], max(candidate)
+    others = [value for value in values if value <= highest_trial]
+    above, next_value = len(values) - len(others), max(others, default=-math.inf)
+    following = sum(value > next_value for value in candidate)
+    runs, trials = effective_sizes(baseline, len(candidate))
+    p_value = precedence_p_value(
+        runs,
+        trials,
+        math.floor(above * runs / len(values)),
+        max(1, math.floor(following * trials / len(candidate))),
+    )
+    return p_value, highest_trial / top[-1] if top[-1] else None
+
+
+def effective_sizes(baseline: Runs, trials: int) -> tuple[int, int]:
+    """Return the numbers of independent values of a baseline and of a run with `trials` trials."""
+    values = sum(map(len, baseline))
+    of_baseline = values * effective_sample_factor(baseline, values / len(baseline))
+    of_run = trials * effective_sample_factor(baseline, trials)
+    return math.floor(of_baseline), max(1, math.floor(of_run))
+
+
+def _top_above(baseline: Runs, candidate: Sequence[float]) -> list[float]:
+    """Return the highest baseline values, descending; none if they are not apart from trials."""
+    values = sorted((value for run in baseline for value in run), reverse=True)
+    highest_trial = max(candidate)
+    top = values[: math.ceil(TOP_SHARE * len(values))]
+    is_apart = top[-1] > highest_trial and top[-1] - highest_trial >= TOP_CLOSENESS * (
+        top[0] - highest_trial
+    )
+    return top if is_apart else []
+
+
+def is_at_earlier_level(baseline: Runs, candidate: Sequence[float], top: Sequence[float]) -> bool:
+    """Return whether all trials are at one level, and a baseline value is there, too.
+
+    A system with levels was there before without a change. Trials that differ as runs do have no
+    level, and a baseline value among them means nothing.
+    """
+    lowest, highest = min(candidate), max(candidate)
+    width = LEVEL_WIDTH * (top[-1] - highest)
+    return highest - lowest <= width and any(
+        lowest - width <= value <= highest for run in baseline for value in run
     )
 
 
-def _precedence_p_value(baseline: float, above: float, candidate: float) -> float:
-    """Return the probability that `above` baseline values exceed all candidate values.
+@cache
+def precedence_p_value(baseline: int, candidate: int, above: int, following: int) -> float:
+    """Return the probability of groups as large, if all orders of the values are equally likely.
 
-    It is C(R, J) / C(R + n, J): the J highest of all values belong to the baseline. Numbers are
-    effective sample sizes, so they need not be whole.
+    The first `above` values in descending order belong to the baseline, and the next `following`
+    to the candidate. Larger groups are those of more values together; of as many, those with more
+    equal shares of the baseline and of the candidate, as a loss moves the same share of both. A
+    group of the baseline has at least `TOP_SHARE` of it. Numbers are effective sample sizes.
     """
-    return math.exp(
-        math.lgamma(baseline + 1)
-        - math.lgamma(baseline - above + 1)
-        - math.lgamma(baseline + candidate + 1)
-        + math.lgamma(baseline + candidate - above + 1)
-    )
+    total, log_orders = above + following, _log_binomial(baseline + candidate, baseline)
+
+    def probability(rest_of_all: int, rest_of_baseline: int) -> float:
+        return math.exp(_log_binomial(rest_of_all, rest_of_baseline) - log_orders)
+
+    def inequality(first: int) -> float:
+        return abs(first / baseline - (total - first) / candidate)
+
+    p_value = 0.0
+    for first in range(math.ceil(TOP_SHARE * baseline), baseline + 1):
+        more = max(1, total + 1 - first)
+        if more <= candidate:
+            p_value += probability(baseline + candidate - first - more, baseline - first)
+        is_as_large = 1 <= total - first <= candidate and (
+            inequality(first) <= inequality(above) + ROUNDING
+        )
+        if is_as_large and first < baseline:
+            p_value += probability(baseline + candidate - total - 1, baseline - first - 1)
+        elif is_as_large and total == baseline + candidate:
+            p_value += probability(0, 0)
+    return p_value
 
 
-def effective_sample_factor(baseline: Runs, trials: float) -> float:
-    """Return the ratio of effective to nominal sample size for a run of `trials` trials."""
-    correlation = intraclass_correlation(baseline)
-    return 1.0 if correlation is None else 1 / (1 + (trials - 1) * correlation)
-
-
-def intraclass_correlation(baseline: Runs) -> float | None:
-    """Return the upper 95 % limit of the intraclass correlation of trials, on ranks.
-
-    None if a run has a single trial.
-    """
-    trials = min(len(run) for run in baseline)
-    if trials == 1:
-        return None
-    ranked = _ranks([run[:trials] for run in baseline])
-    runs, means = len(ranked), [fmean(run) for run in ranked]
-    center = fmean(means)
-    between = trials * sum((mean - center) ** 2 for mean in means) / (runs - 1)
-    within = sum(
-        (value - mean) ** 2 for run, mean in zip(ranked, means, strict=True) for value in run
-    ) / (runs * (trials - 1))
-    if between + within == 0:
-        return 0.0
-    estimate = max(0.0, (between - within) / (between + (trials - 1) * within))
-    error = (1 - estimate) * (1 + (trials - 1) * estimate)
-    error *= math.sqrt(2 / (trials * (trials - 1) * (runs - 1)))
-    return min(1.0, estimate + Z_95 * error)
-
-
-def _ranks(baseline: Runs) -> list[list[float]]:
-    values = sorted(value for run in baseline for value in run)
-    positions: dict[float, list[int]] = {}
-    for position, value in enumerate(values):
-        positions.setdefault(value, []).append(position)
-    return [[fmean(positions[value]) for value in run] for run in baseline]
-
-
-def von_neumann_ratio(*series: Sequence[float]) -> float:
-    """Return the mean square of successive differences over the variance, for all series together.
-
-    Each series is divided by its own mean, so a step between two series does not count.
-    """
-    steps = squares = 0.0
-    for values in series:
-        mean = fmean(values)
-        scale = mean * mean or 1.0
-        squares += sum((value - mean) ** 2 for value in values) / scale
-        steps += sum((b - a) ** 2 for a, b in pairwise(values)) / scale
-    return steps / squares if squares else 2.0
-
-
-def ends_with_step_down(medians: Sequence[float]) -> bool:
-    """Return whether the last runs are a group below all earlier ones: the change is older."""
-    highest = max(medians)
-    for last in range(2, int(TOP_SHARE * len(medians)) + 1):
-        end, others = max(medians[-last:]), min(medians[:-last])
-        if others - end > (highest - end) / 2:
-            return True
-    return False
+def _log_binomial(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -1,9 +1,7 @@
 """Control of the false-alarm rate over looks (alpha spending) and metrics (Holm).
 
 A look is one judgement of a case's trials; a retry adds trials and looks again. Testing repeatedly
-while adding trials inflates false alarms, so the error rate is spent across looks. The plan of
-looks depends only on numbers known before the first trial (baseline runs, trials, looks), never on
-measured values, so the rate holds.
+while adding trials inflates false alarms, so the error rate is spent across looks.
 """
 
 from __future__ import annotations
@@ -13,64 +11,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
-from mlpstorage_bench.gate.evidence import (
-    MIN_RUNS_FOR_PRECEDENCE,
-    MIN_TRIALS,
-    MIN_TRIALS_FOR_PRECEDENCE,
-)
-
 
 @dataclass(frozen=True)
 class Looks:
-    """The looks at one case: the current one, and those that can decide."""
+    """The looks at a case: the current one, the largest possible number, and trials of each."""
 
-    deciding: tuple[int, ...] = (1,)
-    """Numbers of the looks, from 1, over which the error rate is spent."""
     current: int = 1
-    trials_per_look: int = 1
+    planned: int = 1
+    trials_per_look: int = 0
+    """0: there is one look, at all trials."""
 
-    def alpha(self, rate: float, look: int | None = None) -> float:
-        """Return the significance level of a look (default: the current); 0 if it cannot decide."""
-        look = self.current if look is None else look
-        if look not in self.deciding:
-            return 0.0
-        return alpha_of_look(rate, self.deciding.index(look) + 1, len(self.deciding))
-
-    @property
-    def later(self) -> list[int]:
-        """Deciding looks after the current one."""
-        return [look for look in self.deciding if look > self.current]
+    def at(self, look: int) -> Looks:
+        """Return the looks when number `look` was the current one, if that was earlier."""
+        return Looks(min(look, self.current), self.planned, self.trials_per_look)
 
 
 @dataclass(frozen=True)
 class Retries:
-    """Plan of retries: the number of looks, and the trials that each adds to a case."""
+    """Largest number of looks, and the trials that each adds to a case."""
 
     looks: int = 1
     trials_per_look: Mapping[str, int] = field(default_factory=dict)
     """Trials by case; a case that cannot run more trials is absent."""
 
-    def looks_at(self, case: str, trials: int, baseline_runs: int) -> Looks:
+    def looks_at(self, case: str, trials: int) -> Looks:
         """Return the looks at a case that has had `trials` trials."""
         per_look = self.trials_per_look.get(case)
         if per_look is None or self.looks == 1:
             return Looks()
-        current = max(1, trials // per_look)
-        return Looks(plan_looks(baseline_runs, per_look, self.looks), current, per_look)
-
-
-def plan_looks(baseline_runs: int, trials_per_look: int, looks: int) -> tuple[int, ...]:
-    """Return the numbers of the looks that can decide, out of `looks`.
-
-    With fewer than 8 baseline runs only the gap test applies, and trials beyond its minimum do not
-    change its power: one look has the whole rate. With 8 or more runs, the precedence test applies
-    at looks with 6 or more trials.
-    """
-    gap = [look for look in range(1, looks + 1) if look * trials_per_look >= MIN_TRIALS]
-    precedence = [look for look in gap[1:] if look * trials_per_look >= MIN_TRIALS_FOR_PRECEDENCE]
-    if baseline_runs < MIN_RUNS_FOR_PRECEDENCE:
-        precedence = []
-    return (*gap[:1], *precedence) or (looks,)
+        return Looks(max(1, trials // per_look), self.looks, per_look)
 
 
 def alpha_of_look(rate: float, look: int, looks: int) -> float:

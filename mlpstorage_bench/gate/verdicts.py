@@ -81,8 +81,7 @@ def judge_run(
         for rule in rules.of_case(name).values()
     ]
     looks = {
-        name: retries.looks_at(name, len(case.series.trials), len(baselines[name].runs))
-        for name, case in cases.items()
+        name: retries.looks_at(name, len(case.series.trials)) for name, case in cases.items()
     }
     compared = [one for one in checks if one.comparison is not None and not one.is_collecting]
     judgements = judge_at(

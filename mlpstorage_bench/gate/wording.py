@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.gate.decision import Judgement, Verdict
+from mlpstorage_bench.gate.judgement import Judgement, Verdict
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
 from mlpstorage_bench.gate.rules import Rule
 
@@ -87,7 +87,12 @@ def percent(share: float) -> str:
 
 
 def ratio_of(judgement: Judgement) -> float | None:
-    """Return this run's median ÷ the baseline's; None if no relative change is defined."""
+    """Return this run's value ÷ the baseline's; None if no relative change is defined.
+
+    Values are medians, or those of the best trial and the best baseline runs if these decided.
+    """
+    if judgement.best_ratio is not None:
+        return judgement.best_ratio
     if judgement.effect is None or not judgement.baseline_median:
         return None
     return judgement.candidate_median / judgement.baseline_median
@@ -98,6 +103,10 @@ def reason_of(judgement: Judgement, rule: Rule, runs: int, trials: int) -> str:
     ratio = ratio_of(judgement)
     if ratio is None:
         return judgement.reason
+    if judgement.best_ratio is not None:
+        change = change_in_words(ratio, rule.unit)
+        side = "best" if judgement.verdict is Verdict.REGRESSED else "worst"
+        return f"{change} or more than the {side} baseline runs, in all {counted(trials, 'trial')}"
     change = compared_in_words(ratio, rule.unit)
     if judgement.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
         values = f"{judgement.baseline_median:.4g} → {judgement.candidate_median:.4g}"

@@ -35,6 +35,19 @@ def capped(random: Generator, rows: int, length: int) -> Series:
     return np.where(random.random((rows, length)) < 0.6, 1.0, uncapped)
 
 
+def capped_with_states(random: Generator, rows: int, length: int, mean_duration: float) -> Series:
+    """As `capped`, but a value is held for `mean_duration` values on average."""
+    changes = random.random((rows, length)) < 1 / mean_duration
+    changes[:, 0] = True
+    last_change = np.maximum.accumulate(np.where(changes, np.arange(length), 0), axis=1)
+    return np.take_along_axis(capped(random, rows, length), last_change, axis=1)
+
+
+def nested(random: Generator, rows: int, length: int, power: float) -> Series:
+    """Values ever nearer to a cap: at every scale, the highest are a group apart."""
+    return 1 - 0.9 * random.random((rows, length)) ** power
+
+
 def two_levels(random: Generator, rows: int, length: int, mean_duration: float) -> Series:
     """Burst credits: two levels, each held for `mean_duration` values on average."""
     changes = random.random((rows, length)) < 1 / mean_duration

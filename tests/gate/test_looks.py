@@ -1,4 +1,4 @@
-"""Plan of looks, alpha spending, Holm levels, and the false-alarm rate of retries."""
+"""Looks of a case, alpha spending, Holm levels, and the false-alarm rate of retries."""
 
 from __future__ import annotations
 
@@ -7,39 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.gate.decision import Comparison, Criterion, Verdict, judge_at
-from mlpstorage_bench.gate.looks import Looks, Retries, alpha_of_look, holm_levels, plan_looks
+from mlpstorage_bench.gate.decision import (
+    Comparison,
+    Criterion,
+    Verdict,
+    decide,
+    may_be_decided_later,
+)
+from mlpstorage_bench.gate.looks import Looks, Retries, alpha_of_look, holm_levels
 from tests.gate import noise_models as noise
 
 CRITERION = Criterion(higher_is_better=True, smallest_effect=0.05)
 
 
-@pytest.mark.parametrize(
-    ("baseline_runs", "trials_per_look", "looks", "deciding"),
-    [
-        (7, 3, 4, (1,)),
-        (8, 3, 4, (1, 2, 3, 4)),
-        (10, 1, 4, (3,)),
-        (10, 2, 4, (2, 3, 4)),
-        (5, 2, 4, (2,)),
-        (10, 1, 2, (2,)),
-    ],
-)
-def test_numbers_of_runs_and_trials_determine_the_deciding_looks(
-    baseline_runs: int, trials_per_look: int, looks: int, deciding: tuple[int, ...]
-) -> None:
-    assert plan_looks(baseline_runs, trials_per_look, looks) == deciding
-
-
-@given(st.integers(0, 12), st.integers(1, 10), st.integers(1, 8))
-def test_deciding_looks_spend_the_whole_rate(runs: int, trials_per_look: int, looks: int) -> None:
-    planned = Looks(plan_looks(runs, trials_per_look, looks), 1, trials_per_look)
-    assert sum(planned.alpha(0.01, look) for look in range(1, looks + 1)) == pytest.approx(0.01)
-
-
 def test_case_without_further_trials_has_one_look() -> None:
-    assert Retries(4, {"1": 3}).looks_at("2", 3, 10) == Looks()
-    assert Retries(4, {"1": 3}).looks_at("1", 6, 10) == Looks((1, 2, 3, 4), 2, 3)
+    assert Retries(4, {"1": 3}).looks_at("2", 3) == Looks()
+    assert Retries(1, {"1": 3}).looks_at("1", 3) == Looks()
+    assert Retries(4, {"1": 3}).looks_at("1", 6) == Looks(2, 4, 3)
 
 
 def verdict_with_retries(baseline: list[float], values: list[float], per_look: int) -> Verdict:
@@ -47,11 +31,11 @@ def verdict_with_retries(baseline: list[float], values: list[float], per_look: i
     retries = Retries(4, {"1": per_look})
     for look in range(1, 5):
         comparison = Comparison([[one] for one in baseline], values[: look * per_look], CRITERION)
-        looks = retries.looks_at("1", look * per_look, len(baseline))
-        (judgement,) = judge_at([(comparison, looks)])
-        if not judgement.may_be_decided_later:
-            return judgement.verdict
-    return judgement.verdict
+        looks = retries.looks_at("1", look * per_look)
+        verdict = decide(comparison, looks)
+        if not may_be_decided_later(comparison, looks, verdict):
+            return verdict
+    return verdict
 
 
 @pytest.mark.slow
@@ -78,7 +62,7 @@ def test_retries_find_as_many_losses_as_one_look() -> None:
     for row in series.tolist():
         lost = [value * 0.93 for value in row[runs:]]
         comparison = Comparison([[one] for one in row[:runs]], lost[:3], CRITERION)
-        one_look += judge_at([(comparison, Looks())])[0].verdict is Verdict.REGRESSED
+        one_look += decide(comparison) is Verdict.REGRESSED
         retries += verdict_with_retries(row[:runs], lost, 3) is Verdict.REGRESSED
     assert retries >= one_look
 
