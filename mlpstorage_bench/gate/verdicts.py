@@ -80,9 +80,7 @@ def judge_run(
         for name, case in cases.items()
         for rule in rules.of_case(name).values()
     ]
-    looks = {
-        name: retries.looks_at(name, len(case.series.trials)) for name, case in cases.items()
-    }
+    looks = {name: retries.looks_at(name, len(case.series.trials)) for name, case in cases.items()}
     compared = [one for one in checks if one.comparison is not None and not one.is_collecting]
     judgements = judge_at(
         [(one.comparison, looks[one.case]) for one in compared if one.comparison is not None]

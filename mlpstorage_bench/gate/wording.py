@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.gate.judgement import Judgement, Verdict
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
+from mlpstorage_bench.gate.judgement import Judgement, Verdict
 from mlpstorage_bench.gate.rules import Rule
 
 _TIME_UNITS = ("ms", "s")
@@ -106,7 +106,7 @@ def reason_of(judgement: Judgement, rule: Rule, runs: int, trials: int) -> str:
     if judgement.best_ratio is not None:
         change = change_in_words(ratio, rule.unit)
         side = "best" if judgement.verdict is Verdict.REGRESSED else "worst"
-        return f"{change} or more than the {side} baseline runs, in all {counted(trials, 'trial')}"
+        return f"at least {change} than the {side} baseline runs, in all {trials} trials"
     change = compared_in_words(ratio, rule.unit)
     if judgement.verdict in (Verdict.REGRESSED, Verdict.IMPROVED):
         values = f"{judgement.baseline_median:.4g} → {judgement.candidate_median:.4g}"

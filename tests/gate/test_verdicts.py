@@ -56,6 +56,18 @@ def test_large_loss_is_regressed_and_large_gain_is_improved() -> None:
     assert judged(run("new", read_gib_s=[1.6, 1.61, 1.6]))["read_gib_s"].verdict is Verdict.IMPROVED
 
 
+def test_loss_of_the_best_values_is_stated_for_them() -> None:
+    """The medians would say that bandwidth rose."""
+    levels = [195.0, 60.0, 195.0, 61.0, 62.0, 195.0, 194.0, 63.0]
+    baseline = Baseline(tuple(run(f"run{n}", read_gib_s=[one]) for n, one in enumerate(levels)))
+    own = run("new", read_gib_s=[165.0, 70.0, 165.0, 165.5, 48.0, 165.0, 165.0, 165.0])
+    (one,) = judged(own, baseline=baseline).values()
+    assert one.verdict is Verdict.REGRESSED
+    assert one.reason == (
+        "at least 15 % less bandwidth than the best baseline runs, in all 8 trials"
+    )
+
+
 def test_missed_limit_is_regressed_with_any_baseline() -> None:
     (one,) = judged(run("new", read_gib_s=[1.0, 1.0, 1.0]), "read_gib_s: >= 2 GiB/s").values()
     assert (one.verdict, one.reason) == (
