@@ -23,7 +23,7 @@ from mlpstorage_bench.gate.decision import Verdict
 LOSSES = (0, 5, 15, 30, 50)
 MOST_FALSE_ALARMS = 0.005
 LEAST_POWER = {(5, 50): 0.8, (10, 15): 0.85, (10, 30): 0.9, (10, 50): 0.9}
-"""By trials and loss in per cent."""
+"""Least share of losses that are found, for trials and the loss in per cent."""
 QUIET = 0.02
 """A machine is quiet if its tenth percentile is at most this share below its median."""
 MIN_POWER = 0.99
