@@ -1,7 +1,8 @@
 """Devices at the bottom of filesystems and devices that lie on others.
 
 A mapped device or RAID (dm, md) lies on its slaves, a loop device on a file, overlayfs on its upper
-directory, btrfs on all its devices. A RAM disk is memory, as is tmpfs.
+directory, btrfs on all its devices, a filesystem of FUSE on the directory that it mounts again. A
+RAM disk is memory, as is tmpfs.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _MEMORY_DEVICES = (
     (re.compile(r"ram\d+"), "is a RAM disk"),
     (re.compile(r"nullb\d+"), "is null_blk, which has no medium"),
 )
+_SECTOR_BYTES = 512
+"""Unit of a device's size in sysfs."""
 _MEMORY_MODELS = frozenset({"scsi_debug"})
 """Models of disks that a module of the kernel keeps in memory."""
 
@@ -69,6 +72,8 @@ class _Follower:
             return self.follow_path(Path(upper[0])) if upper else _no_device(path, fstype)
         if fstype == "btrfs":
             return self._follow_btrfs(path, Path(source).resolve().name)
+        if fstype.partition(".")[0] == "fuse" and Path(source).is_absolute():
+            return self._follow_daemon(path, fstype, Path(source))
         return _no_device(path, fstype)
 
     def _follow_btrfs(self, path: Path, name: str) -> Underlying:
@@ -77,6 +82,12 @@ class _Follower:
             if (devices / name).exists():
                 return self._follow_all(devices)
         return _no_device(path, "btrfs")
+
+    def _follow_daemon(self, path: Path, fstype: str, source: Path) -> Underlying:
+        """Return what a filesystem lies on whose daemon shows another directory."""
+        if not source.is_dir() or source in (path, *path.parents):
+            return _no_device(path, fstype)
+        return _below(f"{path} lies on {source}", self.follow_path(source))
 
     def _follow_device(self, directory: Path, number: str) -> Underlying:
         """Return what a device lies on, by its directory in sysfs: itself if on nothing else."""
@@ -90,12 +101,24 @@ class _Follower:
             return Underlying(memory=in_memory)
         backing = read_fact(disk / "loop" / "backing_file")
         if backing is not None:
-            return _below(f"{name} lies on {backing}", self.follow_path(Path(backing)))
+            return self._follow_loop(disk, Path(backing))
         if _entries(disk / "slaves"):
             return self._follow_all(disk / "slaves")
         if read_fact(disk / "queue" / "iostats") == "0":
             return Underlying(unknown=f"{name} does not count (queue/iostats is 0)")
         return Underlying((BlockDevice(number, name),))
+
+    def _follow_loop(self, disk: Path, backing: Path) -> Underlying:
+        """Return what a loop device lies on, unless another file has its file's name here."""
+        above = f"{disk.name} lies on {backing}"
+        size = int(read_fact(disk / "size") or 0) * _SECTOR_BYTES
+        try:
+            is_other = backing.is_file() and backing.stat().st_size < size
+        except OSError:
+            is_other = False  # what cannot be looked at is said below
+        if is_other:
+            return Underlying(unknown=f"{above}, which is not the file of this name here")
+        return _below(above, self.follow_path(backing))
 
     def _follow_all(self, links: Path) -> Underlying:
         """Return what several devices lie on together, by links to their directories."""

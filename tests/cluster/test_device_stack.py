@@ -112,12 +112,31 @@ def test_loop_device_lies_on_the_device_of_its_file(
     sysfs: FakeSysfs, tmp_path: Path, number: str, elsewhere: Path
 ) -> None:
     image = tmp_path / "image"
-    image.touch()
+    image.write_bytes(bytes(2048 * 512))
     sysfs.add_disk("sda", number)
     loop = sysfs.add_disk("loop0", number_of(elsewhere))
     (loop / "loop").mkdir()
     (loop / "loop" / "backing_file").write_text(f"{image}\n")
     assert underlying(elsewhere, sysfs) == Underlying((BlockDevice(number, "sda"),))
+    image.write_bytes(b"another file, in another container")
+    unknown = f"loop0 lies on {image}, which is not the file of this name here"
+    assert underlying(elsewhere, sysfs) == Underlying(unknown=unknown)
+
+
+def test_daemon_that_shows_another_directory_lies_on_that(
+    sysfs: FakeSysfs, tmp_path: Path, number: str, elsewhere: Path
+) -> None:
+    sysfs.add_disk("sda", number)
+    proc = mounted(sysfs.root / "proc", "fuse.bindfs", str(tmp_path))
+    found = find_underlying(elsewhere, proc, sysfs.root)
+    assert found == Underlying((BlockDevice(number, "sda"),))
+
+
+@pytest.mark.parametrize("source", ["server:/data", "/dev/fuse", "/none", "/", "/dev/shm"])
+def test_other_daemons_show_no_device(sysfs: FakeSysfs, elsewhere: Path, source: str) -> None:
+    proc = mounted(sysfs.root / "proc", "fuse.sshfs", source)
+    found = find_underlying(elsewhere, proc, sysfs.root)
+    assert found == Underlying(unknown=f"{elsewhere} is on fuse.sshfs, which shows no device")
 
 
 def test_loop_device_whose_file_is_not_here_is_not_followed(

@@ -146,3 +146,21 @@ def test_btrfs_is_compared_with_its_devices(
     assert os.major(folder.stat().st_dev) == 0
     assert find_underlying(folder) == Underlying((disk,))
     assert measured(folder).host_audit_verdict == "ok"
+
+
+def test_bindfs_is_compared_with_the_disk_of_its_directory(tmp_path: Path) -> None:
+    disk = BlockDevice.under(tmp_path)
+    bindfs = shutil.which("bindfs")
+    if disk is None or bindfs is None:
+        pytest.skip("needs bindfs, and a filesystem on a block device")
+    source, folder = tmp_path / "source", tmp_path / "shown"
+    source.mkdir()
+    folder.mkdir()
+    done = subprocess.run([bindfs, str(source), str(folder)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs FUSE: {done.stderr.decode().strip()}")
+    try:
+        assert find_underlying(folder) == Underlying((disk,))
+        assert measured(folder).audit_verdict == "served from page cache"
+    finally:
+        subprocess.run(["/bin/umount", str(folder)], check=True)
