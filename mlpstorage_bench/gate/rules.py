@@ -13,6 +13,7 @@ A metric's declaration has its default rule, its unit and its aliases.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -166,4 +167,7 @@ def _limit(source: str, line: str, match: re.Match[str], metric: Metric[Any]) ->
     if factor is None:
         accepted = ", ".join(filter(None, [unit.name, *unit.accepted])) or "no unit"
         raise InvalidInputError(source, line, f"{accepted}, the unit of {metric.name}")
-    return Limit(match["way"] in (">=", "≥"), float(match["value"]) * factor)
+    value = float(match["value"]) * factor
+    if not math.isfinite(value):
+        raise InvalidInputError(source, line, "a finite number")
+    return Limit(match["way"] in (">=", "≥"), value)

@@ -42,13 +42,14 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
             )
         registry.load(registry.DEFAULT).plan(settings.plan_request())
         plan = plan_for(config, settings)
+        limits = _limits(config, settings)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
     notes = (f"note: {note}" for note in plan.notes)
     lines = (f"launching {plan.shell_line()}", *notes)
     write_lines(f"mlpstorage: {for_terminal(line)}" for line in lines)
     try:
-        ending = run(plan, _limits(config, settings))
+        ending = run(plan, limits)
     except LaunchError as error:
         raise pytest.UsageError(str(error)) from error
     if ending.run_metadata is not None:

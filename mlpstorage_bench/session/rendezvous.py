@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import pytest
 
-from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi import hydra_guard
@@ -134,8 +134,9 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
         parent.register(launcher.rank)
     try:
         limit_process(startup_limit_s(config))
+        grace_before_options(config, known_options(config))  # refused before others have to wait
         comm = connect(launcher)
-    except LaunchError as error:
+    except MlpsError as error:
         _report_refusal(launcher, str(error))
         raise usage_error("", is_root=False) from error
     if parent is not None and comm.rank == 0:

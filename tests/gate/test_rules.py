@@ -113,6 +113,7 @@ def test_metric_switched_off_can_be_switched_on_for_one_case() -> None:
         ("read_gib_s: -100%", "above 0 % and below 100 %"),
         ("read_p95_ms: <= 20 GiB/s", "the unit of read_p95_ms"),
         ("read_p95_ms: < 20 ms", "is none of these"),
+        ("read_gib_s: >= 1e999", "a finite number"),
     ],
 )
 def test_invalid_rule_is_refused_with_its_source(line: str, message: str) -> None:

@@ -143,6 +143,10 @@ REFUSED = [
     (["--mlps-timeout=1e10"], "--mlps-timeout: got '1e10'; accepted: a number of seconds above 0"),
     (["--mlps-set=warmup=1.0e+300"], "warmup: Input should be less than or equal to 604800"),
     (["--mlps-cache-dir", "x" * 300], "--mlps-cache-dir: got"),
+    (
+        ["-o", "mlps_startup_limit=1e300", "--mlps-num-processes=2"],
+        "mlps_startup_limit: got '1e300'; accepted: a number of seconds from 0",
+    ),
     (["--mlps-datasize", "--mlps-results-dir", "x" * 300], "--mlps-results-dir: got"),
     (["--mlps-history", "--mlps-results-dir", "x" * 300], "--mlps-results-dir: got"),
     (["--mlps-profile=quik"], "--mlps-profile: got 'quik'; accepted: mlperf, quick"),
