@@ -14,8 +14,19 @@ from mlpstorage_bench.units import unit_named
 _MOST = (1 << 31) - 1
 
 
-def _numbers(values: object) -> object:
-    return numbers_of(values) if isinstance(values, dict) else values
+_LEAST, _GREATEST = 1e-60, 1e60
+"""Beyond every measurement in any unit; the gate can still calculate with their squares."""
+
+
+def _measurements(values: object) -> object:
+    """Return the numbers among values; ValueError for one that no measurement can have."""
+    if not isinstance(values, dict):
+        return values
+    numbers = numbers_of(values)
+    for name, number in numbers.items():
+        if number and not _LEAST <= abs(number) <= _GREATEST:
+            raise ValueError(f"numbers from {_LEAST:g} to {_GREATEST:g}, unlike {name}")
+    return numbers
 
 
 Number = Annotated[float | None, BeforeValidator(number_of)]
@@ -71,7 +82,7 @@ class TrialFacts(Part):
 
     trial: Count
     """Its number, from 1."""
-    metrics: Annotated[dict[str, float], BeforeValidator(_numbers)]
+    metrics: Annotated[dict[str, float], BeforeValidator(_measurements)]
     """Metrics whose value is one number."""
     conditions: TrialConditions | None = None
     """Conditions that may have changed the metrics; None in old metadata."""
