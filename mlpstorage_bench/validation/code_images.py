@@ -1,0 +1,98 @@
+"""Images of the benchmark's source code: pointers from leaves, and md5-tree-v2 of an image."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.validation.document import Document
+from mlpstorage_bench.validation.reading import Unreadable, read_json
+from mlpstorage_bench.validation.tree import POOL_MARKER, Leaf, Tree
+
+POOL = "code-images"
+HASH_FILE = ".code-hash.json"
+_POINTER = re.compile(r"md5-tree-v\d:([0-9a-f]{32})\n?")
+_PART = 1 << 20
+_LEFT_OUT_DIRECTORIES = frozenset({"test", "tests", "__pycache__"})
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image in a pool."""
+
+    path: Path
+
+    @property
+    def record(self) -> Document | Unreadable:
+        """The recorded hash and facts."""
+        return read_json(self.path / HASH_FILE)
+
+
+def pools(tree: Tree) -> list[Path]:
+    """Return the directories that hold images: the tree's own pool, then organizations'."""
+    own = [tree.top / POOL] if (tree.top / POOL).is_dir() else []
+    names = sorted({organization.name for organization in tree.organizations})
+    return own + [tree.top / name for name in names if (tree.top / name / POOL_MARKER).is_file()]
+
+
+def images(tree: Tree) -> list[Image]:
+    """Return the images of all pools."""
+    return [
+        Image(path)
+        for pool in pools(tree)
+        for path in sorted(pool.glob("code-*"))
+        if path.is_dir() and not path.is_symlink()
+    ]
+
+
+def pointed_hash(leaf: Leaf) -> str | Unreadable:
+    """Return the hash that a leaf's pointer names."""
+    pointer = leaf.pointer
+    if isinstance(pointer, Unreadable):
+        return pointer
+    found = _POINTER.fullmatch(pointer)
+    return found[1] if found else Unreadable(f"the pointer is {pointer[:60]!r}")
+
+
+def image_of(leaf: Leaf, tree: Tree) -> Image | None:
+    """Return the image that a leaf's pointer names, from the tree's pool or its organization's."""
+    name = pointed_hash(leaf)
+    if isinstance(name, Unreadable):
+        return None
+    for pool in (tree.top / POOL, tree.top / leaf.organization):
+        path = pool / f"code-{name[:8]}"
+        if path.is_dir():
+            record = Image(path).record
+            if not isinstance(record, Unreadable) and record.text("hash") == name:
+                return Image(path)
+    return None
+
+
+def tree_hash(path: Path) -> str:
+    """Return the MD5 over relative paths and contents, without dot files, tests and caches."""
+    digest = hashlib.md5(usedforsecurity=False)
+    files = []
+    for directory, names, file_names in os.walk(path):
+        names[:] = [
+            name
+            for name in names
+            if not name.startswith(".")
+            and name not in _LEFT_OUT_DIRECTORIES
+            and not name.endswith(".egg-info")
+        ]
+        files += [
+            Path(directory, name)
+            for name in file_names
+            if not name.startswith(".") and not name.endswith(".pyc")
+        ]
+    for file in sorted(files, key=lambda file: file.relative_to(path).as_posix()):
+        if file.is_symlink() or not file.is_file():
+            continue
+        digest.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as content:
+            while part := content.read(_PART):
+                digest.update(part)
+    return digest.hexdigest()

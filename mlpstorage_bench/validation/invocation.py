@@ -1,0 +1,138 @@
+"""The command lines that a run recorded: layout of ranks, exported variables, workload options."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlpstorage_bench.validation.document import Document, finite_number
+
+_PLACE = re.compile(r"option_(\d+)/trial_(\d+)/?$")
+_WORKLOAD_MARK = "--rank-output-base"
+"""An option of each command that runs a trial, and of no other command."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One launch of a trial."""
+
+    words: tuple[str, ...]
+    option: int | None
+    trial: int | None
+
+    def value(self, name: str) -> str | None:
+        """Return the value of an option; None if it is not given."""
+        for at, word in enumerate(self.words):
+            if word == name and at + 1 < len(self.words):
+                return self.words[at + 1]
+            if word.startswith(f"{name}="):
+                return word.partition("=")[2]
+        return None
+
+    def number(self, name: str) -> float | None:
+        """Return the value of an option as a number."""
+        return finite_number(self.value(name))
+
+    @property
+    def program_words(self) -> tuple[str, ...]:
+        """The words after the benchmark's script: the options of a rank."""
+        for at, word in enumerate(self.words):
+            if word.endswith(".py"):
+                return self.words[at + 1 :]
+        return ()
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The names of the options of a rank."""
+        return frozenset(
+            word.partition("=")[0] for word in self.program_words if word.startswith("--")
+        )
+
+    @property
+    def exported(self) -> dict[str, str]:
+        """The variables that the launcher sets on the ranks; '' where only a name is given."""
+        return dict(_exported(self.words))
+
+    @property
+    def slots(self) -> dict[str, int] | None:
+        """The ranks on each host; None if the command has no list with numbers."""
+        given = self.value("-host") or self.value("--host")
+        if given is None:
+            return None
+        found: dict[str, int] = {}
+        for part in given.split(","):
+            host, _, slots = part.rpartition(":")
+            if not host or not slots.isdigit():
+                return None
+            found[host] = found.get(host, 0) + int(slots)
+        return found
+
+    @property
+    def ranks(self) -> int | None:
+        """The number of ranks."""
+        given = self.value("-n") or self.value("-np")
+        return int(given) if given is not None and given.isdigit() else None
+
+
+def invocations(metadata: Document) -> list[Invocation]:
+    """Return the launches of trials that metadata records, in order.
+
+    The command of the last trial alone is recorded where the list is missing.
+    """
+    lines = [part.text("command") or part.text() for part in metadata.parts("command_output_files")]
+    lines = [line for line in lines if line] or [metadata.text("executed_command")]
+    return [found for line in lines if line for found in _parsed(line)]
+
+
+def recorded_commands(metadata: Document) -> list[tuple[str, ...]]:
+    """Return the words of every command that metadata records, of trials or others."""
+    lines = [part.text("command") or part.text() for part in metadata.parts("command_output_files")]
+    lines.append(metadata.text("executed_command"))
+    return [_words(line) for line in lines if line]
+
+
+def exported_variables(words: Sequence[str]) -> dict[str, str]:
+    """Return the variables that a launcher's options set; '' where only a name is given."""
+    return dict(_exported(words))
+
+
+def _parsed(line: str) -> Iterator[Invocation]:
+    words = _words(line)
+    place = ""
+    for at, word in enumerate(words):
+        if word == _WORKLOAD_MARK and at + 1 < len(words):
+            place = words[at + 1]
+        elif word.startswith(f"{_WORKLOAD_MARK}="):
+            place = word.partition("=")[2]
+    if not place:
+        return
+    found = _PLACE.search(place)
+    option, trial = (int(found[1]), int(found[2])) if found else (None, None)
+    yield Invocation(words, option, trial)
+
+
+def _words(line: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line))
+    except ValueError:  # a quote that is not closed
+        return tuple(line.split())
+
+
+def _exported(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and value of the variables in options of Open MPI, MPICH, Slurm and of `env`."""
+    for at, word in enumerate(words):
+        following = words[at + 1 : at + 3]
+        if word == "-x" and following:
+            name, _, value = following[0].partition("=")
+            yield name, value
+        elif word in {"-genv", "-env", "--genv", "--env"} and len(following) == 2:  # noqa: PLR2004 - name and value
+            yield following[0], following[1]
+        elif word.startswith("--export="):
+            for part in word.removeprefix("--export=").split(","):
+                name, _, value = part.partition("=")
+                yield name, value
+        elif re.fullmatch(r"[A-Z_][A-Z0-9_]*=.*", word) and (at == 0 or words[at - 1] == "env"):
+            name, _, value = word.partition("=")
+            yield name, value

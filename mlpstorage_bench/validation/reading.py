@@ -1,0 +1,58 @@
+"""Reads a file of a tree that others wrote; a file that cannot be read is a finding, no error."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.errors import InvalidFileError
+from mlpstorage_bench.inputs import files as input_files
+from mlpstorage_bench.inputs import yaml_files
+from mlpstorage_bench.inputs.json_files import no_json
+from mlpstorage_bench.paths import InputFile
+from mlpstorage_bench.validation.document import Document
+
+VALIDATE_OPTION = "--mlps-validate"
+MOST_BYTES = 64 << 20
+"""Largest file that is read: published metadata has up to 1 MB, rank files up to 2 MB."""
+_MOST_POINTER_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that cannot be read, with the cause."""
+
+    cause: str
+
+
+def read_pointer(path: Path) -> str | Unreadable:
+    """Return the text of a small file."""
+    try:
+        return input_files.read_text(InputFile(VALIDATE_OPTION, path), _MOST_POINTER_BYTES)
+    except InvalidFileError as error:
+        return _unreadable(path, error)
+
+
+def read_json(path: Path) -> Document | Unreadable:
+    """Return the content of a JSON file."""
+    try:
+        text = input_files.read_text(InputFile(VALIDATE_OPTION, path), MOST_BYTES)
+    except InvalidFileError as error:
+        return _unreadable(path, error)
+    try:
+        return Document(json.loads(text), path)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(f"{path.name}: {no_json(error)}")
+
+
+def read_yaml(path: Path) -> Document | Unreadable:
+    """Return the content of a YAML file."""
+    try:
+        return Document(yaml_files.read_yaml(InputFile(VALIDATE_OPTION, path)).content, path)
+    except InvalidFileError as error:
+        return _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: InvalidFileError) -> Unreadable:
+    return Unreadable(f"{path.name}: {error.problem}")

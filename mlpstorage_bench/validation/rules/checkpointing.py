@@ -1,0 +1,446 @@
+"""Rules 4.x: checkpointing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mlpstorage_bench.validation import edition
+from mlpstorage_bench.validation.document import Document
+from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.rule import (
+    Outcome,
+    add,
+    not_applicable,
+    unknown,
+    violated_if,
+    warning_if,
+)
+from mlpstorage_bench.validation.rules import RULES
+from mlpstorage_bench.validation.rules.shared import (
+    path_arguments,
+    separate_filesystems,
+    set_parameters,
+)
+from mlpstorage_bench.validation.tree import Leaf, System, Workload
+
+TYPES = ("checkpointing",)
+RUN = ("run",)
+CLOSED = ("closed",)
+_MEMORY_FACTOR = 3
+
+
+def _metadata(leaf: Leaf) -> Document | Outcome:
+    found = leaf.metadata
+    return unknown(found.cause) if isinstance(found, Unreadable) else found
+
+
+def _writes(metadata: Document) -> float | None:
+    return metadata.number("args", "num_checkpoints_write")
+
+
+@add(
+    RULES.leaf,
+    "4.3.1",
+    "checkpointDataSizeRatio",
+    "Each client writes more than 3 x its memory, or caches are cleared between the phases.",
+    "summary: checkpoint_size_GB; metadata: args",
+    types=TYPES,
+    commands=RUN,
+)
+def data_ratio(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    if isinstance(leaf.summary, Unreadable):
+        return unknown(leaf.summary.cause)
+    size = leaf.summary.number("metric", "checkpoint_size_GB")
+    hosts = leaf.summary.number("num_hosts")
+    memory = metadata.number("args", "client_host_memory_in_gb")
+    writes = _writes(metadata)
+    if not size or not hosts or not memory or writes is None:
+        return unknown("size, hosts, memory or number of checkpoints is not recorded")
+    if not writes:
+        return not_applicable("a read phase")
+    each = size * writes / hosts
+    problems = [
+        f"{each:.0f} GiB per client are less than 3 x {memory:.0f} GB of memory: clear the caches"
+    ] * (each <= _MEMORY_FACTOR * memory)
+    return warning_if(problems, f"{each:.0f} GiB per client, {memory:.0f} GB of memory")
+
+
+@add(
+    RULES.leaf,
+    "4.3.2",
+    "checkpointFsyncVerification",
+    "Each write ends with fsync.",
+    "metadata: parameters.checkpoint.fsync",
+    types=TYPES,
+    commands=RUN,
+)
+def fsync(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    found = metadata.flag("parameters", "checkpoint", "fsync")
+    if found is None:
+        return unknown("parameters.checkpoint.fsync is not recorded")
+    return violated_if([] if found else ["fsync is off"], "fsync is on")
+
+
+_SHAPE = {
+    "layers": ("num_layers",),
+    "hidden": ("transformer", "hidden_size"),
+    "ffn": ("transformer", "ffn_hidden_size"),
+    "heads": ("transformer", "num_attention_heads"),
+    "kv_heads": ("transformer", "num_kv_heads"),
+    "tensor_parallel": ("parallelism", "tensor"),
+    "pipeline_parallel": ("parallelism", "pipeline"),
+    "zero_stage": ("parallelism", "zero_stage"),
+}
+"""Places below parameters.model."""
+
+
+@add(
+    RULES.leaf,
+    "4.3.3",
+    "checkpointModelConfigurationReq",
+    "The model has exactly the published shape.",
+    "metadata: parameters.model",
+    types=TYPES,
+    commands=RUN,
+)
+def model_shape(leaf: Leaf) -> Outcome:
+    model = edition.CHECKPOINT_MODELS.get(leaf.model)
+    if model is None:
+        return violated_if([f"{leaf.model} is no model of the rules"], "")
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    recorded = metadata.part("parameters", "model")
+    problems, judged = [], 0
+    for name, keys in _SHAPE.items():
+        found, wanted = recorded.number(*keys), getattr(model, name)
+        if found is None:
+            continue
+        judged += 1
+        if found != wanted:
+            problems.append(f"{name} is {found:g}; {wanted} is published")
+    if not judged:
+        return unknown("parameters.model has no shape")
+    return violated_if(problems, f"{judged} values agree")
+
+
+@add(
+    RULES.leaf,
+    "4.3.4",
+    "checkpointAggregateAcceleratorMemory",
+    "The accelerators' memory together holds the checkpoint.",
+    "metadata: accelerator, num_processes; summary: checkpoint_size_GB",
+    types=TYPES,
+    commands=RUN,
+)
+def accelerator_memory(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    name = metadata.text("accelerator") or metadata.text("args", "accelerator_type")
+    ranks = metadata.number("num_processes")
+    if isinstance(leaf.summary, Unreadable):
+        return unknown(leaf.summary.cause)
+    size = leaf.summary.number("metric", "checkpoint_size_GB")
+    if name is None:
+        return unknown("no accelerator is recorded; the published round did not ask for one")
+    memory = edition.ACCELERATOR_MEMORY_GB.get(name.lower())
+    if memory is None:
+        return violated_if([f"{name} is no accelerator of the rules"], "")
+    if ranks is None or size is None:
+        return unknown("ranks or checkpoint size are not recorded")
+    problems = [f"{memory} GB x {ranks:.0f} is less than {size:.0f}"] * (memory * ranks < size)
+    if name.lower() in edition.WHATIF_ACCELERATORS and leaf.division != "whatif":
+        problems.append(f"{name} is for whatif only")
+    return violated_if(problems, f"{memory} GB x {ranks:.0f}")
+
+
+def _is_subset(metadata: Document) -> bool:
+    mode = metadata.text("parameters", "checkpoint", "mode")
+    return mode == "subset" or bool(metadata.flag("args", "checkpoint_subset"))
+
+
+@add(
+    RULES.leaf,
+    "4.3.5",
+    "checkpointSubsetRunValidation",
+    "A subset run has the 8B model and exactly 8 processes.",
+    "metadata: parameters.checkpoint.mode, args.checkpoint_subset",
+    types=TYPES,
+    commands=RUN,
+)
+def subset(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    if not _is_subset(metadata):
+        return not_applicable("no subset run")
+    ranks = metadata.number("num_processes")
+    smallest = edition.CHECKPOINT_MODELS["llama3-8b"].ranks
+    problems = [f"{leaf.model} has no subset"] * (leaf.model != "llama3-8b")
+    problems += [f"{ranks} processes; 8 are demanded"] * (ranks != smallest)
+    return violated_if(problems, "8B with 8 processes")
+
+
+@add(
+    RULES.leaf,
+    "4.3.6",
+    "checkpointResultAggregation",
+    "Defines what is published; demands nothing of a submission.",
+    "none",
+    types=TYPES,
+    commands=RUN,
+)
+def aggregation(_: Leaf) -> Outcome:
+    return not_applicable("a definition without a demand")
+
+
+@add(
+    RULES.leaf,
+    "4.4.1",
+    "checkpointPathArgs",
+    "Checkpoint and results directory are set and differ.",
+    "metadata: args",
+    types=TYPES,
+    commands=RUN,
+)
+def paths(leaf: Leaf) -> Outcome:
+    return path_arguments(leaf, "checkpoint_folder")
+
+
+@add(
+    RULES.leaf,
+    "4.4.2",
+    "checkpointFilesystemCheck",
+    "Checkpoints and results lie on different filesystems.",
+    "fs_separation.json",
+    types=TYPES,
+    commands=RUN,
+)
+def filesystems(leaf: Leaf) -> Outcome:
+    return separate_filesystems(leaf)
+
+
+@add(
+    RULES.leaf,
+    "4.6.1",
+    "checkpointClosedMpiProcesses",
+    "The number of processes is the model's.",
+    "metadata: num_processes",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def processes(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    model, found = edition.CHECKPOINT_MODELS.get(leaf.model), metadata.number("num_processes")
+    if model is None or found is None:
+        return unknown("model or number of processes is not known")
+    return violated_if(
+        [f"{found:.0f} processes; {model.ranks} are demanded"] * (found != model.ranks),
+        f"{model.ranks} processes",
+    )
+
+
+@add(
+    RULES.leaf,
+    "4.6.2",
+    "checkpointClosedAcceleratorsPerHost",
+    "Each host has more than 4 accelerators.",
+    "metadata: args.hosts, num_processes",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def per_host(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    hosts, ranks = metadata.texts("args", "hosts"), metadata.number("num_processes")
+    if not hosts or ranks is None:
+        return unknown("hosts or processes are not recorded")
+    slots = [
+        int(word) for host in hosts if (word := host.rpartition(":")[2]).isdigit() and ":" in host
+    ]
+    least = min(slots) if len(slots) == len(hosts) else ranks / len(hosts)
+    problems = [f"{least:g} on a host; more than 4 are demanded"] * (
+        least <= edition.CHECKPOINT_RANKS_PER_HOST
+    )
+    return violated_if(problems, f"at least {least:g} on each host")
+
+
+@add(
+    RULES.leaf,
+    "4.6.3",
+    "checkpointClosedCheckpointParameters",
+    "Only the checkpoint folder is changed; 10 or 0 checkpoints are written and read.",
+    "metadata: override_parameters, args",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def closed_parameters(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    # Parameters of the storage backend are the tool's for object storage.
+    is_object = metadata.text("args", "data_access_protocol") == "object"
+    names = [
+        name for name, _ in metadata.items("override_parameters") if name.startswith("storage.")
+    ]
+    allowed = edition.CHECKPOINT_CLOSED_PARAMETERS | frozenset(names if is_object else ())
+    changed = set_parameters(leaf, allowed)
+    problems = list(changed.reasons) if changed.verdict == "violated" else []
+    for name in ("num_checkpoints_write", "num_checkpoints_read"):
+        found = metadata.number("args", name)
+        if found not in {None, 0.0, float(edition.CHECKPOINTS)}:
+            problems.append(f"{name} is {found:g}; 10 or 0 is demanded")
+    return violated_if(problems, "only the checkpoint folder")
+
+
+@add(
+    RULES.leaf,
+    "4.6.4",
+    "checkpointOpenSubmissionScaling",
+    "The number of processes is a multiple of tensor x pipeline parallelism.",
+    "metadata: num_processes",
+    types=TYPES,
+    commands=RUN,
+    divisions=("open",),
+)
+def open_scaling(leaf: Leaf) -> Outcome:
+    metadata = _metadata(leaf)
+    if isinstance(metadata, Outcome):
+        return metadata
+    model, ranks = edition.CHECKPOINT_MODELS.get(leaf.model), metadata.count("num_processes")
+    if model is None or ranks is None:
+        return unknown("model or number of processes is not known")
+    unit = model.tensor_parallel * model.pipeline_parallel
+    return violated_if(
+        [f"{ranks} is no multiple of {unit}"] * (ranks % unit != 0), f"a multiple of {unit}"
+    )
+
+
+def _phases(workload: Workload) -> tuple[Leaf, Leaf] | Outcome:
+    """Return the leaves of writing and of reading, if these are two invocations."""
+    leaves = workload.of_command("run")
+    if len(leaves) != 2:  # noqa: PLR2004 - write, then read
+        return not_applicable(f"{len(leaves)} invocation")
+    return leaves[0], leaves[1]
+
+
+@add(
+    RULES.workload,
+    "4.7.1",
+    "checkpointCacheFlushValidation",
+    "Of two invocations, reading starts within 30 s of the end of writing.",
+    "metadata: invocation_start_time; summary: end",
+    types=TYPES,
+)
+def handover(workload: Workload) -> Outcome:
+    phases = _phases(workload)
+    if isinstance(phases, Outcome):
+        return phases
+    write, read = phases
+    if isinstance(write.summary, Unreadable):
+        return unknown(f"writing: {write.summary.cause}")
+    if isinstance(read.metadata, Unreadable):
+        return unknown(f"reading: {read.metadata.cause}")
+    end, start = (
+        _time(write.summary.text("end")),
+        _time(read.metadata.text("invocation_start_time")),
+    )
+    if end is None or start is None:
+        return unknown("the end of writing or the start of reading is not recorded")
+    gap = (start - end).total_seconds()
+    if gap < 0:
+        return warning_if([f"reading started {-gap:.0f} s before: the hosts' clocks differ"], "")
+    limit = edition.CHECKPOINT_HANDOVER_S
+    return violated_if([f"{gap:.0f} s; at most {limit} s"] * (gap > limit), f"{gap:.0f} s")
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+@add(
+    RULES.workload,
+    "4.7.2",
+    "checkpointTotalTestDuration",
+    "The test lasts from the first write to the last read, with remapping between.",
+    "summaries",
+    types=TYPES,
+)
+def total_duration(workload: Workload) -> Outcome:
+    leaves = workload.of_command("run")
+    times = []
+    for leaf in leaves:
+        if isinstance(leaf.summary, Unreadable):
+            return unknown(f"{leaf.timestamp}: {leaf.summary.cause}")
+        start, end = _time(leaf.summary.text("start")), _time(leaf.summary.text("end"))
+        if start is None or end is None:
+            return unknown(f"{leaf.timestamp}: start or end is not recorded")
+        times.append((start, end))
+    if not times:
+        return unknown("no invocation")
+    problems = [
+        f"{leaf.timestamp} ends before it starts"
+        for leaf, (start, end) in zip(leaves, times, strict=True)
+        if end < start
+    ]
+    lasted = (max(end for _, end in times) - min(start for start, _ in times)).total_seconds()
+    return violated_if(problems, f"{lasted:.0f} s")
+
+
+@add(
+    RULES.system,
+    "4.7.3",
+    "checkpointRemappingTimeReporting",
+    "The time for remapping is given.",
+    "system description",
+    types=TYPES,
+)
+def remapping(system: System) -> Outcome:
+    if isinstance(system.description, Unreadable):
+        return unknown(system.description.cause)
+    found = system.description.number(
+        "system_under_test", "solution", "capabilities", "remap_time_in_seconds"
+    )
+    return violated_if(
+        [] if found is not None else ["remap_time_in_seconds is missing"], f"{found} s"
+    )
+
+
+@add(
+    RULES.system,
+    "4.7.4",
+    "checkpointSimultaneousRwSupport",
+    "Simultaneous reading and writing are declared and agree with the remapping time.",
+    "system description",
+    types=TYPES,
+)
+def simultaneous(system: System) -> Outcome:
+    if isinstance(system.description, Unreadable):
+        return unknown(system.description.cause)
+    found = system.description.part("system_under_test", "solution", "capabilities")
+    write, read = found.flag("simultaneous_write"), found.flag("simultaneous_read")
+    problems = [
+        f"{name} is missing"
+        for name, value in (("simultaneous_write", write), ("simultaneous_read", read))
+        if value is None
+    ]
+    remap = found.number("remap_time_in_seconds")
+    if not problems and remap is not None and (remap == 0) != bool(write and read):
+        problems.append(f"remap_time_in_seconds is {remap:g} with write {write} and read {read}")
+    return warning_if(problems, "declared and consistent")

@@ -1,0 +1,126 @@
+"""Rule 2.1.6, in its four checks, and the code rules 3.6.1 and 5.6.1: images of the source code."""
+
+from __future__ import annotations
+
+from mlpstorage_bench.validation.code_images import (
+    image_of,
+    images,
+    pointed_hash,
+    tree_hash,
+)
+from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.rule import (
+    Outcome,
+    add,
+    not_applicable,
+    unknown,
+    violated_if,
+    warning_if,
+)
+from mlpstorage_bench.validation.rules import RULES
+from mlpstorage_bench.validation.tree import Leaf, Organization, Tree
+
+
+@add(
+    RULES.tree,
+    "2.1.6",
+    "codeDirectoryContents",
+    "Each leaf's pointer names an image of the source code in the tree (CHECK-01).",
+    ".mlps-code-image, code images",
+)
+def pointers(tree: Tree) -> Outcome:
+    problems, judged = [], 0
+    for leaf in tree.leaves:
+        name = pointed_hash(leaf)
+        if isinstance(name, Unreadable):
+            problems.append(f"{leaf}: {name.cause}")
+        elif image_of(leaf, tree) is None:
+            problems.append(f"{leaf}: no image {name[:8]} in code-images/ or {leaf.organization}/")
+        judged += 1
+    return violated_if(problems, f"{judged} pointers")
+
+
+@add(
+    RULES.tree,
+    "CHECK-02",
+    "codeImageHash",
+    "The recorded hash of an image is that of its files.",
+    ".code-hash.json, code images",
+)
+def image_hashes(tree: Tree) -> Outcome:
+    found = images(tree)
+    if not found:
+        return not_applicable("no image in the tree")
+    problems = []
+    for image in found:
+        record = image.record
+        recorded = None if isinstance(record, Unreadable) else record.text("hash")
+        if recorded is None:
+            problems.append(f"{image.path.name}: no recorded hash")
+        elif recorded != tree_hash(image.path):
+            problems.append(
+                f"{image.path.name}: the files have another hash; published trees were stripped of "
+                "a file, so that this is no sign of tampering"
+            )
+    return warning_if(problems, f"{len(found)} images")
+
+
+@add(
+    RULES.tree,
+    "CHECK-03",
+    "codeImageLinkage",
+    "Each image is named by a leaf.",
+    ".mlps-code-image, code images",
+)
+def orphans(tree: Tree) -> Outcome:
+    named = {image.path for leaf in tree.leaves if (image := image_of(leaf, tree)) is not None}
+    found = images(tree)
+    if not found:
+        return not_applicable("no image in the tree")
+    problems = [f"no leaf names {image.path.name}" for image in found if image.path not in named]
+    return warning_if(problems, f"{len(found)} images, each named")
+
+
+@add(
+    RULES.organization,
+    "CHECK-04",
+    "noLegacyCode",
+    "A submitter's directory has no code/ of its own.",
+    "tree",
+)
+def no_code_directory(organization: Organization) -> Outcome:
+    is_there = (organization.path / "code").is_dir()
+    return violated_if([f"{organization}/code is of an earlier layout"] * is_there, "none")
+
+
+def _code_unchanged(leaf: Leaf) -> Outcome:
+    name = pointed_hash(leaf)
+    if isinstance(name, Unreadable):
+        return unknown(name.cause)
+    return unknown("no digest of the released source code is published to compare with")
+
+
+@add(
+    RULES.leaf,
+    "3.6.1",
+    "trainingClosedSubmissionChecksum",
+    "The source code is that of the release.",
+    ".mlps-code-image",
+    types=("training",),
+    divisions=("closed",),
+)
+def training_code(leaf: Leaf) -> Outcome:
+    return _code_unchanged(leaf)
+
+
+@add(
+    RULES.leaf,
+    "5.6.1",
+    "vdbClosedSubmissionChecksum",
+    "The source code is that of the release.",
+    ".mlps-code-image",
+    types=("vector_database",),
+    divisions=("closed",),
+)
+def vector_code(leaf: Leaf) -> Outcome:
+    return _code_unchanged(leaf)

@@ -1,0 +1,593 @@
+"""Rules 6.3 to 6.6: kv_cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from mlpstorage_bench.validation import edition
+from mlpstorage_bench.validation.document import Document
+from mlpstorage_bench.validation.invocation import Invocation, invocations
+from mlpstorage_bench.validation.kv_aggregates import AGGREGATES, MissingRanks, recomputed
+from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.rule import (
+    Outcome,
+    add,
+    not_applicable,
+    ok,
+    unknown,
+    violated_if,
+)
+from mlpstorage_bench.validation.rules import RULES
+from mlpstorage_bench.validation.tree import Leaf, System
+
+TYPES = ("kv_cache",)
+RUN = ("run",)
+CLOSED = ("closed",)
+_RELATIVE = 1e-9
+"""Tolerance of a recomputed aggregate: sums of other order differ in the last digit."""
+_VALUES = {
+    "model": "--model",
+    "num_users": "--num-users",
+    "duration": "--duration",
+    "gpu_mem_gb": "--gpu-mem-gb",
+    "cpu_mem_gb": "--cpu-mem-gb",
+    "max_concurrent_allocs": "--max-concurrent-allocs",
+    "generation_mode": "--generation-mode",
+}
+
+
+@add(
+    RULES.leaf,
+    "6.3.1.1",
+    "kvcacheFixedWorkloadPerOption",
+    "Options 1, 2 and 3 run with the seven values of the published table.",
+    "metadata: parameters.options, else the commands",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def fixed_workload(leaf: Leaf) -> Outcome:
+    metadata = leaf.metadata
+    if isinstance(metadata, Unreadable):
+        return unknown(metadata.cause)
+    recorded = dict(metadata.items("parameters", "options"))
+    launches = invocations(metadata)
+    if not recorded and not launches:
+        return unknown("metadata has neither parameters.options nor commands of trials")
+    problems: list[str] = []
+    for option, sanctioned in edition.KV_OPTIONS.items():
+        if recorded:
+            source = recorded.get(str(option))
+            found = [] if source is None else [_recorded_values(source)]
+        else:
+            found = [_command_values(one) for one in launches if one.option == option]
+        if not found:
+            problems.append(f"option {option} was not run")
+        problems += sorted(
+            {
+                f"option {option}: {name} is {values[name]}; the table has {expected}"
+                for values in found
+                for name, expected in vars(sanctioned).items()
+                if not _is_equal(values[name], expected)
+            }
+        )
+    return violated_if(problems, "options 1, 2 and 3 have the values of the table")
+
+
+def _recorded_values(option: Document) -> dict[str, float | str | None]:
+    return {
+        name: option.number(name) if option.number(name) is not None else option.text(name)
+        for name in _VALUES
+    }
+
+
+def _command_values(launch: Invocation) -> dict[str, float | str | None]:
+    return {
+        name: launch.number(flag) if launch.number(flag) is not None else launch.value(flag)
+        for name, flag in _VALUES.items()
+    }
+
+
+def _is_equal(found: float | str | None, expected: object) -> bool:
+    return found is not None and found == expected
+
+
+@add(
+    RULES.leaf,
+    "6.3.2.1",
+    "kvcacheClosedSequenceLocks",
+    "Seed 42, 3 trials, 90 s between options, no configuration of one's own.",
+    "metadata: args, parameters.sequence, commands; trial directories",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def closed_sequence(leaf: Leaf) -> Outcome:
+    metadata = leaf.metadata
+    if isinstance(metadata, Unreadable):
+        return unknown(metadata.cause)
+    sequence, args = metadata.part("parameters", "sequence"), metadata.part("args")
+    launches = invocations(metadata)
+    problems: list[str] = []
+    for name, found, expected in (
+        ("the seed", _first(sequence.number("seed"), args.number("seed")), edition.KV_SEED),
+        ("trials", _first(sequence.number("trials"), args.number("trials")), edition.KV_TRIALS),
+        (
+            "the delay between options",
+            _first(sequence.number("inter_option_delay_s"), args.number("inter_option_delay")),
+            edition.KV_DELAY_S,
+        ),
+    ):
+        if found is None:
+            problems.append(f"{name} is not recorded; {expected} is demanded")
+        elif found != expected:
+            problems.append(f"{name} is {found:g}; {expected} is demanded")
+    seeds = {launch.number("--seed-base") for launch in launches} - {float(edition.KV_SEED)}
+    problems += [f"a command has --seed-base {_shown(seed)}; 42 is demanded" for seed in seeds]
+    if sequence.text("config") not in {None, "default"} or args.text("config") is not None:
+        problems.append("a configuration of one's own was given")
+    for option in edition.KV_OPTIONS:
+        trials = {launch.trial for launch in launches if launch.option == option}
+        if launches and len(trials) != edition.KV_TRIALS:
+            problems.append(f"option {option}: {len(trials)} trials were started; 3 are demanded")
+    return violated_if(problems, "seed 42, 3 trials, 90 s between options")
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _shown(value: float | None) -> str:
+    return "absent" if value is None else f"{value:g}"
+
+
+@add(
+    RULES.leaf,
+    "6.3.2.2",
+    "kvcacheAutoscalingProhibited",
+    "Autoscaling is off.",
+    "metadata: commands (args has a default that did not run)",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def no_autoscaling(leaf: Leaf) -> Outcome:
+    launches = _launches(leaf)
+    if isinstance(launches, Outcome):
+        return launches
+    found = [_place(launch) for launch in launches if "--enable-autoscaling" in launch.flags]
+    return violated_if(
+        [f"--enable-autoscaling in {place}" for place in found], "no command switches it on"
+    )
+
+
+@add(
+    RULES.leaf,
+    "6.3.3.1",
+    "kvcacheClientDefinition",
+    "The number of ranks is ranks per host x hosts, the same everywhere.",
+    "summary, commands",
+    types=TYPES,
+    commands=RUN,
+)
+def client_definition(leaf: Leaf) -> Outcome:
+    summary = leaf.any_summary
+    if isinstance(summary, Unreadable):
+        return unknown(summary.cause)
+    ranks, hosts = summary.count("total_ranks"), summary.count("host_count")
+    per_host = summary.count("npernode")
+    if ranks is None or hosts is None or per_host is None:
+        return unknown("the summary lacks total_ranks, host_count or npernode")
+    problems = []
+    if ranks != hosts * per_host:
+        problems.append(f"{ranks} ranks on {hosts} hosts with {per_host} ranks each")
+    launches = _launches(leaf)
+    for launch in [] if isinstance(launches, Outcome) else launches:
+        if launch.ranks is not None and launch.ranks != ranks:
+            problems.append(f"{_place(launch)}: -n {launch.ranks}; the summary has {ranks}")
+        if launch.slots is not None and sum(launch.slots.values()) != ranks:
+            total = sum(launch.slots.values())
+            problems.append(f"{_place(launch)}: {total} slots on the hosts for {ranks} ranks")
+        if launch.slots is not None and len(launch.slots) != hosts:
+            problems.append(f"{_place(launch)}: {len(launch.slots)} hosts; the summary has {hosts}")
+    return violated_if(problems, f"{ranks} ranks on {hosts} hosts")
+
+
+@add(
+    RULES.leaf,
+    "6.3.3.2",
+    "kvcacheScaleUpModel",
+    "Every rank has the option's full number of users and of requests in flight.",
+    "commands, rank files",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def scale_up(leaf: Leaf) -> Outcome:
+    launches = _launches(leaf)
+    if isinstance(launches, Outcome):
+        return launches
+    problems = []
+    for launch in launches:
+        sanctioned = edition.KV_OPTIONS.get(launch.option or 0)
+        if sanctioned is None:
+            continue
+        for flag, expected in (
+            ("--num-users", sanctioned.num_users),
+            ("--max-concurrent-allocs", sanctioned.max_concurrent_allocs),
+        ):
+            if launch.number(flag) != expected:
+                found = launch.value(flag)
+                problems.append(f"{_place(launch)}: {flag} {found}; {expected} per rank")
+    for file in leaf.rank_files:
+        seed = None if isinstance(file.document, Unreadable) else file.document.count("seed")
+        if seed is not None and seed != edition.KV_SEED + file.rank:
+            problems.append(
+                f"option_{file.option}/trial_{file.trial}/rank_{file.rank}: seed {seed}; "
+                f"{edition.KV_SEED + file.rank} is that of this rank"
+            )
+    return violated_if(problems, "one command for all ranks, with the option's users")
+
+
+@add(
+    RULES.leaf,
+    "6.3.3.3",
+    "kvcachePerClientIsolation",
+    "No two ranks share a results file or a cache directory.",
+    "tree, commands",
+    types=TYPES,
+    commands=RUN,
+)
+def isolation(leaf: Leaf) -> Outcome:
+    places: dict[tuple[int, int, int], int] = {}
+    for file in leaf.rank_files:
+        key = (file.option, file.trial, file.rank)
+        places[key] = places.get(key, 0) + 1
+    problems = [
+        f"option_{option}/trial_{trial}/rank_{rank} holds {files} results files"
+        for (option, trial, rank), files in places.items()
+        if files > 1
+    ]
+    launches = _launches(leaf)
+    problems += [
+        f"{_place(launch)}: no --rank-cache-base, so ranks share a directory"
+        for launch in ([] if isinstance(launches, Outcome) else launches)
+        if launch.value("--rank-cache-base") is None
+    ]
+    if not places and isinstance(launches, Outcome):
+        return unknown("neither rank files nor commands")
+    return violated_if(problems, "each rank has its own directory and cache")
+
+
+@add(
+    RULES.leaf,
+    "6.3.3.4",
+    "kvcacheSharedResultsDir",
+    "With several hosts, the results directory is the same on each of them.",
+    ".fs_probe, summary",
+    types=TYPES,
+    commands=RUN,
+)
+def shared_results(leaf: Leaf) -> Outcome:
+    summary = leaf.any_summary
+    hosts = None if isinstance(summary, Unreadable) else summary.count("host_count")
+    if hosts is None:
+        return unknown("the number of hosts is not recorded")
+    if hosts == 1:
+        return not_applicable("one host")
+    probe = leaf.path / ".fs_probe"
+    if not probe.is_dir():
+        return unknown(f"{hosts} hosts, and no .fs_probe")
+    markers = len({path.name.rpartition("__")[2] for path in probe.glob("*.ok")})
+    problems = [f"{markers} of {hosts} hosts left a marker in .fs_probe"] * (markers < hosts)
+    return violated_if(problems, f"each of {hosts} hosts left a marker")
+
+
+def _aggregates(leaf: Leaf, names: tuple[str, ...]) -> Outcome:
+    """Compare aggregates of the summary with those of the rank files."""
+    summary = leaf.any_summary
+    if isinstance(summary, Unreadable):
+        return unknown(summary.cause)
+    problems: list[str] = []
+    missing: dict[str, None] = {}
+    agreeing: dict[str, None] = {}
+    for option, recorded in summary.items("options"):
+        for name in names:
+            own = recomputed(leaf, option, recorded, AGGREGATES[name])
+            given = recorded.number(name)
+            if not recorded.has(name):
+                missing[f"option {option}: no {name}"] = None
+            elif isinstance(own, MissingRanks):
+                missing[f"option {option}: {own.cause}"] = None
+            elif _agree(given, own):
+                agreeing[f"option {option} agrees with its rank files"] = None
+            else:
+                problems.append(f"option {option}: {name} is {given}; its ranks give {own}")
+    if problems:
+        return violated_if([*problems, *missing], "")
+    if missing or not agreeing:
+        return unknown(*(missing or {"the summary has no options": None}), *agreeing)
+    return ok("; ".join(agreeing))
+
+
+def _agree(given: float | None, own: float | None) -> bool:
+    if given is None or own is None:
+        return given is own
+    return math.isclose(given, own, rel_tol=_RELATIVE, abs_tol=1e-12)
+
+
+@add(
+    RULES.leaf,
+    "6.3.4.1",
+    "kvcacheAggregateBandwidth",
+    "Bandwidth is the mean over trials of the sum over ranks.",
+    "rank files, summary",
+    types=TYPES,
+    commands=RUN,
+)
+def aggregate_bandwidth(leaf: Leaf) -> Outcome:
+    return _aggregates(leaf, ("aggregated_read_bandwidth_gbps", "aggregated_write_bandwidth_gbps"))
+
+
+@add(
+    RULES.leaf,
+    "6.3.4.2",
+    "kvcacheAggregateThroughput",
+    "Tokens per second are the mean over trials of the sum over ranks.",
+    "rank files, summary",
+    types=TYPES,
+    commands=RUN,
+)
+def aggregate_throughput(leaf: Leaf) -> Outcome:
+    return _aggregates(
+        leaf,
+        (
+            "aggregated_avg_throughput_tokens_per_sec",
+            "aggregated_storage_throughput_tokens_per_sec",
+        ),
+    )
+
+
+@add(
+    RULES.leaf,
+    "6.3.4.3",
+    "kvcacheAggregateDeviceLatency",
+    "Latencies are the greatest p95 of a rank, over all ranks and trials.",
+    "rank files, summary",
+    types=TYPES,
+    commands=RUN,
+)
+def aggregate_latency(leaf: Leaf) -> Outcome:
+    summary = leaf.any_summary
+    if isinstance(summary, Unreadable):
+        return unknown(summary.cause)
+    later = (
+        "aggregated_storage_read_p95_ms",
+        "aggregated_device_read_p95_ms",
+        "aggregated_device_write_p95_ms",
+    )
+    options = [option for _, option in summary.items("options")]
+    named = [name for name in later if any(option.has(name) for option in options)]
+    return _aggregates(leaf, ("aggregated_p95_latency_ms", *named))
+
+
+@add(
+    RULES.leaf,
+    "6.3.4.4",
+    "kvcacheLatencyValidity",
+    "In no option did every rank stay in the CPU tier.",
+    "summary: cpu_tier_ranks, rank_count",
+    types=TYPES,
+    commands=RUN,
+)
+def latency_validity(leaf: Leaf) -> Outcome:
+    summary = leaf.any_summary
+    if isinstance(summary, Unreadable):
+        return unknown(summary.cause)
+    problems = []
+    for option, recorded in summary.items("options"):
+        in_memory = len(recorded.parts("cpu_tier_ranks"))
+        ranks, trials = recorded.count("rank_count"), recorded.count("trial_count")
+        if ranks is None or trials is None:
+            return unknown(f"option {option} lacks rank_count or trial_count")
+        missing = len(recorded.parts("missing_files"))
+        if in_memory and in_memory >= ranks * trials - missing:
+            problems.append(f"option {option}: all {in_memory} ranks stayed in the CPU tier")
+    return violated_if(problems, "storage was used in every option")
+
+
+@add(
+    RULES.leaf,
+    "6.3.4.5",
+    "kvcacheHeadlineResult",
+    "Read bandwidth, storage tokens per second, p95 latency and the number of ranks are reported.",
+    "summary",
+    types=TYPES,
+    commands=RUN,
+)
+def headline(leaf: Leaf) -> Outcome:
+    summary = leaf.any_summary
+    if isinstance(summary, Unreadable):
+        return violated_if([f"no figure is reported: {summary.cause}"], "")
+    problems = [] if summary.count("total_ranks") else ["total_ranks is missing"]
+    options = dict(summary.items("options"))
+    if not options:
+        problems.append("no option is reported")
+    for option, recorded in options.items():
+        problems += [
+            f"option {option}: {name} is missing"
+            for name in (
+                "aggregated_read_bandwidth_gbps",
+                "aggregated_storage_throughput_tokens_per_sec",
+                "aggregated_p95_latency_ms",
+            )
+            if recorded.number(name) is None
+        ]
+    return violated_if(problems, "all headline figures are there")
+
+
+@add(
+    RULES.leaf,
+    "6.4.1",
+    "kvcachePosixCacheDir",
+    "Cache and results directory are set and lie on different filesystems.",
+    "metadata: args; fs_separation.json",
+    types=TYPES,
+    commands=RUN,
+)
+def separate_directories(leaf: Leaf) -> Outcome:
+    metadata = leaf.metadata
+    if isinstance(metadata, Unreadable):
+        return unknown(metadata.cause)
+    cache, results = metadata.text("args", "cache_dir"), metadata.text("args", "results_dir")
+    problems = [
+        f"{name} is not set"
+        for name, value in (("cache_dir", cache), ("results_dir", results))
+        if not value
+    ]
+    if cache and results and PurePosixPath(cache) == PurePosixPath(results):
+        problems.append("cache_dir and results_dir are the same")
+    separation = leaf.separation
+    if not isinstance(separation, Unreadable) and separation.flag("same_filesystem"):
+        problems.append("both directories lie on one filesystem")
+    if problems:
+        return violated_if(problems, "")
+    if isinstance(separation, Unreadable) or separation.flag("same_filesystem") is None:
+        return unknown("both are set and differ; their filesystems are recorded nowhere")
+    return ok("set, different, and on different filesystems")
+
+
+@add(
+    RULES.leaf,
+    "6.4.2",
+    "kvcachePosixIoModel",
+    "Describes how files are written and read; demands nothing of a submission.",
+    "none",
+    types=TYPES,
+    commands=RUN,
+)
+def io_model(_: Leaf) -> Outcome:
+    return not_applicable("a description without a demand")
+
+
+@add(
+    RULES.system,
+    "6.5.1",
+    "kvcacheObjectViaGateway",
+    "Object storage is used through a mounted filesystem.",
+    "system description",
+    types=TYPES,
+)
+def object_through_mount(system: System) -> Outcome:
+    description = system.description
+    if isinstance(description, Unreadable):
+        return unknown(description.cause)
+    architecture = description.part("system_under_test", "solution", "architecture")
+    api = architecture.text("benchmark_API")
+    if api is None:
+        return unknown("the description has no benchmark_API")
+    problems = ["benchmark_API is object; kv_cache has only files"] * (api == "object")
+    return violated_if(problems, f"benchmark_API is {api}")
+
+
+@add(
+    RULES.system,
+    "6.5.2",
+    "kvcacheObjectLatencyScope",
+    "For object storage and NFS, gateway or client and its mount options are recorded.",
+    "system description",
+    types=TYPES,
+)
+def object_latency_scope(system: System) -> Outcome:
+    description = system.description
+    if isinstance(description, Unreadable):
+        return unknown(description.cause)
+    architecture = description.part("system_under_test", "solution", "architecture")
+    if architecture.text("storage_location") == "local":
+        return not_applicable("local storage")
+    return unknown("the description has no field for a gateway or for mount options")
+
+
+@add(
+    RULES.leaf,
+    "6.6.1",
+    "kvcacheClosedImmutable",
+    "Only system name, directories, hosts, ranks and options of MPI are the submitter's.",
+    "metadata: args, commands",
+    types=TYPES,
+    commands=RUN,
+    divisions=CLOSED,
+)
+def closed_immutable(leaf: Leaf) -> Outcome:
+    metadata = leaf.metadata
+    if isinstance(metadata, Unreadable):
+        return unknown(metadata.cause)
+    launches = invocations(metadata)
+    features = [name for name, _ in metadata.items("parameters", "features")]
+    problems = [f"the feature {name} was switched on" for name in features]
+    problems += _foreign_flags(launches, edition.KV_RANK_FLAGS)
+    if not metadata.part("args", "params").is_empty and metadata.texts("args", "params"):
+        problems.append(f"args.params is {' '.join(metadata.texts('args', 'params'))!r}")
+    if not launches and not metadata.has("parameters", "features"):
+        return unknown("metadata records no command of a trial")
+    return violated_if(problems, "the commands have the sanctioned options alone")
+
+
+@add(
+    RULES.leaf,
+    "6.6.2",
+    "kvcacheOpenAllowances",
+    "Open adds only what the rules list.",
+    "commands",
+    types=TYPES,
+    commands=RUN,
+    divisions=("open",),
+)
+def open_allowances(leaf: Leaf) -> Outcome:
+    launches = _launches(leaf)
+    if isinstance(launches, Outcome):
+        return launches
+    return violated_if(
+        _foreign_flags(launches, edition.KV_OPEN_FLAGS), "every option is one that open may change"
+    )
+
+
+@add(
+    RULES.leaf,
+    "6.6.3",
+    "kvcacheOpenInvocationNote",
+    "The exact invocation is recorded.",
+    "metadata: commands",
+    types=TYPES,
+    commands=RUN,
+    divisions=("open",),
+)
+def open_invocation(leaf: Leaf) -> Outcome:
+    metadata = leaf.metadata
+    if isinstance(metadata, Unreadable):
+        return unknown(metadata.cause)
+    recorded = invocations(metadata) or metadata.text("executed_command")
+    return violated_if([] if recorded else ["no command is recorded"], "the commands are recorded")
+
+
+def _launches(leaf: Leaf) -> list[Invocation] | Outcome:
+    """Return the launches of trials, or that there are none to judge by."""
+    if isinstance(leaf.metadata, Unreadable):
+        return unknown(leaf.metadata.cause)
+    found = invocations(leaf.metadata)
+    return found or unknown("metadata records no command of a trial")
+
+
+def _foreign_flags(launches: list[Invocation], allowed: frozenset[str]) -> Iterator[str]:
+    foreign: dict[str, list[str]] = {}
+    for launch in launches:
+        for flag in sorted(launch.flags - allowed):
+            foreign.setdefault(flag, []).append(_place(launch))
+    for flag, places in foreign.items():
+        yield f"{flag} in {places[0]}" + (f" and {len(places) - 1} more" if places[1:] else "")
+
+
+def _place(launch: Invocation) -> str:
+    return f"option {launch.option}, trial {launch.trial}"
