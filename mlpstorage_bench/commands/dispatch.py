@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.commands import gate, history
+from mlpstorage_bench.commands import gate, history, validation
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
@@ -77,6 +77,8 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
         write_data(make_fio_job(Path(known.mlps_fio_job)))
     elif known.mlps_datasize:
         return _show_datasize(known)
+    elif known.mlps_validate:
+        return validation.run(known)
     elif gate.is_requested(known):
         return gate.run(known, results_dir)
     else:

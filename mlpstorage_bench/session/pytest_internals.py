@@ -9,13 +9,14 @@ import argparse
 import copy
 import json
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from _pytest.capture import CaptureManager
-from _pytest.junitxml import xml_key
+from _pytest.junitxml import LogXML, xml_key
 from _pytest.outcomes import Exit
 from _pytest.terminal import TerminalReporter
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -115,6 +116,37 @@ def without_capture(config: pytest.Config, action: Callable[[], None]) -> None:
     action()
     manager.start_global_capturing()
     manager.suspend_global_capture()
+
+
+JunitOutcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class JunitCase:
+    """A test case of a junit file that no test of pytest stands for."""
+
+    name: str
+    """A name like a node id: `where::name`."""
+    outcome: JunitOutcome
+    reason: str
+
+
+def junit_path(options: argparse.Namespace) -> Path | None:
+    """Return the junit file that `--junitxml` names."""
+    return Path(options.xmlpath) if options.xmlpath else None
+
+
+def write_junit(path: Path, suite: str, cases: Iterable[JunitCase]) -> None:
+    """Write a junit file as pytest writes it for tests; OSError if that is impossible."""
+    xml = LogXML(str(path), None, suite)
+    xml.pytest_sessionstart()
+    for case in cases:
+        place = case.name.partition("::")[0]
+        longrepr = (place, 0, case.reason) if case.outcome == "skipped" else case.reason
+        xml.pytest_runtest_logreport(
+            pytest.TestReport(case.name, (place, 0, case.name), {}, case.outcome, longrepr, "call")
+        )
+    xml.pytest_sessionfinish()
 
 
 def add_junit_property(config: pytest.Config, name: str, value: str) -> None:

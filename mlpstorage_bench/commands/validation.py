@@ -1,0 +1,77 @@
+"""The command `--mlps-validate=DIR`: check a result tree against rules."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.paths import OutputFile, check_outputs
+from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.report.validation_report import (
+    REPORT_OPTION,
+    VALIDATION_TABLE_WIDTH,
+    check_validation_report,
+    is_own_validation_report,
+    summary_lines,
+    validation_table,
+    write_validation_report,
+)
+from mlpstorage_bench.session.pytest_internals import (
+    JunitCase,
+    JunitOutcome,
+    junit_path,
+    write_junit,
+)
+from mlpstorage_bench.validation.rule import Verdict
+from mlpstorage_bench.validation.tree import read_tree
+from mlpstorage_bench.validation.validate import Finding, validate, worst
+
+_JUNIT_OUTCOMES: Mapping[Verdict, JunitOutcome] = {
+    Verdict.OK: "passed",
+    Verdict.WARNING: "passed",
+    Verdict.VIOLATED: "failed",
+    Verdict.UNKNOWN: "skipped",
+    Verdict.NOT_APPLICABLE: "skipped",
+}
+
+
+def run(known: argparse.Namespace) -> int:
+    """Print what needs attention, write the reports, and return the exit status.
+
+    Raises InvalidInputError if there is no run at or below the directory.
+    """
+    reports = [
+        check_validation_report(Path(path).absolute()) for path in known.mlps_validate_report or ()
+    ]
+    check_outputs(
+        [OutputFile(REPORT_OPTION, path, is_own_validation_report) for path in reports], []
+    )
+    tree = read_tree(Path(known.mlps_validate))
+    findings = validate(tree)
+    runs = len(tree.leaves)
+    width = max(shutil.get_terminal_size().columns, VALIDATION_TABLE_WIDTH)
+    lines = [*as_lines(validation_table(findings), width), *summary_lines(findings, runs)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    for path in reports:
+        write_validation_report(path, findings, tree.root, runs)
+        sys.stdout.write(f"report: {path}\n")
+    junit_file = junit_path(known)
+    if junit_file is not None:
+        write_junit(junit_file, "mlpstorage rules", map(_junit_case, findings))
+    is_violated = worst(findings) is Verdict.VIOLATED
+    return pytest.ExitCode.TESTS_FAILED if is_violated else pytest.ExitCode.OK
+
+
+def _junit_case(finding: Finding) -> JunitCase:
+    """Return a rule's verdict as a test case of a junit file."""
+    reason = "\n".join(finding.reasons)
+    return JunitCase(
+        f"{finding.subject}::{finding.rule} {finding.name}",
+        _JUNIT_OUTCOMES[finding.verdict],
+        f"{finding.verdict}: {reason}",
+    )
