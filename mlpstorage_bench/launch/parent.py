@@ -55,14 +55,22 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
             LAUNCHER_VARIABLE: plan.launcher,
         }
         sys.stdout.flush()
-        child = subprocess.Popen(  # noqa: S603 - our own argument vector
-            plan.argument_vector,
-            stdin=subprocess.DEVNULL,
-            stderr=None if plan.all_hosts_are_here else subprocess.PIPE,
-            env=environment,
-            process_group=0,
-        )
-        reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
+        with _refusal_of("The launcher", plan.argument_vector[0]):
+            child = subprocess.Popen(  # noqa: S603 - our own argument vector
+                plan.argument_vector,
+                stdin=subprocess.DEVNULL,
+                stderr=None if plan.all_hosts_are_here else subprocess.PIPE,
+                env=environment,
+                process_group=0,
+            )
+        try:
+            with _refusal_of("The launcher's helper process", directory):
+                reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
+        except LaunchError:
+            child.kill()
+            child.communicate()
+            reaper.kill_marked(mark)
+            raise
         with forward_stderr(child.stderr, status_reader):
             monitor = LaunchMonitor(
                 child, status_reader, limits, requests, may_queue=plan.may_queue
@@ -84,12 +92,19 @@ def _launch_directory() -> Iterator[tuple[Path, int]]:
     Yield it, and the descriptor of the pipe that the helper process inherits.
     """
     with ExitStack() as resources:
-        try:
+        with _refusal_of("The directory of the ranks' status files", tempfile.gettempdir()):
             directory = resources.enter_context(tempfile.TemporaryDirectory(prefix="mlps-launch-"))
             pipe = resources.enter_context(parent_death.held_pipes(Path(directory)))
-        except OSError as error:
-            raise LaunchError(
-                f"The ranks' status files cannot be made in {tempfile.gettempdir()}: {error}. "
-                "Free space there, or set TMPDIR to a directory of a local filesystem"
-            ) from error
         yield Path(directory), pipe
+
+
+@contextmanager
+def _refusal_of(what: str, place: Path | str) -> Iterator[None]:
+    """Raise LaunchError for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise LaunchError(
+            f"{what} ({place}) cannot be started: {error}. Accepted: a program that can be "
+            "executed, and free space in a TMPDIR that has named pipes"
+        ) from error

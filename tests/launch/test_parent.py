@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpstorage_bench.errors import LaunchError
+from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.exit_reason import LaunchExit
@@ -266,6 +269,26 @@ time.sleep(0.5)
     assert ending.reason.removeprefix("the launcher reports success, but ").startswith(
         reason.replace("HERE", os.uname().nodename)
     )
+
+
+def test_launcher_without_helper_process_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(parent_death, "start_helper", fail)
+    launcher = script(tmp_path, "time.sleep(600)")
+    before = set(psutil.Process().children())
+    with pytest.raises(LaunchError, match=r"helper process .* No space left on device"):
+        run(plan(launcher), LIMITS)
+    assert set(psutil.Process().children()) <= before
+
+
+def test_launcher_that_cannot_be_executed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "launcher").write_text("")
+    with pytest.raises(LaunchError, match=r"The launcher \(.*Permission denied"):
+        run(plan(str(tmp_path / "launcher")), LIMITS)
 
 
 def test_processes_left_by_launcher_are_killed(tmp_path: Path) -> None:
