@@ -37,7 +37,7 @@ LAYERS = (
     (("mpi",), "communication between ranks"),
     (("launch",), "the parent process: starts ranks through a launcher and watches them"),
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
-    (("process",), "helper processes, signals, standard streams"),
+    (("process",), "helper processes, signals, standard streams; limits and identity of processes"),
     (("metric",), "metrics: how they are declared, combined and described"),
     (("inputs",), "users' files: opened, decompressed and parsed, within limits"),
     (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),

@@ -1,1 +1,1 @@
-"""Helper processes, signals and standard error."""
+"""Helper processes, signals and standard streams; limits and identity of processes."""
