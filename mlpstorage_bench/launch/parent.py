@@ -77,9 +77,7 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
             )
             status = monitor.wait()
             for helper in reaper.kill_marked(mark):
-                line = (
-                    f"mlpstorage: helper process {helper} of a rank did not end, and was killed\n"
-                )
+                line = f"mlpstorage: helper process {helper} of a rank was stopped, and is killed\n"
                 write(line.encode())
         reaper.stop(reaper_process)
         return exit_of(plan, status_reader, status, monitor)

@@ -19,7 +19,8 @@ from typing import Literal
 
 _STOP = b"d"
 _START_FIELD = 19
-"""Position of `starttime` among the fields of proc_pid_stat(5) after the command."""
+"""Position of `starttime` among the fields of proc_pid_stat(5) after the command, of which the
+first is the state."""
 _INTERRUPT_S = 10.0
 """Time for ranks to finish their reports, in seconds."""
 _TERMINATE_S = 10.0
@@ -75,28 +76,40 @@ def stop(reaper: "subprocess.Popen[bytes]") -> None:
 def kill_marked(mark: str) -> list[int]:
     """Kill all processes of this host whose environment has the mark (NAME=VALUE).
 
-    Reapers among them have time to finish their task first; return those that did not.
+    Reapers among them finish their task: they are waited for, and go on if that takes longer.
+    Those that are stopped never would; return them.
     """
     deadline = time.monotonic() + _CLEANUP_S
     while left := _marked(mark):
-        is_late = time.monotonic() >= deadline
         reapers = [process_id for process_id, command in left.items() if _is_reaper(command)]
-        for process_id in left:
-            if is_late or process_id not in reapers:
+        for process_id in left.keys() - set(reapers):
+            _kill(process_id)
+        if time.monotonic() >= deadline:
+            stopped = [process_id for process_id in reapers if _is_stopped(process_id)]
+            for process_id in stopped:
                 _kill(process_id)
-        if is_late:
-            return reapers
+            return stopped
         time.sleep(_POLL_S)
     return []
 
 
 def start_ticks(process_id: int) -> int | None:
     """Return when a process started, in clock ticks since boot; None if it is gone or hidden."""
+    fields = _stat_fields(process_id)
+    return int(fields[_START_FIELD]) if fields else None
+
+
+def _is_stopped(process_id: int) -> bool:
+    return _stat_fields(process_id)[:1] in (["T"], ["t"])
+
+
+def _stat_fields(process_id: int) -> list[str]:
+    """Return the fields of proc_pid_stat(5) after the command; none if it is gone or hidden."""
     try:
         text = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    return int(text.rpartition(")")[2].split()[_START_FIELD])
+        return []
+    return text.rpartition(")")[2].split()
 
 
 def _marked(mark: str) -> dict[int, list[str]]:

@@ -53,6 +53,15 @@ def test_stopped_reaper_with_a_mark_is_killed_after_its_time(
     assert started.returncode == -signal.SIGKILL
 
 
+def test_reaper_that_takes_long_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper, "_CLEANUP_S", 0.2)
+    environment = {**os.environ, "MLPS_TEST_LAUNCH": "that"}
+    started = reaper.start("remove", str(tmp_path / "nothing"), ".*", environment=environment)
+    assert reaper.kill_marked("MLPS_TEST_LAUNCH=that") == []
+    assert started.poll() is None
+    reaper.stop(started)
+
+
 def test_group_whose_number_was_given_to_another_process_is_not_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, process_group=0) as other:
         started = reaper.start_ticks(other.pid)
