@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
+from mlpstorage_bench.escaping import for_terminal_lines
+
 _SIMPLE = {
     "│": "|",
     "┤": "|",
@@ -32,14 +34,19 @@ def write_lines(lines: Iterable[str]) -> None:
 
 
 def write_data(text: str) -> None:
-    """Write text for programs, in UTF-8 whatever the terminal's encoding is."""
+    """Write text for programs, in UTF-8 whatever the locale's encoding is.
+
+    On a terminal it is for people: control characters in it do nothing.
+    """
     binary = getattr(sys.stdout, "buffer", None)
-    if binary is None:  # a program has replaced standard output
+    if sys.stdout.isatty():
+        write_text(for_terminal_lines(text))
+    elif binary is None:  # a program has replaced standard output
         write_text(text)
-        return
-    sys.stdout.flush()
-    binary.write(text.encode("utf-8", "surrogateescape"))
-    binary.flush()
+    else:
+        sys.stdout.flush()
+        binary.write(text.encode("utf-8", "surrogateescape"))
+        binary.flush()
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -47,3 +47,18 @@ def test_output_that_a_program_has_replaced_gets_the_text(monkeypatch: pytest.Mo
     write_lines(["●"])
     write_data("é\n")
     assert text.getvalue() == "●\né\n"
+
+
+class Terminal(io.StringIO):
+    """Standard output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_control_characters_in_data_do_not_reach_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    write_data("a,\x1b[2J\nb,c\n")
+    assert terminal.getvalue() == "a,\\x1b[2J\nb,c\n"
