@@ -31,6 +31,8 @@ T = TypeVar("T")
 _BATCH = 256
 """Number of files in one transaction, which limits the wait of another process."""
 _MOST_NAMED = 5
+_LEAST_OF_TIMESTAMP = len("YYYYMMDD")
+"""Characters of an id by which a file that was skipped is found."""
 _NO_FAULT_OF_THE_FILE = frozenset(
     {
         *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY),
@@ -156,7 +158,9 @@ class History:
     def _skipped(self, given: str) -> str:
         """Return the file that the id seems to be of, if it was skipped, with the reason."""
         timestamp = given.partition("-")[0]
-        return next((one for one in self.problems if timestamp and timestamp in one), "")
+        if len(timestamp) < _LEAST_OF_TIMESTAMP:
+            return ""
+        return next((one for one in self.problems if timestamp in one), "")
 
     def _near(self, given: str) -> str:
         """Return a hint with the ids that have the longest beginning in common, newest first."""

@@ -237,6 +237,17 @@ def test_unknown_or_ambiguous_id_is_refused_with_similar_ids(
         assert message in str(refusal.value)
 
 
+def test_page_of_a_run_whose_metadata_is_damaged_names_the_file_and_the_field(
+    results: Path,
+) -> None:
+    path = leave_run(results, 4, own={"notes": 5})
+    with pytest.raises(InvalidInputError) as refusal:
+        answer_here(results, "--mlps-history=20261101_1204")
+    assert f"{path}: no run's metadata: mlpstorage.notes: got 5; accepted: a valid list" in str(
+        refusal.value
+    )
+
+
 def test_run_with_two_copies_is_shown_once_with_a_remark(
     pytester: pytest.Pytester, results: Path
 ) -> None:
