@@ -127,8 +127,9 @@ def _verdicts(
                 yield f"{name}: {one.title}", wide_cell(one, values, described), str(reason)
     for verdict in metadata.own.verdicts:
         of = ": ".join(filter(None, (verdict.case, verdict.metric)))
-        details = ", ".join(f"{name} {value}" for name, value in verdict.details.items())
-        yield of, verdict.verdict, details
+        change = "" if verdict.reason.startswith(verdict.change) else verdict.change
+        rule = f"rule {verdict.rule}" if verdict.rule else ""
+        yield of, verdict.verdict, "; ".join(filter(None, (change, verdict.reason, rule)))
 
 
 def _flat(values: Json, prefix: str = "") -> Iterator[tuple[str, str]]:

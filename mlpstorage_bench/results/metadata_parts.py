@@ -137,18 +137,15 @@ class GateFacts(Part):
 
 
 class VerdictFacts(Part):
-    """The gate's verdict on one metric of a case."""
-
-    model_config = ConfigDict(extra="allow")
+    """The gate's verdict on one metric of a case, as lists show it."""
 
     case: str = ""
     metric: str = ""
     verdict: str = "-"
-
-    @property
-    def details(self) -> Object:
-        """All other fields."""
-        return self.model_extra or {}
+    change: str = ""
+    """Change from the baseline, in words; '' in old metadata, and without a baseline."""
+    rule: str = ""
+    reason: str = ""
 
 
 class Cpu(Part):

@@ -134,6 +134,23 @@ def test_runs_of_another_system_are_never_a_baseline(
         assert own_facts(pytester)["gate"]["verdict"] == "not compared"
 
 
+@pytest.mark.parametrize("verdict", ["regressed", "disturbed", "undecided"])
+def test_runs_of_another_system_refuse_whatever_the_gate_said_of_them(
+    pytester: pytest.Pytester, verdict: str
+) -> None:
+    """Otherwise an array that is not mounted would start a baseline after a bad night."""
+    write_past_runs(
+        pytester,
+        STEADY[:1],
+        system_fingerprint="other",
+        system_fingerprint_parts={"ranks": 9},
+        gate={"verdict": verdict, "refusals": {}},
+        verdicts=[{"case": "1", "metric": "read_gib_s", "verdict": verdict}],
+    )
+    assert gate(pytester).ret == pytest.ExitCode.USAGE_ERROR
+    assert own_facts(pytester)["gate"]["verdict"] == "not compared"
+
+
 def test_run_without_the_gate_starts_a_new_baseline(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, system_fingerprint="other", system_fingerprint_parts={"ranks": 9})
     assert gate(pytester).ret == pytest.ExitCode.USAGE_ERROR
