@@ -67,6 +67,7 @@ TABLES = {
     "test_smallest_loss": (
         Column("series", "series"),
         Column("baseline runs", "runs"),
+        Column("of", "baseline"),
         *_TRIALS,
         Column("20", "trials_20"),
     ),

@@ -155,7 +155,7 @@ def effective_sizes(baseline: Runs, trials: int) -> tuple[int, int]:
     values = sum(map(len, baseline))
     of_baseline = values * effective_sample_factor(baseline, values / len(baseline))
     of_run = trials * effective_sample_factor(baseline, trials)
-    return math.floor(of_baseline), max(1, math.floor(of_run))
+    return round(of_baseline), max(1, round(of_run))
 
 
 def _top_above(baseline: Runs, candidate: Sequence[float]) -> list[float]:

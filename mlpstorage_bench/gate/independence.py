@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-Z_95 = 1.645
-"""Standard normal quantile of a one-sided 95 % limit."""
+STANDARD_ERRORS = 1.0
+"""Distance of the upper limit of the intraclass correlation from its estimate: 84 % are below."""
 
 Runs = Sequence[Sequence[float]]
 """Trials of each baseline run, oldest run first."""
@@ -21,7 +21,7 @@ def effective_sample_factor(baseline: Runs, trials: float) -> float:
 
 
 def intraclass_correlation(baseline: Runs) -> float | None:
-    """Return the upper 95 % limit of the intraclass correlation of trials, on ranks.
+    """Return the upper 84 % limit of the intraclass correlation of trials, on ranks.
 
     None if a run has a single trial.
     """
@@ -40,7 +40,7 @@ def intraclass_correlation(baseline: Runs) -> float | None:
     estimate = max(0.0, (between - within) / (between + (trials - 1) * within))
     error = (1 - estimate) * (1 + (trials - 1) * estimate)
     error *= math.sqrt(2 / (trials * (trials - 1) * (runs - 1)))
-    return min(1.0, estimate + Z_95 * error)
+    return min(1.0, estimate + STANDARD_ERRORS * error)
 
 
 def _ranks(baseline: Runs) -> list[list[float]]:

@@ -21,10 +21,6 @@ class Looks:
     trials_per_look: int = 0
     """0: there is one look, at all trials."""
 
-    def at(self, look: int) -> Looks:
-        """Return the looks when number `look` was the current one, if that was earlier."""
-        return Looks(min(look, self.current), self.planned, self.trials_per_look)
-
 
 @dataclass(frozen=True)
 class Retries:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from statistics import median
 
 from mlpstorage_bench.gate.comparison import Comparison
 from mlpstorage_bench.gate.evidence import (
@@ -52,6 +53,8 @@ class LookPlan:
         baseline, criterion = self._comparison.baseline, self._comparison.criterion
         for later in range(look + 1, self._looks.planned + 1):
             typical = Comparison(baseline, typical_trials(baseline, self.trials(later)), criterion)
+            if median(typical.candidate) <= 0:
+                continue  # it cannot be scaled to have a loss
             lowered = typical.with_loss(criterion.smallest_effect)
             if lowered.worse.ratio(self.levels(later)) <= 1:
                 return True

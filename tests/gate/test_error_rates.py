@@ -119,6 +119,37 @@ def test_loss_that_is_not_found_is_undecided_instead_of_passed(model: str, loss:
     assert results.count(Verdict.PASSED) <= ONE_PERCENT_OF_ROWS
 
 
+def with_runs_of(trials: int, series: Series) -> list[list[list[float]]]:
+    rows: list[list[list[float]]] = series.reshape(len(series), RUNS + 1, trials).tolist()
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trials", [5, 10])
+@pytest.mark.parametrize("held", [1.5, 3.0])
+def test_capped_trials_that_are_held_within_runs_keep_the_false_alarm_rate(
+    trials: int, held: float
+) -> None:
+    random = np.random.default_rng(31)
+    series = noise.capped_with_states(random, ROWS, (RUNS + 1) * trials, held)
+    alarms = [
+        decide(Comparison(row[:-1], row[-1], HIGHER_IS_BETTER))
+        for row in with_runs_of(trials, series)
+    ]
+    assert alarms.count(Verdict.REGRESSED) <= ONE_PERCENT_OF_ROWS
+
+
+@pytest.mark.slow
+def test_loss_is_found_with_baseline_runs_of_as_many_trials() -> None:
+    """Their intraclass correlation is estimated, and is not zero, though trials are independent."""
+    series = noise.capped(np.random.default_rng(37), ROWS, (RUNS + 1) * 10)
+    found = [
+        decide(Comparison(row[:-1], [value * 0.7 for value in row[-1]], HIGHER_IS_BETTER))
+        for row in with_runs_of(10, series)
+    ]
+    assert found.count(Verdict.REGRESSED) >= 0.9 * ROWS
+
+
 @pytest.mark.parametrize("between", [0.0, 0.1])
 @pytest.mark.parametrize("trials", [3, 10])
 def test_trials_correlated_within_runs_keep_the_false_alarm_rate(

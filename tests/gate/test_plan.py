@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.gate.decision import Comparison, Criterion, Verdict, decide, judge
+from mlpstorage_bench.gate.decision import (
+    Comparison,
+    Criterion,
+    Verdict,
+    decide,
+    judge,
+    may_be_decided_later,
+)
 from mlpstorage_bench.gate.evidence import Levels
 from mlpstorage_bench.gate.independence import von_neumann_ratio
 from mlpstorage_bench.gate.looks import Looks
@@ -19,7 +26,7 @@ SLOW_RUNS = [[value] * 5 for value in (100.0, 99.0, 140.0, 60.0, 139.0, 142.0, 1
 
 baselines = st.sampled_from([STEADY, NOISY, SLOW_RUNS]) | series
 many_trials = st.lists(
-    st.floats(1, 1000) | st.sampled_from([195.0, 165.0, 164.0, 97.0, 60.0]),
+    st.floats(1, 1000) | st.sampled_from([195.0, 165.0, 164.0, 97.0, 60.0, 0.0]),
     min_size=40,
     max_size=40,
 )
@@ -80,9 +87,10 @@ def test_retry_never_stops_undecided_where_one_look_decides(
 ) -> None:
     comparison = Comparison(baseline, own[:per_look], CRITERION)
     by_one_look = decide(comparison)
-    result = judge(baseline, own[:per_look], CRITERION, Looks(1, 4, per_look))
+    first = Looks(1, 4, per_look)
+    verdict = decide(comparison, first)
     if by_one_look is not Verdict.UNDECIDED:
-        assert result.verdict is by_one_look or result.may_be_decided_later
+        assert verdict is by_one_look or may_be_decided_later(comparison, first, verdict)
 
 
 @given(baselines, many_trials, st.integers(1, 10), st.integers(1, 3))
@@ -120,6 +128,13 @@ def test_undecided_run_on_a_steady_system_is_retried() -> None:
     """Its trials are far from the baseline, but a typical run of more trials would be decided."""
     result = judge(STEADY, [97.0, 93.0, 99.9], CRITERION, Looks(1, 4, 3))
     assert (result.verdict, result.may_be_decided_later) == (Verdict.UNDECIDED, True)
+
+
+def test_typical_run_with_a_median_of_zero_is_not_decided() -> None:
+    """One run of many trials is zero, so most values are, though the median of runs is not."""
+    baseline = [[0.0] * 9, [1.0], [1.1], [1.0], [0.9]]
+    result = judge(baseline, [1.0, 1.1, 0.9], CRITERION, Looks(1, 4, 3))
+    assert (result.verdict, result.may_be_decided_later) == (Verdict.UNDECIDED, False)
 
 
 @given(baselines, st.integers(1, 30))
