@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ _VALUES: tuple[object, ...] = (
 def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
     """Draw a valid input with some of its parts replaced, removed or repeated; also compressed."""
     data = draw(st.sampled_from(seeds))
-    if draw(st.booleans()):
+    if _is_json(data) and draw(st.booleans()):
         return draw(restructured(data))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(data)))
@@ -50,23 +51,28 @@ def mutated(draw: st.DrawFn, seeds: Sequence[bytes]) -> bytes:
 
 @st.composite
 def restructured(draw: st.DrawFn, data: bytes) -> bytes:
-    """Draw JSON with some of its values removed, or replaced by any; other inputs unchanged."""
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return data
+    """Draw JSON with some of its values removed, or replaced by any."""
+    value = json.loads(data)
     for _ in range(draw(st.integers(1, 3))):
         inner = value
         while isinstance(inner, dict | list) and inner:
             keys = list(inner) if isinstance(inner, dict) else range(len(inner))
             key = draw(st.sampled_from(keys))
             if draw(st.integers(0, 3)) == 0 or not isinstance(inner[key], dict | list):
-                inner[key] = draw(st.sampled_from(_VALUES))
+                inner[key] = copy.deepcopy(draw(st.sampled_from(_VALUES)))  # changed in turn
                 if draw(st.booleans()):
                     del inner[key]
                 break
             inner = inner[key]
     return json.dumps(value).encode()
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
 
 
 def formless() -> st.SearchStrategy[bytes]:
