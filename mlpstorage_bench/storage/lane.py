@@ -26,6 +26,7 @@ from mlpstorage_bench.storage.store import (
     Store,
     StoredEntry,
 )
+from mlpstorage_bench.storage.verification import is_checked
 
 LARGE_CHUNK_BYTES = 1 << 20
 """Chunks of this size or larger take so long to make that it pays to do so during a transfer."""
@@ -59,7 +60,6 @@ class Lane:
         self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
         self._in_flight = InFlight(open_queue, chunks_in_flight, self._buffers)
         self._verify_rate = verify_rate
-        self._owed_checks = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -107,10 +107,13 @@ class Lane:
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
         """Stream an entry from the store, and check its chunks at the verify rate."""
+        number_of_read = next(entry.reads)
         with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
 
             def check(read: Read) -> None:
-                if entry.digests and self._is_check_due():
+                if entry.digests and is_checked(
+                    self._verify_rate, entry.identity, read.chunk.number, number_of_read
+                ):
                     self._check(read, entry, reader, observer, stores_data=store.stores_data)
                 in_flight.release(read.buffer)
 
@@ -120,6 +123,17 @@ class Lane:
                     check(read)
             for read in in_flight.drain():
                 check(read)
+
+    def check_chunk(
+        self, store: Store, entry: StoredEntry, number: int, observer: Observer
+    ) -> None:
+        """Read one chunk of an entry that has digests, and check it."""
+        with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
+            chunk = self._chunking.chunk(entry.size, number)
+            in_flight.read(reader, in_flight.take_buffer(), chunk)
+            for read in in_flight.drain():
+                self._check(read, entry, reader, observer, stores_data=store.stores_data)
+                in_flight.release(read.buffer)
 
     def copy(
         self, source: Store, target: Store, entry: StoredEntry, read: Observer, write: Observer
@@ -162,12 +176,6 @@ class Lane:
             place = reader.locate(offset)
             raise self._payload.describe(buffer, size, entry.identity, offset, place)
         observer.verified(started, time.perf_counter_ns())
-
-    def _is_check_due(self) -> bool:
-        self._owed_checks += self._verify_rate
-        is_due = self._owed_checks >= 1
-        self._owed_checks -= is_due
-        return is_due
 
     def _chunks(self, size: int) -> Iterator[Chunk]:
         for chunk in self._chunking.chunks(size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -103,6 +104,8 @@ class StoredEntry:
     """Identity in the stamps of its sectors."""
     digests: array[int] = field(repr=False)
     """Digest of each chunk in order, 8 bytes each; empty if the lane that wrote it checks none."""
+    reads: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
+    """Yields the number of each read, from 0, on any lane and in any tier."""
 
 
 class Chunk(NamedTuple):
@@ -130,6 +133,14 @@ class Chunking:
             for offset in range(extent, end, self.chunk_bytes):
                 yield Chunk(number, offset, min(self.chunk_bytes, end - offset))
                 number += 1
+
+    def chunk(self, size: int, number: int) -> Chunk:
+        """Return one of the chunks of an entry of `size` bytes by its number."""
+        extent_bytes = self.extent_bytes or size
+        extent, within = divmod(number, -(-extent_bytes // self.chunk_bytes))
+        offset = extent * extent_bytes + within * self.chunk_bytes
+        end = min((extent + 1) * extent_bytes, size)
+        return Chunk(number, offset, min(self.chunk_bytes, end - offset))
 
     def count(self, size: int) -> int:
         """Return the number of chunks of an entry of `size` bytes."""

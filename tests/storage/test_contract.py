@@ -166,13 +166,25 @@ def test_files_are_synced_as_configured(
 
 def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, observer_class: Any) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
-    for rate, checks in ((0.0, 0), (0.25, 10), (1.0, 40)):
+    for rate, least, most in ((0.0, 0, 0), (0.25, 40, 160), (1.0, 400, 400)):
         with Lane(Payload(5), Chunking(4096), threading.Event(), verify_rate=rate) as lane:
             entry = lane.write(store, "entry", 40 * 4096, observer_class())
             observer = observer_class()
-            lane.read(store, entry, observer)
-            assert (observer.chunks, observer.checked) == (40, checks)
+            for _ in range(10):
+                lane.read(store, entry, observer)
+            assert observer.chunks == 400
+            assert least <= observer.checked <= most
             store.delete("entry")
+
+
+def test_single_chunk_is_read_and_checked_in_every_store(
+    store: Store, lane: Lane, observer_class: Any
+) -> None:
+    entry = lane.write(store, "entry", 2 * BLOCK + 4096, observer_class())
+    for number in reversed(range(CHUNKING.count(entry.size))):
+        observer = observer_class()
+        lane.check_chunk(store, entry, number, observer)
+        assert (observer.chunks, observer.checked) == (1, 1)
 
 
 def test_block_file_is_renamed_when_complete(
@@ -340,6 +352,8 @@ def test_chunks_cover_the_entry_without_crossing_extents() -> None:
         cuts = list(Chunking(chunk * 4096, extent_bytes).chunks(size))
         assert [cut.number for cut in cuts] == list(range(len(cuts)))
         assert len(cuts) == Chunking(chunk * 4096, extent_bytes).count(size)
+        for cut in cuts:
+            assert Chunking(chunk * 4096, extent_bytes).chunk(size, cut.number) == cut
         assert sum(cut.size for cut in cuts) == size
         at = 0
         for cut in cuts:
