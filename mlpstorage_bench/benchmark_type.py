@@ -157,6 +157,7 @@ class ResultFiles(Protocol):
         self,
         cases: Sequence[CaseRecord],
         *,
+        timestamp: str,
         run_datetime: str,
         npernode: int,
         host_count: int,
@@ -244,6 +245,10 @@ class Engine(Protocol):
         """Notes on this rank's storage for the reader of the results."""
         ...
 
+    def check_cases(self, cases: Sequence[str]) -> None:
+        """Raise MlpsError if cases of the plan cannot run on this rank."""
+        ...
+
 
 class BenchmarkType(ResultFiles, Protocol):
     """A benchmark type: its plan, its engine and its result files."""
@@ -267,6 +272,8 @@ class BenchmarkType(ResultFiles, Protocol):
         """Raise InvalidInputError if this host cannot run the benchmark."""
         ...
 
-    def open(self, ranks: TrialRanks, site: RankSite) -> AbstractContextManager[Engine]:
-        """Return this rank's engine."""
+    def open(
+        self, plan: Plan, ranks: TrialRanks, site: RankSite
+    ) -> AbstractContextManager[Engine]:
+        """Return this rank's engine for a plan of this type."""
         ...

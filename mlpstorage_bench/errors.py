@@ -127,6 +127,10 @@ class EmptyWindowError(MlpsError):
     """The measurement window closed without any measured operation."""
 
 
+class NotMeasuredError(MlpsError):
+    """A test asked for a value that its run could not measure."""
+
+
 class DifferentSourcesError(MlpsError):
     """Hosts have different versions of files that have to be the same on all of them."""
 

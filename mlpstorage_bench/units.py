@@ -79,3 +79,8 @@ _DECIMALS_OF_OTHERS = 2
 def unit_named(name: str) -> Unit:
     """Return the unit of this name; one that is not known shows plain numbers."""
     return _BY_NAME.get(name) or Unit(name, _DECIMALS_OF_OTHERS)
+
+
+def gib(size: int) -> str:
+    """Return a number of bytes in GiB, with two decimals, or two digits where it is smaller."""
+    return GIBIBYTES.text(size / GIB)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, PlanRequest, RankSite
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, Plan, PlanRequest, RankSite
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -26,7 +28,9 @@ _REPEATED_PARAMETERS = (
 )
 """Parameters that the reference's metadata repeats at its top level."""
 
-_WITHOUT_EFFECT_ON_LOAD = frozenset({"title", "slos", "calibration", "trace_in", "trace_out"})
+_WITHOUT_EFFECT_ON_LOAD = frozenset(
+    {"title", "slos", "calibration", "trace_in", "trace_out", "read_back_gb"}
+)
 """Parameters that do not change the load on the storage. The hash of its requests identifies a
 recorded workload, so that the path of its file does not matter."""
 _FINGERPRINT_VERSION = 1
@@ -84,9 +88,10 @@ class KVCacheBenchmark:
         """Raise InvalidInputError if this host cannot have cache files in the directory."""
         check_cache_dir(cache_dir)
 
-    def open(self, ranks: TrialRanks, site: RankSite) -> Engine:
-        """Return the engine that runs this rank's part."""
-        return Engine(ranks, site)
+    def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> Engine:
+        """Return the engine that runs this rank's part of a plan."""
+        profile = cast("KVCachePlan", plan).profile
+        return Engine(ranks, site, profile.workloads, profile.seed)
 
     def summary_name(self, timestamp: str) -> str:
         """Return the file name of a run's summary."""
@@ -109,6 +114,7 @@ class KVCacheBenchmark:
         self,
         cases: Sequence[CaseRecord],
         *,
+        timestamp: str,
         run_datetime: str,
         npernode: int,
         host_count: int,
@@ -121,6 +127,7 @@ class KVCacheBenchmark:
             npernode=npernode,
             host_count=host_count,
             total_ranks=total_ranks,
+            path_of_rank=partial(self.rank_result_path, timestamp=timestamp),
         )
 
 

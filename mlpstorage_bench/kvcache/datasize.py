@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from mlpstorage_bench.benchmark_type import HostCapacity, Json
@@ -31,6 +31,8 @@ class CaseSize:
     largest_entry_bytes: int
     written_bytes_per_rank: int | None
     """None if only capacities limit it."""
+    keeps_all_bytes_per_rank: int | None
+    """Storage capacity with which no entry is evicted; None if the entries have no limit."""
     storage_bytes_per_rank: int
     storage_bytes_per_host: int
     storage_bytes: int
@@ -129,14 +131,14 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
     fitting = [users_that_fit(part, hosts.free_storage or 0) for part in parts]
     storage = _of_all(ranks, [size.storage for size in sizes])
     memory = _of_all(ranks, [size.memory for size in sizes])
-    written = [size.written for size in sizes if size.written is not None]
     return CaseSize(
         case=name,
         model=workload.model,
         bytes_per_token=workload.bytes_per_token,
-        users_per_rank=max(part.workload.num_users for part in parts),
+        users_per_rank=max(part.workload.users for part in parts),
         largest_entry_bytes=max(size.largest_entry for size in sizes),
-        written_bytes_per_rank=max(written) if len(written) == len(sizes) else None,
+        written_bytes_per_rank=_most(size.written for size in sizes),
+        keeps_all_bytes_per_rank=_most(size.keeps_all for size in sizes),
         storage_bytes_per_rank=max(storage),
         storage_bytes_per_host=hosts.largest(storage),
         storage_bytes=sum(storage),
@@ -152,3 +154,13 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
 def _of_all(ranks: int, examined: Sequence[int]) -> list[int]:
     """Return a size for each rank: those that were examined, and the largest for the others."""
     return [*examined, *[max(examined)] * (ranks - len(examined))]
+
+
+def _most(sizes: Iterable[int | None]) -> int | None:
+    """Return the largest size; None if one has no limit."""
+    largest = 0
+    for size in sizes:
+        if size is None:
+            return None
+        largest = max(largest, size)
+    return largest

@@ -163,7 +163,8 @@ class KVCache:
         name = opened.record.case
         self._engine.rest(self._plan.profile.delay_between_workloads)
         self._write_record(opened)
-        trials = _Trials(self._engine, changed, self._plan.profile.seed, opened)
+        changes = self._plan.notes_on_changes(str(workload), changed)
+        trials = _Trials(self._engine, changed, self._plan.profile.seed, opened, changes)
 
         def round_() -> None:
             if trials.count == self._trials.planned:  # the call of --benchmark-cprofile
@@ -225,6 +226,7 @@ class _Trials:
         workload: Workload,
         seed: int,
         case: OpenCase,
+        notes: Sequence[str] = (),
     ) -> None:
         self.case = case
         """The case, whose record is replaced after each trial."""
@@ -234,7 +236,7 @@ class _Trials:
         self._trials: list[TrialResult] = []
         self._samples: list[PooledHistograms] = []
         """Histograms of each trial, on rank 0."""
-        self.notes: list[str] = []
+        self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
 
     @property
@@ -254,7 +256,7 @@ class _Trials:
                 failed_trial=FailedTrialRecord(
                     number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
                 ),
-                notes=(pooled.failure_note(self.case.record.case),),
+                notes=(*self.notes, pooled.failure_note(self.case.record.case)),
             )
             raise pooled.failure
         self._trials.append(pooled)

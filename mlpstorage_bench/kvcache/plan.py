@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import HostCapacity, Json
 from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import Profile, split_path
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -111,7 +112,32 @@ class KVCachePlan:
 
     def notes(self) -> list[str]:
         """Return notes for the reader of the results."""
-        return [] if self.profile.comparable else [NOT_COMPARABLE.format(self.profile.name)]
+        name, workloads = self.profile.name, self.profile.workloads
+        if not self.profile.comparable:
+            return [NOT_COMPARABLE.format(name)]
+        differing = [
+            difference
+            for workload, parameters in workloads.items()
+            for difference in self.differences(workload, parameters)
+        ]
+        if not differing:
+            return []
+        return [f"profile {name}: {mlperf.DIFFERS.format(', '.join(dict.fromkeys(differing)))}"]
+
+    def differences(self, name: str, workload: Workload) -> list[str]:
+        """Return what differs between a workload and MLPerf's of this name, trials included."""
+        profile = self.profile
+        return mlperf.differences(
+            name, workload.model_dump(), trials=profile.trials, seed=profile.seed
+        )
+
+    def notes_on_changes(self, name: str, changed: Workload) -> list[str]:
+        """Return notes on what a test changes in a workload that is meant for comparison."""
+        if not self.profile.comparable:
+            return []
+        before = self.differences(name, self.profile.workloads[name])
+        new = [one for one in self.differences(name, changed) if one not in before]
+        return [f"workload {name}: {mlperf.DIFFERS.format(', '.join(new))}"] if new else []
 
     def parameters(self) -> Json:
         """Return the effective parameters: those of the first workload, then each workload's.
@@ -129,8 +155,12 @@ class KVCachePlan:
         }
 
     def override_parameters(self) -> Json:
-        """Return the user's settings: keys of the profile, and command-line options."""
-        return {**dict(self.overrides), **{k: v for k, v in self.user_set.items() if k != "set"}}
+        """Return the user's settings: keys of the profile, and command-line options.
+
+        Keys have the names of `parameters`, whichever synonym was typed; the last value counts.
+        """
+        set_keys = {_parameter_path(path): value for path, value in self.overrides}
+        return {**set_keys, **{k: v for k, v in self.user_set.items() if k != "set"}}
 
     def _leading_values(self) -> Json:
         first = next(iter(self.profile.workloads.values()))
@@ -176,6 +206,14 @@ class KVCachePlan:
             )
             lines.append(f"workload {name}, {workload.title}: {', '.join(facts)}")
         return list(map(for_terminal, lines))
+
+
+def _parameter_path(path: str) -> str:
+    """Return the dotted path in `parameters` of a key that the user has set."""
+    workload, key = split_path(path)
+    if workload is not None:
+        return f"options.{workload}.{key}"
+    return "delay_between_options" if key == "delay_between_workloads" else key
 
 
 def _additional_parameters(workload: Workload) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request,
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.lane import buffers_for
-from mlpstorage_bench.units import GIB, KIB
+from mlpstorage_bench.units import GIB, KIB, gib
 
 EDGE_S = 0.5
 """Longest delay of a window's start while ranks wait for each other; requests continue."""
@@ -38,8 +39,8 @@ MOST_REQUESTS = 1_000_000
 but its capacities, and the largest entry to be among these."""
 UNBOUNDED_REQUESTS = 64
 """Requests of each user that are examined if their number has no limit: enough for their sizes."""
-UNBOUNDED_BYTES = 1 << 60
-"""Placeholder for the bytes written if only capacities limit them."""
+PRECONDITION_CAPACITIES = 2
+"""Default limit of preconditioning, in multiples of the capacity."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class RankSize:
 
     written: int | None
     """Most bytes that it writes; None if only capacities limit them."""
+    keeps_all: int | None
+    """Least storage capacity with which no entry is evicted; None if the entries have no limit."""
     largest_entry: int
     storage_capacity: int
     storage: int
@@ -71,21 +74,32 @@ class RankSize:
         problems = []
         if self.storage > free_storage:
             problems.append(
-                f"storage: up to {self.storage / GIB:.2f} GiB, but "
-                f"{free_storage / GIB:.2f} are free"
+                f"storage: up to {gib(self.storage)} GiB, but {gib(free_storage)} are free. Lower "
+                "storage_capacity_gb, num_users or duration, or use a larger filesystem"
             )
         if self.largest_entry > LARGEST_ENTRY * self.storage_capacity:
             problems.append(
-                f"an entry of {self.largest_entry / GIB:.2f} GiB does not fit a capacity of "
-                f"{self.storage_capacity / GIB:.2f}"
+                f"an entry of {gib(self.largest_entry)} GiB does not fit a capacity of "
+                f"{gib(self.storage_capacity)}. {self._advice_on_capacity(free_storage)}"
             )
         memory = self.memory + self.storage * is_in_memory
         if free_memory is not None and memory > free_memory:
             what = ", with the cache, which is in memory" if is_in_memory else ""
             problems.append(
-                f"memory: up to {memory / GIB:.2f} GiB{what}, but {free_memory / GIB:.2f} are free"
+                f"memory: up to {gib(memory)} GiB{what}, but {gib(free_memory)} are free. Lower "
+                "cpu_mem_gb, gpu_mem_gb, max_concurrent_allocs, chunks_in_flight or io_chunk_kib, "
+                "or use fewer ranks on each host"
             )
         return problems
+
+    def _advice_on_capacity(self, free_storage: int) -> str:
+        needed_gib = math.ceil(100 * self.largest_entry / LARGEST_ENTRY / GIB) / 100
+        if needed_gib * GIB <= free_storage:
+            return f"Raise storage_capacity_gb to {needed_gib:.2f} or more"
+        return (
+            f"Use a filesystem with more than {gib(free_storage)} GiB free, and raise "
+            f"storage_capacity_gb to {needed_gib:.2f} or more; or lower entry_scale"
+        )
 
 
 def size_of_rank(
@@ -97,7 +111,7 @@ def size_of_rank(
     source = part.request_source()
     tally = _Tally(workload, alignment_bytes)
     if workload.precondition != "none":
-        tally.precondition()
+        tally.precondition(capacity)
     tally.prepare(source)
     is_bounded = tally.add_requests(source)
     distinct = tally.total if is_bounded else None
@@ -110,6 +124,9 @@ def size_of_rank(
     if limit is not None and workload.layout != "slab":
         written = limit if written is None else min(written, limit)
         at_once = min(at_once, limit)
+        distinct = limit if distinct is None else min(distinct, limit)
+    if workload.precondition != "none" and workload.precondition_gb is None:
+        distinct = None  # more capacity would be filled, too
     tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
     chunk_bytes = workload.io_chunk_kib * KIB
     in_use = buffers_for(workload.lanes, workload.chunks_in_flight, chunk_bytes)
@@ -118,6 +135,7 @@ def size_of_rank(
         tiers = buffers = at_once = 0
     return RankSize(
         written=written,
+        keeps_all=None if distinct is None else math.ceil(distinct / TARGET_USAGE),
         largest_entry=tally.largest,
         storage_capacity=capacity,
         storage=at_once,
@@ -147,10 +165,9 @@ class _Tally:
                 self._seen.add(block.key)
                 self._add(CacheGrowth(1, block))
 
-    def precondition(self) -> None:
+    def precondition(self, capacity: int) -> None:
         """Count the entries of preconditioning."""
-        most = self._workload.precondition_gb
-        self.total += UNBOUNDED_BYTES if most is None else round(most * GIB)
+        self.total += most_preconditioning(self._workload, capacity)
         self._add(CacheGrowth(self._workload.lanes, Block("", PREPARED_TOKENS, "answer")))
 
     def add_requests(self, source: RequestSource) -> bool:
@@ -209,6 +226,12 @@ def storage_capacity(workload: Workload, free_storage: int) -> int:
     if workload.storage_capacity_gb is not None:
         return round(workload.storage_capacity_gb * GIB)
     return int(USABLE_SHARE * free_storage)
+
+
+def most_preconditioning(workload: Workload, capacity: int) -> int:
+    """Return the bytes after which a rank ends preconditioning, steady or not."""
+    most = workload.precondition_gb
+    return PRECONDITION_CAPACITIES * capacity if most is None else round(most * GIB)
 
 
 def footprint(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Callable[[int], int]:

@@ -56,7 +56,7 @@ class Sampler:
 
     def __init__(self, counter: Callable[[], int], part_s: float, now_ns: int) -> None:
         self._counter = counter
-        self._part_ns = round(part_s * NS_PER_S)
+        self._part_ns = max(1, round(part_s * NS_PER_S))
         self._since_ns = now_ns
         self._counted = counter()
         self.rates: list[float] = []

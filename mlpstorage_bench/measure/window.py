@@ -45,8 +45,8 @@ class Window:
         self.opened_ns = opens_ns
 
     def close(self) -> None:
-        """Close the window now, unless it has closed already."""
-        self.closes_ns = min(self.closes_ns, self.clock.now_ns())
+        """Close the window now, unless it has closed already; not before it opens."""
+        self.closes_ns = max(self.opened_ns, min(self.closes_ns, self.clock.now_ns()))
 
     def contains(self, moment_ns: int) -> bool:
         """Return whether an operation that ended at this time counts."""

@@ -29,6 +29,16 @@ class RankRules(Generic[Rank, Samples, Trial]):
         return Derivation("sum", lambda trial: sum(of(rank) for rank in trial.ranks))
 
     @staticmethod
+    def total_known(of: Callable[[Rank], Number | None]) -> Derivation[Number | None]:
+        """Add up the ranks' values; None if one has none."""
+
+        def added(trial: Any) -> Number | None:
+            known = list(_known(map(of, trial.ranks)))
+            return sum(known) if len(known) == len(trial.ranks) else None
+
+        return Derivation("sum", added)
+
+    @staticmethod
     def mean(of: Callable[[Rank], float]) -> Derivation[float]:
         """Take the mean of the ranks' values."""
         return Derivation("mean", lambda trial: statistics.fmean(of(rank) for rank in trial.ranks))

@@ -14,8 +14,8 @@ from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
 
 LEGEND = (
-    "GiB, upper limits for one trial; users that fit: users per rank whose entries all fit "
-    "(1000 means 1000 or more)"
+    "GiB, upper limits for one trial; to keep all: storage_capacity_gb with which a rank evicts "
+    "nothing; users that fit: users per rank whose entries all fit (1000 means 1000 or more)"
 )
 SIZE_TABLE_WIDTH = 100
 """Least width in columns."""
@@ -38,6 +38,7 @@ class CaseSize(BaseModel):
     evicts: bool = False
     largest_entry_bytes: int | None = None
     written_bytes_per_rank: int | None = None
+    keeps_all_bytes_per_rank: int | None = None
     storage_bytes_per_rank: int | None = None
     storage_bytes_per_host: int | None = None
     storage_bytes: int | None = None
@@ -57,6 +58,7 @@ class SizeReport(BaseModel):
 _COLUMNS: tuple[tuple[str, Callable[[CaseSize], int | None]], ...] = (
     ("largest\nentry", lambda case: case.largest_entry_bytes),
     ("written\nper rank", lambda case: case.written_bytes_per_rank),
+    ("to keep\nall", lambda case: case.keeps_all_bytes_per_rank),
     ("storage\nper rank", lambda case: case.storage_bytes_per_rank),
     ("storage\nper host", lambda case: case.storage_bytes_per_host),
     ("storage\nin all", lambda case: case.storage_bytes),

@@ -54,6 +54,7 @@ def write_run(
     ]
     summary = files.summarise(
         cases,
+        timestamp=location.timestamp,
         run_datetime=record.run_datetime,
         npernode=record.npernode,
         host_count=len(record.hosts),

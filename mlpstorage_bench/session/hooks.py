@@ -21,6 +21,7 @@ from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import TerminalReporter, let_pytest_mpi_run
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.user_errors import hide_own_frames
 
 
 def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) -> MlpsSession:
@@ -128,6 +129,7 @@ class SessionHooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Agree with the other ranks on the outcome of this phase of the test."""
+        hide_own_frames(item.config, call)
         report = yield
         session = self._session
         is_repeated = call.when == "setup" and _attempts(item) > 1

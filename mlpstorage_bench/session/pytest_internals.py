@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import pytest_benchmark
 from _pytest.capture import CaptureManager
 from _pytest.junitxml import LogXML, xml_key
 from _pytest.outcomes import Exit
@@ -25,6 +26,8 @@ from pytest_benchmark.utils import safe_dumps
 __all__ = ["Exit", "TerminalReporter"]
 # Exit is pytest.exit.Exception with a type; pytest.TerminalReporter exists since pytest 8.4
 
+BENCHMARK_PACKAGE = Path(pytest_benchmark.__file__).parent
+"""Directory of pytest-benchmark, whose frames explain no error of a user."""
 _RANK_0_ALONE: Mapping[str, object] = {
     "benchmark_json": None,
     "benchmark_save": None,

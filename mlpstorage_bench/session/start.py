@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pytest
 
@@ -35,11 +35,24 @@ def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
     if others and session.comm.size > 1:
         timers.use_timer(others, timers.collective_timer(session.comm), warmup=False)
     if not is_worker(session.config):  # there, the fixtures of a run fail, with the reason
-        _open_run(session, {name for item in items for name in _fixtures_of(item)})
+        fixtures = {name for item in items for name in _fixtures_of(item)}
+        _open_run(session, fixtures, list(dict.fromkeys(_cases_of(items))))
 
 
-def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
-    """Open the run that these fixtures need: its directory, metadata and engine."""
+def _cases_of(items: Sequence[pytest.Item]) -> Iterator[str]:
+    """Yield the plan's cases for which tests are parametrized."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        for argument in registry.case_arguments(_fixtures_of(item)):
+            if argument in parameters:
+                yield str(parameters[argument])
+
+
+def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[str]) -> None:
+    """Open the run that these fixtures need: its directory, metadata and engine.
+
+    `cases` are known to run, so that they are checked before the first of them.
+    """
     names = registry.types_of_fixtures(fixtures)
     if len(names) > 1:
         message = (
@@ -86,7 +99,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
         cluster.memory_of_rank(rank),
         is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
     )
-    engine = benchmark_type.open(session.comm, site)
+    engine = benchmark_type.open(plan, session.comm, site)
     session.run = Run(
         location,
         started,
@@ -102,6 +115,8 @@ def _open_run(session: MlpsSession, fixtures: Collection[str]) -> None:
         session.parent.send("run", str(location.metadata_path))
     opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
     session.engine = opened
+    known = [case for case in cases if case in plan.cases]
+    session.on_all_ranks(lambda: opened.check_cases(known))
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
     session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *about_hosts])

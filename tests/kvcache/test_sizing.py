@@ -154,9 +154,18 @@ def test_users_that_fit_keep_all_their_entries() -> None:
         (
             {"storage_capacity_gb": 1.0, "duration": 60.0},
             100 * MIB,
-            "storage: up to 1.00 GiB, but 0.10",
+            r"storage: up to 1\.00 GiB, but 0\.10 are free\. Lower storage_capacity_gb, num_users",
         ),
-        ({"entry_scale": 1.0, "model": "llama3.1-8b"}, GIB, "an entry of .* does not fit a capac"),
+        (
+            {"entry_scale": 1.0, "model": "llama3.1-8b"},
+            GIB,
+            r"an entry of .* does not fit a capacity of 0\.80\. Use a filesystem with more than 1",
+        ),
+        (
+            {"entry_scale": 1.0, "model": "llama3.1-8b", "storage_capacity_gb": 0.5},
+            100 * GIB,
+            r"an entry of .* of 0\.50\. Raise storage_capacity_gb to \d\.\d\d or more",
+        ),
     ],
 )
 def test_size_that_does_not_fit_has_a_problem(
@@ -166,6 +175,36 @@ def test_size_that_does_not_fit_has_a_problem(
     (said,) = size.problems(free, size.memory)
     assert re.match(problem, said)
     assert size.problems(free, 0)[-1].startswith("memory: up to")
+
+
+def test_advised_capacity_is_enough_for_the_largest_entry() -> None:
+    asked = workload(entry_scale=1.0, model="llama3.1-8b", storage_capacity_gb=0.5)
+    (said,) = size_of_rank(RankWorkload(asked, 42), FREE).problems(FREE, FREE)
+    advised = re.search(r"Raise storage_capacity_gb to (\d+\.\d\d)", said)
+    assert advised is not None
+    enough = asked.model_copy(update={"storage_capacity_gb": float(advised[1])})
+    assert size_of_rank(RankWorkload(enough, 42), FREE).problems(FREE, FREE) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"keyed_by": "prefix"}, {"write_limit_gb": 0.01}])
+def test_nothing_is_evicted_with_the_capacity_that_keeps_all(changes: dict[str, object]) -> None:
+    asked = workload(duration=20.0, storage_capacity_gb=0.05, **changes)
+    keeps_all = size_of_rank(RankWorkload(asked, 42), FREE).keeps_all
+    assert keeps_all is not None
+    kept, less = (
+        asked.model_copy(update={"storage_capacity_gb": share * keeps_all / GIB})
+        for share in (1.0001, 0.99)
+    )
+    assert not size_of_rank(RankWorkload(kept, 42), FREE).evicts
+    assert size_of_rank(RankWorkload(less, 42), FREE).evicts
+
+
+def test_capacity_that_keeps_all_has_no_limit_where_entries_have_none() -> None:
+    endless = workload(think_time_scale=0.0)
+    filled = workload(precondition="steady")
+    for asked in (endless, filled):
+        assert size_of_rank(RankWorkload(asked, 42), FREE).keeps_all is None
+    assert size_of_rank(RankWorkload(filled, 42), FREE).written < 3 * FREE  # type: ignore[operator]  # a number
 
 
 @pytest.mark.slow

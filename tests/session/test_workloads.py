@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.session.tiny import TINY, metadata_of
@@ -101,6 +103,93 @@ def test_parameters_are_set_by_their_synonyms(pytester: pytest.Pytester) -> None
     )
     settings = ["--mlps-set=workloads.1.lanes=3", "--mlps-set=options.2.max_concurrent_allocs=2"]
     pytester.runpytest(*TINY, *settings).assert_outcomes(passed=1)
+
+
+def test_settings_have_the_names_of_the_parameters_in_the_metadata(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_run(mlps_run): pass")
+    settings = ("users_per_rank=3", "workloads.1.lanes=2", "delay_between_workloads=0", "lanes=5")
+    options = [f"--mlps-set={setting}" for setting in settings]
+    pytester.runpytest(*options, "--mlps-results-dir=results").assert_outcomes(passed=1)
+    metadata = metadata_of(pytester)
+    given = metadata["override_parameters"]
+    assert {name: given[name] for name in given if name != "results-dir"} == {
+        "num_users": "3",
+        "options.1.max_concurrent_allocs": "2",
+        "delay_between_options": "0",
+        "max_concurrent_allocs": "5",
+    }
+    assert metadata["parameters"]["options"]["1"]["max_concurrent_allocs"] == 5
+
+
+def test_users_of_all_ranks_are_enough(pytester: pytest.Pytester) -> None:
+    (pytester.path / "mine.yaml").write_text(
+        "name: mine\nmodel: tiny-1b\nduration: 0.3\nworkloads: {a: {users_total: 3}}\n"
+    )
+    pytester.makepyfile(
+        """
+        def test_run(kvcache):
+            assert kvcache.run("a").requests_per_s > 0
+
+        def test_both(kvcache):
+            assert kvcache.run("a", num_users=2).requests_per_s > 0
+        """
+    )
+    own = "--mlps-profile=mine.yaml"
+    pytester.runpytest(own, *TINY).assert_outcomes(passed=2)
+    assert metadata_of(pytester)["parameters"]["num_users"] is None
+    sizes = pytester.runpytest_subprocess("--mlps-datasize=json", own, "--mlps-num-processes=2")
+    assert json.loads(sizes.stdout.str())["cases"][0]["users_per_rank"] == 2
+
+
+def test_all_cases_are_checked_before_the_first_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
+    )
+    small = "--mlps-set=workloads.3.storage_capacity_gb=0.0001"
+    refused = pytester.runpytest(*TINY, small)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["ERROR: *workload 3: an entry of *Raise storage_capacity_gb to*"])
+    assert "passed" not in refused.stdout.str()
+    pytester.runpytest(*TINY, small, "-k", "[1]", "--mlps-trials=1").assert_outcomes(passed=1)
+
+
+def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(3)")
+    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=0.3", "--mlps-trials=1")
+    result = pytester.runpytest(*shortened, "--mlps-results-dir=results")
+    result.assert_outcomes(passed=1)
+    differs = "differs from the sanctioned workload: duration, trials"
+    result.stdout.fnmatch_lines([f"note: profile mlperf: {differs}"])
+    (path,) = (pytester.path / "results").rglob("kvcache_run_summary_*.json")
+    summary = json.loads(path.read_text())["options"]["3"]
+    assert (summary["valid"], summary["not_valid_because"]) == (False, [differs])
+    assert summary["aggregated_write_bandwidth_gbps"] > 0
+    assert summary["cpu_tier_ranks"] == []
+
+
+def test_parameters_that_a_test_changes_in_mlperf_are_noted(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(3, lanes=2)")
+    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=0.3", "--mlps-trials=1")
+    result = pytester.runpytest(*shortened, "--mlps-results-dir=results")
+    result.stdout.fnmatch_lines(
+        ["note: workload 3: differs from the sanctioned workload: max_concurrent_allocs"]
+    )
+
+
+def test_quick_can_be_simulated(pytester: pytest.Pytester) -> None:
+    """No time passes in workload 1, whose users do not think."""
+    pytester.makepyfile(
+        "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
+    )
+    simulated = ("--mlps-set=storage=null", "--mlps-results-dir=results", "--mlps-trials=2")
+    result = pytester.runpytest(*simulated)
+    result.assert_outcomes(passed=3)
+    case = metadata_of(pytester)["metrics"]["1"]
+    assert case["requests"] > 0
+    assert (case["window_s"], case["requests_per_s"], case["read_gib_s"]) == ([0.0] * 2, None, None)
+    result.stdout.fnmatch_lines(["note: workload 1: no time passed in the simulation*"])
 
 
 def test_unknown_workload_is_refused_with_those_of_the_profile(pytester: pytest.Pytester) -> None:

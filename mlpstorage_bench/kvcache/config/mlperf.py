@@ -1,18 +1,23 @@
-"""Rules of MLPerf's CLOSED division: the sanctioned workload, on any system under test."""
+"""MLPerf's sanctioned workloads: differences from them, and the rules of the CLOSED division."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
 from mlpstorage_bench.paths import existing_part
 
 PROFILE = "mlperf"
 SEED = 42
 TRIALS = 3
 
+DIFFERS = "differs from the sanctioned workload: {}"
+_WITHOUT_EFFECT = frozenset({"title", "slos", "calibration", "read_back_gb", "trace_out"})
+"""Parameters that may differ: they change no request and nothing within a window."""
 _LOCKED = {"set": "nothing", "seed": str(SEED), "trials": str(TRIALS), "profile": PROFILE}
 """Options that are fixed in CLOSED: name → the only accepted value."""
 
@@ -41,3 +46,29 @@ def check_closed(user_set: Mapping[str, Any], cache_dir: Path, results_dir: Path
 
 def _device(option: str, path: Path) -> int:
     return existing_part(option, path).stat().st_dev
+
+
+@functools.cache
+def _sanctioned() -> Profile:
+    return load_profile(PROFILE)
+
+
+def differences(
+    workload: str, parameters: Mapping[str, Any], *, trials: int, seed: int | None
+) -> list[str]:
+    """Return the names of what differs from the sanctioned workload of this name.
+
+    `parameters` are a workload's; those that it lacks, of an earlier version, do not differ. An
+    unknown seed (None) does not differ either.
+    """
+    sanctioned = _sanctioned().workloads.get(workload)
+    if sanctioned is None:
+        return ["name"]
+    differing = [
+        name
+        for name, value in sanctioned.model_dump().items()
+        if name not in _WITHOUT_EFFECT and parameters.get(name, value) != value
+    ]
+    if seed not in (None, SEED):
+        differing.append("seed")
+    return differing + ["trials"] * (trials != TRIALS)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.config.workload import MOST_USERS_PER_RANK, Workload
 from mlpstorage_bench.kvcache.trace_input import detect
 from mlpstorage_bench.kvcache.workload.request_source import (
     Conversations,
@@ -32,7 +32,7 @@ class RankWorkload:
 
         `seed` is the run's. Users of its own differ from those of other ranks by seed; users of
         a total differ by number and have one seed, so that they are the same on any number of
-        ranks. InvalidInputError where a rank has no user.
+        ranks. InvalidInputError where a rank has no user, or too many.
         """
         total = workload.users_total
         if total is None:
@@ -40,6 +40,12 @@ class RankWorkload:
         if total < ranks:
             raise InvalidInputError(
                 "users_total", total, f"at least one user for each of {ranks} ranks"
+            )
+        if -(-total // ranks) > MOST_USERS_PER_RANK:
+            raise InvalidInputError(
+                "users_total",
+                total,
+                f"at most {MOST_USERS_PER_RANK} users for each of {ranks} ranks",
             )
         first, after = total * rank // ranks, total * (rank + 1) // ranks
         return cls(workload.model_copy(update={"num_users": after - first}), seed, first)
@@ -57,7 +63,7 @@ class RankWorkload:
             else:
                 recorded_conversations = trace.conversations()
         return RequestSource(
-            num_users=workload.num_users,
+            num_users=workload.users,
             seed=self.seed,
             first_user=self.first_user,
             sharing=workload.sharing,

@@ -42,6 +42,7 @@ PerSecond = Annotated[float, Field(ge=1e-6, le=10_000, allow_inf_nan=False)]
 """Requests per second of a rank, which takes 10 to 50 µs to make each."""
 
 
+MOST_USERS_PER_RANK = 100_000
 SYNONYMS = {"users_per_rank": "num_users", "lanes": "max_concurrent_allocs"}
 """Another accepted name of a parameter → its own name, which is the reference's."""
 
@@ -81,10 +82,13 @@ class Workload(Strict):
     """Type of the cached vectors; None: the model's."""
     tensor_parallel: int = Field(default=1, ge=1, le=1024)
     """Degree of tensor parallelism: a rank stores the shard of one accelerator."""
-    num_users: int = Field(ge=1, le=100_000)
+    num_users: int | None = Field(default=None, ge=1, le=MOST_USERS_PER_RANK)
     """Users of each rank: load grows with ranks, as in MLPerf's rules (weak scaling)."""
     users_total: int | None = Field(default=None, ge=1, le=10_000_000)
-    """Users of all ranks together, the same for any number of ranks (strong scaling)."""
+    """Users of all ranks together, the same for any number of ranks (strong scaling).
+
+    It takes precedence over `num_users`.
+    """
     duration: float = Field(ge=1e-3, le=86_400, allow_inf_nan=False)
     """Length of the measurement window, in seconds."""
     warmup: Seconds = 0.0
@@ -174,6 +178,8 @@ class Workload(Strict):
     """Chunks of one entry that a lane reads or writes concurrently."""
     verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     """Share of read chunks whose content is checked."""
+    read_back_gb: NotNegative = 0.25
+    """Data that a rank reads back and checks after a window in which nothing was verified."""
     compress_ratio: float = Field(default=1.0, ge=1, le=128, allow_inf_nan=False)
     """Ratio by which the data can be compressed."""
     dedup_ratio: float = Field(default=1.0, ge=1, le=1000, allow_inf_nan=False)
@@ -201,20 +207,16 @@ class Workload(Strict):
                 f"arrivals {self.arrivals} and rate {self.rate}: arrivals constant, poisson and "
                 "gamma need a rate, and closed accepts none"
             )
+        if self.num_users is None and self.users_total is None:
+            raise ValueError("num_users (of each rank) or users_total (of all ranks) is needed")
         if self.rate_end is not None and self.rate is None:
             raise ValueError("rate_end needs rate, at which the ramp begins")
         if self.trace_in is not None and self.phase == "decode":
             raise ValueError("phase decode reads prepared entries only: it accepts no trace_in")
         if self.storage == "null" and (self.precondition, self.warmup_until) != ("none", "time"):
             raise ValueError("storage null has no bandwidth that could become steady")
-        takes_time = (
-            self.think_time_scale
-            or self.generation_mode != "none"
-            or self.arrivals != "closed"
-            or self.trace_in is not None
-        )
         ends = self.requests is not None or self.stop_after_gb or self.write_limit_gb
-        if self.storage == "null" and not takes_time and not ends:
+        if self.storage == "null" and not self.takes_time and not ends:
             raise ValueError(
                 "storage null without think time and generation: simulated time would not advance, "
                 "so the trial would never end. Set requests or stop_after_gb"
@@ -241,16 +243,33 @@ class Workload(Strict):
         return geometry.bytes_per_token(self.kv_dtype, self.tensor_parallel)
 
     @property
+    def takes_time(self) -> bool:
+        """Whether the requests take time even if storage takes none."""
+        return bool(
+            self.think_time_scale
+            or self.generation_mode != "none"
+            or self.arrivals != "closed"
+            or self.trace_in is not None
+        )
+
+    @property
     def generation_s_per_token(self) -> float:
         """Seconds per generated token."""
         return GENERATION_S_PER_TOKEN[self.generation_mode]
+
+    @property
+    def users(self) -> int:
+        """Users of the rank that this workload was made for (`RankWorkload`)."""
+        if self.num_users is None:
+            raise AssertionError("the workload is that of all ranks")
+        return self.num_users
 
     @property
     def lanes(self) -> int:
         """Requests that a rank serves concurrently: not more than it has users."""
         if self.trace_in is not None:
             return self.max_concurrent_allocs
-        return min(self.max_concurrent_allocs, self.num_users)
+        return min(self.max_concurrent_allocs, self.users)
 
     @property
     def rules(self) -> Rules:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlpstorage_bench.errors import NotMeasuredError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.results.metrics.latencies import BySize, Latencies, LatenciesBySize
 from mlpstorage_bench.kvcache.results.notes import notes_on, touched_storage
@@ -35,17 +36,17 @@ class KVCacheResult:
 
     @property
     def requests_per_s(self) -> float:
-        """Requests per second, mean over the trials."""
+        """Requests per second, mean over the trials; NotMeasuredError without time."""
         return self._number("requests_per_s")
 
     @property
     def read_gib_s(self) -> float:
-        """Storage read bandwidth in GiB/s, mean over the trials."""
+        """Storage read bandwidth in GiB/s, mean over the trials; NotMeasuredError without time."""
         return self._number("read_gib_s")
 
     @property
     def write_gib_s(self) -> float:
-        """Storage write bandwidth in GiB/s, mean over the trials."""
+        """Storage write bandwidth in GiB/s, mean over the trials; NotMeasuredError without time."""
         return self._number("write_gib_s")
 
     @property
@@ -77,5 +78,10 @@ class KVCacheResult:
         return {"trials": len(self.trials), **as_json(self.values)}
 
     def _number(self, name: str) -> float:
+        if self.values[name] is None:
+            raise NotMeasuredError(
+                f"{name} of workload {self.workload}: no time passed in the simulation, so there "
+                f"are amounts and no rates. `values[{name!r}]` is None"
+            )
         (value,) = numbers_in([self.values], name)
         return value

@@ -132,7 +132,8 @@ def device_share(hosts: Sequence[HostTraffic]) -> float | None:
         return None
     busy_s = sum(count.read_ms + count.write_ms for count in counts) / _MS_PER_S
     synced_ns = sum(operation.durability.sum_ns for rank in ranks for operation in rank.stored)
-    return (busy_s + synced_ns / NS_PER_S) / sum(rank.window_s * rank.in_flight for rank in ranks)
+    available_s = sum(rank.window_s * rank.in_flight for rank in ranks)
+    return (busy_s + synced_ns / NS_PER_S) / available_s if available_s else None
 
 
 def request_ms(hosts: Sequence[HostTraffic], kind: Kind) -> float | None:

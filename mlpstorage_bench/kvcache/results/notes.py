@@ -9,6 +9,7 @@ from mlpstorage_bench.measure.ceiling import HARNESS_SHARE
 
 UNTOUCHED = "no entry reached the storage tier: only memory was measured"
 SIMULATED = "time was simulated, without storage: metrics state the demand of the workload"
+WITHOUT_TIME = "no time passed in the simulation: amounts are exact, and there are no rates"
 _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers in huge pages below which a note is made."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
@@ -25,6 +26,7 @@ def notes_on(trials: Sequence[TrialResult]) -> list[str]:
     """Return the notes on a case's trials."""
     return [
         *_storage_notes(trials),
+        *_content_notes(trials),
         *_load_notes(trials),
         *_transfer_notes(trials),
         *_window_notes(trials),
@@ -39,6 +41,24 @@ def _storage_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
         yield UNTOUCHED
     if any(trial.is_simulated for trial in trials):
         yield SIMULATED
+    if any(not trial.window_s for trial in trials):
+        yield WITHOUT_TIME
+
+
+def _content_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
+    unverified = [
+        trial.trial
+        for trial in trials
+        if touched_storage([trial])
+        and not trial.is_simulated
+        and not (trial.verified_reads or trial.read_back_chunks)
+    ]
+    if unverified:
+        yield (
+            f"nothing was verified in trial {', '.join(map(str, unverified))}: wrong data would "
+            "not have been noticed. Set verify_rate above 0, and read_back_gb for windows in which "
+            "nothing is read"
+        )
 
 
 def _load_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
@@ -123,7 +143,9 @@ def _harness_cause(limited: Sequence[TrialResult]) -> str:
 
 
 def _is_idle(trial: TrialResult) -> bool:
-    return trial.device_share is not None and trial.device_share < trial.busy_share / 2
+    if trial.device_share is None or trial.busy_share is None:
+        return False
+    return trial.device_share < trial.busy_share / 2
 
 
 def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:

@@ -43,12 +43,7 @@ def pool_trial(
     if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
         if failure is not None:
             raise failure
-        window_s = max(rank.window_s for rank in ranks)
-        raise EmptyWindowError(
-            f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
-            f"{ranks[0].closed_by}), so there is nothing to report. Raise duration, raise "
-            "write_limit_gb where the profile has one, or lower think_time_scale"
-        )
+        raise _empty_window(ranks)
     return TrialResult(
         values=trial_values(metrics(), TrialRanks(ranks, samples)),
         trial=trial,
@@ -57,6 +52,19 @@ def pool_trial(
             (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
         ),
         failure=failure,
+    )
+
+
+def _empty_window(ranks: Sequence[RankTrial]) -> EmptyWindowError:
+    window_s, closed_by = max(rank.window_s for rank in ranks), ranks[0].closed_by
+    advice = {
+        "number of requests": "All requests were answered before it opened: lower warmup, or raise "
+        "requests",
+        "write limit": "Raise write_limit_gb, or lower warmup",
+    }.get(closed_by, "Raise duration, or lower think_time_scale")
+    return EmptyWindowError(
+        f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
+        f"{closed_by}), so there is nothing to report. {advice}"
     )
 
 

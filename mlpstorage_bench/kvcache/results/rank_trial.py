@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.errors import MlpsError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER, TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.measure.audit import Audit, audit
@@ -37,6 +37,18 @@ class Preconditioning:
     written_bytes: int
     steadiness: Steadiness | None
     """Steadiness of the write bandwidth at the end; None if there were too few samples."""
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """Check of a sample of the written data, after a window in which nothing was verified."""
+
+    verified_chunks: int
+    corrupt_chunks: int
+    corruption: str
+    """The first of them; '' without any."""
+    failure: StorageError | None = None
+    """Error of a chunk that could not be read."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,8 @@ class RankTrial:
     """Uses of the lanes' time in the window; None if the kernel shows too little."""
     ceiling: Ceiling | None = None
     """Limit of the harness on this host; None if it was not measured."""
+    read_back_chunks: int = 0
+    """Chunks that were read and checked after the window, because nothing was verified in it."""
     preconditioning: Preconditioning | None = None
     warm_up: Steadiness | None = None
     """Steadiness of bandwidth at the window's start; None unless warm-up waited for it."""
@@ -200,9 +214,15 @@ class RankTrial:
             counted_by="this process",
         )
 
+    def per_s(self, amount: float) -> float | None:
+        """Return an amount per second of the window; None if no time passed in it."""
+        return amount / self.window_s if self.window_s else None
+
     @property
-    def rate(self) -> Rate:
-        """Speed of the storage tier, and the share of time that calls took."""
+    def rate(self) -> Rate | None:
+        """Speed of the storage tier, and the share of time that calls took; None without time."""
+        if not self.window_s:
+            return None
         busy_ns = sum(o.chunk.sum_ns + o.durability.sum_ns for o in self.stored)
         return Rate(
             operations_per_s=sum(o.chunks for o in self.stored) / self.window_s,

@@ -104,14 +104,15 @@ class TrialRanks:
         return max(self._foreign, key=lambda one: one.gib_s).place
 
     @cached_property
-    def rates(self) -> list[Rate]:
-        """Speed of each rank's storage tier."""
-        return [rank.rate for rank in self.ranks]
+    def rates(self) -> list[Rate] | None:
+        """Speed of each rank's storage tier; None if no time passed on one of them."""
+        known = [rate for rate in (rank.rate for rank in self.ranks) if rate is not None]
+        return known if len(known) == len(self.ranks) else None
 
     @property
-    def busy_share(self) -> float:
+    def busy_share(self) -> float | None:
         """Mean over ranks of the share of lane time that storage calls took."""
-        return statistics.fmean(rate.busy_share for rate in self.rates)
+        return statistics.fmean(rate.busy_share for rate in self.rates) if self.rates else None
 
     @cached_property
     def device_share(self) -> float | None:
@@ -130,6 +131,8 @@ class TrialRanks:
     @cached_property
     def ceiling_ratio(self) -> float | None:
         """Measured ÷ the harness's ceiling; None if not every rank has one."""
+        if self.rates is None:
+            return None
         return ceiling_ratio(self.rates, [rank.ceiling for rank in self.ranks])
 
     @property

@@ -18,12 +18,14 @@ _WARMUP_SHARE = 0.2
 
 
 def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> Ceiling | None:
-    """Measure this rank's ceiling while all ranks measure theirs; None if calibration is off."""
+    """Measure this rank's ceiling while all ranks measure theirs; None without time for it."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
     is_direct = context.io_mode == "direct"
     operations = run_over(NullStore(is_direct=is_direct), workload, context, ranks)
     bandwidth = run_over(RingStore(is_direct=is_direct), workload, context, ranks)
+    if operations.rate is None or bandwidth.rate is None:
+        return None
     return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)
 
 
@@ -40,6 +42,7 @@ def run_over(
             "gpu_mem_gb": 0.0,
             "cpu_mem_gb": 0.0,
             "write_limit_gb": None,
+            "read_back_gb": 0.0,
             "warmup_until": "time",
             "precondition": "none",
             "requests": None,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from mlpstorage_bench.benchmark_type import Json, RankSite
@@ -38,6 +39,7 @@ from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import KIB
 
+_SIZES = "--mlps-datasize shows all sizes"
 _UNLIMITED_BYTES = 1 << 60
 """Capacity of a simulation without a given capacity."""
 
@@ -57,12 +59,22 @@ class TrialOutcome:
 class Engine:
     """Runs trials in this rank's cache directory. A context manager."""
 
-    def __init__(self, ranks: TrialRanks, site: RankSite) -> None:
+    def __init__(
+        self,
+        ranks: TrialRanks,
+        site: RankSite,
+        workloads: Mapping[str, Workload] = MappingProxyType({}),
+        seed: int = 0,
+    ) -> None:
         self._ranks = ranks
         self._site = site
         self._place = f"rank {ranks.rank} on {site.host}"
         """This rank and its host, for messages."""
         self._cache_dir = site.cache_dir
+        self._workloads = workloads
+        """Those of the plan, by name."""
+        self._seed = seed
+        """The plan's."""
         self._resources = ExitStack()
         self._directory = RankDirectory(site.cache_dir, ranks.rank)
         self._direct_io = DirectIo(None)
@@ -71,6 +83,8 @@ class Engine:
         self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by workload, as JSON."""
+        self._fitting: set[str] = set()
+        """Workloads, as JSON, that fit storage and memory."""
         self._cases = 0
         self.notes: list[str] = []
         """Notes on this rank's storage for the reader of the results."""
@@ -125,6 +139,18 @@ class Engine:
             time.sleep(delay_s)
         self._cases += 1
 
+    def check_cases(self, cases: Sequence[str]) -> None:
+        """Raise CapacityError or InvalidInputError with the plan's cases that cannot run here."""
+        problems = []
+        for name in cases:
+            workload = self._workloads[name]
+            part = RankWorkload.for_rank(workload, self._seed, self._ranks.rank, self._ranks.size)
+            self._check_io_mode(part.workload)
+            self._capacity(part.workload)
+            problems += [f"workload {name}: {problem}" for problem in self._problems(part)]
+        if problems:
+            raise CapacityError(f"{'. '.join(problems)}. {_SIZES}")
+
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
     ) -> TrialOutcome:
@@ -149,7 +175,9 @@ class Engine:
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
-                self._check_that_it_fits(part)
+                problems = self._problems(part)
+                if problems:
+                    raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
@@ -199,20 +227,19 @@ class Engine:
             )
         return needed
 
-    def _check_that_it_fits(self, part: RankWorkload) -> None:
-        """Raise CapacityError if space or memory is too small; called before the first write."""
+    def _problems(self, part: RankWorkload) -> list[str]:
+        """Return the reasons why a workload does not fit; called before the first write."""
+        key = part.workload.model_dump_json()
         free_bytes = self._free_bytes()
-        if free_bytes is None or part.workload.storage == "null":
-            return
+        if free_bytes is None or part.workload.storage == "null" or key in self._fitting:
+            return []
         size = size_of_rank(part, free_bytes, self._alignment_bytes(part.workload))
         problems = size.problems(
             free_bytes, self._site.memory_bytes, is_in_memory=self._site.is_in_memory
         )
-        if problems:
-            raise CapacityError(
-                f"This run does not fit: {'; '.join(problems)}. Lower storage_capacity_gb, "
-                "num_users or duration, or use a larger filesystem; --mlps-datasize shows sizes"
-            )
+        if not problems:
+            self._fitting.add(key)
+        return problems
 
     def _free_bytes(self) -> int | None:
         """Return this rank's share of the free bytes; None if the filesystem reports none."""

@@ -73,7 +73,9 @@ def simulate(
     opened_at = time.time()
     window, scheduler = pool.window, pool.scheduler
     scheduler.open()
-    opens_ns = clock.now_ns() + round(workload.warmup * NS_PER_S)
+    # a warm-up would last for ever if no time passed
+    warm_up_s = workload.warmup if workload.takes_time else 0.0
+    opens_ns = clock.now_ns() + round(warm_up_s * NS_PER_S)
     window.open(workload.duration, opens_ns)
     closed_by = "number of requests"
     while (moment_ns := scheduler.next_moment_ns()) is not None:
@@ -86,7 +88,8 @@ def simulate(
             closed_by = "write limit" if pool.limit_reached.is_set() else "number of bytes"
             break
     else:
-        clock.advance(min(max(scheduler.last_end_ns, opens_ns), window.closes_ns))
+        clock.advance(min(scheduler.last_end_ns, window.closes_ns))
+    clock.advance(opens_ns)  # all requests may come, or a limit be reached, before it
     window.close()
     pool.window_has_closed()
     ranks.barrier()

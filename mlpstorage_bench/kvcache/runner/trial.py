@@ -13,7 +13,7 @@ from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
+from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial, ReadBack
 from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
@@ -21,6 +21,7 @@ from mlpstorage_bench.kvcache.runner.context import (
     file_io,
     files_in_layout,
 )
+from mlpstorage_bench.kvcache.runner.read_back import has_verified, read_back
 from mlpstorage_bench.kvcache.runner.simulation import simulate
 from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor, failure_of
 from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
@@ -160,14 +161,21 @@ class _Trial:
             throttled_share = Throttling.now().share_since(self._throttling_before)
             supervisor.join()
             drained_ns = self._clock.now_ns()
-        failure = failure_of(futures)
-        ranks.barrier()
-        common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
+            failure = failure_of(futures)
+            ranks.barrier()
+            common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
+            operations = pool.operations()
+            checked = None
+            if failure is None and not has_verified(operations):
+                checked = self._read_back(lanes[0], ranks)
         requests = pool.statistics()
+        if checked is not None:
+            failure = checked.failure
+            requests.corrupt_reads += checked.corrupt_chunks
         return RankTrial(
             rank=self._context.rank,
             host=self._context.host,
-            users=self._workload.num_users,
+            users=self._workload.users,
             lanes=self._lanes,
             edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
             opened_at=opened_at,
@@ -181,7 +189,7 @@ class _Trial:
             arrived=pool.scheduler.arrived,
             unserved=pool.unserved,
             lateness=pool.lateness(requests) if pool.source.is_open_loop else None,
-            operations=pool.operations(),
+            operations=operations,
             tiers=self._cache.account(),
             process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
@@ -197,8 +205,9 @@ class _Trial:
             ),
             throttled_share=throttled_share,
             peak_rss_bytes=peak_rss_bytes(),
-            corruption=pool.corruption,
+            corruption=pool.corruption or ("" if checked is None else checked.corruption),
             failure=failure,
+            read_back_chunks=0 if checked is None else checked.verified_chunks,
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
@@ -274,6 +283,10 @@ class _Trial:
             return "another rank" if ranks.poll(Notice.CLOSING) else None
 
         return reason
+
+    def _read_back(self, lane: Lane, ranks: TrialRanks) -> ReadBack | None:
+        storage, seed = self._cache.tiers[-1], self._context.seed
+        return read_back(self._workload, storage, lane, seed, ranks.raise_deferred)
 
     def _steadiness(self, sampler: Sampler) -> Steadiness | None:
         """Judge the steadiness of the whole window, if it is long enough."""

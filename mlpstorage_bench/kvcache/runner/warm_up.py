@@ -11,12 +11,10 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
 from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
+from mlpstorage_bench.kvcache.sizing import most_preconditioning
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
 from mlpstorage_bench.mpi.ranks import Ranks
-from mlpstorage_bench.units import GIB, NS_PER_S
-
-_PRECONDITION_CAPACITIES = 2
-"""Default limit of preconditioning, in multiples of the capacity."""
+from mlpstorage_bench.units import NS_PER_S
 
 
 class WarmUp:
@@ -46,10 +44,7 @@ class WarmUp:
         workload = self._workload
         if workload.precondition == "none":
             return None
-        most = workload.precondition_gb
-        most_bytes = (
-            _PRECONDITION_CAPACITIES * self._capacity_bytes if most is None else round(most * GIB)
-        )
+        most_bytes = most_preconditioning(workload, self._capacity_bytes)
         criterion = workload.steady
         started_ns = self._clock.now_ns()
         sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)

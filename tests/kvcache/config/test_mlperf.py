@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.config.mlperf import check_closed
+from mlpstorage_bench.kvcache.config.mlperf import check_closed, differences
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
 
 ANOTHER_FILESYSTEM = Path("/proc")
 """Never the filesystem of a temporary directory."""
@@ -60,3 +61,33 @@ def test_all_violations_are_reported_together(tmp_path: Path) -> None:
     message = refusal_message(user_set, tmp_path, tmp_path)
     options = ("set", "seed", "trials", "profile", "cache-dir")
     assert [f"--mlps-{name}" in message for name in options] == [True] * len(options)
+
+
+def parameters(workload: str, **changes: object) -> dict[str, object]:
+    return {**load_profile("mlperf").workloads[workload].model_dump(), **changes}
+
+
+@pytest.mark.parametrize("workload", ["1", "2", "3"])
+def test_sanctioned_workload_differs_in_nothing(workload: str) -> None:
+    same = parameters(workload, title="mine", calibration=0.0, read_back_gb=1.0)
+    assert differences(workload, same, trials=3, seed=42) == []
+    del same["promotion"]  # a parameter that earlier versions did not have
+    assert differences(workload, same, trials=3, seed=None) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "trials", "seed", "expected"),
+    [
+        ({"duration": 6.0}, 1, 42, ["duration", "trials"]),
+        ({"storage": "null"}, 3, 42, ["storage"]),
+        ({"phase": "prefill", "verify_rate": 0.5}, 3, 7, ["phase", "verify_rate", "seed"]),
+    ],
+)
+def test_whatever_differs_from_the_sanctioned_workload_is_named(
+    changes: dict[str, object], trials: int, seed: int, expected: list[str]
+) -> None:
+    assert differences("1", parameters("1", **changes), trials=trials, seed=seed) == expected
+
+
+def test_case_of_another_name_is_no_sanctioned_workload() -> None:
+    assert differences("assistant", parameters("1"), trials=3, seed=42) == ["name"]

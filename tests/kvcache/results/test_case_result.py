@@ -8,14 +8,15 @@ import pytest
 
 from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
+from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
+from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
-from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.ceiling import Ceiling
@@ -98,7 +99,7 @@ def case_of(*trials: TrialResult) -> KVCacheResult:
 
 def test_metrics_are_attributes_with_types() -> None:
     trial = pool_trial(1, [rank_trial(0)])
-    assert_type(trial.read_gib_s, float)
+    assert_type(trial.read_gib_s, float | None)
     assert_type(trial.requests, int)
     assert_type(trial.hit_rate, float | None)
     assert_type(trial.steady, bool | None)
@@ -442,13 +443,28 @@ def test_rank_result_has_the_measured_values() -> None:
     assert summary["avg_throughput_tokens_per_sec"] == 500
 
 
-def summary_of(trials: list[list[RankTrial]], planned: int, ranks: int) -> dict[str, object]:
+SANCTIONED = load_profile("mlperf").workloads["1"].model_dump()
+
+
+def summary_of(
+    trials: list[list[RankTrial]],
+    planned: int,
+    ranks: int,
+    parameters: dict[str, Any] = SANCTIONED,
+) -> dict[str, object]:
     records = tuple(
         TrialRecord(number, {}, [rank_result(WORKLOAD, number, rank) for rank in trial])
         for number, trial in enumerate(trials, 1)
     )
-    case = CaseRecord("kv_cache", "1", planned, {}, records)
-    made: Any = summarise([case], run_datetime="2026", npernode=2, host_count=1, total_ranks=ranks)
+    case = CaseRecord("kv_cache", "1", planned, parameters, records)
+    made: Any = KV_CACHE.summarise(
+        [case],
+        timestamp="20261101_120000",
+        run_datetime="2026",
+        npernode=2,
+        host_count=1,
+        total_ranks=ranks,
+    )
     summary: dict[str, object] = made["options"]["1"]
     assert made["partial_failure"] == summary["partial_failure"]
     return summary
@@ -467,16 +483,62 @@ def test_summary_sums_bandwidth_over_ranks_averages_trials_and_takes_the_greates
     assert (summary["partial_failure"], summary["missing_files"]) == (False, [])
 
 
-def test_rank_that_stayed_in_memory_is_left_out_and_named() -> None:
-    summary = summary_of([[rank_trial(0, 2.0), rank_trial(1, 4.0, storage_entries=0)]], 1, 2)
-    assert summary["cpu_tier_ranks"] == [1]
+def cache_stats(rank: RankTrial) -> dict[str, Any]:
+    result: Any = rank_result(WORKLOAD, 1, rank)
+    stats: dict[str, Any] = result["summary"]["cache_stats"]
+    return stats
+
+
+def in_memory(rank: int) -> RankTrial:
+    """Return the record of a rank that moved nothing from or to storage."""
+    return dataclasses.replace(rank_trial(rank, storage_entries=0), operations={})
+
+
+def test_rank_that_stayed_in_memory_is_left_out_and_its_file_is_named() -> None:
+    summary = summary_of([[rank_trial(0, 2.0), in_memory(1)]] * 3, 3, 2)
+    assert summary["cpu_tier_ranks"] == [
+        f"option_1/trial_{trial}/rank_1/kvcache_results_20261101_120000.json" for trial in (1, 2, 3)
+    ]
     assert summary["aggregated_read_bandwidth_gbps"] == pytest.approx(1.0)
+    assert (summary["valid"], summary["not_valid_because"]) == (True, [])
+
+
+def test_rank_without_an_entry_at_the_end_counts_if_it_moved_bytes() -> None:
+    """Its entries were evicted, or cut off by the window's end."""
+    summary = summary_of([[rank_trial(0, 4.0, storage_entries=0)]] * 3, 3, 1)
+    assert summary["cpu_tier_ranks"] == []
+    assert summary["aggregated_read_bandwidth_gbps"] == pytest.approx(2.0)
+    assert summary["aggregated_write_bandwidth_gbps"] == pytest.approx(0.25)
     assert summary["valid"] is True
+    stats = cache_stats(rank_trial(0, storage_entries=0))
+    assert stats["storage_entries"] == 0, "the reference's key keeps its meaning"
 
 
 def test_workload_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
-    summary = summary_of([[rank_trial(0, storage_entries=0)]], 1, 1)
+    summary = summary_of([[in_memory(0)]] * 3, 3, 1)
     assert (summary["valid"], summary["aggregated_read_bandwidth_gbps"]) == (False, 0)
+    assert summary["not_valid_because"] == ["no rank moved anything from or to storage"]
+
+
+def test_simulation_is_not_valid() -> None:
+    simulated = dataclasses.replace(rank_trial(0), is_simulated=True)
+    assert summary_of([[simulated]] * 3, 3, 1)["valid"] is False
+
+
+def test_workload_that_is_not_the_sanctioned_one_is_not_valid_and_says_how() -> None:
+    shortened = {**SANCTIONED, "duration": 6.0, "title": "any"}
+    summary = summary_of([[rank_trial(0)]], 1, 1, shortened)
+    assert summary["valid"] is False
+    assert summary["not_valid_because"] == [
+        "differs from the sanctioned workload: duration, trials"
+    ]
+
+
+def test_reference_s_numbers_of_operations_are_no_rates() -> None:
+    rank = rank_trial(0)
+    rank.requests.prefill_writes = 7
+    stats = cache_stats(rank)
+    assert (stats["read_iops"], stats["write_iops"]) == (stats["cache_hits"], 7)
 
 
 def test_missing_rank_results_are_a_partial_failure_that_names_them() -> None:

@@ -14,10 +14,15 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import EmptyWindowError, InvalidInputError, NotMeasuredError
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.notes import WITHOUT_TIME, notes_on
+from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.trace_files import trace_path
@@ -175,6 +180,99 @@ def test_workload_without_time_or_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="would never end"):
         simulated(tmp_path, think_time_scale=0.0)
     assert simulated(tmp_path, think_time_scale=0.0, requests=10).requests.requests == 10
+
+
+def pooled(result: RankTrial) -> TrialResult:
+    """Return a trial's metrics, after its result was made for the reference's readers."""
+    rank_result(workload(), 1, result)
+    return pool_trial(1, [result])
+
+
+def rates(trial: TrialResult) -> list[float | None]:
+    return [
+        trial.requests_per_s,
+        trial.generated_tokens_per_s,
+        trial.read_gib_s,
+        trial.write_gib_s,
+        trial.busy_share,
+    ]
+
+
+def test_trial_in_which_no_time_passes_has_amounts_and_no_rates(tmp_path: Path) -> None:
+    result = simulated(tmp_path, think_time_scale=0.0, requests=10)
+    assert (result.window_s, result.closed_by) == (0.0, "number of requests")
+    trial = pooled(result)
+    assert rates(trial) == [None] * 5
+    assert trial.requests == 10
+    assert min(trial.read_bytes, trial.write_bytes) > 0
+    assert trial.seconds_per_request == 0
+    assert WITHOUT_TIME in notes_on([trial])
+
+
+def test_case_of_trials_without_time_has_no_rates_and_says_so(tmp_path: Path) -> None:
+    ranks = [simulated(tmp_path, think_time_scale=0.0, requests=10) for _ in range(2)]
+    case = pool_case(
+        "1", [pool_trial(1, [rank]) for rank in ranks], pool_samples(PooledHistograms.of(ranks))
+    )
+    assert case.values["read_gib_s"] is None
+    assert case.values["read_gib_s_min"] is None
+    assert case.write_bytes == 2 * case.trials[0].write_bytes
+    with pytest.raises(NotMeasuredError, match="read_gib_s of workload 1: no time passed"):
+        _ = case.read_gib_s
+
+
+@pytest.mark.parametrize(
+    ("changes", "closed_by"),
+    [
+        ({"write_limit_gb": 4.0}, "write limit"),
+        ({"stop_after_gb": 4.0}, "number of bytes"),
+        ({"requests": 30}, "number of requests"),
+    ],
+)
+def test_warm_up_in_which_no_time_would_pass_is_left_out(
+    tmp_path: Path, changes: dict[str, Any], closed_by: str
+) -> None:
+    result = simulated(tmp_path, think_time_scale=0.0, warmup=0.3, **changes)
+    assert (result.window_s, result.closed_by) == (0.0, closed_by)
+    assert result.reported.write_bytes > 0
+
+
+def test_limit_that_is_reached_during_the_warm_up_leaves_an_empty_window(tmp_path: Path) -> None:
+    result = simulated(tmp_path, warmup=5.0, write_limit_gb=4.0)
+    assert (result.window_s, result.closed_by) == (0.0, "write limit")
+    with pytest.raises(EmptyWindowError, match="Raise write_limit_gb, or lower warmup"):
+        pooled(result)
+
+
+def test_requests_that_end_before_the_window_leave_it_empty(tmp_path: Path) -> None:
+    result = simulated(tmp_path, warmup=100.0, requests=20)
+    assert result.window_s == 0
+    with pytest.raises(EmptyWindowError, match="answered before it opened: lower warmup"):
+        pooled(result)
+
+
+@pytest.mark.parametrize("name", ["mooncake_all_at_once.jsonl", "mooncake_conversation_head.jsonl"])
+def test_requests_of_a_real_trace_that_share_a_moment_have_amounts_and_no_rates(
+    tmp_path: Path, name: str
+) -> None:
+    trace = next(
+        (p for root in Path(__file__).parents for p in (root / "shared/inputs").glob(name)), None
+    )
+    if trace is None:
+        pytest.skip("needs recorded traces")
+    trial = pooled(simulated(tmp_path, trace_in=str(trace), requests=3))
+    assert trial.window_s == 0
+    assert rates(trial) == [None] * 5
+    assert trial.requests == 3
+
+
+def test_requests_at_one_moment_have_amounts_and_no_rates(tmp_path: Path) -> None:
+    trace = tmp_path / "at_once.jsonl"
+    line = '{"timestamp": 0, "input_length": 1024, "output_length": 5, "hash_ids": [%d, 9]}\n'
+    trace.write_text("".join(line % number for number in range(4)))
+    trial = pooled(simulated(tmp_path, trace_in=str(trace)))
+    assert (trial.window_s, trial.requests) == (0.0, 4)
+    assert rates(trial) == [None] * 5
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_users_total_gives_same_users_on_any_number_of_ranks(
             RankWorkload.for_rank(workload, seed, 0, ranks)
         return
     parts = [RankWorkload.for_rank(workload, seed, rank, ranks) for rank in range(ranks)]
-    counts = [part.workload.num_users for part in parts]
+    counts = [part.workload.users for part in parts]
     assert sum(counts) == total
     assert max(counts) - min(counts) <= 1
     users = [stream.user for part in parts for stream in part.request_source().streams()]

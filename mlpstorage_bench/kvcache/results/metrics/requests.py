@@ -29,9 +29,9 @@ class Requests(Measured):
     """Requests."""
 
     requests_per_s = Metric(
-        "Rate of requests that were completed.",
+        "Rate of requests that were completed; none if no time passed, in a simulation.",
         PER_S,
-        RANKS.total(lambda rank: rank.requests.requests / rank.window_s),
+        RANKS.total_known(lambda rank: rank.per_s(rank.requests.requests)),
         MEAN_WITH_SPREAD,
         formula="requests ÷ window_s, of each rank",
         title="req/s",
@@ -49,7 +49,7 @@ class Requests(Measured):
     generated_tokens_per_s = Metric(
         "Rate of tokens that completed requests generated.",
         TOKENS_PER_S,
-        RANKS.total(lambda rank: rank.requests.generated_tokens / rank.window_s),
+        RANKS.total_known(lambda rank: rank.per_s(rank.requests.generated_tokens)),
         MEAN_WITH_SPREAD,
         formula="tokens of the requests that count ÷ window_s, of each rank",
         better="higher",

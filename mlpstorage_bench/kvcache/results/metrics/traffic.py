@@ -18,9 +18,9 @@ class Traffic(Measured):
     """Storage traffic."""
 
     read_gib_s = Metric(
-        "Bandwidth of reads from storage.",
+        "Bandwidth of reads from storage; none if no time passed, in a simulation.",
         GIB_PER_S,
-        RANKS.total(lambda rank: rank.reported.read_bytes / rank.window_s / GIB),
+        RANKS.total_known(lambda rank: rank.per_s(rank.reported.read_bytes / GIB)),
         MEAN_WITH_SPREAD,
         formula="bytes of chunks that ended inside the window ÷ window_s, of each rank",
         title="read GiB/s",
@@ -30,9 +30,9 @@ class Traffic(Measured):
         aliases=("read_bandwidth",),
     )
     write_gib_s = Metric(
-        "Bandwidth of writes to storage.",
+        "The same of writes.",
         GIB_PER_S,
-        RANKS.total(lambda rank: rank.reported.write_bytes / rank.window_s / GIB),
+        RANKS.total_known(lambda rank: rank.per_s(rank.reported.write_bytes / GIB)),
         MEAN_WITH_SPREAD,
         formula="bytes of chunks that ended inside the window ÷ window_s, of each rank",
         title="write GiB/s",
@@ -78,6 +78,15 @@ class Traffic(Measured):
         RANKS.total(lambda rank: rank.stored[0].verified_chunks),
         SUM,
         title="chunks verified",
+        shown=Shown.REPORT,
+    )
+    read_back_chunks = Metric(
+        "Chunks of the written data that were read back and checked after the window, because "
+        "nothing was verified in it. They are in no other metric.",
+        COUNT,
+        RANKS.total(lambda rank: rank.read_back_chunks),
+        SUM,
+        title="chunks read back",
         shown=Shown.REPORT,
     )
     corrupt_reads = Metric(

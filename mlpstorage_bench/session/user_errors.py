@@ -1,0 +1,50 @@
+"""Tracebacks of errors that explain themselves: the user's own lines alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.session.pytest_internals import BENCHMARK_PACKAGE
+
+_PACKAGE = Path(__file__).parents[1]
+_BENCHMARKS = _PACKAGE / "benchmarks"
+
+
+def hide_own_frames(config: pytest.Config, call: pytest.CallInfo[None]) -> None:
+    """Remove frames and causes inside this package from an error for users.
+
+    They stay with --full-trace.
+    """
+    if call.excinfo is None or config.getoption("fulltrace"):
+        return
+    error = call.excinfo.value
+    if isinstance(error, MlpsError):
+        error.__traceback__ = _without_own(call.excinfo.tb)
+        error.__cause__, error.__suppress_context__ = None, True
+        call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+
+def _without_own(traceback: TracebackType) -> TracebackType:
+    """Return a traceback without frames of this package; as it is if there are no others."""
+    kept: TracebackType | None = None
+    for entry in reversed([*_entries(traceback)]):
+        if not _is_own(Path(entry.tb_frame.f_code.co_filename)):
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return kept or traceback
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _is_own(file: Path) -> bool:
+    if _BENCHMARKS in file.parents:
+        return False
+    return _PACKAGE in file.parents or BENCHMARK_PACKAGE in file.parents

@@ -1,0 +1,51 @@
+"""Errors that explain themselves show the user's lines, and none of this package's."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.session.tiny import TINY
+
+TOO_SMALL = "kvcache.run(1, storage_capacity_gb=0.0001)"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        TOO_SMALL,
+        "kvcache.run(1, lanes='many')",
+        "kvcache.run(1, phase='decode', write_limit_gb=0.0001)",
+        "kvcache.run('no such')",
+        "mlps_run.record('x', float('nan'))",
+    ],
+)
+def test_user_error_has_no_traceback_of_this_package(pytester: pytest.Pytester, call: str) -> None:
+    pytester.makepyfile(f"def test_run(kvcache, mlps_run):\n    {call}\n")
+    result = pytester.runpytest(*TINY)
+    result.assert_outcomes(failed=1)
+    shown = result.stdout.str()
+    assert f">       {call}" in shown
+    for hidden in ("kvcache/fixture.py", "pytest_benchmark/", "engine.py", "direct cause"):
+        assert hidden not in shown
+    result.stdout.re_match_lines([r"E +mlpstorage_bench\.errors\.\w+Error: "])
+
+
+def test_full_trace_has_every_frame(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(f"def test_run(kvcache):\n    {TOO_SMALL}\n")
+    shown = pytester.runpytest(*TINY, "--full-trace").stdout.str()
+    assert "kvcache/fixture.py" in shown
+    assert "engine.py" in shown
+
+
+def test_other_errors_keep_their_traceback(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache):\n    kvcache.run([].pop())\n")
+    pytester.runpytest(*TINY).stdout.fnmatch_lines(["E*IndexError*"])
+
+
+def test_entry_that_does_not_fit_has_the_right_advice(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(f"def test_run(kvcache):\n    {TOO_SMALL}\n")
+    result = pytester.runpytest(*TINY)
+    result.stdout.fnmatch_lines(
+        ["E*does not fit a capacity of 0.0001*Raise storage_capacity_gb to 0.0* or more*"]
+    )
+    assert "Lower storage_capacity_gb" not in result.stdout.str()
