@@ -272,8 +272,6 @@ class BenchmarkType(ResultFiles, Protocol):
         """Raise InvalidInputError if this host cannot run the benchmark."""
         ...
 
-    def open(
-        self, plan: Plan, ranks: TrialRanks, site: RankSite
-    ) -> AbstractContextManager[Engine]:
+    def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> AbstractContextManager[Engine]:
         """Return this rank's engine for a plan of this type."""
         ...

@@ -71,7 +71,10 @@ def build_metadata(
             "process_start": record.process_start,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
-            "metrics": {m.name: m.description.to_json() for m in declared},
+            "metrics": {
+                **{m.name: m.description.to_json() for m in declared},
+                **record.recorded_descriptions,
+            },
             "cases": {case.case: _case_facts(case) for case in cases},
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],

@@ -5,6 +5,7 @@ With them, metadata, summary and per-rank results can be made from that JSON alo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -149,6 +150,8 @@ class RunRecord(RunFacts):
     tests: list[CaseOutcome]
     recorded: Json
     """Values that tests gave to `mlps_run.record`."""
+    recorded_descriptions: Mapping[str, Json] = {}
+    """Unit and direction of each of these values."""
     gate: GateRecord | None = None
     """The gate's result; None if the gate is off."""
     untimed_cases: list[CaseRecord]

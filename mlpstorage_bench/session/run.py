@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.metric.declaration import Better, Description, default_title
 from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
@@ -29,6 +30,7 @@ from mlpstorage_bench.results.record import (
 )
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.tree import RunLocation
+from mlpstorage_bench.units import unit_named
 
 _SEVERITY: tuple[Outcome, ...] = ("passed", "skipped", "failed")
 _STATUS_OF: dict[int, Status] = {0: "passed", 2: "interrupted"}
@@ -60,6 +62,7 @@ class Run:
     _ended: datetime | None = None
     _tests: dict[str, CaseOutcome] = field(default_factory=dict)
     _recorded: dict[str, object] = field(default_factory=dict)
+    _recorded_descriptions: dict[str, dict[str, object]] = field(default_factory=dict)
     _cases: list[OpenCase] = field(default_factory=list)
     """Cases, in the order of their start."""
     gate: GateRecord | None = None
@@ -90,13 +93,26 @@ class Run:
             record, self.directory, [], type_fields, self.cases, commit_info, metrics
         )
 
-    def record(self, name: str, value: object) -> None:
+    def record(
+        self, name: str, value: object, *, unit: str = "", better: Better | None = None
+    ) -> None:
         """Add a value to the run's metadata (`metrics.recorded`); rank 0's value is written.
 
-        The value must be valid in JSON, and the name a word like `effective_gib_s`.
+        The value must be valid in JSON, and the name a word like `effective_gib_s`. The history
+        shows the unit (`GiB/s`; '' for a number of things), and whether `higher` or `lower` values
+        are better.
         """
         if slugify(name) != name:
             raise InvalidInputError("mlps_run.record", name, "letters, digits, '.', '_' and '-'")
+        declared = {metric.name: metric for metric in self.benchmark_type.metrics}.get(name)
+        if declared is not None and unit not in ("", declared.unit.name):
+            raise InvalidInputError(
+                f"mlps_run.record {name}: unit", unit, f"{declared.unit.name}, as of the metric"
+            )
+        if better not in (None, *get_args(Better)):
+            raise InvalidInputError(
+                f"mlps_run.record {name}: better", better, ", ".join(get_args(Better))
+            )
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -104,6 +120,9 @@ class Run:
                 f"mlps_run.record {name}", value, "a value that JSON can hold", hint=str(error)
             ) from error
         self._recorded[name] = value
+        if declared is None:
+            described = Description(name, default_title(name), unit_named(unit), better)
+            self._recorded_descriptions[name] = described.to_json()
 
     @property
     def cases(self) -> list[CaseRecord]:
@@ -227,6 +246,7 @@ class Run:
             notes=self.notes,
             tests=list(self._tests.values()),
             recorded=self._recorded,
+            recorded_descriptions=self._recorded_descriptions,
             gate=self.gate,
             untimed_cases=[case for case in self.cases if case.test not in set(timed)],
         )

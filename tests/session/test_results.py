@@ -78,6 +78,32 @@ def test_recorded_values_are_in_the_metadata(pytester: pytest.Pytester) -> None:
     assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
 
 
+def test_recorded_values_have_units_and_directions(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from mlpstorage_bench.errors import InvalidInputError
+
+        def test_records(mlps_run):
+            mlps_run.record("replay_gib_s", 1.5, unit="GiB/s", better="higher")
+            mlps_run.record("restores", 3)
+            mlps_run.record("read_gib_s", 2.0)
+            with pytest.raises(InvalidInputError, match="better: got 'more'; accepted: higher, lo"):
+                mlps_run.record("x", 1, better="more")
+            with pytest.raises(InvalidInputError, match="read_gib_s: unit: got 'MB/s'"):
+                mlps_run.record("read_gib_s", 1, unit="MB/s")
+        """
+    )
+    pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
+    described = metadata_of(pytester)["mlpstorage"]["metrics"]
+    assert described["replay_gib_s"] == {"unit": "GiB/s", "better": "higher"}
+    assert described["restores"] == {"unit": ""}
+    assert described["read_gib_s"]["title"] == "read GiB/s"
+    asked = ("--mlps-history-trend=replay_gib_s", "--mlps-results-dir=results")
+    trend = pytester.runpytest_subprocess(*asked)
+    trend.stdout.fnmatch_lines(["case recorded: replay_gib_s, GiB/s: 1 run, the last 1.5 *"])
+
+
 def test_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

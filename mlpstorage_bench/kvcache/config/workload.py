@@ -178,7 +178,7 @@ class Workload(Strict):
     """Chunks of one entry that a lane reads or writes concurrently."""
     verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     """Share of read chunks whose content is checked."""
-    read_back_gb: NotNegative = 0.25
+    read_back_gb: Gib = 0.25
     """Data that a rank reads back and checks after a window in which nothing was verified."""
     compress_ratio: float = Field(default=1.0, ge=1, le=128, allow_inf_nan=False)
     """Ratio by which the data can be compressed."""
