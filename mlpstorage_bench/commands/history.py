@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -189,6 +190,7 @@ def _show_trend(history: History, metric: str, wanted: RunFilter, form: str) -> 
 def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -> list[Point]:
     ids = [run.run_id for run in runs]
     values, trials = history.pooled(ids, case, metric), history.values(ids, case, metric)
+    shown = [run for run in runs if run.run_id in values]
     return [
         Point(
             run.started,
@@ -196,10 +198,18 @@ def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -
             value := values[run.run_id],
             min([value, *trials.get(run.run_id, {}).values()]),
             max([value, *trials.get(run.run_id, {}).values()]),
+            series,
         )
-        for run in runs
-        if run.run_id in values
+        for run, series in zip(shown, _series(shown, case), strict=True)
     ]
+
+
+def _series(runs: Sequence[PastRun], case: str) -> Iterator[int]:
+    """Yield a number for each run, which grows where a run is not comparable with the last one."""
+    number = 1
+    for before, run in itertools.pairwise([*runs[:1], *runs]):
+        number += not run.is_comparable(before, case)
+        yield number
 
 
 class TrendRow(NamedTuple):
@@ -214,11 +224,16 @@ class TrendRow(NamedTuple):
     value: float
     least: float
     greatest: float
+    series: int
+    """Runs with the same number are comparable."""
 
 
 def _write_trend(curves: Mapping[str, Sequence[Point]], metric: str, unit: str, form: str) -> None:
     rows = [
-        TrendRow(case, p.run_id, p.started.isoformat(), metric, unit, p.value, p.low, p.high)
+        TrendRow(
+            *(case, p.run_id, p.started.isoformat(), metric, unit),
+            *(p.value, p.low, p.high, p.series),
+        )
         for case, points in curves.items()
         for p in points
     ]

@@ -1,6 +1,7 @@
 """Selection of baseline runs: the last comparable runs, those of a tag or branch, or one run.
 
-Runs are comparable if the fingerprints of workload and system are equal. A run can be a baseline if
+Runs are comparable if the fingerprints of workload and system are equal, and no cache directory
+leads to another device on the same host. A run can be a baseline if
 its tests passed and it has not regressed (`PastRun.is_baseline`), so a regression does not become
 the reference of the next run. A case that was disturbed is no baseline, and trials with unusual
 conditions are left out of the runs that are one. A case that was not compared is no baseline
@@ -36,6 +37,7 @@ from mlpstorage_bench.gate.series import (
     read_series,
 )
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.cache_directories import replaced
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.measure.conditions import TrialConditions
 
@@ -166,6 +168,7 @@ class _EarlierRuns:
         return (
             run.system_fingerprint is not None
             and run.system_fingerprint == self._candidate.system_fingerprint
+            and not replaced(self._candidate.cache_directories, run.cache_directories)
             and past.workload_fingerprint is not None
             and past.workload_fingerprint == own.workload_fingerprint
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.cache_directories import CacheDirectory, of_metadata, replaced
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.results.run_metadata import RunMetadata
@@ -61,6 +62,7 @@ class RunSeries:
     tags: tuple[str, ...] = ()
     branch: str | None = None
     """Branch of the tests' repository."""
+    cache_directories: tuple[CacheDirectory, ...] = ()
 
     def differences(self, other: RunSeries, case: str) -> list[str]:
         """Return the differences that make a case incomparable with that of another run."""
@@ -77,6 +79,10 @@ class RunSeries:
                 "system",
                 (self.system_fingerprint, self.system_parts),
                 (other.system_fingerprint, other.system_parts),
+            ),
+            *(
+                f"storage under {one.path} on {one.host}: {one.storage} here, {old.storage} there"
+                for one, old in replaced(self.cache_directories, other.cache_directories)
             ),
         ]
 
@@ -132,6 +138,7 @@ def series_from_metadata(metadata: RunMetadata) -> RunSeries:
         },
         tags=own.tags,
         branch=own.commit_info.branch,
+        cache_directories=of_metadata(metadata),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.history.cache_directories import CacheDirectory, replaced
 from mlpstorage_bench.process.identity import is_running
 
 RUNNING = "running"
@@ -72,6 +73,8 @@ class PastRun:
     cases: tuple[PastCase, ...]
     file: str = ""
     """Path of the metadata file, as text."""
+    cache_directories: tuple[CacheDirectory, ...] = ()
+    """Those of its hosts, as far as they are known."""
 
     @cached_property
     def path(self) -> Path:
@@ -96,6 +99,17 @@ class PastRun:
     def case_named(self, name: str) -> PastCase | None:
         """Return the case of this name; None if the run has none."""
         return next((case for case in self.cases if case.name == name), None)
+
+    def is_comparable(self, other: PastRun, case: str) -> bool:
+        """Return whether both have the same system, storage, and workload of a case."""
+        return (
+            self.system_fingerprint == other.system_fingerprint
+            and self._workload_of(case) == other._workload_of(case)
+            and not replaced(self.cache_directories, other.cache_directories)
+        )
+
+    def _workload_of(self, name: str) -> str | None:
+        return next((one.workload_fingerprint for one in self.cases if one.name == name), None)
 
     def facts(self) -> Json:
         """Return all fields but the file for JSON."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import InvalidFileError, MlpsError
 from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.metric.declaration import Description, Shown
@@ -126,6 +127,7 @@ def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
         branch=_known(own.commit_info.branch),
         cases=tuple(_cases(metadata, listed)),
         file=str(path),
+        cache_directories=of_metadata(metadata),
     )
 
 

@@ -103,6 +103,8 @@ MIGRATIONS: Sequence[Migration] = (
     (READ_EVERYTHING_AGAIN,),
     # a fact of a run: the start of rank 0's process
     (READ_EVERYTHING_AGAIN,),
+    # facts of a run: its cache directories, and the storage under them
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

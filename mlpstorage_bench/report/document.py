@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Shown
 from mlpstorage_bench.report.metric_cells import wide_cell
@@ -70,6 +71,7 @@ def _facts(metadata: RunMetadata) -> Section:
         "organisation, system": f"{own.orgname or '-'}, {own.systemname or '-'}",
         "ranks": metadata.num_processes,
         "hosts": ", ".join(metadata.hosts),
+        **{f"storage of {one.host}": f"{one.path}: {one.storage}" for one in of_metadata(metadata)},
         "command": metadata.executed_command,
         "results": metadata.result_dir,
         "system fingerprint": own.system_fingerprint,

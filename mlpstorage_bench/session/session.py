@@ -79,6 +79,8 @@ class MlpsSession:
         self.engine: Engine | None = None
         self.remarks: list[str] = []
         """Lines that are printed at the end."""
+        self.storage_lines: list[str] = []
+        """Lines on the storage under the cache directories, for the results' head; on rank 0."""
         self.exit_status: int | None = None
         """Exit status of all ranks, after they have agreed on it."""
         self.barriers_passed = 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type import RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
+from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.run_metadata import metadata_of
 from mlpstorage_bench.results.tree import create_run_directory
-from mlpstorage_bench.session import benchmark_json, rank_checks, timers
+from mlpstorage_bench.session import benchmark_json, measured_storage, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.provenance import run_facts
@@ -119,7 +121,19 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     session.on_all_ranks(lambda: opened.check_cases(known))
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
-    session.run.add_notes([*plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    changes = _describe_storage(session, session.run.location.metadata_path)
+    session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+
+
+def _describe_storage(session: MlpsSession, own: Path) -> list[str]:
+    """Set the lines about the storage on rank 0, and return those on its change."""
+    if not session.is_root:
+        return []
+    directories = of_hosts(session.cluster.hosts)
+    results_dir = session.settings.results_dir
+    changes = measured_storage.changes_since_last_run(results_dir, own, directories)
+    session.storage_lines = [measured_storage.headline(directories), *changes]
+    return changes
 
 
 def _check_plugins(session: MlpsSession) -> None:

@@ -98,6 +98,8 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     if run is None:
         return
     if run.cases:
+        for line in session.storage_lines:
+            _show(reporter, line)
         metrics = run.benchmark_type.metrics
         table = results_table(run.cases, metrics)
         for line in as_lines(table, shutil.get_terminal_size().columns):

@@ -62,6 +62,12 @@ def check_cache_dir(path: Path) -> None:
         raise _refusal(path, f"{resolved} is a system directory")
     if not existing.is_dir():
         raise _refusal(path, f"{existing} is a file")
+    if not resolved.parent.is_dir():
+        hint = (
+            f"{resolved.parent} does not exist. Is the storage mounted? If it is, make the "
+            "directory"
+        )
+        raise _refusal(path, hint, "a directory whose parent exists")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise _refusal(path, f"{existing} is not writable")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,14 +48,50 @@ def test_chart_has_axes_a_point_for_each_run_and_a_line_for_its_trials() -> None
     ]
 
 
+def test_chart_breaks_between_runs_that_are_not_comparable() -> None:
+    points = [replace(point(number, 1.0 + number), series=1 + number // 2) for number in range(3)]
+    assert trend_lines("m", points, 40)[1:] == [
+        "3 ┤        ┊   ●",
+        *["  ┤        ┊"] * 3,
+        "2 ┤    ●   ┊",
+        *["  ┤        ┊"] * 3,
+        "1 ┤●       ┊",
+        "  └────────────────",
+        "   2026-11-01 00:00 to 2026-11-01 02:00",
+        "   ┊ another system, storage or workload from here on",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "series"),
+    [
+        ({}, [1, 1]),
+        ({"own": {"system_fingerprint": "6" * 32}}, [1, 2]),
+        ({"own": {"cases": {}}}, [1, 2]),
+    ],
+)
+def test_trend_data_have_a_number_for_each_series(
+    pytester: pytest.Pytester, changes: dict[str, Any], series: list[int]
+) -> None:
+    folder = pytester.mkdir("results")
+    leave_run(folder, 1)
+    leave_run(folder, 2, **changes)
+    asked = ("--mlps-history-trend=read_gib_s", "--mlps-history-format=json")
+    assert [p["series"] for p in json.loads(ask(pytester, *asked).stdout.str())] == series
+
+
 @given(
     st.lists(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), min_size=1, max_size=300),
     st.integers(10, 200),
+    st.integers(1, 400),
 )
 def test_chart_has_a_point_for_each_shown_run_within_its_width(
-    values: list[float], width: int
+    values: list[float], width: int, runs_of_a_series: int
 ) -> None:
-    points = [point(number, value) for number, value in enumerate(values)]
+    points = [
+        replace(point(number, value), series=1 + number // runs_of_a_series)
+        for number, value in enumerate(values)
+    ]
     lines = trend_lines("metric", points, width)
     body = lines[1 : HEIGHT + 1]
     shown = sum(line.count(POINT) for line in body)

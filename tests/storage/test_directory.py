@@ -70,9 +70,17 @@ def test_link_to_system_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_directory_is_accepted_and_not_created(tmp_path: Path) -> None:
-    check_cache_dir(tmp_path / "deep" / "cache")
+    check_cache_dir(tmp_path / "cache")
     check_cache_dir(Path("/dev/shm/cache"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_directory_without_a_parent_is_refused(tmp_path: Path) -> None:
+    """The storage that should be there may not be mounted."""
+    given = tmp_path / "array" / "cache"
+    with pytest.raises(InvalidInputError, match=r"array does not exist\. Is the storage mounted\?"):
+        check_cache_dir(given)
+    assert not (tmp_path / "array").exists()
 
 
 def test_path_below_a_file_is_refused(tmp_path: Path) -> None:

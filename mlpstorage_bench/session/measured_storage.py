@@ -1,0 +1,59 @@
+"""The storage under the cache directories of a session, and its change since the last run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpstorage_bench.cluster.differences import format_values
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.cache_directories import CacheDirectory, replaced
+from mlpstorage_bench.history.filters import RunFilter
+from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.results.tree import METADATA_SUFFIX
+
+
+def headline(directories: Sequence[CacheDirectory]) -> str:
+    """Return the path and storage of the cache directories in one line."""
+    path = directories[0].path
+    if len({one.storage for one in directories}) == 1:
+        return f"storage: {path}: {directories[0].storage}"
+    return f"storage: {path}: {format_values((one.host, one.storage) for one in directories)}"
+
+
+def changes_since_last_run(
+    results_dir: Path, own: Path, directories: Sequence[CacheDirectory]
+) -> list[str]:
+    """Return a sentence for each directory that led to another storage in the last run there.
+
+    `own` is the metadata file of this run. No index is made for a first run.
+    """
+    try:
+        if not any(path != own for path in results_dir.rglob(f"*{METADATA_SUFFIX}")):
+            return []
+        with History(results_dir) as history:
+            last = _last_run(history, own, directories)
+    except (sqlite3.Error, OSError) as error:
+        return [f"whether the storage is that of the last run is not known: {error}"]
+    if last is None:
+        return []
+    return [
+        f"{one.path} on {one.host} is another storage than in run {last.run_id}: now "
+        f"{one.storage}; then {old.storage}. Is the storage mounted? The gate does not compare them"
+        for one, old in replaced(directories, last.cache_directories)
+    ]
+
+
+def _last_run(history: History, own: Path, directories: Sequence[CacheDirectory]) -> PastRun | None:
+    places = {one.place for one in directories}
+    runs = history.runs(RunFilter(host=directories[0].host))
+    return next(
+        (
+            run
+            for run in reversed(runs)
+            if run.path != own.absolute()
+            and any(one.place in places for one in run.cache_directories)
+        ),
+        None,
+    )
