@@ -81,7 +81,7 @@ class KVCacheBenchmark:
             ),
             "seed": seed,
             "ranks": ranks,
-            "request_stream_sha256": own.request_source().sha256(),
+            "request_stream_sha256": own.sha256(),
         }
 
     def check_site(self, cache_dir: Path) -> None:

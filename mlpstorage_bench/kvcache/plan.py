@@ -77,7 +77,7 @@ class KVCachePlan:
         digest = hashlib.sha256()
         for name, workload in sorted(self.profile.workloads.items()):
             own = RankWorkload.for_rank(workload, self.profile.seed, rank, ranks)
-            digest.update(f"{name} {own.request_source().sha256()}\n".encode())
+            digest.update(f"{name} {own.sha256()}\n".encode())
         return digest.hexdigest()
 
     def input_files(self) -> list[InputFile]:

@@ -37,6 +37,9 @@ MOST_USERS = 1000
 MOST_REQUESTS = 1_000_000
 """Requests of a rank that are examined, in about 10 s. A run with more is taken to have no limit
 but its capacities, and the largest entry to be among these."""
+ENOUGH_REQUESTS = 20_000
+"""Requests of a rank, spread over its users, that are enough for the sizes of entries once these
+are known to exceed the capacity: further ones only replace earlier ones."""
 UNBOUNDED_REQUESTS = 64
 """Requests of each user that are examined if their number has no limit: enough for their sizes."""
 PRECONDITION_CAPACITIES = 2
@@ -98,18 +101,28 @@ class RankSize:
             return f"Raise storage_capacity_gb to {needed_gib:.2f} or more"
         return (
             f"Use a filesystem with more than {gib(free_storage)} GiB free, and raise "
-            f"storage_capacity_gb to {needed_gib:.2f} or more; or lower entry_scale"
+            f"storage_capacity_gb to {needed_gib:.2f} or more; or lower entry_scale, or "
+            "tokens_per_block with layout slab"
         )
 
 
 def size_of_rank(
-    part: RankWorkload, free_storage: int, alignment_bytes: int = SECTOR_BYTES
+    part: RankWorkload,
+    free_storage: int,
+    alignment_bytes: int = SECTOR_BYTES,
+    *,
+    until_full: bool = False,
 ) -> RankSize:
-    """Return the bytes that a rank needs, given the free bytes of storage."""
+    """Return the bytes that a rank needs, given the free bytes of storage.
+
+    With `until_full`, requests are not examined to the last once their entries exceed every tier:
+    what is in the tiers is then known, and what is written stays unknown (None).
+    """
     workload = part.workload
     capacity = storage_capacity(workload, free_storage)
     source = part.request_source()
-    tally = _Tally(workload, alignment_bytes)
+    tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
+    tally = _Tally(workload, alignment_bytes, max(capacity, tiers) if until_full else None)
     if workload.precondition != "none":
         tally.precondition(capacity)
     tally.prepare(source)
@@ -127,7 +140,6 @@ def size_of_rank(
         distinct = limit if distinct is None else min(distinct, limit)
     if workload.precondition != "none" and workload.precondition_gb is None:
         distinct = None  # more capacity would be filled, too
-    tiers = sum(round(gb * GIB) for gb in (workload.gpu_mem_gb, workload.cpu_mem_gb))
     chunk_bytes = workload.io_chunk_kib * KIB
     in_use = buffers_for(workload.lanes, workload.chunks_in_flight, chunk_bytes)
     buffers = in_use * chunk_bytes
@@ -147,8 +159,15 @@ def size_of_rank(
 class _Tally:
     """The bytes that requests add to the cache, each shared block once."""
 
-    def __init__(self, workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> None:
+    def __init__(
+        self,
+        workload: Workload,
+        alignment_bytes: int = SECTOR_BYTES,
+        enough_bytes: int | None = None,
+    ) -> None:
         self._workload = workload
+        self._enough_bytes = enough_bytes
+        """Bytes beyond which the total does not matter; None: all matter."""
         self._occupied = footprint(workload, alignment_bytes)
         self._seen: set[str] = set()
         self.total = 0
@@ -178,7 +197,8 @@ class _Tally:
             for arrival in source.arrivals():
                 if arrival.due_s >= ends_s:
                     break
-                if self.requests >= MOST_REQUESTS:
+                is_enough = source.recorded is None and self._has_enough(ENOUGH_REQUESTS)
+                if is_enough or self.requests >= MOST_REQUESTS:
                     return False
                 self._grow(arrival.request)
             return True
@@ -198,15 +218,21 @@ class _Tally:
         if workload.phase == "decode":
             return True
         now_s = stream.start_s * workload.think_time_scale
+        enough = self.requests + max(1, ENOUGH_REQUESTS // source.num_users)
         for request in stream.requests:
             if now_s >= ends_s:
                 break
-            if self.requests >= MOST_REQUESTS:
+            if self._has_enough(enough) or self.requests >= MOST_REQUESTS:
                 return False
             self._grow(request)
             now_s += request.generated_tokens * workload.generation_s_per_token
             now_s += request.think_s * workload.think_time_scale
         return True
+
+    def _has_enough(self, requests: int) -> bool:
+        """Return whether this many requests tell all, because their entries exceed the capacity."""
+        is_full = self._enough_bytes is not None and self.total > self._enough_bytes
+        return is_full and self.requests >= requests
 
     def _grow(self, request: Request) -> None:
         self.requests += 1

@@ -18,7 +18,12 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.kvcache.sizing import EDGE_S, size_of_rank, users_that_fit
+from mlpstorage_bench.kvcache.sizing import (
+    EDGE_S,
+    ENOUGH_REQUESTS,
+    size_of_rank,
+    users_that_fit,
+)
 from mlpstorage_bench.kvcache.workload.requests import user_streams
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.report.size_table import size_lines
@@ -184,6 +189,41 @@ def test_advised_capacity_is_enough_for_the_largest_entry() -> None:
     assert advised is not None
     enough = asked.model_copy(update={"storage_capacity_gb": float(advised[1])})
     assert size_of_rank(RankWorkload(enough, 42), FREE).problems(FREE, FREE) == []
+
+
+def test_two_thousand_users_are_sized_from_some_of_their_requests() -> None:
+    asked = load_profile("mlperf", [("num_users", "2000")]).workloads["1"]
+    size = size_of_rank(RankWorkload(asked, 42), 100 * GIB, until_full=True)
+    assert 2000 <= size.examined_requests <= ENOUGH_REQUESTS + 2000
+    assert size.storage == size.storage_capacity
+    largest = max(stream.user.context_tokens for stream in user_streams(2000, seed=42))
+    assert 0.9 * largest * 131_072 < size.largest_entry <= largest * 131_072
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    users=st.integers(1, 40),
+    capacity_mib=st.sampled_from([1, 24, 512]),
+    changes=st.sampled_from(
+        [
+            {"cpu_mem_gb": 0.05},
+            {"keyed_by": "prefix"},
+            {"layout": "slab"},
+            {"arrivals": "poisson", "rate": 400.0},
+        ]
+    ),
+)
+@settings(max_examples=25, deadline=None)
+def test_storage_needed_is_the_same_from_some_requests_and_from_all(
+    seed: int, users: int, capacity_mib: int, changes: dict[str, object]
+) -> None:
+    asked = workload(num_users=users, storage_capacity_gb=capacity_mib / 1024, **changes)
+    part = RankWorkload(asked, seed)
+    some, all_of_them = (size_of_rank(part, FREE, until_full=full) for full in (True, False))
+    assert (some.storage, some.evicts) == (all_of_them.storage, all_of_them.evicts)
+    assert some.largest_entry <= all_of_them.largest_entry
+    if asked.keyed_by == "turn":
+        assert some.memory == all_of_them.memory
 
 
 @pytest.mark.parametrize("changes", [{}, {"keyed_by": "prefix"}, {"write_limit_gb": 0.01}])

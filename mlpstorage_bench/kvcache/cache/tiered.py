@@ -16,6 +16,7 @@ from mlpstorage_bench.kvcache.cache.index import WAIT_S, Index, PinnedEntry
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
 from mlpstorage_bench.storage.lane import CutOffError
+from mlpstorage_bench.units import gib
 
 
 class WriteLimitError(Exception):
@@ -128,9 +129,9 @@ class TieredCache:
             self._reserve_on_storage(size, client)
             return self._storage
         raise CapacityError(
-            f"An entry of {size / 2**20:.0f} MiB does not fit the storage tier's capacity of "
-            f"{self._storage.capacity_bytes / 2**20:.0f} MiB: raise storage_capacity_gb, or free "
-            "space on the cache directory's filesystem"
+            f"An entry that takes {gib(self._storage.store.footprint(size))} GiB does not fit the "
+            f"storage tier's capacity of {gib(self._storage.capacity_bytes)}: raise "
+            "storage_capacity_gb, or free space on the cache directory's filesystem"
         )
 
     def _reserve_by_demotion(self, tier: Tier, size: int, client: CacheClient) -> bool:

@@ -16,6 +16,9 @@ from mlpstorage_bench.kvcache.workload.request_source import (
 )
 from mlpstorage_bench.kvcache.workload.traces.replay import Replay
 
+_HASHES: dict[tuple[str, int, int], str] = {}
+"""Hashes of requests by workload, seed and first user: a run states them once, and each case."""
+
 
 @dataclass(frozen=True)
 class RankWorkload:
@@ -49,6 +52,13 @@ class RankWorkload:
             )
         first, after = total * rank // ranks, total * (rank + 1) // ranks
         return cls(workload.model_copy(update={"num_users": after - first}), seed, first)
+
+    def sha256(self) -> str:
+        """Return the hash of this rank's requests; it is computed once in a process."""
+        key = (self.workload.model_dump_json(), self.seed, self.first_user)
+        if key not in _HASHES:
+            _HASHES[key] = self.request_source().sha256()
+        return _HASHES[key]
 
     def request_source(self) -> RequestSource:
         """Return the source of this rank's requests: its users, or the trace that it replays."""

@@ -57,15 +57,22 @@ def pool_trial(
 
 def _empty_window(ranks: Sequence[RankTrial]) -> EmptyWindowError:
     window_s, closed_by = max(rank.window_s for rank in ranks), ranks[0].closed_by
-    advice = {
-        "number of requests": "All requests were answered before it opened: lower warmup, or raise "
-        "requests",
-        "write limit": "Raise write_limit_gb, or lower warmup",
-    }.get(closed_by, "Raise duration, or lower think_time_scale")
+    if any(rank.requests.requests for rank in ranks):
+        advice = "Its requests moved nothing. With keyed_by prefix, lower tokens_per_block"
+    else:
+        advice = _advice(closed_by)
     return EmptyWindowError(
         f"Nothing was read or written within the window of {window_s:.1f} s (closed by the "
         f"{closed_by}), so there is nothing to report. {advice}"
     )
+
+
+def _advice(closed_by: str) -> str:
+    return {
+        "number of requests": "All requests were answered before it opened: lower warmup, or raise "
+        "requests",
+        "write limit": "Raise write_limit_gb, or lower warmup",
+    }.get(closed_by, "Raise duration, or lower think_time_scale")
 
 
 def pool_samples(samples: PooledHistograms) -> PooledSamples:

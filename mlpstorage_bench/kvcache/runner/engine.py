@@ -233,7 +233,8 @@ class Engine:
         free_bytes = self._free_bytes()
         if free_bytes is None or part.workload.storage == "null" or key in self._fitting:
             return []
-        size = size_of_rank(part, free_bytes, self._alignment_bytes(part.workload))
+        alignment_bytes = self._alignment_bytes(part.workload)
+        size = size_of_rank(part, free_bytes, alignment_bytes, until_full=True)
         problems = size.problems(
             free_bytes, self._site.memory_bytes, is_in_memory=self._site.is_in_memory
         )

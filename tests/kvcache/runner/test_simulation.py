@@ -251,6 +251,12 @@ def test_requests_that_end_before_the_window_leave_it_empty(tmp_path: Path) -> N
         pooled(result)
 
 
+def test_requests_without_a_whole_block_leave_the_window_empty(tmp_path: Path) -> None:
+    result = simulated(tmp_path, keyed_by="prefix", tokens_per_block=1 << 20, requests=3)
+    with pytest.raises(EmptyWindowError, match=r"moved nothing\. With keyed_by prefix, lower tok"):
+        pooled(result)
+
+
 @pytest.mark.parametrize("name", ["mooncake_all_at_once.jsonl", "mooncake_conversation_head.jsonl"])
 def test_requests_of_a_real_trace_that_share_a_moment_have_amounts_and_no_rates(
     tmp_path: Path, name: str
