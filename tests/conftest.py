@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np  # noqa: F401 - pytester forgets what its sessions import, and NumPy loads only once
 import pytest
+import yaml  # noqa: F401 - the same; its parser in C keeps the classes of the first import
 from hypothesis import HealthCheck, settings
 
 from mlpstorage_bench.errors import LaunchError
