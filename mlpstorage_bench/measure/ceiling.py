@@ -10,6 +10,8 @@ from mlpstorage_bench.measure.lane_time import LaneTime
 
 LimitedBy = Literal["storage", "harness", "load", "unknown", "not calibrated"]
 
+MEMORY_SHARE = 0.5
+"""Share of the bytes in this host's memory above which its figure is not the storage's."""
 HARNESS_SHARE = 0.8
 """Results at or above this share of the ceiling are limited by the harness."""
 
@@ -50,11 +52,14 @@ def ceiling_ratio(rates: Sequence[Rate], ceilings: Sequence[Ceiling | None]) -> 
     )
 
 
-def limited_by(ratio: float | None, lane_time: LaneTime | None) -> LimitedBy:
+def limited_by(
+    ratio: float | None, lane_time: LaneTime | None, memory_share: float = 0.0
+) -> LimitedBy:
     """Return what limited a result: the ceiling, or what most of the lanes' time was spent on.
 
     Lanes wait for storage wherever it is slow: in a device, in a network, or in a limit above the
-    devices that leaves them idle. A copy by a processor is work of the harness, as in memory.
+    devices that leaves them idle. A copy by a processor is work of the harness, as in memory. Waits
+    for data that is in this host's memory, of which there is `memory_share`, are the host's, too.
     """
     if ratio is None:
         return "not calibrated"
@@ -67,4 +72,5 @@ def limited_by(ratio: float | None, lane_time: LaneTime | None) -> LimitedBy:
         "harness": lane_time.harness_s,
         "load": lane_time.request_s,
     }
-    return max(spent, key=lambda limit: spent[limit])
+    limit = max(spent, key=lambda one: spent[one])
+    return "harness" if limit == "storage" and memory_share > MEMORY_SHARE else limit

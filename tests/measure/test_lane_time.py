@@ -186,6 +186,13 @@ def test_limit_is_what_most_of_the_lanes_time_was_spent_on(
     assert limited_by(ratio, spent) == limit
 
 
+def test_waits_for_data_in_memory_are_the_hosts() -> None:
+    waits = lane_time(cpu=0.5)
+    assert limited_by(0.1, waits, 0.4) == "storage"
+    assert limited_by(0.1, waits, 0.6) == "harness"
+    assert limited_by(0.1, lane_time(request=9), 0.6) == "load"
+
+
 def test_lane_times_of_ranks_add_up_or_are_unknown() -> None:
     total = LaneTime.sum([lane_time(cpu=1, queued=2), lane_time(lock=3, request=4)])
     assert total == LaneTime(20, 1, 2, 3, 4)

@@ -52,6 +52,16 @@ class HostTraffic:
         )
 
     @property
+    def memory_bytes(self) -> int:
+        """Reported bytes that this host's memory had, and no device."""
+        seen = self.ranks[0].underlying_traffic
+        if seen is not None and seen.underlying.memory and not seen.underlying.devices:
+            return sum(rank.reported.total for rank in self.ranks)
+        below = self.underlying_audit
+        of_ranks = sum(rank.audit.cached_bytes for rank in self.ranks)
+        return max(of_ranks, 0 if below is None else below.cached_bytes)
+
+    @property
     def _device_audit(self) -> Audit:
         """The same against the device of the filesystem."""
         return audit(

@@ -130,6 +130,8 @@ def _harness_cause(limited: Sequence[TrialResult]) -> str:
     nearest = max(trial.ceiling_ratio or 0 for trial in limited)
     if nearest >= HARNESS_SHARE:
         return f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
+    if (limited[0].storage_wait_share or 0) > (limited[0].harness_time_share or 0):
+        return "lanes waited for data that this host's memory had, and no device: see the audit"
     shares = (
         limited[0].harness_time_share or 0,
         limited[0].processor_wait_share or 0,

@@ -120,6 +120,12 @@ class TrialRanks:
         return device_share(self.hosts)
 
     @cached_property
+    def memory_share(self) -> float:
+        """Share of the reported bytes that the hosts' memory had, and no device."""
+        total = self.traffic.total
+        return sum(host.memory_bytes for host in self.hosts) / total if total else 0.0
+
+    @cached_property
     def lane_time(self) -> LaneTime | None:
         """Uses of the time of all ranks' lanes; None if they are unknown for one."""
         return LaneTime.sum(rank.lane_time for rank in self.ranks)

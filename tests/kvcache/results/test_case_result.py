@@ -326,6 +326,26 @@ def test_lanes_that_wait_for_storage_while_devices_are_idle_are_limited_above_th
     assert case.metrics()["device_share"] == pytest.approx(read_ms / 2000)
 
 
+@pytest.mark.parametrize(
+    ("underlying", "traffic", "limit"),
+    [
+        (Underlying((BlockDevice("254:0", "vda"),)), Traffic(2 * GIB, GIB // 2), "storage"),
+        (Underlying((BlockDevice("254:0", "vda"),)), Traffic(0, GIB // 2), "harness"),
+        (Underlying(memory="loop0 lies on tmpfs"), Traffic(0, 0), "harness"),
+    ],
+)
+def test_waits_for_what_memory_has_are_limited_by_the_host(
+    underlying: Underlying, traffic: Traffic, limit: str
+) -> None:
+    roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)
+    spent = LaneTime(total_s=2.0, cpu_s=0.1, queued_s=0.0, lock_s=0.0, request_s=0.0)
+    rank = dataclasses.replace(rank_trial(0), ceiling=roomy, lane_time=spent)
+    trial = pool_trial(1, [on_bottom(rank, underlying, traffic)])
+    assert trial.limited_by == limit
+    notes = case_of(trial).notes()
+    assert any("this host's memory had" in note for note in notes) == (limit == "harness")
+
+
 def test_limit_is_unknown_where_the_kernel_shows_too_little() -> None:
     trial = limited(None)
     assert (trial.limited_by, trial.storage_wait_share) == ("unknown", None)

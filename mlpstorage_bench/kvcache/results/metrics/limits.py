@@ -27,7 +27,7 @@ _NEAREST = of_largest("ceiling_ratio")
 
 
 def _limited_by(trial: TrialRanks) -> LimitedBy:
-    return limited_by(trial.ceiling_ratio, trial.lane_time)
+    return limited_by(trial.ceiling_ratio, trial.lane_time, trial.memory_share)
 
 
 def _lane_share(seconds: Callable[[LaneTime], float], meaning: str) -> Metric[float | None]:
@@ -79,7 +79,8 @@ class Limits(Measured):
         RANKS.together("by ceiling_ratio and the lanes' time", _limited_by),
         _NEAREST,
         formula="harness from 0.8 of the ceiling; else what most of the lanes' time was spent on: "
-        "storage_wait_share, harness_time_share or request_wait_share",
+        "storage_wait_share, harness_time_share or request_wait_share; harness in place of storage "
+        "where most bytes never left this host's memory",
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: storage, harness or load, with the share of the harness ceiling that "
