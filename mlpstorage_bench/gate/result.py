@@ -242,12 +242,12 @@ def _step_for_undecided(undecided: list[MetricVerdict]) -> str:
         trials, one = max(needed, key=lambda pair: pair[0])
         loss = percent(one.rule.smallest_effect or 0.0)
         return f"use --mlps-trials={trials}: that many show a loss of {loss} % of {one.metric}"
-    judged = [one.judgement for one in undecided]
-    if all(j is not None and j.detectable_effect is not None for j in judged):
+    judged = [(one.judgement, one.rule) for one in undecided]
+    if all(j is not None and shows_smallest_effect(j, rule) for j, rule in judged):
         return "run it again: this run is between a loss and none"
     return (
-        "nothing more can be decided: this storage varies too much from run to run. Set limits for "
-        "these metrics, or turn their rules off (--mlps-gate-rule 'METRIC: off')"
+        "no number of trials can decide this: this storage varies too much from run to run. Set "
+        "limits, or change rules to greater losses or off (--mlps-gate-rule 'METRIC: off')"
     )
 
 

@@ -86,6 +86,13 @@ def test_undecided_for_want_of_trials_names_how_many_are_needed() -> None:
     assert result.next_step == "use --mlps-trials=7: that many show a loss of 10 % of read_gib_s"
 
 
+def test_undecided_that_can_show_greater_losses_alone_says_so() -> None:
+    result = undecided(replace(UNDECIDED, detectable_effect=0.25, more_trials=None))
+    assert "not of 10 %" in result.verdicts[0].reason
+    assert "varies too much from run to run" in result.next_step
+    assert "--mlps-gate-rule" in result.next_step
+
+
 def test_undecided_that_no_number_of_trials_decides_says_so() -> None:
     result = undecided(replace(UNDECIDED, detectable_effect=None, more_trials=None))
     assert "no loss of any size" in result.verdicts[0].reason
