@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.former_tests import with_current_names, with_current_names_in
+from mlpstorage_bench.redaction.text import REMOVED
 from mlpstorage_bench.results.metadata_parts import Invocation
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
@@ -109,6 +110,14 @@ def rerun_of(
             run_id,
             "a run whose metadata tells how it was started",
             hint=f"Its command was: {executed}" if executed else "Its command is not known",
+        )
+    stored = [*own.invocation.command, *own.invocation.environment.values()]
+    if any(REMOVED in word for word in stored if word):
+        raise InvalidInputError(
+            RERUN_OPTION,
+            run_id,
+            f"a run whose command is stored as a whole; {REMOVED} stands for a secret",
+            hint=f"Start it by hand: {shlex.join(own.invocation.command)}",
         )
     directory = own.working_directory
     if not os.path.isdir(directory):  # noqa: PTH112 - False where nobody may look

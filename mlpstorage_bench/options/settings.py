@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from mlpstorage_bench.paths import (
     existing_part,
     is_directory,
 )
+from mlpstorage_bench.redaction.text import REMOVED
 
 RESULTS_DIR_OPTION = "--mlps-results-dir"
 DEFAULT_PROFILE = "quick"
@@ -196,7 +198,10 @@ def _split_mpi_params(values: tuple[str, ...] | list[str]) -> tuple[str, ...]:
             words += shlex.split(value)
         except ValueError as error:
             raise InvalidInputError(
-                "--mlps-mpi-params", value, "arguments quoted as in a shell", hint=str(error)
+                "--mlps-mpi-params",
+                re.sub(r"=\S+", f"={REMOVED}", value),
+                "arguments quoted as in a shell",
+                hint=str(error),
             ) from error
     return tuple(words)
 

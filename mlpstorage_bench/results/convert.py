@@ -8,7 +8,6 @@ from pathlib import Path
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
 from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
 from mlpstorage_bench.paths import InputFile, check_path_component
-from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
@@ -47,7 +46,7 @@ def write_run(
     """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     written = [
-        _write(location.directory / _rank_path(files, location, case, trial, rank), rank)
+        write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
         for case in cases
         for trial in case.trials
         for rank in trial.ranks
@@ -61,7 +60,7 @@ def write_run(
         total_ranks=record.num_processes,
     )
     summary_path = location.directory / files.summary_name(record.timestamp)
-    written.append(_write(summary_path, summary))
+    written.append(write_json(summary_path, summary))
     return _write_both(document, record, location, files, written)
 
 
@@ -84,7 +83,7 @@ def _write_both(
     metadata = build_metadata(
         record,
         location.directory,
-        [*written, _write(location.benchmark_json_path, document.content)],
+        [*written, write_json(location.benchmark_json_path, document.content)],
         files.metadata_fields(record.parameters, cases),
         cases,
         document.commit_info,
@@ -92,11 +91,6 @@ def _write_both(
     )
     write_json(location.metadata_path, metadata)
     return metadata
-
-
-def _write(path: Path, content: Json) -> Path:
-    """Write a JSON file of a run, without secrets."""
-    return write_json(path, redact_json(content))
 
 
 def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]:

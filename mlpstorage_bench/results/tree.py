@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.json_files import json_text
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
@@ -110,8 +111,8 @@ def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> Path:
-    """Write JSON atomically: readers see the old file or the new one."""
-    return write_text(path, json_text(content))
+    """Write JSON without secrets, atomically: readers see the old file or the new one."""
+    return write_text(path, json_text(redact_json(content)))
 
 
 def write_text(path: Path, text: str) -> Path:

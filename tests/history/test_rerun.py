@@ -131,6 +131,11 @@ def test_rerun_restores_the_variables_that_change_the_command_and_no_others() ->
             {},
             "program is there, unlike /no/python. Its command was: /no/python -m pytest",
         ),
+        (
+            known(invocation={"command": ["pytest", "--token=***"], "environment": {}}),
+            {},
+            r"stored as a whole; \*\*\* stands for a secret. Start it by hand: pytest '--token=",
+        ),
         (known(), {RERUN_VARIABLE: "20261101"}, r"nothing within a run again \(of 20261101\)"),
     ],
 )

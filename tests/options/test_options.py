@@ -56,6 +56,7 @@ def test_mpi_params_are_split_like_shell_words() -> None:
     ("given", "message"),
     [
         ({"mlps_mpi_params": ["'open"]}, r"--mlps-mpi-params: got \"'open\""),
+        ({"mlps_mpi_params": ["-x A='hush"]}, r"--mlps-mpi-params: got '-x A=\*\*\*'; accepted"),
         ({"mlps_set": ["duration"]}, "--mlps-set: got 'duration'; accepted: KEY=VALUE"),
         ({"mlps_orgname": "../x"}, "--mlps-orgname: got '../x'"),
         ({"mlps_orgname": ".."}, "--mlps-orgname: got '..'"),
