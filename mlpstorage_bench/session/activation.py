@@ -121,6 +121,11 @@ def runs_no_test(config: pytest.Config) -> bool:
     return any(config.getoption(name, None) for name in _PRINTS_ONLY)
 
 
+def opens_no_run(config: pytest.Config) -> bool:
+    """Whether the session measures nothing: it runs no test, or sets up fixtures alone."""
+    return runs_no_test(config) or bool(config.getoption("setuponly", None))
+
+
 _PRINTS_ONLY = (
     *("help", "version", "markers", "showfixtures", "show_fixtures_per_test", "collectonly"),
     *("cacheshow", "setupplan"),

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mlpstorage_bench.session.activation import HAS_PASSED, KEY, SCENARIO, SLO, launcher_of
+from mlpstorage_bench.session.activation import (
+    HAS_PASSED,
+    KEY,
+    SCENARIO,
+    SLO,
+    launcher_of,
+    opens_no_run,
+)
 from mlpstorage_bench.session.pytest_internals import (
     TimedTest,
     expect_no_measurement,
@@ -61,10 +68,10 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     runs once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in
     bytes.
     """
-    session = _session(request)
-    run = _run_of(session, "kvcache")
     timed = TimedTest(benchmark)
     try:
+        session = _session(request)
+        run = _run_of(session, "kvcache")
         yield _make_kvcache(request, timed, session, run)
     finally:
         if not request.node.stash.get(HAS_PASSED, False):
@@ -121,6 +128,8 @@ def _run_of(session: MlpsSession, fixture: str) -> Run:
     if session.run is None:
         if is_worker(session.config):
             pytest.fail(f"{fixture}: {NO_RUN_IN_WORKERS}", pytrace=False)
+        if opens_no_run(session.config):
+            pytest.skip(f"{fixture}: there is no run where only fixtures are set up")
         pytest.fail(
             f"{fixture}: there is no run, because no collected test names this fixture. Name it in "
             "the test's arguments or in usefixtures: the run opens before the first test",

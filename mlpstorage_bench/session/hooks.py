@@ -16,7 +16,7 @@ from mlpstorage_bench.mpi.comm import RanksDivergedError, SoloComm
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
-from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, runs_no_test
+from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import TerminalReporter, let_pytest_mpi_run
 from mlpstorage_bench.session.run import Run
@@ -100,13 +100,13 @@ class SessionHooks:
         if own.settings.mode == "whatif":
             terminal.show_plan(session.config, own)
             session.items.clear()
-        elif not runs_no_test(session.config):
+        elif not opens_no_run(session.config):
             with own.time_limit("the run's opening"):
                 start.begin(own, session.items)
             terminal.announce_run(session.config, own)
         try:
             result = yield
-            if not runs_no_test(session.config):
+            if not opens_no_run(session.config):
                 own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
         except RanksDivergedError as diverged:
             own.left = OthersLeft.after(diverged)

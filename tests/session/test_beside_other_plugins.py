@@ -80,7 +80,7 @@ def test_run_in_a_worker_fails_with_the_reason(pytester: pytest.Pytester) -> Non
         def test_of_a_project(mpi_comm): assert mpi_comm.size == 1
         """
     )
-    result = pytester.runpytest_subprocess("-n", "2", "--mlps-results-dir=results")
+    result = pytester.runpytest_subprocess("-n2", "-Werror", "--mlps-results-dir=results")
     result.assert_outcomes(errors=3, passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     text = result.stdout.str() + result.stderr.str()
@@ -133,6 +133,14 @@ def test_test_that_fails_in_each_attempt_has_failed(
     metadata = metadata_of(pytester)
     assert metadata["status"] == "failed"
     assert outcomes(metadata) == {"test_fails": "failed", "test_passes": "passed"}
+
+
+def test_session_that_sets_up_fixtures_alone_leaves_no_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_a(kvcache): pass\ndef test_b(mlps_run, mpi_comm): pass")
+    result = pytester.runpytest_subprocess("--setup-only", "--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(skipped=2)
+    assert not (pytester.path / "results").exists()
 
 
 LATE_FAILURES = {
