@@ -32,7 +32,7 @@ def cluster(_hosts: NamespaceCluster) -> Iterator[NamespaceCluster]:
     """Give the cluster; a test starts with an empty `private` and must leave no process."""
     yield _hosts
     left = _still_running_after(PATIENCE_S, _hosts)
-    _hosts.tidy()
+    _hosts.reset()
     assert left == [], "processes are left on the hosts"
 
 

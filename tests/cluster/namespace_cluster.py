@@ -258,7 +258,7 @@ class NamespaceCluster:
         finally:
             self.do(host, "ip", "link", "set", INTERFACE, "up")
 
-    def tidy(self) -> None:
+    def reset(self) -> None:
         """Reset the hosts: no process, no mount, nothing in `private`."""
         self.kill_all()
         while self._started:

@@ -168,12 +168,12 @@ SCENARIOS = (
         "grace",
         """
         def test_memory(mpi_comm):
-            hoard = []
+            taken = []
             if ACTS:
                 act()
                 pathlib.Path("NEEDED/cgroup.procs").write_text(str(os.getpid()))
             while ACTS:
-                hoard.append(bytearray(b"x" * 2**24))
+                taken.append(bytearray(b"x" * 2**24))
             mpi_comm.barrier()
         """,
         run_status="died",
@@ -238,21 +238,6 @@ SCENARIOS = (
         'if ACTS:\n    act()\n    raise ImportError("no such library")',
         run_status=NO_RUN,
         always=frozenset({("mpich", 1)}),
-    ),
-    Scenario(
-        "configure",
-        "A hook of a conftest or plugin fails at the start on one rank",
-        (r"this host is broken",),
-        3,
-        "at once",
-        "def test_something(): pass",
-        """
-        def pytest_configure():
-            if ACTS:
-                act()
-                raise RuntimeError("this host is broken")
-        """,
-        run_status=NO_RUN,
     ),
     Scenario(
         "before mpi",
@@ -475,10 +460,10 @@ SCENARIOS = (
             while not list(disk.glob("rank_*/*.kv")):
                 time.sleep(0.01)
             act()
-            with open(disk / "filler", "wb", buffering=0) as filler:
+            with open(disk / "other", "wb", buffering=0) as file:
                 while True:
                     try:
-                        filler.write(bytes(2**16))
+                        file.write(bytes(2**16))
                     except OSError:
                         time.sleep(0.0001)
 

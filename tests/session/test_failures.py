@@ -150,7 +150,7 @@ def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
     assert [path.name for path in small.iterdir()] == ["others"]
 
 
-STRIKES = {
+DAMAGES = {
     "a file is cut short": """
             for path in cache.glob("[0-9a-f]*.kv"):
                 os.truncate(path, 4096)
@@ -169,7 +169,7 @@ STRIKES = {
 
 
 @pytest.mark.parametrize(
-    ("strike", "message"),
+    ("damage", "message"),
     [
         (
             "a file is cut short",
@@ -181,10 +181,10 @@ STRIKES = {
     ],
 )
 def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
-    pytester: pytest.Pytester, mount: Callable[[str, str], Path], strike: str, message: str
+    pytester: pytest.Pytester, mount: Callable[[str, str], Path], damage: str, message: str
 ) -> None:
     folder, image = pytester.path, pytester.path / "image"
-    if "device" in strike or "filesystem" in strike:
+    if "device" in damage or "filesystem" in damage:
         make_ext4(image)
         folder = mount("ext4", f"loop {image}")
     pytester.makepyfile(
@@ -195,15 +195,15 @@ def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
         cache = Path({str(folder)!r}) / "cache" / "rank_0"
         image = {str(image)!r}
 
-        def strike_later():
+        def damage_later():
             while len(list(cache.glob("[0-9a-f]*.kv"))) < 40:
                 time.sleep(0.001)
             before = read_bytes()
-            while "device" in {strike!r} and read_bytes() < before + 2**20:
+            while "device" in {damage!r} and read_bytes() < before + 2**20:
                 time.sleep(0.001)
             while True:
                 try:
-                    strike()
+                    damage()
                 except FileNotFoundError:
                     pass
                 time.sleep(0.001)
@@ -211,12 +211,12 @@ def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
         def read_bytes():
             return int(Path("/proc/self/io").read_text().split()[9])
 
-        def strike():
-            {STRIKES[strike].strip()}
+        def damage():
+            {DAMAGES[damage].strip()}
 
         def test_run(kvcache):
-            threading.Thread(target=strike_later, daemon=True).start()
-            kvcache.run(1, phase={"decode" if "device" in strike else "mixed"!r}, num_users=4)
+            threading.Thread(target=damage_later, daemon=True).start()
+            kvcache.run(1, phase={"decode" if "device" in damage else "mixed"!r}, num_users=4)
         """
     )
     result = pytester.runpytest_subprocess(
