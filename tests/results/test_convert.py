@@ -72,3 +72,27 @@ def test_record_without_parameters_is_converted(tmp_path: Path) -> None:
     source.write_text(json.dumps(document))
     metadata = json.loads(converted(source, tmp_path / "results").read_text())
     assert metadata["kvcache_model"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("summary",), 5),
+        (("summary", "avg_throughput_tokens_per_sec"), None),
+        (("summary", "cache_stats", "storage_read_device_p95_ms"), "fast"),
+        (("mlpstorage",), []),
+    ],
+)
+def test_incomplete_result_of_a_rank_is_an_input_error_that_names_the_field(
+    tmp_path: Path, path: tuple[str, ...], value: object
+) -> None:
+    document = json.loads((OLD / "pytest_benchmark_schema_1.json").read_text())
+    record = document["benchmarks"][0]["extra_info"]["mlpstorage"]
+    inner = record["trials"][0]["ranks"][0]
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    source = tmp_path / "changed.json"
+    source.write_text(json.dumps(document))
+    with pytest.raises(InvalidInputError, match=rf"trial 1 of case 1: .*{'.'.join(path)}"):
+        converted(source, tmp_path / "results")

@@ -9,15 +9,14 @@ has on storage at the end; here all of them may have been evicted or cut off by 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.kvcache.config import mlperf
+from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
 
 SCHEMA_VERSION = 1
 
-Rank = Mapping[str, Any]
 PathOfRank = Callable[[str, int, int], str]
 """Function from case, trial and rank to the path of the rank's result in the run's directory."""
 
@@ -46,40 +45,49 @@ def summarise(
 
 
 def _summarise_case(case: CaseRecord, total_ranks: int, path_of_rank: PathOfRank) -> Json:
-    trials: list[Sequence[Rank]] = [trial.ranks for trial in case.trials]
-    on_storage = [[rank for rank in trial if _used_storage(rank)] for trial in trials]
+    trials = [
+        [recorded_rank(f"trial {trial.trial} of case {case.case}", rank) for rank in trial.ranks]
+        for trial in case.trials
+    ]
+    on_storage = [[rank for rank in trial if rank.used_storage] for trial in trials]
     in_memory = [
-        path_of_rank(case.case, rank["trial"], rank["rank"])
+        path_of_rank(case.case, rank.trial, rank.rank)
         for trial in trials
         for rank in trial
-        if not _used_storage(rank)
+        if not rank.used_storage
     ]
     missing = [
         path_of_rank(case.case, trial, rank).rpartition("/")[0]
         for trial in range(1, case.planned_trials + 1)
         for rank in range(total_ranks)
-        if trial > len(trials) or rank not in {result["rank"] for result in trials[trial - 1]}
+        if trial > len(trials) or rank not in {result.rank for result in trials[trial - 1]}
     ]
     objections = list(_objections(case, on_storage, missing))
-    storage = "tier_storage_{}_bandwidth_gbps"
+    ranks = [rank for trial in on_storage for rank in trial]
+    summaries = [rank.summary for rank in ranks]
+    statistics_of = [summary.cache_stats for summary in summaries]
     return {
         "option": case.case,
-        "aggregated_read_bandwidth_gbps": _sum_then_mean(on_storage, storage.format("read")),
-        "aggregated_write_bandwidth_gbps": _sum_then_mean(on_storage, storage.format("write")),
+        "aggregated_read_bandwidth_gbps": _sum_then_mean(
+            on_storage, lambda rank: rank.summary.cache_stats.tier_storage_read_bandwidth_gbps
+        ),
+        "aggregated_write_bandwidth_gbps": _sum_then_mean(
+            on_storage, lambda rank: rank.summary.cache_stats.tier_storage_write_bandwidth_gbps
+        ),
         "aggregated_avg_throughput_tokens_per_sec": _sum_then_mean(
-            on_storage, "avg_throughput_tokens_per_sec"
+            on_storage, lambda rank: rank.summary.avg_throughput_tokens_per_sec
         ),
         "aggregated_storage_throughput_tokens_per_sec": _sum_then_mean(
-            on_storage, "storage_throughput_tokens_per_sec"
+            on_storage, lambda rank: rank.summary.storage_throughput_tokens_per_sec
         ),
-        "aggregated_p95_latency_ms": _greatest_of(
-            rank["summary"]["storage_io_latency_ms"]["p95"]
-            for trial in on_storage
-            for rank in trial
+        "aggregated_p95_latency_ms": _greatest(s.storage_io_latency_ms.p95 for s in summaries),
+        "aggregated_storage_read_p95_ms": _greatest(s.storage_read_p95_ms for s in statistics_of),
+        "aggregated_device_read_p95_ms": _greatest(
+            s.storage_read_device_p95_ms for s in statistics_of
         ),
-        "aggregated_storage_read_p95_ms": _greatest(on_storage, "storage_read_p95_ms"),
-        "aggregated_device_read_p95_ms": _greatest(on_storage, "storage_read_device_p95_ms"),
-        "aggregated_device_write_p95_ms": _greatest(on_storage, "storage_write_device_p95_ms"),
+        "aggregated_device_write_p95_ms": _greatest(
+            s.storage_write_device_p95_ms for s in statistics_of
+        ),
         "device_p95_is": "the maximum over ranks and trials of each rank's P95; not pooled",
         "rank_count": total_ranks,
         "trial_count": len(trials),
@@ -92,7 +100,7 @@ def _summarise_case(case: CaseRecord, total_ranks: int, path_of_rank: PathOfRank
 
 
 def _objections(
-    case: CaseRecord, on_storage: Sequence[Sequence[Rank]], missing: Sequence[str]
+    case: CaseRecord, on_storage: Sequence[Sequence[RecordedRank]], missing: Sequence[str]
 ) -> Iterator[str]:
     """Yield the reasons for which a case's figures cannot stand beside MLPerf's."""
     parts = case.workload_fingerprint_parts or {}
@@ -111,26 +119,12 @@ def _objections(
         yield "no rank moved anything from or to storage"
 
 
-def _used_storage(rank: Rank) -> bool:
-    """Return whether a rank moved anything from or to storage; a simulation did not."""
-    stats = rank["summary"]["cache_stats"]
-    moved = stats["tier_storage_kv_bytes_read_gb"] + stats["tier_storage_kv_bytes_written_gb"]
-    return bool(moved > 0 and not rank["mlpstorage"].get("is_simulated", False))
-
-
-def _value(rank: Rank, name: str) -> Any:
-    summary = rank["summary"]
-    return summary[name] if name in summary else summary["cache_stats"][name]
-
-
-def _sum_then_mean(trials: Iterable[Iterable[Rank]], name: str) -> float:
-    sums = [sum(_value(rank, name) for rank in trial) for trial in trials]
+def _sum_then_mean(
+    trials: Iterable[Iterable[RecordedRank]], value: Callable[[RecordedRank], float]
+) -> float:
+    sums = [sum(value(rank) for rank in trial) for trial in trials]
     return statistics.fmean(sums) if sums else 0.0
 
 
-def _greatest(trials: Iterable[Iterable[Rank]], name: str) -> float | None:
-    return _greatest_of(_value(rank, name) for trial in trials for rank in trial)
-
-
-def _greatest_of(values: Iterable[float | None]) -> float | None:
+def _greatest(values: Iterable[float | None]) -> float | None:
     return max((value for value in values if value is not None), default=None)
