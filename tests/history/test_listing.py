@@ -324,7 +324,7 @@ def test_empty_history_says_that_there_are_no_runs(pytester: pytest.Pytester) ->
 
 def test_misspelt_option_or_value_is_refused(pytester: pytest.Pytester) -> None:
     for option, message in (
-        ("--mlps-resutls-dir=x", "*unrecognized argument: --mlps-resutls-dir=x"),
+        ("--mlps-resutls-dir=x", "ERROR: unrecognized arguments: --mlps-resutls-dir=x. In mlps*"),
         ("--mlps-history-since=tomorrow", "*--mlps-history-since: got 'tomorrow'*"),
         ("--mlps-history-last=0", "*--mlps-history-last: got '0'; accepted: a whole number*"),
         ("--mlps-history-status=lost", "*--mlps-history-status: invalid choice: 'lost'*"),
