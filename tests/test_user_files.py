@@ -13,8 +13,8 @@ OPENERS = frozenset({"open", "read_text", "read_bytes"})
 """Names of functions and methods that open a file."""
 LOOKERS = frozenset({"exists", "is_dir", "is_file", "resolve", "iterdir"})
 """Names of methods of paths that raise where the system refuses to look."""
-NO_PATHS = frozenset({"os", "self", "benchmark_type", "scheduler", "window"})
-"""Objects with a method of one of these names that is no path's."""
+NO_PATHS = frozenset({"os", "self", "benchmark_type", "input_files", "scheduler", "window"})
+"""Objects and modules with a function of one of these names that is no path's."""
 PARSERS = frozenset({"json.load", "csv.reader", "csv.DictReader", "yaml.safe_load", "yaml.load"})
 
 OWN = {
@@ -35,6 +35,8 @@ OWN = {
     "results/tree.py": "the run's directory, in a loop that reports errors",
     "session/activation.py": "a test file that pytest has read",
     "session/gate.py": "the summary of GitHub's runner",
+    "validation/code_images.py": "regular files of an image, for their digest",
+    "validation/tree.py": "directories below the root, which was looked up",
     "storage": "cache files, and the cache directory, which was looked up",
 }
 """Modules and packages that open or look up files that no user has named → these files."""

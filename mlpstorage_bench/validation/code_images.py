@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable, read_json
+from mlpstorage_bench.validation.reading import Unreadable, has_directory, has_file, read_json
 from mlpstorage_bench.validation.tree import POOL_MARKER, Leaf, Tree
 
 POOL = "code-images"
@@ -33,9 +33,9 @@ class Image:
 
 def pools(tree: Tree) -> list[Path]:
     """Return the directories that hold images: the tree's own pool, then organizations'."""
-    own = [tree.top / POOL] if (tree.top / POOL).is_dir() else []
+    own = [tree.top / POOL] if has_directory(tree.top / POOL) else []
     names = sorted({organization.name for organization in tree.organizations})
-    return own + [tree.top / name for name in names if (tree.top / name / POOL_MARKER).is_file()]
+    return own + [tree.top / name for name in names if has_file(tree.top / name / POOL_MARKER)]
 
 
 def images(tree: Tree) -> list[Image]:
@@ -44,7 +44,7 @@ def images(tree: Tree) -> list[Image]:
         Image(path)
         for pool in pools(tree)
         for path in sorted(pool.glob("code-*"))
-        if path.is_dir() and not path.is_symlink()
+        if has_directory(path) and not path.is_symlink()
     ]
 
 
@@ -64,7 +64,7 @@ def image_of(leaf: Leaf, tree: Tree) -> Image | None:
         return None
     for pool in (tree.top / POOL, tree.top / leaf.organization):
         path = pool / f"code-{name[:8]}"
-        if path.is_dir():
+        if has_directory(path):
             record = Image(path).record
             if not isinstance(record, Unreadable) and record.text("hash") == name:
                 return Image(path)
@@ -89,7 +89,7 @@ def tree_hash(path: Path) -> str:
             if not name.startswith(".") and not name.endswith(".pyc")
         ]
     for file in sorted(files, key=lambda file: file.relative_to(path).as_posix()):
-        if file.is_symlink() or not file.is_file():
+        if file.is_symlink() or not has_file(file):
             continue
         digest.update(file.relative_to(path).as_posix().encode())
         with file.open("rb") as content:

@@ -10,7 +10,7 @@ from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.inputs import files as input_files
 from mlpstorage_bench.inputs import yaml_files
 from mlpstorage_bench.inputs.json_files import no_json
-from mlpstorage_bench.paths import InputFile
+from mlpstorage_bench.paths import InputFile, is_directory, is_file
 from mlpstorage_bench.validation.document import Document
 
 VALIDATE_OPTION = "--mlps-validate"
@@ -24,6 +24,16 @@ class Unreadable:
     """A file that cannot be read, with the cause."""
 
     cause: str
+
+
+def has_file(path: Path) -> bool:
+    """Whether a regular file is there; InvalidInputError where the system refuses to look."""
+    return is_file(VALIDATE_OPTION, path)
+
+
+def has_directory(path: Path) -> bool:
+    """Whether a directory is there; InvalidInputError where the system refuses to look."""
+    return is_directory(VALIDATE_OPTION, path)
 
 
 def read_pointer(path: Path) -> str | Unreadable:

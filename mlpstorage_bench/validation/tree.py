@@ -20,6 +20,8 @@ from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import (
     VALIDATE_OPTION,
     Unreadable,
+    has_directory,
+    has_file,
     read_json,
     read_pointer,
     read_yaml,
@@ -192,7 +194,7 @@ class System:
     def description(self) -> Document | Unreadable:
         """The system description."""
         path = self.path.parent.parent / "systems" / f"{self.name}.yaml"
-        if not path.is_file():
+        if not has_file(path):
             return Unreadable(f"no systems/{self.name}.yaml")
         return read_yaml(path)
 
@@ -237,7 +239,7 @@ class Tree:
 
 def read_tree(root: Path) -> Tree:
     """Find every leaf at or below a path; raises InvalidInputError if there is none."""
-    if not root.is_dir():
+    if not has_directory(root):
         raise InvalidInputError(VALIDATE_OPTION, str(root), "a directory")
     resolved = root.resolve()
     organizations: dict[tuple[str, str], Organization] = {}
@@ -341,5 +343,5 @@ def names_in(directory: Path, *, directories: bool) -> list[str]:
     return [
         entry.name
         for entry in _entries(directory)
-        if entry.is_dir() == directories and not entry.name.startswith(".")
+        if has_directory(entry) == directories and not entry.name.startswith(".")
     ]

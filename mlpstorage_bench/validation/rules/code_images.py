@@ -8,7 +8,7 @@ from mlpstorage_bench.validation.code_images import (
     pointed_hash,
     tree_hash,
 )
-from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.reading import Unreadable, has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
     add,
@@ -89,7 +89,7 @@ def orphans(tree: Tree) -> Outcome:
     "tree",
 )
 def no_code_directory(organization: Organization) -> Outcome:
-    is_there = (organization.path / "code").is_dir()
+    is_there = has_directory(organization.path / "code")
     return violated_if([f"{organization}/code is of an earlier layout"] * is_there, "none")
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.reading import Unreadable, has_directory, has_file
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Verdict,
@@ -168,7 +168,7 @@ def required_directories(organization: Organization) -> Outcome:
 )
 def system_files(organization: Organization) -> Outcome:
     directory = organization.path / "systems"
-    if not directory.is_dir():
+    if not has_directory(directory):
         return violated_if(["no systems directory"], "")
     problems = []
     files = [name for name in names_in(directory, directories=False) if not name.endswith(".md")]
@@ -337,7 +337,7 @@ def _dlio_config(leaf: Leaf) -> Outcome:
     if _is_own(leaf):
         return not_applicable(_OWN)
     directory = leaf.path / "dlio_config"
-    if not directory.is_dir():
+    if not has_directory(directory):
         return violated_if(["no dlio_config directory"], "")
     found = set(names_in(directory, directories=False))
     problems = [f"no dlio_config/{name}" for name in sorted(DLIO_FILES - found)]
@@ -367,7 +367,7 @@ def datagen_config(leaf: Leaf) -> Outcome:
 )
 def training_results(workload: Workload) -> Outcome:
     path = workload.path / "run" / "results.json"
-    return violated_if([] if path.is_file() else ["no run/results.json"], "run/results.json")
+    return violated_if([] if has_file(path) else ["no run/results.json"], "run/results.json")
 
 
 @add(
@@ -482,7 +482,7 @@ def checkpoint_models(workload: Workload) -> Outcome:
     types=CHECKPOINTING,
 )
 def checkpoint_results(workload: Workload) -> Outcome:
-    is_there = (workload.path / "results.json").is_file()
+    is_there = has_file(workload.path / "results.json")
     return violated_if([] if is_there else ["no results.json"], "results.json")
 
 

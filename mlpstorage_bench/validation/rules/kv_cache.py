@@ -10,7 +10,7 @@ from mlpstorage_bench.validation import edition
 from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.invocation import Invocation, invocations
 from mlpstorage_bench.validation.kv_aggregates import AGGREGATES, MissingRanks, recomputed
-from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.validation.reading import Unreadable, has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
     add,
@@ -278,7 +278,7 @@ def shared_results(leaf: Leaf) -> Outcome:
     if hosts == 1:
         return not_applicable("one host")
     probe = leaf.path / ".fs_probe"
-    if not probe.is_dir():
+    if not has_directory(probe):
         return unknown(f"{hosts} hosts, and no .fs_probe")
     markers = len({path.name.rpartition("__")[2] for path in probe.glob("*.ok")})
     problems = [f"{markers} of {hosts} hosts left a marker in .fs_probe"] * (markers < hosts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlpstorage_bench.validation import edition
 from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable, read_json, read_yaml
+from mlpstorage_bench.validation.reading import Unreadable, has_file, read_json, read_yaml
 from mlpstorage_bench.validation.rule import (
     Outcome,
     add,
@@ -37,9 +37,9 @@ def rollup(organization: Organization) -> Outcome:
         for system in organization.systems
         for workload in system.workloads
         for path in (workload.path / "results.json", workload.path / "run" / "results.json")
-        if path.is_file()
+        if has_file(path)
     ]
-    if not whole.is_file() or not tables:
+    if not has_file(whole) or not tables:
         return not_applicable("no results.json of the organization or of a workload")
     together = _ids(whole)
     parts = [_ids(path) for path in tables]
@@ -95,7 +95,7 @@ def stamp(leaf: Leaf) -> Outcome:
 )
 def manifest(organization: Organization) -> Outcome:
     path = organization.path / "submission.yaml"
-    if not path.is_file():
+    if not has_file(path):
         return not_applicable("no submission.yaml")
     found = read_yaml(path)
     if isinstance(found, Unreadable):
