@@ -290,6 +290,7 @@ class SessionGate:
     @property
     def last_line(self) -> str:
         """The outcome in one line, for the end of the session's output; '' if it did not judge."""
-        if self.outcome.problems:
-            return f"gate FAILED: {self.outcome.problems[0]}"
-        return "" if self.result is None else self.result.headline
+        result, problems = self.result, self.outcome.problems
+        if result is not None and (result.exit_status or not problems):
+            return "; ".join([result.headline, *problems])
+        return f"gate FAILED: {'; '.join(problems)}" if problems else ""

@@ -40,6 +40,7 @@ from mlpstorage_bench.session.timers import MeasuredClock
 T = TypeVar("T")
 
 _PLAN = pytest.StashKey[Plan]()
+NOTHING_TO_JUDGE = "nothing to judge: no benchmark has run"
 
 
 def plan_of(config: pytest.Config, settings: Settings) -> Plan:
@@ -270,7 +271,7 @@ class MlpsSession:
         """Compare the run with its baseline on all ranks together, if the gate is on."""
         if self.session_gate is None or self.run is None:
             if self.settings.gate.is_wanted and self.settings.mode != "whatif":
-                self.remarks.append("ERROR: the gate had nothing to judge: no benchmark has run")
+                self.remarks.append(f"ERROR: the gate had {NOTHING_TO_JUDGE}")
                 self.has_nothing_to_judge = True
             return
         if tests_failed:

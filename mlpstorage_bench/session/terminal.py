@@ -15,7 +15,7 @@ from mlpstorage_bench.report.results_table import as_lines, legend, results_tabl
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.pytest_internals import TerminalReporter, terminal_reporter
-from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.session import NOTHING_TO_JUDGE, MlpsSession
 from mlpstorage_bench.session.size_report import size_report
 
 
@@ -129,11 +129,13 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
 def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     """Print the gate's outcome below pytest's own last line, which counts tests alone."""
     reporter, gating = terminal_reporter(config), session.session_gate
-    if reporter is None or gating is None or not gating.last_line:
-        return
-    is_failure = gating.outcome.status != pytest.ExitCode.OK
-    line = for_terminal(gating.last_line)
-    reporter.write_line(line, bold=True, red=is_failure, green=not is_failure)
+    if gating is not None:
+        line, is_failure = gating.last_line, gating.outcome.status != pytest.ExitCode.OK
+    else:
+        is_failure = session.has_nothing_to_judge
+        line = f"gate FAILED: {NOTHING_TO_JUDGE}" if is_failure else ""
+    if reporter is not None and line:
+        reporter.write_line(for_terminal(line), bold=True, red=is_failure, green=not is_failure)
 
 
 def _reporter(config: pytest.Config) -> TerminalReporter:

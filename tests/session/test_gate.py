@@ -336,6 +336,8 @@ def test_report_that_cannot_be_written_at_the_end_fails_the_session(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     name = option.partition("=")[0]
     result.stdout.fnmatch_lines([f"ERROR: {name}: got *a file that can be written*"])
+    if "gate" in name:
+        assert result.stdout.lines[-1].startswith(f"gate FAILED: {name}: got ")
     assert newest(pytester)["status"] == "failed"
 
 
@@ -471,6 +473,7 @@ def test_gate_without_a_benchmark_is_an_error(pytester: pytest.Pytester) -> None
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["ERROR: the gate had nothing to judge: no benchmark has run"])
     assert pytester.runpytest("--mlps-mode=whatif", "--mlps-gate").ret == 0
+    assert result.stdout.lines[-1] == "gate FAILED: nothing to judge: no benchmark has run"
 
 
 @pytest.mark.launches_mpi
