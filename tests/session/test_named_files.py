@@ -202,6 +202,7 @@ def test_keys_of_a_trace_name_no_file_outside_the_cache_directory(
     )
     (here / "in.csv").write_text(HEADER + "".join(rows))
     before = {path for path in here.rglob("*") if path.suffix == ".kv"}
+    (here / "cache").mkdir()
     settings = ("trace_in=in.csv", f"layout={layout}", "storage_capacity_gb=0.1")
     result = pytester.runpytest(
         *ONE_TRIAL, *(f"--mlps-set={one}" for one in settings), "--mlps-cache-dir=cache/x"
