@@ -37,15 +37,6 @@ class Throttling:
     ticks: int = 0
     """All ticks of all processors of the host."""
 
-    @classmethod
-    def now(cls, proc: Path = PROC, root: Path = ROOT) -> Throttling:
-        """Read the counts.
-
-        `proc` is the mount point of procfs, and `root` the directory of the paths that it names.
-        """
-        stolen, ticks = _stolen(proc)
-        return cls(time.perf_counter_ns(), _stopped_ns(proc, root), stolen, ticks)
-
     def share_since(self, before: Throttling) -> float | None:
         """Return the share of the time since another reading; None if there is no count.
 
@@ -61,17 +52,29 @@ class Throttling:
         return max(shares, default=None)
 
 
-def _stolen(proc: Path) -> tuple[int | None, int]:
+class ThrottlingCounter:
+    """Reader of the counts, which has found their files before a window opens."""
+
+    def __init__(self, proc: Path = PROC, root: Path = ROOT) -> None:
+        """Find the control groups.
+
+        `proc` is the mount point of procfs, and `root` the directory of the paths that it names.
+        """
+        self._stat = proc / "stat"
+        self._groups = [one for one in control_groups(proc, root) if _count(one) is not None]
+
+    def read(self) -> Throttling:
+        """Return the counts now; the largest of this process's groups and those above them."""
+        counts = [count for group in self._groups if (count := _count(group)) is not None]
+        stolen, ticks = _stolen(self._stat)
+        return Throttling(time.perf_counter_ns(), max(counts, default=None), stolen, ticks)
+
+
+def _stolen(path: Path) -> tuple[int | None, int]:
     """Return the stolen and all ticks of the host; None and 0 if unknown."""
-    line, _, _ = text_of(proc / "stat").partition("\n")
+    line, _, _ = text_of(path).partition("\n")
     times = [int(word) for word in line.split()[1:] if word.isdecimal()]
     return (times[_STEAL], sum(times[:_TIMES])) if len(times) >= _TIMES else (None, 0)
-
-
-def _stopped_ns(proc: Path, root: Path) -> int | None:
-    """Return the largest count among this process's control groups and those above them."""
-    counts = [count for group in control_groups(proc, root) if (count := _count(group)) is not None]
-    return max(counts, default=None)
 
 
 def _count(group: ControlGroup) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.measure.throttling import Throttling
+from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
 
 TREES = {
     "version 2": (
@@ -35,7 +35,7 @@ def write(root: Path, tree: str, stopped_us: int, stat: str) -> Throttling:
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
-    return Throttling.now(root / "proc", root)
+    return ThrottlingCounter(root / "proc", root).read()
 
 
 @pytest.mark.parametrize("tree", TREES)
@@ -55,14 +55,15 @@ def test_time_that_a_hypervisor_gave_away_counts(tmp_path: Path) -> None:
 
 
 def test_host_without_counts_is_unknown(tmp_path: Path) -> None:
-    nothing = Throttling.now(tmp_path, tmp_path)
+    nothing = ThrottlingCounter(tmp_path, tmp_path).read()
     assert (nothing.stopped_ns, nothing.stolen) == (None, None)
-    assert Throttling.now(tmp_path, tmp_path).share_since(nothing) is None
+    assert ThrottlingCounter(tmp_path, tmp_path).read().share_since(nothing) is None
 
 
 def test_this_host_has_a_share_between_nothing_and_all() -> None:
-    before = Throttling.now()
-    share = Throttling.now().share_since(before)
+    counter = ThrottlingCounter()
+    before = counter.read()
+    share = counter.read().share_since(before)
     assert share is None or 0 <= share <= 1
 
 
@@ -94,13 +95,14 @@ def quota_group() -> Iterator[Path]:
 
 BUSY = """
 import os, sys, time
-from mlpstorage_bench.measure.throttling import Throttling
+from mlpstorage_bench.measure.throttling import ThrottlingCounter
 with open(sys.argv[1], "w") as members:
     members.write(str(os.getpid()))
-before, started_s = Throttling.now(), time.process_time()
+counter = ThrottlingCounter()
+before, started_s = counter.read(), time.process_time()
 while time.process_time() < started_s + 0.05:
     pass
-print(Throttling.now().share_since(before))
+print(counter.read().share_since(before))
 """
 
 

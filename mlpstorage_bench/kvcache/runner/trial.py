@@ -33,7 +33,7 @@ from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, Windo
 from mlpstorage_bench.measure.lane_time import LockSampler
 from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
-from mlpstorage_bench.measure.throttling import Throttling
+from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
 from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
@@ -116,6 +116,7 @@ class _Trial:
         self._pool: WorkerPool
         self._supervisor: TrialSupervisor
         self._locks: LockSampler
+        self._throttling = ThrottlingCounter()
         self._throttling_before: Throttling
         """Counts of the kernel right before the window."""
 
@@ -158,7 +159,7 @@ class _Trial:
             supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
             after = WindowCounters.at_end(window, self._context.counters, supervisor.thread_ids)
-            throttled_share = Throttling.now().share_since(self._throttling_before)
+            throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
             drained_ns = self._clock.now_ns()
             failure = failure_of(futures)
@@ -251,7 +252,7 @@ class _Trial:
         A rank that receives the moment too late opens at once; the spread of the edges shows this.
         Returns the moment (seconds since the epoch) and the kernel's counters.
         """
-        self._throttling_before = Throttling.now()
+        self._throttling_before = self._throttling.read()
         ranks.barrier()
         arrived_ns = self._clock.now_ns()
         ranks.bcast(None)
