@@ -113,6 +113,9 @@ class _Trial:
         self._open_queue = open_queue
         self._stopping = threading.Event()
         self._lanes = workload.lanes
+        # Asked before the trial: its directory may be gone at the end.
+        is_counted_at_sync = file_io(workload, context).counts_at_sync
+        self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
         self._pool: WorkerPool
         self._supervisor: TrialSupervisor
         self._locks: LockSampler
@@ -195,11 +198,7 @@ class _Trial:
             process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
             underlying_traffic=after.underlying_since(before),
-            unsynced_bytes=(
-                self._lanes * SYNC_BYTES
-                if file_io(self._workload, self._context).counts_at_sync
-                else 0
-            ),
+            unsynced_bytes=self._unsynced_bytes,
             cpu_s=after.cpu_s - before.cpu_s,
             lane_time=after.threads.since(
                 before.threads, self._lanes, pool.waited_ns, self._locks.share

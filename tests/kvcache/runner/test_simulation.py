@@ -310,8 +310,8 @@ def binary(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "spoil", "said"),
     [
-        ("t.csv.zst", damaged, "that zstd has compressed"),
-        ("t.csv", missing, "trace that can be read.*No such file"),
+        ("t.csv.zst", damaged, "trace of operations.*Its first line is 'no zstd"),
+        ("t.csv", missing, "trace of operations.*No such file"),
         ("t.csv", binary, "trace that can be read|trace of operations"),
     ],
 )
