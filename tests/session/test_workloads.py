@@ -186,6 +186,8 @@ def test_quick_can_be_simulated(pytester: pytest.Pytester) -> None:
     simulated = ("--mlps-set=storage=null", "--mlps-results-dir=results", "--mlps-trials=2")
     result = pytester.runpytest(*simulated)
     result.assert_outcomes(passed=3)
+    assert result.ret == 0
+    assert metadata_of(pytester)["status"] == "passed"
     case = metadata_of(pytester)["metrics"]["1"]
     assert case["requests"] > 0
     assert (case["window_s"], case["requests_per_s"], case["read_gib_s"]) == ([0.0] * 2, None, None)

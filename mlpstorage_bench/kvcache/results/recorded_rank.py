@@ -18,12 +18,15 @@ class _Part(BaseModel):
 
 
 class CacheStatistics(_Part):
-    """Traffic and latencies of the storage tier; None for a percentile without samples."""
+    """Traffic and latencies of the storage tier.
+
+    None stands for a percentile without samples, and for a rate over no time.
+    """
 
     tier_storage_kv_bytes_read_gb: _Number
     tier_storage_kv_bytes_written_gb: _Number
-    tier_storage_read_bandwidth_gbps: _Number
-    tier_storage_write_bandwidth_gbps: _Number
+    tier_storage_read_bandwidth_gbps: _Number | None
+    tier_storage_write_bandwidth_gbps: _Number | None
     storage_read_p95_ms: _Number | None
     storage_read_device_p95_ms: _Number | None
     storage_write_device_p95_ms: _Number | None
@@ -38,8 +41,8 @@ class Distribution(_Part):
 class Summary(_Part):
     """The summary of a rank, in the reference's words."""
 
-    avg_throughput_tokens_per_sec: _Number
-    storage_throughput_tokens_per_sec: _Number
+    avg_throughput_tokens_per_sec: _Number | None
+    storage_throughput_tokens_per_sec: _Number | None
     storage_io_latency_ms: Distribution
     cache_stats: CacheStatistics
 

@@ -120,9 +120,15 @@ def _objections(
 
 
 def _sum_then_mean(
-    trials: Iterable[Iterable[RecordedRank]], value: Callable[[RecordedRank], float]
-) -> float:
-    sums = [sum(value(rank) for rank in trial) for trial in trials]
+    trials: Iterable[Iterable[RecordedRank]], value: Callable[[RecordedRank], float | None]
+) -> float | None:
+    """Return the mean over trials of the sums over ranks; a trial without a rate is left out."""
+    of_trials = [[value(rank) for rank in trial] for trial in trials]
+    sums = [
+        sum(one for one in values if one is not None) for values in of_trials if None not in values
+    ]
+    if of_trials and not sums:
+        return None
     return statistics.fmean(sums) if sums else 0.0
 
 
