@@ -180,7 +180,11 @@ def _mca_value(parameter: str, value: str) -> str:
     """Return the value of one of Open MPI's parameters, which may be a list of variables."""
     if "env" in parameter.lower().split("_"):
         return ";".join(_variable(one) for one in value.split(";"))
-    return redact_text(value)
+    if is_secret(parameter):
+        return REMOVED
+    program, blank, _ = value.strip().partition(" ")
+    # Options of another program, such as a remote shell: nobody knows which of them are secrets.
+    return f"{redact_text(program)} {REMOVED}" if blank else redact_text(value)
 
 
 def _shell_text(text: str) -> str:
