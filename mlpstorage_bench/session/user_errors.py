@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,10 @@ def hide_own_frames(config: pytest.Config, call: pytest.CallInfo[None]) -> None:
 
 
 def _without_own(traceback: TracebackType) -> TracebackType:
-    """Return a traceback without frames of this package; as it is if there are no others."""
+    """Return a traceback without frames of this package; as it is if there are no others.
+
+    Frames of contextlib are left out too: they only pass an error on.
+    """
     kept: TracebackType | None = None
     for entry in reversed([*_entries(traceback)]):
         if not _is_own(Path(entry.tb_frame.f_code.co_filename)):
@@ -47,4 +51,5 @@ def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
 def _is_own(file: Path) -> bool:
     if _BENCHMARKS in file.parents:
         return False
-    return _PACKAGE in file.parents or BENCHMARK_PACKAGE in file.parents
+    is_passed_on = file == Path(contextlib.__file__)
+    return is_passed_on or _PACKAGE in file.parents or BENCHMARK_PACKAGE in file.parents

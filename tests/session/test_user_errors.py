@@ -25,7 +25,13 @@ def test_user_error_has_no_traceback_of_this_package(pytester: pytest.Pytester, 
     result.assert_outcomes(failed=1)
     shown = result.stdout.str()
     assert f">       {call}" in shown
-    for hidden in ("kvcache/fixture.py", "pytest_benchmark/", "engine.py", "direct cause"):
+    for hidden in (
+        "kvcache/fixture.py",
+        "pytest_benchmark/",
+        "engine.py",
+        "contextlib.py",
+        "direct cause",
+    ):
         assert hidden not in shown
     result.stdout.re_match_lines([r"E +mlpstorage_bench\.errors\.\w+Error: "])
 
