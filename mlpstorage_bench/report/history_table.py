@@ -130,9 +130,11 @@ def _csv_row(run: PastRun, case: PastCase | None, names: Sequence[str]) -> list[
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as CSV under a header; nothing stands for None."""
+    """Return rows as CSV under a header, without control characters; nothing stands for None."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows(
+        [for_terminal(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+    )
     return text.getvalue()
