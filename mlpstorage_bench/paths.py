@@ -181,15 +181,20 @@ def _status(output: OutputFile) -> os.stat_result | None:
         raise _refusal(output, str(error)) from error
 
 
-def _check_link(output: OutputFile) -> None:
-    """Refuse a link that another user has made in a directory of a third one.
+def foreign_link_owner(path: Path) -> int | None:
+    """Return the other user who made a link in a directory of a third one; None for other paths.
 
     Where many may write, such a link may lead anywhere.
     """
-    if not output.path.is_symlink():
-        return
-    owner, directory = output.path.lstat().st_uid, output.path.parent.stat().st_uid
-    if owner not in (os.geteuid(), directory):
+    if not path.is_symlink():
+        return None
+    owner, directory = path.lstat().st_uid, path.parent.stat().st_uid
+    return None if owner in (os.geteuid(), directory) else owner
+
+
+def _check_link(output: OutputFile) -> None:
+    owner = foreign_link_owner(output.path)
+    if owner is not None:
         raise _refusal(output, f"It is a link that another user ({owner}) has made")
 
 

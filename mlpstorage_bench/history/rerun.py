@@ -170,10 +170,11 @@ def check_owner(
     owner = _user_name(file.st_uid)
     accepted = {owner, str(file.st_uid)}
     whose = f"its metadata belongs to user {owner}"
-    if file.st_mode & stat.S_IWOTH:
+    is_foreign_group = file.st_gid != os.getegid() and bool(file.st_mode & stat.S_IWGRP)
+    if file.st_mode & stat.S_IWOTH or is_foreign_group:
         owner = _ANYONE
         accepted = {owner}
-        whose = "every user may write its metadata"
+        whose = "other users may write its metadata"
     elif file.st_uid == os.geteuid():
         return
     if named in accepted:

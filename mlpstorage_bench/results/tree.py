@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
-from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.paths import check_path_component, foreign_link_owner
 from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.json_files import json_text
 
@@ -92,6 +92,7 @@ def create_run_directory(
             started.strftime(TIMESTAMP_FORMAT),
         )
         try:
+            _check_links(results_dir, location.directory)
             location.directory.mkdir(parents=True)
         except FileExistsError:
             if not location.directory.is_dir():
@@ -102,6 +103,15 @@ def create_run_directory(
         else:
             return location, started
     raise _unusable(results_dir, f"{location.directory} and its successors exist already")
+
+
+def _check_links(results_dir: Path, directory: Path) -> None:
+    """Refuse a link of another user as the results directory or on the way to a run's directory."""
+    on_the_way = [path for path in directory.parents if path.is_relative_to(results_dir)]
+    for path in on_the_way:
+        owner = foreign_link_owner(path)
+        if owner is not None:
+            raise _unusable(results_dir, f"{path} is a link that another user ({owner}) has made")
 
 
 def _unusable(results_dir: Path, cause: str) -> InvalidInputError:

@@ -200,8 +200,13 @@ class Claim:
 
 def others_can_replace(directory: Path) -> bool:
     """Return whether other users can replace the files of this one in a directory."""
-    mode = directory.stat().st_mode
-    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+    status = directory.stat()
+    if status.st_uid not in (0, os.geteuid()):
+        return True
+    # A group of one's own is made for each user in many installations.
+    by_group = stat.S_IWGRP if status.st_gid != os.getegid() else 0
+    is_open = bool(status.st_mode & (stat.S_IWOTH | by_group))
+    return is_open and not status.st_mode & stat.S_ISVTX
 
 
 def _owned(path: Path, status: os.stat_result) -> str:

@@ -238,7 +238,7 @@ def test_metadata_of_another_user_is_not_run_without_their_name(
     refused = rerun(run_id)
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     assert "None" not in refused.outlines
-    refused.stderr.fnmatch_lines(["*every user may write its metadata*-owner=anyone"])
+    refused.stderr.fnmatch_lines(["*other users may write its metadata*-owner=anyone"])
     done = rerun(run_id, "--mlps-history-rerun-owner=anyone")
     assert done.ret == 0
     assert done.outlines[-1] == "None"

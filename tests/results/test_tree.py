@@ -46,6 +46,21 @@ def test_unsafe_path_components_are_refused(value: str) -> None:
         check_path_component("--mlps-orgname", value)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+def test_link_of_another_user_on_the_way_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "results").mkdir()
+    link = tmp_path / "results" / "open"
+    link.symlink_to(tmp_path / "target")
+    os.lchown(link, 65534, 65534)
+    place = (tmp_path / "results", "open", "org", "system", "kv_cache", "model", "run")
+    with pytest.raises(InvalidInputError, match=r"open is a link that another user \(65534\)"):
+        create_run_directory(*place)
+    assert list((tmp_path / "target").iterdir()) == []
+    os.lchown(link, 0, 0)
+    create_run_directory(*place)
+
+
 @pytest.mark.slow
 @given(st.text())
 def test_slug_of_any_text_is_a_path_component(text: str) -> None:

@@ -169,6 +169,17 @@ def test_directory_where_all_may_rename_is_noticed(shared: Path) -> None:
     assert not others_can_replace(shared)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+def test_directory_in_which_a_group_or_its_owner_may_rename_is_noticed(shared: Path) -> None:
+    shared.chmod(0o775)
+    os.chown(shared, -1, 65534)
+    assert others_can_replace(shared)
+    shared.chmod(0o755)
+    assert not others_can_replace(shared)
+    os.chown(shared, 65534, -1)
+    assert others_can_replace(shared)
+
+
 @pytest.mark.starts_process
 def test_forked_child_does_not_hold_the_directory(tmp_path: Path) -> None:
     claim = Claim(tmp_path / "rank_0")
