@@ -56,9 +56,9 @@ def test_slow_rank_is_a_straggler_in_results_and_notes(
             monkeypatch.setattr(engine, "run_trial", slow)
             result = kvcache.run(1)
             (straggler,) = result.trials[0].stragglers
-            assert straggler["rank"] == 2
-            assert 0 <= straggler["share"] < 0.7
-            assert straggler["host"]
+            assert straggler.rank == 2
+            assert 0 <= straggler.share < 0.7
+            assert straggler.host
             assert any("rank 2 on" in note and "is slow" in note for note in result.notes())
         """
     )
