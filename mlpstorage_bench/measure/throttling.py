@@ -61,11 +61,13 @@ class ThrottlingCounter:
         `proc` is the mount point of procfs, and `root` the directory of the paths that it names.
         """
         self._stat = proc / "stat"
-        self._groups = [one for one in control_groups(proc, root) if _count(one) is not None]
+        self._control_groups = [
+            one for one in control_groups(proc, root) if _count(one) is not None
+        ]
 
     def read(self) -> Throttling:
         """Return the counts now; the largest of this process's groups and those above them."""
-        counts = [count for group in self._groups if (count := _count(group)) is not None]
+        counts = [count for group in self._control_groups if (count := _count(group)) is not None]
         stolen, ticks = _stolen(self._stat)
         return Throttling(time.perf_counter_ns(), max(counts, default=None), stolen, ticks)
 

@@ -80,6 +80,7 @@ def test_plan_is_independent_of_the_judged_run(
     assert planned.precedence == plan(baseline, per_look).precedence
 
 
+@pytest.mark.slow
 @given(baselines, many_trials, st.integers(1, 10))
 @settings(max_examples=150, deadline=None)
 def test_retry_never_stops_undecided_where_one_look_decides(

@@ -64,6 +64,7 @@ def test_compressed_file_is_read_whatever_its_name(tmp_path: Path, pack: Pack) -
     assert read(tmp_path, pack(TEXT.encode())) == TEXT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", PACKS)
 def test_truncated_file_is_refused_wherever_it_is_cut(tmp_path: Path, pack: Pack) -> None:
     text, path = TEXT.encode(), tmp_path / "input"

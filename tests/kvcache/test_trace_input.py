@@ -350,6 +350,7 @@ def test_real_traces_are_read_completely(
     assert all(a.due_s <= b.due_s for a, b in itertools.pairwise(found))
 
 
+@pytest.mark.slow
 @needs_recorded
 def test_real_coding_sessions_are_read_completely() -> None:
     sessions = sorted(RECORDED.glob("*/trace_*.json"))

@@ -117,6 +117,7 @@ def test_host_files_of_launchers_are_read(tmp_path: Path, content: str, found: s
     assert read(tmp_path, content) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -78,7 +78,7 @@ def test_record_without_parameters_is_converted(tmp_path: Path) -> None:
     ("path", "value"),
     [
         (("summary",), 5),
-        (("summary", "avg_throughput_tokens_per_sec"), None),
+        (("summary", "avg_throughput_tokens_per_sec"), "fast"),
         (("summary", "cache_stats", "storage_read_device_p95_ms"), "fast"),
         (("mlpstorage",), []),
     ],

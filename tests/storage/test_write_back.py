@@ -75,6 +75,7 @@ class ComparesWithDevice:
         self.most_ahead = max(self.most_ahead, self.moved - self._device.moved().write_bytes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["direct", "buffered", "written back"])
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_written_bytes_are_reported_when_the_device_has_them(

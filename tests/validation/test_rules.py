@@ -768,6 +768,7 @@ def test_made_up_submission_violates_nothing(submission: Submission) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "verdict", "act"),
     [pytest.param(rule, verdict, act, id=f"{rule} {name}") for rule, name, verdict, act in CASES],
