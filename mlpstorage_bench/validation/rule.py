@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from mlpstorage_bench.validation.document import Document
+from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.tree import Leaf, Organization, System, Tree, Workload
 
 
@@ -94,21 +96,44 @@ class RuleSet:
         return [*self.tree, *self.organization, *self.system, *self.workload, *self.leaf]
 
 
-def add(
-    rules: list[Rule[Part]],
-    rule_id: str,
-    name: str,
-    demand: str,
-    source: str,
-    *,
-    types: tuple[str, ...] = (),
-    commands: tuple[str, ...] = (),
-    divisions: tuple[str, ...] = (),
-) -> Callable[[Callable[[Part], Outcome]], Callable[[Part], Outcome]]:
-    """Return a decorator that adds a check to a list of rules."""
+@dataclass(frozen=True)
+class Section(Generic[Part]):
+    """Rules on one kind of part that concern the same benchmark types and commands."""
 
-    def register(check: Callable[[Part], Outcome]) -> Callable[[Part], Outcome]:
-        rules.append(Rule(rule_id, name, demand, source, check, types, commands, divisions))
-        return check
+    rules: list[Rule[Part]]
+    types: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
-    return register
+    def rule(
+        self, rule_id: str, name: str, demand: str, source: str, *, divisions: tuple[str, ...] = ()
+    ) -> Callable[[Callable[[Part], Outcome]], Callable[[Part], Outcome]]:
+        """Return a decorator that adds a check to the section."""
+
+        def register(check: Callable[[Part], Outcome]) -> Callable[[Part], Outcome]:
+            self.rules.append(
+                Rule(rule_id, name, demand, source, check, self.types, self.commands, divisions)
+            )
+            return check
+
+        return register
+
+
+def of_metadata(check: Callable[[Leaf, Document], Outcome]) -> Callable[[Leaf], Outcome]:
+    """Return a check of a leaf that is given its metadata; unknown where that cannot be read."""
+    return lambda leaf: _given(leaf, leaf.metadata, check)
+
+
+def of_summary(check: Callable[[Leaf, Document], Outcome]) -> Callable[[Leaf], Outcome]:
+    """Return a check of a leaf that is given its summary, under either name."""
+    return lambda leaf: _given(leaf, leaf.any_summary, check)
+
+
+def of_description(check: Callable[[System, Document], Outcome]) -> Callable[[System], Outcome]:
+    """Return a check of a system that is given its description."""
+    return lambda system: _given(system, system.description, check)
+
+
+def _given(
+    part: Part, document: Document | Unreadable, check: Callable[[Part, Document], Outcome]
+) -> Outcome:
+    return unknown(document.cause) if isinstance(document, Unreadable) else check(part, document)

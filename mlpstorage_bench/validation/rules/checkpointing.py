@@ -9,8 +9,10 @@ from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
+    of_description,
+    of_metadata,
     unknown,
     violated_if,
     warning_if,
@@ -27,6 +29,9 @@ TYPES = ("checkpointing",)
 RUN = ("run",)
 CLOSED = ("closed",)
 _MEMORY_FACTOR = 3
+RUN_RULES = Section(RULES.leaf, types=TYPES, commands=RUN)
+WORKLOAD_RULES = Section(RULES.workload, types=TYPES)
+SYSTEM_RULES = Section(RULES.system, types=TYPES)
 
 
 def _metadata(leaf: Leaf) -> Document | Outcome:
@@ -38,19 +43,14 @@ def _writes(metadata: Document) -> float | None:
     return metadata.number("args", "num_checkpoints_write")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.1",
     "checkpointDataSizeRatio",
     "Each client writes more than 3 x its memory, or caches are cleared between the phases.",
     "summary: checkpoint_size_GB; metadata: args",
-    types=TYPES,
-    commands=RUN,
 )
-def data_ratio(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def data_ratio(leaf: Leaf, metadata: Document) -> Outcome:
     if isinstance(leaf.summary, Unreadable):
         return unknown(leaf.summary.cause)
     size = leaf.summary.number("metric", "checkpoint_size_GB")
@@ -68,19 +68,14 @@ def data_ratio(leaf: Leaf) -> Outcome:
     return warning_if(problems, f"{each:.0f} GiB per client, {memory:.0f} GB of memory")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.2",
     "checkpointFsyncVerification",
     "Each write ends with fsync.",
     "metadata: parameters.checkpoint.fsync",
-    types=TYPES,
-    commands=RUN,
 )
-def fsync(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def fsync(_: Leaf, metadata: Document) -> Outcome:
     found = metadata.flag("parameters", "checkpoint", "fsync")
     if found is None:
         return unknown("parameters.checkpoint.fsync is not recorded")
@@ -100,14 +95,11 @@ _SHAPE = {
 """Places below parameters.model."""
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.3",
     "checkpointModelConfigurationReq",
     "The model has exactly the published shape.",
     "metadata: parameters.model",
-    types=TYPES,
-    commands=RUN,
 )
 def model_shape(leaf: Leaf) -> Outcome:
     model = edition.CHECKPOINT_MODELS.get(leaf.model)
@@ -130,19 +122,14 @@ def model_shape(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{judged} values agree")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.4",
     "checkpointAggregateAcceleratorMemory",
     "The accelerators' memory together holds the checkpoint.",
     "metadata: accelerator, num_processes; summary: checkpoint_size_GB",
-    types=TYPES,
-    commands=RUN,
 )
-def accelerator_memory(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def accelerator_memory(leaf: Leaf, metadata: Document) -> Outcome:
     name = metadata.text("accelerator") or metadata.text("args", "accelerator_type")
     ranks = metadata.number("num_processes")
     if isinstance(leaf.summary, Unreadable):
@@ -166,19 +153,14 @@ def _is_subset(metadata: Document) -> bool:
     return mode == "subset" or bool(metadata.flag("args", "checkpoint_subset"))
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.5",
     "checkpointSubsetRunValidation",
     "A subset run has the 8B model and exactly 8 processes.",
     "metadata: parameters.checkpoint.mode, args.checkpoint_subset",
-    types=TYPES,
-    commands=RUN,
 )
-def subset(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def subset(leaf: Leaf, metadata: Document) -> Outcome:
     if not _is_subset(metadata):
         return not_applicable("no subset run")
     ranks = metadata.number("num_processes")
@@ -188,59 +170,45 @@ def subset(leaf: Leaf) -> Outcome:
     return violated_if(problems, "8B with 8 processes")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.3.6",
     "checkpointResultAggregation",
     "Defines what is published; demands nothing of a submission.",
     "none",
-    types=TYPES,
-    commands=RUN,
 )
 def aggregation(_: Leaf) -> Outcome:
     return not_applicable("a definition without a demand")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.4.1",
     "checkpointPathArgs",
     "Checkpoint and results directory are set and differ.",
     "metadata: args",
-    types=TYPES,
-    commands=RUN,
 )
 def paths(leaf: Leaf) -> Outcome:
     return path_arguments(leaf, "checkpoint_folder")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.4.2",
     "checkpointFilesystemCheck",
     "Checkpoints and results lie on different filesystems.",
     "fs_separation.json",
-    types=TYPES,
-    commands=RUN,
 )
 def filesystems(leaf: Leaf) -> Outcome:
     return separate_filesystems(leaf)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.6.1",
     "checkpointClosedMpiProcesses",
     "The number of processes is the model's.",
     "metadata: num_processes",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def processes(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def processes(leaf: Leaf, metadata: Document) -> Outcome:
     model, found = edition.CHECKPOINT_MODELS.get(leaf.model), metadata.number("num_processes")
     if model is None or found is None:
         return unknown("model or number of processes is not known")
@@ -250,20 +218,15 @@ def processes(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.6.2",
     "checkpointClosedAcceleratorsPerHost",
     "Each host has more than 4 accelerators.",
     "metadata: args.hosts, num_processes",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def per_host(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def per_host(_: Leaf, metadata: Document) -> Outcome:
     hosts, ranks = metadata.texts("args", "hosts"), metadata.number("num_processes")
     if not hosts or ranks is None:
         return unknown("hosts or processes are not recorded")
@@ -277,20 +240,15 @@ def per_host(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"at least {least:g} on each host")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.6.3",
     "checkpointClosedCheckpointParameters",
     "Only the checkpoint folder is changed; 10 or 0 checkpoints are written and read.",
     "metadata: override_parameters, args",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def closed_parameters(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def closed_parameters(leaf: Leaf, metadata: Document) -> Outcome:
     # Parameters of the storage backend are the tool's for object storage.
     is_object = metadata.text("args", "data_access_protocol") == "object"
     names = [
@@ -306,20 +264,15 @@ def closed_parameters(leaf: Leaf) -> Outcome:
     return violated_if(problems, "only the checkpoint folder")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "4.6.4",
     "checkpointOpenSubmissionScaling",
     "The number of processes is a multiple of tensor x pipeline parallelism.",
     "metadata: num_processes",
-    types=TYPES,
-    commands=RUN,
     divisions=("open",),
 )
-def open_scaling(leaf: Leaf) -> Outcome:
-    metadata = _metadata(leaf)
-    if isinstance(metadata, Outcome):
-        return metadata
+@of_metadata
+def open_scaling(leaf: Leaf, metadata: Document) -> Outcome:
     model, ranks = edition.CHECKPOINT_MODELS.get(leaf.model), metadata.count("num_processes")
     if model is None or ranks is None:
         return unknown("model or number of processes is not known")
@@ -337,13 +290,11 @@ def _phases(workload: Workload) -> tuple[Leaf, Leaf] | Outcome:
     return leaves[0], leaves[1]
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "4.7.1",
     "checkpointCacheFlushValidation",
     "Of two invocations, reading starts within 30 s of the end of writing.",
     "metadata: invocation_start_time; summary: end",
-    types=TYPES,
 )
 def handover(workload: Workload) -> Outcome:
     phases = _phases(workload)
@@ -374,13 +325,11 @@ def _time(text: str | None) -> datetime | None:
         return None
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "4.7.2",
     "checkpointTotalTestDuration",
     "The test lasts from the first write to the last read, with remapping between.",
     "summaries",
-    types=TYPES,
 )
 def total_duration(workload: Workload) -> Outcome:
     leaves = workload.of_command("run")
@@ -403,18 +352,15 @@ def total_duration(workload: Workload) -> Outcome:
     return violated_if(problems, f"{lasted:.0f} s")
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "4.7.3",
     "checkpointRemappingTimeReporting",
     "The time for remapping is given.",
     "system description",
-    types=TYPES,
 )
-def remapping(system: System) -> Outcome:
-    if isinstance(system.description, Unreadable):
-        return unknown(system.description.cause)
-    found = system.description.number(
+@of_description
+def remapping(_: System, description: Document) -> Outcome:
+    found = description.number(
         "system_under_test", "solution", "capabilities", "remap_time_in_seconds"
     )
     return violated_if(
@@ -422,18 +368,15 @@ def remapping(system: System) -> Outcome:
     )
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "4.7.4",
     "checkpointSimultaneousRwSupport",
     "Simultaneous reading and writing are declared and agree with the remapping time.",
     "system description",
-    types=TYPES,
 )
-def simultaneous(system: System) -> Outcome:
-    if isinstance(system.description, Unreadable):
-        return unknown(system.description.cause)
-    found = system.description.part("system_under_test", "solution", "capabilities")
+@of_description
+def simultaneous(_: System, description: Document) -> Outcome:
+    found = description.part("system_under_test", "solution", "capabilities")
     write, read = found.flag("simultaneous_write"), found.flag("simultaneous_read")
     problems = [
         f"{name} is missing"

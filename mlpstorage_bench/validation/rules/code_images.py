@@ -11,7 +11,7 @@ from mlpstorage_bench.validation.code_images import (
 from mlpstorage_bench.validation.reading import Unreadable, has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
     unknown,
     violated_if,
@@ -20,9 +20,13 @@ from mlpstorage_bench.validation.rule import (
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.tree import Leaf, Organization, Tree
 
+TREE_RULES = Section(RULES.tree)
+ORGANIZATION_RULES = Section(RULES.organization)
+TRAINING_LEAF_RULES = Section(RULES.leaf, types=("training",))
+VECTOR_LEAF_RULES = Section(RULES.leaf, types=("vector_database",))
 
-@add(
-    RULES.tree,
+
+@TREE_RULES.rule(
     "2.1.6",
     "codeDirectoryContents",
     "Each leaf's pointer names an image of the source code in the tree (CHECK-01).",
@@ -40,8 +44,7 @@ def pointers(tree: Tree) -> Outcome:
     return violated_if(problems, f"{judged} pointers")
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "CHECK-02",
     "codeImageHash",
     "The recorded hash of an image is that of its files.",
@@ -65,8 +68,7 @@ def image_hashes(tree: Tree) -> Outcome:
     return warning_if(problems, f"{len(found)} images")
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "CHECK-03",
     "codeImageLinkage",
     "Each image is named by a leaf.",
@@ -81,8 +83,7 @@ def orphans(tree: Tree) -> Outcome:
     return warning_if(problems, f"{len(found)} images, each named")
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "CHECK-04",
     "noLegacyCode",
     "A submitter's directory has no code/ of its own.",
@@ -100,26 +101,22 @@ def _code_unchanged(leaf: Leaf) -> Outcome:
     return unknown("no digest of the released source code is published to compare with")
 
 
-@add(
-    RULES.leaf,
+@TRAINING_LEAF_RULES.rule(
     "3.6.1",
     "trainingClosedSubmissionChecksum",
     "The source code is that of the release.",
     ".mlps-code-image",
-    types=("training",),
     divisions=("closed",),
 )
 def training_code(leaf: Leaf) -> Outcome:
     return _code_unchanged(leaf)
 
 
-@add(
-    RULES.leaf,
+@VECTOR_LEAF_RULES.rule(
     "5.6.1",
     "vdbClosedSubmissionChecksum",
     "The source code is that of the release.",
     ".mlps-code-image",
-    types=("vector_database",),
     divisions=("closed",),
 )
 def vector_code(leaf: Leaf) -> Outcome:

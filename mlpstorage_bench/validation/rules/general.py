@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mlpstorage_bench.validation import edition
+from mlpstorage_bench.validation.invocation import exported_variables, recorded_commands
 from mlpstorage_bench.validation.reading import Unreadable, has_directory, has_file
 from mlpstorage_bench.validation.rule import (
     Outcome,
+    Section,
     Verdict,
-    add,
     not_applicable,
     ok,
     unknown,
@@ -37,6 +38,19 @@ CHECKPOINTING = ("checkpointing",)
 DLIO_FILES = frozenset({"config.yaml", "hydra.yaml", "overrides.yaml"})
 _PORTABLE = re.compile(r"[A-Za-z0-9._-]+")
 _TIME = "%Y%m%d_%H%M%S"
+TREE_RULES = Section(RULES.tree)
+LEAF_RULES = Section(RULES.leaf)
+ORGANIZATION_RULES = Section(RULES.organization)
+SYSTEM_RULES = Section(RULES.system)
+TRAINING_WORKLOAD_RULES = Section(RULES.workload, types=TRAINING)
+TRAINING_DATAGEN_RULES = Section(RULES.leaf, types=TRAINING, commands=("datagen",))
+TRAINING_RUN_RULES = Section(RULES.leaf, types=TRAINING, commands=("run",))
+CHECKPOINTING_WORKLOAD_RULES = Section(RULES.workload, types=CHECKPOINTING)
+CHECKPOINTING_LEAF_RULES = Section(RULES.leaf, types=CHECKPOINTING)
+DLIO_LEAF_RULES = Section(RULES.leaf, types=("training", "checkpointing"))
+KV_AND_VECTOR_RUN_RULES = Section(
+    RULES.leaf, types=("kv_cache", "vector_database"), commands=("run",)
+)
 
 
 def _others(found: Iterable[str], allowed: Iterable[str], place: str) -> list[str]:
@@ -44,8 +58,7 @@ def _others(found: Iterable[str], allowed: Iterable[str], place: str) -> list[st
     return [f"{place} holds {', '.join(extra)}"] if extra else []
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "1.1",
     "mlpstorageGeneratesHierarchy",
     "The tool writes the whole tree but the system descriptions.",
@@ -55,8 +68,7 @@ def generated(_: Tree) -> Outcome:
     return unknown("no file says which program wrote it")
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "1.2",
     "storageBackendEnvVarDeclaration",
     "No undeclared variable of the object storage library is set; else the run is open.",
@@ -64,11 +76,6 @@ def generated(_: Tree) -> Outcome:
     divisions=("closed",),
 )
 def backend_variables(leaf: Leaf) -> Outcome:
-    from mlpstorage_bench.validation.invocation import (  # noqa: PLC0415 - used by this rule alone
-        exported_variables,
-        recorded_commands,
-    )
-
     metadata = leaf.metadata
     if isinstance(metadata, Unreadable):
         return unknown(metadata.cause)
@@ -88,8 +95,7 @@ def backend_variables(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "2.1.1",
     "submitterRootDirectory",
     "The root is named as the submitter, in portable characters.",
@@ -104,8 +110,7 @@ def root_name(tree: Tree) -> Outcome:
     return violated_if(problems, "every submitter's name is portable")
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "2.1.2",
     "topLevelSubdirectories",
     "The top holds closed, open, the image pool, and pools of organizations; nothing else.",
@@ -121,8 +126,7 @@ def top_level(tree: Tree) -> Outcome:
     )
 
 
-@add(
-    RULES.tree,
+@TREE_RULES.rule(
     "2.1.3",
     "openMatchesClosed",
     "Both divisions are built alike; each may be absent.",
@@ -132,8 +136,7 @@ def divisions(tree: Tree) -> Outcome:
     return ok(", ".join(sorted({organization.division for organization in tree.organizations})))
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "2.1.4",
     "closedSubmitterDirectory",
     "Each submitter has a directory of its name in its division.",
@@ -143,8 +146,7 @@ def submitter_directory(organization: Organization) -> Outcome:
     return ok(f"{organization.division}/{organization.name}")
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "2.1.5",
     "requiredSubdirectories",
     "A submitter's directory holds results and systems, and no other directory.",
@@ -159,8 +161,7 @@ def required_directories(organization: Organization) -> Outcome:
     )
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "2.1.7",
     "systemsDirectoryFiles",
     "systems/ holds a valid YAML file and a PDF file for each system, and nothing else.",
@@ -190,8 +191,7 @@ def system_files(organization: Organization) -> Outcome:
     return violated_if(problems, f"{len(organization.systems)} systems")
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "2.1.8",
     "resultsDirectorySystems",
     "results/ holds at least one system, each with a description.",
@@ -206,8 +206,7 @@ def described_systems(organization: Organization) -> Outcome:
     return violated_if(problems, f"{len(organization.systems)} systems, each described")
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "2.1.9",
     "identicalSystemConfig",
     "Hardware and software are the same in every run of a system.",
@@ -239,8 +238,7 @@ def identical_system(system: System) -> Outcome:
     return violated_if(problems, "the recorded facts agree")
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "2.1.10",
     "workloadCategories",
     "A system's directory holds only the benchmark types.",
@@ -251,13 +249,11 @@ def categories(system: System) -> Outcome:
     return violated_if(_others(found, edition.BENCHMARK_TYPES, str(system)), ", ".join(found))
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.11",
     "trainingWorkloads",
     "Training has unet3d and retinanet only.",
     "tree",
-    types=TRAINING,
 )
 def training_models(workload: Workload) -> Outcome:
     allowed = edition.TRAINING_MODELS
@@ -267,13 +263,11 @@ def training_models(workload: Workload) -> Outcome:
     return violated_if(problems, workload.model)
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.12",
     "trainingPhases",
     "A training workload has datasize, datagen and run, and nothing else.",
     "tree",
-    types=TRAINING,
 )
 def training_phases(workload: Workload) -> Outcome:
     found = names_in(workload.path, directories=True)
@@ -282,13 +276,11 @@ def training_phases(workload: Workload) -> Outcome:
     return violated_if([*problems, *_others(found, wanted, str(workload))], "all three phases")
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.13",
     "datagenTimestamp",
     "datagen has exactly one timestamp directory.",
     "tree",
-    types=TRAINING,
 )
 def datagen_once(workload: Workload) -> Outcome:
     found = len(workload.of_command("datagen"))
@@ -312,14 +304,11 @@ def _is_own(leaf: Leaf) -> bool:
 _OWN = "a run of mlpstorage_bench leaves no files of DLIO"
 
 
-@add(
-    RULES.leaf,
+@TRAINING_DATAGEN_RULES.rule(
     "2.1.14",
     "datagenFiles",
     "A datagen leaf has its logs, metadata and dlio_config/.",
     "leaf",
-    types=TRAINING,
-    commands=("datagen",),
 )
 def datagen_files(leaf: Leaf) -> Outcome:
     if _is_own(leaf):
@@ -344,39 +333,32 @@ def _dlio_config(leaf: Leaf) -> Outcome:
     return violated_if([*problems, *_others(found, DLIO_FILES, "dlio_config")], "three files")
 
 
-@add(
-    RULES.leaf,
+@TRAINING_DATAGEN_RULES.rule(
     "2.1.15",
     "datagenDlioConfig",
     "dlio_config/ holds config.yaml, hydra.yaml and overrides.yaml alone.",
     "leaf",
-    types=TRAINING,
-    commands=("datagen",),
 )
 def datagen_config(leaf: Leaf) -> Outcome:
     return _dlio_config(leaf)
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.16",
     "runResultsJson",
     "run/ holds one results.json.",
     "tree",
-    types=TRAINING,
 )
 def training_results(workload: Workload) -> Outcome:
     path = workload.path / "run" / "results.json"
     return violated_if([] if has_file(path) else ["no run/results.json"], "run/results.json")
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.17",
     "runTimestamps",
     "run/ holds exactly 6 timestamp directories, the first being the warm-up.",
     "tree",
-    types=TRAINING,
 )
 def training_runs(workload: Workload) -> Outcome:
     found = len(workload.of_command("run"))
@@ -415,26 +397,21 @@ def _time_of(name: str) -> datetime | None:
         return None
 
 
-@add(
-    RULES.workload,
+@TRAINING_WORKLOAD_RULES.rule(
     "2.1.18",
     "runTimestampGap",
     "Runs follow each other with less than one run's duration between.",
     "leaf names, metadata: runtime",
-    types=TRAINING,
 )
 def training_gaps(workload: Workload) -> Outcome:
     return _gaps(workload)
 
 
-@add(
-    RULES.leaf,
+@TRAINING_RUN_RULES.rule(
     "2.1.19",
     "runFiles",
     "A training run has its logs, outputs, statistics, summary and dlio_config/.",
     "leaf",
-    types=TRAINING,
-    commands=("run",),
 )
 def run_files(leaf: Leaf) -> Outcome:
     if _is_own(leaf):
@@ -444,26 +421,21 @@ def run_files(leaf: Leaf) -> Outcome:
     return violated_if(_missing_files(leaf, wanted, endings), "all files")
 
 
-@add(
-    RULES.leaf,
+@TRAINING_RUN_RULES.rule(
     "2.1.20",
     "runDlioConfig",
     "dlio_config/ holds config.yaml, hydra.yaml and overrides.yaml alone.",
     "leaf",
-    types=TRAINING,
-    commands=("run",),
 )
 def run_config(leaf: Leaf) -> Outcome:
     return _dlio_config(leaf)
 
 
-@add(
-    RULES.workload,
+@CHECKPOINTING_WORKLOAD_RULES.rule(
     "2.1.21",
     "checkpointingWorkloads",
     "Checkpointing has the four models of llama3 only.",
     "tree",
-    types=CHECKPOINTING,
 )
 def checkpoint_models(workload: Workload) -> Outcome:
     allowed = tuple(edition.CHECKPOINT_MODELS)
@@ -473,51 +445,43 @@ def checkpoint_models(workload: Workload) -> Outcome:
     return violated_if(problems, workload.model)
 
 
-@add(
-    RULES.workload,
+@CHECKPOINTING_WORKLOAD_RULES.rule(
     "2.1.22",
     "checkpointingResultsJson",
     "The model's directory holds one results.json.",
     "tree",
-    types=CHECKPOINTING,
 )
 def checkpoint_results(workload: Workload) -> Outcome:
     is_there = has_file(workload.path / "results.json")
     return violated_if([] if is_there else ["no results.json"], "results.json")
 
 
-@add(
-    RULES.workload,
+@CHECKPOINTING_WORKLOAD_RULES.rule(
     "2.1.23",
     "checkpointingTimestamps",
     "A checkpointing workload has one or two timestamp directories.",
     "tree",
-    types=CHECKPOINTING,
 )
 def checkpoint_runs(workload: Workload) -> Outcome:
     found = len(workload.leaves)
     return violated_if([f"{found} directories; 1 or 2 are demanded"] * (found > 2), f"{found}")  # noqa: PLR2004 - write and read
 
 
-@add(
-    RULES.workload,
+@CHECKPOINTING_WORKLOAD_RULES.rule(
     "2.1.24",
     "checkpointingTimestampGap",
     "Invocations follow each other with less than one's duration between.",
     "leaf names, metadata: runtime",
-    types=CHECKPOINTING,
 )
 def checkpoint_gaps(workload: Workload) -> Outcome:
     return _gaps(workload)
 
 
-@add(
-    RULES.leaf,
+@CHECKPOINTING_LEAF_RULES.rule(
     "2.1.25",
     "checkpointingFiles",
     "A checkpointing leaf has its logs, outputs, statistics, summary and dlio_config/.",
     "leaf",
-    types=CHECKPOINTING,
 )
 def checkpoint_files(leaf: Leaf) -> Outcome:
     if _is_own(leaf):
@@ -532,43 +496,41 @@ def checkpoint_files(leaf: Leaf) -> Outcome:
     return violated_if(_missing_files(leaf, wanted, endings), "all files")
 
 
-@add(
-    RULES.leaf,
+@CHECKPOINTING_LEAF_RULES.rule(
     "2.1.26",
     "checkpointingDlioConfig",
     "dlio_config/ holds config.yaml, hydra.yaml and overrides.yaml alone.",
     "leaf",
-    types=CHECKPOINTING,
 )
 def checkpoint_config(leaf: Leaf) -> Outcome:
     return _dlio_config(leaf)
 
 
-@add(RULES.tree, "2.1.27", "directoryDiagram", "A picture of the tree.", "none")
+@TREE_RULES.rule(
+    "2.1.27",
+    "directoryDiagram",
+    "A picture of the tree.",
+    "none",
+)
 def diagram(_: Tree) -> Outcome:
     return not_applicable("a picture; its demands are those of the other rules")
 
 
-@add(
-    RULES.leaf,
+@DLIO_LEAF_RULES.rule(
     "2.29",
     "dlioLog",
     "A picture of a leaf.",
     "none",
-    types=("training", "checkpointing"),
 )
 def leaf_diagram(_: Leaf) -> Outcome:
     return not_applicable("a picture; its demands are those of the other rules")
 
 
-@add(
-    RULES.leaf,
+@KV_AND_VECTOR_RUN_RULES.rule(
     "LEAF-01",
     "runLeafMetadata",
     "A run's leaf has exactly one metadata file, named by type and time.",
     "leaf",
-    types=("kv_cache", "vector_database"),
-    commands=("run",),
 )
 def one_metadata_file(leaf: Leaf) -> Outcome:
     found = [path.name for path in leaf.metadata_files]

@@ -13,8 +13,11 @@ from mlpstorage_bench.validation.kv_aggregates import AGGREGATES, MissingRanks, 
 from mlpstorage_bench.validation.reading import Unreadable, has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
+    of_description,
+    of_metadata,
+    of_summary,
     ok,
     unknown,
     violated_if,
@@ -36,22 +39,19 @@ _VALUES = {
     "max_concurrent_allocs": "--max-concurrent-allocs",
     "generation_mode": "--generation-mode",
 }
+RUN_RULES = Section(RULES.leaf, types=TYPES, commands=RUN)
+SYSTEM_RULES = Section(RULES.system, types=TYPES)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.1.1",
     "kvcacheFixedWorkloadPerOption",
     "Options 1, 2 and 3 run with the seven values of the published table.",
     "metadata: parameters.options, else the commands",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def fixed_workload(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def fixed_workload(_: Leaf, metadata: Document) -> Outcome:
     recorded = dict(metadata.items("parameters", "options"))
     launches = invocations(metadata)
     if not recorded and not launches:
@@ -94,20 +94,15 @@ def _is_equal(found: float | str | None, expected: object) -> bool:
     return found is not None and found == expected
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.2.1",
     "kvcacheClosedSequenceLocks",
     "Seed 42, 3 trials, 90 s between options, no configuration of one's own.",
     "metadata: args, parameters.sequence, commands; trial directories",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def closed_sequence(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def closed_sequence(_: Leaf, metadata: Document) -> Outcome:
     sequence, args = metadata.part("parameters", "sequence"), metadata.part("args")
     launches = invocations(metadata)
     problems: list[str] = []
@@ -143,14 +138,11 @@ def _shown(value: float | None) -> str:
     return "absent" if value is None else f"{value:g}"
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.2.2",
     "kvcacheAutoscalingProhibited",
     "Autoscaling is off.",
     "metadata: commands (args has a default that did not run)",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
 def no_autoscaling(leaf: Leaf) -> Outcome:
@@ -163,19 +155,14 @@ def no_autoscaling(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.3.1",
     "kvcacheClientDefinition",
     "The number of ranks is ranks per host x hosts, the same everywhere.",
     "summary, commands",
-    types=TYPES,
-    commands=RUN,
 )
-def client_definition(leaf: Leaf) -> Outcome:
-    summary = leaf.any_summary
-    if isinstance(summary, Unreadable):
-        return unknown(summary.cause)
+@of_summary
+def client_definition(leaf: Leaf, summary: Document) -> Outcome:
     ranks, hosts = summary.count("total_ranks"), summary.count("host_count")
     per_host = summary.count("npernode")
     if ranks is None or hosts is None or per_host is None:
@@ -195,14 +182,11 @@ def client_definition(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{ranks} ranks on {hosts} hosts")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.3.2",
     "kvcacheScaleUpModel",
     "Every rank has the option's full number of users and of requests in flight.",
     "commands, rank files",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
 def scale_up(leaf: Leaf) -> Outcome:
@@ -231,14 +215,11 @@ def scale_up(leaf: Leaf) -> Outcome:
     return violated_if(problems, "one command for all ranks, with the option's users")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.3.3",
     "kvcachePerClientIsolation",
     "No two ranks share a results file or a cache directory.",
     "tree, commands",
-    types=TYPES,
-    commands=RUN,
 )
 def isolation(leaf: Leaf) -> Outcome:
     places: dict[tuple[int, int, int], int] = {}
@@ -261,14 +242,11 @@ def isolation(leaf: Leaf) -> Outcome:
     return violated_if(problems, "each rank has its own directory and cache")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.3.4",
     "kvcacheSharedResultsDir",
     "With several hosts, the results directory is the same on each of them.",
     ".fs_probe, summary",
-    types=TYPES,
-    commands=RUN,
 )
 def shared_results(leaf: Leaf) -> Outcome:
     summary = leaf.any_summary
@@ -318,27 +296,21 @@ def _agree(given: float | None, own: float | None) -> bool:
     return math.isclose(given, own, rel_tol=_RELATIVE, abs_tol=1e-12)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.4.1",
     "kvcacheAggregateBandwidth",
     "Bandwidth is the mean over trials of the sum over ranks.",
     "rank files, summary",
-    types=TYPES,
-    commands=RUN,
 )
 def aggregate_bandwidth(leaf: Leaf) -> Outcome:
     return _aggregates(leaf, ("aggregated_read_bandwidth_gbps", "aggregated_write_bandwidth_gbps"))
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.4.2",
     "kvcacheAggregateThroughput",
     "Tokens per second are the mean over trials of the sum over ranks.",
     "rank files, summary",
-    types=TYPES,
-    commands=RUN,
 )
 def aggregate_throughput(leaf: Leaf) -> Outcome:
     return _aggregates(
@@ -350,19 +322,14 @@ def aggregate_throughput(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.4.3",
     "kvcacheAggregateDeviceLatency",
     "Latencies are the greatest p95 of a rank, over all ranks and trials.",
     "rank files, summary",
-    types=TYPES,
-    commands=RUN,
 )
-def aggregate_latency(leaf: Leaf) -> Outcome:
-    summary = leaf.any_summary
-    if isinstance(summary, Unreadable):
-        return unknown(summary.cause)
+@of_summary
+def aggregate_latency(leaf: Leaf, summary: Document) -> Outcome:
     later = (
         "aggregated_storage_read_p95_ms",
         "aggregated_device_read_p95_ms",
@@ -373,19 +340,14 @@ def aggregate_latency(leaf: Leaf) -> Outcome:
     return _aggregates(leaf, ("aggregated_p95_latency_ms", *named))
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.4.4",
     "kvcacheLatencyValidity",
     "In no option did every rank stay in the CPU tier.",
     "summary: cpu_tier_ranks, rank_count",
-    types=TYPES,
-    commands=RUN,
 )
-def latency_validity(leaf: Leaf) -> Outcome:
-    summary = leaf.any_summary
-    if isinstance(summary, Unreadable):
-        return unknown(summary.cause)
+@of_summary
+def latency_validity(_: Leaf, summary: Document) -> Outcome:
     problems = []
     for option, recorded in summary.items("options"):
         in_memory = len(recorded.parts("cpu_tier_ranks"))
@@ -398,14 +360,11 @@ def latency_validity(leaf: Leaf) -> Outcome:
     return violated_if(problems, "storage was used in every option")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.3.4.5",
     "kvcacheHeadlineResult",
     "Read bandwidth, storage tokens per second, p95 latency and the number of ranks are reported.",
     "summary",
-    types=TYPES,
-    commands=RUN,
 )
 def headline(leaf: Leaf) -> Outcome:
     summary = leaf.any_summary
@@ -428,19 +387,14 @@ def headline(leaf: Leaf) -> Outcome:
     return violated_if(problems, "all headline figures are there")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.4.1",
     "kvcachePosixCacheDir",
     "Cache and results directory are set and lie on different filesystems.",
     "metadata: args; fs_separation.json",
-    types=TYPES,
-    commands=RUN,
 )
-def separate_directories(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def separate_directories(leaf: Leaf, metadata: Document) -> Outcome:
     cache, results = metadata.text("args", "cache_dir"), metadata.text("args", "results_dir")
     problems = [
         f"{name} is not set"
@@ -459,31 +413,24 @@ def separate_directories(leaf: Leaf) -> Outcome:
     return ok("set, different, and on different filesystems")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.4.2",
     "kvcachePosixIoModel",
     "Describes how files are written and read; demands nothing of a submission.",
     "none",
-    types=TYPES,
-    commands=RUN,
 )
 def io_model(_: Leaf) -> Outcome:
     return not_applicable("a description without a demand")
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "6.5.1",
     "kvcacheObjectViaGateway",
     "Object storage is used through a mounted filesystem.",
     "system description",
-    types=TYPES,
 )
-def object_through_mount(system: System) -> Outcome:
-    description = system.description
-    if isinstance(description, Unreadable):
-        return unknown(description.cause)
+@of_description
+def object_through_mount(_: System, description: Document) -> Outcome:
     architecture = description.part("system_under_test", "solution", "architecture")
     api = architecture.text("benchmark_API")
     if api is None:
@@ -492,38 +439,29 @@ def object_through_mount(system: System) -> Outcome:
     return violated_if(problems, f"benchmark_API is {api}")
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "6.5.2",
     "kvcacheObjectLatencyScope",
     "For object storage and NFS, gateway or client and its mount options are recorded.",
     "system description",
-    types=TYPES,
 )
-def object_latency_scope(system: System) -> Outcome:
-    description = system.description
-    if isinstance(description, Unreadable):
-        return unknown(description.cause)
+@of_description
+def object_latency_scope(_: System, description: Document) -> Outcome:
     architecture = description.part("system_under_test", "solution", "architecture")
     if architecture.text("storage_location") == "local":
         return not_applicable("local storage")
     return unknown("the description has no field for a gateway or for mount options")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.6.1",
     "kvcacheClosedImmutable",
     "Only system name, directories, hosts, ranks and options of MPI are the submitter's.",
     "metadata: args, commands",
-    types=TYPES,
-    commands=RUN,
     divisions=CLOSED,
 )
-def closed_immutable(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def closed_immutable(_: Leaf, metadata: Document) -> Outcome:
     launches = invocations(metadata)
     features = [name for name, _ in metadata.items("parameters", "features")]
     problems = [f"the feature {name} was switched on" for name in features]
@@ -535,14 +473,11 @@ def closed_immutable(leaf: Leaf) -> Outcome:
     return violated_if(problems, "the commands have the sanctioned options alone")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.6.2",
     "kvcacheOpenAllowances",
     "Open adds only what the rules list.",
     "commands",
-    types=TYPES,
-    commands=RUN,
     divisions=("open",),
 )
 def open_allowances(leaf: Leaf) -> Outcome:
@@ -554,20 +489,15 @@ def open_allowances(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "6.6.3",
     "kvcacheOpenInvocationNote",
     "The exact invocation is recorded.",
     "metadata: commands",
-    types=TYPES,
-    commands=RUN,
     divisions=("open",),
 )
-def open_invocation(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def open_invocation(_: Leaf, metadata: Document) -> Outcome:
     recorded = invocations(metadata) or metadata.text("executed_command")
     return violated_if([] if recorded else ["no command is recorded"], "the commands are recorded")
 

@@ -15,8 +15,11 @@ from mlpstorage_bench.validation.kv_aggregates import expected_files, rank_files
 from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
+    of_description,
+    of_metadata,
+    of_summary,
     ok,
     unknown,
     violated_if,
@@ -35,6 +38,10 @@ _LARGE_GIB = 0.5
 _ROUNDING = 1e-6
 _GB = 1e9
 _BITS = 8
+LEAF_RULES = Section(RULES.leaf)
+RUN_RULES = Section(RULES.leaf, types=KV_CACHE, commands=RUN)
+WORKLOAD_RULES = Section(RULES.workload, types=KV_CACHE)
+SYSTEM_RULES = Section(RULES.system, types=KV_CACHE)
 
 
 def preloaded(leaf: Leaf) -> set[str]:
@@ -59,8 +66,7 @@ def _is_allocator(library: str) -> bool:
     return _ALLOCATOR.match(PurePosixPath(library).name) is not None
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "X-preload",
     "no preloaded libraries",
     "No library is preloaded that could change what I/O does; a memory allocator is a warning.",
@@ -79,14 +85,11 @@ def preload(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-fsync",
     "flushes take time",
     "The median flush of entries of 0.5 GiB or more takes at least 0.05 ms.",
     "rank files: storage_write_device_p50_ms, bytes and number of writes",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def flush(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
@@ -112,14 +115,11 @@ def flush(leaf: Leaf) -> Outcome:
     return warning_if(problems, f"{judged} rank files")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-drain",
     "requests end within the measured time",
     "No request takes longer than the time by which bytes are divided.",
     "rank files: elapsed_time, latencies",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def drain(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
@@ -152,19 +152,14 @@ def _greatest_latency_s(document: Document) -> float | None:
     return max(found, default=None)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-rank-files",
     "every counted rank file is there",
     "Each rank file that the summary counts is in the leaf or named in missing_files.",
     "summary, tree",
-    types=KV_CACHE,
-    commands=RUN,
 )
-def rank_files(leaf: Leaf) -> Outcome:
-    summary = leaf.any_summary
-    if isinstance(summary, Unreadable):
-        return unknown(summary.cause)
+@of_summary
+def rank_files(leaf: Leaf, summary: Document) -> Outcome:
     problems = []
     for option, recorded in summary.items("options"):
         expected, found = expected_files(recorded), len(rank_files_of(leaf, option))
@@ -175,19 +170,14 @@ def rank_files(leaf: Leaf) -> Outcome:
     return violated_if(problems, "all are there")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-missing-ranks",
     "no rank is missing",
     "The summary misses no rank; its sums are of all ranks.",
     "summary: missing_files, trial_failures",
-    types=KV_CACHE,
-    commands=RUN,
 )
-def missing_ranks(leaf: Leaf) -> Outcome:
-    summary = leaf.any_summary
-    if isinstance(summary, Unreadable):
-        return unknown(summary.cause)
+@of_summary
+def missing_ranks(_: Leaf, summary: Document) -> Outcome:
     problems = []
     for option, recorded in summary.items("options"):
         missing = len(recorded.parts("missing_files"))
@@ -203,14 +193,11 @@ def missing_ranks(leaf: Leaf) -> Outcome:
     return violated_if(problems, "no rank and no trial")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-hosts",
     "every host is described",
     "The system information covers as many hosts as took part.",
     "metadata: system_info.num_hosts; summary: host_count",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def hosts(leaf: Leaf) -> Outcome:
     if isinstance(leaf.metadata, Unreadable):
@@ -225,14 +212,11 @@ def hosts(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{described} hosts")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-summary-name",
     "the summary has the name that readers read",
     "The summary is summary.json; readers ignore the former name and withhold the row.",
     "tree",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def summary_name(leaf: Leaf) -> Outcome:
     former = sorted(name for name in leaf.names if name.startswith("kvcache_run_summary"))
@@ -243,13 +227,11 @@ def summary_name(leaf: Leaf) -> Outcome:
     return unknown("no summary under either name")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "X-several-runs",
     "one run of a system is reported",
     "A system has one run of kv_cache; of several, readers report one.",
     "tree",
-    types=KV_CACHE,
 )
 def several_runs(workload: Workload) -> Outcome:
     runs = workload.of_command("run")
@@ -268,20 +250,17 @@ def _is_complete(leaf: Leaf) -> bool:
     return not summary.flag("partial_failure") and failures.is_empty
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "X-rate",
     "bandwidth is possible",
     "No reported bandwidth is above the rate of the clients' links or, locally, of the drives.",
     "system description, summaries",
-    types=KV_CACHE,
 )
-def rate(system: System) -> Outcome:
-    if isinstance(system.description, Unreadable):
-        return unknown(system.description.cause)
-    description = system.description.part("system_under_test")
-    is_local = description.text("solution", "architecture", "storage_location") == "local"
-    limit = _drives_gib_s(description) if is_local else _links_gib_s(description)
+@of_description
+def rate(system: System, description: Document) -> Outcome:
+    described = description.part("system_under_test")
+    is_local = described.text("solution", "architecture", "storage_location") == "local"
+    limit = _drives_gib_s(described) if is_local else _links_gib_s(described)
     what = "drives read" if is_local else "clients' links carry"
     if not limit:
         return unknown(f"the description does not say how much the {what}")
@@ -325,14 +304,11 @@ def _links_gib_s(description: Document) -> float:
     )
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-bytes",
     "bytes are bandwidth x time",
     "In each rank file, bandwidth is bytes divided by the elapsed time.",
     "rank files",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def consistent_bytes(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
@@ -358,20 +334,15 @@ def consistent_bytes(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{judged} figures")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-wall",
     "the run took as long as its sequence",
     "A closed run lasts at least as long as its windows and pauses.",
     "metadata: runtime, invocation times, command_output_files",
-    types=KV_CACHE,
-    commands=RUN,
     divisions=("closed",),
 )
-def wall_time(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def wall_time(_: Leaf, metadata: Document) -> Outcome:
     if not metadata.part("mlpstorage", "resumed").is_empty:
         return warning_if(["the run was interrupted and resumed: it has several parts"], "")
     runtime = _wall_s(metadata)
@@ -398,14 +369,11 @@ def _wall_s(metadata: Document) -> float | None:
     return metadata.number("runtime")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "X-equal-trials",
     "trials are measurements of their own",
     "No two trials of an option have the same figures to the last digit.",
     "rank files",
-    types=KV_CACHE,
-    commands=RUN,
 )
 def equal_trials(leaf: Leaf) -> Outcome:
     seen: dict[tuple[object, ...], str] = {}

@@ -9,7 +9,7 @@ from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import Unreadable, has_file, read_json, read_yaml
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
     unknown,
     violated_if,
@@ -21,10 +21,12 @@ from mlpstorage_bench.validation.tree import Leaf, Organization
 STAMP_SCHEMA = "mlps-run-provenance/1"
 MANIFEST_SCHEMA = "mlps-submission-manifest/1"
 _NO_STAMP = "no provenance.json; leaves of the published round have none"
+ORGANIZATION_RULES = Section(RULES.organization)
+LEAF_RULES = Section(RULES.leaf)
+DLIO_LEAF_RULES = Section(RULES.leaf, types=("training", "checkpointing"))
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "RPT-01",
     "rollupTableAgreement",
     "The ids of the organization's table are those of its workloads' tables.",
@@ -62,8 +64,7 @@ def _ids(path: Path) -> set[str] | Unreadable:
     return {name for name in names if name}
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "PROV-01",
     "leafProvenance",
     "A stamp can be read and names the leaf's image.",
@@ -86,8 +87,7 @@ def stamp(leaf: Leaf) -> Outcome:
     return violated_if(problems, "the stamp names the leaf's image")
 
 
-@add(
-    RULES.organization,
+@ORGANIZATION_RULES.rule(
     "PROV-02",
     "submissionManifest",
     "The manifest lists exactly the leaves of the tree.",
@@ -123,8 +123,7 @@ def _edition_of(leaf: Leaf) -> str | None:
     return leaf.provenance.text("rules_edition")
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "EDN-01",
     "knownEdition",
     "The stamp names a rules edition that is known.",
@@ -139,8 +138,7 @@ def known_edition(leaf: Leaf) -> Outcome:
     )
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "EDN-02",
     "comparabilityClass",
     "The hash of the workload's configuration belongs to a class.",
@@ -156,13 +154,11 @@ def comparability(leaf: Leaf) -> Outcome:
     return unknown("the hashes of the classes are not published as data")
 
 
-@add(
-    RULES.leaf,
+@DLIO_LEAF_RULES.rule(
     "EDN-03",
     "acceptedDlio",
     "The commit of DLIO is one that the edition accepts.",
     "provenance.json",
-    types=("training", "checkpointing"),
 )
 def accepted_dlio(leaf: Leaf) -> Outcome:
     if isinstance(leaf.provenance, Unreadable):
@@ -173,8 +169,7 @@ def accepted_dlio(leaf: Leaf) -> Outcome:
     return unknown("the accepted commits are not published as data")
 
 
-@add(
-    RULES.leaf,
+@LEAF_RULES.rule(
     "EDN-04",
     "checkableEdition",
     "The edition is one that this checker can check.",

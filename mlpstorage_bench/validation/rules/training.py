@@ -8,8 +8,9 @@ from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
+    of_metadata,
     unknown,
     violated_if,
     warning_if,
@@ -25,6 +26,8 @@ from mlpstorage_bench.validation.tree import Leaf, Workload
 TYPES = ("training",)
 RUN = ("run",)
 _UNEQUAL_HOSTS = 1.5
+WORKLOAD_RULES = Section(RULES.workload, types=TYPES)
+RUN_RULES = Section(RULES.leaf, types=TYPES, commands=RUN)
 
 
 def _newest(workload: Workload, command: str) -> Document | Outcome:
@@ -36,26 +39,22 @@ def _newest(workload: Workload, command: str) -> Document | Outcome:
     return unknown(f"{command}: {found.cause}") if isinstance(found, Unreadable) else found
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "3.1.1",
     "trainingVerifyDatasizeUsage",
     "datasize was used.",
     "tree",
-    types=TYPES,
 )
 def datasize_used(workload: Workload) -> Outcome:
     found = workload.of_command("datasize")
     return violated_if([] if found else ["no datasize leaf"], f"{len(found)} datasize leaves")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "3.1.2",
     "trainingRecalculateDatasetSize",
     "The recorded size of the data set is the minimum for accelerators and host memory.",
     "metadata of datasize",
-    types=TYPES,
 )
 def dataset_size(workload: Workload) -> Outcome:
     metadata = _newest(workload, "datasize")
@@ -85,13 +84,11 @@ def _files(workload: Workload, command: str) -> float | Outcome:
     return unknown(f"{command} records no num_files_train") if found is None else found
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "3.2.1",
     "trainingDatagenMinimumSize",
     "At least as much data was generated as datasize demands.",
     "metadata of datagen and datasize",
-    types=TYPES,
 )
 def enough_generated(workload: Workload) -> Outcome:
     generated, sized = _files(workload, "datagen"), _files(workload, "datasize")
@@ -103,13 +100,11 @@ def enough_generated(workload: Workload) -> Outcome:
     return violated_if(problems, f"{generated:.0f} files")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "3.3.1",
     "trainingRunDataMatchesDatasize",
     "Runs use exactly the data of datasize, in the same number of subdirectories.",
     "metadata of run and datasize",
-    types=TYPES,
 )
 def run_uses_datasize(workload: Workload) -> Outcome:
     sized = _newest(workload, "datasize")
@@ -134,13 +129,11 @@ def run_uses_datasize(workload: Workload) -> Outcome:
     return violated_if(problems, "as datasize")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "3.3.2",
     "trainingAcceleratorUtilizationCheck",
     "The mean accelerator utilization is at least the model's minimum.",
     "summary",
-    types=TYPES,
 )
 def utilization(workload: Workload) -> Outcome:
     least = edition.MINIMUM_AU.get(workload.model)
@@ -165,19 +158,14 @@ def utilization(workload: Workload) -> Outcome:
     return violated_if(problems, f"{judged} runs, each at least {least:g} %")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.3",
     "trainingSingleHostSimulatedAccelerators",
     "A single host has about 0.5 GB of memory for each accelerator.",
     "metadata: args",
-    types=TYPES,
-    commands=RUN,
 )
-def memory_per_accelerator(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def memory_per_accelerator(_: Leaf, metadata: Document) -> Outcome:
     if metadata.number("args", "num_client_hosts") not in {None, 1.0}:
         return not_applicable("several hosts")
     memory = metadata.number("args", "client_host_memory_in_gb")
@@ -188,14 +176,11 @@ def memory_per_accelerator(leaf: Leaf) -> Outcome:
     return warning_if(problems, f"{memory / ranks:.1f} GB for each accelerator")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.4",
     "trainingSingleHostClientLimit",
     "A submission of a single host uses one client.",
     "system description, summary",
-    types=TYPES,
-    commands=RUN,
 )
 def single_client(leaf: Leaf) -> Outcome:
     if isinstance(leaf.metadata, Unreadable):
@@ -211,32 +196,24 @@ def single_client(leaf: Leaf) -> Outcome:
     return violated_if([f"{used:.0f} hosts took part"] * (used > 1), "one host")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.5",
     "trainingDistributedDataAccessibility",
     "All hosts reach all data.",
     "none",
-    types=TYPES,
-    commands=RUN,
 )
 def data_reachable(_: Leaf) -> Outcome:
     return unknown("no file records what each host reached")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.6",
     "trainingIdenticalAcceleratorsPerNode",
     "Each host has the same number of accelerators.",
     "metadata: args.hosts",
-    types=TYPES,
-    commands=RUN,
 )
-def equal_accelerators(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def equal_accelerators(_: Leaf, metadata: Document) -> Outcome:
     hosts = metadata.texts("args", "hosts")
     ranks = metadata.count("args", "num_accelerators") or metadata.count("num_processes")
     if not hosts or ranks is None:
@@ -248,19 +225,14 @@ def equal_accelerators(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{ranks} on {len(hosts)} hosts")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.7",
     "trainingNodeCapabilityConsistency",
     "Hosts do not differ widely in cores and memory.",
     "metadata: system_info",
-    types=TYPES,
-    commands=RUN,
 )
-def similar_hosts(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def similar_hosts(_: Leaf, metadata: Document) -> Outcome:
     hosts = metadata.parts("system_info", "hosts")
     if not hosts:
         return unknown("no host is described")
@@ -272,67 +244,52 @@ def similar_hosts(leaf: Leaf) -> Outcome:
     return warning_if(problems, f"{len(hosts)} hosts")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.3.8",
     "trainingResultDefinition",
     "Defines what is published; demands nothing of a submission.",
     "none",
-    types=TYPES,
-    commands=RUN,
 )
 def definition(_: Leaf) -> Outcome:
     return not_applicable("a definition without a demand")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.4.1",
     "trainingMlpstoragePathArgs",
     "Data and results directory are set and differ.",
     "metadata: args",
-    types=TYPES,
-    commands=RUN,
 )
 def paths(leaf: Leaf) -> Outcome:
     return path_arguments(leaf, "data_dir")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.4.2",
     "trainingMlpstorageFilesystemCheck",
     "Data and results lie on different filesystems.",
     "fs_separation.json",
-    types=TYPES,
-    commands=RUN,
 )
 def filesystems(leaf: Leaf) -> Outcome:
     return separate_filesystems(leaf)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.6.2",
     "trainingClosedSubmissionParameters",
     "Only the listed parameters are changed.",
     "metadata: override_parameters, args.params",
-    types=TYPES,
-    commands=RUN,
     divisions=("closed",),
 )
 def closed_parameters(leaf: Leaf) -> Outcome:
     return set_parameters(leaf, edition.TRAINING_CLOSED_PARAMETERS)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "3.6.3",
     "trainingOpenSubmissionParameters",
     "Only the parameters listed for open are changed.",
     "metadata: override_parameters, args.params",
-    types=TYPES,
-    commands=RUN,
     divisions=("open",),
 )
 def open_parameters(leaf: Leaf) -> Outcome:

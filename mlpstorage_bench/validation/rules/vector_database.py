@@ -7,8 +7,11 @@ from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import Unreadable, read_json
 from mlpstorage_bench.validation.rule import (
     Outcome,
-    add,
+    Section,
     not_applicable,
+    of_description,
+    of_metadata,
+    of_summary,
     unknown,
     violated_if,
 )
@@ -19,26 +22,19 @@ from mlpstorage_bench.validation.tree import Leaf, System, Workload
 TYPES = ("vector_database",)
 RUN = ("run",)
 _NO_TARGET = "the rules name a minimum without a value"
+RUN_RULES = Section(RULES.leaf, types=TYPES, commands=RUN)
+WORKLOAD_RULES = Section(RULES.workload, types=TYPES)
+SYSTEM_RULES = Section(RULES.system, types=TYPES)
 
 
-def _summary(leaf: Leaf) -> Document | Outcome:
-    found = leaf.summary
-    return unknown(found.cause) if isinstance(found, Unreadable) else found
-
-
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.1.1",
     "vdbDatasetScale",
     "The number of vectors and their dimension are one of the defined scales.",
     "summary",
-    types=TYPES,
-    commands=RUN,
 )
-def scale(leaf: Leaf) -> Outcome:
-    summary = _summary(leaf)
-    if isinstance(summary, Outcome):
-        return summary
+@of_summary
+def scale(_: Leaf, summary: Document) -> Outcome:
     vectors, dimension = summary.count("num_vectors"), summary.count("dimension")
     if vectors is None or dimension is None:
         return unknown("the summary lacks num_vectors or dimension")
@@ -56,13 +52,11 @@ def _loads(workload: Workload) -> list[Document]:
     ]
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "5.1.2",
     "vdbDimensionConsistency",
     "Vectors have the same dimension when loaded and when queried.",
     "summaries of datagen and run",
-    types=TYPES,
 )
 def dimension(workload: Workload) -> Outcome:
     loaded = {load.count("dimension") for load in _loads(workload)} - {None}
@@ -77,13 +71,11 @@ def dimension(workload: Workload) -> Outcome:
     return violated_if(problems, f"{sorted(loaded, key=str)}")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "5.2.1",
     "vdbCollectionPopulated",
     "As many vectors were inserted as declared.",
     "summary of datagen, else of run",
-    types=TYPES,
 )
 def populated(workload: Workload) -> Outcome:
     runs = [
@@ -103,13 +95,11 @@ def populated(workload: Workload) -> Outcome:
     return violated_if(problems, "all vectors")
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "5.2.2",
     "vdbIndexBuildCompleted",
     "The index was built, of the type that is queried.",
     "summary of datagen",
-    types=TYPES,
 )
 def index_built(workload: Workload) -> Outcome:
     found = {name for load in _loads(workload) if (name := load.text("index_type"))}
@@ -121,13 +111,11 @@ def index_built(workload: Workload) -> Outcome:
     return violated_if(problems, workload.index)
 
 
-@add(
-    RULES.workload,
+@WORKLOAD_RULES.rule(
     "5.3.1",
     "vdbRunCount",
     "There are exactly 5 runs, each with a summary.",
     "tree",
-    types=TYPES,
 )
 def run_count(workload: Workload) -> Outcome:
     runs = workload.of_command("run")
@@ -139,69 +127,51 @@ def run_count(workload: Workload) -> Outcome:
     return violated_if(problems, "five runs")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.3.2",
     "vdbRecallReported",
     "Recall is reported and reaches its target.",
     "summary",
-    types=TYPES,
-    commands=RUN,
 )
-def recall(leaf: Leaf) -> Outcome:
-    summary = _summary(leaf)
-    if isinstance(summary, Outcome):
-        return summary
+@of_summary
+def recall(_: Leaf, summary: Document) -> Outcome:
     found = summary.number("recall")
     if found is None:
         return violated_if(["no recall is reported"], "")
     return unknown(f"recall is {found:g}; {_NO_TARGET}")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.3.3",
     "vdbQueryCountMinimum",
     "At least the minimum number of queries was issued.",
     "summary",
-    types=TYPES,
-    commands=RUN,
 )
-def queries(leaf: Leaf) -> Outcome:
-    summary = _summary(leaf)
-    if isinstance(summary, Outcome):
-        return summary
+@of_summary
+def queries(_: Leaf, summary: Document) -> Outcome:
     found = summary.count("query_count")
     if found is None:
         return unknown("no number of queries is reported")
     return unknown(f"{found} queries; {_NO_TARGET}")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.3.4",
     "vdbMetricsReported",
     "Queries per second and the latency percentiles are reported.",
     "summary",
-    types=TYPES,
-    commands=RUN,
 )
-def metrics(leaf: Leaf) -> Outcome:
-    summary = _summary(leaf)
-    if isinstance(summary, Outcome):
-        return summary
+@of_summary
+def metrics(_: Leaf, summary: Document) -> Outcome:
     problems = [f"no {name}" for name in edition.VECTOR_METRICS if summary.number(name) is None]
     return violated_if(problems, "all are there")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.3.5",
     "vdbGroundTruthIntegrity",
     "Recall was measured against the exact result over all vectors.",
     "vectordb/*/result_verdict.json",
-    types=TYPES,
-    commands=RUN,
 )
 def ground_truth(leaf: Leaf) -> Outcome:
     verdicts = sorted((leaf.path / "vectordb").glob("*/result_verdict.json"))
@@ -217,19 +187,14 @@ def ground_truth(leaf: Leaf) -> Outcome:
     return violated_if(problems, f"{len(verdicts)} verdicts")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.4.1",
     "vdbPathArgs",
     "Database and results directory are set and differ.",
     "metadata: args",
-    types=TYPES,
-    commands=RUN,
 )
-def paths(leaf: Leaf) -> Outcome:
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return unknown(metadata.cause)
+@of_metadata
+def paths(_: Leaf, metadata: Document) -> Outcome:
     if metadata.text("args", "data_access_protocol") == "object":
         return not_applicable("object storage has no path")
     root = metadata.text("args", "storage_root") or metadata.text(
@@ -246,38 +211,30 @@ def paths(leaf: Leaf) -> Outcome:
     return violated_if(problems, "both are set and differ")
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.4.2",
     "vdbFilesystemCheck",
     "Database and results lie on different filesystems.",
     "fs_separation.json",
-    types=TYPES,
-    commands=RUN,
 )
 def filesystems(leaf: Leaf) -> Outcome:
     return separate_filesystems(leaf)
 
 
-@add(
-    RULES.system,
+@SYSTEM_RULES.rule(
     "5.5.1",
     "vdbObjectStorageBackend",
     "For object storage, the backend is described.",
     "system description",
-    types=TYPES,
 )
-def object_backend(system: System) -> Outcome:
-    if isinstance(system.description, Unreadable):
-        return unknown(system.description.cause)
-    api = system.description.text("system_under_test", "solution", "architecture", "benchmark_API")
+@of_description
+def object_backend(_: System, description: Document) -> Outcome:
+    api = description.text("system_under_test", "solution", "architecture", "benchmark_API")
     if api is None:
         return unknown("the description has no benchmark_API")
     if api == "file":
         return not_applicable("files")
-    product = system.description.text(
-        "system_under_test", "solution", "architecture", "product_API"
-    )
+    product = description.text("system_under_test", "solution", "architecture", "product_API")
     return violated_if(
         [f"benchmark_API is object, product_API {product}"] * (product != "object"), "object"
     )
@@ -294,14 +251,11 @@ def _backend(leaf: Leaf) -> str | None:
     return None
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.6.2",
     "vdbClosedDatabaseBackend",
     "The database is Milvus.",
     "summary, metadata",
-    types=TYPES,
-    commands=RUN,
     divisions=("closed",),
 )
 def closed_backend(leaf: Leaf) -> Outcome:
@@ -312,14 +266,11 @@ def closed_backend(leaf: Leaf) -> Outcome:
     return violated_if([f"the database is {found}"] * (found != wanted), found)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.6.3",
     "vdbClosedIndexTypes",
     "The index is DISKANN, HNSW or AISAQ.",
     "tree, summary",
-    types=TYPES,
-    commands=RUN,
     divisions=("closed",),
 )
 def closed_index(leaf: Leaf) -> Outcome:
@@ -332,28 +283,22 @@ def closed_index(leaf: Leaf) -> Outcome:
     return violated_if(problems, leaf.index)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.6.4",
     "vdbClosedSubmissionParameters",
     "Only the listed parameters are changed.",
     "metadata: override_parameters",
-    types=TYPES,
-    commands=RUN,
     divisions=("closed",),
 )
 def closed_parameters(leaf: Leaf) -> Outcome:
     return _changed(leaf, edition.VECTOR_CLOSED_PARAMETERS)
 
 
-@add(
-    RULES.leaf,
+@RUN_RULES.rule(
     "5.6.5",
     "vdbOpenSubmissionParameters",
     "The backend is a supported one, and only listed parameters are changed.",
     "summary, metadata",
-    types=TYPES,
-    commands=RUN,
     divisions=("open",),
 )
 def open_backend(leaf: Leaf) -> Outcome:
