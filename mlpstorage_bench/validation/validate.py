@@ -10,8 +10,10 @@ from mlpstorage_bench.validation.rules import (
     RULES,
     checkpointing,
     code_images,
+    dlio_files,
     general,
     kv_cache,
+    kv_cache_results,
     own,
     provenance,
     training,
@@ -21,12 +23,14 @@ from mlpstorage_bench.validation.tree import Leaf, Organization, System, Tree, W
 
 RULE_MODULES = (
     general,
+    dlio_files,
     code_images,
     provenance,
     training,
     checkpointing,
     vector_database,
     kv_cache,
+    kv_cache_results,
     own,
 )
 """Importing a module adds its rules to `RULES`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mlpstorage_bench.validation.document import Document
 from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import Outcome, not_applicable, unknown, violated_if
@@ -56,3 +58,8 @@ def set_parameters(leaf: Leaf, allowed: frozenset[str]) -> Outcome:
         return unknown(metadata.cause)
     foreign = sorted(changed_parameters(metadata) - allowed)
     return violated_if([f"{name} was changed" for name in foreign], "only what the rules list")
+
+
+def others(found: Iterable[str], allowed: Iterable[str], place: str) -> list[str]:
+    extra = sorted(set(found) - set(allowed))
+    return [f"{place} holds {', '.join(extra)}"] if extra else []
