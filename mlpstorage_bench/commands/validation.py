@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import OutputFile, check_outputs
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.report.validation_report import (
@@ -62,9 +63,18 @@ def run(known: argparse.Namespace) -> int:
         sys.stdout.write(f"report: {path}\n")
     junit_file = junit_path(known)
     if junit_file is not None:
-        write_junit(junit_file, "mlpstorage rules", map(_junit_case, findings))
+        _write_junit(junit_file, findings)
     is_violated = worst(findings) is Verdict.VIOLATED
     return pytest.ExitCode.TESTS_FAILED if is_violated else pytest.ExitCode.OK
+
+
+def _write_junit(path: Path, findings: Sequence[Finding]) -> None:
+    try:
+        write_junit(path, "mlpstorage rules", map(_junit_case, findings))
+    except OSError as error:
+        raise InvalidInputError(
+            "--junitxml", str(path), "a file that can be written", hint=error.strerror or ""
+        ) from error
 
 
 def _junit_case(finding: Finding) -> JunitCase:

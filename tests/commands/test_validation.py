@@ -84,6 +84,15 @@ def test_junit_file_has_a_case_for_each_rule_and_part(
     assert cases["6.4.2 kvcachePosixIoModel"].find("skipped") is not None
 
 
+def test_junit_file_that_cannot_be_written_is_a_usage_error(
+    pytester: pytest.Pytester, tree: Path
+) -> None:
+    Path("file").touch()
+    result = pytester.runpytest_subprocess(f"--mlps-validate={tree}", "--junitxml=file/j.xml")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--junitxml: got *file/j.xml'; accepted: a file that can be*"])
+
+
 def test_control_characters_of_a_tree_do_not_reach_the_terminal(
     pytester: pytest.Pytester, tree: Path
 ) -> None:
