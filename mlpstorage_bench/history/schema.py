@@ -121,7 +121,7 @@ def prepare(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
 
     Raises ForeignIndexError, NewerIndexError, or sqlite3.DatabaseError for a broken file.
     """
-    if _version(connection, migrations) == len(migrations):
+    if _version_at_once(connection, migrations) == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -135,6 +135,16 @@ def prepare(connection: sqlite3.Connection, migrations: Sequence[Migration] = MI
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _version_at_once(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> int:
+    """Return the version from one state of the file, which others may be making."""
+    connection.execute("BEGIN")
+    try:
+        return _version(connection, migrations)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _version(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> int:

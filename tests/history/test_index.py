@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -145,6 +146,29 @@ while not go.exists():
     time.sleep(0.001)
 enter_run(results, path)
 """
+
+
+class InterruptedReader(sqlite3.Connection):
+    """Another session makes the index while this one reads whose file it is."""
+
+    other: sqlite3.Connection | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if "sqlite_schema" in sql and self.other is not None:
+            with contextlib.suppress(sqlite3.OperationalError):  # this reader holds it back
+                schema.prepare(self.other)
+        return super().execute(sql, *values)
+
+
+def test_index_made_while_its_version_is_read_is_not_foreign(tmp_path: Path) -> None:
+    file = tmp_path / "index.sqlite"
+    other = sqlite3.connect(file, timeout=0, isolation_level=None)
+    reader = sqlite3.connect(file, timeout=0, isolation_level=None, factory=InterruptedReader)
+    reader.other = other
+    schema.prepare(reader)
+    reader.close()
+    schema.prepare(other)
+    other.close()
 
 
 def test_eight_sessions_that_end_at_once_are_all_in_the_index(tmp_path: Path) -> None:
