@@ -31,7 +31,8 @@ TOOLS = ("hdrhistogram", "hypothesis", "pytest-xdist")
 """Packages that the tests import; their newest compatible releases are installed."""
 SHOWN = ("numpy", "pydantic", "pytest", "pytest-benchmark", "mpi4py")
 SMALL = (
-    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=warmup=0"),
+    "--mlps-set=entry_scale=0.001",
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05", "--mlps-trials=1"),
 )
 BENCHMARKS = ("-m", "pytest", "--pyargs", "mlpstorage_bench.benchmarks", *SMALL)

@@ -15,7 +15,8 @@ from mlpstorage_bench.history.index_file import INDEX_NAME
 from tests.past_runs import OURS, leave
 
 TINY = (
-    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
+    *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=warmup=0"),
+    "--mlps-set=entry_scale=0.001",
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0", "--mlps-trials=2"),
     *("--mlps-results-dir=results", "--mlps-cache-dir=cache", "--mlps-tag=nightly"),
 )

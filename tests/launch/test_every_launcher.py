@@ -176,7 +176,8 @@ def test_launched_benchmark_writes_results(mpi: Mpi, place: Path) -> None:
     (place / "test_facts.py").write_text("def test_small(kvcache): kvcache.run(1)")
     done = launched(
         *(mpi, 2, "--mlps-results-dir=results", "--mlps-cache-dir=cache", "--mlps-trials=1"),
-        *("--mlps-set=duration=0.3", "--mlps-set=entry_scale=0.001", "--mlps-set=calibration=0"),
+        *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=calibration=0"),
+        "--mlps-set=entry_scale=0.001",
         *("--mlps-set=think_time_scale=0.05", "--mlps-set=warmup=0"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -185,7 +186,7 @@ def test_launched_benchmark_writes_results(mpi: Mpi, place: Path) -> None:
     assert (metadata["num_processes"], metadata["status"]) == (2, "passed")
     assert metadata["mlpstorage"]["launcher"] == mpi.family
     assert "-m pytest" in metadata["executed_command"]
-    assert "--mlps-set=duration=0.3" in metadata["executed_command"]
+    assert "--mlps-set=duration=60" in metadata["executed_command"]
 
 
 AGENT = """#!/bin/sh

@@ -33,7 +33,8 @@ def test_window_edges_are_compared_over_ranks(
             assert result.metrics()["window_open_spread_ms"] == trial.window_open_spread_ms
         """
     )
-    run_ranks(ranks, *SMALL).assert_outcomes(passed=1)
+    end = ("--mlps-set=duration=60", "--mlps-set=requests=20")
+    run_ranks(ranks, *SMALL, *end).assert_outcomes(passed=1)
 
 
 def test_slow_rank_is_a_straggler_in_results_and_notes(

@@ -48,7 +48,12 @@ def test_timeout_in_a_trial_fails_its_test_alone(
     )
     long = [
         f"--mlps-set=workloads.1.{setting}"
-        for setting in ("duration=600", "write_limit_gb=1000", "storage_capacity_gb=0.2")
+        for setting in (
+            "requests=1000000",
+            "duration=600",
+            "write_limit_gb=1000",
+            "storage_capacity_gb=0.2",
+        )
     ]
     result = pytester.runpytest_subprocess(*ONE_TRIAL, *long, "--benchmark-json=own.json")
     result.assert_outcomes(failed=1, passed=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.session.tiny import TINY, metadata_of
+from tests.session.tiny import LONG, TINY, metadata_of
 
 HOST = re.escape(socket.gethostname())
 
@@ -131,9 +131,7 @@ def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
             kvcache.run(1, chunks_in_flight=1)
         """
     )
-    result = pytester.runpytest_subprocess(
-        *TINY, "--mlps-set=duration=60", f"--mlps-cache-dir={small / 'cache'}"
-    )
+    result = pytester.runpytest_subprocess(*LONG, f"--mlps-cache-dir={small / 'cache'}")
     result.assert_outcomes(failed=1)
     result.stdout.re_match_lines(
         [
@@ -199,7 +197,7 @@ def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
             while len(list(cache.glob("[0-9a-f]*.kv"))) < 40:
                 time.sleep(0.001)
             before = read_bytes()
-            while "device" in {damage!r} and read_bytes() < before + 2**20:
+            while "device" in {damage!r} and read_bytes() < before + 2**24:
                 time.sleep(0.001)
             while True:
                 try:
@@ -220,7 +218,7 @@ def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
         """
     )
     result = pytester.runpytest_subprocess(
-        *(*TINY, "--mlps-set=duration=60", "--mlps-set=write_limit_gb=50"),
+        *(*LONG, "--mlps-set=write_limit_gb=50"),
         *("--mlps-trials=1", f"--mlps-cache-dir={folder / 'cache'}"),
     )
     result.assert_outcomes(failed=1)

@@ -160,9 +160,7 @@ def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytes
 
 def test_each_trial_has_a_trace_that_converts_to_an_fio_job(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
-    result = pytester.runpytest(
-        *TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst", "--mlps-set=requests=20"
-    )
+    result = pytester.runpytest(*TINY, "--mlps-trials=2", "--mlps-set=trace_out=t.csv.zst")
     result.assert_outcomes(passed=1)
     names = sorted(path.name for path in pytester.path.glob("t.*"))
     assert names == ["t.workload_1.trial_1.csv.zst", "t.workload_1.trial_2.csv.zst"]

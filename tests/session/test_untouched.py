@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
-from tests.session.tiny import TINY, metadata_of
+from tests.session.tiny import LONG, TINY, metadata_of
 
 
 def test_session_without_the_plugin_is_unchanged(pytester: pytest.Pytester) -> None:
@@ -63,7 +63,7 @@ def test_datasize_prints_sizes_without_running_tests(
     printed = pytester.runpytest_subprocess("--mlps-datasize", "--mlps-profile=mlperf")
     printed.stdout.re_match_lines([r" *case .*", r" *1 +2\.9\d .* 200 .*", r" *3 +7\.\d+ .* 70 .*"])
     printed_json = pytester.runpytest_subprocess(
-        "--mlps-datasize=json", *TINY, "--mlps-num-processes=4", "--mlps-hosts=a,b"
+        "--mlps-datasize=json", *LONG, "--mlps-num-processes=4", "--mlps-hosts=a,b"
     )
     assert printed_json.ret == 0
     report = json.loads(printed_json.stdout.str())
@@ -74,7 +74,7 @@ def test_datasize_prints_sizes_without_running_tests(
     assert case["users_that_fit"] > 0
     small = mount("tmpfs", "size=1m")
     where = f"--mlps-cache-dir={small}"
-    refused = pytester.runpytest_subprocess("--mlps-datasize", *TINY, where)
+    refused = pytester.runpytest_subprocess("--mlps-datasize", *LONG, where)
     assert refused.ret == pytest.ExitCode.TESTS_FAILED
     refused.stdout.re_match_lines([r"workload 1: an entry of .* GiB does not fit a capacity of .*"])
     assert list(small.iterdir()) == []
@@ -139,8 +139,7 @@ def test_second_run_in_a_cache_directory_is_refused(pytester: pytest.Pytester) -
             kvcache.run(1)
         """
     )
-    few = ("--mlps-set=requests=20", "--mlps-set=duration=60")
-    result = pytester.runpytest_subprocess(*TINY, *few, "--mlps-cache-dir=cache")
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=2)
 
 

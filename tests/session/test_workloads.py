@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.session.tiny import TINY, metadata_of
+from tests.session.tiny import LONG, TINY, metadata_of
 
 
 def test_kvcache_workload_argument_runs_a_test_for_each_option(
@@ -76,9 +76,9 @@ def test_settings_of_the_user_override_those_of_a_test(pytester: pytest.Pytester
     pytester.makepyfile(
         """
         def test_parameters(kvcache):
-            assert kvcache.workload(1, duration=99, num_users=3).duration == 0.3
+            assert kvcache.workload(1, duration=99, num_users=3).duration == 60
             assert kvcache.workload(1, duration=99, num_users=3).num_users == 3
-            assert kvcache.run(1, duration=99).trials[0].window_s < 1
+            assert kvcache.run(1, requests=99).metrics()["requests"] == 40
         """
     )
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
@@ -157,7 +157,7 @@ def test_all_cases_are_checked_before_the_first_runs(pytester: pytest.Pytester) 
 
 def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3)")
-    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=0.3", "--mlps-trials=1")
+    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=5", "--mlps-trials=1")
     result = pytester.runpytest(*shortened, "--mlps-results-dir=results")
     result.assert_outcomes(passed=1)
     differs = "differs from the sanctioned workload: duration, trials"
@@ -171,8 +171,9 @@ def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> N
 
 def test_parameters_that_a_test_changes_in_mlperf_are_noted(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3, lanes=2)")
-    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=0.3", "--mlps-trials=1")
-    result = pytester.runpytest(*shortened, "--mlps-results-dir=results")
+    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=5", "--mlps-trials=1")
+    simulated = ("--mlps-set=storage=null", "--mlps-results-dir=results")
+    result = pytester.runpytest(*shortened, *simulated)
     result.stdout.fnmatch_lines(
         ["note: workload 3: differs from the sanctioned workload: max_concurrent_allocs"]
     )
@@ -295,7 +296,7 @@ def test_simulated_run_has_a_note(pytester: pytest.Pytester) -> None:
 def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     settings = ["--mlps-set=arrivals=poisson", "--mlps-set=rate=10000"]
-    result = pytester.runpytest(*TINY, *settings)
+    result = pytester.runpytest(*LONG, "--mlps-set=duration=1", *settings)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         ["note: workload 1: requests arrived faster than they were served: *"]

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
-TINY = (
-    *("--mlps-set=duration=0.3", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
+# Windows of a minute, for trials that something else ends.
+LONG = (
+    *("--mlps-set=duration=60", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05", "--mlps-trials=2"),
     "--mlps-results-dir=results",
 )
+
+# A window ends after 20 requests, however slow the disk is: a window of a fraction of a second is
+# empty on a busy machine.
+TINY = (*LONG, "--mlps-set=requests=20")
 
 
 def metadata_of(pytester: pytest.Pytester) -> dict[str, Any]:

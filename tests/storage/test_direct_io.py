@@ -169,7 +169,8 @@ def test_run_on_such_a_filesystem_passes_and_says_so(
 ) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_it.py").write_text(
-        "def test_it(kvcache):\n    kvcache.run(1, duration=0.3, io_chunk_kib=64)\n"
+        "def test_it(kvcache):\n"
+        "    kvcache.run(1, duration=60, warmup=0, requests=20, io_chunk_kib=64)\n"
     )
     command = [
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--mlps-trials=1"),
