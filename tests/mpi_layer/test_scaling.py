@@ -16,7 +16,7 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 pytestmark = pytest.mark.launches_mpi
 
 SMALL = [
-    *("--mlps-set=duration=60", "--mlps-set=requests=20"),
+    *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=warmup=0"),
     *("--mlps-set=entry_scale=0.001", "--mlps-set=calibration=0.1"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-trials=1", "--mlps-results-dir=results"),
     "--mlps-cache-dir=cache",

@@ -33,7 +33,7 @@ def test_window_edges_are_compared_over_ranks(
             assert result.metrics()["window_open_spread_ms"] == trial.window_open_spread_ms
         """
     )
-    end = ("--mlps-set=duration=60", "--mlps-set=requests=20")
+    end = ("--mlps-set=duration=60", "--mlps-set=warmup=0", "--mlps-set=requests=20")
     run_ranks(ranks, *SMALL, *end).assert_outcomes(passed=1)
 
 
