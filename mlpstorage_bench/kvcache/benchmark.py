@@ -33,8 +33,11 @@ _WITHOUT_EFFECT_ON_LOAD = frozenset(
 )
 """Parameters that do not change the load on the storage. The hash of its requests identifies a
 recorded workload, so that the path of its file does not matter."""
-_FINGERPRINT_VERSION = 1
-"""Increase it when the meaning of a parameter changes the load."""
+_FINGERPRINT_VERSION = 2
+"""Increase it when the meaning of a parameter changes the load.
+
+2: entries of a trial stay on storage until the next trial begins, and are removed then.
+"""
 
 
 class KVCacheBenchmark:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.reading import read_document, read_metadata
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
+from mlpstorage_bench.paths import fingerprint
 from mlpstorage_bench.report.document import build_report
 from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.results.record import SCHEMA_VERSION
@@ -103,6 +105,19 @@ def test_gate_finds_every_metric_of_its_rules_in_runs_of_every_version(results: 
 def test_runs_of_different_versions_are_comparable(results: Path) -> None:
     first, last = (read_series("test", metadata_file(results, version)) for version in (1, 2))
     assert last.differences(first, "1") == []
+
+
+def test_runs_of_an_earlier_fingerprint_are_read_and_not_compared(results: Path) -> None:
+    past = read_series("test", metadata_file(results, 2))
+    case = past.cases["1"]
+    parameters = golden(2, "metadata")["parameters"]["options"]["1"]
+    parts = KV_CACHE.workload_parts(parameters, seed=42, ranks=1)
+    now = replace(case, workload_fingerprint=fingerprint(parts), workload_parts=parts)
+    today = replace(past, cases={"1": now})
+    assert today.differences(past, "1") == ["workload.version: 2 here, 1 there"]
+    with History(results) as history:
+        baseline = find_baselines(today, parse_choice("last"), history)["1"]
+    assert list(baseline.runs) == []
 
 
 def test_case_is_the_same_after_its_test_was_renamed(results: Path) -> None:

@@ -40,10 +40,11 @@ def test_mlperf_profile_equals_table_kvcache_1() -> None:
         for name, o in profile.workloads.items()
     }
     assert rows == TABLE
-    assert (profile.seed, profile.trials, profile.delay_between_workloads) == (42, 3, 20)
+    assert (profile.seed, profile.trials, profile.delay_between_workloads) == (42, 3, 90)
     for workload in profile.workloads.values():
         assert (workload.entry_scale, workload.think_time_scale, workload.warmup) == (1, 1, 0)
         assert (workload.write_limit_gb, workload.storage_capacity_gb) == (None, None)
+        assert workload.durability == "fsync"
 
 
 def test_shipped_profiles_are_quick_and_mlperf() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import CapacityError, PeerError
+from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
@@ -169,6 +170,17 @@ def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
     assert result.io_mode == "buffered"
     assert result.operation("storage", "write").durability.count > 0
     assert result.audit.verdict != "served from page cache"
+
+
+def test_flush_of_an_entry_is_in_its_device_span_and_in_the_rank_file(tmp_path: Path) -> None:
+    flushed = workload(durability="fsync", requests=20, duration=600.0, chunks_in_flight=1)
+    result = run_trial(flushed, context(tmp_path), SoloRanks())
+    writes = result.operation("storage", "write")
+    assert writes.durability.count == writes.device.count > 0
+    assert writes.device.sum_ns >= writes.durability.sum_ns > 0
+    stats: Any = rank_result(flushed, 1, result)["summary"]
+    median = stats["cache_stats"]["storage_write_device_p50_ms"]
+    assert median == writes.device.percentile_ms(50)
 
 
 def test_pages_that_stay_cached_are_found_by_the_audit(
