@@ -35,6 +35,7 @@ OWN = {
     "results/tree.py": "the run's directory, in a loop that reports errors",
     "session/activation.py": "a test file that pytest has read",
     "session/gate.py": "the summary of GitHub's runner",
+    "leaves/leaf.py": "entries of a run's directory",
     "validation/code_images.py": "regular files of an image, for their digest",
     "validation/tree.py": "directories below the root, which was looked up",
     "storage": "cache files, and the cache directory, which was looked up",

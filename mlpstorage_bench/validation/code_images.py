@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable, has_directory, has_file, read_json
-from mlpstorage_bench.validation.tree import POOL_MARKER, Leaf, Tree
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable, read_json
+from mlpstorage_bench.validation.lookups import has_directory, has_file
+from mlpstorage_bench.validation.tree import POOL_MARKER, Tree
 
 POOL = "code-images"
 HASH_FILE = ".code-hash.json"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable
-from mlpstorage_bench.validation.tree import Leaf, Organization, System, Tree, Workload
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
+from mlpstorage_bench.validation.tree import Organization, System, Tree, Workload
 
 
 class Verdict(StrEnum):

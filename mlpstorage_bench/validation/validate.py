@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.validation.rule import Outcome, Part, Rule, Verdict
 from mlpstorage_bench.validation.rules import (
     RULES,
@@ -19,7 +20,7 @@ from mlpstorage_bench.validation.rules import (
     training,
     vector_database,
 )
-from mlpstorage_bench.validation.tree import Leaf, Organization, System, Tree, Workload
+from mlpstorage_bench.validation.tree import Organization, System, Tree, Workload
 
 RULE_MODULES = (
     general,

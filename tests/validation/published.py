@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from mlpstorage_bench.validation.tree import Leaf, Tree, Workload, read_tree
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.validation.tree import Tree, Workload, read_tree
 from mlpstorage_bench.validation.validate import Finding, validate
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "results-v3"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -23,7 +24,7 @@ from mlpstorage_bench.validation.rules.shared import (
     separate_filesystems,
     set_parameters,
 )
-from mlpstorage_bench.validation.tree import Leaf, System, Workload
+from mlpstorage_bench.validation.tree import System, Workload
 
 TYPES = ("checkpointing",)
 RUN = ("run",)

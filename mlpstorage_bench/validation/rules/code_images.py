@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation.code_images import (
     image_of,
     images,
     pointed_hash,
     tree_hash,
 )
-from mlpstorage_bench.validation.reading import Unreadable, has_directory
+from mlpstorage_bench.validation.lookups import has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -18,7 +20,7 @@ from mlpstorage_bench.validation.rule import (
     warning_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import Leaf, Organization, Tree
+from mlpstorage_bench.validation.tree import Organization, Tree
 
 TREE_RULES = Section(RULES.tree)
 ORGANIZATION_RULES = Section(RULES.organization)

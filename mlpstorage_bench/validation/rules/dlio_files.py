@@ -6,8 +6,11 @@ import itertools
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.place import TIMESTAMP
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.reading import Unreadable, has_directory, has_file
+from mlpstorage_bench.validation.lookups import has_directory, has_file, names_in
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -17,12 +20,7 @@ from mlpstorage_bench.validation.rule import (
 )
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.rules.shared import others
-from mlpstorage_bench.validation.tree import (
-    TIMESTAMP,
-    Leaf,
-    Workload,
-    names_in,
-)
+from mlpstorage_bench.validation.tree import Workload
 
 TRAINING = ("training",)
 CHECKPOINTING = ("checkpointing",)

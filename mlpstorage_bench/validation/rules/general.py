@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mlpstorage_bench.leaves.invocation import exported_variables, recorded_commands
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.invocation import exported_variables, recorded_commands
-from mlpstorage_bench.validation.reading import Unreadable, has_directory
+from mlpstorage_bench.validation.lookups import has_directory, names_in
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -20,14 +22,7 @@ from mlpstorage_bench.validation.rule import (
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.rules.shared import others
 from mlpstorage_bench.validation.system_description import problems_of
-from mlpstorage_bench.validation.tree import (
-    POOL_MARKER,
-    Leaf,
-    Organization,
-    System,
-    Tree,
-    names_in,
-)
+from mlpstorage_bench.validation.tree import POOL_MARKER, Organization, System, Tree
 
 _PORTABLE = re.compile(r"[A-Za-z0-9._-]+")
 TREE_RULES = Section(RULES.tree)

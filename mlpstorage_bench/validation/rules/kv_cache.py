@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.invocation import Invocation, invocations
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.invocation import Invocation, invocations
-from mlpstorage_bench.validation.reading import Unreadable, has_directory
+from mlpstorage_bench.validation.lookups import has_directory
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -18,7 +20,6 @@ from mlpstorage_bench.validation.rule import (
     violated_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import Leaf
 
 TYPES = ("kv_cache",)
 RUN = ("run",)

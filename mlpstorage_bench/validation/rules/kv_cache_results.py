@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import PurePosixPath
 
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.kv_aggregates import AGGREGATES, MissingRanks, recomputed
-from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.kv_aggregates import AGGREGATES, MissingRanks, recomputed
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -20,7 +21,7 @@ from mlpstorage_bench.validation.rule import (
     violated_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import Leaf, System
+from mlpstorage_bench.validation.tree import System
 
 TYPES = ("kv_cache",)
 RUN = ("run",)

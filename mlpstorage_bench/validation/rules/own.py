@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import datetime
-from pathlib import PurePosixPath
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.kv_aggregates import expected_files, rank_files_of
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.preloads import is_allocator, preloaded
+from mlpstorage_bench.leaves.rank_figures import elapsed_s, greatest_latency_s, large_flushes
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.units import GIB
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.invocation import exported_variables, recorded_commands
-from mlpstorage_bench.validation.kv_aggregates import expected_files, rank_files_of
-from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -26,15 +26,10 @@ from mlpstorage_bench.validation.rule import (
     warning_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import Leaf, System, Workload
+from mlpstorage_bench.validation.tree import System, Workload
 
 KV_CACHE = ("kv_cache",)
 RUN = ("run",)
-PRELOADS = ("LD_PRELOAD", "LD_AUDIT")
-_ALLOCATOR = re.compile(r"^lib(tc|je|mi|sn|rp)?malloc|^lib(hoard|tbbmalloc)", re.IGNORECASE)
-_FLUSH_MS = 0.05
-"""A flush of `_LARGE_GIB` in less time moved nothing to a device."""
-_LARGE_GIB = 0.5
 _ROUNDING = 1e-6
 _GB = 1e9
 _BITS = 8
@@ -42,28 +37,6 @@ LEAF_RULES = Section(RULES.leaf)
 RUN_RULES = Section(RULES.leaf, types=KV_CACHE, commands=RUN)
 WORKLOAD_RULES = Section(RULES.workload, types=KV_CACHE)
 SYSTEM_RULES = Section(RULES.system, types=KV_CACHE)
-
-
-def preloaded(leaf: Leaf) -> set[str]:
-    """Return the libraries that a run preloaded, from commands, MPI options and recorded facts."""
-    metadata = leaf.metadata
-    if isinstance(metadata, Unreadable):
-        return set()
-    sources = [exported_variables(words) for words in recorded_commands(metadata)]
-    sources.append(exported_variables(metadata.texts("args", "mpi_params")))
-    facts = metadata.part("system_info", "mlpstorage")
-    sources.append({name: facts.text(name.lower()) or "" for name in PRELOADS})
-    return {
-        library
-        for source in sources
-        for name in PRELOADS
-        for library in re.split(r"[:\s]+", source.get(name, ""))
-        if library
-    }
-
-
-def _is_allocator(library: str) -> bool:
-    return _ALLOCATOR.match(PurePosixPath(library).name) is not None
 
 
 @LEAF_RULES.rule(
@@ -75,8 +48,8 @@ def _is_allocator(library: str) -> bool:
 def preload(leaf: Leaf) -> Outcome:
     if isinstance(leaf.metadata, Unreadable):
         return unknown(leaf.metadata.cause)
-    libraries = sorted(preloaded(leaf))
-    others = [library for library in libraries if not _is_allocator(library)]
+    libraries = sorted(preloaded(leaf.metadata))
+    others = [library for library in libraries if not is_allocator(library)]
     if others and leaf.division == "closed":
         return violated_if([f"{library} was preloaded" for library in libraries], "")
     return warning_if(
@@ -96,21 +69,20 @@ def flush(leaf: Leaf) -> Outcome:
     for file in leaf.rank_files:
         if isinstance(file.document, Unreadable):
             continue
-        stats = file.document.part("summary", "cache_stats")
-        written = stats.number("tier_storage_kv_bytes_written_gb")
-        writes = stats.number("offloads_storage") or stats.number("write_iops")
-        median = stats.number("storage_write_device_p50_ms")
-        if written is None or not writes or median is None or written / writes < _LARGE_GIB:
+        flushes = large_flushes(file.document)
+        if flushes is None:
             continue
         judged += 1
-        if median < _FLUSH_MS:
+        if flushes.move_nothing:
             problems.append(
                 f"option_{file.option}/trial_{file.trial}/rank_{file.rank}: half of the flushes of "
-                f"{written / writes:.2f} GiB took less than {median:.4f} ms"
+                f"{flushes.gib_per_write:.2f} GiB took less than {flushes.median_ms:.4f} ms"
             )
     if not judged:
         return unknown("no rank file with writes of 0.5 GiB or more")
-    if problems and any(not _is_allocator(library) for library in preloaded(leaf)):
+    metadata = leaf.metadata
+    libraries = set() if isinstance(metadata, Unreadable) else preloaded(metadata)
+    if problems and any(not is_allocator(library) for library in libraries):
         return violated_if(problems, "")
     return warning_if(problems, f"{judged} rank files")
 
@@ -126,9 +98,8 @@ def drain(leaf: Leaf) -> Outcome:
     for file in leaf.rank_files:
         if isinstance(file.document, Unreadable):
             continue
-        summary = file.document.part("summary")
-        elapsed = summary.number("elapsed_time")
-        latest = _greatest_latency_s(file.document)
+        elapsed = elapsed_s(file.document)
+        latest = greatest_latency_s(file.document)
         if elapsed is None or latest is None:
             continue
         judged += 1
@@ -140,16 +111,6 @@ def drain(leaf: Leaf) -> Outcome:
     if not judged:
         return unknown("no rank file with latencies")
     return warning_if(problems, f"{judged} rank files")
-
-
-def _greatest_latency_s(document: Document) -> float | None:
-    found = [*document.numbers("end_to_end_latencies")]
-    for _, level in document.items("summary", "qos_metrics"):
-        slowest = level.number("latency_ms", "max")
-        found += [] if slowest is None else [slowest / 1000]
-    tail = document.number("summary", "end_to_end_latency_ms", "p9999")
-    found += [] if tail is None else [tail / 1000]
-    return max(found, default=None)
 
 
 @RUN_RULES.rule(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_yaml
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable, has_file, read_json, read_yaml
+from mlpstorage_bench.validation.lookups import has_file
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -16,7 +18,7 @@ from mlpstorage_bench.validation.rule import (
     warning_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import Leaf, Organization
+from mlpstorage_bench.validation.tree import Organization
 
 STAMP_SCHEMA = "mlps-run-provenance/1"
 MANIFEST_SCHEMA = "mlps-submission-manifest/1"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation.rule import Outcome, not_applicable, unknown, violated_if
-from mlpstorage_bench.validation.tree import Leaf
 
 
 def path_arguments(leaf: Leaf, data: str) -> Outcome:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.units import GIB
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -21,7 +22,7 @@ from mlpstorage_bench.validation.rules.shared import (
     separate_filesystems,
     set_parameters,
 )
-from mlpstorage_bench.validation.tree import Leaf, Workload
+from mlpstorage_bench.validation.tree import Workload
 
 TYPES = ("training",)
 RUN = ("run",)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.reading import Unreadable, read_json
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable, read_json
 from mlpstorage_bench.validation.rule import (
     Outcome,
     Section,
@@ -17,7 +18,7 @@ from mlpstorage_bench.validation.rule import (
 )
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.rules.shared import separate_filesystems
-from mlpstorage_bench.validation.tree import Leaf, System, Workload
+from mlpstorage_bench.validation.tree import System, Workload
 
 TYPES = ("vector_database",)
 RUN = ("run",)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.validation.document import Document, finite_number
+from mlpstorage_bench.leaves.document import Document, finite_number
 
 _PLACE = re.compile(r"option_(\d+)/trial_(\d+)/?$")
 _WORKLOAD_MARK = "--rank-output-base"

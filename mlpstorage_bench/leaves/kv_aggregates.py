@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean
 
-from mlpstorage_bench.validation.document import Document
-from mlpstorage_bench.validation.reading import Unreadable
-from mlpstorage_bench.validation.tree import Leaf, RankFile
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf, RankFile
+from mlpstorage_bench.leaves.reading import Unreadable
 
 ByTrial = list[list[float]]
 

@@ -10,10 +10,10 @@ from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.inputs import files as input_files
 from mlpstorage_bench.inputs import yaml_files
 from mlpstorage_bench.inputs.json_files import no_json
-from mlpstorage_bench.paths import InputFile, is_directory, is_file
-from mlpstorage_bench.validation.document import Document
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.paths import InputFile
 
-VALIDATE_OPTION = "--mlps-validate"
+_SOURCE = "results"
 MOST_BYTES = 64 << 20
 """Largest file that is read: published metadata has up to 1 MB, rank files up to 2 MB."""
 _MOST_POINTER_BYTES = 4096
@@ -26,20 +26,10 @@ class Unreadable:
     cause: str
 
 
-def has_file(path: Path) -> bool:
-    """Whether a regular file is there; InvalidInputError where the system refuses to look."""
-    return is_file(VALIDATE_OPTION, path)
-
-
-def has_directory(path: Path) -> bool:
-    """Whether a directory is there; InvalidInputError where the system refuses to look."""
-    return is_directory(VALIDATE_OPTION, path)
-
-
 def read_pointer(path: Path) -> str | Unreadable:
     """Return the text of a small file."""
     try:
-        return input_files.read_text(InputFile(VALIDATE_OPTION, path), _MOST_POINTER_BYTES)
+        return input_files.read_text(InputFile(_SOURCE, path), _MOST_POINTER_BYTES)
     except InvalidFileError as error:
         return _unreadable(path, error)
 
@@ -47,7 +37,7 @@ def read_pointer(path: Path) -> str | Unreadable:
 def read_json(path: Path) -> Document | Unreadable:
     """Return the content of a JSON file."""
     try:
-        text = input_files.read_text(InputFile(VALIDATE_OPTION, path), MOST_BYTES)
+        text = input_files.read_text(InputFile(_SOURCE, path), MOST_BYTES)
     except InvalidFileError as error:
         return _unreadable(path, error)
     try:
@@ -59,7 +49,7 @@ def read_json(path: Path) -> Document | Unreadable:
 def read_yaml(path: Path) -> Document | Unreadable:
     """Return the content of a YAML file."""
     try:
-        return Document(yaml_files.read_yaml(InputFile(VALIDATE_OPTION, path)).content, path)
+        return Document(yaml_files.read_yaml(InputFile(_SOURCE, path)).content, path)
     except InvalidFileError as error:
         return _unreadable(path, error)
 

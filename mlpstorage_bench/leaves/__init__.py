@@ -1,0 +1,1 @@
+"""Directories of runs, whoever wrote them: place, files, commands and figures."""

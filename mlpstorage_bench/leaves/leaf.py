@@ -1,0 +1,178 @@
+"""The directory of one run, named by its time, and the files in it.
+
+A run is identified by the place of its leaf, never by paths in its files: those are of the machine
+on which it ran.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.place import Place
+from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_pointer
+
+POINTER = ".mlps-code-image"
+
+
+@dataclass(frozen=True)
+class RankFile:
+    """The results of one rank in one trial of an option of kv_cache."""
+
+    option: int
+    trial: int
+    rank: int
+    path: Path
+
+    @cached_property
+    def document(self) -> Document | Unreadable:
+        """The file's content, or why it cannot be read."""
+        return read_json(self.path)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """The directory of one invocation, named by its time."""
+
+    path: Path
+    place: Place
+
+    @property
+    def timestamp(self) -> str:
+        """The directory's name, YYYYMMDD_HHMMSS."""
+        return self.path.name
+
+    def __str__(self) -> str:
+        return f"{self.place}/{self.timestamp}"
+
+    @property
+    def division(self) -> str:
+        """Closed, open or whatif."""
+        return self.place.division
+
+    @property
+    def organization(self) -> str:
+        """The submitter."""
+        return self.place.organization
+
+    @property
+    def system(self) -> str:
+        """The name of the system under test."""
+        return self.place.system
+
+    @property
+    def benchmark_type(self) -> str:
+        """The benchmark type."""
+        return self.place.benchmark_type
+
+    @property
+    def model(self) -> str:
+        """The model, or the engine of a vector database."""
+        return self.place.model
+
+    @property
+    def index(self) -> str:
+        """The index of a vector database; else empty."""
+        return self.place.index
+
+    @property
+    def command(self) -> str:
+        """The command: run, datasize or datagen."""
+        return self.place.command
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names in the directory."""
+        return frozenset(_names(self.path))
+
+    @cached_property
+    def metadata_files(self) -> list[Path]:
+        """The files named as this leaf's metadata; readers accept exactly one."""
+        beginning = f"{self.benchmark_type}_"
+        return [
+            self.path / name
+            for name in sorted(self.names)
+            if name.startswith(beginning) and name.endswith("_metadata.json")
+        ]
+
+    @cached_property
+    def metadata(self) -> Document | Unreadable:
+        """The metadata, if there is exactly one such file and it can be read."""
+        if len(self.metadata_files) != 1:
+            return Unreadable(f"{len(self.metadata_files)} metadata files in the leaf")
+        return read_json(self.metadata_files[0])
+
+    @cached_property
+    def summary(self) -> Document | Unreadable:
+        """The summary under the name that today's readers read."""
+        return self._json("summary.json")
+
+    @cached_property
+    def any_summary(self) -> Document | Unreadable:
+        """The summary, under its former name where there is no other."""
+        former = [name for name in self.names if name.startswith("kvcache_run_summary")]
+        if "summary.json" in self.names or len(former) != 1:
+            return self.summary
+        return self._json(former[0])
+
+    @cached_property
+    def separation(self) -> Document | Unreadable:
+        """The record of whether data and results lie on different filesystems."""
+        return self._json("fs_separation.json")
+
+    @cached_property
+    def provenance(self) -> Document | Unreadable:
+        """The stamp of tool and rules edition."""
+        return self._json("provenance.json")
+
+    @cached_property
+    def pointer(self) -> str | Unreadable:
+        """The text that names the code image."""
+        return (
+            read_pointer(self.path / POINTER)
+            if POINTER in self.names
+            else Unreadable("no pointer to a code image")
+        )
+
+    @cached_property
+    def rank_files(self) -> list[RankFile]:
+        """The rank files of kv_cache, by option, trial and rank."""
+        found = []
+        for option, in_option in _numbered(self.path, "option_"):
+            for trial, in_trial in _numbered(in_option, "trial_"):
+                for rank, in_rank in _numbered(in_trial, "rank_"):
+                    found += [
+                        RankFile(option, trial, rank, in_rank / name)
+                        for name in sorted(_names(in_rank))
+                        if name.startswith("kvcache_results_") and name.endswith(".json")
+                    ]
+        return found
+
+    def _json(self, name: str) -> Document | Unreadable:
+        return read_json(self.path / name) if name in self.names else Unreadable(f"no {name}")
+
+
+def _numbered(directory: Path, beginning: str) -> Iterable[tuple[int, Path]]:
+    """Return number and path of the directories named by a beginning and a number, in order."""
+    found = [
+        (int(name.removeprefix(beginning)), directory / name)
+        for name in _names(directory)
+        if re.fullmatch(re.escape(beginning) + r"\d{1,6}", name)
+    ]
+    return sorted(found)
+
+
+def _names(directory: Path) -> list[str]:
+    return [path.name for path in entries(directory)]
+
+
+def entries(directory: Path) -> list[Path]:
+    """Return the entries of a directory; none of what is no directory or cannot be read."""
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
