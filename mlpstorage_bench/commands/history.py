@@ -1,4 +1,4 @@
-"""The commands `--mlps-history…`: list runs, show one run or a trend, rerun a run."""
+"""The commands `--mlps-history…`: list runs, show one run or a trend, rerun or remove a run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
+from mlpstorage_bench.commands import removal
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
@@ -45,17 +46,20 @@ PAGE_WIDTH = 120
 
 
 def run(known: argparse.Namespace, results_dir: Path) -> int:
-    """Print the requested list, run or trend, or rerun a run; return the exit status.
+    """Print the requested list, run or trend, rerun or remove runs; return the exit status.
 
     Raises InvalidInputError for an unknown run or metric.
     """
+    removal.refuse_alone(known)
     form = known.mlps_history_format or "table"
     wanted = _filter(known)
     run_id = _run_id(known.mlps_history)
     rerun = None
     with History(results_dir, rebuild=known.mlps_history_rebuild) as history:
         try:
-            if known.mlps_history_rerun:
+            if known.mlps_history_rm:
+                removal.run(history, known)
+            elif known.mlps_history_rerun:
                 rerun = _rerun(history, known.mlps_history_rerun, known.mlps_history_rerun_owner)
                 write_lines(_announcement(rerun))
             elif known.mlps_history_trend:

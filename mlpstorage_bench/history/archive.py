@@ -128,16 +128,18 @@ class History:
 
         InvalidInputError, which names `source`, when there is none or several.
         """
+        paths = self.find_copies(source, given)
+        if len(paths) > 1:
+            self.remarks.append(f"there are {len(paths)} copies of this run; this is {paths[0]}")
+        return paths[0]
+
+    def find_copies(self, source: str, given: str) -> list[Path]:
+        """Return every metadata file of the run that `find` finds."""
         found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
         run_ids = list(dict.fromkeys(run_id for run_id, _ in found))
         if exact or len(run_ids) == 1:
-            paths = exact or [path for _, path in found]
-            if len(paths) > 1:
-                self.remarks.append(
-                    f"there are {len(paths)} copies of this run; this is {paths[0]}"
-                )
-            return paths[0]
+            return exact or [path for _, path in found]
         if run_ids:
             raise InvalidInputError(
                 source,

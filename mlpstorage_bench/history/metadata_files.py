@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
-_RUN_DIRECTORY = re.compile(r"\d{8}_\d{6}")
+RUN_DIRECTORY = re.compile(r"\d{8}_\d{6}")
 """Name of a run's directory. If it has metadata, only files of its ranks are below it."""
+OWN_DIRECTORY = ".mlps"
+"""Name of a directory that has no runs but those that were removed."""
 _SETTLED_NS = 2_000_000_000
 """Age below which a file may change again without a new modification time."""
 NOT_SETTLED = -1
@@ -72,11 +74,15 @@ class MetadataFiles:
             self._note(folder, error)
             return []
         files = [_below(folder, entry.name) for entry in entries if _is_metadata(entry)]
-        is_run = bool(files) and _RUN_DIRECTORY.fullmatch(folder.rpartition("/")[2]) is not None
+        is_run = bool(files) and RUN_DIRECTORY.fullmatch(folder.rpartition("/")[2]) is not None
         self._look(files, modified_ns if is_run else NOT_SETTLED)
         if is_run:
             return []
-        below = [_below(folder, entry.name) for entry in entries if _is_directory(entry)]
+        below = [
+            _below(folder, entry.name)
+            for entry in entries
+            if entry.name != OWN_DIRECTORY and _is_directory(entry)
+        ]
         return [one for one in below if self._is_usable(one)]
 
     def _look(self, files: Sequence[str], folder_modified_ns: int) -> None:

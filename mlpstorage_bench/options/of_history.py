@@ -75,6 +75,26 @@ HISTORY_OPTIONS = (
         {"metavar": "METRIC"},
     ),
     Option(
+        "history-rm",
+        "Remove a run of this package that has ended: move its directory to .mlps/trash/<time>/ "
+        "in the results directory. ID may be the beginning of an id that only one run has. "
+        "Repeatable.",
+        None,
+        {"action": "append", "metavar": "ID"},
+    ),
+    Option(
+        "dry-run",
+        "With --mlps-history-rm: check and print what would be moved, and move nothing.",
+        None,
+        SWITCH,
+    ),
+    Option(
+        "yes",
+        "With --mlps-history-rm: also move runs that the reference has made.",
+        None,
+        SWITCH,
+    ),
+    Option(
         "history-rebuild",
         "Rebuild the index of the history from the metadata files, and exit.",
         None,
