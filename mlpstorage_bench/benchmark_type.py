@@ -137,6 +137,16 @@ class OpenCase:
     record: CaseRecord
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Whether the figures of a run can stand beside those of others, in words."""
+
+    objections: tuple[str, ...] = ()
+    """Reasons why they cannot."""
+    unproven: tuple[str, ...] = ()
+    """Properties that could not be measured: no reason against the figures."""
+
+
 class ResultFiles(Protocol):
     """Names and contents of the files that runs of a benchmark type write."""
 
@@ -162,8 +172,13 @@ class ResultFiles(Protocol):
         npernode: int,
         host_count: int,
         total_ranks: int,
+        objections: Sequence[str] = (),
     ) -> Json:
-        """Return the content of a run's summary."""
+        """Return the content of a run's summary; `objections` are those to the whole run."""
+        ...
+
+    def standing(self, cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
+        """Return whether figures of a run with these parameters can stand beside others."""
         ...
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:

@@ -103,13 +103,14 @@ def run_of(metadata: RunMetadata, path: Path) -> RunFile:
 def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
     own = metadata.own
     timestamp = path.name.removesuffix(METADATA_SUFFIX)
+    word = (metadata.verification or "").lower()
     return PastRun(
         run_id=own.run_id or "_".join(timestamp.split("_")[-2:]),
         started=metadata.started,
         benchmark_type=metadata.benchmark_type,
         model=metadata.model,
         command=metadata.command,
-        mode=own.mode or (metadata.verification or "-").lower(),
+        mode=own.mode or (word if word in ("closed", "open") else "-"),
         systemname=own.systemname,
         num_processes=metadata.num_processes,
         hosts=metadata.hosts,

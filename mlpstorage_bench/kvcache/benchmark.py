@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, Plan, PlanRequest, RankSite
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, Plan, PlanRequest, RankSite, Standing
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -16,6 +16,7 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
+from mlpstorage_bench.kvcache.results.recorded_case import standing
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.metric.declaration import AnyMetric
@@ -122,8 +123,9 @@ class KVCacheBenchmark:
         npernode: int,
         host_count: int,
         total_ranks: int,
+        objections: Sequence[str] = (),
     ) -> Json:
-        """Return the content of a run's summary."""
+        """Return the content of a run's summary; `objections` are those to the whole run."""
         return summarise(
             cases,
             run_datetime=run_datetime,
@@ -131,7 +133,12 @@ class KVCacheBenchmark:
             host_count=host_count,
             total_ranks=total_ranks,
             path_of_rank=partial(self.rank_result_path, timestamp=timestamp),
+            objections=objections,
         )
+
+    def standing(self, cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
+        """Return whether figures of a run with these parameters can stand beside MLPerf's."""
+        return standing(cases, parameters, total_ranks)
 
 
 KV_CACHE = KVCacheBenchmark()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, Standing, TrialRecord
 from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
 from mlpstorage_bench.paths import InputFile, check_path_component
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
@@ -14,6 +14,7 @@ from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
 from mlpstorage_bench.results.schema_1 import upgraded_document
 from mlpstorage_bench.results.tree import RunLocation, write_json
+from mlpstorage_bench.results.verification import reasons_against, verification_of
 
 
 def locate(record: RunRecord, results_dir: Path) -> RunLocation:
@@ -45,6 +46,7 @@ def write_run(
 ) -> Json:
     """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
+    standing = files.standing(cases, record.parameters, record.num_processes)
     written = [
         write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
         for case in cases
@@ -58,17 +60,18 @@ def write_run(
         npernode=record.npernode,
         host_count=len(record.hosts),
         total_ranks=record.num_processes,
+        objections=reasons_against(record),
     )
     summary_path = location.directory / files.summary_name(record.timestamp)
     written.append(write_json(summary_path, summary))
-    return _write_both(document, record, location, files, written)
+    return _write_both(document, record, location, files, written, standing)
 
 
 def checkpoint_run(
     document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
 ) -> None:
     """Write the files of an unfinished run from which all others can be made."""
-    _write_both(document, record, location, files, [])
+    _write_both(document, record, location, files, [], Standing())
 
 
 def _write_both(
@@ -77,6 +80,7 @@ def _write_both(
     location: RunLocation,
     files: ResultFiles,
     written: Sequence[Path],
+    standing: Standing,
 ) -> Json:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     cases = cases_of(document, record)
@@ -88,6 +92,7 @@ def _write_both(
         cases,
         document.commit_info,
         files.metrics,
+        verification_of(record, standing),
     )
     write_json(location.metadata_path, metadata)
     return metadata

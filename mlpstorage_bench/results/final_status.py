@@ -8,6 +8,7 @@ from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.tree import write_json
+from mlpstorage_bench.results.verification import CLOSED_MODE, DID_NOT_COMPLETE
 
 
 def record_final_status(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
@@ -29,6 +30,13 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     notes = own.get("notes")
     if reason:
         earlier = notes if isinstance(notes, list) else []
-        ended["notes"] = [*earlier, f"the run did not complete: {reason}"]
-    write_json(path, {**metadata, "status": status, "mlpstorage": ended})
+        ended["notes"] = [*earlier, f"{DID_NOT_COMPLETE}: {reason}"]
+    verification = metadata.get("verification")
+    if own.get("mode") == CLOSED_MODE:
+        verification = "INVALID"
+        found = own.get("not_valid_because")
+        earlier = found if isinstance(found, list) else []
+        ended["not_valid_because"] = list(dict.fromkeys([*earlier, DID_NOT_COMPLETE]))
+    ended_run = {"status": status, "verification": verification, "mlpstorage": ended}
+    write_json(path, {**metadata, **ended_run})
     return True

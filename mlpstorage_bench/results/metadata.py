@@ -11,6 +11,7 @@ from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.record import RunRecord
+from mlpstorage_bench.results.verification import Verification
 
 
 def build_metadata(
@@ -21,6 +22,7 @@ def build_metadata(
     cases: Sequence[CaseRecord] = (),
     commit_info: Json | None = None,
     declared: Sequence[AnyMetric] = (),
+    verification: Verification = Verification(None),  # noqa: B008 - it is frozen
 ) -> dict[str, object]:
     """Return a run's metadata, with every field that the reference's readers need, and no secrets.
 
@@ -42,7 +44,7 @@ def build_metadata(
         "override_parameters": record.override_parameters,
         "system_info": record.system_info,
         "runtime": record.runtime_s,
-        "verification": None,
+        "verification": verification.word,
         "executed_command": record.executed_command,
         "command_output_files": [str(path.relative_to(directory)) for path in output_files],
         "args": record.args,
@@ -76,6 +78,7 @@ def build_metadata(
                 **record.recorded_descriptions,
             },
             "cases": {case.case: _case_facts(case) for case in cases},
+            "not_valid_because": list(verification.not_valid_because),
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
             "gate": gate,

@@ -191,10 +191,34 @@ class HostFacts(Part):
     cache_filesystem: CacheFilesystem = CacheFilesystem()
 
 
+class IntegrityCheck(Part):
+    """A check of one host: whether it does what figures rest on."""
+
+    check: str
+    """Name of the property."""
+    host: str
+    verdict: Literal["ok", "finding", "not measurable"]
+    seen: str = ""
+    """Observed state, in words."""
+
+    @property
+    def text(self) -> str:
+        """The check in one line."""
+        return f"{self.host}: {self.check}: {self.verdict}: {self.seen}"
+
+
+class SystemAdditions(Part):
+    """Our additions to the description of a run's hosts."""
+
+    checks: tuple[IntegrityCheck, ...] = ()
+    """Checks of the hosts; none in old metadata."""
+
+
 class SystemInfo(Part):
     """The hosts of a run."""
 
     hosts: tuple[HostFacts, ...] = ()
+    mlpstorage: SystemAdditions = SystemAdditions()
 
 
 class CommandOutput(Part):

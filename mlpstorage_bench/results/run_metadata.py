@@ -99,6 +99,8 @@ class OwnFacts(Part):
     metrics: dict[str, MetricFacts] = Field(default_factory=dict)
     """Descriptions of metrics, in the order of tables."""
     cases: dict[str, CaseFacts | None] = Field(default_factory=dict)
+    not_valid_because: tuple[str, ...] = ()
+    """Reasons for which a closed run is INVALID."""
     notes: tuple[str, ...] = ()
     tests: tuple[OutcomeFacts, ...] = ()
     gate: GateFacts = GateFacts()
@@ -120,7 +122,7 @@ class RunMetadata(Part):
     runtime: Number = None
     """Seconds."""
     verification: str | None = None
-    """The reference's word for the mode."""
+    """CLOSED, OPEN or INVALID; None for a closed run that has not ended, or was not checked."""
     executed_command: str | None = None
     result_dir: str | None = None
     hosts: tuple[str, ...] = ()

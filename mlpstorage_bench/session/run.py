@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase
+from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase, Standing
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.metric.declaration import Better, Description, default_title
 from mlpstorage_bench.paths import fingerprint, slugify
@@ -30,6 +30,7 @@ from mlpstorage_bench.results.record import (
 )
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.tree import RunLocation
+from mlpstorage_bench.results.verification import Verification, unproven, verification_of
 from mlpstorage_bench.units import unit_named
 
 _SEVERITY: tuple[Outcome, ...] = ("passed", "skipped", "failed")
@@ -90,8 +91,30 @@ class Run:
         commit_info = self.make_document([*self._statistics.values()]).commit_info
         metrics = self.benchmark_type.metrics
         return build_metadata(
-            record, self.directory, [], type_fields, self.cases, commit_info, metrics
+            record,
+            self.directory,
+            [],
+            type_fields,
+            self.cases,
+            commit_info,
+            metrics,
+            verification_of(record, self._standing),
         )
+
+    @property
+    def verification(self) -> Verification:
+        """Whether the run counts as one of its division, as known so far."""
+        return verification_of(self.make_record(), self._standing)
+
+    @property
+    def unproven(self) -> tuple[str, ...]:
+        """Properties of the run that could not be measured, in words."""
+        return tuple(unproven(self.make_record(), self._standing))
+
+    @property
+    def _standing(self) -> Standing:
+        facts = self.facts
+        return self.benchmark_type.standing(self.cases, facts.parameters, facts.num_processes)
 
     def record(
         self, name: str, value: object, *, unit: str = "", better: Better | None = None

@@ -9,11 +9,11 @@ has on storage at the end; here all of them may have been evicted or cut off by 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json
-from mlpstorage_bench.kvcache.config import mlperf
-from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
+from mlpstorage_bench.kvcache.results.recorded_case import RecordedCase
+from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank
 
 SCHEMA_VERSION = 1
 
@@ -29,9 +29,15 @@ def summarise(
     host_count: int,
     total_ranks: int,
     path_of_rank: PathOfRank,
+    objections: Sequence[str] = (),
 ) -> Json:
-    """Return the content of `kvcache_run_summary_<timestamp>.json`."""
-    workloads = {case.case: _summarise_case(case, total_ranks, path_of_rank) for case in cases}
+    """Return the content of `kvcache_run_summary_<timestamp>.json`.
+
+    `objections` are reasons for which no figure of the run can stand beside MLPerf's.
+    """
+    workloads = {
+        case.case: _summarise_case(case, total_ranks, path_of_rank, objections) for case in cases
+    }
     return {
         "schema_version": SCHEMA_VERSION,
         "run_datetime": run_datetime,
@@ -44,25 +50,16 @@ def summarise(
     }
 
 
-def _summarise_case(case: CaseRecord, total_ranks: int, path_of_rank: PathOfRank) -> Json:
-    trials = [
-        [recorded_rank(f"trial {trial.trial} of case {case.case}", rank) for rank in trial.ranks]
-        for trial in case.trials
-    ]
-    on_storage = [[rank for rank in trial if rank.used_storage] for trial in trials]
-    in_memory = [
-        path_of_rank(case.case, rank.trial, rank.rank)
-        for trial in trials
-        for rank in trial
-        if not rank.used_storage
-    ]
+def _summarise_case(
+    case: CaseRecord, total_ranks: int, path_of_rank: PathOfRank, of_run: Sequence[str]
+) -> Json:
+    recorded = RecordedCase.of(case, total_ranks)
+    on_storage = recorded.on_storage
+    in_memory = [path_of_rank(case.case, rank.trial, rank.rank) for rank in recorded.in_memory]
     missing = [
-        path_of_rank(case.case, trial, rank).rpartition("/")[0]
-        for trial in range(1, case.planned_trials + 1)
-        for rank in range(total_ranks)
-        if trial > len(trials) or rank not in {result.rank for result in trials[trial - 1]}
+        path_of_rank(case.case, trial, rank).rpartition("/")[0] for trial, rank in recorded.missing
     ]
-    objections = list(_objections(case, on_storage, missing))
+    objections = [*of_run, *recorded.objections()]
     ranks = [rank for trial in on_storage for rank in trial]
     summaries = [rank.summary for rank in ranks]
     statistics_of = [summary.cache_stats for summary in summaries]
@@ -90,33 +87,13 @@ def _summarise_case(case: CaseRecord, total_ranks: int, path_of_rank: PathOfRank
         ),
         "device_p95_is": "the maximum over ranks and trials of each rank's P95; not pooled",
         "rank_count": total_ranks,
-        "trial_count": len(trials),
+        "trial_count": len(recorded.trials),
         "partial_failure": bool(missing),
         "missing_files": missing,
         "cpu_tier_ranks": in_memory,
         "valid": not objections,
         "not_valid_because": objections,
     }
-
-
-def _objections(
-    case: CaseRecord, on_storage: Sequence[Sequence[RecordedRank]], missing: Sequence[str]
-) -> Iterator[str]:
-    """Yield the reasons for which a case's figures cannot stand beside MLPerf's."""
-    parts = case.workload_fingerprint_parts or {}
-    seed = parts.get("seed")
-    differing = mlperf.differences(
-        case.case,
-        case.parameters,
-        trials=case.planned_trials,
-        seed=seed if isinstance(seed, int) else None,
-    )
-    if differing:
-        yield mlperf.DIFFERS.format(", ".join(differing))
-    if missing:
-        yield f"{len(missing)} results of ranks are missing"
-    if not any(on_storage):
-        yield "no rank moved anything from or to storage"
 
 
 def _sum_then_mean(

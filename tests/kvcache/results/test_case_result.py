@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
+from mlpstorage_bench.benchmark_type import CaseRecord, Standing, TrialRecord
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
@@ -552,6 +552,45 @@ def test_workload_that_is_not_the_sanctioned_one_is_not_valid_and_says_how() -> 
     assert summary["not_valid_because"] == [
         "differs from the sanctioned workload: duration, trials"
     ]
+
+
+def standing_of(*trials: dict[str, Any], options: tuple[str, ...] = ("1",)) -> Standing:
+    """Return the standing of a case with these metrics of its trials."""
+    records = tuple(
+        TrialRecord(number, metrics, [rank_result(WORKLOAD, number, rank_trial(0))])
+        for number, metrics in enumerate(trials, 1)
+    )
+    case = CaseRecord("kv_cache", "1", 3, SANCTIONED, records)
+    return KV_CACHE.standing([case], {"options": dict.fromkeys(options)}, 1)
+
+
+AUDITED: dict[str, Any] = {"audit_verdict": "ok", "audit_reason": "", "corrupt_reads": 0}
+
+
+def test_audited_case_of_three_trials_stands() -> None:
+    assert standing_of(AUDITED, AUDITED, AUDITED) == Standing()
+
+
+def test_reads_from_the_page_cache_are_an_objection() -> None:
+    cached = AUDITED | {"audit_verdict": "served from page cache", "audit_reason": "40 % of reads"}
+    measured = standing_of(AUDITED, cached, AUDITED | {"audit_verdict": "foreign traffic"})
+    assert measured == Standing(("workload 1: audit: served from page cache: 40 % of reads",))
+
+
+@pytest.mark.parametrize("verdict", ["not measurable", "foreign traffic", "in memory", "bounded"])
+def test_other_verdicts_are_stated_and_no_objection(verdict: str) -> None:
+    trial = AUDITED | {"audit_verdict": verdict, "audit_reason": "why"}
+    assert standing_of(trial, trial, trial) == Standing(
+        unproven=(f"workload 1: audit: {verdict}: why",)
+    )
+
+
+def test_corrupt_reads_and_workloads_that_did_not_run_are_objections() -> None:
+    measured = standing_of(AUDITED, AUDITED, AUDITED | {"corrupt_reads": 2}, options=("1", "2"))
+    assert measured.objections == (
+        "workload 2: it did not run",
+        "workload 1: 2 reads found other data than was written",
+    )
 
 
 def test_reference_s_numbers_of_operations_are_no_rates() -> None:

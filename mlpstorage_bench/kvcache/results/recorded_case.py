@@ -1,0 +1,117 @@
+"""A case as its recorded results show it: ranks that used storage or are missing, and objections.
+
+Objections are the reasons for which its figures cannot stand beside MLPerf's. The run's summary
+and its verification take them from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, Standing
+from mlpstorage_bench.kvcache.config import mlperf
+from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
+from mlpstorage_bench.measure.audit import SEVERITY, Verdict
+from mlpstorage_bench.metric.values import Values, numbers_of
+
+_CACHED: Verdict = "served from page cache"
+_OF_UNKNOWN = 0.5
+"""Severity of a verdict of another version: worse than ok."""
+
+
+@dataclass(frozen=True)
+class RecordedCase:
+    """A case and the results of its ranks."""
+
+    case: CaseRecord
+    trials: Sequence[Sequence[RecordedRank]]
+    """Results of the ranks in each trial."""
+    total_ranks: int
+
+    @classmethod
+    def of(cls, case: CaseRecord, total_ranks: int) -> RecordedCase:
+        """Return a case with the results of its ranks; InvalidInputError if one is unusable."""
+        trials = [
+            [
+                recorded_rank(f"trial {trial.trial} of case {case.case}", rank)
+                for rank in trial.ranks
+            ]
+            for trial in case.trials
+        ]
+        return cls(case, trials, total_ranks)
+
+    @property
+    def on_storage(self) -> list[list[RecordedRank]]:
+        """Results of the ranks in each trial that moved bytes from or to storage."""
+        return [[rank for rank in trial if rank.used_storage] for trial in self.trials]
+
+    @property
+    def in_memory(self) -> list[RecordedRank]:
+        """Results of the ranks that moved none."""
+        return [rank for trial in self.trials for rank in trial if not rank.used_storage]
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """Trial and rank of each planned result that is not there."""
+        return [
+            (trial, rank)
+            for trial in range(1, self.case.planned_trials + 1)
+            for rank in range(self.total_ranks)
+            if trial > len(self.trials) or rank not in {r.rank for r in self.trials[trial - 1]}
+        ]
+
+    def objections(self) -> Iterator[str]:
+        """Yield the reasons for which the figures cannot stand beside MLPerf's, in words."""
+        case = self.case
+        seed = (case.workload_fingerprint_parts or {}).get("seed")
+        differing = mlperf.differences(
+            case.case,
+            case.parameters,
+            trials=case.planned_trials,
+            seed=seed if isinstance(seed, int) else None,
+        )
+        if differing:
+            yield mlperf.DIFFERS.format(", ".join(differing))
+        missing = self.missing
+        if missing:
+            yield f"{len(missing)} results of ranks are missing"
+        if not any(self.on_storage):
+            yield "no rank moved anything from or to storage"
+        audited = self._worst_audit()
+        if audited.get("audit_verdict") == _CACHED:
+            yield f"audit: {_CACHED}: {audited.get('audit_reason')}"
+        corrupt = sum(numbers_of(trial.metrics).get("corrupt_reads", 0) for trial in case.trials)
+        if corrupt:
+            yield f"{corrupt:.0f} reads found other data than was written"
+
+    def unproven(self) -> Iterator[str]:
+        """Yield the verdicts of the audit that are neither ok nor an objection, with reasons."""
+        audited = self._worst_audit()
+        verdict = audited.get("audit_verdict", "not measurable")
+        if verdict not in ("ok", _CACHED):
+            yield f"audit: {verdict}: {audited.get('audit_reason', 'nothing was measured')}"
+
+    def _worst_audit(self) -> Values:
+        """Return the metrics of the trial with the worst verdict; none without a trial."""
+        severity = {str(verdict): float(number) for number, verdict in enumerate(SEVERITY)}
+        return max(
+            (trial.metrics for trial in self.case.trials),
+            key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), _OF_UNKNOWN),
+            default={},
+        )
+
+
+def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
+    """Return whether the cases of a run can stand beside MLPerf's; `parameters` are the run's."""
+    recorded = [RecordedCase.of(case, total_ranks) for case in cases]
+    options = parameters.get("options")
+    planned = options if isinstance(options, Mapping) else {}
+    absent = [name for name in planned if name not in {case.case for case in cases}]
+    return Standing(
+        (
+            *(f"workload {name}: it did not run" for name in absent),
+            *(f"workload {r.case.case}: {one}" for r in recorded for one in r.objections()),
+        ),
+        tuple(f"workload {r.case.case}: {one}" for r in recorded for one in r.unproven()),
+    )
