@@ -2,13 +2,15 @@
 
     pytest benchmarks/harness/test_validation_speed.py --benchmark-json FILE
 
-One process, on one core: the files are in the page cache after the first round.
+One process, on one core: the files are in the page cache after the first round. Its processor time
+is the time that it takes on a core of its own.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,23 @@ from tests.validation.trees import Submission, change
 LEAVES = 1000
 RANK_FILE_BYTES = 20_000
 ROUNDS = 3
+MOST_CPU_S = 10
 
 
 def test_validation_of_1000_runs(tmp_path: Path, benchmark: Any) -> None:
     top = submission_of(LEAVES, tmp_path / "tree")
-    findings = benchmark.pedantic(lambda: validate(read_tree(top)), rounds=ROUNDS, iterations=1)
+    cpu_s = []
+
+    def check() -> int:
+        before = time.process_time()
+        findings = validate(read_tree(top))
+        cpu_s.append(time.process_time() - before)
+        return len(findings)
+
     benchmark.extra_info["leaves"] = LEAVES
-    benchmark.extra_info["rules_checked"] = len(findings)
+    benchmark.extra_info["rules_checked"] = benchmark.pedantic(check, rounds=ROUNDS, iterations=1)
+    benchmark.extra_info["cpu_s"] = cpu_s
+    assert min(cpu_s) < MOST_CPU_S
 
 
 def submission_of(leaves: int, top: Path) -> Path:

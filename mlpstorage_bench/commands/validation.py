@@ -84,4 +84,5 @@ def _junit_case(finding: Finding) -> JunitCase:
         f"{finding.subject}::{finding.rule} {finding.name}",
         _JUNIT_OUTCOMES[finding.verdict],
         f"{finding.verdict}: {reason}",
+        finding.described_in,
     )

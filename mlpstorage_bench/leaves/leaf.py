@@ -152,6 +152,10 @@ class Leaf:
                     ]
         return found
 
+    def forget_rank_files(self) -> None:
+        """Drop what was read of the rank files: thousands of them do not fit in memory."""
+        self.__dict__.pop("rank_files", None)
+
     def _json(self, name: str) -> Document | Unreadable:
         return read_json(self.path / name) if name in self.names else Unreadable(f"no {name}")
 

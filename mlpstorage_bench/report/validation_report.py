@@ -22,7 +22,7 @@ from mlpstorage_bench.report.render import (
 )
 from mlpstorage_bench.results.tree import write_text
 from mlpstorage_bench.validation.rule import Verdict
-from mlpstorage_bench.validation.validate import Finding
+from mlpstorage_bench.validation.validate import RULES_PAGE, Finding
 
 REPORT_OPTION = "--mlps-validate-report"
 VALIDATION_TABLE_WIDTH = 120
@@ -62,6 +62,8 @@ def summary_lines(findings: Sequence[Finding], runs: int) -> list[str]:
         f"{counts[verdict]} {verdict}: {_NEXT[verdict]}" for verdict in _SHOWN if counts[verdict]
     ]
     of_runs = "1 run" if runs == 1 else f"{runs} runs"
+    if lines:
+        lines.append(f"{RULES_PAGE} has a section for each rule")
     total = f"{len(findings)} checks of {of_runs}: {counts[Verdict.OK]} ok, "
     return [*lines, f"{total}{counts[Verdict.NOT_APPLICABLE]} not applicable"]
 
@@ -77,7 +79,7 @@ def build_validation_report(findings: Sequence[Finding], root: Path, runs: int) 
         tuple(
             Section(
                 "the whole tree" if subject == "." else subject,
-                ("rule", "name", "demand", "verdict", "reason", "checked from"),
+                ("rule", "name", "demand", "verdict", "reason", "checked from", "described in"),
                 tuple(
                     (
                         finding.rule,
@@ -86,6 +88,7 @@ def build_validation_report(findings: Sequence[Finding], root: Path, runs: int) 
                         str(finding.verdict),
                         "; ".join(finding.reasons),
                         finding.source,
+                        finding.described_in,
                     )
                     for finding in of_subject
                 ),
@@ -109,6 +112,7 @@ def _to_json(findings: Sequence[Finding], root: Path, runs: int) -> str:
                 "reasons": list(finding.reasons),
                 "demand": finding.demand,
                 "checked_from": finding.source,
+                "described_in": finding.described_in,
             }
             for finding in findings
         ],

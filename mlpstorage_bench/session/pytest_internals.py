@@ -132,6 +132,8 @@ class JunitCase:
     """A name like a node id: `where::name`."""
     outcome: JunitOutcome
     reason: str
+    described_in: str
+    """The page that explains it, a property of the test case."""
 
 
 def junit_path(options: argparse.Namespace) -> Path | None:
@@ -146,9 +148,11 @@ def write_junit(path: Path, suite: str, cases: Iterable[JunitCase]) -> None:
     for case in cases:
         place = case.name.partition("::")[0]
         longrepr = (place, 0, case.reason) if case.outcome == "skipped" else case.reason
-        xml.pytest_runtest_logreport(
-            pytest.TestReport(case.name, (place, 0, case.name), {}, case.outcome, longrepr, "call")
+        report = pytest.TestReport(
+            case.name, (place, 0, case.name), {}, case.outcome, longrepr, "call"
         )
+        xml.pytest_runtest_logreport(report)
+        xml.node_reporter(report).add_property("described_in", case.described_in)
     xml.pytest_sessionfinish()
 
 

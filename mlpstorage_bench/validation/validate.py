@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,9 @@ RULE_MODULES = (
     own,
 )
 """Importing a module adds its rules to `RULES`."""
+RULES_PAGE = "docs/rules.md"
+"""The page with a section for each rule."""
+_NO_PART_OF_ANCHORS = re.compile(r"[^\w-]")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Finding:
     source: str
     demand: str
 
+    @property
+    def described_in(self) -> str:
+        """The section of the documentation on the rule, such as docs/rules.md#2112."""
+        return f"{RULES_PAGE}#{_NO_PART_OF_ANCHORS.sub('', self.rule.lower())}"
+
 
 def validate(tree: Tree) -> list[Finding]:
     """Return the findings of all rules: on the tree, then on each part, down to each leaf."""
@@ -63,6 +72,7 @@ def validate(tree: Tree) -> list[Finding]:
                 found += _judge(RULES.workload, [workload])
                 for leaf in workload.leaves:
                     found += _judge(RULES.leaf, [leaf])
+                    leaf.forget_rank_files()
     return found
 
 

@@ -32,7 +32,10 @@ def test_violated_rule_ends_with_1_and_is_listed_first(
     result = pytester.runpytest_subprocess("--mlps-validate", str(tree))
     assert result.ret == 1
     result.stdout.fnmatch_lines(
-        ["verdict*", "violated *6.3.4.5*", "cannot tell*", "1 violated: the tree fails"]
+        [
+            *("verdict*", "violated *6.3.4.5*", "cannot tell*", "1 violated: the tree fails"),
+            "docs/rules.md has a section for each rule",
+        ]
     )
 
 
@@ -58,6 +61,7 @@ def test_reports_hold_every_verdict(pytester: pytest.Pytester, tree: Path) -> No
     for name in names[1:]:
         text = Path(name).read_text()
         assert all(finding["name"] in text for finding in content["findings"])
+        assert all(finding["described_in"] in text for finding in content["findings"])
 
 
 def test_report_replaces_its_own_file_and_no_other(pytester: pytest.Pytester, tree: Path) -> None:
@@ -82,6 +86,11 @@ def test_junit_file_has_a_case_for_each_rule_and_part(
     assert failed is not None
     assert failed.attrib["message"] == "violated: the top holds drafts"
     assert cases["6.4.2 kvcachePosixIoModel"].find("skipped") is not None
+    for name, case in cases.items():
+        (section,) = case.iter("property")
+        assert section.attrib["name"] == "described_in"
+        rule = name.partition(" ")[0].lower().replace(".", "")
+        assert section.attrib["value"] == f"docs/rules.md#{rule}"
 
 
 def test_junit_file_that_cannot_be_written_is_a_usage_error(
