@@ -110,6 +110,8 @@ class CaseRecord:
     """Over all trials; None before the last one has ended."""
     notes: tuple[str, ...] = ()
     """Notes for the reader of the results, in sentences."""
+    option: int | None = None
+    """Number under which the reference knows the case; None for a case that it does not have."""
     order: int = 0
     """Its position among the run's cases."""
     test: str = ""
@@ -155,26 +157,24 @@ class ResultFiles(Protocol):
         """Declarations of all metrics."""
         ...
 
-    def summary_name(self, timestamp: str) -> str:
-        """Return the file name of a run's summary."""
-        ...
-
-    def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return the path of a rank's result of a trial in the run's directory."""
+    def rank_result_path(self, case: CaseRecord, trial: int, rank: int, timestamp: str) -> str:
+        """Return the path of a rank's result in the run's directory; `trial` is from 1."""
         ...
 
     def summarise(
         self,
         cases: Sequence[CaseRecord],
         *,
-        timestamp: str,
-        run_datetime: str,
+        directory: Path,
         npernode: int,
         host_count: int,
         total_ranks: int,
         objections: Sequence[str] = (),
     ) -> Json:
-        """Return the content of a run's summary; `objections` are those to the whole run."""
+        """Return the content of a run's summary; the directory's name is the run's time.
+
+        `objections` are those to the whole run.
+        """
         ...
 
     def standing(self, cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:

@@ -23,7 +23,7 @@ from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata_parts import CaseFacts
 from mlpstorage_bench.results.run_metadata import NoMetadataError, RunMetadata, metadata_of
-from mlpstorage_bench.results.schema_1 import upgraded_metadata
+from mlpstorage_bench.results.schema_2 import upgraded_metadata
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 ALL_TRIALS = 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, Plan, PlanRequest, RankSite, Standing
 from mlpstorage_bench.kvcache.config import mlperf
-from mlpstorage_bench.kvcache.config.profile_file import load_profile
+from mlpstorage_bench.kvcache.config.profile_file import load_profile, shipped_profiles
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
@@ -66,6 +65,7 @@ class KVCacheBenchmark:
             request.overrides,
             request.user_set,
             str(request.cache_dir),
+            is_shipped=request.profile in shipped_profiles(),
         )
 
     def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
@@ -97,14 +97,14 @@ class KVCacheBenchmark:
         profile = cast("KVCachePlan", plan).profile
         return Engine(ranks, site, profile.workloads, profile.seed)
 
-    def summary_name(self, timestamp: str) -> str:
-        """Return the file name of a run's summary."""
-        return f"kvcache_run_summary_{timestamp}.json"
+    def rank_result_path(self, case: CaseRecord, trial: int, rank: int, timestamp: str) -> str:
+        """Return the path of a rank's result in the run's directory; `trial` is from 1.
 
-    def rank_result_path(self, case: str, trial: int, rank: int, timestamp: str) -> str:
-        """Return the path of a rank's result of a trial in the run's directory."""
-        name = f"kvcache_results_{timestamp}.json"
-        return f"option_{case}/trial_{trial}/rank_{rank}/{name}"
+        Directories count trials from 0, as the reference's do. Its readers look at options alone,
+        so that other cases have another name.
+        """
+        folder = f"case_{case.case}" if case.option is None else f"option_{case.option}"
+        return f"{folder}/trial_{trial - 1}/rank_{rank}/kvcache_results_{timestamp}.json"
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
         """Return the fields that this type adds to the metadata."""
@@ -118,21 +118,27 @@ class KVCacheBenchmark:
         self,
         cases: Sequence[CaseRecord],
         *,
-        timestamp: str,
-        run_datetime: str,
+        directory: Path,
         npernode: int,
         host_count: int,
         total_ranks: int,
         objections: Sequence[str] = (),
     ) -> Json:
-        """Return the content of a run's summary; `objections` are those to the whole run."""
+        """Return the content of a run's summary; the directory's name is the run's time.
+
+        `objections` are those to the whole run.
+        """
+
+        def path_of_rank(case: CaseRecord, trial: int, rank: int) -> str:
+            return str(directory / self.rank_result_path(case, trial, rank, directory.name))
+
         return summarise(
             cases,
-            run_datetime=run_datetime,
+            timestamp=directory.name,
             npernode=npernode,
             host_count=host_count,
             total_ranks=total_ranks,
-            path_of_rank=partial(self.rank_result_path, timestamp=timestamp),
+            path_of_rank=path_of_rank,
             objections=objections,
         )
 

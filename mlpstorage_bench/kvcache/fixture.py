@@ -152,12 +152,14 @@ class KVCache:
                 hint="Move it to a test of its own; a test with the argument kvcache_workload runs "
                 "once for each workload",
             )
+        name = check_path_component("case", str(workload) if case is None else case)
         opened = self._open_case(
             CaseRecord(
                 benchmark_type=self._plan.benchmark_type,
-                case=check_path_component("case", str(workload) if case is None else case),
+                case=name,
                 planned_trials=self._trials.planned,
                 parameters=changed.model_dump(),
+                option=self._plan.option(name, changed) if name == str(workload) else None,
             )
         )
         name = opened.record.case

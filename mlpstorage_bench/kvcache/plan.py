@@ -34,6 +34,8 @@ class KVCachePlan:
     user_set: Mapping[str, object]
     """Every command-line option that the user set."""
     cache_dir: str
+    is_shipped: bool = False
+    """Whether the profile is one of the package, not a file of the user."""
 
     @property
     def model(self) -> str:
@@ -54,6 +56,15 @@ class KVCachePlan:
     def comparable(self) -> bool:
         """Whether results may be compared with others of the same profile."""
         return self.profile.comparable
+
+    def option(self, name: str, workload: Workload) -> int | None:
+        """Return the reference's number of a workload of this name; None if it is not MLPerf's.
+
+        Parameters may differ, as they may in the reference's open division. A simulation measures
+        nothing that a reader of options may take for a result.
+        """
+        is_option = self.is_shipped and name in mlperf.OPTIONS and workload.storage != "null"
+        return int(name) if is_option else None
 
     def trials(self, *, is_scenario: bool) -> int:
         """Return the number of trials of each case."""

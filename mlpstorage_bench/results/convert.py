@@ -12,7 +12,7 @@ from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDoc
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
-from mlpstorage_bench.results.schema_1 import upgraded_document
+from mlpstorage_bench.results.schema_2 import upgraded_document
 from mlpstorage_bench.results.tree import RunLocation, write_json
 from mlpstorage_bench.results.verification import reasons_against, verification_of
 
@@ -55,15 +55,13 @@ def write_run(
     ]
     summary = files.summarise(
         cases,
-        timestamp=location.timestamp,
-        run_datetime=record.run_datetime,
+        directory=location.directory,
         npernode=record.npernode,
         host_count=len(record.hosts),
         total_ranks=record.num_processes,
         objections=reasons_against(record),
     )
-    summary_path = location.directory / files.summary_name(record.timestamp)
-    written.append(write_json(summary_path, summary))
+    written.append(write_json(location.summary_path, summary))
     return _write_both(document, record, location, files, written, standing)
 
 
@@ -118,7 +116,7 @@ def _rank_path(
     name, number = check_path_component("case", case.case), rank.get("rank")
     if not isinstance(number, int):
         raise InvalidInputError(f"rank in trial {trial.trial} of case {name}", number, "its number")
-    return files.rank_result_path(name, trial.trial, number, location.timestamp)
+    return files.rank_result_path(case, trial.trial, number, location.timestamp)
 
 
 def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:

@@ -14,7 +14,7 @@ from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError
 
 KEY = "mlpstorage"
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 _CASE = TypeAdapter(CaseRecord)
 _MOST_PROBLEMS = 10
 
@@ -131,7 +131,7 @@ class RunFacts(BaseModel):
 class RunRecord(RunFacts):
     """Record of one session: facts known at its start, outcomes and status."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     status: Status
     exit_status: int | None = None
     tests_passed: bool | None = None

@@ -21,6 +21,7 @@ from mlpstorage_bench.results.json_files import json_text
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 METADATA_SUFFIX = "_metadata.json"
+SUMMARY = "summary.json"
 _CREATION_ATTEMPTS = 20
 
 
@@ -62,6 +63,11 @@ class RunLocation:
     def metadata_path(self) -> Path:
         """The run's metadata; the reference reads the first such file of a directory."""
         return self.directory / f"{self.benchmark_type}_{self.timestamp}{METADATA_SUFFIX}"
+
+    @property
+    def summary_path(self) -> Path:
+        """The run's summary, under the name that the reference's readers look for."""
+        return self.directory / SUMMARY
 
     @property
     def benchmark_json_path(self) -> Path:

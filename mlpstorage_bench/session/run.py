@@ -166,7 +166,8 @@ class Run:
         while name in taken:
             name = slugify(f"{name}-{number}")
             number += 1
-        case = replace(case, case=name, order=self._cases_opened, test=test)
+        option = case.option if name == case.case else None  # one case has an option's files
+        case = replace(case, case=name, option=option, order=self._cases_opened, test=test)
         self._cases_opened += 1
         if self.is_root:
             ranks = self.facts.num_processes

@@ -143,7 +143,7 @@ def check_rank_results(cluster: NamespaceCluster, host: str) -> None:
     """Check that all ranks' results are on the host with the results directory."""
     names = files_on(cluster, host, "results")
     for rank in range(4):
-        assert sum(f"/trial_1/rank_{rank}/" in name for name in names) == 1
+        assert sum(f"/trial_0/rank_{rank}/" in name for name in names) == 1
 
 
 def check_environment(rank: Mapping[str, Any], cluster: NamespaceCluster, agent: Path) -> None:

@@ -124,8 +124,9 @@ def test_case_is_the_same_after_its_test_was_renamed(results: Path) -> None:
     with History(results) as history:
         runs = history.runs(RunFilter(test="1"))
         tests = [run.cases[0].test or "" for run in runs]
-        assert [test.partition("::")[2] for test in tests] == ["test_option", "test_workload"]
-        assert len(history.runs(RunFilter(test=tests[1]))) == 1, "a node ID is that of one test"
+        names = [test.partition("::")[2] for test in tests]
+        assert names == ["test_option", "test_workload", "test_workload"]
+        assert len(history.runs(RunFilter(test=tests[1]))) == 2, "a node ID is that of one test"
         candidate = read_series("test", metadata_file(results, 2))
         baseline = find_baselines(candidate, parse_choice("last"), history)["1"]
     assert [run.run_id for run in baseline.runs] == [runs[0].run_id]

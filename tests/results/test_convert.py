@@ -38,9 +38,9 @@ def test_documents_of_earlier_schemas_convert_to_files_that_history_and_gate_rea
         str(file.relative_to(path.parent)) for file in path.parent.glob("option_*/*/*/*")
     )
     assert [file.rpartition("/")[0] for file in files] == [
+        "option_1/trial_0/rank_0",
         "option_1/trial_1/rank_0",
-        "option_1/trial_2/rank_0",
-        "option_2/trial_1/rank_0",
+        "option_2/trial_0/rank_0",
     ]
     assert [case.name for case in read_run(path).run.cases] == ["1", "2"]
     series = read_series("--mlps-gate", path)

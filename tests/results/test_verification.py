@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.benchmark_type import Standing
+from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.record import RunRecord, parse_record
 from mlpstorage_bench.results.verification import (
@@ -26,7 +27,7 @@ def check(verdict: str, seen: str) -> dict[str, str]:
 
 
 def record(mode: str, *checks: dict[str, str], status: str = "passed") -> RunRecord:
-    recorded = parse_record(str(DOCUMENT), json.loads(DOCUMENT.read_text())["mlpstorage"])
+    recorded = parse_record(str(DOCUMENT), read_document(DOCUMENT).record)
     info: dict[str, Any] = {"hosts": [], "mlpstorage": {"checks": list(checks)}}
     return recorded.model_copy(update={"mode": mode, "status": status, "system_info": info})
 

@@ -50,10 +50,11 @@ def test_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pyte
     assert "StorageError" in test["message"]
     directory = Path(metadata["result_dir"])
     ranks = sorted(str(p.relative_to(directory).parent) for p in directory.glob("option*/*/*/*"))
-    assert ranks == ["option_1/trial_1/rank_0"]
-    summary = json.loads(next(directory.glob("kvcache_run_summary_*.json")).read_text())
+    assert ranks == ["option_1/trial_0/rank_0"]
+    summary = json.loads(next(directory.glob("summary.json")).read_text())
     assert summary["partial_failure"] is True
-    assert summary["options"]["1"]["missing_files"] == ["option_1/trial_2/rank_0"]
+    assert summary["options"]["1"]["missing_files"] == [str(directory / "option_1/trial_1/rank_0")]
+    assert summary["trial_failures"] == {"1": [{"trial": 1, "exit_code": 1, "stderr_log": None}]}
     case = metadata["mlpstorage"]["cases"]["1"]
     assert [trial["trial"] for trial in case["trials"]] == [1], "a mean or gate would have it"
     failed = case["failed_trial"]
@@ -101,7 +102,7 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
     )
     metadata = metadata_of(pytester)
     assert metadata["status"] == "failed"
-    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_0/rank_0/*.json"))
     kept = json.loads(rank.read_text())["mlpstorage"]
     assert kept["corrupt_reads"] > 0
     assert kept["histograms"]["operations"]
@@ -272,7 +273,7 @@ def test_filesystem_without_direct_io_is_used_buffered_with_a_note(
     result.stdout.fnmatch_lines(["mlpstorage: note: no direct I/O in */ramfs/cache (*): *"])
     metadata = metadata_of(pytester)
     assert any("no direct I/O" in note for note in metadata["mlpstorage"]["notes"])
-    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_1/rank_0/*.json"))
+    rank = next(Path(metadata["result_dir"]).glob("option_1/trial_0/rank_0/*.json"))
     assert json.loads(rank.read_text())["mlpstorage"]["io_mode"] == "buffered"
     assert metadata["metrics"]["1"]["audit_verdict"] == "in memory"
 

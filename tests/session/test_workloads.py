@@ -162,9 +162,10 @@ def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> N
     result.assert_outcomes(passed=1)
     differs = "differs from the sanctioned workload: duration, trials"
     result.stdout.fnmatch_lines([f"note: profile mlperf: {differs}"])
-    (path,) = (pytester.path / "results").rglob("kvcache_run_summary_*.json")
-    summary = json.loads(path.read_text())["options"]["3"]
-    assert (summary["valid"], summary["not_valid_because"]) == (False, [differs])
+    (path,) = (pytester.path / "results").rglob("summary.json")
+    content = json.loads(path.read_text())
+    summary, own = content["options"]["3"], content["mlpstorage"]["cases"]["3"]
+    assert (own["valid"], own["not_valid_because"]) == (False, [differs])
     assert summary["aggregated_write_bandwidth_gbps"] > 0
     assert summary["cpu_tier_ranks"] == []
 

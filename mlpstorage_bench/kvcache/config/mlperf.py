@@ -12,6 +12,8 @@ from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
 from mlpstorage_bench.paths import existing_part
 
 PROFILE = "mlperf"
+OPTIONS = ("1", "2", "3")
+"""Names of the sanctioned workloads: the reference's numbers."""
 SEED = 42
 TRIALS = 3
 

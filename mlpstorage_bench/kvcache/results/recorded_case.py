@@ -47,16 +47,21 @@ class RecordedCase:
         return [[rank for rank in trial if rank.used_storage] for trial in self.trials]
 
     @property
-    def in_memory(self) -> list[RecordedRank]:
-        """Results of the ranks that moved none."""
-        return [rank for trial in self.trials for rank in trial if not rank.used_storage]
+    def is_simulated(self) -> bool:
+        """Whether the ranks ran without storage, so that nothing was measured."""
+        return any(rank.mlpstorage.is_simulated for trial in self.trials for rank in trial)
+
+    @property
+    def trial_count(self) -> int:
+        """Number of trials that were planned, or that ran if there are more."""
+        return max(self.case.planned_trials, len(self.trials))
 
     @property
     def missing(self) -> list[tuple[int, int]]:
         """Trial and rank of each planned result that is not there."""
         return [
             (trial, rank)
-            for trial in range(1, self.case.planned_trials + 1)
+            for trial in range(1, self.trial_count + 1)
             for rank in range(self.total_ranks)
             if trial > len(self.trials) or rank not in {r.rank for r in self.trials[trial - 1]}
         ]

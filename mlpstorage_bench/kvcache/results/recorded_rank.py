@@ -23,6 +23,7 @@ class CacheStatistics(_Part):
     None stands for a percentile without samples, and for a rate over no time.
     """
 
+    storage_entries: int
     tier_storage_kv_bytes_read_gb: _Number
     tier_storage_kv_bytes_written_gb: _Number
     tier_storage_read_bandwidth_gbps: _Number | None

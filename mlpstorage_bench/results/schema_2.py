@@ -1,0 +1,62 @@
+"""Results of schema versions 1 and 2: read as those of version 3.
+
+Version 2 had no options: all its cases were in directories `option_<case>`. Readers of results call
+this module, which calls that of version 1.
+"""
+
+from __future__ import annotations
+
+from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.results import schema_1
+
+VERSION = 2
+NEXT_VERSION = 3
+_KEY = "mlpstorage"
+_OPTIONS = {"1": 1, "2": 2, "3": 3}
+
+
+def upgraded_metadata(content: object) -> object:
+    """Return a run's metadata in version 3; any other JSON unchanged."""
+    content = schema_1.upgraded_metadata(content)
+    own = _of_version_2(content)
+    if own is None or not isinstance(content, dict):
+        return content
+    return {**content, _KEY: {**own, "schema_version": NEXT_VERSION}}
+
+
+def upgraded_document(document: object) -> object:
+    """Return pytest-benchmark's JSON with our record in version 3; any other JSON unchanged."""
+    document = schema_1.upgraded_document(document)
+    record = _of_version_2(document)
+    if record is None or not isinstance(document, dict):
+        return document
+    upgraded = {**record, "schema_version": NEXT_VERSION}
+    untimed = record.get("untimed_cases")
+    if isinstance(untimed, list):
+        upgraded["untimed_cases"] = [_upgraded_case(case) for case in untimed]
+    benchmarks = document.get("benchmarks")
+    if isinstance(benchmarks, list):
+        benchmarks = [_upgraded_benchmark(benchmark) for benchmark in benchmarks]
+    return {**document, "benchmarks": benchmarks, _KEY: upgraded}
+
+
+def _of_version_2(content: object) -> Json | None:
+    """Return our part of a JSON document if it has version 2."""
+    own = content.get(_KEY) if isinstance(content, dict) else None
+    return own if isinstance(own, dict) and own.get("schema_version") == VERSION else None
+
+
+def _upgraded_benchmark(benchmark: object) -> object:
+    extra = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
+    if not isinstance(benchmark, dict) or not isinstance(extra, dict) or _KEY not in extra:
+        return benchmark
+    return {**benchmark, "extra_info": {**extra, _KEY: _upgraded_case(extra[_KEY])}}
+
+
+def _upgraded_case(case: object) -> object:
+    if not isinstance(case, dict):
+        return case
+    name, parameters = case.get("case"), case.get("parameters")
+    is_simulated = isinstance(parameters, dict) and parameters.get("storage") == "null"
+    option = _OPTIONS.get(name) if isinstance(name, str) and not is_simulated else None
+    return {**case, "option": option}
