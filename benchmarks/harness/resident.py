@@ -43,7 +43,7 @@ def main() -> None:
             {
                 "idle_rss_bytes": idle_bytes,
                 "peak_rss_bytes": trial.peak_rss_bytes,
-                "in_flight_bytes": trial.in_flight_bytes,
+                "in_flight_bytes": trial.doubtful.write_bytes,
                 "buffer_bytes": buffers * trial.chunk_bytes,
                 "moved_gib": trial.reported.total / GIB,
                 "largest_entries": _largest_entries(trial),

@@ -38,6 +38,13 @@ def find_underlying(directory: Path, proc: Path = PROC, sysfs: Path = SYS) -> Un
     return _Follower(proc, sysfs).follow_path(directory)
 
 
+def find_mounts_below(directory: Path, proc: Path = PROC, sysfs: Path = SYS) -> list[MountEntry]:
+    """Return the mounts without a device on which a directory's files lie at last."""
+    follower = _Follower(proc, sysfs)
+    follower.follow_path(directory)
+    return follower.without_device
+
+
 class _Follower:
     """Follows paths and devices down; each device once."""
 
@@ -45,6 +52,8 @@ class _Follower:
         self._proc = proc
         self._sysfs = sysfs
         self._seen: set[str] = set()
+        self.without_device: list[MountEntry] = []
+        """Mounts that cannot be followed further, such as those of network filesystems."""
 
     def follow_path(self, path: Path) -> Underlying:
         """Return what a file or directory lies on, or a block device if the path is one."""
@@ -74,6 +83,7 @@ class _Follower:
             return self._follow_btrfs(path, Path(source).resolve().name)
         if fstype.partition(".")[0] == "fuse" and Path(source).is_absolute():
             return self._follow_daemon(path, fstype, Path(source))
+        self.without_device.append(mount)
         return _no_device(path, fstype)
 
     def _follow_btrfs(self, path: Path, name: str) -> Underlying:

@@ -155,9 +155,9 @@ def parse_mountinfo(text: str) -> list[MountEntry]:
 
 
 def _mount(mount_point: str, fstype: str, source: str) -> Mount:
-    fstype = _unescape(fstype)
-    source = redact_mount_source(fstype, _unescape(source))
-    return Mount(_unescape(mount_point), fstype, source)
+    fstype = unescape(fstype)
+    source = redact_mount_source(fstype, unescape(source))
+    return Mount(unescape(mount_point), fstype, source)
 
 
 def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
@@ -178,6 +178,11 @@ def entry_of(path: Path, entries: Sequence[MountEntry]) -> MountEntry | None:
     return reached
 
 
+def mount_of(directory: Path, proc: Path = PROC) -> MountEntry | None:
+    """Return the mount that an existing directory is on; None where the kernel lists none."""
+    return entry_of(directory.resolve(), read_mountinfo(proc))
+
+
 def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
     """Return the parent mount; None for roots, whose parent is not in the list."""
     is_root = entry.parent_id == entry.mount_id or entry.parent_id not in listed
@@ -187,13 +192,13 @@ def _listed_parent(entry: MountEntry, listed: set[int]) -> int | None:
 def _merge_options(mount_options: str, super_options: str) -> tuple[str, ...]:
     options = dict.fromkeys([*mount_options.split(","), *super_options.split(",")])
     return tuple(
-        redact_text(_unescape(option))
+        redact_text(unescape(option))
         for option in options
         if option.partition("=")[0] not in _PRIVATE_OPTIONS
     )
 
 
-def _unescape(field: str) -> str:
+def unescape(field: str) -> str:
     """Decode the kernel's escapes: a backslash and three octal digits."""
     return re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), field)
 

@@ -8,11 +8,15 @@ from typing import Literal
 
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import UnderlyingTraffic
+from mlpstorage_bench.measure.source import Source
 
-Verdict = Literal["ok", "served from page cache", "in memory", "foreign traffic", "not measurable"]
+Verdict = Literal[
+    "ok", "bounded", "not measurable", "foreign traffic", "in memory", "served from page cache"
+]
 
 SEVERITY: tuple[Verdict, ...] = (
     "ok",
+    "bounded",
     "not measurable",
     "foreign traffic",
     "in memory",
@@ -37,27 +41,32 @@ class Audit:
 
 
 def audit(
-    reported: Traffic, counted: Traffic | None, *, doubtful_bytes: int, counted_by: str
+    reported: Traffic,
+    counted: Traffic | None,
+    *,
+    doubtful: Traffic,
+    counted_by: str,
+    behind: str = "a device",
 ) -> Audit:
     """Compare the bytes reported between two readings of the kernel's counters with the count.
 
-    `counted_by` is "this process" or a device. `counted` is None if that counter does not change
-    with reads and writes. `doubtful_bytes` belong to chunks in flight at a reading: the kernel may
-    have counted them before or after it. Differences up to `doubtful_bytes`, or up to `TOLERANCE`
-    if that is more, are accepted.
+    `counted_by` is "this process", a device or a mount, `behind` what lies behind it. `counted` is
+    None if that counter does not change with reads and writes. `doubtful` bytes belong to chunks in
+    flight at a reading: the kernel may have counted them before or after it. Differences up to
+    them, or up to `TOLERANCE` if that is more, are accepted.
     """
     if counted is None:
         reason = f"no counter of {counted_by} changes with reads and writes here"
         return Audit(None, "not measurable", reason)
     if reported.total == 0:
         return Audit(None, "not measurable", "nothing was read or written")
-    slack = max(doubtful_bytes, TOLERANCE * counted.total)
     ratio = reported.total / counted.total if counted.total else None
     missing = _missing(reported, counted)
     cached_bytes = missing.total
-    if max(missing.read_bytes, missing.write_bytes) > slack or counted.total == 0:
-        reason = f"{_shares(missing, reported)} never reached a device"
+    if _exceeds(missing, doubtful, TOLERANCE * counted.total) or counted.total == 0:
+        reason = f"{_shares(missing, reported)} never reached {behind}"
         return Audit(ratio, "served from page cache", reason, cached_bytes)
+    slack = max(doubtful.read_bytes, doubtful.write_bytes, TOLERANCE * counted.total)
     if counted.total > reported.total + slack:
         extra = (counted.total - reported.total) / counted.total
         reason = (
@@ -69,7 +78,7 @@ def audit(
 
 
 def audit_underlying(
-    reported: Traffic, seen: UnderlyingTraffic, *, doubtful_bytes: int, host: str
+    reported: Traffic, seen: UnderlyingTraffic, *, doubtful: Traffic, host: str
 ) -> Audit:
     """Compare reported bytes with those of the devices at the bottom, below files and devices.
 
@@ -82,9 +91,8 @@ def audit_underlying(
     if underlying.unknown or counted is None:
         reason = underlying.unknown or f"{underlying.names} on {host} does not count"
         return Audit(None, "not measurable", reason)
-    slack = max(doubtful_bytes, TOLERANCE * reported.total)
     missing = _missing(reported, counted)
-    if max(missing.read_bytes, missing.write_bytes) <= slack:
+    if not _exceeds(missing, doubtful, TOLERANCE * reported.total):
         return Audit(None, "ok", "", missing.total)
     ratio = reported.total / counted.total if counted.total else None
     reason = (
@@ -94,11 +102,43 @@ def audit_underlying(
     return Audit(ratio, "served from page cache", reason, missing.total)
 
 
+def audit_bound(
+    reported: Traffic, moved: Traffic, source: Source, *, doubtful: Traffic, host: str, lack: str
+) -> Audit:
+    """Compare reported bytes with a count that includes other bytes, which can only refute them.
+
+    `lack` is why the filesystem's own counters cannot be used, '' if it has none: with them, the
+    bytes could be measured.
+    """
+    if reported.total == 0:
+        return Audit(None, "not measurable", "nothing was read or written")
+    where = f"{source.name} on {host}"
+    missing = _missing(reported, moved)
+    if _exceeds(missing, doubtful, TOLERANCE * reported.total):
+        reason = (
+            f"{_shares(missing, reported)} did not pass {where} in the window, of any traffic: a "
+            "cache of this host has them, or they were compressed"
+        )
+        ratio = reported.total / moved.total if moved.total else None
+        return Audit(ratio, "served from page cache", reason, missing.total)
+    limit = f"{where} moved at least as much, of any traffic: that can refute, but not confirm"
+    if lack:
+        return Audit(None, "not measurable", f"{lack}; {limit}", missing.total)
+    return Audit(None, "bounded", limit, missing.total)
+
+
 def _missing(reported: Traffic, counted: Traffic) -> Traffic:
     """Return the reported bytes that were not counted."""
     return Traffic(
         max(0, reported.read_bytes - counted.read_bytes),
         max(0, reported.write_bytes - counted.write_bytes),
+    )
+
+
+def _exceeds(missing: Traffic, doubtful: Traffic, tolerated: float) -> bool:
+    """Return whether more is missing than can be doubtful, or tolerated, in one direction."""
+    return missing.read_bytes > max(doubtful.read_bytes, tolerated) or missing.write_bytes > max(
+        doubtful.write_bytes, tolerated
     )
 
 

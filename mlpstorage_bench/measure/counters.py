@@ -7,9 +7,11 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 _ENOUGH_BYTES = 4096
+_MOST_BYTES = 2**24
+"""No file of counters is as long: what grows while it is read would otherwise never end."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class Reading(Generic[Count]):
     """Time of `perf_counter_ns`."""
 
 
+class Counter(Protocol[Count]):
+    """An open counter of the kernel's."""
+
+    def read(self) -> Reading[Count] | None:
+        """Return the bytes moved up to now; None if they cannot be read."""
+        ...
+
+
 class KernelFile:
     """An open file of /proc or /sys, read by one system call that keeps Python's lock."""
 
@@ -60,13 +70,26 @@ class KernelFile:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._call = (
             *(ctypes.c_int(self._descriptor), self._text),
-            *(ctypes.c_size_t(_ENOUGH_BYTES), ctypes.c_long(0)),
+            ctypes.c_size_t(_ENOUGH_BYTES),
         )
 
-    def read(self) -> bytes:
-        """Return the content; empty if there is none, or the kernel refuses."""
-        size = self._pread(*self._call)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def read(self, offset: int = 0) -> bytes:
+        """Return what one call reads; empty at the end, or if the kernel refuses."""
+        size = self._pread(*self._call, ctypes.c_long(offset))
         return self._text.raw[:size] if size > 0 else b""
+
+    def read_to_end(self) -> bytes:
+        """Return the content, read by as many calls as it takes, up to a limit."""
+        content = b""
+        while (part := self.read(len(content))) and len(content) < _MOST_BYTES:
+            content += part
+        return content
 
     def close(self) -> None:
         """Close the file."""

@@ -52,19 +52,19 @@ def mib(read: int, write: int) -> Traffic:
 def test_audit_compares_reported_with_counted_bytes(
     reported: Traffic, counted: Traffic | None, verdict: str, ratio: float | None
 ) -> None:
-    result = audit(reported, counted, doubtful_bytes=4 * MIB, counted_by="this process")
+    result = audit(reported, counted, doubtful=mib(4, 4), counted_by="this process")
     assert (result.verdict, result.ratio) == (verdict, ratio)
     assert bool(result.reason) == (verdict != "ok")
 
 
 def test_bytes_from_page_cache_are_reported() -> None:
-    result = audit(mib(1000, 100), mib(250, 100), doubtful_bytes=0, counted_by="this process")
+    result = audit(mib(1000, 100), mib(250, 100), doubtful=mib(0, 0), counted_by="this process")
     assert result.cached_bytes == 750 * MIB
     assert result.reason.startswith("75.0% of reads and 0.0% of writes never reached a device")
 
 
 def test_cached_bytes_within_tolerance_are_reported() -> None:
-    result = audit(mib(1000, 100), mib(995, 110), doubtful_bytes=0, counted_by="this process")
+    result = audit(mib(1000, 100), mib(995, 110), doubtful=mib(0, 0), counted_by="this process")
     assert (result.verdict, result.cached_bytes) == ("ok", 5 * MIB)
 
 
@@ -92,7 +92,7 @@ def test_kernel_counters_agree_with_direct_io(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     counted = after.traffic - before.traffic
-    result = audit(mib(32, 32), counted, doubtful_bytes=0, counted_by="this process")
+    result = audit(mib(32, 32), counted, doubtful=mib(0, 0), counted_by="this process")
     assert result.verdict == "ok"
     assert result.ratio == pytest.approx(1, abs=0.01)
     assert device_before is not None

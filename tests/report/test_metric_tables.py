@@ -87,7 +87,8 @@ def test_case_without_metrics_is_shown_as_failed() -> None:
 def test_legend_explains_the_headlines() -> None:
     assert legend(KV_CACHE.metrics) == (
         "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): chunks' "
-        "spans are too long by up to N %; audit: reported bytes ÷ the kernel's; limited by: "
+        "spans are too long by up to N %; audit: reported bytes ÷ the kernel's (bounded, not "
+        "measurable: not confirmed); limited by: "
         "storage, harness or load, with the share of the harness ceiling that was reached."
     )
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
-from mlpstorage_bench.measure.audit import TOLERANCE, Audit, audit, audit_underlying, worst
+from mlpstorage_bench.measure.audit import (
+    TOLERANCE,
+    Audit,
+    audit,
+    audit_bound,
+    audit_underlying,
+    worst,
+)
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import Kind
@@ -26,40 +34,77 @@ class ForeignTraffic:
 
 @dataclass(frozen=True)
 class HostTraffic:
-    """Ranks of one host whose caches are on one device."""
+    """Ranks of one host whose caches are on one device, or are counted by one other source."""
 
     host: str
     ranks: Sequence[RankTrial]
     seen: DeviceTraffic | None
     """Traffic of the device, as the first of these ranks read it; None without a device."""
 
-    @property
+    @cached_property
     def audit(self) -> Audit:
-        """Bytes that the ranks report together, against the counters of this host's devices."""
-        below = self.underlying_audit
-        if below is None:
-            return self._device_audit
-        return below if self.seen is None else worst([self._device_audit, below])
+        """Bytes that the ranks report together, against the counters of this host's storage."""
+        audits = [
+            None if self.seen is None else self._device_audit,
+            self.mount_audit,
+            self.underlying_audit,
+        ]
+        known = [audit for audit in audits if audit is not None]
+        return worst(known) if known else self._device_audit
 
-    @property
+    @cached_property
     def underlying_audit(self) -> Audit | None:
         """The same against what the files lie on at last; None if that is the device itself."""
         seen = self.ranks[0].underlying_traffic
         if seen is None:
             return None
-        return audit_underlying(
-            self._reported, seen, doubtful_bytes=self._doubtful_bytes, host=self.host
+        return audit_underlying(self._reported, seen, doubtful=self._doubtful, host=self.host)
+
+    @cached_property
+    def mount_audit(self) -> Audit | None:
+        """The same against what a network filesystem moved; None without one."""
+        seen = self.ranks[0].mount_traffic
+        if seen is None:
+            return None
+        if seen.source is None or seen.traffic is None:
+            return Audit(None, "not measurable", f"{seen.reason} on {self.host}")
+        if seen.source.strength == "bound":
+            return audit_bound(
+                *(self._reported, seen.traffic, seen.source),
+                doubtful=self._doubtful,
+                host=self.host,
+                lack=seen.reason,
+            )
+        return audit(
+            self._reported,
+            seen.traffic,
+            doubtful=self._doubtful,
+            counted_by=f"{seen.source.name} on {self.host}",
+            behind=f"the server of {seen.source.name}",
         )
 
     @property
+    def audits_below(self) -> list[Audit]:
+        """Audits that refute the bytes of ranks, even where the processes' counters agree."""
+        mount = self.mount_audit
+        is_refuted = mount is not None and mount.verdict == "served from page cache"
+        below = [self.underlying_audit, mount if is_refuted else None]
+        return [audit for audit in below if audit is not None]
+
+    @property
     def memory_bytes(self) -> int:
-        """Reported bytes that this host's memory had, and no device."""
+        """Reported bytes that this host's memory had, and no device or server."""
         seen = self.ranks[0].underlying_traffic
         if seen is not None and seen.underlying.memory and not seen.underlying.devices:
             return sum(rank.reported.total for rank in self.ranks)
-        below = self.underlying_audit
+        return self.cached_bytes
+
+    @property
+    def cached_bytes(self) -> int:
+        """Reported bytes that were not counted for the processes, or not further down."""
+        below = (self.mount_audit, self.underlying_audit)
         of_ranks = sum(rank.audit.cached_bytes for rank in self.ranks)
-        return max(of_ranks, 0 if below is None else below.cached_bytes)
+        return max(of_ranks, *(0 if audit is None else audit.cached_bytes for audit in below))
 
     @property
     def _device_audit(self) -> Audit:
@@ -67,7 +112,7 @@ class HostTraffic:
         return audit(
             self._reported,
             None if self.seen is None else self.seen.traffic,
-            doubtful_bytes=self._doubtful_bytes,
+            doubtful=self._doubtful,
             counted_by=f"{self.seen.device.name if self.seen else 'the filesystem'} on {self.host}",
         )
 
@@ -76,8 +121,8 @@ class HostTraffic:
         return Traffic.sum(rank.completed for rank in self.ranks)
 
     @property
-    def _doubtful_bytes(self) -> int:
-        return sum(rank.in_flight_bytes for rank in self.ranks)
+    def _doubtful(self) -> Traffic:
+        return Traffic.sum(rank.doubtful for rank in self.ranks)
 
     @property
     def foreign(self) -> ForeignTraffic | None:
@@ -93,6 +138,9 @@ class HostTraffic:
         below = self.ranks[0].underlying_traffic
         if below is not None and below.traffic is not None and len(below.underlying.devices) == 1:
             counts.setdefault(below.underlying.names, below.traffic)
+        mount = self.ranks[0].mount_traffic
+        if mount is not None and mount.is_exact and mount.source and mount.traffic:
+            counts[mount.source.name] = mount.traffic
         if not counts or not window_s:
             return None
         gib_s, device = max(
@@ -110,17 +158,19 @@ class HostTraffic:
         own = max(counted.read_bytes, self._reported.read_bytes) + max(
             counted.write_bytes, self._reported.write_bytes
         )
-        return max(0.0, moved.total - own - self._doubtful_bytes - TOLERANCE * moved.total)
+        return max(0.0, moved.total - own - self._doubtful.write_bytes - TOLERANCE * moved.total)
 
 
 def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:
-    """Return the ranks by host and device."""
-    sharing: dict[tuple[str, str], list[RankTrial]] = {}
+    """Return the ranks by host and by what counts their traffic: a device, a mount, interfaces."""
+    sharing: dict[tuple[str, str, str], list[RankTrial]] = {}
     for rank in ranks:
         device = rank.device_traffic.device.number if rank.device_traffic else ""
-        sharing.setdefault((rank.host, device), []).append(rank)
+        mount = rank.mount_traffic.source if rank.mount_traffic else None
+        key = (rank.host, device, "" if mount is None else mount.name)
+        sharing.setdefault(key, []).append(rank)
     return [
-        HostTraffic(host, group, group[0].device_traffic) for (host, _), group in sharing.items()
+        HostTraffic(host, group, group[0].device_traffic) for (host, *_), group in sharing.items()
     ]
 
 

@@ -14,7 +14,9 @@ _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers in huge pages below which a note is made."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
 _DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
-"""Verdicts of an audit that are noted."""
+"""Verdicts of any audit that are noted."""
+_UNCONFIRMED = ("bounded", "not measurable")
+"""Verdicts that are noted where they are in the headline."""
 
 
 def touched_storage(trials: Sequence[TrialResult]) -> bool:
@@ -151,15 +153,17 @@ def _is_idle(trial: TrialResult) -> bool:
 
 
 def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
-    """Yield a note for each doubtful verdict, with the reason of its first trial."""
-    audits = [("audit", str(t.audit_verdict), t.audit_reason) for t in trials]
-    audits += [
-        ("audit of the host", str(t.host_audit_verdict), t.host_audit_reason) for t in trials
-    ]
+    """Yield a note for each verdict but ok, with the reason of its first trial."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for name, verdict, reason in audits:
-        if verdict in _DOUBTFUL:
-            reasons.setdefault((name, verdict), []).append(reason)
+    for trial in trials:
+        verdict, reason = str(trial.audit_verdict), str(trial.audit_reason)
+        is_unconfirmed = verdict in _UNCONFIRMED and not trial.is_simulated
+        if verdict in _DOUBTFUL or (is_unconfirmed and touched_storage([trial])):
+            reasons.setdefault(("audit", verdict), []).append(reason)
+        of_host = str(trial.host_audit_verdict)
+        if of_host in _DOUBTFUL and (of_host, trial.host_audit_reason) != (verdict, reason):
+            found = reasons.setdefault(("audit of the host", of_host), [])
+            found.append(trial.host_audit_reason)
     for (name, verdict), found in sorted(reasons.items()):
         count = "" if len(trials) == 1 else f" in {len(found)} of {len(trials)} trials, the first"
         yield f"{name}: {verdict}{count}: {found[0]}"

@@ -16,6 +16,7 @@ from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.storage.files import IoMode
@@ -97,6 +98,8 @@ class RankTrial:
     """Error of a lane that closed the window and ended the trial; None without one."""
     underlying_traffic: UnderlyingTraffic | None = None
     """Traffic at the bottom; None if that is the device itself, or is unknown."""
+    mount_traffic: SourceTraffic | None = None
+    """Traffic of the network filesystem that has the files; None without one."""
     unsynced_bytes: int = 0
     """Most bytes that all lanes together write to the page cache before a sync brings them on."""
     lane_time: LaneTime | None = None
@@ -186,14 +189,15 @@ class RankTrial:
         return Traffic(reads.completed_bytes, writes.completed_bytes)
 
     @property
-    def being_submitted_bytes(self) -> int:
+    def being_submitted(self) -> Traffic:
         """Bytes whose submission may overlap a reading of the counters: a chunk of each lane."""
-        return self.lanes * self.chunk_bytes
+        return Traffic(self.lanes * self.chunk_bytes, self.lanes * self.chunk_bytes)
 
     @property
-    def in_flight_bytes(self) -> int:
+    def doubtful(self) -> Traffic:
         """Bytes that may be in flight at a reading, and so may have been counted in part."""
-        return self.in_flight * self.chunk_bytes + self.unsynced_bytes
+        in_flight_bytes = self.in_flight * self.chunk_bytes
+        return Traffic(in_flight_bytes, in_flight_bytes + self.unsynced_bytes)
 
     @property
     def audit(self) -> Audit:
@@ -210,7 +214,7 @@ class RankTrial:
         return audit(
             reported,
             counted,
-            doubtful_bytes=self.being_submitted_bytes,
+            doubtful=self.being_submitted,
             counted_by="this process",
         )
 

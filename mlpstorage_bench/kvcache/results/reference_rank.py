@@ -14,6 +14,7 @@ from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS
+from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.units import GIB, NS_PER_MS
 
 TIERS = ("gpu", "cpu", STORAGE_TIER)
@@ -65,6 +66,7 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, ob
             "page_cache_bytes": audit.cached_bytes,
             "device": _device(rank.device_traffic),
             "underlying": _underlying(rank.underlying_traffic),
+            "mount": _mount(rank.mount_traffic),
             "lane_time": None if rank.lane_time is None else asdict(rank.lane_time),
             "ceiling": None if rank.ceiling is None else asdict(rank.ceiling),
             "corrupt_reads": requests.corrupt_reads,
@@ -87,6 +89,16 @@ def _underlying(seen: UnderlyingTraffic | None) -> dict[str, object] | None:
         "memory": seen.underlying.memory,
         "unknown": seen.underlying.unknown,
         **({} if seen.traffic is None else asdict(seen.traffic)),
+    }
+
+
+def _mount(seen: SourceTraffic | None) -> dict[str, object] | None:
+    if seen is None:
+        return None
+    return {
+        **({} if seen.source is None else asdict(seen.source)),
+        **({} if seen.traffic is None else asdict(seen.traffic)),
+        "reason": seen.reason,
     }
 
 

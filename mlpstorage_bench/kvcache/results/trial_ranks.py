@@ -42,11 +42,6 @@ class Audits:
         """The audit with the worst verdict."""
         return worst(self.audits)
 
-    @property
-    def page_cache_bytes(self) -> int:
-        """Reported bytes that the kernel did not count."""
-        return sum(audit.cached_bytes for audit in self.audits)
-
 
 @dataclass(frozen=True)
 class TrialRanks:
@@ -72,20 +67,24 @@ class TrialRanks:
     def audits(self) -> Audits:
         """Reported bytes of each rank against its process's counters, and what lies below.
 
-        A rank whose process has no such counters has the audit of its host.
+        Ranks whose processes have no such counters have the audit of their host, once for all.
         """
-        of_ranks = [
-            host.audit if rank.audit.verdict == "not measurable" else rank.audit
-            for host in self.hosts
-            for rank in host.ranks
-        ]
-        below = [host.underlying_audit for host in self.hosts]
-        return Audits([*of_ranks, *(audit for audit in below if audit is not None)])
+        found: list[Audit] = []
+        for host in self.hosts:
+            measured = [r.audit for r in host.ranks if r.audit.verdict != "not measurable"]
+            of_host = [host.audit] if len(measured) < len(host.ranks) else []
+            found += [*measured, *of_host, *host.audits_below]
+        return Audits(found)
 
     @cached_property
     def host_audits(self) -> Audits:
         """Reported bytes of each host's ranks against the device's counters."""
         return Audits([host.audit for host in self.hosts])
+
+    @property
+    def page_cache_bytes(self) -> int:
+        """Reported bytes that the kernel did not count for processes, or further down."""
+        return sum(host.cached_bytes for host in self.hosts)
 
     @cached_property
     def _foreign(self) -> list[ForeignTraffic]:

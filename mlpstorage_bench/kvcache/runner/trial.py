@@ -198,6 +198,7 @@ class _Trial:
             process_traffic=after.process_since(before),
             device_traffic=after.device_since(before),
             underlying_traffic=after.underlying_since(before),
+            mount_traffic=after.mount_since(before),
             unsynced_bytes=self._unsynced_bytes,
             cpu_s=after.cpu_s - before.cpu_s,
             lane_time=after.threads.since(

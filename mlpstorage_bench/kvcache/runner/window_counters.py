@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
-from mlpstorage_bench.measure.counters import Count, Reading, Traffic, TrafficCounter
+from mlpstorage_bench.kvcache.runner.mount_probe import MountCounters
+from mlpstorage_bench.measure.counters import Count, Counter, Reading, Traffic
 from mlpstorage_bench.measure.device import (
     BlockDevice,
     DeviceCount,
@@ -19,6 +20,7 @@ from mlpstorage_bench.measure.device import (
 )
 from mlpstorage_bench.measure.lane_time import ThreadTimes
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
+from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.window import Interval, Window
 
 _Edge = Literal["start_ns", "end_ns"]
@@ -37,6 +39,9 @@ class WindowCounters:
     underlying: Underlying | None
     underlying_traffic: Traffic | None
     """Sum over the devices at the bottom; None if one of them does not count."""
+    mount: MountCounters | None = None
+    mount_traffic: Traffic | None = None
+    """Bytes that the source of a network filesystem counted; None if it does not count."""
 
     @classmethod
     def at_start(
@@ -67,19 +72,24 @@ class WindowCounters:
             of_device = None if counters.device is None else counters.device.open_counter()
             below = counters.underlying
             of_bottom = [] if below is None else [d.open_counter() for d in below.devices]
-            for counter in (of_process, of_device, *of_bottom):
+            source = None if counters.mount is None else counters.mount.files
+            of_mount = None if source is None else source.open_counter()
+            for counter in (of_process, of_device, *of_bottom, of_mount):
                 if counter is not None:
                     files.enter_context(counter)
             process = _read(of_process, window.process_counted, edge)
             device_reading = _read(of_device, window.device_counted, edge)
             edge_of = Interval() if device_reading is not None else window.device_counted
             bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
+            edge_of = Interval() if any(bottom) else edge_of
+            of_source = _read(of_mount, edge_of, edge)
         threads = ThreadTimes.of(thread_ids, time.perf_counter_ns())
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(
             *(cpu_s(), threads, process, counters.device, device_reading),
             *(below, Traffic.sum(counts) if is_counted else None),
+            *(counters.mount, None if of_source is None else of_source.traffic),
         )
 
     def process_since(self, before: WindowCounters) -> Traffic | None:
@@ -104,10 +114,19 @@ class WindowCounters:
         moved = self.underlying_traffic - before.underlying_traffic
         return UnderlyingTraffic(self.underlying, moved)
 
+    def mount_since(self, before: WindowCounters) -> SourceTraffic | None:
+        """Return the network filesystem's traffic since another reading; None without one."""
+        if self.mount is None:
+            return None
+        source = None if self.mount.files is None else self.mount.files.source
+        if source is None or self.mount_traffic is None or before.mount_traffic is None:
+            lost = "" if source is None else f"{source.name} could not be read in the window"
+            return SourceTraffic(None, None, "; ".join(filter(None, (self.mount.reason, lost))))
+        moved = self.mount_traffic - before.mount_traffic
+        return SourceTraffic(source, moved, self.mount.reason)
 
-def _read(
-    counter: TrafficCounter[Count] | None, counted: Interval, edge: _Edge
-) -> Reading[Count] | None:
+
+def _read(counter: Counter[Count] | None, counted: Interval, edge: _Edge) -> Reading[Count] | None:
     reading = None if counter is None else counter.read()
     if reading is not None:
         setattr(counted, edge, reading.moment_ns)

@@ -124,7 +124,7 @@ def test_every_layout_runs_is_audited_and_leaves_no_file(
     assert result.requests.misses == 0
     assert result.audit.verdict in ("ok", "not measurable"), result.audit.reason
     if result.audit.ratio is not None:
-        doubt = result.being_submitted_bytes / result.submitted.total
+        doubt = result.being_submitted.read_bytes / result.submitted.total
         both_ways = 2 * max(0.01, doubt)
         assert result.audit.ratio == pytest.approx(1, abs=both_ways)
     assert list(tmp_path.iterdir()) == []
@@ -145,7 +145,7 @@ def test_direct_io_is_audited_to_a_percent(tmp_path: Path, mount: Mount, fstype:
     result = served(folder, entry_scale=0.02, io_chunk_kib=256)
     verdict = (result.audit.verdict, result.audit.reason)
     assert (result.io_mode, *verdict) == ("direct", "ok", "")
-    edges = result.being_submitted_bytes / result.submitted.total
+    edges = result.being_submitted.read_bytes / result.submitted.total
     assert result.audit.ratio == pytest.approx(1, abs=0.01 + edges)
 
 

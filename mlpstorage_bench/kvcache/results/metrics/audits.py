@@ -19,19 +19,20 @@ class Audits(Measured):
 
     audit_verdict = Metric(
         "Reported bytes against the kernel's count for each rank's process, or its host where a "
-        "process has none, and against the devices at the bottom: ok, not measurable, foreign "
-        "traffic, in memory, or served from page cache.",
+        "process has none, and against devices at the bottom or a network filesystem's counters: "
+        "ok, bounded, not measurable, foreign traffic, in memory, or served from page cache.",
         TEXT,
         RANKS.together(_WORST_RANK, lambda trial: trial.audits.worst.verdict),
         _WORST,
         title="audit",
         shown=Shown.HEADLINE,
-        legend="audit: reported bytes ÷ the kernel's",
+        legend="audit: reported bytes ÷ the kernel's (bounded, not measurable: not confirmed)",
         beside="audit_ratio",
         explained_by="audit_reason",
     )
     audit_ratio = Metric(
-        "Reported bytes ÷ the kernel's, reads and writes together; none when not measurable.",
+        "Reported bytes ÷ the kernel's, reads and writes together; none when bounded or not "
+        "measurable.",
         RATIO,
         RANKS.together("furthest from 1", lambda trial: trial.audits.ratio),
         FURTHEST_FROM_ONE,
@@ -44,15 +45,15 @@ class Audits(Measured):
         _WORST,
     )
     page_cache_bytes = Metric(
-        "Reported bytes that the kernel did not count for the processes, or at the bottom.",
+        "Reported bytes that the kernel did not count for the processes, or further down.",
         BYTES,
-        RANKS.together("sum", lambda trial: trial.audits.page_cache_bytes),
+        RANKS.together("sum", lambda trial: trial.page_cache_bytes),
         SUM,
         better="lower",
     )
     host_audit_verdict = Metric(
-        "Reported bytes of all ranks of a host against what its block devices moved for all "
-        "processes.",
+        "Reported bytes of all ranks of a host against what its block devices, or counters of a "
+        "network filesystem, moved for all processes.",
         TEXT,
         RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.worst.verdict),
         _WORST_OF_HOSTS,
@@ -62,7 +63,8 @@ class Audits(Measured):
         explained_by="host_audit_reason",
     )
     host_audit_ratio = Metric(
-        "Reported bytes of a host ÷ what its block devices moved; none when not measurable.",
+        "Reported bytes of a host ÷ what its block devices or network filesystem moved; none when "
+        "bounded or not measurable.",
         RATIO,
         RANKS.together("furthest from 1", lambda trial: trial.host_audits.ratio),
         FURTHEST_FROM_ONE,
@@ -75,8 +77,8 @@ class Audits(Measured):
         _WORST_OF_HOSTS,
     )
     foreign_gib_s = Metric(
-        "Bandwidth of all other programs on the hosts' devices, at least; none when not "
-        "measurable.",
+        "Bandwidth of all other programs on the hosts' devices, or network filesystems that count "
+        "exactly, at least; none when not measurable.",
         GIB_PER_S,
         RANKS.together("sum over devices", lambda trial: trial.foreign_gib_s),
         LARGEST,
@@ -87,7 +89,8 @@ class Audits(Measured):
         shown=Shown.REPORT,
     )
     foreign_traffic_on = Metric(
-        "Device and host on which other programs moved most; empty when they moved nothing.",
+        "Device or mount, and host, where other programs moved most; empty when they moved "
+        "nothing.",
         TEXT,
         RANKS.together("that with the largest", lambda trial: trial.foreign_traffic_on),
         of_largest("foreign_gib_s"),

@@ -1,0 +1,72 @@
+"""Sources of counts for a mount of a network filesystem: an exact one first, then a bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.cluster.disks import PROC, SYS
+from mlpstorage_bench.cluster.filesystems import Mount, MountEntry
+from mlpstorage_bench.cluster.mount_counters.ceph import ceph_source
+from mlpstorage_bench.cluster.mount_counters.gluster import gluster_source
+from mlpstorage_bench.cluster.mount_counters.interfaces import interface_source
+from mlpstorage_bench.cluster.mount_counters.lustre import lustre_source
+from mlpstorage_bench.cluster.mount_counters.nfs import nfs_source
+from mlpstorage_bench.cluster.mount_counters.server import is_this_host, server_host
+from mlpstorage_bench.cluster.mount_counters.smb import smb_source
+from mlpstorage_bench.measure.source import SourceFiles
+
+_ONE_SERVER = frozenset({
+    "afs", "cifs", "davfs", "fuse.curlftpfs", "fuse.sshfs", "nfs", "nfs4", "smb3",
+})  # fmt: skip
+"""Types whose data comes from the host that the mount's source names."""
+_SEVERAL_SERVERS = frozenset({
+    "beegfs", "ceph", "fuse.ceph", "fuse.ceph-fuse", "fuse.daos", "fuse.gcsfuse", "fuse.glusterfs",
+    "fuse.juicefs", "fuse.quobyte", "fuse.rclone", "fuse.s3fs", "lustre", "orangefs", "panfs",
+    "pvfs2", "wekafs",
+})  # fmt: skip
+"""Types whose data comes from hosts that the mount's source need not name."""
+
+
+@dataclass(frozen=True)
+class MountSources:
+    """Sources of a mount, the best first."""
+
+    sources: tuple[SourceFiles, ...]
+    reason: str = ""
+    """Why counters that the filesystem has cannot be used; '' if they can, or it has none."""
+
+
+def find_sources(entry: MountEntry, proc: Path = PROC, sysfs: Path = SYS) -> MountSources | None:
+    """Return the sources of a mount; None if it is no network filesystem that is known."""
+    mount = entry.mount
+    if mount.fstype not in _ONE_SERVER | _SEVERAL_SERVERS:
+        return None
+    own = _of_filesystem(mount, proc, sysfs)
+    interfaces = interface_source(proc, sysfs, with_loopback=_may_use_loopback(mount))
+    found = [one for one in (own, interfaces) if isinstance(one, SourceFiles)]
+    reason = own if isinstance(own, str) else ""
+    if not found and isinstance(interfaces, str):
+        reason = "; ".join(filter(None, (reason, interfaces)))
+    return MountSources(tuple(found), reason)
+
+
+def _of_filesystem(mount: Mount, proc: Path, sysfs: Path) -> SourceFiles | str | None:
+    """Return the filesystem's own counters, why they cannot be used, or None if it has none."""
+    match mount.fstype:
+        case "nfs" | "nfs4":
+            return nfs_source(mount, proc)
+        case "lustre":
+            return lustre_source(mount, proc, sysfs)
+        case "ceph":
+            return ceph_source(mount, sysfs)
+        case "cifs" | "smb3":
+            return smb_source(mount, proc)
+        case "fuse.glusterfs":
+            return gluster_source(mount)
+    return None
+
+
+def _may_use_loopback(mount: Mount) -> bool:
+    """Return whether data may come over loopback: from a server that is, or may be, this host."""
+    return mount.fstype in _SEVERAL_SERVERS or is_this_host(server_host(mount.device)) is not False
