@@ -32,11 +32,11 @@ OWN = {
     "paths.py": "this is where users' paths are looked up, and outputs opened",
     "process": "files of the kernel",
     "report/render.py": "the template of the package",
+    "results/code_image.py": "regular files of an image, and of this package, for their digest",
     "results/tree.py": "the run's directory, in a loop that reports errors",
     "session/activation.py": "a test file that pytest has read",
     "session/gate.py": "the summary of GitHub's runner",
     "leaves/leaf.py": "entries of a run's directory",
-    "validation/code_images.py": "regular files of an image, for their digest",
     "validation/tree.py": "directories below the root, which was looked up",
     "storage": "cache files, and the cache directory, which was looked up",
 }

@@ -15,8 +15,7 @@ from pathlib import Path
 from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.place import Place
 from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_pointer
-
-POINTER = ".mlps-code-image"
+from mlpstorage_bench.results.code_image import POINTER
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, Stand
 from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
 from mlpstorage_bench.paths import InputFile, check_path_component
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
+from mlpstorage_bench.results.code_image import write_pointer
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
@@ -82,6 +83,8 @@ def _write_both(
 ) -> Json:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     cases = cases_of(document, record)
+    if record.code_image is not None:
+        write_pointer(location.directory, record.code_image)
     metadata = build_metadata(
         record,
         location.directory,

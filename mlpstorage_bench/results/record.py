@@ -126,6 +126,8 @@ class RunFacts(BaseModel):
     """Values from which the fingerprint is computed."""
     request_stream_sha256: list[str]
     """Hash of each rank's requests."""
+    code_image: str | None = None
+    """Pointer to the image of this package's code; None in old records."""
 
 
 class RunRecord(RunFacts):

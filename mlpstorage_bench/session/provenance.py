@@ -26,6 +26,7 @@ from mlpstorage_bench.redaction.commands import (
     redact_launcher_arguments,
 )
 from mlpstorage_bench.redaction.text import redact_text
+from mlpstorage_bench.results.code_image import PACKAGE, pointer_to, tree_hash
 from mlpstorage_bench.results.record import Invocation, RunFacts
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 
@@ -83,6 +84,7 @@ def run_facts(
         system_fingerprint=cluster.system_fingerprint(),
         system_fingerprint_parts=cluster.system_fingerprint_parts(),
         request_stream_sha256=list(request_hashes),
+        code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
     )
 
 

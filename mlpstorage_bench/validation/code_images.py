@@ -1,9 +1,7 @@
-"""Images of the benchmark's source code: pointers from leaves, and md5-tree-v2 of an image."""
+"""Images of the benchmark's source code, and pointers to them from leaves."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,6 @@ from mlpstorage_bench.validation.tree import POOL_MARKER, Tree
 POOL = "code-images"
 HASH_FILE = ".code-hash.json"
 _POINTER = re.compile(r"md5-tree-v\d:([0-9a-f]{32})\n?")
-_PART = 1 << 20
-_LEFT_OUT_DIRECTORIES = frozenset({"test", "tests", "__pycache__"})
 
 
 @dataclass(frozen=True)
@@ -71,30 +67,3 @@ def image_of(leaf: Leaf, tree: Tree) -> Image | None:
             if not isinstance(record, Unreadable) and record.text("hash") == name:
                 return Image(path)
     return None
-
-
-def tree_hash(path: Path) -> str:
-    """Return the MD5 over relative paths and contents, without dot files, tests and caches."""
-    digest = hashlib.md5(usedforsecurity=False)
-    files = []
-    for directory, names, file_names in os.walk(path):
-        names[:] = [
-            name
-            for name in names
-            if not name.startswith(".")
-            and name not in _LEFT_OUT_DIRECTORIES
-            and not name.endswith(".egg-info")
-        ]
-        files += [
-            Path(directory, name)
-            for name in file_names
-            if not name.startswith(".") and not name.endswith(".pyc")
-        ]
-    for file in sorted(files, key=lambda file: file.relative_to(path).as_posix()):
-        if file.is_symlink() or not has_file(file):
-            continue
-        digest.update(file.relative_to(path).as_posix().encode())
-        with file.open("rb") as content:
-            while part := content.read(_PART):
-                digest.update(part)
-    return digest.hexdigest()

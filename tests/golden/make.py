@@ -34,6 +34,7 @@ _STRIPPED: dict[str, Any] = {
     "process_id": 1,
     "peak_rss_bytes": 100_000_000,
     "invocation": None,
+    "code_image": "md5-tree-v2:" + "0" * 32,
     "executed_command": "pytest",
     "system_fingerprint": "5" * 32,
     "system_fingerprint_parts": {"ranks": 1},

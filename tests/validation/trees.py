@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from mlpstorage_bench.results.code_image import tree_hash
 from mlpstorage_bench.validation import edition
-from mlpstorage_bench.validation.code_images import tree_hash
 
 ORGANIZATION = "some-vendor"
 SYSTEM = "array-1"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
+from mlpstorage_bench.results.code_image import tree_hash
 from mlpstorage_bench.validation.code_images import (
     image_of,
     images,
     pointed_hash,
-    tree_hash,
 )
 from mlpstorage_bench.validation.lookups import has_directory
 from mlpstorage_bench.validation.rule import (
@@ -62,12 +64,23 @@ def image_hashes(tree: Tree) -> Outcome:
         recorded = None if isinstance(record, Unreadable) else record.text("hash")
         if recorded is None:
             problems.append(f"{image.path.name}: no recorded hash")
-        elif recorded != tree_hash(image.path):
-            problems.append(
-                f"{image.path.name}: the files have another hash; published trees were stripped of "
-                "a file, so that this is no sign of tampering"
-            )
+        else:
+            problems += _hash_problems(image.path, recorded)
     return warning_if(problems, f"{len(found)} images")
+
+
+def _hash_problems(image: Path, recorded: str) -> list[str]:
+    try:
+        found = tree_hash(image)
+    except OSError as error:
+        return [f"{image.name}: {error.strerror}"]
+    if found == recorded:
+        return []
+    problem = (
+        f"{image.name}: the files have another hash; published trees were stripped of a file, so "
+        "that this is no sign of tampering"
+    )
+    return [problem]
 
 
 @TREE_RULES.rule(
