@@ -149,6 +149,16 @@ class Standing:
     """Properties that could not be measured: no reason against the figures."""
 
 
+@dataclass(frozen=True)
+class TypeFields:
+    """The parts of a run's metadata that a benchmark type makes."""
+
+    parameters: Json
+    """Parameters that ran, in the reference's form."""
+    fields: Json
+    """Fields that the type adds at the top level."""
+
+
 class ResultFiles(Protocol):
     """Names and contents of the files that runs of a benchmark type write."""
 
@@ -181,8 +191,8 @@ class ResultFiles(Protocol):
         """Return whether figures of a run with these parameters can stand beside others."""
         ...
 
-    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
-        """Return the fields that the type adds to the metadata."""
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
+        """Return the type's parts of the metadata; `parameters` are the plan's."""
         ...
 
 
@@ -237,6 +247,10 @@ class Plan(Protocol):
 
     def override_parameters(self) -> Json:
         """Return the parameters that the user set."""
+        ...
+
+    def arguments(self) -> Json:
+        """Return the plan's values for arguments of the reference, by their names there."""
         ...
 
     def request_stream_sha256(self, rank: int, ranks: int) -> str:

@@ -37,7 +37,7 @@ def test_default_profile(study_dir: Path, tmp_path: Path, benchmark: Any) -> Non
 
     benchmark.pedantic(run, rounds=1, iterations=1)
     (metadata,) = tmp_path.rglob("kv_cache_*_metadata.json")
-    cases = json.loads(metadata.read_text(encoding="utf-8"))["metrics"]
+    cases = json.loads(metadata.read_text(encoding="utf-8"))["mlpstorage"]["metrics"]
     for name, case in cases.items():
         figures = {figure: case[figure] for figure in FIGURES}
         print(f"workload {name}: {figures}")

@@ -124,7 +124,7 @@ def series_from_metadata(metadata: RunMetadata) -> RunSeries:
     own = metadata.own
     return RunSeries(
         run_id=own.run_id or metadata.run_datetime,
-        started=metadata.run_datetime,
+        started=own.start_datetime or metadata.run_datetime,
         benchmark_type=metadata.benchmark_type,
         system_fingerprint=own.system_fingerprint,
         system_parts=own.system_fingerprint_parts,

@@ -45,7 +45,7 @@ def descriptions_of(metadata: RunMetadata) -> dict[str, Description]:
             for name, unit in _OF_REFERENCE.items()
         }
     described: dict[str, Description] = {}
-    for name, facts in metadata.mlpstorage.metrics.items():
+    for name, facts in metadata.mlpstorage.metric_descriptions.items():
         one = facts.description(name)
         described[name] = one
         if one.has_spread:

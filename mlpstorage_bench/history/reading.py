@@ -114,10 +114,8 @@ def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
         systemname=own.systemname,
         num_processes=metadata.num_processes,
         hosts=metadata.hosts,
-        status=metadata.status,
-        tests_passed=(
-            metadata.status == "passed" if own.tests_passed is None else own.tests_passed
-        ),
+        status=own.status,
+        tests_passed=(own.status == "passed" if own.tests_passed is None else own.tests_passed),
         gate_verdict=own.gate.verdict,
         process_id=own.process_id,
         process_start=own.process_start,
@@ -140,7 +138,7 @@ def _cases(metadata: RunMetadata, listed: Sequence[str]) -> Iterator[PastCase]:
     refusals = {} if gate.verdict is None else gate.refusals
     disturbed = {one.case for one in metadata.own.verdicts if one.verdict == DISTURBED}
     nothing: Values = {}
-    for name in dict.fromkeys([*metadata.metrics, *facts]):
+    for name in dict.fromkeys([*metadata.all_metrics, *facts]):
         values = values_by_case.get(name, nothing)
         if name not in facts and not any(metric in values for metric in listed):
             continue

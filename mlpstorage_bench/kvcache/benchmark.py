@@ -7,7 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, Plan, PlanRequest, RankSite, Standing
+from mlpstorage_bench.benchmark_type import (
+    CaseRecord,
+    Json,
+    Plan,
+    PlanRequest,
+    RankSite,
+    Standing,
+    TypeFields,
+)
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile, shipped_profiles
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -16,17 +24,15 @@ from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
 from mlpstorage_bench.kvcache.results.recorded_case import standing
+from mlpstorage_bench.kvcache.results.reference_parameters import (
+    reference_parameters,
+    values_of_run,
+)
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
-
-_REPEATED_PARAMETERS = (
-    *("num_users", "duration", "gpu_mem_gb", "cpu_mem_gb"),
-    *("cache_dir", "generation_mode", "performance_profile"),
-)
-"""Parameters that the reference's metadata repeats at its top level."""
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
     {"title", "slos", "calibration", "trace_in", "trace_out", "read_back_gb"}
@@ -106,13 +112,11 @@ class KVCacheBenchmark:
         folder = f"case_{case.case}" if case.option is None else f"option_{case.option}"
         return f"{folder}/trial_{trial - 1}/rank_{rank}/kvcache_results_{timestamp}.json"
 
-    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> Json:
-        """Return the fields that this type adds to the metadata."""
-        return {
-            "kvcache_model": parameters.get("model"),
-            **{name: parameters.get(name) for name in _REPEATED_PARAMETERS},
-            "kvcache_metrics": {case.case: case.metrics for case in cases},
-        }
+    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
+        """Return this type's parts of the metadata; `parameters` are the plan's."""
+        repeated = {**values_of_run(parameters)}
+        fields = {"kvcache_model": repeated.pop("model"), **repeated}
+        return TypeFields(reference_parameters(parameters, cases), fields)
 
     def summarise(
         self,

@@ -173,6 +173,21 @@ class KVCachePlan:
         set_keys = {_parameter_path(path): value for path, value in self.overrides}
         return {**set_keys, **{k: v for k, v in self.user_set.items() if k != "set"}}
 
+    def arguments(self) -> Json:
+        """Return the values of the reference's arguments; those of the first workload."""
+        leading = self._leading_values()
+        first = next(iter(self.profile.workloads.values()))
+        return {
+            **{name: value for name, value in leading.items() if name != "cache_dir"},
+            "benchmark": "kvcache",
+            "config": None if self.is_shipped else self.profile.name,
+            "enable_autoscaling": False,
+            "seed": self.profile.seed,
+            "trials": self.profile.trials,
+            "inter_option_delay": self.profile.delay_between_workloads,
+            "max_concurrent_allocs": first.max_concurrent_allocs,
+        }
+
     def _leading_values(self) -> Json:
         first = next(iter(self.profile.workloads.values()))
         return {

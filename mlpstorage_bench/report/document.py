@@ -42,7 +42,7 @@ def build_report(metadata: RunMetadata) -> Report:
         tests_section(metadata),
     ]
     return Report(
-        f"{metadata.benchmark_type} run {own.run_id or '-'}: {metadata.status}",
+        f"{metadata.benchmark_type} run {own.run_id or '-'}: {own.status}",
         own.notes,
         tuple(section for section in sections if section.rows),
     )
@@ -65,7 +65,7 @@ def _results(metadata: RunMetadata) -> Section:
 def _facts(metadata: RunMetadata) -> Section:
     own = metadata.own
     facts = {
-        "started": metadata.run_datetime,
+        "started": own.start_datetime or metadata.run_datetime,
         "seconds": None if metadata.runtime is None else f"{metadata.runtime:.1f}",
         "mode": own.mode,
         "organisation, system": f"{own.orgname or '-'}, {own.systemname or '-'}",
@@ -75,7 +75,7 @@ def _facts(metadata: RunMetadata) -> Section:
         "command": metadata.executed_command,
         "results": metadata.result_dir,
         "system fingerprint": own.system_fingerprint,
-        "request stream, rank 0": next(iter(metadata.request_stream_sha256), None),
+        "request stream, rank 0": next(iter(own.request_stream_sha256), None),
     }
     rows = ((name, "-" if value is None else str(value)) for name, value in facts.items())
     return Section("Run", ("fact", "value"), tuple(rows))
@@ -116,7 +116,7 @@ def _host(host: HostFacts) -> tuple[str, ...]:
 
 
 def _parameters(metadata: RunMetadata) -> Section:
-    options = metadata.parameters.get("options")
+    options = metadata.effective_parameters.get("options")
     by_case = options if isinstance(options, dict) else {}
     workloads = {name: one for name, one in by_case.items() if isinstance(one, dict)}
     names = list(dict.fromkeys(name for one in workloads.values() for name in one))

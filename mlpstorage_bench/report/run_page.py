@@ -41,7 +41,7 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
     yield Section("Metrics", _METRICS_HEADER, tuple(_metrics(numbers, described)))
     yield Section("Verdicts", ("of", "verdict", ""), tuple(_verdicts(metadata, described)))
     yield hosts_section(metadata)
-    yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata.parameters)))
+    yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata.effective_parameters)))
     overrides = tuple(_flat(metadata.override_parameters))
     yield Section("Set by the user", ("parameter", "value"), overrides)
     files = [*_files(metadata), run.path.name]
@@ -49,7 +49,8 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
 
 
 def _files(metadata: RunMetadata) -> Iterator[str]:
-    """Yield the run's output files; the reference names them by command."""
+    """Yield the run's files; the reference names its logs by command."""
+    yield from metadata.own.files
     for one in metadata.command_output_files:
         if isinstance(one, CommandOutput):
             yield from filter(None, (one.stdout, one.stderr))

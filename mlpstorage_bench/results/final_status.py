@@ -24,9 +24,9 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     own = metadata.get("mlpstorage") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(own, dict):
         return False  # it is not what the run has written
-    if metadata.get("end_datetime") is not None:
+    if own.get("end_datetime") is not None:
         return False
-    ended = {**own, "exit_status": exit_status}
+    ended = {**own, "status": status, "exit_status": exit_status}
     notes = own.get("notes")
     if reason:
         earlier = notes if isinstance(notes, list) else []
@@ -37,6 +37,10 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
         found = own.get("not_valid_because")
         earlier = found if isinstance(found, list) else []
         ended["not_valid_because"] = list(dict.fromkeys([*earlier, DID_NOT_COMPLETE]))
-    ended_run = {"status": status, "verification": verification, "mlpstorage": ended}
+    ended_run = {
+        "verification": verification,
+        "exit_status": exit_status,
+        "mlpstorage": ended,
+    }
     write_json(path, {**metadata, **ended_run})
     return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord, TypeFields
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.redaction.text import redact_json
+from mlpstorage_bench.results.exit_status import exit_status_of
 from mlpstorage_bench.results.record import RunRecord
 from mlpstorage_bench.results.verification import Verification
 
@@ -18,7 +20,7 @@ def build_metadata(
     record: RunRecord,
     directory: Path,
     output_files: Sequence[Path],
-    type_fields: Json,
+    of_type: TypeFields,
     cases: Sequence[CaseRecord] = (),
     commit_info: Json | None = None,
     declared: Sequence[AnyMetric] = (),
@@ -31,32 +33,36 @@ def build_metadata(
     """
     metrics = {case.case: case.metrics for case in cases}
     gate = None if record.gate is None else record.gate.model_dump(mode="json")
+    command = {"command": record.executed_command, "stdout": None, "stderr": None}
     metadata: dict[str, object] = {
         "benchmark_type": record.benchmark_type,
         "model": record.model,
         "command": record.command,
-        "run_datetime": record.run_datetime,
-        "end_datetime": record.end_datetime,
+        "run_datetime": record.timestamp,
         "num_processes": record.num_processes,
         "accelerator": None,
         "result_dir": str(directory),
-        "parameters": record.parameters,
+        "parameters": of_type.parameters,
         "override_parameters": record.override_parameters,
         "system_info": record.system_info,
+        **_snapshots(record),
         "runtime": record.runtime_s,
+        "invocation_start_time": _local(record.run_datetime),
+        "invocation_end_time": _local(record.end_datetime),
         "verification": verification.word,
+        "exit_status": exit_status_of(record, cases),
         "executed_command": record.executed_command,
-        "command_output_files": [str(path.relative_to(directory)) for path in output_files],
+        "command_output_files": [command],
         "args": record.args,
+        **of_type.fields,
         "exec_type": record.exec_type,
         "hosts": record.hosts,
-        "request_stream_sha256": record.request_stream_sha256,
-        **type_fields,
-        "metrics": {**metrics, **({"recorded": record.recorded} if record.recorded else {})},
-        "status": record.status,
         "mlpstorage": {
             "schema_version": record.schema_version,
             "run_id": record.run_id,
+            "status": record.status,
+            "start_datetime": record.run_datetime,
+            "end_datetime": record.end_datetime,
             "mode": record.mode,
             "orgname": record.orgname,
             "systemname": record.systemname,
@@ -73,11 +79,16 @@ def build_metadata(
             "process_start": record.process_start,
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
-            "metrics": {
+            "options_set": record.user_set,
+            "parameters": record.parameters,
+            "request_stream_sha256": record.request_stream_sha256,
+            "metrics": {**metrics, **({"recorded": record.recorded} if record.recorded else {})},
+            "metric_descriptions": {
                 **{m.name: m.description.to_json() for m in declared},
                 **record.recorded_descriptions,
             },
             "cases": {case.case: _case_facts(case) for case in cases},
+            "files": [str(path.relative_to(directory)) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
@@ -86,6 +97,20 @@ def build_metadata(
         },
     }
     return redact_json(metadata)
+
+
+def _snapshots(record: RunRecord) -> Json:
+    """Return the hosts before and after the run, with their counters; nothing before its end."""
+    before, after = record.system_info, record.system_info_at_end
+    if before is None or after is None:
+        return {}
+    method = before.get("collection_method")
+    return {"cluster_snapshots": {"start": before, "end": after, "collection_method": method}}
+
+
+def _local(time: str | None) -> str | None:
+    """Return a time of ISO 8601 without its offset, as the reference writes it."""
+    return None if time is None else datetime.fromisoformat(time).replace(tzinfo=None).isoformat()
 
 
 def _case_facts(case: CaseRecord) -> Json:

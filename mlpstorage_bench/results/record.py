@@ -118,6 +118,9 @@ class RunFacts(BaseModel):
     """None if the launcher's command is unknown."""
     tags: list[str] = []
     args: Json
+    """Arguments under the reference's names."""
+    user_set: Json = {}
+    """Options that the user set, by name."""
     parameters: Json
     override_parameters: Json
     system_info: Json | None
@@ -156,6 +159,8 @@ class RunRecord(RunFacts):
     """Unit and direction of each of these values."""
     gate: GateRecord | None = None
     """The gate's result; None if the gate is off."""
+    system_info_at_end: Json | None = None
+    """The hosts at the run's end, with their counters; None if the run did not come to its end."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 

@@ -80,6 +80,9 @@ class OwnFacts(Part):
 
     schema_version: int = 1
     run_id: str | None = None
+    status: str = "-"
+    start_datetime: _Moment | None = None
+    """ISO 8601 with offset."""
     mode: str | None = None
     orgname: str | None = None
     systemname: str | None = None
@@ -96,8 +99,15 @@ class OwnFacts(Part):
     """When and where it started (`process.identity.start_of`); None in old metadata."""
     system_fingerprint: str | None = None
     system_fingerprint_parts: Object = Field(default_factory=dict)
-    metrics: dict[str, MetricFacts] = Field(default_factory=dict)
+    parameters: Object = Field(default_factory=dict)
+    """The plan's, of all workloads."""
+    request_stream_sha256: tuple[str, ...] = ()
+    metrics: Object = Field(default_factory=dict)
+    """Values by case, None for a case that failed."""
+    metric_descriptions: dict[str, MetricFacts] = Field(default_factory=dict)
     """Descriptions of metrics, in the order of tables."""
+    files: tuple[str, ...] = ()
+    """The run's files, below its directory."""
     cases: dict[str, CaseFacts | None] = Field(default_factory=dict)
     not_valid_because: tuple[str, ...] = ()
     """Reasons for which a closed run is INVALID."""
@@ -118,7 +128,6 @@ class RunMetadata(Part):
     parameters: Object = Field(default_factory=dict)
     model: str = "-"
     command: str = "-"
-    status: str = "-"
     runtime: Number = None
     """Seconds."""
     verification: str | None = None
@@ -126,12 +135,11 @@ class RunMetadata(Part):
     executed_command: str | None = None
     result_dir: str | None = None
     hosts: tuple[str, ...] = ()
-    request_stream_sha256: tuple[str, ...] = ()
     override_parameters: Object = Field(default_factory=dict)
     system_info: SystemInfo = SystemInfo()
     command_output_files: tuple[str | CommandOutput, ...] = ()
     metrics: Object = Field(default_factory=dict)
-    """Values by case, None for a case that failed; of the reference, values by metric."""
+    """Values by metric, in files of the reference."""
     mlpstorage: OwnFacts | None = None
     """None in the reference's files."""
 
@@ -143,17 +151,27 @@ class RunMetadata(Part):
     @property
     def started(self) -> datetime:
         """The run's start."""
-        return moment(self.run_datetime)
+        return moment(self.own.start_datetime or self.run_datetime)
+
+    @property
+    def effective_parameters(self) -> Object:
+        """Parameters of all workloads; of the reference's files, all that there are."""
+        return self.own.parameters or self.parameters
+
+    @property
+    def all_metrics(self) -> Object:
+        """Values by case, None for a case that failed; of the reference, values by metric."""
+        return self.metrics if self.mlpstorage is None else self.mlpstorage.metrics
 
     @property
     def numbers(self) -> dict[str, float]:
         """Metrics of the whole run whose value is one number: the reference has no cases."""
-        return numbers_of(self.metrics)
+        return numbers_of(self.all_metrics)
 
     @property
     def values_by_case(self) -> dict[str, Values]:
         """Metrics of each case over all its trials; a case that failed has none."""
-        return {name: dict(one) for name, one in self.metrics.items() if isinstance(one, dict)}
+        return {name: dict(one) for name, one in self.all_metrics.items() if isinstance(one, dict)}
 
     @property
     def cases(self) -> dict[str, CaseFacts]:

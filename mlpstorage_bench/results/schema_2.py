@@ -1,6 +1,7 @@
 """Results of schema versions 1 and 2: read as those of version 3.
 
-Version 2 had no options: all its cases were in directories `option_<case>`. Readers of results call
+Version 2 had no options: all its cases were in directories `option_<case>`. Its metadata had our
+own fields at the top level, too. Readers of results call
 this module, which calls that of version 1.
 """
 
@@ -12,6 +13,10 @@ from mlpstorage_bench.results import schema_1
 VERSION = 2
 NEXT_VERSION = 3
 _KEY = "mlpstorage"
+_DROPPED = ("kvcache_metrics",)
+"""Fields of the top level that were there twice."""
+_MOVED = ("metrics", "status", "end_datetime", "request_stream_sha256", *_DROPPED)
+"""Fields of the top level that the reference does not have."""
 _OPTIONS = {"1": 1, "2": 2, "3": 3}
 
 
@@ -21,7 +26,20 @@ def upgraded_metadata(content: object) -> object:
     own = _of_version_2(content)
     if own is None or not isinstance(content, dict):
         return content
-    return {**content, _KEY: {**own, "schema_version": NEXT_VERSION}}
+    kept = {name: value for name, value in content.items() if name not in _MOVED}
+    moved = {name: content[name] for name in _MOVED if name in content and name not in _DROPPED}
+    files = content.get("command_output_files")
+    upgraded = {
+        **own,
+        **moved,
+        "schema_version": NEXT_VERSION,
+        "metric_descriptions": own.get("metrics"),
+        "metrics": content.get("metrics"),
+        "start_datetime": content.get("run_datetime"),
+        "parameters": content.get("parameters"),
+        "files": files,
+    }
+    return {**kept, "command_output_files": [], _KEY: upgraded}
 
 
 def upgraded_document(document: object) -> object:
@@ -30,7 +48,12 @@ def upgraded_document(document: object) -> object:
     record = _of_version_2(document)
     if record is None or not isinstance(document, dict):
         return document
-    upgraded = {**record, "schema_version": NEXT_VERSION}
+    upgraded = {
+        **record,
+        "schema_version": NEXT_VERSION,
+        "user_set": record.get("args"),
+        "args": {},
+    }
     untimed = record.get("untimed_cases")
     if isinstance(untimed, list):
         upgraded["untimed_cases"] = [_upgraded_case(case) for case in untimed]

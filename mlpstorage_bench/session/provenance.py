@@ -29,6 +29,7 @@ from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.results.code_image import PACKAGE, pointer_to, tree_hash
 from mlpstorage_bench.results.record import Invocation, RunFacts
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
+from mlpstorage_bench.session.reference_arguments import reference_arguments
 
 
 class Session(Protocol):
@@ -77,7 +78,10 @@ def run_facts(
         working_directory=str(Path.cwd()),
         invocation=_invocation(launcher, arguments),
         tags=list(settings.tags),
-        args=_as_json(settings.user_set),
+        args=reference_arguments(
+            settings, plan.arguments(), "run", systemname, len(cluster.hostnames)
+        ),
+        user_set=_as_json(settings.user_set),
         parameters=plan.parameters(),
         override_parameters=_as_json(plan.override_parameters()),
         system_info=cluster.system_info(),

@@ -87,14 +87,14 @@ class Run:
     def metadata(self) -> dict[str, Any]:
         """The run's metadata as known so far; its files are added at the end."""
         record = self.make_record()
-        type_fields = self.benchmark_type.metadata_fields(record.parameters, self.cases)
+        of_type = self.benchmark_type.metadata_fields(record.parameters, self.cases)
         commit_info = self.make_document([*self._statistics.values()]).commit_info
         metrics = self.benchmark_type.metrics
         return build_metadata(
             record,
             self.directory,
             [],
-            type_fields,
+            of_type,
             self.cases,
             commit_info,
             metrics,

@@ -42,7 +42,7 @@ def test_broken_link_ends_the_run_at_its_limit(
         assert output.partition("no status from ")[2].startswith("rank 1 on h2")
         assert in_stack_of("Rank 0 on h1", output)
         session.check_that_no_rank_is_left()
-        assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
+        assert metadata_on(cluster, "h1")["mlpstorage"]["status"] in ("failed", "died")
     cluster.kill_all()  # daemons of the disconnected host, which could not be reached
 
 
@@ -60,7 +60,7 @@ def test_disconnected_host_of_rank_0_is_named(
         assert output.partition("no status from ")[2].startswith("rank 0 on h1")
         assert in_stack_of("Rank 1 on h2", output)
         session.check_that_no_rank_is_left()
-        assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
+        assert metadata_on(cluster, "h1")["mlpstorage"]["status"] in ("failed", "died")
     cluster.kill_all()  # daemons of the disconnected host, which could not be reached
 
 
@@ -75,5 +75,5 @@ def test_killed_mpich_daemon_ends_the_run_at_its_limit(
     assert status == ABORTED, output
     assert "test_it.py::test_long has taken longer than --mlps-timeout 8 s" in output
     assert in_stack_of("Rank 0 on h1", output)
-    assert metadata_on(cluster, "h1")["status"] in ("failed", "died")
+    assert metadata_on(cluster, "h1")["mlpstorage"]["status"] in ("failed", "died")
     session.check_that_nothing_is_left()

@@ -130,7 +130,7 @@ EVERY_LAUNCHER = pytest.mark.parametrize(
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
-    assert metadata["status"] == "passed"
+    assert metadata["mlpstorage"]["status"] == "passed"
     assert (metadata["num_processes"], metadata["hosts"]) == (4, ["h1", "h2"])
     info = metadata["system_info"]
     assert (info["num_hosts"], info["collection_method"]) == (2, "mpi")

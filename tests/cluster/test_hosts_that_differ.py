@@ -177,5 +177,5 @@ def test_full_cache_directory_on_a_host_is_an_error(
     assert done.returncode == status, done.stdout
     assert f"rank 1 on h2: {said}" in done.stdout, done.stdout
     assert "rank 0 on h1" not in done.stdout
-    assert metadata_on(cluster, "h1")["status"] == "failed"
-    assert set(metadata_on(cluster, "h1")["metrics"].values()) <= {None}
+    assert metadata_on(cluster, "h1")["mlpstorage"]["status"] == "failed"
+    assert set(metadata_on(cluster, "h1")["mlpstorage"]["metrics"].values()) <= {None}

@@ -33,7 +33,7 @@ def test_killed_open_mpi_daemon_on_another_host_ends_the_run(
     assert status not in GOOD
     assert "lost communication with a remote daemon" in output
     assert re.search(r"Remote:.*\bh2\b|daemon.*\bh2\b|rank 1 on h2", output), output
-    assert metadata_on(cluster, "h1")["status"] in ("died", "failed")
+    assert metadata_on(cluster, "h1")["mlpstorage"]["status"] in ("died", "failed")
     session.check_that_nothing_is_left()
 
 

@@ -86,6 +86,6 @@ def test_failure_scenario_over_hosts_keeps_its_contract(
         assert not [name for host in ("h1", "h2") for name in files_on(cluster, host, "results")]
     else:
         metadata = metadata_on(cluster, "h1")
-        if not scenario.has_parent and metadata["status"] == "running":
-            metadata["status"] = "died"  # as the history shows it on that host
+        if not scenario.has_parent and metadata["mlpstorage"]["status"] == "running":
+            metadata["mlpstorage"]["status"] = "died"  # as the history shows it on that host
         check_results(metadata, scenario, output)

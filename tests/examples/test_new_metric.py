@@ -83,8 +83,8 @@ def test_metric_declared_once_appears_in_results_table_gate_report_and_history(
     (path,) = (pytester.path / "results").rglob("*_metadata.json")
     metadata = json.loads(path.read_text())
     own = metadata["mlpstorage"]
-    assert own["metrics"]["chunks_per_s"]["title"] == "chunks/s"
-    mean = metadata["metrics"]["1"]["chunks_per_s"]
+    assert own["metric_descriptions"]["chunks_per_s"]["title"] == "chunks/s"
+    mean = metadata["mlpstorage"]["metrics"]["1"]["chunks_per_s"]
     assert mean > 0
     assert [trial["metrics"]["chunks_per_s"] > 0 for trial in own["cases"]["1"]["trials"]] == [
         True,

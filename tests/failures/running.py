@@ -156,7 +156,7 @@ def check_time(scenario: Scenario, folder: Path, acted_s: float | None, output: 
 
 def check_results(metadata: Mapping[str, Any], scenario: Scenario, output: str) -> None:
     """Check the run's status, and that the results of the earlier test are kept."""
-    status = metadata["status"]
+    status = metadata["mlpstorage"]["status"]
     if isinstance(scenario.run_status, Unspecified):
         assert status in ("failed", "interrupted", "died"), output
     else:

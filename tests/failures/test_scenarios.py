@@ -151,7 +151,7 @@ def test_failure_scenario_keeps_its_contract(
     for path in written:
         metadata = json.loads(path.read_text())
         if not scenario.has_parent:
-            metadata["status"] = status_in_history(path)
+            metadata["mlpstorage"]["status"] = status_in_history(path)
         check_results(metadata, scenario, output)
 
 

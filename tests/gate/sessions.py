@@ -32,7 +32,9 @@ def metadata_files(pytester: pytest.Pytester) -> list[Path]:
 
 def newest(pytester: pytest.Pytester) -> dict[str, Any]:
     read = [json.loads(path.read_text()) for path in metadata_files(pytester)]
-    newest: dict[str, Any] = max(read, key=lambda metadata: metadata["run_datetime"])
+    newest: dict[str, Any] = max(
+        read, key=lambda metadata: metadata["mlpstorage"]["start_datetime"]
+    )
     return newest
 
 
@@ -47,7 +49,7 @@ def write_past_runs(
     for number, factor in enumerate(factors):
         metadata = json.loads(json.dumps(original))
         own = metadata["mlpstorage"]
-        metadata["run_datetime"] = f"2026-01-{number + 1:02d}T00:00:00+00:00"
+        metadata["mlpstorage"]["start_datetime"] = f"2026-01-{number + 1:02d}T00:00:00+00:00"
         own["run_id"] = f"past-{number}"
         own |= changes
         for trial in own["cases"]["1"]["trials"]:

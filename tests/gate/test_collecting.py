@@ -43,7 +43,7 @@ def test_eight_unchanged_nights_with_the_options_of_the_ci_page_collect_then_com
     for night in range(1, 9):
         result = pytester.runpytest(*command)
         assert result.ret == 0, f"night {night}"
-        assert newest(pytester)["status"] == "passed"
+        assert newest(pytester)["mlpstorage"]["status"] == "passed"
         verdicts = {one["metric"]: one["verdict"] for one in own_facts(pytester)["verdicts"]}
         progress = f"collecting: {night} of 5 baseline runs"
         if night <= 5:
@@ -81,7 +81,10 @@ def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> 
             "gate passed: 3 collecting",
         ]
     )
-    assert (newest(pytester)["status"], own_facts(pytester)["tests_passed"]) == ("passed", True)
+    assert (newest(pytester)["mlpstorage"]["status"], own_facts(pytester)["tests_passed"]) == (
+        "passed",
+        True,
+    )
     assert own_facts(pytester)["gate"]["verdict"] == "collecting"
     assert "collecting: 1 of 5 baseline runs" in (pytester.path / "junit.xml").read_text()
 
@@ -166,7 +169,10 @@ def test_undecided_run_that_failed_its_gate_counts_for_the_baseline(
     write_past_runs(pytester, [1.0, 3.0, 1.0, 3.0, 1.0])
     failed = gate(pytester, "--mlps-gate-undecided=fail")
     assert failed.ret == pytest.ExitCode.TESTS_FAILED
-    assert (newest(pytester)["status"], own_facts(pytester)["tests_passed"]) == ("failed", True)
+    assert (newest(pytester)["mlpstorage"]["status"], own_facts(pytester)["tests_passed"]) == (
+        "failed",
+        True,
+    )
     assert own_facts(pytester)["gate"]["verdict"] == "undecided"
     undecided = own_facts(pytester)["run_id"]
     gate(pytester)
@@ -208,7 +214,7 @@ def test_old_metadata_without_tests_passed_counts_if_its_status_is_passed(
         metadata = json.loads(path.read_text())
         del metadata["mlpstorage"]["tests_passed"]
         metadata["mlpstorage"]["gate"] = None
-        metadata["status"] = "failed" if "20260102" in str(path) else "passed"
+        metadata["mlpstorage"]["status"] = "failed" if "20260102" in str(path) else "passed"
         path.write_text(json.dumps(metadata))
     gate(pytester)
     runs = own_facts(pytester)["verdicts"][0]["baseline_runs"]

@@ -53,7 +53,7 @@ def test_nights_with_a_disturbed_one_collect_compare_and_find_a_loss(
     disturbed = night(speed=0.5, others=1.7)
     assert disturbed.ret == 0
     assert set(verdicts(pytester).values()) == {"disturbed"}
-    assert newest(pytester)["status"] == "passed"
+    assert newest(pytester)["mlpstorage"]["status"] == "passed"
     lines = [
         f"disturbed: {BACKUP}; 3 of 5 baseline runs, excluding this run, which was disturbed: 1",
         "warning: case 1 was not judged*",
@@ -92,7 +92,7 @@ def test_disturbed_nights_in_a_row_do_not_stay_green(
     assert "third disturbed run in a row fails" in first.stdout.str()
     assert third.stdout.lines[-1] == "gate FAILED: disturbed for 3 runs in a row: 1"
     third.stdout.fnmatch_lines(["error: case 1 * and in the 2 runs before: *", "next: end what *"])
-    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["status"] == "failed"
     assert newest(pytester)["mlpstorage"]["tests_passed"] is True
     failures = ET.parse(pytester.path / "junit.xml").iter("failure")  # noqa: S314 - our own file
     assert len(list(failures)) == 3

@@ -145,8 +145,9 @@ def test_trend_of_a_case_has_runs_from_before_its_test_was_renamed(
 @pytest.mark.parametrize("version", VERSIONS)
 def test_former_names_are_nowhere_after_reading(results: Path, version: int) -> None:
     content = read_document(metadata_file(results, version))
-    for part in ("metrics", "kvcache_metrics", "mlpstorage"):
-        assert not names_in(content[part]) & set(RENAMED)
+    assert not names_in(content) & set(RENAMED)
+    moved = {"metrics", "kvcache_metrics", "status", "end_datetime", "request_stream_sha256"}
+    assert moved & content.keys() == set()
     values = read_metadata(metadata_file(results, version)).values_by_case["1"]
     assert values["limited_by"] == "not calibrated"
 
@@ -159,10 +160,10 @@ def test_document_of_every_version_converts_to_the_current_one(
     path = convert_file(source, tmp_path, registry.load)
     content = json.loads(path.read_text())
     assert content["mlpstorage"]["schema_version"] == SCHEMA_VERSION
-    assert not names_in(content["metrics"]) & set(RENAMED)
-    assert (
-        content["metrics"] == read_document(GOLDEN / f"schema_{version}/metadata.json")["metrics"]
-    )
+    metrics = content["mlpstorage"]["metrics"]
+    assert not names_in(metrics) & set(RENAMED)
+    own: Any = read_document(GOLDEN / f"schema_{version}/metadata.json")["mlpstorage"]
+    assert metrics == own["metrics"]
     for rank in path.parent.rglob("kvcache_results_*.json"):
         assert not names_in(json.loads(rank.read_text())) & set(RENAMED)
 
@@ -176,7 +177,7 @@ def test_report_of_every_version_has_the_headlines(results: Path, version: int) 
 
 
 def test_metrics_of_the_current_version_keep_name_and_unit() -> None:
-    described = golden(SCHEMA_VERSION, "metadata")["mlpstorage"]["metrics"]
+    described = golden(SCHEMA_VERSION, "metadata")["mlpstorage"]["metric_descriptions"]
     declared = {metric.name: metric.unit.name for metric in KV_CACHE.metrics}
     changed = [name for name, one in described.items() if declared.get(name) != one["unit"]]
     assert changed == [], (

@@ -78,7 +78,7 @@ def test_gate_and_report_of_a_session_pass_in_a_directory_where_anything_lies(
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     result.stdout.fnmatch_lines(["*a_metadata.json: Too many levels of symbolic links*"])
     (path,) = results.rglob("kv_cache_*_metadata.json")
-    assert json.loads(path.read_text())["status"] == "passed"
+    assert json.loads(path.read_text())["mlpstorage"]["status"] == "passed"
     assert (pytester.path / "report.md").exists()
     judged = pytester.runpytest_subprocess(
         "--mlps-results-dir=results", f"--mlps-gate={path.parent.name}"

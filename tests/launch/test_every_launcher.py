@@ -183,7 +183,7 @@ def test_launched_benchmark_writes_results(mpi: Mpi, place: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (place / "results").rglob("*_metadata.json")
     metadata = json.loads(path.read_text())
-    assert (metadata["num_processes"], metadata["status"]) == (2, "passed")
+    assert (metadata["num_processes"], metadata["mlpstorage"]["status"]) == (2, "passed")
     assert metadata["mlpstorage"]["launcher"] == mpi.family
     assert "-m pytest" in metadata["executed_command"]
     assert "--mlps-set=duration=60" in metadata["executed_command"]

@@ -28,8 +28,8 @@ def test_total_users_are_divided_over_ranks(pytester: pytest.Pytester, run_ranks
     run_ranks(2, *SMALL, "--mlps-set=users_total=5").assert_outcomes(passed=1)
     (path,) = (pytester.path / "results").rglob("*_metadata.json")
     metadata = json.loads(path.read_text())
-    assert len(set(metadata["request_stream_sha256"])) == 2
-    assert metadata["parameters"]["options"]["1"]["users_total"] == 5
+    assert len(set(metadata["mlpstorage"]["request_stream_sha256"])) == 2
+    assert metadata["mlpstorage"]["parameters"]["options"]["1"]["users_total"] == 5
 
 
 def test_fewer_users_than_ranks_is_a_usage_error(pytester: pytest.Pytester, run_ranks: Any) -> None:
@@ -80,7 +80,8 @@ def test_request_hash_in_the_metadata_is_that_of_what_each_rank_ran(
     run_ranks(ranks, *SIMULATED).assert_outcomes(passed=2)
     (path,) = (pytester.path / "results").rglob("*_metadata.json")
     metadata = json.loads(path.read_text())
-    seed, options = metadata["parameters"]["seed"], metadata["parameters"]["options"]
+    parameters = metadata["mlpstorage"]["parameters"]
+    seed, options = parameters["seed"], parameters["options"]
     hashes = []
     for rank in range(ranks):
         digest = hashlib.sha256()
@@ -93,7 +94,7 @@ def test_request_hash_in_the_metadata_is_that_of_what_each_rank_ran(
                 trace = pytester.path / f"trace.workload_{name}{of_rank}.csv"
                 assert written_entries(trace) == requested_entries(part)
         hashes.append(digest.hexdigest())
-    assert metadata["request_stream_sha256"] == hashes
+    assert metadata["mlpstorage"]["request_stream_sha256"] == hashes
     parts = metadata["mlpstorage"]["cases"]["2"]["workload_fingerprint_parts"]
     first = RankWorkload.for_rank(Workload.model_validate(options["2"]), seed, 0, ranks)
     assert parts["request_stream_sha256"] == first.request_source().sha256()

@@ -94,7 +94,7 @@ def test_trials_before_a_rank_failed_are_kept(
     assert result.duration < 60
     result.stdout.re_match_lines([rf".*StorageError: rank {failing} on \S+: .*\(EIO\).*"])
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     failed = metadata["mlpstorage"]["cases"]["1"]["failed_trial"]
     assert failed["failure"].startswith(f"rank {failing} on ")
     assert (failed["metrics"]["ranks"], failed["metrics"]["write_bytes"] > 0) == (2, True)

@@ -32,8 +32,8 @@ def test_documents_of_earlier_schemas_convert_to_files_that_history_and_gate_rea
     assert "failed_trial" not in whole
     assert [trial["trial"] for trial in failed["trials"]] == [1]
     assert failed["failed_trial"]["failure"].startswith("rank 0 on node-a: opening ")
-    assert metadata["metrics"]["1"]["trials"] == 2
-    assert metadata["metrics"]["2"] is None
+    assert metadata["mlpstorage"]["metrics"]["1"]["trials"] == 2
+    assert metadata["mlpstorage"]["metrics"]["2"] is None
     files = sorted(
         str(file.relative_to(path.parent)) for file in path.parent.glob("option_*/*/*/*")
     )

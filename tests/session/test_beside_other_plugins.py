@@ -60,10 +60,10 @@ def test_timeout_in_a_trial_fails_its_test_alone(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "INTERNALERROR" not in result.stdout.str()
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     assert "Timeout" in metadata["mlpstorage"]["tests"][0]["message"]
-    assert metadata["metrics"]["1"] is None
-    assert metadata["metrics"]["2"]["trials"] == 1
+    assert metadata["mlpstorage"]["metrics"]["1"] is None
+    assert metadata["mlpstorage"]["metrics"]["2"]["trials"] == 1
     own = json.loads((pytester.path / "own.json").read_text())
     assert [benchmark["name"] for benchmark in own["benchmarks"]] == ["test_after"]
 
@@ -117,8 +117,11 @@ def test_last_attempt_of_a_repeated_test_is_its_case(
     result.assert_outcomes(passed=1)
     assert "1 rerun" in result.stdout.str()
     metadata = metadata_of(pytester)
-    assert (metadata["status"], metadata["mlpstorage"]["exit_status"]) == ("passed", 0)
-    assert list(metadata["metrics"]) == ["1"]
+    assert (metadata["mlpstorage"]["status"], metadata["mlpstorage"]["exit_status"]) == (
+        "passed",
+        0,
+    )
+    assert list(metadata["mlpstorage"]["metrics"]) == ["1"]
     assert outcomes(metadata) == {"test_flaky": "passed"}
     (note,) = [note for note in metadata["mlpstorage"]["notes"] if "ran again" in note]
     assert note.endswith("the one before failed: AssertionError: not yet")
@@ -136,7 +139,7 @@ def test_test_that_fails_in_each_attempt_has_failed(
     result = pytester.runpytest_subprocess("--reruns=1", "--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     assert outcomes(metadata) == {"test_fails": "failed", "test_passes": "passed"}
 
 
@@ -171,7 +174,10 @@ def test_hook_that_fails_at_the_end_is_in_the_status(
     text = result.stdout.str() + result.stderr.str()
     assert text.count("OSError: no mail") <= 1
     metadata = metadata_of(pytester)
-    assert (metadata["status"], metadata["mlpstorage"]["exit_status"]) == ("failed", status)
+    assert (metadata["mlpstorage"]["status"], metadata["mlpstorage"]["exit_status"]) == (
+        "failed",
+        status,
+    )
     assert "the session's end failed" in str(metadata["mlpstorage"]["notes"])
 
 
@@ -205,7 +211,7 @@ def test_plugins_that_are_loaded_by_their_modules_measure(
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     modules = ("-p", "mlpstorage_bench.plugin", "-p", "pytest_benchmark.plugin")
     pytester.runpytest_subprocess(*modules, *ONE_TRIAL).assert_outcomes(passed=1)
-    assert metadata_of(pytester)["metrics"]["1"]["trials"] == 1
+    assert metadata_of(pytester)["mlpstorage"]["metrics"]["1"]["trials"] == 1
 
 
 @pytest.mark.launches_mpi
@@ -242,7 +248,7 @@ def test_profiled_trial_is_not_in_the_results(pytester: pytest.Pytester) -> None
     result.assert_outcomes(passed=1)
     assert "run_unrecorded" in result.stdout.str()
     metadata = metadata_of(pytester)
-    assert metadata["metrics"]["1"]["trials"] == 1
+    assert metadata["mlpstorage"]["metrics"]["1"]["trials"] == 1
     assert "one more trial ran under --benchmark-cprofile" in str(metadata["mlpstorage"]["notes"])
     assert [path.name for path in pytester.path.glob("trace*")] == ["trace.workload_1.csv"]
 
@@ -265,4 +271,4 @@ def test_second_run_in_a_test_is_refused_and_makes_no_case(pytester: pytest.Pyte
     result.stdout.fnmatch_lines(
         ["*InvalidInputError: kvcache.run: got 'a second measurement in one test'; accepted: one*"]
     )
-    assert list(metadata_of(pytester)["metrics"]) == ["1"]
+    assert list(metadata_of(pytester)["mlpstorage"]["metrics"]) == ["1"]

@@ -44,7 +44,7 @@ def test_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pyte
         [rf".*StorageError: rank 0 on {HOST}: (opening|removing|reading) .*\.kv failed.*"]
     )
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     (test,) = metadata["mlpstorage"]["tests"]
     assert test["outcome"] == "failed"
     assert "StorageError" in test["message"]
@@ -101,7 +101,7 @@ def test_corrupted_data_fails_the_test_with_file_and_offset(pytester: pytest.Pyt
         ]
     )
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     rank = next(Path(metadata["result_dir"]).glob("option_1/trial_0/rank_0/*.json"))
     kept = json.loads(rank.read_text())["mlpstorage"]
     assert kept["corrupt_reads"] > 0
@@ -144,7 +144,7 @@ def test_full_disk_during_a_run_fails_it_with_rank_host_and_file(
         ]
     )
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     assert "(ENOSPC)" in metadata["mlpstorage"]["tests"][0]["message"]
     assert [path.name for path in small.iterdir()] == ["others"]
 
@@ -226,7 +226,7 @@ def test_storage_failure_during_a_run_fails_it_with_rank_host_and_file(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.re_match_lines([rf".*StorageError: rank 0 on {HOST}: {message}"])
     metadata = metadata_of(pytester)
-    assert metadata["status"] == "failed"
+    assert metadata["mlpstorage"]["status"] == "failed"
     failed = metadata["mlpstorage"]["cases"]["1"]["failed_trial"]
     assert failed["metrics"]["read_bytes"] + failed["metrics"]["write_bytes"] > 0
 
@@ -275,7 +275,7 @@ def test_filesystem_without_direct_io_is_used_buffered_with_a_note(
     assert any("no direct I/O" in note for note in metadata["mlpstorage"]["notes"])
     rank = next(Path(metadata["result_dir"]).glob("option_1/trial_0/rank_0/*.json"))
     assert json.loads(rank.read_text())["mlpstorage"]["io_mode"] == "buffered"
-    assert metadata["metrics"]["1"]["audit_verdict"] == "in memory"
+    assert metadata["mlpstorage"]["metrics"]["1"]["audit_verdict"] == "in memory"
 
 
 def test_unwritable_results_directory_is_a_usage_error(pytester: pytest.Pytester) -> None:

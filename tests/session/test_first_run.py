@@ -70,7 +70,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 def test_three_ways_to_run_record_three_runs_with_ranks_and_hosts(runs: Runs) -> None:
     here = os.uname().nodename
-    seen = [(m["num_processes"], m["exec_type"], m["hosts"], m["status"]) for m in runs.metadata]
+    seen = [
+        (m["num_processes"], m["exec_type"], m["hosts"], m["mlpstorage"]["status"])
+        for m in runs.metadata
+    ]
     assert seen == [
         (4, "mpi", [here], "passed"),
         (4, "mpi", [here], "passed"),
@@ -80,7 +83,7 @@ def test_three_ways_to_run_record_three_runs_with_ranks_and_hosts(runs: Runs) ->
 
 def test_each_run_has_traffic_and_host_records(runs: Runs) -> None:
     for metadata in runs.metadata:
-        for case in (metadata["metrics"][name] for name in ("1", "2", "3")):
+        for case in (metadata["mlpstorage"]["metrics"][name] for name in ("1", "2", "3")):
             assert case["read_bytes"] > 0
             assert case["write_bytes"] > 0
             assert case["requests"] > 0
@@ -90,7 +93,7 @@ def test_each_run_has_traffic_and_host_records(runs: Runs) -> None:
 
 
 def test_local_run_has_every_scenario(runs: Runs) -> None:
-    metrics = runs.metadata[2]["metrics"]
+    metrics = runs.metadata[2]["mlpstorage"]["metrics"]
     scenarios = [name for name in metrics if name not in ("1", "2", "3")]
     assert scenarios == [
         *("prefill-only", "decode-only", "shared-prefixes", "rag", "open-loop"),
@@ -102,7 +105,7 @@ def test_local_run_has_every_scenario(runs: Runs) -> None:
     assert metrics["shared-prefixes"]["lookups"][0]["system prompt"]["hits"] > 0
     assert metrics["rag"]["lookups"][0]["document"]["misses"] == 0
     assert metrics["open-loop"]["arrived"] > 0
-    assert list(runs.metadata[0]["metrics"]) == ["1", "2", "3"]
+    assert list(runs.metadata[0]["mlpstorage"]["metrics"]) == ["1", "2", "3"]
 
 
 def test_metadata_has_every_field_of_the_reference(runs: Runs) -> None:
@@ -111,7 +114,7 @@ def test_metadata_has_every_field_of_the_reference(runs: Runs) -> None:
         *("result_dir", "parameters", "override_parameters", "system_info", "runtime"),
         *("verification", "executed_command", "command_output_files", "args"),
         *("kvcache_model", "num_users", "duration", "gpu_mem_gb", "cpu_mem_gb", "cache_dir"),
-        *("generation_mode", "performance_profile", "exec_type", "hosts", "kvcache_metrics"),
+        *("generation_mode", "performance_profile", "exec_type", "hosts"),
     }
     parameters = {
         *("model", "num_users", "duration", "gpu_mem_gb", "cpu_mem_gb", "cache_dir"),
@@ -139,7 +142,7 @@ def test_results_tree_equals_the_references(runs: Runs) -> None:
         for trial in (0, 1, 2)
         for rank in range(4)
     ]
-    listed = metadata["command_output_files"]
+    listed = metadata["mlpstorage"]["files"]
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*.json"))
     assert sorted([*listed, f"kv_cache_{stamp}_metadata.json"]) == files
     summary = json.loads((directory / "summary.json").read_text())
@@ -149,7 +152,9 @@ def test_results_tree_equals_the_references(runs: Runs) -> None:
 
 
 def test_request_stream_of_a_rank_is_equal_in_every_run(runs: Runs) -> None:
-    first, second, local = (metadata["request_stream_sha256"] for metadata in runs.metadata)
+    first, second, local = (
+        metadata["mlpstorage"]["request_stream_sha256"] for metadata in runs.metadata
+    )
     assert first == second
     assert len(set(first)) == 4
     assert local == first[:1]
@@ -224,9 +229,9 @@ def test_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     assert "3 passed, 8 skipped" in output
     (path,) = (tmp_path / "results").rglob("*_metadata.json")
     metadata = json.loads(path.read_text())
-    options = metadata["parameters"]["options"]
+    options = metadata["mlpstorage"]["parameters"]["options"]
     assert [options[o]["num_users"] for o in ("1", "2", "3")] == [200, 100, 70]
     assert [options[o]["duration"] for o in ("1", "2", "3")] == [4, 4, 4]
-    for case in metadata["metrics"].values():
+    for case in metadata["mlpstorage"]["metrics"].values():
         assert case["write_bytes"] > 0
     assert not (tmp_path / "cache").exists()

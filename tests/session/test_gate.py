@@ -65,7 +65,7 @@ def test_regressed_run_fails_the_session_and_is_no_baseline(
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "2", "0")
     failed = [one.get("name") for one in suite.iter("testcase") if one.find("failure") is not None]
     assert failed == ["read_gib_s", "write_gib_s"]
-    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["status"] == "failed"
     again = gate(pytester)
     assert again.ret == pytest.ExitCode.TESTS_FAILED
     runs = newest(pytester)["mlpstorage"]["verdicts"][0]["baseline_runs"]
@@ -133,7 +133,7 @@ def test_retry_runs_more_trials_until_the_verdict_is_decided(pytester: pytest.Py
     )
     metadata = newest(pytester)
     assert len(metadata["mlpstorage"]["cases"]["1"]["trials"]) == 3
-    assert metadata["metrics"]["1"]["trials"] == 3
+    assert metadata["mlpstorage"]["metrics"]["1"]["trials"] == 3
     (timed,) = Path(metadata["result_dir"]).glob("pytest_benchmark_*.json")
     assert json.loads(timed.read_text())["benchmarks"][0]["stats"]["rounds"] == 3
 
@@ -145,7 +145,7 @@ def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> 
     result.stdout.re_match_lines(
         [r"warning: \d metrics are undecided.*", r"gate passed with a warning: .*\d undecided"]
     )
-    assert newest(pytester)["status"] == "passed"
+    assert newest(pytester)["mlpstorage"]["status"] == "passed"
 
 
 def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.Pytester) -> None:
@@ -179,7 +179,7 @@ def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.
     assert result.ret == 86
     assert "more trials of 1 has taken longer than --mlps-timeout 6 s" in result.stderr.str()
     assert "in hang\n" in result.stderr.str()
-    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["status"] == "failed"
 
 
 def test_selftest_compares_one_half_of_the_trials_with_the_other(pytester: pytest.Pytester) -> None:
@@ -190,7 +190,7 @@ def test_selftest_compares_one_half_of_the_trials_with_the_other(pytester: pytes
     assert result.ret == 0
     result.stdout.fnmatch_lines(["gate: * passed (against the other half of its own trials)"])
     metadata = newest(pytester)
-    assert metadata["metrics"]["1"]["trials"] == 10
+    assert metadata["mlpstorage"]["metrics"]["1"]["trials"] == 10
     verdicts = metadata["mlpstorage"]["verdicts"]
     assert {len(v["baseline_runs"]) for v in verdicts} == {5}
     assert {v["trials"] for v in verdicts} == {5}
@@ -338,7 +338,7 @@ def test_report_that_cannot_be_written_at_the_end_fails_the_session(
     result.stdout.fnmatch_lines([f"ERROR: {name}: got *a file that can be written*"])
     if "gate" in name:
         assert result.stdout.lines[-1].startswith(f"gate FAILED: {name}: got ")
-    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["status"] == "failed"
 
 
 def test_gate_report_is_replaced_as_a_whole(pytester: pytest.Pytester) -> None:
@@ -411,7 +411,7 @@ def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     failure = "more trials of 1: reading a file failed: Input/output error"
     result.stdout.fnmatch_lines([f"ERROR: {failure}", f"gate FAILED: {failure}"])
-    assert newest(pytester)["status"] == "failed"
+    assert newest(pytester)["mlpstorage"]["status"] == "failed"
     assert newest(pytester)["mlpstorage"]["tests_passed"] is False
 
 

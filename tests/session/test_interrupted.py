@@ -29,7 +29,7 @@ def test_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> N
     pytester.makepyfile("def test_stops(mlps_run): raise KeyboardInterrupt")
     result = pytester.runpytest_subprocess("--mlps-results-dir=results")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert metadata_of(pytester)["status"] == "interrupted"
+    assert metadata_of(pytester)["mlpstorage"]["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
@@ -44,7 +44,7 @@ def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
         *(pytester._getpytestargs()), *options, "--mlps-cache-dir=cache", timeout=60
     )
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert metadata_of(pytester)["status"] == "interrupted"
+    assert metadata_of(pytester)["mlpstorage"]["status"] == "interrupted"
     assert not (pytester.path / "cache").exists()
 
 

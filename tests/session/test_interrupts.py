@@ -102,7 +102,7 @@ def test_interrupted_local_run_keeps_its_status_and_no_cache_files(
     run.process.send_signal(number)
     status, output = run.end()
     assert status == pytest.ExitCode.INTERRUPTED, output
-    assert run.metadata()["status"] == "interrupted"
+    assert run.metadata()["mlpstorage"]["status"] == "interrupted"
     assert not run.cache.exists()
 
 
@@ -117,7 +117,7 @@ def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
     run.process.send_signal(signal.SIGINT)
     status, output = run.end()
     assert status == pytest.ExitCode.INTERRUPTED, output
-    assert run.metadata()["status"] == "interrupted"
+    assert run.metadata()["mlpstorage"]["status"] == "interrupted"
     assert output.count("KeyboardInterrupt") > 0
     wait_until(lambda: not any(rank.is_running() for rank in ranks))
     assert not run.cache.exists()
@@ -135,7 +135,7 @@ def test_repeated_ctrl_c_ends_the_run_like_one(
         time.sleep(0.05)
     status, output = run.end()
     assert status == pytest.ExitCode.INTERRUPTED, output
-    assert run.metadata()["status"] == "interrupted"
+    assert run.metadata()["mlpstorage"]["status"] == "interrupted"
     wait_until(lambda: not any(rank.is_running() for rank in ranks))
     wait_until(lambda: not any(run.cache.glob("rank_*")))
 

@@ -213,4 +213,4 @@ def test_keys_of_a_trace_name_no_file_outside_the_cache_directory(
     result.assert_outcomes(passed=1)
     assert precious.read_text() == "years of work"
     assert {path for path in here.rglob("*") if path.suffix == ".kv"} == before
-    assert metadata_of(pytester)["metrics"]["1"]["requests"] == len(operations)
+    assert metadata_of(pytester)["mlpstorage"]["metrics"]["1"]["requests"] == len(operations)

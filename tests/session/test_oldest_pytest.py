@@ -97,4 +97,4 @@ def test_run_is_measured_and_recorded(old: pytest.Pytester) -> None:
     old.makepyfile("def test_one(kvcache, kvcache_workload): kvcache.run(kvcache_workload)")
     result = run_pytest(old, *TINY)
     assert result.ret == pytest.ExitCode.OK
-    assert metadata_of(old)["status"] == "passed"
+    assert metadata_of(old)["mlpstorage"]["status"] == "passed"

@@ -31,7 +31,7 @@ def test_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pyte
         """
     )
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
-    case = metadata_of(pytester)["metrics"]["1"]
+    case = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert case["trials"] == 2
 
 
@@ -41,7 +41,7 @@ def test_limit_and_audit_are_in_the_metrics(pytester: pytest.Pytester, layout: s
     settings = [f"--mlps-set={setting}" for setting in (f"layout={layout}", "tokens_per_block=16")]
     result = pytester.runpytest(*TINY, *settings, "--mlps-cache-dir=cache")
     result.assert_outcomes(passed=1)
-    metrics = metadata_of(pytester)["metrics"]["1"]
+    metrics = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert metrics["verified_reads"] > 0
     assert metrics["corrupt_reads"] == 0
     assert metrics["limited_by"] in ("storage", "harness", "load")
@@ -66,8 +66,8 @@ def test_recorded_values_are_in_the_metadata(pytester: pytest.Pytester) -> None:
         def test_records(mlps_run):
             mlps_run.record("replay_gib_s", 1.5)
             assert mlps_run.directory.is_dir()
-            assert mlps_run.metadata["status"] == "running"
-            assert mlps_run.metadata["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
+            assert mlps_run.metadata["mlpstorage"]["status"] == "running"
+            assert mlps_run.metadata["mlpstorage"]["metrics"] == {"recorded": {"replay_gib_s": 1.5}}
             with pytest.raises(InvalidInputError, match="mlps_run.record: got '../x'"):
                 mlps_run.record("../x", 1)
             with pytest.raises(InvalidInputError, match="that JSON can hold"):
@@ -75,7 +75,7 @@ def test_recorded_values_are_in_the_metadata(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
-    assert metadata_of(pytester)["metrics"]["recorded"] == {"replay_gib_s": 1.5}
+    assert metadata_of(pytester)["mlpstorage"]["metrics"]["recorded"] == {"replay_gib_s": 1.5}
 
 
 def test_recorded_values_have_units_and_directions(pytester: pytest.Pytester) -> None:
@@ -95,7 +95,7 @@ def test_recorded_values_have_units_and_directions(pytester: pytest.Pytester) ->
         """
     )
     pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)
-    described = metadata_of(pytester)["mlpstorage"]["metrics"]
+    described = metadata_of(pytester)["mlpstorage"]["metric_descriptions"]
     assert described["replay_gib_s"] == {"unit": "GiB/s", "better": "higher"}
     assert described["restores"] == {"unit": ""}
     assert described["read_gib_s"]["title"] == "read GiB/s"
@@ -113,7 +113,7 @@ def test_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> Non
     )
     pytester.runpytest(*TINY).assert_outcomes(passed=2)
     metadata = metadata_of(pytester)
-    assert list(metadata["metrics"]) == ["1", "1-test_many"]
+    assert list(metadata["mlpstorage"]["metrics"]) == ["1", "1-test_many"]
 
 
 def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Pytester) -> None:
@@ -124,8 +124,8 @@ def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Py
     assert result.ret == 0
     (path,) = (pytester.path / "again").rglob("*_metadata.json")
     second = json.loads(path.read_text())
-    assert second["metrics"] == first["metrics"]
-    assert second["status"] == "passed"
+    assert second["mlpstorage"]["metrics"] == first["mlpstorage"]["metrics"]
+    assert second["mlpstorage"]["status"] == "passed"
     assert result.outlines[-1] == str(path)
 
 
@@ -177,7 +177,7 @@ def test_disabled_benchmarks_run_each_case_once_and_record_it(
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     pytester.runpytest(*TINY, "--benchmark-disable").assert_outcomes(passed=1)
-    assert metadata_of(pytester)["metrics"]["1"]["trials"] == 1
+    assert metadata_of(pytester)["mlpstorage"]["metrics"]["1"]["trials"] == 1
 
 
 def test_command_is_printed_before_the_first_test(pytester: pytest.Pytester) -> None:

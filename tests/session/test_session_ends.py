@@ -225,7 +225,7 @@ def test_interrupted_run_records_its_status_before_the_final_barrier(
     run_ranks(2, "--mlps-results-dir=results", "--mlps-grace=100")
     (metadata,) = pytester.path.rglob("*_metadata.json")
     content = json.loads(metadata.read_text())
-    assert content["status"] == "interrupted"
+    assert content["mlpstorage"]["status"] == "interrupted"
     assert content["mlpstorage"]["exit_status"] == pytest.ExitCode.INTERRUPTED
 
 
@@ -290,4 +290,4 @@ def test_signal_during_the_session_end_does_not_interrupt_it(
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert "did not report the session's end" not in result.stderr.str()
     (metadata,) = pytester.path.rglob("*_metadata.json")
-    assert json.loads(metadata.read_text())["status"] == run_status
+    assert json.loads(metadata.read_text())["mlpstorage"]["status"] == run_status

@@ -67,7 +67,7 @@ def test_missed_objectives_of_a_class_fail_the_test(pytester: pytest.Pytester) -
             r".*SloError: workload 3 missed its objectives: batch: p50_ms is .*: at most 0.001.*",
         ]
     )
-    metrics = metadata_of(pytester)["metrics"]
+    metrics = metadata_of(pytester)["mlpstorage"]["metrics"]
     assert metrics["2"]["qos"]["batch"]["requests"] > 0
     assert metrics["2"]["qos"]["batch"]["target_p95_ms"] == 1000
 
@@ -120,7 +120,7 @@ def test_settings_have_the_names_of_the_parameters_in_the_metadata(
         "delay_between_options": "0",
         "max_concurrent_allocs": "5",
     }
-    assert metadata["parameters"]["options"]["1"]["max_concurrent_allocs"] == 5
+    assert metadata["mlpstorage"]["parameters"]["options"]["1"]["max_concurrent_allocs"] == 5
 
 
 def test_users_of_all_ranks_are_enough(pytester: pytest.Pytester) -> None:
@@ -189,8 +189,8 @@ def test_quick_can_be_simulated(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest(*simulated)
     result.assert_outcomes(passed=3)
     assert result.ret == 0
-    assert metadata_of(pytester)["status"] == "passed"
-    case = metadata_of(pytester)["metrics"]["1"]
+    assert metadata_of(pytester)["mlpstorage"]["status"] == "passed"
+    case = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert case["requests"] > 0
     assert (case["window_s"], case["requests_per_s"], case["read_gib_s"]) == ([0.0] * 2, None, None)
     result.stdout.fnmatch_lines(["note: workload 1: no time passed in the simulation*"])
@@ -236,7 +236,7 @@ def test_window_shorter_than_a_request_still_has_a_bandwidth(
     result.stdout.fnmatch_lines(
         ["note: workload 3: no request ended within the window of trial 1;*"]
     )
-    case = metadata_of(pytester)["metrics"]["3"]
+    case = metadata_of(pytester)["mlpstorage"]["metrics"]["3"]
     assert case["requests"] == 0
     assert case["requests_per_s"] == 0.0
     assert case["write_bytes"] > 0
@@ -255,7 +255,7 @@ def test_scenarios_are_skipped_with_comparable_profiles(
     )
     pytester.runpytest("--mlps-profile=mlperf").assert_outcomes(skipped=1)
     pytester.runpytest(*TINY).assert_outcomes(passed=1)
-    assert list(metadata_of(pytester)["metrics"]) == ["rag"]
+    assert list(metadata_of(pytester)["mlpstorage"]["metrics"]) == ["rag"]
 
 
 def test_closed_run_refuses_parameters(pytester: pytest.Pytester) -> None:
@@ -288,7 +288,7 @@ def test_simulated_run_has_a_note(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest(*TINY, "--mlps-set=storage=null")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["note: workload 1: time was simulated, without storage*"])
-    metrics = metadata_of(pytester)["metrics"]["1"]
+    metrics = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert metrics["is_simulated"] == [True, True]
     assert (metrics["cpu_s_per_gib"], metrics["ceiling_ratio"]) == (None, None)
     assert metrics["audit_verdict"] == "not measurable"
@@ -302,6 +302,6 @@ def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["note: workload 1: requests arrived faster than they were served: *"]
     )
-    metrics = metadata_of(pytester)["metrics"]["1"]
+    metrics = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert metrics["unserved"] > 0
     assert metrics["lateness_p95_ms"] > 0

@@ -1,0 +1,66 @@
+"""The arguments of a run under the reference's names, as its metadata has them in `args`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.redaction.commands import redact_launcher_arguments
+from mlpstorage_bench.redaction.text import redact_json
+
+_ORDER = (
+    *("mode", "benchmark", "command", "cache_dir", "results_dir", "systemname", "config_file"),
+    *("dry_run", "exec_type", "num_processes", "npernode", "hosts", "mpi_bin", "oversubscribe"),
+    *("allow_run_as_root", "mpi_btl", "mpi_params", "gpu_mem_gb", "cpu_mem_gb", "loops"),
+    *("duration", "generation_mode", "performance_profile", "enable_autoscaling", "seed"),
+    *("trials", "inter_option_delay", "params", "max_concurrent_allocs", "orgname"),
+    *("num_client_hosts", "config", "num_users", "model"),
+)
+"""The reference's order. Its arguments that have no meaning here are left out."""
+
+
+def reference_arguments(
+    settings: Settings, of_plan: Json, command: str, systemname: str, num_hosts: int
+) -> Json:
+    """Return what a session was asked to do, with defaults, and without secrets.
+
+    `of_plan` are the arguments that the plan of the benchmark type knows.
+    """
+    flags, given = settings.launch_flags, settings.user_set
+    known = {
+        "mode": settings.mode,
+        "command": command,
+        "cache_dir": str(settings.cache_dir),
+        "results_dir": str(settings.results_dir),
+        "systemname": systemname,
+        "config_file": None,
+        "dry_run": settings.mode == "whatif",
+        "exec_type": settings.exec_type,
+        "num_processes": settings.num_processes,
+        "npernode": settings.npernode,
+        "hosts": [host.name for host in settings.hosts] or None,
+        "mpi_bin": settings.mpi_bin,
+        "oversubscribe": flags.oversubscribe,
+        "allow_run_as_root": flags.allow_run_as_root,
+        "mpi_btl": flags.transport,
+        "mpi_params": _mpi_params(given),
+        "loops": 1,
+        "params": [f"{path}={value}" for path, value in settings.overrides] or "",
+        "orgname": settings.orgname,
+        "num_client_hosts": num_hosts,
+        **of_plan,
+    }
+    return redact_json({name: known[name] for name in _ORDER if name in known})
+
+
+def _mpi_params(given: Mapping[str, object]) -> list[str] | None:
+    """Return the words that the user gave to the launcher; None without any."""
+    lines = given.get("mpi-params", ())
+    words = [
+        word
+        for line in (lines if isinstance(lines, list | tuple) else ())
+        for word in shlex.split(redact_launcher_arguments(str(line)))
+    ]
+    return words or None
