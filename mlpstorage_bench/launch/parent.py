@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -56,22 +56,18 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
         }
         sys.stdout.flush()
         with _refusal_of("The launcher", plan.argument_vector[0]):
-            child = subprocess.Popen(  # noqa: S603 - our own argument vector
-                plan.argument_vector,
-                stdin=subprocess.DEVNULL,
-                stderr=None if plan.all_hosts_are_here else subprocess.PIPE,
-                env=environment,
-                process_group=0,
-            )
+            child, errors = _start_launcher(plan, environment, directory)
         try:
             with _refusal_of("The launcher's helper process", directory):
                 reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
         except LaunchError:
             child.kill()
-            child.communicate()
+            child.wait()
+            if errors is not None:
+                os.close(errors)
             reaper.kill_marked(mark)
             raise
-        with forward_stderr(child.stderr, status_reader):
+        with forward_stderr(errors, status_reader):
             monitor = LaunchMonitor(
                 child, status_reader, limits, requests, may_queue=plan.may_queue
             )
@@ -81,6 +77,36 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
                 write(line.encode())
         reaper.stop(reaper_process)
         return exit_of(plan, status_reader, status, monitor)
+
+
+def _start_launcher(
+    plan: LaunchPlan, environment: Mapping[str, str], directory: Path
+) -> tuple[subprocess.Popen[bytes], int | None]:
+    """Start the launcher; return it, and the pipe of its standard error unless that is ours.
+
+    The launcher also holds the reading end of its standard error. If this process is killed, a
+    launcher without a reader would end at the next line, and its ranks before they can report.
+    """
+    reading = writing = None
+    with ExitStack() as after_start, ExitStack() as if_not_started:
+        if not plan.all_hosts_are_here:
+            pipe = directory / reaper.LAUNCHER_STDERR
+            os.mkfifo(pipe, 0o600)
+            reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if_not_started.callback(os.close, reading)
+            os.set_blocking(reading, True)
+            writing = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
+            after_start.callback(os.close, writing)
+        child = subprocess.Popen(  # noqa: S603 - our own argument vector
+            plan.argument_vector,
+            stdin=subprocess.DEVNULL,
+            stderr=writing,
+            env=environment,
+            pass_fds=() if reading is None else (reading,),
+            process_group=0,
+        )
+        if_not_started.pop_all()
+    return child, reading
 
 
 @contextmanager

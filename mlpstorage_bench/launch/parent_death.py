@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -64,6 +65,15 @@ def watch(directory: Path) -> None:
         return  # the launch has ended, and its parent is about to end this rank
     arguments = (directory, *pipes)
     threading.Thread(target=_wait_for_deaths, args=arguments, name="parent", daemon=True).start()
+
+
+def remove_orphaned(directory: Path) -> None:
+    """Remove the directory of a launch whose parent and helper process were killed.
+
+    The last rank does this, because Slurm ends the helper process of a rank with the rank's step.
+    """
+    if (directory / _TAKEN).exists():
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _wait_for_deaths(directory: Path, parent: int, helper: int) -> None:

@@ -102,6 +102,8 @@ class StatusChannel:
         """Report that this process is about to end normally."""
         if self.directory is not None:
             (self.directory / f"{_PROCESS}{rank}").unlink(missing_ok=True)
+            if not [*self.directory.glob(f"{_PROCESS}*")]:
+                parent_death.remove_orphaned(self.directory)
         while _reapers:
             reaper.stop(_reapers.pop())
 

@@ -7,7 +7,6 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
 
 from mlpstorage_bench.launch.status_channel import StatusReader
 
@@ -16,16 +15,16 @@ _LATE_S = 5.0
 
 
 @contextmanager
-def forward_stderr(source: IO[bytes] | None, status_reader: StatusReader) -> Iterator[None]:
-    """Forward the ranks' standard error without its status lines."""
+def forward_stderr(source: int | None, status_reader: StatusReader) -> Iterator[None]:
+    """Forward the ranks' standard error, a pipe that is closed at its end, without status lines."""
     if source is None:
         yield
         return
 
     def forward() -> None:
-        with source:
-            while part := os.read(source.fileno(), 65536):
-                write(status_reader.strip_status_lines(part))
+        while part := os.read(source, 65536):
+            write(status_reader.strip_status_lines(part))
+        os.close(source)
         write(status_reader.strip_status_lines(b"\n")[:-1])
 
     thread = threading.Thread(target=forward, daemon=True)

@@ -12,15 +12,17 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 _STOP = b"d"
-_START_FIELD = 19
-"""Position of `starttime` among the fields of proc_pid_stat(5) after the command, of which the
-first is the state."""
+_GROUP_FIELD, _START_FIELD = 2, 19
+"""Positions of `pgrp` and `starttime` among the fields of proc_pid_stat(5) after the command, of
+which the first is the state."""
 _INTERRUPT_S = 10.0
 """Time for ranks to finish their reports, in seconds."""
 _TERMINATE_S = 10.0
@@ -30,6 +32,9 @@ _CLEANUP_S = 10.0
 LONGEST_END_S = _INTERRUPT_S + _TERMINATE_S + _CLEANUP_S
 """Longest time in which the task `end` ends all ranks of this host, in seconds."""
 _POLL_S = 0.05
+LAUNCHER_STDERR = "launcher-stderr"
+"""Name of the pipe in the launch directory from which the parent reads the launcher's standard
+error; without one, the launcher has the parent's."""
 _PROGRAMS = {"remove": str(Path(__file__).with_name("removal.py"))}
 """Programs of tasks that are not this one's."""
 
@@ -45,8 +50,9 @@ def start(
 
     `remove` DIRECTORY NAMES: see `removal.remove_of_killed`. `print` LINE: to `error_output`. `end`
     GROUP START MARK DIRECTORY: end the process group of the launcher that was started then
-    (`start_ticks`) and all processes with the mark, and remove the launch directory. The reaper
-    keeps the `inherited` descriptors open until it ends.
+    (`start_ticks`) and all processes with the mark, and remove the launch directory. What the
+    launcher writes to `LAUNCHER_STDERR` meanwhile is discarded. The reaper keeps the `inherited`
+    descriptors open until it ends.
     """
     program = [_PROGRAMS[task]] if task in _PROGRAMS else [__file__, task]
     reaper = subprocess.Popen(  # noqa: S603 - our own program
@@ -115,16 +121,19 @@ def _stat_fields(process_id: int) -> list[str]:
 def _marked(mark: str) -> dict[int, list[str]]:
     """Return process id → command line of processes with the mark; zombies have no environment."""
     found: dict[int, list[str]] = {}
-    for process in Path("/proc").iterdir():
-        if not process.name.isdecimal():
-            continue
+    for process_id in _processes():
+        process = Path(f"/proc/{process_id}")
         try:
             if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes()
-                found[int(process.name)] = os.fsdecode(command).split("\0")
+                found[process_id] = os.fsdecode(command).split("\0")
         except OSError:
             continue  # it ended meanwhile, or belongs to another user
     return found
+
+
+def _processes() -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
 
 
 def _is_reaper(command: Sequence[str]) -> bool:
@@ -154,28 +163,67 @@ def _end_group(group: int, started: int) -> None:
         send = os.kill if number == signal.SIGUSR1 else os.killpg
         if start_ticks(group) not in (started, None):
             return
-        try:
+        with suppress(ProcessLookupError):  # the launcher ended, and others of its group may not
             send(group, number)
-            while time.monotonic() < deadline:
-                time.sleep(_POLL_S)
-                os.killpg(group, 0)
-        except ProcessLookupError:
-            if number != signal.SIGUSR1:  # else the launcher ended, and others of its group may not
-                return
+        while _runs(group):
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _runs(group: int) -> bool:
+    """Return whether a process group has a process that has not ended.
+
+    One that ended stays in its group until its parent has waited for it; the first process of a
+    container, which inherits the launcher, may never do that.
+    """
+    if not _has_ended(_stat_fields(group)):
+        return True
+    return any(
+        fields[_GROUP_FIELD : _GROUP_FIELD + 1] == [str(group)] and not _has_ended(fields)
+        for fields in map(_stat_fields, _processes())
+    )
+
+
+def _has_ended(fields: list[str]) -> bool:
+    return fields[:1] in ([], ["Z"], ["X"])
+
+
+def _end(group: str, started: str, mark: str, directory: str) -> None:
+    """Do the task `end` unless the owner stops this process.
+
+    The launcher's pipe is held open from the start: a launcher of whose output nobody is the
+    reader ends at the next line, and its ranks end before they can report.
+    """
+    try:
+        output = os.open(Path(directory, LAUNCHER_STDERR), os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        output = None
+    if os.read(0, 1) == _STOP:
+        return
+    if output is not None:
+        threading.Thread(target=_discard, args=(output,), daemon=True).start()
+    _end_group(int(group), int(started))
+    kill_marked(mark)
+    shutil.rmtree(Path(directory), ignore_errors=True)
+
+
+def _discard(output: int) -> None:
+    """Read a pipe until its writers have ended: a launcher whose pipe is full does nothing else."""
+    os.set_blocking(output, True)
+    while os.read(output, 65536):
+        pass
 
 
 def main() -> None:
     """Wait for the owner's end, and do the task unless stopped."""
-    if os.read(0, 1) == _STOP:
-        return
     task, *subject = sys.argv[1:]
-    if task == "print":
+    if task == "end":
+        _end(*subject)
+    elif os.read(0, 1) != _STOP:
         os.write(2, f"{subject[0]}\n".encode())
-    else:
-        group, started, mark, directory = subject
-        _end_group(int(group), int(started))
-        kill_marked(mark)
-        shutil.rmtree(Path(directory), ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -69,9 +69,8 @@ for host in {" ".join(HOSTS)}; do
         ip addr add 10.77.0.$number/24 dev {INTERFACE}
         ip link set {INTERFACE} up"
 done
-trap '' CHLD
 echo ready
-exec cat
+exec env --ignore-signal=CHLD cat
 """
 """Program of the cluster's first process; it ignores SIGCHLD and so leaves no zombies."""
 
