@@ -30,6 +30,7 @@ from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import write_data, write_lines
 from mlpstorage_bench.report.history_table import (
     as_csv,
+    definition_lines,
     history_csv,
     history_json,
     history_lines,
@@ -118,7 +119,7 @@ def _show_list(history: History, wanted: RunFilter, form: str) -> None:
         write_data(history_csv(runs, history.listed()))
     elif runs:
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        write_lines(history_lines(runs, history.listed(), color=color))
+        write_lines([*history_lines(runs, history.listed(), color=color), *definition_lines(runs)])
     else:
         matching = "" if wanted == RunFilter() else "matching "
         write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])

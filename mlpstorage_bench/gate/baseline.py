@@ -71,11 +71,14 @@ def find_baselines(
     """
     if choice.kind in ("run", "file"):
         named = read_named(choice, history)
+        if across:
+            history.remarks += candidate.remarks_on(named)
         return {case: _named_baseline(candidate, case, named, across) for case in candidate.cases}
     runs = [
         run
         for run in history.runs(filter_of(choice))
         if run.is_complete
+        and run.is_of_reference == candidate.is_of_reference  # the others only where named
         and run.benchmark_type == candidate.benchmark_type
         and run.run_id != candidate.run_id
     ]
@@ -89,9 +92,10 @@ def find_baselines(
 def _named_baseline(candidate: RunSeries, case: str, named: RunSeries, across: bool) -> Baseline:  # noqa: FBT001 - the user's switch
     differences = candidate.differences(named, case)
     if case not in named.cases or (differences and not across):
-        return Baseline(
-            (), f"run {named.run_id} is not comparable: {format_differences(differences)}"
-        )
+        refusal = f"run {named.run_id} is not comparable: {format_differences(differences)}"
+        if candidate.is_of_reference != named.is_of_reference and case in named.cases:
+            refusal += ". With --mlps-gate-across it is compared all the same"
+        return Baseline((), refusal)
     return Baseline((named,), usual=usual_conditions([named.cases[case].conditions]))
 
 

@@ -11,6 +11,7 @@ from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.cache_directories import CacheDirectory, of_metadata, replaced
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
+from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
@@ -63,12 +64,18 @@ class RunSeries:
     branch: str | None = None
     """Branch of the tests' repository."""
     cache_directories: tuple[CacheDirectory, ...] = ()
+    is_of_reference: bool = False
+    """Whether another program measured it, by definitions of its own."""
+    notes: tuple[str, ...] = ()
+    """Sentences about a run of the reference, for readers of its figures."""
 
     def differences(self, other: RunSeries, case: str) -> list[str]:
         """Return the differences that make a case incomparable with that of another run."""
         own, theirs = self.cases[case], other.cases.get(case)
         if theirs is None:
             return [f"it has no case {case}"]
+        if self.is_of_reference != other.is_of_reference:
+            return [f"definitions: {definition}" for definition in UNLIKE_OURS]
         return [
             *_fingerprint_differences(
                 "workload",
@@ -84,6 +91,14 @@ class RunSeries:
                 f"storage under {one.path} on {one.host}: {one.storage} here, {old.storage} there"
                 for one, old in replaced(self.cache_directories, other.cache_directories)
             ),
+        ]
+
+    def remarks_on(self, other: RunSeries) -> list[str]:
+        """Return remarks on a run of the reference with which this run is compared."""
+        unlike = self.is_of_reference != other.is_of_reference
+        return [
+            *(f"unlike: {definition}" for definition in UNLIKE_OURS if unlike),
+            *(f"{other.run_id}: {note}" for note in other.notes),
         ]
 
 
@@ -120,11 +135,11 @@ def format_differences(differences: list[str]) -> str:
 
 
 def series_from_metadata(metadata: RunMetadata) -> RunSeries:
-    """Return the run in a metadata file; the reference's files have no trials, so no cases."""
+    """Return the run that metadata describes; one of the reference, with the trials that it has."""
     own = metadata.own
     return RunSeries(
         run_id=own.run_id or metadata.run_datetime,
-        started=own.start_datetime or metadata.run_datetime,
+        started=metadata.started.isoformat(),
         benchmark_type=metadata.benchmark_type,
         system_fingerprint=own.system_fingerprint,
         system_parts=own.system_fingerprint_parts,
@@ -139,14 +154,21 @@ def series_from_metadata(metadata: RunMetadata) -> RunSeries:
         tags=own.tags,
         branch=own.commit_info.branch,
         cache_directories=of_metadata(metadata),
+        is_of_reference=metadata.is_of_reference,
+        notes=tuple(note for note in own.notes if note not in UNLIKE_OURS)
+        if metadata.is_of_reference
+        else (),
     )
 
 
 def read_series(source: str, path: Path) -> RunSeries:
-    """Read a run's metadata file; InvalidInputError names `source` if the file has no run."""
+    """Read a run's metadata file; InvalidInputError names `source` if the file has no run.
+
+    The trials of a run of the reference are read from the files of its ranks.
+    """
     try:
-        return series_from_metadata(read_metadata(path))
+        return series_from_metadata(read_metadata(path, with_trials=True))
     except NoRunError as error:
         raise InvalidInputError(
-            source, str(path), "a run's *_metadata.json of this package", hint=error.reason
+            source, str(path), "the *_metadata.json of a run", hint=error.reason
         ) from error

@@ -8,9 +8,12 @@ from mlpstorage_bench.units import (
     GIB_PER_S,
     GIBIBYTES,
     MIB_PER_S,
+    MILLISECONDS,
+    PER_S,
     PERCENT,
     SAMPLES_PER_S,
     SECONDS,
+    SHARE,
     Unit,
 )
 
@@ -30,6 +33,13 @@ _OF_REFERENCE: dict[str, Unit] = {
     "load_checkpoint_duration_mean_seconds": SECONDS,
     "load_checkpoint_duration_stdev_seconds": SECONDS,
     "checkpoint_size_GB": GIBIBYTES,
+    "throughput_qps": PER_S,
+    "mean_latency_ms": MILLISECONDS,
+    "p95_latency_ms": MILLISECONDS,
+    "p99_latency_ms": MILLISECONDS,
+    "p999_latency_ms": MILLISECONDS,
+    "recall": SHARE,
+    "total_time_seconds": SECONDS,
 }
 """The reference's metadata has no units, and its MB and GB are MiB and GiB."""
 
@@ -39,13 +49,13 @@ def descriptions_of(metadata: RunMetadata) -> dict[str, Description]:
 
     The least and the greatest value over trials are metrics of their own here.
     """
-    if metadata.mlpstorage is None:
+    if metadata.is_of_reference and not metadata.own.metric_descriptions:
         return {
             name: Description(name, default_title(name), unit)
             for name, unit in _OF_REFERENCE.items()
         }
     described: dict[str, Description] = {}
-    for name, facts in metadata.mlpstorage.metric_descriptions.items():
+    for name, facts in metadata.own.metric_descriptions.items():
         one = facts.description(name)
         described[name] = one
         if one.has_spread:

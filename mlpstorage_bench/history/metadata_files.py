@@ -1,18 +1,21 @@
-"""Search for metadata files below a results directory, and detection of changes."""
+"""Search for metadata files below a results directory, and detection of changes.
+
+A run of the reference has its figures in a summary beside its metadata: the state of a file is that
+of both. A run's directory in a results tree that has a summary alone is listed by that.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mlpstorage_bench.leaves.leaf import is_summary, summary_names
+from mlpstorage_bench.leaves.place import TIMESTAMP, place_of
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
-RUN_DIRECTORY = re.compile(r"\d{8}_\d{6}")
-"""Name of a run's directory. If it has metadata, only files of its ranks are below it."""
 OWN_DIRECTORY = ".mlps"
 """Name of a directory that has no runs but those that were removed."""
 _SETTLED_NS = 2_000_000_000
@@ -21,13 +24,14 @@ NOT_SETTLED = -1
 
 
 class FileState(NamedTuple):
-    """Metadata file, with the state that shows whether it has changed."""
+    """Metadata file, with the state that shows whether it or the summary beside it has changed."""
 
     path: str
     """Below the results directory."""
     size_bytes: int
+    """Size of both."""
     modified_ns: int
-    """Modification time of the file; NOT_SETTLED if the file is too young for a decision."""
+    """Later modification time of both; NOT_SETTLED if it is too young for a decision."""
     folder_modified_ns: int
     """Modification time of a run's directory; NOT_SETTLED if too young, or not of a run."""
 
@@ -74,7 +78,11 @@ class MetadataFiles:
             self._note(folder, error)
             return []
         files = [_below(folder, entry.name) for entry in entries if _is_metadata(entry)]
-        is_run = bool(files) and RUN_DIRECTORY.fullmatch(folder.rpartition("/")[2]) is not None
+        is_run_directory = TIMESTAMP.fullmatch(folder.rpartition("/")[2]) is not None
+        if not files and is_run_directory and place_of(Path(path)) is not None:
+            named = [entry.name for entry in entries if _is_summary(entry)]
+            files = [_below(folder, name) for name in named[-1:]]
+        is_run = bool(files) and is_run_directory
         self._look(files, modified_ns if is_run else NOT_SETTLED)
         if is_run:
             return []
@@ -91,10 +99,30 @@ class MetadataFiles:
         seen = [(path, status) for path, status in looked if status is not None]
         # a directory with a file that cannot be read is listed again, so that it is named again
         folder_ns = self._settled(folder_modified_ns) if len(seen) == len(files) else NOT_SETTLED
+        beside = self._summary(files[0].rpartition("/")[0]) if seen else None
         self.found += [
-            FileState(path, status.st_size, self._settled(status.st_mtime_ns), folder_ns)
+            FileState(path, *self._size_and_time(status, beside), folder_ns)
             for path, status in seen
         ]
+
+    def _size_and_time(
+        self, status: os.stat_result, beside: os.stat_result | None
+    ) -> tuple[int, int]:
+        """Return size and modification time of a file and the summary beside it."""
+        own_ns = self._settled(status.st_mtime_ns)
+        if beside is None:
+            return status.st_size, own_ns
+        both = (own_ns, self._settled(beside.st_mtime_ns))
+        return status.st_size + beside.st_size, NOT_SETTLED if NOT_SETTLED in both else max(both)
+
+    def _summary(self, folder: str) -> os.stat_result | None:
+        """Return the status of a directory's summary; None if there is none."""
+        for name in summary_names(folder.rpartition("/")[2]):
+            try:
+                return os.stat(self._path(_below(folder, name)))  # noqa: PTH116 - as above
+            except OSError:
+                continue
+        return None
 
     def _status(self, path: str) -> os.stat_result | None:
         try:
@@ -138,6 +166,10 @@ def _is_metadata(entry: os.DirEntry[str]) -> bool:
     """Whether an entry has the name of a metadata file; reading shows what else it is."""
     is_named_so = entry.name.endswith(METADATA_SUFFIX) and not entry.name.startswith(".")
     return is_named_so and not _is_directory(entry)
+
+
+def _is_summary(entry: os.DirEntry[str]) -> bool:
+    return is_summary(entry.name) and not _is_directory(entry)
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

@@ -75,6 +75,12 @@ class PastRun:
     """Path of the metadata file, as text."""
     cache_directories: tuple[CacheDirectory, ...] = ()
     """Those of its hosts, as far as they are known."""
+    is_of_reference: bool = False
+    """Whether another program wrote it: its figures have other definitions."""
+    host_count: int | None = None
+    """Number of hosts, where they are counted and not named."""
+    ranks_found: int | None = None
+    """Ranks whose results were found, in the trial with the fewest; None if none is missing."""
 
     @cached_property
     def path(self) -> Path:
@@ -83,8 +89,14 @@ class PastRun:
 
     @property
     def num_hosts(self) -> int:
-        """Number of hosts; 1 where they are not named."""
-        return len(self.hosts) or 1
+        """Number of hosts; 1 where they are neither counted nor named."""
+        return self.host_count or len(self.hosts) or 1
+
+    @property
+    def ranks(self) -> str:
+        """The number of ranks: `found/expected` where results of ranks are missing."""
+        expected = "-" if self.num_processes is None else str(self.num_processes)
+        return expected if self.ranks_found is None else f"{self.ranks_found}/{expected}"
 
     @property
     def is_complete(self) -> bool:

@@ -17,6 +17,10 @@ from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.leaf import Leaf, is_summary
+from mlpstorage_bench.leaves.place import TIMESTAMP
+from mlpstorage_bench.leaves.reference_run import leaf_of, with_files, without_metadata
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.metric.values import Values, numbers_of
 from mlpstorage_bench.paths import InputFile
@@ -65,20 +69,39 @@ class NoRunError(MlpsError):
 
 
 def read_document(path: Path) -> Json:
-    """Return all content of a metadata file, as JSON of the current schema; NoRunError if none."""
+    """Return all content of a run's file, as JSON of the current schema; NoRunError if none."""
     content, _ = _read(path)
     return content
 
 
-def read_metadata(path: Path) -> RunMetadata:
-    """Return the metadata in a run's file; NoRunError if it is another file."""
-    _, metadata = _read(path)
-    return metadata
+def read_metadata(path: Path, *, with_trials: bool = False) -> RunMetadata:
+    """Return the metadata in a run's file; NoRunError if it is another file.
+
+    That of the reference gets the figures of the files beside it; `with_trials`, also those of each
+    trial, from the files of ranks.
+    """
+    content, metadata = _read(path)
+    if metadata is None:
+        return without_metadata(_leaf(path), with_trials=with_trials)
+    if not metadata.is_of_reference:
+        return metadata
+    leaf = _leaf(path, metadata)
+    return with_files(metadata, Document(content, path), leaf, with_trials=with_trials)
 
 
-def _read(path: Path) -> tuple[Json, RunMetadata]:
+def _leaf(path: Path, metadata: RunMetadata | None = None) -> Leaf:
+    leaf = leaf_of(path.parent, metadata)
+    if leaf is None:
+        raise NoRunError(path, "no run's metadata, and in no directory of a results tree")
+    return leaf
+
+
+def _read(path: Path) -> tuple[Json, RunMetadata | None]:
+    """Return the content of a file, and the metadata that it is; None for a summary."""
     try:
         content = upgraded_metadata(read_json(InputFile("metadata", path)))
+        if isinstance(content, dict) and is_summary(path.name):
+            return content, None
         metadata = metadata_of(content)
     except InvalidFileError as error:
         raise NoRunError(path, error.problem) from error
@@ -101,11 +124,10 @@ def run_of(metadata: RunMetadata, path: Path) -> RunFile:
 
 
 def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
-    own = metadata.own
-    timestamp = path.name.removesuffix(METADATA_SUFFIX)
+    own, reference = metadata.own, metadata.reference
     word = (metadata.verification or "").lower()
     return PastRun(
-        run_id=own.run_id or "_".join(timestamp.split("_")[-2:]),
+        run_id=own.run_id or _timestamp(path),
         started=metadata.started,
         benchmark_type=metadata.benchmark_type,
         model=metadata.model,
@@ -127,7 +149,17 @@ def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
         cases=tuple(_cases(metadata, listed)),
         file=str(path),
         cache_directories=of_metadata(metadata),
+        is_of_reference=metadata.is_of_reference,
+        host_count=None if reference is None else reference.host_count,
+        ranks_found=None if reference is None else reference.ranks_found,
     )
+
+
+def _timestamp(path: Path) -> str:
+    """Return the time that names the directory of a run of the reference, or else its file."""
+    if TIMESTAMP.fullmatch(path.parent.name):
+        return path.parent.name
+    return "_".join(path.name.removesuffix(METADATA_SUFFIX).split("_")[-2:])
 
 
 def _cases(metadata: RunMetadata, listed: Sequence[str]) -> Iterator[PastCase]:

@@ -105,6 +105,8 @@ MIGRATIONS: Sequence[Migration] = (
     (READ_EVERYTHING_AGAIN,),
     # facts of a run: its cache directories, and the storage under them
     (READ_EVERYTHING_AGAIN,),
+    # figures and facts of the reference's runs, from the files beside their metadata
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.ledger import open_ledger
-from mlpstorage_bench.history.metadata_files import OWN_DIRECTORY, RUN_DIRECTORY
+from mlpstorage_bench.history.metadata_files import OWN_DIRECTORY
+from mlpstorage_bench.leaves.place import TIMESTAMP
 from mlpstorage_bench.results.tree import METADATA_SUFFIX, TIMESTAMP_FORMAT
 
 _TRASH = "trash"
@@ -51,7 +52,7 @@ def leaf_of(results_dir: Path, metadata: Path, seen: os.stat_result) -> Leaf:
     to this run alone, is reached without links, and is on the results directory's filesystem.
     """
     folder = metadata.parent.relative_to(results_dir)
-    if RUN_DIRECTORY.fullmatch(folder.name) is None:
+    if TIMESTAMP.fullmatch(folder.name) is None:
         raise NotRemovableError(
             f"It has no directory of its own, named YYYYMMDD_HHMMSS: it is {metadata}"
         )
@@ -116,6 +117,8 @@ def _check_metadata(leaf: int, name: str, seen: os.stat_result) -> None:
     """Check that a directory has one metadata file, which is the one that was read."""
     names = [one for one in os.listdir(leaf) if not one.startswith(".")]
     files = sorted(one for one in names if one.endswith(METADATA_SUFFIX))
+    if not files:
+        raise NotRemovableError("Its directory has no metadata that says which run it is")
     if files != [name]:
         raise NotRemovableError(f"Its directory has other metadata too: {', '.join(files)}")
     now = os.stat(name, dir_fd=leaf, follow_symlinks=False)

@@ -17,6 +17,20 @@ from mlpstorage_bench.leaves.place import Place
 from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_pointer
 from mlpstorage_bench.results.code_image import POINTER
 
+SUMMARY_NAME = "summary.json"
+_FORMER_SUMMARY = "kvcache_run_summary_"
+"""Beginning of a summary's name in early tools."""
+
+
+def is_summary(name: str) -> bool:
+    """Return whether a file has the name of a run's summary, today's or the former one."""
+    return name == SUMMARY_NAME or (name.startswith(_FORMER_SUMMARY) and name.endswith(".json"))
+
+
+def summary_names(timestamp: str) -> tuple[str, str]:
+    """Return the names that the summary of a run's directory may have, today's first."""
+    return SUMMARY_NAME, f"{_FORMER_SUMMARY}{timestamp}.json"
+
 
 @dataclass(frozen=True)
 class RankFile:
@@ -108,13 +122,13 @@ class Leaf:
     @cached_property
     def summary(self) -> Document | Unreadable:
         """The summary under the name that today's readers read."""
-        return self._json("summary.json")
+        return self._json(SUMMARY_NAME)
 
     @cached_property
     def any_summary(self) -> Document | Unreadable:
         """The summary, under its former name where there is no other."""
-        former = [name for name in self.names if name.startswith("kvcache_run_summary")]
-        if "summary.json" in self.names or len(former) != 1:
+        former = [name for name in self.names if name.startswith(_FORMER_SUMMARY)]
+        if SUMMARY_NAME in self.names or len(former) != 1:
             return self.summary
         return self._json(former[0])
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.escaping import MOST_SHOWN, for_terminal, shortened
 from mlpstorage_bench.history.past_run import PastCase, PastRun
+from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.results.json_files import json_text
 
@@ -39,10 +40,12 @@ def history_lines(
     have to be made at once.
     """
     tagged = any(run.tags for run in runs)
+    of_systems = len({run.systemname for run in runs}) > 1
     titles = (for_terminal(column.title) for column in columns)
-    header = (*_HEADER, *titles, *(["tags"] if tagged else []))
+    last = [*(["tags"] if tagged else []), *(["system"] if of_systems else [])]
+    header = (*_HEADER, *titles, *last)
     forms = [(column.name, f"%.{column.unit.decimals}f") for column in columns]
-    rows = [_row(run, forms, tagged=tagged) for run in runs]
+    rows = [_row(run, forms, tagged=tagged, of_systems=of_systems) for run in runs]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     form = _GAP.join(
         f"{{:>{width}}}" if 0 <= number - _FIRST_METRIC < len(columns) else f"{{:<{width}}}"
@@ -59,7 +62,18 @@ def history_lines(
     return lines
 
 
-def _row(run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool) -> tuple[str, ...]:
+def definition_lines(runs: Iterable[PastRun]) -> list[str]:
+    """Return what makes figures of the reference's runs unlike ours, if such runs are listed."""
+    count = sum(1 for run in runs if run.is_of_reference and run.cases)
+    if not count:
+        return []
+    of_runs = "1 run" if count == 1 else f"{count} runs"
+    return [f"{of_runs} of the reference: {definition}" for definition in UNLIKE_OURS]
+
+
+def _row(
+    run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool, of_systems: bool
+) -> tuple[str, ...]:
     cases = run.cases
     row = (
         run.run_id,
@@ -68,12 +82,14 @@ def _row(run: PastRun, forms: Sequence[tuple[str, str]], *, tagged: bool) -> tup
         run.model,
         run.command,
         run.mode,
-        f"{'-' if run.num_processes is None else run.num_processes} x {run.num_hosts}",
+        f"{run.ranks} x {run.num_hosts}",
         run.status,
         *[_cell([case.listed.get(name) for case in cases], form) for name, form in forms],
     )
     if tagged:
         row = (*row, " ".join(run.tags))
+    if of_systems:
+        row = (*row, run.systemname or "-")
     text = "".join(row)
     if text.isprintable() and len(text) <= MOST_SHOWN:  # nearly every row
         return row

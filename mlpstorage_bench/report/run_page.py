@@ -60,14 +60,14 @@ def _files(metadata: RunMetadata) -> Iterator[str]:
 
 def _facts(run: PastRun, metadata: RunMetadata) -> Iterator[tuple[str, str]]:
     own = metadata.own
-    ranks = "-" if run.num_processes is None else run.num_processes
     facts = {
         "started": run.started.strftime("%Y-%m-%d %H:%M:%S %z"),
         "seconds": None if run.runtime_s is None else f"{run.runtime_s:.1f}",
         "type, model, command": f"{run.benchmark_type}, {run.model}, {run.command}",
         "mode": run.mode,
+        "verification": (metadata.verification or "null") if run.is_of_reference else None,
         "system": run.systemname,
-        "ranks": f"{ranks} on {run.num_hosts} hosts: {', '.join(run.hosts) or '-'}",
+        "ranks": f"{run.ranks} on {run.num_hosts} hosts: {', '.join(run.hosts) or '-'}",
         "tags": ", ".join(run.tags) or None,
         "commit": run.commit and f"{run.commit} on {run.branch or 'no branch'}",
         "command line": metadata.executed_command,

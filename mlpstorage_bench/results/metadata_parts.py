@@ -18,13 +18,18 @@ _LEAST, _GREATEST = 1e-60, 1e60
 """Beyond every measurement in any unit; the gate can still calculate with their squares."""
 
 
+def is_measurement(number: float) -> bool:
+    """Return whether a measurement can have this value."""
+    return not number or _LEAST <= abs(number) <= _GREATEST
+
+
 def _measurements(values: object) -> object:
     """Return the numbers among values; ValueError for one that no measurement can have."""
     if not isinstance(values, dict):
         return values
     numbers = numbers_of(values)
     for name, number in numbers.items():
-        if number and not _LEAST <= abs(number) <= _GREATEST:
+        if not is_measurement(number):
             raise ValueError(f"numbers from {_LEAST:g} to {_GREATEST:g}, unlike {name}")
     return numbers
 

@@ -10,7 +10,7 @@ import reprlib
 from datetime import datetime
 from typing import Annotated, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from mlpstorage_bench.metric.values import Values, numbers_of
 from mlpstorage_bench.results.metadata_parts import (
@@ -117,6 +117,15 @@ class OwnFacts(Part):
     verdicts: tuple[VerdictFacts, ...] = ()
 
 
+class ReferenceFacts(OwnFacts):
+    """Facts of a run of the reference, from its place and its files, in the form of ours."""
+
+    host_count: Count | None = None
+    """Number of hosts, which are not always named."""
+    ranks_found: int | None = None
+    """Ranks whose results were found, in the trial with the fewest; None if none is missing."""
+
+
 class RunMetadata(Part):
     """The metadata of a run."""
 
@@ -142,11 +151,28 @@ class RunMetadata(Part):
     """Values by metric, in files of the reference."""
     mlpstorage: OwnFacts | None = None
     """None in the reference's files."""
+    _reference: ReferenceFacts | None = PrivateAttr(default=None)
 
     @property
     def own(self) -> OwnFacts:
-        """Our additions; without any content in the reference's files."""
-        return self.mlpstorage or _NO_ADDITIONS
+        """Our additions; of a run of the reference, what is known of it in their form."""
+        return self.mlpstorage or self._reference or _NO_ADDITIONS
+
+    @property
+    def is_of_reference(self) -> bool:
+        """Whether another program than this project wrote it."""
+        return self.mlpstorage is None
+
+    @property
+    def reference(self) -> ReferenceFacts | None:
+        """Facts that a run of the reference has beside its metadata."""
+        return self._reference
+
+    def with_reference(self, facts: ReferenceFacts, changed: Object) -> RunMetadata:
+        """Return this metadata of a run of the reference with more facts, and changed fields."""
+        copy = self.model_copy(update=changed)
+        copy._reference = facts  # noqa: SLF001 - of its own class
+        return copy
 
     @property
     def started(self) -> datetime:

@@ -20,6 +20,7 @@ from tests.gate.sessions import (
     write_past_runs,
 )
 from tests.past_runs import REFERENCES, leave
+from tests.validation.trees import KV_TIME, Submission
 
 
 def test_unchanged_run_passes(pytester: pytest.Pytester) -> None:
@@ -271,7 +272,7 @@ def test_baseline_can_be_one_named_run(pytester: pytest.Pytester, kind: str) -> 
         (["--mlps-baseline=tag:nightly"], "a tag of an earlier run, or of this run"),
         (["--mlps-baseline=branch:nowhere"], "a branch of an earlier run, or of this run"),
         (["--mlps-baseline=file:missing.json"], "No such file"),
-        (["--mlps-baseline=file:test_kv.py"], "a run's *_metadata.json of this package"),
+        (["--mlps-baseline=file:test_kv.py"], "the *_metadata.json of a run"),
         (["--mlps-baseline=run:NOSUCH", "--mlps-results-dir=test_kv.py"], "the id of a run"),
     ],
 )
@@ -314,6 +315,34 @@ def test_baseline_without_trials_is_refused_before_any_test(pytester: pytest.Pyt
     assert "a run of kv_cache that has trials. 20250111_160323 is a run of training" in (
         result.stderr.str()
     )
+
+
+def test_run_of_the_reference_is_a_named_baseline_across_with_its_definitions(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    submission = Submission(pytester.path / "theirs")
+    submission.write()
+    baseline = f"--mlps-baseline=file:{submission.kv_leaf}/kv_cache_{KV_TIME}_metadata.json"
+    result = gate(pytester, "--mlps-gate-across", baseline)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "*read_gib_s*(3)*undecided*",
+            "note: unlike: bytes and tokens of requests that end after the window count*",
+            "gate passed with a warning*",
+        ]
+    )
+    result = gate(pytester, baseline)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["not compared: *With --mlps-gate-across it is compared*"])
+
+
+def test_run_of_the_reference_is_no_baseline_that_is_not_named(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_kv=TEST)
+    Submission(pytester.path / "results").write()
+    result = gate(pytester, "--mlps-gate-across")
+    result.stdout.fnmatch_lines(["collecting: 1 of 5 baseline runs*"])
 
 
 @pytest.mark.parametrize("option", ["--mlps-gate-report=g/v.json", "--mlps-report=g/r.md"])
