@@ -75,7 +75,7 @@ class TrialRecord:
     """Its number, from 1."""
     metrics: Json
     ranks: Sequence[Json]
-    """Each rank's result in full, with its number as `rank`; empty on ranks other than 0."""
+    """Each rank's result in full; empty on ranks other than 0."""
     conditions: TrialConditions | None = None
     """Conditions that may have changed the results; None in old results."""
 
@@ -167,8 +167,11 @@ class ResultFiles(Protocol):
         """Declarations of all metrics."""
         ...
 
-    def rank_result_path(self, case: CaseRecord, trial: int, rank: int, timestamp: str) -> str:
-        """Return the path of a rank's result in the run's directory; `trial` is from 1."""
+    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
+        """Return the path of a rank's result in the directory of a run of this time.
+
+        InvalidInputError if it is no result of a rank.
+        """
         ...
 
     def summarise(

@@ -23,7 +23,8 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
-from mlpstorage_bench.kvcache.results.recorded_case import standing
+from mlpstorage_bench.kvcache.results.recorded_case import path_of_rank, standing
+from mlpstorage_bench.kvcache.results.recorded_rank import recorded_rank
 from mlpstorage_bench.kvcache.results.reference_parameters import (
     reference_parameters,
     values_of_run,
@@ -103,14 +104,12 @@ class KVCacheBenchmark:
         profile = cast("KVCachePlan", plan).profile
         return Engine(ranks, site, profile.workloads, profile.seed)
 
-    def rank_result_path(self, case: CaseRecord, trial: int, rank: int, timestamp: str) -> str:
-        """Return the path of a rank's result in the run's directory; `trial` is from 1.
+    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
+        """Return the path of a rank's result in the directory of a run of this time.
 
-        Directories count trials from 0, as the reference's do. Its readers look at options alone,
-        so that other cases have another name.
+        InvalidInputError if it is no result of a rank.
         """
-        folder = f"case_{case.case}" if case.option is None else f"option_{case.option}"
-        return f"{folder}/trial_{trial - 1}/rank_{rank}/kvcache_results_{timestamp}.json"
+        return path_of_rank(case, recorded_rank(f"case {case.case}", result), timestamp)
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
         """Return this type's parts of the metadata; `parameters` are the plan's."""
@@ -132,17 +131,12 @@ class KVCacheBenchmark:
 
         `objections` are those to the whole run.
         """
-
-        def path_of_rank(case: CaseRecord, trial: int, rank: int) -> str:
-            return str(directory / self.rank_result_path(case, trial, rank, directory.name))
-
         return summarise(
             cases,
-            timestamp=directory.name,
+            directory=directory,
             npernode=npernode,
             host_count=host_count,
             total_ranks=total_ranks,
-            path_of_rank=path_of_rank,
             objections=objections,
         )
 

@@ -57,6 +57,8 @@ class OperationStatistics:
     """Bytes moved at any time."""
     repeated_bytes: int = 0
     """Part of `moved_bytes`: reads that repeat an earlier read of the same request."""
+    copied_bytes: int = 0
+    """Part of `moved_bytes`: copies between tiers, which no request asked for."""
     chunks: int = 0
     late_completions: int = 0
     """Chunks that may have ended before their lane polled: their spans are upper bounds."""
@@ -84,6 +86,8 @@ class OperationStatistics:
     """Per entry: time with at least one system call in progress."""
     host: Histogram = field(default_factory=Histogram)
     """Per entry: time of the whole operation."""
+    host_only: Histogram = field(default_factory=Histogram)
+    """Per entry: time of the operation without any system call in progress."""
 
     def merge(self, other: OperationStatistics) -> None:
         """Add another object's counts."""
@@ -112,7 +116,7 @@ class OperationStatistics:
         }
 
 
-_SPANS = ("wait", "chunk", "durability", "verification", "device", "host")
+_SPANS = ("wait", "chunk", "durability", "verification", "device", "host", "host_only")
 _COUNTS = tuple(part.name for part in fields(OperationStatistics) if part.name not in _SPANS)
 
 
@@ -126,9 +130,11 @@ class EntryObserver:
         requested_ns: int,
         *,
         is_repeated: bool = False,
+        is_copy: bool = False,
     ) -> None:
         self._statistics = statistics
         self._is_repeated = is_repeated
+        self._is_copy = is_copy
         self._window = window
         self._requested_ns = requested_ns
         self._started_ns = window.clock.now_ns()
@@ -146,6 +152,7 @@ class EntryObserver:
         if window.contains(ended_ns):
             statistics.moved_bytes += size
             statistics.repeated_bytes += size * self._is_repeated
+            statistics.copied_bytes += size * self._is_copy
             statistics.chunks += 1
             statistics.chunk.record(ended_ns - started_ns)
             if late_ns:
@@ -170,6 +177,7 @@ class EntryObserver:
             statistics.completed_bytes += cached_bytes
         if window.contains(ended_ns):
             statistics.moved_bytes += cached_bytes
+            statistics.copied_bytes += cached_bytes * self._is_copy
             statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
@@ -185,6 +193,7 @@ class EntryObserver:
             self._statistics.wait.record(self._started_ns - self._requested_ns)
             self._statistics.device.record(self._busy.total_ns)
             self._statistics.host.record(now - self._started_ns)
+            self._statistics.host_only.record(now - self._started_ns - self._busy.total_ns)
         self._count_edges(now)
 
     def cut_off(self) -> None:
@@ -254,6 +263,7 @@ class Recorder:
         requested_ns: int | None = None,
         *,
         is_repeated: bool = False,
+        is_copy: bool = False,
     ) -> EntryObserver:
         """Return the observer of an operation on one entry that starts now.
 
@@ -264,7 +274,11 @@ class Recorder:
             self.operations[key] = OperationStatistics()
         requested_ns = self.window.clock.now_ns() if requested_ns is None else requested_ns
         return EntryObserver(
-            self.operations[key], self.window, requested_ns, is_repeated=is_repeated
+            self.operations[key],
+            self.window,
+            requested_ns,
+            is_repeated=is_repeated,
+            is_copy=is_copy,
         )
 
     @staticmethod

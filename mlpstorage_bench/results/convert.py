@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, Standing, TrialRecord
-from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
-from mlpstorage_bench.paths import InputFile, check_path_component
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, Standing
+from mlpstorage_bench.errors import InvalidFileError
+from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
 from mlpstorage_bench.results.code_image import write_pointer
 from mlpstorage_bench.results.json_files import read_json
@@ -49,7 +49,9 @@ def write_run(
     cases = cases_of(document, record)
     standing = files.standing(cases, record.parameters, record.num_processes)
     written = [
-        write_json(location.directory / _rank_path(files, location, case, trial, rank), rank)
+        write_json(
+            location.directory / files.rank_result_path(case, rank, location.timestamp), rank
+        )
         for case in cases
         for trial in case.trials
         for rank in trial.ranks
@@ -107,19 +109,6 @@ def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]
         if KEY in benchmark.extra_info
     ]
     return sorted([*timed, *record.untimed_cases], key=lambda case: case.order)
-
-
-def _rank_path(
-    files: ResultFiles,
-    location: RunLocation,
-    case: CaseRecord,
-    trial: TrialRecord,
-    rank: Json,
-) -> str:
-    name, number = check_path_component("case", case.case), rank.get("rank")
-    if not isinstance(number, int):
-        raise InvalidInputError(f"rank in trial {trial.trial} of case {name}", number, "its number")
-    return files.rank_result_path(case, trial.trial, number, location.timestamp)
 
 
 def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:

@@ -17,6 +17,8 @@ _DROPPED = ("kvcache_metrics",)
 """Fields of the top level that were there twice."""
 _MOVED = ("metrics", "status", "end_datetime", "request_stream_sha256", *_DROPPED)
 """Fields of the top level that the reference does not have."""
+_OF_RANK = ("rank", "host", "trial", "parameters")
+"""Fields of the top level of a rank's result that the reference does not have."""
 _OPTIONS = {"1": 1, "2": 2, "3": 3}
 
 
@@ -82,4 +84,24 @@ def _upgraded_case(case: object) -> object:
     name, parameters = case.get("case"), case.get("parameters")
     is_simulated = isinstance(parameters, dict) and parameters.get("storage") == "null"
     option = _OPTIONS.get(name) if isinstance(name, str) and not is_simulated else None
-    return {**case, "option": option}
+    upgraded = {**case, "option": option}
+    if isinstance(case.get("trials"), list):
+        upgraded["trials"] = [_upgraded_trial(trial) for trial in case["trials"]]
+    return upgraded
+
+
+def _upgraded_trial(trial: object) -> object:
+    ranks = trial.get("ranks") if isinstance(trial, dict) else None
+    if not isinstance(trial, dict) or not isinstance(ranks, list):
+        return trial
+    return {**trial, "ranks": [_upgraded_rank(rank) for rank in ranks]}
+
+
+def _upgraded_rank(rank: object) -> object:
+    """Return a rank's result with our own fields of its top level under our key."""
+    own = rank.get(_KEY) if isinstance(rank, dict) else None
+    if not isinstance(rank, dict) or not isinstance(own, dict):
+        return rank
+    moved = {name: rank[name] for name in _OF_RANK if name in rank}
+    kept = {name: value for name, value in rank.items() if name not in _OF_RANK}
+    return {**kept, _KEY: {**moved, **own}}

@@ -96,7 +96,7 @@ class CacheClient:
         if self.journal is not None:
             self.journal.note(kind, size, tier.name, key, is_move=is_move)
         observer = self.recorder.observe(
-            tier.name, kind, size, requested_ns, is_repeated=is_repeated
+            tier.name, kind, size, requested_ns, is_repeated=is_repeated, is_copy=is_move
         )
         try:
             yield observer

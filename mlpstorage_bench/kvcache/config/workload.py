@@ -314,6 +314,11 @@ class Workload(Strict):
             self.steady_window, self.steady_slope_pct / 100, self.steady_deviation_pct / 100
         )
 
+    @property
+    def stored_bytes_per_token(self) -> float:
+        """Bytes in the cache per token of a long context."""
+        return self.bytes_per_token * self.entry_scale
+
     def entry_bytes(self, tokens: int) -> int:
         """Return the size of an entry or block with this number of tokens."""
         return max(1, round(tokens * self.entry_scale)) * self.bytes_per_token

@@ -122,6 +122,10 @@ class RankTrial:
     """Number of concurrent operations, each on a separate thread."""
     edges: WindowEdges | None = None
     """Edges of the window in rank 0's time; None in simulated time."""
+    seed: int = 0
+    """Seed of this rank's requests."""
+    started_at: float = 0.0
+    """When the trial began on this rank (seconds since the epoch, this host's clock)."""
     is_simulated: bool = False
     """Whether the trial ran without storage: values then state the demand of the workload."""
 

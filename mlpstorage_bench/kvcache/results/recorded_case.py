@@ -14,6 +14,7 @@ from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict
 from mlpstorage_bench.metric.values import Values, numbers_of
+from mlpstorage_bench.paths import check_path_component
 
 _CACHED: Verdict = "served from page cache"
 _OF_UNKNOWN = 0.5
@@ -105,6 +106,32 @@ class RecordedCase:
             key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), _OF_UNKNOWN),
             default={},
         )
+
+
+def options_of(cases: Sequence[CaseRecord]) -> list[CaseRecord]:
+    """Return the cases that are options of the reference, in the order of their numbers."""
+    return sorted((case for case in cases if case.option), key=lambda case: case.option or 0)
+
+
+def directory_of_rank(case: CaseRecord, trial: int, rank: int) -> str:
+    """Return the directory of a rank's result below the run's; `trial` is from 1.
+
+    Directories count trials from 0, as the reference's do. Its readers look at options alone, so
+    that other cases have another name.
+    """
+    name = check_path_component("case", case.case)
+    folder = f"case_{name}" if case.option is None else f"option_{case.option}"
+    return f"{folder}/trial_{trial - 1}/rank_{rank}"
+
+
+def path_of_rank(case: CaseRecord, result: RecordedRank, timestamp: str) -> str:
+    """Return the path of a rank's result below the run's directory.
+
+    The file is named by the trial's start on the rank; by the run's in earlier versions.
+    """
+    started = result.mlpstorage.started or timestamp
+    folder = directory_of_rank(case, result.trial, result.rank)
+    return f"{folder}/kvcache_results_{started}.json"
 
 
 def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:

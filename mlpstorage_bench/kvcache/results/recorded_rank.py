@@ -20,7 +20,7 @@ class _Part(BaseModel):
 class CacheStatistics(_Part):
     """Traffic and latencies of the storage tier.
 
-    None stands for a percentile without samples, and for a rate over no time.
+    None stands for a percentile without samples, which has no key, and for a rate over no time.
     """
 
     storage_entries: int
@@ -28,9 +28,9 @@ class CacheStatistics(_Part):
     tier_storage_kv_bytes_written_gb: _Number
     tier_storage_read_bandwidth_gbps: _Number | None
     tier_storage_write_bandwidth_gbps: _Number | None
-    storage_read_p95_ms: _Number | None
-    storage_read_device_p95_ms: _Number | None
-    storage_write_device_p95_ms: _Number | None
+    storage_read_p95_ms: _Number | None = None
+    storage_read_device_p95_ms: _Number | None = None
+    storage_write_device_p95_ms: _Number | None = None
 
 
 class Distribution(_Part):
@@ -51,16 +51,29 @@ class Summary(_Part):
 class Additions(_Part):
     """Our additions."""
 
+    rank: Annotated[int, Field(ge=0)]
+    trial: Annotated[int, Field(ge=1)]
+    """Its number, from 1."""
+    started: Annotated[str, Field(pattern=r"^\d{8}_\d{6}$")] | None = None
+    """When the trial began on the rank, as YYYYMMDD_HHMMSS; None in results of earlier versions."""
     is_simulated: bool = False
 
 
 class RecordedRank(_Part):
     """The result of one rank in one trial."""
 
-    rank: int
-    trial: int
     summary: Summary
     mlpstorage: Additions
+
+    @property
+    def rank(self) -> int:
+        """The rank's number."""
+        return self.mlpstorage.rank
+
+    @property
+    def trial(self) -> int:
+        """The trial's number, from 1."""
+        return self.mlpstorage.trial
 
     @property
     def used_storage(self) -> bool:
@@ -76,5 +89,5 @@ def recorded_rank(source: str, content: Json) -> RecordedRank:
         return RecordedRank.model_validate(content)
     except ValidationError as error:
         raise InvalidInputError(
-            source, content.get("rank"), "the result of a rank", hint=problems_of(error)
+            source, sorted(content), "the result of a rank", hint=problems_of(error)
         ) from error

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.kvcache.config import mlperf
+from mlpstorage_bench.kvcache.results.recorded_case import options_of
 
 OF_RUN = (
     *("model", "num_users", "duration", "gpu_mem_gb", "cpu_mem_gb", "cache_dir"),
@@ -26,7 +27,7 @@ _SECONDS = "duration"
 
 def reference_parameters(parameters: Json, cases: Sequence[CaseRecord]) -> Json:
     """Return `parameters` for a run's plan and the cases that have started."""
-    options = [case for case in cases if case.option is not None]
+    options = options_of(cases)
     features = _features(options)
     is_default = parameters.get("performance_profile") == mlperf.PROFILE and not any(
         map(_differing, options)

@@ -10,9 +10,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json
-from mlpstorage_bench.kvcache.results.recorded_case import RecordedCase
+from mlpstorage_bench.kvcache.results.recorded_case import (
+    RecordedCase,
+    directory_of_rank,
+    options_of,
+    path_of_rank,
+)
 from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank
 
 SCHEMA_VERSION = "1.0"
@@ -28,30 +34,26 @@ _MEANING = {
     "missing_files",
 }
 
-PathOfRank = Callable[[CaseRecord, int, int], str]
-"""Function from case, trial and rank to the path of the rank's result."""
-
 
 def summarise(
     cases: Sequence[CaseRecord],
     *,
-    timestamp: str,
+    directory: Path,
     npernode: int,
     host_count: int,
     total_ranks: int,
-    path_of_rank: PathOfRank,
     objections: Sequence[str] = (),
 ) -> Json:
-    """Return the content of `summary.json`; `timestamp` is the name of the run's directory.
+    """Return the content of `summary.json`; the name of the run's directory is its time.
 
     `objections` are reasons for which no figure of the run can stand beside MLPerf's.
     """
     recorded = [RecordedCase.of(case, total_ranks) for case in cases]
-    options = [one.case for one in recorded if one.case.option is not None]
-    aggregated = {one.case.case: _aggregate(one, path_of_rank) for one in recorded}
+    options = options_of(cases)
+    aggregated = {one.case.case: _aggregate(one, directory) for one in recorded}
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_datetime": timestamp,
+        "run_datetime": directory.name,
         "npernode": npernode,
         "host_count": host_count,
         "total_ranks": total_ranks,
@@ -91,14 +93,14 @@ def _judgement(objections: Sequence[str]) -> Json:
     return {"valid": not objections, "not_valid_because": objections}
 
 
-def _aggregate(recorded: RecordedCase, path_of_rank: PathOfRank) -> Json:
+def _aggregate(recorded: RecordedCase, directory: Path) -> Json:
     """Return a case's aggregates; all are None for a simulation."""
     trials = [] if recorded.is_simulated else recorded.trials
     ranks = [rank for trial in trials for rank in trial]
     summaries = [rank.summary for rank in ranks]
     statistics_of = [summary.cache_stats for summary in summaries]
     missing = [
-        path_of_rank(recorded.case, trial, rank).rpartition("/")[0]
+        str(directory / directory_of_rank(recorded.case, trial, rank))
         for trial, rank in recorded.missing
     ]
     return {
@@ -127,7 +129,7 @@ def _aggregate(recorded: RecordedCase, path_of_rank: PathOfRank) -> Json:
         "partial_failure": bool(missing),
         "missing_files": missing,
         "cpu_tier_ranks": [
-            path_of_rank(recorded.case, rank.trial, rank.rank)
+            str(directory / path_of_rank(recorded.case, rank, directory.name))
             for rank in ranks
             if rank.summary.cache_stats.storage_entries == 0
         ],

@@ -158,6 +158,7 @@ class Engine:
 
         `trace_parts` distinguish the name of its trace from those of other cases and trials.
         """
+        started_at = time.time()
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
         context = TrialContext(
@@ -181,7 +182,13 @@ class Engine:
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
-        mine = replace(mine, ceiling=self._ceilings[key], failure=failure)
+        mine = replace(
+            mine,
+            ceiling=self._ceilings[key],
+            failure=failure,
+            seed=part.seed,
+            started_at=started_at,
+        )
         pooled, samples = pool_ranks(self._ranks, trial, mine)
         results = self._ranks.gather(rank_result(workload, trial, mine))
         return TrialOutcome(pooled, samples, results)
