@@ -1,4 +1,4 @@
-"""Dispatch of the commands that print and exit: history, gate, sizes, fio job, conversion."""
+"""Dispatch of the commands that print and exit instead of running tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.commands import gate, history, validation
+from mlpstorage_bench.commands import gate, history, submission, validation
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
@@ -77,6 +77,8 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
         write_data(make_fio_job(Path(known.mlps_fio_job)))
     elif known.mlps_datasize:
         return _show_datasize(known)
+    elif submission.is_requested(known):
+        return submission.run(known, results_dir)
     elif known.mlps_validate:
         return validation.run(known)
     elif gate.is_requested(known):

@@ -53,8 +53,8 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     """
     removal.refuse_alone(known)
     form = known.mlps_history_format or "table"
-    wanted = _filter(known)
-    run_id = _run_id(known.mlps_history)
+    wanted = filter_of(known)
+    run_id = run_id_of(known.mlps_history)
     rerun = None
     with History(results_dir, rebuild=known.mlps_history_rebuild) as history:
         try:
@@ -93,14 +93,15 @@ def _announcement(rerun: Rerun) -> list[str]:
     ]
 
 
-def _filter(known: argparse.Namespace) -> RunFilter:
+def filter_of(known: argparse.Namespace) -> RunFilter:
+    """Return the filter that the options of the history make."""
     given = {name: getattr(known, f"mlps_history_{name}") for name in _FILTERS}
     if given["since"] is not None:
         given["since"] = parse_since(given["since"], datetime.now().astimezone())
     return RunFilter(**given)
 
 
-def _run_id(given: str | None) -> str:
+def run_id_of(given: str | None) -> str:
     """Return the ID of the requested run; '' for all runs.
 
     In `--mlps-history benchmarks/` the path of tests is parsed as the value: an ID contains no

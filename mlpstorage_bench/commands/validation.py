@@ -29,7 +29,7 @@ from mlpstorage_bench.session.pytest_internals import (
     write_junit,
 )
 from mlpstorage_bench.validation.rule import Verdict
-from mlpstorage_bench.validation.tree import read_tree
+from mlpstorage_bench.validation.tree import Tree, read_tree
 from mlpstorage_bench.validation.validate import Finding, validate, worst
 
 _JUNIT_OUTCOMES: Mapping[Verdict, JunitOutcome] = {
@@ -46,13 +46,23 @@ def run(known: argparse.Namespace) -> int:
 
     Raises InvalidInputError if there is no run at or below the directory.
     """
+    reports = reports_of(known)
+    return report(read_tree(Path(known.mlps_validate)), reports, known)
+
+
+def reports_of(known: argparse.Namespace) -> list[Path]:
+    """Return the files to which all verdicts are to be written; InvalidInputError for others."""
     reports = [
         check_validation_report(Path(path).absolute()) for path in known.mlps_validate_report or ()
     ]
     check_outputs(
         [OutputFile(REPORT_OPTION, path, is_own_validation_report) for path in reports], []
     )
-    tree = read_tree(Path(known.mlps_validate))
+    return reports
+
+
+def report(tree: Tree, reports: Sequence[Path], known: argparse.Namespace) -> int:
+    """Check a tree, print what needs attention, write the reports, and return the exit status."""
     findings = validate(tree)
     runs = len(tree.leaves)
     width = max(shutil.get_terminal_size().columns, VALIDATION_TABLE_WIDTH)

@@ -13,6 +13,7 @@ from mlpstorage_bench.launch.launchers.launcher import TRANSPORTS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
 from mlpstorage_bench.options.of_history import HISTORY_OPTIONS
 from mlpstorage_bench.options.of_reference import counterparts, may_have_counterpart
+from mlpstorage_bench.options.of_submission import SUBMISSION_OPTIONS
 from mlpstorage_bench.options.of_validation import VALIDATION_OPTIONS
 from mlpstorage_bench.options.option import SWITCH, Option, WholeNumber, duration
 
@@ -204,6 +205,7 @@ OPTIONS = (
     *HISTORY_OPTIONS,
     *GATE_OPTIONS,
     *VALIDATION_OPTIONS,
+    *SUBMISSION_OPTIONS,
     Option(
         "datasize",
         "Print the storage and memory that the profile needs on each rank and host, and whether "
@@ -303,7 +305,7 @@ def unknown_arguments(parser: pytest.Parser, arguments: Sequence[str]) -> str:
 _COMMANDS = frozenset(
     {
         *("history", "datasize", "convert", "fio-job"),
-        *(option.name for option in (*HISTORY_OPTIONS, *VALIDATION_OPTIONS)),
+        *(option.name for option in (*HISTORY_OPTIONS, *VALIDATION_OPTIONS, *SUBMISSION_OPTIONS)),
     }
 )
 """Options that print something and exit; so does `--mlps-gate` with a run's id."""

@@ -57,12 +57,17 @@ def pointed_hash(leaf: Leaf) -> str | Unreadable:
 
 def image_of(leaf: Leaf, tree: Tree) -> Image | None:
     """Return the image that a leaf's pointer names, from the tree's pool or its organization's."""
+    return image_below(tree.top, leaf)
+
+
+def image_below(top: Path, leaf: Leaf) -> Image | None:
+    """Return the image that a leaf's pointer names, below the directory of the divisions."""
     name = pointed_hash(leaf)
     if isinstance(name, Unreadable):
         return None
-    for pool in (tree.top / POOL, tree.top / leaf.organization):
+    for pool in (top / POOL, top / leaf.organization):
         path = pool / f"code-{name[:8]}"
-        if has_directory(path):
+        if has_directory(path) and not path.is_symlink():
             record = Image(path).record
             if not isinstance(record, Unreadable) and record.text("hash") == name:
                 return Image(path)

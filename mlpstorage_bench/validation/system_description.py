@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mlpstorage_bench.leaves.document import Document
 
@@ -13,6 +14,15 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NOT_FILLED = "FILL IN"
 """Text of a field that only a person knows; the schema refuses it."""
+
+
+def _filled(text: str) -> str:
+    if text.strip() == NOT_FILLED:
+        raise PydanticCustomError("not_filled", "a text")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_filled)]
 
 
 class _Part(BaseModel):
@@ -35,8 +45,8 @@ class Capabilities(_Part):
 
 
 class Solution(_Part):
-    submission_name: Annotated[str, Field(min_length=1)]
-    friendly_description: Annotated[str, Field(min_length=1)]
+    submission_name: Annotated[Text, Field(min_length=1)]
+    friendly_description: Annotated[Text, Field(min_length=1)]
     architecture: Architecture
     capabilities: Capabilities
     usable_capacity_tib: Annotated[float, Field(ge=1)]
@@ -59,9 +69,9 @@ class Power(_Part):
 
 
 class Chassis(_Part):
-    model_name: str
+    model_name: Text
     rack_units: Count | None = None
-    cpu_model: str
+    cpu_model: Text
     cpu_qty: Count
     cpu_cores: Count
     memory_capacity: Positive
@@ -81,14 +91,14 @@ class DrivePerformance(_Part):
     seq_write_MBps: Positive | None = None  # noqa: N815 - the published name
     random_read_IOPS: Positive | None = None  # noqa: N815 - the published name
     random_write_IOPS: Positive | None = None  # noqa: N815 - the published name
-    form_factor: str | None = None
-    interface_speed: str | None = None
+    form_factor: Text | None = None
+    interface_speed: Text | None = None
 
 
 class Drive(_Part):
     unit_count: Count
-    vendor_name: str
-    model_name: str
+    vendor_name: Text
+    model_name: Text
     interface: Literal["nvme", "sas", "sata", "other"]
     media_type: Literal["HDD", "TLC", "QLC", "other"]
     capacity_in_GB: Positive  # noqa: N815 - the published name
@@ -96,17 +106,17 @@ class Drive(_Part):
 
 
 class OperatingSystem(_Part):
-    name: str
-    version: str
+    name: Text
+    version: Text
 
 
 class Setting(_Part):
-    name: str
-    value: str
+    name: Text
+    value: Text
 
 
 class Node(_Part):
-    friendly_description: str
+    friendly_description: Text
     quantity: Count
     chassis: Chassis
     networking: list[NetworkPort] | None = None
@@ -118,8 +128,8 @@ class Node(_Part):
 
 class Switch(_Part):
     unit_count: Count
-    vendor_name: str
-    model_name: str
+    vendor_name: Text
+    model_name: Text
     ports: list[NetworkPort] | None = None
     configuration: list[Setting] | None = None
     rack_units: Count | None = None
@@ -145,11 +155,16 @@ def problems_of(description: Document) -> list[str]:
     try:
         system = _File.model_validate(description.value).system_under_test
     except ValidationError as error:
-        return [
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
+        return [_problem(one) for one in error.errors(include_url=False)]
     return list(_problems(system))
+
+
+def _problem(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"]).removeprefix("system_under_test.")
+    if error["input"] == NOT_FILLED:
+        accepted = error["msg"].removeprefix("Input should be ").partition(", unable to ")[0]
+        return f"{where}: to be filled in: {accepted}"
+    return f"{where}: {error['msg']}"
 
 
 def _problems(system: SystemUnderTest) -> Iterator[str]:

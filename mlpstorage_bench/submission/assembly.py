@@ -1,0 +1,135 @@
+"""A submission in a new directory: runs, system descriptions, code images and tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.leaves.reading import Unreadable
+from mlpstorage_bench.paths import foreign_link_owner, is_directory, is_file, look_up
+from mlpstorage_bench.results.tree import write_text
+from mlpstorage_bench.submission.choice import SUBMISSION_OPTION, Choice, ChosenRun
+from mlpstorage_bench.submission.copies import copy_directory, copy_file
+from mlpstorage_bench.submission.draft import draft
+from mlpstorage_bench.submission.hardware import hardware_of
+from mlpstorage_bench.submission.images import add_images
+from mlpstorage_bench.submission.table import table_of, write_tables
+from mlpstorage_bench.validation.tree import Tree, read_tree
+
+SYSTEMS_OPTION = "--mlps-submission-systems"
+_SUFFIXES = (".yaml", ".pdf")
+
+
+@dataclass
+class Submission:
+    """What was written."""
+
+    tree: Tree
+    drafts: list[Path] = field(default_factory=list)
+    """Descriptions of systems that a person has to fill in."""
+    remarks: list[str] = field(default_factory=list)
+
+
+def check_directory(directory: Path, results_dir: Path) -> Path:
+    """Return the absolute path of a submission; InvalidInputError if it is not new or empty."""
+    path = directory.absolute()
+    refusal = _problem(path, results_dir)
+    if refusal:
+        raise InvalidInputError(
+            SUBMISSION_OPTION, str(directory), "a new or empty directory", hint=refusal
+        )
+    return path
+
+
+def _problem(path: Path, results_dir: Path) -> str:
+    if look_up(SUBMISSION_OPTION, path) is not None:
+        if not is_directory(SUBMISSION_OPTION, path):
+            return "It exists, and is no directory"
+        try:
+            with os.scandir(path) as entries:
+                held = next(entries, None)
+        except OSError as error:
+            return error.strerror or str(error)
+        if held is not None:
+            return (
+                f"It holds {held.name}, which is never changed. To check it: --mlps-validate {path}"
+            )
+    owner = foreign_link_owner(path)
+    if owner is not None:
+        return f"It is a link that another user ({owner}) has made"
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(results_dir)):
+        return f"It is in the results directory {results_dir}, where its runs would be found twice"
+    return ""
+
+
+def check_systems(directory: Path, runs: Sequence[ChosenRun]) -> Path:
+    """Return the directory with the files of systems; InvalidInputError if it has none of them."""
+    if not is_directory(SYSTEMS_OPTION, directory):
+        raise InvalidInputError(SYSTEMS_OPTION, str(directory), "a directory")
+    names = {f"{run.leaf.system}{suffix}" for run in runs for suffix in _SUFFIXES}
+    if not any(is_file(SYSTEMS_OPTION, directory / name) for name in names):
+        raise InvalidInputError(
+            SYSTEMS_OPTION,
+            str(directory),
+            f"a directory with {' or '.join(sorted(names))}",
+            hint="The directory systems/ of an earlier submission is one",
+        )
+    return directory
+
+
+def assemble(choice: Choice, directory: Path, systems: Path | None) -> Submission:
+    """Write a submission to a directory that was checked; InvalidInputError on failure.
+
+    `systems` is the directory with the filled descriptions.
+    """
+    try:
+        remarks = [*choice.remarks]
+        for run in choice.runs:
+            remarks += copy_directory(run.leaf.path, directory / run.place)
+        remarks += add_images(choice.runs, directory)
+        drafts = _describe_systems(choice.runs, directory, systems, remarks)
+        tree = read_tree(directory)
+        table = table_of(tree)
+        write_tables(table, tree)
+    except OSError as error:
+        raise InvalidInputError(
+            SUBMISSION_OPTION,
+            str(directory),
+            "a directory to which the runs can be copied",
+            hint=f"{error.filename or directory}: {error.strerror}. It is incomplete: remove it",
+        ) from error
+    return Submission(tree, drafts, [*remarks, *table.remarks])
+
+
+def _describe_systems(
+    runs: Sequence[ChosenRun], directory: Path, given: Path | None, remarks: list[str]
+) -> list[Path]:
+    """Copy or draft the description of each system; return the drafts."""
+    drafts = []
+    newest = {run.place.parts[:4]: run for run in runs}
+    for run in newest.values():
+        system, folder = run.leaf.system, directory / Path(*run.place.parts[:2]) / "systems"
+        folder.mkdir(exist_ok=True)
+        copied = [
+            suffix
+            for suffix in _SUFFIXES
+            if given is not None and _copied(given / f"{system}{suffix}", folder, remarks)
+        ]
+        if ".yaml" not in copied:
+            path = folder / f"{system}.yaml"
+            metadata = run.leaf.metadata
+            hosts = [] if isinstance(metadata, Unreadable) else hardware_of(metadata)
+            drafts.append(write_text(path, draft(system, f"run {run.run.run_id}", hosts)))
+    return drafts
+
+
+def _copied(source: Path, folder: Path, remarks: list[str]) -> bool:
+    if look_up(SYSTEMS_OPTION, source) is None:
+        return False
+    is_copied = copy_file(source, folder / source.name)
+    if not is_copied:
+        remarks.append(f"{source} is no regular file and was not copied")
+    return is_copied
