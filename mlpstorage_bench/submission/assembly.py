@@ -25,7 +25,7 @@ _SUFFIXES = (".yaml", ".pdf")
 
 @dataclass
 class Submission:
-    """What was written."""
+    """A submission as it was written."""
 
     tree: Tree
     drafts: list[Path] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Cells of the table that the runs of a workload give, and the runs that they are of."""
+"""Cells of the table that the runs of a workload give, with those runs."""
 
 from __future__ import annotations
 

@@ -35,6 +35,10 @@ def table(made: Submission) -> ResultsTable:
     return table_of(read_tree(made.top))
 
 
+def set_figures(leaf: Path, **figures: float) -> None:
+    change(leaf / "summary.json", lambda document: document["metric"].update(figures))
+
+
 def row_of(made: Submission, benchmark_type: str) -> Row:
     (row,) = [row for row in table(made).rows if row.cells["Benchmark Type"] == benchmark_type]
     assert tuple(row.cells) == COLUMNS
@@ -152,10 +156,7 @@ def test_run_without_measurements_has_no_row(made: Submission) -> None:
 def test_training_is_the_mean_of_the_runs_after_the_first(made: Submission) -> None:
     runs = sorted((made.add_training() / "run").glob("2*"))
     for number, leaf in enumerate(runs):
-        speed = {"train_io_mean_MB_per_second": 1024.0 * number}
-        change(
-            leaf / "summary.json", lambda document, speed=speed: document["metric"].update(speed)
-        )
+        set_figures(leaf, train_io_mean_MB_per_second=1024.0 * number)
         change(leaf / "summary.json", lambda document: document.update(num_accelerators=4))
     cells = row_of(made, "training").cells
     assert cells["Model"] == "Unet3D"
@@ -172,13 +173,12 @@ def test_training_is_the_mean_of_the_runs_after_the_first(made: Submission) -> N
 def test_checkpointing_is_the_mean_of_the_runs_of_each_phase(made: Submission) -> None:
     written, read = sorted(made.add_checkpointing().glob("2*"))
     for leaf, way, speed in ((written, "save", 13.0), (read, "load", 34.0)):
-        figures = {
-            f"{way}_checkpoint_io_mean_GB_per_second": speed,
-            f"{way}_checkpoint_duration_mean_seconds": 8.0,
-        }
-        change(
-            leaf / "summary.json",
-            lambda document, figures=figures: document["metric"].update(figures),
+        set_figures(
+            leaf,
+            **{
+                f"{way}_checkpoint_io_mean_GB_per_second": speed,
+                f"{way}_checkpoint_duration_mean_seconds": 8.0,
+            },
         )
     cells = row_of(made, "checkpointing").cells
     names = [name for name in COLUMNS if name.startswith("Checkpointing - ")]
