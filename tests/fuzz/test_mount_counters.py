@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mlpstorage_bench.cluster.mount_counters.ceph import object_bytes
 from mlpstorage_bench.cluster.mount_counters.gluster import transport_bytes
 from mlpstorage_bench.cluster.mount_counters.interfaces import interface_bytes, rdma_bytes
+from mlpstorage_bench.cluster.mount_counters.juicefs import object_storage_bytes
 from mlpstorage_bench.cluster.mount_counters.lustre import filesystem_name, rpc_bytes
 from mlpstorage_bench.cluster.mount_counters.nfs import server_bytes
 from mlpstorage_bench.cluster.mount_counters.server import server_host
@@ -18,7 +19,17 @@ SHARE = r"\\files.example\kv"
 WORDS = st.sampled_from(
     [
         *("device nfs:/a mounted on /mnt with fstype nfs4 statvers=1.1", "bytes:", "read_bytes"),
-        *("samples", "[bytes]", "write_bytes", "total_sz(bytes)", "read", "write", "eth0:", ":"),
+        *(
+            "samples",
+            "[bytes]",
+            "write_bytes",
+            "total_sz(bytes)",
+            "juicefs_object_request_data_bytes_GET",
+            "read",
+            "write",
+            "eth0:",
+            ":",
+        ),
         *(f"1) {SHARE}", "Bytes read: 1  Bytes written: 2", "total_bytes_read = 1", "=", "\t"),
         *("0", "-1", "1e9", "18446744073709551615", "9" * 5000, "٣", "²", "\x00", "\ufffd", "  "),
     ]
@@ -32,6 +43,7 @@ COUNTS = st.integers(0, 2**64 - 1)
 def test_any_text_is_read_without_an_error(text: str) -> None:
     found = [
         *(server_bytes(text, "/mnt"), share_bytes(text, SHARE), object_bytes(text)),
+        object_storage_bytes(text),
         *(transport_bytes([text]), rpc_bytes([text]), *interface_bytes(text).values()),
     ]
     for traffic in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mlpstorage_bench.cluster.filesystems import Mount, MountEntry
 from mlpstorage_bench.cluster.mount_counters.ceph import ceph_source
 from mlpstorage_bench.cluster.mount_counters.gluster import gluster_source
 from mlpstorage_bench.cluster.mount_counters.interfaces import interface_source
+from mlpstorage_bench.cluster.mount_counters.juicefs import juicefs_source
 from mlpstorage_bench.cluster.mount_counters.lustre import lustre_source
 from mlpstorage_bench.cluster.mount_counters.nfs import nfs_source
 from mlpstorage_bench.cluster.mount_counters.server import is_this_host, server_host
@@ -27,6 +29,19 @@ _SEVERAL_SERVERS = frozenset({
 })  # fmt: skip
 """Types whose data comes from hosts that the mount's source need not name."""
 
+_Find = Callable[[Mount, Path, Path], SourceFiles | str | None]
+"""Returns a filesystem's own counters, why they cannot be used, or None if it shows none."""
+_OWN_COUNTERS: dict[str, _Find] = {
+    "ceph": lambda mount, _proc, sysfs: ceph_source(mount, sysfs),
+    "cifs": lambda mount, proc, _sysfs: smb_source(mount, proc),
+    "fuse.glusterfs": lambda mount, _proc, _sysfs: gluster_source(mount),
+    "fuse.juicefs": lambda mount, _proc, _sysfs: juicefs_source(mount),
+    "lustre": lustre_source,
+    "nfs": lambda mount, proc, _sysfs: nfs_source(mount, proc),
+    "nfs4": lambda mount, proc, _sysfs: nfs_source(mount, proc),
+    "smb3": lambda mount, proc, _sysfs: smb_source(mount, proc),
+}
+
 
 @dataclass(frozen=True)
 class MountSources:
@@ -42,29 +57,14 @@ def find_sources(entry: MountEntry, proc: Path = PROC, sysfs: Path = SYS) -> Mou
     mount = entry.mount
     if mount.fstype not in _ONE_SERVER | _SEVERAL_SERVERS:
         return None
-    own = _of_filesystem(mount, proc, sysfs)
+    find_own = _OWN_COUNTERS.get(mount.fstype)
+    own = None if find_own is None else find_own(mount, proc, sysfs)
     interfaces = interface_source(proc, sysfs, with_loopback=_may_use_loopback(mount))
     found = [one for one in (own, interfaces) if isinstance(one, SourceFiles)]
     reason = own if isinstance(own, str) else ""
     if not found and isinstance(interfaces, str):
         reason = "; ".join(filter(None, (reason, interfaces)))
     return MountSources(tuple(found), reason)
-
-
-def _of_filesystem(mount: Mount, proc: Path, sysfs: Path) -> SourceFiles | str | None:
-    """Return the filesystem's own counters, why they cannot be used, or None if it has none."""
-    match mount.fstype:
-        case "nfs" | "nfs4":
-            return nfs_source(mount, proc)
-        case "lustre":
-            return lustre_source(mount, proc, sysfs)
-        case "ceph":
-            return ceph_source(mount, sysfs)
-        case "cifs" | "smb3":
-            return smb_source(mount, proc)
-        case "fuse.glusterfs":
-            return gluster_source(mount)
-    return None
 
 
 def _may_use_loopback(mount: Mount) -> bool:

@@ -83,6 +83,12 @@ class HostTraffic:
             behind=f"the server of {seen.source.name}",
         )
 
+    def is_decided_by(self, of_process: Audit) -> bool:
+        """Return whether the audit of a rank's process stands, and its host's need not."""
+        if self.mount_audit is not None:
+            return of_process.verdict == "served from page cache"
+        return of_process.verdict != "not measurable"
+
     @property
     def audits_below(self) -> list[Audit]:
         """Audits that refute the bytes of ranks, even where the processes' counters agree."""

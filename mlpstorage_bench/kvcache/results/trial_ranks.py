@@ -67,13 +67,15 @@ class TrialRanks:
     def audits(self) -> Audits:
         """Reported bytes of each rank against its process's counters, and what lies below.
 
-        Ranks whose processes have no such counters have the audit of their host, once for all.
+        Ranks whose processes have no such counters have the audit of their host, once for all. So
+        have those on a network filesystem, unless their counters refute them: proc(5) calls the
+        counters of a process accurate on block devices alone.
         """
         found: list[Audit] = []
         for host in self.hosts:
-            measured = [r.audit for r in host.ranks if r.audit.verdict != "not measurable"]
-            of_host = [host.audit] if len(measured) < len(host.ranks) else []
-            found += [*measured, *of_host, *host.audits_below]
+            of_ranks = [rank.audit for rank in host.ranks if host.is_decided_by(rank.audit)]
+            of_host = [host.audit] if len(of_ranks) < len(host.ranks) else []
+            found += [*of_ranks, *of_host, *host.audits_below]
         return Audits(found)
 
     @cached_property

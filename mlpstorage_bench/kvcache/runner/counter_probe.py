@@ -54,8 +54,8 @@ class UsableCounters:
         )
         mount = MountCounters.probe(directory, io_mode)
         below = _below(directory, device)
-        if mount is not None and below is not None and below.unknown:
-            below = None  # it is the mount
+        if mount is not None and below is not None and not (below.devices or below.memory):
+            below = None  # all that is below is the mount
         return cls(of_process, device if of_device else None, below, mount)
 
 

@@ -123,6 +123,8 @@ class WindowCounters:
             lost = "" if source is None else f"{source.name} could not be read in the window"
             return SourceTraffic(None, None, "; ".join(filter(None, (self.mount.reason, lost))))
         moved = self.mount_traffic - before.mount_traffic
+        if min(moved.read_bytes, moved.write_bytes) < 0:
+            return SourceTraffic(None, None, f"{source.name} began to count anew in the window")
         return SourceTraffic(source, moved, self.mount.reason)
 
 

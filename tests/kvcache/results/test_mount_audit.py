@@ -119,12 +119,19 @@ def test_server_refutes_what_the_counters_of_processes_confirm() -> None:
     assert pool_trial(1, [confirmed]).audit_verdict == "served from page cache"
 
 
-def test_bound_does_not_weaken_what_the_counters_of_processes_confirm() -> None:
-    confirmed = dataclasses.replace(
-        on_mount(0, INTERFACES, OF_ONE_RANK), process_traffic=OF_ONE_RANK
-    )
+@pytest.mark.parametrize(("source", "verdict"), [(NFS, "ok"), (INTERFACES, "bounded")])
+def test_counters_of_processes_confirm_nothing_on_a_network_filesystem(
+    source: Source, verdict: str
+) -> None:
+    confirmed = dataclasses.replace(on_mount(0, source, OF_ONE_RANK), process_traffic=OF_ONE_RANK)
     pooled = pool_trial(1, [confirmed])
-    assert (pooled.audit_verdict, pooled.host_audit_verdict) == ("ok", "bounded")
+    assert (pooled.audit_verdict, pooled.host_audit_verdict) == (verdict, verdict)
+
+
+def test_counters_of_processes_refute_on_a_network_filesystem() -> None:
+    cached = Traffic(GIB, GIB // 2)
+    refuted = dataclasses.replace(on_mount(0, INTERFACES, OF_ONE_RANK), process_traffic=cached)
+    assert pool_trial(1, [refuted]).audit_verdict == "served from page cache"
 
 
 def test_writes_that_are_not_synced_leave_reads_exact() -> None:
