@@ -78,9 +78,7 @@ def _figures(workload: Workload) -> Iterator[Figures]:
     for leaf in workload.of_command(_RUN):
         groups.setdefault(key_of(leaf), []).append(leaf)
     for _, leaves in sorted(groups.items()):
-        figures = figures_of(leaves)
-        if figures is not None:
-            yield figures
+        yield figures_of(leaves)
 
 
 def _performance_profile(leaf: Leaf) -> str:
@@ -94,7 +92,7 @@ def _performance_profile(leaf: Leaf) -> str:
     )
 
 
-_TYPES: Mapping[str, tuple[Callable[[Sequence[Leaf]], Figures | None], Callable[[Leaf], str]]] = {
+_TYPES: Mapping[str, tuple[Callable[[Sequence[Leaf]], Figures], Callable[[Leaf], str]]] = {
     "kv_cache": (kv_cache_figures, _performance_profile),
     "training": (training_figures, lambda leaf: accelerator_of(leaf) or ""),
     "checkpointing": (checkpointing_figures, lambda _: ""),

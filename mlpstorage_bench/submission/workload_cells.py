@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -20,6 +21,7 @@ from mlpstorage_bench.submission.columns import (
 from mlpstorage_bench.units import GIB
 from mlpstorage_bench.validation import edition
 
+_DIGITS_OF_TIME = 14
 _MIB_PER_GIB = 1024
 _PERCENT = 100
 _P95 = "aggregated_storage_read_p95_ms"
@@ -38,14 +40,12 @@ class Figures:
     remarks: tuple[str, ...] = ()
 
 
-def kv_cache_figures(leaves: Sequence[Leaf]) -> Figures | None:
-    """Return the figures of the latest run that is complete, else of the latest; None without any.
+def kv_cache_figures(leaves: Sequence[Leaf]) -> Figures:
+    """Return the figures of the latest run that is complete, else of the latest.
 
     Columns of options have the option's name: `llama3.1-8b Storage Only - Read B/W (GiB/s)`.
     """
     runs = sorted(leaves, key=_time)
-    if not runs:
-        return None
     run = next((leaf for leaf in reversed(runs) if _is_complete(leaf)), runs[-1])
     cells: dict[str, Cell | None] = {NODES: None}
     if isinstance(run.summary, Document):
@@ -62,8 +62,10 @@ def kv_cache_figures(leaves: Sequence[Leaf]) -> Figures | None:
 
 
 def _time(leaf: Leaf) -> tuple[str, str, str]:
+    """Return the order of runs; a start has the form 2026-11-24T03:35:10 or 20261124_033510."""
     started = None if isinstance(leaf.metadata, Unreadable) else leaf.metadata.text("run_datetime")
-    return (started or "", leaf.timestamp, str(leaf.path))
+    digits = re.sub(r"[^0-9]", "", started or "")[:_DIGITS_OF_TIME]
+    return (digits, leaf.timestamp, str(leaf.path))
 
 
 def _is_complete(leaf: Leaf) -> bool:
@@ -88,17 +90,14 @@ def _read_p95_ms(run: Leaf, option: str, recorded: Document) -> float | None:
     return max(found, default=None)
 
 
-def training_figures(leaves: Sequence[Leaf]) -> Figures | None:
+def training_figures(leaves: Sequence[Leaf]) -> Figures:
     """Return the means over the measured runs: all but the first, which warms up."""
-    measured = sorted(leaves, key=lambda leaf: leaf.timestamp)[1:]
+    first, *measured = sorted(leaves, key=lambda leaf: leaf.timestamp)
+    demanded = edition.TRAINING_RUNS - 1
+    remark = f"{first.place}: {len(measured)} runs after the first; the rules demand {demanded}"
+    remarks = () if len(measured) == demanded else (remark,)
     if not measured:
-        return None
-    remarks = []
-    if len(measured) != edition.TRAINING_RUNS - 1:
-        remarks.append(
-            f"{measured[0].place}: {len(measured)} measured runs; the rules demand "
-            f"{edition.TRAINING_RUNS - 1} after the first"
-        )
+        return Figures((first,), {}, remarks)
     speeds = [_number(leaf, "metric", "train_io_mean_MB_per_second") for leaf in measured]
     known = [speed for speed in speeds if speed is not None]
     cells: dict[str, Cell | None] = {
@@ -107,7 +106,7 @@ def training_figures(leaves: Sequence[Leaf]) -> Figures | None:
         "# Simulated Accelerators": _first(measured, "num_accelerators"),
         READ: fmean(known) / _MIB_PER_GIB if len(known) == len(speeds) else None,
     }
-    return Figures(tuple(measured), cells, tuple(remarks))
+    return Figures(tuple(measured), cells, remarks)
 
 
 def accelerator_of(leaf: Leaf) -> str | None:
@@ -118,22 +117,19 @@ def accelerator_of(leaf: Leaf) -> str | None:
     return metadata.text("accelerator") or metadata.text("args", "accelerator_type")
 
 
-def checkpointing_figures(leaves: Sequence[Leaf]) -> Figures | None:
+def checkpointing_figures(leaves: Sequence[Leaf]) -> Figures:
     """Return the means over the runs that write, and over those that read."""
     runs = sorted(leaves, key=lambda leaf: leaf.timestamp)
-    if not runs:
-        return None
     first, ranks = runs[0], _RANKS_OF_A_CHECKPOINT.get(runs[0].model)
     model = edition.CHECKPOINT_MODELS.get(first.model)
-    writing, reading = _producing(runs, "write"), _producing(runs, "read")
     cells: dict[str, Cell | None] = {
         "Checkpoint Mode": "Subset" if _is_subset(first) else "Full",
         NODES: _first(runs, "num_hosts"),
         "DP Instances": model.ranks // ranks if model is not None and ranks else None,
-        WRITE: _mean(writing, "save_checkpoint_io_mean_GB_per_second"),
-        "Write Duration (secs)": _mean(writing, "save_checkpoint_duration_mean_seconds"),
-        READ: _mean(reading, "load_checkpoint_io_mean_GB_per_second"),
-        "Read Duration (secs)": _mean(reading, "load_checkpoint_duration_mean_seconds"),
+        WRITE: _mean(runs, "write", "save_checkpoint_io_mean_GB_per_second"),
+        "Write Duration (secs)": _mean(runs, "write", "save_checkpoint_duration_mean_seconds"),
+        READ: _mean(runs, "read", "load_checkpoint_io_mean_GB_per_second"),
+        "Read Duration (secs)": _mean(runs, "read", "load_checkpoint_duration_mean_seconds"),
     }
     return Figures(tuple(runs), cells)
 
@@ -146,11 +142,6 @@ def _is_subset(leaf: Leaf) -> bool:
     return mode == "subset" or bool(metadata.flag("args", "checkpoint_subset"))
 
 
-def _producing(runs: Sequence[Leaf], way: str) -> list[Leaf]:
-    """Return the runs that were to write (read) checkpoints; those that say nothing count."""
-    return [leaf for leaf in runs if _checkpoints(leaf, way) != 0]
-
-
 def _checkpoints(leaf: Leaf, way: str) -> float | None:
     metadata, name = leaf.metadata, f"num_checkpoints_{way}"
     if isinstance(metadata, Unreadable):
@@ -159,17 +150,24 @@ def _checkpoints(leaf: Leaf, way: str) -> float | None:
     return metadata.number("args", name) if recorded is None else recorded
 
 
-def _mean(leaves: Sequence[Leaf], name: str) -> float | None:
-    values = [_number(leaf, "metric", name) for leaf in leaves]
+def _mean(runs: Sequence[Leaf], way: str, name: str) -> float | None:
+    """Return the mean over the runs that were to write (read); None if one of them lacks it.
+
+    Where a run does not say what it was to do, the mean is over the runs that have a value.
+    """
+    counts = [_checkpoints(leaf, way) for leaf in runs]
+    are_known = None not in counts
+    producing = [leaf for leaf, count in zip(runs, counts, strict=True) if count or not are_known]
+    values = [_number(leaf, "metric", name) for leaf in producing]
     known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
+    if are_known and len(known) < len(values):
+        return None
+    return fmean(known) if known else None
 
 
-def vector_figures(leaves: Sequence[Leaf]) -> Figures | None:
+def vector_figures(leaves: Sequence[Leaf]) -> Figures:
     """Return the figures of the latest run."""
     runs = sorted(leaves, key=lambda leaf: leaf.timestamp)
-    if not runs:
-        return None
     run = runs[-1]
     summary = run.summary if isinstance(run.summary, Document) else Document(None, run.path)
     recall = summary.number("recall")

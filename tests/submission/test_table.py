@@ -170,6 +170,16 @@ def test_training_is_the_mean_of_the_runs_after_the_first(made: Submission) -> N
     assert row_of(made, "training").cells["Training - Read B/W (GiB/s)"] == ""
 
 
+def test_training_without_a_run_after_the_first_has_no_row(made: Submission) -> None:
+    _, *others = sorted((made.add_training() / "run").glob("2*"))
+    for leaf in others:
+        shutil.rmtree(leaf)
+    assert [row.cells["Benchmark Type"] for row in table(made).rows] == ["kv_cache"]
+    count, no_row = table(made).remarks
+    assert "0 runs after the first; the rules demand 5" in count
+    assert "no row" in no_row
+
+
 def test_checkpointing_is_the_mean_of_the_runs_of_each_phase(made: Submission) -> None:
     written, read = sorted(made.add_checkpointing().glob("2*"))
     for leaf, way, speed in ((written, "save", 13.0), (read, "load", 34.0)):
@@ -185,6 +195,10 @@ def test_checkpointing_is_the_mean_of_the_runs_of_each_phase(made: Submission) -
     values = [cells[name] for name in names if not name.endswith(("Code", "Logs"))]
     assert cells["Model"] == "8B"
     assert values == ["Full", 1, 1, 13.0, 8.0, 34.0, 8.0]
+    next(read.glob("*_metadata.json")).unlink()
+    assert row_of(made, "checkpointing").cells == cells, "a run that says nothing of its phase"
+    change(written / "summary.json", lambda document: document["metric"].clear())
+    assert row_of(made, "checkpointing").cells["Checkpointing - Write B/W (GiB/s)"] == ""
 
 
 def test_vector_database_is_the_latest_run(made: Submission) -> None:
