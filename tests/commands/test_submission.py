@@ -103,6 +103,20 @@ def test_own_run_becomes_a_submission_whose_image_is_this_package(
     assert json.loads((image / ".code-hash.json").read_text())["git_sha"] is None
 
 
+@pytest.mark.launches_mpi
+@pytest.mark.starts_process
+def test_run_of_two_ranks_becomes_a_submission(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_one(kvcache): kvcache.run('1')")
+    result = pytester.runpytest_subprocess(
+        *TINY, "--mlps-num-processes=2", "--mlps-oversubscribe", "--mlps-allow-run-as-root"
+    )
+    assert result.ret == 0
+    assert submit(pytester, "--mlps-submission=new").ret == 1
+    fill(Path("new"))
+    assert pytester.runpytest_subprocess("--mlps-validate=new").ret == 0
+    assert len([*Path("new").rglob("rank_1/*.json")]) == 2
+
+
 def test_run_of_other_code_has_no_image(pytester: pytest.Pytester, results: Path) -> None:
     shutil.rmtree(results / "code-images")
     result = submit(pytester, "--mlps-submission=new")
