@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +20,11 @@ from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, matches_case, parse_since
-from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.past_run import PastRun, status_now
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import WHOLE_RUN, read_document, read_metadata, run_of
 from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, check_owner, rerun_of
+from mlpstorage_bench.history.resume import RESUME_OPTION, resume_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
@@ -61,7 +63,15 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
             if known.mlps_history_rm:
                 removal.run(history, known)
             elif known.mlps_history_rerun:
-                rerun = _rerun(history, known.mlps_history_rerun, known.mlps_history_rerun_owner)
+                rerun = _rerun(
+                    history,
+                    RERUN_OPTION,
+                    known.mlps_history_rerun,
+                    known.mlps_history_rerun_owner,
+                )
+                write_lines(_announcement(rerun))
+            elif known.mlps_resume:
+                rerun = _rerun(history, RESUME_OPTION, known.mlps_resume, None)
                 write_lines(_announcement(rerun))
             elif known.mlps_history_trend:
                 _show_trend(history, known.mlps_history_trend, wanted, form)
@@ -140,20 +150,24 @@ def _show_run(history: History, run_id: str, form: str) -> None:
         write_lines(run_lines(run_of(metadata, path).run, metadata, numbers, width))
 
 
-def _rerun(history: History, run_id: str, owner: str | None) -> Rerun:
+def _rerun(history: History, option: str, run_id: str, owner: str | None) -> Rerun:
     launcher = detect_launcher(os.environ)
     if launcher is not None:
         raise InvalidInputError(
-            RERUN_OPTION,
+            option,
             run_id,
             f"no launcher ({launcher.launcher}) around pytest, as the rerun starts its own",
         )
-    path = history.find(RERUN_OPTION, run_id)
+    path = history.find(option, run_id)
     before = path.stat()
     metadata = read_metadata(path)
-    run_id = run_of(metadata, path).run.run_id
+    past = run_of(metadata, path).run
+    run_id = past.run_id
     if _identity(path.stat()) != _identity(before):
-        raise InvalidInputError(RERUN_OPTION, run_id, "a run whose metadata does not change")
+        raise InvalidInputError(option, run_id, "a run whose metadata does not change")
+    if option == RESUME_OPTION:
+        past = replace(past, status=status_now(past))
+        return resume_of(metadata, past, before, os.environ, SETTING_VARIABLES)
     check_owner(run_id, metadata, before, owner)
     return rerun_of(run_id, metadata, os.environ, SETTING_VARIABLES)
 

@@ -20,6 +20,7 @@ _ACCEPTED = "a run of this package that has ended, in a directory of its own"
 _OTHERS = {
     "mlps_history": "--mlps-history",
     "mlps_history_rerun": "--mlps-history-rerun",
+    "mlps_resume": "--mlps-resume",
     "mlps_history_trend": "--mlps-history-trend",
 }
 """Other commands of the history, by attribute of the options."""

@@ -14,7 +14,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +42,8 @@ class Rerun:
     environment: Mapping[str, str]
     remarks: Sequence[str] = ()
     """Differences from the recorded command, in sentences."""
+    option: str = RERUN_OPTION
+    """The option that asks for it, for messages."""
 
     def shell_line(self) -> str:
         """Return the command as typed in a shell."""
@@ -80,7 +82,7 @@ class Rerun:
 
     def _not_started(self, error: OSError | ValueError) -> InvalidInputError:
         return InvalidInputError(
-            RERUN_OPTION, self.run_id, "a run that can be started", hint=str(error)
+            self.option, self.run_id, "a run that can be started", hint=str(error)
         )
 
     def _become(self) -> NoReturn:
@@ -89,15 +91,19 @@ class Rerun:
 
 
 def rerun_of(
-    run_id: str, metadata: RunMetadata, environ: Mapping[str, str], variables: Collection[str]
+    run_id: str,
+    metadata: RunMetadata,
+    environ: Mapping[str, str],
+    variables: Collection[str],
+    option: str = RERUN_OPTION,
 ) -> Rerun:
     """Return the rerun of a run; InvalidInputError when it is not known or not possible.
 
-    Of the recorded environment, only `variables` are set.
+    Of the recorded environment, only `variables` are set. `option` is the one that asks for it.
     """
     if RERUN_VARIABLE in environ:
         raise InvalidInputError(
-            RERUN_OPTION,
+            option,
             run_id,
             f"nothing within a run again (of {environ[RERUN_VARIABLE]})",
             hint="Take the option out of PYTEST_ADDOPTS and the configuration file",
@@ -106,7 +112,7 @@ def rerun_of(
     if own.invocation is None or not own.working_directory:
         executed = metadata.executed_command
         raise InvalidInputError(
-            RERUN_OPTION,
+            option,
             run_id,
             "a run whose metadata tells how it was started",
             hint=f"Its command was: {executed}" if executed else "Its command is not known",
@@ -114,7 +120,7 @@ def rerun_of(
     stored = [*own.invocation.command, *own.invocation.environment.values()]
     if any(REMOVED in word for word in stored if word):
         raise InvalidInputError(
-            RERUN_OPTION,
+            option,
             run_id,
             f"a run whose command is stored as a whole; {REMOVED} stands for a secret",
             hint=f"Start it by hand: {shlex.join(own.invocation.command)}",
@@ -122,9 +128,17 @@ def rerun_of(
     directory = own.working_directory
     if not os.path.isdir(directory):  # noqa: PTH112 - False where nobody may look
         raise InvalidInputError(
-            RERUN_OPTION, run_id, f"a run whose working directory is there, unlike {directory}"
+            option, run_id, f"a run whose working directory is there, unlike {directory}"
         )
-    return _rerun(run_id, own.invocation, Path(directory), metadata, environ, variables)
+    rerun = _rerun(run_id, own.invocation, Path(directory), metadata, environ, variables)
+    if shutil.which(rerun.command[0], path=rerun.environment.get("PATH")) is None:
+        raise InvalidInputError(
+            option,
+            run_id,
+            f"a run whose program is there, unlike {rerun.command[0]}",
+            hint=f"Its command was: {rerun.shell_line()}",
+        )
+    return replace(rerun, option=option)
 
 
 def _rerun(
@@ -145,13 +159,6 @@ def _rerun(
             environment[name], more = with_current_names_in(value, tests, directory)
             renamed |= more
     others = sorted(invocation.environment.keys() - set(variables))
-    if shutil.which(command[0], path=environment.get("PATH")) is None:
-        raise InvalidInputError(
-            RERUN_OPTION,
-            run_id,
-            f"a run whose program is there, unlike {command[0]}",
-            hint=f"Its command was: {shlex.join(command)}",
-        )
     remarks = [f"{former} is called {name} now" for former, name in renamed.items()]
     if others:
         remarks.append(
@@ -167,26 +174,39 @@ def check_owner(
 
     `file` is the status of the metadata file that was read.
     """
-    owner = _user_name(file.st_uid)
-    accepted = {owner, str(file.st_uid)}
-    whose = f"its metadata belongs to user {owner}"
-    is_foreign_group = file.st_gid != os.getegid() and bool(file.st_mode & stat.S_IWGRP)
-    if file.st_mode & stat.S_IWOTH or is_foreign_group:
-        owner = _ANYONE
-        accepted = {owner}
-        whose = "other users may write its metadata"
-    elif file.st_uid == os.geteuid():
-        return
-    if named in accepted:
+    writer = other_writer(file)
+    if writer is None or named in writer.names:
         return
     invocation = metadata.own.invocation
     command = "unknown" if invocation is None else shlex.join(invocation.command)
     raise InvalidInputError(
         RERUN_OPTION,
         run_id,
-        f"a run of your own; {whose}",
-        hint=f"Its command is: {command}. To start it all the same, add {OWNER_OPTION}={owner}",
+        f"a run of your own; {writer.whose}",
+        hint=f"Its command is: {command}. To start it all the same, add "
+        f"{OWNER_OPTION}={writer.names[0]}",
     )
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Another user who may have written a metadata file, or anyone."""
+
+    names: tuple[str, ...]
+    """Names under which a user accepts this one."""
+    whose: str
+    """How the file is theirs, in words."""
+
+
+def other_writer(file: os.stat_result) -> Writer | None:
+    """Return who else may have written a metadata file of this status; None if nobody."""
+    is_foreign_group = file.st_gid != os.getegid() and bool(file.st_mode & stat.S_IWGRP)
+    if file.st_mode & stat.S_IWOTH or is_foreign_group:
+        return Writer((_ANYONE,), "other users may write its metadata")
+    if file.st_uid == os.geteuid():
+        return None
+    owner = _user_name(file.st_uid)
+    return Writer((owner, str(file.st_uid)), f"its metadata belongs to user {owner}")
 
 
 def _user_name(number: int) -> str:

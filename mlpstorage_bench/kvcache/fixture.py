@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mlpstorage_bench.benchmark_type import (
     CaseRecord,
     FailedTrialRecord,
+    Json,
     OpenCase,
     TrialRecord,
 )
@@ -27,9 +28,11 @@ from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.kvcache.results.stored_trial import restored_trial, stored_trial
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.results.kept_trials import KeptTrial
 
 
 class Timed(Protocol):
@@ -55,13 +58,31 @@ class Timed(Protocol):
         ...
 
 
+class RunTrials(Protocol):
+    """The finished trials that a run keeps on disk, for its continuation."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether this session continues a run; the same on every rank."""
+        ...
+
+    def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
+        """Return the trials of a case that earlier parts of the run have finished, on rank 0."""
+        ...
+
+    def keep_trial(self, case: CaseRecord, state: Json) -> None:
+        """Write the last trial of a case, on rank 0."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrialCounts:
-    """Number of trials of each case."""
+    """Number of trials of each case, and where finished ones are kept."""
 
     planned: int
     most: int
     """The same with all that the gate may add."""
+    run: RunTrials
 
 
 class KVCache:
@@ -163,10 +184,13 @@ class KVCache:
             )
         )
         name = opened.record.case
-        self._engine.rest(self._plan.profile.delay_between_workloads)
-        self._write_record(opened)
         changes = self._plan.notes_on_changes(str(workload), changed)
-        trials = _Trials(self._engine, changed, self._plan.profile.seed, opened, changes)
+        trials = _Trials(
+            self._engine, changed, self._plan.profile.seed, opened, self._trials.run, changes
+        )
+        if trials.finished < self._trials.planned:
+            self._engine.rest(self._plan.profile.delay_between_workloads)
+        self._write_record(opened)
 
         def round_() -> None:
             if trials.count == self._trials.planned:  # the call of --benchmark-cprofile
@@ -228,6 +252,7 @@ class _Trials:
         workload: Workload,
         seed: int,
         case: OpenCase,
+        run: RunTrials,
         notes: Sequence[str] = (),
     ) -> None:
         self.case = case
@@ -240,6 +265,16 @@ class _Trials:
         """Histograms of each trial, on rank 0."""
         self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
+        self._run = run
+        self._finished: list[TrialOutcome] = []
+        """Trials that earlier parts of the run have finished, from the first on."""
+        if run.is_resumed:
+            self._finished = engine.share([*_restored(run.finished_trials(case.record))])
+
+    @property
+    def finished(self) -> int:
+        """Number of trials that earlier parts of the run have finished."""
+        return len(self._finished)
 
     @property
     def count(self) -> int:
@@ -249,7 +284,11 @@ class _Trials:
     def run_one(self, trace_parts: dict[str, str]) -> float:
         """Run the next trial and return its seconds per request."""
         number = self.count + 1
-        outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
+        is_finished = number <= len(self._finished)
+        if is_finished:
+            outcome = self._finished[number - 1]
+        else:
+            outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
         pooled, ranks = outcome.result, outcome.ranks or ()
         metrics = pooled.metrics()
         if pooled.failure is not None:
@@ -267,6 +306,8 @@ class _Trials:
         trial = TrialRecord(number, metrics, ranks, pooled.conditions)
         trials = (*self.case.record.trials, trial)
         self.case.record = replace(self.case.record, trials=trials)
+        if outcome.samples is not None and not is_finished:
+            self._run.keep_trial(self.case.record, stored_trial(pooled, outcome.samples))
         _check_reads(pooled, f"trial {number}")
         return pooled.seconds_per_request
 
@@ -286,6 +327,16 @@ class _Trials:
     def result(self) -> KVCacheResult:
         """Return the result of all trials so far."""
         return self._engine.pool_case(self.case.record.case, self._trials, self._samples)
+
+
+def _restored(kept: Sequence[KeptTrial]) -> Iterator[TrialOutcome]:
+    """Yield finished trials, until one cannot be read."""
+    for one in kept:
+        try:
+            result, samples = restored_trial(one.state)
+        except ValueError:
+            return
+        yield TrialOutcome(result, samples, one.ranks)
 
 
 def _check_reads(pooled: TrialResult, trial: str) -> None:

@@ -183,6 +183,11 @@ _LAUNCHERS = frozenset({"mpirun", "mpiexec", "prterun", "orterun", "srun"})
 """Names of launchers without the suffix of distributions, as in mpirun.openmpi."""
 
 
+def is_launcher(program: str) -> bool:
+    """Whether a program is one that starts ranks, by its name."""
+    return Path(program).name.partition(".")[0] in _LAUNCHERS
+
+
 def launching_ancestor() -> list[str] | None:
     """Return the command of the launcher above this process; None if it is on another host."""
     for ancestor in psutil.Process().parents():
@@ -190,7 +195,7 @@ def launching_ancestor() -> list[str] | None:
             command = ancestor.cmdline()
         except psutil.Error:
             return None  # it has ended, or belongs to another user
-        if command and Path(command[0]).name.partition(".")[0] in _LAUNCHERS:
+        if command and is_launcher(command[0]):
             return [_as_typed(command[0]), *command[1:]]
     return None
 

@@ -68,6 +68,13 @@ HISTORY_OPTIONS = (
         {"metavar": "USER"},
     ),
     Option(
+        "resume",
+        "Continue a run that was interrupted, in its directory: repeat its command, and run only "
+        "trials that had not finished. ID as for --mlps-history-rerun.",
+        None,
+        {"metavar": "ID"},
+    ),
+    Option(
         "history-trend",
         "Plot a metric such as read_gib_s or read_p95_ms over time, one line per case, and exit. "
         "Filters apply.",

@@ -94,6 +94,7 @@ def build_metadata(
             "tests": [test.model_dump() for test in record.tests],
             "gate": gate,
             "verdicts": [] if gate is None else gate["verdicts"],
+            **({} if record.resumed is None else {"resumed": record.resumed.model_dump()}),
         },
     }
     return redact_json(metadata)

@@ -95,6 +95,41 @@ class GateRecord(BaseModel):
     """Cases whose trials were disturbed, with the causes."""
 
 
+class PartRecord(BaseModel):
+    """One part of a run that was interrupted and resumed."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    started: str
+    """ISO 8601 with offset."""
+    ended: str | None
+    """The same; of a part that was killed, the end of its last finished trial. None while it
+    runs."""
+    runtime_s: float
+    """Seconds until then."""
+    status: str
+    """As the run's: how the part ended, or `died`."""
+
+
+class PauseRecord(BaseModel):
+    """The time between two parts."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    began: str
+    ended: str
+    seconds: float
+
+
+class ResumedRecord(BaseModel):
+    """The parts of a run that was resumed, and the pauses between them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    parts: list[PartRecord]
+    pauses: list[PauseRecord]
+
+
 class RunFacts(BaseModel):
     """The part of a run's record that is known at the run's start."""
 
@@ -161,6 +196,8 @@ class RunRecord(RunFacts):
     """The gate's result; None if the gate is off."""
     system_info_at_end: Json | None = None
     """The hosts at the run's end, with their counters; None if the run did not come to its end."""
+    resumed: ResumedRecord | None = None
+    """None for a run of one part."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 

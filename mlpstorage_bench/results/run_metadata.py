@@ -28,6 +28,7 @@ from mlpstorage_bench.results.metadata_parts import (
     SystemInfo,
     VerdictFacts,
 )
+from mlpstorage_bench.results.record import ResumedRecord
 
 REQUIRED = ("benchmark_type", "run_datetime", "num_processes", "parameters")
 """Fields that the metadata of every run has, of any benchmark type."""
@@ -83,6 +84,8 @@ class OwnFacts(Part):
     status: str = "-"
     start_datetime: _Moment | None = None
     """ISO 8601 with offset."""
+    end_datetime: _Moment | None = None
+    """The same; None for a run that has not ended, or was killed."""
     mode: str | None = None
     orgname: str | None = None
     systemname: str | None = None
@@ -115,6 +118,8 @@ class OwnFacts(Part):
     tests: tuple[OutcomeFacts, ...] = ()
     gate: GateFacts = GateFacts()
     verdicts: tuple[VerdictFacts, ...] = ()
+    resumed: ResumedRecord | None = None
+    """Parts of a run that was interrupted and resumed; None for a run of one part."""
 
 
 class ReferenceFacts(OwnFacts):

@@ -100,7 +100,7 @@ def _make_kvcache(
             objective_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)
         ],
-        trials=TrialCounts(rounds, session.most_trials(trials)),
+        trials=TrialCounts(rounds, session.most_trials(trials), run),
         offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )
 

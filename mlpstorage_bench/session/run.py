@@ -6,19 +6,28 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase, Standing
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.benchmark_type import (
+    BenchmarkType,
+    CaseRecord,
+    Json,
+    OpenCase,
+    Standing,
+)
+from mlpstorage_bench.errors import InvalidInputError, MlpsError
+from mlpstorage_bench.history.resume import COMPLETED_STATUSES, RESUME_OPTION
 from mlpstorage_bench.metric.declaration import Better, Description, default_title
 from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.process.identity import start_of
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
 from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
+from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import (
     CaseOutcome,
@@ -31,6 +40,7 @@ from mlpstorage_bench.results.record import (
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.results.verification import Verification, unproven, verification_of
+from mlpstorage_bench.session.resumption import Resumption
 from mlpstorage_bench.units import unit_named
 
 _SEVERITY: tuple[Outcome, ...] = ("passed", "skipped", "failed")
@@ -54,6 +64,10 @@ class Run:
     make_document: Callable[[Sequence[object]], BenchmarkDocument]
     """Returns pytest-benchmark's JSON for the statistics of this package's tests."""
     is_root: bool
+    resumption: Resumption | None = None
+    """The run that this session continues, on rank 0."""
+    is_resumed: bool = False
+    """Whether this session continues a run; the same on every rank."""
     status: Status = "running"
     exit_status: int | None = None
     tests_passed: bool | None = None
@@ -72,6 +86,25 @@ class Run:
     """pytest-benchmark's statistics by test."""
     _cases_opened: int = 0
     _cases_written: int = 0
+    _kept: KeptTrials = field(init=False)
+    """Finished trials in the run's directory."""
+
+    def __post_init__(self) -> None:
+        self._kept = KeptTrials(self.directory)
+
+    def claim(self, identity: Json) -> None:
+        """Begin to keep finished trials, and write what their continuation is compared with.
+
+        InvalidInputError on rank 0 if the run is continued, and this session differs from it.
+        """
+        if not self.is_root:
+            return
+        if self.resumption is not None:
+            self.resumption.check_place(self.location)
+            self.resumption.check_identity(identity)
+        self._kept.claim(RESUME_OPTION, self.run_id)
+        if self.resumption is None:
+            self._kept.write_identity(identity)
 
     @property
     def run_id(self) -> str:
@@ -182,6 +215,11 @@ class Run:
         return opened
 
     def _forget_case(self, test: str) -> None:
+        if self.is_root:
+            with suppress(MlpsError):  # the end of the run reports what cannot be written
+                for case in self.cases:
+                    if case.test == test:
+                        self._kept.discard(RESUME_OPTION, case.case)
         self._cases = [case for case in self._cases if case.record.test != test]
         self._statistics.pop(test, None)
 
@@ -204,6 +242,23 @@ class Run:
     def add_statistics(self, test: str, statistics: object) -> None:
         """Add pytest-benchmark's statistics of a finished test of this package."""
         self._statistics[test] = statistics
+
+    def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
+        """Return the trials of a case that earlier parts of this run have finished, on rank 0."""
+        if self.resumption is None:
+            return ()
+        return tuple(self._kept.finished(RESUME_OPTION, case, self.facts.num_processes))
+
+    def keep_trial(self, case: CaseRecord, state: Json) -> None:
+        """Write the last trial of a case, so that a continuation need not run it again.
+
+        `state` is what the benchmark type needs then. Only rank 0 writes.
+        """
+        if self.is_root:
+            now = LastTrial(datetime.now().astimezone().isoformat(), self._runtime_s)
+            trial = case.trials[-1]
+            with suppress(MlpsError):  # the end of the run reports it
+                self._kept.keep(self.location, self.benchmark_type, case, trial, state, now)
 
     def note_outcome(self, test: str, outcome: Outcome, duration_s: float, message: str) -> None:
         """Add the outcome of one phase of a test; the worst phase decides."""
@@ -252,10 +307,24 @@ class Run:
         self.exit_status = exit_status
         self.tests_passed = tests_passed or self.status == "passed"
         self._ended = datetime.now().astimezone()
-        return self.write()
+        metadata = self.write()
+        if self.is_root and exit_status in COMPLETED_STATUSES:
+            with suppress(OSError):  # they are hidden, and used for no run that has ended
+                self._kept.remove()
+        return metadata
+
+    @property
+    def _runtime_s(self) -> float:
+        before_s = 0.0 if self.resumption is None else self.resumption.runtime_before_s
+        return before_s + time.monotonic() - self._started_s
 
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
+        runtime_s = self._runtime_s
+        resumed = None
+        if self.resumption is not None:
+            of_part_s = runtime_s - self.resumption.runtime_before_s
+            resumed = self.resumption.record(self.status, self._ended, of_part_s)
         return RunRecord(
             **dict(self.facts),
             status=self.status,
@@ -266,7 +335,8 @@ class Run:
             timestamp=self.location.timestamp,
             run_datetime=self.started.isoformat(),
             end_datetime=self._ended.isoformat() if self._ended else None,
-            runtime_s=time.monotonic() - self._started_s,
+            runtime_s=runtime_s,
+            resumed=resumed,
             notes=self.notes,
             tests=list(self._tests.values()),
             recorded=self._recorded,

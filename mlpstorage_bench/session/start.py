@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,15 +12,18 @@ import pytest
 from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type import RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
+from mlpstorage_bench.cluster.sources import installed_package
 from mlpstorage_bench.history.cache_directories import of_hosts
+from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.run_metadata import metadata_of
-from mlpstorage_bench.results.tree import create_run_directory
+from mlpstorage_bench.results.tree import RunLocation, create_run_directory
 from mlpstorage_bench.session import benchmark_json, measured_storage, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.provenance import run_facts
 from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
+from mlpstorage_bench.session.resumption import Resumption, identity_of, resumption_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 
@@ -75,25 +80,19 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
     hashes = session.comm.allgather(own_hash)
     systemname = settings.systemname or slugify(cluster.hostnames[0])
+    filed_as = (settings.mode, settings.orgname, systemname, benchmark_type.name, plan.model, "run")
+    resumption = session.on_all_ranks(lambda: _resumption(session))
+    is_resumed = session.comm.bcast(resumption is not None)
     created = session.comm.bcast(
         session.on_all_ranks(
-            lambda: (
-                create_run_directory(
-                    settings.results_dir,
-                    settings.mode,
-                    settings.orgname,
-                    systemname,
-                    benchmark_type.name,
-                    plan.model,
-                    "run",
-                )
-                if session.is_root
-                else None
-            )
+            lambda: _place(settings.results_dir, filed_as, resumption) if session.is_root else None
         )
     )
     assert created is not None
     location, started = created
+    facts = run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp)
+    if resumption is not None:
+        facts = facts.model_copy(update={"run_id": resumption.run_id})
     site = RankSite(
         session.host,
         settings.cache_dir,
@@ -102,15 +101,20 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
         is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
     )
     engine = benchmark_type.open(plan, session.comm, site)
-    session.run = Run(
+    run = Run(
         location,
         started,
-        run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp),
+        facts,
         plan.seed,
         benchmark_type,
         benchmark_json.maker(session.config),
         session.is_root,
+        resumption,
+        is_resumed,
     )
+    identity = identity_of(facts, plan.seed, cluster.hosts, installed_package(session.host))
+    session.on_all_ranks(lambda: run.claim(identity))
+    session.run = run
     _open_gate(session, session.run)
     session.on_all_ranks(session.run.write)
     if session.parent is not None and session.is_root:
@@ -123,6 +127,25 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
     changes = _describe_storage(session, session.run.location.metadata_path)
     session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+
+
+def _resumption(session: MlpsSession) -> Resumption | None:
+    """Return the run that this session continues, on rank 0; None for a new run."""
+    continued = os.environ.get(RESUME_VARIABLE)
+    if not session.is_root or not continued:
+        return None
+    return resumption_of(Path(continued), datetime.now().astimezone())
+
+
+def _place(
+    results_dir: Path,
+    filed_as: tuple[str, str, str, str, str, str],
+    resumption: Resumption | None,
+) -> tuple[RunLocation, datetime]:
+    """Return place and start of a run: of a new one, whose directory is made, or continued one."""
+    if resumption is None:
+        return create_run_directory(results_dir, *filed_as)
+    return RunLocation(results_dir, *filed_as, resumption.timestamp), resumption.started
 
 
 def _describe_storage(session: MlpsSession, own: Path) -> list[str]:

@@ -35,6 +35,8 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     if session.run is None or reporter is None:
         return
     _show(reporter, f"mlpstorage: command: {session.run.facts.executed_command}")
+    if session.run.resumption is not None:
+        _show(reporter, f"mlpstorage: {session.run.resumption}")
     for note in session.run.notes:
         _show(reporter, f"mlpstorage: note: {note}")
 

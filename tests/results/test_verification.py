@@ -11,7 +11,7 @@ import pytest
 from mlpstorage_bench.benchmark_type import Standing
 from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.final_status import record_final_status
-from mlpstorage_bench.results.record import RunRecord, parse_record
+from mlpstorage_bench.results.record import PartRecord, ResumedRecord, RunRecord, parse_record
 from mlpstorage_bench.results.verification import (
     reasons_against,
     unproven,
@@ -32,6 +32,14 @@ def record(mode: str, *checks: dict[str, str], status: str = "passed") -> RunRec
     return recorded.model_copy(update={"mode": mode, "status": status, "system_info": info})
 
 
+def resumed(made: RunRecord) -> RunRecord:
+    parts = [
+        PartRecord(started=f"2026-11-01T1{hour}:00:00Z", ended=None, runtime_s=1.0, status="died")
+        for hour in range(2)
+    ]
+    return made.model_copy(update={"resumed": ResumedRecord(parts=parts, pauses=[])})
+
+
 OK = check("ok", "4096 dirty pages before, 0 after")
 FOUND = check("finding", "4096 of 4096 pages are dirty after fsync")
 UNKNOWN = check("not measurable", "tmpfs")
@@ -42,6 +50,7 @@ OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
     ("made", "standing", "word", "reasons"),
     [
         (record("closed", OK), Standing(), "CLOSED", []),
+        (resumed(record("closed", OK)), Standing(), "CLOSED", []),
         (record("closed", OK, UNKNOWN), Standing(unproven=("audit",)), "CLOSED", []),
         (record("closed", OK, FOUND), Standing(), "INVALID", [f"h1: {FLUSH}: finding: "]),
         (record("closed", OK), OBJECTION, "INVALID", ["workload 1: 3 results"]),
@@ -54,7 +63,15 @@ OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
         (record("whatif"), Standing(), None, []),
     ],
     ids=[
-        *("closed", "not measurable", "finding", "objection", "both", "running with a finding"),
+        *(
+            "closed",
+            "resumed",
+            "not measurable",
+            "finding",
+            "objection",
+            "both",
+            "running with a finding",
+        ),
         *("running", "not checked", "not checked with an objection", "open", "whatif"),
     ],
 )

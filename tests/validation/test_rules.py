@@ -751,6 +751,12 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         VIOLATED,
         lambda m: set_keys(kv_metadata(m), "2026-08-01T12:30:00", "invocation_end_time"),
     ),
+    (
+        "X-wall",
+        "resumed",
+        WARNING,
+        lambda m: set_keys(kv_metadata(m), {"parts": [{}, {}]}, "mlpstorage", "resumed"),
+    ),
     ("X-equal-trials", "copied", VIOLATED, copy_trial),
 ]
 

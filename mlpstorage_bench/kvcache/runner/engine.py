@@ -202,6 +202,11 @@ class Engine:
         check_outputs([trace_output(path)], inputs)  # a test may have set either
         return path
 
+    def share(self, finished: Sequence[TrialOutcome]) -> list[TrialOutcome]:
+        """Return finished trials, which rank 0 has, on every rank."""
+        results = self._ranks.bcast([one.result for one in finished])
+        return [*finished] or [TrialOutcome(result, None, None) for result in results]
+
     def pool_case(
         self, workload: str, trials: list[TrialResult], samples: list[PooledHistograms]
     ) -> KVCacheResult:

@@ -1,0 +1,140 @@
+"""A trial is finished if its record is there and its files are as the record has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.benchmark import KVCacheBenchmark
+from mlpstorage_bench.results.kept_trials import DIRECTORY, KeptTrials, LastTrial
+from mlpstorage_bench.results.tree import RunLocation
+
+CASE = CaseRecord("kv_cache", "mine", 2, {}, test="test_it.py::test_a", workload_fingerprint="77")
+TIMES = (LastTrial("2026-11-01T12:00:01+00:00", 1.0), LastTrial("2026-11-01T12:00:02+00:00", 2.0))
+
+
+class ShortResults(KVCacheBenchmark):
+    """The benchmark type, for results of ranks that have nothing but their numbers."""
+
+    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
+        """Return the path of a rank's result in the run's directory."""
+        place = f"case_{case.case}/trial_{result['trial']}/rank_{result['rank']}"
+        return f"{place}/kvcache_results_{timestamp}.json"
+
+
+def keep(kept: KeptTrials, number: int) -> None:
+    names = ("open", "local", "sys", "kv_cache", "model", "run", "20261101_120000")
+    location = RunLocation(kept.directory.parents[8], *names)
+    assert location.directory == kept.directory.parent
+    ranks = [{"rank": rank, "trial": number, "value": 0.1 * number} for rank in range(2)]
+    trial = TrialRecord(number, {}, ranks)
+    kept.keep(location, ShortResults(), CASE, trial, {"n": number}, TIMES[number - 1])
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> KeptTrials:
+    """Two finished trials of two ranks."""
+    directory = tmp_path / "open/local/results/sys/kv_cache/model/run/20261101_120000"
+    directory.mkdir(parents=True)
+    trials = KeptTrials(directory)
+    trials.claim("run", "r")
+    keep(trials, 1)
+    keep(trials, 2)
+    trials.release()
+    return trials
+
+
+def states(kept: KeptTrials, case: CaseRecord = CASE, ranks: int = 2) -> list[object]:
+    return [one.state["n"] for one in kept.finished("run", case, ranks)]
+
+
+def test_finished_trials_have_their_ranks_results(kept: KeptTrials) -> None:
+    assert states(kept) == [1, 2]
+    (first, second) = kept.finished("run", CASE, 2)
+    assert [rank["rank"] for rank in second.ranks] == [0, 1]
+    assert [rank["value"] for rank in second.ranks] == [0.2, 0.2]
+    assert len(list(kept.directory.parent.glob("case_mine/trial_*/rank_*/*.json"))) == 4
+    assert kept.last("run") == TIMES[1]
+    del first
+
+
+def rank_file(kept: KeptTrials, trial: int) -> Path:
+    (path,) = kept.directory.parent.glob(f"case_mine/trial_{trial}/rank_1/*.json")
+    return path
+
+
+def record(kept: KeptTrials, trial: int) -> Path:
+    return kept.directory / "case_mine" / f"trial_{trial}.json"
+
+
+@pytest.mark.parametrize(
+    ("damage", "left"),
+    [
+        (lambda kept: rank_file(kept, 2).unlink(), [1]),
+        (lambda kept: rank_file(kept, 2).write_text("{}"), [1]),
+        (lambda kept: rank_file(kept, 1).write_text("{"), []),
+        (lambda kept: record(kept, 2).unlink(), [1]),
+        (lambda kept: record(kept, 2).write_text('{"test": "test_it.py::test_a"}'), [1]),
+        (lambda kept: record(kept, 1).write_text("["), []),
+    ],
+)
+def test_trial_with_damaged_files_is_not_finished(
+    kept: KeptTrials, damage: Callable[[KeptTrials], object], left: list[int]
+) -> None:
+    damage(kept)
+    assert states(kept) == left
+
+
+def test_trials_of_another_workload_test_or_number_of_ranks_are_not_used(kept: KeptTrials) -> None:
+    assert states(kept, replace(CASE, workload_fingerprint="78")) == []
+    assert states(kept, replace(CASE, test="test_it.py::test_b")) == []
+    assert states(kept, replace(CASE, case="other")) == []
+    assert states(kept, ranks=3) == []
+
+
+def test_records_are_of_one_process_at_a_time(kept: KeptTrials) -> None:
+    kept.claim("run", "r")
+    with pytest.raises(InvalidInputError, match="a run that no other process continues"):
+        KeptTrials(kept.directory.parent).claim("run", "r")
+    kept.release()
+    KeptTrials(kept.directory.parent).claim("run", "r")
+
+
+def test_discarded_trials_leave_no_files(kept: KeptTrials) -> None:
+    kept.discard("run", "mine")
+    assert states(kept) == []
+    assert not list(kept.directory.parent.glob("case_mine/**/*.json"))
+
+
+def test_results_of_an_attempt_that_was_killed_are_replaced(kept: KeptTrials) -> None:
+    file = rank_file(kept, 2)
+    stale = file.with_name("kvcache_results_20261101_115959.json")
+    stale.write_text("{}")
+    record(kept, 2).unlink()
+    keep(kept, 2)
+    assert states(kept) == [1, 2]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_removal_leaves_the_results(kept: KeptTrials) -> None:
+    kept.write_identity({"seed": 1})
+    assert kept.read_identity("run") == {"seed": 1}
+    kept.remove()
+    assert [path.name for path in kept.directory.parent.iterdir()] == ["case_mine"]
+    assert kept.read_identity("run") is None
+    assert kept.last("run") is None
+    kept.remove()
+
+
+def test_records_are_not_removed_through_a_link(kept: KeptTrials, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (kept.directory / "case_mine").rename(outside)
+    (kept.directory / "case_mine").symlink_to(outside)
+    kept.remove()
+    assert len(list(outside.iterdir())) == 2
+    assert not (kept.directory.parent / DIRECTORY).exists()
