@@ -29,8 +29,8 @@ LAYERS = (
     (("report",), "terminal tables, Markdown, HTML"),
     (("submission",), "a directory to hand in: runs, descriptions of systems, code, tables"),
     (
-        ("gate", "validation"),
-        "whether a run is worse than earlier ones; whether a tree of results keeps the rules",
+        ("compare", "gate", "validation"),
+        "runs side by side; whether a run is worse than earlier ones; the rules of result trees",
     ),
     (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
     (("leaves",), "directories of runs, whoever wrote them: place, files, commands, figures"),
@@ -64,6 +64,8 @@ KVCACHE_LAYERS = (
 """Layers inside kvcache."""
 
 PURE = (
+    "compare/figures.py",
+    "compare/subject.py",
     "gate/comparison.py",
     "gate/decision.py",
     "gate/disturbances.py",
@@ -84,7 +86,7 @@ PURE = (
 )
 """Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
 
-FOR_PUBLISHED_TYPES = frozenset({"kvcache", "leaves", "submission", "validation"})
+FOR_PUBLISHED_TYPES = frozenset({"compare", "kvcache", "leaves", "submission", "validation"})
 """Packages that know benchmark types by name; all but kvcache know those of the published rules."""
 MOST_TOP_LEVEL_MODULES = 8
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.commands import gate, history, submission, validation
+from mlpstorage_bench.commands import compare, gate, history, submission, validation
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
@@ -69,6 +69,7 @@ def _discard_output() -> None:
 
 
 def _run(known: argparse.Namespace, results_dir: Path) -> int:
+    status: int = pytest.ExitCode.OK
     if known.mlps_convert:
         metadata = convert_file(Path(known.mlps_convert), results_dir, registry.load)
         write_data(f"{metadata}\n")
@@ -76,16 +77,18 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
         make_fio_job = registry.load(registry.DEFAULT).exports["fio_job"]
         write_data(make_fio_job(Path(known.mlps_fio_job)))
     elif known.mlps_datasize:
-        return _show_datasize(known)
+        status = _show_datasize(known)
     elif submission.is_requested(known):
-        return submission.run(known, results_dir)
+        status = submission.run(known, results_dir)
+    elif known.mlps_compare or known.mlps_compare_report:
+        status = compare.run(known, results_dir)
     elif known.mlps_validate:
-        return validation.run(known)
+        status = validation.run(known)
     elif gate.is_requested(known):
-        return gate.run(known, results_dir)
+        status = gate.run(known, results_dir)
     else:
-        return history.run(known, results_dir)
-    return pytest.ExitCode.OK
+        status = history.run(known, results_dir)
+    return status
 
 
 def _refuse_unknown(parser: pytest.Parser, args: list[str], typed: Sequence[str]) -> None:

@@ -31,6 +31,7 @@ T = TypeVar("T")
 _BATCH = 256
 """Number of files in one transaction, which limits the wait of another process."""
 _MOST_NAMED = 5
+_AN_ID = "the id of a run, or its beginning"
 _LEAST_OF_TIMESTAMP = len("YYYYMMDD")
 """Characters of an id by which a file that was skipped is found."""
 _NO_FAULT_OF_THE_FILE = frozenset(
@@ -123,17 +124,17 @@ class History:
         """Return every number of a run."""
         return self._ask(lambda index: index.measured_in(path))
 
-    def find(self, source: str, given: str) -> Path:
+    def find(self, source: str, given: str, accepted: str = _AN_ID) -> Path:
         """Return the metadata file of the run with this id, or with the only one that begins so.
 
         InvalidInputError, which names `source`, when there is none or several.
         """
-        paths = self.find_copies(source, given)
+        paths = self.find_copies(source, given, accepted)
         if len(paths) > 1:
             self.remarks.append(f"there are {len(paths)} copies of this run; this is {paths[0]}")
         return paths[0]
 
-    def find_copies(self, source: str, given: str) -> list[Path]:
+    def find_copies(self, source: str, given: str, accepted: str = _AN_ID) -> list[Path]:
         """Return every metadata file of the run that `find` finds."""
         found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
@@ -150,7 +151,7 @@ class History:
         raise InvalidInputError(
             source,
             given,
-            "the id of a run, or its beginning",
+            accepted,
             hint=self._skipped(given) or self._near(given),
         )
 

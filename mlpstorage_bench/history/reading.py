@@ -19,7 +19,7 @@ from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.leaf import Leaf, is_summary
-from mlpstorage_bench.leaves.place import TIMESTAMP
+from mlpstorage_bench.leaves.place import TIMESTAMP, place_of
 from mlpstorage_bench.leaves.reference_run import leaf_of, with_files, without_metadata
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.metric.values import Values, numbers_of
@@ -82,18 +82,14 @@ def read_metadata(path: Path, *, with_trials: bool = False) -> RunMetadata:
     """
     content, metadata = _read(path)
     if metadata is None:
-        return without_metadata(_leaf(path), with_trials=with_trials)
+        place = place_of(path.absolute().parent)
+        if place is None:
+            raise NoRunError(path, "no run's metadata, and in no directory of a results tree")
+        return without_metadata(Leaf(path.absolute().parent, place), with_trials=with_trials)
     if not metadata.is_of_reference:
         return metadata
-    leaf = _leaf(path, metadata)
-    return with_files(metadata, Document(content, path), leaf, with_trials=with_trials)
-
-
-def _leaf(path: Path, metadata: RunMetadata | None = None) -> Leaf:
     leaf = leaf_of(path.parent, metadata)
-    if leaf is None:
-        raise NoRunError(path, "no run's metadata, and in no directory of a results tree")
-    return leaf
+    return with_files(metadata, Document(content, path), leaf, with_trials=with_trials)
 
 
 def _read(path: Path) -> tuple[Json, RunMetadata | None]:

@@ -28,17 +28,20 @@ from mlpstorage_bench.results.run_metadata import ReferenceFacts, RunMetadata
 _KV_CACHE = "kv_cache"
 _RUN = "run"
 _CLOSED = "closed"
+COUNT_AS_ONE_TRIAL = (
+    "files of ranks are missing, so the summary's figures over all trials count as one trial"
+)
 _DEFAULTS = "parameters are the program's defaults; the command of each trial says what ran"
 _MOST_RANKS = (1 << 31) - 1
 
 
-def leaf_of(folder: Path, metadata: RunMetadata | None = None) -> Leaf | None:
-    """Return a run's directory; None if neither its place nor its metadata say whose it is."""
+def leaf_of(folder: Path, metadata: RunMetadata) -> Leaf:
+    """Return a run's directory; outside of a results tree, by its metadata."""
     folder = folder.absolute()
     place = place_of(folder)
-    if place is None and metadata is not None:
+    if place is None:
         place = Place("", "", "", metadata.benchmark_type, metadata.model, "", metadata.command)
-    return None if place is None else Leaf(folder, place)
+    return Leaf(folder, place)
 
 
 def without_metadata(leaf: Leaf, *, with_trials: bool = False) -> RunMetadata:
@@ -126,7 +129,7 @@ def _kv_figures(
     """Return the figures of each option over all trials and of its trials, and notes on them."""
     figures: Object = {}
     cases: dict[str, CaseFacts | None] = {}
-    notes: list[str] = []
+    alone: list[str] = []
     for option, recorded in kv_figures.options_of(summary):
         values = kv_figures.of_summary(recorded)
         trials: dict[int, dict[str, float]] = {}
@@ -137,13 +140,11 @@ def _kv_figures(
                 values = {**kv_figures.over_trials(trials.values()), **values}
             elif values:
                 trials = {0: values}
-                notes.append(
-                    f"case {option}: files of ranks are missing, so the summary's figures over "
-                    "all trials count as one trial"
-                )
+                alone.append(option)
         figures[option] = values
         facts = [TrialFacts(trial=trial + 1, metrics=one) for trial, one in sorted(trials.items())]
         cases[option] = CaseFacts(trials=tuple(facts))
+    notes = [f"case {', '.join(alone)}: {COUNT_AS_ONE_TRIAL}"] if alone else []
     return figures, cases, notes
 
 

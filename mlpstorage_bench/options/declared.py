@@ -10,6 +10,7 @@ import pytest
 
 from mlpstorage_bench.launch.hosts import MOST_RANKS
 from mlpstorage_bench.launch.launchers.launcher import TRANSPORTS
+from mlpstorage_bench.options.of_compare import COMPARE_OPTIONS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
 from mlpstorage_bench.options.of_history import HISTORY_OPTIONS
 from mlpstorage_bench.options.of_reference import counterparts, may_have_counterpart
@@ -203,6 +204,7 @@ OPTIONS = (
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),
     *HISTORY_OPTIONS,
+    *COMPARE_OPTIONS,
     *GATE_OPTIONS,
     *VALIDATION_OPTIONS,
     *SUBMISSION_OPTIONS,
@@ -305,7 +307,15 @@ def unknown_arguments(parser: pytest.Parser, arguments: Sequence[str]) -> str:
 _COMMANDS = frozenset(
     {
         *("history", "datasize", "convert", "fio-job"),
-        *(option.name for option in (*HISTORY_OPTIONS, *VALIDATION_OPTIONS, *SUBMISSION_OPTIONS)),
+        *(
+            option.name
+            for option in (
+                *HISTORY_OPTIONS,
+                *COMPARE_OPTIONS,
+                *VALIDATION_OPTIONS,
+                *SUBMISSION_OPTIONS,
+            )
+        ),
     }
 )
 """Options that print something and exit; so does `--mlps-gate` with a run's id."""

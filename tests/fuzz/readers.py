@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.compare.published_row import row_subject
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.index import Index
@@ -93,6 +94,13 @@ def show_metadata(path: Path) -> object:
     with Index(path.parent, in_memory=True) as index:
         show(metadata, index)
     return metadata
+
+
+def read_table(path: Path) -> object:
+    """Read a row of a published table."""
+    table = path.with_suffix(".csv")
+    path.rename(table)
+    return row_subject("--mlps-compare", f"{table}#array")
 
 
 def ask_index(path: Path) -> object:
@@ -178,6 +186,10 @@ _VALUES = (
     *(b"orgname=x", b"systemname=x", b"report=x.md", b"set=duration=5", b"gate-looks=4"),
     *(b"history-last=5", b"cache-dir=/x", b"gate-report=x.json", b"profile=quick"),
 )
+_TABLE = b"""system,ranks,hosts,trials,opt1_read_GiBps,opt1_p95_ms,opt1_missing_files,note
+array,4,2,3,12.5,100.5,0,"a, b"
+other,4,2,3,1,2,0,
+"""
 _GOLDEN = Path(__file__).parent.parent / "golden"
 _METADATA = tuple((_GOLDEN / f"schema_{n}" / "metadata.json").read_bytes() for n in (1, 2))
 _DOCUMENTS = tuple((_GOLDEN / f"schema_{n}" / "pytest_benchmark.json").read_bytes() for n in (1, 2))
@@ -210,6 +222,7 @@ READERS = (
     Reader("--mlps-set", read_setting, _SETTINGS),
     Reader("options", read_option, _VALUES),
     Reader("metadata", show_metadata, (*_METADATA, json.dumps(REFERENCES).encode())),
+    Reader("published table", read_table, (_TABLE,)),
     Reader("index of the history", ask_index, (_index(),)),
     Reader("pytest-benchmark", convert, _DOCUMENTS),
 )

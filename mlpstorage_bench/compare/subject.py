@@ -1,0 +1,153 @@
+"""A run as it is compared: what it is, the conditions that shape its figures, and the figures.
+
+Pure: values that were read come in, comparisons go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+NOT_RECORDED = "not recorded"
+
+
+class Program(StrEnum):
+    """Programs that make runs."""
+
+    OURS = "mlpstorage_bench"
+    REFERENCE = "the reference"
+    TABLE = "the reference, as a table was published"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, and how it is defined."""
+
+    name: str
+    label: str
+    place: int
+    """Position in the table, below figures with smaller ones."""
+    decimals: int
+    definition: str
+    """Equal for figures that mean the same."""
+    value: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run."""
+
+    given: str
+    """As the user named it."""
+    program: Program
+    identity: str
+    """Its id, place and outcome, in one line."""
+    conditions: Mapping[str, str]
+    """Name → value in words, in the order in which they are shown."""
+    cases: Mapping[str, Sequence[Figure]]
+    notes: tuple[str, ...] = ()
+    """Sentences for readers of its figures."""
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """A condition that differs: each value with the runs that have it."""
+
+    condition: str
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+    """Value and letters of runs."""
+
+    def __str__(self) -> str:
+        parts = (f"{value} ({', '.join(letters)})" for value, letters in self.values)
+        return f"unlike: {self.condition}: {'; '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of one case, a cell for each run."""
+
+    case: str
+    label: str
+    decimals: int
+    values: tuple[float | None, ...]
+    is_unlike: bool
+    """Whether definitions of the values that are there differ."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side, each with a letter."""
+
+    subjects: Sequence[Subject]
+
+    @property
+    def letters(self) -> list[str]:
+        """The letters of the runs, in order."""
+        return [_letter(number) for number in range(len(self.subjects))]
+
+    @property
+    def unlike(self) -> list[Unlike]:
+        """The conditions whose values are not all equal."""
+        found = []
+        for name in self._conditions():
+            by_value: dict[str, list[str]] = {}
+            for letter, subject in zip(self.letters, self.subjects, strict=True):
+                value = subject.conditions.get(name, NOT_RECORDED)
+                by_value.setdefault(value, []).append(letter)
+            if len(by_value) > 1:
+                values = tuple((value, tuple(letters)) for value, letters in by_value.items())
+                found.append(Unlike(name, values))
+        return found
+
+    @property
+    def alike(self) -> dict[str, str]:
+        """The conditions whose values are equal and recorded."""
+        first = self.subjects[0].conditions
+        unlike = {one.condition for one in self.unlike}
+        known = ((name, first.get(name, NOT_RECORDED)) for name in self._conditions())
+        return {name: v for name, v in known if name not in unlike and v != NOT_RECORDED}
+
+    def _conditions(self) -> list[str]:
+        return list(dict.fromkeys(name for one in self.subjects for name in one.conditions))
+
+    @property
+    def rows(self) -> list[Row]:
+        """The figures of every case that any run has."""
+        cases = dict.fromkeys(name for subject in self.subjects for name in subject.cases)
+        return [row for case in cases for row in self._rows_of(case)]
+
+    def _rows_of(self, case: str) -> list[Row]:
+        of_runs = [{one.name: one for one in s.cases.get(case, ())} for s in self.subjects]
+        first = {name: one for figures in reversed(of_runs) for name, one in figures.items()}
+        names = sorted(first, key=lambda name: first[name].place)
+        return [
+            Row(
+                case,
+                first[name].label,
+                first[name].decimals,
+                tuple(one[name].value if name in one else None for one in of_runs),
+                len({one[name].definition for one in of_runs if name in one}) > 1,
+            )
+            for name in names
+        ]
+
+
+def by_case(values: Mapping[str, str]) -> str:
+    """Return a condition of several cases in words: one value where all are equal."""
+    if not values:
+        return NOT_RECORDED
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return ", ".join(f"case {name}: {value}" for name, value in values.items())
+
+
+def span(values: Sequence[float], form: str = ".1f") -> str:
+    """Return the least and the greatest of values in words."""
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
+
+
+def _letter(number: int) -> str:
+    before, last = divmod(number, 26)
+    return (_letter(before - 1) if before else "") + chr(ord("A") + last)
