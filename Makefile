@@ -106,9 +106,12 @@ $(VENV)/hosts: $(VENV)/ready
 
 # Filesystems to test on beside those that are there: their tests are skipped elsewhere.
 $(VENV)/filesystems: $(VENV)/ready
-	command -v mkfs.xfs && command -v bindfs || { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
-		&& apt-get install --yes --quiet=2 --no-install-recommends bindfs xfsprogs; } \
-		|| echo "no mkfs.xfs or bindfs: what is tested on xfs and FUSE will be skipped"
+	command -v mkfs.xfs && command -v bindfs && command -v sshfs && command -v glusterfsd \
+		&& test -x /usr/lib/openssh/sftp-server \
+		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends \
+		bindfs glusterfs-client openssh-sftp-server sshfs xfsprogs; } \
+		|| echo "no mkfs.xfs, bindfs, sshfs or GlusterFS: what is tested on xfs and FUSE will be skipped"
 	touch $@
 
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.

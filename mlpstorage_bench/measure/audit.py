@@ -116,12 +116,15 @@ def audit_bound(
     missing = _missing(reported, moved)
     if _exceeds(missing, doubtful, TOLERANCE * reported.total):
         reason = (
-            f"{_shares(missing, reported)} did not pass {where} in the window, of any traffic: a "
-            "cache of this host has them, or they were compressed"
+            f"{_shares(missing, reported)} did not pass {where} in the window: a cache of this "
+            "host has them, or they were compressed"
         )
         ratio = reported.total / moved.total if moved.total else None
         return Audit(ratio, "served from page cache", reason, missing.total)
-    limit = f"{where} moved at least as much, of any traffic: that can refute, but not confirm"
+    limit = (
+        f"{where} moved at least as many bytes, with others among them: this neither refutes nor "
+        "confirms the result"
+    )
     if lack:
         return Audit(None, "not measurable", f"{lack}; {limit}", missing.total)
     return Audit(None, "bounded", limit, missing.total)

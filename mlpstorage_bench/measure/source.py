@@ -60,6 +60,17 @@ class SourceFiles:
         except OSError:
             return None
 
+    def read(self) -> Reading[Traffic] | None:
+        """Open the files and return what they count now; None if they do not.
+
+        A file of FUSE may have the same content until it is opened again.
+        """
+        counter = self.open_counter()
+        if counter is None:
+            return None
+        with counter:
+            return counter.read()
+
 
 class SourceCounter:
     """Open files of a source, each read to its end. Context manager."""

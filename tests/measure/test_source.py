@@ -27,25 +27,20 @@ def files_in(folder: Path, *sizes: int) -> SourceFiles:
 
 def test_files_are_read_to_their_end_at_one_time(tmp_path: Path) -> None:
     before_ns = time.perf_counter_ns()
-    counter = files_in(tmp_path, 4097, 3 * 4096).open_counter()
-    assert counter is not None
-    with counter:
-        reading = counter.read()
+    reading = files_in(tmp_path, 4097, 3 * 4096).read()
     assert reading is not None
     assert reading.traffic == Traffic(4097, 3 * 4096)
     assert before_ns <= reading.moment_ns <= time.perf_counter_ns()
 
 
 def test_texts_without_counts_are_no_reading(tmp_path: Path) -> None:
-    counter = files_in(tmp_path, 1, 0).open_counter()
-    assert counter is not None
-    with counter:
-        assert counter.read() is None
+    assert files_in(tmp_path, 1, 0).read() is None
 
 
 def test_absent_file_is_no_reading(tmp_path: Path) -> None:
     source = SourceFiles(SOURCE, (str(tmp_path / "none"),), lengths)
     assert source.open_counter() is None
+    assert source.read() is None
 
 
 def test_file_of_the_kernel_is_read_in_parts() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,13 +39,7 @@ class MountCounters:
         found = _sources_of(directory)
         if found is None:
             return None
-        with ExitStack() as opened:
-            counters = [source.open_counter() for source in found.sources]
-            for counter in counters:
-                if counter is not None:
-                    opened.enter_context(counter)
-            moved = moved_by_probe(counters, directory, io_mode, _PROBE_BYTES)
-        return _best(found, moved)
+        return _best(found, moved_by_probe(found.sources, directory, io_mode, _PROBE_BYTES))
 
 
 def _sources_of(directory: Path) -> MountSources | None:
@@ -62,13 +55,15 @@ def _sources_of(directory: Path) -> MountSources | None:
 
 
 def _best(found: MountSources, moved: Sequence[Traffic | None]) -> MountCounters:
-    """Return the first source that showed the probe."""
-    reasons = [found.reason] if found.reason else []
+    """Return the first source that showed the probe, and why no exact one did."""
+    lacks = [found.reason] if found.reason else []
+    bounds: list[str] = []
     for files, increase in zip(found.sources, moved, strict=True):
         if increase is not None and _is_shown(increase, files.source):
-            return MountCounters(files, "; ".join(reasons))
-        reasons.append(f"{files.source.name} did not count a file that was written and read")
-    return MountCounters(None, "; ".join(reasons))
+            return MountCounters(files, "; ".join(lacks))
+        failed = f"{files.source.name} did not count a file that was written and read"
+        (lacks if files.source.strength == "exact" else bounds).append(failed)
+    return MountCounters(None, "; ".join([*lacks, *bounds]))
 
 
 def _is_shown(increase: Traffic, source: Source) -> bool:

@@ -37,9 +37,6 @@ def test_statistics_are_found_in_the_mount(tmp_path: Path) -> None:
     source = juicefs_source(mount)
     assert isinstance(source, SourceFiles)
     assert (source.source.scope, source.source.strength) == ("host", "bound")
-    counter = source.open_counter()
-    assert counter is not None
-    with counter:
-        reading = counter.read()
+    reading = source.read()
     assert reading is not None
     assert reading.traffic == Traffic(4194304, 2205155328)

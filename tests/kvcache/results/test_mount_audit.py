@@ -78,8 +78,8 @@ def test_other_programs_on_the_mount_are_foreign_traffic() -> None:
 @pytest.mark.parametrize(
     ("moved", "lack", "verdict", "reason"),
     [
-        (OF_ONE_RANK, "", "bounded", "on h0 moved at least as much, of any traffic"),
-        (Traffic(9 * GIB, 9 * GIB), "", "bounded", "can refute, but not confirm"),
+        (OF_ONE_RANK, "", "bounded", "on h0 moved at least as many bytes, with others"),
+        (Traffic(9 * GIB, 9 * GIB), "", "bounded", "this neither refutes nor confirms the result"),
         (Traffic(GIB, GIB), "", "served from page cache", "50.0% of reads and 0.0% of writes did"),
         (Traffic(3 * GIB, 0), "", "served from page cache", "100.0% of writes did not pass the"),
         (OF_ONE_RANK, "osc is root's", "not measurable", "osc is root's; the network interfaces"),
