@@ -12,11 +12,12 @@ from tests.conftest import WITHOUT_TEST_TOOLS
 from tests.mpis import Mpi
 
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
-TINY = (
-    *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=warmup=0"),
-    "--mlps-set=entry_scale=0.001",
+ENDLESS = (
+    *("--mlps-set=duration=300", "--mlps-set=warmup=0", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0", "--mlps-trials=1"),
 )
+"""Options for a case that something else ends."""
+TINY = (*ENDLESS, "--mlps-set=requests=20")
 """Options for a case of half a second."""
 
 
