@@ -111,16 +111,34 @@ class OutputFile:
     """Whether a new file takes its place, so that readers see the old file or the new one."""
 
 
-def check_outputs(outputs: Sequence[OutputFile], inputs: Sequence[InputFile]) -> None:
-    """Raise InvalidInputError for an output that is an input, another output or a foreign file."""
+@dataclass(frozen=True)
+class ForeignOutput:
+    """A file that another program writes in this session, such as pytest's own report."""
+
+    option: str
+    """The option that names it."""
+    path: Path
+
+
+def check_outputs(
+    outputs: Sequence[OutputFile],
+    inputs: Sequence[InputFile],
+    beside: Sequence[ForeignOutput] = (),
+) -> None:
+    """Raise InvalidInputError for an output that is an input, another output or a foreign file.
+
+    Outputs of other programs, those `beside` ours, may replace any file but these.
+    """
     read = {_identity_of_input(file.path): file for file in inputs}
-    written: dict[_Identity, OutputFile] = {}
+    written: dict[_Identity, OutputFile | ForeignOutput] = {}
+    for foreign in beside:
+        identity = _identity_of_foreign(foreign.path)
+        _check_is_not_read(foreign, read.get(identity))
+        written[identity] = foreign
     for output in outputs:
         status = _status(output)
         identity = _identity(output.path, status)
-        if identity in read:
-            one = read[identity]
-            raise _refusal(output, f"It is the file of {one.option} ({one.path}), which is read")
+        _check_is_not_read(output, read.get(identity))
         other = written.setdefault(identity, output)
         if (other.option, other.path) != (output.option, output.path):
             raise _refusal(output, f"{other.option} writes the same file ({other.path})")
@@ -209,6 +227,18 @@ def _identity_of_input(path: Path) -> _Identity:
         return str(path)
 
 
+def _identity_of_foreign(path: Path) -> _Identity:
+    try:
+        return _identity(path, path.stat())
+    except OSError:
+        return os.path.realpath(path)
+
+
+def _check_is_not_read(output: OutputFile | ForeignOutput, read: InputFile | None) -> None:
+    if read is not None:
+        raise _refusal(output, f"It is the file of {read.option} ({read.path}), which is read")
+
+
 def _check_directory(output: OutputFile) -> None:
     """Check that files can be made in the output's directory."""
     parent = output.path.parent
@@ -236,5 +266,5 @@ def _check_owner(output: OutputFile, status: os.stat_result) -> None:
         )
 
 
-def _refusal(output: OutputFile, hint: str) -> InvalidInputError:
+def _refusal(output: OutputFile | ForeignOutput, hint: str) -> InvalidInputError:
     return InvalidInputError(output.option, str(output.path), _ACCEPTED, hint=hint)

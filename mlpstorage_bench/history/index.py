@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlpstorage_bench.history.index_file import INDEX_NAME, check_owner
+from mlpstorage_bench.history.index_file import INDEX_NAME, check_owner, make_file
 from mlpstorage_bench.history.metadata_files import FileState
 from mlpstorage_bench.history.queries import Queries, batches, marks
 from mlpstorage_bench.history.reading import RunFile
@@ -39,6 +39,7 @@ class Index(Queries):
         file = IN_MEMORY if in_memory else str(results_dir / INDEX_NAME)
         if not in_memory:
             check_owner(results_dir)
+            make_file(results_dir)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         super().__init__(connection, results_dir)
         try:

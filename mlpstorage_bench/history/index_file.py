@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 INDEX_NAME = ".mlps-history.sqlite"
@@ -31,6 +32,17 @@ def check_owner(results_dir: Path) -> None:
             raise UntrustedIndexError(f"{file.name} is no regular file")
         if status.st_uid not in trusted:
             raise UntrustedIndexError(f"{file.name} belongs to another user ({status.st_uid})")
+
+
+def make_file(results_dir: Path) -> None:
+    """Make the index's file, empty, with the mode that new files get there.
+
+    SQLite would make it without write permission for the group, whatever the umask; it gives the
+    files beside it the mode of this one.
+    """
+    with suppress(OSError):  # it exists, or SQLite reports the same error
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(results_dir / INDEX_NAME, flags, 0o666))
 
 
 def set_aside(results_dir: Path) -> Path:

@@ -9,7 +9,7 @@ from mlpstorage_bench.benchmark_type import Plan
 from mlpstorage_bench.gate.baseline_choice import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings
-from mlpstorage_bench.paths import InputFile, OutputFile, check_outputs
+from mlpstorage_bench.paths import ForeignOutput, InputFile, OutputFile, check_outputs
 from mlpstorage_bench.report.gate_report import REPORT_OPTION as GATE_REPORT_OPTION
 from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
@@ -18,15 +18,22 @@ PROFILE_OPTION = "--mlps-profile"
 
 
 def check_files(
-    settings: Settings, plan: Plan, rank: int, ranks: int, most_trials: Callable[[int], int]
+    settings: Settings,
+    plan: Plan,
+    rank: int,
+    ranks: int,
+    most_trials: Callable[[int], int],
+    pytests: Sequence[tuple[str, Path]],
 ) -> None:
     """Raise InvalidInputError if a rank would overwrite an input, or a file of other content.
 
     Only rank 0 writes reports. `most_trials` returns how many trials a case may have, of the number
-    that is planned.
+    that is planned; `pytests` are options and paths of the files that pytest writes on rank 0.
     """
     outputs = plan.output_files(rank, ranks, most_trials)
+    beside: list[ForeignOutput] = []
     if rank == 0:
+        beside = [ForeignOutput(option, path) for option, path in pytests]
         outputs += [
             OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True)
             for path in settings.reports
@@ -38,7 +45,7 @@ def check_files(
         *_gate_inputs(settings.gate),
         *plan.input_files(),
     ]
-    check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs, beside)
 
 
 def check_gate_files(settings: GateSettings, run: Path) -> None:

@@ -141,6 +141,19 @@ def junit_path(options: argparse.Namespace) -> Path | None:
     return Path(options.xmlpath) if options.xmlpath else None
 
 
+def output_files(config: pytest.Config) -> list[tuple[str, Path]]:
+    """Return option and path of each file that pytest and pytest-benchmark write by its name."""
+    options = config.option
+    # in older releases of pytest-benchmark, the option's value is an open file
+    dump = getattr(options, "benchmark_json", None)
+    named = {
+        "--junitxml": options.xmlpath and os.path.expanduser(os.path.expandvars(options.xmlpath)),  # noqa: PTH111 - as pytest: variables, too
+        "--benchmark-json": dump if dump is None or isinstance(dump, Path) else dump.name,
+        "--log-file": options.log_file or config.getini("log_file"),
+    }
+    return [(option, Path(path)) for option, path in named.items() if path]
+
+
 def write_junit(path: Path, suite: str, cases: Iterable[JunitCase]) -> None:
     """Write a junit file as pytest writes it for tests; OSError if that is impossible."""
     xml = LogXML(str(path), None, suite)

@@ -31,7 +31,7 @@ from mlpstorage_bench.session.file_arguments import check_files
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.provenance import sources_of_tests
-from mlpstorage_bench.session.pytest_internals import random_seed, set_random_seed
+from mlpstorage_bench.session.pytest_internals import output_files, random_seed, set_random_seed
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
@@ -206,7 +206,10 @@ class MlpsSession:
     def _check_request(self) -> None:
         """Check files, gate and report formats before tests are collected."""
         if self.settings.user_set:
-            check_files(self.settings, self.plan, self.comm.rank, self.comm.size, self.most_trials)
+            check_files(
+                *(self.settings, self.plan, self.comm.rank, self.comm.size, self.most_trials),
+                output_files(self.config),
+            )
         if self.settings.gate.is_wanted:
             gate = self.make_gate(registry.DEFAULT)
             if self.is_root:

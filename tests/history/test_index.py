@@ -358,3 +358,14 @@ def test_locked_index_is_replaced_by_the_files_after_a_timeout(
     assert "cannot be used: database is locked" in remark
     other.close()
     assert ids(tmp_path) == ["0001"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_index_has_the_mode_of_new_files(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        with Index(tmp_path) as index, index._transaction():
+            files = [*tmp_path.glob(f"{INDEX_NAME}*")]
+            assert {path.stat().st_mode & 0o777 for path in files} == {mode}
+    finally:
+        os.umask(before)

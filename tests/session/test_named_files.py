@@ -56,6 +56,30 @@ def test_trace_out_that_is_trace_in_is_refused_before_collection(
     assert recorded.read_text() == before
 
 
+@pytest.mark.parametrize("option", ["--junitxml", "--benchmark-json", "--log-file"])
+def test_pytest_s_own_output_that_is_an_input_is_refused_before_collection(
+    pytester: pytest.Pytester, here: Path, option: str
+) -> None:
+    recorded = here / "in.csv"
+    recorded.write_text(OPERATIONS)
+    refuse(
+        pytester,
+        *(f"--mlps-set=trace_in={recorded}", f"{option}=in.csv"),
+        message=rf"{option}: got 'in.csv'.*It is the file of trace_in \({recorded}\)",
+    )
+    assert recorded.read_text() == OPERATIONS
+
+
+def test_report_that_is_pytest_s_own_output_is_refused(
+    pytester: pytest.Pytester, here: Path
+) -> None:
+    refuse(
+        pytester,
+        *("--mlps-report=a.md", "--junitxml=a.md"),
+        message=f"--mlps-report: got '{here / 'a.md'}'.*--junitxml writes the same file",
+    )
+
+
 def test_trace_of_one_trial_that_is_trace_in_is_refused(
     pytester: pytest.Pytester, here: Path
 ) -> None:
