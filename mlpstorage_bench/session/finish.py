@@ -68,10 +68,11 @@ def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
 
 def _finish_again(run: Run, status: int) -> None:
     run.add_notes(["the session's end failed, after results were written"])
-    try:
-        run.finish(status)
-    except MlpsError as error:
-        say(f"ERROR: {error}")
+    problems = _problem(lambda: run.finish(status))
+    if problems:
+        problems += _problem(lambda: run.end_without_results(status))
+    for problem in problems:
+        say(f"ERROR: {problem}")
 
 
 def _status_after(failure: BaseException, status: int) -> int:
@@ -152,7 +153,13 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
-    problems += _problem(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
+    unwritten = _problem(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
+    if unwritten:
+        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+        if session.run is not None:
+            run = session.run
+            unwritten += _problem(lambda: run.end_without_results(exit_status))
+    problems += unwritten
     own = RankEnd(session.host, exit_status, "\n".join(problems))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
     session.barriers_passed += 1

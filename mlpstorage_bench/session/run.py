@@ -318,6 +318,18 @@ class Run:
         before_s = 0.0 if self.resumption is None else self.resumption.runtime_before_s
         return before_s + time.monotonic() - self._started_s
 
+    def end_without_results(self, exit_status: int) -> None:
+        """Set the final status in the metadata alone, after `finish` has failed to write results.
+
+        A run whose metadata is complete keeps its status: only something else has failed.
+        """
+        status = _STATUS_OF.get(exit_status, "failed")
+        reason = "its results could not be written"
+        if self.is_root and record_final_status(
+            self.location.metadata_path, status, exit_status, reason
+        ):
+            self.status, self.exit_status = status, exit_status
+
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
         runtime_s = self._runtime_s

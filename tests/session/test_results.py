@@ -201,3 +201,33 @@ def test_extra_info_that_json_cannot_hold_loses_no_results(pytester: pytest.Pyte
     document = json.loads(next(pytester.path.rglob("pytest_benchmark_*.json")).read_text())
     info = document["benchmarks"][0]["extra_info"]
     assert (info["where"], info["ratio"]) == ("UNSERIALIZABLE[PosixPath('/x')]", None)
+
+
+@pytest.mark.parametrize("error", ["OSError('lost')", "TypeError('a bug')"])
+def test_run_whose_files_cannot_be_written_has_failed(
+    pytester: pytest.Pytester, error: str
+) -> None:
+    pytester.makepyfile(
+        f"""
+        from mlpstorage_bench.results import convert
+
+        write = convert.write_json
+
+        def fail(path, content):
+            if path.name == "summary.json":
+                raise {error}
+            return write(path, content)
+
+        def test_run(kvcache):
+            kvcache.run(1)
+            convert.write_json = fail
+        """
+    )
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-trials=1", "--mlps-set=storage=null")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["run *, failed: *"])
+    result.stdout.fnmatch_lines(["*ERROR: *"])
+    own = metadata_of(pytester)["mlpstorage"]
+    assert (own["status"], own["exit_status"]) == ("failed", 1)
+    assert "its results could not be written" in own["notes"][-1]
+    assert [case["test"] for case in own["cases"].values()]
