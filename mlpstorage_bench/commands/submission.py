@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mlpstorage_bench.commands import validation
-from mlpstorage_bench.commands.history import filter_of, run_id_of
+from mlpstorage_bench.commands.history import HISTORY_OPTION, filter_of, run_id_of
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
@@ -19,7 +19,7 @@ from mlpstorage_bench.submission.assembly import (
     check_directory,
     check_systems,
 )
-from mlpstorage_bench.submission.choice import RUN_OPTION, SUBMISSION_OPTION, choose
+from mlpstorage_bench.submission.choice import RUN_OPTION, SUBMISSION_OPTION, RunId, choose
 
 
 def is_requested(known: argparse.Namespace) -> bool:
@@ -44,9 +44,11 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
         raise InvalidInputError(option, "no directory", f"with {SUBMISSION_OPTION}=DIR alone")
     reports = validation.reports_of(known)
     directory = check_directory(Path(known.mlps_submission), results_dir)
-    run_ids = [*(known.mlps_submission_run or ()), run_id_of(known.mlps_history)]
+    run_ids = [RunId(RUN_OPTION, text) for text in known.mlps_submission_run or ()]
+    shown = run_id_of(known.mlps_history)
+    run_ids += [RunId(HISTORY_OPTION, shown)] if shown else []
     with History(results_dir) as history:
-        choice = choose(history, filter_of(known), [one for one in run_ids if one])
+        choice = choose(history, filter_of(known), run_ids)
         remarks = [*history.remarks, *(f"skipped {problem}" for problem in history.problems)]
     given = known.mlps_submission_systems
     systems = None if given is None else check_systems(Path(given), choice.runs)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.paths import foreign_link_owner, is_directory, is_file, look_up
-from mlpstorage_bench.results.tree import write_text
+from mlpstorage_bench.results.tree import write_named
 from mlpstorage_bench.submission.choice import SUBMISSION_OPTION, Choice, ChosenRun
 from mlpstorage_bench.submission.copies import copy_directory, copy_file
 from mlpstorage_bench.submission.draft import draft
@@ -122,7 +122,8 @@ def _describe_systems(
             path = folder / f"{system}.yaml"
             metadata = run.leaf.metadata
             hosts = [] if isinstance(metadata, Unreadable) else hardware_of(metadata)
-            drafts.append(write_text(path, draft(system, f"run {run.run.run_id}", hosts)))
+            text = draft(system, f"run {run.run.run_id}", hosts)
+            drafts.append(write_named(SUBMISSION_OPTION, path, text))
     return drafts
 
 

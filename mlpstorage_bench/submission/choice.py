@@ -46,7 +46,15 @@ class Choice:
     remarks: tuple[str, ...]
 
 
-def choose(history: History, wanted: RunFilter, run_ids: Sequence[str]) -> Choice:
+@dataclass(frozen=True)
+class RunId:
+    """The id of a run or its beginning, and the option that has it."""
+
+    option: str
+    text: str
+
+
+def choose(history: History, wanted: RunFilter, run_ids: Sequence[RunId]) -> Choice:
     """Return the runs that a filter selects; with ids, those of them alone.
 
     A run that cannot be handed in is left out with a remark: it is running, has no place in a
@@ -62,7 +70,9 @@ def choose(history: History, wanted: RunFilter, run_ids: Sequence[str]) -> Choic
         found = _usable(run)
         if isinstance(found, str):
             if run_ids:
-                raise InvalidInputError(RUN_OPTION, run.run_id, "a run to hand in", hint=found)
+                raise InvalidInputError(
+                    SUBMISSION_OPTION, run.run_id, "a run to hand in", hint=found
+                )
             remarks.append(f"left out {run.run_id}: {found}")
             continue
         other = chosen.setdefault(found.place, found)
@@ -85,12 +95,12 @@ def choose(history: History, wanted: RunFilter, run_ids: Sequence[str]) -> Choic
     return Choice(tuple(chosen.values()), tuple(remarks))
 
 
-def _named(history: History, selected: Sequence[PastRun], run_id: str) -> PastRun:
-    path = history.find(RUN_OPTION, run_id)
+def _named(history: History, selected: Sequence[PastRun], run_id: RunId) -> PastRun:
+    path = history.find(run_id.option, run_id.text)
     for run in selected:
         if run.path == path:
             return run
-    raise InvalidInputError(RUN_OPTION, run_id, "a run that the filters select")
+    raise InvalidInputError(run_id.option, run_id.text, "a run that the filters select")
 
 
 def _usable(run: PastRun) -> ChosenRun | str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.results.code_image import ALGORITHM, PACKAGE, tree_files, tree_hash
-from mlpstorage_bench.results.tree import write_json, write_text
-from mlpstorage_bench.submission.choice import ChosenRun
+from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.results.tree import write_named
+from mlpstorage_bench.submission.choice import SUBMISSION_OPTION, ChosenRun
 from mlpstorage_bench.submission.copies import copy_directory, copy_files
 from mlpstorage_bench.validation.code_images import HASH_FILE, POOL, image_below, pointed_hash
 from mlpstorage_bench.validation.tree import POOL_MARKER
@@ -50,7 +51,8 @@ def add_images(runs: Sequence[ChosenRun], directory: Path) -> list[str]:
             continue
         made.add(image)
     if made:
-        write_text(
+        write_named(
+            SUBMISSION_OPTION,
             directory / POOL / POOL_MARKER,
             f"mlpstorage_version={_version()}\nmigration_completed_at={_text(now)}\n",
         )
@@ -59,16 +61,14 @@ def add_images(runs: Sequence[ChosenRun], directory: Path) -> list[str]:
 
 def _add_own(image: Path, code_hash: str, now: datetime) -> None:
     copy_files(PACKAGE, tree_files(PACKAGE), image)
-    write_json(
-        image / HASH_FILE,
-        {
-            "hash": code_hash,
-            "algorithm": ALGORITHM,
-            "captured_at": _text(now),
-            "mlpstorage_version": _version(),
-            "git_sha": None,
-        },
-    )
+    record = {
+        "hash": code_hash,
+        "algorithm": ALGORITHM,
+        "captured_at": _text(now),
+        "mlpstorage_version": _version(),
+        "git_sha": None,
+    }
+    write_named(SUBMISSION_OPTION, image / HASH_FILE, json_text(record))
 
 
 def _version() -> str:

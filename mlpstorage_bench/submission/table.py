@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
-from mlpstorage_bench.results.tree import write_text
+from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.results.tree import write_named
+from mlpstorage_bench.submission.choice import SUBMISSION_OPTION
 from mlpstorage_bench.submission.columns import (
     CODE,
     COLUMNS,
@@ -127,26 +128,24 @@ def _column(block: str, name: str) -> str:
     return f"{block} {name}" if " - " in name else f"{block} - {name}"
 
 
-def write_tables(table: ResultsTable, tree: Tree) -> list[Path]:
+def write_tables(table: ResultsTable, tree: Tree) -> None:
     """Write results.csv and results.json of each organization and of each workload.
 
     Those of an organization are in `results/`, those of a workload in its directory, or in `run/`
     of training. The top of the tree may hold no files.
     """
-    written = []
     for organization in tree.organizations:
         rows = [row for row in table.rows if row.system in organization.systems]
-        written += _write(organization.path / "results", rows)
+        _write(organization.path / "results", rows)
         for system in organization.systems:
             for workload in system.workloads:
                 own = [row for row in rows if row.workload is workload]
                 is_training = workload.benchmark_type == "training"
                 if own:
                     _write(workload.path / _RUN if is_training else workload.path, own)
-    return written
 
 
-def _write(directory: Path, rows: Sequence[Row]) -> list[Path]:
+def _write(directory: Path, rows: Sequence[Row]) -> None:
     as_json = [
         {
             column: {"text": cell.text, "href": cell.href} if isinstance(cell, Link) else cell
@@ -154,9 +153,6 @@ def _write(directory: Path, rows: Sequence[Row]) -> list[Path]:
         }
         for row in rows
     ]
-    return [
-        write_text(
-            directory / "results.csv", csv_text(COLUMNS, (row.cells.values() for row in rows))
-        ),
-        write_text(directory / "results.json", json.dumps(as_json, indent=2) + "\n"),
-    ]
+    as_csv = csv_text(COLUMNS, (row.cells.values() for row in rows))
+    write_named(SUBMISSION_OPTION, directory / "results.csv", as_csv)
+    write_named(SUBMISSION_OPTION, directory / "results.json", json_text(as_json))

@@ -147,6 +147,7 @@ def test_directory_that_holds_something_is_refused(
         (("--mlps-submission=a_file",), "*It exists, and is no directory*"),
         (("--mlps-submission=new", "--mlps-history-model=none"), "*got 'no run'*"),
         (("--mlps-submission=new", "--mlps-submission-run=1"), "*--mlps-submission-run: got '1'*"),
+        (("--mlps-submission=new", "--mlps-history=1"), "*--mlps-history: got '1'*"),
         (("--mlps-submission-run=1",), "*with --mlps-submission=DIR alone*"),
         (
             ("--mlps-submission=new", "--mlps-submission-systems=results"),
@@ -174,6 +175,16 @@ def test_reports_have_the_verdicts_of_the_submission(
     )
     assert json.loads(Path("a.json").read_text())["runs"] == 1
     assert "2.1.7 systemsDirectoryFiles" in Path("j.xml").read_text()
+
+
+def test_files_that_cannot_be_written_are_a_usage_error(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    system = results / "closed" / ORGANIZATION / "results" / SYSTEM
+    system.rename(system.with_name("x" * 252))  # with .yaml, longer than a name may be
+    result = submit(pytester, "--mlps-submission=new")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--mlps-submission: got *; accepted: *File name too long*"])
 
 
 def test_links_among_the_files_are_left_out_and_named(

@@ -11,13 +11,14 @@ import pytest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
-from mlpstorage_bench.submission.choice import Choice, choose
+from mlpstorage_bench.submission.choice import Choice, RunId, choose
 from tests.past_runs import leave_run
 
 
 def chosen(results: Path, wanted: RunFilter | None = None, *run_ids: str) -> Choice:
     with History(results) as history:
-        return choose(history, wanted or RunFilter(), run_ids)
+        ids = [RunId("--mlps-submission-run", run_id) for run_id in run_ids]
+        return choose(history, wanted or RunFilter(), ids)
 
 
 @pytest.fixture
