@@ -116,8 +116,8 @@ def audit_bound(
     missing = _missing(reported, moved)
     if _exceeds(missing, doubtful, TOLERANCE * reported.total):
         reason = (
-            f"{_shares(missing, reported)} did not pass {where} in the window: a cache of this "
-            "host has them, or they were compressed"
+            f"{_shares(missing, reported)} did not pass {where} in the window: they came from or "
+            "remained in this host, mostly in a cache, or they were compressed"
         )
         ratio = reported.total / moved.total if moved.total else None
         return Audit(ratio, "served from page cache", reason, missing.total)

@@ -23,11 +23,14 @@ _ONE_SERVER = frozenset({
 })  # fmt: skip
 """Types whose data comes from the host that the mount's source names."""
 _SEVERAL_SERVERS = frozenset({
-    "beegfs", "ceph", "fuse.ceph", "fuse.ceph-fuse", "fuse.daos", "fuse.gcsfuse", "fuse.glusterfs",
+    "beegfs", "ceph", "fuse.ceph", "fuse.ceph-fuse", "fuse.gcsfuse", "fuse.glusterfs",
     "fuse.juicefs", "fuse.quobyte", "fuse.rclone", "fuse.s3fs", "lustre", "orangefs", "panfs",
-    "pvfs2", "wekafs",
+    "pvfs2",
 })  # fmt: skip
 """Types whose data comes from hosts that the mount's source need not name."""
+_PAST_INTERFACES = frozenset({"9p", "fuse.daos", "gpfs", "virtiofs", "wekafs"})
+"""Types whose data may come from disks of a SAN, from shared memory of a server on this host, from
+a library that drives a network adapter itself, or from the host of a virtual machine."""
 
 _Find = Callable[[Mount, Path, Path], SourceFiles | str | None]
 """Returns a filesystem's own counters, why they cannot be used, or None if it shows none."""
@@ -55,6 +58,9 @@ class MountSources:
 def find_sources(entry: MountEntry, proc: Path = PROC, sysfs: Path = SYS) -> MountSources | None:
     """Return the sources of a mount; None if it is no network filesystem that is known."""
     mount = entry.mount
+    if mount.fstype in _PAST_INTERFACES:
+        reason = f"{mount.fstype} has no counters that are known, and may not use the interfaces"
+        return MountSources((), f"{reason} that this host's kernel counts")
     if mount.fstype not in _ONE_SERVER | _SEVERAL_SERVERS:
         return None
     find_own = _OWN_COUNTERS.get(mount.fstype)

@@ -28,9 +28,20 @@ def names(found: MountSources | None) -> list[tuple[str, str]]:
     return [(one.source.name, one.source.strength) for one in found.sources]
 
 
-@pytest.mark.parametrize("fstype", ["ext4", "tmpfs", "zfs", "fuse.bindfs", "gpfs", "virtiofs"])
+@pytest.mark.parametrize("fstype", ["ext4", "tmpfs", "zfs", "fuse.bindfs", "fuse.unknown"])
 def test_local_and_unknown_filesystems_have_none(root: Path, fstype: str) -> None:
     assert sources_of(root, fstype, "pool") is None
+
+
+@pytest.mark.parametrize("fstype", ["9p", "fuse.daos", "gpfs", "virtiofs", "wekafs"])
+def test_filesystem_that_may_use_no_interface_has_a_reason(root: Path, fstype: str) -> None:
+    found = sources_of(root, fstype, "198.51.100.7/fs")
+    assert names(found) == []
+    assert found is not None
+    assert found.reason == (
+        f"{fstype} has no counters that are known, and may not use the interfaces that this "
+        "host's kernel counts"
+    )
 
 
 def test_nfs_has_an_exact_source_before_the_bound(root: Path) -> None:
@@ -47,7 +58,6 @@ def test_nfs_has_an_exact_source_before_the_bound(root: Path) -> None:
         ("fuse.sshfs", "127.0.0.1:/a", "all network interfaces"),
         ("fuse.sshfs", "no-such-alias.invalid:/a", "all network interfaces"),
         ("beegfs", "beegfs_nodev", "all network interfaces"),
-        ("wekafs", "198.51.100.7/fs", "all network interfaces"),
     ],
 )
 def test_loopback_counts_unless_one_server_is_another_host(
