@@ -90,9 +90,10 @@ def _write_junit(path: Path, findings: Sequence[Finding]) -> None:
 def _junit_case(finding: Finding) -> JunitCase:
     """Return a rule's verdict as a test case of a junit file."""
     reason = "\n".join(finding.reasons)
+    verdict = f"{finding.verdict}: {reason}"
     return JunitCase(
         f"{finding.subject}::{finding.rule} {finding.name}",
         _JUNIT_OUTCOMES[finding.verdict],
-        f"{finding.verdict}: {reason}",
-        finding.described_in,
+        verdict,
+        {"verdict": verdict, "described_in": finding.described_in},
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+LineOf = Callable[[Sequence[str | int]], int | None]
 
 
 def finite_number(value: object) -> float | None:
@@ -25,9 +27,14 @@ class Document:
     then says that it cannot tell.
     """
 
-    def __init__(self, value: object, path: Path) -> None:
+    def __init__(self, value: object, path: Path, line_of: LineOf | None = None) -> None:
         self._value = value
         self.path = path
+        self._line_of = line_of
+
+    def line_of(self, keys: Sequence[str | int]) -> int | None:
+        """Return the line of a value, or of the nearest one around it; None where it is unknown."""
+        return None if self._line_of is None else self._line_of(keys)
 
     def _at(self, keys: tuple[str, ...]) -> object:
         value = self._value

@@ -49,9 +49,10 @@ def read_json(path: Path) -> Document | Unreadable:
 def read_yaml(path: Path) -> Document | Unreadable:
     """Return the content of a YAML file."""
     try:
-        return Document(yaml_files.read_yaml(InputFile(_SOURCE, path)).content, path)
+        read = yaml_files.read_yaml(InputFile(_SOURCE, path))
     except InvalidFileError as error:
         return _unreadable(path, error)
+    return Document(read.content, path, read.line_of)
 
 
 def _unreadable(path: Path, error: InvalidFileError) -> Unreadable:

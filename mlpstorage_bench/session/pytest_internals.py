@@ -132,8 +132,7 @@ class JunitCase:
     """A name like a node id: `where::name`."""
     outcome: JunitOutcome
     reason: str
-    described_in: str
-    """The page that explains it, a property of the test case."""
+    properties: Mapping[str, str]
 
 
 def junit_path(options: argparse.Namespace) -> Path | None:
@@ -165,7 +164,8 @@ def write_junit(path: Path, suite: str, cases: Iterable[JunitCase]) -> None:
             case.name, (place, 0, case.name), {}, case.outcome, longrepr, "call"
         )
         xml.pytest_runtest_logreport(report)
-        xml.node_reporter(report).add_property("described_in", case.described_in)
+        for name, value in case.properties.items():
+            xml.node_reporter(report).add_property(name, value)
     xml.pytest_sessionfinish()
 
 

@@ -155,12 +155,15 @@ def problems_of(description: Document) -> list[str]:
     try:
         system = _File.model_validate(description.value).system_under_test
     except ValidationError as error:
-        return [_problem(one) for one in error.errors(include_url=False)]
+        return [_problem(one, description) for one in error.errors(include_url=False)]
     return list(_problems(system))
 
 
-def _problem(error: ErrorDetails) -> str:
+def _problem(error: ErrorDetails, description: Document) -> str:
+    line = description.line_of(error["loc"])
     where = ".".join(str(part) for part in error["loc"]).removeprefix("system_under_test.")
+    if line is not None:
+        where = f"line {line}, {where}"
     if error["input"] == NOT_FILLED:
         accepted = error["msg"].removeprefix("Input should be ").partition(", unable to ")[0]
         return f"{where}: to be filled in: {accepted}"

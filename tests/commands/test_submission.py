@@ -47,7 +47,7 @@ def test_submission_ends_with_1_until_a_person_has_described_the_system(
     result.stdout.fnmatch_lines(
         [
             f"violated*2.1.7*closed/{ORGANIZATION}*no {SYSTEM}.pdf",
-            "*to be filled in*",
+            f"*{SYSTEM}.yaml: line 8, solution.submission_name:*",
             "1 violated: the tree fails",
             f"submission of 1 run: {pytester.path}/new",
             f"fill in {systems}/{SYSTEM}.yaml, and put {SYSTEM}.pdf beside it",

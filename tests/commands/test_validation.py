@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from mlpstorage_bench.validation.rule import Verdict
 from tests.validation.trees import Submission
 
 pytestmark = pytest.mark.slow
@@ -87,10 +88,10 @@ def test_junit_file_has_a_case_for_each_rule_and_part(
     assert failed.attrib["message"] == "violated: the top holds drafts"
     assert cases["6.4.2 kvcachePosixIoModel"].find("skipped") is not None
     for name, case in cases.items():
-        (section,) = case.iter("property")
-        assert section.attrib["name"] == "described_in"
+        properties = {one.attrib["name"]: one.attrib["value"] for one in case.iter("property")}
         rule = name.partition(" ")[0].lower().replace(".", "")
-        assert section.attrib["value"] == f"docs/rules.md#{rule}"
+        assert properties["described_in"] == f"docs/rules.md#{rule}"
+        assert properties["verdict"].partition(": ")[0] in set(Verdict)
 
 
 def test_junit_file_that_cannot_be_written_is_a_usage_error(
