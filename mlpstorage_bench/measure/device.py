@@ -51,6 +51,16 @@ class BlockDevice:
             return None
         return cls(number, name)
 
+    @property
+    def counts(self) -> bool:
+        """Whether the device's statistics are turned on, so that its counter changes."""
+        directory = (_SYSFS / self.number).resolve()
+        disk = directory.parent if (directory / "partition").exists() else directory
+        try:
+            return (disk / "queue" / "iostats").read_text(encoding="ascii").strip() != "0"
+        except OSError:
+            return False
+
     def open_counter(self) -> TrafficCounter[DeviceCount] | None:
         """Open the device's counter, which covers all processes; None if it has none."""
         try:

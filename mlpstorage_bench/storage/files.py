@@ -121,9 +121,9 @@ class DataFile:
         except OSError as error:
             raise storage_error("writing", self.path, error, offset) from error
         if not self._io.is_direct and self._io.writes_back_chunks:
-            self._write_back(offset, size)
+            self.write_back(offset, size)
 
-    def _write_back(self, offset: int, size: int) -> None:
+    def write_back(self, offset: int, size: int) -> None:
         """Write a range's pages from the page cache to the device, and wait for that."""
         place = (ctypes.c_int(self._descriptor), ctypes.c_long(offset), ctypes.c_long(size))
         if _libc().sync_file_range(*place, ctypes.c_uint(_WRITE_BACK)) != 0:

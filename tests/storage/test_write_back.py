@@ -134,7 +134,7 @@ def test_write_back_that_fails_is_a_failed_write(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.dup2(writing, file.descriptor)  # nothing can be written back to a pipe
     with pytest.raises(StorageError, match=r"writing back .*file"):
-        file._write_back(0, MIB)
+        file.write_back(0, MIB)
     file.close()
     os.close(reading)
     os.close(writing)
