@@ -45,6 +45,13 @@ def find_mounts_below(directory: Path, proc: Path = PROC, sysfs: Path = SYS) -> 
     return follower.without_device
 
 
+def mounts_under(directory: Path, proc: Path = PROC, sysfs: Path = SYS) -> tuple[MountEntry, ...]:
+    """Return the filesystem of a directory, then those that it lies on: of loops and overlays."""
+    follower = _Follower(proc, sysfs)
+    follower.follow_path(directory)
+    return tuple(dict.fromkeys(follower.mounts))
+
+
 class _Follower:
     """Follows paths and devices down; each device once."""
 
@@ -54,6 +61,8 @@ class _Follower:
         self._seen: set[str] = set()
         self.without_device: list[MountEntry] = []
         """Mounts that cannot be followed further, such as those of network filesystems."""
+        self.mounts: list[MountEntry] = []
+        """Filesystems on the way, from top to bottom."""
 
     def follow_path(self, path: Path) -> Underlying:
         """Return what a file or directory lies on, or a block device if the path is one."""
@@ -63,10 +72,13 @@ class _Follower:
             return Underlying(unknown=f"{path} cannot be looked at ({error.strerror})")
         device = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
+        mount = None
+        if not stat.S_ISBLK(status.st_mode):
+            mount = entry_of(path.resolve(), self._mounts)
+            self.mounts += [] if mount is None else [mount]
         found = self._resolve(self._sysfs / "dev" / "block" / number)
         if found is not None:
             return self._follow_device(found, number)
-        mount = entry_of(path.resolve(), self._mounts)
         return self._follow_mount(path, mount)
 
     def _follow_mount(self, path: Path, mount: MountEntry | None) -> Underlying:
