@@ -15,7 +15,7 @@ from mlpstorage_bench.redaction.text import REMOVED, is_secret, redact_text
 
 PUBLIC_VARIABLES = frozenset(
     {
-        *("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TMPDIR"),
+        *("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "VIRTUAL_ENV", "TMPDIR"),
         *("LANG", "LC_ALL", "COLUMNS", "TERM", "NO_COLOR"),
         *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"),
         *("MLPERF_RESULTS_DIR", "MLPERF_SYSTEMNAME"),
@@ -77,6 +77,14 @@ def redact_launcher_arguments(text: str) -> str:
     return _quoted(text, redact_command)
 
 
+def record_launcher_arguments(text: str) -> str:
+    """Return arguments of a launcher with the names of all variables, to be read and not run.
+
+    Values that are not public are replaced, also where a command would omit the variable.
+    """
+    return _quoted(text, lambda words: _of_launcher(deque(words), keeps_names=True))
+
+
 def _quoted(text: str, redact: Callable[[list[str]], Iterable[str]]) -> str:
     """Redact words that are quoted as in a shell."""
     try:
@@ -102,8 +110,11 @@ def _is_program(word: str) -> bool:
     return _PROGRAM.fullmatch(Path(word).name) is not None
 
 
-def _of_launcher(words: deque[str]) -> Iterator[str]:
-    """Yield the redacted words before the program."""
+def _of_launcher(words: deque[str], *, keeps_names: bool = False) -> Iterator[str]:
+    """Yield the redacted words before the program.
+
+    `keeps_names`: also of variables that a command cannot pass without their values.
+    """
     before = ""
     while words:
         word = words.popleft()
@@ -111,7 +122,7 @@ def _of_launcher(words: deque[str]) -> Iterator[str]:
         flag = name.lstrip("-") if word.startswith("-") else ""
         if Path(word).name in ("env", "export"):
             yield word
-            yield from _of_env(words, keeps_names=word == "export")
+            yield from _of_env(words, keeps_names=keeps_names or word == "export")
         elif Path(word).name in _SHELLS:
             yield word
             yield from _of_shell(words)
@@ -124,13 +135,16 @@ def _of_launcher(words: deque[str]) -> Iterator[str]:
             if words:
                 yield _mca_value(parameter, words.popleft())
         elif flag in _VARIABLE:
-            yield from _of_variable(name, value if equals else None, words)
+            attached = value if equals else None
+            yield from _of_variable(name, attached, words, keeps_names=keeps_names)
         else:
             yield _word(before, word)
         before = word
 
 
-def _of_variable(flag: str, attached: str | None, words: deque[str]) -> Iterator[str]:
+def _of_variable(
+    flag: str, attached: str | None, words: deque[str], *, keeps_names: bool
+) -> Iterator[str]:
     """Yield a flag with its variable; `attached` is the text after `=` in the flag's word."""
     if attached is not None:
         yield f"{flag}={_variable(attached)}"
@@ -143,6 +157,8 @@ def _of_variable(flag: str, attached: str | None, words: deque[str]) -> Iterator
             value = words.popleft()
             if is_public(variable):
                 yield from (flag, variable, _public_value(variable, value))
+            elif keeps_names:
+                yield from (flag, variable, REMOVED)
 
 
 def _of_env(words: deque[str], *, keeps_names: bool) -> Iterator[str]:

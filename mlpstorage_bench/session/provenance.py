@@ -21,9 +21,9 @@ from mlpstorage_bench.options.declared import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.paths import is_file
 from mlpstorage_bench.redaction.commands import (
+    record_launcher_arguments,
     redact_command,
     redact_environment,
-    redact_launcher_arguments,
 )
 from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.results.code_image import PACKAGE, pointer_to, tree_hash
@@ -139,5 +139,5 @@ def _as_json(values: Mapping[str, object]) -> Json:
 
 def _text_of_option(name: str, value: object) -> str:
     if name == "mpi-params" and isinstance(value, list | tuple):
-        return str([redact_launcher_arguments(str(arguments)) for arguments in value])
+        return str([record_launcher_arguments(str(arguments)) for arguments in value])
     return redact_text(str(value))

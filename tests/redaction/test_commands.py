@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from mlpstorage_bench.redaction.commands import (
+    record_launcher_arguments,
     redact_command,
     redact_environment,
     redact_launcher_arguments,
@@ -14,6 +15,7 @@ from mlpstorage_bench.redaction.commands import (
 
 COMMANDS = [
     ("mpirun -x KEY=hush,hush -n 2 python -m pytest", "mpirun -x KEY -n 2 python -m pytest"),
+    ("mpirun -x LD_PRELOAD=/a:/b -n 2 pytest", "mpirun -x LD_PRELOAD=/a:/b -n 2 pytest"),
     ("mpirun -x KEY -n 2 pytest -x a=b", "mpirun -x KEY -n 2 pytest -x a=b"),
     ("mpirun -x UCX_TLS=tcp,self pytest", "mpirun -x UCX_TLS=tcp,self pytest"),
     ("mpirun -x PYTHON_API_TOKEN=hush pytest", "mpirun -x PYTHON_API_TOKEN pytest"),
@@ -78,3 +80,19 @@ def test_environment_keeps_values_of_public_variables() -> None:
 
 def test_arguments_without_secrets_keep_their_quotes() -> None:
     assert redact_launcher_arguments('--mca  btl "tcp,self"') == '--mca  btl "tcp,self"'
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ("-x KEY=hush -x LD_PRELOAD=/opt/a.so", "-x KEY -x LD_PRELOAD=/opt/a.so"),
+        ("-genv KEY hush -genv LD_AUDIT /a.so", "-genv KEY *** -genv LD_AUDIT /a.so"),
+        ("env PW=hush TERM=dumb", "env PW TERM=dumb"),
+        ("--mca btl tcp,self --bind-to none", "--mca btl tcp,self --bind-to none"),
+        ("-x K='hush", "***"),
+    ],
+)
+def test_recorded_arguments_have_the_names_of_all_variables(given: str, recorded: str) -> None:
+    kept = record_launcher_arguments(given)
+    assert kept.replace("'", "") == recorded
+    assert "hush" not in kept
