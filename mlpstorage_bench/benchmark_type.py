@@ -12,6 +12,7 @@ from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
+from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 
 Json = Mapping[str, object]
 """A JSON object, for a file or from one: parameters, metrics and results of a rank, for example.
@@ -65,6 +66,8 @@ class RankSite:
     """This rank's share of the memory that the ranks of its host may have; None if unknown."""
     is_in_memory: bool = False
     """Whether cache files are kept in that memory."""
+    is_first_on_host: bool = True
+    """Whether this rank probes the host's storage for all of its ranks."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,16 @@ class Engine(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """Notes on this rank's storage for the reader of the results."""
+        ...
+
+    @property
+    def page_cache(self) -> PageCacheStates:
+        """States of the page cache under this rank's directory, measured on the first rank."""
+        ...
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether a case of the plan moves its files through the page cache."""
         ...
 
     def check_cases(self, cases: Sequence[str]) -> None:

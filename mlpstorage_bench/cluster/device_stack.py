@@ -72,10 +72,9 @@ class _Follower:
             return Underlying(unknown=f"{path} cannot be looked at ({error.strerror})")
         device = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
         number = f"{os.major(device)}:{os.minor(device)}"
-        mount = None
-        if not stat.S_ISBLK(status.st_mode):
-            mount = entry_of(path.resolve(), self._mounts)
-            self.mounts += [] if mount is None else [mount]
+        mount = entry_of(path.resolve(), self._mounts)
+        if mount is not None and not stat.S_ISBLK(status.st_mode):
+            self.mounts.append(mount)
         found = self._resolve(self._sysfs / "dev" / "block" / number)
         if found is not None:
             return self._follow_device(found, number)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Shown
+from mlpstorage_bench.report.integrity_table import check_rows
 from mlpstorage_bench.report.metric_cells import wide_cell
 from mlpstorage_bench.results.metadata_parts import HostFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata
@@ -38,6 +39,7 @@ def build_report(metadata: RunMetadata) -> Report:
         _results(metadata),
         _facts(metadata),
         hosts_section(metadata),
+        checks_section(metadata),
         _parameters(metadata),
         tests_section(metadata),
     ]
@@ -68,6 +70,8 @@ def _facts(metadata: RunMetadata) -> Section:
         "started": own.start_datetime or metadata.run_datetime,
         "seconds": None if metadata.runtime is None else f"{metadata.runtime:.1f}",
         "mode": own.mode,
+        "verification": metadata.verification,
+        **{f"INVALID because ({n})": why for n, why in enumerate(own.not_valid_because, 1)},
         "organisation, system": f"{own.orgname or '-'}, {own.systemname or '-'}",
         "ranks": metadata.num_processes,
         "hosts": ", ".join(metadata.hosts),
@@ -99,6 +103,12 @@ def hosts_section(metadata: RunMetadata) -> Section:
     """Return the hosts of a run."""
     header = ("host", "ranks", "CPU", "cores", "memory GiB", "kernel", "cache on")
     return Section("Hosts", header, tuple(map(_host, metadata.system_info.hosts)))
+
+
+def checks_section(metadata: RunMetadata) -> Section:
+    """Return the checks of the hosts of a run."""
+    rows = tuple(check_rows(metadata.system_info.mlpstorage.checks))
+    return Section("Checks of the hosts", ("check", "hosts", "verdict", "seen"), rows)
 
 
 def _host(host: HostFacts) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import ALL_TRIALS
 from mlpstorage_bench.metric.declaration import Description
-from mlpstorage_bench.report.document import Section, hosts_section, tests_section
+from mlpstorage_bench.report.document import Section, checks_section, hosts_section, tests_section
 from mlpstorage_bench.report.metric_cells import wide_cell
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.results.metadata_parts import CommandOutput
@@ -41,6 +41,7 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
     yield Section("Metrics", _METRICS_HEADER, tuple(_metrics(numbers, described)))
     yield Section("Verdicts", ("of", "verdict", ""), tuple(_verdicts(metadata, described)))
     yield hosts_section(metadata)
+    yield checks_section(metadata)
     yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata.effective_parameters)))
     overrides = tuple(_flat(metadata.override_parameters))
     yield Section("Set by the user", ("parameter", "value"), overrides)
@@ -65,7 +66,7 @@ def _facts(run: PastRun, metadata: RunMetadata) -> Iterator[tuple[str, str]]:
         "seconds": None if run.runtime_s is None else f"{run.runtime_s:.1f}",
         "type, model, command": f"{run.benchmark_type}, {run.model}, {run.command}",
         "mode": run.mode,
-        "verification": (metadata.verification or "null") if run.is_of_reference else None,
+        "verification": metadata.verification or ("null" if run.is_of_reference else None),
         "system": run.systemname,
         "ranks": f"{run.ranks} on {run.num_hosts} hosts: {', '.join(run.hosts) or '-'}",
         "tags": ", ".join(run.tags) or None,
@@ -81,6 +82,8 @@ def _facts(run: PastRun, metadata: RunMetadata) -> Iterator[tuple[str, str]]:
     for case in run.cases:
         if case.workload_fingerprint is not None:
             yield f"workload fingerprint of {case.name}", case.workload_fingerprint
+    for reason in own.not_valid_because:
+        yield "INVALID because", reason
     for note in own.notes:
         yield "note", note
 

@@ -209,7 +209,7 @@ class IntegrityCheck(Part):
     @property
     def text(self) -> str:
         """The check in one line."""
-        return f"{self.host}: {self.check}: {self.verdict}: {self.seen}"
+        return f"{self.host}: {self.check}: {self.seen}"
 
 
 class SystemAdditions(Part):

@@ -53,7 +53,7 @@ def unproven(record: RunRecord, standing: Standing) -> Iterator[str]:
     """Yield the properties of a run that could not be measured: no reasons against it."""
     for check in integrity_checks(record):
         if check.verdict == "not measurable":
-            yield check.text
+            yield f"{check.host}: {check.check}: not measurable: {check.seen}"
     yield from standing.unproven
 
 

@@ -180,6 +180,7 @@ class SessionHooks:
                 own, int(session.exitstatus), failure
             )
         terminal.show_last_line(session.config, own)
+        terminal.show_verification(session.config, own)
         if failure is not None and own.comm.size == 1:
             raise failure
         if own.launcher is not None and own.settings.timeout_s is not None:

@@ -29,6 +29,7 @@ from mlpstorage_bench.results.convert import checkpoint_run, write_run
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata import build_metadata
+from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.record import (
     CaseOutcome,
     GateRecord,
@@ -39,7 +40,12 @@ from mlpstorage_bench.results.record import (
 )
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.tree import RunLocation
-from mlpstorage_bench.results.verification import Verification, unproven, verification_of
+from mlpstorage_bench.results.verification import (
+    Verification,
+    integrity_checks,
+    unproven,
+    verification_of,
+)
 from mlpstorage_bench.session.resumption import Resumption
 from mlpstorage_bench.units import unit_named
 
@@ -138,6 +144,11 @@ class Run:
     def verification(self) -> Verification:
         """Whether the run counts as one of its division, as known so far."""
         return verification_of(self.make_record(), self._standing)
+
+    @property
+    def checks(self) -> tuple[IntegrityCheck, ...]:
+        """Checks of the run's hosts, on rank 0."""
+        return integrity_checks(self.make_record())
 
     @property
     def unproven(self) -> tuple[str, ...]:
@@ -278,6 +289,11 @@ class Run:
     def add_notes(self, notes: Sequence[str]) -> None:
         """Add notes about the run for the reader of the results."""
         self._notes += notes
+
+    def add_system_facts(self, facts: Json) -> None:
+        """Add our own facts about the hosts to their description."""
+        system_info = {**(self.facts.system_info or {}), "mlpstorage": facts}
+        self.facts = self.facts.model_copy(update={"system_info": system_info})
 
     def checkpoint(self) -> None:
         """Write the results so far, if there are cases that are not written yet.

@@ -21,6 +21,7 @@ from mlpstorage_bench.results.tree import RunLocation, create_run_directory
 from mlpstorage_bench.session import benchmark_json, measured_storage, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
+from mlpstorage_bench.session.integrity import record_integrity
 from mlpstorage_bench.session.provenance import run_facts
 from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
 from mlpstorage_bench.session.resumption import Resumption, identity_of, resumption_of
@@ -99,6 +100,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
         cluster.ranks_sharing_cache(rank),
         cluster.memory_of_rank(rank),
         is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
+        is_first_on_host=rank == cluster.ranks_by_host[session.host][0],
     )
     engine = benchmark_type.open(plan, session.comm, site)
     run = Run(
@@ -124,6 +126,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     known = [case for case in cases if case in plan.cases]
     session.on_all_ranks(lambda: opened.check_cases(known))
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
+    notes += record_integrity(session, session.run, opened)
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
     changes = _describe_storage(session, session.run.location.metadata_path)
     session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])

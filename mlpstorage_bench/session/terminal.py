@@ -11,12 +11,18 @@ from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
 from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
+from mlpstorage_bench.report.integrity_table import because, checks_table, headline
 from mlpstorage_bench.report.results_table import as_lines, legend, results_table
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
+from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.pytest_internals import TerminalReporter, terminal_reporter
+from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import NOTHING_TO_JUDGE, MlpsSession
 from mlpstorage_bench.session.size_report import size_report
+
+_CHECKS_WIDTH = 100
+"""Least width of the table of checks: its states are sentences."""
 
 
 def header(session: MlpsSession) -> list[str]:
@@ -37,6 +43,8 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     _show(reporter, f"mlpstorage: command: {session.run.facts.executed_command}")
     if session.run.resumption is not None:
         _show(reporter, f"mlpstorage: {session.run.resumption}")
+    for line in because(session.run.verification):
+        _show(reporter, f"mlpstorage: {line}")
     for note in session.run.notes:
         _show(reporter, f"mlpstorage: note: {note}")
 
@@ -99,6 +107,7 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         _show(reporter, remark)
     if run is None:
         return
+    _show_integrity(reporter, run)
     if run.cases:
         for line in session.storage_lines:
             _show(reporter, line)
@@ -110,6 +119,17 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     for note in run.notes:
         _show(reporter, f"note: {note}")
     _show(reporter, f"run {run.run_id}, {run.status}: {run.directory}")
+
+
+def _show_integrity(reporter: TerminalReporter, run: Run) -> None:
+    """Print the verdict on a closed run, and the checks of its hosts; elsewhere, if one failed."""
+    is_closed = run.facts.mode == CLOSED_MODE
+    for line in headline(run.verification, run.unproven) if is_closed else []:
+        _show(reporter, line)
+    if is_closed or any(check.verdict == "finding" for check in run.checks):
+        table = checks_table(run.checks)
+        for line in as_lines(table, max(shutil.get_terminal_size().columns, _CHECKS_WIDTH)):
+            _show(reporter, line)
 
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
@@ -138,6 +158,15 @@ def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
         line = f"gate FAILED: {NOTHING_TO_JUDGE}" if is_failure else ""
     if reporter is not None and line:
         reporter.write_line(for_terminal(line), bold=True, red=is_failure, green=not is_failure)
+
+
+def show_verification(config: pytest.Config, session: MlpsSession) -> None:
+    """Print that a closed run is INVALID below pytest's own last line, which counts tests alone."""
+    reporter, run = terminal_reporter(config), session.run
+    if reporter is None or run is None or run.verification.word != "INVALID":
+        return
+    line = f"closed mode: INVALID, see {run.directory}"
+    reporter.write_line(for_terminal(line), bold=True, red=True)
 
 
 def _reporter(config: pytest.Config) -> TerminalReporter:

@@ -52,7 +52,7 @@ OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
         (record("closed", OK), Standing(), "CLOSED", []),
         (resumed(record("closed", OK)), Standing(), "CLOSED", []),
         (record("closed", OK, UNKNOWN), Standing(unproven=("audit",)), "CLOSED", []),
-        (record("closed", OK, FOUND), Standing(), "INVALID", [f"h1: {FLUSH}: finding: "]),
+        (record("closed", OK, FOUND), Standing(), "INVALID", [f"h1: {FLUSH}: 4096 of "]),
         (record("closed", OK), OBJECTION, "INVALID", ["workload 1: 3 results"]),
         (record("closed", FOUND), OBJECTION, "INVALID", ["h1: flush", "workload 1: "]),
         (record("closed", FOUND, status="running"), OBJECTION, None, ["h1: flush"]),

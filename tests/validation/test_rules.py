@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.cluster.findings import FLUSH, FUNCTIONS
 from mlpstorage_bench.validation.rule import Verdict
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.tree import read_tree
@@ -17,7 +18,12 @@ from mlpstorage_bench.validation.validate import Finding, validate
 from tests.validation.trees import ORGANIZATION, SYSTEM, Submission, change, kv_command, write
 
 Break = Callable[[Submission], object]
-VIOLATED, WARNING, UNKNOWN = Verdict.VIOLATED, Verdict.WARNING, Verdict.UNKNOWN
+OK, VIOLATED, WARNING, UNKNOWN = (
+    Verdict.OK,
+    Verdict.VIOLATED,
+    Verdict.WARNING,
+    Verdict.UNKNOWN,
+)
 
 NEVER_JUDGED = {
     *("1.1", "2.1.3", "2.1.4", "2.1.27", "2.29"),  # no file says, or no demand
@@ -110,6 +116,17 @@ def stamp_checkpointing(made: Submission) -> None:
 
 def preload(made: Submission, libraries: str) -> None:
     with_commands(made, "--npernode 1", f"--npernode 1 -x LD_PRELOAD={libraries}")
+
+
+def checked(made: Submission, functions: str, flush: str = "ok") -> None:
+    """Record the run's own checks of its host, and a preloaded library."""
+    checks = [
+        {"check": name, "host": "h1", "verdict": verdict, "seen": "state"}
+        for name, verdict in ((FUNCTIONS, functions), (FLUSH, flush))
+    ]
+    processes = [{"ranks": [0], "preloads": {"ld_preload": "/opt/any.so", "ld_audit": ""}}]
+    facts = {"hosts": [{"hostname": "h1", "processes": processes}], "checks": checks}
+    set_keys(kv_metadata(made), facts, "system_info", "mlpstorage")
 
 
 def unflushed_with_preload(made: Submission) -> None:
@@ -692,6 +709,11 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         lambda m: set_args(kv_metadata(m), mpi_params=["-x", "LD_PRELOAD=/opt/libnofadvise.so"]),
     ),
     ("X-preload", "open", WARNING, open_with_preload),
+    ("X-preload", "finding of the run", VIOLATED, lambda m: checked(m, "finding", "finding")),
+    ("X-preload", "finding beside others", VIOLATED, lambda m: checked(m, "ok", "finding")),
+    ("X-preload", "harmless library", OK, lambda m: checked(m, "ok", "ok")),
+    ("X-preload", "functions not looked up", VIOLATED, lambda m: checked(m, "not measurable")),
+    ("X-preload", "flush not measurable", OK, lambda m: checked(m, "ok", "not measurable")),
     (
         "X-fsync",
         "fast flush",

@@ -29,6 +29,7 @@ from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import QueuePool
@@ -37,6 +38,11 @@ from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.storage.page_cache_probe import (
+    FlushCall,
+    PageCacheStates,
+    probe_page_cache,
+)
 from mlpstorage_bench.units import KIB
 
 _SIZES = "--mlps-datasize shows all sizes"
@@ -86,6 +92,8 @@ class Engine:
         self._fitting: set[str] = set()
         """Workloads, as JSON, that fit storage and memory."""
         self._cases = 0
+        self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
+        """States of the page cache under this rank's directory; measured on the first rank."""
         self.notes: list[str] = []
         """Notes on this rank's storage for the reader of the results."""
 
@@ -96,6 +104,10 @@ class Engine:
             with _placed(self._place):
                 self._direct_io = probe_direct_io(self._directory.path)
             self._note_on_direct_io()
+            if self._site.is_first_on_host and self._stored:
+                self.page_cache = probe_page_cache(
+                    self._directory.path, self._flush_calls(), self._device_bytes
+                )
             self._counters = UsableCounters.probe(self._directory.path, self._best_io_mode)
             if not self._directory.can_be_locked:
                 self.notes.append(
@@ -119,6 +131,36 @@ class Engine:
     @property
     def _best_io_mode(self) -> IoMode:
         return "direct" if self._direct_io.is_available else "buffered"
+
+    @property
+    def _stored(self) -> list[Workload]:
+        """Workloads of the plan that use storage."""
+        return [one for one in self._workloads.values() if one.storage != "null"]
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether a workload of the plan moves its files through the page cache."""
+        return any((one.io_mode or self._best_io_mode) == "buffered" for one in self._stored)
+
+    def _flush_calls(self) -> list[FlushCall]:
+        """Return the flushes that the plan's workloads rely on, or else fsync."""
+        calls: list[FlushCall] = [
+            one.durability for one in self._stored if one.durability != "none"
+        ]
+        if self.is_buffered:
+            has_device = BlockDevice.under(self._directory.path) is not None
+            calls.append("sync_file_range" if has_device else "fdatasync")
+        return [*dict.fromkeys(calls)] or ["fsync"]
+
+    def _device_bytes(self) -> int | None:
+        """Return the bytes that the filesystem's device has written; None without a count."""
+        device = BlockDevice.under(self._directory.path)
+        counter = None if device is None or not device.counts else device.open_counter()
+        if counter is None:
+            return None
+        with counter:
+            reading = counter.read()
+        return None if reading is None else reading.traffic.write_bytes
 
     def _note_on_direct_io(self) -> None:
         alignment_bytes = self._direct_io.alignment_bytes
