@@ -141,8 +141,12 @@ def judge_drop(host: HostIntegrity) -> tuple[Verdict, str]:
 
 
 def _without_pages(mounts: Sequence[MountFacts]) -> str:
-    """Return why pages of the cache directory's filesystem say nothing; '' if they do."""
-    for mount in mounts[:1]:
+    """Return why pages of the cache directory's filesystem say nothing; '' if they do.
+
+    An overlay's files are those of the filesystem below it.
+    """
+    first = next((n for n, mount in enumerate(mounts) if mount.fstype != "overlay"), 0)
+    for mount in mounts[: first + 1]:
         if mount.fstype in _WITHOUT_PAGES:
             return f"{mount.fstype} {_WITHOUT_PAGES[mount.fstype]}"
         for option in mount.options:

@@ -43,7 +43,7 @@ def headline(verification: Verification, unproven: Sequence[str]) -> list[str]:
     word = verification.word or "not verified"
     return [
         f"closed mode: {word}{reasons}",
-        *(f"closed mode: stated, and no reason: {one}" for one in unproven),
+        *(f"closed mode: not confirmed: {one}" for one in unproven),
         *because(verification),
     ]
 

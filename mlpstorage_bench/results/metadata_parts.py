@@ -202,7 +202,8 @@ class IntegrityCheck(Part):
     check: str
     """Name of the property."""
     host: str
-    verdict: Literal["ok", "finding", "not measurable"]
+    verdict: str
+    """ok, finding or not measurable."""
     seen: str = ""
     """Observed state, in words."""
 

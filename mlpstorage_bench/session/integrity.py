@@ -15,6 +15,7 @@ from mlpstorage_bench.cluster.integrity import (
 )
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session.run import Run
 
@@ -50,9 +51,8 @@ def record_integrity(session: Session, run: Run, engine: Engine) -> list[str]:
     if not hosts:
         return []
     checks = checks_of(hosts, is_buffered=is_buffered)
-    run.add_system_facts(
-        {"hosts": [asdict(host) for host in hosts], "checks": [asdict(one) for one in checks]}
-    )
+    facts = {"hosts": [asdict(one) for one in hosts], "checks": [asdict(one) for one in checks]}
+    run.add_system_facts(redact_json(facts))
     if settings.mode == CLOSED_MODE:
         return []
     return [f"{one.host}: {one.check}: {one.seen}" for one in checks if one.verdict == "finding"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.options.settings import Settings
-from mlpstorage_bench.redaction.commands import redact_launcher_arguments
+from mlpstorage_bench.redaction.commands import record_launcher_arguments
 from mlpstorage_bench.redaction.text import redact_json
 
 _ORDER = (
@@ -61,6 +61,6 @@ def _mpi_params(given: Mapping[str, object]) -> list[str] | None:
     words = [
         word
         for line in (lines if isinstance(lines, list | tuple) else ())
-        for word in shlex.split(redact_launcher_arguments(str(line)))
+        for word in shlex.split(record_launcher_arguments(str(line)))
     ]
     return words or None

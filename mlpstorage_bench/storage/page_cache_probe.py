@@ -72,8 +72,10 @@ def probe_page_cache(
     probe = _Probe(directory, device_bytes)
     thread = threading.Thread(target=probe.run, args=(calls,), name="page cache probe", daemon=True)
     thread.start()
-    thread.join(limit_s)
-    probe.is_stopped = True
+    try:
+        thread.join(limit_s)
+    finally:
+        probe.is_stopped = True
     if thread.is_alive():
         return PageCacheStates(problem=f"the probe had not ended after {limit_s:g} s")
     assert probe.states is not None, "the probe's thread has failed"

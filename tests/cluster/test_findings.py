@@ -90,6 +90,7 @@ def test_preloaded_library_is_a_fact_and_no_finding() -> None:
     assert judge_functions(made)[0] == "ok"
 
 
+OVERLAY = MountFacts("/o", "overlay", ())
 MOUNTED_WITH_SYNC = replace(EXT4, options=("rw", "sync"))
 
 
@@ -115,7 +116,9 @@ MOUNTED_WITH_SYNC = replace(EXT4, options=("rw", "sync"))
         (host(MountFacts("/tank", "zfs", ())), "not measurable", "zfs has a cache of its own"),
         (host(MOUNTED_WITH_SYNC), "not measurable", "ext4 writes at once"),
         (host(replace(EXT4, options=("rw", "dax=always"))), "not measurable", "ext4 has no page"),
-        (host(MountFacts("/x", "overlay", ()), MOUNTED_WITH_SYNC), "ok", "4096 of 4096"),
+        (host(OVERLAY, MOUNTED_WITH_SYNC), "not measurable", "ext4 writes at once"),
+        (host(OVERLAY, MountFacts("/x", "tmpfs", ())), "not measurable", "tmpfs keeps files"),
+        (host(EXT4, MountFacts("/x", "tmpfs", ())), "ok", "4096 of 4096"),
     ],
 )
 def test_pages_that_a_flush_leaves_are_a_finding(

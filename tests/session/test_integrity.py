@@ -111,6 +111,18 @@ def test_closed_run_with_a_library_that_fakes_storage_is_invalid(
     assert "INVALID" in (tmp_path / "report.md").read_text()
 
 
+def test_closed_run_on_a_filesystem_in_memory_states_that_nothing_is_measurable(
+    pytester: pytest.Pytester, mount: Mount
+) -> None:
+    cache = mount("tmpfs", "size=64m")
+    pytester.makepyfile(NO_TRIAL)
+    options = ("--mlps-mode=closed", "--mlps-results-dir=results", f"--mlps-cache-dir={cache}/c")
+    result = pytester.runpytest(*options)
+    reason = "flush of the page cache: not measurable: tmpfs keeps files in memory"
+    result.stdout.fnmatch_lines([f"closed mode: not confirmed: *: {reason}"])
+    assert "finding" not in verdicts(metadata_in(pytester.path / "results")).values()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("source", [ALLOCATOR, HARMLESS], ids=["allocator", "harmless"])
 def test_preloaded_library_that_changes_no_storage_is_a_fact_and_no_finding(

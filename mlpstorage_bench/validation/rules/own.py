@@ -56,13 +56,20 @@ def preload(leaf: Leaf) -> Outcome:
         return violated_if(found, "") if leaf.division == "closed" else warning_if(found, "")
     if libraries and checks.functions_are_original:
         return ok(f"{', '.join(libraries)}: preloaded, and the functions are the C library's")
-    others = [library for library in libraries if not is_allocator(library)]
+    others = _doubtful_libraries(leaf.metadata)
     if others and leaf.division == "closed":
         return violated_if([f"{library} was preloaded" for library in libraries], "")
     return warning_if(
         [f"{library} was preloaded" for library in libraries],
         "no command and no recorded fact names one",
     )
+
+
+def _doubtful_libraries(metadata: Document) -> set[str]:
+    """Return the preloaded libraries that may change what I/O does."""
+    if host_checks(metadata).functions_are_original:
+        return set()
+    return {library for library in preloaded(metadata) if not is_allocator(library)}
 
 
 @RUN_RULES.rule(
@@ -88,8 +95,8 @@ def flush(leaf: Leaf) -> Outcome:
     if not judged:
         return unknown("no rank file with writes of 0.5 GiB or more")
     metadata = leaf.metadata
-    libraries = set() if isinstance(metadata, Unreadable) else preloaded(metadata)
-    if problems and any(not is_allocator(library) for library in libraries):
+    libraries = set() if isinstance(metadata, Unreadable) else _doubtful_libraries(metadata)
+    if problems and libraries:
         return violated_if(problems, "")
     return warning_if(problems, f"{judged} rank files")
 
