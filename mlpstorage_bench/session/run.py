@@ -323,7 +323,10 @@ class Run:
         self.exit_status = exit_status
         self.tests_passed = tests_passed or self.status == "passed"
         self._ended = datetime.now().astimezone()
-        metadata = self.write()
+        try:
+            metadata = self.write()
+        finally:
+            self._kept.release()
         if self.is_root and exit_status in COMPLETED_STATUSES:
             with suppress(OSError):  # they are hidden, and used for no run that has ended
                 self._kept.remove()
@@ -337,14 +340,13 @@ class Run:
     def end_without_results(self, exit_status: int) -> None:
         """Set the final status in the metadata alone, after `finish` has failed to write results.
 
-        A run whose metadata is complete keeps its status: only something else has failed.
+        Where metadata is complete, something else has failed, and it is left to be written again.
         """
-        status = _STATUS_OF.get(exit_status, "failed")
+        self.status = _STATUS_OF.get(exit_status, "failed")
         reason = "its results could not be written"
-        if self.is_root and record_final_status(
-            self.location.metadata_path, status, exit_status, reason
-        ):
-            self.status, self.exit_status = status, exit_status
+        path = self.location.metadata_path
+        if self.is_root and record_final_status(path, self.status, exit_status, reason):
+            self.exit_status = exit_status
 
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
