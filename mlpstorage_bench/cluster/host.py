@@ -12,7 +12,7 @@ import platform
 import socket
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from mlpstorage_bench.cluster.filesystems import (
     list_mounts,
     read_mountinfo,
 )
+from mlpstorage_bench.cluster.kernel_counters import KernelCounters, read_counters
 from mlpstorage_bench.process.limits import read_limits
 
 PACKAGES = (
@@ -120,6 +121,8 @@ class HostRecord:
     usable: Usable = Usable()
     mpi_library: str | None = None
     """Name and version; None without MPI."""
+    counters: KernelCounters = field(default_factory=KernelCounters)
+    """Counters since boot."""
     clock_offset_s: float | None = None
     """Seconds its wall clock is ahead of that of rank 0's host; None for a single host."""
 
@@ -141,13 +144,32 @@ def describe_host(cache_dir: Path, *, proc: Path = PROC, sysfs: Path = SYS) -> H
         mounts=list_mounts(read_mountinfo(proc)),
         python_version=platform.python_version(),
         packages={name: _installed_version(name) for name in PACKAGES},
-        collection_timestamp=datetime.now(UTC).isoformat(timespec="seconds"),
+        collection_timestamp=_now(),
+        counters=read_counters(proc),
         usable=Usable(
             None if limits.processors is None else limits.processors.number,
             None if limits.total_memory is None else limits.total_memory.total_bytes,
             tuple(limits.describe(cpu.num_logical_cores)),
         ),
     )
+
+
+def at_end(record: HostRecord, *, proc: Path = PROC) -> HostRecord:
+    """Return a record of this host with memory, load and counters of now.
+
+    The filesystem of the cache is not looked at: a storage that hangs must not hang the end.
+    """
+    return replace(
+        record,
+        memory=_memory(),
+        system=_system(),
+        counters=read_counters(proc),
+        collection_timestamp=_now(),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _memory() -> Memory:

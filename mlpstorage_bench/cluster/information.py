@@ -10,7 +10,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ import xxhash
 from mlpstorage_bench.cluster.clocks import measure_clock_offsets
 from mlpstorage_bench.cluster.differences import describe_differences, format_values
 from mlpstorage_bench.cluster.host import HostRecord, describe_host
+from mlpstorage_bench.cluster.reference_hosts import host_in_reference_form
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.paths import CACHE_DIR_OPTION
@@ -92,11 +93,24 @@ class ClusterInformation:
             "collection_method": self.collection_method,
             "collection_timestamp": self.collection_timestamp,
             "hosts": [
-                {**asdict(host), "ranks": list(self.ranks_by_host[host.hostname])}
+                host_in_reference_form(host, self.ranks_by_host[host.hostname])
                 for host in self.hosts
             ],
-            "host_consistency_issues": list(self.inconsistencies),
+            **(
+                {"host_consistency_issues": list(self.inconsistencies)}
+                if self.inconsistencies
+                else {}
+            ),
         }
+
+    def describes_host(self, rank: int) -> bool:
+        """Return whether a rank describes its host: the lowest rank on it."""
+        return rank == self.ranks_by_host[self.host_of_rank(rank).hostname][0]
+
+    def with_hosts(self, hosts: Sequence[HostRecord]) -> ClusterInformation:
+        """Return the same cluster with later records of its hosts, in the same order."""
+        time = hosts[0].collection_timestamp
+        return replace(self, hosts=tuple(hosts), collection_timestamp=time)
 
     def system_fingerprint(self) -> str:
         """Return a digest of the machines; two runs are comparable only if it is equal.

@@ -56,15 +56,18 @@ def write_run(
         for trial in case.trials
         for rank in trial.ranks
     ]
-    summary = files.summarise(
-        cases,
-        directory=location.directory,
-        npernode=record.npernode,
-        host_count=len(record.hosts),
-        total_ranks=record.num_processes,
-        objections=reasons_against(record),
-    )
-    written.append(write_json(location.summary_path, summary))
+    if record.system_info is not None:
+        written.append(write_json(location.cluster_info_path, record.system_info))
+    if record.status != "running":  # readers take a summary for the sign of a run's end
+        summary = files.summarise(
+            cases,
+            directory=location.directory,
+            npernode=record.npernode,
+            host_count=len(record.hosts),
+            total_ranks=record.num_processes,
+            objections=reasons_against(record),
+        )
+        written.append(write_json(location.summary_path, summary))
     return _write_both(document, record, location, files, written, standing)
 
 

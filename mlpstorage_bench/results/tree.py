@@ -70,6 +70,11 @@ class RunLocation:
         return self.directory / SUMMARY
 
     @property
+    def cluster_info_path(self) -> Path:
+        """The hosts at the run's start, once more."""
+        return self.directory / f"{self.benchmark_type}_cluster_info.json"
+
+    @property
     def benchmark_json_path(self) -> Path:
         """pytest-benchmark's JSON of the run, from which the other files can be made."""
         return self.directory / f"pytest_benchmark_{self.timestamp}.json"

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import pytest
 
+from mlpstorage_bench.cluster.host import HostRecord, at_end
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.mpi.comm import SessionPhase
@@ -126,8 +127,10 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
         follows=isinstance(left, OthersLeft),
         by_gate=passed_before_gate and exit_status != pytest.ExitCode.OK,
         had_internal_error=exit_status == pytest.ExitCode.INTERNAL_ERROR,
+        host_at_end=_host_at_end(session),
     )
     ends = _pass_barrier(session, SESSION_END, own)
+    _keep_hosts_at_end(session, ends)
     session.remarks += [
         f"rank {rank} on {one.host} ended its session with status {one.status}"
         + (f": {one.problem}" if one.problem else "")
@@ -142,6 +145,20 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
     status = leading or (int(pytest.ExitCode.INTERRUPTED) if is_left_alone else leading)
     tests_passed = all(one.by_gate or one.status == pytest.ExitCode.OK for one in ends)
     return status, tests_passed and not is_left_alone
+
+
+def _host_at_end(session: MlpsSession) -> HostRecord | None:
+    """Return this rank's host with its counters of now, if there is a run and it describes it."""
+    if session.run is None or not session.cluster.describes_host(session.comm.rank):
+        return None
+    return at_end(session.cluster.host_of_rank(session.comm.rank))
+
+
+def _keep_hosts_at_end(session: MlpsSession, ends: Sequence[RankEnd]) -> None:
+    """Give the run the hosts' counters at its end, if those of all hosts are known."""
+    hosts = [one.host_at_end for one in ends if one.host_at_end is not None]
+    if session.run is not None and len(hosts) == session.cluster.num_hosts:
+        session.run.system_info_at_end = session.cluster.with_hosts(hosts).system_info()
 
 
 def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> int:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -29,6 +29,9 @@ from mlpstorage_bench.session import rank_output
 from mlpstorage_bench.session.activation import COMM, KEY
 from mlpstorage_bench.session.pytest_internals import known_options
 from mlpstorage_bench.session.rank_checks import usage_error
+
+if TYPE_CHECKING:
+    from mlpstorage_bench.cluster.host import HostRecord
 
 HAD_INTERNAL_ERROR = pytest.StashKey[bool]()
 SESSION_END, RUN_END, EXIT_BARRIER = "the session's end", "the run's end", "the exit barrier"
@@ -50,6 +53,8 @@ class RankEnd:
     """Whether the rank ends because another rank has ended: then its own status is ignored."""
     by_gate: bool = False
     """Whether only the gate has caused the status."""
+    host_at_end: HostRecord | None = None
+    """The rank's host with its counters at the end; None on ranks that do not describe one."""
     had_internal_error: bool = False
     """Whether pytest or a hook failed on the rank, outside of tests."""
 

@@ -88,6 +88,8 @@ class Run:
     """Cases, in the order of their start."""
     gate: GateRecord | None = None
     """The gate's result, for the metadata."""
+    system_info_at_end: Json | None = None
+    """The hosts at the run's end; None before it."""
     _statistics: dict[str, object] = field(default_factory=dict)
     """pytest-benchmark's statistics by test."""
     _cases_opened: int = 0
@@ -372,6 +374,7 @@ class Run:
             recorded=self._recorded,
             recorded_descriptions=self._recorded_descriptions,
             gate=self.gate,
+            system_info_at_end=self.system_info_at_end,
             untimed_cases=[case for case in self.cases if case.test not in set(timed)],
         )
 

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mlpstorage_bench.cluster.information import (
     check_cache_dirs,
     gather_cluster_information,
 )
+from mlpstorage_bench.cluster.reference_hosts import host_in_reference_form
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.units import GIB
@@ -377,9 +378,13 @@ def test_system_info_has_the_references_format(record: HostRecord) -> None:
         "host_consistency_issues": list(cluster.inconsistencies),
     }
     assert hosts == [
-        {**asdict(cluster.hosts[0]), "ranks": [0, 1]},
-        {**asdict(cluster.hosts[1]), "ranks": [2, 3]},
+        host_in_reference_form(cluster.hosts[0], [0, 1]),
+        host_in_reference_form(cluster.hosts[1], [2, 3]),
     ]
+
+
+def test_hosts_that_are_alike_have_no_issues(record: HostRecord) -> None:
+    assert "host_consistency_issues" not in cluster_of(record).system_info()
 
 
 def test_system_info_is_json(tmp_path: Path) -> None:

@@ -161,6 +161,19 @@ class TestOwnRun:
         launch = {"command": metadata["executed_command"], "stdout": None, "stderr": None}
         assert metadata["command_output_files"] == [launch]
 
+    def test_counters_of_the_hosts_are_there_before_and_after(self, own_run: Run) -> None:
+        assert own_run.metadata is not None
+        snapshots = own_run.metadata["cluster_snapshots"]
+        assert list(snapshots) == ["start", "end", "collection_method"]
+        before, after = snapshots["start"], snapshots["end"]
+        assert before.keys() == after.keys()
+        assert before["collection_timestamp"] <= after["collection_timestamp"]
+        for one, other in zip(before["hosts"], after["hosts"], strict=True):
+            assert one["hostname"] == other["hostname"]
+            for disk, later in zip(one["disks"] or (), other["disks"] or (), strict=True):
+                assert disk["device_name"] == later["device_name"]
+                assert disk["sectors_read"] <= later["sectors_read"]
+
     def test_options_alone_are_options(self, own_run: Run) -> None:
         assert own_run.summary is not None
         assert list(own_run.summary)[:-1] == list(SUMMARY)
