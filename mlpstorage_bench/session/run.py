@@ -165,7 +165,7 @@ class Run:
     def record(
         self, name: str, value: object, *, unit: str = "", better: Better | None = None
     ) -> None:
-        """Add a value to the run's metadata (`metrics.recorded`); rank 0's value is written.
+        """Add rank 0's value to the run's metadata, as `mlpstorage.metrics.recorded`.
 
         The value must be valid in JSON, and the name a word like `effective_gib_s`. The history
         shows the unit (`GiB/s`; '' for a number of things), and whether `higher` or `lower` values

@@ -28,6 +28,8 @@ OPTIONS = (
 _STRIPPED: dict[str, Any] = {
     "machine_info": {"node": "host"},
     "system_info": None,
+    "system_info_at_end": None,
+    "cluster_snapshots": None,
     "hosts": ["host"],
     "host": "host",
     "systemname": "system",

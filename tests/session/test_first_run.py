@@ -135,13 +135,17 @@ def test_results_tree_equals_the_references(runs: Runs) -> None:
     assert parts[4:7] == ("kv_cache", "llama3.1-8b", "run")
     stamp = parts[7]
     assert (directory / f"kv_cache_{stamp}_metadata.json").is_file()
-    ranks = sorted(str(p.relative_to(directory)) for p in directory.glob("option_*/*/*/*.json"))
-    assert ranks == [
-        f"option_{option}/trial_{trial}/rank_{rank}/kvcache_results_{stamp}.json"
+    ranks = sorted(p.relative_to(directory) for p in directory.glob("option_*/*/*/*"))
+    assert [str(path.parent) for path in ranks] == [
+        f"option_{option}/trial_{trial}/rank_{rank}"
         for option in (1, 2, 3)
         for trial in (0, 1, 2)
         for rank in range(4)
     ]
+    for path in ranks:
+        named = re.fullmatch(r"kvcache_results_(\d{8}_\d{6})\.json", path.name)
+        assert named is not None
+        assert named[1] >= stamp, "it is the trial's start on the rank"
     listed = metadata["mlpstorage"]["files"]
     files = sorted(str(p.relative_to(directory)) for p in directory.rglob("*.json"))
     assert sorted([*listed, f"kv_cache_{stamp}_metadata.json"]) == files
