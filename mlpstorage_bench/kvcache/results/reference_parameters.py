@@ -5,7 +5,7 @@ Its readers take the run's workload from here. All parameters are in our own par
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json
 from mlpstorage_bench.kvcache.config import mlperf
@@ -79,7 +79,7 @@ def _joined(values: Mapping[str, object], options: int) -> object:
     return first if is_common else dict(values)
 
 
-def _differing(case: CaseRecord) -> Iterator[str]:
-    yield from mlperf.differences(
+def _differing(case: CaseRecord) -> list[str]:
+    return mlperf.differences(
         str(case.option), case.parameters, trials=mlperf.TRIALS, seed=mlperf.SEED
     )
