@@ -289,7 +289,7 @@ def test_unwritable_results_directory_is_a_usage_error(pytester: pytest.Pytester
 def test_results_beyond_the_free_space_fail_the_session_and_are_shown(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:
-    small_tmpfs = mount("tmpfs", "size=64k")
+    small_tmpfs = mount("tmpfs", "size=256k")
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     result = pytester.runpytest(
         *TINY, f"--mlps-results-dir={small_tmpfs}", "--mlps-cache-dir=cache"
