@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.declaration import AnyMetric
@@ -71,6 +71,36 @@ class RankSite:
 
 
 @dataclass(frozen=True)
+class Pauses:
+    """Seconds in which nothing is written or read, between trials and between cases."""
+
+    before_trial_s: float = 0.0
+    after_trial_s: float = 0.0
+    between_cases_s: float = 0.0
+    """Besides the pauses of the trials before and after."""
+
+
+NO_PAUSES = Pauses()
+Step = Literal[
+    "pause_between_options", "pause_before_trial", "cache_emptied", "trial", "pause_after_trial"
+]
+
+
+@dataclass(frozen=True)
+class SequenceStep:
+    """A step that all ranks took together, as one rank saw it."""
+
+    step: Step
+    trial: int | None
+    """The trial that it belongs to, from 1; None between cases."""
+    began_at: float
+    """Seconds since the epoch."""
+    seconds: float
+    removed_bytes: int = 0
+    """Bytes of entries that were removed from storage, by `cache_emptied`."""
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """The results of one trial of a case."""
 
@@ -109,6 +139,8 @@ class CaseRecord:
     parameters: Json
     trials: tuple[TrialRecord, ...] = ()
     failed_trial: FailedTrialRecord | None = None
+    steps: tuple[SequenceStep, ...] = ()
+    """Steps in their order on this rank; empty in records of earlier versions."""
     metrics: Json | None = None
     """Over all trials; None before the last one has ended."""
     notes: tuple[str, ...] = ()
@@ -131,6 +163,7 @@ class CaseRecord:
             **vars(self),
             "trials": [trial.to_json() for trial in self.trials],
             "failed_trial": None if failed is None else failed.to_json(),
+            "steps": [asdict(step) for step in self.steps],
             "notes": list(self.notes),
         }
 
@@ -226,6 +259,15 @@ class Plan(Protocol):
         ...
 
     @property
+    def pauses(self) -> Pauses:
+        """The pauses around trials and between cases."""
+        ...
+
+    def schedule(self, cases: Sequence[str]) -> str:
+        """Return how long cases take with their pauses, as a sentence; '' without pauses."""
+        ...
+
+    @property
     def gate_rules(self) -> tuple[str, ...]:
         """The plan's own rules for metrics, as lines."""
         ...
@@ -306,7 +348,9 @@ class BenchmarkType(ResultFiles, Protocol):
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
         ...
 
-    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+    def workload_parts(
+        self, parameters: Json, seed: int, ranks: int, pauses: Pauses = NO_PAUSES
+    ) -> Json:
         """Return everything that must be equal for two results of a case to be comparable.
 
         It includes the number of ranks and a hash of their requests to the storage.

@@ -11,6 +11,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
+_MINUTE_S = 60
 
 Kind = Literal["number", "share", "text", "record"]
 
@@ -84,3 +85,8 @@ def unit_named(name: str) -> Unit:
 def gib(size: int) -> str:
     """Return a number of bytes in GiB, with two decimals, or two digits where it is smaller."""
     return GIBIBYTES.text(size / GIB)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in minutes, or in seconds below one minute."""
+    return f"{seconds / 60:.3g} min" if seconds >= _MINUTE_S else f"{seconds:.3g} s"

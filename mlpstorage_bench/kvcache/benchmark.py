@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.benchmark_type import (
+    NO_PAUSES,
     CaseRecord,
     Json,
+    Pauses,
     Plan,
     PlanRequest,
     RankSite,
@@ -43,7 +46,8 @@ recorded workload, so that the path of its file does not matter."""
 _FINGERPRINT_VERSION = 2
 """Increase it when the meaning of a parameter changes the load.
 
-2: entries of a trial stay on storage until the next trial begins, and are removed then.
+2: entries of a trial stay on storage until the next trial begins, and are removed then; pauses are
+part of the fingerprint.
 """
 
 
@@ -75,7 +79,9 @@ class KVCacheBenchmark:
             is_shipped=request.profile in shipped_profiles(),
         )
 
-    def workload_parts(self, parameters: Json, seed: int, ranks: int) -> Json:
+    def workload_parts(
+        self, parameters: Json, seed: int, ranks: int, pauses: Pauses = NO_PAUSES
+    ) -> Json:
         """Return everything that must be equal for two results of a case to be comparable.
 
         Parameters at their defaults are omitted: a parameter that is added later, and is off by
@@ -93,6 +99,7 @@ class KVCacheBenchmark:
             "seed": seed,
             "ranks": ranks,
             "request_stream_sha256": own.sha256(),
+            **({} if pauses == NO_PAUSES else {"pauses": asdict(pauses)}),
         }
 
     def check_site(self, cache_dir: Path) -> None:

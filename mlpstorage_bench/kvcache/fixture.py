@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from mlpstorage_bench.benchmark_type import (
-    CaseRecord,
-    FailedTrialRecord,
-    Json,
-    OpenCase,
-    TrialRecord,
-)
-from mlpstorage_bench.errors import (
-    CorruptReadsError,
-    InvalidInputError,
-    SloError,
-    UntouchedStorageError,
-    nearest,
-)
+from mlpstorage_bench.benchmark_type import CaseRecord, OpenCase
+from mlpstorage_bench.errors import InvalidInputError, SloError, UntouchedStorageError, nearest
 from mlpstorage_bench.kvcache.config.slo import Objective, violations
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
-from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.kvcache.results.stored_trial import restored_trial, stored_trial
-from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
+from mlpstorage_bench.kvcache.runner.case_trials import (
+    AnnouncePause,
+    CaseTrials,
+    Pausing,
+    RunTrials,
+)
+from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.paths import check_path_component
-from mlpstorage_bench.results.kept_trials import KeptTrial
 
 
 class Timed(Protocol):
@@ -58,31 +48,15 @@ class Timed(Protocol):
         ...
 
 
-class RunTrials(Protocol):
-    """The finished trials that a run keeps on disk, for its continuation."""
-
-    @property
-    def is_resumed(self) -> bool:
-        """Whether this session continues a run; the same on every rank."""
-        ...
-
-    def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
-        """Return the trials of a case that earlier parts of the run have finished, on rank 0."""
-        ...
-
-    def keep_trial(self, case: CaseRecord, state: Json) -> None:
-        """Write the last trial of a case, on rank 0."""
-        ...
-
-
 @dataclass(frozen=True)
-class TrialCounts:
-    """Number of trials of each case, and where finished ones are kept."""
+class TrialSettings:
+    """Number of trials of each case, where finished ones are kept, and what announces pauses."""
 
     planned: int
     most: int
     """The same with all that the gate may add."""
     run: RunTrials
+    announce_pause: AnnouncePause = lambda _when, _seconds: None
 
 
 class KVCache:
@@ -97,7 +71,7 @@ class KVCache:
         open_case: Callable[[CaseRecord], OpenCase],
         objectives: Sequence[Objective] = (),
         *,
-        trials: TrialCounts,
+        trials: TrialSettings,
         offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None,
     ) -> None:
         self._plan = plan
@@ -111,6 +85,11 @@ class KVCache:
         self._trials = trials
         self._offer_more = offer_more
         """Registers a case's name, and a function that runs more trials of it on all ranks."""
+
+    @property
+    def _is_closed(self) -> bool:
+        """Whether nothing of the sequence may vary."""
+        return self._plan.mode == "closed"
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -127,7 +106,7 @@ class KVCache:
                 f"workloads of profile {self._plan.profile.name}: {', '.join(workloads)}",
                 hint=nearest(str(name), workloads),
             )
-        if self._plan.mode == "closed" and parameters:
+        if self._is_closed and parameters:
             raise InvalidInputError(
                 "kvcache.run",
                 ", ".join(parameters),
@@ -165,6 +144,13 @@ class KVCache:
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         changed = self.workload(workload, **parameters)
+        if self._is_closed and self._trials.planned != self._plan.trials(is_scenario=False):
+            raise InvalidInputError(
+                "kvcache.run: trials",
+                self._trials.planned,
+                f"{self._plan.trials(is_scenario=False)}, the number of mode closed",
+                hint="Leave out --benchmark-disable and --mlps-gate-selftest",
+            )
         if self._benchmark.was_used:
             raise InvalidInputError(
                 "kvcache.run",
@@ -185,11 +171,11 @@ class KVCache:
         )
         name = opened.record.case
         changes = self._plan.notes_on_changes(str(workload), changed)
-        trials = _Trials(
-            self._engine, changed, self._plan.profile.seed, opened, self._trials.run, changes
-        )
+        pausing = Pausing(self._plan.pauses, self._trials.announce_pause)
+        seed, run = self._plan.profile.seed, self._trials.run
+        trials = CaseTrials(self._engine, changed, seed, opened, pausing, run, changes)
         if trials.finished < self._trials.planned:
-            self._engine.rest(self._plan.profile.delay_between_workloads)
+            trials.begin()
         self._write_record(opened)
 
         def round_() -> None:
@@ -203,8 +189,9 @@ class KVCache:
 
         self._benchmark.pedantic(round_, rounds=self._trials.planned, iterations=1)
         result = self._keep_result(trials)
-        self._offer_more(name, lambda count: self._run_more(trials, count))
-        if self._plan.mode == "closed" and not result.touched_storage:
+        if not self._is_closed:
+            self._offer_more(name, lambda count: self._run_more(trials, count))
+        elif not result.touched_storage:
             raise UntouchedStorageError(f"workload {name}: {UNTOUCHED}")
         objectives = [
             *self._objectives,
@@ -215,7 +202,7 @@ class KVCache:
             raise SloError(f"workload {name} missed its objectives: {'; '.join(problems)}")
         return result
 
-    def _run_more(self, trials: _Trials, count: int) -> None:
+    def _run_more(self, trials: CaseTrials, count: int) -> None:
         """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""
         more = [
             trials.run_one(self._trace_parts(trials.case.record.case, trials.count + 1))
@@ -228,7 +215,7 @@ class KVCache:
         timed.stats = rounds
         self._keep_result(trials)
 
-    def _keep_result(self, trials: _Trials) -> KVCacheResult:
+    def _keep_result(self, trials: CaseTrials) -> KVCacheResult:
         """Return the result of all trials so far, after adding it to the case and the JSON."""
         result = trials.result()
         metrics = result.metrics()
@@ -241,108 +228,3 @@ class KVCache:
     def _write_record(self, case: OpenCase) -> None:
         """Put a case's record into pytest-benchmark's JSON."""
         self._benchmark.extra_info["mlpstorage"] = case.record.to_json()
-
-
-class _Trials:
-    """The trials of one case so far, on all ranks."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        workload: Workload,
-        seed: int,
-        case: OpenCase,
-        run: RunTrials,
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.case = case
-        """The case, whose record is replaced after each trial."""
-        self._engine = engine
-        self._workload = workload
-        self._seed = seed
-        self._trials: list[TrialResult] = []
-        self._samples: list[PooledHistograms] = []
-        """Histograms of each trial, on rank 0."""
-        self.notes = [*notes]
-        """Notes for the reader of the results, besides those on the trials."""
-        self._run = run
-        self._finished: list[TrialOutcome] = []
-        """Trials that earlier parts of the run have finished, from the first on."""
-        if run.is_resumed:
-            self._finished = engine.share([*_restored(run.finished_trials(case.record))])
-
-    @property
-    def finished(self) -> int:
-        """Number of trials that earlier parts of the run have finished."""
-        return len(self._finished)
-
-    @property
-    def count(self) -> int:
-        """Number of trials so far."""
-        return len(self._trials)
-
-    def run_one(self, trace_parts: dict[str, str]) -> float:
-        """Run the next trial and return its seconds per request."""
-        number = self.count + 1
-        is_finished = number <= len(self._finished)
-        if is_finished:
-            outcome = self._finished[number - 1]
-        else:
-            outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
-        pooled, ranks = outcome.result, outcome.ranks or ()
-        metrics = pooled.metrics()
-        if pooled.failure is not None:
-            self.case.record = replace(
-                self.case.record,
-                failed_trial=FailedTrialRecord(
-                    number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
-                ),
-                notes=(*self.notes, pooled.failure_note(self.case.record.case)),
-            )
-            raise pooled.failure
-        self._trials.append(pooled)
-        if outcome.samples is not None:
-            self._samples.append(outcome.samples)
-        trial = TrialRecord(number, metrics, ranks, pooled.conditions)
-        trials = (*self.case.record.trials, trial)
-        self.case.record = replace(self.case.record, trials=trials)
-        if outcome.samples is not None and not is_finished:
-            self._run.keep_trial(self.case.record, stored_trial(pooled, outcome.samples))
-        _check_reads(pooled, f"trial {number}")
-        return pooled.seconds_per_request
-
-    def run_unrecorded(self) -> None:
-        """Run a trial under a profiler, which slows it down; its figures are not kept."""
-        workload = self._workload.model_copy(update={"trace_out": None})
-        number = self.count + 1
-        pooled = self._engine.run_trial(workload, self._seed, number, {}).result
-        self.notes.append(
-            f"workload {self.case.record.case}: one more trial ran under --benchmark-cprofile; its "
-            "figures are not in the results"
-        )
-        if pooled.failure is not None:
-            raise pooled.failure
-        _check_reads(pooled, "the profiled trial")
-
-    def result(self) -> KVCacheResult:
-        """Return the result of all trials so far."""
-        return self._engine.pool_case(self.case.record.case, self._trials, self._samples)
-
-
-def _restored(kept: Sequence[KeptTrial]) -> Iterator[TrialOutcome]:
-    """Yield finished trials, until one cannot be read."""
-    for one in kept:
-        try:
-            result, samples = restored_trial(one.state)
-        except ValueError:
-            return
-        yield TrialOutcome(result, samples, one.ranks)
-
-
-def _check_reads(pooled: TrialResult, trial: str) -> None:
-    """Raise CorruptReadsError if reads of a trial found other data than was written."""
-    if pooled.corrupt_reads:
-        raise CorruptReadsError(
-            f"{pooled.corrupt_reads} reads of {trial} found other data than was written. The "
-            f"first: {pooled.corruption}"
-        )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import HostCapacity, Json
+from mlpstorage_bench.benchmark_type import HostCapacity, Json, Pauses
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import Profile, split_path
@@ -18,6 +18,7 @@ from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.paths import InputFile, OutputFile
+from mlpstorage_bench.units import duration
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
@@ -65,6 +66,26 @@ class KVCachePlan:
         """
         is_option = self.is_shipped and name in mlperf.OPTIONS and workload.storage != "null"
         return int(name) if is_option else None
+
+    @property
+    def pauses(self) -> Pauses:
+        """The profile's pauses."""
+        return mlperf.pauses_of(self.profile)
+
+    def schedule(self, cases: Sequence[str]) -> str:
+        """Return how long cases take with their pauses, as a sentence; '' without pauses."""
+        pauses, trials = self.pauses, self.profile.trials
+        pauses_s = len(cases) * trials * (pauses.before_trial_s + pauses.after_trial_s)
+        pauses_s += max(0, len(cases) - 1) * pauses.between_cases_s
+        if not pauses_s:
+            return ""
+        workloads = [self.profile.workloads[case] for case in cases]
+        trials_s = trials * sum(workload.warmup + workload.duration for workload in workloads)
+        return (
+            f"{trials * len(cases)} trials and their pauses take about "
+            f"{duration(trials_s + pauses_s)}: {duration(trials_s)} of load and "
+            f"{duration(pauses_s)} of pauses, and the time to empty the cache before each trial"
+        )
 
     def trials(self, *, is_scenario: bool) -> int:
         """Return the number of trials of each case."""
@@ -139,7 +160,11 @@ class KVCachePlan:
         """Return what differs between a workload and MLPerf's of this name, trials included."""
         profile = self.profile
         return mlperf.differences(
-            name, workload.model_dump(), trials=profile.trials, seed=profile.seed
+            name,
+            workload.model_dump(),
+            trials=profile.trials,
+            seed=profile.seed,
+            pauses=self.pauses,
         )
 
     def notes_on_changes(self, name: str, changed: Workload) -> list[str]:
@@ -211,9 +236,11 @@ class KVCachePlan:
         lines = [
             f"profile {profile.name}: {profile.description}",
             (
-                f"seed {profile.seed} (+ rank), {profile.trials} trials each, "
-                f"{profile.delay_between_workloads:g} s between workloads"
+                f"seed {profile.seed} (+ rank), {profile.trials} trials each; pauses: "
+                f"{profile.delay_before_trial:g} s before and {profile.delay_after_trial:g} s "
+                f"after each, {profile.delay_between_workloads:g} s between workloads"
             ),
+            *filter(None, [self.schedule(self.cases)]),
         ]
         for name, workload in profile.workloads.items():
             facts = (

@@ -33,8 +33,10 @@ class Watchdog:
         self._limit_s = limit_s
         self._grace_s = grace_s
         self._expired = expired
+        self._task: tuple[str, float] | None = None
+        """Name and deadline of the current task."""
         self._tasks: queue.SimpleQueue[tuple[str, float] | None] = queue.SimpleQueue()
-        """Name and deadline of each task; None when a task ends.
+        """Each new task, and each new deadline of one; None when a task ends.
 
         A queue instead of a lock: Ctrl-C could arrive just after the main thread has taken a lock.
         """
@@ -43,16 +45,27 @@ class Watchdog:
     @contextmanager
     def guard_test(self, name: str) -> Iterator[None]:
         """Limit the time of the code inside."""
-        self._tasks.put((name, time.monotonic() + self._limit_s))
-        stacks_after_s = self._limit_s + _settle_s(self._grace_s)
-        faulthandler.dump_traceback_later(stacks_after_s, file=descriptor())
-        _set_alarm(self._limit_s + 2 * self._grace_s)
+        self._set_deadline(name, time.monotonic() + self._limit_s)
         try:
             yield
         finally:
             _set_alarm(0.0)
             faulthandler.cancel_dump_traceback_later()
+            self._task = None
             self._tasks.put(None)
+
+    def extend(self, seconds: float) -> None:
+        """Give the current task more time, by so many seconds; without a task, do nothing."""
+        if self._task is not None:
+            name, deadline_s = self._task
+            self._set_deadline(name, deadline_s + seconds)
+
+    def _set_deadline(self, name: str, deadline_s: float) -> None:
+        self._task = (name, deadline_s)
+        self._tasks.put(self._task)
+        left_s = max(0.0, deadline_s - time.monotonic())
+        faulthandler.dump_traceback_later(left_s + _settle_s(self._grace_s), file=descriptor())
+        _set_alarm(left_s + 2 * self._grace_s)
 
     def _watch(self) -> None:
         work = self._tasks.get()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord, TypeFields
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, Pauses, TrialRecord, TypeFields
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.redaction.text import redact_json
@@ -87,6 +87,7 @@ def build_metadata(
                 **{m.name: m.description.to_json() for m in declared},
                 **record.recorded_descriptions,
             },
+            "sequence": _sequence(record.pauses, cases),
             "cases": {case.case: _case_facts(case) for case in cases},
             "files": [str(path.relative_to(directory)) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),
@@ -112,6 +113,25 @@ def _snapshots(record: RunRecord) -> Json:
 def _local(time: str | None) -> str | None:
     """Return a time of ISO 8601 without its offset, as the reference writes it."""
     return None if time is None else datetime.fromisoformat(time).replace(tzinfo=None).isoformat()
+
+
+def _sequence(pauses: Pauses | None, cases: Sequence[CaseRecord]) -> Json | None:
+    """Return the pauses around trials, and the steps that ran; None in old records.
+
+    The reference's metadata has a place for the delay between options alone.
+    """
+    if pauses is None:
+        return None
+    return {
+        "delay_before_trial_s": pauses.before_trial_s,
+        "delay_after_trial_s": pauses.after_trial_s,
+        "inter_option_delay_s": pauses.between_cases_s,
+        "steps": [
+            {"case": case.case, "option": case.option, **asdict(step)}
+            for case in cases
+            for step in case.steps
+        ],
+    }
 
 
 def _case_facts(case: CaseRecord) -> Json:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json
+from mlpstorage_bench.benchmark_type import CaseRecord, Json, Pauses
 from mlpstorage_bench.errors import InvalidInputError
 
 KEY = "mlpstorage"
@@ -166,6 +166,8 @@ class RunFacts(BaseModel):
     """Hash of each rank's requests."""
     code_image: str | None = None
     """Pointer to the image of this package's code; None in old records."""
+    pauses: Pauses | None = None
+    """None in records of earlier versions."""
 
 
 class RunRecord(RunFacts):

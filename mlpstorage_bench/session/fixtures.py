@@ -84,7 +84,8 @@ def _make_kvcache(
     request: pytest.FixtureRequest, timed: TimedTest, session: MlpsSession, run: Run
 ) -> KVCache:
     from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
-    from mlpstorage_bench.kvcache.fixture import KVCache, TrialCounts  # noqa: PLC0415 - see above
+    from mlpstorage_bench.kvcache.fixture import KVCache, TrialSettings  # noqa: PLC0415 - see above
+    from mlpstorage_bench.session import pauses  # noqa: PLC0415 - see above
 
     plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
@@ -100,7 +101,12 @@ def _make_kvcache(
             objective_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)
         ],
-        trials=TrialCounts(rounds, session.most_trials(trials), run),
+        trials=TrialSettings(
+            rounds,
+            session.most_trials(trials),
+            run,
+            lambda when, seconds: pauses.announce(session, when, seconds),
+        ),
         offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )
 

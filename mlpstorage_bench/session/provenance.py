@@ -89,6 +89,7 @@ def run_facts(
         system_fingerprint_parts=cluster.system_fingerprint_parts(),
         request_stream_sha256=list(request_hashes),
         code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
+        pauses=plan.pauses,
     )
 
 

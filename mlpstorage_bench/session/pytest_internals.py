@@ -9,7 +9,8 @@ import argparse
 import copy
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -119,6 +120,17 @@ def without_capture(config: pytest.Config, action: Callable[[], None]) -> None:
     action()
     manager.start_global_capturing()
     manager.suspend_global_capture()
+
+
+@contextmanager
+def uncaptured(config: pytest.Config) -> Iterator[None]:
+    """Suspend pytest's capture inside, so that a running test can write to the terminal."""
+    manager = config.pluginmanager.getplugin("capturemanager")
+    if not isinstance(manager, CaptureManager):
+        yield
+        return
+    with manager.global_and_fixture_disabled():
+        yield
 
 
 JunitOutcome = Literal["passed", "failed", "skipped"]

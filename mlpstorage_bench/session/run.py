@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mlpstorage_bench.benchmark_type import (
+    NO_PAUSES,
     BenchmarkType,
     CaseRecord,
     Json,
@@ -217,7 +218,8 @@ class Run:
         self._cases_opened += 1
         if self.is_root:
             ranks = self.facts.num_processes
-            parts = self.benchmark_type.workload_parts(case.parameters, self.seed, ranks)
+            pauses = self.facts.pauses or NO_PAUSES
+            parts = self.benchmark_type.workload_parts(case.parameters, self.seed, ranks, pauses)
             case = replace(
                 case,
                 workload_fingerprint_parts=parts,

@@ -82,6 +82,8 @@ class MlpsSession:
         """Lines that are printed at the end."""
         self.storage_lines: list[str] = []
         """Lines on the storage under the cache directories, for the results' head; on rank 0."""
+        self.schedule = ""
+        """Sentence on how long the run takes; '' if it has no pauses."""
         self.exit_status: int | None = None
         """Exit status of all ranks, after they have agreed on it."""
         self.barriers_passed = 0
@@ -141,6 +143,10 @@ class MlpsSession:
     def time_limit(self, step: str) -> AbstractContextManager[None]:
         """Return a context manager that limits the time of a test or of another session step."""
         return self._time_limit.guard_test(step)
+
+    def extend_time_limit(self, seconds: float) -> None:
+        """Give the current step more time."""
+        self._time_limit.extend(seconds)
 
     @contextmanager
     def guard_test(self, item: pytest.Item) -> Iterator[None]:

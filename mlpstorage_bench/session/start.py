@@ -124,6 +124,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
     session.engine = opened
     known = [case for case in cases if case in plan.cases]
+    session.schedule = plan.schedule(known)
     session.on_all_ranks(lambda: opened.check_cases(known))
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, session.run, opened)

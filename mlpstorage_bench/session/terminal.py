@@ -45,6 +45,8 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
         _show(reporter, f"mlpstorage: {session.run.resumption}")
     for line in because(session.run.verification):
         _show(reporter, f"mlpstorage: {line}")
+    if session.schedule:
+        _show(reporter, f"mlpstorage: {session.schedule}")
     for note in session.run.notes:
         _show(reporter, f"mlpstorage: note: {note}")
 

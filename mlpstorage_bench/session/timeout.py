@@ -44,6 +44,11 @@ class TimeLimit:
             yield
         self._report_step("")
 
+    def extend(self, seconds: float) -> None:
+        """Give the current step more time: a pause does not count."""
+        if self._watchdog is not None:
+            self._watchdog.extend(seconds)
+
     def _report_step(self, step: str) -> None:
         if self._parent is not None and self._comm.rank == 0:
             self._parent.send("step", step)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.session.tiny import WITHOUT_PAUSES
+
 PROJECT = Path(__file__).parents[2]
 PYTEST = [sys.executable, "-m", "pytest"]
 AS_ROOT = ["--allow-run-as-root"] if os.geteuid() == 0 else []
@@ -227,7 +229,7 @@ def test_run_can_be_converted_again_from_its_json(runs: Runs, tmp_path: Path) ->
 def test_sanctioned_options_run_on_real_files(tmp_path: Path) -> None:
     output = run(
         *(*PYTEST, "benchmarks/", "--mlps-profile", "mlperf", "--mlps-set", "duration=4"),
-        *("--mlps-trials=1", "--mlps-set", "delay_between_workloads=0"),
+        *("--mlps-trials=1", *WITHOUT_PAUSES),
         *(f"--mlps-results-dir={tmp_path / 'results'}", f"--mlps-cache-dir={tmp_path / 'cache'}"),
     )
     assert "3 passed, 8 skipped" in output

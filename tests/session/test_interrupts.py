@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,20 @@ def wait_until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[list[str]], LongRun]]:
     """Start a long run; kill its processes after the test."""
+    with ended() as started:
+
+        def start_run(command: list[str]) -> LongRun:
+            started.append(LongRun(tmp_path, command))
+            return started[-1]
+
+        yield start_run
+
+
+@contextmanager
+def ended() -> Iterator[list[LongRun]]:
+    """Yield a list for runs; kill their processes at the end."""
     started: list[LongRun] = []
-
-    def start_run(command: list[str]) -> LongRun:
-        started.append(LongRun(tmp_path, command))
-        return started[-1]
-
-    yield start_run
+    yield started
     for run in started:
         if run.process.poll() is None:
             for child in psutil.Process(run.process.pid).children(recursive=True):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.session.tiny import LONG, TINY, metadata_of
+from tests.session.tiny import LONG, TINY, WITHOUT_PAUSES, metadata_of
 
 
 def test_kvcache_workload_argument_runs_a_test_for_each_option(
@@ -157,10 +157,15 @@ def test_all_cases_are_checked_before_the_first_runs(pytester: pytest.Pytester) 
 
 def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3)")
-    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=5", "--mlps-trials=1")
-    result = pytester.runpytest(*shortened, "--mlps-results-dir=results")
+    shortened = (
+        "--mlps-profile=mlperf",
+        "--mlps-set=duration=5",
+        "--mlps-trials=1",
+        *WITHOUT_PAUSES,
+    )
+    result = pytester.runpytest("--mlps-profile=mlperf", *shortened, "--mlps-results-dir=results")
     result.assert_outcomes(passed=1)
-    differs = "differs from the sanctioned workload: duration, trials"
+    differs = "differs from the sanctioned workload: duration, pauses, trials"
     result.stdout.fnmatch_lines([f"note: profile mlperf: {differs}"])
     (path,) = (pytester.path / "results").rglob("summary.json")
     content = json.loads(path.read_text())
@@ -172,9 +177,14 @@ def test_shortened_mlperf_is_noted_and_not_valid(pytester: pytest.Pytester) -> N
 
 def test_parameters_that_a_test_changes_in_mlperf_are_noted(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3, lanes=2)")
-    shortened = ("--mlps-profile=mlperf", "--mlps-set=duration=5", "--mlps-trials=1")
+    shortened = (
+        "--mlps-profile=mlperf",
+        "--mlps-set=duration=5",
+        "--mlps-trials=1",
+        *WITHOUT_PAUSES,
+    )
     simulated = ("--mlps-set=storage=null", "--mlps-results-dir=results")
-    result = pytester.runpytest(*shortened, *simulated)
+    result = pytester.runpytest("--mlps-profile=mlperf", *shortened, *simulated)
     result.stdout.fnmatch_lines(
         ["note: workload 3: differs from the sanctioned workload: max_concurrent_allocs"]
     )
@@ -229,7 +239,7 @@ def test_window_shorter_than_a_request_still_has_a_bandwidth(
 ) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(3, num_users=4, think_time_scale=0.0)")
     result = pytester.runpytest(
-        *("--mlps-profile=mlperf", "--mlps-set=duration=0.2", "--mlps-trials=1"),
+        *("--mlps-profile=mlperf", "--mlps-set=duration=0.2", "--mlps-trials=1", *WITHOUT_PAUSES),
         "--mlps-results-dir=results",
     )
     result.assert_outcomes(passed=1)

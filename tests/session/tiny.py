@@ -18,6 +18,11 @@ LONG = (
 # empty on a busy machine.
 TINY = (*LONG, "--mlps-set=requests=20")
 
+WITHOUT_PAUSES = tuple(
+    f"--mlps-set=delay_{pause}=0" for pause in ("before_trial", "after_trial", "between_workloads")
+)
+"""Options for the profile mlperf in mode open."""
+
 
 def metadata_of(pytester: pytest.Pytester) -> dict[str, Any]:
     """Return the metadata of the only run."""

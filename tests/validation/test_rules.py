@@ -62,6 +62,20 @@ def set_keys(path: Path, value: object, *keys: str) -> None:
     change(path, act)
 
 
+def record_sequence(
+    made: Submission, before_s: float = 90, paused_s: float = 90.01, trials: int = 3
+) -> None:
+    """Record the sequence as our own metadata has it."""
+    steps = [
+        {"option": option, "step": step, "trial": trial + 1, "seconds": paused_s}
+        for option in (1, 2, 3)
+        for trial in range(trials)
+        for step in ("pause_before_trial", "trial", "pause_after_trial")
+    ]
+    delays = {"delay_before_trial_s": before_s, "delay_after_trial_s": 90}
+    set_keys(kv_metadata(made), {**delays, "steps": steps}, "mlpstorage", "sequence")
+
+
 def with_commands(made: Submission, old: str, new: str) -> None:
     path = kv_metadata(made)
     path.write_text(path.read_text().replace(old, new))
@@ -632,6 +646,9 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         ),
     ),
     ("6.3.2.1", "delay", VIOLATED, lambda m: set_args(kv_metadata(m), inter_option_delay=20)),
+    ("6.3.2.1", "pause", VIOLATED, lambda m: record_sequence(m, before_s=20)),
+    ("6.3.2.1", "interrupted pause", VIOLATED, lambda m: record_sequence(m, paused_s=89)),
+    ("6.3.2.1", "trial left out", VIOLATED, lambda m: record_sequence(m, trials=2)),
     ("6.3.2.1", "seed", VIOLATED, lambda m: with_commands(m, "--seed-base 42", "--seed-base 7")),
     ("6.3.2.2", "autoscaling", VIOLATED, lambda m: add_flag(m, "--enable-autoscaling")),
     (
@@ -863,6 +880,12 @@ def test_part_of_a_tree_is_judged_by_the_rules_of_its_leaves(submission: Submiss
     leaf = read_tree(submission.kv_leaf)
     assert {f.rule for f in validate(leaf) if f.subject.endswith("20260801_120000")} == whole
     assert [one.organization for one in leaf.leaves] == [ORGANIZATION]
+
+
+def test_complete_sequence_of_our_own_metadata_is_met(submission: Submission) -> None:
+    record_sequence(submission)
+    verdicts = {f.verdict for f in findings_of(submission) if f.rule == "6.3.2.1"}
+    assert verdicts == {Verdict.OK}
 
 
 def test_command_with_an_open_quote_is_still_read(submission: Submission) -> None:

@@ -120,6 +120,18 @@ class TieredCache:
                 closing.callback(tier.close)
         self.index.clear()
 
+    def close_memory(self) -> Tier:
+        """Close all tiers but storage, and return that; its entries stay until it is closed."""
+        try:
+            with ExitStack() as closing:
+                for tier in self.tiers[:-1]:
+                    closing.callback(tier.close)
+        except BaseException:
+            self._storage.close()
+            raise
+        self.index.clear()
+        return self._storage
+
     def _reserve(self, size: int, highest: int, client: CacheClient) -> Tier:
         """Reserve `size` bytes in the highest possible tier, `highest` or lower."""
         for tier in self.tiers[highest:-1]:

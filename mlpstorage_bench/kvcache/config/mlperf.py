@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlpstorage_bench.benchmark_type import Pauses
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
 from mlpstorage_bench.paths import existing_part
@@ -55,13 +56,25 @@ def _sanctioned() -> Profile:
     return load_profile(PROFILE)
 
 
+def pauses_of(profile: Profile) -> Pauses:
+    """Return the pauses of a profile."""
+    return Pauses(
+        profile.delay_before_trial, profile.delay_after_trial, profile.delay_between_workloads
+    )
+
+
 def differences(
-    workload: str, parameters: Mapping[str, Any], *, trials: int, seed: int | None
+    workload: str,
+    parameters: Mapping[str, Any],
+    *,
+    trials: int,
+    seed: int | None,
+    pauses: Pauses | None = None,
 ) -> list[str]:
     """Return the names of what differs from the sanctioned workload of this name.
 
     `parameters` are a workload's; those that it lacks, of an earlier version, do not differ. An
-    unknown seed (None) does not differ either.
+    unknown seed (None) does not differ either, nor do unknown pauses.
     """
     sanctioned = _sanctioned().workloads.get(workload)
     if sanctioned is None:
@@ -73,4 +86,6 @@ def differences(
     ]
     if seed not in (None, SEED):
         differing.append("seed")
+    if pauses not in (None, pauses_of(_sanctioned())):
+        differing.append("pauses")
     return differing + ["trials"] * (trials != TRIALS)

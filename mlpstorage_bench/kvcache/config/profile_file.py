@@ -61,8 +61,12 @@ class Profile(Strict):
     trials: int = Field(default=3, ge=1, le=1000)
     scenario_trials: int | None = Field(default=None, ge=1, le=1000)
     """Trials of tests marked mlps_scenario; None: `trials`."""
+    delay_before_trial: Seconds = 0.0
+    """Pause before each trial, in seconds; then the cache is emptied."""
+    delay_after_trial: Seconds = 0.0
+    """Pause after each trial, in seconds; its entries stay on storage."""
     delay_between_workloads: Seconds = 0.0
-    """Pause between two workloads, in seconds."""
+    """Another pause between two workloads, in seconds."""
     gate: dict[str, str] = Field(default_factory=dict)
     """Gate rules: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
     workloads: dict[str, Workload] = Field(min_length=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, Standing
+from mlpstorage_bench.benchmark_type import NO_PAUSES, CaseRecord, Json, Pauses, Standing
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict
@@ -17,6 +17,8 @@ from mlpstorage_bench.metric.values import Values, numbers_of
 from mlpstorage_bench.paths import check_path_component
 
 _CACHED: Verdict = "served from page cache"
+_VERSION_WITHOUT_PAUSES = 1
+"""Version of fingerprints that do not say whether there were pauses."""
 _OF_UNKNOWN = 0.5
 """Severity of a verdict of another version: worse than ok."""
 
@@ -70,12 +72,14 @@ class RecordedCase:
     def objections(self) -> Iterator[str]:
         """Yield the reasons for which the figures cannot stand beside MLPerf's, in words."""
         case = self.case
-        seed = (case.workload_fingerprint_parts or {}).get("seed")
+        parts = case.workload_fingerprint_parts or {}
+        seed = parts.get("seed")
         differing = mlperf.differences(
             case.case,
             case.parameters,
             trials=case.planned_trials,
             seed=seed if isinstance(seed, int) else None,
+            pauses=_pauses(parts),
         )
         if differing:
             yield mlperf.DIFFERS.format(", ".join(differing))
@@ -132,6 +136,14 @@ def path_of_rank(case: CaseRecord, result: RecordedRank, timestamp: str) -> str:
     started = result.mlpstorage.started or timestamp
     folder = directory_of_rank(case, result.trial, result.rank)
     return f"{folder}/kvcache_results_{started}.json"
+
+
+def _pauses(parts: Json) -> Pauses | None:
+    """Return the pauses in the parts of a fingerprint; None where they are not known."""
+    given = parts.get("pauses")
+    if isinstance(given, Mapping):
+        return Pauses(**given)
+    return None if parts.get("version") in (None, _VERSION_WITHOUT_PAUSES) else NO_PAUSES
 
 
 def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:

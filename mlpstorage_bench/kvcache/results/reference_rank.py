@@ -6,10 +6,11 @@ how; our own figures, with histograms of all samples, are under `mlpstorage`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
+from mlpstorage_bench.benchmark_type import SequenceStep
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -42,8 +43,13 @@ _MEANING = {
 _OF_A_CLASS = ("mean", "p50", "p95", "p99")
 
 
-def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, object]:
-    """Return the content of `kvcache_results_<timestamp>.json` for this rank and trial."""
+def rank_result(
+    workload: Workload, trial: int, rank: RankTrial, steps: Sequence[SequenceStep] = ()
+) -> dict[str, object]:
+    """Return the content of `kvcache_results_<timestamp>.json` for this rank and trial.
+
+    `steps` are those that the rank has taken since the trial before.
+    """
     requests = rank.requests
     turns = requests.found["conversation"], requests.missed["conversation"]
     return {
@@ -61,7 +67,10 @@ def rank_result(workload: Workload, trial: int, rank: RankTrial) -> dict[str, ob
         "multi_turn_cache_misses": turns[1],
         "seed": rank.seed,
         "summary": _summary(workload, rank),
-        "mlpstorage": _additions(workload, trial, rank),
+        "mlpstorage": {
+            **_additions(workload, trial, rank),
+            "sequence": [asdict(step) for step in steps],
+        },
     }
 
 

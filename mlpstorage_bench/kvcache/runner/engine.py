@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as SequenceOf
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from mlpstorage_bench.benchmark_type import Json, RankSite
+from mlpstorage_bench.benchmark_type import Json, RankSite, SequenceStep, Step
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
@@ -24,6 +25,7 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
+from mlpstorage_bench.kvcache.runner.sequence import Sequence
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
@@ -58,7 +60,7 @@ class TrialOutcome:
     """Pooled result, on every rank."""
     samples: PooledHistograms | None
     """Pooled histograms; None on ranks other than 0."""
-    ranks: Sequence[Json] | None
+    ranks: SequenceOf[Json] | None
     """Each rank's result in full, in rank order; None on ranks other than 0."""
 
 
@@ -94,6 +96,9 @@ class Engine:
         self._cases = 0
         self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
         """States of the page cache under this rank's directory; measured on the first rank."""
+        self._sequence = Sequence(ranks)
+        self._left: Tier | None = None
+        """Storage with the last trial's entries."""
         self.notes: list[str] = []
         """Notes on this rank's storage for the reader of the results."""
 
@@ -126,7 +131,10 @@ class Engine:
 
     def __exit__(self, *_exception: object) -> None:
         with _placed(self._place):
-            self._resources.close()
+            try:
+                self._empty_cache()
+            finally:
+                self._resources.close()
 
     @property
     def _best_io_mode(self) -> IoMode:
@@ -175,13 +183,35 @@ class Engine:
                 "entries are stored in these"
             )
 
-    def rest(self, delay_s: float) -> None:
-        """Wait between two cases; not before the first."""
-        if self._cases:
-            time.sleep(delay_s)
-        self._cases += 1
+    @property
+    def steps(self) -> tuple[SequenceStep, ...]:
+        """The steps of the current case so far."""
+        return self._sequence.steps
 
-    def check_cases(self, cases: Sequence[str]) -> None:
+    def begin_case(self) -> bool:
+        """Begin a case, and return whether another one came before."""
+        self._sequence.begin_case()
+        self._cases += 1
+        return self._cases > 1
+
+    def pause(self, step: Step, trial: int | None, seconds: float) -> None:
+        """Pause on all ranks together."""
+        self._sequence.pause(step, trial, seconds)
+
+    def _empty_cache(self) -> int:
+        """Remove the entries that the last trial left on storage, and return their bytes."""
+        left, self._left = self._left, None
+        if left is None:
+            return 0
+        size = left.resident_bytes
+        left.close()
+        return size
+
+    def _keep(self, storage: Tier) -> None:
+        """Keep a trial's entries on storage until the next trial begins."""
+        self._left = storage
+
+    def check_cases(self, cases: SequenceOf[str]) -> None:
         """Raise CapacityError or InvalidInputError with the plan's cases that cannot run here."""
         problems = []
         for name in cases:
@@ -196,13 +226,15 @@ class Engine:
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
     ) -> TrialOutcome:
-        """Run a trial on all ranks.
+        """Run a trial on all ranks, after the entries of the one before were removed.
 
         `trace_parts` distinguish the name of its trace from those of other cases and trials.
         """
-        started_at = time.time()
+        started_at = self._sequence.start_of(trial)
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
+        with _placed(self._place), self._sequence.record("cache_emptied", trial) as removed:
+            removed.count = self._empty_cache()
         context = TrialContext(
             rank=self._ranks.rank,
             host=self._site.host,
@@ -222,7 +254,15 @@ class Engine:
                 if problems:
                     raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
                 self._ceilings[key] = calibrate(own, context, self._ranks)
-            mine = run_trial(own, context, self._ranks, trace=trace, open_queue=self._queues.open)
+            with self._sequence.record("trial", trial):
+                mine = run_trial(
+                    own,
+                    context,
+                    self._ranks,
+                    trace=trace,
+                    open_queue=self._queues.open,
+                    keep=self._keep,
+                )
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(
             mine,
@@ -232,7 +272,8 @@ class Engine:
             started_at=started_at,
         )
         pooled, samples = pool_ranks(self._ranks, trial, mine)
-        results = self._ranks.gather(rank_result(workload, trial, mine))
+        steps = self._sequence.unreported()
+        results = self._ranks.gather(rank_result(workload, trial, mine, steps))
         return TrialOutcome(pooled, samples, results)
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:

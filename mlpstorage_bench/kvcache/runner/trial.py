@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -56,8 +57,12 @@ def run_trial(
     make_store: MakeStore = files_in_layout,
     trace: Path | None = None,
     open_queue: OpenQueue = KernelQueue,
+    keep: Callable[[Tier], None] = Tier.close,
 ) -> RankTrial:
-    """Run one trial and return this rank's result. The cache is empty before and after.
+    """Run one trial and return this rank's result. The cache is empty before.
+
+    `keep` gets the storage tier with its entries after the trial; by default they are removed. They
+    are always removed after a failure.
 
     A failure inside the window is in the result, with the measurements until then. `trace` is the
     file for the trial's operations; `open_queue` opens the queue of a lane that needs one.
@@ -79,7 +84,7 @@ def run_trial(
         _close_after(error, cache)
         raise
     if trial.failure is None:
-        cache.close()
+        keep(cache.close_memory())
     else:
         _close_after(trial.failure, cache)
     return trial

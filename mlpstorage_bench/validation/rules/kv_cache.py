@@ -91,7 +91,7 @@ def _is_equal(found: float | str | None, expected: object) -> bool:
     "6.3.2.1",
     "kvcacheClosedSequenceLocks",
     "Seed 42, 3 trials, 90 s between options, no configuration of one's own.",
-    "metadata: args, parameters.sequence, commands; trial directories",
+    "metadata: args, parameters.sequence, mlpstorage.sequence, commands",
     divisions=CLOSED,
 )
 @of_metadata
@@ -120,7 +120,31 @@ def closed_sequence(_: Leaf, metadata: Document) -> Outcome:
         trials = {launch.trial for launch in launches if launch.option == option}
         if launches and len(trials) != edition.KV_TRIALS:
             problems.append(f"option {option}: {len(trials)} trials were started; 3 are demanded")
+    if metadata.has("mlpstorage", "sequence"):
+        problems += _own_sequence(metadata.part("mlpstorage", "sequence"))
     return violated_if(problems, "seed 42, 3 trials, 90 s between options")
+
+
+def _own_sequence(sequence: Document) -> Iterator[str]:
+    """Yield what differs from the sequence in the pauses and steps that our metadata records."""
+    for name in ("delay_before_trial_s", "delay_after_trial_s"):
+        if sequence.number(name) != edition.KV_DELAY_S:
+            found = _shown(sequence.number(name))
+            yield f"{name} is {found}; {edition.KV_DELAY_S} is demanded"
+    steps = sequence.parts("steps")
+    for option in edition.KV_OPTIONS:
+        own = [step for step in steps if step.count("option") == option]
+        trials = sum(step.text("step") == "trial" for step in own)
+        if trials != edition.KV_TRIALS:
+            yield f"option {option}: {trials} trials ran; {edition.KV_TRIALS} are demanded"
+    short = [
+        step
+        for step in steps
+        if (step.text("step") or "").startswith("pause_")
+        and (step.number("seconds") or 0.0) < edition.KV_DELAY_S
+    ]
+    if short:
+        yield f"{len(short)} pauses were shorter than {edition.KV_DELAY_S} s"
 
 
 def _first(*values: float | None) -> float | None:

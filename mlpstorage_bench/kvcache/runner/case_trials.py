@@ -1,0 +1,184 @@
+"""The trials of one case on all ranks, with the pauses around them, and their records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from mlpstorage_bench.benchmark_type import (
+    CaseRecord,
+    FailedTrialRecord,
+    Json,
+    OpenCase,
+    Pauses,
+    Step,
+    TrialRecord,
+)
+from mlpstorage_bench.errors import CorruptReadsError
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+from mlpstorage_bench.kvcache.results.samples import PooledHistograms
+from mlpstorage_bench.kvcache.results.stored_trial import restored_trial, stored_trial
+from mlpstorage_bench.kvcache.results.trial_result import TrialResult
+from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
+from mlpstorage_bench.results.kept_trials import KeptTrial
+
+AnnouncePause = Callable[[str, float], None]
+"""Receives, on every rank, when a pause is due and how many seconds it lasts, before it begins."""
+
+
+@dataclass(frozen=True)
+class Pausing:
+    """The pauses of a profile, and the function that announces each."""
+
+    pauses: Pauses
+    announce: AnnouncePause
+
+
+class RunTrials(Protocol):
+    """The finished trials that a run keeps on disk, for its continuation."""
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether this session continues a run; the same on every rank."""
+        ...
+
+    def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
+        """Return the trials of a case that earlier parts of the run have finished, on rank 0."""
+        ...
+
+    def keep_trial(self, case: CaseRecord, state: Json) -> None:
+        """Write the last trial of a case, on rank 0."""
+        ...
+
+
+class CaseTrials:
+    """The trials of one case so far, on all ranks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        workload: Workload,
+        seed: int,
+        case: OpenCase,
+        pausing: Pausing,
+        run: RunTrials,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.case = case
+        """The case, whose record is replaced after each trial."""
+        self._engine = engine
+        self._workload = workload
+        self._seed = seed
+        self._pausing = pausing
+        self._name = case.record.case
+        self._trials: list[TrialResult] = []
+        self._samples: list[PooledHistograms] = []
+        """Histograms of each trial, on rank 0."""
+        self.notes = [*notes]
+        """Notes for the reader of the results, besides those on the trials."""
+        self._run = run
+        self._finished: list[TrialOutcome] = []
+        """Trials that earlier parts of the run have finished, from the first on."""
+        if run.is_resumed:
+            self._finished = engine.share([*_restored(run.finished_trials(case.record))])
+
+    @property
+    def finished(self) -> int:
+        """Number of trials that earlier parts of the run have finished."""
+        return len(self._finished)
+
+    @property
+    def count(self) -> int:
+        """Number of trials so far."""
+        return len(self._trials)
+
+    def begin(self) -> None:
+        """Pause after the case before, if there was one."""
+        if self._engine.begin_case():
+            seconds = self._pausing.pauses.between_cases_s
+            self._pause("pause_between_options", None, seconds, f"before workload {self._name}")
+
+    def run_one(self, trace_parts: dict[str, str]) -> float:
+        """Run the next trial between its pauses, and return its seconds per request.
+
+        A trial that an earlier part of the run has finished does not run again.
+        """
+        number, pauses = self.count + 1, self._pausing.pauses
+        if number <= len(self._finished):
+            return self._add(number, self._finished[number - 1]).seconds_per_request
+        place = f"trial {number} of workload {self._name}"
+        self._pause("pause_before_trial", number, pauses.before_trial_s, f"before {place}")
+        outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
+        pooled = self._add(number, outcome)
+        self._pause("pause_after_trial", number, pauses.after_trial_s, f"after {place}")
+        return pooled.seconds_per_request
+
+    def _add(self, number: int, outcome: TrialOutcome) -> TrialResult:
+        """Add a trial to the case, and keep it; raise its failure."""
+        pooled, ranks = outcome.result, outcome.ranks or ()
+        metrics = pooled.metrics()
+        if pooled.failure is not None:
+            self.case.record = replace(
+                self.case.record,
+                failed_trial=FailedTrialRecord(
+                    number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
+                ),
+                steps=self._engine.steps,
+                notes=(*self.notes, pooled.failure_note(self._name)),
+            )
+            raise pooled.failure
+        self._trials.append(pooled)
+        if outcome.samples is not None:
+            self._samples.append(outcome.samples)
+        trial = TrialRecord(number, metrics, ranks, pooled.conditions)
+        trials = (*self.case.record.trials, trial)
+        self.case.record = replace(self.case.record, trials=trials, steps=self._engine.steps)
+        if outcome.samples is not None and number > len(self._finished):
+            self._run.keep_trial(self.case.record, stored_trial(pooled, outcome.samples))
+        _check_reads(pooled, f"trial {number}")
+        return pooled
+
+    def _pause(self, step: Step, trial: int | None, seconds: float, when: str) -> None:
+        if seconds:
+            self._pausing.announce(when, seconds)
+            self._engine.pause(step, trial, seconds)
+            self.case.record = replace(self.case.record, steps=self._engine.steps)
+
+    def run_unrecorded(self) -> None:
+        """Run a trial under a profiler, which slows it down; its figures are not kept."""
+        workload = self._workload.model_copy(update={"trace_out": None})
+        number = self.count + 1
+        pooled = self._engine.run_trial(workload, self._seed, number, {}).result
+        self.notes.append(
+            f"workload {self._name}: one more trial ran under --benchmark-cprofile; its "
+            "figures are not in the results"
+        )
+        self.case.record = replace(self.case.record, steps=self._engine.steps)
+        if pooled.failure is not None:
+            raise pooled.failure
+        _check_reads(pooled, "the profiled trial")
+
+    def result(self) -> KVCacheResult:
+        """Return the result of all trials so far."""
+        return self._engine.pool_case(self._name, self._trials, self._samples)
+
+
+def _restored(kept: Sequence[KeptTrial]) -> Iterator[TrialOutcome]:
+    """Yield finished trials, until one cannot be read."""
+    for one in kept:
+        try:
+            result, samples = restored_trial(one.state)
+        except ValueError:
+            return
+        yield TrialOutcome(result, samples, one.ranks)
+
+
+def _check_reads(pooled: TrialResult, trial: str) -> None:
+    """Raise CorruptReadsError if reads of a trial found other data than was written."""
+    if pooled.corrupt_reads:
+        raise CorruptReadsError(
+            f"{pooled.corrupt_reads} reads of {trial} found other data than was written. The "
+            f"first: {pooled.corruption}"
+        )

@@ -1,0 +1,71 @@
+"""Closed runs of seconds: only code of these tests can replace durations and pauses.
+
+A session loads `PLUGIN` by `-p shortened`. Nothing of the package shortens a closed run, and the
+metadata of such a run says what ran: `--mlps-validate` finds it violated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_PLUGIN = """
+from mlpstorage_bench.kvcache import benchmark
+
+_load = benchmark.load_profile
+
+def load_shortened(*given, **options):
+    profile = _load(*given, **options)
+    workloads = {{
+        name: workload.model_copy(
+            update={{**{workload!r}, "cpu_mem_gb": workload.cpu_mem_gb * 0.0005}}
+        )
+        for name, workload in profile.workloads.items()
+    }}
+    return profile.model_copy(update={{**{profile!r}, "workloads": workloads}})
+
+benchmark.load_profile = load_shortened
+"""
+WORKLOAD = {
+    "duration": 60.0,
+    "requests": 10,
+    "entry_scale": 0.0005,
+    "calibration": 0.0,
+    "think_time_scale": 0.01,
+    "num_users": 4,
+    "io_chunk_kib": 64,
+}
+PAUSES = {
+    "delay_before_trial": 0.2,
+    "delay_after_trial": 0.15,
+    "delay_between_workloads": 0.1,
+}
+CLOSED = ("-p", "shortened", "--mlps-mode=closed", "--mlps-cache-dir=cache")
+"""Options of a shortened run; `results_on_another_filesystem` has its results."""
+TEST = "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
+
+
+def shorten(
+    pytester: pytest.Pytester, pauses: dict[str, float] | None = None, **workload: object
+) -> None:
+    """Write the plugin, and a test of all workloads, into pytester's directory."""
+    text = _PLUGIN.format(profile=pauses or PAUSES, workload={**WORKLOAD, **workload})
+    (pytester.path / "shortened.py").write_text(text)
+    pytester.makepyfile(TEST)
+
+
+def metadata_in(results: Path) -> dict[str, Any]:
+    """Return the metadata of the only run."""
+    (path,) = results.rglob("*_metadata.json")
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def rank_files(results: Path) -> Iterator[dict[str, Any]]:
+    """Yield the content of every rank's file, in the order of options, trials and ranks."""
+    for path in sorted(results.rglob("kvcache_results_*.json")):
+        yield json.loads(path.read_text())
