@@ -33,7 +33,6 @@ class PlanRequest:
     seed: int | None
     trials: int | None
     cache_dir: Path
-    results_dir: Path
     user_set: Mapping[str, object]
     """Every option that the user set, by name."""
 

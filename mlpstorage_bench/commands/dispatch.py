@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.commands import compare, gate, history, submission, validation
+from mlpstorage_bench.commands import compare, datasize, gate, history, submission, validation
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
     ALIASES_INI,
@@ -21,14 +20,11 @@ from mlpstorage_bench.options.declared import (
     has_reference_name,
     unknown_arguments,
 )
-from mlpstorage_bench.options.settings import read_settings, results_dir_of
-from mlpstorage_bench.process.stdout import write_data, write_lines
-from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
+from mlpstorage_bench.options.settings import results_dir_of
+from mlpstorage_bench.process.stdout import write_data
 from mlpstorage_bench.results.convert import convert_file
-from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.session.activation import COMMAND, launcher_of
 from mlpstorage_bench.session.pytest_internals import load_no_conftest, option_names
-from mlpstorage_bench.session.size_report import size_report
 
 
 def prepare(config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
@@ -51,7 +47,7 @@ def run(config: pytest.Config, known: argparse.Namespace) -> int:
     if launcher is not None and launcher.rank > 0:
         return pytest.ExitCode.OK
     try:
-        status = _run(known, results_dir_of(known, os.environ))
+        status = _run(known, results_dir_of(known, os.environ), config.invocation_params.args)
         sys.stdout.flush()
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
@@ -68,7 +64,7 @@ def _discard_output() -> None:
     os.close(nowhere)
 
 
-def _run(known: argparse.Namespace, results_dir: Path) -> int:
+def _run(known: argparse.Namespace, results_dir: Path, arguments: Sequence[object]) -> int:
     status: int = pytest.ExitCode.OK
     if known.mlps_convert:
         metadata = convert_file(Path(known.mlps_convert), results_dir, registry.load)
@@ -77,7 +73,7 @@ def _run(known: argparse.Namespace, results_dir: Path) -> int:
         make_fio_job = registry.load(registry.DEFAULT).exports["fio_job"]
         write_data(make_fio_job(Path(known.mlps_fio_job)))
     elif known.mlps_datasize:
-        status = _show_datasize(known)
+        status = datasize.run(known, arguments)
     elif submission.is_requested(known):
         status = submission.run(known, results_dir)
     elif known.mlps_compare or known.mlps_compare_report:
@@ -103,16 +99,3 @@ def _refuse_unknown(parser: pytest.Parser, args: list[str], typed: Sequence[str]
     for argument in unknown:
         if argument.startswith("--mlps-"):
             raise pytest.UsageError(f"unrecognized argument: {argument}")
-
-
-def _show_datasize(known: argparse.Namespace) -> int:
-    """Print the sizes of the profile; the status is 1 if it does not fit."""
-    settings = read_settings(known, os.environ)
-    plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
-    report = size_report(settings, plan)
-    if known.mlps_datasize == "json":
-        write_data(json_text(report))
-    else:
-        width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
-        write_lines(size_lines(report, width))
-    return pytest.ExitCode.OK if report["fits"] else pytest.ExitCode.TESTS_FAILED

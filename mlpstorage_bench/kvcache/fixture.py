@@ -174,8 +174,6 @@ class KVCache:
         pausing = Pausing(self._plan.pauses, self._trials.announce_pause)
         seed, run = self._plan.profile.seed, self._trials.run
         trials = CaseTrials(self._engine, changed, seed, opened, pausing, run, changes)
-        if trials.finished < self._trials.planned:
-            trials.begin()
         self._write_record(opened)
 
         def round_() -> None:

@@ -211,7 +211,8 @@ OPTIONS = (
     Option(
         "datasize",
         "Print the storage and memory that the profile needs on each rank and host, and whether "
-        "this host has them, as a table or (=json) as JSON, and exit.",
+        "this host has them, as a table or (=json) as JSON; leave the answer in the results "
+        "directory as a run of the command datasize, except in mode whatif, and exit.",
         None,
         {"nargs": "?", "const": "table", "choices": ("table", "json")},
     ),

@@ -103,7 +103,6 @@ class Settings:
             seed=self.seed,
             trials=self.trials,
             cache_dir=self.cache_dir,
-            results_dir=self.results_dir,
             user_set=self.user_set,
         )
 

@@ -78,6 +78,16 @@ def checkpoint_run(
     _write_both(document, record, location, files, [], Standing())
 
 
+def write_metadata_alone(record: RunRecord, location: RunLocation, files: ResultFiles) -> Json:
+    """Write the files of a run without tests: the pointer to the code, and the metadata."""
+    if record.code_image is not None:
+        write_pointer(location.directory, record.code_image)
+    of_type = files.metadata_fields(record.parameters, [])
+    metadata = build_metadata(record, location.directory, [], of_type)
+    write_json(location.metadata_path, metadata)
+    return metadata
+
+
 def _write_both(
     document: BenchmarkDocument,
     record: RunRecord,

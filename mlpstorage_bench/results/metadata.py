@@ -87,7 +87,11 @@ def build_metadata(
                 **{m.name: m.description.to_json() for m in declared},
                 **record.recorded_descriptions,
             },
+            "filesystems": (
+                None if record.filesystems is None else record.filesystems.model_dump()
+            ),
             "sequence": _sequence(record.pauses, cases),
+            **({} if record.datasize is None else {"datasize": record.datasize}),
             "cases": {case.case: _case_facts(case) for case in cases},
             "files": [str(path.relative_to(directory)) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),

@@ -130,6 +130,43 @@ class ResumedRecord(BaseModel):
     pauses: list[PauseRecord]
 
 
+class Filesystem(BaseModel):
+    """A directory of a run and the filesystem that it lies on; None for unknown values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    mount_point: str | None
+    fstype: str | None
+    device: str | None
+    device_number: int
+    """The number by which the host's kernel tells filesystems apart."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.fstype} on {self.device}, mounted at {self.mount_point}"
+
+
+class Filesystems(BaseModel):
+    """The filesystems of cache and results on rank 0's host."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    cache: Filesystem
+    results: Filesystem
+    same_filesystem: bool
+
+    @property
+    def objection(self) -> str:
+        """The reason for which the closed division does not accept the run; '' if it does."""
+        if not self.same_filesystem:
+            return ""
+        return (
+            f"cache and results lie on one filesystem ({self.cache}; {self.results}): rule 6.4.1 "
+            "demands two"
+        )
+
+
 class RunFacts(BaseModel):
     """The part of a run's record that is known at the run's start."""
 
@@ -168,6 +205,8 @@ class RunFacts(BaseModel):
     """Pointer to the image of this package's code; None in old records."""
     pauses: Pauses | None = None
     """None in records of earlier versions."""
+    filesystems: Filesystems | None = None
+    """None on ranks other than 0, and in records of earlier versions."""
 
 
 class RunRecord(RunFacts):
@@ -200,6 +239,8 @@ class RunRecord(RunFacts):
     """The hosts at the run's end, with their counters; None if the run did not come to its end."""
     resumed: ResumedRecord | None = None
     """None for a run of one part."""
+    datasize: Json | None = None
+    """The answer to `--mlps-datasize`; None in a run of trials."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
 

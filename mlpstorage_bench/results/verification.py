@@ -46,6 +46,9 @@ def reasons_against(record: RunRecord, standing: Standing | None = None) -> tupl
     Without a standing, those that are of no case: what was found on its hosts.
     """
     found = [check.text for check in integrity_checks(record) if check.verdict == "finding"]
+    filesystems = record.filesystems
+    if record.mode == CLOSED_MODE and filesystems is not None and filesystems.objection:
+        found.append(filesystems.objection)
     return (*found, *(() if standing is None else standing.objections))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,7 @@ import pytest
 
 from mlpstorage_bench.benchmark_type import Json, Plan
 from mlpstorage_bench.cluster.information import ClusterInformation
+from mlpstorage_bench.cluster.separation import separation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.launch.environment import LauncherEnvironment
@@ -27,7 +30,8 @@ from mlpstorage_bench.redaction.commands import (
 )
 from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.results.code_image import PACKAGE, pointer_to, tree_hash
-from mlpstorage_bench.results.record import Invocation, RunFacts
+from mlpstorage_bench.results.record import Filesystems, Invocation, RunFacts
+from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
 
@@ -90,7 +94,59 @@ def run_facts(
         request_stream_sha256=list(request_hashes),
         code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
         pauses=plan.pauses,
+        filesystems=_filesystems(session) if session.comm.rank == 0 else None,
     )
+
+
+def datasize_facts(
+    settings: Settings,
+    plan: Plan,
+    arguments: Sequence[object],
+    systemname: str,
+    location: RunLocation,
+) -> RunFacts:
+    """Return the same for a command that computes sizes, which joins no ranks.
+
+    `arguments` are pytest's.
+    """
+    layout = settings.layout()
+    hosts = [host.name for host in settings.hosts] or [socket.gethostname()]
+    return RunFacts(
+        run_id=f"{location.timestamp}-{secrets.token_hex(2)}",
+        model=plan.model,
+        benchmark_type=location.benchmark_type,
+        command=location.command,
+        mode=settings.mode,
+        orgname=settings.orgname,
+        systemname=systemname,
+        num_processes=sum(layout.ranks_by_host),
+        npernode=max(layout.ranks_by_host),
+        hosts=hosts,
+        exec_type="mpi" if settings.wants_ranks else "local",
+        launcher=None,
+        executed_command=_executed_command(None, arguments),
+        working_directory=str(Path.cwd()),
+        invocation=_invocation(None, arguments),
+        tags=list(settings.tags),
+        args=reference_arguments(
+            settings, plan.arguments(), location.command, systemname, len(hosts)
+        ),
+        user_set=_as_json(settings.user_set),
+        parameters=plan.parameters(),
+        override_parameters=_as_json(plan.override_parameters()),
+        system_info=None,
+        system_fingerprint=None,
+        request_stream_sha256=[],
+        code_image=pointer_to(tree_hash(PACKAGE)),
+        pauses=plan.pauses,
+    )
+
+
+def _filesystems(session: Session) -> Filesystems:
+    """Return the filesystems of cache and results on this host."""
+    settings = session.settings
+    found = separation(socket.gethostname(), settings.cache_dir, settings.results_dir)
+    return Filesystems.model_validate(asdict(found))
 
 
 def sources_of_tests(

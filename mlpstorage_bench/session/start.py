@@ -18,6 +18,7 @@ from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.run_metadata import metadata_of
 from mlpstorage_bench.results.tree import RunLocation, create_run_directory
+from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import benchmark_json, measured_storage, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
@@ -130,7 +131,17 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     notes += record_integrity(session, session.run, opened)
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
     changes = _describe_storage(session, session.run.location.metadata_path)
-    session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    session.run.add_notes(
+        [*changes, *_objection(session), *plan.notes(), *dict.fromkeys(notes), *about_hosts]
+    )
+
+
+def _objection(session: MlpsSession) -> list[str]:
+    """Return a note on rank 0 if a closed run has cache and results on one filesystem."""
+    filesystems = None if session.run is None else session.run.facts.filesystems
+    if session.settings.mode != CLOSED_MODE or filesystems is None or not filesystems.objection:
+        return []
+    return [f"{filesystems.objection}. Interrupt it, and set --mlps-results-dir"]
 
 
 def _resumption(session: MlpsSession) -> Resumption | None:

@@ -119,10 +119,31 @@ def test_shortened_run_is_not_a_closed_one_for_the_validator(
     shorten(pytester)
     options = f"--mlps-results-dir={results}"
     pytester.runpytest_subprocess(*CLOSED, options, "-k", "1").assert_outcomes(passed=1)
+    own = metadata_in(results)["mlpstorage"]
+    assert own["filesystems"]["same_filesystem"] is False
+    assert own["filesystems"]["results"]["fstype"] == "tmpfs"
     validated = pytester.runpytest_subprocess(f"--mlps-validate={results}")
     assert validated.ret == pytest.ExitCode.TESTS_FAILED
     for rule in ("6.3.1.1", "6.3.2.1"):
         validated.stdout.re_match_lines([rf"violated +{re.escape(rule)} .*"])
+    assert not re.search(r"^(violated|cannot tell) +6\.4\.1 ", validated.stdout.str(), re.MULTILINE)
+
+
+def test_closed_run_on_one_filesystem_says_so_at_its_start_and_is_not_valid(
+    pytester: pytest.Pytester,
+) -> None:
+    shorten(pytester)
+    run = pytester.runpytest_subprocess(*CLOSED, "--mlps-results-dir=results", "-k", "1")
+    note = "note: cache and results lie on one filesystem (*): rule 6.4.1 demands two. *"
+    run.stdout.fnmatch_lines([f"mlpstorage: {note}", "mlpstorage: pause of *"])
+    metadata = metadata_in(pytester.path / "results")
+    assert metadata["mlpstorage"]["filesystems"]["same_filesystem"] is True
+    assert metadata["verification"] == "INVALID"
+    assert any("6.4.1" in one for one in metadata["mlpstorage"]["not_valid_because"])
+    validated = pytester.runpytest_subprocess("--mlps-validate=results")
+    validated.stdout.re_match_lines(
+        [r"violated +6\.4\.1 .* both directories lie on one filesystem.*"]
+    )
 
 
 @pytest.mark.parametrize("option", ["--benchmark-disable", "--mlps-gate-selftest"])

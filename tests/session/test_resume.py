@@ -143,11 +143,13 @@ def without_times(content: dict[str, Any]) -> dict[str, Any]:
     outcomes = [{**test, "duration_s": 0} for test in own["tests"]]
     varying = (
         *("run_id", "start_datetime", "end_datetime", "process_id", "process_start"),
-        *("invocation", "commit_info", "resumed"),
+        *("invocation", "commit_info", "resumed", "filesystems"),
     )
     own = {**{name: own[name] for name in own.keys() - varying}, "cases": cases, "tests": outcomes}
     own["metrics"] = {name: numbers_that_repeat(one) for name, one in own["metrics"].items()}
     own["files"] = len(own["files"])
+    steps = [{**step, "began_at": 0, "seconds": 0} for step in own["sequence"]["steps"]]
+    own["sequence"] = {**own["sequence"], "steps": steps}
     kept = ("benchmark_type", "model", "parameters", "hosts", "exit_status", "verification")
     return {**{name: content[name] for name in kept}, "keys": sorted(content), "own": own}
 

@@ -78,7 +78,11 @@ def test_datasize_prints_sizes_without_running_tests(
     assert refused.ret == pytest.ExitCode.TESTS_FAILED
     refused.stdout.re_match_lines([r"workload 1: an entry of .* GiB does not fit a capacity of .*"])
     assert list(small.iterdir()) == []
-    assert not (pytester.path / "mlps-results").exists()
+    # as the reference, each leaves a run of its own command, which has no results of tests
+    for results, runs in (("mlps-results", 1), ("results", 2)):
+        files = [path for path in (pytester.path / results).rglob("*") if path.is_file()]
+        assert {path.parents[1].name for path in files} == {"datasize"}
+        assert len(files) == 2 * runs
 
 
 def test_whatif_writes_no_file(pytester: pytest.Pytester) -> None:

@@ -709,6 +709,12 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         lambda m: set_args(kv_metadata(m), results_dir="/data/kv/"),
     ),
     (
+        "6.4.1",
+        "one filesystem",
+        VIOLATED,
+        lambda m: set_keys(kv_metadata(m), {"same_filesystem": True}, "mlpstorage", "filesystems"),
+    ),
+    (
         "6.5.1",
         "object",
         VIOLATED,

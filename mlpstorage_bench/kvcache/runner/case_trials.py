@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from mlpstorage_bench.benchmark_type import (
     Json,
     OpenCase,
     Pauses,
+    SequenceStep,
     Step,
     TrialRecord,
 )
@@ -78,6 +79,8 @@ class CaseTrials:
         """Histograms of each trial, on rank 0."""
         self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
+        self._has_begun = False
+        self._kept_steps: list[SequenceStep] = []
         self._run = run
         self._finished: list[TrialOutcome] = []
         """Trials that earlier parts of the run have finished, from the first on."""
@@ -85,17 +88,20 @@ class CaseTrials:
             self._finished = engine.share([*_restored(run.finished_trials(case.record))])
 
     @property
-    def finished(self) -> int:
-        """Number of trials that earlier parts of the run have finished."""
-        return len(self._finished)
-
-    @property
     def count(self) -> int:
         """Number of trials so far."""
         return len(self._trials)
 
-    def begin(self) -> None:
-        """Pause after the case before, if there was one."""
+    @property
+    def _steps(self) -> tuple[SequenceStep, ...]:
+        """The steps of the case on this rank; of finished trials, those that rank 0 has kept."""
+        return (*self._kept_steps, *(self._engine.steps if self._has_begun else ()))
+
+    def _begin(self) -> None:
+        """Begin the steps of this case, with a pause after the case before, if there was one."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         if self._engine.begin_case():
             seconds = self._pausing.pauses.between_cases_s
             self._pause("pause_between_options", None, seconds, f"before workload {self._name}")
@@ -107,7 +113,10 @@ class CaseTrials:
         """
         number, pauses = self.count + 1, self._pausing.pauses
         if number <= len(self._finished):
-            return self._add(number, self._finished[number - 1]).seconds_per_request
+            outcome = self._finished[number - 1]
+            self._kept_steps += _steps_in(outcome)
+            return self._add(number, outcome).seconds_per_request
+        self._begin()
         place = f"trial {number} of workload {self._name}"
         self._pause("pause_before_trial", number, pauses.before_trial_s, f"before {place}")
         outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
@@ -125,7 +134,7 @@ class CaseTrials:
                 failed_trial=FailedTrialRecord(
                     number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
                 ),
-                steps=self._engine.steps,
+                steps=self._steps,
                 notes=(*self.notes, pooled.failure_note(self._name)),
             )
             raise pooled.failure
@@ -134,7 +143,7 @@ class CaseTrials:
             self._samples.append(outcome.samples)
         trial = TrialRecord(number, metrics, ranks, pooled.conditions)
         trials = (*self.case.record.trials, trial)
-        self.case.record = replace(self.case.record, trials=trials, steps=self._engine.steps)
+        self.case.record = replace(self.case.record, trials=trials, steps=self._steps)
         if outcome.samples is not None and number > len(self._finished):
             self._run.keep_trial(self.case.record, stored_trial(pooled, outcome.samples))
         _check_reads(pooled, f"trial {number}")
@@ -144,18 +153,19 @@ class CaseTrials:
         if seconds:
             self._pausing.announce(when, seconds)
             self._engine.pause(step, trial, seconds)
-            self.case.record = replace(self.case.record, steps=self._engine.steps)
+            self.case.record = replace(self.case.record, steps=self._steps)
 
     def run_unrecorded(self) -> None:
         """Run a trial under a profiler, which slows it down; its figures are not kept."""
         workload = self._workload.model_copy(update={"trace_out": None})
         number = self.count + 1
+        self._begin()
         pooled = self._engine.run_trial(workload, self._seed, number, {}).result
         self.notes.append(
             f"workload {self._name}: one more trial ran under --benchmark-cprofile; its "
             "figures are not in the results"
         )
-        self.case.record = replace(self.case.record, steps=self._engine.steps)
+        self.case.record = replace(self.case.record, steps=self._steps)
         if pooled.failure is not None:
             raise pooled.failure
         _check_reads(pooled, "the profiled trial")
@@ -173,6 +183,13 @@ def _restored(kept: Sequence[KeptTrial]) -> Iterator[TrialOutcome]:
         except ValueError:
             return
         yield TrialOutcome(result, samples, one.ranks)
+
+
+def _steps_in(outcome: TrialOutcome) -> list[SequenceStep]:
+    """Return the steps that rank 0 has recorded with a finished trial."""
+    own = outcome.ranks[0].get("mlpstorage") if outcome.ranks else None
+    steps = own.get("sequence") if isinstance(own, Mapping) else None
+    return [SequenceStep(**step) for step in steps or ()]
 
 
 def _check_reads(pooled: TrialResult, trial: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
-from mlpstorage_bench.kvcache.runner.sequence import Sequence
+from mlpstorage_bench.kvcache.runner.sequence import StepLog
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
@@ -60,7 +59,7 @@ class TrialOutcome:
     """Pooled result, on every rank."""
     samples: PooledHistograms | None
     """Pooled histograms; None on ranks other than 0."""
-    ranks: SequenceOf[Json] | None
+    ranks: Sequence[Json] | None
     """Each rank's result in full, in rank order; None on ranks other than 0."""
 
 
@@ -96,7 +95,7 @@ class Engine:
         self._cases = 0
         self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
         """States of the page cache under this rank's directory; measured on the first rank."""
-        self._sequence = Sequence(ranks)
+        self._log = StepLog(ranks)
         self._left: Tier | None = None
         """Storage with the last trial's entries."""
         self.notes: list[str] = []
@@ -186,17 +185,17 @@ class Engine:
     @property
     def steps(self) -> tuple[SequenceStep, ...]:
         """The steps of the current case so far."""
-        return self._sequence.steps
+        return self._log.steps
 
     def begin_case(self) -> bool:
         """Begin a case, and return whether another one came before."""
-        self._sequence.begin_case()
+        self._log.begin_case()
         self._cases += 1
         return self._cases > 1
 
     def pause(self, step: Step, trial: int | None, seconds: float) -> None:
         """Pause on all ranks together."""
-        self._sequence.pause(step, trial, seconds)
+        self._log.pause(step, trial, seconds)
 
     def _empty_cache(self) -> int:
         """Remove the entries that the last trial left on storage, and return their bytes."""
@@ -211,7 +210,7 @@ class Engine:
         """Keep a trial's entries on storage until the next trial begins."""
         self._left = storage
 
-    def check_cases(self, cases: SequenceOf[str]) -> None:
+    def check_cases(self, cases: Sequence[str]) -> None:
         """Raise CapacityError or InvalidInputError with the plan's cases that cannot run here."""
         problems = []
         for name in cases:
@@ -230,10 +229,10 @@ class Engine:
 
         `trace_parts` distinguish the name of its trace from those of other cases and trials.
         """
-        started_at = self._sequence.start_of(trial)
+        started_at = self._log.start_of(trial)
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
-        with _placed(self._place), self._sequence.record("cache_emptied", trial) as removed:
+        with _placed(self._place), self._log.record("cache_emptied", trial) as removed:
             removed.count = self._empty_cache()
         context = TrialContext(
             rank=self._ranks.rank,
@@ -254,7 +253,7 @@ class Engine:
                 if problems:
                     raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
                 self._ceilings[key] = calibrate(own, context, self._ranks)
-            with self._sequence.record("trial", trial):
+            with self._log.record("trial", trial):
                 mine = run_trial(
                     own,
                     context,
@@ -272,7 +271,7 @@ class Engine:
             started_at=started_at,
         )
         pooled, samples = pool_ranks(self._ranks, trial, mine)
-        steps = self._sequence.unreported()
+        steps = self._log.unreported()
         results = self._ranks.gather(rank_result(workload, trial, mine, steps))
         return TrialOutcome(pooled, samples, results)
 

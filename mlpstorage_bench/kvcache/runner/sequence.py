@@ -20,7 +20,7 @@ class RemovedBytes:
     count = 0
 
 
-class Sequence:
+class StepLog:
     """The steps of one case on this rank, which all ranks take together."""
 
     def __init__(self, ranks: TrialRanks) -> None:

@@ -159,11 +159,12 @@ def headline(leaf: Leaf) -> Outcome:
     "6.4.1",
     "kvcachePosixCacheDir",
     "Cache and results directory are set and lie on different filesystems.",
-    "metadata: args; fs_separation.json",
+    "metadata: args, mlpstorage.filesystems; fs_separation.json",
 )
 @of_metadata
 def separate_directories(leaf: Leaf, metadata: Document) -> Outcome:
     cache, results = metadata.text("args", "cache_dir"), metadata.text("args", "results_dir")
+    own = metadata.part("mlpstorage", "filesystems")
     problems = [
         f"{name} is not set"
         for name, value in (("cache_dir", cache), ("results_dir", results))
@@ -171,12 +172,13 @@ def separate_directories(leaf: Leaf, metadata: Document) -> Outcome:
     ]
     if cache and results and PurePosixPath(cache) == PurePosixPath(results):
         problems.append("cache_dir and results_dir are the same")
-    separation = leaf.separation
-    if not isinstance(separation, Unreadable) and separation.flag("same_filesystem"):
+    probed = None if isinstance(leaf.separation, Unreadable) else leaf.separation
+    found = {one.flag("same_filesystem") for one in (probed, own) if one is not None} - {None}
+    if True in found:
         problems.append("both directories lie on one filesystem")
     if problems:
         return violated_if(problems, "")
-    if isinstance(separation, Unreadable) or separation.flag("same_filesystem") is None:
+    if not found:
         return unknown("both are set and differ; their filesystems are recorded nowhere")
     return ok("set, different, and on different filesystems")
 
