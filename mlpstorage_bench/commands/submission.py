@@ -21,6 +21,12 @@ from mlpstorage_bench.submission.assembly import (
 )
 from mlpstorage_bench.submission.choice import RUN_OPTION, SUBMISSION_OPTION, RunId, choose
 
+_OTHERS = (
+    *("validate", "history_rm", "history_rerun", "history_trend", "history_format"),
+    "history_rebuild",
+)
+"""Options of other commands, which would be ignored."""
+
 
 def is_requested(known: argparse.Namespace) -> bool:
     """Whether an option of submissions is given."""
@@ -42,6 +48,10 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     if known.mlps_submission is None:
         option = RUN_OPTION if known.mlps_submission_run else SYSTEMS_OPTION
         raise InvalidInputError(option, "no directory", f"with {SUBMISSION_OPTION}=DIR alone")
+    for name in _OTHERS:
+        if getattr(known, f"mlps_{name}"):
+            flag = f"--mlps-{name.replace('_', '-')}"
+            raise InvalidInputError(SUBMISSION_OPTION, flag, "no other command")
     reports = validation.reports_of(known)
     directory = check_directory(Path(known.mlps_submission), results_dir)
     run_ids = [RunId(RUN_OPTION, text) for text in known.mlps_submission_run or ()]

@@ -148,6 +148,7 @@ def test_directory_that_holds_something_is_refused(
         (("--mlps-submission=new", "--mlps-history-model=none"), "*got 'no run'*"),
         (("--mlps-submission=new", "--mlps-submission-run=1"), "*--mlps-submission-run: got '1'*"),
         (("--mlps-submission=new", "--mlps-history=1"), "*--mlps-history: got '1'*"),
+        (("--mlps-submission=new", "--mlps-history-rm=1"), "*got '--mlps-history-rm'; accepted*"),
         (("--mlps-submission-run=1",), "*with --mlps-submission=DIR alone*"),
         (
             ("--mlps-submission=new", "--mlps-submission-systems=results"),

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.compare.published_row import row_subject
+from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.index import Index
@@ -27,11 +28,18 @@ from mlpstorage_bench.kvcache.trace_input import detect
 from mlpstorage_bench.kvcache.workload.accesses import Rules
 from mlpstorage_bench.kvcache.workload.traces.replay import Replay
 from mlpstorage_bench.launch.host_list import parse_hosts
+from mlpstorage_bench.leaves.reading import Unreadable, read_yaml
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import read_settings
 from mlpstorage_bench.results.convert import convert_file
+from mlpstorage_bench.submission.csv_text import csv_text
+from mlpstorage_bench.submission.draft import draft
+from mlpstorage_bench.submission.system_cells import system_cells
+from mlpstorage_bench.validation.system_description import problems_of
+from mlpstorage_bench.validation.tree import System
 from tests.past_runs import REFERENCES, leave_run
 from tests.shown import show
+from tests.submission.filling import filled
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,19 @@ def convert(path: Path) -> object:
     return convert_file(path, path.parent / "converted", registry.load)
 
 
+def describe_system(path: Path) -> object:
+    """Read a system's description: what it lacks, and the cells of the table that it gives."""
+    place = path.parent / "open" / "vendor" / "results" / "array"
+    description = place.parents[1] / "systems" / "array.yaml"
+    description.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(description)
+    read = read_yaml(description)
+    if isinstance(read, Unreadable):
+        raise MlpsError(read.cause)
+    cells = system_cells(System("open", "vendor", "array", place))
+    return problems_of(read), csv_text([*cells], [cells.values()])
+
+
 def _text(path: Path) -> str:
     return path.read_bytes().decode("utf-8", "surrogateescape")
 
@@ -190,6 +211,7 @@ _TABLE = b"""system,ranks,hosts,trials,opt1_read_GiBps,opt1_p95_ms,opt1_missing_
 array,4,2,3,12.5,100.5,0,"a, b"
 other,4,2,3,1,2,0,
 """
+_DRAFT = draft("array", "run 1", []).encode()
 _GOLDEN = Path(__file__).parent.parent / "golden"
 _METADATA = tuple((_GOLDEN / f"schema_{n}" / "metadata.json").read_bytes() for n in (1, 2))
 _DOCUMENTS = tuple((_GOLDEN / f"schema_{n}" / "pytest_benchmark.json").read_bytes() for n in (1, 2))
@@ -223,6 +245,7 @@ READERS = (
     Reader("options", read_option, _VALUES),
     Reader("metadata", show_metadata, (*_METADATA, json.dumps(REFERENCES).encode())),
     Reader("published table", read_table, (_TABLE,)),
+    Reader("description of a system", describe_system, (_DRAFT, filled(_DRAFT.decode()).encode())),
     Reader("index of the history", ask_index, (_index(),)),
     Reader("pytest-benchmark", convert, _DOCUMENTS),
 )
