@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from mlpstorage_bench.benchmark_type import Json
 from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of
 from mlpstorage_bench.compare.reference_run import identity_of
-from mlpstorage_bench.compare.subject import Figure, Program, Subject, by_case, span
+from mlpstorage_bench.compare.subject import NOT_RECORDED, Figure, Program, Subject, by_case, span
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.leaves import kv_figures
 from mlpstorage_bench.leaves.document import Document
@@ -39,6 +39,7 @@ def our_subject(
     options = Document(metadata.effective_parameters, run.path).part("options")
     values = metadata.values_by_case
     workloads = {name: options.part(name) for name in values}
+    used = _modes(leaf)
     libraries = sorted(preloaded(document))
     conditions = {
         "program": str(Program.OURS),
@@ -51,14 +52,32 @@ def our_subject(
         "window": by_case(dict(_windows(values))),
         "bytes that count": DEFINITIONS[OURS].partition(";")[0],
         "p95": DEFINITIONS[OURS].rpartition("; p95 ")[2],
-        "direct I/O": by_case({name: _io(one) for name, one in workloads.items()}),
+        "direct I/O": by_case({name: _io(one, used.get(name)) for name, one in workloads.items()}),
         "flush": by_case({name: _flush(one) for name, one in workloads.items()}),
         "audit": by_case({name: _audit(one) for name, one in values.items()}),
         "reads checked": by_case({name: _checks(one) for name, one in workloads.items()}),
         "preloads": ", ".join(one.rpartition("/")[2] for one in libraries) or "none recorded",
     }
     cases = dict(_cases(values, leaf))
-    return Subject(given, Program.OURS, identity_of(run), conditions, cases, metadata.own.notes)
+    return Subject(
+        given,
+        Program.OURS,
+        identity_of(run),
+        conditions,
+        cases,
+        _fingerprints(run),
+        metadata.own.notes,
+    )
+
+
+def _fingerprints(run: PastRun) -> dict[str, str]:
+    """Return the digests of what has to be equal for comparable runs."""
+    workloads = {case.name: case.workload_fingerprint for case in run.cases}
+    known = {name: one for name, one in workloads.items() if one is not None}
+    found = {"workload fingerprint": by_case(known)} if known else {}
+    if run.system_fingerprint is not None:
+        found["system fingerprint"] = run.system_fingerprint
+    return found
 
 
 def _cases(values: Mapping[str, Values], leaf: Leaf) -> Iterator[tuple[str, list[Figure]]]:
@@ -99,10 +118,22 @@ def _windows(values: Mapping[str, Values]) -> Iterator[tuple[str, str]]:
         yield name, f"{span(numbers)} s" if numbers else "none"
 
 
-def _io(parameters: Document) -> str:
+def _modes(leaf: Leaf) -> dict[str, str]:
+    """Return how each option moved bytes, as the file of its first rank records it."""
+    first = {str(file.option): file for file in reversed(leaf.rank_files)}
+    documents = {option: file.document for option, file in first.items()}
+    modes = {
+        option: document.text("mlpstorage", "io_mode")
+        for option, document in documents.items()
+        if not isinstance(document, Unreadable)
+    }
+    return {option: mode for option, mode in modes.items() if mode is not None}
+
+
+def _io(parameters: Document, used: str | None) -> str:
     if parameters.text("storage") == _NULL:
         return "no storage: simulated"
-    mode = parameters.text("io_mode")
+    mode = used or parameters.text("io_mode")
     return {
         "direct": "yes",
         "buffered": "no: through the page cache",
@@ -113,7 +144,7 @@ def _flush(parameters: Document) -> str:
     durability = parameters.text("durability")
     if durability == "none":
         return "none"
-    return f"each {durability}" if durability else "not recorded"
+    return f"{durability} of each entry" if durability else NOT_RECORDED
 
 
 def _audit(metrics: Values) -> str:

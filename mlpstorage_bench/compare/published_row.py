@@ -97,7 +97,7 @@ def _subject(given: str, row: Row) -> Subject:
         "preloads": NOT_RECORDED,
     }
     identity = f"{_cell(row, _RUN) or '-'}: {division} {_cell(row, _SYSTEM)} {model}".rstrip()
-    return Subject(given, Program.TABLE, identity, conditions, dict(_cases(row)), _notes(row))
+    return Subject(given, Program.TABLE, identity, conditions, dict(_cases(row)), notes=_notes(row))
 
 
 def _cases(row: Row) -> Iterator[tuple[str, list[Figure]]]:

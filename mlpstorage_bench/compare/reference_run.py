@@ -69,7 +69,7 @@ def reference_subject(given: str, run: PastRun, metadata: RunMetadata, leaf: Lea
         for note in metadata.own.notes
         if note not in UNLIKE_OURS and not note.endswith(COUNT_AS_ONE_TRIAL)
     )
-    return Subject(given, Program.REFERENCE, identity_of(run), conditions, cases, notes)
+    return Subject(given, Program.REFERENCE, identity_of(run), conditions, cases, notes=notes)
 
 
 def identity_of(run: PastRun) -> str:

@@ -6,8 +6,9 @@ Pure: values that were read come in, comparisons go out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 NOT_RECORDED = "not recorded"
 
@@ -46,6 +47,8 @@ class Subject:
     conditions: Mapping[str, str]
     """Name → value in words, in the order in which they are shown."""
     cases: Mapping[str, Sequence[Figure]]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Conditions that only this project records; they are compared if all runs have them."""
     notes: tuple[str, ...] = ()
     """Sentences for readers of its figures."""
 
@@ -92,8 +95,8 @@ class Comparison:
         found = []
         for name in self._conditions():
             by_value: dict[str, list[str]] = {}
-            for letter, subject in zip(self.letters, self.subjects, strict=True):
-                value = subject.conditions.get(name, NOT_RECORDED)
+            for letter, conditions in zip(self.letters, self._by_run, strict=True):
+                value = conditions.get(name, NOT_RECORDED)
                 by_value.setdefault(value, []).append(letter)
             if len(by_value) > 1:
                 values = tuple((value, tuple(letters)) for value, letters in by_value.items())
@@ -103,13 +106,21 @@ class Comparison:
     @property
     def alike(self) -> dict[str, str]:
         """The conditions whose values are equal and recorded."""
-        first = self.subjects[0].conditions
+        first = self._by_run[0]
         unlike = {one.condition for one in self.unlike}
         known = ((name, first.get(name, NOT_RECORDED)) for name in self._conditions())
         return {name: v for name, v in known if name not in unlike and v != NOT_RECORDED}
 
     def _conditions(self) -> list[str]:
-        return list(dict.fromkeys(name for one in self.subjects for name in one.conditions))
+        return list(dict.fromkeys(name for one in self._by_run for name in one))
+
+    @cached_property
+    def _by_run(self) -> list[Mapping[str, str]]:
+        """The conditions of each run, with fingerprints where all have them."""
+        have_all = all(one.fingerprints for one in self.subjects)
+        return [
+            {**one.conditions, **(one.fingerprints if have_all else {})} for one in self.subjects
+        ]
 
     @property
     def rows(self) -> list[Row]:

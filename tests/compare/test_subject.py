@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlpstorage_bench.compare.subject import (
@@ -61,3 +63,11 @@ def test_value_of_all_cases_is_named_once() -> None:
 
 def test_span_is_one_number_where_both_ends_show_alike() -> None:
     assert (span([1.01, 1.02]), span([1.0, 2.0])) == ("1.0", "1.0 to 2.0")
+
+
+def test_fingerprints_count_where_all_runs_have_them() -> None:
+    ours, other = (
+        replace(subject(), fingerprints={"workload fingerprint": one}) for one in ("1f", "2f")
+    )
+    assert [one.condition for one in Comparison([ours, other]).unlike] == ["workload fingerprint"]
+    assert Comparison([ours, subject()]).unlike == []
