@@ -131,7 +131,9 @@ class History:
         """
         paths = self.find_copies(source, given, accepted)
         if len(paths) > 1:
-            self.remarks.append(f"there are {len(paths)} copies of this run; this is {paths[0]}")
+            self.remarks.append(
+                f"{len(paths)} directories have a run with this id; this is {paths[0]}"
+            )
         return paths[0]
 
     def find_copies(self, source: str, given: str, accepted: str = _AN_ID) -> list[Path]:

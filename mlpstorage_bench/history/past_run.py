@@ -113,11 +113,23 @@ class PastRun:
         return next((case for case in self.cases if case.name == name), None)
 
     def is_comparable(self, other: PastRun, case: str) -> bool:
-        """Return whether both have the same system, storage, and workload of a case."""
+        """Return whether both have the same system, storage, and workload of a case.
+
+        Runs of the reference have no fingerprints: they are comparable by name and size.
+        """
+        if self.is_of_reference or other.is_of_reference:
+            return self._reference_system == other._reference_system
         return (
             self.system_fingerprint == other.system_fingerprint
             and self._workload_of(case) == other._workload_of(case)
             and not replaced(self.cache_directories, other.cache_directories)
+        )
+
+    @property
+    def _reference_system(self) -> tuple[object, ...]:
+        return (
+            *(self.is_of_reference, self.systemname, self.mode, self.model),
+            *(self.num_processes, self.num_hosts),
         )
 
     def _workload_of(self, name: str) -> str | None:

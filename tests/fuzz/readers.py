@@ -104,6 +104,14 @@ def show_metadata(path: Path) -> object:
     return metadata
 
 
+def read_summary(path: Path) -> object:
+    """Read the summary of a run of the reference, which has no metadata."""
+    leaf = path.parent / "closed/a/results/b/kv_cache/c/run/20260801_120000"
+    leaf.mkdir(parents=True, exist_ok=True)
+    path.rename(leaf / "summary.json")
+    return read_metadata(leaf / "summary.json", with_trials=True)
+
+
 def read_table(path: Path) -> object:
     """Read a row of a published table."""
     table = path.with_suffix(".csv")
@@ -207,6 +215,10 @@ _VALUES = (
     *(b"orgname=x", b"systemname=x", b"report=x.md", b"set=duration=5", b"gate-looks=4"),
     *(b"history-last=5", b"cache-dir=/x", b"gate-report=x.json", b"profile=quick"),
 )
+_SUMMARY = b"""{"host_count": 2, "total_ranks": 4, "options": {"1": {"option": 1, "rank_count": 4,
+"trial_count": 3, "aggregated_read_bandwidth_gbps": 12.5, "aggregated_p95_latency_ms": 100.5,
+"missing_files": ["/r/option_1/trial_0/rank_3"], "partial_failure": true}},
+"partial_failure": true, "trial_failures": {"1": [{"trial": 2, "exit_code": 1}]}}"""
 _TABLE = b"""system,ranks,hosts,trials,opt1_read_GiBps,opt1_p95_ms,opt1_missing_files,note
 array,4,2,3,12.5,100.5,0,"a, b"
 other,4,2,3,1,2,0,
@@ -244,6 +256,7 @@ READERS = (
     Reader("--mlps-set", read_setting, _SETTINGS),
     Reader("options", read_option, _VALUES),
     Reader("metadata", show_metadata, (*_METADATA, json.dumps(REFERENCES).encode())),
+    Reader("summary of the reference", read_summary, (_SUMMARY,)),
     Reader("published table", read_table, (_TABLE,)),
     Reader("description of a system", describe_system, (_DRAFT, filled(_DRAFT.decode()).encode())),
     Reader("index of the history", ask_index, (_index(),)),

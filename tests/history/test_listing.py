@@ -254,7 +254,9 @@ def test_run_with_two_copies_is_shown_once_with_a_remark(
     leave_run(results / "copy", 1, own={"tags": ["nightly", "v1"]})
     result = ask(pytester, f"--mlps-history={HISTORY_ID}")
     assert result.ret == 0
-    result.stderr.fnmatch_lines(["mlpstorage: there are 2 copies of this run; this is */copy/*"])
+    result.stderr.fnmatch_lines(
+        ["mlpstorage: 2 directories have a run with this id; this is */copy/*"]
+    )
 
 
 def test_path_of_tests_after_the_option_is_not_taken_for_an_id(

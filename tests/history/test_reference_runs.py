@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,12 @@ from mlpstorage_bench.history.reading import WHOLE_RUN, read_metadata, read_run
 from mlpstorage_bench.report.history_table import definition_lines, history_lines
 from tests.past_runs import leave_run
 from tests.validation.published import PUBLISHED, is_absent
-from tests.validation.trees import KV_TIME, RANKS, SYSTEM, Submission
+from tests.validation.trees import KV_TIME, RANKS, SYSTEM, Submission, submission_of_every_type
 
 
 @pytest.fixture
 def submission(tmp_path: Path) -> Submission:
-    made = Submission(tmp_path / "tree")
-    made.write()
-    made.add_training()
-    made.add_checkpointing()
-    made.add_vectors()
+    made = submission_of_every_type(tmp_path / "tree")
     for path in made.top.rglob("*_metadata.json"):  # what the rules do not ask for
         also: dict[str, Any] = {
             "run_datetime": path.parent.name,
@@ -196,6 +193,14 @@ def test_runs_of_both_programs_are_listed_with_their_definitions(
     ours, theirs = sorted(runs_of(reference.top), key=lambda run: run.is_of_reference)
     assert definition_lines([ours]) == []
     assert definition_lines([ours, theirs])[0].startswith("1 run of the reference: bytes")
+
+
+def test_runs_of_the_reference_are_comparable_by_system_and_size(reference: Submission) -> None:
+    (run,) = runs_of(reference.top)
+    assert run.is_comparable(replace(run, run_id="20260901_000000"), "1")
+    assert not run.is_comparable(replace(run, systemname="other"), "1")
+    assert not run.is_comparable(replace(run, num_processes=99), "1")
+    assert not run.is_comparable(replace(run, is_of_reference=False), "1")
 
 
 @pytest.mark.parametrize(

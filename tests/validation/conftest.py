@@ -6,14 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.validation.trees import Submission
+from tests.validation.trees import Submission, submission_of_every_type
 
 
 @pytest.fixture
 def submission(tmp_path: Path) -> Submission:
-    made = Submission(tmp_path / "tree")
-    made.write()
-    made.add_training()
-    made.add_checkpointing()
-    made.add_vectors()
-    return made
+    return submission_of_every_type(tmp_path / "tree")

@@ -458,6 +458,16 @@ def kv_command(option: int, trial: int, *more: str) -> str:
     )
 
 
+def submission_of_every_type(top: Path) -> Submission:
+    """Write a submission with runs of every benchmark type."""
+    made = Submission(top)
+    made.write()
+    made.add_training()
+    made.add_checkpointing()
+    made.add_vectors()
+    return made
+
+
 def _kv_metadata(division: str) -> dict[str, Any]:
     return {
         "benchmark_type": "kv_cache",
