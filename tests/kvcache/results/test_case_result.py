@@ -8,7 +8,7 @@ from typing import Any, assert_type, cast
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Standing, TrialRecord
+from mlpstorage_bench.benchmark_type import CaseRecord, FailedTrialRecord, Standing, TrialRecord
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
@@ -560,6 +560,30 @@ def test_workload_whose_ranks_all_stayed_in_memory_is_not_valid() -> None:
     summary = summary_of([[in_memory(0)]] * 3, 3, 1)
     assert (summary["valid"], summary["aggregated_read_bandwidth_gbps"]) == (False, 0)
     assert summary["not_valid_because"] == ["no rank moved anything from or to storage"]
+
+
+def test_option_without_results_has_no_aggregates_and_names_all_that_is_missing() -> None:
+    summary = summary_of([], planned=2, ranks=1)
+    assert {value for name, value in summary.items() if name.startswith("aggregated")} == {None}
+    assert summary["missing_files"] == [f"{LEAF}/option_1/trial_{n}/rank_0" for n in (0, 1)]
+    assert (summary["rank_count"], summary["trial_count"]) == (1, 2)
+
+
+def test_failed_trial_is_counted_from_0() -> None:
+    failed = FailedTrialRecord(2, {}, (), failure="a disk")
+    case = CaseRecord("kv_cache", "2", 3, SANCTIONED, failed_trial=failed, option=2)
+    made: Any = KV_CACHE.summarise([case], directory=LEAF, npernode=1, host_count=1, total_ranks=1)
+    assert made["trial_failures"] == {"2": [{"trial": 1, "exit_code": 1, "stderr_log": None}]}
+    assert made["partial_failure"] is True
+
+
+def test_case_without_a_number_is_no_option_and_lies_apart() -> None:
+    case = CaseRecord("kv_cache", "rag", 1, SANCTIONED)
+    made: Any = KV_CACHE.summarise([case], directory=LEAF, npernode=1, host_count=1, total_ranks=1)
+    assert (made["options"], made["trials_per_option"], made["partial_failure"]) == ({}, 0, False)
+    own = made["mlpstorage"]["cases"]["rag"]
+    assert own["missing_files"] == [f"{LEAF}/case_rag/trial_0/rank_0"]
+    assert own["valid"] is False
 
 
 def test_simulation_is_not_valid_and_has_no_aggregates() -> None:
