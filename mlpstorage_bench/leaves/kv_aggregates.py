@@ -56,15 +56,11 @@ AGGREGATES = {
     "aggregated_storage_throughput_tokens_per_sec": Aggregate(
         ("summary", "storage_throughput_tokens_per_sec"), _mean_of_sums, 0.0
     ),
-    "aggregated_p95_latency_ms": Aggregate(
-        ("summary", "storage_io_latency_ms", "p95"), _greatest, 0.0
-    ),
+    "aggregated_p95_latency_ms": Aggregate(("summary", "storage_io_latency_ms", "p95"), _greatest),
     "aggregated_storage_read_p95_ms": Aggregate((*_STATS, "storage_read_p95_ms"), _greatest),
-    "aggregated_device_read_p95_ms": Aggregate(
-        (*_STATS, "storage_read_device_p95_ms"), _greatest, 0.0
-    ),
+    "aggregated_device_read_p95_ms": Aggregate((*_STATS, "storage_read_device_p95_ms"), _greatest),
     "aggregated_device_write_p95_ms": Aggregate(
-        (*_STATS, "storage_write_device_p95_ms"), _greatest, 0.0
+        (*_STATS, "storage_write_device_p95_ms"), _greatest
     ),
 }
 

@@ -62,6 +62,13 @@ def set_keys(path: Path, value: object, *keys: str) -> None:
     change(path, act)
 
 
+def set_device_latency(made: Submission, value: float | None) -> None:
+    """Give every option of the summary an aggregate that no rank file of it has."""
+    for option in ("1", "2", "3"):
+        keys = ("options", option, "aggregated_device_read_p95_ms")
+        set_keys(made.kv_leaf / "summary.json", value, *keys)
+
+
 def record_sequence(
     made: Submission, before_s: float = 90, paused_s: float = 90.01, trials: int = 3
 ) -> None:
@@ -689,6 +696,12 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         "device",
         VIOLATED,
         lambda m: set_option(m, "aggregated_storage_read_p95_ms", 1.0),
+    ),
+    (
+        "6.3.4.3",
+        "null where no rank has one",
+        OK,
+        lambda m: set_device_latency(m, None),
     ),
     (
         "6.3.4.4",
