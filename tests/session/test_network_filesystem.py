@@ -25,7 +25,7 @@ def test_audit_of_two_ranks_on_sshfs_is_bounded_everywhere(
     assert "(bounded, not measurable: not confirmed)" in shown
     assert "audit: bounded in 2 of 2 trials, the first: all network interfaces on" in shown
     metadata = metadata_of(pytester)
-    metrics = metadata["metrics"]["1"]
+    metrics = metadata["mlpstorage"]["metrics"]["1"]
     assert (metrics["audit_verdict"], metrics["host_audit_verdict"]) == ("bounded", "bounded")
     assert "bounded" in (pytester.path / "report.md").read_text()
     counted = [
