@@ -73,9 +73,12 @@ def write_run(
 
 def checkpoint_run(
     document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
-) -> None:
-    """Write the files of an unfinished run from which all others can be made."""
-    _write_both(document, record, location, files, [], Standing())
+) -> Json:
+    """Write the files of an unfinished run from which all others can be made; return the metadata.
+
+    There is no summary: the reference takes a run for complete that has one and no exit status.
+    """
+    return _write_both(document, record, location, files, [], Standing())
 
 
 def write_metadata_alone(record: RunRecord, location: RunLocation, files: ResultFiles) -> Json:

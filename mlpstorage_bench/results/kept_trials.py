@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.process.removal import NO_LOCKS, remove_named
 from mlpstorage_bench.redaction.text import redact_json
 from mlpstorage_bench.results.json_files import MOST_BYTES, json_text, parse_json
-from mlpstorage_bench.results.tree import RunLocation, write_json, write_text
+from mlpstorage_bench.results.tree import RunLocation, remove_files, write_json, write_text
 
 DIRECTORY = ".mlps-trials"
 """Name of the directory in a run's directory."""
@@ -139,7 +139,7 @@ class KeptTrials:
             place = files.rank_result_path(case, rank, location.timestamp)
             text = json_text(redact_json(rank))
             written = write_text(self._run / place, text)
-            _remove(other for other in written.parent.glob("*.json") if other != written)
+            remove_files(other for other in written.parent.glob("*.json") if other != written)
             digests[place] = _digest(text.encode())
         record = _Record(
             test=case.test,
@@ -156,8 +156,8 @@ class KeptTrials:
         for path in sorted(self._directory.glob(f"case_{case}/trial_*.json")):
             record = self._record(source, path)
             if record is not None:
-                _remove(self._run / place for place in record.files)
-            _remove([path])
+                remove_files(self._run / place for place in record.files)
+            remove_files([path])
 
     def finished(self, source: str, case: CaseRecord, ranks: int) -> Iterator[KeptTrial]:
         """Yield the finished trials of a case from the first on, until one is not finished."""
@@ -200,15 +200,6 @@ class KeptTrials:
             return _Record.model_validate(_read(source, path))
         except ValidationError:
             return None
-
-
-def _remove(files: Iterable[Path]) -> None:
-    """Remove files; ResultsError on failure."""
-    for file in files:
-        try:
-            file.unlink(missing_ok=True)
-        except OSError as error:
-            raise ResultsError(str(file), error.strerror or str(error)) from error
 
 
 def _read(source: str, path: Path, digest: str | None = None) -> object:

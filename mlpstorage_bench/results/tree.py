@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,15 @@ def write_text(path: Path, text: str) -> Path:
         return _replace(path, text)
     except OSError as error:
         raise ResultsError(str(path), error.strerror or str(error)) from error
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files, where they are there; ResultsError on failure."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ResultsError(str(path), error.strerror or str(error)) from error
 
 
 def write_named(option: str, path: Path, text: str) -> Path:

@@ -40,7 +40,7 @@ from mlpstorage_bench.results.record import (
     Status,
 )
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
-from mlpstorage_bench.results.tree import RunLocation
+from mlpstorage_bench.results.tree import RunLocation, remove_files
 from mlpstorage_bench.results.verification import (
     Verification,
     integrity_checks,
@@ -114,6 +114,8 @@ class Run:
         self._kept.claim(RESUME_OPTION, self.run_id)
         if self.resumption is None:
             self._kept.write_identity(identity)
+        else:
+            remove_files([self.location.summary_path])  # that of an earlier part
 
     @property
     def run_id(self) -> str:
@@ -381,11 +383,15 @@ class Run:
         )
 
     def write(self) -> RunMetadata | None:
-        """Write every file of the run with the results so far; return its metadata on rank 0."""
+        """Write the run's files with the results so far; return its metadata on rank 0.
+
+        While it is running, these are the files from which all others can be made.
+        """
         if not self.is_root:
             return None
         document, record = self._document()
-        return metadata_of(write_run(document, record, self.location, self.benchmark_type))
+        write_files = checkpoint_run if self.status == "running" else write_run
+        return metadata_of(write_files(document, record, self.location, self.benchmark_type))
 
     def _document(self) -> tuple[BenchmarkDocument, RunRecord]:
         """Return pytest-benchmark's JSON that includes our record, and the record."""

@@ -117,6 +117,14 @@ def resume(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     return project.runpytest_subprocess("--mlps-results-dir=results", f"--mlps-resume={run_id}")
 
 
+def status_in_the_references_list(leaf: Path) -> str:
+    """Return the status that the reference's list of runs has for a directory."""
+    (path,) = leaf.glob("*_metadata.json")
+    status = json.loads(path.read_text())["exit_status"]
+    is_complete = status == 0 if isinstance(status, int) else (leaf / "summary.json").exists()
+    return "complete" if is_complete else "failed"
+
+
 def finished_files(leaf: Path) -> dict[str, bytes]:
     """Return the files of ranks that records of finished trials name."""
     records = [json.loads(path.read_text()) for path in (leaf / DIRECTORY).glob("*/*.json")]
@@ -188,6 +196,8 @@ def test_resumed_run_has_the_results_of_one_without_interruption(
     results = project.path / "results"
     before, files = metadata(results), finished_files(leaf(results))
     assert len(files) == finished
+    if point != "while the session's results are written":
+        assert status_in_the_references_list(leaf(results)) == "failed"
     trials_run(project)
     result = resume(project, monkeypatch)
     assert result.ret == 0
@@ -197,6 +207,7 @@ def test_resumed_run_has_the_results_of_one_without_interruption(
     assert trials_run(project) == 4 - finished
     assert {name: (leaf(results) / name).read_bytes() for name in files} == files
     assert not (leaf(results) / DIRECTORY).exists()
+    assert status_in_the_references_list(leaf(results)) == "complete"
     assert len(list(leaf(results).glob("*/trial_*/rank_0/*"))) == 4
     for name in ("run_datetime", "invocation_start_time"):
         assert after[name] == before[name]
