@@ -6,7 +6,7 @@ State decides, never time: drives whose caches survive a power cut flush in micr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mlpstorage_bench.cluster.integrity import HostIntegrity, MountFacts
@@ -34,6 +34,7 @@ _NO_BARRIERS = frozenset({"nobarrier", "barrier=0", "barrier=none", "fsync_mode=
 of f2fs."""
 _VOLATILE = frozenset({"volatile", "fsync=volatile"})
 """Options with which overlayfs flushes nothing; the second is that of newer kernels."""
+_RESUMED = ", before the run was resumed"
 _MOST_CACHED = 0.01
 """Share of a file's pages that may stay in the page cache."""
 
@@ -56,6 +57,16 @@ def checks_of(hosts: Sequence[HostIntegrity], *, is_buffered: bool) -> list[Chec
     `is_buffered`: whether the run uses the page cache, so that it relies on dropping pages.
     """
     return [check for host in hosts for check in _checks_of(host, is_buffered=is_buffered)]
+
+
+def with_earlier(checks: Sequence[Check], findings: Sequence[Check]) -> list[Check]:
+    """Return checks with the findings of a run's earlier parts, whose trials stay in the run."""
+    earlier = [
+        replace(one, seen=f"{one.seen.removesuffix(_RESUMED)}{_RESUMED}")
+        for one in findings
+        if one not in checks
+    ]
+    return [*checks, *dict.fromkeys(earlier)]
 
 
 def _checks_of(host: HostIntegrity, *, is_buffered: bool) -> Iterator[Check]:

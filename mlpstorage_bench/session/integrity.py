@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Protocol
 
 from mlpstorage_bench.benchmark_type import Engine
-from mlpstorage_bench.cluster.findings import checks_of
+from mlpstorage_bench.cluster.findings import Check, checks_of, with_earlier
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.integrity import (
     describe_integrity,
@@ -33,6 +33,11 @@ class Session(Protocol):
         ...
 
 
+def _found_before(run: Run) -> list[Check]:
+    earlier = () if run.resumption is None else run.resumption.findings
+    return [Check(one.check, one.host, "finding", one.seen) for one in earlier]
+
+
 def record_integrity(session: Session, run: Run, engine: Engine) -> list[str]:
     """Add facts and verdicts on the hosts to the run; return notes on findings, on rank 0.
 
@@ -50,7 +55,7 @@ def record_integrity(session: Session, run: Run, engine: Engine) -> list[str]:
     hosts = gather_integrity(comm, process, own, name)
     if not hosts:
         return []
-    checks = checks_of(hosts, is_buffered=is_buffered)
+    checks = with_earlier(checks_of(hosts, is_buffered=is_buffered), _found_before(run))
     facts = {"hosts": [asdict(one) for one in hosts], "checks": [asdict(one) for one in checks]}
     run.add_system_facts(redact_json(facts))
     if settings.mode == CLOSED_MODE:

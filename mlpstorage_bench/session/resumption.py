@@ -22,6 +22,7 @@ from mlpstorage_bench.history.past_run import DIED, RUNNING
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.results.kept_trials import KeptTrials
+from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.record import PartRecord, PauseRecord, ResumedRecord, RunFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata, moment
 from mlpstorage_bench.results.tree import RunLocation
@@ -42,6 +43,8 @@ class Resumption:
     """Start of this part."""
     earlier: tuple[PartRecord, ...]
     """The parts before this one."""
+    findings: tuple[IntegrityCheck, ...] = ()
+    """Findings on the hosts in those parts: their trials stay in the run."""
 
     def __str__(self) -> str:
         """Return what is done, as a sentence."""
@@ -107,6 +110,9 @@ def resumption_of(metadata_path: Path, now: datetime) -> Resumption:
         metadata.started,
         now,
         tuple(_parts_before(metadata, KeptTrials(metadata_path.parent))),
+        tuple(
+            check for check in metadata.system_info.mlpstorage.checks if check.verdict == "finding"
+        ),
     )
 
 

@@ -134,6 +134,8 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     session.run.add_notes(
         [*changes, *_objection(session), *plan.notes(), *dict.fromkeys(notes), *about_hosts]
     )
+    if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
+        session.on_all_ranks(session.run.write)
 
 
 def _objection(session: MlpsSession) -> list[str]:

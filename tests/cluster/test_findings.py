@@ -12,11 +12,13 @@ from mlpstorage_bench.cluster.findings import (
     DROP,
     FLUSH,
     FUNCTIONS,
+    Check,
     checks_of,
     judge_drop,
     judge_flush,
     judge_functions,
     judge_mounts,
+    with_earlier,
 )
 from mlpstorage_bench.cluster.integrity import (
     HostIntegrity,
@@ -178,6 +180,16 @@ def test_options_without_flushes_are_a_finding(
     found = judge_mounts(mounts)
     assert found[0] == verdict
     assert found[1].startswith(seen)
+
+
+def test_findings_of_earlier_parts_stay_in_a_resumed_run() -> None:
+    now = Check(FLUSH, "h1", "ok", "none after it")
+    before = Check(FLUSH, "h1", "finding", "9 of 9 pages")
+    kept = Check(FLUSH, "h1", "finding", "9 of 9 pages, before the run was resumed")
+    assert with_earlier([now], []) == [now]
+    assert with_earlier([now], [before]) == [now, kept]
+    assert with_earlier([now], [kept]) == [now, kept], "resumed twice"
+    assert with_earlier([before], [before]) == [before], "found again"
 
 
 @pytest.mark.parametrize(

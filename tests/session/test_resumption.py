@@ -90,3 +90,10 @@ def test_parts_of_a_run_that_was_resumed_before_stay(tmp_path: Path) -> None:
     ]
     assert run.earlier[1].ended == "2026-11-01T13:00:30Z"
     assert run.runtime_before_s == 90.0
+
+
+def test_findings_on_hosts_of_the_interrupted_part_are_known(tmp_path: Path) -> None:
+    finding = {"check": "flush", "host": "h1", "verdict": "finding", "seen": "9 of 9 pages"}
+    info = {"mlpstorage": {"checks": [finding, {**finding, "verdict": "ok"}]}}
+    (found,) = continued(tmp_path, system_info=info).findings
+    assert (found.check, found.host, found.seen) == ("flush", "h1", "9 of 9 pages")
