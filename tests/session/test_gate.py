@@ -154,16 +154,16 @@ def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.
     pytester.makeconftest(
         """
         import time
-        from mlpstorage_bench.kvcache.fixture import _Trials
+        from mlpstorage_bench.kvcache.runner.case_trials import CaseTrials
 
-        run_one = _Trials.run_one
+        run_one = CaseTrials.run_one
 
         def hang(self, parts):
             if self.count:
                 time.sleep(600)
             return run_one(self, parts)
 
-        _Trials.run_one = hang
+        CaseTrials.run_one = hang
         """
     )
     result = pytester.runpytest_subprocess(
@@ -422,16 +422,16 @@ def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
     pytester.makeconftest(
         """
         from mlpstorage_bench.errors import StorageError
-        from mlpstorage_bench.kvcache.fixture import _Trials
+        from mlpstorage_bench.kvcache.runner.case_trials import CaseTrials
 
-        run_one = _Trials.run_one
+        run_one = CaseTrials.run_one
 
         def fail(self, parts):
             if self.count:
                 raise StorageError("reading", "a file", "Input/output error")
             return run_one(self, parts)
 
-        _Trials.run_one = fail
+        CaseTrials.run_one = fail
         """
     )
     result = pytester.runpytest_subprocess(
