@@ -14,7 +14,23 @@ from typing import Any
 import pytest
 
 _PLUGIN = """
+import os, time
+
 from mlpstorage_bench.kvcache import benchmark
+from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
+
+RANK = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
+
+def note_when(read):
+    def noted(*given):
+        with open(f"counters-{{RANK}}", "a") as file:
+            print(time.time(), file=file)
+        return read(*given)
+
+    return staticmethod(noted)
+
+for name in ("at_start", "at_end"):
+    setattr(WindowCounters, name, note_when(getattr(WindowCounters, name)))
 
 _load = benchmark.load_profile
 
@@ -56,6 +72,12 @@ def shorten(
     text = _PLUGIN.format(profile=pauses or PAUSES, workload={**WORKLOAD, **workload})
     (pytester.path / "shortened.py").write_text(text)
     pytester.makepyfile(TEST)
+
+
+def counter_times(pytester: pytest.Pytester, rank: int) -> list[float]:
+    """Return when a rank read the kernel's counters for an audit, at each edge of its windows."""
+    lines = (pytester.path / f"counters-{rank}").read_text().splitlines()
+    return [float(line) for line in lines]
 
 
 def metadata_in(results: Path) -> dict[str, Any]:

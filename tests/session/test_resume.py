@@ -156,7 +156,8 @@ def without_times(content: dict[str, Any]) -> dict[str, Any]:
     own = {**{name: own[name] for name in own.keys() - varying}, "cases": cases, "tests": outcomes}
     own["metrics"] = {name: numbers_that_repeat(one) for name, one in own["metrics"].items()}
     own["files"] = len(own["files"])
-    steps = [{**step, "began_at": 0, "seconds": 0} for step in own["sequence"]["steps"]]
+    varied = {"began_at": 0, "seconds": 0, "removed_bytes": 0}  # a new part has nothing to remove
+    steps = [{**step, **varied} for step in own["sequence"]["steps"]]
     own["sequence"] = {**own["sequence"], "steps": steps}
     kept = ("benchmark_type", "model", "parameters", "hosts", "exit_status", "verification")
     return {**{name: content[name] for name in kept}, "keys": sorted(content), "own": own}
