@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -212,7 +212,7 @@ class NamespaceCluster:
         while self._services:
             service = self._services.pop()
             for process in psutil.Process(service.pid).children(recursive=True):
-                process.kill()
+                _kill(process)
             service.wait(timeout=30)
 
     def run(
@@ -290,7 +290,7 @@ class NamespaceCluster:
     def kill_all(self) -> None:
         """Kill all processes on the hosts."""
         for process in self.processes():
-            process.kill()
+            _kill(process)
 
     def close(self) -> None:
         """End every process of the cluster, and so its interfaces and mounts."""
@@ -334,6 +334,11 @@ def _named() -> list[str]:
         *(f"/etc/hosts: {line}" for line in names),
         f"host name {os.uname().nodename}",
     ]
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+        process.kill()
 
 
 def _pids_of(process: psutil.Process) -> str:
