@@ -1,4 +1,4 @@
-"""Standard output of commands: in every encoding that a terminal or pipe may have."""
+"""Standard output: in every encoding that a terminal or pipe may have."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _SIMPLE = {
     "…": "...",
     "±": "+-",
     "÷": "/",
+    "→": "->",
     "≤": "<=",
     "≥": ">=",
 }
-"""Characters of tables and charts → what stands for them where they cannot be written."""
+"""Characters of tables, charts and notes → what stands for them where they cannot be written."""
 
 
 def write_text(text: str) -> None:
@@ -49,13 +50,17 @@ def write_data(text: str) -> None:
         binary.flush()
 
 
-def _write(stream: TextIO, text: str) -> None:
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+def writable(text: str, encoding: str) -> str:
+    """Return the text, with characters that the encoding lacks replaced."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = text.translate({ord(one): _replacement(one, encoding) for one in set(text)})
-    stream.write(text)
+        return text.translate({ord(one): _replacement(one, encoding) for one in set(text)})
+    return text
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(writable(text, getattr(stream, "encoding", None) or "utf-8"))
 
 
 def _replacement(character: str, encoding: str) -> str:

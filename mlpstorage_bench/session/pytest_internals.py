@@ -101,6 +101,11 @@ def option_names(parser: pytest.Parser) -> set[str]:
     return {name for group in groups for option in group.options for name in option.names()}
 
 
+def encoding_of(reporter: TerminalReporter) -> str:
+    """Return the encoding of pytest's terminal: what it lacks, pytest writes as escapes."""
+    return getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - no public name
+
+
 def terminal_reporter(config: pytest.Config) -> TerminalReporter | None:
     """Return pytest's terminal reporter; None under `-p no:terminal`."""
     reporter = config.pluginmanager.getplugin("terminalreporter")

@@ -9,6 +9,7 @@ import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
+from mlpstorage_bench.process.stdout import writable
 from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.integrity_table import because, checks_table, headline
@@ -16,7 +17,11 @@ from mlpstorage_bench.report.results_table import as_lines, legend, results_tabl
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
-from mlpstorage_bench.session.pytest_internals import TerminalReporter, terminal_reporter
+from mlpstorage_bench.session.pytest_internals import (
+    TerminalReporter,
+    encoding_of,
+    terminal_reporter,
+)
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import NOTHING_TO_JUDGE, MlpsSession
 from mlpstorage_bench.session.size_report import size_report
@@ -66,7 +71,7 @@ def write_line(config: pytest.Config, line: str) -> None:
 
 def _show(reporter: TerminalReporter, text: str) -> None:
     """Print lines; names and messages of files and other programs do nothing in the terminal."""
-    reporter.write_line(for_terminal_lines(text))
+    reporter.write_line(writable(for_terminal_lines(text), encoding_of(reporter)))
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:

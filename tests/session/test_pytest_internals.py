@@ -173,3 +173,9 @@ def test_document_has_null_for_nan_and_infinity() -> None:
 def test_option_names_are_known_if_pytest_accepts_duplicates() -> None:
     parser = SimpleNamespace(_groups=[], _anonymous=SimpleNamespace(options=[]))
     assert internals.option_names(parser) == set()  # type: ignore[arg-type]
+
+
+def test_encoding_of_the_terminal_is_that_of_its_file(pytester: pytest.Pytester) -> None:
+    reporter = internals.terminal_reporter(pytester.parseconfigure())
+    assert reporter is not None
+    assert internals.encoding_of(reporter).lower() == "utf-8"

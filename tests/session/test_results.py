@@ -231,3 +231,16 @@ def test_run_whose_files_cannot_be_written_has_failed(
     assert (own["status"], own["exit_status"]) == ("failed", 1)
     assert "its results could not be written" in own["notes"][-1]
     assert [case["test"] for case in own["cases"].values()]
+
+
+def test_results_are_plain_where_the_terminal_has_ascii_alone(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
+    result = pytester.runpytest_subprocess(*TINY, "--mlps-set=storage=null")
+    assert result.ret == 0
+    shown = result.stdout.str()
+    assert "\\u" not in shown
+    assert "\\x" not in shown
+    result.stdout.fnmatch_lines([" -----*", "Mean +- half the range over trials; *"])
