@@ -43,7 +43,7 @@ def scenario_matrix(
 ) -> Iterator[object]:
     """Return a parameter for each scenario, MPI and rank; marked, unless it is always run."""
     for scenario in scenarios:
-        for name in [one for one in mpis if scenario.only in ("", one)]:
+        for name in filter(scenario.applies_to, mpis):
             for rank in (0, 1) if scenario.has_rank else (0,):
                 always = is_always(scenario, name, rank)
                 for one in _started(scenario, rank, is_always=always):

@@ -118,8 +118,13 @@ class Scenario:
     """Resource of the machine that the test is given; NEEDED stands for its directory."""
     options: tuple[str, ...] = ()
     """Further command line options."""
-    only: Literal["", "open mpi 5", "mpich"] = ""
-    """The only MPI that the scenario applies to."""
+    only: Literal["", "open mpi 5", "mpich", "mpirun", "srun"] = ""
+    """The only MPI or launcher that the scenario applies to."""
+
+    def applies_to(self, mpi: str) -> bool:
+        """Return whether the scenario is one of an MPI, or of an MPI whose ranks srun starts."""
+        launcher = "srun" if mpi.endswith("srun") else "mpirun"
+        return self.only in ("", mpi, launcher)
 
     @property
     def grace_s(self) -> int:
