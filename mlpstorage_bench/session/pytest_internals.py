@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import pytest
 import pytest_benchmark
@@ -23,6 +23,8 @@ from _pytest.outcomes import Exit
 from _pytest.terminal import TerminalReporter
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import safe_dumps
+
+from mlpstorage_bench.errors import InvalidInputError
 
 __all__ = ["Exit", "TerminalReporter"]
 # Exit is pytest.exit.Exception with a type; pytest.TerminalReporter exists since pytest 8.4
@@ -288,11 +290,26 @@ def has_benchmark_plugin(config: pytest.Config) -> bool:
     return "pytest_benchmark.plugin" in names
 
 
+_MEASURING = ("_raw", "_raw_pedantic")
+"""Methods of the benchmark fixture that measure a function."""
+
+
+def _refuse_measurement(*_arguments: object, **_more: object) -> NoReturn:
+    raise InvalidInputError(
+        "benchmark",
+        "a function, in a test with the argument kvcache",
+        "kvcache.run, which is measured by its own clock",
+        hint="Measure the function in a test of its own",
+    )
+
+
 class TimedTest:
     """A test's benchmark fixture, as benchmark types use it."""
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
+        for name in _MEASURING:  # an attribute of the object hides the method of its class
+            setattr(benchmark, name, _refuse_measurement)
 
     @property
     def extra_info(self) -> dict[str, object]:
@@ -317,6 +334,8 @@ class TimedTest:
 
     def pedantic(self, target: Callable[[], object], *, rounds: int, iterations: int) -> object:
         """Run the target `rounds` times and time each."""
+        for name in _MEASURING:
+            vars(self._benchmark).pop(name, None)
         try:
             result: object = self._benchmark.pedantic(target, rounds=rounds, iterations=iterations)
         except BaseException:

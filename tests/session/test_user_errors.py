@@ -55,3 +55,16 @@ def test_entry_that_does_not_fit_has_the_right_advice(pytester: pytest.Pytester)
         ["E*does not fit a capacity of 0.0001*Raise storage_capacity_gb to 0.0* or more*"]
     )
     assert "Lower storage_capacity_gb" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("call", ["benchmark(len, '')", "benchmark.pedantic(len, [''])"])
+@pytest.mark.parametrize("options", [(), ("--benchmark-disable",)], ids=["timed", "disabled"])
+def test_function_measured_beside_kvcache_is_refused(
+    pytester: pytest.Pytester, call: str, options: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(f"def test_both(benchmark, kvcache):\n    {call}\n    kvcache.run(1)\n")
+    result = pytester.runpytest(*TINY, "--mlps-set=storage=null", *options)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*benchmark: got*a function, in a test with the argument kvcache*test of its own*"]
+    )
