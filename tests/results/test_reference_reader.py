@@ -32,6 +32,7 @@ PUBLISHED = Path(__file__).parents[3] / "shared" / "results-v3"
 AS_ROOT = ("--allow-run-as-root",) if os.geteuid() == 0 else ()
 SMALL = (
     *("--mlps-profile=mlperf", "--mlps-trials=2", "--mlps-set=delay_between_workloads=0"),
+    *("--mlps-set=delay_before_trial=0", "--mlps-set=delay_after_trial=0"),
     *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=entry_scale=0.001"),
     *("--mlps-set=think_time_scale=0.05", "--mlps-set=calibration=0.05"),
     *("--mlps-set=num_users=8", "--mlps-set=workloads.2.cpu_mem_gb=0.004"),
@@ -166,13 +167,15 @@ class TestOwnRun:
         snapshots = own_run.metadata["cluster_snapshots"]
         assert list(snapshots) == ["start", "end", "collection_method"]
         before, after = snapshots["start"], snapshots["end"]
-        assert before.keys() == after.keys()
+        assert {"hosts", "num_hosts", "collection_method"} <= before.keys() & after.keys()
         assert before["collection_timestamp"] <= after["collection_timestamp"]
         for one, other in zip(before["hosts"], after["hosts"], strict=True):
             assert one["hostname"] == other["hostname"]
-            for disk, later in zip(one["disks"] or (), other["disks"] or (), strict=True):
-                assert disk["device_name"] == later["device_name"]
-                assert disk["sectors_read"] <= later["sectors_read"]
+            later = {disk["device_name"]: disk for disk in other["disks"] or ()}
+            for disk in one["disks"] or ():
+                name = disk["device_name"]
+                if name in later and not name.startswith("loop"):
+                    assert disk["sectors_read"] <= later[name]["sectors_read"]
 
     def test_options_alone_are_options(self, own_run: Run) -> None:
         assert own_run.summary is not None
@@ -204,7 +207,8 @@ class TestOwnRun:
     def test_validation_finds_no_violation_that_a_writer_can_avoid(self, own_run: Run) -> None:
         found = {one.rule: one for one in validate(read_tree(own_run.path))}
         violated = {rule for rule, one in found.items() if one.verdict is Verdict.VIOLATED}
-        assert violated <= {"2.1.5", "2.1.6", "2.1.7", "2.1.8"}, "those of a whole submission"
+        of_submission, one_filesystem = {"2.1.5", "2.1.6", "2.1.7", "2.1.8"}, {"6.4.1"}
+        assert violated <= of_submission | one_filesystem
         for rule in ("LEAF-01", "X-summary-name", "X-rank-files", "X-bytes", "X-equal-trials"):
             assert found[rule].verdict is Verdict.OK, found[rule]
         for rule in ("6.3.4.1", "6.3.4.2", "6.3.4.3", "6.3.4.4", "6.3.4.5"):
