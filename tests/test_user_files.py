@@ -37,6 +37,7 @@ OWN = {
     "session/activation.py": "a test file that pytest has read",
     "session/gate.py": "the summary of GitHub's runner",
     "leaves/leaf.py": "entries of a run's directory",
+    "submission/copies.py": "new files in a directory that it makes",
     "validation/tree.py": "directories below the root, which was looked up",
     "storage": "cache files, and the cache directory, which was looked up",
 }

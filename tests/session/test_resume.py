@@ -77,6 +77,11 @@ POINTS: Mapping[str, tuple[str, str, int, str, int]] = {
     "while the session's results are written": ("pathlib", "Path.replace", 4, "_metadata.json", 4),
 }
 """Place, number of the call, text in its arguments, and finished trials of four."""
+IN_EACH_TEST_RUN = (
+    *("in the first window", "before the record of the first trial", "in the second case"),
+    "while the session's results are written",
+)
+"""Points that `make test` tries; `make test-failures` tries all."""
 
 
 @pytest.fixture
@@ -184,7 +189,15 @@ def uninterrupted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [
+        point
+        if point in IN_EACH_TEST_RUN
+        else pytest.param(point, marks=pytest.mark.failure_matrix)
+        for point in POINTS
+    ],
+)
 def test_resumed_run_has_the_results_of_one_without_interruption(
     project: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,

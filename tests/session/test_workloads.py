@@ -289,7 +289,7 @@ def test_closed_run_reports_all_locked_settings_together(
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")
     result = pytester.runpytest("--mlps-mode=closed", "--mlps-seed=1", "--mlps-set=duration=1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    for setting in ("--mlps-seed", "--mlps-set", "--mlps-cache-dir and --mlps-results-dir"):
+    for setting in ("--mlps-seed (given: 1; ", "--mlps-set (given: duration=1; "):
         assert setting in result.stderr.str()
 
 
