@@ -19,11 +19,12 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 # The tests of make check, and those of make test that start no ranks or hosts.
 FAST := not slow and not starts_process
-NO_RANKS := not launches_mpi and not hosts and not hosts_matrix and not failure_matrix
-RANKS := (launches_mpi or hosts) and not hosts_matrix and not failure_matrix
+LATER := hosts_matrix or failure_matrix or long
+NO_RANKS := not launches_mpi and not hosts and not ($(LATER))
+RANKS := (launches_mpi or hosts) and not ($(LATER))
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check fuzz test test-compat test-failures test-hosts lint clean
+.PHONY: bench check fuzz test test-compat test-failures test-hosts test-long lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -62,6 +63,10 @@ test-compat: $(VENV)/ready
 # All that can go wrong, on each MPI, on rank 0 and on another; `make test` runs a part of it.
 test-failures: $(VENV)/mpis
 	$(BIN)/python -m pytest tests/failures tests/launch tests/mpi_layer tests/session -m 'failure_matrix or not failure_matrix'
+
+# Tests of many seconds, and variants that make test does without.
+test-long: $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'long and not hosts_matrix and not failure_matrix'
 
 # All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
 # part of it.
