@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 # The tests of make check, and those of make test that start no ranks or hosts.
-FAST := not slow and not starts_process
+FAST := not slow and not starts_process and not long
 LATER := hosts_matrix or failure_matrix or long
 NO_RANKS := not launches_mpi and not hosts and not ($(LATER))
 RANKS := (launches_mpi or hosts) and not ($(LATER))

@@ -41,6 +41,7 @@ def test_datasize_leaves_metadata_and_pointer_alone(pytester: pytest.Pytester) -
     assert not (pytester.path / "mlps-cache").exists()
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_two_datasize_runs_in_one_second_have_two_directories(pytester: pytest.Pytester) -> None:
     for _ in range(2):
@@ -63,6 +64,7 @@ def test_datasize_that_does_not_fit_leaves_a_failed_run(pytester: pytest.Pyteste
     printed.stdout.fnmatch_lines([f"datasize run: {leaf}"])
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_datasize_in_mode_whatif_leaves_nothing(pytester: pytest.Pytester) -> None:
     assert pytester.runpytest(*DATASIZE, "--mlps-mode=whatif").ret == 0

@@ -116,6 +116,7 @@ def test_own_run_becomes_a_submission_whose_image_is_this_package(
     assert json.loads((image / ".code-hash.json").read_text())["git_sha"] is None
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.starts_process
 def test_run_of_two_ranks_becomes_a_submission(pytester: pytest.Pytester) -> None:

@@ -36,6 +36,7 @@ def collect(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, **change
         write_past_runs(pytester, STEADY[:5])
 
 
+@pytest.mark.long
 def test_nights_with_a_disturbed_one_collect_compare_and_find_a_loss(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

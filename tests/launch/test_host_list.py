@@ -146,6 +146,7 @@ def test_host_file_that_cannot_be_read_is_refused_at_once(tmp_path: Path) -> Non
             parse_hosts([f"@{tmp_path / name}"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flag", ["--mlps-hosts", "--hosts"])
 @pytest.mark.parametrize("between", [" ", "="])
 def test_host_file_after_a_blank_is_the_option_s_value(

@@ -219,6 +219,7 @@ for second in range(8):
     assert run(plan(script(tmp_path, text)), Limits(grace_s=1, test_s=6)) == LaunchExit(0)
 
 
+@pytest.mark.long
 def test_concurrent_registration_is_read_consistently(tmp_path: Path) -> None:
     code = """if True:
         import pathlib, sys

@@ -184,6 +184,7 @@ def test_system_directory_is_refused_as_cache_directory(
     result.stderr.fnmatch_lines([f"ERROR: --mlps-cache-dir: got '{directory}'*system directory"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

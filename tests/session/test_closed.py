@@ -111,6 +111,7 @@ def test_closed_run_pauses_and_empties_the_cache_around_each_trial(
     )
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_all_ranks_of_a_closed_run_take_the_same_steps(
     pytester: pytest.Pytester, run_ranks: RunRanks, results: Path

@@ -149,6 +149,7 @@ def test_retry_at_its_bound_passes_with_a_warning(pytester: pytest.Pytester) -> 
     assert newest(pytester)["mlpstorage"]["status"] == "passed"
 
 
+@pytest.mark.long
 def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     pytester.makeconftest(

@@ -232,6 +232,7 @@ def test_resumed_run_has_the_results_of_one_without_interruption(
     assert after["runtime"] == pytest.approx(sum(part["runtime_s"] for part in parts))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_run_can_be_interrupted_again_and_again(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, uninterrupted: dict[str, Any]
@@ -309,6 +310,7 @@ def test_run_under_mpirun_is_resumed_with_the_same_ranks(
     assert [case["trials"] for case in after["mlpstorage"]["metrics"].values()] == [2, 2]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.launches_mpi
 def test_run_whose_ranks_we_started_is_resumed(

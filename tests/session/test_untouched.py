@@ -56,6 +56,7 @@ def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:
     assert metadata_of(pytester)["exec_type"] == "local"
 
 
+@pytest.mark.long
 def test_datasize_prints_sizes_without_running_tests(
     pytester: pytest.Pytester, mount: Callable[[str, str], Path]
 ) -> None:

@@ -74,6 +74,7 @@ def inspected(folder: Path, rank: int = 0, **changes: Any) -> Inspected:
     return store
 
 
+@pytest.mark.long
 def test_content_is_unique_over_ranks_and_trials(tmp_path: Path) -> None:
     """Ranks that share the users of one profile have equal seeds and equal lane names."""
     seen: list[bytes] = []
@@ -94,6 +95,7 @@ def test_compress_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, rati
     assert store.written_bytes / store.compressed_bytes == pytest.approx(ratio, rel=0.08)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
 def test_dedup_ratio_of_the_profile_is_that_of_its_files(tmp_path: Path, ratio: float) -> None:
     store = inspected(tmp_path, dedup_ratio=ratio)

@@ -51,6 +51,7 @@ def test_shared_blocks_are_evicted_and_written_again(tmp_path: Path) -> None:
     assert result.requests.requests > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keyed_by", ["turn", "prefix"])
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_documents_are_written_before_the_window_and_retrieved(
