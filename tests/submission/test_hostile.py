@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from mlpstorage_bench.submission.draft import draft
 from mlpstorage_bench.submission.hardware import hardware_of
 from mlpstorage_bench.submission.table import table_of, write_tables
 from mlpstorage_bench.validation.tree import read_tree
-from tests.validation.test_hostile import VALUES, places, replaced
-from tests.validation.trees import Submission
+from tests.validation.test_hostile import damaged_submission
 
 pytestmark = pytest.mark.slow
 
@@ -27,17 +25,7 @@ pytestmark = pytest.mark.slow
 @given(st.data())
 def test_any_value_at_any_place_of_a_document_has_a_table_and_a_draft(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made = Submission(Path(folder) / "tree")
-        made.write()
-        made.add_training()
-        made.add_checkpointing()
-        made.add_vectors()
-        documents = sorted(made.top.rglob("*.json"))
-        path = data.draw(st.sampled_from(documents), label="file")
-        document = json.loads(path.read_text())
-        place = data.draw(st.sampled_from(places(document)), label="place")
-        value = data.draw(VALUES, label="value")
-        path.write_text(json.dumps(replaced(document, place, value)))
+        made = damaged_submission(Path(folder) / "tree", data)
         tree = read_tree(made.top)
         table = table_of(tree)
         write_tables(table, tree)

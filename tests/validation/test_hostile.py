@@ -51,21 +51,27 @@ def replaced(document: Any, place: tuple[Any, ...], value: object) -> Any:
     return copy
 
 
+def damaged_submission(folder: Path, data: st.DataObject) -> Submission:
+    """Write a submission of all benchmark types, with any value at any place of one document."""
+    made = Submission(folder)
+    made.write()
+    made.add_training()
+    made.add_checkpointing()
+    made.add_vectors()
+    documents = sorted(made.top.rglob("*.json"))
+    path = data.draw(st.sampled_from(documents), label="file")
+    document = json.loads(path.read_text())
+    place = data.draw(st.sampled_from(places(document)), label="place")
+    value = data.draw(VALUES, label="value")
+    path.write_text(json.dumps(replaced(document, place, value)))
+    return made
+
+
 @settings(max_examples=25)
 @given(st.data())
 def test_any_value_at_any_place_of_a_document_has_a_verdict(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made = Submission(Path(folder) / "tree")
-        made.write()
-        made.add_training()
-        made.add_checkpointing()
-        made.add_vectors()
-        documents = sorted(made.top.rglob("*.json"))
-        path = data.draw(st.sampled_from(documents), label="file")
-        document = json.loads(path.read_text())
-        place = data.draw(st.sampled_from(places(document)), label="place")
-        value = data.draw(VALUES, label="value")
-        path.write_text(json.dumps(replaced(document, place, value)))
+        made = damaged_submission(Path(folder) / "tree", data)
         assert all(finding.verdict in Verdict for finding in validate(read_tree(made.top)))
 
 
