@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,15 @@ def build(folder: Path, source: str, name: str = "preloaded") -> Path:
     command = [compiler, "-shared", "-fPIC", "-O0", str(code), "-o", str(library)]
     subprocess.run(command, check=True)
     return library
+
+
+def output_with(library: Path, script: str) -> str:
+    """Return what a Python script prints that starts with a preloaded library."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

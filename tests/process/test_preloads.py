@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from mlpstorage_bench.process.preloads import Preloads, mapped_libraries, read_preloads
-from tests.preloads import HARMLESS, build
+from tests.preloads import HARMLESS, build, output_with
 
 SCRIPT = """
 import os
@@ -56,13 +53,6 @@ def test_blanks_in_a_path_are_kept_and_other_mappings_left_out(tmp_path: Path) -
 
 def test_removed_variable_of_a_real_preload_is_still_seen(tmp_path: Path) -> None:
     library = build(tmp_path, HARMLESS)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "LD_PRELOAD": str(library)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    variable, *mapped = done.stdout.splitlines()
+    variable, *mapped = output_with(library, SCRIPT).splitlines()
     assert variable == str(library)
     assert str(library) in mapped

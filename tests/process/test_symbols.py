@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench.process.symbols import FUNCTIONS, ResolvedFunctions, resolve_functions
-from tests.preloads import ALLOCATOR, HARMLESS, NO_DROP, NO_FLUSH, build
+from tests.preloads import ALLOCATOR, HARMLESS, NO_DROP, NO_FLUSH, build, output_with
 
 SCRIPT = """
 import json
@@ -49,11 +46,4 @@ def test_replaced_functions_are_named_with_their_library(
     tmp_path: Path, source: str, replaced: list[str]
 ) -> None:
     library = build(tmp_path, source)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "LD_PRELOAD": str(library)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == dict.fromkeys(replaced, str(library))
+    assert json.loads(output_with(library, SCRIPT)) == dict.fromkeys(replaced, str(library))
