@@ -1,12 +1,12 @@
 """Selection of baseline runs: the last comparable runs, those of a tag or branch, or one run.
 
 Runs are comparable if the fingerprints of workload and system are equal, and no cache directory
-leads to another device on the same host. A run can be a baseline if
-its tests passed and it has not regressed (`PastRun.is_baseline`), so a regression does not become
-the reference of the next run. A case that was disturbed is no baseline, and trials with unusual
-conditions are left out of the runs that are one. A case that was not compared is no baseline
-either: the first run on another system or workload fails, and the second must not accept it
-silently.
+leads to another device on the same host. A run can be a baseline if its tests passed, its own
+checks did not call it INVALID, and it has not regressed (`PastRun.is_baseline`), so a regression
+does not become the reference of the next run. A case that was disturbed is no baseline, and trials
+with unusual conditions are left out of the runs that are one. A case that was not compared is no
+baseline either: the first run on another system or workload fails, and the second must not accept
+it silently.
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ class PastRun:
     """Number of hosts, where they are counted and not named."""
     ranks_found: int | None = None
     """Ranks whose results were found, in the trial with the fewest; None if none is missing."""
+    is_invalid: bool = False
+    """Whether its own checks called it INVALID: its figures may be those of a cache."""
 
     @cached_property
     def path(self) -> Path:
@@ -106,7 +108,8 @@ class PastRun:
     @property
     def is_baseline(self) -> bool:
         """Whether later runs may be compared with those of its cases that were not disturbed."""
-        return self.is_complete and self.gate_verdict not in _NO_BASELINE
+        is_sound = self.is_complete and not self.is_invalid
+        return is_sound and self.gate_verdict not in _NO_BASELINE
 
     def case_named(self, name: str) -> PastCase | None:
         """Return the case of this name; None if the run has none."""

@@ -145,6 +145,7 @@ def _run(metadata: RunMetadata, path: Path, listed: Sequence[str]) -> PastRun:
         cases=tuple(_cases(metadata, listed)),
         file=str(path),
         cache_directories=of_metadata(metadata),
+        is_invalid=metadata.verification == "INVALID",
         is_of_reference=metadata.is_of_reference,
         host_count=None if reference is None else reference.host_count,
         ranks_found=None if reference is None else reference.ranks_found,

@@ -107,6 +107,8 @@ MIGRATIONS: Sequence[Migration] = (
     (READ_EVERYTHING_AGAIN,),
     # figures and facts of the reference's runs, from the files beside their metadata
     (READ_EVERYTHING_AGAIN,),
+    # a fact of a run: whether its own checks called it INVALID
+    (READ_EVERYTHING_AGAIN,),
 )
 
 

@@ -153,3 +153,19 @@ def test_run_with_broken_descriptions_is_named(tmp_path: Path, metrics: object) 
     with History(tmp_path) as history:
         assert history.runs() == []
         assert "no run's metadata" in history.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("verification", "is_baseline"),
+    [("OPEN", True), ("CLOSED", True), (None, True), ("INVALID", False)],
+)
+def test_run_that_its_own_checks_call_invalid_is_no_baseline(
+    tmp_path: Path,
+    verification: str | None,
+    is_baseline: bool,  # noqa: FBT001 - a case of the test
+) -> None:
+    leave_run(tmp_path, 1, verification=verification)
+    for _ in range(2):  # from the file, then from the index
+        (run,) = runs_in(tmp_path)
+        assert run.is_complete
+        assert run.is_baseline == is_baseline
