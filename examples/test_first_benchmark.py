@@ -2,7 +2,7 @@
 
 Run it on the storage to be measured:
 
-    pytest examples/test_first_benchmark.py --mlps-cache-dir /mnt/array/cache
+    pytest examples/test_first_benchmark.py --mlps-cache-dir=/mnt/array/cache
 """
 
 from mlpstorage_bench import KVCache, KVCacheResult

@@ -1,6 +1,6 @@
 """The storage layer compared with fio: same directory, sizes, number in flight and mix, in pairs.
 
-    pytest benchmarks/harness/test_storage_parity.py --mlps-cache-dir DIR --benchmark-json FILE
+    pytest benchmarks/harness/test_storage_parity.py --mlps-cache-dir=DIR --benchmark-json=FILE
     python -m benchmarks.harness.table FILE
 
 The storage layer and fio alternate, so both meet the same conditions of the storage; a case states

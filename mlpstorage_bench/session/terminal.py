@@ -37,7 +37,35 @@ def header(session: MlpsSession) -> list[str]:
     ranks = session.comm.size
     started = f" started by {session.launcher.launcher}" if session.launcher else ""
     what = f"profile {session.settings.profile}, mode {session.settings.mode}"
-    return [f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}"]
+    lines = [f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}"]
+    option = _option_taken_for_rootdir(session)
+    if option:
+        lines.append(
+            f"mlpstorage: pytest took the directory of {option} for one of tests, and its rootdir "
+            f"from there: write {option}=DIR, with an equals sign"
+        )
+    return lines
+
+
+def _option_taken_for_rootdir(session: MlpsSession) -> str:
+    """Return the option whose directory has moved pytest's rootdir; '' if there is none.
+
+    pytest looks for its rootdir before it knows the options of plugins: an existing directory that
+    stands as an argument of its own is a place of tests for it, unless it has found settings.
+    """
+    config, settings = session.config, session.settings
+    given = {"--mlps-cache-dir": settings.cache_dir, "--mlps-results-dir": settings.results_dir}
+    arguments, here = set(config.invocation_params.args), config.invocation_params.dir
+    if config.inipath is not None or config.rootpath == here:
+        return ""
+    return next(
+        (
+            name
+            for name, path in given.items()
+            if name in arguments and path.is_relative_to(config.rootpath)
+        ),
+        "",
+    )
 
 
 def announce_run(config: pytest.Config, session: MlpsSession) -> None:
