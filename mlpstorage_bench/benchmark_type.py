@@ -192,6 +192,8 @@ class TypeFields:
     """Parameters that ran, in the reference's form."""
     fields: Json
     """Fields that the type adds at the top level."""
+    conclusions: Sequence[str] = ()
+    """Sentences on what the results say about the storage."""
 
 
 class ResultFiles(Protocol):
@@ -227,6 +229,10 @@ class ResultFiles(Protocol):
 
     def standing(self, cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
         """Return whether figures of a run with these parameters can stand beside others."""
+        ...
+
+    def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
+        """Return what the results say about the storage, in at most three sentences."""
         ...
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.paths import OutputFile, check_outputs
-from mlpstorage_bench.process.stdout import write_lines
+from mlpstorage_bench.process.stdout import text_width, write_lines
 from mlpstorage_bench.report.compare_report import (
     REPORT_OPTION,
     check_compare_report,
@@ -48,7 +47,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
         comparison = Comparison([find_subject(one, history) for one in given])
         for remark in history.remarks:
             sys.stderr.write(f"mlpstorage: {for_terminal(remark)}\n")
-    write_lines(compare_lines(comparison, shutil.get_terminal_size().columns))
+    write_lines(compare_lines(comparison, text_width()))
     for path in reports:
         write_compare_report(path, comparison)
         write_lines([f"report: {for_terminal(str(path))}"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import socket
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from mlpstorage_bench.benchmark_type import Json, Plan
 from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.process.identity import start_of
-from mlpstorage_bench.process.stdout import write_data, write_lines
+from mlpstorage_bench.process.stdout import text_width, write_data, write_lines
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.convert import write_metadata_alone
 from mlpstorage_bench.results.json_files import json_text
@@ -45,7 +44,7 @@ def run(known: argparse.Namespace, arguments: Sequence[object]) -> int:
     if known.mlps_datasize == "json":
         write_data(json_text(report))
     else:
-        width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
+        width = max(text_width(), SIZE_TABLE_WIDTH)
         write_lines(size_lines(report, width))
         if left is not None:
             write_lines([f"datasize run: {left.directory}"])

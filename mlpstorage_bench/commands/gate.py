@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.declared import given_options
 from mlpstorage_bench.options.settings import gate_settings
 from mlpstorage_bench.paths import look_up
-from mlpstorage_bench.process.stdout import write_lines
+from mlpstorage_bench.process.stdout import text_width, write_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
@@ -56,7 +55,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     check_gate_files(settings, path)
     gate.check_baseline(earlier.tags, lambda: earlier.branch)
     result = gate.judge(earlier)
-    width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
+    width = max(text_width(), GATE_TABLE_WIDTH)
     lines = [*as_lines(gate_table(result), width), *gate_lines(result)]
     lines += map(for_terminal, [*github_annotations(result, os.environ), result.headline])
     problems = gate.write_reports(result)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,14 +27,21 @@ from mlpstorage_bench.history.resume import RESUME_OPTION, resume_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.options.declared import SETTING_VARIABLES
-from mlpstorage_bench.paths import look_up
-from mlpstorage_bench.process.stdout import write_data, write_lines
+from mlpstorage_bench.options.settings import check_reports
+from mlpstorage_bench.paths import OutputFile, check_outputs, look_up
+from mlpstorage_bench.process.stdout import text_width, write_data, write_lines
 from mlpstorage_bench.report.history_table import (
     as_csv,
     definition_lines,
     history_csv,
     history_json,
     history_lines,
+)
+from mlpstorage_bench.report.render import (
+    REPORT_OPTION,
+    check_renderer,
+    is_own_report,
+    write_report,
 )
 from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
@@ -76,7 +82,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
             elif known.mlps_history_trend:
                 _show_trend(history, known.mlps_history_trend, wanted, form)
             elif run_id:
-                _show_run(history, run_id, form)
+                _show_run(history, run_id, form, _reports_of(known))
             elif known.mlps_history_rebuild:
                 count = len(history.runs())
                 write_lines(
@@ -136,8 +142,24 @@ def _show_list(history: History, wanted: RunFilter, form: str) -> None:
         write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])
 
 
-def _show_run(history: History, run_id: str, form: str) -> None:
+def _reports_of(known: argparse.Namespace) -> tuple[Path, ...]:
+    """Return the files to which the run's report is to be written; InvalidInputError for others."""
+    reports = check_reports(known.mlps_report or ())
+    check_outputs(
+        [OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True) for path in reports], []
+    )
+    for path in reports:
+        check_renderer(path)
+    return reports
+
+
+def _show_run(history: History, run_id: str, form: str, reports: Sequence[Path]) -> None:
     path = history.find(HISTORY_OPTION, run_id)
+    if reports:
+        metadata = read_metadata(path)
+        for report in reports:
+            write_lines([f"report: {for_terminal(str(write_report(report, metadata)))}"])
+        return
     numbers = history.measured_in(path)
     if form == "csv":
         write_data(as_csv(Number._fields, numbers))
@@ -146,7 +168,7 @@ def _show_run(history: History, run_id: str, form: str) -> None:
         write_data(json_text({"metadata": read_document(path), "measured": measured}))
     else:
         metadata = read_metadata(path)
-        width = max(shutil.get_terminal_size().columns, PAGE_WIDTH)
+        width = max(text_width(), PAGE_WIDTH)
         write_lines(run_lines(run_of(metadata, path).run, metadata, numbers, width))
 
 
@@ -196,7 +218,7 @@ def _show_trend(history: History, metric: str, wanted: RunFilter, form: str) -> 
     if form != "table":
         _write_trend(curves, metric, units[metric], form)
         return
-    width = shutil.get_terminal_size().columns
+    width = text_width()
     unit = f", {units[metric]}" if units[metric] else ""
     lines: list[str] = []
     for name, points in curves.items():

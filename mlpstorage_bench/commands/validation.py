@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import OutputFile, check_outputs
+from mlpstorage_bench.process.stdout import text_width
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.report.validation_report import (
     REPORT_OPTION,
@@ -65,7 +65,7 @@ def report(tree: Tree, reports: Sequence[Path], known: argparse.Namespace) -> in
     """Check a tree, print what needs attention, write the reports, and return the exit status."""
     findings = validate(tree)
     runs = len(tree.leaves)
-    width = max(shutil.get_terminal_size().columns, VALIDATION_TABLE_WIDTH)
+    width = max(text_width(), VALIDATION_TABLE_WIDTH)
     lines = [*as_lines(validation_table(findings), width), *summary_lines(findings, runs)]
     sys.stdout.write("\n".join(lines) + "\n")
     for path in reports:

@@ -31,7 +31,9 @@ T = TypeVar("T")
 _BATCH = 256
 """Number of files in one transaction, which limits the wait of another process."""
 _MOST_NAMED = 5
-_AN_ID = "the id of a run, or its beginning"
+_AN_ID = "the id of a run, its beginning, or latest"
+LATEST = "latest"
+"""Word that stands for the id of the newest run."""
 _LEAST_OF_TIMESTAMP = len("YYYYMMDD")
 """Characters of an id by which a file that was skipped is found."""
 _NO_FAULT_OF_THE_FILE = frozenset(
@@ -138,6 +140,8 @@ class History:
 
     def find_copies(self, source: str, given: str, accepted: str = _AN_ID) -> list[Path]:
         """Return every metadata file of the run that `find` finds."""
+        if given == LATEST:
+            given = next((run.run_id for run in reversed(self.runs())), given)
         found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
         run_ids = list(dict.fromkeys(run_id for run_id, _ in found))

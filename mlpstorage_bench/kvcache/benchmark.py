@@ -25,6 +25,7 @@ from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.results.conclusions import conclusions
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
 from mlpstorage_bench.kvcache.results.recorded_case import path_of_rank, standing
 from mlpstorage_bench.kvcache.results.recorded_rank import recorded_rank
@@ -118,11 +119,15 @@ class KVCacheBenchmark:
         """
         return path_of_rank(case, recorded_rank(f"case {case.case}", result), timestamp)
 
+    def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
+        """Return what the results say about the storage, in at most three sentences."""
+        return conclusions({one.case: one.metrics for one in cases if one.metrics is not None})
+
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
         """Return this type's parts of the metadata; `parameters` are the plan's."""
         repeated = {**values_of_run(parameters)}
         fields = {"kvcache_model": repeated.pop("model"), **repeated}
-        return TypeFields(reference_parameters(parameters, cases), fields)
+        return TypeFields(reference_parameters(parameters, cases), fields, self.conclusions(cases))
 
     def summarise(
         self,

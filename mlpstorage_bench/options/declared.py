@@ -191,15 +191,16 @@ OPTIONS = (
     ),
     Option(
         "report",
-        "Also write a report of this run to FILE: .md for Markdown or .html. Repeatable.",
+        "Also write a report of this run, or of the one that --mlps-history=ID names, to FILE: .md "
+        "for Markdown or .html. Repeatable.",
         None,
         {"action": "append", "metavar": "FILE"},
     ),
     # commands that print and exit
     Option(
         "history",
-        "List the runs in the results directory, newest last, and exit. With =ID (a run's id or "
-        "its beginning): show that run in full and exit.",
+        "List the runs in the results directory, newest last, and exit. With =ID (a run's id, "
+        "its beginning, or latest): show that run in full, or write its --mlps-report, and exit.",
         None,
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),

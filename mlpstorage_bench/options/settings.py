@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from mlpstorage_bench.paths import (
 from mlpstorage_bench.redaction.text import REMOVED
 
 RESULTS_DIR_OPTION = "--mlps-results-dir"
+DEFAULT_RESULTS_DIR = "mlps-results"
 DEFAULT_PROFILE = "quick"
 CLOSED_PROFILE = "mlperf"
 
@@ -141,7 +142,7 @@ def read_settings(
         tags=tuple(
             dict.fromkeys(check_path_component(TAG_OPTION, tag) for tag in given.get("tag", ()))
         ),
-        reports=_check_reports(given.get("report", ())),
+        reports=check_reports(given.get("report", ())),
         gate=gate_settings(given),
         failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
         timeout_s=given.get("timeout"),
@@ -172,7 +173,7 @@ def results_dir_of(options: argparse.Namespace, environ: Mapping[str, str]) -> P
     """Return the results directory: the option, else the environment, else ./mlps-results."""
     given = getattr(options, "mlps_results_dir", None)
     source = RESULTS_DIR_OPTION if given else RESULTS_DIR_VARIABLE
-    return _directory(source, given or environ.get(RESULTS_DIR_VARIABLE) or "mlps-results")
+    return _directory(source, given or environ.get(RESULTS_DIR_VARIABLE) or DEFAULT_RESULTS_DIR)
 
 
 def _directory(source: str, given: str) -> Path:
@@ -215,7 +216,8 @@ def _parse_assignments(values: tuple[str, ...] | list[str]) -> tuple[tuple[str, 
     return tuple(pairs)
 
 
-def _check_reports(values: tuple[str, ...] | list[str]) -> tuple[Path, ...]:
+def check_reports(values: Sequence[str]) -> tuple[Path, ...]:
+    """Return the files of reports; InvalidInputError for other formats and unknown places."""
     paths = tuple(Path(value).absolute() for value in values)
     for path in paths:
         if path.suffix not in (".md", ".html"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import TextIO
@@ -22,6 +23,15 @@ _SIMPLE = {
     "≥": ">=",
 }
 """Characters of tables, charts and notes → what stands for them where they cannot be written."""
+
+
+_UNKNOWN_WIDTH = 200
+"""Columns of a file, a pipe, or the terminal that a launcher of MPI gives a rank."""
+
+
+def text_width() -> int:
+    """Return the columns of the terminal, or of `COLUMNS`; plenty where there is none."""
+    return shutil.get_terminal_size((_UNKNOWN_WIDTH, 24)).columns
 
 
 def write_text(text: str) -> None:

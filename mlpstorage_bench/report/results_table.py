@@ -5,31 +5,44 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
-from rich import box
 from rich.console import Console, RenderableType
-from rich.table import Table
 
 from mlpstorage_bench.benchmark_type import CaseRecord
 from mlpstorage_bench.metric.declaration import AnyMetric, Description, Shown
 from mlpstorage_bench.report.metric_cells import narrow_cell
 
+_GAP = "  "
+_SECOND_LINES = (" ±", " (")
+"""Beginnings of what moves to a cell's second line where the terminal is narrow."""
 
-def results_table(cases: Sequence[CaseRecord], metrics: Sequence[AnyMetric]) -> Table:
-    """Return a table of cases, with a column for each metric that is a headline."""
+
+def results_lines(
+    cases: Sequence[CaseRecord], metrics: Sequence[AnyMetric], width: int | None
+) -> list[str]:
+    """Return a table of cases as lines, with a column for each metric that is a headline.
+
+    It takes the space that it needs if `width` is None. Where that is more than `width`, spreads
+    move to a second line, and then names of cases to a line of their own: no cell is cut.
+    """
     described = {metric.name: metric.description for metric in metrics}
     headlines = [one for one in described.values() if one.shown >= Shown.HEADLINE]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
-    table.add_column("case", no_wrap=True)
-    table.add_column("trials", justify="right")
+    titles = [("case", "", False), ("trials", "", True), *map(_title, headlines)]
     rows = [_row(case, headlines, described) for case in cases]
-    for number, one in enumerate(headlines, start=2):
-        title = one.title.replace(" ", "\n", 1)
-        words = " ".join([title, *(row[number] for row in rows if number < len(row))]).split()
-        # rich would cut a word to give another column more space
-        table.add_column(title, justify="right", min_width=max(map(len, words)))
-    for row in rows:
-        table.add_row(*row)
-    return table
+    lines = _laid_out(titles, [[[cell] for cell in row] for row in rows])
+    if width is None or len(lines[0]) <= width:
+        return lines
+    folded = [[_folded(cell) for cell in row] for row in rows]
+    lines = _laid_out(titles, folded)
+    if len(lines[0]) <= width:
+        return lines
+    below = [[["", *row[0][1:]], *row[1:]] for row in folded]
+    return _laid_out(titles, below, [row[0] for row in rows])
+
+
+def _title(one: Description) -> tuple[str, str, bool]:
+    """Return a column's title in two lines, and whether its cells end at the same place."""
+    first, _, second = one.title.partition(" ")
+    return first, second, one.unit.is_number
 
 
 def _row(
@@ -37,11 +50,49 @@ def _row(
 ) -> list[str]:
     values = case.metrics
     if values is None:
-        return [_wrapped(case.case), f"{len(case.trials)}/{case.planned_trials}", "failed"]
-    cells = [
-        narrow_cell(one, values, described).replace(" (", "\n(") for one in headlines
-    ]  # a bound in its own line: a row has two anyway
-    return [_wrapped(case.case), str(len(case.trials)), *cells]
+        return [case.case, f"{len(case.trials)}/{case.planned_trials}", "failed"]
+    cells = [narrow_cell(one, values, described) for one in headlines]
+    return [case.case, str(len(case.trials)), *cells]
+
+
+def _folded(cell: str) -> list[str]:
+    """Return a cell in two lines if it has a spread or a bound."""
+    for beginning in _SECOND_LINES:
+        first, found, second = cell.partition(beginning)
+        if found:
+            return [first, f"{found.strip()}{second}"]
+    return [cell]
+
+
+def _laid_out(
+    titles: Sequence[tuple[str, str, bool]],
+    rows: Sequence[Sequence[Sequence[str]]],
+    names: Sequence[str] = (),
+) -> list[str]:
+    """Return lines of equal columns: titles, a rule, and rows of cells with one line or more."""
+    widths = [
+        max(
+            len(text)
+            for text in (first, second, *(t for row in rows if i < len(row) for t in row[i]))
+        )
+        for i, (first, second, _) in enumerate(titles)
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, (_, _, is_right) in zip(cells, widths, titles, strict=True)
+        )
+        return _GAP.join(padded)
+
+    heads = [line([first for first, _, _ in titles]), line([second for _, second, _ in titles])]
+    lines = [*(head.rstrip() for head in heads if head.strip()), "─" * len(heads[0])]
+    for number, row in enumerate(rows):
+        lines += names[number : number + 1]
+        padded_row = [*row, *([[""]] * (len(titles) - len(row)))]
+        for i in range(max(map(len, row))):
+            lines.append(line([cell[i] if i < len(cell) else "" for cell in padded_row]).rstrip())
+    return lines
 
 
 def legend(metrics: Sequence[AnyMetric]) -> str:
@@ -57,8 +108,3 @@ def as_lines(renderable: RenderableType, width: int) -> list[str]:
         file=text, width=width, color_system=None, highlight=False, markup=False, emoji=False
     ).print(renderable)
     return [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
-
-
-def _wrapped(name: str) -> str:
-    """Return a case's name with line breaks at its hyphens: a row has two lines anyway."""
-    return name.replace("-", "-\n")

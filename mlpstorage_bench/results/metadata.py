@@ -95,6 +95,7 @@ def build_metadata(
             "cases": {case.case: _case_facts(case) for case in cases},
             "files": [str(path.relative_to(directory)) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),
+            "conclusions": list(of_type.conclusions),
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
             "gate": gate,

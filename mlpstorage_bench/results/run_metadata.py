@@ -114,6 +114,8 @@ class OwnFacts(Part):
     cases: dict[str, CaseFacts | None] = Field(default_factory=dict)
     not_valid_because: tuple[str, ...] = ()
     """Reasons for which a closed run is INVALID."""
+    conclusions: tuple[str, ...] = ()
+    """Sentences on what the results say; empty in metadata of earlier versions."""
     notes: tuple[str, ...] = ()
     tests: tuple[OutcomeFacts, ...] = ()
     gate: GateFacts = GateFacts()

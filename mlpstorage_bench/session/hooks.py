@@ -18,7 +18,14 @@ from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
 from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
-from mlpstorage_bench.session.pytest_internals import TerminalReporter, let_pytest_mpi_run
+from mlpstorage_bench.session.pytest_internals import (
+    TerminalReporter,
+    hide_mpi_information,
+    let_pytest_mpi_run,
+    number_benchmarks,
+    shape_benchmark_table,
+    unit_of_benchmarks,
+)
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.user_errors import hide_own_frames
@@ -196,8 +203,33 @@ class SessionHooks:
             finish.record_late_failure(self._session, error)
             raise
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_benchmark_group_stats(self, benchmarks: list[dict[str, Any]]) -> None:
+        """Number the rows of pytest-benchmark's table in the order of the run."""
+        number_benchmarks(benchmarks)
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_benchmark_scale_unit(
+        self, config: pytest.Config, unit: str, benchmarks: Any, best: Any, worst: Any, sort: str
+    ) -> object:
+        """Return the unit of pytest-benchmark's table, which knows no order of the run."""
+        return unit_of_benchmarks(
+            config, sort, unit=unit, benchmarks=benchmarks, best=best, worst=worst
+        )
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(
+        self, terminalreporter: TerminalReporter
+    ) -> Generator[None, object, object]:
+        """Shape the sections of other plugins, and show our own after them."""
+        if self._session.run is not None and self._session.run.cases:
+            shape_benchmark_table(terminalreporter.config)
+        hide_mpi_information(terminalreporter.config)
+        result = yield
+        self._summarise(terminalreporter)
+        return result
+
+    def _summarise(self, terminalreporter: TerminalReporter) -> None:
         """Show the results, the verdicts and the run's directory."""
         terminal.summarise(terminalreporter, self._session)
         terminal.show_verdicts(terminalreporter, self._session)

@@ -9,6 +9,7 @@ import argparse
 import copy
 import json
 import os
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from _pytest.capture import CaptureManager
 from _pytest.junitxml import LogXML, xml_key
 from _pytest.outcomes import Exit
 from _pytest.terminal import TerminalReporter
+from pytest_benchmark import plugin as benchmark_plugin
 from pytest_benchmark.fixture import BenchmarkFixture
 from pytest_benchmark.utils import safe_dumps
 
@@ -270,6 +272,23 @@ def let_pytest_mpi_run(config: pytest.Config, items: Sequence[pytest.Item]) -> N
             plugin.pytest_collection_modifyitems(config, list(items))
 
 
+def hide_mpi_information(config: pytest.Config) -> None:
+    """Keep pytest-mpi's section out of the summary, unless the user has asked for that plugin.
+
+    Call it before the summary.
+    """
+    asked = {"--with-mpi", "--only-mpi"} & {*_words_given(config)}
+    for plugin in () if asked else config.pluginmanager.get_plugins():
+        if type(plugin).__module__ == "pytest_mpi":
+            plugin._is_testing_mpi = False  # noqa: SLF001 - no public way
+
+
+def _words_given(config: pytest.Config) -> list[str]:
+    """Return the arguments of the command line, of PYTEST_ADDOPTS and of `addopts`."""
+    from_environment = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return [*map(str, config.invocation_params.args), *from_environment, *config.getini("addopts")]
+
+
 _MPI_MARKERS = ("mpi_skip", "mpi_xfail", "mpi_break")
 
 
@@ -288,6 +307,40 @@ def has_benchmark_plugin(config: pytest.Config) -> bool:
     """Whether pytest-benchmark is loaded, under its short name or its module's."""
     names = {getattr(plugin, "__name__", "") for plugin in config.pluginmanager.get_plugins()}
     return "pytest_benchmark.plugin" in names
+
+
+_RUN_ORDER = "run order"
+"""Key by which pytest-benchmark's table is sorted, in place of one of its own."""
+_COMPACT = ["min", "mean", "max", "rounds"]
+
+
+def shape_benchmark_table(config: pytest.Config) -> None:
+    """Give pytest-benchmark's table few columns and the order of the run.
+
+    Columns and an order that the user has set stay.
+    """
+    session = getattr(config, "_benchmarksession", None)
+    if session is None:
+        return
+    given = [word.partition("=")[0] for word in _words_given(config)]
+    if "--benchmark-columns" not in given:
+        session.columns = _COMPACT
+    if "--benchmark-sort" not in given:
+        session.sort = _RUN_ORDER
+
+
+def number_benchmarks(benchmarks: Sequence[dict[str, Any]]) -> None:
+    """Number pytest-benchmark's results in the order in which they are: that of the run."""
+    for number, benchmark in enumerate(benchmarks):
+        benchmark[_RUN_ORDER] = number
+
+
+def unit_of_benchmarks(config: pytest.Config, sort: str, **arguments: Any) -> object:
+    """Return pytest-benchmark's unit for a table in the order of the run; None for another."""
+    if sort != _RUN_ORDER:
+        return None
+    scale: Callable[..., object] = benchmark_plugin.pytest_benchmark_scale_unit
+    return scale(config=config, sort="name", **arguments)
 
 
 _MEASURING = ("_raw", "_raw_pedantic")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type import RankSite
+from mlpstorage_bench.benchmark_type import Engine, RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.cluster.sources import installed_package
 from mlpstorage_bench.history.cache_directories import of_hosts
@@ -130,7 +130,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, session.run, opened)
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
-    changes = _describe_storage(session, session.run.location.metadata_path)
+    changes = _describe_storage(session, session.run.location.metadata_path, opened)
     session.run.add_notes(
         [*changes, *_objection(session), *plan.notes(), *dict.fromkeys(notes), *about_hosts]
     )
@@ -165,14 +165,16 @@ def _place(
     return RunLocation(results_dir, *filed_as, resumption.timestamp), resumption.started
 
 
-def _describe_storage(session: MlpsSession, own: Path) -> list[str]:
+def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[str]:
     """Set the lines about the storage on rank 0, and return those on its change."""
     if not session.is_root:
         return []
     directories = of_hosts(session.cluster.hosts)
     results_dir = session.settings.results_dir
     changes = measured_storage.changes_since_last_run(results_dir, own, directories)
-    session.storage_lines = [measured_storage.headline(directories), *changes]
+    is_buffered = engine.is_buffered
+    headline = measured_storage.headline(directories, is_buffered=is_buffered)
+    session.storage_lines = [headline, *changes]
     return changes
 
 

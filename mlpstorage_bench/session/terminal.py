@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import shutil
+from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
-from mlpstorage_bench.process.stdout import writable
+from mlpstorage_bench.options.settings import DEFAULT_RESULTS_DIR
+from mlpstorage_bench.process.stdout import text_width, writable
 from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.integrity_table import because, checks_table, headline
-from mlpstorage_bench.report.results_table import as_lines, legend, results_table
+from mlpstorage_bench.report.note_lines import grouped
+from mlpstorage_bench.report.results_table import as_lines, legend, results_lines
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
@@ -109,7 +111,7 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
     settings = session.settings
     for line in session.plan.describe():
         _show(reporter, line)
-    width = max(shutil.get_terminal_size().columns, SIZE_TABLE_WIDTH)
+    width = max(text_width(), SIZE_TABLE_WIDTH)
     try:
         report = size_report(settings, session.plan)
     except MlpsError as error:
@@ -147,13 +149,27 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         for line in session.storage_lines:
             _show(reporter, line)
         metrics = run.benchmark_type.metrics
-        table = results_table(run.cases, metrics)
-        for line in as_lines(table, shutil.get_terminal_size().columns):
+        for line in results_lines(run.cases, metrics, text_width()):
             _show(reporter, line)
         _show(reporter, legend(metrics))
-    for note in run.notes:
+        for sentence in run.benchmark_type.conclusions(run.cases):
+            _show(reporter, f"→ {sentence}")
+    for note in grouped(run.notes):
         _show(reporter, f"note: {note}")
     _show(reporter, f"run {run.run_id}, {run.status}: {run.directory}")
+    for line in _next_commands(session, run):
+        _show(reporter, line)
+
+
+def _next_commands(session: MlpsSession, run: Run) -> list[str]:
+    """Return the commands that show the run again, and that run it again."""
+    results_dir = session.settings.results_dir
+    is_default = results_dir == Path.cwd() / DEFAULT_RESULTS_DIR
+    of_results = "" if is_default else f" --mlps-results-dir={shlex.quote(str(results_dir))}"
+    return [
+        f"report: pytest{of_results} --mlps-history={run.run_id} --mlps-report=report.html",
+        f"again:  pytest{of_results} --mlps-history-rerun={run.run_id}",
+    ]
 
 
 def _show_integrity(reporter: TerminalReporter, run: Run) -> None:
@@ -163,7 +179,7 @@ def _show_integrity(reporter: TerminalReporter, run: Run) -> None:
         _show(reporter, line)
     if is_closed or any(check.verdict == "finding" for check in run.checks):
         table = checks_table(run.checks)
-        for line in as_lines(table, max(shutil.get_terminal_size().columns, _CHECKS_WIDTH)):
+        for line in as_lines(table, max(text_width(), _CHECKS_WIDTH)):
             _show(reporter, line)
 
 
@@ -173,7 +189,7 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     if gating is None or not (gating.result or gating.outcome.problems):
         return
     reporter.section("mlpstorage gate")
-    width = max(shutil.get_terminal_size().columns, GATE_TABLE_WIDTH)
+    width = max(text_width(), GATE_TABLE_WIDTH)
     if gating.result is not None:
         for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
             _show(reporter, line)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.report.metric_cells import narrow_cell, wide_cell
-from mlpstorage_bench.report.results_table import as_lines, legend, results_table
+from mlpstorage_bench.report.results_table import legend, results_lines
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE, TEXT
 
 SPEED = Description("speed", "speed", GIB_PER_S, has_spread=True)
@@ -68,43 +69,50 @@ def case(**changes: object) -> CaseRecord:
 
 
 def test_table_of_a_session_has_a_column_for_each_headline() -> None:
-    lines = as_lines(results_table([case(read_gib_s=3.5)], KV_CACHE.metrics), 120)
-    assert lines[0].split() == ["read", "write", "read", "write", "limited"]
-    assert lines[1].split() == [
-        *("case", "trials", "req/s", "GiB/s", "GiB/s", "p95", "ms", "p95", "ms"),
-        *("hits", "audit", "by"),
+    lines = results_lines([case(read_gib_s=3.5)], KV_CACHE.metrics, None)
+    assert lines[0].split() == [
+        *("case", "trials", "req/s", "read", "write", "read", "write", "hits", "audit", "limited")
     ]
+    assert lines[1].split() == ["GiB/s", "GiB/s", "p95", "ms", "p95", "ms", "by"]
     assert lines[3].split()[:5] == ["1", "2", "1.0", "±0%", "3.50"]
-    assert lines[3].endswith("ok 1.000 storage 100%")
+    assert lines[3].endswith("ok 1.000  storage")
 
 
 def test_case_without_metrics_is_shown_as_failed() -> None:
     failed = CaseRecord("kv_cache", "2", 3, {})
-    lines = as_lines(results_table([failed], KV_CACHE.metrics), 120)
+    lines = results_lines([failed], KV_CACHE.metrics, 120)
     assert lines[-1].split() == ["2", "0/3", "failed"]
 
 
 def test_legend_explains_the_headlines() -> None:
     assert legend(KV_CACHE.metrics) == (
         "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): chunks' "
-        "spans are too long by up to N %; audit: reported bytes ÷ the kernel's (bounded, not "
-        "measurable: not confirmed); limited by: "
-        "storage, harness or load, with the share of the harness ceiling that was reached."
+        "spans are too long by up to N %; audit: ok if the kernel counted the reported bytes "
+        "within 1 %, with their ratio; bounded, not measurable: nothing confirms them; limited by: "
+        "what kept the result from being higher: the storage, this host (harness), or too few "
+        "requests (load)."
     )
 
 
-def test_table_shows_by_how_much_latencies_are_too_long() -> None:
+@pytest.mark.parametrize("width", [None, 80])
+def test_table_shows_by_how_much_latencies_are_too_long(width: int | None) -> None:
     cases = [case(latency_overestimate_share=0.17), case()]
-    lines = as_lines(results_table(cases, KV_CACHE.metrics), 120)
-    assert lines[4].split() == ["(≤17%)", "(≤17%)"]
-    assert "≤" not in lines[5]
+    lines = results_lines(cases, KV_CACHE.metrics, width)
+    assert "\n".join(lines).count("(≤17%)") == 2
 
 
 @pytest.mark.parametrize("verdict", ["ok", "not measurable", "served from page cache"])
-def test_table_of_80_columns_cuts_no_word(verdict: str) -> None:
+@pytest.mark.parametrize("name", ["1", "shared-prefix-with-a-name-of-its-own"])
+def test_narrow_table_breaks_no_name_and_cuts_no_cell(verdict: str, name: str) -> None:
     wide = {"requests_per_s": 12345.6, "read_p95_ms": 1234.5, "write_p95_ms": 1234.5}
     wide["latency_overestimate_share"] = 0.17
-    cases = [case(audit_verdict=verdict, limited_by="storage", **wide)]
-    lines = as_lines(results_table(cases, KV_CACHE.metrics), 80)
-    assert "…" not in "\n".join(lines)
-    assert "storage" in "\n".join(lines)
+    cases = [replace(case(audit_verdict=verdict, **wide), case=name), case()]
+    text = "\n".join(results_lines(cases, KV_CACHE.metrics, 80))
+    for cell in (name, "12345.6", "±0%", "1234.5", "(≤17%)", verdict, "storage"):
+        assert cell in text
+
+
+def test_table_of_80_columns_has_two_lines_for_each_case() -> None:
+    lines = results_lines([case(), case()], KV_CACHE.metrics, 80)
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[3:]] == ["1", "±0%", "1", "±0%"]

@@ -40,13 +40,13 @@ def system_info(*directories: CacheDirectory) -> dict[str, Any]:
 
 
 def test_headline_has_path_filesystem_device_and_mount_point() -> None:
-    assert headline([ARRAY]) == (
-        "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array"
+    assert headline([ARRAY], is_buffered=False) == (
+        "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array, direct I/O"
     )
     other = replace(ROOT, host="h2")
-    assert headline([ARRAY, replace(ARRAY, host="h3"), other]) == (
+    assert headline([ARRAY, replace(ARRAY, host="h3"), other], is_buffered=True) == (
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array on h1, h3; "
-        "xfs on /dev/sda1 (Array 9), mounted at / on h2"
+        "xfs on /dev/sda1 (Array 9), mounted at / on h2; buffered I/O"
     )
 
 
@@ -106,14 +106,14 @@ def test_table_says_what_was_measured_and_that_it_was_another_storage_last_time(
     pytester.makepyfile(TEST)
     where = f"{pytester.path / 'cache'}: {of_metadata_of_here(pytester)}"
     first = pytester.runpytest(*TINY, "--mlps-cache-dir=cache", "--mlps-report=r.md")
-    first.stdout.fnmatch_lines([f"storage: {where}", "*case trials *"])
+    first.stdout.fnmatch_lines([f"storage: {where}, * I/O", "case  trials *"])
     assert "another storage" not in first.stdout.str()
     assert where in (pytester.path / "r.md").read_text()
     (path,) = metadata_files(pytester)
     on_another_device(path)
     second = pytester.runpytest(*TINY, "--mlps-cache-dir=cache")
     second.stdout.fnmatch_lines(
-        ["storage: *", "*is another storage than in run *then * on /dev/array*", "*case trials *"]
+        ["storage: *", "*is another storage than in run *then * on /dev/array*", "case  trials *"]
     )
     trend = pytester.runpytest_subprocess(
         "--mlps-history-trend=read_gib_s", "--mlps-results-dir=results"

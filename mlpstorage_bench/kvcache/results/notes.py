@@ -13,6 +13,7 @@ WITHOUT_TIME = "no time passed in the simulation: amounts are exact, and there a
 _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers in huge pages below which a note is made."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
+_ALONE = ". Measure while nothing else uses the storage"
 _DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
 """Verdicts of any audit that are noted."""
 _UNCONFIRMED = ("bounded", "not measurable")
@@ -166,7 +167,8 @@ def _audit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
             found.append(trial.host_audit_reason)
     for (name, verdict), found in sorted(reasons.items()):
         count = "" if len(trials) == 1 else f" in {len(found)} of {len(trials)} trials, the first"
-        yield f"{name}: {verdict}{count}: {found[0]}"
+        advice = _ALONE if verdict == "foreign traffic" else ""
+        yield f"{name}: {verdict}{count}: {found[0]}{advice}"
 
 
 def _request_notes(trials: Sequence[TrialResult]) -> Iterator[str]:

@@ -26,7 +26,8 @@ class Audits(Measured):
         _WORST,
         title="audit",
         shown=Shown.HEADLINE,
-        legend="audit: reported bytes ÷ the kernel's (bounded, not measurable: not confirmed)",
+        legend="audit: ok if the kernel counted the reported bytes within 1 %, with their ratio; "
+        "bounded, not measurable: nothing confirms them",
         beside="audit_ratio",
         explained_by="audit_reason",
     )

@@ -83,9 +83,8 @@ class Limits(Measured):
         "where most bytes never left this host's memory",
         title="limited by",
         shown=Shown.HEADLINE,
-        legend="limited by: storage, harness or load, with the share of the harness ceiling that "
-        "was reached",
-        beside="ceiling_ratio",
+        legend="limited by: what kept the result from being higher: the storage, this host "
+        "(harness), or too few requests (load)",
     )
     ceiling_ratio = Metric(
         "Share of the harness ceiling that was reached, for operations or bandwidth, whichever is "
@@ -94,7 +93,8 @@ class Limits(Measured):
         RANKS.together("sum of measured ÷ sum of ceilings", lambda trial: trial.ceiling_ratio),
         _NEAREST,
         formula="measured ÷ what the same lanes, chunks and checks reach without storage",
-        title="of harness ceiling",
+        title="share of harness ceiling",
+        shown=Shown.REPORT,
     )
     ceiling_operations_per_s = Metric(
         "Chunks per second that the harness reaches over a tier that moves nothing.",

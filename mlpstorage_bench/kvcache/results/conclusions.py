@@ -1,0 +1,102 @@
+"""Sentences on what the results of a run say about the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
+
+MOST_SENTENCES = 3
+_CACHED = ("served from page cache", "in memory")
+
+
+def conclusions(cases: Mapping[str, Values]) -> list[str]:
+    """Return at most three sentences on the metrics of cases: doubts first, then limits."""
+    cached = _with(cases, "audit_verdict", *_CACHED)
+    stored = {name: one for name, one in cases.items() if name not in cached}
+    sentences = [
+        *_cached(cached),
+        *_of_storage(_with(stored, "limited_by", "storage")),
+        *_of_load(_with(stored, "limited_by", "load")),
+        *_of_harness(_with(stored, "limited_by", "harness")),
+        *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
+    ]
+    return sentences[:MOST_SENTENCES]
+
+
+def _with(cases: Mapping[str, Values], metric: str, *values: str) -> dict[str, Values]:
+    return {name: one for name, one in cases.items() if one.get(metric) in values}
+
+
+def _cached(cached: Mapping[str, Values]) -> Iterator[str]:
+    if cached:
+        yield (
+            f"Do not take the figures of {_named(cached)} for those of the storage: this host's "
+            "memory served a part of them."
+        )
+
+
+def _of_storage(limited: Mapping[str, Values]) -> Iterator[str]:
+    if not limited:
+        return
+    fastest = max(limited, key=lambda name: _total_gib_s(limited[name]))
+    one = limited[fastest]
+    latency = one.get("read_p95_ms")
+    yield (
+        f"{_subject(limited)} reached the limit of the storage: "
+        f"{GIB_PER_S.text(one.get('read_gib_s'))} GiB/s read and "
+        f"{GIB_PER_S.text(one.get('write_gib_s'))} GiB/s written"
+        + ("" if len(limited) == 1 else f" in workload {fastest}")
+        + ("" if latency is None else f", 95 % of entries read within {_ms(latency)}")
+        + "."
+    )
+
+
+def _of_load(limited: Mapping[str, Values]) -> Iterator[str]:
+    if not limited:
+        return
+    busy = [s for one in limited.values() if (s := number_of(one.get("busy_share"))) is not None]
+    if busy:
+        low, high = SHARE.text(min(busy)), SHARE.text(max(busy))
+        seen = f": lanes used it for {low if low == high else f'{low} to {high}'} of their time"
+    else:
+        seen = ""
+    yield (
+        f"{_subject(limited)} did not reach the limit of the storage{seen}. Raise num_users or "
+        "lower think_time_scale to find it."
+    )
+
+
+def _of_harness(limited: Mapping[str, Values]) -> Iterator[str]:
+    if limited:
+        yield (
+            f"{_subject(limited)} reached the limit of this host, and not of the storage: use more "
+            "ranks or hosts, or larger chunks."
+        )
+
+
+def _of_foreign_traffic(disturbed: Mapping[str, Values]) -> Iterator[str]:
+    if disturbed:
+        yield (
+            f"Other programs used the storage during {_named(disturbed)}: run again while nothing "
+            "else does."
+        )
+
+
+def _total_gib_s(case: Values) -> float:
+    return sum(number_of(case.get(name)) or 0.0 for name in ("read_gib_s", "write_gib_s"))
+
+
+def _ms(value: object) -> str:
+    return f"{MILLISECONDS.text(value)} ms"
+
+
+def _named(names: Mapping[str, Values]) -> str:
+    """Return `workload 1`, or `workloads 1, 2 and 3`."""
+    *most, last = names
+    return f"workloads {', '.join(most)} and {last}" if most else f"workload {last}"
+
+
+def _subject(names: Mapping[str, Values]) -> str:
+    return _named(names).capitalize()
