@@ -15,7 +15,6 @@ from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.place import Place, place_of
 from mlpstorage_bench.leaves.reading import Unreadable
-from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.results.metadata_parts import (
     CaseFacts,
     MetricFacts,
@@ -190,8 +189,4 @@ def _figures(summary: Document) -> dict[str, float]:
 _NO_FIGURES = frozenset({"start", "end", "num_accelerators", "num_hosts", "epochs"})
 
 
-def _facts_of(one: Description) -> MetricFacts:
-    return MetricFacts.model_validate({**one.to_json(), "title": one.title})
-
-
-_DESCRIBED = {one.name: _facts_of(one.description) for one in kv_figures.FIGURES}
+_DESCRIBED = {one.name: MetricFacts.of(one.description) for one in kv_figures.FIGURES}

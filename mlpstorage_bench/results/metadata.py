@@ -85,7 +85,7 @@ def build_metadata(
             "metrics": {**metrics, **({"recorded": record.recorded} if record.recorded else {})},
             "metric_descriptions": {
                 **{m.name: m.description.to_json() for m in declared},
-                **record.recorded_descriptions,
+                **{name: one.to_json() for name, one in record.recorded_descriptions.items()},
             },
             "filesystems": (
                 None if record.filesystems is None else record.filesystems.model_dump()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -66,6 +66,15 @@ class MetricFacts(Part):
     beside: str = ""
     beside_from: Number = None
     explained_by: str = ""
+
+    @classmethod
+    def of(cls, description: Description) -> Self:
+        """Return the facts of a declared or recorded metric."""
+        return cls.model_validate(description.to_json())
+
+    def to_json(self) -> dict[str, object]:
+        """Return the facts for JSON, without fields at their defaults."""
+        return self.model_dump(exclude_defaults=True)
 
     def description(self, name: str) -> Description:
         """Return the description of the metric of this name."""

@@ -5,13 +5,13 @@ With them, metadata, summary and per-rank results can be made from that JSON alo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_serializer
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, Pauses
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.results.metadata_parts import MetricFacts
 
 KEY = "mlpstorage"
 SCHEMA_VERSION: Literal[3] = 3
@@ -231,7 +231,7 @@ class RunRecord(RunFacts):
     tests: list[CaseOutcome]
     recorded: Json
     """Values that tests gave to `mlps_run.record`."""
-    recorded_descriptions: Mapping[str, Json] = {}
+    recorded_descriptions: dict[str, MetricFacts] = {}
     """Unit and direction of each of these values."""
     gate: GateRecord | None = None
     """The gate's result; None if the gate is off."""
@@ -243,6 +243,10 @@ class RunRecord(RunFacts):
     """The answer to `--mlps-datasize`; None in a run of trials."""
     untimed_cases: list[CaseRecord]
     """Cases that pytest-benchmark does not list: they failed, or it was disabled."""
+
+    @field_serializer("recorded_descriptions")
+    def _without_defaults(self, described: dict[str, MetricFacts]) -> Json:
+        return {name: facts.to_json() for name, facts in described.items()}
 
 
 def parse_record(source: str, content: object) -> RunRecord:

@@ -77,7 +77,7 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         if not request.node.stash.get(HAS_PASSED, False):
             expect_no_measurement(benchmark)
     if timed.stats is not None:
-        run.add_statistics(request.node.nodeid, timed.stats)
+        run.log.add_statistics(request.node.nodeid, timed.stats)
 
 
 def _make_kvcache(
@@ -96,7 +96,7 @@ def _make_kvcache(
         engine=cast("Engine", session.engine),
         benchmark=timed,
         advance_clock=session.clock.advance,
-        open_case=lambda case: run.open_case(case, request.node.nodeid),
+        open_case=lambda case: run.log.open_case(case, request.node.nodeid),
         objectives=[
             objective_of_marker(marker.args, marker.kwargs)
             for marker in request.node.iter_markers(SLO)

@@ -75,7 +75,7 @@ def _attempts(item: pytest.Item) -> int:
 def _is_superseded(run: Run, benchmark: dict[str, Any]) -> bool:
     """Whether a benchmark in pytest-benchmark's JSON is an earlier attempt of a repeated test."""
     case = benchmark["extra_info"].get(RECORD_KEY)
-    return case is not None and run.is_superseded(case["order"])
+    return case is not None and run.log.is_superseded(case["order"])
 
 
 class SessionHooks:
@@ -141,7 +141,7 @@ class SessionHooks:
         session = self._session
         is_repeated = call.when == "setup" and _attempts(item) > 1
         if is_repeated and session.run is not None:
-            session.run.begin_attempt(item.nodeid)
+            session.run.add_notes([session.run.log.begin_attempt(item.nodeid)])
         agree_on_report(
             report,
             call.excinfo,
@@ -153,7 +153,7 @@ class SessionHooks:
         item.stash[HAS_PASSED] = report.when == "call" and report.passed
         if session.run is not None:
             message = "" if call.excinfo is None else call.excinfo.exconly()
-            session.run.note_outcome(report.nodeid, report.outcome, report.duration, message)
+            session.run.log.note_outcome(report.nodeid, report.outcome, report.duration, message)
         return report
 
     @pytest.hookimpl(optionalhook=True)
@@ -222,7 +222,7 @@ class SessionHooks:
         self, terminalreporter: TerminalReporter
     ) -> Generator[None, object, object]:
         """Shape the sections of other plugins, and show our own after them."""
-        if self._session.run is not None and self._session.run.cases:
+        if self._session.run is not None and self._session.run.log.cases:
             shape_benchmark_table(terminalreporter.config)
         hide_mpi_information(terminalreporter.config)
         result = yield

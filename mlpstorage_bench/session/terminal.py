@@ -145,14 +145,14 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     if run is None:
         return
     _show_integrity(reporter, run)
-    if run.cases:
+    if run.log.cases:
         for line in session.storage_lines:
             _show(reporter, line)
         metrics = run.benchmark_type.metrics
-        for line in results_lines(run.cases, metrics, text_width()):
+        for line in results_lines(run.log.cases, metrics, text_width()):
             _show(reporter, line)
         _show(reporter, legend(metrics))
-        for sentence in run.benchmark_type.conclusions(run.cases):
+        for sentence in run.benchmark_type.conclusions(run.log.cases):
             _show(reporter, f"→ {sentence}")
     for note in grouped(run.notes):
         _show(reporter, f"note: {note}")

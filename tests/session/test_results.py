@@ -92,6 +92,8 @@ def test_recorded_values_have_units_and_directions(pytester: pytest.Pytester) ->
                 mlps_run.record("x", 1, better="more")
             with pytest.raises(InvalidInputError, match="read_gib_s: unit: got 'MB/s'"):
                 mlps_run.record("read_gib_s", 1, unit="MB/s")
+            with pytest.raises(InvalidInputError, match="x: unit: got 8; accepted: a text such"):
+                mlps_run.record("x", 1, unit=8)
         """
     )
     pytester.runpytest("--mlps-results-dir=results").assert_outcomes(passed=1)

@@ -71,7 +71,7 @@ POINTS: Mapping[str, tuple[str, str, int, str, int]] = {
     "before results of the first trial": (KEPT, "KeptTrials.keep", 1, "", 0),
     "before the record of the first trial": ("pathlib", "Path.replace", 1, "trial_1.json", 0),
     "between trials": (ENGINE, "Engine.run_trial", 2, "", 1),
-    "between cases": ("mlpstorage_bench.session.run", "Run.open_case", 2, "", 2),
+    "between cases": ("mlpstorage_bench.session.case_log", "CaseLog.open_case", 2, "", 2),
     "in the second case": (ENGINE, "Engine.run_trial", 4, "", 3),
     "before the session's results": ("mlpstorage_bench.session.run", "Run.finish", 1, "", 4),
     "while the session's results are written": ("pathlib", "Path.replace", 4, "_metadata.json", 4),
