@@ -28,6 +28,11 @@ class Invocation:
     option: int | None
     trial: int | None
 
+    @property
+    def place(self) -> str:
+        """The option and trial that it runs, in words."""
+        return f"option {self.option}, trial {self.trial}"
+
     def value(self, name: str) -> str | None:
         """Return the value of an option; None if it is not given."""
         return self._values.get(name)

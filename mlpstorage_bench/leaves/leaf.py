@@ -7,7 +7,7 @@ on which it ran.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,11 @@ class RankFile:
     trial: int
     rank: int
     path: Path
+
+    @property
+    def place(self) -> str:
+        """Its directory in the leaf."""
+        return f"option_{self.option}/trial_{self.trial}/rank_{self.rank}"
 
     @cached_property
     def document(self) -> Document | Unreadable:
@@ -164,6 +169,13 @@ class Leaf:
                         if name.startswith("kvcache_results_") and name.endswith(".json")
                     ]
         return found
+
+    @property
+    def rank_documents(self) -> Iterator[tuple[RankFile, Document]]:
+        """The rank files that can be read, with their content."""
+        for file in self.rank_files:
+            if isinstance(file.document, Document):
+                yield file, file.document
 
     def forget_rank_files(self) -> None:
         """Drop what was read of the rank files: thousands of them do not fit in memory."""

@@ -11,12 +11,15 @@ from mlpstorage_bench.validation.rule import Outcome, Part, Rule, Verdict
 from mlpstorage_bench.validation.rules import (
     RULES,
     checkpointing,
+    checkpointing_phases,
     code_images,
     dlio_files,
     general,
     kv_cache,
+    kv_cache_ranks,
     kv_cache_results,
-    own,
+    own_completeness,
+    own_figures,
     provenance,
     training,
     vector_database,
@@ -30,10 +33,13 @@ RULE_MODULES = (
     provenance,
     training,
     checkpointing,
+    checkpointing_phases,
     vector_database,
     kv_cache,
+    kv_cache_ranks,
     kv_cache_results,
-    own,
+    own_completeness,
+    own_figures,
 )
 """Importing a module adds its rules to `RULES`."""
 RULES_PAGE = "docs/rules.md"

@@ -1,10 +1,11 @@
-"""Checks that several benchmark types share: paths, filesystems, changed parameters."""
+"""Checks that several rules share: paths, filesystems, changed parameters, launches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from mlpstorage_bench.leaves.document import Document
+from mlpstorage_bench.leaves.invocation import Invocation, invocations
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.validation.rule import Outcome, not_applicable, unknown, violated_if
@@ -58,6 +59,14 @@ def set_parameters(leaf: Leaf, allowed: frozenset[str]) -> Outcome:
         return unknown(metadata.cause)
     foreign = sorted(changed_parameters(metadata) - allowed)
     return violated_if([f"{name} was changed" for name in foreign], "only what the rules list")
+
+
+def launches_of(leaf: Leaf) -> list[Invocation] | Outcome:
+    """Return the launches of trials, or that there are none to judge by."""
+    if isinstance(leaf.metadata, Unreadable):
+        return unknown(leaf.metadata.cause)
+    found = invocations(leaf.metadata)
+    return found or unknown("metadata records no command of a trial")
 
 
 def others(found: Iterable[str], allowed: Iterable[str], place: str) -> list[str]:

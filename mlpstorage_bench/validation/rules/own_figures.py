@@ -1,4 +1,4 @@
-"""Rules of our own: what makes figures unlike those of an honest run."""
+"""Rules of our own: figures that an honest run does not have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from datetime import datetime
 
 from mlpstorage_bench.leaves.document import Document
-from mlpstorage_bench.leaves.kv_aggregates import expected_files, rank_files_of
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.preloads import host_checks, is_allocator, preloaded
 from mlpstorage_bench.leaves.rank_figures import elapsed_s, greatest_latency_s, large_flushes
@@ -19,14 +18,13 @@ from mlpstorage_bench.validation.rule import (
     not_applicable,
     of_description,
     of_metadata,
-    of_summary,
     ok,
     unknown,
     violated_if,
     warning_if,
 )
 from mlpstorage_bench.validation.rules import RULES
-from mlpstorage_bench.validation.tree import System, Workload
+from mlpstorage_bench.validation.tree import System
 
 KV_CACHE = ("kv_cache",)
 RUN = ("run",)
@@ -35,7 +33,6 @@ _GB = 1e9
 _BITS = 8
 LEAF_RULES = Section(RULES.leaf)
 RUN_RULES = Section(RULES.leaf, types=KV_CACHE, commands=RUN)
-WORKLOAD_RULES = Section(RULES.workload, types=KV_CACHE)
 SYSTEM_RULES = Section(RULES.system, types=KV_CACHE)
 
 
@@ -80,16 +77,14 @@ def _doubtful_libraries(metadata: Document) -> set[str]:
 )
 def flush(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
-    for file in leaf.rank_files:
-        if isinstance(file.document, Unreadable):
-            continue
-        flushes = large_flushes(file.document)
+    for file, document in leaf.rank_documents:
+        flushes = large_flushes(document)
         if flushes is None:
             continue
         judged += 1
         if flushes.move_nothing:
             problems.append(
-                f"option_{file.option}/trial_{file.trial}/rank_{file.rank}: half of the flushes of "
+                f"{file.place}: half of the flushes of "
                 f"{flushes.gib_per_write:.2f} GiB took less than {flushes.median_ms:.4f} ms"
             )
     if not judged:
@@ -109,120 +104,19 @@ def flush(leaf: Leaf) -> Outcome:
 )
 def drain(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
-    for file in leaf.rank_files:
-        if isinstance(file.document, Unreadable):
-            continue
-        elapsed = elapsed_s(file.document)
-        latest = greatest_latency_s(file.document)
+    for file, document in leaf.rank_documents:
+        elapsed = elapsed_s(document)
+        latest = greatest_latency_s(document)
         if elapsed is None or latest is None:
             continue
         judged += 1
         if latest > elapsed:
             problems.append(
-                f"option_{file.option}/trial_{file.trial}/rank_{file.rank}: a request took "
-                f"{latest:.1f} s; bytes are divided by {elapsed:.1f} s"
+                f"{file.place}: a request took {latest:.1f} s; bytes are divided by {elapsed:.1f} s"
             )
     if not judged:
         return unknown("no rank file with latencies")
     return warning_if(problems, f"{judged} rank files")
-
-
-@RUN_RULES.rule(
-    "X-rank-files",
-    "every counted rank file is there",
-    "Each rank file that the summary counts is in the leaf or named in missing_files.",
-    "summary, tree",
-)
-@of_summary
-def rank_files(leaf: Leaf, summary: Document) -> Outcome:
-    problems = []
-    for option, recorded in summary.items("options"):
-        expected, found = expected_files(recorded), len(rank_files_of(leaf, option))
-        if expected is None:
-            return unknown(f"option {option} lacks rank_count or trial_count")
-        if found < expected:
-            problems.append(f"option {option}: {found} of {expected} rank files are in the leaf")
-    return violated_if(problems, "all are there")
-
-
-@RUN_RULES.rule(
-    "X-missing-ranks",
-    "no rank is missing",
-    "The summary misses no rank; its sums are of all ranks.",
-    "summary: missing_files, trial_failures",
-)
-@of_summary
-def missing_ranks(_: Leaf, summary: Document) -> Outcome:
-    problems = []
-    for option, recorded in summary.items("options"):
-        missing = len(recorded.parts("missing_files"))
-        if missing:
-            ranks, trials = recorded.count("rank_count"), recorded.count("trial_count")
-            total = "an unknown number" if ranks is None or trials is None else ranks * trials
-            problems.append(f"option {option}: {missing} of {total} rank files are missing")
-    for option, failures in summary.items("trial_failures"):
-        problems += [
-            f"option {option}: trial {failure.count('trial')} failed"
-            for failure in failures.parts()
-        ]
-    return violated_if(problems, "no rank and no trial")
-
-
-@RUN_RULES.rule(
-    "X-hosts",
-    "every host is described",
-    "The system information covers as many hosts as took part.",
-    "metadata: system_info.num_hosts; summary: host_count",
-)
-def hosts(leaf: Leaf) -> Outcome:
-    if isinstance(leaf.metadata, Unreadable):
-        return unknown(leaf.metadata.cause)
-    if isinstance(leaf.any_summary, Unreadable):
-        return unknown(leaf.any_summary.cause)
-    described = leaf.metadata.count("system_info", "num_hosts")
-    took_part = leaf.any_summary.count("host_count")
-    if described is None or took_part is None:
-        return unknown("system_info.num_hosts or host_count is not recorded")
-    problems = [f"{described} of {took_part} hosts are described"] * (described < took_part)
-    return violated_if(problems, f"{described} hosts")
-
-
-@RUN_RULES.rule(
-    "X-summary-name",
-    "the summary has the name that readers read",
-    "The summary is summary.json; readers ignore the former name and withhold the row.",
-    "tree",
-)
-def summary_name(leaf: Leaf) -> Outcome:
-    former = sorted(name for name in leaf.names if name.startswith("kvcache_run_summary"))
-    if "summary.json" in leaf.names:
-        return ok("summary.json")
-    if former:
-        return violated_if([f"only {', '.join(former)}; rename it to summary.json"], "")
-    return unknown("no summary under either name")
-
-
-@WORKLOAD_RULES.rule(
-    "X-several-runs",
-    "one run of a system is reported",
-    "A system has one run of kv_cache; of several, readers report one.",
-    "tree",
-)
-def several_runs(workload: Workload) -> Outcome:
-    runs = workload.of_command("run")
-    if len(runs) < 2:  # noqa: PLR2004 - several
-        return ok(f"{len(runs)} run")
-    complete = [leaf for leaf in runs if _is_complete(leaf)]
-    reported = (complete or runs)[-1]
-    return warning_if([f"{len(runs)} runs: {reported.timestamp} is the one that is reported"], "")
-
-
-def _is_complete(leaf: Leaf) -> bool:
-    summary = leaf.summary
-    if isinstance(summary, Unreadable):
-        return False
-    failures = summary.part("trial_failures")
-    return not summary.flag("partial_failure") and failures.is_empty
 
 
 @SYSTEM_RULES.rule(
@@ -287,11 +181,9 @@ def _links_gib_s(description: Document) -> float:
 )
 def consistent_bytes(leaf: Leaf) -> Outcome:
     problems, judged = [], 0
-    for file in leaf.rank_files:
-        if isinstance(file.document, Unreadable):
-            continue
-        stats = file.document.part("summary", "cache_stats")
-        elapsed = file.document.number("summary", "elapsed_time")
+    for file, document in leaf.rank_documents:
+        stats = document.part("summary", "cache_stats")
+        elapsed = document.number("summary", "elapsed_time")
         for way in ("read", "written"):
             moved = stats.number(f"tier_storage_kv_bytes_{way}_gb")
             kind = "read" if way == "read" else "write"
@@ -301,7 +193,7 @@ def consistent_bytes(leaf: Leaf) -> Outcome:
             judged += 1
             if not math.isclose(bandwidth * elapsed, moved, rel_tol=_ROUNDING, abs_tol=1e-9):
                 problems.append(
-                    f"option_{file.option}/trial_{file.trial}/rank_{file.rank}: {moved:.4f} GiB "
+                    f"{file.place}: {moved:.4f} GiB "
                     f"{way}; {bandwidth:.4f} GiB/s x {elapsed:.1f} s is {bandwidth * elapsed:.4f}"
                 )
     if not judged:
@@ -353,10 +245,8 @@ def _wall_s(metadata: Document) -> float | None:
 def equal_trials(leaf: Leaf) -> Outcome:
     seen: dict[tuple[object, ...], str] = {}
     problems, judged = [], 0
-    for file in leaf.rank_files:
-        if isinstance(file.document, Unreadable):
-            continue
-        summary = file.document.part("summary")
+    for file, document in leaf.rank_documents:
+        summary = document.part("summary")
         figures = (
             summary.number("elapsed_time"),
             summary.number("total_storage_io_time"),
@@ -366,10 +256,9 @@ def equal_trials(leaf: Leaf) -> Outcome:
             continue
         judged += 1
         key = (file.option, file.rank, *figures)
-        place = f"option_{file.option}/trial_{file.trial}/rank_{file.rank}"
         if key in seen:
-            problems.append(f"{place} has the figures of {seen[key]}")
-        seen.setdefault(key, place)
+            problems.append(f"{file.place} has the figures of {seen[key]}")
+        seen.setdefault(key, file.place)
     if judged < 2:  # noqa: PLR2004 - two are compared
         return not_applicable("fewer than two rank files to compare")
     return violated_if(problems, f"{judged} rank files differ")
