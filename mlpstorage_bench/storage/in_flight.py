@@ -299,3 +299,6 @@ class InFlight:
             self._wait()
         self._free = list(range(self._limit))  # an interrupt may have lost one
         self._report_ended()
+
+    TRANSFERS = (_start, _submit, _reap, _end)
+    """Functions between the two times of a chunk's span."""

@@ -125,7 +125,8 @@ def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     if any(trial.limited_by == "unknown" for trial in trials):
         yield (
             "limited by: unknown, as this kernel does not tell what threads wait for "
-            "(/proc/self/task/*/schedstat and syscall)"
+            "(/proc/self/task/*/schedstat and syscall). By how much chunks' latencies are too long "
+            "is unknown for the same reason"
         )
 
 

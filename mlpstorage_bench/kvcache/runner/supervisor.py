@@ -29,19 +29,19 @@ class TrialSupervisor:
         """Shared with the lanes: once set, they end after the chunks that they have in flight."""
         self._signals = signals
         self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
-        self._threads: dict[int, None] = {}
+        self._threads: dict[int, int] = {}
 
     @property
-    def thread_ids(self) -> list[int]:
-        """The kernel's ids of the lanes' threads so far, in the order of their start."""
-        return list(self._threads)
+    def threads(self) -> dict[int, int]:
+        """The lanes' threads so far, in the order of their start: the kernel's id, and Python's."""
+        return dict(self._threads)
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
         """Run one function on each lane."""
         return [self._executor.submit(self._run, work) for work in works]
 
     def _run(self, work: Callable[[], None]) -> None:
-        self._threads[threading.get_native_id()] = None
+        self._threads[threading.get_native_id()] = threading.get_ident()
         work()
 
     def wait(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:

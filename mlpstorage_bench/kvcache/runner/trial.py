@@ -31,10 +31,10 @@ from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
-from mlpstorage_bench.measure.lane_time import LockSampler
 from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
+from mlpstorage_bench.measure.wait_sampler import WaitSampler
 from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
 from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
@@ -42,6 +42,7 @@ from mlpstorage_bench.storage.files import SYNC_BYTES
 from mlpstorage_bench.storage.in_flight import OpenQueue
 from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
 from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
@@ -123,7 +124,7 @@ class _Trial:
         self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
         self._pool: WorkerPool
         self._supervisor: TrialSupervisor
-        self._locks: LockSampler
+        self._waits: WaitSampler
         self._throttling = ThrottlingCounter()
         self._throttling_before: Throttling
         """Counts of the kernel right before the window."""
@@ -139,7 +140,7 @@ class _Trial:
             self._supervisor = supervisor = TrialSupervisor(
                 self._lanes, pool, self._stopping, ranks
             )
-            self._locks = resources.enter_context(LockSampler())
+            self._waits = resources.enter_context(WaitSampler(TRANSFER_CODE))
             resources.callback(supervisor.join)
             warm_up = WarmUp(
                 self._workload, self._context.storage_capacity_bytes, pool, supervisor, ranks
@@ -166,7 +167,7 @@ class _Trial:
             window.close()
             supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
-            after = WindowCounters.at_end(window, self._context.counters, supervisor.thread_ids)
+            after = WindowCounters.at_end(window, self._context.counters, supervisor.threads)
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
             drained_ns = self._clock.now_ns()
@@ -207,7 +208,7 @@ class _Trial:
             unsynced_bytes=self._unsynced_bytes,
             cpu_s=after.cpu_s - before.cpu_s,
             lane_time=after.threads.since(
-                before.threads, self._lanes, pool.waited_ns, self._locks.share
+                before.threads, self._lanes, pool.waited_ns, self._waits.shares
             ),
             throttled_share=throttled_share,
             peak_rss_bytes=peak_rss_bytes(),
@@ -270,7 +271,7 @@ class _Trial:
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
         opened_at = time.time()
         return opened_at, WindowCounters.at_start(
-            self._pool.window, self._context.counters, self._supervisor.thread_ids
+            self._pool.window, self._context.counters, self._supervisor.threads
         )
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
@@ -278,7 +279,7 @@ class _Trial:
 
         def reason() -> str | None:
             sampler.sample(self._clock.now_ns())
-            self._locks.sample(self._supervisor.thread_ids)
+            self._waits.sample(self._supervisor.threads)
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:

@@ -93,7 +93,9 @@ def rank_trial(
         cpu_s=0.5,
         peak_rss_bytes=100 + rank,
         corruption="",
-        lane_time=LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.1, lock_s=0.1, request_s=0.2),
+        lane_time=LaneTime(
+            total_s=2.0, cpu_s=0.4, queued_s=0.1, lock_s=0.1, request_s=0.2, late_s=0.15
+        ),
     )
 
 
@@ -357,13 +359,26 @@ def test_limit_is_unknown_where_the_kernel_shows_too_little() -> None:
     assert any("limited by: unknown" in note for note in case_of(trial).notes())
 
 
-def test_waits_for_lock_and_processor_make_spans_too_long() -> None:
-    spent = LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.02, lock_s=0.1, request_s=0.0)
+def test_waits_inside_transfers_make_spans_too_long() -> None:
+    spent = LaneTime(2.0, cpu_s=0.4, queued_s=0.4, lock_s=0.5, request_s=0.0, late_s=0.12)
     spans_s = 100 * 0.01 + 10 * 0.02
-    share = limited(spent).latency_overestimate_share
-    assert share == pytest.approx(0.12 / spans_s)
-    everything = LaneTime(total_s=2.0, cpu_s=0.0, queued_s=0.0, lock_s=2.0, request_s=0.0)
+    assert limited(spent).latency_overestimate_share == pytest.approx(0.12 / spans_s)
+    everything = dataclasses.replace(spent, late_s=2.0)
     assert limited(everything).latency_overestimate_share == 1
+
+
+def test_wait_inside_a_transfer_delays_all_chunks_in_flight_of_its_lane() -> None:
+    rank = dataclasses.replace(rank_trial(0), lanes=2, in_flight=8)
+    spans_s = 100 * 0.01 + 10 * 0.02
+    trial = pool_trial(1, [rank])
+    assert trial.latency_overestimate_share == pytest.approx(4 * 0.15 / spans_s)
+
+
+def test_overestimate_is_unknown_where_the_kernel_shows_too_little() -> None:
+    unknown = dataclasses.replace(rank_trial(1), lane_time=None)
+    trial = pool_trial(1, [rank_trial(0), unknown])
+    assert trial.latency_overestimate_share is None
+    assert "latency_overestimate_share" in case_of(trial).metrics()
 
 
 def test_device_without_times_has_no_device_share() -> None:
@@ -695,7 +710,7 @@ def test_late_completions_are_counted_with_their_share_of_latency() -> None:
     reads.late_completions, reads.latency_overestimate_ns = 5, 12 * MS
     trial = pool_trial(1, [rank])
     assert trial.late_completions == 5
-    waits_ms = 200  # for Python's lock and for a processor
+    waits_ms = 150  # for Python's lock and for a processor, in transfers
     assert trial.latency_overestimate_share == (12 + waits_ms) / (100 * 10 + 10 * 20)
     case = case_of(trial, trial)
     assert case.metrics()["late_completions"] == 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks, part
 from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
 from mlpstorage_bench.measure.lane_time import LaneTime
@@ -60,13 +59,21 @@ def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
     return None if cpu_s is None else part(cpu_s, trial.traffic.total / GIB)
 
 
-def _overestimate(rank: RankTrial) -> tuple[float, float]:
-    operations = rank.stored
-    late_ns = sum(operation.latency_overestimate_ns for operation in operations)
-    spans_ns = sum(o.chunk.sum_ns + o.durability.sum_ns for o in operations)
-    spent = rank.lane_time
-    waits_ns = 0.0 if spent is None else (spent.lock_s + spent.queued_s) * NS_PER_S
-    return min(late_ns + waits_ns, spans_ns), spans_ns
+def _overestimate(trial: TrialRanks) -> float | None:
+    """Return the share of spans that is not the storage's, at most; None if it is not known.
+
+    A wait in a transfer makes the spans of all chunks that the lane has in flight longer.
+    """
+    bounds_ns, all_spans_ns = 0.0, 0
+    for rank in trial.ranks:
+        if rank.lane_time is None:
+            return None
+        late_ns = sum(operation.latency_overestimate_ns for operation in rank.stored)
+        spans_ns = sum(one.chunk.sum_ns + one.durability.sum_ns for one in rank.stored)
+        waits_ns = rank.lane_time.late_s * NS_PER_S * rank.in_flight / rank.lanes
+        bounds_ns += min(late_ns + waits_ns, spans_ns)
+        all_spans_ns += spans_ns
+    return part(bounds_ns, all_spans_ns)
 
 
 class Limits(Measured):
@@ -191,11 +198,13 @@ class Harness(Measured):
     )
     latency_overestimate_share = Metric(
         "Share of their sum by which the spans of chunks and syncs may be too long: their ends "
-        "were seen late, or the lanes waited for Python's lock or a processor.",
+        "were seen late, or lanes waited for Python's lock or a processor inside of them; none "
+        "where the kernel does not tell.",
         SHARE,
-        RANKS.share(_overestimate),
+        RANKS.together("sum of bounds ÷ sum of spans", _overestimate),
         MEAN,
-        formula="(bounds of late completions + lock_wait and processor_wait of the lanes) ÷ spans",
+        formula="(bounds of late completions + waits for Python's lock and a processor inside "
+        "transfers and syncs x chunks in flight of a lane) ÷ spans",
         title="overestimate",
         better="lower",
     )
