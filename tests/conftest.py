@@ -62,22 +62,22 @@ def _alone() -> None:
     os.environ["PYTEST_ADDOPTS"] = WITHOUT_TEST_TOOLS
 
 
-@pytest.fixture(autouse=True)
-def _without_test_tools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore the option that leaves out test plugins: `pytester` removes it."""
-    if "pytester" in request.fixturenames:
-        request.getfixturevalue("pytester")
-        monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_TEST_TOOLS)
+@pytest.fixture(autouse=True, scope="session")
+def _loopback() -> None:
+    """Restrict Open MPI to loopback, and remove this process's launcher variables and settings.
+
+    Tests change variables through monkeypatch, which restores them.
+    """
+    for name in [name for name in os.environ if name.startswith(("MLPS_", "MLPERF_"))]:
+        del os.environ[name]
+    os.environ |= {"OMPI_MCA_oob_tcp_if_include": "lo", "OMPI_MCA_btl_tcp_if_include": "lo"}
 
 
-@pytest.fixture(autouse=True)
-def _loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restrict Open MPI to loopback, and remove this process's launcher variables and settings."""
-    for name in os.environ:
-        if name.startswith(("MLPS_", "MLPERF_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("OMPI_MCA_oob_tcp_if_include", "lo")
-    monkeypatch.setenv("OMPI_MCA_btl_tcp_if_include", "lo")
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Restore the option that leaves out test plugins: pytest's own fixture removes it."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_TEST_TOOLS)
+    return pytester
 
 
 def mpirun(ranks: int) -> list[str]:

@@ -10,12 +10,15 @@ from types import CodeType, FunctionType
 
 import pytest
 
-TESTS = Path(__file__).parent
+HERE = f"{Path(__file__).parent}/"
 STARTING_FIXTURES = frozenset({"memory_group", "pytester"})
 """Fixtures whose tests start processes through pytest, or use a control group."""
 
 STARTING_MARKERS = ("launches_mpi", "hosts", "hosts_matrix", "failure_matrix")
 """Markers of tests that start ranks or hosts."""
+
+_without: dict[int, object] = {}
+"""Values from which `subprocess` is not reached, by identity: tests share most of their code."""
 
 
 def starts_process(item: pytest.Item) -> bool:
@@ -31,17 +34,23 @@ def starts_process(item: pytest.Item) -> bool:
     return any(names_subprocess(function) for function in functions)
 
 
+@functools.cache
 def names_subprocess(value: object) -> bool:
     """Return whether a function or class of the tests names `subprocess`, at any depth."""
-    return _names_subprocess(value, set())
+    seen: dict[int, object] = {}
+    found = _names_subprocess(value, seen)
+    if not found:
+        _without.update(seen)
+    return found
 
 
-def _names_subprocess(value: object, seen: set[int]) -> bool:
+def _names_subprocess(value: object, seen: dict[int, object]) -> bool:
     if value is subprocess:
         return True
-    if id(value) in seen:
+    identity = id(value)
+    if identity in seen or identity in _without:
         return False
-    seen.add(id(value))
+    seen[identity] = value
     if isinstance(value, type):
         own = vars(value).values() if value.__module__.startswith("tests.") else ()
         return any(_names_subprocess(member, seen) for member in own)
@@ -57,7 +66,7 @@ def _names_subprocess(value: object, seen: set[int]) -> bool:
 
 
 def _is_here(function: FunctionType) -> bool:
-    return Path(function.__code__.co_filename).is_relative_to(TESTS)
+    return function.__code__.co_filename.startswith(HERE)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
