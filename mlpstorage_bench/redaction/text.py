@@ -38,8 +38,12 @@ def is_secret(name: str) -> bool:
 
 def redact_text(text: str) -> str:
     """Remove credentials from the URLs in a text, and the values of secret names."""
-    text = _URL_CREDENTIALS.sub(r"\g<scheme>", text)
-    return _SECRET_VALUE.sub(rf"\g<name>={REMOVED}", text)
+    # Most texts have neither sign, and these expressions try each of their positions.
+    if "@" in text:
+        text = _URL_CREDENTIALS.sub(r"\g<scheme>", text)
+    if "=" in text:
+        text = _SECRET_VALUE.sub(rf"\g<name>={REMOVED}", text)
+    return text
 
 
 def redact_json(value: T) -> T:
