@@ -21,7 +21,6 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.gate.baseline_choice import (
     BASELINE_OPTION,
     BaselineChoice,
-    filter_of,
     read_named,
 )
 from mlpstorage_bench.gate.disturbances import (
@@ -29,6 +28,7 @@ from mlpstorage_bench.gate.disturbances import (
     interference_with,
     usual_conditions,
 )
+from mlpstorage_bench.gate.earlier_runs import earlier_runs
 from mlpstorage_bench.gate.series import (
     CaseSeries,
     RunSeries,
@@ -74,14 +74,7 @@ def find_baselines(
         if across:
             history.remarks += candidate.remarks_on(named)
         return {case: _named_baseline(candidate, case, named, across) for case in candidate.cases}
-    runs = [
-        run
-        for run in history.runs(filter_of(choice))
-        if run.is_complete
-        and run.is_of_reference == candidate.is_of_reference  # the others only where named
-        and run.benchmark_type == candidate.benchmark_type
-        and run.run_id != candidate.run_id
-    ]
+    runs = earlier_runs(choice, candidate, history)
     reader = _Reader(history.remarks)
     return {
         case: _EarlierRuns(candidate, case, choice, reader, across=across).baseline(runs)

@@ -214,6 +214,8 @@ class GateResult:
 
 
 def _named(one: MetricVerdict) -> str:
+    if one.verdict is Verdict.REGRESSED and one.misses_limit:
+        return f"{one.case} {one.metric}: {one.reason}"
     ratio = None if one.judgement is None else ratio_of(one.judgement)
     is_change = one.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
     change = f" {change_in_words(ratio, one.rule.unit)}" if is_change and ratio is not None else ""

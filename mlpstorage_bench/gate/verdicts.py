@@ -39,6 +39,12 @@ class MetricVerdict:
         """The metric's name."""
         return self.rule.metric
 
+    @property
+    def misses_limit(self) -> bool:
+        """Whether the rule has a limit that the value does not meet."""
+        limit = self.rule.limit
+        return limit is not None and self.value is not None and not limit.holds(self.value)
+
     def excluded_from_baseline(self) -> MetricVerdict:
         """Return the verdict for a run that has regressed and so is not added to a baseline."""
         if self.verdict is not Verdict.COLLECTING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,14 @@ def test_undecided_run_that_failed_its_gate_counts_for_the_baseline(
     assert undecided in own_facts(pytester)["verdicts"][0]["baseline_runs"]
 
 
+def test_missed_limit_is_what_the_last_line_names(pytester: pytest.Pytester) -> None:
+    write_past_runs(pytester)
+    result = gate(pytester, "--mlps-gate-rule=read_gib_s: >= 1000000 GiB/s")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.outlines[-1].startswith("gate FAILED: regressed: 1 read_gib_s: median ")
+    assert result.outlines[-1].endswith(" misses the limit ≥ 1e+06 GiB/s")
+
+
 @pytest.mark.parametrize(
     ("tests_passed", "gate_verdict", "counts"),
     [
@@ -267,3 +276,25 @@ def test_retry_finds_a_loss_that_one_look_finds(
     assert retried.ret == pytest.ExitCode.TESTS_FAILED
     one_look = gate(pytester, "--mlps-trials=3", *only)
     assert one_look.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_copies_of_runs_count_once(pytester: pytest.Pytester) -> None:
+    write_past_runs(pytester, STEADY[:4])
+    results = pytester.path / "results"
+    shutil.copytree(results, pytester.path / "copy")
+    shutil.move(pytester.path / "copy", results / "backup")
+    result = gate(pytester)
+    assert result.ret == 0
+    assert "collecting: 5 of 5 baseline runs" in result.stdout.str()
+    result.stdout.fnmatch_lines(["*4 copies of runs are left out of the baseline*"])
+
+
+def test_runs_of_a_clock_that_was_ahead_are_named(pytester: pytest.Pytester) -> None:
+    write_past_runs(pytester, STEADY[:6])
+    first, *_ = metadata_files(pytester)
+    rewrite(first, start_datetime="2099-01-01T00:00:00+00:00")
+    result = gate(pytester)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["*1 runs began after this run by their clocks, the latest, past-0, at 2099-01-01*"]
+    )
