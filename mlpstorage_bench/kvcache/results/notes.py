@@ -12,6 +12,8 @@ SIMULATED = "time was simulated, without storage: metrics state the demand of th
 WITHOUT_TIME = "no time passed in the simulation: amounts are exact, and there are no rates"
 _ENOUGH_HUGE_PAGES = 0.9
 """Share of the buffers in huge pages below which a note is made."""
+_LEAST_STALL_S = 1.0
+"""Shortest drain that is noted: chunks in flight end within milliseconds."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
 _ALONE = ". Measure while nothing else uses the storage"
 _DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
@@ -108,6 +110,15 @@ def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
             f"the {early[0].closed_by} closed {len(early)} of {len(trials)} windows after "
             f"{min(lengths):.2f} to {max(lengths):.2f} s"
         )
+    for trial in trials:
+        entries = trial.latencies
+        longest_s = max(entries.read_p999_ms or 0.0, entries.write_p999_ms or 0.0) / 1000
+        if longest_s and trial.drain_s > max(_LEAST_STALL_S, longest_s):
+            yield (
+                f"trial {trial.trial}: after the window's close, chunks in flight took "
+                f"{trial.drain_s:.1f} s to end, longer than whole entries within the window "
+                f"({longest_s:.3g} s). No latency includes that: the storage or this host stalled"
+            )
 
 
 def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:

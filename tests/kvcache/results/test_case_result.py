@@ -381,6 +381,17 @@ def test_overestimate_is_unknown_where_the_kernel_shows_too_little() -> None:
     assert "latency_overestimate_share" in case_of(trial).metrics()
 
 
+@pytest.mark.parametrize(
+    ("drain_s", "longest_ms", "is_noted"), [(5.0, 20, True), (5.0, 6000, False), (0.9, 20, False)]
+)
+def test_stall_at_the_close_of_a_window_is_noted(
+    drain_s: float, longest_ms: int, *, is_noted: bool
+) -> None:
+    rank = dataclasses.replace(rank_trial(0, device_ms=[longest_ms] * 100), drain_s=drain_s)
+    notes = case_of(pool_trial(1, [rank])).notes()
+    assert any("took 5.0 s to end, longer than whole" in note for note in notes) == is_noted
+
+
 def test_device_without_times_has_no_device_share() -> None:
     pooled = pool_trial(1, [on_device(rank_trial(0), "h0", "8:0", Traffic(GIB, GIB))])
     assert (pooled.device_share, pooled.block_layer_read_ms) == (None, None)
