@@ -78,12 +78,18 @@ def audit(
 
 
 def audit_underlying(
-    reported: Traffic, seen: UnderlyingTraffic, *, doubtful: Traffic, host: str
+    reported: Traffic,
+    seen: UnderlyingTraffic,
+    *,
+    doubtful: Traffic,
+    host: str,
+    is_alone: bool = False,
 ) -> Audit:
     """Compare reported bytes with those of the devices at the bottom, below files and devices.
 
     Those may move more, for redundancy and for others, so that a ratio says nothing; if they move
-    less, something above keeps the data.
+    less, something above keeps the data. `is_alone`: nothing else counts these bytes. Then more
+    traffic at the bottom, which may be that of others, does not confirm them.
     """
     underlying, counted = seen.underlying, seen.traffic
     if underlying.memory:
@@ -93,7 +99,16 @@ def audit_underlying(
         return Audit(None, "not measurable", reason)
     missing = _missing(reported, counted)
     if not _exceeds(missing, doubtful, TOLERANCE * reported.total):
-        return Audit(None, "ok", "", missing.total)
+        if not is_alone or not _exceeds(
+            _missing(counted, reported), doubtful, TOLERANCE * counted.total
+        ):
+            return Audit(None, "ok", "", missing.total)
+        reason = (
+            f"{underlying.names} on {host} moved more than was reported, for redundancy or for "
+            "others, and nothing else counts these bytes: this neither refutes nor confirms the "
+            "result"
+        )
+        return Audit(None, "bounded", reason, missing.total)
     ratio = reported.total / counted.total if counted.total else None
     reason = (
         f"{_shares(missing, reported)} never reached {underlying.names} on {host}, where the files "

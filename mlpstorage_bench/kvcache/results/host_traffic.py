@@ -47,7 +47,7 @@ class HostTraffic:
         audits = [
             None if self.seen is None else self._device_audit,
             self.mount_audit,
-            self.underlying_audit,
+            self._underlying_audit(is_alone=self.seen is None and self.mount_audit is None),
         ]
         known = [audit for audit in audits if audit is not None]
         return worst(known) if known else self._device_audit
@@ -55,10 +55,15 @@ class HostTraffic:
     @cached_property
     def underlying_audit(self) -> Audit | None:
         """The same against what the files lie on at last; None if that is the device itself."""
+        return self._underlying_audit(is_alone=False)
+
+    def _underlying_audit(self, *, is_alone: bool) -> Audit | None:
         seen = self.ranks[0].underlying_traffic
         if seen is None:
             return None
-        return audit_underlying(self._reported, seen, doubtful=self._doubtful, host=self.host)
+        return audit_underlying(
+            self._reported, seen, doubtful=self._doubtful, host=self.host, is_alone=is_alone
+        )
 
     @cached_property
     def mount_audit(self) -> Audit | None:

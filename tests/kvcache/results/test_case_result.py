@@ -216,6 +216,19 @@ def test_filesystem_without_a_device_of_its_own_has_the_audit_of_its_bottom() ->
     assert (pooled.host_audit_verdict, pooled.host_audit_ratio) == ("ok", None)
 
 
+def test_traffic_of_others_at_the_bottom_does_not_confirm_what_nothing_else_counts() -> None:
+    buffered = dataclasses.replace(rank_trial(0), io_mode="buffered")
+    writes = {key: part for key, part in buffered.operations.items() if key.kind == "write"}
+    prefill = dataclasses.replace(buffered, operations=writes)
+    alone = pool_trial(1, [on_bottom(prefill, BOTTOM, Traffic(0, GIB // 2))])
+    assert alone.audit_verdict == "ok"
+    beside_others = pool_trial(1, [on_bottom(prefill, BOTTOM, Traffic(0, GIB))])
+    assert beside_others.audit_verdict == "bounded"
+    assert "neither refutes nor confirms" in beside_others.audit_reason
+    counted = pool_trial(1, [on_bottom(rank_trial(0), BOTTOM, Traffic(4 * GIB, GIB))])
+    assert counted.audit_verdict == "ok"  # the counters of the process confirm it
+
+
 def test_buffered_writes_are_not_audited_by_the_process() -> None:
     buffered = dataclasses.replace(rank_trial(0), io_mode="buffered")
     assert (buffered.audit.verdict, buffered.audit.ratio) == ("ok", 1.0)

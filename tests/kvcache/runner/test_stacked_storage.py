@@ -77,6 +77,10 @@ def zram() -> Iterator[str]:
     (_ZRAM / "hot_remove").write_text(number)
 
 
+NOT_REFUTED = ("ok", "bounded")
+"""Verdicts by the disk at the bottom alone: other programs of this machine use it, too."""
+
+
 def measured(folder: Path, io_mode: IoMode = "direct") -> TrialResult:
     if not probe_direct_io(folder).is_available:
         pytest.skip("needs direct I/O")
@@ -148,7 +152,8 @@ def test_overlay_is_compared_with_the_disk_of_its_upper_directory(
     folder = mount("overlay", options)
     assert find_underlying(folder) == Underlying((disk,))
     trial = measured(folder, io_mode)
-    assert (trial.audit_verdict, trial.host_audit_verdict) == ("ok", "ok")
+    assert trial.audit_verdict == "ok"
+    assert trial.host_audit_verdict in NOT_REFUTED
 
 
 def test_btrfs_is_compared_with_its_devices(
@@ -161,7 +166,7 @@ def test_btrfs_is_compared_with_its_devices(
     folder = mount("btrfs", f"rw {loop}")
     assert os.major(folder.stat().st_dev) == 0
     assert find_underlying(folder) == Underlying((disk,))
-    assert measured(folder).host_audit_verdict == "ok"
+    assert measured(folder).host_audit_verdict in NOT_REFUTED
 
 
 def test_bindfs_is_compared_with_the_disk_of_its_directory(tmp_path: Path) -> None:
