@@ -11,9 +11,8 @@ import pytest
 from tests.cluster import slurm as slurm_on_hosts
 from tests.cluster.namespace_cluster import NamespaceCluster, command_of, remains, why_not
 from tests.cluster.slurm import BY_SLURM, Slurm
+from tests.cluster.waiting import PATIENCE_S
 from tests.mpis import MPIS, Mpi
-
-PATIENCE_S = 20
 
 
 @pytest.fixture(scope="session")
