@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -12,12 +13,14 @@ import pytest
 
 from tests.cluster.namespace_cluster import HOSTS, NamespaceCluster, command_of
 from tests.cluster.sessions_on_hosts import ENDLESS, PYTEST, environment, launching, places
-from tests.cluster.waiting import wait_until
+from tests.cluster.waiting import wait_until, wait_until_none
 from tests.failures.scenario import LIMIT_S
 from tests.mpis import Mpi
 
 TEST = "def test_long(kvcache): kvcache.run(1)\n"
 LONG = (*ENDLESS, "--mlps-set=write_limit_gb=10", "--mlps-set=storage_capacity_gb=0.05")
+_OF_LAUNCH = ("tmp/mlps-launch-*",)
+"""Patterns of the files that the start of ranks makes, in a host's own filesystem."""
 
 
 class Session:
@@ -35,7 +38,8 @@ class Session:
     ) -> None:
         self.cluster = cluster
         # srun kills the reaper that removes a rank's directory: only its files are checked
-        self._made = "*.kv" if mpi.family == "srun" else "rank_*"
+        in_cache = "*.kv" if mpi.family == "srun" else "rank_*"
+        self._made = (*_OF_LAUNCH, f"cache/**/{in_cache}")
         start = launching(mpi, "h1,h2", cluster.agent)
         if is_by_hand:
             start = [*mpi.on_hosts("h1:1,h2:1", 2, cluster.agent), *PYTEST]
@@ -106,17 +110,26 @@ class Session:
 
     def check_that_no_rank_is_left(self) -> None:
         """Wait until no host has processes or files of ranks."""
-        wait_until(lambda: not self.ranks_on() and not self._files())
+        wait_until_none(lambda: [*_shown(self.ranks_on()), *self._files(self._made)])
 
-    def check_that_nothing_is_left(self) -> None:
-        """Wait until no host has a process, or a file other than results."""
-        wait_until(lambda: not self.cluster.processes() and not self._files())
+    def check_that_nothing_is_left(self, *, cache_may_stay: bool = False) -> None:
+        """Wait until no host has a process, or a file other than results.
 
-    def _files(self) -> list[Path]:
-        """Return the files that ranks and their parent have to remove."""
+        `cache_may_stay`: what removes cache files was killed, as Slurm does with a rank.
+        """
+        patterns = _OF_LAUNCH if cache_may_stay else self._made
+        wait_until_none(lambda: [*_shown(self.cluster.processes()), *self._files(patterns)])
+
+    def _files(self, patterns: Sequence[str]) -> list[str]:
+        """Return the files that ranks and their parent have to remove, by pattern."""
         return [
-            path
+            f"{host}: {path}"
             for host in HOSTS
-            for pattern in (f"cache/**/{self._made}", "tmp/mlps-launch-*")
+            for pattern in patterns
             for path in self.cluster.seen_by(host, self.cluster.private).glob(pattern)
         ]
+
+
+def _shown(processes: Iterable[psutil.Process]) -> list[str]:
+    """Return the number and the command of each process."""
+    return [f"process {process.pid}: {shlex.join(command_of(process))}" for process in processes]

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.process.stderr import ABORT_STATUS
 from tests.cluster.failing_sessions import Session
 from tests.cluster.namespace_cluster import NamespaceCluster
-from tests.cluster.sessions_on_hosts import metadata_on
+from tests.cluster.sessions_on_hosts import TINY, files_on, metadata_on
+from tests.cluster.slurm import BY_SLURM
 from tests.failures.scenario import SLACK_S
-from tests.mpis import MPIS
+from tests.mpis import MPIS, Mpi
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
@@ -48,3 +50,23 @@ def test_unreachable_host_is_an_error(name: str, cluster: NamespaceCluster, shar
         assert "test session starts" not in output
         assert re.search("hosts requested: h1, h2; ranks started on: (h1|none)", output), output
         session.check_that_nothing_is_left()
+
+
+@pytest.mark.hosts_matrix
+@pytest.mark.parametrize("mpi_name", [f"mpich{BY_SLURM}"])
+def test_next_run_removes_cache_files_of_ranks_that_slurm_killed(
+    mpi: Mpi, cluster: NamespaceCluster, shared: Path
+) -> None:
+    """Slurm kills, with a rank, the helper processes that would have removed its files."""
+    session = Session.measuring(cluster, mpi, shared)
+    session.wait_for_files()
+    (rank,) = session.ranks_on("h1")
+    rank.kill()
+    status, output = session.end()
+    assert status == ABORT_STATUS, output
+    session.check_that_nothing_is_left(cache_may_stay=True)
+    session = Session(cluster, mpi, shared, *TINY)
+    status, output = session.end()
+    assert status == pytest.ExitCode.OK, output
+    assert [files_on(cluster, host, "cache") for host in ("h1", "h2")] == [[], []]
+    session.check_that_nothing_is_left()
