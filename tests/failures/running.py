@@ -18,6 +18,7 @@ from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 from tests.failures.scenario import (
     BEFORE,
+    FAILURE_ALONE_IS_LIMITED,
     LIMIT_S,
     PREAMBLE,
     SLACK_S,
@@ -76,9 +77,10 @@ def write_files(folder: Path, scenario: Scenario, rank: int, needed: Path | None
     preamble = PREAMBLE.format(rank=rank)
     before = BEFORE if scenario.run_status else ""
     (folder / "pytest.ini").write_text("[pytest]\n")
+    conftest = FAILURE_ALONE_IS_LIMITED if scenario.bound == "timeout + grace" else ""
     files = {
         "test_it.py": before + textwrap.dedent(scenario.test),
-        "conftest.py": textwrap.dedent(scenario.conftest),
+        "conftest.py": conftest + textwrap.dedent(scenario.conftest),
         "early.py": scenario.early,
     }
     for name, text in files.items():
@@ -150,7 +152,11 @@ def check_end(
 def check_time(scenario: Scenario, folder: Path, acted_s: float | None, output: str) -> None:
     """Check that a run that has just ended did so within its bound from the failure."""
     ended_s = time.monotonic()
-    since_s = ended_s - (acted_s or float((folder / "acted").read_text()))
+    if acted_s is None:
+        record = folder / "acted"
+        assert record.exists(), f"ended before the failure began\n{output}"
+        acted_s = float(record.read_text())
+    since_s = ended_s - acted_s
     assert since_s <= scenario.ends_within_s + SLACK_S, output
 
 

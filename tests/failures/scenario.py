@@ -43,6 +43,22 @@ def test_deadlock(mpi_comm):
     act()
     mpi_comm.mpi4py.recv(source=1 - RANK)
 """
+FAILURE_ALONE_IS_LIMITED = """
+from contextlib import nullcontext
+from mlpstorage_bench.session.timeout import TimeLimit
+
+guard_test = TimeLimit.guard_test
+
+
+def guard_failure(self, step):
+    is_earlier = "::" not in step or step.endswith("::test_before")
+    return nullcontext() if is_earlier else guard_test(self, step)
+
+
+TimeLimit.guard_test = guard_failure
+"""
+"""Part of a conftest: --mlps-timeout does not limit what comes before the failure, which may take
+long on a busy host."""
 DEADLOCKED = (
     rf"test_deadlock has taken longer than --mlps-timeout {TIMEOUT_S} s\. Rank 0 on HOST",
     rf"test_deadlock has taken longer than --mlps-timeout {TIMEOUT_S} s\. Rank 1 on HOST",
