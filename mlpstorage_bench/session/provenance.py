@@ -94,7 +94,7 @@ def run_facts(
         request_stream_sha256=list(request_hashes),
         code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
         pauses=plan.pauses,
-        filesystems=_filesystems(session) if session.comm.rank == 0 else None,
+        filesystems=filesystems_of(session.settings) if session.comm.rank == 0 else None,
     )
 
 
@@ -142,9 +142,8 @@ def datasize_facts(
     )
 
 
-def _filesystems(session: Session) -> Filesystems:
+def filesystems_of(settings: Settings) -> Filesystems:
     """Return the filesystems of cache and results on this host."""
-    settings = session.settings
     found = separation(socket.gethostname(), settings.cache_dir, settings.results_dir)
     return Filesystems.model_validate(asdict(found))
 

@@ -13,8 +13,10 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type import Engine, RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.cluster.sources import installed_package
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.history.resume import RESUME_VARIABLE
+from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.results.run_metadata import metadata_of
 from mlpstorage_bench.results.tree import RunLocation, create_run_directory
@@ -23,7 +25,7 @@ from mlpstorage_bench.session import benchmark_json, measured_storage, rank_chec
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.integrity import record_integrity
-from mlpstorage_bench.session.provenance import run_facts
+from mlpstorage_bench.session.provenance import filesystems_of, run_facts
 from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
 from mlpstorage_bench.session.resumption import Resumption, identity_of, resumption_of
 from mlpstorage_bench.session.run import Run
@@ -78,6 +80,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     session.on_all_ranks(lambda: benchmark_type.check_site(settings.cache_dir))
     cluster = session.cluster
     session.on_all_ranks(lambda: check_cache_dirs(cluster.hosts))
+    session.on_all_ranks(lambda: _check_separation(session))
     rank, size = session.comm.rank, session.comm.size
     own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
     hashes = session.comm.allgather(own_hash)
@@ -131,19 +134,27 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     notes += record_integrity(session, session.run, opened)
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
     changes = _describe_storage(session, session.run.location.metadata_path, opened)
-    session.run.add_notes(
-        [*changes, *_objection(session), *plan.notes(), *dict.fromkeys(notes), *about_hosts]
-    )
+    session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(session.run.write)
 
 
-def _objection(session: MlpsSession) -> list[str]:
-    """Return a note on rank 0 if a closed run has cache and results on one filesystem."""
-    filesystems = None if session.run is None else session.run.facts.filesystems
-    if session.settings.mode != CLOSED_MODE or filesystems is None or not filesystems.objection:
-        return []
-    return [f"{filesystems.objection}. Interrupt it, and set --mlps-results-dir"]
+def _check_separation(session: MlpsSession) -> None:
+    """Raise InvalidInputError on rank 0 if a closed run has cache and results on one filesystem.
+
+    Such a run takes more than an hour, and would be INVALID whatever it measured.
+    """
+    settings = session.settings
+    if not session.is_root or settings.mode != CLOSED_MODE:
+        return
+    objection = filesystems_of(settings).objection
+    if objection:
+        raise InvalidInputError(
+            RESULTS_DIR_OPTION,
+            str(settings.results_dir),
+            "in mode closed, a directory on another filesystem than the cache",
+            hint=f"On {session.host}, {objection}. Set it, or --mlps-cache-dir, to another one",
+        )
 
 
 def _resumption(session: MlpsSession) -> Resumption | None:

@@ -6,7 +6,10 @@ metadata of such a run says what ran: `--mlps-validate` finds it violated.
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +65,9 @@ PAUSES = {
 }
 CLOSED = ("-p", "shortened", "--mlps-mode=closed", "--mlps-cache-dir=cache")
 """Options of a shortened run; `results_on_another_filesystem` has its results."""
+TRIAL = ("pause_before_trial", "cache_emptied", "trial", "pause_after_trial")
+"""Steps of a trial."""
+MEMORY = Path("/dev/shm")
 TEST = "def test_workload(kvcache, kvcache_workload): kvcache.run(kvcache_workload)"
 
 
@@ -91,3 +97,39 @@ def rank_files(results: Path) -> Iterator[dict[str, Any]]:
     """Yield the content of every rank's file, in the order of options, trials and ranks."""
     for path in sorted(results.rglob("kvcache_results_*.json")):
         yield json.loads(path.read_text())
+
+
+def results_on_another_filesystem() -> Iterator[Path]:
+    """Yield a results directory on another filesystem than pytester's directory."""
+    folder = Path(tempfile.mkdtemp(prefix="mlps-results-", dir=MEMORY))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def steps_of(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the recorded steps of a run."""
+    steps: list[dict[str, Any]] = metadata["mlpstorage"]["sequence"]["steps"]
+    return steps
+
+
+def check_sequence(metadata: dict[str, Any], begins_anew: int = 0) -> None:
+    """Check order, length and place of all steps of a shortened run.
+
+    `begins_anew` is the number of trials before the one that finds an empty cache.
+    """
+    steps = steps_of(metadata)
+    expected = [*TRIAL * 3, *["pause_between_options", *TRIAL * 3] * 2]
+    assert [one["step"] for one in steps] == expected
+    assert [one["trial"] for one in steps if one["step"] == "trial"] == [1, 2, 3] * 3
+    lengths = {
+        "pause_before_trial": PAUSES["delay_before_trial"],
+        "pause_after_trial": PAUSES["delay_after_trial"],
+        "pause_between_options": PAUSES["delay_between_workloads"],
+    }
+    for step in steps:
+        assert step["seconds"] >= lengths.get(step["step"], 0.0)
+    emptied = [one["removed_bytes"] > 0 for one in steps if one["step"] == "cache_emptied"]
+    expected_emptied = [number not in (0, begins_anew) for number in range(9)]
+    assert emptied == expected_emptied, "a trial's entries stay until the next one begins"
+    for one, following in itertools.pairwise(steps):
+        assert following["began_at"] >= one["began_at"] + one["seconds"] - 0.05

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +13,21 @@ from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from tests.session.closed import (
     CLOSED,
     PAUSES,
+    check_sequence,
     counter_times,
     metadata_in,
     rank_files,
+    results_on_another_filesystem,
     shorten,
+    steps_of,
 )
 
 RunRanks = Callable[..., pytest.RunResult]
-TRIAL = ["pause_before_trial", "cache_emptied", "trial", "pause_after_trial"]
 CLOCKS_S = 0.05
 """Largest difference between the time of day and the monotonic clock within a trial."""
-MEMORY = Path("/dev/shm")
 
 
-@pytest.fixture
-def results() -> Iterator[Path]:
-    """A results directory on another filesystem than pytester's directory."""
-    folder = Path(tempfile.mkdtemp(prefix="mlps-results-", dir=MEMORY))
-    yield folder
-    shutil.rmtree(folder)
-
-
-def steps_of(metadata: dict[str, Any]) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = metadata["mlpstorage"]["sequence"]["steps"]
-    return steps
-
-
-def check_sequence(metadata: dict[str, Any]) -> None:
-    """Check order, length and place of all steps of a shortened run."""
-    steps = steps_of(metadata)
-    expected = [*TRIAL * 3, *["pause_between_options", *TRIAL * 3] * 2]
-    assert [one["step"] for one in steps] == expected
-    assert [one["trial"] for one in steps if one["step"] == "trial"] == [1, 2, 3] * 3
-    lengths = {
-        "pause_before_trial": PAUSES["delay_before_trial"],
-        "pause_after_trial": PAUSES["delay_after_trial"],
-        "pause_between_options": PAUSES["delay_between_workloads"],
-    }
-    for step in steps:
-        assert step["seconds"] >= lengths.get(step["step"], 0.0)
-    emptied = [one["removed_bytes"] > 0 for one in steps if one["step"] == "cache_emptied"]
-    assert emptied == [False] + [True] * 8, "a trial's entries stay until the next one begins"
-    for one, following in itertools.pairwise(steps):
-        assert following["began_at"] >= one["began_at"] + one["seconds"] - 0.05
+results = pytest.fixture(results_on_another_filesystem)
 
 
 def check_windows(pytester: pytest.Pytester, ranks: list[dict[str, Any]]) -> None:
@@ -146,13 +115,34 @@ def test_shortened_run_is_not_a_closed_one_for_the_validator(
     assert not re.search(r"^(violated|cannot tell) +6\.4\.1 ", validated.stdout.str(), re.MULTILINE)
 
 
-def test_closed_run_on_one_filesystem_says_so_at_its_start_and_is_not_valid(
+def test_closed_run_on_one_filesystem_is_refused_before_it_begins(
     pytester: pytest.Pytester,
 ) -> None:
     shorten(pytester)
-    run = pytester.runpytest_subprocess(*CLOSED, "--mlps-results-dir=results", "-k", "1")
-    note = "note: cache and results lie on one filesystem (*): rule 6.4.1 demands two. *"
-    run.stdout.fnmatch_lines([f"mlpstorage: {note}", "mlpstorage: pause of *"])
+    run = pytester.runpytest_subprocess(*CLOSED, "--mlps-results-dir=results")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    message = (
+        "ERROR: --mlps-results-dir: got '*results'; accepted: in mode closed, a directory on "
+        "another filesystem than the cache. On *, cache and results lie on one filesystem "
+        "(*cache: *; *results: *): rule 6.4.1 demands two. Set it, or --mlps-cache-dir, to *"
+    )
+    run.stderr.fnmatch_lines([message])
+    assert not (pytester.path / "results").exists()
+    assert not (pytester.path / "cache").exists()
+
+
+def test_closed_run_that_comes_to_lie_on_one_filesystem_is_not_valid(
+    pytester: pytest.Pytester,
+) -> None:
+    shorten(pytester)
+    pytester.makeconftest(
+        """
+        from mlpstorage_bench.session import start
+
+        start._check_separation = lambda session: None
+        """
+    )
+    pytester.runpytest_subprocess(*CLOSED, "--mlps-results-dir=results", "-k", "1")
     metadata = metadata_in(pytester.path / "results")
     assert metadata["mlpstorage"]["filesystems"]["same_filesystem"] is True
     assert metadata["verification"] == "INVALID"
