@@ -58,6 +58,8 @@ class KeptTrial:
     """Each rank's result in full."""
     state: Json
     """The part that the benchmark type has stored."""
+    pause_after: Json | None = None
+    """The step that followed it, as `keep_pause` was given it; None if it did not complete."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class KeptTrials:
 
         The names of results have the rank's start: those of an attempt that was killed are removed.
         """
+        remove_files([self._pause_place(case.case, trial.trial)])  # of an earlier attempt
         digests = {}
         for rank in trial.ranks:
             place = files.rank_result_path(case, rank, location.timestamp)
@@ -151,8 +154,13 @@ class KeptTrials:
         )
         write_json(self._place(case.case, trial.trial), record.model_dump())
 
+    def keep_pause(self, case: str, trial: int, step: Json) -> None:
+        """Write that the pause after a trial has completed; ResultsError on failure."""
+        write_json(self._pause_place(case, trial), dict(step))
+
     def discard(self, source: str, case: str) -> None:
         """Remove the finished trials of a case, with their files: its test begins anew."""
+        remove_files(sorted(self._directory.glob(f"case_{case}/pause_after_*.json")))
         for path in sorted(self._directory.glob(f"case_{case}/trial_*.json")):
             record = self._record(source, path)
             if record is not None:
@@ -180,6 +188,9 @@ class KeptTrials:
     def _place(self, case: str, trial: int) -> Path:
         return self._directory / f"case_{case}" / f"trial_{trial}.json"
 
+    def _pause_place(self, case: str, trial: int) -> Path:
+        return self._directory / f"case_{case}" / f"pause_after_{trial}.json"
+
     def _kept(self, source: str, case: CaseRecord, number: int, ranks: int) -> KeptTrial | None:
         record = self._record(source, self._place(case.case, number))
         if (
@@ -193,7 +204,10 @@ class KeptTrials:
             _read(source, self._run / place, digest) for place, digest in record.files.items()
         ]
         results = tuple(one for one in contents if isinstance(one, dict))
-        return KeptTrial(results, record.state) if len(results) == ranks else None
+        if len(results) != ranks:
+            return None
+        paused = _read(source, self._pause_place(case.case, number))
+        return KeptTrial(results, record.state, paused if isinstance(paused, dict) else None)
 
     def _record(self, source: str, path: Path) -> _Record | None:
         try:

@@ -180,6 +180,15 @@ class Run:
             with suppress(MlpsError):  # the end of the run reports it
                 self._kept.keep(self.location, self.benchmark_type, case, trial, state, now)
 
+    def keep_pause(self, case: CaseRecord, trial: int, step: Json) -> None:
+        """Write that the pause after a trial has completed, so that it is not repeated.
+
+        Only rank 0 writes.
+        """
+        if self.is_root:
+            with suppress(MlpsError):  # then a continuation waits again
+                self._kept.keep_pause(case.case, trial, step)
+
     @property
     def notes(self) -> list[str]:
         """Notes for the reader of the results: about the run, then about each case."""

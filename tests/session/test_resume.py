@@ -132,7 +132,7 @@ def status_in_the_references_list(leaf: Path) -> str:
 
 def finished_files(leaf: Path) -> dict[str, bytes]:
     """Return the files of ranks that records of finished trials name."""
-    records = [json.loads(path.read_text()) for path in (leaf / DIRECTORY).glob("*/*.json")]
+    records = [json.loads(path.read_text()) for path in (leaf / DIRECTORY).glob("*/trial_*.json")]
     return {name: (leaf / name).read_bytes() for record in records for name in record["files"]}
 
 

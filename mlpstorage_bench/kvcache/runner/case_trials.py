@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
 
 from mlpstorage_bench.benchmark_type import (
     CaseRecord,
@@ -25,6 +27,7 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
 from mlpstorage_bench.results.kept_trials import KeptTrial
 
+_STEP = TypeAdapter(SequenceStep)
 AnnouncePause = Callable[[str, float], None]
 """Receives, on every rank, when a pause is due and how many seconds it lasts, before it begins."""
 
@@ -53,6 +56,21 @@ class RunTrials(Protocol):
         """Write the last trial of a case, on rank 0."""
         ...
 
+    def keep_pause(self, case: CaseRecord, trial: int, step: Json) -> None:
+        """Write that the pause after a trial has completed, on rank 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class _FinishedTrial:
+    """A trial that an earlier part of the run has finished."""
+
+    outcome: TrialOutcome
+    steps: tuple[SequenceStep, ...]
+    """Its steps on rank 0, without the pause after it."""
+    pause_after: SequenceStep | None
+    """The pause after it; None if that did not complete."""
+
 
 class CaseTrials:
     """The trials of one case so far, on all ranks."""
@@ -80,12 +98,19 @@ class CaseTrials:
         self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
         self._has_begun = False
+        self._follows_a_case = False
         self._kept_steps: list[SequenceStep] = []
         self._run = run
-        self._finished: list[TrialOutcome] = []
+        self._finished: list[_FinishedTrial] = []
         """Trials that earlier parts of the run have finished, from the first on."""
         if run.is_resumed:
-            self._finished = engine.share([*_restored(run.finished_trials(case.record))])
+            own = [*_restored(run.finished_trials(case.record))]
+            outcomes = engine.share([one.outcome for one in own])
+            steps = engine.of_root([(one.steps, one.pause_after) for one in own])
+            self._finished = [
+                _FinishedTrial(outcome, *taken)
+                for outcome, taken in zip(outcomes, steps, strict=True)
+            ]
 
     @property
     def count(self) -> int:
@@ -98,31 +123,53 @@ class CaseTrials:
         return (*self._kept_steps, *(self._engine.steps if self._has_begun else ()))
 
     def _begin(self) -> None:
-        """Begin the steps of this case, with a pause after the case before, if there was one."""
-        if self._has_begun:
-            return
-        self._has_begun = True
-        if self._engine.begin_case():
+        """Begin the steps of this case."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._follows_a_case = self._engine.begin_case()
+
+    def _pause_after_case_before(self) -> None:
+        """Pause between the case before, if there was one, and the first trial of this one."""
+        if self._follows_a_case:
+            self._follows_a_case = False
             seconds = self._pausing.pauses.between_cases_s
             self._pause("pause_between_options", None, seconds, f"before workload {self._name}")
 
     def run_one(self, trace_parts: dict[str, str]) -> float:
         """Run the next trial between its pauses, and return its seconds per request.
 
-        A trial that an earlier part of the run has finished does not run again.
+        A trial that an earlier part of the run has finished does not run again. A pause that was
+        interrupted is waited again, in full.
         """
         number, pauses = self.count + 1, self._pausing.pauses
-        if number <= len(self._finished):
-            outcome = self._finished[number - 1]
-            self._kept_steps += _steps_in(outcome)
-            return self._add(number, outcome).seconds_per_request
         self._begin()
+        if number <= len(self._finished):
+            return self._restore(number, self._finished[number - 1])
+        if number == 1:
+            self._pause_after_case_before()
         place = f"trial {number} of workload {self._name}"
         self._pause("pause_before_trial", number, pauses.before_trial_s, f"before {place}")
         outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
         pooled = self._add(number, outcome)
-        self._pause("pause_after_trial", number, pauses.after_trial_s, f"after {place}")
+        self._pause_after(number)
         return pooled.seconds_per_request
+
+    def _restore(self, number: int, finished: _FinishedTrial) -> float:
+        """Add a finished trial, and wait the pause after it unless that has completed."""
+        self._kept_steps += finished.steps
+        pooled = self._add(number, finished.outcome)
+        if finished.pause_after is None:
+            self._pause_after(number)
+        else:
+            self._kept_steps.append(finished.pause_after)
+            self.case.record = replace(self.case.record, steps=self._steps)
+        return pooled.seconds_per_request
+
+    def _pause_after(self, number: int) -> None:
+        seconds, place = self._pausing.pauses.after_trial_s, f"trial {number} of workload"
+        self._pause("pause_after_trial", number, seconds, f"after {place} {self._name}")
+        if seconds:
+            self._run.keep_pause(self.case.record, number, asdict(self._engine.steps[-1]))
 
     def _add(self, number: int, outcome: TrialOutcome) -> TrialResult:
         """Add a trial to the case, and keep it; raise its failure."""
@@ -175,21 +222,35 @@ class CaseTrials:
         return self._engine.pool_case(self._name, self._trials, self._samples)
 
 
-def _restored(kept: Sequence[KeptTrial]) -> Iterator[TrialOutcome]:
+def _restored(kept: Sequence[KeptTrial]) -> Iterator[_FinishedTrial]:
     """Yield finished trials, until one cannot be read."""
     for one in kept:
         try:
             result, samples = restored_trial(one.state)
         except ValueError:
             return
-        yield TrialOutcome(result, samples, one.ranks)
+        outcome = TrialOutcome(result, samples, one.ranks)
+        yield _FinishedTrial(outcome, tuple(_steps_in(one)), _pause_after(one))
 
 
-def _steps_in(outcome: TrialOutcome) -> list[SequenceStep]:
-    """Return the steps that rank 0 has recorded with a finished trial."""
-    own = outcome.ranks[0].get("mlpstorage") if outcome.ranks else None
+def _pause_after(kept: KeptTrial) -> SequenceStep | None:
+    """Return the completed pause after a trial; None if it is to be waited again."""
+    try:
+        return _STEP.validate_python(kept.pause_after)
+    except ValidationError:
+        return None
+
+
+def _steps_in(kept: KeptTrial) -> Iterator[SequenceStep]:
+    """Yield the steps that rank 0 has recorded with a trial, without the pause of the one before.
+
+    That is kept by itself, as soon as it has completed.
+    """
+    own = kept.ranks[0].get("mlpstorage") if kept.ranks else None
     steps = own.get("sequence") if isinstance(own, Mapping) else None
-    return [SequenceStep(**step) for step in steps or ()]
+    for step in steps or ():
+        if step["step"] != "pause_after_trial":
+            yield SequenceStep(**step)
 
 
 def _check_reads(pooled: TrialResult, trial: str) -> None:

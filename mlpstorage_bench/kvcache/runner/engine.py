@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Self, TypeVar
 
 from mlpstorage_bench.benchmark_type import Json, RankSite, SequenceStep, Step
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
@@ -45,6 +45,8 @@ from mlpstorage_bench.storage.page_cache_probe import (
     probe_page_cache,
 )
 from mlpstorage_bench.units import KIB
+
+T = TypeVar("T")
 
 _SIZES = "--mlps-datasize shows all sizes"
 _UNLIMITED_BYTES = 1 << 60
@@ -288,6 +290,10 @@ class Engine:
         """Return finished trials, which rank 0 has, on every rank."""
         results = self._ranks.bcast([one.result for one in finished])
         return [*finished] or [TrialOutcome(result, None, None) for result in results]
+
+    def of_root(self, value: T) -> T:
+        """Return rank 0's value on every rank."""
+        return self._ranks.bcast(value)
 
     def pool_case(
         self, workload: str, trials: list[TrialResult], samples: list[PooledHistograms]
