@@ -65,18 +65,25 @@ class FileIo:
     def create(self, path: Path, size: int) -> DataFile:
         """Create a file that will have `size` bytes; it must not exist."""
         file = self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
-        if self.reserves:
-            try:
+        try:
+            self._prepare(file)
+            if self.reserves:
                 file.reserve(size)
-            except StorageError:
-                file.close()
-                remove(path)
-                raise
+        except StorageError:
+            file.close()
+            remove(path)
+            raise
         return file
 
     def open(self, path: Path) -> DataFile:
         """Open a file for reading."""
-        return self._open(path, os.O_RDONLY, "opening")
+        file = self._open(path, os.O_RDONLY, "opening")
+        try:
+            self._prepare(file)
+        except StorageError:
+            file.close()
+            raise
+        return file
 
     def _open(self, path: Path, flags: int, action: str) -> DataFile:
         direct = os.O_DIRECT if self.is_direct else 0
@@ -84,10 +91,11 @@ class FileIo:
             descriptor = os.open(path, flags | direct | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise storage_error(action, path, error) from error
-        file = DataFile(descriptor, path, self)
+        return DataFile(descriptor, path, self)
+
+    def _prepare(self, file: DataFile) -> None:
         if not self.is_direct:
             file.turn_off_read_ahead()
-        return file
 
 
 class DataFile:

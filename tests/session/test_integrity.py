@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from mlpstorage_bench.storage.page_counts import count_pages
 from tests.conftest import WITHOUT_TEST_TOOLS, mpirun
 from tests.preloads import ALLOCATOR, HARMLESS, NO_DROP, NO_FLUSH, build
+from tests.sandbox import MODULE, need_seccomp
 from tests.session.tiny import TINY
 
 Mount = Callable[[str, str], Path]
@@ -205,3 +207,33 @@ def test_each_rank_s_process_is_looked_at_and_each_host_is_probed_once(tmp_path:
     assert verdicts(metadata)["flush of the page cache"] == "finding"
     notes = [note for note in metadata["mlpstorage"]["notes"] if "fsync is in" in note]
     assert len(notes) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("io_mode", "denied", "error"),
+    [
+        ("buffered", ("cachestat", "mincore"), errno.EPERM),
+        pytest.param("buffered", ("cachestat",), errno.ENOSYS, marks=pytest.mark.long),
+        pytest.param("direct", ("cachestat", "mincore"), errno.ENOSYS, marks=pytest.mark.long),
+    ],
+)
+def test_run_in_a_sandbox_has_no_finding_and_keeps_its_audit(
+    tmp_path: Path, io_mode: str, denied: tuple[str, ...], error: int
+) -> None:
+    need_seccomp()
+    (tmp_path / "sandbox.py").write_text(MODULE)
+    (tmp_path / "conftest.py").write_text(f"from sandbox import deny\ndeny({error}, *{denied!r})\n")
+    run_in(tmp_path, ONE_TRIAL, *TINY, f"--mlps-set=io_mode={io_mode}", "--mlps-trials=1")
+    metadata = metadata_in(tmp_path / "results")
+    checks = verdicts(metadata)
+    assert "finding" not in checks.values(), metadata["system_info"]["mlpstorage"]["checks"]
+    if "mincore" in denied:
+        seen = {one["check"]: one for one in metadata["system_info"]["mlpstorage"]["checks"]}
+        for name in {"flush of the page cache", "drop of cached pages"} & checks.keys():
+            assert checks[name] == "not measurable"
+            assert os.strerror(error) in seen[name]["seen"]
+    (host,) = metadata["system_info"]["mlpstorage"]["hosts"]
+    assert host["kernel"]["seccomp"] == "2"
+    case = metadata["mlpstorage"]["metrics"]["1"]
+    assert case["audit_verdict"] not in {"served from page cache", None}

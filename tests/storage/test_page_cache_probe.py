@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from mlpstorage_bench.storage.page_cache_probe import (
     probe_page_cache,
 )
 from tests.preloads import AUDITOR, NO_DROP, NO_FLUSH, build
+from tests.sandbox import MODULE, need_seccomp
 
 Mount = Callable[[str, str], Path]
 NO_CALL = 1 << 20
@@ -134,3 +136,47 @@ def test_probe_of_storage_that_hangs_ends_and_removes_its_file_later(tmp_path: P
         if thread.name == "page cache probe":
             thread.join()
     assert list(tmp_path.iterdir()) == []
+
+
+def sandboxed(folder: Path, error: int, *denied: str) -> dict[str, Any]:
+    """Return the states that a process measures whose filter denies system calls."""
+    need_seccomp()
+    (folder / "sandbox.py").write_text(MODULE)
+    cache = folder / "cache"
+    cache.mkdir()
+    script = f"from sandbox import deny\ndeny({error}, *{denied!r})\n{SCRIPT}"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(cache), "fsync"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert list(cache.iterdir()) == []
+    states: dict[str, Any] = json.loads(done.stdout)
+    return states
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS], ids=["EPERM", "ENOSYS"])
+def test_sandbox_without_cachestat_has_cached_pages_alone(tmp_path: Path, error: int) -> None:
+    states = sandboxed(tmp_path, error, "cachestat")
+    assert (states["counted_by"], states["problem"]) == ("mincore", "")
+    assert states["flushes"][0]["unwritten_before"] is None
+    assert states["cached_before_drop"] == states["pages"]
+
+
+@pytest.mark.parametrize(
+    ("denied", "error"),
+    [
+        (("cachestat", "mincore"), errno.EPERM),
+        (("cachestat", "mincore"), errno.ENOSYS),
+        (("fadvise64",), errno.EPERM),
+        (("fadvise64",), errno.ENOSYS),
+    ],
+)
+def test_sandbox_that_denies_a_call_is_a_problem_and_no_finding(
+    tmp_path: Path, denied: tuple[str, ...], error: int
+) -> None:
+    states = sandboxed(tmp_path, error, *denied)
+    assert os.strerror(error) in states["problem"]
+    assert states["cached_after_drop"] is None
