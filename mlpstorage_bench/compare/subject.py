@@ -5,12 +5,14 @@ Pure: values that were read come in, comparisons go out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 NOT_RECORDED = "not recorded"
+_DIGITS = re.compile(r"(\d+)")
 
 
 class Program(StrEnum):
@@ -124,9 +126,9 @@ class Comparison:
 
     @property
     def rows(self) -> list[Row]:
-        """The figures of every case that any run has."""
-        cases = dict.fromkeys(name for subject in self.subjects for name in subject.cases)
-        return [row for case in cases for row in self._rows_of(case)]
+        """The figures of every case that any run has, in an order that no run decides."""
+        cases = {name for subject in self.subjects for name in subject.cases}
+        return [row for case in sorted(cases, key=case_order) for row in self._rows_of(case)]
 
     def _rows_of(self, case: str) -> list[Row]:
         of_runs = [{one.name: one for one in s.cases.get(case, ())} for s in self.subjects]
@@ -144,13 +146,23 @@ class Comparison:
         ]
 
 
+def case_order(case: str) -> tuple[Sequence[tuple[int, int, str]], str]:
+    """Return a key that sorts cases: numbered workloads first, and 2 before 10 in any name."""
+    parts = (part for part in _DIGITS.split(case) if part)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], case
+
+
 def by_case(values: Mapping[str, str]) -> str:
-    """Return a condition of several cases in words: one value where all are equal."""
+    """Return a condition of several cases in words, the same whichever case ran first.
+
+    It is one value where all are equal.
+    """
     if not values:
         return NOT_RECORDED
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
-    return ", ".join(f"case {name}: {value}" for name, value in values.items())
+    ordered = sorted(values, key=case_order)
+    return ", ".join(f"case {name}: {values[name]}" for name in ordered)
 
 
 def span(values: Sequence[float], form: str = ".1f") -> str:

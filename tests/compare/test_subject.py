@@ -50,6 +50,32 @@ def test_run_without_a_case_has_no_value_and_no_definition() -> None:
     assert (row.values, row.is_unlike) == ((1.0, None), False)
 
 
+def of_cases(*cases: str) -> Subject:
+    """Return a run of cases, in the order in which they ran."""
+    figure = Figure("read_gib_s", "read GiB/s", 0, 2, "window", 1.0)
+    trials = by_case({case: f"{case}-trials" for case in cases})
+    return replace(subject(trials=trials), cases={case: [figure] for case in cases})
+
+
+def test_cases_have_one_order_whichever_ran_first_in_three_runs() -> None:
+    runs = [
+        of_cases("3", "rag", "1"),
+        of_cases("10", "1", "prefill-16", "2"),
+        of_cases("prefill-4", "2", "rag"),
+    ]
+    expected = ["1", "2", "3", "10", "prefill-4", "prefill-16", "rag"]
+    for turn in range(3):
+        compared = Comparison([*runs[turn:], *runs[:turn]])
+        assert [row.case for row in compared.rows] == expected
+
+
+def test_order_of_cases_makes_no_runs_unlike() -> None:
+    compared = Comparison(
+        [of_cases("1", "2", "3"), of_cases("3", "1", "2"), of_cases("2", "3", "1")]
+    )
+    assert compared.unlike == []
+
+
 def test_letters_go_on_after_z() -> None:
     letters = Comparison([subject()] * 28).letters
     assert (letters[0], letters[25:]) == ("A", ["Z", "AA", "AB"])
