@@ -18,6 +18,8 @@ from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_pointer
 from mlpstorage_bench.results.code_image import POINTER
 
 SUMMARY_NAME = "summary.json"
+STAMP_FILE = "provenance.json"
+"""Name of the file that names the tool, the code image and the edition of a run."""
 _FORMER_SUMMARY = "kvcache_run_summary_"
 """Beginning of a summary's name in early tools."""
 
@@ -145,7 +147,7 @@ class Leaf:
     @cached_property
     def provenance(self) -> Document | Unreadable:
         """The stamp of tool and rules edition."""
-        return self._json("provenance.json")
+        return self._json(STAMP_FILE)
 
     @cached_property
     def pointer(self) -> str | Unreadable:

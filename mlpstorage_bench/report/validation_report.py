@@ -63,7 +63,7 @@ def summary_lines(findings: Sequence[Finding], runs: int) -> list[str]:
     ]
     of_runs = "1 run" if runs == 1 else f"{runs} runs"
     if lines:
-        lines.append(f"{RULES_PAGE} has a section for each rule")
+        lines.append(f"{RULES_PAGE} leads to a page for each rule")
     total = f"{len(findings)} checks of {of_runs}: {counts[Verdict.OK]} ok, "
     return [*lines, f"{total}{counts[Verdict.NOT_APPLICABLE]} not applicable"]
 

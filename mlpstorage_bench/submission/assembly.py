@@ -1,10 +1,11 @@
-"""A submission in a new directory: runs, system descriptions, code images and tables."""
+"""A submission in a new directory: runs, descriptions, code images, tables and manifests."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlpstorage_bench.errors import InvalidInputError
@@ -16,6 +17,8 @@ from mlpstorage_bench.submission.copies import copy_directory, copy_file
 from mlpstorage_bench.submission.draft import draft
 from mlpstorage_bench.submission.hardware import hardware_of
 from mlpstorage_bench.submission.images import add_images
+from mlpstorage_bench.submission.manifest import write_manifests
+from mlpstorage_bench.submission.stamps import add_stamps
 from mlpstorage_bench.submission.table import table_of, write_tables
 from mlpstorage_bench.validation.tree import Tree, read_tree
 
@@ -89,11 +92,14 @@ def assemble(choice: Choice, directory: Path, systems: Path | None) -> Submissio
         remarks = [*choice.remarks]
         for run in choice.runs:
             remarks += copy_directory(run.leaf.path, directory / run.place)
-        remarks += add_images(choice.runs, directory)
+        now = datetime.now(UTC)
+        add_stamps(choice.runs, directory, now)
+        remarks += add_images(choice.runs, directory, now)
         drafts = _describe_systems(choice.runs, directory, systems, remarks)
         tree = read_tree(directory)
         table = table_of(tree)
         write_tables(table, tree)
+        write_manifests(tree, now)
     except OSError as error:
         raise InvalidInputError(
             SUBMISSION_OPTION,

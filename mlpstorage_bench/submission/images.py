@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from mlpstorage_bench.leaves.reading import Unreadable
@@ -13,13 +12,12 @@ from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
 from mlpstorage_bench.submission.choice import SUBMISSION_OPTION, ChosenRun
 from mlpstorage_bench.submission.copies import copy_directory, copy_files
+from mlpstorage_bench.submission.program import program_and_version, text_of
 from mlpstorage_bench.validation.code_images import HASH_FILE, POOL, image_below, pointed_hash
 from mlpstorage_bench.validation.tree import POOL_MARKER
 
-_DISTRIBUTION = "mlpstorage_bench"
 
-
-def add_images(runs: Sequence[ChosenRun], directory: Path) -> list[str]:
+def add_images(runs: Sequence[ChosenRun], directory: Path, now: datetime) -> list[str]:
     """Copy the image that each run names to the submission; return a remark where there is none.
 
     An image is one of the runs' results tree, or is made from this package, if its code is the one
@@ -33,7 +31,7 @@ def add_images(runs: Sequence[ChosenRun], directory: Path) -> list[str]:
             remarks.append(f"{run.leaf}: {code_hash.cause}")
         else:
             named.setdefault(code_hash, run)
-    now, made = datetime.now(UTC), set[Path]()
+    made = set[Path]()
     for code_hash, run in named.items():
         image = directory / POOL / f"code-{code_hash[:8]}"
         known = image_below(run.top, run.leaf)
@@ -54,7 +52,7 @@ def add_images(runs: Sequence[ChosenRun], directory: Path) -> list[str]:
         write_named(
             SUBMISSION_OPTION,
             directory / POOL / POOL_MARKER,
-            f"mlpstorage_version={_version()}\nmigration_completed_at={_text(now)}\n",
+            f"mlpstorage_version={program_and_version()}\nmigration_completed_at={text_of(now)}\n",
         )
     return remarks
 
@@ -64,17 +62,8 @@ def _add_own(image: Path, code_hash: str, now: datetime) -> None:
     record = {
         "hash": code_hash,
         "algorithm": ALGORITHM,
-        "captured_at": _text(now),
-        "mlpstorage_version": _version(),
+        "captured_at": text_of(now),
+        "mlpstorage_version": program_and_version(),
         "git_sha": None,
     }
     write_named(SUBMISSION_OPTION, image / HASH_FILE, json_text(record))
-
-
-def _version() -> str:
-    """Return name and version of this package, which is not the reference's tool."""
-    return f"{_DISTRIBUTION} {importlib.metadata.version(_DISTRIBUTION)}"
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

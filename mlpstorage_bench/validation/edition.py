@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 EDITION = "3.0"
+LAYOUT_VERSION = 3
+"""Version of the tree in which runs have stamps and organizations have manifests."""
 
 
 @dataclass(frozen=True)

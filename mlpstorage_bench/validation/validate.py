@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -43,8 +42,7 @@ RULE_MODULES = (
 )
 """Importing a module adds its rules to `RULES`."""
 RULES_PAGE = "docs/rules.md"
-"""The page with a section for each rule."""
-_NO_PART_OF_ANCHORS = re.compile(r"[^\w-]")
+"""The page that lists the rules; each has a page in the directory of the same name."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class Finding:
 
     @property
     def described_in(self) -> str:
-        """The section of the documentation on the rule, such as docs/rules.md#2112."""
-        return f"{RULES_PAGE}#{_NO_PART_OF_ANCHORS.sub('', self.rule.lower())}"
+        """The page of the documentation on the rule, such as docs/rules/2.1.12.md."""
+        return f"{RULES_PAGE.removesuffix('.md')}/{self.rule}.md"
 
 
 def validate(tree: Tree) -> list[Finding]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import json
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlpstorage_bench.validation.tree import read_tree
 from mlpstorage_bench.validation.validate import validate
@@ -100,17 +102,42 @@ def test_copies_are_equal_and_images_are_those_that_the_runs_name(
         if path.is_file() and path.name != ".mlps-history.sqlite":
             is_marker = path.name == ".mlps-image-pool"
             assert is_marker or copy.read_bytes() == path.read_bytes(), path
+    assert not [*Path("new").rglob("provenance.json")], "stamps of others are not made up"
+    manifest = yaml.safe_load(next(Path("new").rglob("submission.yaml")).read_text())
+    assert [run["provenance"] for run in manifest["runs"]] == ["derived"]
+    assert manifest["systems"] == [
+        {"name": SYSTEM, "description": f"systems/{SYSTEM}.yaml", "pdf": "missing"}
+    ]
 
 
 def test_own_run_becomes_a_submission_whose_image_is_this_package(
     pytester: pytest.Pytester,
 ) -> None:
     run_with_results_elsewhere(pytester, "--mlps-systemname=array")
+    plain = pytester.runpytest_subprocess("--mlps-validate=results")
+    assert "a results directory has none: pytest --mlps-submission=DIR makes it" in (
+        " ".join(plain.stdout.str().split())
+    )
     assert submit(pytester, "--mlps-submission=new").ret == 1
     fill(Path("new"))
     findings = validate(read_tree(Path("new")))
     violated = {one.rule: one.reasons for one in findings if one.verdict == "violated"}
     assert violated == {}
+    met = {one.rule for one in findings if one.verdict == "ok"}
+    assert {"2.1.6", "PROV-01", "PROV-02", "EDN-01", "EDN-04"} <= met
+    stamp = json.loads(next(Path("new").rglob("provenance.json")).read_text())
+    assert stamp["tool"]["name"] == "mlpstorage_bench"
+    assert stamp["tool"]["version"] == importlib.metadata.version("mlpstorage_bench")
+    assert (stamp["core_config"]["hash"], stamp["core_config"]["keys"]) == ("unknown", [])
+    assert stamp["provenance"].keys() == {
+        *("rules_edition", "layout_version", "tool", "dlio", "storage_library", "core_config"),
+    }
+    manifest = yaml.safe_load(next(Path("new").rglob("submission.yaml")).read_text())
+    (run,) = manifest["runs"]
+    assert run["provenance"] == f"{run['leaf']}/provenance.json"
+    assert run["code_image"] == stamp["tool"]["code_image"]
+    assert manifest["tool_versions"] == [stamp["tool"]["version"]]
+    assert manifest["code_images"] == [run["code_image"]]
     image = next(Path("new").glob("code-images/code-*"))
     assert (image / "plugin.py").is_file()
     assert json.loads((image / ".code-hash.json").read_text())["git_sha"] is None

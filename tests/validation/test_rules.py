@@ -15,7 +15,16 @@ from mlpstorage_bench.validation.rule import Verdict
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.tree import read_tree
 from mlpstorage_bench.validation.validate import Finding, validate
-from tests.validation.trees import ORGANIZATION, SYSTEM, Submission, change, kv_command, write
+from tests.validation.rules_page import FOLDER, example_in, example_of
+from tests.validation.trees import (
+    ORGANIZATION,
+    SYSTEM,
+    Submission,
+    change,
+    kv_command,
+    submission_of_every_type,
+    write,
+)
 
 Break = Callable[[Submission], object]
 OK, VIOLATED, WARNING, UNKNOWN = (
@@ -165,7 +174,8 @@ def roll_up(made: Submission) -> None:
 
 def manifest(made: Submission) -> None:
     (made.organization / "submission.yaml").write_text(
-        "schema: mlps-submission-manifest/1\nleaves:\n- path: closed/x/20200101_000000\n"
+        "schema: mlps-submission-manifest/1\nrules_edition: '3.0'\n"
+        "runs:\n- leaf: results/x/20200101_000000\n"
     )
 
 
@@ -229,9 +239,17 @@ def equal_tables(made: Submission) -> None:
 
 
 def true_manifest(made: Submission) -> None:
-    leaves = [str(leaf.path) for leaf in read_tree(made.top).leaves]
-    text = json.dumps({"schema": "mlps-submission-manifest/1", "leaves": leaves})
+    leaves = [leaf.path.relative_to(made.organization) for leaf in read_tree(made.top).leaves]
+    runs = [{"leaf": leaf.as_posix()} for leaf in leaves]
+    text = json.dumps(
+        {"schema": "mlps-submission-manifest/1", "rules_edition": "3.0", "runs": runs}
+    )
     (made.organization / "submission.yaml").write_text(text)
+
+
+def manifest_of_other_edition(made: Submission) -> None:
+    true_manifest(made)
+    stamp(made, rules_edition="2.0")
 
 
 def open_with_other_option(made: Submission) -> None:
@@ -374,6 +392,7 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         lambda m: stamp(m, tool={"code_image": "md5-tree-v2:0"}),
     ),
     ("PROV-02", "stale manifest", VIOLATED, manifest),
+    ("PROV-02", "other edition", VIOLATED, manifest_of_other_edition),
     ("EDN-01", "unknown edition", VIOLATED, lambda m: stamp(m, rules_edition="9.0")),
     ("EDN-04", "unknown edition", VIOLATED, lambda m: stamp(m, rules_edition="9.0")),
     ("EDN-03", "no commit", WARNING, stamp_checkpointing),
@@ -832,17 +851,29 @@ def test_made_up_submission_violates_nothing(submission: Submission) -> None:
     assert wrong == []
 
 
+def first_cases() -> list[tuple[str, Verdict, Break]]:
+    """Return the first case of each rule, whose finding is the example of the rule's page."""
+    first = {rule: (rule, verdict, act) for rule, _, verdict, act in reversed(CASES)}
+    return [*first.values()]
+
+
+def finding_of(folder: Path, rule: str, verdict: Verdict, act: Break) -> tuple[Finding, Path]:
+    """Return the finding on a made-up tree in a folder that breaks a rule, and the tree's root."""
+    made = submission_of_every_type(folder / "tree")
+    act(made)
+    return next(f for f in findings_of(made) if (f.rule, f.verdict) == (rule, verdict)), made.top
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "verdict", "act"),
     [pytest.param(rule, verdict, act, id=f"{rule} {name}") for rule, name, verdict, act in CASES],
 )
-def test_broken_rule_is_found(
-    submission: Submission, rule: str, verdict: Verdict, act: Break
-) -> None:
-    act(submission)
-    verdicts = {f.verdict for f in findings_of(submission) if f.rule == rule}
-    assert verdict in verdicts, verdicts
+def test_broken_rule_is_found(tmp_path: Path, rule: str, verdict: Verdict, act: Break) -> None:
+    finding, root = finding_of(tmp_path, rule, verdict, act)
+    if (rule, verdict, act) in first_cases():
+        page = (FOLDER / f"{rule}.md").read_text()
+        assert example_in(page) == example_of(finding, root)
 
 
 def test_every_rule_has_a_broken_case_or_can_never_be_judged() -> None:

@@ -24,6 +24,10 @@ from mlpstorage_bench.validation.rule import (
 from mlpstorage_bench.validation.rules import RULES
 from mlpstorage_bench.validation.tree import Organization, Tree
 
+_REMEDY = (
+    "a results directory has none: pytest --mlps-submission=DIR makes it, and DIR is what to check"
+)
+_REMEDY_OF_OTHERS = "copy it from the results directory of the run"
 TREE_RULES = Section(RULES.tree)
 ORGANIZATION_RULES = Section(RULES.organization)
 TRAINING_LEAF_RULES = Section(RULES.leaf, types=("training",))
@@ -43,9 +47,16 @@ def pointers(tree: Tree) -> Outcome:
         if isinstance(name, Unreadable):
             problems.append(f"{leaf}: {name.cause}")
         elif image_of(leaf, tree) is None:
-            problems.append(f"{leaf}: no image {name[:8]} in code-images/ or {leaf.organization}/")
+            problems.append(
+                f"{leaf}: no image {name[:8]} in code-images/ or {leaf.organization}/; "
+                f"{_REMEDY if _is_ours(leaf) else _REMEDY_OF_OTHERS}"
+            )
         judged += 1
     return violated_if(problems, f"{judged} pointers")
+
+
+def _is_ours(leaf: Leaf) -> bool:
+    return not isinstance(leaf.metadata, Unreadable) and leaf.metadata.has("mlpstorage", "run_id")
 
 
 @TREE_RULES.rule(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlpstorage_bench.leaves.document import Document
-from mlpstorage_bench.leaves.leaf import Leaf
+from mlpstorage_bench.leaves.leaf import STAMP_FILE, Leaf
 from mlpstorage_bench.leaves.reading import Unreadable, read_json, read_yaml
 from mlpstorage_bench.validation import edition
 from mlpstorage_bench.validation.lookups import has_file
@@ -22,6 +21,9 @@ from mlpstorage_bench.validation.tree import Organization
 
 STAMP_SCHEMA = "mlps-run-provenance/1"
 MANIFEST_SCHEMA = "mlps-submission-manifest/1"
+MANIFEST_FILE = "submission.yaml"
+UNKNOWN = "unknown"
+"""Stands in stamps for what is not known."""
 _NO_STAMP = "no provenance.json; leaves of the published round have none"
 ORGANIZATION_RULES = Section(RULES.organization)
 LEAF_RULES = Section(RULES.leaf)
@@ -74,7 +76,7 @@ def _ids(path: Path) -> set[str] | Unreadable:
 )
 def stamp(leaf: Leaf) -> Outcome:
     declared = not isinstance(leaf.metadata, Unreadable) and leaf.metadata.text("provenance_file")
-    if "provenance.json" not in leaf.names:
+    if STAMP_FILE not in leaf.names:
         if declared:
             return violated_if([f"metadata names {declared}, which is missing"], "")
         return not_applicable(_NO_STAMP)
@@ -84,7 +86,7 @@ def stamp(leaf: Leaf) -> Outcome:
     problems = []
     if found.text("schema") != STAMP_SCHEMA:
         problems.append(f"the schema is {found.text('schema')!r}; {STAMP_SCHEMA} is known")
-    if found.text("tool", "code_image") not in {"unknown", leaf.pointer}:
+    if found.text("tool", "code_image") not in {UNKNOWN, leaf.pointer}:
         problems.append("tool.code_image is another image than the leaf's pointer names")
     return violated_if(problems, "the stamp names the leaf's image")
 
@@ -92,31 +94,30 @@ def stamp(leaf: Leaf) -> Outcome:
 @ORGANIZATION_RULES.rule(
     "PROV-02",
     "submissionManifest",
-    "The manifest lists exactly the leaves of the tree.",
+    "The manifest lists exactly the leaves of the tree, and has the edition of their stamps.",
     "submission.yaml",
 )
 def manifest(organization: Organization) -> Outcome:
-    path = organization.path / "submission.yaml"
+    path = organization.path / MANIFEST_FILE
     if not has_file(path):
         return not_applicable("no submission.yaml")
     found = read_yaml(path)
     if isinstance(found, Unreadable):
         return violated_if([found.cause], "")
-    listed = {text.rstrip("/").rpartition("/")[2] for text in _leaf_names(found)}
-    there = {leaf.timestamp for system in organization.systems for leaf in system.leaves}
+    leaves = [leaf for system in organization.systems for leaf in system.leaves]
+    there = {leaf.path.relative_to(organization.path).as_posix() for leaf in leaves}
+    listed = {run.text("leaf") or "a run without `leaf`" for run in found.parts("runs")}
     problems = [f"{name} is not in the tree" for name in sorted(listed - there)]
     problems += [f"{name} is not in the manifest" for name in sorted(there - listed)]
     if found.text("schema") != MANIFEST_SCHEMA:
         problems.append(f"the schema is {found.text('schema')!r}; {MANIFEST_SCHEMA} is known")
-    return violated_if(problems, f"{len(listed)} leaves")
-
-
-def _leaf_names(manifest: Document) -> list[str]:
-    names = []
-    for leaf in manifest.parts("leaves"):
-        name = leaf.text() or leaf.text("leaf") or leaf.text("path") or leaf.text("run_datetime")
-        names += [name] if name else []
-    return names
+    declared = found.text("rules_edition")
+    problems += [
+        f"{leaf.timestamp} is stamped with edition {stamped!r}, the manifest with {declared!r}"
+        for leaf in leaves
+        if (stamped := _edition_of(leaf)) not in {None, declared}
+    ]
+    return violated_if(problems, f"{len(listed)} runs")
 
 
 def _edition_of(leaf: Leaf) -> str | None:
@@ -151,7 +152,7 @@ def comparability(leaf: Leaf) -> Outcome:
     if isinstance(leaf.provenance, Unreadable):
         return not_applicable(_NO_STAMP)
     found = leaf.provenance.text("core_config", "hash")
-    if found in {None, "unknown"}:
+    if found in {None, UNKNOWN}:
         return unknown("the stamp has no hash of the configuration")
     return unknown("the hashes of the classes are not published as data")
 
@@ -166,7 +167,7 @@ def accepted_dlio(leaf: Leaf) -> Outcome:
     if isinstance(leaf.provenance, Unreadable):
         return not_applicable(_NO_STAMP)
     found = leaf.provenance.text("dlio", "commit")
-    if found in {None, "unknown"}:
+    if found in {None, UNKNOWN}:
         return warning_if(["the stamp has no commit of DLIO"], "")
     return unknown("the accepted commits are not published as data")
 
