@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from mlpstorage_bench.measure.conditions import TrialConditions
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
@@ -110,11 +111,14 @@ class TrialRecord:
     """Each rank's result in full; empty on ranks other than 0."""
     conditions: TrialConditions | None = None
     """Conditions that may have changed the results; None in old results."""
+    time_series: TimeSeries | None = None
+    """The trial by second, all ranks together; None without one, and on ranks other than 0."""
 
     def to_json(self) -> Json:
         """Return the record for JSON; results are not copied."""
         conditions = None if self.conditions is None else asdict(self.conditions)
-        return {**vars(self), "conditions": conditions}
+        series = None if self.time_series is None else asdict(self.time_series)
+        return {**vars(self), "conditions": conditions, "time_series": series}
 
 
 @dataclass(frozen=True, kw_only=True)

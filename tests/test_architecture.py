@@ -80,9 +80,11 @@ PURE = (
     "kvcache/workload",
     "launch/hosts.py",
     "measure/clock_offset.py",
+    "measure/coarse_histogram.py",
     "measure/conditions.py",
     "measure/histogram.py",
     "measure/stragglers.py",
+    "measure/time_series.py",
     "metric",
     "mpi/agreement.py",
 )

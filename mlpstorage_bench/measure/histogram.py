@@ -39,7 +39,7 @@ from mlpstorage_bench.units import NS_PER_MS
 BITS = 7
 _LINEAR = 1 << BITS
 _TOP_BIT = 48
-_BUCKETS = (_TOP_BIT - BITS + 1) * _LINEAR
+BUCKETS = (_TOP_BIT - BITS + 1) * _LINEAR
 
 
 def bucket_of(value: int) -> int:
@@ -47,7 +47,7 @@ def bucket_of(value: int) -> int:
     if value < _LINEAR:
         return max(value, 0)
     shift = value.bit_length() - BITS - 1
-    return min(shift * _LINEAR + (value >> shift), _BUCKETS - 1)
+    return min(shift * _LINEAR + (value >> shift), BUCKETS - 1)
 
 
 def bucket_bounds(index: int) -> tuple[int, int]:
@@ -74,7 +74,7 @@ class Histogram:
     def record(self, value_ns: int) -> None:
         """Count a value; values beyond the last bucket count in it."""
         if self._counts is None:
-            self._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            self._counts = np.zeros(BUCKETS, dtype=np.int64)
         self._counts[bucket_of(value_ns)] += 1
         if self.count == 0 or value_ns < self.min_ns:
             self.min_ns = value_ns
@@ -96,6 +96,15 @@ class Histogram:
         self.max_ns = max(self.max_ns, other.max_ns)
         self.count += other.count
         self.sum_ns += other.sum_ns
+
+    def add_to(self, total: NDArray[np.int64]) -> None:
+        """Add the counts to those of an array of `BUCKETS`.
+
+        Another thread may record meanwhile: its value is added now, or at the next call.
+        """
+        if self._counts is not None:
+            filled = slice(bucket_of(self.min_ns), bucket_of(self.max_ns) + 1)
+            total[filled] += self._counts[filled]
 
     def percentile_ns(self, percent: float) -> float | None:
         """Return the value (ns) that `percent` % of the samples do not exceed; None without any."""
@@ -159,7 +168,7 @@ class Histogram:
         histogram = cls()
         buckets = [bucket.partition(":") for bucket in content["buckets"].split()]
         if buckets:
-            histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            histogram._counts = np.zeros(BUCKETS, dtype=np.int64)
             for index, _, count in buckets:
                 histogram._counts[int(index)] += int(count)
         totals = (content[name] for name in ("count", "sum", "min", "max"))
@@ -172,7 +181,7 @@ class Histogram:
         histogram = cls()
         histogram._set_totals(*totals)
         if indices:
-            histogram._counts = np.zeros(_BUCKETS, dtype=np.int64)
+            histogram._counts = np.zeros(BUCKETS, dtype=np.int64)
             histogram._counts[np.frombuffer(indices, np.uint16)] = np.frombuffer(counts, np.int64)
         return histogram
 

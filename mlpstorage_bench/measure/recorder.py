@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
+from mlpstorage_bench.measure.coarse_histogram import CoarseCounter
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.units import MIB
@@ -45,6 +46,14 @@ class OperationKey(NamedTuple):
     kind: Kind
     size_class: str
     """Size class of the entry."""
+
+
+class OutsideWindow:
+    """Spans that ended outside of the window: for series over time, and in no figure."""
+
+    def __init__(self) -> None:
+        self.device = CoarseCounter()
+        self.chunk = CoarseCounter()
 
 
 @dataclass
@@ -88,6 +97,8 @@ class OperationStatistics:
     """Per entry: time of the whole operation."""
     host_only: Histogram = field(default_factory=Histogram)
     """Per entry: time of the operation without any system call in progress."""
+    outside: OutsideWindow = field(init=False, default_factory=OutsideWindow)
+    """The lane's own: `merge` and `to_dict` leave it out."""
 
     def merge(self, other: OperationStatistics) -> None:
         """Add another object's counts."""
@@ -117,7 +128,9 @@ class OperationStatistics:
 
 
 _SPANS = ("wait", "chunk", "durability", "verification", "device", "host", "host_only")
-_COUNTS = tuple(part.name for part in fields(OperationStatistics) if part.name not in _SPANS)
+_COUNTS = tuple(
+    part.name for part in fields(OperationStatistics) if part.init and part.name not in _SPANS
+)
 
 
 class EntryObserver:
@@ -158,6 +171,8 @@ class EntryObserver:
             if late_ns:
                 statistics.late_completions += 1
                 statistics.latency_overestimate_ns += late_ns
+        else:
+            statistics.outside.chunk.record(ended_ns - started_ns)
 
     def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
         """Count the span of a chunk's write to the page cache; its bytes count when synced."""
@@ -167,6 +182,8 @@ class EntryObserver:
         if self._window.contains(ended_ns):
             self._statistics.chunks += 1
             self._statistics.chunk.record(ended_ns - started_ns)
+        else:
+            self._statistics.outside.chunk.record(ended_ns - started_ns)
 
     def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
         """Count a sync of written data, and the cached bytes that are on storage from then on."""
@@ -194,6 +211,8 @@ class EntryObserver:
             self._statistics.device.record(self._busy.total_ns)
             self._statistics.host.record(now - self._started_ns)
             self._statistics.host_only.record(now - self._started_ns - self._busy.total_ns)
+        else:
+            self._statistics.outside.device.record(self._busy.total_ns)
         self._count_edges(now)
 
     def cut_off(self) -> None:

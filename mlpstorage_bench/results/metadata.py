@@ -162,4 +162,5 @@ def _trial_facts(trial: TrialRecord) -> Json:
         "trial": trial.trial,
         "metrics": {name: value for name, value in numbers.items() if name != "trial"},
         **({} if conditions is None else {"conditions": asdict(conditions)}),
+        **({} if trial.time_series is None else {"time_series": asdict(trial.time_series)}),
     }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mlpstorage_bench.measure.conditions import TrialConditions
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.declaration import Description, Shown, default_title
 from mlpstorage_bench.metric.values import number_of, numbers_of
 from mlpstorage_bench.units import unit_named
@@ -100,6 +101,8 @@ class TrialFacts(Part):
     """Metrics whose value is one number."""
     conditions: TrialConditions | None = None
     """Conditions that may have changed the metrics; None in old metadata."""
+    time_series: TimeSeries | None = None
+    """The trial by second; None in old metadata, and of a simulation."""
 
 
 class CaseFacts(Part):

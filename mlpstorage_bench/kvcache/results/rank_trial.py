@@ -19,6 +19,7 @@ from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStati
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
+from mlpstorage_bench.measure.time_series import SlotSeries
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import GIB, NS_PER_S
 
@@ -113,6 +114,8 @@ class RankTrial:
     """Steadiness of bandwidth at the window's start; None unless warm-up waited for it."""
     steadiness: Steadiness | None = None
     """Steadiness of bandwidth inside the window; None if the window is too short."""
+    series: SlotSeries | None = None
+    """The trial by second; None in simulated time, and in `totals`."""
     queue_unavailable_reason: str = ""
     """Reason why lanes had no queue, and moved one chunk at a time; '' where they had one."""
     huge_page_share: float | None = None
@@ -136,13 +139,14 @@ class RankTrial:
     def totals(self) -> RankTrial:
         """Return the record without the histograms' counts, for rank 0.
 
-        The counts themselves are added up on the way to it (`PooledHistograms`).
+        The counts themselves are added up on the way to it (`PooledHistograms`), and the series.
         """
         return replace(
             self,
             requests=self.requests.totals(),
             lateness=None if self.lateness is None else self.lateness.totals(),
             operations={key: operation.totals() for key, operation in self.operations.items()},
+            series=None,
         )
 
     @property

@@ -21,6 +21,7 @@ from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS
 from mlpstorage_bench.measure.source import SourceTraffic
+from mlpstorage_bench.measure.time_series import SLOTS_IN_FILES_OF_RANKS, SlotSeries
 from mlpstorage_bench.results.tree import TIMESTAMP_FORMAT
 from mlpstorage_bench.units import NS_PER_MS, NS_PER_S
 
@@ -181,7 +182,12 @@ def _additions(workload: Workload, trial: int, rank: RankTrial) -> dict[str, obj
         "cpu_s": rank.cpu_s,
         "peak_rss_bytes": rank.peak_rss_bytes,
         "histograms": _histograms(rank, requests),
+        "time_series": _time_series(rank.series),
     }
+
+
+def _time_series(slots: SlotSeries | None) -> dict[str, object] | None:
+    return None if slots is None else asdict(slots.series(SLOTS_IN_FILES_OF_RANKS))
 
 
 def _device(seen: DeviceTraffic | None) -> dict[str, object] | None:

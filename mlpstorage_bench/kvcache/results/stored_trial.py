@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.stragglers import Straggler
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.values import as_json
 
 _RECORDS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
@@ -35,11 +36,24 @@ _RECORDS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
     }
 )
 """Metrics whose values are records; those of all others are as JSON holds them."""
+_SERIES: TypeAdapter[TimeSeries | None] = TypeAdapter(TimeSeries | None)
 _Counted = TypeVar("_Counted", RequestCounters, ClassCounters, OperationStatistics)
 
 
-def stored_trial(result: TrialResult, samples: PooledHistograms) -> Json:
-    """Return a trial that did not fail as JSON, with the samples of all its ranks."""
+@dataclass(frozen=True)
+class StoredTrial:
+    """The results of a trial that did not fail, on rank 0."""
+
+    result: TrialResult
+    samples: PooledHistograms
+    """Those of all its ranks."""
+    series: TimeSeries | None
+    """None of a simulation."""
+
+
+def stored_trial(trial: StoredTrial) -> Json:
+    """Return a trial as JSON."""
+    result, samples = trial.result, trial.samples
     return {
         "trial": result.trial,
         "values": as_json(result.values),
@@ -50,10 +64,11 @@ def stored_trial(result: TrialResult, samples: PooledHistograms) -> Json:
             {"key": list(key), "counts": _counts(one)} for key, one in samples.operations.items()
         ],
         "lateness": samples.lateness.to_dict(),
+        "time_series": None if trial.series is None else asdict(trial.series),
     }
 
 
-def restored_trial(content: Json) -> tuple[TrialResult, PooledHistograms]:
+def restored_trial(content: Json) -> StoredTrial:
     """Return the trial that `stored_trial` has stored; ValueError for other JSON."""
     try:
         return _restored(dict(content))
@@ -61,7 +76,7 @@ def restored_trial(content: Json) -> tuple[TrialResult, PooledHistograms]:
         raise ValueError(f"no stored trial: {error}") from error
 
 
-def _restored(content: dict[str, Any]) -> tuple[TrialResult, PooledHistograms]:
+def _restored(content: dict[str, Any]) -> StoredTrial:
     values = {
         name: _RECORDS[name].validate_python(value) if name in _RECORDS else value
         for name, value in content["values"].items()
@@ -81,12 +96,12 @@ def _restored(content: dict[str, Any]) -> tuple[TrialResult, PooledHistograms]:
         operations,
         Histogram.from_dict(content["lateness"]),
     )
-    return result, samples
+    return StoredTrial(result, samples, _SERIES.validate_python(content["time_series"]))
 
 
 def _counts(counted: RequestCounters | ClassCounters | OperationStatistics) -> Json:
     """Return every field: numbers, histograms, counters and statistics by class."""
-    return {one.name: _plain(getattr(counted, one.name)) for one in fields(counted)}
+    return {one.name: _plain(getattr(counted, one.name)) for one in fields(counted) if one.init}
 
 
 def _plain(value: Any) -> object:
@@ -101,7 +116,7 @@ def _plain(value: Any) -> object:
 
 def _restored_counts(empty: _Counted, content: Mapping[str, Any]) -> _Counted:
     """Fill an empty object from its fields in JSON, and return it."""
-    for one in fields(empty):
+    for one in (one for one in fields(empty) if one.init):
         value, before = content[one.name], getattr(empty, one.name)
         if isinstance(before, Histogram):
             value = Histogram.from_dict(value)

@@ -22,7 +22,11 @@ from mlpstorage_bench.errors import CorruptReadsError
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.kvcache.results.stored_trial import restored_trial, stored_trial
+from mlpstorage_bench.kvcache.results.stored_trial import (
+    StoredTrial,
+    restored_trial,
+    stored_trial,
+)
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
 from mlpstorage_bench.results.kept_trials import KeptTrial
@@ -179,7 +183,12 @@ class CaseTrials:
             self.case.record = replace(
                 self.case.record,
                 failed_trial=FailedTrialRecord(
-                    number, metrics, ranks, pooled.conditions, failure=str(pooled.failure)
+                    number,
+                    metrics,
+                    ranks,
+                    pooled.conditions,
+                    outcome.series,
+                    failure=str(pooled.failure),
                 ),
                 steps=self._steps,
                 notes=(*self.notes, pooled.failure_note(self._name)),
@@ -188,11 +197,12 @@ class CaseTrials:
         self._trials.append(pooled)
         if outcome.samples is not None:
             self._samples.append(outcome.samples)
-        trial = TrialRecord(number, metrics, ranks, pooled.conditions)
+        trial = TrialRecord(number, metrics, ranks, pooled.conditions, outcome.series)
         trials = (*self.case.record.trials, trial)
         self.case.record = replace(self.case.record, trials=trials, steps=self._steps)
         if outcome.samples is not None and number > len(self._finished):
-            self._run.keep_trial(self.case.record, stored_trial(pooled, outcome.samples))
+            kept = StoredTrial(pooled, outcome.samples, outcome.series)
+            self._run.keep_trial(self.case.record, stored_trial(kept))
         _check_reads(pooled, f"trial {number}")
         return pooled
 
@@ -226,10 +236,10 @@ def _restored(kept: Sequence[KeptTrial]) -> Iterator[_FinishedTrial]:
     """Yield finished trials, until one cannot be read."""
     for one in kept:
         try:
-            result, samples = restored_trial(one.state)
+            stored = restored_trial(one.state)
         except ValueError:
             return
-        outcome = TrialOutcome(result, samples, one.ranks)
+        outcome = TrialOutcome(stored.result, stored.samples, one.ranks, stored.series)
         yield _FinishedTrial(outcome, tuple(_steps_in(one)), _pause_after(one))
 
 

@@ -25,12 +25,14 @@ from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.kvcache.runner.sequence import StepLog
+from mlpstorage_bench.kvcache.runner.series_recorder import pool_series
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import QueuePool
@@ -63,6 +65,8 @@ class TrialOutcome:
     """Pooled histograms; None on ranks other than 0."""
     ranks: Sequence[Json] | None
     """Each rank's result in full, in rank order; None on ranks other than 0."""
+    series: TimeSeries | None = None
+    """The trial by second; None on ranks other than 0, and of a simulation."""
 
 
 class Engine:
@@ -273,9 +277,10 @@ class Engine:
             started_at=started_at,
         )
         pooled, samples = pool_ranks(self._ranks, trial, mine)
+        series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(rank_result(workload, trial, mine, steps))
-        return TrialOutcome(pooled, samples, results)
+        return TrialOutcome(pooled, samples, results, series)
 
     def _trace(self, workload: Workload, parts: Mapping[str, str]) -> Path | None:
         if workload.trace_out is None:

@@ -22,12 +22,19 @@ class TrialSupervisor:
     """Runs lanes on a thread each, and waits for them on the calling thread."""
 
     def __init__(
-        self, lanes: int, pool: WorkerPool, stopping: threading.Event, signals: TrialSignals
+        self,
+        lanes: int,
+        pool: WorkerPool,
+        stopping: threading.Event,
+        signals: TrialSignals,
+        on_poll: Callable[[], None],
     ) -> None:
         self._workers = pool
         self._stopping = stopping
         """Shared with the lanes: once set, they end after the chunks that they have in flight."""
         self._signals = signals
+        self._on_poll = on_poll
+        """Called on the waiting thread each time that the lanes are polled."""
         self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
         self._threads: dict[int, int] = {}
 
@@ -52,6 +59,7 @@ class TrialSupervisor:
         while True:
             if any(future.done() and future.exception() for future in futures):
                 return FAILURE
+            self._on_poll()
             reason = ended()
             if reason is not None:
                 return reason

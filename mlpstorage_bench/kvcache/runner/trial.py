@@ -23,6 +23,7 @@ from mlpstorage_bench.kvcache.runner.context import (
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.read_back import has_verified, read_back
+from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
 from mlpstorage_bench.kvcache.runner.simulation import simulate
 from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor, failure_of
 from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
@@ -124,6 +125,7 @@ class _Trial:
         self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
         self._pool: WorkerPool
         self._supervisor: TrialSupervisor
+        self._series: SeriesRecorder
         self._waits: WaitSampler
         self._throttling = ThrottlingCounter()
         self._throttling_before: Throttling
@@ -137,14 +139,18 @@ class _Trial:
             )
             window = pool.window
             ranks.barrier()
+            self._series = series = SeriesRecorder([worker.recorder for worker in pool.workers])
             self._supervisor = supervisor = TrialSupervisor(
-                self._lanes, pool, self._stopping, ranks
+                self._lanes,
+                pool,
+                self._stopping,
+                ranks,
+                on_poll=lambda: series.sample(self._clock.now_ns()),
             )
             self._waits = resources.enter_context(WaitSampler(TRANSFER_CODE))
             resources.callback(supervisor.join)
-            warm_up = WarmUp(
-                self._workload, self._context.storage_capacity_bytes, pool, supervisor, ranks
-            )
+            capacity_bytes = self._context.storage_capacity_bytes
+            warm_up = WarmUp(self._workload, capacity_bytes, pool, supervisor, ranks, series)
             preconditioned = warm_up.precondition()
             warm_up.prepare()
             offset = ranks.clock_offset(self._clock.now_ns)
@@ -171,6 +177,7 @@ class _Trial:
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
             drained_ns = self._clock.now_ns()
+            series.end(window.closes_ns)
             failure = failure_of(futures)
             ranks.barrier()
             common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
@@ -218,6 +225,7 @@ class _Trial:
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
+            series=series.slots(common),
             queue_unavailable_reason=next(
                 (lane.queue_unavailable_reason for lane in lanes if lane.queue_unavailable_reason),
                 "",
@@ -269,6 +277,8 @@ class _Trial:
         opens_ns = max(moment_ns, self._clock.now_ns())
         self._pool.window.open(self._workload.duration, opens_ns)
         time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
+        self._series.end(opens_ns)
+        self._series.begin("window", opens_ns)
         opened_at = time.time()
         return opened_at, WindowCounters.at_start(
             self._pool.window, self._context.counters, self._supervisor.threads

@@ -9,6 +9,7 @@ from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
+from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
 from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.kvcache.sizing import most_preconditioning
@@ -30,6 +31,7 @@ class WarmUp:
         pool: WorkerPool,
         supervisor: TrialSupervisor,
         ranks: Ranks,
+        series: SeriesRecorder,
     ) -> None:
         self._workload = workload
         self._capacity_bytes = capacity_bytes
@@ -37,6 +39,7 @@ class WarmUp:
         self._pool = pool
         self._supervisor = supervisor
         self._ranks = ranks
+        self._series = series
         self._clock = pool.window.clock
 
     def precondition(self) -> Preconditioning | None:
@@ -47,6 +50,7 @@ class WarmUp:
         most_bytes = most_preconditioning(workload, self._capacity_bytes)
         criterion = workload.steady
         started_ns = self._clock.now_ns()
+        self._series.begin("preconditioning", started_ns)
         sampler = Sampler(self._written, criterion.window_s / PARTS, started_ns)
         enough = threading.Event()
         futures = self._supervisor.start(
@@ -69,6 +73,7 @@ class WarmUp:
             finally:
                 enough.set()
             self._wait_for(futures)
+        self._series.end(self._clock.now_ns())
         seconds = (self._clock.now_ns() - started_ns) / NS_PER_S
         steadiness = sampler.latest(criterion)
         self._ranks.barrier()
@@ -80,6 +85,7 @@ class WarmUp:
         if not blocks:
             return
         workers = self._pool.workers
+        self._series.begin("preparation", self._clock.now_ns())
         futures = self._supervisor.start(
             [
                 partial(worker.prepare, blocks[number :: len(workers)])
@@ -88,6 +94,7 @@ class WarmUp:
         )
         with before_the_window():
             self._wait_for(futures)
+        self._series.end(self._clock.now_ns())
         self._ranks.barrier()
 
     def warm_up(self, futures: Sequence[Future[None]]) -> Steadiness | None:
@@ -95,6 +102,7 @@ class WarmUp:
         workload = self._workload
         now_ns = self._clock.now_ns()
         ends_ns = now_ns + round(workload.warmup * NS_PER_S)
+        self._series.begin("warm-up", now_ns)
         criterion = workload.steady
         is_judged = workload.warmup_until == "steady"
         moved = partial(self._pool.moved_bytes, "read", "write")

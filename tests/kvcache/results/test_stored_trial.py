@@ -11,16 +11,23 @@ from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning, RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.kvcache.results.stored_trial import restored_trial, stored_trial
-from mlpstorage_bench.kvcache.results.trial_result import TrialResult
+from mlpstorage_bench.kvcache.results.stored_trial import (
+    StoredTrial,
+    restored_trial,
+    stored_trial,
+)
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.steadiness import Criterion, assess
+from mlpstorage_bench.measure.time_series import PhaseSeries, TimeSeries
 from tests.kvcache.results.test_case_result import rank_trial
 
 STEADY = assess([5.0, 6.0, 5.5, 6.5, 5.0, 6.0, 5.5, 6.5], Criterion(1.0, 0.1, 0.5))
 
+_NUMBERS, _P95 = (1 << 40, 0, 3), (12.5, None, 0.4)
+SERIES = TimeSeries(1e-6, (PhaseSeries("window", 0.0, 2.5, 1.0, *(_NUMBERS,) * 6, *(_P95,) * 4),))
 
-def measured(trial: int) -> tuple[TrialResult, PooledHistograms]:
+
+def measured(trial: int) -> StoredTrial:
     """Return a trial of four ranks, one of them slow, with every kind of evidence."""
     ranks: list[RankTrial] = []
     for number in range(4):
@@ -42,22 +49,26 @@ def measured(trial: int) -> tuple[TrialResult, PooledHistograms]:
             )
         )
     samples = PooledHistograms.of(ranks)
-    return pool_trial(trial, ranks, samples), samples
+    return StoredTrial(pool_trial(trial, ranks, samples), samples, SERIES)
 
 
 def test_stored_trials_give_the_same_case() -> None:
     trials = [measured(number) for number in (1, 2)]
-    assert trials[0][0].values["stragglers"], "every kind of record is stored"
-    assert trials[0][0].values["preconditioning"]
-    texts = [json.dumps(stored_trial(*one)) for one in trials]
+    assert trials[0].result.values["stragglers"], "every kind of record is stored"
+    assert trials[0].result.values["preconditioning"]
+    texts = [json.dumps(stored_trial(one)) for one in trials]
     restored = [restored_trial(json.loads(text)) for text in texts]
-    for (result, _), (again, _) in zip(trials, restored, strict=True):
-        assert again.values == result.values
-        assert (again.trial, again.corruption) == (result.trial, result.corruption)
-        assert again.conditions == result.conditions
+    for stored, again in zip(trials, restored, strict=True):
+        result = stored.result
+        assert again.result.values == result.values
+        assert (again.result.trial, again.result.corruption) == (result.trial, result.corruption)
+        assert again.result.conditions == result.conditions
+        assert again.series == stored.series
     before, after = (
         pool_case(
-            "1", [one for one, _ in some], pool_samples(PooledHistograms.total(s for _, s in some))
+            "1",
+            [one.result for one in some],
+            pool_samples(PooledHistograms.total(one.samples for one in some)),
         )
         for some in (trials, restored)
     )
@@ -75,10 +86,11 @@ def test_stored_trials_give_the_same_case() -> None:
         lambda content: content["operations"][0].update(key=["storage"]),
         lambda content: content["values"].update(stragglers=[{"host": 1}]),
         lambda content: content.update(values=[]),
+        lambda content: content.update(time_series={"phases": 1}),
     ],
 )
 def test_other_json_is_no_stored_trial(damage: object) -> None:
-    content = json.loads(json.dumps(stored_trial(*measured(1))))
+    content = json.loads(json.dumps(stored_trial(measured(1))))
     damage(content)  # type: ignore[operator]  # a function
     with pytest.raises(ValueError, match=r"\w"):
         restored_trial(content)

@@ -43,6 +43,14 @@ def test_trial_counts_its_operations_and_leaves_no_file(tmp_path: Path) -> None:
     assert result.operation("storage", "write").moved_bytes > 0
     assert result.storage.entries > 0
     assert list(tmp_path.iterdir()) == []
+    assert result.series is not None
+    window = result.series.series().window
+    reads, writes = result.stored
+    assert (sum(window.read_bytes), sum(window.write_bytes)) == (
+        reads.moved_bytes,
+        writes.moved_bytes,
+    )
+    assert (sum(window.reads), sum(window.write_chunks)) == (reads.device.count, writes.chunk.count)
 
 
 def test_every_chunk_read_was_checked(tmp_path: Path) -> None:
