@@ -20,6 +20,7 @@ import pytest
 import pytest_benchmark
 from _pytest.capture import CaptureManager
 from _pytest.junitxml import LogXML, xml_key
+from _pytest.logging import LoggingPlugin
 from _pytest.outcomes import Exit
 from _pytest.terminal import TerminalReporter
 from pytest_benchmark import plugin as benchmark_plugin
@@ -44,8 +45,14 @@ _RANK_0_ALONE: Mapping[str, object] = {
     "benchmark_quiet": True,
     "benchmark_verbose": False,
     "xmlpath": None,
+    "log_file": os.devnull,  # not None: pytest would then take the ini-file's
 }
 """Options that make a session write files or tables: off on every rank except rank 0."""
+_RANK_0_ALONE_ELSEWHERE = ("htmlpath", "report_log", "json_report_file")
+"""Such options of pytest-html, pytest-reportlog and pytest-json-report."""
+_OTHERS_WRITERS = ("html", "_report_log_plugin")
+"""Objects of pytest-html and pytest-reportlog that write such files: a plugin's name, and an
+attribute of pytest's config."""
 
 _BENCHMARK_SESSION_ATTRIBUTES = (
     *("json", "save", "autosave", "compare", "compare_fail", "histogram", "cprofile_dump"),
@@ -246,12 +253,20 @@ def leave_files_to_rank_0(config: pytest.Config) -> None:
     Options are changed for plugins that read them later, and objects of plugins that have already
     read them.
     """
-    for name, value in _RANK_0_ALONE.items():
+    others = dict.fromkeys(_RANK_0_ALONE_ELSEWHERE)
+    for name, value in {**_RANK_0_ALONE, **others}.items():
         setattr(config.option, name, value)
     xml = config.stash.get(xml_key, None)
     if xml is not None:
         del config.stash[xml_key]
         config.pluginmanager.unregister(xml)
+    logging_plugin = config.pluginmanager.getplugin("logging-plugin")
+    if isinstance(logging_plugin, LoggingPlugin):
+        logging_plugin.set_log_path(os.devnull)
+    for name in _OTHERS_WRITERS:
+        writer = config.pluginmanager.getplugin(name) or getattr(config, name, None)
+        if writer is not None:
+            config.pluginmanager.unregister(writer)
     benchmark_session = getattr(config, "_benchmarksession", None)
     if benchmark_session is not None:
         for name in _BENCHMARK_SESSION_ATTRIBUTES:

@@ -45,6 +45,39 @@ def test_other_ranks_are_silent(pytester: pytest.Pytester, run_ranks: RunRanks) 
     assert result.stdout.str().count("1 passed") == 1
 
 
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_log_and_reports_are_those_of_rank_0(
+    pytester: pytest.Pytester, run_ranks: RunRanks, mode: str
+) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_addoption(parser):
+            parser.addoption("--report-log", dest="report_log")
+
+        def pytest_configure(config):
+            if config.option.report_log:
+                with open(config.option.report_log, "a") as report:
+                    report.write("a session\\n")
+        """
+    )
+    pytester.makeini(f"[pytest]\nmlps_mpi = {mode}\nlog_file = log.txt")
+    pytester.makepyfile(
+        """
+        import logging
+
+        def test_logs(mpi_comm):
+            for number in range(20):
+                logging.getLogger().warning("rank %d: %d", mpi_comm.rank, number)
+            mpi_comm.barrier()
+        """
+    )
+    assert run_ranks(2, "--report-log=report.txt").ret == 0
+    log = (pytester.path / "log.txt").read_text()
+    assert [log.count("rank 0: "), log.count("rank 1: ")] == [20, 0]
+    if mode == "on":  # ranks that join later have read the option before
+        assert (pytester.path / "report.txt").read_text() == "a session\n"
+
+
 def test_pytest_mpi_works_with_the_plugin(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     pytester.makepyfile(
         """

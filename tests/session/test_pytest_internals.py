@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import math
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,7 +64,7 @@ def test_options_known_before_conftests_exist(pytester: pytest.Pytester) -> None
 def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfigure(
         *("--junitxml=junit.xml", "--benchmark-json=out.json", "--benchmark-autosave"),
-        "--benchmark-histogram",
+        *("--benchmark-histogram", "--log-file=log.txt"),
     )
     assert set(internals._RANK_0_ALONE) <= set(vars(config.option))
     session = config._benchmarksession  # type: ignore[attr-defined]
@@ -73,6 +74,23 @@ def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
     internals.leave_files_to_rank_0(config)
     assert len(config.pluginmanager.get_plugins()) == plugins - 1, "junit XML's is gone"
     assert [session.json, session.autosave, session.histogram] == [None, None, []]
+    logging_plugin = config.pluginmanager.getplugin("logging-plugin")
+    assert logging_plugin.log_file_handler.stream.name == os.devnull
+    config._ensure_unconfigure()
+
+
+@pytest.mark.parametrize("has_name", [True, False])
+def test_report_that_another_plugin_writes_is_left_to_rank_0(
+    pytester: pytest.Pytester, *, has_name: bool
+) -> None:
+    """pytest-html and pytest-reportlog register what writes before ranks that join late do."""
+    config = pytester.parseconfigure()
+    writer = SimpleNamespace(pytest_unconfigure=lambda: None)
+    config.pluginmanager.register(writer, "html" if has_name else None)
+    if not has_name:
+        config._report_log_plugin = writer  # type: ignore[attr-defined]
+    internals.leave_files_to_rank_0(config)
+    assert not config.pluginmanager.is_registered(writer)
     config._ensure_unconfigure()
 
 
