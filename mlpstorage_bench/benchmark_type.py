@@ -52,6 +52,8 @@ class HostCapacity:
     """Whether cache files are kept in the host's memory."""
     limits: tuple[str, ...] = ()
     """A sentence for each limit that is narrower than the host."""
+    storage_problem: str = ""
+    """Reason why a run cannot use the cache directory, whatever its size; '' if it can."""
 
 
 @dataclass(frozen=True)

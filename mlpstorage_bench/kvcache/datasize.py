@@ -52,7 +52,7 @@ class UnknownSize:
     """A case of unknown size, because its storage capacity is unknown."""
 
     case: str
-    problems: Sequence[str] = (UNKNOWN_SPACE,)
+    problems: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class _Hosts:
     """Bytes for each rank; None if unknown."""
     is_in_memory: bool
     """Whether the storage is in that memory."""
+    storage_problem: str
+    """Reason why no run can use the storage; '' if one can."""
 
     def largest(self, rank_bytes: Sequence[int]) -> int:
         """Return the largest sum over a host's ranks; ranks are ordered by host."""
@@ -77,11 +79,12 @@ class _Hosts:
 
     def problems(self, size: RankSize) -> list[str]:
         """Return the reasons why a rank of this size cannot run here."""
-        return size.problems(
+        of_size = size.problems(
             size.storage if self.free_storage is None else self.free_storage,
             self.free_memory,
             is_in_memory=self.is_in_memory,
         )
+        return [*filter(None, [self.storage_problem]), *of_size]
 
 
 def datasize(
@@ -96,9 +99,10 @@ def datasize(
             capacity.process_memory,
         ),
         capacity.is_in_memory,
+        capacity.storage_problem,
     )
     cases = [
-        UnknownSize(name)
+        UnknownSize(name, (hosts.storage_problem or UNKNOWN_SPACE,))
         if hosts.free_storage is None and workload.storage_capacity_gb is None
         else _size_of_case(name, workload, profile.seed, hosts)
         for name, workload in profile.workloads.items()
@@ -128,7 +132,6 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
         sizes.append(size_of_rank(parts[-1], hosts.free_storage or 0))
         if sum(size.examined_requests for size in sizes) > MOST_REQUESTS_OF_RANKS:
             break
-    fitting = [users_that_fit(part, hosts.free_storage or 0) for part in parts]
     storage = _of_all(ranks, [size.storage for size in sizes])
     memory = _of_all(ranks, [size.memory for size in sizes])
     return CaseSize(
@@ -145,7 +148,7 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
         memory_bytes_per_rank=max(memory),
         memory_bytes_per_host=hosts.largest(memory),
         evicts=any(size.evicts for size in sizes),
-        users_that_fit=min((n for n in fitting if n is not None), default=None),
+        users_that_fit=users_that_fit(parts, hosts.free_storage or 0),
         examined_ranks=len(sizes),
         problems=sorted({problem for size in sizes for problem in hosts.problems(size)}),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
@@ -34,6 +34,8 @@ HARNESS_BYTES = 200 << 20
 """Most resident memory of a rank in addition to its buffers and memory tiers."""
 MOST_USERS = 1000
 """Upper limit of the search for users that fit."""
+MOST_REQUESTS_OF_USERS = 100_000
+"""Requests, of all ranks together, after which the search for users that fit leaves out ranks."""
 MOST_REQUESTS = 1_000_000
 """Requests of a rank that are examined, in about 10 s. A run with more is taken to have no limit
 but its capacities, and the largest entry to be among these."""
@@ -268,21 +270,36 @@ def footprint(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Callab
     return lambda size: -(-round_up_to_sector(size, alignment_bytes) // slot) * slot
 
 
-def users_that_fit(part: RankWorkload, free_storage: int) -> int | None:
-    """Return the number of users whose entries all fit a rank's storage, at most MOST_USERS.
+def users_that_fit(parts: Iterable[RankWorkload], free_storage: int) -> int | None:
+    """Return the number of users whose entries all fit the storage of each of these ranks.
 
-    None if the load does not depend on users: requests arrive at a rate or from a trace, or their
-    number is set.
+    At most MOST_USERS. None if the load does not depend on users: requests arrive at a rate or from
+    a trace, or their number is set. Ranks after MOST_REQUESTS_OF_USERS are left out.
     """
+    fitting: int | None = None
+    examined = 0
+    for part in parts:
+        own, requests = _users_of_rank(
+            part, free_storage, MOST_USERS if fitting is None else fitting
+        )
+        fitting = own if own is not None else fitting
+        examined += requests
+        if examined > MOST_REQUESTS_OF_USERS:
+            break
+    return fitting
+
+
+def _users_of_rank(part: RankWorkload, free_storage: int, most: int) -> tuple[int | None, int]:
+    """Return how many users fit a rank's storage, at most `most`, and the requests examined."""
     workload = part.workload
     capacity = storage_capacity(workload, free_storage)
     source = part.request_source()
     if source.is_open_loop or source.limit is not None or source.conversations is not None:
-        return None
+        return None, 0
     tally = _Tally(workload)
-    for number in range(MOST_USERS):
+    for number in range(most):
         alone = dataclasses.replace(source, num_users=1, first_user=source.first_user + number)
         tally.prepare(alone)
         if not tally.add_requests(alone) or tally.total > TARGET_USAGE * capacity:
-            return number
-    return MOST_USERS
+            return number, tally.requests
+    return most, tally.requests

@@ -62,14 +62,22 @@ def check_cache_dir(path: Path) -> None:
         raise _refusal(path, f"{resolved} is a system directory")
     if not existing.is_dir():
         raise _refusal(path, f"{existing} is a file")
-    if not resolved.parent.is_dir():
-        hint = (
-            f"{resolved.parent} does not exist. Is the storage mounted? If it is, make the "
-            "directory"
-        )
+    hint = missing_parent(resolved)
+    if hint:
         raise _refusal(path, hint, "a directory whose parent exists")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise _refusal(path, f"{existing} is not writable")
+
+
+def missing_parent(cache_dir: Path) -> str:
+    """Return a sentence if the parent of a cache directory does not exist; '' if it does.
+
+    Such a path names no storage: what lies below its part that exists is another filesystem.
+    """
+    parent = cache_dir.resolve().parent
+    if parent.is_dir():
+        return ""
+    return f"{parent} does not exist. Is the storage mounted? If it is, make the directory"
 
 
 def _refusal(cache_dir: Path, hint: str, accepted: str = _ACCEPTED) -> InvalidInputError:

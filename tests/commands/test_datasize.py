@@ -64,6 +64,20 @@ def test_datasize_that_does_not_fit_leaves_a_failed_run(pytester: pytest.Pyteste
     printed.stdout.fnmatch_lines([f"datasize run: {leaf}"])
 
 
+@pytest.mark.starts_process
+@pytest.mark.parametrize("capacity", [(), ("--mlps-set=storage_capacity_gb=1",)])
+def test_path_of_no_storage_fits_nothing(
+    pytester: pytest.Pytester, capacity: tuple[str, ...]
+) -> None:
+    missing = pytester.path / "array"
+    where = ("--mlps-cache-dir", str(missing / "cache"), "--mlps-mode=whatif")
+    printed = pytester.runpytest("--mlps-datasize", *DATASIZE[1:], *capacity, *where)
+    assert printed.ret == pytest.ExitCode.TESTS_FAILED
+    printed.stdout.fnmatch_lines(
+        [f"workload 1: {missing} does not exist. Is the storage mounted? If it is, make the *"]
+    )
+
+
 @pytest.mark.long
 @pytest.mark.starts_process
 def test_datasize_in_mode_whatif_leaves_nothing(pytester: pytest.Pytester) -> None:

@@ -78,7 +78,7 @@ def test_workload_without_time_is_limited_only_by_capacity() -> None:
     asked = workload(think_time_scale=0.0, storage_capacity_gb=2.0)
     size = size_of_rank(RankWorkload(asked, 42), FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
-    assert users_that_fit(RankWorkload(asked, 42), FREE) == 0
+    assert users_that_fit([RankWorkload(asked, 42)], FREE) == 0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_more_requests_than_are_examined_are_limited_only_by_capacity(
     size = size_of_rank(asked, FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)
     assert size.examined_requests == 500
-    users_that_fit(asked, FREE)
+    users_that_fit([asked], FREE)
 
 
 def test_sizes_of_many_ranks_are_taken_from_some_of_them() -> None:
@@ -146,11 +146,24 @@ def test_capacity_write_limit_and_free_space_limit_the_size() -> None:
 
 def test_users_that_fit_keep_all_their_entries() -> None:
     asked = workload(duration=5.0, storage_capacity_gb=0.5)
-    fit = users_that_fit(RankWorkload(asked, 42), FREE)
+    fit = users_that_fit([RankWorkload(asked, 42)], FREE)
     assert fit is not None
     at_most = size_of_rank(RankWorkload(asked.model_copy(update={"num_users": fit}), 42), FREE)
     one_more = size_of_rank(RankWorkload(asked.model_copy(update={"num_users": fit + 1}), 42), FREE)
     assert (at_most.evicts, one_more.evicts) == (False, True)
+
+
+def test_users_that_fit_each_rank_are_searched_in_a_number_of_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = workload(duration=5.0, storage_capacity_gb=0.5)
+    parts = [RankWorkload.for_rank(asked, 42, rank, 8) for rank in range(8)]
+    each = [users_that_fit([part], FREE) for part in parts]
+    assert users_that_fit(parts, FREE) == min(n for n in each if n is not None)
+    monkeypatch.setattr(sizing, "MOST_REQUESTS_OF_USERS", 1)
+    left = iter(parts)
+    assert users_that_fit(left, FREE) == each[0]
+    assert [*left] == parts[1:]
 
 
 @pytest.mark.parametrize(
