@@ -4,9 +4,11 @@ It removes a rank's cache files (`removal.py`), prints the line that reports a r
 the ranks whose parent was killed. It reads from a pipe whose writing end only its owner has. The
 owner stops it with one byte; a pipe that closes without that byte means that the owner was killed.
 The reaper is a program of its own in a session of its own, with the standard library alone, so that
-signals to the ranks' process groups do not reach it.
+signals to the ranks' process groups do not reach it. One that is stopped (SIGSTOP) goes on when its
+owner ends.
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 _STOP = b"d"
+_PR_SET_PDEATHSIG = 1
+"""Operation of prctl(2): the signal that this process gets when the thread that started it ends."""
 _GROUP_FIELD, _START_FIELD = 2, 19
 """Positions of `pgrp` and `starttime` among the fields of proc_pid_stat(5) after the command, of
 which the first is the state."""
@@ -219,6 +223,7 @@ def _discard(output: int) -> None:
 
 def main() -> None:
     """Wait for the owner's end, and do the task unless stopped."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
     task, *subject = sys.argv[1:]
     if task == "end":
         _end(*subject)

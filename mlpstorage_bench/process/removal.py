@@ -5,15 +5,18 @@ last: until then no other run uses the directory. The program waits at a pipe fo
 (`reaper.py` has the rules), with the standard library alone.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
 import re
+import signal
 import sys
 import time
 from contextlib import suppress
 
 _STOP = b"d"
+_PR_SET_PDEATHSIG = 1
 _POLL_S = 0.05
 _RELEASE_S = 5.0
 """Time for a filesystem to remove a file that was open when it was unlinked, and for the kernel to
@@ -138,6 +141,7 @@ def _can_be_shared(claim: int) -> bool:
 
 def main() -> None:
     """Wait for the owner's end, and remove its directory unless stopped."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
     if os.read(0, 1) == _STOP:
         return
     with suppress(OSError):  # there is no process left that could report it

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,8 @@ from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.status_channel import DIRECTORY_VARIABLE, StatusChannel
 from mlpstorage_bench.process import reaper
+from tests.cluster.waiting import wait_until
+from tests.process.ended import is_gone, waits
 
 pytestmark = pytest.mark.starts_process
 
@@ -34,7 +35,9 @@ if "rank" in sys.argv:
         pathlib.Path(sys.argv[3], "reported-" + sys.argv[2]).touch()
         sys.exit()
     signal.signal(signal.SIGUSR1, interrupt)
-    pathlib.Path(sys.argv[3], "ready-" + sys.argv[2]).write_text(f"{{os.getpid()}} {{here}}")
+    unfinished = pathlib.Path(sys.argv[3], "." + sys.argv[2])
+    unfinished.write_text(f"{{os.getpid()}} {{here}}")
+    unfinished.rename(unfinished.with_name("ready-" + sys.argv[2]))
     signal.pause()
 else:
     output, input = os.pipe()
@@ -63,20 +66,6 @@ here = sys.argv.pop() == "here"
 plan = LaunchPlan(tuple(sys.argv[1:]), (), "a launcher", (), layout, all_hosts_are_here=here)
 run(plan, Limits(60))
 """
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(0.02)
-
-
-def is_gone(process_id: int) -> bool:
-    try:
-        return psutil.Process(process_id).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture(params=["here", "over hosts"])
@@ -108,13 +97,13 @@ def test_ranks_report_and_end_without_parent_and_helper(
     texts = [path.read_text().split() for path in tmp_path.glob("ready-*")]
     ranks, directory = [int(text[0]) for text in texts], Path(texts[0][1])
     helper = helper_of(parent)
+    wait_until(lambda: waits(helper))
     if others is not None:
         helper.send_signal(others)
     parent.kill()
     wait_until(lambda: all(map(is_gone, ranks)))
     wait_until(lambda: not directory.exists())
-    with suppress(psutil.NoSuchProcess):
-        helper.kill()
+    wait_until(lambda: is_gone(helper.pid))
     assert {path.name for path in tmp_path.glob("reported-*")} == {"reported-0", "reported-1"}
 
 

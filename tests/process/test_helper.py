@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mlpstorage_bench.process import helper, reaper, removal
+from tests.cluster.waiting import wait_until
+from tests.process.ended import is_gone, waits
 
 pytestmark = pytest.mark.starts_process
 
@@ -60,6 +63,25 @@ def test_reaper_that_takes_long_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert reaper.kill_marked("MLPS_TEST_LAUNCH=that") == []
     assert started.poll() is None
     reaper.stop(started)
+
+
+def test_stopped_helper_goes_on_when_its_owner_is_killed(tmp_path: Path) -> None:
+    """The files of a killed rank are removed, though nothing else is left that could do that."""
+    directory = tmp_path / "rank_0"
+    directory.mkdir()
+    (directory / removal.CLAIM).touch()
+    program = (
+        "import sys, time; from mlpstorage_bench.process import reaper; "
+        "print(reaper.start('remove', sys.argv[1], '.*').pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, directory], stdout=-1) as owner:
+        assert owner.stdout is not None
+        helper = psutil.Process(int(owner.stdout.readline()))
+        wait_until(lambda: waits(helper))
+        helper.suspend()
+        owner.kill()
+    wait_until(lambda: is_gone(helper.pid))
+    assert not directory.exists()
 
 
 def test_group_whose_number_was_given_to_another_process_is_not_ended() -> None:
