@@ -29,7 +29,7 @@ from mlpstorage_bench.launch.status_channel import (
     this_host,
 )
 from mlpstorage_bench.launch.stderr_filter import forward_stderr, write
-from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process import helper, reaper
 from mlpstorage_bench.process.signals import StopSignals
 
 
@@ -61,8 +61,7 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
             with _refusal_of("The launcher's helper process", directory):
                 reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
         except LaunchError:
-            child.kill()
-            child.wait()
+            helper.kill(child, "the launcher", "has no helper process")
             if errors is not None:
                 os.close(errors)
             reaper.kill_marked(mark)
@@ -72,9 +71,9 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
                 child, status_reader, limits, requests, may_queue=plan.may_queue
             )
             status = monitor.wait()
-            for helper in reaper.kill_marked(mark):
-                line = f"mlpstorage: helper process {helper} of a rank was stopped, and is killed\n"
-                write(line.encode())
+            for process_id in reaper.kill_marked(mark):
+                name = f"helper process {process_id} of a rank"
+                write(f"mlpstorage: {name} was stopped, and is killed\n".encode())
         reaper.stop(reaper_process)
         return exit_of(plan, status_reader, status, monitor)
 
