@@ -224,12 +224,21 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def use_own_basetemp(config: pytest.Config, rank: int) -> None:
-    """Give this rank a directory of its own in `--basetemp`, which pytest empties at first use."""
+    """Give this rank a directory of its own in `--basetemp`, which pytest empties at first use.
+
+    InvalidInputError if it cannot be made.
+    """
     given = getattr(config.option, "basetemp", None)
     if given is None:
         return
     own = Path(os.path.abspath(given)) / f"rank_{rank}"  # noqa: PTH100 - as pytest: links stay
-    own.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        own.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInputError(
+            "--basetemp", str(given), "a directory that can be made", hint=reason
+        ) from error
     config.option.basetemp = str(own)
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is not None:

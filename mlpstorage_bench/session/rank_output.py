@@ -43,9 +43,8 @@ def silence_output_after_collection(config: pytest.Config) -> None:
 
 
 def prepare(config: pytest.Config, rank: int) -> None:
-    """Leave files and tables to rank 0, keep ranks' directories apart, and turn pytest-mpi on."""
+    """Leave files and tables to rank 0, and turn pytest-mpi on."""
     refuse_workers(config)
     pytest_internals.let_pytest_mpi_run(config, ())
-    pytest_internals.use_own_basetemp(config, rank)
     if rank > 0:
         pytest_internals.leave_files_to_rank_0(config)

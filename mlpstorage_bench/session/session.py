@@ -31,7 +31,12 @@ from mlpstorage_bench.session.file_arguments import check_files
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.provenance import sources_of_tests
-from mlpstorage_bench.session.pytest_internals import output_files, random_seed, set_random_seed
+from mlpstorage_bench.session.pytest_internals import (
+    output_files,
+    random_seed,
+    set_random_seed,
+    use_own_basetemp,
+)
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
@@ -186,6 +191,7 @@ class MlpsSession:
         self.on_all_ranks(self._check_request)
         if self.launcher is not None:
             rank_output.prepare(self.config, self.comm.rank)
+            self.on_all_ranks(lambda: use_own_basetemp(self.config, self.comm.rank))
 
     def _check_hosts(self, hosts: Sequence[str]) -> None:
         """Check that the ranks run on the user's hosts; rank 0 resolves the names."""

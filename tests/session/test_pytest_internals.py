@@ -13,6 +13,7 @@ import pytest
 from pytest_benchmark.session import BenchmarkSession
 
 import mlpstorage_bench
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.session import pytest_internals as internals
 
 ROOT = Path(mlpstorage_bench.__file__).parent
@@ -77,6 +78,14 @@ def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
     logging_plugin = config.pluginmanager.getplugin("logging-plugin")
     assert logging_plugin.log_file_handler.stream.name == os.devnull
     config._ensure_unconfigure()
+
+
+def test_directory_for_basetemp_that_cannot_be_made_is_a_usage_error(
+    pytester: pytest.Pytester,
+) -> None:
+    config = pytester.parseconfig(f"--basetemp={pytester.makefile('.txt', 'text')}/below")
+    with pytest.raises(InvalidInputError, match=r"--basetemp: .* Not a directory"):
+        internals.use_own_basetemp(config, 1)
 
 
 @pytest.mark.parametrize("has_name", [True, False])
