@@ -87,6 +87,13 @@ def test_call_that_opens_or_looks_up_a_file_is_found(tmp_path: Path) -> None:
     assert uses(module.with_name("other.py")) == frozenset()
 
 
+def test_text_goes_to_standard_output_in_every_encoding() -> None:
+    """`process/stdout` replaces what a terminal's encoding lacks."""
+    direct = re.compile(r"(?<![\w.])(?:print|sys\.stdout\.write)\(")
+    found = [path for path in ROOT.rglob("*.py") if direct.search(path.read_text())]
+    assert found == [], "use mlpstorage_bench.process.stdout"
+
+
 def test_exceptions_exist_and_need_to_be_ones() -> None:
     for place in OWN:
         path = ROOT / place

@@ -13,6 +13,7 @@ import pytest
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type import Json, Plan
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.process.identity import start_of
@@ -47,7 +48,7 @@ def run(known: argparse.Namespace, arguments: Sequence[object]) -> int:
         width = max(text_width(), SIZE_TABLE_WIDTH)
         write_lines(size_lines(report, width))
         if left is not None:
-            write_lines([f"datasize run: {left.directory}"])
+            write_lines([f"datasize run: {for_terminal(str(left.directory))}"])
     return pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED
 
 

@@ -181,11 +181,12 @@ def _rerun(history: History, option: str, run_id: str, owner: str | None) -> Rer
             f"no launcher ({launcher.launcher}) around pytest, as the rerun starts its own",
         )
     path = history.find(option, run_id)
-    before = path.stat()
+    before = look_up(option, path)
     metadata = read_metadata(path)
     past = run_of(metadata, path).run
     run_id = past.run_id
-    if _identity(path.stat()) != _identity(before):
+    after = look_up(option, path)
+    if before is None or after is None or _identity(after) != _identity(before):
         raise InvalidInputError(option, run_id, "a run whose metadata does not change")
     if option == RESUME_OPTION:
         past = replace(past, status=status_now(past))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.paths import OutputFile, check_outputs
-from mlpstorage_bench.process.stdout import text_width
+from mlpstorage_bench.process.stdout import text_width, write_lines
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.report.validation_report import (
     REPORT_OPTION,
@@ -67,10 +67,10 @@ def report(tree: Tree, reports: Sequence[Path], known: argparse.Namespace) -> in
     runs = len(tree.leaves)
     width = max(text_width(), VALIDATION_TABLE_WIDTH)
     lines = [*as_lines(validation_table(findings), width), *summary_lines(findings, runs)]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(lines)
     for path in reports:
         write_validation_report(path, findings, tree.root, runs)
-        sys.stdout.write(f"report: {path}\n")
+        write_lines([f"report: {for_terminal(str(path))}"])
     junit_file = junit_path(known)
     if junit_file is not None:
         _write_junit(junit_file, findings)

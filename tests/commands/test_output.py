@@ -35,6 +35,7 @@ def results(pytester: pytest.Pytester) -> Path:
         ["--mlps-history-format=json"],
         ["--mlps-datasize", *PROFILE],
         ["--mlps-history=café"],
+        ["--mlps-validate=results"],
     ],
     ids=lambda options: options[0],
 )
@@ -48,7 +49,8 @@ def test_output_does_not_fail_on_a_terminal_of_ascii(
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("LC_ALL", "C")
     result = pytester.runpytest_subprocess("--mlps-results-dir=results", *options)
-    assert result.ret == (pytest.ExitCode.USAGE_ERROR if "=café" in options[0] else 0)
+    refused, violated = "=café" in options[0], "validate" in options[0]
+    assert result.ret == (pytest.ExitCode.USAGE_ERROR if refused else int(violated))
     printed = result.stdout.str() + result.stderr.str()
     assert "Traceback" not in printed
     assert "INTERNALERROR" not in printed
