@@ -37,6 +37,14 @@ from mlpstorage_bench.submission.draft import draft
 from mlpstorage_bench.submission.system_cells import system_cells
 from mlpstorage_bench.validation.system_description import problems_of
 from mlpstorage_bench.validation.tree import System
+from tests.fuzz.trees import (
+    PLACES,
+    in_tree,
+    kept_trial,
+    read_kept_trial,
+    read_resumption,
+    valid_in_tree,
+)
 from tests.past_runs import REFERENCES, leave_run
 from tests.shown import show
 from tests.submission.filling import filled
@@ -50,6 +58,8 @@ class Reader:
     read: Callable[[Path], object]
     seeds: tuple[bytes, ...]
     """Valid inputs."""
+    inputs: int = 60
+    """Number of inputs that `make test` tries."""
 
 
 def read_trace(path: Path) -> object:
@@ -225,7 +235,7 @@ other,4,2,3,1,2,0,
 """
 _DRAFT = draft("array", "run 1", []).encode()
 _GOLDEN = Path(__file__).parent.parent / "golden"
-_METADATA = tuple((_GOLDEN / f"schema_{n}" / "metadata.json").read_bytes() for n in (1, 2))
+_METADATA = tuple((_GOLDEN / f"schema_{n}" / "metadata.json").read_bytes() for n in (1, 2, 3))
 _DOCUMENTS = tuple((_GOLDEN / f"schema_{n}" / "pytest_benchmark.json").read_bytes() for n in (1, 2))
 
 
@@ -261,4 +271,10 @@ READERS = (
     Reader("description of a system", describe_system, (_DRAFT, filled(_DRAFT.decode()).encode())),
     Reader("index of the history", ask_index, (_index(),)),
     Reader("pytest-benchmark", convert, _DOCUMENTS),
+    *(
+        Reader(f"{name} in a tree", in_tree(place), (valid_in_tree(place),), inputs=10)
+        for name, place in PLACES.items()
+    ),
+    Reader("record of a trial", read_kept_trial, (kept_trial(),)),
+    Reader("run to be continued", read_resumption, (_METADATA[-1],)),
 )

@@ -24,7 +24,6 @@ from tests.fuzz.readers import READERS, Reader
 
 FUZZ_SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 """Time for all readers together; 0: a fixed number of inputs each."""
-EXAMPLES = 60
 MIB = 1 << 20
 each_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 
@@ -41,7 +40,7 @@ def read(reader: Reader, path: Path, data: bytes) -> str:
 
 
 def fuzz(reader: Reader, path: Path, seed: int | None) -> None:
-    @settings(max_examples=EXAMPLES if seed is None else 500)
+    @settings(max_examples=reader.inputs if seed is None else 500)
     @hypothesis.given(mutated(reader.seeds) | formless())
     def ends_with_a_result_or_a_usage_error(data: bytes) -> None:
         message = read(reader, path, data)
