@@ -43,13 +43,12 @@ def detect_launcher(environ: Mapping[str, str]) -> LauncherEnvironment | None:
     their daemons by srun, and the ranks inherit the daemons' Slurm variables. So the variables that
     only one launcher sets are checked first.
     """
-    if _are_numbers(environ, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"):
+    if _is_rank(environ, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"):
         return _open_mpi(environ)
-    has_pmi_size = _are_numbers(environ, "PMI_SIZE")
-    has_pmi = has_pmi_size and _are_numbers(environ, "PMI_RANK")
+    has_pmi = _is_rank(environ, "PMI_RANK", "PMI_SIZE")
     if "MPI_LOCALNRANKS" in environ and has_pmi:
         return _hydra(environ)
-    if _are_numbers(environ, "PALS_RANKID") and has_pmi_size:
+    if _is_rank(environ, "PALS_RANKID", "PMI_SIZE"):
         return _pals(environ)
     if _is_slurm_step(environ):
         return _slurm(environ)
@@ -58,9 +57,10 @@ def detect_launcher(environ: Mapping[str, str]) -> LauncherEnvironment | None:
     return None
 
 
-def _are_numbers(environ: Mapping[str, str], *names: str) -> bool:
-    """Whether all of these variables are there: some that are left over tell of no rank."""
-    return all(_number(environ, name) is not None for name in names)
+def _is_rank(environ: Mapping[str, str], rank: str, size: str) -> bool:
+    """Whether both variables are there and fit: some that are left over tell of no rank."""
+    number, ranks = _number(environ, rank), _number(environ, size)
+    return number is not None and ranks is not None and number < ranks
 
 
 def _open_mpi(environ: Mapping[str, str]) -> LauncherEnvironment:
@@ -111,7 +111,8 @@ def _is_slurm_step(environ: Mapping[str, str]) -> bool:
     single task does not count as a rank.
     """
     tasks = _number(environ, "SLURM_STEP_NUM_TASKS")
-    return _are_numbers(environ, "SLURM_PROCID") and tasks is not None and tasks > 1
+    is_task = _is_rank(environ, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
+    return is_task and tasks is not None and tasks > 1
 
 
 def _is_slurm_shell(environ: Mapping[str, str]) -> bool:
@@ -134,7 +135,7 @@ def _slurm_local_size(environ: Mapping[str, str]) -> int | None:
     """Read this node's number of tasks from a list like `2(x3),1`: three nodes of 2, one of 1."""
     counts: list[int] = []
     for part in environ.get("SLURM_STEP_TASKS_PER_NODE", "").split(","):
-        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
+        match = re.fullmatch(r"([0-9]{1,6})(?:\(x([0-9]{1,6})\))?", part)
         if match is None:
             return None
         counts += [int(match[1])] * int(match[2] or 1)
@@ -144,4 +145,4 @@ def _slurm_local_size(environ: Mapping[str, str]) -> int | None:
 
 def _number(environ: Mapping[str, str], name: str) -> int | None:
     value = environ.get(name, "")
-    return int(value) if value.isdecimal() else None
+    return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None

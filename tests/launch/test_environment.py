@@ -109,10 +109,13 @@ def test_slurm_task_list_gives_this_nodes_task_count(
         {"OMPI_COMM_WORLD_SIZE": "four", "OMPI_COMM_WORLD_RANK": "0"},
         {"PMI_SIZE": "4", "MPI_LOCALNRANKS": "4"},
         {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": ""},
+        {"OMPI_COMM_WORLD_SIZE": "9" * 5000, "OMPI_COMM_WORLD_RANK": "0"},
+        {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "2"},
     ],
     ids=[
         *("nothing", "slurm batch script", "slurm shell", "slurm shell with pmi2"),
         *("no rank of open mpi", "size that is no number", "no rank of hydra", "no rank of srun"),
+        *("size of many digits", "rank beyond the size"),
     ],
 )
 def test_process_without_launcher_is_no_rank(environ: dict[str, str]) -> None:
