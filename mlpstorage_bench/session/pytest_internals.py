@@ -50,9 +50,9 @@ _RANK_0_ALONE: Mapping[str, object] = {
 """Options that make a session write files or tables: off on every rank except rank 0."""
 _RANK_0_ALONE_ELSEWHERE = ("htmlpath", "report_log", "json_report_file")
 """Such options of pytest-html, pytest-reportlog and pytest-json-report."""
-_OTHERS_WRITERS = ("html", "_report_log_plugin")
-"""Objects of pytest-html and pytest-reportlog that write such files: a plugin's name, and an
-attribute of pytest's config."""
+_OTHERS_WRITERS = ("html", "_cov", "_report_log_plugin")
+"""Objects of pytest-html, pytest-cov and pytest-reportlog that write such files: names of plugins,
+and an attribute of pytest's config. pytest-cov removes the data files of other ranks."""
 
 _BENCHMARK_SESSION_ATTRIBUTES = (
     *("json", "save", "autosave", "compare", "compare_fail", "histogram", "cprofile_dump"),

@@ -88,15 +88,15 @@ def test_directory_for_basetemp_that_cannot_be_made_is_a_usage_error(
         internals.use_own_basetemp(config, 1)
 
 
-@pytest.mark.parametrize("has_name", [True, False])
+@pytest.mark.parametrize("name", ["html", "_cov", None])
 def test_report_that_another_plugin_writes_is_left_to_rank_0(
-    pytester: pytest.Pytester, *, has_name: bool
+    pytester: pytest.Pytester, name: str | None
 ) -> None:
-    """pytest-html and pytest-reportlog register what writes before ranks that join late do."""
+    """pytest-html, pytest-cov and pytest-reportlog register what writes before ranks join."""
     config = pytester.parseconfigure()
     writer = SimpleNamespace(pytest_unconfigure=lambda: None)
-    config.pluginmanager.register(writer, "html" if has_name else None)
-    if not has_name:
+    config.pluginmanager.register(writer, name)
+    if name is None:
         config._report_log_plugin = writer  # type: ignore[attr-defined]
     internals.leave_files_to_rank_0(config)
     assert not config.pluginmanager.is_registered(writer)
