@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ DIRECTORY = ".mlps-trials"
 _IDENTITY = "run.json"
 _LOCK = "lock"
 _OWN_NAMES = r"[A-Za-z0-9._-]+"
+_COMPONENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
+"""Name of a directory or file in the place of a rank's result."""
 
 
 class _Record(BaseModel):
@@ -164,7 +167,7 @@ class KeptTrials:
         for path in sorted(self._directory.glob(f"case_{case}/trial_*.json")):
             record = self._record(source, path)
             if record is not None:
-                remove_files(self._run / place for place in record.files)
+                remove_files(filter(None, map(self._result, record.files)))
             remove_files([path])
 
     def finished(self, source: str, case: CaseRecord, ranks: int) -> Iterator[KeptTrial]:
@@ -201,13 +204,26 @@ class KeptTrials:
         ):
             return None
         contents = [
-            _read(source, self._run / place, digest) for place, digest in record.files.items()
+            _read(source, path, digest)
+            for place, digest in record.files.items()
+            if (path := self._result(place)) is not None
         ]
         results = tuple(one for one in contents if isinstance(one, dict))
         if len(results) != ranks:
             return None
         paused = _read(source, self._pause_place(case.case, number))
         return KeptTrial(results, record.state, paused if isinstance(paused, dict) else None)
+
+    def _result(self, place: str) -> Path | None:
+        """Return the path of a rank's result; None if a record names one outside of the run.
+
+        Links in the run's directory lead outside, too.
+        """
+        parts = place.split("/")
+        if not all(map(_COMPONENT.fullmatch, parts)):
+            return None
+        folder = str(Path(os.path.realpath(self._run), *parts[:-1]))
+        return self._run / place if os.path.realpath(folder) == folder else None
 
     def _record(self, source: str, path: Path) -> _Record | None:
         try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
@@ -138,3 +141,26 @@ def test_records_are_not_removed_through_a_link(kept: KeptTrials, tmp_path: Path
     kept.remove()
     assert len(list(outside.iterdir())) == 2
     assert not (kept.directory.parent / DIRECTORY).exists()
+
+
+@pytest.mark.parametrize("how", ["above", "absolute", "through a link"])
+def test_record_names_no_file_outside_of_its_run(
+    kept: KeptTrials, tmp_path: Path, how: str
+) -> None:
+    theirs = tmp_path / "outside" / "precious.json"
+    theirs.parent.mkdir()
+    theirs.write_text("{}")
+    run = kept.directory.parent
+    (run / "link").symlink_to(theirs.parent)
+    place = {
+        "above": os.path.relpath(theirs, run),
+        "absolute": str(theirs),
+        "through a link": "link/precious.json",
+    }[how]
+    content = json.loads(record(kept, 1).read_text())
+    rank_0, _rank_1 = content["files"].items()
+    content["files"] = dict([rank_0, (place, xxhash.xxh3_128_hexdigest(b"{}"))])
+    record(kept, 1).write_text(json.dumps(content))
+    assert states(kept) == []
+    kept.discard("run", "mine")
+    assert theirs.read_text() == "{}"
