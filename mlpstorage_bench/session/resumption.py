@@ -52,6 +52,14 @@ class Resumption:
         return f"part {part} of run {self.run_id}: trials that have finished are not run again"
 
     @property
+    def note(self) -> str:
+        """What readers of the figures have to know: trials can be chosen by interrupting them."""
+        return (
+            f"the run was interrupted and resumed, {len(self.earlier) + 1} parts: trials that had "
+            "not finished started anew, and what they had measured is in no figure"
+        )
+
+    @property
     def timestamp(self) -> str:
         """The run's start as YYYYMMDD_HHMMSS, which names its directory."""
         return self.metadata_path.parent.name

@@ -133,8 +133,11 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, session.run, opened)
     about_hosts = [*cluster.inconsistencies, *cluster.limits()]
+    about_parts = [] if resumption is None else [resumption.note]
     changes = _describe_storage(session, session.run.location.metadata_path, opened)
-    session.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    session.run.add_notes(
+        [*about_parts, *changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts]
+    )
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(session.run.write)
 

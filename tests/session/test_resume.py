@@ -217,6 +217,8 @@ def test_resumed_run_has_the_results_of_one_without_interruption(
     assert result.ret == 0
     result.stdout.fnmatch_lines(["mlpstorage: part 2 of run *: trials that have finished are not*"])
     after = metadata(results)
+    note = after["mlpstorage"]["notes"].pop(0)
+    assert note.startswith("the run was interrupted and resumed, 2 parts: trials that had not")
     assert without_times(after) == uninterrupted
     assert trials_run(project) == 4 - finished
     assert {name: (leaf(results) / name).read_bytes() for name in files} == files
@@ -249,6 +251,7 @@ def test_run_can_be_interrupted_again_and_again(
     assert len(metadata(results)["mlpstorage"]["resumed"]["parts"]) == 2
     assert resume(project, monkeypatch).ret == 0
     after = metadata(results)
+    assert "and resumed, 3 parts: " in after["mlpstorage"]["notes"].pop(0)
     assert without_times(after) == uninterrupted
     assert {name: (leaf(results) / name).read_bytes() for name in files} == files
     resumed = after["mlpstorage"]["resumed"]
