@@ -74,6 +74,7 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         run = _run_of(session, "kvcache")
         yield _make_kvcache(request, timed, session, run)
     finally:
+        timed.close()
         if not request.node.stash.get(HAS_PASSED, False):
             expect_no_measurement(benchmark)
     if timed.stats is not None:

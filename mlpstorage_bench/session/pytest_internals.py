@@ -385,8 +385,18 @@ class TimedTest:
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
+        self._mode: object = None
+        """pytest-benchmark's mark of a fixture that has measured."""
+        self._refuse_others()
+
+    def _refuse_others(self) -> None:
         for name in _MEASURING:  # an attribute of the object hides the method of its class
-            setattr(benchmark, name, _refuse_measurement)
+            setattr(self._benchmark, name, _refuse_measurement)
+
+    def close(self) -> None:
+        """Tell pytest-benchmark that the test has measured; call it after the test."""
+        if self._mode is not None:
+            self._benchmark._mode = self._mode  # noqa: SLF001 - no public way
 
     @property
     def extra_info(self) -> dict[str, object]:
@@ -402,7 +412,7 @@ class TimedTest:
     @property
     def was_used(self) -> bool:
         """Whether the test has measured a function; pytest-benchmark times one of each test."""
-        return self._benchmark._mode is not None  # noqa: SLF001 - no public way
+        return self._mode is not None or self._benchmark._mode is not None  # noqa: SLF001 - no public way
 
     @property
     def is_enabled(self) -> bool:
@@ -419,6 +429,10 @@ class TimedTest:
             # pytest-benchmark does this for an Exception; pytest.fail and an interrupt are none
             self._benchmark.has_error = True
             raise
+        finally:
+            # With the mark, pytest-benchmark would refuse another function in its own words.
+            self._mode, self._benchmark._mode = self._benchmark._mode, None  # noqa: SLF001 - no public way
+            self._refuse_others()
         return result
 
 

@@ -57,12 +57,15 @@ def test_entry_that_does_not_fit_has_the_right_advice(pytester: pytest.Pytester)
     assert "Lower storage_capacity_gb" not in result.stdout.str()
 
 
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("call", ["benchmark(len, '')", "benchmark.pedantic(len, [''])"])
 @pytest.mark.parametrize("options", [(), ("--benchmark-disable",)], ids=["timed", "disabled"])
 def test_function_measured_beside_kvcache_is_refused(
-    pytester: pytest.Pytester, call: str, options: tuple[str, ...]
+    pytester: pytest.Pytester, call: str, options: tuple[str, ...], *, is_after: bool
 ) -> None:
-    pytester.makepyfile(f"def test_both(benchmark, kvcache):\n    {call}\n    kvcache.run(1)\n")
+    lines = [call, "kvcache.run(1)"]
+    body = "\n    ".join(reversed(lines) if is_after else lines)
+    pytester.makepyfile(f"def test_both(benchmark, kvcache):\n    {body}\n")
     result = pytester.runpytest(*TINY, "--mlps-set=storage=null", *options)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
