@@ -89,7 +89,7 @@ def kept_trial() -> bytes:
         "ended": "2026-11-01T12:00:01+00:00",
         "runtime_s": 1.5,
         "files": {},
-        "state": stored_trial(*measured(1)),
+        "state": stored_trial(measured(1)),
     }
     return json.dumps(record).encode()
 
