@@ -1,8 +1,7 @@
-"""Engine that runs cases on all ranks: this rank's directory and trials, and pooled results."""
+"""Engine that runs the trials of cases on all ranks, in each rank's directory."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from types import MappingProxyType
 from typing import Self, TypeVar
 
 from mlpstorage_bench.benchmark_type import Json, RankSite, SequenceStep, Step
-from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError, StorageError
+from mlpstorage_bench.errors import CapacityError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -24,35 +23,23 @@ from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import calibrate
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
+from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
 from mlpstorage_bench.kvcache.runner.sequence import StepLog
 from mlpstorage_bench.kvcache.runner.series_recorder import pool_series
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.aio import QueuePool
-from mlpstorage_bench.storage.buffers import SECTOR_BYTES
-from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.failures import storage_error
-from mlpstorage_bench.storage.files import IoMode
-from mlpstorage_bench.storage.page_cache_probe import (
-    FlushCall,
-    PageCacheStates,
-    probe_page_cache,
-)
-from mlpstorage_bench.units import KIB
+from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 
 T = TypeVar("T")
 
 _SIZES = "--mlps-datasize shows all sizes"
-_UNLIMITED_BYTES = 1 << 60
-"""Capacity of a simulation without a given capacity."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +77,12 @@ class Engine:
         """The plan's."""
         self._resources = ExitStack()
         self._directory = RankDirectory(site.cache_dir, ranks.rank)
-        self._direct_io = DirectIo(None)
-        """Direct I/O of the filesystem; known on entry."""
+        self._storage = RankStorage(site, self._directory.path, [*workloads.values()])
         self._counters = NO_COUNTERS
         self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by workload, as JSON."""
-        self._fitting: set[str] = set()
-        """Workloads, as JSON, that fit storage and memory."""
         self._cases = 0
-        self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
-        """States of the page cache under this rank's directory; measured on the first rank."""
         self._log = StepLog(ranks)
         self._left: Tier | None = None
         """Storage with the last trial's entries."""
@@ -112,13 +94,8 @@ class Engine:
         self._resources.enter_context(self._queues)
         try:
             with _placed(self._place):
-                self._direct_io = probe_direct_io(self._directory.path)
-            self._note_on_direct_io()
-            if self._site.is_first_on_host and self._stored:
-                self.page_cache = probe_page_cache(
-                    self._directory.path, self._flush_calls(), self._device_bytes
-                )
-            self._counters = UsableCounters.probe(self._directory.path, self._best_io_mode)
+                self.notes += self._storage.probe()
+            self._counters = UsableCounters.probe(self._directory.path, self._storage.best_io_mode)
             if not self._directory.can_be_locked:
                 self.notes.append(
                     f"{self._cache_dir} has no locks: another run in the same directory would "
@@ -142,51 +119,14 @@ class Engine:
                 self._resources.close()
 
     @property
-    def _best_io_mode(self) -> IoMode:
-        return "direct" if self._direct_io.is_available else "buffered"
-
-    @property
-    def _stored(self) -> list[Workload]:
-        """Workloads of the plan that use storage."""
-        return [one for one in self._workloads.values() if one.storage != "null"]
+    def page_cache(self) -> PageCacheStates:
+        """States of the page cache under this rank's directory; measured on the first rank."""
+        return self._storage.page_cache
 
     @property
     def is_buffered(self) -> bool:
         """Whether a workload of the plan moves its files through the page cache."""
-        return any((one.io_mode or self._best_io_mode) == "buffered" for one in self._stored)
-
-    def _flush_calls(self) -> list[FlushCall]:
-        """Return the flushes that the plan's workloads rely on, or else fsync."""
-        calls: list[FlushCall] = [
-            one.durability for one in self._stored if one.durability != "none"
-        ]
-        if self.is_buffered:
-            has_device = BlockDevice.under(self._directory.path) is not None
-            calls.append("sync_file_range" if has_device else "fdatasync")
-        return [*dict.fromkeys(calls)] or ["fsync"]
-
-    def _device_bytes(self) -> int | None:
-        """Return the bytes that the filesystem's device has written; None without a count."""
-        device = BlockDevice.under(self._directory.path)
-        counter = None if device is None or not device.counts else device.open_counter()
-        if counter is None:
-            return None
-        with counter:
-            reading = counter.read()
-        return None if reading is None else reading.traffic.write_bytes
-
-    def _note_on_direct_io(self) -> None:
-        alignment_bytes = self._direct_io.alignment_bytes
-        if alignment_bytes is None:
-            self.notes.append(
-                f"no direct I/O in {self._cache_dir} ({self._direct_io.reason}): files go through "
-                "the page cache, which is flushed and dropped around each entry"
-            )
-        elif alignment_bytes > SECTOR_BYTES:
-            self.notes.append(
-                f"direct I/O in {self._cache_dir} needs multiples of {alignment_bytes // KIB} KiB: "
-                "entries are stored in these"
-            )
+        return self._storage.is_buffered
 
     @property
     def steps(self) -> tuple[SequenceStep, ...]:
@@ -222,9 +162,9 @@ class Engine:
         for name in cases:
             workload = self._workloads[name]
             part = RankWorkload.for_rank(workload, self._seed, self._ranks.rank, self._ranks.size)
-            self._check_io_mode(part.workload)
-            self._capacity(part.workload)
-            problems += [f"workload {name}: {problem}" for problem in self._problems(part)]
+            self._storage.io_mode(part.workload)
+            self._storage.capacity_bytes(part.workload)
+            problems += [f"workload {name}: {problem}" for problem in self._storage.problems(part)]
         if problems:
             raise CapacityError(f"{'. '.join(problems)}. {_SIZES}")
 
@@ -244,9 +184,9 @@ class Engine:
             rank=self._ranks.rank,
             host=self._site.host,
             directory=self._directory.path,
-            io_mode=self._check_io_mode(own),
-            alignment_bytes=self._alignment_bytes(own),
-            storage_capacity_bytes=self._capacity(own),
+            io_mode=self._storage.io_mode(own),
+            alignment_bytes=self._storage.alignment_bytes(own),
+            storage_capacity_bytes=self._storage.capacity_bytes(own),
             seed=part.seed,
             first_user=part.first_user,
             counters=self._counters,
@@ -255,7 +195,7 @@ class Engine:
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._ceilings:
-                problems = self._problems(part)
+                problems = self._storage.problems(part)
                 if problems:
                     raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
                 self._ceilings[key] = calibrate(own, context, self._ranks)
@@ -306,71 +246,6 @@ class Engine:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
         pooled = self._ranks.bcast(pool_samples(PooledHistograms.total(samples)))
         return pool_case(workload, trials, pooled)
-
-    def _check_io_mode(self, workload: Workload) -> IoMode:
-        if workload.io_mode == "direct" and self._best_io_mode == "buffered":
-            raise InvalidInputError(
-                "io_mode",
-                "direct",
-                "buffered, or a filesystem that has direct I/O",
-                hint=f"{self._cache_dir} has none ({self._direct_io.reason}). Leave io_mode out to "
-                "use buffered I/O",
-            )
-        return workload.io_mode or self._best_io_mode
-
-    def _alignment_bytes(self, workload: Workload) -> int:
-        """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
-        needed = self._direct_io.alignment_bytes
-        if needed is None or workload.storage == "null" or workload.io_mode == "buffered":
-            return SECTOR_BYTES
-        if workload.io_chunk_kib * KIB % needed:
-            raise InvalidInputError(
-                "io_chunk_kib",
-                workload.io_chunk_kib,
-                f"multiples of {needed // KIB}, which direct I/O in {self._cache_dir} needs",
-                hint="Or use io_mode=buffered",
-            )
-        return needed
-
-    def _problems(self, part: RankWorkload) -> list[str]:
-        """Return the reasons why a workload does not fit; called before the first write."""
-        key = part.workload.model_dump_json()
-        free_bytes = self._free_bytes()
-        if free_bytes is None or part.workload.storage == "null" or key in self._fitting:
-            return []
-        alignment_bytes = self._alignment_bytes(part.workload)
-        size = size_of_rank(part, free_bytes, alignment_bytes, until_full=True)
-        problems = size.problems(
-            free_bytes, self._site.memory_bytes, is_in_memory=self._site.is_in_memory
-        )
-        if not problems:
-            self._fitting.add(key)
-        return problems
-
-    def _free_bytes(self) -> int | None:
-        """Return this rank's share of the free bytes; None if the filesystem reports none."""
-        try:
-            filesystem = os.statvfs(self._directory.path)
-        except OSError as error:
-            raise storage_error(
-                "measuring the free space of", self._directory.path, error
-            ) from error
-        if filesystem.f_blocks == 0:
-            return None
-        return filesystem.f_bavail * filesystem.f_frsize // self._site.sharers
-
-    def _capacity(self, workload: Workload) -> int:
-        if workload.storage == "null" and workload.storage_capacity_gb is None:
-            return _UNLIMITED_BYTES  # a simulation needs no space
-        free_bytes = self._free_bytes()
-        if free_bytes is None and workload.storage_capacity_gb is None:
-            raise InvalidInputError(
-                "storage_capacity_gb",
-                None,
-                "a size in GiB, as this filesystem does not report its own",
-                hint="Add --mlps-set storage_capacity_gb=…",
-            )
-        return storage_capacity(workload, free_bytes or 0)
 
 
 def pool_ranks(

@@ -1,0 +1,160 @@
+"""The storage under a rank's directory: what its filesystem can do, and what fits on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlpstorage_bench.benchmark_type import RankSite
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.kvcache.config.request_source import RankWorkload
+from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES
+from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.storage.page_cache_probe import (
+    FlushCall,
+    PageCacheStates,
+    probe_page_cache,
+)
+from mlpstorage_bench.units import KIB
+
+_UNLIMITED_BYTES = 1 << 60
+"""Capacity of a simulation without a given capacity."""
+
+
+class RankStorage:
+    """Modes, alignment and space of a rank's directory, for the workloads of a plan."""
+
+    def __init__(self, site: RankSite, directory: Path, workloads: Sequence[Workload]) -> None:
+        self._site = site
+        self._directory = directory
+        self._stored = [one for one in workloads if one.storage != "null"]
+        """Workloads of the plan that use storage."""
+        self._direct_io = DirectIo(None)
+        """Direct I/O of the filesystem; known after the probe."""
+        self._fitting: set[str] = set()
+        """Workloads, as JSON, that fit storage and memory."""
+        self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
+        """States of the page cache under the directory; measured on the host's first rank."""
+
+    def probe(self) -> list[str]:
+        """Write and read files to see what the filesystem can do; return notes on it."""
+        self._direct_io = probe_direct_io(self._directory)
+        if self._site.is_first_on_host and self._stored:
+            self.page_cache = probe_page_cache(
+                self._directory, self._flush_calls(), self._device_bytes
+            )
+        return [*self._notes_on_direct_io()]
+
+    @property
+    def best_io_mode(self) -> IoMode:
+        """The mode of workloads that set none."""
+        return "direct" if self._direct_io.is_available else "buffered"
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether a workload of the plan moves its files through the page cache."""
+        return any((one.io_mode or self.best_io_mode) == "buffered" for one in self._stored)
+
+    def io_mode(self, workload: Workload) -> IoMode:
+        """Return the workload's mode; InvalidInputError if the filesystem does not have it."""
+        if workload.io_mode == "direct" and self.best_io_mode == "buffered":
+            raise InvalidInputError(
+                "io_mode",
+                "direct",
+                "buffered, or a filesystem that has direct I/O",
+                hint=f"{self._site.cache_dir} has none ({self._direct_io.reason}). Leave io_mode "
+                "out to use buffered I/O",
+            )
+        return workload.io_mode or self.best_io_mode
+
+    def alignment_bytes(self, workload: Workload) -> int:
+        """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
+        needed = self._direct_io.alignment_bytes
+        if needed is None or workload.storage == "null" or workload.io_mode == "buffered":
+            return SECTOR_BYTES
+        if workload.io_chunk_kib * KIB % needed:
+            raise InvalidInputError(
+                "io_chunk_kib",
+                workload.io_chunk_kib,
+                f"multiples of {needed // KIB}, which direct I/O in {self._site.cache_dir} needs",
+                hint="Or use io_mode=buffered",
+            )
+        return needed
+
+    def capacity_bytes(self, workload: Workload) -> int:
+        """Return the bytes that the workload's storage tier may hold."""
+        if workload.storage == "null" and workload.storage_capacity_gb is None:
+            return _UNLIMITED_BYTES  # a simulation needs no space
+        free_bytes = self._free_bytes()
+        if free_bytes is None and workload.storage_capacity_gb is None:
+            raise InvalidInputError(
+                "storage_capacity_gb",
+                None,
+                "a size in GiB, as this filesystem does not report its own",
+                hint="Add --mlps-set storage_capacity_gb=…",
+            )
+        return storage_capacity(workload, free_bytes or 0)
+
+    def problems(self, part: RankWorkload) -> list[str]:
+        """Return the reasons why a workload does not fit; called before the first write."""
+        key = part.workload.model_dump_json()
+        free_bytes = self._free_bytes()
+        if free_bytes is None or part.workload.storage == "null" or key in self._fitting:
+            return []
+        alignment_bytes = self.alignment_bytes(part.workload)
+        size = size_of_rank(part, free_bytes, alignment_bytes, until_full=True)
+        problems = size.problems(
+            free_bytes, self._site.memory_bytes, is_in_memory=self._site.is_in_memory
+        )
+        if not problems:
+            self._fitting.add(key)
+        return problems
+
+    def _free_bytes(self) -> int | None:
+        """Return this rank's share of the free bytes; None if the filesystem reports none."""
+        try:
+            filesystem = os.statvfs(self._directory)
+        except OSError as error:
+            raise storage_error("measuring the free space of", self._directory, error) from error
+        if filesystem.f_blocks == 0:
+            return None
+        return filesystem.f_bavail * filesystem.f_frsize // self._site.sharers
+
+    def _flush_calls(self) -> list[FlushCall]:
+        """Return the flushes that the plan's workloads rely on, or else fsync."""
+        calls: list[FlushCall] = [
+            one.durability for one in self._stored if one.durability != "none"
+        ]
+        if self.is_buffered:
+            has_device = BlockDevice.under(self._directory) is not None
+            calls.append("sync_file_range" if has_device else "fdatasync")
+        return [*dict.fromkeys(calls)] or ["fsync"]
+
+    def _device_bytes(self) -> int | None:
+        """Return the bytes that the filesystem's device has written; None without a count."""
+        device = BlockDevice.under(self._directory)
+        counter = None if device is None or not device.counts else device.open_counter()
+        if counter is None:
+            return None
+        with counter:
+            reading = counter.read()
+        return None if reading is None else reading.traffic.write_bytes
+
+    def _notes_on_direct_io(self) -> Iterator[str]:
+        alignment_bytes = self._direct_io.alignment_bytes
+        if alignment_bytes is None:
+            yield (
+                f"no direct I/O in {self._site.cache_dir} ({self._direct_io.reason}): files go "
+                "through the page cache, which is flushed and dropped around each entry"
+            )
+        elif alignment_bytes > SECTOR_BYTES:
+            yield (
+                f"direct I/O in {self._site.cache_dir} needs multiples of "
+                f"{alignment_bytes // KIB} KiB: entries are stored in these"
+            )
