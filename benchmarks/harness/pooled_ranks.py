@@ -20,7 +20,7 @@ from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.engine import pool_ranks
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.launch.environment import detect_launcher
-from mlpstorage_bench.mpi.mpi_comm import connect
+from mlpstorage_bench.mpi.connection import connect
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.units import NS_PER_S
 

@@ -5,31 +5,19 @@ Every operation between ranks is a *checked collective*: the ranks first exchang
 at different sync points (one failed and is at its report, one ended its session) get a PeerError
 instead of waiting forever. So a failure on one rank reaches the others at their next collective,
 without extra messages, epochs or time limits.
-
-Between collectives, `announce` sends a notice to every other rank, and `poll` receives notices: a
-long phase without collectives, like a measurement window, can end early. Each collective exchanges
-the number of notices sent so far, and receives and drops those still on the way.
 """
 
 from __future__ import annotations
 
 import struct
 import time
-import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from mlpstorage_bench.errors import LaunchError
-from mlpstorage_bench.launch.compatibility import (
-    check_library,
-    check_size,
-    launcher_title,
-    library_title,
-)
-from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.compatibility import library_title
 from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi import hydra_guard, point_to_point
@@ -42,6 +30,7 @@ from mlpstorage_bench.mpi.comm import (
     check_root,
 )
 from mlpstorage_bench.mpi.interrupts import RANK_SIGNALS, Interrupts
+from mlpstorage_bench.mpi.notices import Notices
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 
@@ -50,7 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOTICE_TAG = 7
 _HEADER = struct.Struct("4q")
 """Header of a rank: phase, checksum of the label, notices sent, whether it has a value."""
 
@@ -69,7 +57,7 @@ class CheckedCollective:
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = _HEADER.pack(here.phase, label, comm.notices_sent, has_value)
+        self._mine = _HEADER.pack(here.phase, label, comm.notices.sent, has_value)
         self._all = bytearray(comm.size * _HEADER.size)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
@@ -84,14 +72,14 @@ class CheckedCollective:
         if len({(phase, label) for phase, label, _, _ in headers}) == 1:
             has_value = any(has_value for _, _, _, has_value in headers)
             result = self._operation() if has_value else [None] * self._comm.size
-            self._collect_notices()
+            self._drop_notices()
             return result
         sync_points = self._comm.control.allgather(self.here)
-        self._collect_notices()
+        self._drop_notices()
         raise RanksDivergedError(self.here, sync_points)
 
-    def _collect_notices(self) -> None:
-        self._comm.collect_notices([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
+    def _drop_notices(self) -> None:
+        self._comm.notices.drop([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
 
 
 class MpiComm:
@@ -101,12 +89,8 @@ class MpiComm:
         self.rank = world.Get_rank()
         self.size = world.Get_size()
         self.control = world.Dup()
-        self._notices = world.Dup()
+        self.notices = Notices(world.Dup())
         self._users = world.Dup()
-        self.notices_sent = 0
-        self._notices_received = [0] * self.size
-        self._notice_requests: list[MPI.Request] = []
-        self._received_notices: list[tuple[int, Notice]] = []
         self._unfinished: CheckedCollective | None = None
         self._collectives = 0
         parent = StatusChannel.of_this_process()
@@ -223,37 +207,11 @@ class MpiComm:
 
     def announce(self, notice: Notice) -> None:
         """Send every other rank a notice; its next collective receives it at the latest."""
-        self.notices_sent += 1
-        for peer in range(self.size):
-            if peer != self.rank:
-                request = self._notices.isend(int(notice), dest=peer, tag=_NOTICE_TAG)
-                self._notice_requests.append(request)
+        self.notices.send(notice)
 
     def poll(self, notice: Notice) -> list[int]:
         """Receive the notices that have arrived; return the ranks that sent this one."""
-        while self._notices.iprobe(tag=_NOTICE_TAG):
-            self._receive_notice()
-        return sorted(rank for rank, sent in self._received_notices if sent == notice)
-
-    def collect_notices(self, sent: Sequence[int]) -> None:
-        """Receive all notices sent so far, so that none is mistaken for a later one."""
-        if not any(sent):
-            return
-        for peer in range(self.size):
-            while peer != self.rank and self._notices_received[peer] < sent[peer]:
-                self._receive_notice()
-        self._received_notices.clear()
-        for request in self._notice_requests:
-            request.wait()
-        self._notice_requests.clear()
-
-    def _receive_notice(self) -> None:
-        from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
-
-        status = MPI.Status()
-        notice = Notice(self._notices.recv(tag=_NOTICE_TAG, status=status))
-        self._notices_received[status.Get_source()] += 1
-        self._received_notices.append((status.Get_source(), notice))
+        return self.notices.senders(notice)
 
     def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
         """Return every rank's value once all ranks are at `label`."""
@@ -320,40 +278,8 @@ class MpiComm:
             point_to_point.backoff(now - started)
 
 
-def connect(launcher: LauncherEnvironment) -> MpiComm:
-    """Initialise MPI and return the communicator of all ranks that the launcher started.
-
-    Raises LaunchError where launcher and library do not belong together.
-    """
-    with warnings.catch_warnings():
-        # mpi4py warns of a launcher of another MPI; the checks below say what to do.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        mpi = _load(launcher)
-        library = mpi.Get_library_version()
-        check_library(launcher, library)
-        if not mpi.Is_initialized():
-            mpi.Init_thread()
-    check_size(launcher, library, mpi.COMM_WORLD.Get_size())
-    return MpiComm(mpi.COMM_WORLD)
-
-
 def _pickling() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     """Return mpi4py's functions that pickle and unpickle the values of ranks."""
     from mpi4py import MPI  # noqa: PLC0415 - MPI is imported only where it is in use
 
     return MPI.pickle.dumps, MPI.pickle.loads
-
-
-def _load(launcher: LauncherEnvironment) -> Any:
-    """Load the MPI library without initialising MPI; mpi4py finalises it."""
-    try:
-        import mpi4py  # noqa: PLC0415 - MPI is imported only where it is in use
-
-        mpi4py.rc(initialize=False, finalize=True)
-        from mpi4py import MPI  # noqa: PLC0415 - as above
-    except (ImportError, RuntimeError) as error:
-        raise LaunchError(
-            f"This process is one of {launcher.size} ranks started by {launcher_title(launcher)}, "
-            f"but MPI cannot be used: {error}. Install mpi4py and the MPI library of that launcher"
-        ) from error
-    return MPI

@@ -132,7 +132,7 @@ def _connect(config: pytest.Config, launcher: LauncherEnvironment) -> Comm:
 
     The start-up limit applies from here to collection, to this rank and to its wait for others.
     """
-    from mlpstorage_bench.mpi.mpi_comm import connect  # noqa: PLC0415 - imports NumPy: ranks only
+    from mlpstorage_bench.mpi.connection import connect  # noqa: PLC0415 - imports NumPy: ranks only
 
     parent = StatusChannel.of_this_process()
     if parent is not None:
