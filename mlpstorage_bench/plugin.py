@@ -14,14 +14,13 @@ import pytest
 from mlpstorage_bench import registry
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.declared import (
-    ALIASES_INI,
-    HOSTS_ALIAS,
     add_options,
     add_reference_names,
     asks_for_command,
     given_options,
     unknown_arguments,
 )
+from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation
 from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mpi_comm

@@ -15,11 +15,11 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.commands import compare, datasize, gate, history, submission, validation
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
-    ALIASES_INI,
     add_reference_names,
     has_reference_name,
     unknown_arguments,
 )
+from mlpstorage_bench.options.names import ALIASES_INI
 from mlpstorage_bench.options.settings import results_dir_of
 from mlpstorage_bench.process.stdout import write_data
 from mlpstorage_bench.results.convert import convert_file

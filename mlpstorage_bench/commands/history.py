@@ -26,7 +26,7 @@ from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, check_owner, rer
 from mlpstorage_bench.history.resume import RESUME_OPTION, resume_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
-from mlpstorage_bench.options.declared import SETTING_VARIABLES
+from mlpstorage_bench.options.names import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import check_reports
 from mlpstorage_bench.paths import OutputFile, check_outputs, look_up
 from mlpstorage_bench.process.stdout import text_width, write_data, write_lines

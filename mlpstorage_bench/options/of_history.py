@@ -1,4 +1,4 @@
-"""Options of the history: filters for earlier runs, and output formats."""
+"""Options of the history: the list of earlier runs, its filters and output formats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ STATUSES = ("passed", "failed", "interrupted", "running", "died")
 """How a run of the history stands; as `history.past_run` has them, which is not imported here."""
 
 HISTORY_OPTIONS = (
+    Option(
+        "history",
+        "List the runs in the results directory, newest last, and exit. With =ID (a run's id, "
+        "its beginning, or latest): show that run in full, or write its --mlps-report, and exit.",
+        None,
+        {"nargs": "?", "const": "", "metavar": "ID"},
+    ),
     Option(
         "history-last",
         "List only the newest N runs that the other filters select.",

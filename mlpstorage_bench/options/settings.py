@@ -17,7 +17,8 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.host_list import parse_hosts
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
-from mlpstorage_bench.options.declared import (
+from mlpstorage_bench.options.declared import given_options
+from mlpstorage_bench.options.names import (
     DEFAULT_GRACE,
     DEFAULT_STARTUP,
     GRACE_INI,
@@ -25,7 +26,6 @@ from mlpstorage_bench.options.declared import (
     STARTUP_INI,
     SYSTEM_NAME_VARIABLE,
     TAG_OPTION,
-    given_options,
 )
 from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
 from mlpstorage_bench.options.option import LONGEST_S, parse_seconds

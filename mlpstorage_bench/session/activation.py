@@ -22,15 +22,8 @@ from mlpstorage_bench.launch.environment import (
     LauncherEnvironment,
     detect_launcher,
 )
-from mlpstorage_bench.options.declared import (
-    ALIASES_INI,
-    GRACE_INI,
-    MPI_INI,
-    MPI_MODES,
-    STARTUP_INI,
-    given_options,
-    has_reference_name,
-)
+from mlpstorage_bench.options.declared import given_options, has_reference_name
+from mlpstorage_bench.options.names import ALIASES_INI, GRACE_INI, MPI_INI, MPI_MODES, STARTUP_INI
 from mlpstorage_bench.session.pytest_internals import is_worker
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.comm import Comm
-from mlpstorage_bench.options.declared import SETTING_VARIABLES
+from mlpstorage_bench.options.names import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.paths import is_file
 from mlpstorage_bench.redaction.commands import (

@@ -16,7 +16,7 @@ from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.launch.monitor import Limits
 from mlpstorage_bench.launch.parent import run
-from mlpstorage_bench.options.declared import DEFAULT_GRACE, GRACE_INI, MPI_INI
+from mlpstorage_bench.options.names import DEFAULT_GRACE, GRACE_INI, MPI_INI
 from mlpstorage_bench.options.of_reference import check_hosts_are_one_word
 from mlpstorage_bench.options.settings import Settings, read_settings, startup_limit_s
 from mlpstorage_bench.paths import look_up
