@@ -22,7 +22,7 @@ from mlpstorage_bench.options.declared import (
 )
 from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
-from mlpstorage_bench.session import activation
+from mlpstorage_bench.session import activation, stash
 from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
@@ -72,10 +72,10 @@ def _hosts_flags(config: pytest.Config, parser: pytest.Parser) -> set[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run a command that prints and exits, or start the ranks, if the options request it."""
-    if activation.COMMAND in config.stash:
+    if stash.COMMAND in config.stash:
         from mlpstorage_bench.commands import dispatch
 
-        return dispatch.run(config, config.stash[activation.COMMAND])
+        return dispatch.run(config, config.stash[stash.COMMAND])
     if not given_options(config.option):
         return None
     from mlpstorage_bench.session import relaunch
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in activation.MARKERS:
         config.addinivalue_line("markers", marker)
     launcher = activation.launcher_of(config)
-    if activation.COMM in config.stash or given_options(config.option):
+    if stash.COMM in config.stash or given_options(config.option):
         from mlpstorage_bench.session.hooks import open_session
 
         open_session(config, launcher)
@@ -122,7 +122,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     """Open the session and join the ranks, if only the collected tests use this plugin."""
     result = yield
     config = session.config
-    if activation.KEY not in config.stash and activation.is_used(config, session.items):
+    if stash.SESSION not in config.stash and activation.is_used(config, session.items):
         from mlpstorage_bench.session.hooks import open_session_after_collection
 
         open_session_after_collection(config, activation.launcher_of(config), session.items)

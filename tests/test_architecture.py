@@ -170,6 +170,30 @@ def test_imports_run_downward() -> None:
     assert {place: names for place, names in upward.items() if names} == {}
 
 
+def imports_within() -> dict[str, frozenset[str]]:
+    """Return the package's modules that each of its modules imports, also for types alone."""
+    names = {
+        ".".join((PACKAGE, *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
+        for path in modules()
+    }
+    faces = {name for name, path in names.items() if path.name == "__init__.py"}
+    return {
+        name: (imported_modules(path) & set(names)) - faces - {name}
+        for name, path in names.items()
+        if name not in faces
+    }
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    waiting = imports_within()
+    while waiting:
+        done = {name for name, imported in waiting.items() if not imported & waiting.keys()}
+        assert done, f"circles among {sorted(waiting)}"
+        waiting = {name: imported for name, imported in waiting.items() if name not in done}
+
+
 @pytest.mark.parametrize("place", PURE)
 def test_pure_modules_import_no_clock_io_mpi_or_pytest(place: str) -> None:
     target = ROOT / place

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -25,20 +25,6 @@ from mlpstorage_bench.launch.environment import (
 from mlpstorage_bench.options.declared import given_options, has_reference_name
 from mlpstorage_bench.options.names import ALIASES_INI, GRACE_INI, MPI_INI, MPI_MODES, STARTUP_INI
 from mlpstorage_bench.session.pytest_internals import is_worker
-
-if TYPE_CHECKING:
-    from mlpstorage_bench.mpi.comm import Comm
-    from mlpstorage_bench.session.session import MlpsSession
-
-COMM: pytest.StashKey[Comm] = pytest.StashKey()
-"""Key of the ranks in pytest's config, after they have joined."""
-KEY: pytest.StashKey[MlpsSession] = pytest.StashKey()
-"""Key of the session in pytest's config, in sessions that use this plugin."""
-
-COMMAND = pytest.StashKey[argparse.Namespace]()
-"""Key, in pytest's config, of the options of a command that prints and exits."""
-HAS_PASSED = pytest.StashKey[bool]()
-"""Key, in a test, of whether its call has passed."""
 
 SCENARIO = "mlps_scenario"
 """Marks a workload beside the profile's own."""

@@ -11,20 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mlpstorage_bench.session.activation import (
-    HAS_PASSED,
-    KEY,
-    SCENARIO,
-    SLO,
-    launcher_of,
-    opens_no_run,
-)
+from mlpstorage_bench.session.activation import SCENARIO, SLO, launcher_of, opens_no_run
 from mlpstorage_bench.session.pytest_internals import (
     TimedTest,
     expect_no_measurement,
     is_worker,
 )
 from mlpstorage_bench.session.rank_output import NO_RUN_IN_WORKERS, NO_WORKERS
+from mlpstorage_bench.session.stash import HAS_PASSED, SESSION
 
 if TYPE_CHECKING:
     from mlpstorage_bench.cluster.information import ClusterInformation
@@ -114,7 +108,7 @@ def _make_kvcache(
 
 def _session(request: pytest.FixtureRequest) -> MlpsSession:
     """Return the session; open it here if a test requests a fixture by `getfixturevalue`."""
-    session = request.config.stash.get(KEY, None)
+    session = request.config.stash.get(SESSION, None)
     if session is not None:
         return session
     if launcher_of(request.config) is not None:

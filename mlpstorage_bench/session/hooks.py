@@ -16,7 +16,7 @@ from mlpstorage_bench.mpi.comm import RanksDivergedError, SoloComm
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
-from mlpstorage_bench.session.activation import COMM, HAS_PASSED, KEY, opens_no_run
+from mlpstorage_bench.session.activation import opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import (
     TerminalReporter,
@@ -28,6 +28,7 @@ from mlpstorage_bench.session.pytest_internals import (
 )
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.stash import COMM, HAS_PASSED, SESSION
 from mlpstorage_bench.session.user_errors import hide_own_frames
 
 
@@ -40,7 +41,7 @@ def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) ->
         rendezvous.agree_on_problem(config, comm, "the options", str(error))
         raise rank_checks.usage_error(str(error), is_root=comm.rank == 0) from error
     rendezvous.agree_on_problem(config, comm, "the options", "")
-    session = config.stash[KEY] = MlpsSession(config, settings, launcher, comm)
+    session = config.stash[SESSION] = MlpsSession(config, settings, launcher, comm)
     config.pluginmanager.register(SessionHooks(session), "mlpstorage-session")
     session.join()
     return session

@@ -26,9 +26,9 @@ from mlpstorage_bench.options.settings import grace_before_options, startup_limi
 from mlpstorage_bench.process.first_of_user import is_first_of_user
 from mlpstorage_bench.process.stderr import ABORT_STATUS, descriptor, say
 from mlpstorage_bench.session import rank_output
-from mlpstorage_bench.session.activation import COMM, KEY
 from mlpstorage_bench.session.pytest_internals import known_options
 from mlpstorage_bench.session.rank_checks import usage_error
+from mlpstorage_bench.session.stash import COMM, SESSION
 
 if TYPE_CHECKING:
     from mlpstorage_bench.cluster.host import HostRecord
@@ -117,7 +117,7 @@ def _exit_with_others(config: pytest.Config, comm: Comm) -> None:
 
     pytest calls this on its unconfiguration, also after errors in hooks.
     """
-    session = config.stash.get(KEY, None)
+    session = config.stash.get(SESSION, None)
     if comm.size == 1:
         return
     comm.ignore_interrupts()
