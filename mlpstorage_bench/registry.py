@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type import BenchmarkType
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.errors import InvalidInputError
 
 

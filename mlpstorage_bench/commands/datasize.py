@@ -12,7 +12,8 @@ from datetime import datetime
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type import Json, Plan
+from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.paths import slugify
@@ -38,22 +39,25 @@ def run(known: argparse.Namespace, arguments: Sequence[object]) -> int:
     settings = read_settings(known, os.environ)
     plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
     report = size_report(settings, plan)
-    fits = bool(report["fits"])
     left = None
     if settings.mode != "whatif":
         left = _leave_run(settings, plan, report, arguments, started_s)
     if known.mlps_datasize == "json":
-        write_data(json_text(report))
+        write_data(json_text(report.to_json()))
     else:
         width = max(text_width(), SIZE_TABLE_WIDTH)
         write_lines(size_lines(report, width))
         if left is not None:
             write_lines([f"datasize run: {for_terminal(str(left.directory))}"])
-    return pytest.ExitCode.OK if fits else pytest.ExitCode.TESTS_FAILED
+    return pytest.ExitCode.OK if report.fits else pytest.ExitCode.TESTS_FAILED
 
 
 def _leave_run(
-    settings: Settings, plan: Plan, report: Json, arguments: Sequence[object], started_s: float
+    settings: Settings,
+    plan: Plan,
+    report: SizeReport,
+    arguments: Sequence[object],
+    started_s: float,
 ) -> RunLocation:
     """Write the metadata of this command, and the pointer to the code, into a new directory."""
     files = registry.load(registry.DEFAULT)
@@ -67,11 +71,10 @@ def _leave_run(
         plan.model,
         COMMAND,
     )
-    fits = bool(report["fits"])
     record = RunRecord(
         **dict(datasize_facts(settings, plan, arguments, systemname, location)),
-        status="passed" if fits else "failed",
-        exit_status=int(not fits),
+        status="passed" if report.fits else "failed",
+        exit_status=int(not report.fits),
         timestamp=location.timestamp,
         run_datetime=started.isoformat(),
         end_datetime=datetime.now().astimezone().isoformat(),
@@ -82,7 +85,7 @@ def _leave_run(
         tests=[],
         recorded={},
         untimed_cases=[],
-        datasize=report,
+        datasize=report.to_json(),
     )
     write_metadata_alone(record, location, files)
     return location

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of
 from mlpstorage_bench.compare.reference_run import identity_of
 from mlpstorage_bench.compare.subject import NOT_RECORDED, Figure, Program, Subject, by_case, span

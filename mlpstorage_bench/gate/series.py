@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.cache_directories import CacheDirectory, of_metadata, replaced
 from mlpstorage_bench.history.reading import NoRunError, read_metadata

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.errors import InvalidFileError, MlpsError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.cache_directories import of_metadata

@@ -8,17 +8,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from mlpstorage_bench.benchmark_type import (
-    NO_PAUSES,
-    CaseRecord,
-    Json,
-    Pauses,
+from mlpstorage_bench.benchmark_type.interface import (
     Plan,
     PlanRequest,
     RankSite,
     Standing,
     TypeFields,
 )
+from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import load_profile, shipped_profiles
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload

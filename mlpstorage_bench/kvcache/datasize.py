@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type import HostCapacity, Json
+from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.sizes import CaseSize, KnownCaseSize, SizeReport
 from mlpstorage_bench.kvcache.config.profile_file import Profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
@@ -21,38 +22,10 @@ MOST_REQUESTS_OF_RANKS = 1_000_000
 
 
 @dataclass(frozen=True)
-class CaseSize:
-    """Size of one case on all ranks; sizes per rank or host are those of the largest."""
+class KVCacheCaseSize(KnownCaseSize):
+    """Sizes of a workload."""
 
-    case: str
-    model: str
     bytes_per_token: int
-    users_per_rank: int
-    largest_entry_bytes: int
-    written_bytes_per_rank: int | None
-    """None if only capacities limit it."""
-    keeps_all_bytes_per_rank: int | None
-    """Storage capacity with which no entry is evicted; None if the entries have no limit."""
-    storage_bytes_per_rank: int
-    storage_bytes_per_host: int
-    storage_bytes: int
-    memory_bytes_per_rank: int
-    memory_bytes_per_host: int
-    evicts: bool
-    users_that_fit: int | None
-    """None if the load does not depend on users."""
-    examined_ranks: int
-    """Ranks whose requests were examined; the others are taken to be as large as the largest."""
-    problems: Sequence[str]
-    """Reasons why the case cannot run."""
-
-
-@dataclass(frozen=True)
-class UnknownSize:
-    """A case of unknown size, because its storage capacity is unknown."""
-
-    case: str
-    problems: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -89,7 +62,7 @@ class _Hosts:
 
 def datasize(
     profile: Profile, cache_dir: str, ranks_by_host: Sequence[int], capacity: HostCapacity
-) -> Json:
+) -> SizeReport:
     """Return the sizes of every case; hosts are assumed to be like this one."""
     hosts = _Hosts(
         ranks_by_host,
@@ -102,29 +75,28 @@ def datasize(
         capacity.storage_problem,
     )
     cases = [
-        UnknownSize(name, (hosts.storage_problem or UNKNOWN_SPACE,))
+        CaseSize(name, (hosts.storage_problem or UNKNOWN_SPACE,))
         if hosts.free_storage is None and workload.storage_capacity_gb is None
         else _size_of_case(name, workload, profile.seed, hosts)
         for name, workload in profile.workloads.items()
     ]
-    return {
-        "profile": profile.name,
-        "seed": profile.seed,
-        "cache_dir": cache_dir,
-        "ranks_by_host": list(ranks_by_host),
-        "free_storage_bytes_per_rank": hosts.free_storage,
-        "free_memory_bytes_per_rank": hosts.free_memory,
-        "limits": list(capacity.limits),
-        "fits": not any(case.problems for case in cases),
-        "cases": [asdict(case) for case in cases],
-    }
+    return SizeReport(
+        profile=profile.name,
+        seed=profile.seed,
+        cache_dir=cache_dir,
+        ranks_by_host=ranks_by_host,
+        free_storage_bytes_per_rank=hosts.free_storage,
+        free_memory_bytes_per_rank=hosts.free_memory,
+        limits=capacity.limits,
+        cases=cases,
+    )
 
 
 def _least(*numbers: int | None) -> int | None:
     return min((number for number in numbers if number is not None), default=None)
 
 
-def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> CaseSize:
+def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> KVCacheCaseSize:
     ranks = sum(hosts.ranks_by_host)
     parts, sizes = [], []
     for rank in range(0, ranks, -(-ranks // MOST_RANKS)):
@@ -134,7 +106,7 @@ def _size_of_case(name: str, workload: Workload, seed: int, hosts: _Hosts) -> Ca
             break
     storage = _of_all(ranks, [size.storage for size in sizes])
     memory = _of_all(ranks, [size.memory for size in sizes])
-    return CaseSize(
+    return KVCacheCaseSize(
         case=name,
         model=workload.model,
         bytes_per_token=workload.bytes_per_token,

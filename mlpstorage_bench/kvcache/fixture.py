@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from mlpstorage_bench.benchmark_type import CaseRecord, OpenCase
+from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError, SloError, UntouchedStorageError, nearest
 from mlpstorage_bench.kvcache.config.slo import Objective, violations
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical

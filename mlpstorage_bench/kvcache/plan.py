@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import HostCapacity, Json, Pauses
+from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.records import Json, Pauses
+from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.config.profile_file import Profile, split_path
@@ -226,8 +228,8 @@ class KVCachePlan:
             "performance_profile": self.profile.name,
         }
 
-    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
-        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> SizeReport:
+        """Return the bytes needed by rank, host and tier, and whether they fit."""
         return datasize(self.profile, self.cache_dir, ranks_by_host, capacity)
 
     def describe(self) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import PlanRequest
+from mlpstorage_bench.benchmark_type.interface import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.launch.host_list import parse_hosts
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out

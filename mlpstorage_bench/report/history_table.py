@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.escaping import MOST_SHOWN, for_terminal, shortened
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.leaves.definitions import UNLIKE_OURS

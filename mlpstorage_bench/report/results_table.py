@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console, RenderableType
 
-from mlpstorage_bench.benchmark_type import CaseRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.metric.declaration import AnyMetric, Description, Shown
 from mlpstorage_bench.report.metric_cells import narrow_cell
 

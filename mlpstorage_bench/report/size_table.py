@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict
 from rich import box
 from rich.table import Table
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
@@ -22,40 +21,7 @@ SIZE_TABLE_WIDTH = 100
 _WHOLE_FROM_GIB = 100
 
 
-class CaseSize(BaseModel):
-    """Sizes of one case; those per rank or host are of the largest, and None has no limit."""
-
-    model_config = ConfigDict(frozen=True)
-
-    case: str
-    problems: tuple[str, ...]
-    """Reasons why the case cannot run."""
-    users_per_rank: int | None = None
-    """None if the sizes are not known."""
-    users_that_fit: int | None = None
-    examined_ranks: int | None = None
-    """Number of ranks for which sizes were computed."""
-    evicts: bool = False
-    largest_entry_bytes: int | None = None
-    written_bytes_per_rank: int | None = None
-    keeps_all_bytes_per_rank: int | None = None
-    storage_bytes_per_rank: int | None = None
-    storage_bytes_per_host: int | None = None
-    storage_bytes: int | None = None
-    memory_bytes_per_host: int | None = None
-
-
-class SizeReport(BaseModel):
-    """Sizes of all cases, as `--mlps-datasize=json` prints them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    cases: tuple[CaseSize, ...]
-    ranks_by_host: tuple[int, ...]
-    limits: tuple[str, ...]
-
-
-_COLUMNS: tuple[tuple[str, Callable[[CaseSize], int | None]], ...] = (
+_COLUMNS: tuple[tuple[str, Callable[[KnownCaseSize], int | None]], ...] = (
     ("largest\nentry", lambda case: case.largest_entry_bytes),
     ("written\nper rank", lambda case: case.written_bytes_per_rank),
     ("to keep\nall", lambda case: case.keeps_all_bytes_per_rank),
@@ -67,12 +33,8 @@ _COLUMNS: tuple[tuple[str, Callable[[CaseSize], int | None]], ...] = (
 """Title, and a size that is shown in GiB."""
 
 
-def size_lines(content: Json, width: int) -> list[str]:
-    """Return the table as lines of this width, then problems and the legend.
-
-    `content` is the JSON of `Plan.datasize`.
-    """
-    report = SizeReport.model_validate(content)
+def size_lines(report: SizeReport, width: int) -> list[str]:
+    """Return the table as lines of this width, then problems and the legend."""
     problems = [
         f"workload {case.case}: {problem}" for case in report.cases for problem in case.problems
     ]
@@ -81,7 +43,7 @@ def size_lines(content: Json, width: int) -> list[str]:
         f"workload {case.case}: computed for {case.examined_ranks} of {ranks} ranks; the others "
         "are taken to be as large as the largest of these"
         for case in report.cases
-        if case.examined_ranks is not None and case.examined_ranks < ranks
+        if isinstance(case, KnownCaseSize) and case.examined_ranks < ranks
     ]
     return [
         *as_lines(size_table(report), width),
@@ -101,7 +63,7 @@ def size_table(report: SizeReport) -> Table:
     table.add_column("users\nthat fit", justify="right")
     table.add_column("fits")
     for case in report.cases:
-        if case.users_per_rank is None:
+        if not isinstance(case, KnownCaseSize):
             table.add_row(for_terminal(case.case), *["-"] * (len(_COLUMNS) + 2), "not known")
             continue
         table.add_row(

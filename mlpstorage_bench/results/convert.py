@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, Standing
+from mlpstorage_bench.benchmark_type.interface import ResultFiles, Standing
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.benchmark_type import CaseRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.results.record import RunRecord
 
 _TESTS_FAILED = 1

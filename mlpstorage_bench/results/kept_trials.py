@@ -18,7 +18,8 @@ from typing import Any
 import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, ResultFiles, TrialRecord
+from mlpstorage_bench.benchmark_type.interface import ResultFiles
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.errors import InvalidFileError, InvalidInputError, ResultsError
 from mlpstorage_bench.inputs.files import read_bytes
 from mlpstorage_bench.paths import InputFile

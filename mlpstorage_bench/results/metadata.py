@@ -7,7 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, Pauses, TrialRecord, TypeFields
+from mlpstorage_bench.benchmark_type.interface import TypeFields
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, Pauses, TrialRecord
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.redaction.text import redact_json

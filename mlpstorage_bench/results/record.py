@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_serializer
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, Pauses
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, Pauses
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.results.metadata_parts import MetricFacts
 

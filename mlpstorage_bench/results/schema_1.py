@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 
 VERSION = 1
 NEXT_VERSION = 2

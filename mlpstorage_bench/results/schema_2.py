@@ -7,7 +7,7 @@ this module, which calls that of version 1.
 
 from __future__ import annotations
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.results import schema_1
 
 VERSION = 2

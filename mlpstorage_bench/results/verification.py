@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpstorage_bench.benchmark_type import Standing
+from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck, SystemInfo
 from mlpstorage_bench.results.record import RunRecord
 

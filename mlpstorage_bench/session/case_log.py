@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from mlpstorage_bench.benchmark_type import BenchmarkType, CaseRecord, OpenCase, Pauses
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType
+from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase, Pauses
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.paths import fingerprint, slugify

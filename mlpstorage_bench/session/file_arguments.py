@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import Plan
+from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.gate.baseline_choice import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import BenchmarkType
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.errors import MlpsError, PeerError
 from mlpstorage_bench.gate.baseline import SELFTEST_TRIALS, find_baselines, split_for_selftest
 from mlpstorage_bench.gate.baseline_choice import BaselineChoice, check_choice, parse_choice

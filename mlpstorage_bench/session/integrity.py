@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Protocol
 
-from mlpstorage_bench.benchmark_type import Engine
+from mlpstorage_bench.benchmark_type.interface import Engine
 from mlpstorage_bench.cluster.findings import Check, checks_of, with_earlier
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.integrity import (

@@ -13,7 +13,8 @@ from typing import Protocol
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import Json, Plan
+from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.separation import separation
 from mlpstorage_bench.cluster.sources import digests

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.redaction.commands import record_launcher_arguments
 from mlpstorage_bench.redaction.text import redact_json

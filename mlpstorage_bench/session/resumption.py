@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.cluster.sources import InstalledPackage
 from mlpstorage_bench.errors import InvalidInputError

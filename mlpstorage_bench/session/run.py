@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import NO_PAUSES, BenchmarkType, CaseRecord, Json, Standing
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Standing
+from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.resume import COMPLETED_STATUSES, RESUME_OPTION
 from mlpstorage_bench.metric.declaration import Better

@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type import Engine, Plan
+from mlpstorage_bench.benchmark_type.interface import Engine, Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError

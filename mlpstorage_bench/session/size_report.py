@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.benchmark_type import HostCapacity, Json, Plan
+from mlpstorage_bench.benchmark_type.interface import HostCapacity, Plan
+from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.options.settings import Settings
@@ -10,7 +11,7 @@ from mlpstorage_bench.process.limits import read_limits
 from mlpstorage_bench.storage.directory import missing_parent
 
 
-def size_report(settings: Settings, plan: Plan) -> Json:
+def size_report(settings: Settings, plan: Plan) -> SizeReport:
     """Return the bytes that the plan needs by rank, host and tier, without touching storage.
 
     The free space of a cache directory whose parent does not exist is not known: a run is refused

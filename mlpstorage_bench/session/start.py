@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type import Engine, RankSite
+from mlpstorage_bench.benchmark_type.interface import Engine, RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.cluster.sources import installed_package
 from mlpstorage_bench.errors import InvalidInputError

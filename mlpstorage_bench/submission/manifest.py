@@ -9,7 +9,7 @@ from datetime import datetime
 
 import yaml
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.leaves.leaf import STAMP_FILE, Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.results.tree import write_named

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import Json
+from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.leaves.leaf import STAMP_FILE, Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
 from mlpstorage_bench.results.code_image import PACKAGE, tree_hash

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlpstorage_bench.benchmark_type import CaseRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.compare.find import find_subject
 from mlpstorage_bench.compare.subject import Comparison
 from mlpstorage_bench.errors import MlpsError

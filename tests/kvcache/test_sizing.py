@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpstorage_bench.benchmark_type import HostCapacity
+from mlpstorage_bench.benchmark_type.interface import HostCapacity
 from mlpstorage_bench.kvcache import sizing
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord, TrialRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.report.metric_cells import narrow_cell, wide_cell

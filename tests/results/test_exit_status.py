@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord, FailedTrialRecord, TrialRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord, FailedTrialRecord, TrialRecord
 from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.exit_status import exit_status_of
 from mlpstorage_bench.results.record import CaseOutcome, RunRecord, parse_record

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.benchmark import KVCacheBenchmark
 from mlpstorage_bench.results.kept_trials import DIRECTORY, KeptTrials, LastTrial

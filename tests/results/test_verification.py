@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import Standing
+from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.record import PartRecord, ResumedRecord, RunRecord, parse_record

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from mlpstorage_bench.benchmark_type import Pauses
+from mlpstorage_bench.benchmark_type.records import Pauses
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
 

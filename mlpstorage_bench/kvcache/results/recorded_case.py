@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlpstorage_bench.benchmark_type import NO_PAUSES, CaseRecord, Json, Pauses, Standing
+from mlpstorage_bench.benchmark_type.interface import Standing
+from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict

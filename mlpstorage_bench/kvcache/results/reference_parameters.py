@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.results.recorded_case import options_of
 

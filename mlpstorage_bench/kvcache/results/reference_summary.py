@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import CaseRecord, Json
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.kvcache.results.recorded_case import (
     RecordedCase,
     directory_of_rank,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlpstorage_bench.benchmark_type import (
+from mlpstorage_bench.benchmark_type.records import (
     CaseRecord,
     FailedTrialRecord,
     Json,

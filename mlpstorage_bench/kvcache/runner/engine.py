@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self, TypeVar
 
-from mlpstorage_bench.benchmark_type import Json, RankSite, SequenceStep, Step
+from mlpstorage_bench.benchmark_type.interface import RankSite
+from mlpstorage_bench.benchmark_type.records import Json, SequenceStep, Step
 from mlpstorage_bench.errors import CapacityError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mlpstorage_bench.benchmark_type import RankSite
+from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlpstorage_bench.benchmark_type import SequenceStep, Step
+from mlpstorage_bench.benchmark_type.records import SequenceStep, Step
 from mlpstorage_bench.errors import PeerError
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 

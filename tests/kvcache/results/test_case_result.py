@@ -8,7 +8,8 @@ from typing import Any, assert_type, cast
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord, FailedTrialRecord, Standing, TrialRecord
+from mlpstorage_bench.benchmark_type.interface import Standing
+from mlpstorage_bench.benchmark_type.records import CaseRecord, FailedTrialRecord, TrialRecord
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.kvcache.cache.tier import TierAccount

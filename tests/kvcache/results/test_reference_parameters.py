@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import CaseRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.results.reference_parameters import reference_parameters
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type import RankSite
+from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner.engine import Engine
 

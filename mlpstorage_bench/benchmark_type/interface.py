@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from mlpstorage_bench.measure.conditions import TrialConditions
-from mlpstorage_bench.measure.time_series import TimeSeries
+from mlpstorage_bench.benchmark_type.records import (
+    NO_PAUSES,
+    CaseRecord,
+    Json,
+    Pauses,
+)
+from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
-
-Json = Mapping[str, object]
-"""A JSON object, for a file or from one: parameters, metrics and results of a rank, for example.
-
-Keys differ by benchmark type, and files of earlier versions have fewer: only the module that writes
-a part of a file reads that part.
-"""
 
 
 @dataclass(frozen=True)
@@ -70,114 +68,6 @@ class RankSite:
     """Whether cache files are kept in that memory."""
     is_first_on_host: bool = True
     """Whether this rank probes the host's storage for all of its ranks."""
-
-
-@dataclass(frozen=True)
-class Pauses:
-    """Seconds in which nothing is written or read, between trials and between cases."""
-
-    before_trial_s: float = 0.0
-    after_trial_s: float = 0.0
-    between_cases_s: float = 0.0
-    """Besides the pauses of the trials before and after."""
-
-
-NO_PAUSES = Pauses()
-Step = Literal[
-    "pause_between_options", "pause_before_trial", "cache_emptied", "trial", "pause_after_trial"
-]
-
-
-@dataclass(frozen=True)
-class SequenceStep:
-    """A step that all ranks took together, as one rank saw it."""
-
-    step: Step
-    trial: int | None
-    """The trial that it belongs to, from 1; None between cases."""
-    began_at: float
-    """Seconds since the epoch."""
-    seconds: float
-    removed_bytes: int = 0
-    """Bytes of entries that were removed from storage, by `cache_emptied`."""
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """The results of one trial of a case."""
-
-    trial: int
-    """Its number, from 1."""
-    metrics: Json
-    ranks: Sequence[Json]
-    """Each rank's result in full; empty on ranks other than 0."""
-    conditions: TrialConditions | None = None
-    """Conditions that may have changed the results; None in old results."""
-    time_series: TimeSeries | None = None
-    """The trial by second, all ranks together; None without one, and on ranks other than 0."""
-
-    def to_json(self) -> Json:
-        """Return the record for JSON; results are not copied."""
-        conditions = None if self.conditions is None else asdict(self.conditions)
-        series = None if self.time_series is None else asdict(self.time_series)
-        return {**vars(self), "conditions": conditions, "time_series": series}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailedTrialRecord(TrialRecord):
-    """A trial that ended early, with the results until then; comparisons exclude it."""
-
-    failure: str
-
-
-@dataclass(frozen=True)
-class CaseRecord:
-    """One case of a run: its parameters, and its results so far.
-
-    The benchmark type creates it; the run sets the fields from `order` on when the case starts.
-    """
-
-    benchmark_type: str
-    case: str
-    """Name of the case in the results, unique in the run."""
-    planned_trials: int
-    parameters: Json
-    trials: tuple[TrialRecord, ...] = ()
-    failed_trial: FailedTrialRecord | None = None
-    steps: tuple[SequenceStep, ...] = ()
-    """Steps in their order on this rank; empty in records of earlier versions."""
-    metrics: Json | None = None
-    """Over all trials; None before the last one has ended."""
-    notes: tuple[str, ...] = ()
-    """Notes for the reader of the results, in sentences."""
-    option: int | None = None
-    """Number under which the reference knows the case; None for a case that it does not have."""
-    order: int = 0
-    """Its position among the run's cases."""
-    test: str = ""
-    """Node ID of the test that runs it."""
-    workload_fingerprint: str | None = None
-    """Digest of the parts; None on ranks other than 0."""
-    workload_fingerprint_parts: Json | None = None
-    """Everything that must be equal for two results to be comparable."""
-
-    def to_json(self) -> Json:
-        """Return the record for JSON; results are not copied."""
-        failed = self.failed_trial
-        return {
-            **vars(self),
-            "trials": [trial.to_json() for trial in self.trials],
-            "failed_trial": None if failed is None else failed.to_json(),
-            "steps": [asdict(step) for step in self.steps],
-            "notes": list(self.notes),
-        }
-
-
-@dataclass
-class OpenCase:
-    """A case that has started; the benchmark type replaces its record after each result."""
-
-    record: CaseRecord
 
 
 @dataclass(frozen=True)
@@ -316,8 +206,8 @@ class Plan(Protocol):
         """Return the hash of a rank's requests."""
         ...
 
-    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> Json:
-        """Return the bytes needed by rank, host and tier, and under `fits` whether they fit."""
+    def datasize(self, ranks_by_host: Sequence[int], capacity: HostCapacity) -> SizeReport:
+        """Return the bytes needed by rank, host and tier, and whether they fit."""
         ...
 
     def describe(self) -> list[str]:

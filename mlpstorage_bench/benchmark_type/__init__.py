@@ -1,0 +1,1 @@
+"""Interface that every benchmark type implements, and the records of its results and sizes."""
