@@ -11,6 +11,7 @@ from mlpstorage_bench.compare.subject import Subject
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.reading import NoRunError, read_document, read_metadata, run_of
+from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.leaf import summary_names
 from mlpstorage_bench.leaves.reference_run import leaf_of
 from mlpstorage_bench.paths import is_directory, is_file
@@ -32,7 +33,7 @@ def find_subject(given: str, history: History) -> Subject:
         run = run_of(metadata, path).run
         leaf = leaf_of(path.parent, metadata)
         if not metadata.is_of_reference:
-            return our_subject(given, run, metadata, read_document(path), leaf)
+            return our_subject(given, run, metadata, Document(read_document(path), path), leaf)
     except NoRunError as error:
         raise InvalidInputError(COMPARE_OPTION, given, _ACCEPTED, hint=str(error)) from error
     return reference_subject(given, run, metadata, leaf)

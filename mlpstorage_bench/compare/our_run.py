@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of
 from mlpstorage_bench.compare.reference_run import identity_of
 from mlpstorage_bench.compare.subject import NOT_RECORDED, Figure, Program, Subject, by_case, span
@@ -32,10 +31,9 @@ _NULL = "null"
 
 
 def our_subject(
-    given: str, run: PastRun, metadata: RunMetadata, content: Json, leaf: Leaf
+    given: str, run: PastRun, metadata: RunMetadata, document: Document, leaf: Leaf
 ) -> Subject:
-    """Return a run of this project for a comparison; `content` is its whole metadata."""
-    document = Document(content, run.path)
+    """Return a run of this project for a comparison; `document` is its whole metadata."""
     options = Document(metadata.effective_parameters, run.path).part("options")
     values = metadata.values_by_case
     workloads = {name: options.part(name) for name in values}

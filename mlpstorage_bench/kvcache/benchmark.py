@@ -63,7 +63,7 @@ class KVCacheBenchmark:
     def plan(self, request: PlanRequest) -> KVCachePlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
         if request.mode == "closed":
-            mlperf.check_closed(request.user_set)
+            mlperf.check_closed(request)
         profile = load_profile(
             request.profile, request.overrides, seed=request.seed, trials=request.trials
         )

@@ -86,8 +86,12 @@ class Settings:
     failure_grace_s: float
     timeout_s: float | None
     """Longest time for one test, or one step beside tests; None for no limit."""
-    user_set: Mapping[str, Any]
-    """Options that the user set, by name without prefix; all others have their default."""
+    host_words: tuple[str, ...]
+    """Values of --mlps-hosts as typed; one that begins with @ names a file."""
+    mpi_params: tuple[str, ...]
+    """Values of --mlps-mpi-params as typed."""
+    user_set: Mapping[str, object]
+    """Options that the user set, by name without prefix, for the results and not to be read."""
 
     @property
     def wants_ranks(self) -> bool:
@@ -146,6 +150,8 @@ def read_settings(
         gate=gate_settings(given),
         failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
         timeout_s=given.get("timeout"),
+        host_words=tuple(given.get("hosts", ())),
+        mpi_params=tuple(given.get("mpi-params", ())),
         user_set=given,
     )
     settings.layout()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.interface import ResultFiles, Standing
-from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.errors import InvalidFileError
 from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
@@ -14,6 +14,7 @@ from mlpstorage_bench.results.code_image import write_pointer
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
+from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.results.schema_2 import upgraded_document
 from mlpstorage_bench.results.tree import RunLocation, write_json
 from mlpstorage_bench.results.verification import reasons_against, verification_of
@@ -45,7 +46,7 @@ def read_document(path: Path) -> BenchmarkDocument:
 
 def write_run(
     document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
-) -> Json:
+) -> RunMetadata:
     """Write all files of a run, the metadata last, and return the metadata."""
     cases = cases_of(document, record)
     standing = files.standing(cases, record.parameters, record.num_processes)
@@ -74,7 +75,7 @@ def write_run(
 
 def checkpoint_run(
     document: BenchmarkDocument, record: RunRecord, location: RunLocation, files: ResultFiles
-) -> Json:
+) -> RunMetadata:
     """Write the files of an unfinished run from which all others can be made; return the metadata.
 
     There is no summary: the reference takes a run for complete that has one and no exit status.
@@ -82,14 +83,12 @@ def checkpoint_run(
     return _write_both(document, record, location, files, [], Standing())
 
 
-def write_metadata_alone(record: RunRecord, location: RunLocation, files: ResultFiles) -> Json:
+def write_metadata_alone(record: RunRecord, location: RunLocation, files: ResultFiles) -> None:
     """Write the files of a run without tests: the pointer to the code, and the metadata."""
     if record.code_image is not None:
         write_pointer(location.directory, record.code_image)
     of_type = files.metadata_fields(record.parameters, [])
-    metadata = build_metadata(record, location.directory, [], of_type)
-    write_json(location.metadata_path, metadata)
-    return metadata
+    write_json(location.metadata_path, build_metadata(record, location.directory, [], of_type))
 
 
 def _write_both(
@@ -99,7 +98,7 @@ def _write_both(
     files: ResultFiles,
     written: Sequence[Path],
     standing: Standing,
-) -> Json:
+) -> RunMetadata:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
     cases = cases_of(document, record)
     if record.code_image is not None:
@@ -115,7 +114,7 @@ def _write_both(
         verification_of(record, standing),
     )
     write_json(location.metadata_path, metadata)
-    return metadata
+    return metadata_of(metadata)
 
 
 def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]:

@@ -41,7 +41,7 @@ def check_files(
         outputs += _gate_outputs(settings.gate)
     inputs = [
         InputFile(PROFILE_OPTION, Path(settings.profile)),
-        *_host_files(settings.user_set.get("hosts", ())),
+        *_host_files(settings.host_words),
         *_gate_inputs(settings.gate),
         *plan.input_files(),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.options.settings import Settings
@@ -28,7 +28,7 @@ def reference_arguments(
 
     `of_plan` are the arguments that the plan of the benchmark type knows.
     """
-    flags, given = settings.launch_flags, settings.user_set
+    flags = settings.launch_flags
     known = {
         "mode": settings.mode,
         "command": command,
@@ -45,7 +45,7 @@ def reference_arguments(
         "oversubscribe": flags.oversubscribe,
         "allow_run_as_root": flags.allow_run_as_root,
         "mpi_btl": flags.transport,
-        "mpi_params": _mpi_params(given),
+        "mpi_params": _mpi_params(settings.mpi_params),
         "loops": 1,
         "params": [f"{path}={value}" for path, value in settings.overrides] or "",
         "orgname": settings.orgname,
@@ -55,12 +55,7 @@ def reference_arguments(
     return redact_json({name: known[name] for name in _ORDER if name in known})
 
 
-def _mpi_params(given: Mapping[str, object]) -> list[str] | None:
+def _mpi_params(lines: Sequence[str]) -> list[str] | None:
     """Return the words that the user gave to the launcher; None without any."""
-    lines = given.get("mpi-params", ())
-    words = [
-        word
-        for line in (lines if isinstance(lines, list | tuple) else ())
-        for word in shlex.split(record_launcher_arguments(str(line)))
-    ]
+    words = [word for line in lines for word in shlex.split(record_launcher_arguments(line))]
     return words or None

@@ -24,7 +24,7 @@ from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTria
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.record import GateRecord, RunFacts, RunRecord, Status
-from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.results.tree import RunLocation, remove_files
 from mlpstorage_bench.results.verification import (
     Verification,
@@ -294,7 +294,7 @@ class Run:
             return None
         document, record = self._document()
         write_files = checkpoint_run if self.status == "running" else write_run
-        return metadata_of(write_files(document, record, self.location, self.benchmark_type))
+        return write_files(document, record, self.location, self.benchmark_type)
 
     def _document(self) -> tuple[BenchmarkDocument, RunRecord]:
         """Return pytest-benchmark's JSON that includes our record, and the record."""

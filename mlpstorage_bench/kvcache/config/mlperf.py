@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
+from mlpstorage_bench.benchmark_type.interface import PlanRequest
 from mlpstorage_bench.benchmark_type.records import Pauses
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
@@ -19,18 +19,21 @@ TRIALS = 3
 DIFFERS = "differs from the sanctioned workload: {}"
 _WITHOUT_EFFECT = frozenset({"title", "slos", "calibration", "read_back_gb", "trace_out"})
 """Parameters that may differ: they change no request and nothing within a window."""
-_LOCKED = {"set": "nothing", "seed": str(SEED), "trials": str(TRIALS), "profile": PROFILE}
-"""Options that are fixed in CLOSED: name → the only accepted value."""
 
 
-def check_closed(user_set: Mapping[str, Any]) -> None:
+def check_closed(request: PlanRequest) -> None:
     """Raise InvalidInputError with every setting that CLOSED does not allow."""
-    violations = []
-    for name, accepted in _LOCKED.items():
-        if name in user_set and str(user_set[name]) != accepted:
-            given = user_set[name]
-            shown = ", ".join(given) if isinstance(given, list) else given
-            violations.append(f"--mlps-{name} (given: {shown}; accepted: {accepted})")
+    overrides = ", ".join(f"{path}={value}" for path, value in request.overrides)
+    violations = [
+        f"--mlps-{name} (given: {given}; accepted: {accepted})"
+        for name, given, accepted in (
+            ("set", overrides or None, "nothing"),
+            ("seed", request.seed, SEED),
+            ("trials", request.trials, TRIALS),
+            ("profile", request.profile, PROFILE),
+        )
+        if given not in (None, accepted)
+    ]
     if violations:
         raise InvalidInputError(
             "--mlps-mode",
@@ -54,7 +57,7 @@ def pauses_of(profile: Profile) -> Pauses:
 
 def differences(
     workload: str,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, object],
     *,
     trials: int,
     seed: int | None,

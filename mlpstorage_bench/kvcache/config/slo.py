@@ -85,9 +85,9 @@ def violations(objectives: Sequence[Objective], classes: Mapping[str, ClassCount
     return problems
 
 
-def describe(classes: Mapping[str, ClassCounters]) -> dict[str, dict[str, Any]]:
+def describe(classes: Mapping[str, ClassCounters]) -> dict[str, dict[str, object]]:
     """Return each class's end-to-end latency and target, and the share of requests within it."""
-    described: dict[str, dict[str, Any]] = {}
+    described: dict[str, dict[str, object]] = {}
     for qos in QOS_CLASSES:
         statistics = classes.get(qos.name)
         if statistics is None or not statistics.latency.count:

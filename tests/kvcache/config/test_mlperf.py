@@ -1,52 +1,59 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlpstorage_bench.benchmark_type.interface import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.mlperf import check_closed, differences
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 
+REQUEST = PlanRequest(
+    profile="mlperf",
+    mode="closed",
+    overrides=(),
+    seed=None,
+    trials=None,
+    cache_dir=Path("/x"),
+    user_set={"systemname": "s", "hosts": ["a", "b"], "num-processes": 8, "npernode": 4},
+)
 
-def refusal_message(user_set: Mapping[str, Any]) -> str:
+
+def refusal_message(**changes: Any) -> str:
     with pytest.raises(InvalidInputError) as caught:
-        check_closed(user_set)
+        check_closed(replace(REQUEST, **changes))
     return str(caught.value)
 
 
 def test_free_settings_are_accepted_in_closed() -> None:
-    user_set = {"systemname": "s", "hosts": ["a", "b"], "num-processes": 8, "npernode": 4}
-    check_closed(user_set)
+    check_closed(REQUEST)
 
 
 def test_sanctioned_values_are_accepted_in_closed() -> None:
-    user_set = {"seed": 42, "trials": 3, "profile": "mlperf"}
-    check_closed(user_set)
+    check_closed(replace(REQUEST, seed=42, trials=3))
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "expected"),
+    ("changes", "expected"),
     [
-        ("seed", 43, "--mlps-seed (given: 43; accepted: 42)"),
-        ("trials", 1, "--mlps-trials (given: 1; accepted: 3)"),
-        ("profile", "quick", "--mlps-profile (given: quick; accepted: mlperf)"),
+        ({"seed": 43}, "--mlps-seed (given: 43; accepted: 42)"),
+        ({"trials": 1}, "--mlps-trials (given: 1; accepted: 3)"),
+        ({"profile": "quick"}, "--mlps-profile (given: quick; accepted: mlperf)"),
         (
-            "set",
-            ["duration=5", "seed=42"],
+            {"overrides": (("duration", "5"), ("seed", "42"))},
             "--mlps-set (given: duration=5, seed=42; accepted: nothing)",
         ),
     ],
 )
-def test_only_the_violated_setting_is_named(name: str, given: object, expected: str) -> None:
-    message = refusal_message({name: given})
-    assert f"Not allowed: {expected}. Use" in message
+def test_only_the_violated_setting_is_named(changes: dict[str, object], expected: str) -> None:
+    assert f"Not allowed: {expected}. Use" in refusal_message(**changes)
 
 
 def test_all_violations_are_reported_together() -> None:
-    user_set = {"set": ["duration=5"], "seed": 1, "trials": 1, "profile": "quick"}
-    message = refusal_message(user_set)
+    message = refusal_message(overrides=(("duration", "5"),), seed=1, trials=1, profile="quick")
     options = ("set", "seed", "trials", "profile")
     assert [f"--mlps-{name}" in message for name in options] == [True] * len(options)
 
