@@ -182,7 +182,7 @@ def check_owner(
     raise InvalidInputError(
         RERUN_OPTION,
         run_id,
-        f"a run of your own; {writer.whose}",
+        f"a run of your own; {writer.relation}",
         hint=f"Its command is: {command}. To start it all the same, add "
         f"{OWNER_OPTION}={writer.names[0]}",
     )
@@ -194,7 +194,7 @@ class Writer:
 
     names: tuple[str, ...]
     """Names under which a user accepts this one."""
-    whose: str
+    relation: str
     """How the file is theirs, in words."""
 
 

@@ -60,7 +60,7 @@ def _problem(metadata: RunMetadata, past: PastRun, file: os.stat_result) -> str:
         return "The reference has made it"
     writer = other_writer(file)
     if writer is not None:
-        return f"It is no run of your own: {writer.whose}"
+        return f"It is no run of your own: {writer.relation}"
     if past.status == RUNNING:
         host = past.hosts[0] if past.hosts else "an unknown host"
         return (

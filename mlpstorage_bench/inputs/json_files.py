@@ -115,11 +115,11 @@ class JsonStream:
 
     def _grow(self) -> bool:
         """Read as much again as is there; False at the end or beyond the limit of an element."""
-        begun = len(self._text) - self._at
-        if begun > LONGEST_ELEMENT:
+        unread = len(self._text) - self._at
+        if unread > LONGEST_ELEMENT:
             return False
         grown = self._read()
-        while len(self._text) - self._at < 2 * begun and self._read():
+        while len(self._text) - self._at < 2 * unread and self._read():
             pass
         return grown
 

@@ -185,25 +185,25 @@ def _show_integrity(reporter: TerminalReporter, run: Run) -> None:
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print the gate's verdicts."""
-    gating = session.session_gate
-    if gating is None or not (gating.result or gating.outcome.problems):
+    gate = session.session_gate
+    if gate is None or not (gate.result or gate.outcome.problems):
         return
     reporter.section("mlpstorage gate")
     width = max(text_width(), GATE_TABLE_WIDTH)
-    if gating.result is not None:
-        for line in [*as_lines(gate_table(gating.result), width), *gate_lines(gating.result)]:
+    if gate.result is not None:
+        for line in [*as_lines(gate_table(gate.result), width), *gate_lines(gate.result)]:
             _show(reporter, line)
-    for line in [*gating.annotations, *(f"note: {remark}" for remark in gating.remarks)]:
+    for line in [*gate.annotations, *(f"note: {remark}" for remark in gate.remarks)]:
         _show(reporter, line)
-    for problem in gating.outcome.problems:
+    for problem in gate.outcome.problems:
         _show(reporter, f"ERROR: {problem}")
 
 
 def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     """Print the gate's outcome below pytest's own last line, which counts tests alone."""
-    reporter, gating = terminal_reporter(config), session.session_gate
-    if gating is not None:
-        line, is_failure = gating.last_line, gating.outcome.status != pytest.ExitCode.OK
+    reporter, gate = terminal_reporter(config), session.session_gate
+    if gate is not None:
+        line, is_failure = gate.last_line, gate.outcome.status != pytest.ExitCode.OK
     else:
         is_failure = session.has_nothing_to_judge
         line = f"gate FAILED: {NOTHING_TO_JUDGE}" if is_failure else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize
 from mlpstorage_bench.kvcache import sizing
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -103,17 +103,17 @@ def test_more_requests_than_are_examined_are_limited_only_by_capacity(
 def test_sizes_of_many_ranks_are_taken_from_some_of_them() -> None:
     profile = load_profile("quick", [("num_users", "2"), ("requests", "9")])
     few, many = (
-        cast(
-            "dict[str, Any]",
-            datasize(profile, "/x", [2] * hosts, HostCapacity(FREE * hosts, FREE, hosts)),
-        )
+        datasize(profile, "/x", [2] * hosts, HostCapacity(FREE * hosts, FREE, hosts))
         for hosts in (16, 10_000)
     )
-    assert {case["examined_ranks"] for case in few["cases"]} == {32}
-    for one, other in zip(few["cases"], many["cases"], strict=True):
-        assert other["examined_ranks"] <= 32
-        assert other["storage_bytes"] > 500 * one["storage_bytes"]
-        assert other["storage_bytes_per_host"] <= 2 * other["storage_bytes_per_rank"]
+    assert few.fits
+    for one, other in zip(few.cases, many.cases, strict=True):
+        assert isinstance(one, KnownCaseSize)
+        assert isinstance(other, KnownCaseSize)
+        assert one.examined_ranks == 32
+        assert other.examined_ranks <= 32
+        assert other.storage_bytes > 500 * one.storage_bytes
+        assert other.storage_bytes_per_host <= 2 * other.storage_bytes_per_rank
     assert not [line for line in size_lines(few, 120) if "computed for" in line]
     assert [line for line in size_lines(many, 120) if "of 20000 ranks" in line]
 

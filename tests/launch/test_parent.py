@@ -422,7 +422,7 @@ def test_status_lines_are_stripped_across_any_split(
     for status in statuses:
         place = data.draw(st.integers(0, len(stream)))
         stream.insert(place, f"{WORD} completed {status}\n".encode())
-    last_words = [part for part in stream if part.startswith(WORD.encode())][-1:]
+    last_status = [part for part in stream if part.startswith(WORD.encode())][-1:]
     whole = b"".join(stream)
     edges = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
     passed = b"".join(
@@ -430,7 +430,7 @@ def test_status_lines_are_stripped_across_any_split(
     )
     assert passed + status_reader.strip_status_lines(b"\n")[:-1] == b"".join(parts)
     assert status_reader.read("completed") == (
-        last_words[0].decode().split()[-1] if last_words else None
+        last_status[0].decode().split()[-1] if last_status else None
     )
 
 
