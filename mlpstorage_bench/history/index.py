@@ -53,12 +53,7 @@ class Index(Queries):
         """Return the index."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         """Close the file."""
         self.close()
 
