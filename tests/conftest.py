@@ -21,10 +21,14 @@ from mlpstorage_bench.launch.launchers.installed import find_binary
 from tests import budget
 
 WITHOUT_TEST_TOOLS = " ".join(
-    f"-p no:{name}" for name in ("hypothesispytest", "randomly", "rerunfailures", "timeout")
+    [
+        "--assert=plain",
+        *(f"-p no:{name}" for name in ("hypothesispytest", "randomly", "rerunfailures", "timeout")),
+    ]
 )
 """Value for PYTEST_ADDOPTS: plugins that a few tests turn on again, as they say. The import of
-Hypothesis takes half a second of processor time."""
+Hypothesis takes half a second of processor time; pytest's own import of the package, which
+rewrites assertions, an eighth of a session's. test_oldest_pytest.py has sessions with both."""
 
 RunRanks = Callable[..., pytest.RunResult]
 
