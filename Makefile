@@ -38,7 +38,7 @@ check: $(VENV)/ready
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/dmypy run --timeout 7200 -- || $(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 -m '$(FAST)'
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=check -m '$(FAST)'
 
 # Readers of users' files and values get inputs that nobody would write: `make fuzz SECONDS=3600`.
 # `make test` tries a fixed number of them.

@@ -39,6 +39,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
+# make check (--hypothesis-profile=check) tries a quarter of the examples that make test tries.
+settings.register_profile("check", settings.get_profile("project"), max_examples=25)
 settings.load_profile("project")
 
 
