@@ -124,7 +124,7 @@ def test_all_runs_are_checked_before_any_is_moved(tmp_path: Path) -> None:
     message = refusal(tmp_path, IDS[1], IDS[2], "2027")
     assert f"got '{IDS[2]}'; accepted: a run of this package that has ended" in message
     assert "has died where that cannot be seen from here: process unknown on else" in message
-    assert "got '2027'; accepted: the id of a run, or its beginning" in message
+    assert "got '2027'; accepted: the id of a run, its beginning, or latest" in message
     assert message.endswith("\nNothing was moved")
 
 
