@@ -26,7 +26,8 @@ Text = Annotated[str, AfterValidator(_filled)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # Pydantic before 2.10 warns of names that begin with model_; model_name is a published name.
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
 class Architecture(_Part):
