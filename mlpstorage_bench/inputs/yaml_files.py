@@ -82,6 +82,7 @@ def read_yaml(file: InputFile) -> Document:
 def parse_yaml(text: str) -> Document:
     """Return the document that YAML text is; YamlError otherwise."""
     try:
+        _check_levels(text)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -95,8 +96,6 @@ def parse_yaml(text: str) -> Document:
         raise YamlError(f"It is no YAML: {error}".replace("\n", ", ")) from error
     except UnicodeEncodeError as error:  # bytes of the command line that were no UTF-8
         raise YamlError("It is not UTF-8") from error
-    except RecursionError as error:
-        raise YamlError(f"It has more than {DEEPEST} levels") from error
     reader = _Reader()
     content = None if node is None else reader.value(node, ())
     return Document(content, reader.lines)
@@ -115,6 +114,27 @@ class _Loader(_Base):  # type: ignore[misc]  # one of two classes
     """PyYAML's parser, without its rules for scalars and objects."""
 
     DEFAULT_SCALAR_TAG = ""  # so that a tag that was written can be told from none
+
+
+def _check_levels(text: str) -> None:
+    """Raise YamlError if collections lie too deep in each other, for they are composed recursively.
+
+    The recursion is in C, where it has no limit: it would end the process.
+    """
+    loader = _Loader(text)
+    try:
+        level = -1
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                level += 1
+                if level > DEEPEST:
+                    line = _line(event.start_mark)
+                    raise YamlError(f"It has more than {DEEPEST} levels", line)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                level -= 1
+    finally:
+        loader.dispose()
 
 
 class _Reader:

@@ -81,8 +81,13 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
         ("a: \udc80", None, "not UTF-8|no YAML"),
         (LAUGHS, None, "more than 20000 values"),
         (MERGES, None, "more than"),
-        ("[" * 100_000, None, "levels|no YAML"),
-        ("a:\n" + "".join(f"{' ' * n}- \n" for n in range(400)), None, "levels|no YAML"),
+        pytest.param("[" * 100_000, 1, "more than 50 levels", id="brackets"),
+        pytest.param(
+            "a:\n" + "".join(f"{' ' * n}- \n" for n in range(400)),
+            52,
+            "more than 50 levels",
+            id="lists",
+        ),
     ],
 )
 def test_document_that_is_not_accepted_is_refused_with_its_line(
