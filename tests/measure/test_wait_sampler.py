@@ -123,14 +123,14 @@ def test_threads_that_wait_for_another_lock_or_a_file_do_not_wait_for_pythons() 
         sleeping(event.wait, event.set) as other,
     ):
         assert share_of(one, other) < 0.1
-    reading, writing = os.pipe()
+    pipes = [os.pipe(), os.pipe()]  # of one, either thread might read the byte for the other
     with (
-        sleeping(lambda: os.read(reading, 1), lambda: os.write(writing, b"x")) as one,
-        sleeping(lambda: os.read(reading, 1), lambda: os.write(writing, b"x")) as other,
+        sleeping(lambda: os.read(pipes[0][0], 1), lambda: os.write(pipes[0][1], b"x")) as one,
+        sleeping(lambda: os.read(pipes[1][0], 1), lambda: os.write(pipes[1][1], b"x")) as other,
     ):
         assert share_of(one, other) < 0.1
-    os.close(reading)
-    os.close(writing)
+    for descriptor in (*pipes[0], *pipes[1]):
+        os.close(descriptor)
 
 
 def test_lanes_are_sampled_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
