@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections import deque
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class AlignedBuffer:
             -1, WORDS_PER_SECTOR
         )
         """The same memory as 64-bit words, one row per sector."""
-        self.address: int = self.sectors.ctypes.data
+        self.address: int = self.sectors.__array_interface__["data"][0]
 
 
 HUGE_PAGE_BYTES = 2 << 20
@@ -59,8 +60,15 @@ class BufferPool:
             AlignedBuffer(chunk_bytes, memory[begin : begin + chunk_bytes])
             for begin in range(0, len(memory), chunk_bytes)
         )
-        self.huge_page_share = _huge_page_share(self._idle[0].address)
-        """Share of the buffers' memory in huge pages; None if the kernel does not report it."""
+        self._address = self._idle[0].address
+
+    @cached_property
+    def huge_page_share(self) -> float | None:
+        """Share of the buffers' memory in huge pages; None if the kernel does not report it.
+
+        It is read once, when first asked for: the kernel goes through all memory of the process.
+        """
+        return _huge_page_share(self._address)
 
     def take(self) -> AlignedBuffer:
         """Return a buffer; callers hold at most `in_use` at once."""
