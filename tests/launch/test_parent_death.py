@@ -23,10 +23,7 @@ pytestmark = pytest.mark.starts_process
 
 LAUNCHER = f"""#!{sys.executable}
 import os, pathlib, signal, subprocess, sys
-from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.status_channel import StatusChannel
-from mlpstorage_bench.process import reaper
-reaper.LONGEST_END_S = parent_death._MARGIN_S = 10.0
 here = pathlib.Path(os.environ["{DIRECTORY_VARIABLE}"])
 if "rank" in sys.argv:
     StatusChannel(here, os.environ["{LAUNCH_ID_VARIABLE}"]).register(int(sys.argv[2]))
