@@ -46,6 +46,7 @@ LAYERS = (
     (("measure", "storage"), "which bytes count; how bytes move (neither knows a workload)"),
     (("process",), "helper processes, signals, standard streams; limits and identity of processes"),
     (("metric",), "metrics: how they are declared, combined and described"),
+    (("progress",), "state of a run while it goes on; its text and its region of a terminal"),
     (("inputs",), "users' files: opened, decompressed and parsed, within limits"),
     (("paths", "units"), "names and paths from users; units of bytes, time and metrics"),
     (("redaction",), "removal of secrets from commands, texts and JSON"),
@@ -90,6 +91,7 @@ PURE = (
     "measure/time_series.py",
     "metric",
     "mpi/agreement.py",
+    "progress",
 )
 """Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
 
@@ -277,6 +279,7 @@ def test_mpi4py_is_imported_only_by_modules_of_mpi() -> None:
         "mpi/mpi_comm.py",
         "mpi/notices.py",
         "mpi/point_to_point.py",
+        "mpi/posts.py",
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ class SoloRanks:
     def __init__(self, *, closing: bool = False, failed: tuple[int, ...] = ()) -> None:
         self.barriers = 0
         self.announced: list[Notice] = []
+        self._figures: dict[int, bytes] = {}
         self._noticed = {Notice.CLOSING: [1] if closing else [], Notice.FAILED: [*failed]}
 
     def barrier(self) -> None:
@@ -53,6 +54,12 @@ class SoloRanks:
 
     def raise_deferred(self) -> None:
         pass
+
+    def post(self, figures: bytes) -> None:
+        self._figures = {0: figures}
+
+    def posted(self) -> Mapping[int, bytes]:
+        return self._figures
 
     def announce(self, notice: Notice) -> None:
         self.announced.append(notice)

@@ -23,19 +23,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.calibration import run_over
 from mlpstorage_bench.kvcache.runner.context import TrialContext
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
+from mlpstorage_bench.kvcache.runner.series_recorder import SeriesReading, SeriesRecorder
+from mlpstorage_bench.kvcache.runner.watch import TrialPlace, TrialWatch, Watch
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, coarse_bucket_of
 from mlpstorage_bench.measure.time_series import SLOTS, Ring, SlotSeries
 from mlpstorage_bench.mpi.comm import SoloComm
+from mlpstorage_bench.progress.live_region import LiveRegion
+from mlpstorage_bench.progress.state import Progress, Viewer
+from mlpstorage_bench.progress.text import region
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.units import MIB, NS_PER_S
 
@@ -181,3 +187,57 @@ def test_series_of_many_ranks(benchmark: Any) -> None:
         / 1024,
         **spent,
     )
+
+
+@pytest.mark.parametrize("ranks", [1, 256, 4096])
+def test_progress_cost(benchmark: Any, ranks: int) -> None:
+    """CPU time in which rank 0 makes the progress of all ranks: its message, figures and region.
+
+    Messages of other ranks are received already. It happens once a second, and every 32 s with 4096
+    ranks; the least of 20 rounds is the one that other programs disturbed least.
+    """
+    comm = Posted(ranks)
+    texts: list[str] = []
+    region_of = LiveRegion(ends_lines=True)
+
+    def show(progress: Progress) -> None:
+        texts.append(region_of.drawn(region(progress, 100, has_color=True)))
+
+    watch = Watch(comm, Viewer(show), is_on=True)
+    watch.begin_trial(TrialPlace("1", 1, 3, 0.0, 0.0, 10.0, 60.0))
+    workload = Workload(model="llama3.1-8b", num_users=4, duration=60.0)
+    pool = SimpleNamespace(workers=[SimpleNamespace(statistics=RequestCounters())] * 16)
+    lanes = [SimpleNamespace(in_flight=1)] * 16
+    one = TrialWatch(watch, comm, workload, pool, lanes)  # type: ignore[arg-type]  # stand-ins of what is read
+    counts = np.zeros((2, 2, BUCKETS), dtype=np.int64)
+    counts[:, :, 40:60] = 5
+    moved = np.array([1 << 30, 1 << 28])
+    reading = SeriesReading(1.0, moved, counts, 30.0, moved * 30, 6000)
+    one.began("window")
+    spent: list[int] = []
+
+    def read() -> None:
+        one._sent_s = 0.0  # noqa: SLF001 - as if a second had passed
+        began_ns = time.thread_time_ns()
+        one.read(reading)
+        spent.append(time.thread_time_ns() - began_ns)
+
+    benchmark.pedantic(read, rounds=20, iterations=1)
+    benchmark.extra_info.update(
+        ranks=ranks,
+        message_bytes=len(comm.posted()[0]),
+        progress_us=spread([ns / 1e3 for ns in spent]),
+    )
+    assert len(texts) > len(spent)
+
+
+class Posted(SoloComm):
+    """Rank 0 of many, all of which have posted what it posts."""
+
+    def __init__(self, ranks: int) -> None:
+        super().__init__()
+        self.size = ranks
+
+    def post(self, figures: bytes) -> None:
+        """Keep the figures as those of every rank."""
+        self._posted = dict.fromkeys(range(self.size), figures)

@@ -23,6 +23,7 @@ from mlpstorage_bench.kvcache.runner.case_trials import (
 )
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.progress.state import Viewer
 
 
 class Timed(Protocol):
@@ -57,6 +58,10 @@ class TrialSettings:
     """The same with all that the gate may add."""
     run: RunTrials
     announce_pause: AnnouncePause = lambda _when, _seconds: None
+    viewer: Viewer | None = None
+    """Where progress is shown, on rank 0."""
+    is_watched: bool = False
+    """Whether it is shown."""
 
 
 class KVCache:
@@ -175,6 +180,7 @@ class KVCache:
         seed, run = self._plan.profile.seed, self._trials.run
         trials = CaseTrials(self._engine, changed, seed, opened, pausing, run, changes)
         self._write_record(opened)
+        self._engine.show_to(self._trials.viewer, is_on=self._trials.is_watched)
 
         def round_() -> None:
             if trials.count == self._trials.planned:  # the call of --benchmark-cprofile

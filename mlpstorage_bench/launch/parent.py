@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch import parent_death
@@ -33,14 +34,16 @@ from mlpstorage_bench.process import helper, reaper
 from mlpstorage_bench.process.signals import StopSignals
 
 
-def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
+def run(
+    plan: LaunchPlan, limits: Limits, variables: Mapping[str, str] = MappingProxyType({})
+) -> LaunchExit:
     """Run the ranks until they end, and leave no process of theirs on this host.
 
     The ranks inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are forwarded once, as
     SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow if the ranks
     do not end within the grace, or after another Ctrl-C. If this process is killed, a reaper ends
     the ranks. Rank 0 reports the exit status; a session without that report has failed, whatever
-    status the launcher returns.
+    status the launcher returns. `variables` are added to the environment of the launcher.
     """
     launch_id = f"mlps-{secrets.token_hex(12)}"
     mark = f"{LAUNCH_ID_VARIABLE}={launch_id}"
@@ -48,6 +51,7 @@ def run(plan: LaunchPlan, limits: Limits) -> LaunchExit:
         status_reader = StatusReader(directory, launch_id)
         environment = {
             **os.environ,
+            **variables,
             COMMAND_VARIABLE: json.dumps(plan.command),
             DIRECTORY_VARIABLE: str(directory),
             HOST_VARIABLE: this_host(),

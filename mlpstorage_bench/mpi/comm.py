@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar
@@ -115,6 +115,15 @@ class SoloComm:
 
     def __init__(self) -> None:
         self._interrupts = Interrupts()
+        self._posted: dict[int, bytes] = {}
+
+    def post(self, figures: bytes) -> None:
+        """Keep the figures of this rank."""
+        self._posted[0] = figures
+
+    def posted(self) -> Mapping[int, bytes]:
+        """Return the latest figures."""
+        return self._posted
 
     def barrier(self) -> None:
         """Return at once."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -31,6 +31,7 @@ from mlpstorage_bench.mpi.comm import (
 )
 from mlpstorage_bench.mpi.interrupts import RANK_SIGNALS, Interrupts
 from mlpstorage_bench.mpi.notices import Notices
+from mlpstorage_bench.mpi.posts import Posts
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_HEADER = struct.Struct("4q")
-"""Header of a rank: phase, checksum of the label, notices sent, whether it has a value."""
+_HEADER = struct.Struct("5q")
+"""Header of a rank: phase, checksum of the label, notices sent, posts sent, whether it has a value.
+"""
 
 
 class CheckedCollective:
@@ -57,7 +59,8 @@ class CheckedCollective:
         self._comm = comm
         self._operation = operation
         label = zlib.crc32(here.label.encode())
-        self._mine = _HEADER.pack(here.phase, label, comm.notices.sent, has_value)
+        sent = comm.notices.sent, comm.posts.sent
+        self._mine = _HEADER.pack(here.phase, label, *sent, has_value)
         self._all = bytearray(comm.size * _HEADER.size)
         self._request = comm.control.Iallgather(self._mine, self._all)
 
@@ -69,8 +72,8 @@ class CheckedCollective:
         """Run the operation, or raise RanksDivergedError; the same on every rank."""
         __tracebackhide__ = True
         headers = set(_HEADER.iter_unpack(self._all))  # usually one: all are equal
-        if len({(phase, label) for phase, label, _, _ in headers}) == 1:
-            has_value = any(has_value for _, _, _, has_value in headers)
+        if len({(phase, label) for phase, label, *_ in headers}) == 1:
+            has_value = any(has_value for *_, has_value in headers)
             result = self._operation() if has_value else [None] * self._comm.size
             self._drop_notices()
             return result
@@ -79,7 +82,9 @@ class CheckedCollective:
         raise RanksDivergedError(self.here, sync_points)
 
     def _drop_notices(self) -> None:
-        self._comm.notices.drop([sent for _, _, sent, _ in _HEADER.iter_unpack(self._all)])
+        sent = [*_HEADER.iter_unpack(self._all)]
+        self._comm.notices.drop([notices for _, _, notices, _, _ in sent])
+        self._comm.posts.drop([posts for _, _, _, posts, _ in sent])
 
 
 class MpiComm:
@@ -91,6 +96,7 @@ class MpiComm:
         self.control = world.Dup()
         self.notices = Notices(world.Dup())
         self._users = world.Dup()
+        self.posts = Posts(world.Dup())
         self._unfinished: CheckedCollective | None = None
         self._collectives = 0
         parent = StatusChannel.of_this_process()
@@ -212,6 +218,14 @@ class MpiComm:
     def poll(self, notice: Notice) -> list[int]:
         """Receive the notices that have arrived; return the ranks that sent this one."""
         return self.notices.senders(notice)
+
+    def post(self, figures: bytes) -> None:
+        """Send figures of this rank to rank 0; its next collective receives them at the latest."""
+        self.posts.send(figures)
+
+    def posted(self) -> Mapping[int, bytes]:
+        """Receive the figures that have arrived; return each rank's latest."""
+        return self.posts.latest()
 
     def agree(self, label: str, value: T, *, phase: SessionPhase, grace_s: float | None) -> list[T]:
         """Return every rank's value once all ranks are at `label`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -78,6 +78,14 @@ class TrialSignals(Protocol):
 
     def poll(self, notice: Notice) -> list[int]:
         """Return the ranks that announced this since the last collective operation."""
+        ...
+
+    def post(self, figures: bytes) -> None:
+        """Send figures of this rank to rank 0, without waiting for it."""
+        ...
+
+    def posted(self) -> Mapping[int, bytes]:
+        """Return each rank's latest figures since the last collective operation, on rank 0."""
         ...
 
 

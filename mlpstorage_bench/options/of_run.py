@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpstorage_bench.options.names import GRACE_INI, RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE
 from mlpstorage_bench.options.option import Option, WholeNumber, duration
+from mlpstorage_bench.options.progress_mode import checked_mode
 
 RUN_OPTIONS = (
     # limits
@@ -23,6 +24,14 @@ RUN_OPTIONS = (
         f"{GRACE_INI} of the ini-file (30).",
         None,
         {"type": duration, "metavar": "SECONDS"},
+    ),
+    Option(
+        "progress",
+        "How progress is shown while a benchmark runs. live: a region of the terminal, anew every "
+        "second. lines: a line every 10 s, or every SECONDS. auto (default): live on a terminal, "
+        "else lines. off, and pytest's -q: nothing.",
+        None,
+        {"type": checked_mode, "metavar": "auto|live|lines[:SECONDS]|off"},
     ),
     # workload
     Option(

@@ -29,6 +29,7 @@ from mlpstorage_bench.options.names import (
 )
 from mlpstorage_bench.options.of_gate import DEFAULT_LOOKS, GATE_OPTIONS
 from mlpstorage_bench.options.option import LONGEST_S, parse_seconds
+from mlpstorage_bench.options.progress_mode import ProgressMode, mode_of
 from mlpstorage_bench.paths import (
     CACHE_DIR_OPTION,
     check_path_component,
@@ -86,6 +87,7 @@ class Settings:
     failure_grace_s: float
     timeout_s: float | None
     """Longest time for one test, or one step beside tests; None for no limit."""
+    progress: ProgressMode
     host_words: tuple[str, ...]
     """Values of --mlps-hosts as typed; one that begins with @ names a file."""
     mpi_params: tuple[str, ...]
@@ -150,6 +152,7 @@ def read_settings(
         gate=gate_settings(given),
         failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
         timeout_s=given.get("timeout"),
+        progress=mode_of(given.get("progress", "auto")),
         host_words=tuple(given.get("hosts", ())),
         mpi_params=tuple(given.get("mpi-params", ())),
         user_set=given,

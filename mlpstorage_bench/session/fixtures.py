@@ -66,7 +66,10 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     try:
         session = _session(request)
         run = _run_of(session, "kvcache")
-        yield _make_kvcache(request, timed, session, run)
+        try:
+            yield _make_kvcache(request, timed, session, run)
+        finally:
+            _hide_progress(session)
     finally:
         timed.close()
         if not request.node.stash.get(HAS_PASSED, False):
@@ -75,12 +78,19 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         run.log.add_statistics(request.node.nodeid, timed.stats)
 
 
+def _hide_progress(session: MlpsSession) -> None:
+    """Remove the region of the progress from the terminal."""
+    from mlpstorage_bench.session import progress  # noqa: PLC0415 - see above
+
+    progress.hide(session)
+
+
 def _make_kvcache(
     request: pytest.FixtureRequest, timed: TimedTest, session: MlpsSession, run: Run
 ) -> KVCache:
     from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
     from mlpstorage_bench.kvcache.fixture import KVCache, TrialSettings  # noqa: PLC0415 - see above
-    from mlpstorage_bench.session import pauses  # noqa: PLC0415 - see above
+    from mlpstorage_bench.session import pauses, progress  # noqa: PLC0415 - see above
 
     plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
@@ -101,6 +111,8 @@ def _make_kvcache(
             session.most_trials(trials),
             run,
             lambda when, seconds: pauses.announce(session, when, seconds),
+            progress.viewer_of(session, request.node),
+            is_watched=progress.is_watched(session),
         ),
         offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
     )

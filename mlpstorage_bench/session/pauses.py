@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from mlpstorage_bench.session import terminal
+from mlpstorage_bench.session import progress, terminal
 from mlpstorage_bench.session.pytest_internals import uncaptured
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.units import duration
@@ -15,6 +15,7 @@ def announce(session: MlpsSession, when: str, seconds: float) -> None:
     session.extend_time_limit(seconds)
     if not session.is_root:
         return
+    progress.hide(session)
     ends = datetime.now().astimezone() + timedelta(seconds=seconds)
     with uncaptured(session.config):
         terminal.say(

@@ -117,6 +117,18 @@ def encoding_of(reporter: TerminalReporter) -> str:
     return getattr(reporter._tw._file, "encoding", None) or "utf-8"  # noqa: SLF001 - no public name
 
 
+def write_raw(reporter: TerminalReporter, text: str) -> None:
+    """Write text as it is, without a change of the width that pytest has counted."""
+    file = reporter._tw._file  # noqa: SLF001 - its own write counts escape sequences as columns
+    file.write(text)
+    file.flush()
+
+
+def is_captured(config: pytest.Config) -> bool:
+    """Whether pytest captures what tests print; not so under `-s`."""
+    return bool(config.option.capture != "no")
+
+
 def terminal_reporter(config: pytest.Config) -> TerminalReporter | None:
     """Return pytest's terminal reporter; None under `-p no:terminal`."""
     reporter = config.pluginmanager.getplugin("terminalreporter")

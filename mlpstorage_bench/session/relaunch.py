@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -23,6 +24,9 @@ from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.session.activation import mpi_mode, runs_no_test
+
+COLUMNS_VARIABLE = "MLPS_PROGRESS_COLUMNS"
+"""Environment variable by which the parent tells rank 0 the width of its terminal."""
 
 
 def launch_if_wanted(config: pytest.Config) -> int | None:
@@ -49,7 +53,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
     lines = (f"launching {plan.shell_line()}", *notes)
     write_lines(f"mlpstorage: {for_terminal(line)}" for line in lines)
     try:
-        ending = run(plan, limits)
+        ending = run(plan, limits, _variables_for_ranks())
     except LaunchError as error:
         raise pytest.UsageError(str(error)) from error
     if ending.run_metadata is not None:
@@ -98,6 +102,18 @@ def without_whatif(arguments: Sequence[str]) -> list[str]:
         elif argument != "--mlps-mode=whatif":
             kept.append(argument)
     return kept
+
+
+def can_show_region(environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """Whether an output can show a region for the progress: a terminal that moves its cursor."""
+    return is_terminal and environ.get("TERM", "") not in ("", "dumb")
+
+
+def _variables_for_ranks() -> dict[str, str]:
+    """Return the width of the terminal that this process, the parent, writes to, for rank 0."""
+    if not can_show_region(os.environ, is_terminal=sys.stdout.isatty()):
+        return {}
+    return {COLUMNS_VARIABLE: str(shutil.get_terminal_size().columns)}
 
 
 def _pinned(config: pytest.Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -23,6 +24,7 @@ from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
 from mlpstorage_bench.process.stderr import ABORT_STATUS
+from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks, rank_output
 from mlpstorage_bench.session.activation import collection_errors
@@ -95,6 +97,10 @@ class MlpsSession:
         """Number of the final barriers that this rank has passed."""
         self.left: BaseException | None = None
         """Exception that ended this rank's tests early; None if they ended normally."""
+        self.progress_shown_s = time.monotonic()
+        """When the last line of progress was written."""
+        self.progress_region: LiveRegion | None = None
+        """The region of the terminal that shows progress; None while there is none."""
         self.resources = ExitStack()
         self.parent = None if launcher is None else StatusChannel.of_this_process()
         self._time_limit = TimeLimit(

@@ -103,6 +103,11 @@ class InFlight:
         """Largest number of chunks in flight: 1 without a queue."""
         return 1 if self.queue_unavailable_reason else self._limit
 
+    @property
+    def taken(self) -> int:
+        """Number of chunks that are in flight or in work now; another thread may ask."""
+        return len(self._taken)
+
     def __enter__(self) -> Self:
         return self
 

@@ -73,6 +73,11 @@ class Lane:
         return self._in_flight.limit
 
     @property
+    def in_flight(self) -> int:
+        """Number of chunks that are in flight or in work now; another thread may ask."""
+        return self._in_flight.taken
+
+    @property
     def huge_page_share(self) -> float | None:
         """Share of the buffers' memory in huge pages; None if the kernel does not report it."""
         return self._buffers.huge_page_share

@@ -117,11 +117,26 @@ def test_notices_are_received_once_and_not_in_later_phases(
 
         def test_next(mpi_comm):
             assert mpi_comm.poll(Notice.FAILED) == []
+
+        def test_latest_figures_arrive_until_the_next_collective(mpi_comm):
+            mpi_comm.post(b"old")
+            mpi_comm.post(b"%d" % mpi_comm.rank)
+            latest = {0: b"0", 1: b"1", 2: b"2"}
+            deadline = time.monotonic() + 20
+            while mpi_comm.rank == 0 and mpi_comm.posted() != latest:
+                assert time.monotonic() < deadline
+            mpi_comm.barrier()
+            assert mpi_comm.posted() == {}
+            mpi_comm.post(b"unread")
+
+        def test_unread_figures_do_not_leak_into_the_next_test(mpi_comm):
+            mpi_comm.barrier()
+            assert mpi_comm.posted() == {}
         """
     )
     result = run_ranks(3)
     assert result.ret == 0
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=5)
 
 
 @pytest.mark.launches_mpi
@@ -151,4 +166,6 @@ def test_solo_comm_agrees_alone_and_polls_no_rank() -> None:
     comm = SoloComm()
     comm.announce(Notice.FAILED)
     assert comm.poll(Notice.FAILED) == []
+    comm.post(b"figures")
+    assert comm.posted() == {0: b"figures"}
     assert comm.agree("here", 5, phase=SessionPhase.REPORT, grace_s=None) == [5]

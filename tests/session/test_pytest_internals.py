@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import math
 import os
 from pathlib import Path
@@ -206,3 +207,17 @@ def test_encoding_of_the_terminal_is_that_of_its_file(pytester: pytest.Pytester)
     reporter = internals.terminal_reporter(pytester.parseconfigure())
     assert reporter is not None
     assert internals.encoding_of(reporter).lower() == "utf-8"
+
+
+def test_text_is_written_as_it_is(pytester: pytest.Pytester) -> None:
+    config = pytester.parseconfigure()
+    reporter = internals.terminal_reporter(config)
+    assert reporter is not None
+    file = reporter._tw._file = io.StringIO()
+    internals.write_raw(reporter, "\x1b[Jraw")
+    assert file.getvalue() == "\x1b[Jraw"
+
+
+@pytest.mark.parametrize(("argument", "is_captured"), [("-s", False), ("--capture=fd", True)])
+def test_capture_is_known(pytester: pytest.Pytester, argument: str, is_captured: bool) -> None:  # noqa: FBT001 - a parameter
+    assert internals.is_captured(pytester.parseconfig(argument)) is is_captured

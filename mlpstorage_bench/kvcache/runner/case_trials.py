@@ -29,6 +29,7 @@ from mlpstorage_bench.kvcache.results.stored_trial import (
 )
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
+from mlpstorage_bench.kvcache.runner.watch import TrialPlace
 from mlpstorage_bench.results.kept_trials import KeptTrial
 
 _STEP = TypeAdapter(SequenceStep)
@@ -152,11 +153,25 @@ class CaseTrials:
         if number == 1:
             self._pause_after_case_before()
         place = f"trial {number} of workload {self._name}"
+        self._engine.watch.begin_trial(self._place(number))
         self._pause("pause_before_trial", number, pauses.before_trial_s, f"before {place}")
         outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
         pooled = self._add(number, outcome)
         self._pause_after(number)
         return pooled.seconds_per_request
+
+    def _place(self, number: int) -> TrialPlace:
+        """Return a trial's place among those of the case, and its planned length."""
+        pauses, workload = self._pausing.pauses, self._workload
+        return TrialPlace(
+            self._name,
+            number,
+            max(number, self.case.record.planned_trials),
+            pauses.before_trial_s,
+            pauses.after_trial_s,
+            workload.warmup,
+            workload.duration,
+        )
 
     def _restore(self, number: int, finished: _FinishedTrial) -> float:
         """Add a finished trial, and wait the pause after it unless that has completed."""
@@ -209,6 +224,7 @@ class CaseTrials:
     def _pause(self, step: Step, trial: int | None, seconds: float, when: str) -> None:
         if seconds:
             self._pausing.announce(when, seconds)
+            self._engine.watch.begin_pause(seconds, is_after=step == "pause_after_trial")
             self._engine.pause(step, trial, seconds)
             self.case.record = replace(self.case.record, steps=self._steps)
 

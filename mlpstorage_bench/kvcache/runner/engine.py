@@ -28,12 +28,14 @@ from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
 from mlpstorage_bench.kvcache.runner.sequence import StepLog
 from mlpstorage_bench.kvcache.runner.series_recorder import pool_series
 from mlpstorage_bench.kvcache.runner.trial import run_trial
+from mlpstorage_bench.kvcache.runner.watch import Watch
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
+from mlpstorage_bench.progress.state import Viewer
 from mlpstorage_bench.storage.aio import QueuePool
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
@@ -85,6 +87,8 @@ class Engine:
         """Ceilings by workload, as JSON."""
         self._cases = 0
         self._log = StepLog(ranks)
+        self.watch = Watch(ranks, None, is_on=False)
+        """Progress of the current case."""
         self._left: Tier | None = None
         """Storage with the last trial's entries."""
         self.notes: list[str] = []
@@ -129,6 +133,10 @@ class Engine:
         """Whether a workload of the plan moves its files through the page cache."""
         return self._storage.is_buffered
 
+    def show_to(self, viewer: Viewer | None, *, is_on: bool) -> None:
+        """Show the progress from now on; `viewer` is rank 0's, `is_on` the same on every rank."""
+        self.watch = Watch(self._ranks, viewer, is_on=is_on)
+
     @property
     def steps(self) -> tuple[SequenceStep, ...]:
         """The steps of the current case so far."""
@@ -142,7 +150,7 @@ class Engine:
 
     def pause(self, step: Step, trial: int | None, seconds: float) -> None:
         """Pause on all ranks together."""
-        self._log.pause(step, trial, seconds)
+        self._log.pause(step, trial, seconds, self.watch.tick)
 
     def _empty_cache(self) -> int:
         """Remove the entries that the last trial left on storage, and return their bytes."""
@@ -199,6 +207,7 @@ class Engine:
                 problems = self._storage.problems(part)
                 if problems:
                     raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
+                self.watch.begin("calibration", None)
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             with self._log.record("trial", trial):
                 mine = run_trial(
@@ -208,6 +217,7 @@ class Engine:
                     trace=trace,
                     open_queue=self._queues.open,
                     keep=self._keep,
+                    watch=self.watch,
                 )
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(

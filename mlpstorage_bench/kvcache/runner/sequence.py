@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mlpstorage_bench.benchmark_type.records import SequenceStep, Step
@@ -62,16 +62,20 @@ class StepLog:
         seconds = time.monotonic() - began_s
         self._steps.append(SequenceStep(step, trial, began_at, seconds, removed.count))
 
-    def pause(self, step: Step, trial: int | None, seconds: float) -> None:
+    def pause(
+        self, step: Step, trial: int | None, seconds: float, tick: Callable[[], None]
+    ) -> None:
         """Wait as a step, from the moment when every rank is here.
 
-        Raises PeerError when another rank fails meanwhile. An interrupt ends the pause.
+        `tick` is called again and again. Raises PeerError when another rank fails meanwhile. An
+        interrupt ends the pause.
         """
         self._ranks.barrier()
         with self.record(step, trial):
             ends_s = time.monotonic() + seconds
             while (left_s := ends_s - time.monotonic()) > 0:
                 time.sleep(min(_POLL_S, left_s))
+                tick()
                 self._ranks.raise_deferred()
                 failed = self._ranks.poll(Notice.FAILED)
                 if failed:

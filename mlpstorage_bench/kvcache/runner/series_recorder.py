@@ -8,6 +8,8 @@ they are read less often: every 2 s beyond 64 lanes, every 4 s beyond 128.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,38 @@ from mlpstorage_bench.measure.time_series import (
 from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.units import NS_PER_S
 
+
+@dataclass(frozen=True)
+class SeriesReading:
+    """Counts of an interval, and since the phase began."""
+
+    interval_s: float
+    moved: NDArray[np.int64]
+    """Bytes by kind."""
+    counts: Counts
+    """Counts by kind, span and bucket."""
+    elapsed_s: float
+    total_moved: NDArray[np.int64]
+    total_operations: int
+    """Entries read and written."""
+
+
+class SeriesListener(Protocol):
+    """Receives the phases of a trial and its readings, on the thread that reads."""
+
+    def began(self, phase: Phase) -> None:
+        """Note that a phase began."""
+        ...
+
+    def read(self, reading: SeriesReading) -> None:
+        """Note an interval of a phase."""
+        ...
+
+    def ended_window(self) -> None:
+        """Note that the window has closed."""
+        ...
+
+
 _LANES_PER_S = 64
 """Lanes that are read in a second."""
 
@@ -35,8 +69,13 @@ _LANES_PER_S = 64
 class SeriesRecorder:
     """Series of one rank's trial; used by one thread."""
 
-    def __init__(self, recorders: Sequence[Recorder]) -> None:
+    def __init__(
+        self, recorders: Sequence[Recorder], listener: SeriesListener | None = None
+    ) -> None:
         self._recorders = recorders
+        self._listener = listener
+        self._total_moved: NDArray[np.int64] = _no_bytes()
+        self._total_operations = 0
         doubled = max(0, len(recorders) - 1) // _LANES_PER_S
         self._interval_ns = NS_PER_S << doubled.bit_length()
         self._rings: list[tuple[Ring, int]] = []
@@ -57,14 +96,24 @@ class SeriesRecorder:
             self._moved, self._counts = _no_bytes(), _no_counts()
         else:
             self._moved, self._counts = self._read(phase)
+        self._total_moved, self._total_operations = _no_bytes(), 0
+        if self._listener is not None:
+            self._listener.began(phase)
 
     def sample(self, now_ns: int) -> None:
         """Record the interval that is over, if one is; to be called often while a phase runs."""
         if self._ring is None or now_ns < self._due_ns:
             return
-        self._record(self._ring, now_ns)
+        reading = self._record(self._ring, now_ns)
+        if self._listener is not None:
+            self._listener.read(reading)
         intervals = (now_ns - self._ring.begins_ns) // self._interval_ns
         self._due_ns = self._ring.begins_ns + (intervals + 1) * self._interval_ns
+
+    def drain(self) -> None:
+        """Note that the window has closed, and that lanes end what they have in flight."""
+        if self._listener is not None:
+            self._listener.ended_window()
 
     def end(self, at_ns: int) -> None:
         """End the phase, with all that was counted since the last second."""
@@ -80,10 +129,22 @@ class SeriesRecorder:
         }
         return SlotSeries(phases, time.uncertainty_ns)
 
-    def _record(self, ring: Ring, now_ns: int) -> None:
+    def _record(self, ring: Ring, now_ns: int) -> SeriesReading:
         moved, counts = self._read(ring.phase)
-        ring.add(self._sampled_ns, now_ns, moved - self._moved, counts - self._counts)
+        new_moved, new_counts = moved - self._moved, counts - self._counts
+        ring.add(self._sampled_ns, now_ns, new_moved, new_counts)
+        self._total_moved = self._total_moved + new_moved
+        self._total_operations += int(new_counts[:, 0].sum())
+        interval_s = (now_ns - self._sampled_ns) / NS_PER_S
         self._sampled_ns, self._moved, self._counts = now_ns, moved, counts
+        return SeriesReading(
+            interval_s,
+            new_moved,
+            new_counts,
+            (now_ns - ring.begins_ns) / NS_PER_S,
+            self._total_moved,
+            self._total_operations,
+        )
 
     def _read(self, phase: Phase) -> tuple[NDArray[np.int64], Counts]:
         """Return the cumulative bytes and counts of all lanes: inside the window, or before it."""

@@ -27,6 +27,7 @@ from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
 from mlpstorage_bench.kvcache.runner.simulation import simulate
 from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor, failure_of
 from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
+from mlpstorage_bench.kvcache.runner.watch import Watch
 from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
@@ -60,6 +61,7 @@ def run_trial(
     trace: Path | None = None,
     open_queue: OpenQueue = KernelQueue,
     keep: Callable[[Tier], None] = Tier.close,
+    watch: Watch | None = None,
 ) -> RankTrial:
     """Run one trial and return this rank's result. The cache is empty before.
 
@@ -81,7 +83,9 @@ def run_trial(
                 trial = simulate(workload, context, ranks, cache, clock, writer)
             else:
                 resources.enter_context(ranks.defer_interrupts())
-                trial = _Trial(workload, context, cache, clock, writer, open_queue).run(ranks)
+                trial = _Trial(workload, context, cache, clock, writer, open_queue, watch).run(
+                    ranks
+                )
     except BaseException as error:
         _close_after(error, cache)
         raise
@@ -111,6 +115,7 @@ class _Trial:
         clock: Clock,
         writer: TraceWriter | None,
         open_queue: OpenQueue,
+        watch: Watch | None,
     ) -> None:
         self._workload = workload
         self._context = context
@@ -118,6 +123,7 @@ class _Trial:
         self._clock = clock
         self._writer = writer
         self._open_queue = open_queue
+        self._watch = watch
         self._stopping = threading.Event()
         self._lanes = workload.lanes
         # Asked before the trial: its directory may be gone at the end.
@@ -139,7 +145,10 @@ class _Trial:
             )
             window = pool.window
             ranks.barrier()
-            self._series = series = SeriesRecorder([worker.recorder for worker in pool.workers])
+            self._series = series = SeriesRecorder(
+                [worker.recorder for worker in pool.workers],
+                None if self._watch is None else self._watch.of_trial(self._workload, pool, lanes),
+            )
             self._supervisor = supervisor = TrialSupervisor(
                 self._lanes,
                 pool,
@@ -171,6 +180,7 @@ class _Trial:
             if closed_by == FAILURE:
                 ranks.announce(Notice.CLOSING)
             window.close()
+            series.drain()
             supervisor.stop()  # no operation begins after it
             pool.window_has_closed()
             after = WindowCounters.at_end(window, self._context.counters, supervisor.threads)

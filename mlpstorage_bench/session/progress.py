@@ -1,0 +1,113 @@
+"""Progress of a session on the terminal: a region below pytest's dots, or lines.
+
+Rank 0 writes both, as its own output and pytest's are then in one order. It cannot tell a terminal:
+Open MPI gives ranks a pseudo-terminal whatever its own output is. So the parent looks, and tells
+rank 0 the width; under a launcher of the user's, there are lines. Open MPI also holds back what no
+newline follows, so that an update of the region ends with one there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+import pytest
+
+from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.progress.live_region import LiveRegion
+from mlpstorage_bench.progress.state import Progress, Viewer
+from mlpstorage_bench.progress.text import line, region
+from mlpstorage_bench.session import terminal
+from mlpstorage_bench.session.pytest_internals import (
+    TerminalReporter,
+    is_captured,
+    terminal_reporter,
+    uncaptured,
+    write_raw,
+)
+from mlpstorage_bench.session.relaunch import COLUMNS_VARIABLE, can_show_region
+from mlpstorage_bench.session.session import MlpsSession
+
+_LEAST_COLUMNS = 40
+
+
+def is_watched(session: MlpsSession) -> bool:
+    """Whether rank 0 shows the progress; the same on every rank."""
+    return session.settings.progress.mode != "off" and session.config.get_verbosity() >= 0
+
+
+def viewer_of(session: MlpsSession, item: pytest.Item) -> Viewer | None:
+    """Return where the progress of a test is shown; None on ranks other than 0, or if it is not."""
+    reporter = terminal_reporter(session.config)
+    if not session.is_root or not is_watched(session) or reporter is None:
+        return None
+    items = item.session.items
+    place = items.index(item) + 1 if item in items else 1
+    columns = _columns(session, reporter)
+    if columns is None:
+        return Viewer(_Lines(session), place, len(items))
+    return Viewer(_Region(session, reporter, columns), place, len(items))
+
+
+def hide(session: MlpsSession) -> None:
+    """Remove the region before anything else is written."""
+    shown, session.progress_region = session.progress_region, None
+    reporter = terminal_reporter(session.config)
+    if shown is not None and reporter is not None:
+        with uncaptured(session.config):
+            write_raw(reporter, shown.erased())
+
+
+def _columns(session: MlpsSession, reporter: TerminalReporter) -> int | None:
+    """Return the width of the terminal for a region; None if lines are to be written."""
+    mode = session.settings.progress.mode
+    if mode == "lines":
+        return None
+    if session.parent is not None and session.parent.directory is not None:
+        given = os.environ.get(COLUMNS_VARIABLE, "")
+        columns = int(given) if given.isdecimal() else None
+    elif session.launcher is None and can_show_region(
+        os.environ, is_terminal=bool(reporter.isatty)
+    ):
+        columns = shutil.get_terminal_size().columns
+    else:
+        columns = None
+    if columns is None and mode == "live":
+        columns = shutil.get_terminal_size().columns
+    if columns is None or columns < _LEAST_COLUMNS:
+        return None
+    # what a test prints at once would end up in the region
+    return columns if mode == "live" or is_captured(session.config) else None
+
+
+class _Region:
+    """Shows each state in a region of the terminal."""
+
+    def __init__(self, session: MlpsSession, reporter: TerminalReporter, columns: int) -> None:
+        self._session = session
+        self._reporter = reporter
+        self._columns = columns
+
+    def __call__(self, progress: Progress) -> None:
+        session = self._session
+        if session.progress_region is None:
+            session.progress_region = LiveRegion(ends_lines=session.launcher is not None)
+        lines = region(progress, self._columns, has_color=self._reporter.hasmarkup)
+        with uncaptured(session.config):
+            write_raw(self._reporter, session.progress_region.drawn(lines))
+
+
+class _Lines:
+    """Shows a state in a line, now and then."""
+
+    def __init__(self, session: MlpsSession) -> None:
+        self._session = session
+
+    def __call__(self, progress: Progress) -> None:
+        session, now_s = self._session, time.monotonic()
+        if now_s - session.progress_shown_s < session.settings.progress.every_s:
+            return
+        session.progress_shown_s = now_s
+        with uncaptured(session.config):
+            terminal.say(session.config, for_terminal(line(progress)))
