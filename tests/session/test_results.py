@@ -245,4 +245,4 @@ def test_results_are_plain_where_the_terminal_has_ascii_alone(
     shown = result.stdout.str()
     assert "\\u" not in shown
     assert "\\x" not in shown
-    result.stdout.fnmatch_lines([" -----*", "Mean +- half the range over trials; *"])
+    result.stdout.fnmatch_lines(["-----*", "Mean +- half the range over trials; *"])
