@@ -204,7 +204,7 @@ def test_pages_that_stay_cached_are_found_by_the_audit(
 
 
 def test_latencies_are_kept_by_size_class_and_add_up(tmp_path: Path) -> None:
-    result = served(tmp_path, entry_scale=0.05)
+    result = served(tmp_path, entry_scale=0.05, io_chunk_kib=1024)
     reads = {key: part for key, part in result.operations.items() if key.kind == "read"}
     assert {key.size_class for key in reads} >= {"1 to 16 MiB"}
     total = result.operation("storage", "read")
