@@ -53,7 +53,7 @@ class Resumption:
 
     @property
     def note(self) -> str:
-        """What readers of the figures have to know: trials can be chosen by interrupting them."""
+        """Note for readers of the figures: trials can be chosen by interrupting them."""
         return (
             f"the run was interrupted and resumed, {len(self.earlier) + 1} parts: trials that had "
             "not finished started anew, and what they had measured is in no figure"
