@@ -6,13 +6,15 @@ these functions 0.02 ms.
 
 from __future__ import annotations
 
+import math
+
 from mlpstorage_bench.progress.state import Figures, Progress, Rates
-from mlpstorage_bench.units import duration
 
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _TITLES = ("read GiB/s", "write GiB/s", "operations/s")
 _COLUMN = 12
 _GAP = 2
+_MINUTE_S = 60
 _INTEGERS_FROM = 100
 """Least number that is shown without decimals."""
 
@@ -78,14 +80,19 @@ def _place(progress: Progress) -> str:
 
 def _phase(progress: Progress) -> str:
     if progress.length_s is not None:
-        return f"{progress.phase} {progress.elapsed_s:.0f}/{progress.length_s:.0f} s"
+        decimals = 0 if progress.length_s >= 1 else 1
+        return f"{progress.phase} {progress.elapsed_s:.0f}/{progress.length_s:.{decimals}f} s"
     if progress.figures is not None:
         return f"{progress.phase} {progress.elapsed_s:.0f} s"
     return progress.phase
 
 
 def _left(progress: Progress) -> list[str]:
-    return [] if progress.left_s is None else [f"about {duration(progress.left_s)} left in all"]
+    if progress.left_s is None:
+        return []
+    minutes, seconds = math.ceil(progress.left_s / _MINUTE_S), math.ceil(progress.left_s)
+    left = f"{minutes} min" if seconds > _MINUTE_S else f"{seconds} s"
+    return [f"about {left} left in all"]
 
 
 def _details(figures: Figures) -> list[str]:

@@ -26,13 +26,20 @@ def test_line_has_place_phase_and_figures() -> None:
     assert line(WINDOW) == (
         "test 2 of 9, case 1, trial 2 of 3: window 40/300 s, read 1.23 GiB/s (mean 1.20), "
         "write 0.46 GiB/s (0.40), 346 operations/s (34.6), read p95 12.3 ms, hits 99%, "
-        "CPU 0.18 s/GiB, 16 in flight, 0 errors, steady, about 20.6 min left in all"
+        "CPU 0.18 s/GiB, 16 in flight, 0 errors, steady, about 21 min left in all"
     )
 
 
 def test_line_of_a_phase_without_figures_is_short() -> None:
     assert line(PAUSE) == "case blocks-16, trial 1 of 3: pause 60/90 s"
     assert line(replace(PAUSE, phase="drain", length_s=None)).endswith("of 3: drain")
+
+
+@pytest.mark.parametrize(
+    ("left_s", "text"), [(0.0, "0 s"), (59.2, "60 s"), (61, "2 min"), (7200, "120 min")]
+)
+def test_time_left_is_rounded_up(left_s: float, text: str) -> None:
+    assert line(replace(PAUSE, left_s=left_s)).endswith(f", about {text} left in all")
 
 
 def test_long_latencies_are_whole_numbers() -> None:
@@ -48,7 +55,7 @@ def test_region_shows_now_and_mean_below_each_other() -> None:
         "now           1.23          0.46           346",
         "mean          1.20          0.40          34.6",
         "read p95 12.3 ms, hits 99%, CPU 0.18 s/GiB, 16 in flight, 0 errors, steady",
-        "about 20.6 min left in all",
+        "about 21 min left in all",
     ]
 
 
