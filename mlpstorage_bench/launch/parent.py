@@ -1,6 +1,6 @@
 """Parent process of launched ranks: start them, watch them, and clean up after them.
 
-`monitor.py` watches the ranks, `stderr_filter.py` forwards their standard error, and
+`monitor.py` watches the ranks, `stderr_filter.py` forwards their output and keeps a copy, and
 `exit_reason.py` derives the session's exit status from their status lines.
 """
 
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,7 +30,7 @@ from mlpstorage_bench.launch.status_channel import (
     StatusReader,
     this_host,
 )
-from mlpstorage_bench.launch.stderr_filter import forward_stderr, write
+from mlpstorage_bench.launch.stderr_filter import forward_output, write
 from mlpstorage_bench.process import helper, reaper
 from mlpstorage_bench.process.signals import StopSignals
 
@@ -39,7 +40,7 @@ def run(
 ) -> LaunchExit:
     """Run the ranks until they end, and leave no process of theirs on this host.
 
-    The ranks inherit standard output and error. Ctrl-C, SIGTERM and SIGHUP are forwarded once, as
+    The ranks' output is forwarded. Ctrl-C, SIGTERM and SIGHUP are forwarded once, as
     SIGUSR1, which Open MPI and MPICH forward to every rank; SIGTERM and SIGKILL follow if the ranks
     do not end within the grace, or after another Ctrl-C. If this process is killed, a reaper ends
     the ranks. Rank 0 reports the exit status; a session without that report has failed, whatever
@@ -60,17 +61,17 @@ def run(
         }
         sys.stdout.flush()
         with _refusal_of("The launcher", plan.argument_vector[0]):
-            child, errors = _start_launcher(plan, environment, directory)
+            child, outputs = _start_launcher(plan, environment, directory)
         try:
             with _refusal_of("The launcher's helper process", directory):
                 reaper_process = parent_death.start_helper(directory, child, launch_id, pipe)
         except LaunchError:
             helper.kill(child, "the launcher", "has no helper process")
-            if errors is not None:
-                os.close(errors)
+            for output in outputs:
+                os.close(output)
             reaper.kill_marked(mark)
             raise
-        with forward_stderr(errors, status_reader):
+        with forward_output(*outputs, status_reader, partial(_log_path, status_reader)):
             monitor = LaunchMonitor(
                 child, status_reader, limits, requests, may_queue=plan.may_queue
             )
@@ -82,34 +83,41 @@ def run(
         return exit_of(plan, status_reader, status, monitor)
 
 
+def _log_path(status_reader: StatusReader, name: str) -> str | None:
+    """Return the file for the copy of an output; None as long as rank 0 has reported none."""
+    beginning = status_reader.read("logs")
+    return f"{beginning}.{name}.log" if beginning else None
+
+
 def _start_launcher(
     plan: LaunchPlan, environment: Mapping[str, str], directory: Path
-) -> tuple[subprocess.Popen[bytes], int | None]:
-    """Start the launcher; return it, and the pipe of its standard error unless that is ours.
+) -> tuple[subprocess.Popen[bytes], tuple[int, int]]:
+    """Start the launcher; return it, and the pipes of its standard output and error.
 
-    The launcher also holds the reading end of its standard error. If this process is killed, a
-    launcher without a reader would end at the next line, and its ranks before they can report.
+    The launcher also holds the reading ends. If this process is killed, a launcher without a
+    reader would end at the next line, and its ranks before they can report.
     """
-    reading = writing = None
     with ExitStack() as after_start, ExitStack() as if_not_started:
-        if not plan.all_hosts_are_here:
-            pipe = directory / reaper.LAUNCHER_STDERR
+        reading, writing = [], []
+        for name in reaper.LAUNCHER_OUTPUTS:
+            pipe = directory / name
             os.mkfifo(pipe, 0o600)
-            reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            if_not_started.callback(os.close, reading)
-            os.set_blocking(reading, True)
-            writing = os.open(pipe, os.O_WRONLY | os.O_CLOEXEC)
-            after_start.callback(os.close, writing)
+            reading.append(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+            if_not_started.callback(os.close, reading[-1])
+            os.set_blocking(reading[-1], True)
+            writing.append(os.open(pipe, os.O_WRONLY | os.O_CLOEXEC))
+            after_start.callback(os.close, writing[-1])
         child = subprocess.Popen(  # noqa: S603 - our own argument vector
             plan.argument_vector,
             stdin=subprocess.DEVNULL,
-            stderr=writing,
+            stdout=writing[0],
+            stderr=writing[1],
             env=environment,
-            pass_fds=() if reading is None else (reading,),
+            pass_fds=reading,
             process_group=0,
         )
         if_not_started.pop_all()
-    return child, reading
+    return child, (reading[0], reading[1])
 
 
 @contextmanager

@@ -29,7 +29,7 @@ DIRECTORY_VARIABLE = "MLPS_LAUNCH_DIRECTORY"
 HOST_VARIABLE = "MLPS_LAUNCH_HOST"
 """Environment variable with the parent's host: other hosts may see the directory, too."""
 
-Kind = Literal["step", "joined", "hosts", "run", "aborting", "completed"]
+Kind = Literal["step", "joined", "hosts", "run", "logs", "aborting", "completed"]
 _KINDS = frozenset(get_args(Kind))
 _AT_LIMIT = "at-limit-"
 _REGISTERED = "registered-"
@@ -69,6 +69,11 @@ class StatusChannel:
     def send(self, kind: Kind, text: str = "") -> None:
         """Send a status; a later one of the same kind replaces it."""
         self._send(kind, text)
+
+    @property
+    def is_on_parents_host(self) -> bool:
+        """Whether the parent runs on this host, and sees this process's files."""
+        return self.directory is not None
 
     def register(self, rank: int) -> None:
         """Register this process with the parent; on another host, a reaper watches it."""

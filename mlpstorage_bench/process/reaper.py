@@ -36,9 +36,8 @@ _CLEANUP_S = 10.0
 LONGEST_END_S = _INTERRUPT_S + _TERMINATE_S + _CLEANUP_S
 """Longest time in which the task `end` ends all ranks of this host, in seconds."""
 _POLL_S = 0.05
-LAUNCHER_STDERR = "launcher-stderr"
-"""Name of the pipe in the launch directory from which the parent reads the launcher's standard
-error; without one, the launcher has the parent's."""
+LAUNCHER_OUTPUTS = ("launcher-stdout", "launcher-stderr")
+"""Names of the pipes in the launch directory from which the parent reads the launcher's output."""
 _PROGRAMS = {"remove": str(Path(__file__).with_name("removal.py"))}
 """Programs of tasks that are not this one's."""
 
@@ -55,7 +54,7 @@ def start(
     `remove` DIRECTORY NAMES: see `removal.remove_of_killed`. `print` LINE: to `error_output`. `end`
     GROUP START MARK DIRECTORY: end the process group of the launcher that was started then
     (`start_ticks`) and all processes with the mark, and remove the launch directory. What the
-    launcher writes to `LAUNCHER_STDERR` meanwhile is discarded. The reaper keeps the `inherited`
+    launcher writes to `LAUNCHER_OUTPUTS` meanwhile is discarded. The reaper keeps the `inherited`
     descriptors open until it ends.
     """
     program = [_PROGRAMS[task]] if task in _PROGRAMS else [__file__, task]
@@ -198,16 +197,16 @@ def _has_ended(fields: list[str]) -> bool:
 def _end(group: str, started: str, mark: str, directory: str) -> None:
     """Do the task `end` unless the owner stops this process.
 
-    The launcher's pipe is held open from the start: a launcher of whose output nobody is the
+    The launcher's pipes are held open from the start: a launcher of whose output nobody is the
     reader ends at the next line, and its ranks end before they can report.
     """
-    try:
-        output = os.open(Path(directory, LAUNCHER_STDERR), os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        output = None
+    outputs = []
+    for name in LAUNCHER_OUTPUTS:
+        with suppress(FileNotFoundError):  # another helper process has removed the directory
+            outputs.append(os.open(Path(directory, name), os.O_RDONLY | os.O_NONBLOCK))
     if os.read(0, 1) == _STOP:
         return
-    if output is not None:
+    for output in outputs:
         threading.Thread(target=_discard, args=(output,), daemon=True).start()
     _end_group(int(group), int(started))
     kill_marked(mark)

@@ -34,7 +34,11 @@ def build_metadata(
     """
     metrics = {case.case: case.metrics for case in cases}
     gate = None if record.gate is None else record.gate.model_dump(mode="json")
-    command = {"command": record.executed_command, "stdout": None, "stderr": None}
+    logs = record.output_logs
+    command = {
+        "command": record.executed_command,
+        **{name: None if logs is None else f"{logs}.{name}.log" for name in ("stdout", "stderr")},
+    }
     metadata: dict[str, object] = {
         "benchmark_type": record.benchmark_type,
         "model": record.model,

@@ -207,6 +207,8 @@ class RunFacts(BaseModel):
     """None in records of earlier versions."""
     filesystems: Filesystems | None = None
     """None on ranks other than 0, and in records of earlier versions."""
+    output_logs: str | None = None
+    """Beginning of the paths of the launch's logs; None if there are none."""
 
 
 class RunRecord(RunFacts):

@@ -20,6 +20,7 @@ from mlpstorage_bench.cluster.separation import separation
 from mlpstorage_bench.cluster.sources import digests
 from mlpstorage_bench.launch.command import launch_command, launching_ancestor, started_pytest
 from mlpstorage_bench.launch.environment import LauncherEnvironment
+from mlpstorage_bench.launch.status_channel import StatusChannel
 from mlpstorage_bench.mpi.comm import Comm
 from mlpstorage_bench.options.names import SETTING_VARIABLES
 from mlpstorage_bench.options.settings import Settings
@@ -43,6 +44,7 @@ class Session(Protocol):
     config: pytest.Config
     settings: Settings
     launcher: LauncherEnvironment | None
+    parent: StatusChannel | None
     comm: Comm
 
     @property
@@ -61,13 +63,13 @@ def run_facts(
     request_hashes: Sequence[str],
     systemname: str,
     benchmark_type: str,
-    timestamp: str,
+    location: RunLocation,
 ) -> RunFacts:
     """Return the part of a run's record that is known at the run's start."""
     settings, cluster, plan = session.settings, session.cluster, session.plan
     launcher, arguments = session.launcher, session.config.invocation_params.args
     return RunFacts(
-        run_id=f"{timestamp}-{secrets.token_hex(2)}",
+        run_id=f"{location.timestamp}-{secrets.token_hex(2)}",
         model=plan.model,
         benchmark_type=benchmark_type,
         command="run",
@@ -96,7 +98,20 @@ def run_facts(
         code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
         pauses=plan.pauses,
         filesystems=filesystems_of(session.settings) if session.comm.rank == 0 else None,
+        output_logs=_output_logs(session, location),
     )
+
+
+def _output_logs(session: Session, location: RunLocation) -> str | None:
+    """Return how the paths of the launch's logs begin; None if nobody writes them.
+
+    The parent does, if it runs on the host of rank 0, which has the run's directory.
+    """
+    parent = session.parent
+    if session.comm.rank != 0 or parent is None or not parent.is_on_parents_host:
+        return None
+    name = f"{location.benchmark_type.replace('_', '')}_{location.command}_{location.timestamp}"
+    return str(location.directory / name)
 
 
 def datasize_facts(

@@ -95,7 +95,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     assert created is not None
     location, started = created
-    facts = run_facts(session, hashes, systemname, benchmark_type.name, location.timestamp)
+    facts = run_facts(session, hashes, systemname, benchmark_type.name, location)
     if resumption is not None:
         facts = facts.model_copy(update={"run_id": resumption.run_id})
     site = RankSite(
@@ -123,8 +123,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     session.run = run
     _open_gate(session, session.run)
     session.on_all_ranks(session.run.write)
-    if session.parent is not None and session.is_root:
-        session.parent.send("run", str(location.metadata_path))
+    _report_place(session, session.run)
     opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
     session.engine = opened
     known = [case for case in cases if case in plan.cases]
@@ -140,6 +139,15 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(session.run.write)
+
+
+def _report_place(session: MlpsSession, run: Run) -> None:
+    """Report to the parent where the run is, and where the copies of its output belong."""
+    if session.parent is None or not session.is_root:
+        return
+    session.parent.send("run", str(run.location.metadata_path))
+    if run.facts.output_logs is not None:
+        session.parent.send("logs", run.facts.output_logs)
 
 
 def _check_separation(session: MlpsSession) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.process.stderr import ABORT_STATUS
+from tests.session.tiny import TINY
 
 pytestmark = pytest.mark.launches_mpi
 TWO_RANKS = [
@@ -52,6 +54,36 @@ def test_launched_ranks_get_the_arguments_once(pytester: pytest.Pytester) -> Non
     ran = {path.name: path.read_text() for path in pytester.path.glob("ran-*")}
     assert ran == {"ran-0": "once", "ran-1": "once"}
     result.stdout.fnmatch_lines(["mlpstorage: launching *-n 2 -host localhost:2 *-m pytest*"])
+
+
+def test_output_of_ranks_is_shown_as_before_and_kept_in_the_run(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_run(kvcache, capfd):
+            kvcache.run(1)
+            with capfd.disabled():
+                print("\\x1b[31mred\\x1b[0m \\x07 password=hunter2")
+                print("\\x1b]0;title\\x07 api_key=hunter2", file=sys.stderr)
+        """
+    )
+    result = pytester.runpytest_subprocess(*TWO_RANKS, *TINY, "--mlps-set=storage=null")
+    assert result.ret == 0
+    (path,) = pytester.path.rglob("*_metadata.json")
+    (launch,) = json.loads(path.read_text())["command_output_files"]
+    time = path.parent.name
+    for name in ("stdout", "stderr"):
+        assert launch[name] == str(path.parent / f"kvcache_run_{time}.{name}.log")
+    shown, kept = result.stdout.str(), Path(launch["stdout"]).read_text()
+    assert "\x1b[31mred\x1b[0m \x07 password=hunter2" in shown
+    assert "red \\x07 password=***\n" in kept
+    last = next(line for line in reversed(shown.splitlines()) if "1 passed" in line)
+    assert f"{last}\n" in kept
+    assert Path(launch["stderr"]).read_text().count("\\x1b]0;title\\x07 api_key=***\n") == 2
+    assert result.stderr.str().count("api_key=hunter2") == 2
 
 
 def test_custom_exit_status_is_returned(pytester: pytest.Pytester) -> None:
