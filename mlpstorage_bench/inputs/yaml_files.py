@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -220,5 +220,12 @@ def _scalar(text: str, tag: str) -> Any:
     return int(text, base)
 
 
-def _line(mark: yaml.Mark | None) -> int | None:
+class _Mark(Protocol):
+    """A place in a text, of PyYAML's parser in Python or in C."""
+
+    @property
+    def line(self) -> int: ...
+
+
+def _line(mark: _Mark | None) -> int | None:
     return None if mark is None else mark.line + 1
