@@ -30,7 +30,7 @@ def act():  # records when the failure begins
 """
 BEFORE = """
 def test_before(kvcache):
-    kvcache.run(1, duration=0.2)
+    kvcache.run(1, duration=60, requests=20)
 """
 LONG = """
 def test_long(mpi_comm):
