@@ -87,6 +87,7 @@ PURE = (
     "measure/coarse_histogram.py",
     "measure/conditions.py",
     "measure/histogram.py",
+    "measure/series_slots.py",
     "measure/stragglers.py",
     "measure/time_series.py",
     "metric",

@@ -37,7 +37,7 @@ from mlpstorage_bench.kvcache.runner.series_recorder import SeriesReading, Serie
 from mlpstorage_bench.kvcache.runner.watch import TrialPlace, TrialWatch, Watch
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, coarse_bucket_of
-from mlpstorage_bench.measure.time_series import SLOTS, Ring, SlotSeries
+from mlpstorage_bench.measure.series_slots import SLOTS, Ring, SlotSeries
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.progress.state import Progress, Viewer

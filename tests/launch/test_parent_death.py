@@ -80,8 +80,14 @@ def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subproces
 
 
 def helper_of(parent: subprocess.Popen[bytes]) -> psutil.Process:
-    children = psutil.Process(parent.pid).children()
-    (helper,) = (child for child in children if reaper.__file__ in child.cmdline())
+    """Return the parent's helper, which starts after the launcher, as ranks do."""
+
+    def helpers() -> list[psutil.Process]:
+        children = psutil.Process(parent.pid).children()
+        return [child for child in children if reaper.__file__ in child.cmdline()]
+
+    wait_until(lambda: len(helpers()) == 1)
+    (helper,) = helpers()
     return helper
 
 

@@ -298,7 +298,7 @@ def test_results_beyond_the_free_space_fail_the_session_and_are_shown(
     result.stdout.fnmatch_lines(
         [
             "ERROR: results cannot be written: */tmpfs/*: No space left on device*",
-            *(" 1 *", "run *, failed: *"),
+            *("1 *", "run *, failed: *"),
         ]
     )
     assert not (pytester.path / "cache").exists()

@@ -182,11 +182,14 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
             timed = TimedTest(benchmark)
             timed.pedantic(lambda: None, rounds=3, iterations=1)
             assert (timed.stats.stats.rounds, timed.was_used, timed.is_enabled) == (3, True, True)
+            timed.close()
 
         def test_ended_early(benchmark):
             def target(): pytest.fail("enough")
+            timed = TimedTest(benchmark)
             with pytest.raises(pytest.fail.Exception):
-                TimedTest(benchmark).pedantic(target, rounds=3, iterations=1)
+                timed.pedantic(target, rounds=3, iterations=1)
+            timed.close()
             assert benchmark.has_error
         """
     )

@@ -16,10 +16,10 @@ from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.series_slots import SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
-from mlpstorage_bench.measure.time_series import SlotSeries
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import GIB, NS_PER_S
 

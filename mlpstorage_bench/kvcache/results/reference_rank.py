@@ -20,8 +20,8 @@ from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS
+from mlpstorage_bench.measure.series_slots import SLOTS_IN_FILES_OF_RANKS, SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
-from mlpstorage_bench.measure.time_series import SLOTS_IN_FILES_OF_RANKS, SlotSeries
 from mlpstorage_bench.results.tree import TIMESTAMP_FORMAT
 from mlpstorage_bench.units import NS_PER_MS, NS_PER_S
 

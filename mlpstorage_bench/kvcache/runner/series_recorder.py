@@ -19,14 +19,8 @@ from mlpstorage_bench.measure import coarse_histogram, histogram
 from mlpstorage_bench.measure.clock_offset import CommonTime
 from mlpstorage_bench.measure.coarse_histogram import Counts, coarse
 from mlpstorage_bench.measure.recorder import KINDS, Kind, OperationStatistics, Recorder
-from mlpstorage_bench.measure.time_series import (
-    SPANS,
-    Phase,
-    PhaseSlots,
-    Ring,
-    SlotSeries,
-    TimeSeries,
-)
+from mlpstorage_bench.measure.series_slots import SPANS, Phase, PhaseSlots, Ring, SlotSeries
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks
 from mlpstorage_bench.units import NS_PER_S
 

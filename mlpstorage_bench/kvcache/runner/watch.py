@@ -18,8 +18,8 @@ from mlpstorage_bench.kvcache.runner.series_recorder import SeriesReading
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, Counts, percentile_ns
 from mlpstorage_bench.measure.process import cpu_s
+from mlpstorage_bench.measure.series_slots import Phase
 from mlpstorage_bench.measure.steadiness import PARTS, Criterion, assess
-from mlpstorage_bench.measure.time_series import Phase
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.progress.state import Figures, Progress, Rates, Viewer
 from mlpstorage_bench.storage.lane import Lane

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, Counts
-from mlpstorage_bench.measure.time_series import Phase, Ring, SlotSeries, TimeSeries
+from mlpstorage_bench.measure.series_slots import Phase, Ring, SlotSeries
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.units import NS_PER_S
 
 S = NS_PER_S
