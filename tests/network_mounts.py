@@ -103,7 +103,15 @@ def _sftp_server() -> Iterator[int]:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join()
             for server in servers:
-                server.wait(_PATIENCE_S)
+                _await_end(server)
+
+
+def _await_end(server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server has no client any more; it does not outlive the wait."""
+    try:
+        server.wait(_PATIENCE_S)
+    finally:
+        server.kill()
 
 
 @contextmanager
@@ -159,7 +167,8 @@ def _mount(command: list[str]) -> None:
 
 
 def _unmount(folder: Path) -> None:
-    subprocess.run(["/bin/umount", str(folder)], check=True)
+    """Unmount a directory as soon as nothing uses it: a daemon above it may still be ending."""
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
 
 
 def _is_mounted(folder: Path) -> bool:

@@ -117,7 +117,14 @@ def test_limit_applies_while_baseline_runs_are_collected(pytester: pytest.Pytest
     assert "collecting: 1 of 5 baseline runs, including this run" in again.stdout.str()
 
 
-@pytest.mark.parametrize("meaning", ["collect", "pass", "error"])
+@pytest.mark.parametrize(
+    "meaning",
+    [
+        pytest.param("collect", marks=pytest.mark.long),
+        "pass",
+        pytest.param("error", marks=pytest.mark.long),
+    ],
+)
 def test_runs_of_another_system_are_never_a_baseline(
     pytester: pytest.Pytester, meaning: str
 ) -> None:
@@ -192,7 +199,7 @@ def test_missed_limit_is_what_the_last_line_names(pytester: pytest.Pytester) -> 
     ("tests_passed", "gate_verdict", "counts"),
     [
         (True, "undecided", True),
-        (True, "collecting", True),
+        pytest.param(True, "collecting", True, marks=pytest.mark.long),
         (True, "regressed", False),
         (False, "passed", False),
     ],

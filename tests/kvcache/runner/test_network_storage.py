@@ -30,7 +30,7 @@ def in_namespace(*arguments: str) -> dict[str, Any]:
         pytest.skip("needs root, for a network namespace")
     module = "tests.kvcache.runner.trial_in_namespace"
     command = [str(programs[0]), "--net", sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -105,7 +105,11 @@ def refuted(folder: Path) -> TrialResult:
 
 
 @pytest.mark.parametrize(
-    ("is_direct", "verdict"), [(True, "ok"), (False, "served from page cache")]
+    ("is_direct", "verdict"),
+    [
+        pytest.param(True, "ok", marks=pytest.mark.long),
+        (False, "served from page cache"),
+    ],
 )
 def test_loop_device_is_compared_with_the_disk_under_its_file(
     tmp_path: Path, make_loop: MakeLoop, mount: Mount, *, is_direct: bool, verdict: str

@@ -150,7 +150,14 @@ def seconds_of(seed: int, end_s: float) -> tuple[float, float, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("which", "reference"), [(0, 480), (1, 265), (2, 8.2)])
+@pytest.mark.parametrize(
+    ("which", "reference"),
+    [
+        pytest.param(0, 480, marks=pytest.mark.long),
+        pytest.param(1, 265, marks=pytest.mark.long),
+        (2, 8.2),
+    ],
+)
 def test_sanctioned_workload_has_the_mix_of_the_reference(which: int, reference: float) -> None:
     """Reference figures: its trace of workload 1 with 20 users; ours over 20 seeds."""
     ours = [seconds_of(seed, 60.0)[which] for seed in range(20)]
