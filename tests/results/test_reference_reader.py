@@ -159,8 +159,10 @@ class TestOwnRun:
         ]
         assert parameters["features"]["entry_scale"] == 0.001
         assert metadata["args"]["cache_dir"].endswith("/cache")
-        launch = {"command": metadata["executed_command"], "stdout": None, "stderr": None}
-        assert metadata["command_output_files"] == [launch]
+        (launch,) = metadata["command_output_files"]
+        assert launch["command"] == metadata["executed_command"]
+        logs = [own_run.path / launch[name] for name in ("stdout", "stderr")]
+        assert all(log.is_file() for log in logs), logs
 
     def test_counters_of_the_hosts_are_there_before_and_after(self, own_run: Run) -> None:
         assert own_run.metadata is not None

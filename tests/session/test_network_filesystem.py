@@ -22,7 +22,7 @@ def test_audit_of_two_ranks_on_sshfs_is_bounded_everywhere(
     result.assert_outcomes(passed=1)
     shown = " ".join(line.strip() for line in result.outlines)
     assert "bounded" in shown
-    assert "(bounded, not measurable: not confirmed)" in shown
+    assert "bounded, not measurable: nothing confirms them" in shown
     assert "audit: bounded in 2 of 2 trials, the first: all network interfaces on" in shown
     metadata = metadata_of(pytester)
     metrics = metadata["mlpstorage"]["metrics"]["1"]
