@@ -17,10 +17,10 @@ def conclusions(cases: Mapping[str, Values]) -> list[str]:
     stored = {name: one for name, one in cases.items() if name not in cached}
     sentences = [
         *_cached(cached),
+        *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
         *_of_storage(_with(stored, "limited_by", "storage")),
         *_of_load(_with(stored, "limited_by", "load")),
         *_of_harness(_with(stored, "limited_by", "harness")),
-        *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
     ]
     return sentences[:MOST_SENTENCES]
 

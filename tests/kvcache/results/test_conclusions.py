@@ -52,7 +52,7 @@ def test_figures_of_a_cache_are_no_limit_of_storage() -> None:
 def test_doubts_come_first_and_there_are_three_sentences_at_most() -> None:
     cases = {"1": STORAGE, "2": LOAD, "3": HARNESS, "4": CACHED, "5": DISTURBED}
     sentences = conclusions(cases)
-    assert [sentence.split()[0] for sentence in sentences] == ["Do", "Workload", "Workload"]
+    assert [sentence.split()[0] for sentence in sentences] == ["Do", "Other", "Workload"]
     assert conclusions({"5": DISTURBED})[0].startswith("Other programs used the storage")
     assert "not of the storage: use more ranks" in conclusions({"3": HARNESS})[0]
 
