@@ -16,46 +16,17 @@ import pytest
 
 from mlpstorage_bench.kvcache.config import profile_file
 from mlpstorage_bench.results.kept_trials import DIRECTORY
+from tests.session.killed_runs import (
+    AS_ROOT,
+    CONFTEST,
+    finished_files,
+    in_matrix,
+    kill,
+    leaf,
+)
 from tests.session.tiny import TINY
 
 SIMULATED = (*TINY, "--mlps-set=storage=null", "--mlps-cache-dir=cache")
-AS_ROOT = ["--mlps-allow-run-as-root"] if os.geteuid() == 0 else []
-CONFTEST = """
-import functools, importlib, json, os, signal
-from pathlib import Path
-
-def kill_at(module, place, call, text, rank):
-    if os.environ.get("OMPI_COMM_WORLD_RANK", "0") != rank:
-        return
-    owner = getattr(importlib.import_module(module), place.partition(".")[0])
-    name = place.partition(".")[2]
-    original, calls = getattr(owner, name), 0
-
-    @functools.wraps(original)
-    def killed(*args, **kwargs):
-        nonlocal calls
-        if text in repr(args):
-            calls += 1
-            if calls == call:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **kwargs)
-
-    setattr(owner, name, killed)
-
-if "KILL" in os.environ:
-    kill_at(*json.loads(os.environ["KILL"]))
-
-from mlpstorage_bench.kvcache.runner.engine import Engine
-run_trial = Engine.run_trial
-
-def counted(self, workload, seed, trial, *args):
-    with open(f"{self._ranks.rank}.ran", "a") as file:
-        print(trial, file=file)
-    return run_trial(self, workload, seed, trial, *args)
-
-Engine.run_trial = counted
-"""
-"""Kills its rank at a call whose arguments contain a text, and writes the trials that are run."""
 TESTS = """
 import pytest
 
@@ -93,27 +64,11 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def kill(
-    monkeypatch: pytest.MonkeyPatch,
-    module: str,
-    place: str,
-    call: int,
-    text: str = "",
-    rank: str = "0",
-) -> None:
-    monkeypatch.setenv("KILL", json.dumps([module, place, call, text, rank]))
-
-
 def metadata(results: Path) -> dict[str, Any]:
     (path,) = results.rglob("*_metadata.json")
     here = str(results.parent.resolve())
     content: dict[str, Any] = json.loads(path.read_text().replace(here, "/here"))
     return content
-
-
-def leaf(results: Path) -> Path:
-    (path,) = results.rglob("*_metadata.json")
-    return path.parent
 
 
 def resume(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.RunResult:
@@ -128,12 +83,6 @@ def status_in_the_references_list(leaf: Path) -> str:
     status = json.loads(path.read_text())["exit_status"]
     is_complete = status == 0 if isinstance(status, int) else (leaf / "summary.json").exists()
     return "complete" if is_complete else "failed"
-
-
-def finished_files(leaf: Path) -> dict[str, bytes]:
-    """Return the files of ranks that records of finished trials name."""
-    records = [json.loads(path.read_text()) for path in (leaf / DIRECTORY).glob("*/trial_*.json")]
-    return {name: (leaf / name).read_bytes() for record in records for name in record["files"]}
 
 
 def trials_run(project: pytest.Pytester, rank: int = 0) -> int:
@@ -189,15 +138,7 @@ def uninterrupted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "point",
-    [
-        point
-        if point in IN_EACH_TEST_RUN
-        else pytest.param(point, marks=pytest.mark.failure_matrix)
-        for point in POINTS
-    ],
-)
+@pytest.mark.parametrize("point", in_matrix(POINTS, IN_EACH_TEST_RUN))
 def test_resumed_run_has_the_results_of_one_without_interruption(
     project: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,

@@ -16,7 +16,7 @@ from tests.session.closed import (
     results_on_another_filesystem,
     shorten,
 )
-from tests.session.test_resume import AS_ROOT, CONFTEST, finished_files, kill, leaf
+from tests.session.killed_runs import AS_ROOT, CONFTEST, finished_files, in_matrix, kill, leaf
 
 results = pytest.fixture(results_on_another_filesystem)
 STEPS = "mlpstorage_bench.kvcache.runner.sequence"
@@ -80,15 +80,7 @@ def check_resumption(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "point",
-    [
-        point
-        if point in IN_EACH_TEST_RUN
-        else pytest.param(point, marks=pytest.mark.failure_matrix)
-        for point in POINTS
-    ],
-)
+@pytest.mark.parametrize("point", in_matrix(POINTS, IN_EACH_TEST_RUN))
 def test_run_that_was_killed_in_a_step_has_each_pause_in_full(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, results: Path, point: str
 ) -> None:
