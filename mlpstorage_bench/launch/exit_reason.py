@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from mlpstorage_bench.launch.command import LaunchPlan
+from mlpstorage_bench.launch.forwarding import write
 from mlpstorage_bench.launch.monitor import INTERRUPTED, TOO_LONG, LaunchMonitor
 from mlpstorage_bench.launch.status_channel import StatusReader
-from mlpstorage_bench.launch.stderr_filter import write
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 
 INCOMPLETE = 1

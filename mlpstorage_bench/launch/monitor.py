@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass
 from itertools import takewhile
 
+from mlpstorage_bench.launch.forwarding import write
 from mlpstorage_bench.launch.status_channel import StatusReader
-from mlpstorage_bench.launch.stderr_filter import write
 from mlpstorage_bench.process.exits import ExitWatcher
 from mlpstorage_bench.process.signals import StopSignals
 

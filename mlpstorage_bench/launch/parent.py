@@ -1,6 +1,6 @@
 """Parent process of launched ranks: start them, watch them, and clean up after them.
 
-`monitor.py` watches the ranks, `stderr_filter.py` forwards their output and keeps a copy, and
+`monitor.py` watches the ranks, `forwarding.py` forwards their output and keeps a copy, and
 `exit_reason.py` derives the session's exit status from their status lines.
 """
 
@@ -23,6 +23,7 @@ from mlpstorage_bench.launch import parent_death
 from mlpstorage_bench.launch.command import COMMAND_VARIABLE, LAUNCHER_VARIABLE, LaunchPlan
 from mlpstorage_bench.launch.environment import LAUNCH_ID_VARIABLE
 from mlpstorage_bench.launch.exit_reason import LaunchExit, exit_of
+from mlpstorage_bench.launch.forwarding import forward_output, write
 from mlpstorage_bench.launch.monitor import LaunchMonitor, Limits
 from mlpstorage_bench.launch.status_channel import (
     DIRECTORY_VARIABLE,
@@ -30,7 +31,6 @@ from mlpstorage_bench.launch.status_channel import (
     StatusReader,
     this_host,
 )
-from mlpstorage_bench.launch.stderr_filter import forward_output, write
 from mlpstorage_bench.process import helper, reaper
 from mlpstorage_bench.process.signals import StopSignals
 
