@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.launch.launchers.installed import find_binary
 from tests import budget
+from tests.mounts import unmount
 
 WITHOUT_TEST_TOOLS = " ".join(
     [
@@ -133,7 +134,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 
     yield mount_one
     for folder in mounted:
-        subprocess.run(["/bin/umount", str(folder)], check=True)
+        unmount(folder)
 
 
 class MemoryGroup:

@@ -25,6 +25,7 @@ from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.own_files import OWN_NAMES
 from tests.conftest import Mount
+from tests.mounts import unmount
 
 ENTRY = f"{digest_name('entry')}.kv"
 STRANGER = 65534
@@ -350,7 +351,7 @@ def bindfs(tmp_path: Path) -> Iterator[BindMount]:
 
     yield mount
     for place in mounted:
-        subprocess.run(["/bin/umount", str(place)], check=True)
+        unmount(place)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner.engine import Engine
+from tests.mounts import unmount
 
 Mount = Callable[[str, str], Path]
 
@@ -50,4 +51,4 @@ def test_unremovable_directory_is_an_error_that_names_rank_and_host(
         with pytest.raises(StorageError, match=message):
             entered.__exit__()
     finally:
-        subprocess.run(["/bin/umount", str(kept)], check=True)
+        unmount(kept)

@@ -20,6 +20,7 @@ from mlpstorage_bench.measure.device import BlockDevice, Underlying
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import MIB
+from tests.mounts import unmount
 from tests.trials import SoloRanks, context, workload
 
 pytestmark = pytest.mark.slow
@@ -188,4 +189,4 @@ def test_bindfs_is_compared_with_the_disk_of_its_directory(tmp_path: Path) -> No
         assert find_underlying(folder) == Underlying((disk,))
         assert refuted(folder).audit_verdict == "served from page cache"
     finally:
-        subprocess.run(["/bin/umount", str(folder)], check=True)
+        unmount(folder)
