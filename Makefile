@@ -17,14 +17,14 @@ export OMPI_MCA_btl_tcp_if_include := lo
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
-# The tests of make check, and those of make test that start no ranks or hosts.
+# The tests of make check; the others of make test, with ranks or hosts and without.
 FAST := not slow and not starts_process and not long
 LATER := hosts_matrix or failure_matrix or long
-NO_RANKS := not launches_mpi and not hosts and not ($(LATER))
+SESSIONS := (slow or starts_process) and not launches_mpi and not hosts and not ($(LATER))
 RANKS := (launches_mpi or hosts) and not ($(LATER))
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check fuzz test test-compat test-failures test-hosts test-long lint clean
+.PHONY: bench check coverage fuzz test test-compat test-failures test-hosts test-long lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -46,14 +46,23 @@ SECONDS := 600
 fuzz: $(VENV)/ready
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz
 
-# Workers of pytest-xdist run files side by side. Coverage is that of the workers, not of processes
-# that tests start: tests of ranks run without it.
+# Workers of pytest-xdist run files side by side. Coverage is that of the fast tests: its tracer doubles
+# the processor time of sessions, and does not see the processes that tests start. Ranks that wait use
+# a core each: fewer of their tests run at once.
 test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 4 --dist loadfile -m '$(NO_RANKS)'
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m '$(FAST)'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(RANKS)'
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(SESSIONS)'
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m '$(RANKS)'
+
+# What all tests without ranks and hosts cover, with a higher floor.
+coverage: $(VENV)/filesystems $(VENV)/oldest-pytest/ready
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 4 --dist loadfile -m 'not ($(RANKS)) and not ($(LATER))'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --fail-under=$(FLOOR)
 
 # Oldest and newest dependencies on each Python from 3.11 on, or on VERSIONS (`VERSIONS=3.12`); a
 # Python that this machine lacks is named.

@@ -132,7 +132,7 @@ def install(python: Path, version: str, releases: str, wheel: Path, folder: Path
 
 def check(python: Path, folder: Path) -> str:
     """Run the tests and the benchmarks with an environment's interpreter; return a summary."""
-    selected = ("-m", "not slow and not starts_process")
+    selected = ("-m", "not slow and not starts_process and not long")
     tests = run(
         "tests", python, "-m", "pytest", "-q", "-n", "2", *selected, "-p", "no:cacheprovider"
     )

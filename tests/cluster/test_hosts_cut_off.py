@@ -26,6 +26,7 @@ def in_stack_of(rank: str, output: str) -> bool:
     return " in test_long\n" in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", ["mpich", pytest.param("open mpi 5", marks=pytest.mark.hosts_matrix)]
 )

@@ -28,6 +28,7 @@ from tests.cluster.sessions_on_hosts import (
 from tests.cluster.slurm import BY_SLURM, Slurm
 from tests.cluster.waiting import PATIENCE_S, wait_until
 from tests.mpis import MPIS, Mpi
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
@@ -119,7 +120,7 @@ BatchMode yes
 EVERY_LAUNCHER = pytest.mark.parametrize(
     "mpi_name",
     [
-        *MPIS,
+        *first_of(*MPIS),
         *(
             pytest.param(name + BY_SLURM, marks=pytest.mark.hosts_matrix)
             for name in MPIS

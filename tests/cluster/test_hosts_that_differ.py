@@ -14,6 +14,7 @@ import mlpstorage_bench
 from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import TINY, environment, launching, metadata_on, places
 from tests.mpis import mpich
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
@@ -65,6 +66,7 @@ def metadata_file(name: str) -> Path:
     )
 
 
+@pytest.mark.long
 def test_differences_list_the_hosts_of_each_value(cluster: NamespaceCluster, folder: Path) -> None:
     pytest_mpi = metadata_file("pytest-mpi")
     memory = Path("/proc/meminfo")
@@ -113,7 +115,7 @@ def test_different_package_version_on_a_host_is_an_error(
     assert " on h2. Install the same on every host" in said
 
 
-@pytest.mark.parametrize("name", ["test_it.py", "conftest.py", "own.yaml"])
+@pytest.mark.parametrize("name", first_of("test_it.py", "conftest.py", "own.yaml"))
 def test_different_benchmark_file_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path, name: str
 ) -> None:
@@ -126,6 +128,7 @@ def test_different_benchmark_file_on_a_host_is_an_error(
     assert f"rank 1 on h2:\n  another file there: {name} (" in said
 
 
+@pytest.mark.long
 def test_cache_directory_missing_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
@@ -134,6 +137,7 @@ def test_cache_directory_missing_on_a_host_is_an_error(
     assert f"Existing: {cluster.private}/cache on h1; {cluster.private} on h2" in said
 
 
+@pytest.mark.long
 def test_cache_directory_link_with_different_targets_is_accepted(
     cluster: NamespaceCluster, folder: Path
 ) -> None:
@@ -157,6 +161,7 @@ def test_unwritable_cache_directory_on_a_host_is_an_error(
     assert "rank 0" not in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("fill", "status", "said"),
     [

@@ -29,7 +29,7 @@ from tests.mpis import Mpi
 
 pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
 
-ALWAYS = (("killed", "open mpi 5", 1), ("os._exit", "open mpi 5", 1), ("full disk", "mpich", 1))
+ALWAYS = (("killed", "open mpi 5", 1), ("full disk", "mpich", 1))
 RUNS = scenario_matrix(
     pytest.mark.hosts_matrix,
     lambda one, mpi, rank: (one.name, mpi, rank) in ALWAYS,

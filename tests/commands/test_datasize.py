@@ -23,6 +23,7 @@ def metadata_of(leaf: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.long
 @pytest.mark.starts_process
 def test_datasize_leaves_metadata_and_pointer_alone(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): raise AssertionError")

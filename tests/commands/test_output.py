@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.past_runs import leave_run
+from tests.variants import first_of
 
 PROFILE = ("--mlps-set=storage_capacity_gb=1", "--mlps-set=duration=1")
 
@@ -27,7 +28,7 @@ def results(pytester: pytest.Pytester) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [
+    first_of(
         ["--mlps-history"],
         ["--mlps-history=20261101_1201"],
         ["--mlps-history-trend=read_gib_s"],
@@ -36,7 +37,7 @@ def results(pytester: pytest.Pytester) -> Path:
         ["--mlps-datasize", *PROFILE],
         ["--mlps-history=café"],
         ["--mlps-validate=results"],
-    ],
+    ),
     ids=lambda options: options[0],
 )
 def test_output_does_not_fail_on_a_terminal_of_ascii(

@@ -42,9 +42,17 @@ COMMANDS = {
     "history without a terminal": (["--mlps-history", "-p", "no:terminal"], 0),
     "misspelt option": (["--mlps-history", "--mlps-histroy-last=2"], 4),
 }
+IN_EACH_RUN = ("history", "gate of no such run", "sizes", "history without a terminal")
+"""Commands that `make test` tries; `make test-long` tries all."""
 
 
-@pytest.mark.parametrize(("options", "status"), COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param(*value, marks=[] if name in IN_EACH_RUN else pytest.mark.long, id=name)
+        for name, value in COMMANDS.items()
+    ],
+)
 def test_command_returns_its_status_and_prints_to_the_current_stdout(
     pytester: pytest.Pytester, results: Path, options: list[str], status: int
 ) -> None:

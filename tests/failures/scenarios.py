@@ -138,7 +138,6 @@ SCENARIOS = (
             assert mpi_comm.allreduce(1) == 2
         """,
         run_status="failed",
-        always=frozenset({("mpich", 0)}),
     ),
     Scenario(
         "memory",
@@ -195,7 +194,6 @@ SCENARIOS = (
         """,
         run_status="passed",
         options=(f"--mlps-grace={GRACE_S}",),
-        always=frozenset({("open mpi 5", 1)}),
     ),
     Scenario(
         "raw barrier",
@@ -211,7 +209,6 @@ SCENARIOS = (
             mpi_comm.mpi4py.Barrier()
         """,
         run_status="failed",
-        always=frozenset({("mpich", 1)}),
     ),
     Scenario(
         "collection",
@@ -248,7 +245,6 @@ SCENARIOS = (
         "def test_something(): pass",
         run_status=NO_RUN,
         early="if ACTS:\n    act()\n    time.sleep(0.2)\n    os._exit(0)",
-        always=frozenset({("mpich", 1)}),
     ),
     Scenario(
         "killed",
@@ -309,7 +305,6 @@ SCENARIOS = (
                 time.sleep(0.01)
         """,
         run_status="failed",
-        always=frozenset({("open mpi 5", 1)}),
     ),
     Scenario(
         "deadlock",
@@ -360,7 +355,6 @@ SCENARIOS = (
         LONG,
         outside="SIGTERM to pytest",
         run_status="interrupted",
-        always=frozenset({("mpich", 0)}),
         has_rank=False,
     ),
     Scenario(

@@ -105,7 +105,14 @@ def hostile(reader: Reader) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@each_reader
+@pytest.mark.parametrize(
+    "reader",
+    [
+        pytest.param(one, marks=pytest.mark.long if "in a tree" in one.name else [])
+        for one in READERS
+    ],
+    ids=lambda reader: reader.name,
+)
 def test_hostile_input_ends_in_bounded_memory_and_time(reader: Reader, tmp_path: Path) -> None:
     for data in hostile(reader).values():
         read(reader, tmp_path / "input", data)

@@ -88,6 +88,7 @@ def test_rerun_of_a_run_under_mpirun_starts_the_same_mpirun(
     assert again["mlpstorage"]["invocation"] == first["mlpstorage"]["invocation"]
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_rerun_of_ranks_that_we_started_starts_them_again(
     pytester: pytest.Pytester, project: Path, rerun: Callable[[str], pytest.RunResult]

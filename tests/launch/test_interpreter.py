@@ -37,6 +37,7 @@ def test_interpreter_flags_end_at_the_program(command: str, flags: str) -> None:
     assert interpreter_flags(command.split()) == flags.split()
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 @pytest.mark.parametrize(
     "start", [pytest.param("-m pytest", marks=pytest.mark.failure_matrix), "script"]

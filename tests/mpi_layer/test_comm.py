@@ -8,6 +8,7 @@ import pytest
 
 from mlpstorage_bench.mpi.comm import SessionPhase, SoloComm
 from mlpstorage_bench.mpi.ranks import Notice
+from tests.variants import first_of
 
 RunRanks = Callable[..., pytest.RunResult]
 
@@ -76,7 +77,7 @@ def test_no_mpi(mpi_comm):
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("ranks", [1, 5])
+@pytest.mark.parametrize("ranks", first_of(5, 1))
 def test_mpi_comm_meets_contract(
     pytester: pytest.Pytester, run_ranks: RunRanks, ranks: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
+from tests.variants import first_of
 
 pytestmark = pytest.mark.launches_mpi
 
@@ -67,7 +68,7 @@ def requested_entries(part: RankWorkload) -> set[tuple[str, int]]:
     }
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("ranks", first_of(2, 1, 4))
 def test_request_hash_in_the_metadata_is_that_of_what_each_rank_ran(
     pytester: pytest.Pytester, run_ranks: Any, ranks: int
 ) -> None:

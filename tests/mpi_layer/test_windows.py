@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.session.tiny import metadata_of
+from tests.variants import first_of
 
 pytestmark = pytest.mark.launches_mpi
 
@@ -17,7 +18,7 @@ SMALL = [
 ]
 
 
-@pytest.mark.parametrize("ranks", [1, 3])
+@pytest.mark.parametrize("ranks", first_of(3, 1))
 def test_window_edges_are_compared_over_ranks(
     pytester: pytest.Pytester, run_ranks: Any, ranks: int
 ) -> None:
@@ -66,7 +67,7 @@ def test_slow_rank_is_a_straggler_in_results_and_notes(
     run_ranks(3, *SMALL).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("failing", [0, 1])
+@pytest.mark.parametrize("failing", first_of(1, 0))
 def test_trials_before_a_rank_failed_are_kept(
     pytester: pytest.Pytester, run_ranks: Any, failing: int
 ) -> None:

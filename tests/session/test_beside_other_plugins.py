@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.session.tiny import TINY, metadata_of
+from tests.variants import first_of
 
 RunRanks = Callable[..., pytest.RunResult]
 ONE_TRIAL = (*TINY, "--mlps-trials=1", "--mlps-set=calibration=0")
@@ -163,7 +164,9 @@ LATE_FAILURES = {
 }
 
 
-@pytest.mark.parametrize(("conftest", "status"), LATE_FAILURES.values(), ids=LATE_FAILURES)
+@pytest.mark.parametrize(
+    ("conftest", "status"), first_of(*LATE_FAILURES.values()), ids=LATE_FAILURES
+)
 def test_hook_that_fails_at_the_end_is_in_the_status(
     pytester: pytest.Pytester, conftest: str, status: int
 ) -> None:
@@ -181,6 +184,7 @@ def test_hook_that_fails_at_the_end_is_in_the_status(
     assert "the session's end failed" in str(metadata["mlpstorage"]["notes"])
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_ranks_have_their_own_directories_in_basetemp(
     pytester: pytest.Pytester, run_ranks: RunRanks

@@ -16,6 +16,7 @@ NULL = [
 ]
 
 
+@pytest.mark.long
 def test_trace_of_a_rank_is_equal_on_one_two_and_four_ranks(
     pytester: pytest.Pytester, run_ranks: Any
 ) -> None:

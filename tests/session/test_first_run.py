@@ -24,7 +24,7 @@ SMALL = [
     *("--mlps-set=calibration=0.05", "--mlps-set=max_concurrent_allocs=4"),
 ]
 
-pytestmark = pytest.mark.launches_mpi
+pytestmark = [pytest.mark.launches_mpi, pytest.mark.long]  # test_wheel.py has a first run, too
 
 
 def run(*command: str, cwd: Path = PROJECT) -> str:

@@ -162,6 +162,7 @@ def test_output_that_another_option_reads_or_writes_is_refused_with_both_names(
         refuse(pytester, read, written, *alone, message=message)
 
 
+@pytest.mark.long
 def test_outputs_of_an_earlier_run_are_overwritten(pytester: pytest.Pytester, here: Path) -> None:
     outputs = (
         *("--mlps-set=trace_out=t.csv", "--mlps-report=r.md", "--mlps-report=r.html"),

@@ -12,6 +12,7 @@ from tests.network_mounts import sshfs
 from tests.session.tiny import TINY, metadata_of
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_audit_of_two_ranks_on_sshfs_is_bounded_everywhere(
     pytester: pytest.Pytester, run_ranks: RunRanks, tmp_path: Path

@@ -10,6 +10,7 @@ import pytest
 
 from tests.session.test_interrupts import AS_ROOT, PYTEST, LongRun, ended, wait_until
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 PAUSE = "--mlps-set=delay_before_trial=600"
 TWO_RANKS = [
@@ -69,7 +70,7 @@ def test_ctrl_c_during_a_pause_of_ranks_ends_all_in_order(
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", first_of(1, 0))
 def test_rank_that_dies_during_a_pause_ends_the_run(
     start: Callable[[list[str]], LongRun], rank: int
 ) -> None:

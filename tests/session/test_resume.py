@@ -25,6 +25,7 @@ from tests.session.killed_runs import (
     leaf,
 )
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 SIMULATED = (*TINY, "--mlps-set=storage=null", "--mlps-cache-dir=cache")
 TESTS = """
@@ -49,7 +50,7 @@ POINTS: Mapping[str, tuple[str, str, int, str, int]] = {
 }
 """Place, number of the call, text in its arguments, and finished trials of four."""
 IN_EACH_TEST_RUN = (
-    *("in the first window", "before the record of the first trial", "in the second case"),
+    "before the record of the first trial",
     "while the session's results are written",
 )
 """Points that `make test` tries; `make test-failures` tries all."""
@@ -232,7 +233,7 @@ def test_run_that_ctrl_c_has_ended_is_resumed_on_storage(
 
 @pytest.mark.slow
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("rank", first_of("1", "0"))
 def test_run_under_mpirun_is_resumed_with_the_same_ranks(
     project: pytest.Pytester,
     run_ranks: Callable[..., pytest.RunResult],
@@ -277,6 +278,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_session_that_differs_is_refused_and_writes_nothing(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

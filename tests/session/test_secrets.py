@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import mpirun
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 PLANTED = "hush4711"
 TEST = f"""
@@ -88,7 +89,7 @@ def test_files_of_a_run_hold_no_secret(
 
 
 @pytest.mark.launches_mpi
-@pytest.mark.parametrize("started", ["by hand", "launched"])
+@pytest.mark.parametrize("started", first_of("launched", "by hand"))
 def test_files_of_ranks_hold_no_secret(tmp_path: Path, started: str) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(mlps_run): pass")
     pytest_command = [sys.executable, "-m", "pytest", "--mlps-results-dir=results"]
