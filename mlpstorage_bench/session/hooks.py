@@ -29,7 +29,7 @@ from mlpstorage_bench.session.pytest_internals import (
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.stash import COMM, HAS_PASSED, SESSION
-from mlpstorage_bench.session.user_errors import hide_own_frames
+from mlpstorage_bench.session.user_errors import hide_own_frames, show_reason_first
 
 
 def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) -> MlpsSession:
@@ -139,6 +139,7 @@ class SessionHooks:
         """Agree with the other ranks on the outcome of this phase of the test."""
         hide_own_frames(item.config, call)
         report = yield
+        show_reason_first(item, call, report)
         session = self._session
         is_repeated = call.when == "setup" and _attempts(item) > 1
         if is_repeated and session.run is not None:

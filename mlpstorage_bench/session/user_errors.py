@@ -1,4 +1,4 @@
-"""Tracebacks of errors that explain themselves: the user's own lines alone."""
+"""Failures by errors that explain themselves: the reason, then the user's own lines alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import TracebackType
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.session.pytest_internals import BENCHMARK_PACKAGE
+from mlpstorage_bench.session.pytest_internals import BENCHMARK_PACKAGE, put_reason_first
 
 _PACKAGE = Path(__file__).parents[1]
 _BENCHMARKS = _PACKAGE / "benchmarks"
@@ -21,13 +21,27 @@ def hide_own_frames(config: pytest.Config, call: pytest.CallInfo[None]) -> None:
 
     They stay with --full-trace.
     """
-    if call.excinfo is None or config.getoption("fulltrace"):
-        return
-    error = call.excinfo.value
-    if isinstance(error, MlpsError):
+    error = _explained(config, call)
+    if error is not None and call.excinfo is not None:
         error.__traceback__ = _without_own(call.excinfo.tb)
         error.__cause__, error.__suppress_context__ = None, True
         call.excinfo = pytest.ExceptionInfo.from_exception(error)
+
+
+def show_reason_first(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> None:
+    """Show the reason of a failure by an error for users above the user's lines."""
+    if report.failed and _explained(item.config, call) is not None and call.excinfo is not None:
+        put_reason_first(item, call.excinfo, report)
+
+
+def _explained(config: pytest.Config, call: pytest.CallInfo[None]) -> MlpsError | None:
+    """Return the error that explains itself; None for others and with --full-trace."""
+    if call.excinfo is None or config.getoption("fulltrace"):
+        return None
+    error = call.excinfo.value
+    return error if isinstance(error, MlpsError) else None
 
 
 def _without_own(traceback: TracebackType) -> TracebackType:

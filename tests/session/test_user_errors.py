@@ -20,11 +20,12 @@ TOO_SMALL = "kvcache.run(1, storage_capacity_gb=0.0001)"
     ],
 )
 def test_user_error_has_no_traceback_of_this_package(pytester: pytest.Pytester, call: str) -> None:
-    pytester.makepyfile(f"def test_run(kvcache, mlps_run):\n    {call}\n")
+    pytester.makepyfile(test_it=f"def test_run(kvcache, mlps_run):\n    {call}\n")
     result = pytester.runpytest(*TINY)
     result.assert_outcomes(failed=1)
     shown = result.stdout.str()
-    assert f">       {call}" in shown
+    reason, place = shown.index("E   "), shown.index(f"    {call}\n")
+    assert reason < place, "the reason comes first"
     for hidden in (
         "kvcache/fixture.py",
         "pytest_benchmark/",
@@ -33,7 +34,15 @@ def test_user_error_has_no_traceback_of_this_package(pytester: pytest.Pytester, 
         "direct cause",
     ):
         assert hidden not in shown
-    result.stdout.re_match_lines([r"E +mlpstorage_bench\.errors\.\w+Error: "])
+    result.stdout.re_match_lines([r"_+ test_run _+$", r"E   \w+Error: ", r"test_\w+\.py:2: in "])
+    result.stdout.re_match_lines([r"FAILED .*::test_run - \w+Error: \w+"])
+
+
+def test_chosen_form_of_tracebacks_is_kept(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(f"def test_run(kvcache):\n    {TOO_SMALL}\n")
+    shown = pytester.runpytest(*TINY, "--tb=long").stdout.str()
+    assert shown.index(f">       {TOO_SMALL}") < shown.index("E       ")
+    assert "kvcache/fixture.py" not in shown
 
 
 def test_full_trace_has_every_frame(pytester: pytest.Pytester) -> None:
