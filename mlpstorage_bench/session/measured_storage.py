@@ -14,9 +14,9 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.results.tree import METADATA_SUFFIX
 
 
-def headline(directories: Sequence[CacheDirectory], *, is_buffered: bool) -> str:
+def headline(directories: Sequence[CacheDirectory], io: str) -> str:
     """Return the path and storage of the cache directories, and how files are moved, in a line."""
-    path, io = directories[0].path, "buffered I/O" if is_buffered else "direct I/O"
+    path = directories[0].path
     if len({one.storage for one in directories}) == 1:
         return f"storage: {path}: {directories[0].storage}, {io}"
     storages = format_values((one.host, one.storage) for one in directories)

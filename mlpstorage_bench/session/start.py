@@ -194,8 +194,7 @@ def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[s
     directories = of_hosts(session.cluster.hosts)
     results_dir = session.settings.results_dir
     changes = measured_storage.changes_since_last_run(results_dir, own, directories)
-    is_buffered = engine.is_buffered
-    headline = measured_storage.headline(directories, is_buffered=is_buffered)
+    headline = measured_storage.headline(directories, engine.file_io)
     session.storage_lines = [headline, *changes]
     return changes
 

@@ -40,11 +40,11 @@ def system_info(*directories: CacheDirectory) -> dict[str, Any]:
 
 
 def test_headline_has_path_filesystem_device_and_mount_point() -> None:
-    assert headline([ARRAY], is_buffered=False) == (
+    assert headline([ARRAY], "direct I/O") == (
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array, direct I/O"
     )
     other = replace(ROOT, host="h2")
-    assert headline([ARRAY, replace(ARRAY, host="h3"), other], is_buffered=True) == (
+    assert headline([ARRAY, replace(ARRAY, host="h3"), other], "buffered I/O") == (
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array on h1, h3; "
         "xfs on /dev/sda1 (Array 9), mounted at / on h2; buffered I/O"
     )

@@ -133,6 +133,11 @@ class Engine:
         """Whether a workload of the plan moves its files through the page cache."""
         return self._storage.is_buffered
 
+    @property
+    def file_io(self) -> str:
+        """How workloads of the plan move their files, in words, such as `direct I/O`."""
+        return self._storage.file_io
+
     def show_to(self, viewer: Viewer | None, *, is_on: bool) -> None:
         """Show the progress from now on; `viewer` is rank 0's, `is_on` the same on every rank."""
         self.watch = Watch(self._ranks, viewer, is_on=is_on)

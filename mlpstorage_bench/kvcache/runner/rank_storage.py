@@ -61,6 +61,13 @@ class RankStorage:
         """Whether a workload of the plan moves its files through the page cache."""
         return any((one.io_mode or self.best_io_mode) == "buffered" for one in self._stored)
 
+    @property
+    def file_io(self) -> str:
+        """How files are moved, in words; direct I/O may be requested where there is none."""
+        if self.is_buffered:
+            return "buffered I/O"
+        return "direct I/O" if self._direct_io.is_available else "no direct I/O"
+
     def io_mode(self, workload: Workload) -> IoMode:
         """Return the workload's mode; InvalidInputError if the filesystem does not have it."""
         if workload.io_mode == "direct" and self.best_io_mode == "buffered":
