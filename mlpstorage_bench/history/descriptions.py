@@ -44,6 +44,9 @@ _OF_REFERENCE: dict[str, Unit] = {
 """The reference's metadata has no units, and its MB and GB are MiB and GiB."""
 
 
+_ENDS = {"min": "The least of the trials:", "max": "The greatest of the trials:"}
+
+
 def descriptions_of(metadata: RunMetadata) -> dict[str, Description]:
     """Return the descriptions of a run's metrics by name, in the order of tables.
 
@@ -59,8 +62,11 @@ def descriptions_of(metadata: RunMetadata) -> dict[str, Description]:
         one = facts.description(name)
         described[name] = one
         if one.has_spread:
-            for end in ("min", "max"):
+            for end, beginning in _ENDS.items():
                 described[f"{name}_{end}"] = Description(
-                    f"{name}_{end}", f"{one.title} {end}", one.unit
+                    f"{name}_{end}",
+                    f"{one.title} {end}",
+                    one.unit,
+                    meaning=f"{beginning} {one.meaning}" if one.meaning else "",
                 )
     return described

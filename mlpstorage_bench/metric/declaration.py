@@ -86,6 +86,8 @@ class Description:
     """Least value from which it stands there, as an upper bound; None: always, as it is."""
     explained_by: str = ""
     """Name of the metric that has the reason for this one's value."""
+    meaning: str = ""
+    """One or more sentences, with the formula; '' if nobody stated it."""
 
     def to_json(self) -> dict[str, object]:
         """Return the description for JSON, without fields at their defaults."""
@@ -97,6 +99,7 @@ class Description:
             "beside": self.beside,
             "beside_from": self.beside_from,
             "explained_by": self.explained_by,
+            "meaning": self.meaning,
         }
         return {"unit": self.unit.name, **{name: part for name, part in parts.items() if part}}
 
@@ -162,6 +165,7 @@ class Metric(Generic[V]):
             beside=self.beside,
             beside_from=self.beside_from,
             explained_by=self.explained_by,
+            meaning=f"{self.meaning} Formula: {self.formula}." if self.formula else self.meaning,
         )
 
 

@@ -67,6 +67,7 @@ class MetricFacts(Part):
     beside: str = ""
     beside_from: Number = None
     explained_by: str = ""
+    meaning: str = ""
 
     @classmethod
     def of(cls, description: Description) -> Self:
@@ -89,6 +90,7 @@ class MetricFacts(Part):
             beside=self.beside,
             beside_from=self.beside_from,
             explained_by=self.explained_by,
+            meaning=self.meaning,
         )
 
 

@@ -138,8 +138,9 @@ class Limits(Measured):
         MEAN,
     )
     device_share = Metric(
-        "The same as the kernel saw it: what the block devices took, all processes of the hosts, "
-        "and making data durable; none where the kernel keeps no times of a device.",
+        "Share of the lanes' time and chunks in flight that the block devices took for all "
+        "processes of the hosts, and making data durable, as the kernel saw it; none where it "
+        "keeps no times of a device.",
         SHARE,
         RANKS.together("sum of device time ÷ sum of lane time", lambda trial: trial.device_share),
         MEAN,
@@ -152,7 +153,7 @@ class Limits(Measured):
         better="lower",
     )
     block_layer_write_ms = Metric(
-        "The same of write requests.",
+        "Mean time of the block devices' write requests, all processes; a chunk may be several.",
         MILLISECONDS,
         RANKS.together("over all hosts' requests", lambda trial: trial.block_layer_ms("write")),
         MEAN,

@@ -30,7 +30,7 @@ class Traffic(Measured):
         aliases=("read_bandwidth",),
     )
     write_gib_s = Metric(
-        "The same of writes.",
+        "Bandwidth of writes to storage; none if no time passed, in a simulation.",
         GIB_PER_S,
         RANKS.total_known(lambda rank: rank.per_s(rank.reported.write_bytes / GIB)),
         MEAN_WITH_SPREAD,
@@ -154,8 +154,8 @@ class Lookups(Measured):
         better="higher",
     )
     prefix_hit_rate_bytes = Metric(
-        "The same of prompts alone: system prompts, documents and conversations, without reads to "
-        "decode.",
+        "Share of looked-up bytes of prompts that were found in some tier: system prompts, "
+        "documents and conversations, without reads to decode.",
         SHARE,
         RANKS.pooled(
             _byte_share(

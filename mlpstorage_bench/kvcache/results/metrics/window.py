@@ -200,7 +200,8 @@ class Window(Measured):
         NOT_COMBINED,
     )
     warm_up = Metric(
-        "The same when the window opened, where steady bandwidth was waited for.",
+        "Evidence for steady bandwidth when the window opened, where it was waited for: trend and "
+        "deviation in %, GiB/s part by part.",
         RECORD,
         RANKS.each(lambda rank: _evidence(rank.warm_up)),
         NOT_COMBINED,
