@@ -154,6 +154,10 @@ class SessionHooks:
         )
         item.stash[HAS_PASSED] = report.when == "call" and report.passed
         if session.run is not None:
+            if report.when == "call":
+                figures = dict(session.run.figures_of(item.nodeid))
+                others = [one for one in item.user_properties if one[0] not in figures]
+                item.user_properties[:] = [*others, *figures.items()]  # of the last attempt
             message = "" if call.excinfo is None else call.excinfo.exconly()
             session.run.log.note_outcome(report.nodeid, report.outcome, report.duration, message)
         return report

@@ -1,15 +1,36 @@
-"""The gate's verdicts in junit XML: a test case for each, and properties of the suite."""
+"""Figures and verdicts in junit XML: properties of tests; a test case for each verdict."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.result import NOT_COMPARED, GateResult
+from mlpstorage_bench.metric.declaration import AnyMetric, Shown
 from mlpstorage_bench.session.pytest_internals import add_junit_case, add_junit_property
 
 _SUITE = "mlpstorage.gate"
 _HAS_PASSED = (Verdict.PASSED, Verdict.IMPROVED)
+
+
+def figures_as_properties(
+    cases: Sequence[CaseRecord], metrics: Sequence[AnyMetric]
+) -> list[tuple[str, object]]:
+    """Return the figures of cases that reports show, as properties of the test that ran them.
+
+    They are those of the planned trials: a test's part of the file is complete before the gate can
+    add more.
+    """
+    return [
+        (f"mlpstorage.{case.case}.{metric.name}", value)
+        for case in cases
+        for metric in metrics
+        if metric.shown >= Shown.REPORT
+        and (value := (case.metrics or {}).get(metric.name)) is not None
+    ]
 
 
 def add_to_junit(config: pytest.Config, result: GateResult) -> None:

@@ -33,6 +33,7 @@ from mlpstorage_bench.results.verification import (
     verification_of,
 )
 from mlpstorage_bench.session.case_log import CaseLog
+from mlpstorage_bench.session.junit import figures_as_properties
 from mlpstorage_bench.session.recorded_values import RecordedValues
 from mlpstorage_bench.session.resumption import Resumption
 
@@ -163,6 +164,11 @@ class Run:
         are better.
         """
         self._recorded.add(name, value, unit, better)
+
+    def figures_of(self, test: str) -> list[tuple[str, object]]:
+        """Return the figures of a test's cases, as properties of the test in junit files."""
+        cases = [case for case in self.log.cases if case.test == test]
+        return figures_as_properties(cases, self.benchmark_type.metrics)
 
     def finished_trials(self, case: CaseRecord) -> Sequence[KeptTrial]:
         """Return the trials of a case that earlier parts of this run have finished, on rank 0."""
