@@ -28,6 +28,7 @@ LAYERS = (
     (("session",), "a pytest session over all ranks: start, fixtures, outcomes, run, gate, end"),
     (("registry",), "the table of benchmark types"),
     (("options",), "the command line, declared once, and the frozen `Settings` made from it"),
+    (("export",), "figures of a run for other programs: Prometheus, JSON, CSV"),
     (("report",), "terminal tables, Markdown, HTML"),
     (("submission",), "a directory to hand in: runs, descriptions of systems, code, tables"),
     (

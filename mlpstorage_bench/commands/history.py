@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from mlpstorage_bench.commands import removal
+from mlpstorage_bench.commands import removal, run_files
+from mlpstorage_bench.commands.run_files import RunFiles
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
@@ -27,8 +28,7 @@ from mlpstorage_bench.history.resume import RESUME_OPTION, resume_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.options.names import SETTING_VARIABLES
-from mlpstorage_bench.options.settings import check_reports
-from mlpstorage_bench.paths import OutputFile, check_outputs, look_up
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import text_width, write_data, write_lines
 from mlpstorage_bench.report.history_table import (
     as_csv,
@@ -36,12 +36,6 @@ from mlpstorage_bench.report.history_table import (
     history_csv,
     history_json,
     history_lines,
-)
-from mlpstorage_bench.report.render import (
-    REPORT_OPTION,
-    check_renderer,
-    is_own_report,
-    write_report,
 )
 from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
@@ -63,6 +57,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     form = known.mlps_history_format or "table"
     wanted = filter_of(known)
     run_id = run_id_of(known.mlps_history)
+    run_files.refuse_without_run(known, run_id)
     rerun = None
     with History(results_dir, rebuild=known.mlps_history_rebuild) as history:
         try:
@@ -82,7 +77,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
             elif known.mlps_history_trend:
                 _show_trend(history, known.mlps_history_trend, wanted, form)
             elif run_id:
-                _show_run(history, run_id, form, _reports_of(known))
+                _show_run(history, run_id, form, run_files.files_of(known))
             elif known.mlps_history_rebuild:
                 count = len(history.runs())
                 write_lines(
@@ -142,23 +137,11 @@ def _show_list(history: History, wanted: RunFilter, form: str) -> None:
         write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])
 
 
-def _reports_of(known: argparse.Namespace) -> tuple[Path, ...]:
-    """Return the files to which the run's report is to be written; InvalidInputError for others."""
-    reports = check_reports(known.mlps_report or ())
-    check_outputs(
-        [OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True) for path in reports], []
-    )
-    for path in reports:
-        check_renderer(path)
-    return reports
-
-
-def _show_run(history: History, run_id: str, form: str, reports: Sequence[Path]) -> None:
+def _show_run(history: History, run_id: str, form: str, files: RunFiles) -> None:
     path = history.find(HISTORY_OPTION, run_id)
-    if reports:
-        metadata = read_metadata(path)
-        for report in reports:
-            write_lines([f"report: {for_terminal(str(write_report(report, metadata)))}"])
+    if files:
+        for line in files.write(read_metadata(path)):
+            write_lines([for_terminal(line)])
         return
     numbers = history.measured_in(path)
     if form == "csv":

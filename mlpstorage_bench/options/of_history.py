@@ -11,7 +11,8 @@ HISTORY_OPTIONS = (
     Option(
         "history",
         "List the runs in the results directory, newest last, and exit. With =ID (a run's id, "
-        "its beginning, or latest): show that run in full, or write its --mlps-report, and exit.",
+        "its beginning, or latest): show that run in full, or write its --mlps-report and "
+        "--mlps-export, and exit.",
         None,
         {"nargs": "?", "const": "", "metavar": "ID"},
     ),

@@ -109,4 +109,12 @@ RUN_OPTIONS = (
         None,
         {"action": "append", "metavar": "FILE"},
     ),
+    Option(
+        "export",
+        "Also write the figures of this run, or of the one that --mlps-history=ID names, to FILE "
+        "for other programs. FORMAT: prometheus (for node exporter's textfile collector), "
+        "openmetrics (with times), json or csv. Repeatable.",
+        None,
+        {"action": "append", "metavar": "FORMAT:FILE"},
+    ),
 )

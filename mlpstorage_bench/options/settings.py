@@ -14,6 +14,7 @@ import pytest
 
 from mlpstorage_bench.benchmark_type.interface import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.export.write import Export, parse_exports
 from mlpstorage_bench.launch.host_list import parse_hosts
 from mlpstorage_bench.launch.hosts import Host, Layout, lay_out
 from mlpstorage_bench.launch.launchers.launcher import LaunchFlags
@@ -83,6 +84,8 @@ class Settings:
     tags: tuple[str, ...]
     """Tags under which the run can be found."""
     reports: tuple[Path, ...]
+    exports: tuple[Export, ...]
+    """Files to which figures are exported."""
     gate: GateSettings
     failure_grace_s: float
     timeout_s: float | None
@@ -149,6 +152,7 @@ def read_settings(
             dict.fromkeys(check_path_component(TAG_OPTION, tag) for tag in given.get("tag", ()))
         ),
         reports=check_reports(given.get("report", ())),
+        exports=parse_exports(given.get("export", ())),
         gate=gate_settings(given),
         failure_grace_s=given.get("grace", _seconds(GRACE_INI, failure_grace)),
         timeout_s=given.get("timeout"),

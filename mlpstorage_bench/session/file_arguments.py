@@ -27,8 +27,9 @@ def check_files(
 ) -> None:
     """Raise InvalidInputError if a rank would overwrite an input, or a file of other content.
 
-    Only rank 0 writes reports. `most_trials` returns how many trials a case may have, of the number
-    that is planned; `pytests` are options and paths of the files that pytest writes on rank 0.
+    Only rank 0 writes reports and exports. `most_trials` returns how many trials a case may have,
+    of the number that is planned; `pytests` are options and paths of the files that pytest writes
+    on rank 0.
     """
     outputs = plan.output_files(rank, ranks, most_trials)
     beside: list[ForeignOutput] = []
@@ -38,6 +39,7 @@ def check_files(
             OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True)
             for path in settings.reports
         ]
+        outputs += [export.as_output() for export in settings.exports]
         outputs += _gate_outputs(settings.gate)
     inputs = [
         InputFile(PROFILE_OPTION, Path(settings.profile)),

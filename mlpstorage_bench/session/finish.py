@@ -11,6 +11,7 @@ import pytest
 
 from mlpstorage_bench.cluster.host import HostRecord, at_end
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.export.write import write_export
 from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.mpi.comm import SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
@@ -204,6 +205,8 @@ def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
         _enter_in_history(session)
         for path in session.settings.reports:
             session.remarks.append(f"report: {write_report(path, metadata)}")
+        for export in session.settings.exports:
+            session.remarks.append(f"export: {write_export(export, metadata)}")
 
 
 def _enter_in_history(session: MlpsSession) -> None:

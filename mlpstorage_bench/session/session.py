@@ -16,6 +16,7 @@ from mlpstorage_bench.benchmark_type.interface import Engine, Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.export.write import check_format
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.hostnames import KnownHost, are_same_hosts
 from mlpstorage_bench.launch.status_channel import StatusChannel
@@ -234,6 +235,8 @@ class MlpsSession:
                 gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
+        for export in self.settings.exports if self.is_root else ():
+            check_format(export)
 
     def agree_on_collection(self, items: list[pytest.Item]) -> None:
         """Give all ranks rank 0's order of tests; a usage error if they collected different ones.

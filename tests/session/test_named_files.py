@@ -70,6 +70,19 @@ def test_pytest_s_own_output_that_is_an_input_is_refused_before_collection(
     assert recorded.read_text() == OPERATIONS
 
 
+def test_export_that_is_an_input_is_refused_before_collection(
+    pytester: pytest.Pytester, here: Path
+) -> None:
+    recorded = here / "in.csv"
+    recorded.write_text(OPERATIONS)
+    refuse(
+        pytester,
+        *(f"--mlps-set=trace_in={recorded}", "--mlps-export=csv:in.csv"),
+        message=rf"--mlps-export: got '{recorded}'.*It is the file of trace_in",
+    )
+    assert recorded.read_text() == OPERATIONS
+
+
 def test_report_that_is_pytest_s_own_output_is_refused(
     pytester: pytest.Pytester, here: Path
 ) -> None:

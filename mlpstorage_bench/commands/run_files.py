@@ -1,0 +1,68 @@
+"""Files of one earlier run: `--mlps-report` and `--mlps-export` beside `--mlps-history=ID`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.export.write import (
+    EXPORT_OPTION,
+    Export,
+    check_format,
+    parse_exports,
+    write_export,
+)
+from mlpstorage_bench.options.settings import check_reports
+from mlpstorage_bench.paths import OutputFile, check_outputs
+from mlpstorage_bench.report.render import (
+    REPORT_OPTION,
+    check_renderer,
+    is_own_report,
+    write_report,
+)
+from mlpstorage_bench.results.run_metadata import RunMetadata
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Files that are written of a run, in place of its page."""
+
+    reports: tuple[Path, ...]
+    exports: tuple[Export, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.reports or self.exports)
+
+    def write(self, metadata: RunMetadata) -> Iterator[str]:
+        """Write the files, and yield a line for each; InvalidInputError on failure."""
+        for path in self.reports:
+            yield f"report: {write_report(path, metadata)}"
+        for export in self.exports:
+            yield f"export: {write_export(export, metadata)}"
+
+
+def refuse_without_run(known: argparse.Namespace, run_id: str) -> None:
+    """Raise InvalidInputError if figures are to be exported, and no run is named."""
+    if known.mlps_export and not run_id:
+        raise InvalidInputError(
+            EXPORT_OPTION,
+            " ".join(known.mlps_export),
+            "one run, which --mlps-history=ID or --mlps-history=latest names",
+        )
+
+
+def files_of(known: argparse.Namespace) -> RunFiles:
+    """Return the files to which the run is to be written; InvalidInputError for unusable ones."""
+    files = RunFiles(check_reports(known.mlps_report or ()), parse_exports(known.mlps_export or ()))
+    reports = [
+        OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True) for path in files.reports
+    ]
+    check_outputs([*reports, *(export.as_output() for export in files.exports)], [])
+    for path in files.reports:
+        check_renderer(path)
+    for export in files.exports:
+        check_format(export)
+    return files

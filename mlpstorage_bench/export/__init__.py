@@ -1,0 +1,1 @@
+"""Figures of a run for other programs: Prometheus, OpenMetrics, JSON and CSV."""
