@@ -7,14 +7,14 @@ from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.interface import ResultFiles, Standing
 from mlpstorage_bench.benchmark_type.records import CaseRecord
-from mlpstorage_bench.errors import InvalidFileError
+from mlpstorage_bench.errors import InvalidFileError, InvalidInputError
 from mlpstorage_bench.paths import InputFile
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument, NoDocumentError
 from mlpstorage_bench.results.code_image import write_pointer
 from mlpstorage_bench.results.json_files import read_json
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.record import KEY, RunRecord, parse_case, parse_record
-from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
+from mlpstorage_bench.results.run_metadata import NoMetadataError, RunMetadata, metadata_of
 from mlpstorage_bench.results.schema_2 import upgraded_document
 from mlpstorage_bench.results.tree import RunLocation, write_json
 from mlpstorage_bench.results.verification import reasons_against, verification_of
@@ -100,21 +100,33 @@ def _write_both(
     standing: Standing,
 ) -> RunMetadata:
     """Write pytest-benchmark's JSON and, last of all, the metadata; return the metadata."""
-    cases = cases_of(document, record)
     if record.code_image is not None:
         write_pointer(location.directory, record.code_image)
-    metadata = build_metadata(
+    written = [*written, write_json(location.benchmark_json_path, document.content)]
+    metadata = _metadata(document, record, location, files, written, standing)
+    write_json(location.metadata_path, metadata)
+    return metadata_of(metadata)
+
+
+def _metadata(
+    document: BenchmarkDocument,
+    record: RunRecord,
+    location: RunLocation,
+    files: ResultFiles,
+    written: Sequence[Path],
+    standing: Standing,
+) -> dict[str, object]:
+    cases = cases_of(document, record)
+    return build_metadata(
         record,
         location.directory,
-        [*written, write_json(location.benchmark_json_path, document.content)],
+        written,
         files.metadata_fields(record.parameters, cases),
         cases,
         document.commit_info,
         files.metrics,
         verification_of(record, standing),
     )
-    write_json(location.metadata_path, metadata)
-    return metadata_of(metadata)
 
 
 def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]:
@@ -134,6 +146,15 @@ def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], Result
     """
     document = read_document(path)
     record = parse_record(str(path), document.record)
-    location = locate(record, results_dir)
-    write_run(document, record, location, files_of(record.benchmark_type))
+    location, files = locate(record, results_dir), files_of(record.benchmark_type)
+    try:  # before anything is written: the document has parts of any type
+        metadata_of(_metadata(document, record, location, files, [], Standing()))
+    except NoMetadataError as error:
+        raise InvalidInputError(
+            "--mlps-convert",
+            str(path),
+            "JSON that pytest-benchmark wrote in a session of mlpstorage_bench",
+            hint=f"It makes {error}",
+        ) from error
+    write_run(document, record, location, files)
     return location.metadata_path

@@ -74,6 +74,19 @@ def test_record_without_parameters_is_converted(tmp_path: Path) -> None:
     assert metadata["kvcache_model"] is None
 
 
+@pytest.mark.parametrize("commit", [{"id": True}, {"branch": 5}])
+def test_document_whose_metadata_nothing_could_read_is_refused_and_leaves_no_file(
+    tmp_path: Path, commit: dict[str, object]
+) -> None:
+    document = json.loads((OLD / "pytest_benchmark_schema_1.json").read_text())
+    source = tmp_path / "changed.json"
+    source.write_text(json.dumps(document | {"commit_info": commit}))
+    (name,) = commit
+    with pytest.raises(InvalidInputError, match=rf"mlpstorage\.commit_info\.{name}: got "):
+        converted(source, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
