@@ -88,11 +88,23 @@ def test_hostile_text_does_nothing(pytester: pytest.Pytester, runs: tuple[str, s
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["2020"], "*--mlps-compare: got '2020'; accepted: two or more runs. Give*"),
+        pytest.param(
+            ["2020"],
+            "*--mlps-compare: got '2020'; accepted: two or more runs. Give*",
+            marks=pytest.mark.long,
+        ),
         (["2020", "2021"], "*--mlps-compare: got '2020'; accepted: the id of a run*"),
         (["--mlps-compare-report=c.json"], "*accepted: two or more runs*"),
-        (["1", "2", "--mlps-compare-report=c.txt"], "*a file name in .json or .md*"),
-        (["1", "2", "--mlps-compare-report=no/c.md"], "*a file in a directory that exists*"),
+        pytest.param(
+            ["1", "2", "--mlps-compare-report=c.txt"],
+            "*a file name in .json or .md*",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ["1", "2", "--mlps-compare-report=no/c.md"],
+            "*a file in a directory that exists*",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_other_requests_end_with_4(

@@ -183,12 +183,32 @@ def test_directory_that_holds_something_is_refused(
     ("options", "message"),
     [
         (("--mlps-submission=results/new",), "*in the results directory*"),
-        (("--mlps-submission=a_file",), "*It exists, and is no directory*"),
-        (("--mlps-submission=new", "--mlps-history-model=none"), "*got 'no run'*"),
-        (("--mlps-submission=new", "--mlps-submission-run=1"), "*--mlps-submission-run: got '1'*"),
-        (("--mlps-submission=new", "--mlps-history=1"), "*--mlps-history: got '1'*"),
+        pytest.param(
+            ("--mlps-submission=a_file",),
+            "*It exists, and is no directory*",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ("--mlps-submission=new", "--mlps-history-model=none"),
+            "*got 'no run'*",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ("--mlps-submission=new", "--mlps-submission-run=1"),
+            "*--mlps-submission-run: got '1'*",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            ("--mlps-submission=new", "--mlps-history=1"),
+            "*--mlps-history: got '1'*",
+            marks=pytest.mark.long,
+        ),
         (("--mlps-submission=new", "--mlps-history-rm=1"), "*got '--mlps-history-rm'; accepted*"),
-        (("--mlps-submission-run=1",), "*with --mlps-submission=DIR alone*"),
+        pytest.param(
+            ("--mlps-submission-run=1",),
+            "*with --mlps-submission=DIR alone*",
+            marks=pytest.mark.long,
+        ),
         (
             ("--mlps-submission=new", "--mlps-submission-systems=results"),
             "*--mlps-submission-systems: got 'results'; accepted: a directory with array-1.pdf*",

@@ -20,6 +20,7 @@ from tests.gate.sessions import (
     newest,
     write_past_runs,
 )
+from tests.variants import first_of
 
 SIMULATED = [option for option in REPRODUCIBLE if not option.startswith("--mlps-cache-dir")]
 
@@ -57,7 +58,7 @@ def test_eight_unchanged_nights_with_the_options_of_the_ci_page_collect_then_com
             result.stdout.fnmatch_lines(["undecided: *: 1 read_p95_ms*", "warning: *"])
 
 
-@pytest.mark.parametrize("nights", [5, 8, 10])
+@pytest.mark.parametrize("nights", first_of(5, 8, 10))
 def test_loss_of_forty_percent_fails_after_five_or_more_nights(
     pytester: pytest.Pytester, nights: int
 ) -> None:
@@ -90,7 +91,7 @@ def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> 
     assert "collecting: 1 of 5 baseline runs" in (pytester.path / "junit.xml").read_text()
 
 
-@pytest.mark.parametrize(("meaning", "status"), [("collect", 0), ("pass", 0), ("error", 4)])
+@pytest.mark.parametrize(("meaning", "status"), first_of(("collect", 0), ("pass", 0), ("error", 4)))
 def test_collecting_run_exits_as_no_baseline_says_and_counts_later(
     pytester: pytest.Pytester, meaning: str, status: int
 ) -> None:
@@ -145,7 +146,7 @@ def test_runs_of_another_system_are_never_a_baseline(
         assert own_facts(pytester)["gate"]["verdict"] == "not compared"
 
 
-@pytest.mark.parametrize("verdict", ["regressed", "disturbed", "undecided"])
+@pytest.mark.parametrize("verdict", first_of("regressed", "disturbed", "undecided"))
 def test_runs_of_another_system_refuse_whatever_the_gate_said_of_them(
     pytester: pytest.Pytester, verdict: str
 ) -> None:
@@ -201,7 +202,7 @@ def test_missed_limit_is_what_the_last_line_names(pytester: pytest.Pytester) -> 
         (True, "undecided", True),
         pytest.param(True, "collecting", True, marks=pytest.mark.long),
         (True, "regressed", False),
-        (False, "passed", False),
+        pytest.param(False, "passed", False, marks=pytest.mark.long),
     ],
 )
 def test_baseline_runs_are_those_whose_tests_passed_and_that_did_not_regress(

@@ -135,10 +135,10 @@ def test_loss_that_the_disturbance_does_not_explain_regresses(
     ("before", "now", "verdict"),
     [
         ("load", "storage", "regressed"),
-        ("harness", "storage", "regressed"),
-        ("storage", "load", "disturbed"),
+        pytest.param("harness", "storage", "regressed", marks=pytest.mark.long),
+        pytest.param("storage", "load", "disturbed", marks=pytest.mark.long),
         ("storage", "harness", "disturbed"),
-        ("storage", "storage", "regressed"),
+        pytest.param("storage", "storage", "regressed", marks=pytest.mark.long),
     ],
 )
 def test_loss_with_another_limit_is_the_storages_if_the_storage_limits_now(

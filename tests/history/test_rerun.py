@@ -222,6 +222,7 @@ def test_rerun_replaces_former_names_also_in_arguments_of_the_environment() -> N
     assert again.remarks == ["test_option is called test_workload now"]
 
 
+@pytest.mark.long
 def test_metadata_of_another_user_is_not_run_without_their_name(
     pytester: pytest.Pytester,
     project: Path,
@@ -246,6 +247,7 @@ def test_metadata_of_another_user_is_not_run_without_their_name(
     done.stdout.fnmatch_lines(["mlpstorage: not set, as a rerun sets *: EVIL"])
 
 
+@pytest.mark.long
 def test_rerun_option_in_the_configuration_does_not_repeat_without_end(
     pytester: pytest.Pytester, project: Path
 ) -> None:

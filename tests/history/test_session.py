@@ -67,6 +67,7 @@ def test_index_that_cannot_be_written_gives_a_remark_and_no_failure(
     )
 
 
+@pytest.mark.long
 def test_gate_and_report_of_a_session_pass_in_a_directory_where_anything_lies(
     pytester: pytest.Pytester,
 ) -> None:

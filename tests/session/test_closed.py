@@ -21,6 +21,7 @@ from tests.session.closed import (
     shorten,
     steps_of,
 )
+from tests.variants import first_of
 
 RunRanks = Callable[..., pytest.RunResult]
 CLOCKS_S = 0.05
@@ -153,7 +154,7 @@ def test_closed_run_that_comes_to_lie_on_one_filesystem_is_not_valid(
     )
 
 
-@pytest.mark.parametrize("option", ["--benchmark-disable", "--mlps-gate-selftest"])
+@pytest.mark.parametrize("option", first_of("--benchmark-disable", "--mlps-gate-selftest"))
 def test_option_that_changes_the_number_of_trials_is_refused_in_closed_mode(
     pytester: pytest.Pytester, results: Path, option: str
 ) -> None:

@@ -174,8 +174,16 @@ DAMAGES = {
             "a file is cut short",
             r"reading \S+/[0-9a-f]{32}\.kv failed: the file ends at offset 4096; ",
         ),
-        ("its directory vanishes", r"(creating|opening) \S+/[0-9a-f]{32}\.kv failed: .*\(ENOENT\)"),
-        ("a filesystem becomes read-only", r"\w+ing \S+/[0-9a-f]{32}\.kv failed: .*\(EROFS\)"),
+        pytest.param(
+            "its directory vanishes",
+            r"(creating|opening) \S+/[0-9a-f]{32}\.kv failed: .*\(ENOENT\)",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "a filesystem becomes read-only",
+            r"\w+ing \S+/[0-9a-f]{32}\.kv failed: .*\(EROFS\)",
+            marks=pytest.mark.long,
+        ),
         ("a device loses its blocks", r"reading \S+/[0-9a-f]{32}\.kv failed: .*\(EIO\)"),
     ],
 )

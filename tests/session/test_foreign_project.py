@@ -75,7 +75,7 @@ def run_pytest(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str, st
     return done.returncode, comparable(done.stdout), comparable(done.stderr), comparable(xml)
 
 
-@pytest.mark.parametrize("variables", LAUNCHERS.values(), ids=LAUNCHERS)
+@pytest.mark.parametrize("variables", first_of(*LAUNCHERS.values()), ids=LAUNCHERS)
 def test_session_with_launcher_variables_is_unchanged_by_the_plugin(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
@@ -280,12 +280,12 @@ def test_ini_off_with_options_for_ranks_is_refused(pytester: pytest.Pytester) ->
     ("arguments", "joins"),
     [
         (["--mlps-grace=5"], True),
-        (["--exec-type=mpi"], True),
-        (["--hosts", "a,b"], True),
+        pytest.param(["--exec-type=mpi"], True, marks=pytest.mark.long),
+        pytest.param(["--hosts", "a,b"], True, marks=pytest.mark.long),
         (["--exec-type=mpi", "-o", "mlps_reference_aliases=false"], False),
-        (["-o", "mlps_startup_limit=50"], True),
+        pytest.param(["-o", "mlps_startup_limit=50"], True, marks=pytest.mark.long),
         (["-o", "mlps_reference_aliases=false"], False),
-        ([], False),
+        pytest.param([], False, marks=pytest.mark.long),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -18,6 +18,7 @@ from tests.conftest import WITHOUT_TEST_TOOLS, mpirun
 from tests.preloads import ALLOCATOR, HARMLESS, NO_DROP, NO_FLUSH, build
 from tests.sandbox import MODULE, need_seccomp
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 Mount = Callable[[str, str], Path]
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no")
@@ -88,7 +89,7 @@ FAKES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("source", "seen", "flush"), FAKES)
+@pytest.mark.parametrize(("source", "seen", "flush"), first_of(*FAKES))
 def test_closed_run_with_a_library_that_fakes_storage_is_invalid(
     tmp_path: Path, mount: Mount, source: str, seen: str, flush: str
 ) -> None:
@@ -126,7 +127,7 @@ def test_closed_run_on_a_filesystem_in_memory_states_that_nothing_is_measurable(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", [ALLOCATOR, HARMLESS], ids=["allocator", "harmless"])
+@pytest.mark.parametrize("source", first_of(ALLOCATOR, HARMLESS), ids=["allocator", "harmless"])
 def test_preloaded_library_that_changes_no_storage_is_a_fact_and_no_finding(
     tmp_path: Path, mount: Mount, source: str
 ) -> None:

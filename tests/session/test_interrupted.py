@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.session.tiny import TINY, metadata_of
+from tests.variants import first_of
 
 IN_A_LOCK = """
 import os, signal, threading
@@ -32,7 +33,7 @@ def test_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> N
     assert metadata_of(pytester)["mlpstorage"]["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("signal", first_of("SIGTERM", "SIGINT"))
 def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
     pytester: pytest.Pytester, signal: str
 ) -> None:

@@ -11,6 +11,7 @@ from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import is_own_report
 from tests.conftest import RunRanks
 from tests.session.tiny import LONG, TINY, metadata_of
+from tests.variants import first_of
 
 HEADER = "Timestamp,Operation,Object_Size_Bytes,Tier,Key,Phase\n"
 OPERATIONS = HEADER + "".join(
@@ -37,8 +38,8 @@ def refuse(pytester: pytest.Pytester, *arguments: str, message: str) -> None:
     assert not (pytester.path / "results").exists()
 
 
-@pytest.mark.parametrize("decimals", [3, 9])
-@pytest.mark.parametrize("way", ["itself", "link"])
+@pytest.mark.parametrize("decimals", first_of(3, 9))
+@pytest.mark.parametrize("way", first_of("link", "itself"))
 def test_trace_out_that_is_trace_in_is_refused_before_collection(
     pytester: pytest.Pytester, here: Path, way: str, decimals: int
 ) -> None:
@@ -120,6 +121,7 @@ def test_equal_trace_out_and_trace_in_in_a_test_fail_it(pytester: pytest.Pyteste
     assert recorded.read_text() == before
 
 
+@pytest.mark.long
 def test_foreign_output_file_is_refused_before_collection(
     pytester: pytest.Pytester, here: Path
 ) -> None:

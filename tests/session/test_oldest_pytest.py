@@ -12,6 +12,7 @@ import pytest
 
 from mlpstorage_bench.options.declared import OPTIONS
 from tests.session.tiny import TINY, metadata_of
+from tests.variants import first_of
 
 OLDEST_PYTEST = Path(__file__).parents[2] / ".venv/oldest-pytest"
 
@@ -82,7 +83,7 @@ def test_option_of_another_plugin_keeps_its_meaning(old: pytest.Pytester) -> Non
     run_pytest(old, *given).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("prefix", ["--", "--mlps-"])
+@pytest.mark.parametrize("prefix", first_of("--", "--mlps-"))
 def test_hosts_and_ranks_are_planned_with_both_option_names(
     old: pytest.Pytester, prefix: str
 ) -> None:

@@ -43,7 +43,9 @@ def wait_for_pause(run: LongRun) -> str:
 
 
 @pytest.mark.starts_process
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "number", first_of(signal.SIGINT, signal.SIGTERM), ids=["ctrl-c", "sigterm"]
+)
 def test_interrupt_during_a_pause_ends_the_run_as_interrupted(
     start: Callable[[list[str]], LongRun], number: signal.Signals
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from tests.session.tiny import TINY, metadata_of
+from tests.variants import first_of
 
 
 def test_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pytester) -> None:
@@ -35,7 +36,7 @@ def test_result_has_units_and_its_metrics_go_to_extra_info(pytester: pytest.Pyte
     assert case["trials"] == 2
 
 
-@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("layout", first_of("entry", "block", "slab"))
 def test_limit_and_audit_are_in_the_metrics(pytester: pytest.Pytester, layout: str) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     settings = [f"--mlps-set={setting}" for setting in (f"layout={layout}", "tokens_per_block=16")]
@@ -135,9 +136,9 @@ def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Py
     ("content", "message"),
     [
         (None, "No such file"),
-        ("{", "It is no JSON: EOF while parsing an object"),
-        ("[1]", "It is not an object"),
-        ('{"benchmarks": []}', "It has no 'mlpstorage' record"),
+        pytest.param("{", "It is no JSON: EOF while parsing an object", marks=pytest.mark.long),
+        pytest.param("[1]", "It is not an object", marks=pytest.mark.long),
+        pytest.param('{"benchmarks": []}', "It has no 'mlpstorage' record", marks=pytest.mark.long),
         ('{"benchmarks": [], "mlpstorage": {"run_id": "x"}}', "Field required"),
     ],
 )

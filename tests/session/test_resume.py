@@ -205,6 +205,7 @@ def test_run_can_be_interrupted_again_and_again(
     assert after["runtime"] == pytest.approx(sum(one["runtime_s"] for one in resumed["parts"]))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_run_that_ctrl_c_has_ended_is_resumed_on_storage(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ import pytest
 
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from tests.session.tiny import LONG, TINY, metadata_of
+from tests.variants import first_of
 
 
 def test_session_without_the_plugin_is_unchanged(pytester: pytest.Pytester) -> None:
@@ -33,7 +34,7 @@ def test_session_without_the_plugin_does_not_import_numpy(
 
 @pytest.mark.parametrize(
     "hide",
-    ["sys.modules['mpi4py'] = None", "os.environ['MPI4PY_LIBMPI'] = '/nowhere/libmpi.so'"],
+    first_of("sys.modules['mpi4py'] = None", "os.environ['MPI4PY_LIBMPI'] = '/nowhere/libmpi.so'"),
     ids=["mpi4py not installed", "no MPI library"],
 )
 def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:

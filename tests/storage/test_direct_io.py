@@ -158,9 +158,9 @@ def interposed(tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("mode", "layout", "note"),
     [
-        ("align", "entry", "needs multiples of 16 KiB"),
+        pytest.param("align", "entry", "needs multiples of 16 KiB", marks=pytest.mark.long),
         ("align", "block", "needs multiples of 16 KiB"),
-        ("align", "slab", "needs multiples of 16 KiB"),
+        pytest.param("align", "slab", "needs multiples of 16 KiB", marks=pytest.mark.long),
         ("open", "entry", "no direct I/O in .* Operation not supported"),
     ],
 )

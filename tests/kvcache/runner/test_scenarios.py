@@ -72,6 +72,7 @@ def test_documents_are_written_before_the_window_and_retrieved(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_prefill_of_prefixes_writes_new_blocks_and_reads_none(tmp_path: Path) -> None:
     result = served(tmp_path, requests=40, keyed_by="prefix", tokens_per_block=64, phase="prefill")
     assert result.operation("storage", "write").moved_bytes > 0

@@ -28,6 +28,7 @@ from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB, NS_PER_S
 from tests.trials import SoloRanks, context, corrupt_repeatedly, served, trial, workload
+from tests.variants import first_of
 
 pytestmark = pytest.mark.slow
 
@@ -121,7 +122,7 @@ def test_corrupt_reads_are_counted_and_the_first_is_described(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
-@pytest.mark.parametrize("chunks_in_flight", [1, 3])
+@pytest.mark.parametrize("chunks_in_flight", first_of(3, 1))
 def test_every_layout_runs_is_audited_and_leaves_no_file(
     tmp_path: Path, layout: str, chunks_in_flight: int
 ) -> None:

@@ -88,6 +88,7 @@ def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     assert shared == list(before[: 100 // 16]), "only blocks that the system prompt fills"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32),
