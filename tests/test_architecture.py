@@ -36,6 +36,7 @@ LAYERS = (
         "runs side by side; whether a run is worse than earlier ones; the rules of result trees",
     ),
     (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
+    (("doctor",), "checks of this machine: MPI, limits, kernel, cache directory"),
     (("leaves",), "directories of runs, whoever wrote them: place, files, commands, figures"),
     (("cluster", "results"), "facts about hosts; the results tree, its records and metadata"),
     (

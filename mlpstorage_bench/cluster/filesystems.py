@@ -29,6 +29,11 @@ them: their device is a label between a virtual machine and its host, equal on a
 
 _IN_MEMORY = frozenset({"devtmpfs", "ramfs", "tmpfs"})
 
+SYSTEM_DISK_ADVICE = (
+    "It is on the filesystem of the operating system: is the storage to be measured mounted? Name "
+    "a directory on it with --mlps-cache-dir"
+)
+
 _PRIVATE_OPTIONS = frozenset({
     "addr", "clientaddr", "domain", "localaddr", "mountaddr", "mon_addr", "password", "secret",
     "srcaddr", "user", "username",
@@ -80,6 +85,11 @@ class CacheFilesystem:
     def is_in_memory(self) -> bool:
         """Whether files are kept in the host's memory."""
         return self.fstype in _IN_MEMORY
+
+    @property
+    def is_of_system(self) -> bool:
+        """Whether the operating system lies on the same filesystem."""
+        return self.mount_point == "/"
 
     def is_same_storage(self, other: CacheFilesystem) -> bool:
         """Return whether another host's filesystem is this one: a network or cluster filesystem."""
@@ -211,6 +221,8 @@ def _space(path: Path) -> tuple[int | None, int | None]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
+            return None, None
+        if space.f_blocks == 0:  # such as ramfs, which has no size
             return None, None
         return space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
     return None, None

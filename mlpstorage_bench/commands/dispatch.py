@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.commands import compare, datasize, gate, history, submission, validation
+from mlpstorage_bench.commands import (
+    compare,
+    datasize,
+    doctor,
+    gate,
+    history,
+    submission,
+    validation,
+)
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.options.declared import (
     add_reference_names,
@@ -73,6 +81,8 @@ def _run(known: argparse.Namespace, results_dir: Path, arguments: Sequence[objec
     elif known.mlps_fio_job:
         make_fio_job = registry.load(registry.DEFAULT).exports["fio_job"]
         write_data(make_fio_job(Path(known.mlps_fio_job)))
+    elif known.mlps_doctor:
+        status = doctor.run(known)
     elif known.mlps_datasize:
         status = datasize.run(known, arguments)
     elif submission.is_requested(known):

@@ -32,6 +32,11 @@ LONGEST_ARGUMENT = 128 << 10
 """Bytes of an argument or a variable of a process: MAX_ARG_STRLEN of Linux, execve(2)."""
 LAUNCHER_VARIABLE = "MLPS_LAUNCHER"
 """Environment variable with the launcher's name and version."""
+LAUNCH_VARIABLES = (
+    *(COMMAND_VARIABLE, LAUNCHER_VARIABLE),
+    *(DIRECTORY_VARIABLE, HOST_VARIABLE, LAUNCH_ID_VARIABLE),
+)
+"""Environment variables of every rank of a launch by this plugin."""
 
 _RUN_PYTEST = (
     "import base64, json, runpy, sys; "
@@ -86,15 +91,11 @@ def plan_launch(
     """Return the command that runs `pytest_arguments` on every rank of `layout`."""
     binary = find_binary(mpi_bin)
     launcher = identify(binary)
-    ours = {
-        *(COMMAND_VARIABLE, LAUNCHER_VARIABLE),
-        *(DIRECTORY_VARIABLE, HOST_VARIABLE, LAUNCH_ID_VARIABLE),
-    }
     launch = Launch(
         layout=layout,
         flags=flags,
         directory=str(Path.cwd()),
-        exported=tuple(sorted({*exported_names(), *ours})),
+        exported=tuple(sorted({*exported_names(), *LAUNCH_VARIABLES})),
         this_host=os.environ.get("SLURMD_NODENAME") or os.uname().nodename.partition(".")[0],
         is_within_step="SLURM_STEP_ID" in os.environ,
     )
@@ -104,7 +105,7 @@ def plan_launch(
         launcher=launcher.title,
         notes=tuple(launcher.notes(launch)),
         layout=layout,
-        all_hosts_are_here=all(_is_this_host(host.name) for host in layout.hosts),
+        all_hosts_are_here=all(is_this_host(host.name) for host in layout.hosts),
         may_queue=launcher.may_queue,
     )
     check_length(plan)
@@ -122,7 +123,8 @@ def check_length(plan: LaunchPlan) -> None:
         )
 
 
-def _is_this_host(name: str) -> bool:
+def is_this_host(name: str) -> bool:
+    """Whether a host's name is one of this host."""
     here = os.uname().nodename.lower()
     return name.lower() in {*LOOPBACK_NAMES, here, here.split(".")[0]}
 

@@ -13,6 +13,8 @@ from mlpstorage_bench.errors import LaunchError, MlpsError
 from mlpstorage_bench.launch.command import LAUNCHER_VARIABLE, launching_ancestor
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.launch.launchers.installed import identify
+from mlpstorage_bench.launch.launchers.launcher import Launcher
+from mlpstorage_bench.launch.launchers.open_mpi import OpenMpi
 
 _FAMILY_OF_LIBRARY = {"openmpi": "Open MPI", "hydra": "MPICH"}
 """Launchers that only start ranks of one family of libraries; srun and PALS start any."""
@@ -36,20 +38,29 @@ def check_library(launcher: LauncherEnvironment, library: str) -> None:
 
     To be called before MPI is initialised: some libraries abort then, without a message.
     """
-    family = _FAMILY_OF_LIBRARY.get(launcher.launcher)
-    is_open_mpi = library.startswith("Open MPI")
-    is_other_family = (family == "Open MPI" and not is_open_mpi) or (
-        family == "MPICH" and not _MPICH_AND_KIN.search(library)
-    )
-    major = re.match(r"Open MPI v(\d+)", library)
-    generation = (launcher.version or "").partition(".")[0]
-    is_other_generation = bool(generation) and major is not None and major[1] != generation
-    if is_other_family or is_other_generation:
+    if not _fits(launcher.launcher, launcher.version, library):
         raise LaunchError(
             f"The ranks were started by {launcher_title(launcher)}, but mpi4py loads "
             f"{library_title(library)}: each rank would be a session of its own. "
             f"{_OTHER_REMEDY}"
         )
+
+
+def belong_together(launcher: Launcher, library: str) -> bool:
+    """Whether an installed launcher can start ranks of this library, as far as it is known."""
+    version = launcher.version if isinstance(launcher, OpenMpi) else None
+    return _fits(launcher.name, version, library)
+
+
+def _fits(launcher: str, version: str | None, library: str) -> bool:
+    family = _FAMILY_OF_LIBRARY.get(launcher)
+    is_other_family = (family == "Open MPI" and not library.startswith("Open MPI")) or (
+        family == "MPICH" and not _MPICH_AND_KIN.search(library)
+    )
+    major = re.match(r"Open MPI v(\d+)", library)
+    generation = (version or "").partition(".")[0]
+    is_other_generation = bool(generation) and major is not None and major[1] != generation
+    return not (is_other_family or is_other_generation)
 
 
 def check_size(launcher: LauncherEnvironment, library: str, size: int) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from mlpstorage_bench.launch.command import LaunchPlan
 from mlpstorage_bench.launch.forwarding import write
 from mlpstorage_bench.launch.monitor import INTERRUPTED, TOO_LONG, LaunchMonitor
+from mlpstorage_bench.launch.next_step import next_step
 from mlpstorage_bench.launch.status_channel import StatusReader
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 
@@ -22,6 +23,8 @@ _MEANINGLESS = frozenset({0, 5})
 
 MPICH returns the bitwise or of its ranks' statuses: 1 and 4 make 5, `no tests`.
 """
+
+_UNREPORTED = "rank 0 did not report the session's end"
 
 RunStatus = Literal["failed", "interrupted", "died"]
 
@@ -59,8 +62,11 @@ def exit_of(
     failure = _decided_by_session(status_reader, monitor) or _decided_by_exits(
         status_reader, monitor
     )
-    reason = failure.reason
+    reason, advice = failure.reason, ""
     if status_reader.read("joined") is None:
+        if not status_reader.registered_hosts() and failure.reason == _UNREPORTED:
+            failure = replace(failure, reason="no rank started")
+            reason, advice = failure.reason, f"{next_step(plan)}. "
         requested = ", ".join(host.name for host in plan.layout.hosts)
         registered = ", ".join(status_reader.registered_hosts()) or "none"
         reason = f"{reason}; hosts requested: {requested}; ranks started on: {registered}"
@@ -73,7 +79,7 @@ def exit_of(
     if unreported:
         reason = f"{reason}; no status from {', '.join(unreported)}"
     write(
-        f"mlpstorage: {reason}. Exit status of the launcher: {launcher_status}. "
+        f"mlpstorage: {reason}. {advice}Exit status of the launcher: {launcher_status}. "
         f"Launched: {plan.shell_line()}\n".encode()
     )
     return replace(failure, reason=reason, run_metadata=path)
@@ -121,8 +127,7 @@ def _decided_by_exits(status_reader: StatusReader, monitor: LaunchMonitor) -> La
     if status_reader.stopped_ranks():
         reason = "the ranks received a stop signal, and the launcher killed them before their end"
         return LaunchExit(INTERRUPTED, reason, run_status="interrupted")
-    reason = "rank 0 did not report the session's end"
-    return LaunchExit(ABORT_STATUS, reason, run_status="died")
+    return LaunchExit(ABORT_STATUS, _UNREPORTED, run_status="died")
 
 
 def _numbered(ranks: Sequence[int]) -> str:

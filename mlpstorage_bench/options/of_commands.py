@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.options.option import Option
+from mlpstorage_bench.options.option import SWITCH, Option
 
 COMMAND_OPTIONS = (
+    Option(
+        "doctor",
+        "Check whether a run with these options works on this machine and can be trusted (launcher "
+        "and MPI library, limits, what the kernel provides, cache directory and free space), and "
+        "exit: with 1 if it would not. Nothing that is written stays.",
+        None,
+        SWITCH,
+    ),
     Option(
         "datasize",
         "Print the storage and memory that the profile needs on each rank and host, and whether "

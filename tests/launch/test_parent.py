@@ -97,6 +97,7 @@ def report(kind: str, text: str = "") -> str:
             "through MPI; hosts requested: localhost; ranks started on: h2; no status from rank 0",
         ),
         (f"{report('joined')}; sys.exit(2)", 86, "rank 0 did not report the session's end"),
+        ("sys.exit(3)", 86, "no rank started; hosts requested: localhost; ranks started on: none"),
     ],
     ids=[
         "no end reported",
@@ -111,6 +112,7 @@ def report(kind: str, text: str = "") -> str:
         "launcher killed",
         "ranks not connected",
         "status of an interrupt",
+        "no rank started",
     ],
 )
 def test_rank_0_status_overrides_launcher_status(

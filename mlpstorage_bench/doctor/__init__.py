@@ -1,0 +1,1 @@
+"""Checks of this machine: whether a run works here and can be trusted."""

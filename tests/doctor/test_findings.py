@@ -1,0 +1,138 @@
+"""Findings on this machine: their lines, the limits and what the kernel provides."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib.util
+import resource
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.doctor import extras, kernel
+from mlpstorage_bench.doctor.finding import Finding, Status, summary
+from mlpstorage_bench.doctor.limits import check_limits
+from mlpstorage_bench.process.limits import Limits, MemoryLimit, Processors
+from mlpstorage_bench.storage.aio import QueueRefusedError
+
+UNLIMITED = Limits(None, MemoryLimit(2 << 30, 1 << 30, "the host's memory"), None, None, 2 << 30)
+
+
+def by_subject(findings: Iterable[Finding]) -> dict[str, Finding]:
+    return {one.subject: one for one in findings}
+
+
+def set_limit(monkeypatch: pytest.MonkeyPatch, name: int, soft: int) -> None:
+    """Replace one limit of this process."""
+    actual = resource.getrlimit
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda which: (soft, 4096) if which == name else actual(which)
+    )
+
+
+def test_line_has_status_subject_and_advice_without_control_characters() -> None:
+    line = Finding("cache directory", "problem", "/mnt/\x1b[31m is a file", "Name another").line
+    assert line == "problem  cache directory  /mnt/\\x1b[31m is a file. Name another"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "text"),
+    [
+        ([], "no problems, no notes: a run works here"),
+        (["note"], "no problems, 1 note: a run works here; read the notes"),
+        (["problem", "note", "note"], "1 problem, 2 notes: a run would fail, or its *"),
+    ],
+)
+def test_summary_counts_problems_and_notes(statuses: list[Status], text: str) -> None:
+    findings = [Finding("x", status, "seen") for status in statuses]
+    assert fnmatch(summary([Finding("x", "ok", "seen"), *findings]), text)
+
+
+def test_limits_of_processors_and_memory_are_notes() -> None:
+    free = by_subject(check_limits(UNLIMITED))
+    assert (free["processors"].status, free["memory"].status) == ("ok", "ok")
+    assert free["memory"].seen == "1.0 GiB available (the host's memory)"
+    quota = Limits(Processors(0.5, "the cpu quota of control group /a"), None, None, None, None)
+    limited = by_subject(check_limits(quota))
+    assert limited["processors"].status == limited["memory"].status == "note"
+    assert "raise the quota" in limited["processors"].advice
+    addresses = Limits(None, UNLIMITED.memory, None, 1 << 29, None)
+    assert "a process may use 0.50 GiB" in by_subject(check_limits(addresses))["memory"].seen
+
+
+def test_few_open_files_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_limit(monkeypatch, resource.RLIMIT_NOFILE, 64)
+    found = by_subject(check_limits(UNLIMITED))["open files"]
+    assert (found.status, found.seen) == ("note", "a process may open 64")
+    assert "ulimit -n 1024 (the hard limit allows 4096)" in found.advice
+
+
+def test_locked_memory_matters_where_there_is_rdma(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_limit(monkeypatch, resource.RLIMIT_MEMLOCK, 64 << 10)
+    without = by_subject(check_limits(UNLIMITED, tmp_path / "none"))["locked memory"]
+    assert without.status == "ok"
+    (tmp_path / "mlx5_0").mkdir()
+    there = by_subject(check_limits(UNLIMITED, tmp_path))["locked memory"]
+    assert (there.status, there.seen) == ("note", "0.0625 MiB may be locked")
+
+
+def test_kernel_without_queue_and_huge_pages_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(depth: int) -> None:
+        raise QueueRefusedError(f"no Linux AIO: io_setup of {depth} returned EPERM")
+
+    monkeypatch.setattr(kernel, "KernelQueue", refuse)
+    setting = tmp_path / "kernel/mm/transparent_hugepage/enabled"
+    setting.parent.mkdir(parents=True)
+    setting.write_text("always madvise [never]\n")
+    found = by_subject(kernel.check_kernel(tmp_path))
+    assert found.keys() == {"AIO", "io_uring", "huge pages", "clock", "wall clock"}
+    assert (found["AIO"].status, found["huge pages"].status) == ("note", "note")
+    assert "EPERM" in found["AIO"].seen
+    assert found["clock"].seen.startswith("of unknown source, ")
+
+
+class Libc:
+    """A C library whose calls fail with this error, or whose clock has this state."""
+
+    def __init__(self, *, number: int = 0, state: int = 0) -> None:
+        self.number, self.state = number, state
+
+    def syscall(self, *_arguments: object) -> int:
+        return -1
+
+    def adjtimex(self, _answer: object) -> int:
+        return self.state
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.EPERM, "note"), (errno.ENOSYS, "note"), (errno.EINVAL, "ok")]
+)
+def test_blocked_io_uring_is_noted(
+    monkeypatch: pytest.MonkeyPatch, number: int, status: str
+) -> None:
+    libc = Libc(number=number)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_more: libc)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: libc.number)
+    assert kernel._io_uring().status == status
+
+
+@pytest.mark.parametrize(("state", "status"), [(0, "ok"), (5, "note"), (-1, "note")])
+def test_clock_that_is_not_synchronised_is_noted(
+    monkeypatch: pytest.MonkeyPatch, state: int, status: str
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_more: Libc(state=state))
+    assert kernel._wall_clock().status == status
+
+
+def test_missing_extras_are_named_with_their_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: module == "jinja2")
+    found = extras.check_extras()
+    assert found.seen.startswith("installed: report; not installed: traces (traces compressed by")
+    assert found.advice.endswith("pip install 'mlpstorage-bench[traces,export,completion]'")
