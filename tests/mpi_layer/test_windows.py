@@ -87,10 +87,10 @@ def test_trials_before_a_rank_failed_are_kept(
 
             faulty = functools.partial(engine.run_trial, make_store=store)
             monkeypatch.setattr(engine, "run_trial", faulty)
-            kvcache.run(1, duration=60.0)
+            kvcache.run(1)
         """
     )
-    result = run_ranks(2, *SMALL, "--mlps-set=warmup=0")
+    result = run_ranks(2, *SMALL, "--mlps-set=warmup=0", "--mlps-set=duration=60")
     result.assert_outcomes(failed=1)
     assert result.duration < 60
     result.stdout.re_match_lines([rf".*StorageError: rank {failing} on \S+: .*\(EIO\).*"])

@@ -61,6 +61,7 @@ def comparable(text: str) -> str:
     text = re.sub(r"\d+\.\d+s( \([\d:]+\))?", "Ns", text)
     text = re.sub(r"={3,}", "===", text)  # their number depends on the times
     text = re.sub(r"plugins: .*", "plugins", text)
+    text = re.sub(r"collecting \d+ items? *\n", "", text)  # printed where collection takes 0.5 s
     text = re.sub(r' (time|timestamp)="[^"]*"', "", text)
     return re.sub(r"pytest-\d+", "pytest-N", text)
 
