@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from mlpstorage_bench.options.names import (
-    ALIASES_INI,
-    DEFAULT_GRACE,
-    DEFAULT_STARTUP,
-    GRACE_INI,
-    MPI_INI,
-    STARTUP_INI,
-)
+from mlpstorage_bench.options.ini_settings import INI_SETTINGS
 from mlpstorage_bench.options.of_commands import COMMAND_OPTIONS
 from mlpstorage_bench.options.of_compare import COMPARE_OPTIONS
 from mlpstorage_bench.options.of_gate import GATE_OPTIONS
@@ -25,19 +19,22 @@ from mlpstorage_bench.options.of_reference import counterparts, may_have_counter
 from mlpstorage_bench.options.of_run import RUN_OPTIONS
 from mlpstorage_bench.options.of_submission import SUBMISSION_OPTIONS
 from mlpstorage_bench.options.of_validation import VALIDATION_OPTIONS
+from mlpstorage_bench.options.option import Option
 
 GROUP = "mlpstorage"
 
-OPTIONS = (
-    *LAUNCH_OPTIONS,
-    *RUN_OPTIONS,
-    *HISTORY_OPTIONS,
-    *COMPARE_OPTIONS,
-    *GATE_OPTIONS,
-    *VALIDATION_OPTIONS,
-    *SUBMISSION_OPTIONS,
-    *COMMAND_OPTIONS,
-)
+GROUPS: Mapping[str, tuple[Option, ...]] = {
+    "Hosts, ranks and launcher": LAUNCH_OPTIONS,
+    "A run": RUN_OPTIONS,
+    "History": HISTORY_OPTIONS,
+    "Comparison": COMPARE_OPTIONS,
+    "Gate": GATE_OPTIONS,
+    "Checking results": VALIDATION_OPTIONS,
+    "Handing in": SUBMISSION_OPTIONS,
+    "Other commands": COMMAND_OPTIONS,
+}
+"""Title of a group → its options."""
+OPTIONS = tuple(itertools.chain.from_iterable(GROUPS.values()))
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -45,30 +42,8 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup(GROUP)
     for option in OPTIONS:
         group.addoption(option.flag, dest=option.dest, help=option.help, **option.keywords)
-    parser.addini(
-        ALIASES_INI,
-        "also accept the names of the reference implementation (--hosts, --exec-type, …)",
-        type="bool",
-        default=True,
-    )
-    parser.addini(
-        GRACE_INI,
-        "seconds that other ranks may take to arrive once a rank has failed; then all are aborted "
-        f"({DEFAULT_GRACE})",
-        default=None,  # so that one that is set can be told from none
-    )
-    parser.addini(
-        STARTUP_INI,
-        "seconds that ranks may take to come together at the start; then they end "
-        f"({DEFAULT_STARTUP})",
-        default=None,
-    )
-    parser.addini(
-        MPI_INI,
-        "auto: ranks that a launcher started become one session where one of our options, settings,"
-        " fixtures or markers is used; on: always; off: never",
-        default="auto",
-    )
+    for setting in INI_SETTINGS:
+        parser.addini(setting.name, setting.help, type=setting.type, default=setting.default)
 
 
 def add_reference_names(parser: pytest.Parser, owned: Collection[str] = ()) -> list[str]:

@@ -16,16 +16,20 @@ class _Geometry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     layers: Count
+    """Number of layers."""
     hidden_size: Count
+    """Width of a layer; with `layers`, it says whether a model is large."""
     dtype: Dtype = "float16"
-    """Type of the cached vectors, unless a workload sets kv_dtype."""
+    """Type of the cached vectors, unless a workload sets `kv_dtype`."""
 
 
 class Model(_Geometry):
     """Geometry of a transformer, as far as it determines the size of the key/value cache."""
 
     kv_heads: Count
+    """Number of key/value heads of a layer."""
     head_dim: Count
+    """Length of a head's vector."""
 
     def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
         """Return 2 x layers x kv_heads x head_dim x bytes: key and value vectors of every layer.
@@ -44,7 +48,9 @@ class LatentAttentionModel(_Geometry):
     """Geometry of a model with multi-head latent attention: one compressed vector per layer."""
 
     kv_lora_rank: Count
+    """Length of the compressed vector of keys and values."""
     qk_rope_head_dim: Count
+    """Length of the part of the key that carries the position."""
 
     def bytes_per_token(self, dtype: Dtype | None = None, tensor_parallel: int = 1) -> int:
         """Return layers x (kv_lora_rank + qk_rope_head_dim) x bytes.

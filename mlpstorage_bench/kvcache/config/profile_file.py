@@ -25,9 +25,9 @@ from mlpstorage_bench.inputs.yaml_files import (
     read_yaml,
 )
 from mlpstorage_bench.kvcache.config.models import Geometry
+from mlpstorage_bench.kvcache.config.quantities import Seconds
 from mlpstorage_bench.kvcache.config.workload import (
     SYNONYMS,
-    Seconds,
     Strict,
     Workload,
     canonical,
@@ -49,18 +49,21 @@ class Profile(Strict):
     """A named set of workloads, and the number of their trials."""
 
     name: str
+    """Name of the profile in results."""
     description: str = ""
+    """Content of the profile, for readers."""
     comparable: bool = False
     """Whether results are comparable with MLPerf's."""
     model: str
     """Model name in the path of results."""
     models: dict[str, Geometry] = Field(default_factory=dict)
-    """Models that the profile defines, by name; they take precedence over MODELS."""
+    """Models that the profile defines, by name; they take precedence over the package's."""
     seed: int = Field(default=42, ge=0, lt=2**63)
     """Seed of rank 0; other ranks add their number."""
     trials: int = Field(default=3, ge=1, le=1000)
+    """Timed repetitions of each test."""
     scenario_trials: int | None = Field(default=None, ge=1, le=1000)
-    """Trials of tests marked mlps_scenario; None: `trials`."""
+    """Trials of tests marked `mlps_scenario`; None: `trials`."""
     delay_before_trial: Seconds = 0.0
     """Pause before each trial, in seconds; then the cache is emptied."""
     delay_after_trial: Seconds = 0.0
@@ -68,8 +71,9 @@ class Profile(Strict):
     delay_between_workloads: Seconds = 0.0
     """Another pause between two workloads, in seconds."""
     gate: dict[str, str] = Field(default_factory=dict)
-    """Gate rules: METRIC or CASE/METRIC → -10%, >= 3 GiB/s, off (docs/gate.md)."""
+    """Rules of the gate by METRIC or CASE/METRIC, such as -10%, >= 3 GiB/s or off."""
     workloads: dict[str, Workload] = Field(min_length=1)
+    """Workloads by name."""
 
     @field_validator("name")
     @classmethod

@@ -13,6 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.config.models import MODELS, Dtype, Geometry
+from mlpstorage_bench.kvcache.config.quantities import (
+    MOST_SECONDS,
+    Factor,
+    Gib,
+    Percent,
+    PerSecond,
+    PositiveFactor,
+    Seconds,
+    SomeGib,
+    unit,
+)
 from mlpstorage_bench.kvcache.config.slo import QosName, Slo
 from mlpstorage_bench.kvcache.workload.accesses import DecodeReads, KeyedBy, Phase, Rules
 from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
@@ -28,18 +39,6 @@ RAG_CHUNK_BYTES = 256 << 20
 """Largest chunk of a document."""
 
 Layout = Literal["entry", "block", "slab"]
-# Every number has limits, so that a value beyond all sense is refused before it is used.
-MOST_SECONDS = 7 * 86_400
-Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False)]
-Gib = Annotated[float, Field(ge=0, le=1 << 30, allow_inf_nan=False)]
-"""Sizes up to an exbibyte."""
-SomeGib = Annotated[float, Field(ge=1e-9, le=1 << 30, allow_inf_nan=False)]
-"""Sizes from a byte on."""
-Percent = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-Factor = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-PositiveFactor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-PerSecond = Annotated[float, Field(ge=1e-6, le=10_000, allow_inf_nan=False)]
-"""Requests per second of a rank, which takes 10 to 50 µs to make each."""
 
 
 MOST_USERS_PER_RANK = 100_000
@@ -74,8 +73,9 @@ class Workload(Strict):
     """Parameters of one workload, which runs in one test case. Sizes `_gb` are in GiB."""
 
     title: str = "untitled"
+    """Name of the workload for readers."""
     model: str
-    """Name of a model in MODELS or in the profile, which determines the bytes per token."""
+    """Name of a model of the package or the profile, which determines the bytes per token."""
     geometry: Geometry | None = None
     """Geometry of a model that the profile defines; None for one of MODELS."""
     kv_dtype: Dtype | None = None
@@ -89,13 +89,15 @@ class Workload(Strict):
 
     It takes precedence over `num_users`.
     """
-    duration: float = Field(ge=1e-3, le=86_400, allow_inf_nan=False)
+    duration: float = Field(ge=1e-3, le=86_400, allow_inf_nan=False, json_schema_extra=unit("s"))
     """Length of the measurement window, in seconds."""
     warmup: Seconds = 0.0
     """Seconds under load before the window opens."""
     warmup_until: Literal["time", "steady"] = "time"
     """steady: the window opens as soon as bandwidth is steady, at the latest after `warmup`."""
-    steady_window: Annotated[float, Field(ge=1e-3, le=MOST_SECONDS, allow_inf_nan=False)] = 10.0
+    steady_window: float = Field(
+        default=10.0, ge=1e-3, le=MOST_SECONDS, allow_inf_nan=False, json_schema_extra=unit("s")
+    )
     """Seconds of the interval that must be steady."""
     steady_slope_pct: Percent = 5.0
     """Largest rise or fall of the trend within the interval, in % of the mean."""
@@ -116,7 +118,7 @@ class Workload(Strict):
     generation_mode: Literal["none", "fast", "realistic"] = "none"
     """Time per generated token: 0, 2 or 30 ms, spent without occupying a lane."""
     eviction: PolicyName = "lru"
-    """Eviction policy of full tiers: lru, lfu or fifo."""
+    """Entries that a full tier gives up first: least recently, least frequently used, or oldest."""
     promotion: bool = False
     """Whether entries move to the highest tier after a read."""
     phase: Phase = "mixed"
@@ -125,20 +127,26 @@ class Workload(Strict):
     """Reads of the turn's entry for decoding: 1 plus 1 per 32 tokens, 1, or 0."""
     keyed_by: KeyedBy = "turn"
     """`turn`: an entry per turn; `prefix`: shared blocks keyed by hash chain."""
-    context_limit: int = Field(default=131_072, ge=1, le=1 << 24)
-    """Largest number of tokens in a conversation, with keyed_by prefix."""
+    context_limit: int = Field(default=131_072, ge=1, le=1 << 24, json_schema_extra=unit("tokens"))
+    """Largest number of tokens in a conversation, with `keyed_by` `prefix`."""
     system_prompt_share: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """Share of conversations that start with a shared system prompt."""
     system_prompts: int = Field(default=10, ge=1, le=1000)
     """Number of different system prompts; their popularity is zipfian."""
-    system_prompt_tokens: int = Field(default=1024, ge=50, le=1 << 20)
+    system_prompt_tokens: int = Field(
+        default=1024, ge=50, le=1 << 20, json_schema_extra=unit("tokens")
+    )
     """Largest length of a system prompt; the smallest is a quarter of it."""
     rag_share: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     """Share of requests that retrieve from documents, which are written before the window."""
     rag_documents: int = Field(default=10, ge=1, le=100_000)
-    rag_document_tokens: Annotated[list[int], Field(min_length=2, max_length=2)] | None = None
+    """Number of documents."""
+    rag_document_tokens: (
+        Annotated[list[int], Field(min_length=2, max_length=2, json_schema_extra=unit("tokens"))]
+        | None
+    ) = None
     """Smallest and largest document; None: 4000 to 12 000, for large models 1024 to 4096."""
-    rag_chunk_tokens: int = Field(default=512, ge=1, le=1 << 20)
+    rag_chunk_tokens: int = Field(default=512, ge=1, le=1 << 20, json_schema_extra=unit("tokens"))
     """Tokens of a document's chunk, reduced if it would be larger than 256 MiB."""
     rag_top_k: int = Field(default=5, ge=1, le=1000)
     """Chunks of a document that a retrieval reads."""
@@ -166,13 +174,15 @@ class Workload(Strict):
     """null: no storage, in simulated time, which gives the exact demand of the workload."""
     layout: Layout = "entry"
     """Layout on storage: a file per entry, a file per block, or slots in preallocated files."""
-    tokens_per_block: int = Field(default=256, ge=1, le=1 << 20)
+    tokens_per_block: int = Field(default=256, ge=1, le=1 << 20, json_schema_extra=unit("tokens"))
     """Size of a block (layout `block`) or slot (layout `slab`), in tokens."""
     io_mode: IoMode | None = None
-    """`direct` or `buffered`; None: direct if the filesystem supports it."""
+    """Whether I/O goes around the page cache; None: direct if the filesystem supports it."""
     durability: Durability = "none"
-    """System call when a file is complete: none, fdatasync or fsync."""
-    io_chunk_kib: int = Field(default=1024, ge=4, le=1 << 20, multiple_of=4)
+    """System call when a file is complete."""
+    io_chunk_kib: int = Field(
+        default=1024, ge=4, le=1 << 20, multiple_of=4, json_schema_extra=unit("KiB")
+    )
     """Size of a system call, in KiB."""
     chunks_in_flight: int = Field(default=1, ge=1, le=256)
     """Chunks of one entry that a lane reads or writes concurrently."""
