@@ -29,10 +29,11 @@ them: their device is a label between a virtual machine and its host, equal on a
 
 _IN_MEMORY = frozenset({"devtmpfs", "ramfs", "tmpfs"})
 
+ROOT_MOUNT = "/"
 SYSTEM_DISK_ADVICE = (
-    "It is on the filesystem of the operating system: is the storage to be measured mounted? Name "
-    "a directory on it with --mlps-cache-dir"
+    "Is the storage to be measured mounted? Name a directory on it with --mlps-cache-dir"
 )
+"""Next step where a cache directory is on the filesystem of the operating system."""
 
 _PRIVATE_OPTIONS = frozenset({
     "addr", "clientaddr", "domain", "localaddr", "mountaddr", "mon_addr", "password", "secret",
@@ -89,7 +90,7 @@ class CacheFilesystem:
     @property
     def is_of_system(self) -> bool:
         """Whether the operating system lies on the same filesystem."""
-        return self.mount_point == "/"
+        return self.mount_point == ROOT_MOUNT
 
     def is_same_storage(self, other: CacheFilesystem) -> bool:
         """Return whether another host's filesystem is this one: a network or cluster filesystem."""

@@ -61,6 +61,7 @@ def _place(filesystem: CacheFilesystem, *, can_be_replaced: bool) -> Finding:
         advice = "Its files are in memory: name a directory on the storage to be measured"
         return Finding("cache directory", "note", seen, advice)
     if filesystem.is_of_system:
+        seen = f"{seen}: the filesystem of the operating system"
         return Finding("cache directory", "note", seen, SYSTEM_DISK_ADVICE)
     if can_be_replaced:
         advice = "Other users can replace files in it: remove their permission to write there"

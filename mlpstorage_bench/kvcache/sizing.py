@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -46,6 +47,14 @@ UNBOUNDED_REQUESTS = 64
 """Requests of each user that are examined if their number has no limit: enough for their sizes."""
 PRECONDITION_CAPACITIES = 2
 """Default limit of preconditioning, in multiples of the capacity."""
+
+
+SHOWS_SIZES = "--mlps-datasize shows all sizes"
+
+
+def not_fitting(problems: Sequence[str]) -> CapacityError:
+    """Return the error of a run that does not fit, for these reasons."""
+    return CapacityError(f"This run does not fit: {'. '.join(problems)}. {SHOWS_SIZES}")
 
 
 @dataclass(frozen=True)

@@ -155,20 +155,23 @@ def _parse_line(text: str) -> _Entry:
             raise HostError(f"{rest[:50]!r} follows the host: write one host a line")
         key = match["key"].lower().replace("-", "_")
         if key not in ("slots", "max_slots"):
-            raise HostError("accepted: slots and max_slots", match["key"])
+            raise HostError("A host has slots and max_slots, and nothing else", match["key"])
         attributes[key] = _slots(match["value"], match["key"])
         rest = rest[match.end() :]
     most = attributes.get("max_slots")
     slots = attributes.get("slots", entry.slots if entry.slots is not None else most)
     if most is not None and slots is not None and slots > most:
-        raise HostError(f"{slots} slots are more than max_slots={most}", "slots")
+        problem = f"{slots} slots are more than max_slots={most}: lower one or raise the other"
+        raise HostError(problem, "slots")
     return _Entry(entry.names, slots)
 
 
 def _parse(item: str) -> _Entry:
     match = None if len(item) > _LONGEST_ENTRY else _ENTRY.fullmatch(item)
     if match is None:
-        raise HostError(f"{item[:100]!r} is no host")
+        is_of_file = _ATTRIBUTE.search(item) is not None
+        hint = ": that form is for files, write NAME:SLOTS here" if is_of_file else ""
+        raise HostError(f"{item[:100]!r} is no host{hint}")
     names = tuple(itertools.islice(_expanded(match["name"]), MOST_HOSTS + 1))
     for name in names:
         if not _NAME.fullmatch(name):
@@ -206,7 +209,7 @@ def _numbers(ranges: str) -> Iterator[str]:
             raise HostError(f"[{ranges[:50]}] is no range: write [01-04] or [1,3]")
         first, last = match[1], match[2] or match[1]
         if int(last) < int(first):
-            raise HostError(f"[{part}] ends before it begins")
+            raise HostError(f"[{part}] ends before it begins: write the lower number first")
         for number in range(int(first), int(last) + 1):
             yield f"{number:0{len(first)}d}"
 

@@ -36,8 +36,10 @@ def _load(launcher: LauncherEnvironment) -> Any:
         mpi4py.rc(initialize=False, finalize=True)
         from mpi4py import MPI  # noqa: PLC0415 - as above
     except (ImportError, RuntimeError) as error:
+        cause = ": ".join(str(error).splitlines())
         raise LaunchError(
             f"This process is one of {launcher.size} ranks started by {launcher_title(launcher)}, "
-            f"but MPI cannot be used: {error}. Install mpi4py and the MPI library of that launcher"
+            f"but MPI cannot be used: {cause}. Install the MPI library of that launcher where "
+            "mpi4py finds it, or set the variable MPI4PY_LIBMPI to its path"
         ) from error
     return MPI

@@ -110,7 +110,7 @@ def create_run_directory(
                 raise _unusable(results_dir, f"{location.directory} is no directory") from None
             time.sleep(1.0 - datetime.now().astimezone().microsecond / 1e6)
         except OSError as error:
-            raise _unusable(results_dir, str(error)) from error
+            raise _unusable(results_dir, f"{error.filename}: {error.strerror}") from error
         else:
             return location, started
     raise _unusable(results_dir, f"{location.directory} and its successors exist already")
@@ -126,9 +126,8 @@ def _check_links(results_dir: Path, directory: Path) -> None:
 
 
 def _unusable(results_dir: Path, cause: str) -> InvalidInputError:
-    return InvalidInputError(
-        "--mlps-results-dir", str(results_dir), "a directory that can be written", hint=cause
-    )
+    accepted, hint = "a directory that can be written", f"{cause}. Choose another"
+    return InvalidInputError("--mlps-results-dir", str(results_dir), accepted, hint=hint)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> Path:

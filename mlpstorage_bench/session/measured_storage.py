@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlpstorage_bench.cluster.differences import format_values
+from mlpstorage_bench.cluster.filesystems import ROOT_MOUNT, SYSTEM_DISK_ADVICE
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.cache_directories import CacheDirectory, replaced
 from mlpstorage_bench.history.filters import RunFilter
@@ -21,6 +22,16 @@ def headline(directories: Sequence[CacheDirectory], io: str) -> str:
         return f"storage: {path}: {directories[0].storage}, {io}"
     storages = format_values((one.host, one.storage) for one in directories)
     return f"storage: {path}: {storages}; {io}"
+
+
+def note_on_system_disk(directories: Sequence[CacheDirectory]) -> list[str]:
+    """Return a sentence if cache directories are on the filesystem of the operating system."""
+    found = [one for one in directories if one.mount_point == ROOT_MOUNT]
+    if not found:
+        return []
+    hosts = f" on {', '.join(one.host for one in found)}" if len(directories) > 1 else ""
+    place = f"{found[0].path}{hosts} is on the filesystem of the operating system"
+    return [f"{place} ({found[0].storage}). {SYSTEM_DISK_ADVICE}"]
 
 
 def changes_since_last_run(

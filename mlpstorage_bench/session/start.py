@@ -188,7 +188,7 @@ def _place(
 
 
 def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[str]:
-    """Set the lines about the storage on rank 0, and return those on its change."""
+    """Set the lines about the storage on rank 0, and return notes on it and on its change."""
     if not session.is_root:
         return []
     directories = of_hosts(session.cluster.hosts)
@@ -196,7 +196,7 @@ def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[s
     changes = measured_storage.changes_since_last_run(results_dir, own, directories)
     headline = measured_storage.headline(directories, engine.file_io)
     session.storage_lines = [headline, *changes]
-    return changes
+    return [*changes, *measured_storage.note_on_system_disk(directories)]
 
 
 def _check_plugins(session: MlpsSession) -> None:

@@ -161,7 +161,7 @@ class Claim:
                 fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RefusedDirectoryError(
-                    f"{self.path} is in use by a running benchmark"
+                    f"{self.path} is in use by a running benchmark: wait for it, or name another"
                 ) from None
             fcntl.flock(self._file, fcntl.LOCK_UN)
             if time.monotonic() >= deadline:

@@ -59,14 +59,21 @@ def check_cache_dir(path: Path) -> None:
     in_shared_memory = _SHARED_MEMORY in resolved.parents
     in_system_tree = any(tree == resolved or tree in resolved.parents for tree in _SYSTEM_TREES)
     if resolved in _SYSTEM_DIRECTORIES or (in_system_tree and not in_shared_memory):
-        raise _refusal(path, f"{resolved} is a system directory")
+        raise _refusal(path, _of_system(resolved))
     if not existing.is_dir():
         raise _refusal(path, f"{existing} is a file")
     hint = missing_parent(resolved)
     if hint:
         raise _refusal(path, hint, "a directory whose parent exists")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise _refusal(path, f"{existing} is not writable")
+        raise _refusal(path, f"{existing} is not writable: name another, or have that changed")
+
+
+def _of_system(directory: Path) -> str:
+    """Return why a directory of the operating system is refused, and what is accepted instead."""
+    if directory in _SYSTEM_DIRECTORIES:
+        return f"{directory} is a system directory: name one in it, like {directory / 'cache'}"
+    return f"{directory} is a system directory: name one on the storage to be measured"
 
 
 def missing_parent(cache_dir: Path) -> str:

@@ -43,7 +43,7 @@ def test_system_disk_and_memory_are_noted(tmp_path: Path) -> None:
         "shared": storage._place(array, can_be_replaced=True),
     }
     assert [one.status for one in cases.values()] == ["ok", "note", "note", "note"]
-    assert "filesystem of the operating system" in cases["system"].advice
+    assert "mounted at /: the filesystem of the operating" in cases["system"].seen
     assert "in memory" in cases["memory"].advice
     assert "Other users" in cases["shared"].advice
 

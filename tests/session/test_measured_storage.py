@@ -15,7 +15,11 @@ from mlpstorage_bench.cluster.information import gather_cluster_information
 from mlpstorage_bench.history.cache_directories import CacheDirectory, of_hosts, of_metadata
 from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.mpi.comm import SoloComm
-from mlpstorage_bench.session.measured_storage import changes_since_last_run, headline
+from mlpstorage_bench.session.measured_storage import (
+    changes_since_last_run,
+    headline,
+    note_on_system_disk,
+)
 from tests.gate.sessions import REPRODUCIBLE, TEST, gate, metadata_files, write_past_runs
 from tests.past_runs import leave_run
 from tests.session.tiny import TINY
@@ -48,6 +52,18 @@ def test_headline_has_path_filesystem_device_and_mount_point() -> None:
         "storage: /mnt/array/cache: xfs on /dev/sdb1 (Array 9), mounted at /mnt/array on h1, h3; "
         "xfs on /dev/sda1 (Array 9), mounted at / on h2; buffered I/O"
     )
+
+
+def test_directory_on_the_system_disk_is_noted() -> None:
+    assert note_on_system_disk([ARRAY]) == []
+    (note,) = note_on_system_disk([ROOT])
+    assert note == (
+        "/mnt/array/cache is on the filesystem of the operating system (xfs on /dev/sda1 (Array 9),"
+        " mounted at /). Is the storage to be measured mounted? Name a directory on it with "
+        "--mlps-cache-dir"
+    )
+    (note,) = note_on_system_disk([ARRAY, replace(ROOT, host="h2"), replace(ROOT, host="h3")])
+    assert note.startswith("/mnt/array/cache on h2, h3 is on the filesystem of the operating")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from mlpstorage_bench.kvcache.runner.sequence import StepLog
 from mlpstorage_bench.kvcache.runner.series_recorder import pool_series
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.runner.watch import Watch
+from mlpstorage_bench.kvcache.sizing import SHOWS_SIZES, not_fitting
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.measure.ceiling import Ceiling
@@ -41,8 +42,6 @@ from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 
 T = TypeVar("T")
-
-_SIZES = "--mlps-datasize shows all sizes"
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class Engine:
             self._storage.capacity_bytes(part.workload)
             problems += [f"workload {name}: {problem}" for problem in self._storage.problems(part)]
         if problems:
-            raise CapacityError(f"{'. '.join(problems)}. {_SIZES}")
+            raise CapacityError(f"{'. '.join(problems)}. {SHOWS_SIZES}")
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
@@ -211,7 +210,7 @@ class Engine:
             if key not in self._ceilings:
                 problems = self._storage.problems(part)
                 if problems:
-                    raise CapacityError(f"This run does not fit: {'. '.join(problems)}. {_SIZES}")
+                    raise not_fitting(problems)
                 self.watch.begin("calibration", None)
                 self._ceilings[key] = calibrate(own, context, self._ranks)
             with self._log.record("trial", trial):
