@@ -70,6 +70,35 @@ class TrialRecord:
         return {**vars(self), "conditions": conditions, "time_series": series}
 
 
+@dataclass(frozen=True)
+class ObjectiveRecord:
+    """A limit for a percentile of a latency, and what was measured over all trials of a case."""
+
+    objective: str
+    """Name of the objective, such as `read_block`."""
+    percentile: str
+    """Its percentile, such as `p95_ms`."""
+    limit_ms: float
+    seen_ms: float | None
+    """None without samples."""
+    samples: int
+    of: str
+    """Name of the samples, in the plural, such as `blocks`."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the limit was kept; not so without samples."""
+        return self.seen_ms is not None and self.seen_ms <= self.limit_ms
+
+    def __str__(self) -> str:
+        if self.seen_ms is None:
+            return f"{self.objective}: no {self.of} ended, so {self.percentile} is unknown"
+        return (
+            f"{self.objective}: {self.percentile} is {self.seen_ms:.3g}; accepted: at most "
+            f"{self.limit_ms:.10g} ({self.samples} {self.of})"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailedTrialRecord(TrialRecord):
     """A trial that ended early, with the results until then; comparisons exclude it."""
@@ -95,6 +124,8 @@ class CaseRecord:
     """Steps in their order on this rank; empty in records of earlier versions."""
     metrics: Json | None = None
     """Over all trials; None before the last one has ended."""
+    objectives: tuple[ObjectiveRecord, ...] = ()
+    """Objectives, met or not; empty in records of earlier versions."""
     notes: tuple[str, ...] = ()
     """Notes for the reader of the results, in sentences."""
     option: int | None = None
@@ -116,6 +147,7 @@ class CaseRecord:
             "trials": [trial.to_json() for trial in self.trials],
             "failed_trial": None if failed is None else failed.to_json(),
             "steps": [asdict(step) for step in self.steps],
+            "objectives": [asdict(one) for one in self.objectives],
             "notes": list(self.notes),
         }
 

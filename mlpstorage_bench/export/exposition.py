@@ -47,6 +47,7 @@ def _text(
 
     families = _Families(labels_of(metadata), None if at is None else at.timestamp())
     families.add_run(metadata)
+    families.add_objectives(metadata)
     for figure in figures_of(metadata):
         if figure.trial == ALL_TRIALS:
             families.add(figure)
@@ -97,6 +98,29 @@ class _Families:
         if own.tests_passed is not None:
             text = "1 if the run's tests passed, whatever the gate said."
             self._add(f"{PREFIX}run_passed", text, "", {}, int(own.tests_passed))
+
+    def add_objectives(self, metadata: RunMetadata) -> None:
+        """Add each objective of a case: its limit, what was measured, and whether it was met."""
+        for case, facts in metadata.cases.items():
+            for one in facts.objectives:
+                percentile = one.percentile.removesuffix("_ms")
+                labels = {"case": case, "objective": one.objective, "percentile": percentile}
+                name = f"{PREFIX}objective"
+                limit_s = one.limit_ms / 1000
+                self._add(
+                    f"{name}_limit_seconds", "Limit of an objective.", "seconds", labels, limit_s
+                )
+                if one.seen_ms is not None:
+                    seen_s = one.seen_ms / 1000
+                    self._add(
+                        f"{name}_measured_seconds",
+                        "Latency that an objective limits.",
+                        "seconds",
+                        labels,
+                        seen_s,
+                    )
+                self._add(f"{name}_samples", "Samples of that latency.", "", labels, one.samples)
+                self._add(f"{name}_met", "1 if the limit was kept.", "", labels, int(one.is_met))
 
     def add(self, figure: Figure) -> None:
         """Add a figure; a text is the label `value` of a metric that is 1."""

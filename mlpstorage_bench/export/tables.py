@@ -41,6 +41,11 @@ def json_of(metadata: RunMetadata) -> str:
             "started": metadata.started.isoformat(),
             "status": metadata.own.status,
             "tags": list(metadata.own.tags),
+            "objectives": [
+                {"case": case, **asdict(one), "is_met": one.is_met}
+                for case, facts in metadata.cases.items()
+                for one in facts.objectives
+            ],
             "metrics": metrics,
             "figures": [
                 {

@@ -37,7 +37,7 @@ from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
-    {"title", "slos", "calibration", "trace_in", "trace_out", "read_back_gb"}
+    {"title", "slos", "block_mib", "calibration", "trace_in", "trace_out", "read_back_gb"}
 )
 """Parameters that do not change the load on the storage. The hash of its requests identifies a
 recorded workload, so that the path of its file does not matter."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError, SloError, UntouchedStorageError, nearest
-from mlpstorage_bench.kvcache.config.slo import Objective, violations
+from mlpstorage_bench.kvcache.config.slo import MARKER, Objective, on_blocks
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
@@ -149,6 +149,18 @@ class KVCache:
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         changed = self.workload(workload, **parameters)
+        of_blocks = on_blocks(one.name for one in self._objectives)
+        if of_blocks and changed.block_mib is None:
+            raise InvalidInputError(
+                f"@pytest.mark.{MARKER}",
+                of_blocks,
+                "an objective on blocks where block_mib is their size, such as "
+                "kvcache.run(1, block_mib=32)",
+            )
+        objectives = [
+            *self._objectives,
+            *(Objective(name, slo) for name, slo in changed.slos.items()),
+        ]
         if self._is_closed and self._trials.planned != self._plan.trials(is_scenario=False):
             raise InvalidInputError(
                 "kvcache.run: trials",
@@ -192,21 +204,17 @@ class KVCache:
                 self._write_record(opened)
 
         self._benchmark.pedantic(round_, rounds=self._trials.planned, iterations=1)
-        result = self._keep_result(trials)
+        result = self._keep_result(trials, objectives)
         if not self._is_closed:
-            self._offer_more(name, lambda count: self._run_more(trials, count))
+            self._offer_more(name, lambda count: self._run_more(trials, objectives, count))
         elif not result.touched_storage:
             raise UntouchedStorageError(f"workload {name}: {UNTOUCHED}")
-        objectives = [
-            *self._objectives,
-            *(Objective(qos, slo) for qos, slo in changed.slos.items()),
-        ]
-        problems = violations(objectives, result.classes)
-        if problems:
-            raise SloError(f"workload {name} missed its objectives: {'; '.join(problems)}")
+        missed = [str(one) for one in result.objectives if not one.is_met]
+        if missed:
+            raise SloError(f"workload {name} missed its objectives: {'; '.join(missed)}")
         return result
 
-    def _run_more(self, trials: CaseTrials, count: int) -> None:
+    def _run_more(self, trials: CaseTrials, objectives: Sequence[Objective], count: int) -> None:
         """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""
         more = [
             trials.run_one(self._trace_parts(trials.case.record.case, trials.count + 1))
@@ -217,14 +225,19 @@ class KVCache:
         for seconds in (*timed.stats.data, *more):
             rounds.update(seconds)
         timed.stats = rounds
-        self._keep_result(trials)
+        self._keep_result(trials, objectives)
 
-    def _keep_result(self, trials: CaseTrials) -> KVCacheResult:
+    def _keep_result(self, trials: CaseTrials, objectives: Sequence[Objective]) -> KVCacheResult:
         """Return the result of all trials so far, after adding it to the case and the JSON."""
-        result = trials.result()
+        result = trials.result(objectives)
         metrics = result.metrics()
         case = trials.case
-        case.record = replace(case.record, metrics=metrics, notes=(*trials.notes, *result.notes()))
+        case.record = replace(
+            case.record,
+            metrics=metrics,
+            objectives=result.objectives,
+            notes=(*trials.notes, *result.notes()),
+        )
         self._write_record(case)
         self._benchmark.extra_info.update(metrics)
         return result

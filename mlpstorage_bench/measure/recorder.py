@@ -87,6 +87,8 @@ class OperationStatistics:
     """Per entry: time from the request of the operation to its start by a lane."""
     chunk: Histogram = field(default_factory=Histogram)
     """Per chunk: time of its transfer."""
+    block: Histogram = field(default_factory=Histogram)
+    """Per block of an entry: time from the first submission of its chunks to their last end."""
     durability: Histogram = field(default_factory=Histogram)
     """Per fsync or fdatasync."""
     verification: Histogram = field(default_factory=Histogram)
@@ -127,7 +129,7 @@ class OperationStatistics:
         }
 
 
-_SPANS = ("wait", "chunk", "durability", "verification", "device", "host", "host_only")
+_SPANS = ("wait", "chunk", "block", "durability", "verification", "device", "host", "host_only")
 _COUNTS = tuple(
     part.name for part in fields(OperationStatistics) if part.init and part.name not in _SPANS
 )
@@ -144,8 +146,10 @@ class EntryObserver:
         *,
         is_repeated: bool = False,
         is_copy: bool = False,
+        block_bytes: int | None = None,
     ) -> None:
         self._statistics = statistics
+        self._blocks = None if block_bytes is None else _Blocks(block_bytes)
         self._is_repeated = is_repeated
         self._is_copy = is_copy
         self._window = window
@@ -173,6 +177,10 @@ class EntryObserver:
                 statistics.latency_overestimate_ns += late_ns
         else:
             statistics.outside.chunk.record(ended_ns - started_ns)
+        if self._blocks is not None:
+            block_ns = self._blocks.add(size, started_ns, ended_ns)
+            if block_ns is not None and window.contains(ended_ns):
+                statistics.block.record(block_ns)
 
     def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
         """Count the span of a chunk's write to the page cache; its bytes count when synced."""
@@ -226,6 +234,27 @@ class EntryObserver:
         self._statistics.in_flight_at_close += started_ns < window.closes_ns <= ended_ns
 
 
+class _Blocks:
+    """Blocks of an entry: as many chunks, in the order of their ends, as have a block's size.
+
+    Chunks that are left at the entry's end are no block.
+    """
+
+    def __init__(self, block_bytes: int) -> None:
+        self._block_bytes = block_bytes
+        self._moved = 0
+        self._began_ns = 0
+
+    def add(self, size: int, start: int, end: int) -> int | None:
+        """Add a chunk; return the time of the block that it completes, None if it does not."""
+        self._began_ns = min(self._began_ns, start) if self._moved else start
+        self._moved += size
+        if self._moved < self._block_bytes:
+            return None
+        self._moved = 0
+        return end - self._began_ns
+
+
 class _BusyTime:
     """Length of a union of intervals, which are added approximately in the order of their ends.
 
@@ -270,8 +299,10 @@ class _BusyTime:
 class Recorder:
     """One worker's statistics."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, block_bytes: int | None = None) -> None:
         self.window = window
+        self._block_bytes = block_bytes
+        """Size of blocks whose times are recorded; None: of none."""
         self.operations: dict[OperationKey, OperationStatistics] = {}
 
     def observe(
@@ -298,6 +329,7 @@ class Recorder:
             requested_ns,
             is_repeated=is_repeated,
             is_copy=is_copy,
+            block_bytes=self._block_bytes,
         )
 
     @staticmethod

@@ -37,6 +37,7 @@ def build_report(metadata: RunMetadata) -> Report:
     own = metadata.own
     sections = [
         _results(metadata),
+        objectives_section(metadata),
         _facts(metadata),
         hosts_section(metadata),
         checks_section(metadata),
@@ -62,6 +63,24 @@ def _results(metadata: RunMetadata) -> Section:
             cells = (wide_cell(one, values, described) for values in cases.values())
             rows.append((one.title, *cells))
     return Section("Results", ("metric", *cases), tuple(rows))
+
+
+def objectives_section(metadata: RunMetadata) -> Section:
+    """Return the objectives of a run's cases, with what was measured."""
+    header = ("case", "objective", "measured", "accepted", "samples", "")
+    rows = tuple(
+        (
+            name,
+            f"{one.objective} {one.percentile.removesuffix('_ms')}",
+            "-" if one.seen_ms is None else f"{one.seen_ms:.3g} ms",
+            f"at most {one.limit_ms:.10g} ms",
+            f"{one.samples} {one.of}",
+            "met" if one.is_met else "missed",
+        )
+        for name, case in metadata.cases.items()
+        for one in case.objectives
+    )
+    return Section("Objectives", header, rows)
 
 
 def _facts(metadata: RunMetadata) -> Section:

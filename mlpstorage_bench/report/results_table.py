@@ -95,6 +95,15 @@ def _laid_out(
     return lines
 
 
+def objective_lines(cases: Sequence[CaseRecord]) -> list[str]:
+    """Return a line for each objective of the cases, met or missed."""
+    return [
+        f"objective {'met' if one.is_met else 'MISSED'}: workload {case.case}: {one}"
+        for case in cases
+        for one in case.objectives
+    ]
+
+
 def legend(metrics: Sequence[AnyMetric]) -> str:
     """Return the meaning of the table's columns, in one line."""
     parts = [m.legend for m in metrics if m.legend and m.shown >= Shown.HEADLINE]

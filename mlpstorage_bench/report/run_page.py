@@ -15,7 +15,13 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import ALL_TRIALS
 from mlpstorage_bench.metric.declaration import Description
-from mlpstorage_bench.report.document import Section, checks_section, hosts_section, tests_section
+from mlpstorage_bench.report.document import (
+    Section,
+    checks_section,
+    hosts_section,
+    objectives_section,
+    tests_section,
+)
 from mlpstorage_bench.report.metric_cells import wide_cell
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.results.metadata_parts import CommandOutput
@@ -39,6 +45,7 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
     yield tests_section(metadata)
     described = descriptions_of(metadata)
     yield Section("Metrics", _METRICS_HEADER, tuple(_metrics(numbers, described)))
+    yield objectives_section(metadata)
     yield Section("Verdicts", ("of", "verdict", ""), tuple(_verdicts(metadata, described)))
     yield hosts_section(metadata)
     yield checks_section(metadata)

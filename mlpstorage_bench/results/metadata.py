@@ -156,8 +156,15 @@ def _case_facts(case: CaseRecord) -> Json:
         "workload_fingerprint": case.workload_fingerprint,
         "workload_fingerprint_parts": case.workload_fingerprint_parts,
         "trials": [_trial_facts(trial) for trial in case.trials],
+        **_objectives(case),
         **({} if failed_facts is None else {"failed_trial": failed_facts}),
     }
+
+
+def _objectives(case: CaseRecord) -> Json:
+    """Return the case's objectives; nothing if there are none."""
+    found = [{**asdict(one), "is_met": one.is_met} for one in case.objectives]
+    return {"objectives": found} if found else {}
 
 
 def _trial_facts(trial: TrialRecord) -> Json:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.declaration import Description, Shown, default_title
@@ -115,6 +116,8 @@ class CaseFacts(Part):
     workload_fingerprint: str | None = None
     workload_fingerprint_parts: Object = {}
     trials: tuple[TrialFacts, ...] = ()
+    objectives: tuple[ObjectiveRecord, ...] = ()
+    """Objectives, met or not; none in old metadata."""
 
 
 class OutcomeFacts(Part):

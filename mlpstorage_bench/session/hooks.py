@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.errors import MlpsError
+from mlpstorage_bench.errors import MlpsError, SloError
 from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.comm import RanksDivergedError, SoloComm
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
@@ -152,6 +152,8 @@ class SessionHooks:
             session.settings.failure_grace_s,
             session.abort,
         )
+        missed = call.excinfo is not None and call.excinfo.errisinstance(SloError)
+        session.objectives_missed += missed and report.failed
         item.stash[HAS_PASSED] = report.when == "call" and report.passed
         if session.run is not None:
             if report.when == "call":

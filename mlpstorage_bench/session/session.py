@@ -86,6 +86,8 @@ class MlpsSession:
         self.session_gate: SessionGate | None = None
         self.has_nothing_to_judge = False
         self.engine: Engine | None = None
+        self.objectives_missed = 0
+        """Number of tests that failed because their figures missed an objective."""
         self.remarks: list[str] = []
         """Lines that are printed at the end."""
         self.storage_lines: list[str] = []
@@ -291,14 +293,22 @@ class MlpsSession:
 
         return run_limited
 
+    def _only_objectives_missed(self, tests_failed: int) -> bool:
+        """Whether all tests that failed have measured everything, on all ranks."""
+        counts = self._agree("the missed objectives", self.objectives_missed)
+        return all(count == tests_failed for count in counts)
+
     def judge(self, tests_failed: int, report: Callable[[str], None]) -> None:
-        """Compare the run with its baseline on all ranks together, if the gate is on."""
+        """Compare the run with its baseline on all ranks together, if the gate is on.
+
+        Cases that missed an objective have all their figures, so that they are compared, too.
+        """
         if self.session_gate is None or self.run is None:
             if self.settings.gate.is_wanted and self.settings.mode != "whatif":
                 self.remarks.append(f"ERROR: the gate had {NOTHING_TO_JUDGE}")
                 self.has_nothing_to_judge = True
             return
-        if tests_failed:
+        if tests_failed and not self._only_objectives_missed(tests_failed):
             self.remarks.append("the gate did not judge the run, because tests have failed")
             return
         self.session_gate.judge(report)

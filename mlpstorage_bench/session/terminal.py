@@ -15,7 +15,12 @@ from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.integrity_table import because, checks_table, headline
 from mlpstorage_bench.report.note_lines import grouped
-from mlpstorage_bench.report.results_table import as_lines, legend, results_lines
+from mlpstorage_bench.report.results_table import (
+    as_lines,
+    legend,
+    objective_lines,
+    results_lines,
+)
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
@@ -146,19 +151,26 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
         return
     _show_integrity(reporter, run)
     if run.log.cases:
-        for line in session.storage_lines:
-            _show(reporter, line)
-        metrics = run.benchmark_type.metrics
-        for line in results_lines(run.log.cases, metrics, text_width()):
-            _show(reporter, line)
-        _show(reporter, legend(metrics))
-        for sentence in run.benchmark_type.conclusions(run.log.cases):
-            _show(reporter, f"→ {sentence}")
+        _show_results(reporter, session, run)
     for note in grouped(run.notes):
         _show(reporter, f"note: {note}")
     _show(reporter, f"run {run.run_id}, {run.status}: {run.directory}")
     for line in _next_commands(session, run):
         _show(reporter, line)
+
+
+def _show_results(reporter: TerminalReporter, session: MlpsSession, run: Run) -> None:
+    """Print the table of cases, their objectives, and what follows."""
+    for line in session.storage_lines:
+        _show(reporter, line)
+    metrics = run.benchmark_type.metrics
+    for line in results_lines(run.log.cases, metrics, text_width()):
+        _show(reporter, line)
+    _show(reporter, legend(metrics))
+    for line in objective_lines(run.log.cases):
+        _show(reporter, line)
+    for sentence in run.benchmark_type.conclusions(run.log.cases):
+        _show(reporter, f"→ {sentence}")
 
 
 def _next_commands(session: MlpsSession, run: Run) -> list[str]:

@@ -26,8 +26,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Model": ("model", "kv_dtype", "tensor_parallel", "entry_scale", "title"),
     "Users and their requests": (
         *("num_users", "users_total", "max_concurrent_allocs", "think_time_scale"),
-        *("generation_mode", "phase", "decode_reads", "slos"),
+        *("generation_mode", "phase", "decode_reads"),
     ),
+    "Objectives": ("slos", "block_mib"),
     "Arrivals at a rate": ("arrivals", "rate", "rate_end", "burstiness"),
     "Shared prefixes and documents": (
         *("keyed_by", "context_limit"),

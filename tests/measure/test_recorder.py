@@ -205,3 +205,27 @@ def test_totals_add_workers_by_tier_kind_and_size() -> None:
     assert totals[OperationKey("storage", "read", "1 to 16 MiB")].moved_bytes == 600
     assert totals[OperationKey("cpu", "read", "1 to 16 MiB")].verified_chunks == 3
     assert len(totals) == 2
+
+
+def test_block_is_as_many_chunks_as_have_its_size_in_the_order_of_their_ends() -> None:
+    recorder = Recorder(window(0, 1000), block_bytes=20)
+    observer = recorder.observe("storage", "read", 55)
+    for started, ended in ((100, 200), (150, 260), (200, 310), (300, 400)):
+        observer.chunk(10, started, ended)
+    observer.chunk(15, 400, 450)  # less than a block is left
+    (statistics,) = recorder.operations.values()
+    assert (statistics.block.count, statistics.block.min_ns, statistics.block.max_ns) == (
+        2,
+        160,
+        200,
+    )
+
+
+def test_block_that_ends_outside_of_the_window_or_has_no_size_is_not_counted() -> None:
+    late = Recorder(window(0, 150), block_bytes=10)
+    late.observe("storage", "read", 10).chunk(10, 100, 200)
+    unsized = Recorder(window(0, 1000))
+    unsized.observe("storage", "read", 10).chunk(10, 100, 200)
+    for recorder in (late, unsized):
+        (statistics,) = recorder.operations.values()
+        assert statistics.block.count == 0

@@ -17,7 +17,9 @@ SEED = 42
 TRIALS = 3
 
 DIFFERS = "differs from the sanctioned workload: {}"
-_WITHOUT_EFFECT = frozenset({"title", "slos", "calibration", "read_back_gb", "trace_out"})
+_WITHOUT_EFFECT = frozenset(
+    {"title", "slos", "block_mib", "calibration", "read_back_gb", "trace_out"}
+)
 """Parameters that may differ: they change no request and nothing within a window."""
 
 

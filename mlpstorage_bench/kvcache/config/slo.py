@@ -1,24 +1,50 @@
-"""Service level objectives for classes of requests, and their check."""
+"""Service level objectives: limits for requests of a class, and for operations on storage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
+from mlpstorage_bench.measure.recorder import Kind
 
-QosName = Literal["interactive", "responsive", "batch"]
+ClassName = Literal["interactive", "responsive", "batch"]
+OperationName = Literal["read", "write", "read_block", "write_block", "read_chunk", "write_chunk"]
+ObjectiveName = ClassName | OperationName
 MARKER = "mlps_slo"
 PERCENTILES = {"p50_ms": 50.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9, "p9999_ms": 99.99}
 
 
+@dataclass(frozen=True)
+class Operation:
+    """An operation on storage whose time an objective limits."""
+
+    kind: Kind
+    span: Literal["device", "block", "chunk"]
+    of: str
+    """Name of the moved parts, in the plural."""
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "read": Operation("read", "device", "entries"),
+    "write": Operation("write", "device", "entries"),
+    "read_block": Operation("read", "block", "blocks"),
+    "write_block": Operation("write", "block", "blocks"),
+    "read_chunk": Operation("read", "chunk", "chunks"),
+    "write_chunk": Operation("write", "chunk", "chunks"),
+}
+"""Operations by the name of their objective."""
+NAMES = (*(qos.name for qos in QOS_CLASSES), *OPERATIONS)
+"""Names of all objectives."""
+
+
 class Slo(BaseModel):
-    """Limits on percentiles of a class's end-to-end latency, in milliseconds."""
+    """Limits on percentiles of a latency, in milliseconds: of a class, from end to end."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -42,18 +68,26 @@ class Slo(BaseModel):
 
 @dataclass(frozen=True)
 class Objective:
-    """Limits for one class of requests."""
+    """Limits for one class of requests, or one operation on storage."""
 
-    qos: str
+    name: ObjectiveName
     slo: Slo
+
+
+def on_blocks(names: Iterable[str]) -> str:
+    """Return the first objective that limits the time of blocks; '' if there is none."""
+    of_blocks = {name for name, operation in OPERATIONS.items() if operation.span == "block"}
+    return next((name for name in names if name in of_blocks), "")
 
 
 def objective_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> Objective:
     """Return the objective of a marker like `@pytest.mark.mlps_slo("interactive", p95_ms=50)`."""
-    names = [qos.name for qos in QOS_CLASSES]
-    if len(arguments) != 1 or arguments[0] not in names:
+    if len(arguments) != 1 or arguments[0] not in NAMES:
         raise InvalidInputError(
-            f"@pytest.mark.{MARKER}", list(arguments), f"one class of {', '.join(names)}"
+            f"@pytest.mark.{MARKER}",
+            list(arguments),
+            f"one of {', '.join(NAMES)}",
+            hint=nearest(str(arguments[0]), NAMES) if arguments else "",
         )
     try:
         return Objective(arguments[0], Slo.model_validate(dict(limits)))
@@ -65,24 +99,6 @@ def objective_of_marker(arguments: Sequence[Any], limits: Mapping[str, Any]) -> 
             f"milliseconds for {', '.join(PERCENTILES)}",
             hint=f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".lstrip(": "),
         ) from error
-
-
-def violations(objectives: Sequence[Objective], classes: Mapping[str, ClassCounters]) -> list[str]:
-    """Return a sentence for each limit that was exceeded, or that could not be checked."""
-    problems = []
-    for objective in objectives:
-        statistics = classes.get(objective.qos)
-        for name, limit_ms in objective.slo.limits.items():
-            percent = PERCENTILES[name]
-            seen_ms = None if statistics is None else statistics.latency.percentile_ms(percent)
-            if statistics is None or seen_ms is None:
-                problems.append(f"{objective.qos}: no request ended, so {name} is unknown")
-            elif seen_ms > limit_ms:
-                problems.append(
-                    f"{objective.qos}: {name} is {seen_ms:.1f}; accepted: at most {limit_ms:g} "
-                    f"({statistics.latency.count} requests)"
-                )
-    return problems
 
 
 def describe(classes: Mapping[str, ClassCounters]) -> dict[str, dict[str, object]]:

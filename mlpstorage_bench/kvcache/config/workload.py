@@ -24,7 +24,7 @@ from mlpstorage_bench.kvcache.config.quantities import (
     SomeGib,
     unit,
 )
-from mlpstorage_bench.kvcache.config.slo import QosName, Slo
+from mlpstorage_bench.kvcache.config.slo import ObjectiveName, Slo, on_blocks
 from mlpstorage_bench.kvcache.workload.accesses import DecodeReads, KeyedBy, Phase, Rules
 from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
 from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
@@ -200,8 +200,10 @@ class Workload(Strict):
     """Fraction of each context's tokens that is stored; 1 for comparable results."""
     think_time_scale: Factor = 1.0
     """Factor on the users' think times."""
-    slos: dict[QosName, Slo] = Field(default_factory=dict)
-    """Objectives of classes of requests; a run that violates one fails."""
+    slos: dict[ObjectiveName, Slo] = Field(default_factory=dict)
+    """Objectives of classes of requests and operations on storage; a run that misses one fails."""
+    block_mib: int | None = Field(default=None, ge=1, le=1 << 20, json_schema_extra=unit("MiB"))
+    """Size of the parts of entries whose times are measured as those of blocks; None: of none."""
     write_limit_gb: SomeGib | None = None
     """Limit on bytes that a rank writes to storage in one trial; it closes the window."""
 
@@ -230,6 +232,15 @@ class Workload(Strict):
             raise ValueError(
                 "storage null without think time and generation: simulated time would not advance, "
                 "so the trial would never end. Set requests or stop_after_gb"
+            )
+        if self.block_mib is not None and self.block_mib * 1024 < self.io_chunk_kib:
+            raise ValueError(
+                f"block_mib {self.block_mib} is smaller than a chunk (io_chunk_kib "
+                f"{self.io_chunk_kib}): blocks are measured as several chunks, or one"
+            )
+        if self.block_mib is None and on_blocks(self.slos):
+            raise ValueError(
+                f"slos {on_blocks(self.slos)} needs block_mib, the size of a block, such as 32"
             )
         tokens = self.rag_document_tokens
         if tokens is not None and not 1 <= tokens[0] <= tokens[1]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
 from mlpstorage_bench.errors import NotMeasuredError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.results.metrics.latencies import BySize, Latencies, LatenciesBySize
@@ -28,6 +29,8 @@ class KVCacheResult:
     """Metrics of the case by name."""
     classes: Mapping[str, ClassCounters]
     """Requests of all trials by class of service."""
+    objectives: tuple[ObjectiveRecord, ...] = ()
+    """Objectives of the workload and the test, met or not."""
 
     @property
     def latencies(self) -> Latencies:

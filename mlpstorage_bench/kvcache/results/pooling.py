@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
 from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
+from mlpstorage_bench.kvcache.config.slo import Objective
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
+from mlpstorage_bench.kvcache.results.objectives import judged
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_ranks import TrialRanks
@@ -28,6 +31,7 @@ class PooledSamples:
     values: Values
     classes: Mapping[str, ClassCounters]
     """Requests by class of service."""
+    objectives: tuple[ObjectiveRecord, ...] = ()
 
 
 def pool_trial(
@@ -75,14 +79,16 @@ def _advice(closed_by: str) -> str:
     }.get(closed_by, "Raise duration, or lower think_time_scale")
 
 
-def pool_samples(samples: PooledHistograms) -> PooledSamples:
+def pool_samples(samples: PooledHistograms, objectives: Sequence[Objective] = ()) -> PooledSamples:
     """Return the metrics of a case that are derived from the samples of all its trials."""
     return PooledSamples(
-        pooled_values(metrics(), TrialRanks((), samples)), samples.requests.classes
+        pooled_values(metrics(), TrialRanks((), samples)),
+        samples.requests.classes,
+        judged(objectives, samples),
     )
 
 
 def pool_case(workload: str, trials: Sequence[TrialResult], pooled: PooledSamples) -> KVCacheResult:
     """Make one result of a case's trials and of their samples."""
     values = case_values(metrics(), [trial.values for trial in trials], pooled.values)
-    return KVCacheResult(workload, tuple(trials), values, pooled.classes)
+    return KVCacheResult(workload, tuple(trials), values, pooled.classes, pooled.objectives)

@@ -19,6 +19,7 @@ from mlpstorage_bench.benchmark_type.records import (
     TrialRecord,
 )
 from mlpstorage_bench.errors import CorruptReadsError
+from mlpstorage_bench.kvcache.config.slo import Objective
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
@@ -243,9 +244,9 @@ class CaseTrials:
             raise pooled.failure
         _check_reads(pooled, "the profiled trial")
 
-    def result(self) -> KVCacheResult:
-        """Return the result of all trials so far."""
-        return self._engine.pool_case(self._name, self._trials, self._samples)
+    def result(self, objectives: Sequence[Objective] = ()) -> KVCacheResult:
+        """Return the result of all trials so far, with objectives judged."""
+        return self._engine.pool_case(self._name, self._trials, self._samples, objectives)
 
 
 def _restored(kept: Sequence[KeptTrial]) -> Iterator[_FinishedTrial]:

@@ -14,6 +14,7 @@ from mlpstorage_bench.benchmark_type.records import Json, SequenceStep, Step
 from mlpstorage_bench.errors import CapacityError, MlpsError, StorageError
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
+from mlpstorage_bench.kvcache.config.slo import Objective
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
@@ -256,10 +257,14 @@ class Engine:
         return self._ranks.bcast(value)
 
     def pool_case(
-        self, workload: str, trials: list[TrialResult], samples: list[PooledHistograms]
+        self,
+        workload: str,
+        trials: list[TrialResult],
+        samples: list[PooledHistograms],
+        objectives: Sequence[Objective] = (),
     ) -> KVCacheResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
-        pooled = self._ranks.bcast(pool_samples(PooledHistograms.total(samples)))
+        pooled = self._ranks.bcast(pool_samples(PooledHistograms.total(samples), objectives))
         return pool_case(workload, trials, pooled)
 
 

@@ -29,7 +29,7 @@ from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics, Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.units import GIB
+from mlpstorage_bench.units import GIB, MIB
 
 
 class WorkerPool:
@@ -64,7 +64,9 @@ class WorkerPool:
         self, context: WorkerContext, lane: TransferLane, writer: TraceWriter | None
     ) -> RequestWorker:
         journal = None if writer is None else LaneJournal(writer)
-        return RequestWorker(context, CacheClient(lane, Recorder(self.window), journal), journal)
+        block_mib = self._workload.block_mib
+        recorder = Recorder(self.window, None if block_mib is None else block_mib * MIB)
+        return RequestWorker(context, CacheClient(lane, recorder, journal), journal)
 
     def prepared(self) -> list[Block]:
         """Return the blocks that have to be in the cache before the first request."""

@@ -236,6 +236,30 @@ def test_override_that_is_no_value_is_refused(text: str) -> None:
         load_profile("quick", [("slos", text)])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"slos": "{read_blok: {p95_ms: 50}}"}, "slos.read_blok"),
+        ({"slos": "{read: {p90_ms: 50}}"}, "slos.read.p90_ms"),
+        ({"slos": "{write_block: {p95_ms: 50}}"}, "slos write_block needs block_mib"),
+        ({"block_mib": "1", "io_chunk_kib": "2048"}, "block_mib 1 is smaller than a chunk"),
+        ({"block_mib": "0"}, "block_mib: .*greater than or equal to 1"),
+    ],
+)
+def test_objective_that_cannot_be_measured_is_refused(
+    settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        load_profile("quick", settings.items())
+
+
+def test_objective_on_blocks_is_accepted_with_their_size() -> None:
+    settings = {"slos": "{read_block: {p95_ms: 50}, interactive: {p99_ms: 9}}", "block_mib": "32"}
+    workload = load_profile("quick", settings.items()).workloads["1"]
+    assert workload.slos["read_block"].limits == {"p95_ms": 50}
+    assert workload.block_mib == 32
+
+
 def test_profile_that_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     for path in (tmp_path / "pipe.yaml", tmp_path, Path("/dev/zero")):

@@ -12,12 +12,15 @@ from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import POOLED
 from mlpstorage_bench.units import MILLISECONDS, RECORD
 
-Span = Literal["device", "chunk"]
+Span = Literal["device", "block", "chunk"]
 _NOTEWORTHY_OVERESTIMATE = 0.05
 """Share of the spans, too long at most, from which tables show it beside percentiles."""
 _MEANINGS: dict[tuple[Kind, Span], str] = {
     ("read", "device"): "Reads of whole entries from storage: time in system calls.",
     ("write", "device"): "Writes of whole entries to storage: system calls and durability.",
+    ("read", "block"): "Reads of blocks of block_mib from storage; none unless that is set.",
+    ("write", "block"): "Writes of blocks of block_mib to storage, without the sync of an entry; "
+    "none unless that is set, and where chunks reach the page cache alone.",
     ("read", "chunk"): "Reads of single chunks from storage.",
     ("write", "chunk"): "Writes of single chunks to storage.",
 }
@@ -96,6 +99,10 @@ class Latencies(Measured):
     )
     write_p99_ms = _of_storage("write", 99, shown=Shown.REPORT, aliases=("write_p99",))
     write_p999_ms = _of_storage("write", 99.9)
+    read_block_p95_ms = _of_storage("read", 95, "block")
+    read_block_p99_ms = _of_storage("read", 99, "block")
+    write_block_p95_ms = _of_storage("write", 95, "block")
+    write_block_p99_ms = _of_storage("write", 99, "block")
     read_chunk_p95_ms = _of_storage("read", 95, "chunk")
     write_chunk_p95_ms = _of_storage("write", 95, "chunk")
     request_p50_ms = _of_requests("latency", 50, "request p50 ms", _ANSWERED, Shown.DETAIL)
