@@ -35,18 +35,19 @@ def existing_pages() -> list[Path]:
     return [page for page in PAGES if page.is_file()]
 
 
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Iterate over the fenced blocks of a page: language and text."""
+    for block in _BLOCK.finditer(page.read_text()):
+        yield block["language"].strip(), block["code"]
+
+
 def examples() -> Iterator[Example]:
     """Iterate over the blocks ```python; those that begin with ```python fragment are left out."""
     for page in existing_pages():
-        blocks = [block for block in _BLOCK.finditer(page.read_text()) if _is_python(block)]
-        for number, block in enumerate(blocks, 1):
-            code = block["code"]
+        codes = [code for language, code in blocks(page) if language == "python"]
+        for number, code in enumerate(codes, 1):
             prefix = "test_" if "def test_" in code else ""
             yield Example(f"{prefix}{page.stem.lower()}_{number}", code)
-
-
-def _is_python(block: re.Match[str]) -> bool:
-    return block["language"].strip() == "python"
 
 
 def links(page: Path) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,35 +14,32 @@ from mlpstorage_bench.kvcache.config.profile_file import Profile, load_profile
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.options.declared import OPTIONS
 from tests.docs import pages
+from tests.docs.page_commands import Command, commands, option_parser
 
 USING = pages.PROJECT / "docs" / "using.md"
 FLAGS = {option.flag for option in OPTIONS}
 EXAMPLES = sorted((pages.PROJECT / "examples").glob("*.*"))
-_COMMAND = re.compile(r"^ {4,}(?P<line>(?:mpirun |srun )?.*\bpytest .*)$", re.MULTILINE)
 
 
-def commands() -> Iterator[tuple[str, list[str]]]:
-    """Yield the name of a page or example, and the words of each pytest command in it."""
+def commands_by_page() -> Iterator[tuple[str, Command]]:
     for page in (*pages.existing_pages(), *EXAMPLES):
-        for found in _COMMAND.finditer(page.read_text()):
-            yield page.name, shlex.split(found["line"].replace("…", ""), comments=True)
-
-
-def option_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
-    for option in OPTIONS:
-        parser.add_argument(option.flag, **option.keywords)
-    return parser
+        for command in commands(page):
+            yield page.name, command
 
 
 def test_pages_and_examples_have_commands() -> None:
-    assert {"README.md", "using.md", "history.md", "gate.md"} <= {page for page, _ in commands()}
+    assert {"README.md", "using.md", "history.md", "gate.md"} <= {
+        page for page, _ in commands_by_page()
+    }
 
 
-@pytest.mark.parametrize(("page", "words"), [*commands()], ids=lambda value: str(value)[:60])
-def test_command_has_options_and_values_that_are_accepted(page: str, words: list[str]) -> None:
-    arguments = words[words.index("pytest") + 1 :]
-    _, others = option_parser().parse_known_args(arguments)
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [*commands_by_page()],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value.words)[:60],
+)
+def test_command_has_options_and_values_that_are_accepted(page: str, command: Command) -> None:
+    _, others = option_parser().parse_known_args(command.arguments)
     assert not [word for word in others if word.startswith("--mlps-")], page
 
 
