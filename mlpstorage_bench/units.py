@@ -87,6 +87,15 @@ def gib(size: int) -> str:
     return GIBIBYTES.text(size / GIB)
 
 
+def size_text(size: float) -> str:
+    """Return a number of bytes in the largest unit that it reaches, with three digits."""
+    value, names = size, ["B", "KiB", "MiB", "GiB", "TiB"]
+    while abs(value) >= KIB and len(names) > 1:
+        value, names = value / KIB, names[1:]
+    decimals = 0 if names[0] == "B" or abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004 - three digits
+    return f"{value:.{decimals}f} {names[0]}"
+
+
 def duration(seconds: float) -> str:
     """Return a time in minutes, or in seconds below one minute."""
     return f"{seconds / 60:.3g} min" if seconds >= _MINUTE_S else f"{seconds:.3g} s"

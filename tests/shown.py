@@ -12,10 +12,11 @@ from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.index import Index
 from mlpstorage_bench.history.metadata_files import FileState
 from mlpstorage_bench.history.reading import run_of
-from mlpstorage_bench.report.document import build_report
 from mlpstorage_bench.report.history_table import history_csv, history_json, history_lines
-from mlpstorage_bench.report.render import to_html, to_markdown
+from mlpstorage_bench.report.markdown import to_markdown
+from mlpstorage_bench.report.render import to_html
 from mlpstorage_bench.report.run_page import run_lines
+from mlpstorage_bench.report.run_report import build_report
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
 NAME = "x_metadata.json"

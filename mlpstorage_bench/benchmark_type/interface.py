@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.benchmark_type.records import (
     NO_PAUSES,
     CaseRecord,
@@ -129,6 +130,13 @@ class ResultFiles(Protocol):
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in at most three sentences."""
+        ...
+
+    def figures(self, case: CaseRecord) -> CaseFigures:
+        """Return the figures of a case for a report.
+
+        InvalidInputError if a rank's result has not what they need.
+        """
         ...
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:

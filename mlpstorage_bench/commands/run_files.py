@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpstorage_bench import registry
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.export.write import (
     EXPORT_OPTION,
@@ -23,6 +24,8 @@ from mlpstorage_bench.report.render import (
     is_own_report,
     write_report,
 )
+from mlpstorage_bench.report.run_figures import read_figures
+from mlpstorage_bench.report.run_report import NO_FIGURES, RunFigures, build_report
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
 
@@ -36,12 +39,24 @@ class RunFiles:
     def __bool__(self) -> bool:
         return bool(self.reports or self.exports)
 
-    def write(self, metadata: RunMetadata) -> Iterator[str]:
-        """Write the files, and yield a line for each; InvalidInputError on failure."""
-        for path in self.reports:
-            yield f"report: {write_report(path, metadata)}"
+    def write(self, metadata: RunMetadata, file: Path) -> Iterator[str]:
+        """Write the files of the run whose metadata this file has, and yield a line for each.
+
+        InvalidInputError on failure.
+        """
+        if self.reports:
+            page = build_report(metadata, _figures(metadata, file))
+            for path in self.reports:
+                yield f"report: {write_report(path, page)}"
         for export in self.exports:
             yield f"export: {write_export(export, metadata)}"
+
+
+def _figures(metadata: RunMetadata, file: Path) -> RunFigures:
+    """Return the figures of a run of ours; those of other programs' runs are not known."""
+    if metadata.is_of_reference:
+        return NO_FIGURES
+    return read_figures(file, registry.load(metadata.benchmark_type))
 
 
 def refuse_without_run(known: argparse.Namespace, run_id: str) -> None:

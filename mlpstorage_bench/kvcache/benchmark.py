@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.benchmark_type.interface import (
     Plan,
     PlanRequest,
@@ -22,6 +23,7 @@ from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
+from mlpstorage_bench.kvcache.results.case_figures import case_figures
 from mlpstorage_bench.kvcache.results.conclusions import conclusions
 from mlpstorage_bench.kvcache.results.metrics.declared import metrics
 from mlpstorage_bench.kvcache.results.recorded_case import path_of_rank, standing
@@ -119,6 +121,10 @@ class KVCacheBenchmark:
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in at most three sentences."""
         return conclusions({one.case: one.metrics for one in cases if one.metrics is not None})
+
+    def figures(self, case: CaseRecord) -> CaseFigures:
+        """Return the figures of a case for a report."""
+        return case_figures(case)
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
         """Return this type's parts of the metadata; `parameters` are the plan's."""

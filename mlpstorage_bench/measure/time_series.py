@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class KindSeries:
+    """Reads or writes of one phase by slot."""
+
+    moved_bytes: tuple[int, ...]
+    entries: tuple[int, ...]
+    p95_ms: tuple[float | None, ...]
+    """P95 of entries."""
+
+
+@dataclass(frozen=True)
 class PhaseSeries:
     """Amounts of one phase by slot; the last slot ends with the phase. Ranks are added up."""
 
@@ -28,6 +38,13 @@ class PhaseSeries:
     write_p95_ms: tuple[float | None, ...]
     read_chunk_p95_ms: tuple[float | None, ...]
     write_chunk_p95_ms: tuple[float | None, ...]
+
+    def kinds(self) -> tuple[KindSeries, KindSeries]:
+        """Return the reads and the writes."""
+        return (
+            KindSeries(self.read_bytes, self.reads, self.read_p95_ms),
+            KindSeries(self.write_bytes, self.writes, self.write_p95_ms),
+        )
 
     def slot_lengths_s(self) -> tuple[float, ...]:
         """Return the length of each slot, by which amounts become rates."""

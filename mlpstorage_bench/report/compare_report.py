@@ -13,9 +13,10 @@ from mlpstorage_bench.compare.subject import Comparison, Row
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.paths import is_directory, starts_with
-from mlpstorage_bench.report.document import Report, Section
-from mlpstorage_bench.report.render import MARKDOWN_BEGINNING, to_markdown
+from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING, to_markdown
+from mlpstorage_bench.report.page import Block, Page
 from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
 
@@ -159,17 +160,19 @@ def _to_markdown(comparison: Comparison) -> str:
         for row in comparison.rows
     )
     marks = [_MARK_MEANS] if any(row.is_unlike for row in comparison.rows) else []
-    report = Report(
-        "Comparison of runs",
-        (*_unlike(comparison), *notes, *marks),
-        (
-            Section("Runs", ("", "run", "given as"), runs),
-            Section("Figures", ("case", "figure", *letters), figures),
-            Section("Alike", ("condition", "value"), tuple(comparison.alike.items())),
-        ),
+    alike = tuple(comparison.alike.items())
+    blocks = (
+        Block("Runs", (Section("", ("", "run", "given as"), runs),)),
+        Block("Figures", (Section("", ("case", "figure", *letters), figures),)),
+        Block("Alike", (Section("", ("condition", "value"), alike),)),
     )
-    sections = tuple(section for section in report.sections if section.rows)
-    return MARKDOWN_BEGINNING + to_markdown(Report(report.title, report.notes, sections))
+    page = Page(
+        title="Comparison of runs",
+        notes=(*_unlike(comparison), *notes, *marks),
+        blocks=tuple(block for block in blocks if not block.is_empty),
+        is_complete=True,
+    )
+    return MARKDOWN_BEGINNING + to_markdown(page)
 
 
 def write_compare_report(path: Path, comparison: Comparison) -> None:

@@ -14,7 +14,7 @@ from mlpstorage_bench.gate.result import MOST_DISTURBED_IN_A_ROW, NOT_COMPARED, 
 from mlpstorage_bench.gate.verdicts import MetricVerdict
 from mlpstorage_bench.gate.wording import change_in_words, counted, interval_in_words, ratio_of
 from mlpstorage_bench.paths import is_directory, starts_with
-from mlpstorage_bench.report.render import MARKDOWN_BEGINNING
+from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
 

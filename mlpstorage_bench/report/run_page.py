@@ -15,15 +15,15 @@ from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import ALL_TRIALS
 from mlpstorage_bench.metric.declaration import Description
-from mlpstorage_bench.report.document import (
-    Section,
+from mlpstorage_bench.report.metric_cells import wide_cell
+from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.report.run_sections import (
     checks_section,
     hosts_section,
     objectives_section,
     tests_section,
 )
-from mlpstorage_bench.report.metric_cells import wide_cell
-from mlpstorage_bench.report.results_table import as_lines
+from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.metadata_parts import CommandOutput
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import TEXT

@@ -12,14 +12,10 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.paths import is_directory, starts_with
-from mlpstorage_bench.report.document import Report, Section
-from mlpstorage_bench.report.render import (
-    MARKDOWN_BEGINNING,
-    check_renderer,
-    is_own_report,
-    to_html,
-    to_markdown,
-)
+from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING, to_markdown
+from mlpstorage_bench.report.page import Block, Page
+from mlpstorage_bench.report.render import check_renderer, is_own_report, to_html
+from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.tree import write_text
 from mlpstorage_bench.validation.rule import Verdict
 from mlpstorage_bench.validation.validate import RULES_PAGE, Finding
@@ -68,33 +64,37 @@ def summary_lines(findings: Sequence[Finding], runs: int) -> list[str]:
     return [*lines, f"{total}{counts[Verdict.NOT_APPLICABLE]} not applicable"]
 
 
-def build_validation_report(findings: Sequence[Finding], root: Path, runs: int) -> Report:
+def build_validation_report(findings: Sequence[Finding], root: Path, runs: int) -> Page:
     """Return all findings as a page: a section for each part of the tree."""
     by_subject: dict[str, list[Finding]] = {}
     for finding in findings:
         by_subject.setdefault(finding.subject, []).append(finding)
-    return Report(
-        f"Validation of {root.name}",
-        tuple(summary_lines(findings, runs)),
-        tuple(
-            Section(
+    return Page(
+        title=f"Validation of {root.name}",
+        notes=tuple(summary_lines(findings, runs)),
+        blocks=tuple(
+            Block(
                 "the whole tree" if subject == "." else subject,
-                ("rule", "name", "demand", "verdict", "reason", "checked from", "described in"),
-                tuple(
-                    (
-                        finding.rule,
-                        finding.name,
-                        finding.demand,
-                        str(finding.verdict),
-                        "; ".join(finding.reasons),
-                        finding.source,
-                        finding.described_in,
-                    )
-                    for finding in of_subject
-                ),
+                (Section("", _HEADER, tuple(map(_row, of_subject))),),
             )
             for subject, of_subject in by_subject.items()
         ),
+        is_complete=True,
+    )
+
+
+_HEADER = ("rule", "name", "demand", "verdict", "reason", "checked from", "described in")
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    return (
+        finding.rule,
+        finding.name,
+        finding.demand,
+        str(finding.verdict),
+        "; ".join(finding.reasons),
+        finding.source,
+        finding.described_in,
     )
 
 

@@ -17,6 +17,8 @@ from mlpstorage_bench.mpi.comm import SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.report.render import write_report
+from mlpstorage_bench.report.run_figures import figures_of
+from mlpstorage_bench.report.run_report import build_report
 from mlpstorage_bench.session.outcomes import OthersLeft
 from mlpstorage_bench.session.pytest_internals import Exit
 from mlpstorage_bench.session.rank_checks import format_problems
@@ -201,10 +203,12 @@ def _problem(step: Callable[[], object]) -> list[str]:
 def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
     run = session.run
     metadata = None if run is None else run.finish(exit_status, tests_passed=tests_passed)
-    if metadata is not None:
+    if run is not None and metadata is not None:
         _enter_in_history(session)
-        for path in session.settings.reports:
-            session.remarks.append(f"report: {write_report(path, metadata)}")
+        if session.settings.reports:
+            page = build_report(metadata, figures_of(run.log.cases, run.benchmark_type))
+            for path in session.settings.reports:
+                session.remarks.append(f"report: {write_report(path, page)}")
         for export in session.settings.exports:
             session.remarks.append(f"export: {write_export(export, metadata)}")
 

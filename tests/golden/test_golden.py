@@ -19,7 +19,7 @@ from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.reading import read_document, read_metadata
 from mlpstorage_bench.kvcache.benchmark import KV_CACHE
 from mlpstorage_bench.paths import fingerprint
-from mlpstorage_bench.report.document import build_report
+from mlpstorage_bench.report.run_report import build_report
 from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.results.record import SCHEMA_VERSION
 from tests.past_runs import leave
@@ -171,9 +171,10 @@ def test_document_of_every_version_converts_to_the_current_one(
 @pytest.mark.parametrize("version", VERSIONS)
 def test_report_of_every_version_has_the_headlines(results: Path, version: int) -> None:
     report = build_report(read_metadata(metadata_file(results, version)))
-    rows = {row[0]: row[1] for row in report.sections[0].rows}
-    assert {"req/s", "read GiB/s", "read p95 ms", "audit", "limited by"} <= set(rows)
-    assert rows["audit"] == "not measurable"
+    (table,) = next(block.sections for block in report.blocks if block.title == "Results")
+    row = dict(zip(table.header, table.rows[0], strict=True))
+    assert {"req/s", "read GiB/s", "read p95 ms", "audit", "limited by"} <= set(row)
+    assert row["audit"] == "not measurable"
 
 
 def test_metrics_of_the_current_version_keep_name_and_unit() -> None:

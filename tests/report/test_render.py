@@ -1,18 +1,27 @@
 from __future__ import annotations
 
-from mlpstorage_bench.report.document import Report, Section
-from mlpstorage_bench.report.render import to_html, to_markdown
+from mlpstorage_bench.report.markdown import to_markdown
+from mlpstorage_bench.report.page import Block, Page, Verdict
+from mlpstorage_bench.report.render import to_html
+from mlpstorage_bench.report.tables import Section
 
-REPORT = Report(
+EVIL = "<script>alert(1)</script>"
+PAGE = Page(
     "run <1>",
-    ("not comparable | at all",),
-    (Section("Results", ("case", "value"), (("a|b", "<script>alert(1)</script>"),)),),
+    Verdict("bad", "Failed", "a|b"),
+    notes=("not comparable | at all",),
+    blocks=(
+        Block("Results", (Section("", ("case", "value"), (("a|b", EVIL),)),)),
+        Block("Hosts <1>", (Section("", ("host",), (("h",),)),), is_folded=True),
+    ),
 )
 
 
 def test_markdown_keeps_cells_apart_and_markup_out() -> None:
-    assert to_markdown(REPORT).splitlines() == [
+    assert to_markdown(PAGE).splitlines() == [
         "# run &lt;1&gt;",
+        "",
+        "❌ **Failed**: a\\|b",
         "",
         "> not comparable \\| at all",
         "",
@@ -21,11 +30,36 @@ def test_markdown_keeps_cells_apart_and_markup_out() -> None:
         "| case | value |",
         "| --- | --- |",
         "| a\\|b | &lt;script&gt;alert(1)&lt;/script&gt; |",
+        "",
+        "<details><summary>Hosts &lt;1&gt;</summary>",
+        "",
+        "| host |",
+        "| --- |",
+        "| h |",
+        "",
+        "</details>",
     ]
 
 
+def test_markdown_beyond_the_limit_names_the_parts_that_it_leaves_out() -> None:
+    rows = tuple((f"h{number}", "x" * 300) for number in range(60))
+    page = Page(
+        "run 1",
+        Verdict("good", "Passed", "all"),
+        blocks=(
+            Block("Results", (Section("", ("case",), (("1",),)),)),
+            Block("Hosts", (Section("", ("host", "of"), rows),), is_folded=True),
+        ),
+    )
+    text = to_markdown(page, most_bytes=10_000)
+    assert len(text.encode()) <= 10_000
+    assert "| 1 |" in text
+    assert text.endswith("Left out, as a comment has a limit: Hosts.\n")
+
+
 def test_html_escapes_external_text() -> None:
-    page = to_html(REPORT)
+    page = to_html(PAGE)
+    assert page.startswith("<!doctype html>\n<!-- written by mlpstorage_bench -->\n")
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<h1>run &lt;1&gt;</h1>" in page

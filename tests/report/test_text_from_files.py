@@ -12,10 +12,11 @@ import pytest
 
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.reading import read_metadata
-from mlpstorage_bench.report.document import build_report
 from mlpstorage_bench.report.history_table import history_lines
-from mlpstorage_bench.report.render import to_html, to_markdown
+from mlpstorage_bench.report.markdown import to_markdown
+from mlpstorage_bench.report.render import to_html
 from mlpstorage_bench.report.run_page import run_lines
+from mlpstorage_bench.report.run_report import build_report
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
 from tests.past_runs import leave, run
 

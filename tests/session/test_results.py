@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -157,8 +158,14 @@ def test_reports_are_written_in_the_format_of_their_names(pytester: pytest.Pytes
     result = pytester.runpytest(*TINY, "--mlps-report=r.md", "--mlps-report=r.html")
     result.stdout.fnmatch_lines(["report: *r.md", "report: *r.html"])
     run_id = metadata_of(pytester)["mlpstorage"]["run_id"]
-    assert f"# kv_cache run {run_id}: passed" in (pytester.path / "r.md").read_text()
-    assert f"<h1>kv_cache run {run_id}: passed</h1>" in (pytester.path / "r.html").read_text()
+    markdown, page = ((pytester.path / name).read_text() for name in ("r.md", "r.html"))
+    assert f"# kv_cache run {run_id}" in markdown
+    assert "**Passed**: 1 test passed." in markdown
+    assert f"<h1>kv_cache run {run_id}</h1>" in page
+    assert {"Latency on storage", "Bandwidth over time", "Time of an entry"} <= {
+        *re.findall("<h3>(.*?)</h3>", page)
+    }
+    assert "not drawn" not in page
 
 
 def test_each_trial_has_a_trace_that_converts_to_an_fio_job(pytester: pytest.Pytester) -> None:

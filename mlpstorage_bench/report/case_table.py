@@ -1,0 +1,124 @@
+"""Cases of a run as rows of tables, and the figures of the fastest as tiles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.metric.declaration import Description, Shown
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
+from mlpstorage_bench.report.page import Tile
+from mlpstorage_bench.report.tables import Section
+from mlpstorage_bench.units import GIB_PER_S, PER_S
+
+
+def results_table(
+    title: str,
+    cases: Mapping[str, Values | None],
+    described: Mapping[str, Description],
+    figures: Mapping[str, CaseFigures],
+    least: Shown,
+) -> Section:
+    """Return a table of cases with the metrics that are shown at least there.
+
+    Cells have the spread over trials, and percentiles their number of samples.
+    """
+    shown = [
+        one
+        for one in described.values()
+        if one.shown >= least and any(values and one.name in values for values in cases.values())
+    ]
+    rows = [
+        (name, str(values.get("trials", "-")), *_cells(shown, values, described, figures.get(name)))
+        if values is not None
+        else (name, "-", "failed", *[""] * (len(shown) - 1))
+        for name, values in cases.items()
+    ]
+    return Section(title, ("case", "trials", *(one.title for one in shown)), tuple(rows))
+
+
+def _cells(
+    shown: list[Description],
+    values: Values,
+    described: Mapping[str, Description],
+    figures: CaseFigures | None,
+) -> list[str]:
+    samples = {} if figures is None else figures.samples
+    cells = []
+    for one in shown:
+        cell = narrow_cell(one, values, described)
+        count = samples.get(one.name)
+        if count is not None and values.get(one.name) is not None:
+            cell += f"\nof {count}"
+        cells.append(cell)
+    return cells
+
+
+def headline_case(cases: Mapping[str, Values], described: Mapping[str, Description]) -> str | None:
+    """Return the case with the highest bandwidth; the first one where none has any."""
+    bandwidths = [one.name for one in bandwidth_metrics(described)]
+
+    def total(name: str) -> float:
+        return sum(number_of(cases[name].get(metric)) or 0.0 for metric in bandwidths)
+
+    return max(cases, key=total, default=None)
+
+
+def natural_order(name: str) -> list[tuple[bool, int, str]]:
+    """Return a key by which names are sorted with the numbers in them in order of size."""
+    parts = re.findall(r"(\d{1,9})|(\D+|\d)", name)
+    return [(not number, int(number or 0), text) for number, text in parts]
+
+
+def bandwidth_metrics(described: Mapping[str, Description]) -> list[Description]:
+    """Return the headline metrics that are bandwidths."""
+    return [
+        one
+        for one in described.values()
+        if one.unit is GIB_PER_S and one.shown >= Shown.HEADLINE and one.has_spread
+    ]
+
+
+def tiles_of(
+    values: Values, described: Mapping[str, Description], figures: CaseFigures | None
+) -> tuple[Tile, ...]:
+    """Return a case's headline metrics."""
+    samples = {} if figures is None else figures.samples
+    return tuple(
+        _tile(one, values, described, samples.get(one.name))
+        for one in described.values()
+        if one.shown >= Shown.HEADLINE and values.get(one.name) is not None
+    )
+
+
+def _tile(
+    one: Description, values: Values, described: Mapping[str, Description], samples: int | None
+) -> Tile:
+    unit = "" if one.unit.kind != "number" or one.unit is PER_S else one.unit.name
+    label = one.title.removesuffix(unit).strip() if unit else one.title
+    beside: list[str] = []
+    ends = ends_of(one, values)
+    trials = values.get("trials")
+    if ends is not None and ends[0] != ends[1]:
+        low, high = (text_of(one.unit, end) for end in ends)
+        beside.append(f"{low} to {high} in {trials} trials")
+    elif trials == 1 and one.has_spread:
+        beside.append("1 trial")
+    if samples is not None:
+        beside.append(f"{samples} samples")
+    companion = described.get(one.beside)
+    if companion is not None and number_of(values.get(companion.name)) is not None:
+        beside += _companion(one, companion, values)
+    value = text_of(one.unit, values.get(one.name))
+    return Tile(label, value, unit, ", ".join(beside))
+
+
+def _companion(one: Description, companion: Description, values: Values) -> list[str]:
+    text = companion.unit.text(values[companion.name])
+    if one.beside_from is None:
+        return [f"{text} {companion.title}"]
+    number = number_of(values[companion.name])
+    is_noteworthy = number is not None and number >= one.beside_from
+    return [f"at most {text} too long"] if is_noteworthy else []

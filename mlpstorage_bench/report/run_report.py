@@ -1,0 +1,242 @@
+"""Report of one run: the outcome first, then its cases in figures, then every fact."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.history.cache_directories import of_metadata
+from mlpstorage_bench.history.descriptions import descriptions_of
+from mlpstorage_bench.metric.declaration import Description, Shown
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.report.case_charts import (
+    latency_chart,
+    level_chart,
+    rank_charts,
+    share_charts,
+)
+from mlpstorage_bench.report.case_table import (
+    bandwidth_metrics,
+    headline_case,
+    natural_order,
+    results_table,
+    tiles_of,
+)
+from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, Row, bar_chart
+from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
+from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
+from mlpstorage_bench.report.note_lines import grouped
+from mlpstorage_bench.report.page import Block, Fact, Page
+from mlpstorage_bench.report.run_sections import (
+    all_parameters_section,
+    changed_section,
+    checks_section,
+    gate_section,
+    hosts_section,
+    objectives_section,
+    set_section,
+    tests_section,
+)
+from mlpstorage_bench.report.run_verdict import run_verdict
+from mlpstorage_bench.report.tables import Section
+from mlpstorage_bench.report.time_charts import time_charts
+from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.units import duration
+
+MOST_CASES_WITH_FIGURES = 24
+"""Cases that have figures: a page of more would exceed 2 MB."""
+MOST_CASES_IN_PICTURE = 6
+_MOST_HOSTS = 8
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """Figures of a run's cases beyond its metadata."""
+
+    cases: Mapping[str, CaseFigures] = field(default_factory=dict)
+    problem: str = ""
+    """The reason why there are none; '' if they are complete."""
+
+
+NO_FIGURES = RunFigures()
+
+
+def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Page:
+    """Make a report of a run."""
+    own = metadata.own
+    described = descriptions_of(metadata)
+    own_values = metadata.values_by_case
+    names = sorted(metadata.cases or own_values, key=natural_order)
+    ran = {name: own_values.get(name) for name in names}
+    values = {name: one for name, one in ran.items() if one is not None}
+    first = headline_case(values, described)
+    blocks = (
+        Block("Verdicts of the gate", (gate_section(metadata),)),
+        Block("Objectives", (objectives_section(metadata),)),
+        Block("Results", (results_table("", ran, described, figures.cases, Shown.HEADLINE),)),
+        *_case_blocks(metadata, figures, first),
+        Block("Parameters", (set_section(metadata), changed_section(metadata))),
+        Block(
+            "All figures of the cases",
+            (results_table("", ran, described, figures.cases, Shown.REPORT),),
+            is_folded=True,
+        ),
+        Block("All parameters", (all_parameters_section(metadata, figures.cases),), is_folded=True),
+        Block("Run", (_facts_section(metadata),), is_folded=True),
+        Block(
+            "Hosts and their checks",
+            (hosts_section(metadata), checks_section(metadata)),
+            is_folded=True,
+        ),
+        Block("Tests", (tests_section(metadata),), is_folded=True),
+    )
+    return Page(
+        title=f"{metadata.benchmark_type} run {own.run_id or '-'}",
+        verdict=run_verdict(metadata),
+        tiles_title="" if first is None else _case_name(first, figures),
+        tiles=() if first is None else tiles_of(values[first], described, figures.cases.get(first)),
+        picture=_overview(values, described),
+        findings_title="What limited it",
+        findings=own.conclusions,
+        facts=tuple(_measured(metadata, figures)),
+        notes=tuple(grouped([*own.notes, *([figures.problem] if figures.problem else [])])),
+        blocks=tuple(block for block in blocks if not block.is_empty),
+    )
+
+
+def _case_name(case: str, figures: RunFigures) -> str:
+    known = figures.cases.get(case)
+    title = f": {known.title}" if known is not None and known.title else ""
+    return f"Workload {case}{title}"
+
+
+def _overview(values: Mapping[str, Values], described: Mapping[str, Description]) -> Figure | None:
+    """Return the bandwidth of all cases, with its spread over trials; None without any."""
+    metrics = bandwidth_metrics(described)
+    shown = list(values.items())[:MOST_CASES_IN_PICTURE]
+    rows = [
+        Row(f"workload {name}", amounts)
+        for name, one in shown
+        if (amounts := _amounts(one, metrics))
+    ]
+    if not rows:
+        return None
+    key = [
+        KeyEntry(color, metric.title.removesuffix(metric.unit.name).strip())
+        for color, metric in zip(COLORS, metrics, strict=False)
+    ]
+    cells = tuple(
+        (name, *(narrow_cell(metric, one, described) for metric in metrics)) for name, one in shown
+    )
+    words = "; ".join(
+        f"{row.name}: {', '.join(f'{one.text}' for one in row.amounts)}" for row in rows
+    )
+    left = len(values) - len(shown)
+    remarks = ["A line across a bar is the spread over trials."]
+    remarks += (
+        [f"The first {len(shown)} of {len(values)} workloads; all are in the results below."]
+        if left
+        else []
+    )
+    return bar_chart(
+        "Bandwidth of each workload",
+        words,
+        rows,
+        key,
+        Section("Bandwidth", ("workload", *(one.title for one in metrics)), cells),
+        remarks=remarks,
+    )
+
+
+def _amounts(values: Values, metrics: list[Description]) -> list[Amount]:
+    amounts = []
+    for number, metric in enumerate(metrics[: len(COLORS)]):
+        value = number_of(values.get(metric.name))
+        if value is not None:
+            low, high = ends_of(metric, values) or (None, None)
+            text = f"{text_of(metric.unit, value)} {metric.unit.name}"
+            amounts.append(Amount(value, COLORS[number], text, low, high))
+    return amounts
+
+
+def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) -> Iterator[Block]:
+    """Yield a block of figures for each case, that of the headline figures first and unfolded."""
+    names = sorted(metadata.cases, key=lambda name: (name != first, natural_order(name)))
+    for name in names[:MOST_CASES_WITH_FIGURES]:
+        charts = tuple(_charts(metadata, name, figures.cases.get(name)))
+        if charts:
+            yield Block(_case_name(name, figures), figures=charts, is_folded=name != first)
+    left = len(names[MOST_CASES_WITH_FIGURES:])
+    if left:
+        note = f"{left} more workloads have no figures here; their numbers are in the tables."
+        yield Block("More workloads", notes=(note,))
+
+
+def _charts(metadata: RunMetadata, name: str, figures: CaseFigures | None) -> Iterator[Figure]:
+    trials = metadata.cases[name].trials
+    if figures is not None:
+        latency = latency_chart(figures)
+        yield from () if latency is None else (latency,)
+    yield from time_charts(trials)
+    if figures is not None:
+        level = level_chart(figures)
+        yield from () if level is None else (level,)
+        yield from share_charts(figures)
+        stragglers = dict.fromkeys(
+            one
+            for trial in trials
+            if trial.conditions is not None
+            for one in trial.conditions.stragglers
+        )
+        yield from rank_charts(figures, list(stragglers))
+
+
+def _measured(metadata: RunMetadata, figures: RunFigures) -> Iterator[Fact]:
+    """Yield what was measured, where, how and when."""
+    own = metadata.own
+    modes = sorted({mode for one in figures.cases.values() for mode in one.io_modes})
+    io = f"{' and '.join(modes)} I/O" if modes else "direct or buffered: not recorded"
+    storages: dict[str, list[str]] = {}
+    for one in of_metadata(metadata):
+        storages.setdefault(f"{one.path}: {one.storage}", []).append(one.host)
+    for storage, hosts in list(storages.items())[:_MOST_HOSTS]:
+        on = "" if len(storages) == 1 else f" (on {_some(hosts)})"
+        yield Fact("Storage", f"{storage}, {io}{on}")
+    if len(storages) > _MOST_HOSTS:
+        yield Fact("Storage", f"and {len(storages) - _MOST_HOSTS} more; see the table of hosts")
+    ranks = "-" if metadata.num_processes is None else str(metadata.num_processes)
+    yield Fact("Load", f"{ranks} ranks on {_some(metadata.hosts) or 'unnamed hosts'}")
+    seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
+    yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")
+    mode = own.mode or "-"
+    verification = f", verified {metadata.verification}" if metadata.verification else ""
+    yield Fact("Rules", f"{mode} mode{verification}")
+    if own.run_id:
+        again = shlex.join(["pytest", f"--mlps-history-rerun={own.run_id}"])
+        yield Fact("Run it again", again)
+
+
+def _some(hosts: tuple[str, ...] | list[str]) -> str:
+    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
+    return ", ".join(hosts[:_MOST_HOSTS]) + more
+
+
+def _facts_section(metadata: RunMetadata) -> Section:
+    own = metadata.own
+    facts = {
+        "started": own.start_datetime or metadata.run_datetime,
+        "seconds": None if metadata.runtime is None else f"{metadata.runtime:.1f}",
+        "status": own.status,
+        "verification": metadata.verification,
+        **{f"INVALID because ({n})": why for n, why in enumerate(own.not_valid_because, 1)},
+        "organisation, system": f"{own.orgname or '-'}, {own.systemname or '-'}",
+        "tags": ", ".join(own.tags) or None,
+        "command": metadata.executed_command,
+        "results": metadata.result_dir,
+        "system fingerprint": own.system_fingerprint,
+        "request stream, rank 0": next(iter(own.request_stream_sha256), None),
+    }
+    rows = ((name, "-" if value is None else str(value)) for name, value in facts.items())
+    return Section("Run", ("fact", "value"), tuple(rows))
