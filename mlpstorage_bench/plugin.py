@@ -6,6 +6,7 @@ that uses the plugin; the hooks of such a session are in `session.hooks`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
 
@@ -60,6 +61,10 @@ def pytest_load_initial_conftests(
         problem = "" if activation.asks_for_help(known) else unknown_arguments(parser, args)
         if problem:
             raise pytest.UsageError(problem)
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
+        from mlpstorage_bench.session import completion
+
+        completion.complete_values(parser)
     return result
 
 

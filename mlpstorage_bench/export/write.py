@@ -36,6 +36,8 @@ _FORMATS: Mapping[str, _Format] = {
     "json": _Format(tables.json_of, tables.JSON_BEGINNING),
     "csv": _Format(tables.csv_text, tables.CSV_BEGINNING),
 }
+FORMATS = tuple(_FORMATS)
+"""Names of the formats."""
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,29 @@ def keep_file_values(
         )
 
 
+def set_completers(parser: pytest.Parser, completers: Mapping[str, object | None]) -> None:
+    """Give options functions for argcomplete that complete their values, or None for its own.
+
+    Before pytest 9.1 its parser makes argparse's anew each time.
+    """
+
+    def set_all(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        for flag, completer in completers.items():
+            action = made._option_string_actions.get(flag)  # noqa: SLF001 - argparse has no other
+            if action is None:
+                continue
+            action.completer = completer  # type: ignore[attr-defined] # as argcomplete has it
+            if action.nargs == "?":  # argcomplete would repeat the option before its value
+                action.nargs = None
+        return made
+
+    if hasattr(parser, "_getparser"):
+        make = parser._getparser  # noqa: SLF001 - as above
+        parser._getparser = lambda: set_all(make())  # noqa: SLF001 - as above
+    else:
+        set_all(parser.optparser)
+
+
 def put_reason_first(
     item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport
 ) -> None:
