@@ -50,7 +50,7 @@ def _checks(settings: Settings, plan: Plan) -> Iterator[Finding]:
             are_wanted=settings.wants_ranks,
         )
     )
-    yield from check_limits()
+    yield from check_limits(max(settings.layout().ranks_by_host))
     yield from check_kernel()
     yield from check_storage(settings.cache_dir)
     yield _space(settings, plan)

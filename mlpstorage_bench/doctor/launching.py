@@ -13,6 +13,7 @@ from mlpstorage_bench.doctor.finding import Finding, Status
 from mlpstorage_bench.errors import LaunchError, MlpsError
 from mlpstorage_bench.launch.command import LAUNCH_VARIABLES, plan_launch
 from mlpstorage_bench.launch.compatibility import belong_together, library_title
+from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.launch.hosts import Host, lay_out
 from mlpstorage_bench.launch.launchers.installed import display_path, find_binary, identify
 from mlpstorage_bench.launch.launchers.launcher import Launcher, LaunchFlags
@@ -129,6 +130,9 @@ def _meet(ranks: Ranks, launcher: Launcher) -> Finding:
     plan = plan_launch(layout, ranks.flags, ranks.mpi_bin, [])
     where = ", ".join(host.name for host in layout.hosts)
     title = f"{layout.total} ranks on {where}"
+    if detect_launcher(os.environ) is not None:
+        seen = f"not started: {launcher.title} would run below the launcher of this rank"
+        return Finding("ranks", "note", seen, "Check without a launcher, and with --mlps-hosts")
     if plan.may_queue and "SLURM_JOB_ID" not in os.environ:
         return Finding("ranks", "note", f"not started: {launcher.title} may queue them")
     status, output = _run([*plan.prefix, sys.executable, "-c", _MEET])

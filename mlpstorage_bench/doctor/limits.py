@@ -16,25 +16,30 @@ _FEW_FILES = 1024
 """Open files that a process may have by default on most systems; a run has a few hundred."""
 
 
-def check_limits(limits: Limits | None = None, rdma: Path = _RDMA) -> Iterator[Finding]:
-    """Yield a finding on each limit; `rdma` is the kernel's directory of RDMA devices."""
+def check_limits(
+    ranks: int = 1, limits: Limits | None = None, rdma: Path = _RDMA
+) -> Iterator[Finding]:
+    """Yield a finding on each limit, for this number of ranks on this host.
+
+    `rdma` is the kernel's directory of RDMA devices.
+    """
     limits = limits or read_limits()
-    yield _processors(limits)
+    yield _processors(limits, ranks)
     yield _memory(limits)
     yield _locked_memory(rdma)
     yield _open_files()
 
 
-def _processors(limits: Limits) -> Finding:
+def _processors(limits: Limits, ranks: int) -> Finding:
     count, usable = os.cpu_count() or 1, limits.processors
-    if usable is None or usable.number >= count:
-        return Finding("processors", "ok", f"all {count} of this host")
-    seen = f"{usable.number:g} of {count} ({usable.of})"
-    if usable.number < 1:
-        advice = "Less than one processor limits the harness before the storage: raise the quota"
-    else:
-        advice = "Start no more ranks than that"
-    return Finding("processors", "note", seen, advice)
+    is_limited = usable is not None and usable.number < count
+    number = usable.number if usable is not None and is_limited else count
+    seen = f"{number:g} of {count} ({usable.of})" if usable and is_limited else f"all {count}"
+    if number < ranks:
+        seen = f"{seen}, for {ranks} rank{'s' * (ranks != 1)}"
+        advice = "They would wait for each other, not for the storage: start fewer, or allow more"
+        return Finding("processors", "note", seen, advice)
+    return Finding("processors", "note" if is_limited else "ok", seen)
 
 
 def _memory(limits: Limits) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
-from mlpstorage_bench.errors import PeerError
+from mlpstorage_bench.errors import MlpsError, PeerError
 from mlpstorage_bench.mpi.agreement import (
     AgreedOutcome,
     RankOutcome,
@@ -87,11 +87,18 @@ def _own_outcome(
         host=host,
         outcome=report.outcome,
         text=text,
-        headline="" if excinfo is None else excinfo.exconly().splitlines()[0],
+        headline="" if excinfo is None else _headline(excinfo),
         secondary=excinfo is not None and isinstance(excinfo.value, PeerError),
         location=location,
         expected_failure=getattr(report, "wasxfail", None),
     )
+
+
+def _headline(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """Return the first line of an error, without the module of one that explains itself."""
+    line = excinfo.exconly().splitlines()[0]
+    error = excinfo.type
+    return line.removeprefix(f"{error.__module__}.") if issubclass(error, MlpsError) else line
 
 
 def _apply(agreed: AgreedOutcome, own: RankOutcome, report: pytest.TestReport, size: int) -> None:

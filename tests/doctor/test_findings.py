@@ -52,20 +52,25 @@ def test_summary_counts_problems_and_notes(statuses: list[Status], text: str) ->
 
 
 def test_limits_of_processors_and_memory_are_notes() -> None:
-    free = by_subject(check_limits(UNLIMITED))
+    free = by_subject(check_limits(1, UNLIMITED))
     assert (free["processors"].status, free["memory"].status) == ("ok", "ok")
     assert free["memory"].seen == "1.0 GiB available (the host's memory)"
     quota = Limits(Processors(0.5, "the cpu quota of control group /a"), None, None, None, None)
-    limited = by_subject(check_limits(quota))
+    limited = by_subject(check_limits(1, quota))
     assert limited["processors"].status == limited["memory"].status == "note"
-    assert "raise the quota" in limited["processors"].advice
+    assert limited["processors"].seen.endswith(" (the cpu quota of control group /a), for 1 rank")
     addresses = Limits(None, UNLIMITED.memory, None, 1 << 29, None)
-    assert "a process may use 0.50 GiB" in by_subject(check_limits(addresses))["memory"].seen
+    assert "a process may use 0.50 GiB" in by_subject(check_limits(1, addresses))["memory"].seen
+
+
+def test_more_ranks_than_processors_are_a_note() -> None:
+    found = by_subject(check_limits(10_000, UNLIMITED))["processors"]
+    assert (found.status, found.seen.endswith(", for 10000 ranks")) == ("note", True)
 
 
 def test_few_open_files_are_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     set_limit(monkeypatch, resource.RLIMIT_NOFILE, 64)
-    found = by_subject(check_limits(UNLIMITED))["open files"]
+    found = by_subject(check_limits(1, UNLIMITED))["open files"]
     assert (found.status, found.seen) == ("note", "a process may open 64")
     assert "ulimit -n 1024 (the hard limit allows 4096)" in found.advice
 
@@ -74,10 +79,10 @@ def test_locked_memory_matters_where_there_is_rdma(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_limit(monkeypatch, resource.RLIMIT_MEMLOCK, 64 << 10)
-    without = by_subject(check_limits(UNLIMITED, tmp_path / "none"))["locked memory"]
+    without = by_subject(check_limits(1, UNLIMITED, tmp_path / "none"))["locked memory"]
     assert without.status == "ok"
     (tmp_path / "mlx5_0").mkdir()
-    there = by_subject(check_limits(UNLIMITED, tmp_path))["locked memory"]
+    there = by_subject(check_limits(1, UNLIMITED, tmp_path))["locked memory"]
     assert (there.status, there.seen) == ("note", "0.0625 MiB may be locked")
 
 

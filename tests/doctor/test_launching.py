@@ -102,6 +102,15 @@ def test_root_has_advice_on_the_option(
     assert found(refused, root=True)["ranks"].advice == ""
 
 
+def test_rank_of_a_launcher_starts_no_other_ranks(
+    make_launcher: MakeLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    ranks = found(make_launcher("exit 9"))["ranks"]
+    assert (ranks.status, ranks.seen.partition(":")[0]) == ("note", "not started")
+
+
 def test_other_library_than_the_launchers_is_a_problem(
     make_launcher: MakeLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
