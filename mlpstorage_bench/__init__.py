@@ -9,36 +9,58 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlpstorage_bench import units
     from mlpstorage_bench.cluster.information import ClusterInformation
     from mlpstorage_bench.history.archive import History
     from mlpstorage_bench.history.filters import RunFilter
     from mlpstorage_bench.kvcache.fixture import KVCache
     from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+    from mlpstorage_bench.kvcache.results.trial_ranks import RANKS
+    from mlpstorage_bench.metric import rules as metric_rules
+    from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
     from mlpstorage_bench.mpi.comm import Comm
+    from mlpstorage_bench.progress.state import Progress
     from mlpstorage_bench.session.run import Run
 
     __version__: str
 
 __all__ = [
+    "RANKS",
     "ClusterInformation",
     "Comm",
     "History",
     "KVCache",
     "KVCacheResult",
+    "Measured",
+    "Metric",
+    "Progress",
     "Run",
     "RunFilter",
+    "Shown",
     "__version__",
+    "metric_rules",
+    "units",
 ]
 
 _MODULES = {
+    "RANKS": "mlpstorage_bench.kvcache.results.trial_ranks",
     "ClusterInformation": "mlpstorage_bench.cluster.information",
     "Comm": "mlpstorage_bench.mpi.comm",
     "History": "mlpstorage_bench.history.archive",
     "KVCache": "mlpstorage_bench.kvcache.fixture",
     "KVCacheResult": "mlpstorage_bench.kvcache.results.case_result",
+    "Measured": "mlpstorage_bench.metric.declaration",
+    "Metric": "mlpstorage_bench.metric.declaration",
+    "Progress": "mlpstorage_bench.progress.state",
     "Run": "mlpstorage_bench.session.run",
     "RunFilter": "mlpstorage_bench.history.filters",
+    "Shown": "mlpstorage_bench.metric.declaration",
 }
+_WHOLE_MODULES = {
+    "metric_rules": "mlpstorage_bench.metric.rules",
+    "units": "mlpstorage_bench.units",
+}
+"""Modules all of whose names are public."""
 
 if not TYPE_CHECKING:  # a type checker would accept any name
 
@@ -49,6 +71,8 @@ if not TYPE_CHECKING:  # a type checker would accept any name
             value = version("mlpstorage-bench")
         elif name in _MODULES:
             value = getattr(importlib.import_module(_MODULES[name]), name)
+        elif name in _WHOLE_MODULES:
+            value = importlib.import_module(_WHOLE_MODULES[name])
         else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = value

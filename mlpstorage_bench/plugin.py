@@ -23,7 +23,7 @@ from mlpstorage_bench.options.declared import (
 )
 from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
-from mlpstorage_bench.session import activation, stash
+from mlpstorage_bench.session import activation, hookspec, stash
 from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
 from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
@@ -33,6 +33,11 @@ __all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
     add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that users' plugins implement."""
+    pluginmanager.add_hookspecs(hookspec)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

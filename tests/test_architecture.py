@@ -258,7 +258,9 @@ def test_interface_of_benchmark_types_has_no_any() -> None:
         assert "typing.Any" not in imported_modules(path)
 
 
-@pytest.mark.parametrize("package", ["commands", "gate", "history", "report", "results", "session"])
+@pytest.mark.parametrize(
+    "package", ["commands", "export", "gate", "history", "report", "results", "session"]
+)
 def test_metrics_of_kv_cache_are_not_known_by_name(package: str) -> None:
     names = {metric.name for metric in KV_CACHE.metrics if "_" in metric.name}
     for path in (ROOT / package).rglob("*.py"):

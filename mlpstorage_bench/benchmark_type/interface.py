@@ -258,6 +258,10 @@ class BenchmarkType(ResultFiles, Protocol):
     exports: Mapping[str, Callable[[Path], str]]
     """Functions from a run's file to a text, by name of the command."""
 
+    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
+        """Use metrics beside its own, in place of those that were added before."""
+        ...
+
     def plan(self, request: PlanRequest) -> Plan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
         ...

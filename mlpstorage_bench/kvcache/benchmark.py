@@ -25,7 +25,7 @@ from mlpstorage_bench.kvcache.fio_job import fio_job
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_figures import case_figures
 from mlpstorage_bench.kvcache.results.conclusions import conclusions
-from mlpstorage_bench.kvcache.results.metrics.declared import metrics
+from mlpstorage_bench.kvcache.results.metrics.declared import metrics, use_added
 from mlpstorage_bench.kvcache.results.recorded_case import path_of_rank, standing
 from mlpstorage_bench.kvcache.results.recorded_rank import recorded_rank
 from mlpstorage_bench.kvcache.results.reference_parameters import (
@@ -61,6 +61,10 @@ class KVCacheBenchmark:
     def metrics(self) -> Sequence[AnyMetric]:
         """Declarations of all metrics."""
         return metrics()
+
+    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
+        """Use metrics beside its own, in place of those that were added before."""
+        use_added(added)
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""

@@ -101,6 +101,7 @@ def build_metadata(
             "files": [str(path.relative_to(directory)) for path in output_files],
             "not_valid_because": list(verification.not_valid_because),
             "conclusions": list(of_type.conclusions),
+            **({"plugins": record.plugins} if record.plugins else {}),
             "notes": record.notes,
             "tests": [test.model_dump() for test in record.tests],
             "gate": gate,

@@ -235,6 +235,8 @@ class RunRecord(RunFacts):
     """Values that tests gave to `mlps_run.record`."""
     recorded_descriptions: dict[str, MetricFacts] = {}
     """Unit and direction of each of these values."""
+    plugins: dict[str, Json] = {}
+    """Facts that hooks of users' plugins returned, by plugin."""
     gate: GateRecord | None = None
     """The gate's result; None if the gate is off."""
     system_info_at_end: Json | None = None

@@ -13,6 +13,7 @@ from mlpstorage_bench.cluster.host import HostRecord, at_end
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.export.write import write_export
 from mlpstorage_bench.history.archive import enter_run
+from mlpstorage_bench.history.reading import read_document
 from mlpstorage_bench.mpi.comm import SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
@@ -202,8 +203,11 @@ def _problem(step: Callable[[], object]) -> list[str]:
 
 def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
     run = session.run
-    metadata = None if run is None else run.finish(exit_status, tests_passed=tests_passed)
-    if run is not None and metadata is not None:
+    if run is None:
+        return
+    run.add_notes([problem for problem in session.hooks.problems if problem not in run.notes])
+    metadata = run.finish(exit_status, tests_passed=tests_passed)
+    if metadata is not None:
         _enter_in_history(session)
         if session.settings.reports:
             page = build_report(metadata, figures_of(run.log.cases, run.benchmark_type))
@@ -211,6 +215,8 @@ def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
                 session.remarks.append(f"report: {write_report(path, page)}")
         for export in session.settings.exports:
             session.remarks.append(f"export: {write_export(export, metadata)}")
+        problems = session.hooks.result(run, lambda: read_document(run.location.metadata_path))
+        session.remarks += [f"ERROR: {problem}" for problem in problems]
 
 
 def _enter_in_history(session: MlpsSession) -> None:

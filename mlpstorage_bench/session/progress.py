@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,21 +34,38 @@ _LEAST_COLUMNS = 40
 
 
 def is_watched(session: MlpsSession) -> bool:
-    """Whether rank 0 shows the progress; the same on every rank."""
+    """Whether rank 0 shows the progress, or gives it to plugins; the same on every rank."""
+    return session.hooks_watch_progress or _is_shown(session)
+
+
+def _is_shown(session: MlpsSession) -> bool:
     return session.settings.progress.mode != "off" and session.config.get_verbosity() >= 0
 
 
 def viewer_of(session: MlpsSession, item: pytest.Item) -> Viewer | None:
     """Return where the progress of a test is shown; None on ranks other than 0, or if it is not."""
-    reporter = terminal_reporter(session.config)
-    if not session.is_root or not is_watched(session) or reporter is None:
+    if not session.is_root:
         return None
+    shows = [*_shown(session)]
+    if session.hooks_watch_progress:
+        shows.append(session.hooks.progress)
+    if not shows:
+        return None
+
+    def show(progress: Progress) -> None:
+        for one in shows:
+            one(progress)
+
     items = item.session.items
-    place = items.index(item) + 1 if item in items else 1
-    columns = _columns(session, reporter)
-    if columns is None:
-        return Viewer(_Lines(session), place, len(items))
-    return Viewer(_Region(session, reporter, columns), place, len(items))
+    return Viewer(show, items.index(item) + 1 if item in items else 1, len(items))
+
+
+def _shown(session: MlpsSession) -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows the progress on the terminal, if anything does."""
+    reporter = terminal_reporter(session.config)
+    if reporter is not None and _is_shown(session):
+        columns = _columns(session, reporter)
+        yield _Lines(session) if columns is None else _Region(session, reporter, columns)
 
 
 def hide(session: MlpsSession) -> None:

@@ -70,6 +70,8 @@ class Run:
     _ended: datetime | None = None
     gate: GateRecord | None = None
     """The gate's result, for the metadata."""
+    plugin_facts: dict[str, Json] = field(default_factory=dict)
+    """Facts that users' hooks returned, by plugin, for the metadata."""
     system_info_at_end: Json | None = None
     """The hosts at the run's end; None before it."""
     log: CaseLog = field(init=False)
@@ -286,6 +288,7 @@ class Run:
             tests=self.log.outcomes,
             recorded=self._recorded.values,
             recorded_descriptions=self._recorded.descriptions,
+            plugins=self.plugin_facts,
             gate=self.gate,
             system_info_at_end=self.system_info_at_end,
             untimed_cases=self.log.untimed_cases(timed),

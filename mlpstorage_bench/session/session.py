@@ -32,7 +32,9 @@ from mlpstorage_bench.session.activation import collection_errors
 from mlpstorage_bench.session.benchmark_json import branch_of_tests
 from mlpstorage_bench.session.file_arguments import check_files
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
+from mlpstorage_bench.session.hookspec import METRICS_HOOK
 from mlpstorage_bench.session.junit import add_to_junit
+from mlpstorage_bench.session.plugin_hooks import PluginHooks
 from mlpstorage_bench.session.provenance import sources_of_tests
 from mlpstorage_bench.session.pytest_internals import (
     output_files,
@@ -86,6 +88,9 @@ class MlpsSession:
         self.session_gate: SessionGate | None = None
         self.has_nothing_to_judge = False
         self.engine: Engine | None = None
+        self.hooks = PluginHooks(config)
+        self.hooks_watch_progress = False
+        """Whether plugins receive the progress of the run; the same on every rank."""
         self.objectives_missed = 0
         """Number of tests that failed because their figures missed an objective."""
         self.remarks: list[str] = []
@@ -225,7 +230,8 @@ class MlpsSession:
         return [package.host for package in installed]
 
     def _check_request(self) -> None:
-        """Check files, gate and report formats before tests are collected."""
+        """Check metrics, files, gate and report formats before tests are collected."""
+        self._add_metrics()
         if self.settings.user_set:
             check_files(
                 *(self.settings, self.plan, self.comm.rank, self.comm.size, self.most_trials),
@@ -239,6 +245,15 @@ class MlpsSession:
             check_renderer(path)
         for export in self.settings.exports if self.is_root else ():
             check_format(export)
+
+    def _add_metrics(self) -> None:
+        """Use the metrics that plugins declare until the session is over."""
+        if not self.hooks.has(METRICS_HOOK):
+            return
+        kind = registry.load(registry.DEFAULT)
+        kind.use_added_metrics([])
+        kind.use_added_metrics(self.hooks.metrics(kind.metrics))
+        self.config.add_cleanup(lambda: kind.use_added_metrics([]))
 
     def agree_on_collection(self, items: list[pytest.Item]) -> None:
         """Give all ranks rank 0's order of tests; a usage error if they collected different ones.

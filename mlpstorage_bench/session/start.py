@@ -24,6 +24,7 @@ from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import benchmark_json, measured_storage, rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.gate import SessionGate
+from mlpstorage_bench.session.hookspec import PROGRESS_HOOK
 from mlpstorage_bench.session.integrity import record_integrity
 from mlpstorage_bench.session.provenance import filesystems_of, run_facts
 from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
@@ -121,6 +122,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     identity = identity_of(facts, plan.seed, cluster.hosts, installed_package(session.host))
     session.on_all_ranks(lambda: run.claim(identity))
     session.run = run
+    _ask_plugins(session, run)
     _open_gate(session, session.run)
     session.on_all_ranks(session.run.write)
     _report_place(session, session.run)
@@ -139,6 +141,14 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(session.run.write)
+
+
+def _ask_plugins(session: MlpsSession, run: Run) -> None:
+    """Add plugins' facts to the run on rank 0, and find whether they receive its progress."""
+    session.hooks_watch_progress = session.comm.bcast(session.hooks.has(PROGRESS_HOOK))
+    if session.is_root:
+        run.plugin_facts = session.hooks.metadata(run)
+        run.add_notes(session.hooks.problems)
 
 
 def _report_place(session: MlpsSession, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from mlpstorage_bench.kvcache.results.metrics.audits import Audits
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies, LatenciesBySize
@@ -10,7 +10,7 @@ from mlpstorage_bench.kvcache.results.metrics.limits import Harness, Limits
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
-from mlpstorage_bench.metric.declaration import Measured, Metric, declared_in
+from mlpstorage_bench.metric.declaration import AnyMetric, Measured, declared_in
 
 GROUPS: tuple[type[Measured], ...] = (
     *(Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Window),
@@ -18,6 +18,15 @@ GROUPS: tuple[type[Measured], ...] = (
 """Subjects, in the order of docs/metrics.md."""
 
 
-def metrics() -> tuple[Metric[Any], ...]:
-    """Return the declarations of all subjects."""
-    return declared_in(*GROUPS)
+_ADDED: list[AnyMetric] = []
+"""Metrics that plugins of this session declare."""
+
+
+def use_added(added: Sequence[AnyMetric]) -> None:
+    """Use the metrics that plugins declare, in place of those of a session before."""
+    _ADDED[:] = added
+
+
+def metrics() -> tuple[AnyMetric, ...]:
+    """Return the declarations of all subjects, and those that plugins added."""
+    return (*declared_in(*GROUPS), *_ADDED)
