@@ -25,6 +25,7 @@ from mlpstorage_bench.session.pytest_internals import (
     number_benchmarks,
     shape_benchmark_table,
     unit_of_benchmarks,
+    write_without_colors,
 )
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
@@ -42,6 +43,9 @@ def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) ->
         raise rank_checks.usage_error(str(error), is_root=comm.rank == 0) from error
     rendezvous.agree_on_problem(config, comm, "the options", "")
     session = config.stash[SESSION] = MlpsSession(config, settings, launcher, comm)
+    if session.is_under_users_launcher:
+        # Open MPI gives ranks a pseudo-terminal also where its output goes to a file
+        write_without_colors(config)
     config.pluginmanager.register(SessionHooks(session), "mlpstorage-session")
     session.join()
     return session

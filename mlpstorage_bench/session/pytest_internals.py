@@ -170,6 +170,17 @@ def write_raw(reporter: TerminalReporter, text: str) -> None:
     file.flush()
 
 
+def write_without_colors(config: pytest.Config) -> None:
+    """Switch off the colors that pytest chose itself, before or after its reporter exists."""
+    asked = ("FORCE_COLOR", "PY_COLORS")
+    if config.getoption("color", "no") != "auto" or any(os.environ.get(name) for name in asked):
+        return
+    config.option.color = "no"
+    reporter = terminal_reporter(config)
+    if reporter is not None:
+        reporter.hasmarkup = reporter._tw.hasmarkup = False  # noqa: SLF001 - no public name
+
+
 def is_captured(config: pytest.Config) -> bool:
     """Whether pytest captures what tests print; not so under `-s`."""
     return bool(config.option.capture != "no")

@@ -126,6 +126,11 @@ class MlpsSession:
         return self.comm.rank == 0
 
     @property
+    def is_under_users_launcher(self) -> bool:
+        """Whether a launcher that this package did not start has started this rank."""
+        return self.launcher is not None and self.parent is None
+
+    @property
     def plan(self) -> Plan:
         """The plan of this session: the cases of its benchmark type."""
         return plan_of(self.config, self.settings)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.conftest import RunRanks
+from tests.conftest import RunRanks, mpirun
 from tests.session.tiny import TINY
+from tests.variants import first_of
 
 A_RUN = "def test_run(kvcache): kvcache.run(1)"
 OFTEN = "--mlps-progress=lines:0.000001"
@@ -44,7 +48,28 @@ def test_ranks_of_a_users_launcher_print_lines_once(
     assert result.ret == 0
     lines = [line for line in result.outlines if "trial 1 of 2: drain" in line]
     assert len(lines) == 1
-    assert "\x1b" not in result.stdout.str()
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.parametrize("joins", first_of("early", "late"))
+def test_output_of_a_users_launcher_into_a_file_has_no_escape_byte(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, joins: str
+) -> None:
+    """Ranks of Open MPI have a pseudo-terminal all the same; pytester switches colors off."""
+    monkeypatch.delenv("PY_COLORS")
+    monkeypatch.setenv("TERM", "xterm")
+    pytester.makepyfile("def test_run(mlps_run): pass\ndef test_other(): assert mlps_run")
+    options = ["--mlps-results-dir=results"] if joins == "early" else []
+    done = subprocess.run(
+        [*mpirun(2), sys.executable, "-m", "pytest", *options],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert b"1 failed, 1 passed" in done.stdout
+    _, joined, after = done.stdout.rpartition(b"mlpstorage: 2 ranks")
+    assert joined
+    assert b"\x1b" not in (done.stdout if joins == "early" else after)
 
 
 @pytest.mark.parametrize("value", ["on", "lines:", "lines:0", "live:5", "lines:x"])
