@@ -74,6 +74,7 @@ KVCACHE_LAYERS = (
 PURE = (
     "compare/figures.py",
     "compare/subject.py",
+    "gate/change_points.py",
     "gate/comparison.py",
     "gate/decision.py",
     "gate/disturbances.py",

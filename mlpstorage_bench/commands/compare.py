@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench.commands import run_files
 from mlpstorage_bench.compare.find import COMPARE_OPTION, find_subject
 from mlpstorage_bench.compare.subject import Comparison
 from mlpstorage_bench.errors import InvalidInputError
@@ -15,6 +16,7 @@ from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.paths import OutputFile, check_outputs
 from mlpstorage_bench.process.stdout import text_width, write_lines
+from mlpstorage_bench.report.compare_page import build_comparison_report
 from mlpstorage_bench.report.compare_report import (
     REPORT_OPTION,
     check_compare_report,
@@ -42,7 +44,14 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     reports = [
         check_compare_report(Path(path).absolute()) for path in known.mlps_compare_report or ()
     ]
-    check_outputs([OutputFile(REPORT_OPTION, path, is_own_compare_report) for path in reports], [])
+    pages = run_files.files_of(known)
+    check_outputs(
+        [
+            *(OutputFile(REPORT_OPTION, path, is_own_compare_report) for path in reports),
+            *pages.outputs(),
+        ],
+        [],
+    )
     with History(results_dir) as history:
         comparison = Comparison([find_subject(one, history) for one in given])
         for remark in history.remarks:
@@ -51,4 +60,6 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
     for path in reports:
         write_compare_report(path, comparison)
         write_lines([f"report: {for_terminal(str(path))}"])
+    for line in pages.write_page(build_comparison_report(comparison)):
+        write_lines([for_terminal(line)])
     return pytest.ExitCode.OK

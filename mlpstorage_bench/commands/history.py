@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, matches_case, parse_since
-from mlpstorage_bench.history.past_run import PastRun, status_now
+from mlpstorage_bench.history.past_run import status_now
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import WHOLE_RUN, read_document, read_metadata, run_of
 from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, check_owner, rerun_of
@@ -39,6 +38,7 @@ from mlpstorage_bench.report.history_table import (
 )
 from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
+from mlpstorage_bench.report.trends import points_of
 from mlpstorage_bench.results.json_files import json_text
 
 HISTORY_OPTION = "--mlps-history"
@@ -84,7 +84,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
                     [f"{count} runs in the index of {for_terminal(str(history.results_dir))}"]
                 )
             else:
-                _show_list(history, wanted, form)
+                _show_list(history, wanted, form, run_files.files_of(known))
         finally:
             skipped = [f"skipped {problem}" for problem in history.problems]
             for remark in (*history.remarks, *skipped):
@@ -123,9 +123,12 @@ def run_id_of(given: str | None) -> str:
     return "" if look_up(HISTORY_OPTION, Path(given)) is not None else given
 
 
-def _show_list(history: History, wanted: RunFilter, form: str) -> None:
+def _show_list(history: History, wanted: RunFilter, form: str, files: RunFiles) -> None:
     runs = history.runs(wanted)
-    if form == "json":
+    if files.reports:
+        for line in files.write_history(history, runs):
+            write_lines([for_terminal(line)])
+    elif form == "json":
         write_data(history_json(runs, history.listed(), history.problems))
     elif form == "csv":
         write_data(history_csv(runs, history.listed()))
@@ -193,7 +196,7 @@ def _show_trend(history: History, metric: str, wanted: RunFilter, form: str) -> 
             hint=nearest(metric, units) or f"Recorded metrics: {', '.join(units) or 'none'}",
         )
     runs = history.runs(wanted)
-    cases = {name: _points(history, runs, name, metric) for name in history.cases_with(metric)}
+    cases = {name: points_of(history, runs, name, metric) for name in history.cases_with(metric)}
     tests = {(run.run_id, case.name): case.test for run in runs for case in run.cases}
     curves = {
         name: [p for p in points if matches_case(name, tests.get((p.run_id, name)), wanted.test)]
@@ -211,31 +214,6 @@ def _show_trend(history: History, metric: str, wanted: RunFilter, form: str) -> 
             lines += ["", *trend_lines(f"{case}{metric}{unit}", points, width)]
     nothing = f"No matching runs in {history.results_dir} have {metric}"
     write_lines(map(for_terminal, lines[1:] or [nothing]))
-
-
-def _points(history: History, runs: Sequence[PastRun], case: str, metric: str) -> list[Point]:
-    ids = [run.run_id for run in runs]
-    values, trials = history.pooled(ids, case, metric), history.values(ids, case, metric)
-    shown = [run for run in runs if run.run_id in values]
-    return [
-        Point(
-            run.started,
-            run.run_id,
-            value := values[run.run_id],
-            min([value, *trials.get(run.run_id, {}).values()]),
-            max([value, *trials.get(run.run_id, {}).values()]),
-            series,
-        )
-        for run, series in zip(shown, _series(shown, case), strict=True)
-    ]
-
-
-def _series(runs: Sequence[PastRun], case: str) -> Iterator[int]:
-    """Yield a number for each run, which grows where a run is not comparable with the last one."""
-    number = 1
-    for before, run in itertools.pairwise([*runs[:1], *runs]):
-        number += not run.is_comparable(before, case)
-        yield number
 
 
 class TrendRow(NamedTuple):

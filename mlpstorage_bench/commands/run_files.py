@@ -1,9 +1,9 @@
-"""Files of one earlier run: `--mlps-report` and `--mlps-export` beside `--mlps-history=ID`."""
+"""Files of earlier runs: `--mlps-report` and `--mlps-export` beside `--mlps-history`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,12 @@ from mlpstorage_bench.export.write import (
     parse_exports,
     write_export,
 )
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.options.settings import check_reports
 from mlpstorage_bench.paths import OutputFile, check_outputs
+from mlpstorage_bench.report.history_report import build_history_report
+from mlpstorage_bench.report.page import Page
 from mlpstorage_bench.report.render import (
     REPORT_OPTION,
     check_renderer,
@@ -31,7 +35,7 @@ from mlpstorage_bench.results.run_metadata import RunMetadata
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Files that are written of a run, in place of its page."""
+    """Files that are written of runs, in place of a page of text."""
 
     reports: tuple[Path, ...]
     exports: tuple[Export, ...]
@@ -45,11 +49,27 @@ class RunFiles:
         InvalidInputError on failure.
         """
         if self.reports:
-            page = build_report(metadata, _figures(metadata, file))
-            for path in self.reports:
-                yield f"report: {write_report(path, page)}"
+            yield from self.write_page(build_report(metadata, _figures(metadata, file)))
         for export in self.exports:
             yield f"export: {write_export(export, metadata)}"
+
+    def write_history(self, history: History, runs: Sequence[PastRun]) -> Iterator[str]:
+        """Write reports of several runs, and yield a line for each."""
+        if self.reports:
+            yield from self.write_page(build_history_report(history, runs))
+
+    def write_page(self, page: Page) -> Iterator[str]:
+        """Write reports with this content, and yield a line for each."""
+        for path in self.reports:
+            yield f"report: {write_report(path, page)}"
+
+    def outputs(self) -> list[OutputFile]:
+        """Return the files, to be checked together before any of them is written."""
+        reports = [
+            OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True)
+            for path in self.reports
+        ]
+        return [*reports, *(export.as_output() for export in self.exports)]
 
 
 def _figures(metadata: RunMetadata, file: Path) -> RunFigures:
@@ -72,10 +92,7 @@ def refuse_without_run(known: argparse.Namespace, run_id: str) -> None:
 def files_of(known: argparse.Namespace) -> RunFiles:
     """Return the files to which the run is to be written; InvalidInputError for unusable ones."""
     files = RunFiles(check_reports(known.mlps_report or ()), parse_exports(known.mlps_export or ()))
-    reports = [
-        OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True) for path in files.reports
-    ]
-    check_outputs([*reports, *(export.as_output() for export in files.exports)], [])
+    check_outputs(files.outputs(), [])
     for path in files.reports:
         check_renderer(path)
     for export in files.exports:

@@ -105,7 +105,8 @@ RUN_OPTIONS = (
     Option(
         "report",
         "Also write a report of this run, or of the one that --mlps-history=ID names, to FILE: .md "
-        "for Markdown or .html. Repeatable.",
+        "for Markdown or .html. With --mlps-history alone, a report of all runs that its filters "
+        "leave; with --mlps-compare, one of these runs. Repeatable.",
         None,
         {"action": "append", "metavar": "FILE"},
     ),

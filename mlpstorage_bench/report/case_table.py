@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
@@ -64,12 +63,6 @@ def headline_case(cases: Mapping[str, Values], described: Mapping[str, Descripti
         return sum(number_of(cases[name].get(metric)) or 0.0 for metric in bandwidths)
 
     return max(cases, key=total, default=None)
-
-
-def natural_order(name: str) -> list[tuple[bool, int, str]]:
-    """Return a key by which names are sorted with the numbers in them in order of size."""
-    parts = re.findall(r"(\d{1,9})|(\D+|\d)", name)
-    return [(not number, int(number or 0), text) for number, text in parts]
 
 
 def bandwidth_metrics(described: Mapping[str, Description]) -> list[Description]:

@@ -26,8 +26,8 @@ _WRITER = {"written_by": "mlpstorage_bench"}
 _JSON_BEGINNING = json.dumps(_WRITER, indent=2).removesuffix("\n}")
 _LEAST_WIDTH = 40
 _WIDEST_TEXT = 120
-_UNLIKE_MARK = "≠"
-_MARK_MEANS = f"{_UNLIKE_MARK}: these figures are not defined alike; see the lines above"
+UNLIKE_MARK = "≠"
+_MARK_MEANS = f"{UNLIKE_MARK}: these figures are not defined alike; see the lines above"
 _NOTHING_UNLIKE = "nothing that is recorded makes them unlike"
 
 
@@ -72,7 +72,7 @@ def _parts(
 ) -> Iterator[tuple[Sequence[str], range]]:
     """Yield the runs whose figures fit beside each other, with their positions."""
     labels = sum(max((len(text) for text in texts), default=0) + 1 for texts in _labels(rows))
-    cells = [_cell(value, row.decimals) for row in rows for value in row.values]
+    cells = [cell_of(value, row.decimals) for row in rows for value in row.values]
     count = max((width - labels - 2) // (max(map(len, cells), default=1) + 1), 1)
     for start in range(0, len(letters), count):
         end = min(start + count, len(letters))
@@ -94,14 +94,15 @@ def _table(rows: Sequence[Row], letters: Sequence[str], columns: range) -> Table
         table.add_row(
             "" if row.case == case else for_terminal(row.case),
             for_terminal(row.label),
-            _UNLIKE_MARK if row.is_unlike else "",
-            *(_cell(row.values[at], row.decimals) for at in columns),
+            UNLIKE_MARK if row.is_unlike else "",
+            *(cell_of(row.values[at], row.decimals) for at in columns),
         )
         case = row.case
     return table
 
 
-def _cell(value: float | None, decimals: int) -> str:
+def cell_of(value: float | None, decimals: int) -> str:
+    """Return a figure as a cell."""
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
@@ -142,11 +143,6 @@ def _to_json(comparison: Comparison) -> str:
 
 def _to_markdown(comparison: Comparison) -> str:
     letters = comparison.letters
-    notes = [
-        f"note on {letter}: {note}"
-        for letter, one in zip(letters, comparison.subjects, strict=True)
-        for note in one.notes
-    ]
     runs = tuple(
         (letter, one.identity, one.given)
         for letter, one in zip(letters, comparison.subjects, strict=True)
@@ -154,12 +150,11 @@ def _to_markdown(comparison: Comparison) -> str:
     figures = tuple(
         (
             row.case,
-            f"{row.label} {_UNLIKE_MARK if row.is_unlike else ''}".rstrip(),
-            *(_cell(value, row.decimals) for value in row.values),
+            f"{row.label} {UNLIKE_MARK if row.is_unlike else ''}".rstrip(),
+            *(cell_of(value, row.decimals) for value in row.values),
         )
         for row in comparison.rows
     )
-    marks = [_MARK_MEANS] if any(row.is_unlike for row in comparison.rows) else []
     alike = tuple(comparison.alike.items())
     blocks = (
         Block("Runs", (Section("", ("", "run", "given as"), runs),)),
@@ -168,11 +163,22 @@ def _to_markdown(comparison: Comparison) -> str:
     )
     page = Page(
         title="Comparison of runs",
-        notes=(*_unlike(comparison), *notes, *marks),
+        notes=(*_unlike(comparison), *notes_of(comparison)),
         blocks=tuple(block for block in blocks if not block.is_empty),
         is_complete=True,
     )
     return MARKDOWN_BEGINNING + to_markdown(page)
+
+
+def notes_of(comparison: Comparison) -> tuple[str, ...]:
+    """Return the notes on each run, and the meaning of the mark if a figure has it."""
+    notes = [
+        f"note on {letter}: {note}"
+        for letter, one in zip(comparison.letters, comparison.subjects, strict=True)
+        for note in one.notes
+    ]
+    marks = [_MARK_MEANS] if any(row.is_unlike for row in comparison.rows) else []
+    return (*notes, *marks)
 
 
 def write_compare_report(path: Path, comparison: Comparison) -> None:

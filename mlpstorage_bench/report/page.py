@@ -65,6 +65,7 @@ class Page:
     picture: Figure | None = None
     findings_title: str = ""
     findings: tuple[str, ...] = ()
+    facts_title: str = "What was measured"
     facts: tuple[Fact, ...] = ()
     sparklines: tuple[Fact, ...] = ()
     """The history of a figure as characters, for formats without drawings."""

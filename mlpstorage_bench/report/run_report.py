@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.compare.subject import case_order
 from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Description, Shown
@@ -20,7 +21,6 @@ from mlpstorage_bench.report.case_charts import (
 from mlpstorage_bench.report.case_table import (
     bandwidth_metrics,
     headline_case,
-    natural_order,
     results_table,
     tiles_of,
 )
@@ -68,7 +68,7 @@ def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Pag
     own = metadata.own
     described = descriptions_of(metadata)
     own_values = metadata.values_by_case
-    names = sorted(metadata.cases or own_values, key=natural_order)
+    names = sorted(metadata.cases or own_values, key=case_order)
     ran = {name: own_values.get(name) for name in names}
     values = {name: one for name, one in ran.items() if one is not None}
     first = headline_case(values, described)
@@ -163,7 +163,7 @@ def _amounts(values: Values, metrics: list[Description]) -> list[Amount]:
 
 def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) -> Iterator[Block]:
     """Yield a block of figures for each case, that of the headline figures first and unfolded."""
-    names = sorted(metadata.cases, key=lambda name: (name != first, natural_order(name)))
+    names = sorted(metadata.cases, key=lambda name: (name != first, case_order(name)))
     for name in names[:MOST_CASES_WITH_FIGURES]:
         charts = tuple(_charts(metadata, name, figures.cases.get(name)))
         if charts:

@@ -87,6 +87,7 @@ def test_first_screen_has_the_figures_of_the_fastest_case_with_spread_and_sample
     assert page.picture is not None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_page_of_many_cases_ranks_and_hosts_stays_below_two_megabytes() -> None:
     series = {

@@ -71,6 +71,12 @@ def _round_step(raw: float) -> float:
     return power * next(step for step in _STEPS if step * power >= raw * (1 - 1e-9))
 
 
+def percent_text(share: float) -> str:
+    """Return a change in whole percent with its sign; 0 % has none."""
+    percent = round(100 * share)
+    return f"{percent:+d} %" if percent else "0 %"
+
+
 def number_text(value: float) -> str:
     """Return a number with three significant digits, without an exponent."""
     if not value:

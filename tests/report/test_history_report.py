@@ -1,0 +1,111 @@
+"""Reports of a history and of a comparison, from results trees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.compare.find import find_subject
+from mlpstorage_bench.compare.subject import Comparison
+from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.report.compare_page import build_comparison_report
+from mlpstorage_bench.report.history_report import build_history_report
+from mlpstorage_bench.report.markdown import to_markdown
+from mlpstorage_bench.report.page import Page
+from mlpstorage_bench.report.render import to_html
+from tests.past_runs import leave_run
+
+DESCRIBED = {
+    "read_gib_s": {"unit": "GiB/s", "title": "read GiB/s", "better": "higher", "shown": "lists"}
+}
+
+
+def leave(results: Path, number: int, value: float, **own: Any) -> None:
+    leave_run(
+        results,
+        number,
+        own={
+            "schema_version": 3,
+            "status": "passed",
+            "system_fingerprint": "5" * 32,
+            "metric_descriptions": DESCRIBED,
+            "metrics": {"1": {"read_gib_s": value}},
+            "cases": {"1": {"workload_fingerprint": "7" * 32}},
+            **own,
+        },
+    )
+
+
+def report_of(results: Path) -> Page:
+    with History(results) as history:
+        return build_history_report(history, history.runs())
+
+
+def test_loss_that_lasts_is_the_verdict_with_the_run_that_it_began_with(tmp_path: Path) -> None:
+    for number in range(20):
+        leave(tmp_path, number, (2.0 if number < 10 else 1.5) + number / 1000)
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert page.verdict.word == "Worse than before"
+    assert page.verdict.reason == "workload 1, read GiB/s: -24 % since run 20261101_121000-000a."
+    assert page.picture is not None
+    assert [curve.style for curve in page.picture.curves].count("change worse") == 1
+    (line,) = page.sparklines
+    assert line.text == "██████████▁▁▁▁▁▁▁▁▁▁ 1.52"
+    assert "Worse than before" in to_html(page)
+    assert "██████████▁▁▁▁▁▁▁▁▁▁" in to_markdown(page)
+
+
+def test_runs_on_another_system_break_the_line_and_are_no_change(tmp_path: Path) -> None:
+    for number in range(20):
+        system = ("5" if number < 10 else "6") * 32
+        leave(tmp_path, number, 2.0 if number < 10 else 1.5, system_fingerprint=system)
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert page.verdict.kind == "good"
+    assert page.picture is not None
+    assert [curve.style for curve in page.picture.curves].count("line c1") == 2
+    assert page.tiles[0].beside == "0 % from 1.5, 9 runs"
+
+
+@pytest.mark.parametrize(
+    ("own", "word"),
+    [
+        ({"gate": {"verdict": "regressed"}, "status": "failed", "tests_passed": True}, "Worse"),
+        ({"status": "interrupted"}, "The last run has no result"),
+        ({}, "Passed"),
+    ],
+)
+def test_last_run_decides_the_verdict(tmp_path: Path, own: dict[str, Any], word: str) -> None:
+    leave(tmp_path, 1, 2.0)
+    verdicts = [{"case": "1", "metric": "read_gib_s", "verdict": "regressed"}]
+    leave(tmp_path, 2, 1.0, verdicts=verdicts, **own)
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert page.verdict.word == word
+    assert page.picture is not None
+    marks = [box for box in page.picture.boxes if box.title == "regressed"]
+    assert len(marks) == (word == "Worse")
+
+
+def test_history_without_runs_says_so(tmp_path: Path) -> None:
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert page.verdict.word == "No runs"
+    assert "No runs" in to_html(page)
+
+
+def test_comparison_names_what_differs_before_its_figures(tmp_path: Path) -> None:
+    leave(tmp_path, 1, 2.0)
+    leave(tmp_path, 2, 1.0, system_fingerprint="6" * 32)
+    with History(tmp_path) as history:
+        ids = [run.run_id for run in history.runs()]
+        page = build_comparison_report(Comparison([find_subject(one, history) for one in ids]))
+    assert page.verdict is not None
+    assert page.verdict.word == "Not alike"
+    assert [fact.name for fact in page.facts] == ["A", "B"]
+    figures = [figure.title for block in page.blocks for figure in block.figures]
+    assert "Workload 1: read GiB/s" in figures
+    assert "Workload 1: read GiB/s" in to_html(page)
