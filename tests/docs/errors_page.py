@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.docs.errors import ACCEPTED_HOSTS, SECTIONS, Situation
 from tests.docs.pages import PROJECT
 
 PAGE = PROJECT / "docs" / "errors.md"
+WIDTH = 84
+"""Columns of a message, which the program prints in one line: pages have that many."""
 END = "<!-- end -->\n"
 
 
@@ -29,7 +32,8 @@ def part(situations: Sequence[Situation]) -> str:
 def section(one: Situation) -> str:
     """Return the section of a situation: its title, the message and what to know about it."""
     with tempfile.TemporaryDirectory() as directory:
-        message = one.message(Path(directory))
+        said = one.message(Path(directory))
+    message = textwrap.fill(said, WIDTH, break_long_words=False, break_on_hyphens=False)
     meaning = re.sub(r"(?<=\.) ", "\n", one.meaning)  # a sentence a line
     meaning = f"\n{meaning}\n" if meaning else ""
     return f"### {one.title}\n\n```text\n{message}\n```\n{meaning}"
