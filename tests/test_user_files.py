@@ -7,6 +7,8 @@ import functools
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent / "mlpstorage_bench"
 
 OPENERS = frozenset({"open", "read_text", "read_bytes"})
@@ -67,6 +69,7 @@ def is_own(path: Path) -> bool:
     return place in OWN or place.partition("/")[0] in OWN
 
 
+@pytest.mark.slow
 def test_modules_open_and_look_up_users_files_through_inputs_and_paths() -> None:
     found = {
         str(path.relative_to(ROOT)): uses(path)
@@ -93,6 +96,7 @@ def test_text_goes_to_standard_output_in_every_encoding() -> None:
     assert found == [], "use mlpstorage_bench.process.stdout"
 
 
+@pytest.mark.slow
 def test_exceptions_exist_and_need_to_be_ones() -> None:
     for place in OWN:
         path = ROOT / place

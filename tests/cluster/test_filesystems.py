@@ -173,6 +173,7 @@ names = st.text(
 ).filter(lambda name: name not in {".", ".."})
 
 
+@pytest.mark.slow
 @given(st.lists(names, min_size=1, max_size=4), names)
 def test_any_mount_point_is_parsed_from_mountinfo(parts: list[str], device: str) -> None:
     mount_point = "/" + "/".join(parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mlpstorage_bench.validation.remedies import REMEDIES
 from mlpstorage_bench.validation.rule import Verdict
 from mlpstorage_bench.validation.rules import RULES
@@ -14,6 +16,7 @@ IDS = [rule.id for rule in RULES.all()]
 UPDATE = "run: python -m tests.validation.rules_page --update"
 
 
+@pytest.mark.slow
 def test_pages_are_made_from_the_declarations() -> None:
     written = {path.stem: path.read_text() for path in FOLDER.glob("*.md")}
     assert INDEX.read_text() == index(), UPDATE

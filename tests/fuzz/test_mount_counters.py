@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ TEXTS = st.lists(LINES, max_size=12).map("\n".join)
 COUNTS = st.integers(0, 2**64 - 1)
 
 
+@pytest.mark.slow
 @given(TEXTS)
 def test_any_text_is_read_without_an_error(text: str) -> None:
     found = [
@@ -51,6 +53,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     assert (rdma_bytes(text) or 0) >= 0
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_any_source_of_a_mount_is_taken_apart(source: str) -> None:
     assert ":" not in server_host(source) or source.startswith(("[", "/", "\\"))
@@ -58,6 +61,7 @@ def test_any_source_of_a_mount_is_taken_apart(source: str) -> None:
     assert share_name(source).startswith("\\\\")
 
 
+@pytest.mark.slow
 @given(COUNTS, COUNTS, TEXTS)
 def test_counts_are_read_between_other_texts(read: int, written: int, other: str) -> None:
     expected = Traffic(read, written)

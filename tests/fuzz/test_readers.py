@@ -53,6 +53,7 @@ def fuzz(reader: Reader, path: Path, seed: int | None) -> None:
     ends_with_a_result_or_a_usage_error()
 
 
+@pytest.mark.slow
 @each_reader
 def test_valid_input_is_read(reader: Reader, tmp_path: Path) -> None:
     for data in reader.seeds:

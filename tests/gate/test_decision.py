@@ -58,6 +58,7 @@ def test_smallest_effect_outside_zero_to_one_is_refused(effect: float) -> None:
         Criterion(higher_is_better=True, smallest_effect=effect)
 
 
+@pytest.mark.slow
 def test_each_metric_of_a_family_needs_more_evidence() -> None:
     own = [
         value / 2 for value in (195.0, 133.0, 195.0, 65.0, 195.0, 170.0, 104.0, 195.0, 90.0, 195.0)
@@ -70,6 +71,7 @@ def test_each_metric_of_a_family_needs_more_evidence() -> None:
     assert judge_all([alone, *others])[0].verdict is Verdict.REGRESSED
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(series, trials, criterions)
 def test_judgement_is_reproducible(
@@ -78,6 +80,7 @@ def test_judgement_is_reproducible(
     assert judge(baseline, candidate, criterion) == judge(baseline, candidate, criterion)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(series, trials, criterions, st.integers(-20, 20))
 def test_judgement_is_independent_of_the_unit(
@@ -100,6 +103,7 @@ def test_judgement_is_independent_of_the_unit(
     assert other.candidate_median == result.candidate_median * unit
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(series, trials)
 def test_reversed_direction_exchanges_regressed_and_improved(
@@ -111,6 +115,7 @@ def test_reversed_direction_exchanges_regressed_and_improved(
     assert (more is Verdict.IMPROVED) == (less is Verdict.REGRESSED)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(series, trials, criterions, st.floats(0, 0.9))
 def test_greater_loss_has_no_greater_gap_p_value(
@@ -131,6 +136,7 @@ def test_trials_between_the_high_and_the_low_runs_are_judged_by_the_median() -> 
     assert decide(Comparison(baseline, between, LOWER_IS_BETTER)) is Verdict.REGRESSED
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(series, trials, criterions)
 def test_regression_at_a_stricter_rate_is_one_at_a_looser_rate(
@@ -143,6 +149,7 @@ def test_regression_at_a_stricter_rate_is_one_at_a_looser_rate(
         assert decide(Comparison(baseline, candidate, criterion)) is Verdict.REGRESSED
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(series, trials, criterions)
 def test_decide_returns_the_verdict_of_judge(

@@ -28,6 +28,7 @@ def runs(values: list[float]) -> list[list[float]]:
     return [[value] for value in values]
 
 
+@pytest.mark.slow
 def test_gap_p_value_equals_the_simulated_rate_with_exponential_tails() -> None:
     """The rate at which the last of eleven exponential values lies so far below the others."""
     baseline, gap = runs([0.0, 0.3, 1.0, 0.1, 0.7, 0.2, 0.9, 0.5, 0.6, 0.4]), 1.0
@@ -71,6 +72,7 @@ def test_precedence_p_value_equals_the_share_of_rank_orders(number: int, trials:
         assert precedence_p_value(number, trials, *groups) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @given(st.integers(8, 30), st.integers(5, 30), st.data())
 def test_precedence_p_value_falls_with_each_group(
     number: int, trials: int, data: st.DataObject
@@ -84,6 +86,7 @@ def test_precedence_p_value_falls_with_each_group(
         assert precedence_p_value(number, trials, above + 1, following) < p_value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "trials"), [(10, 5), (10, 10), (8, 7), (12, 6)])
 def test_independent_values_of_any_kind_have_a_small_p_value_as_rarely_as_it_says(
     number: int, trials: int

@@ -116,6 +116,7 @@ def test_baseline_without_positive_median_is_undecided(
     assert result.reason.startswith(reason)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(series, trials, criterions)
 def test_every_loss_from_the_detectable_one_is_regressed(

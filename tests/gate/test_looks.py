@@ -96,6 +96,7 @@ def test_holm_rejects_nothing_after_the_first_p_value_above_its_level() -> None:
     assert not any(p <= level for p, level in zip(p_values, levels, strict=True))
 
 
+@pytest.mark.slow
 @given(st.sets(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_level_is_independent_of_order(p_values: set[float]) -> None:
     unique = sorted(p_values)
@@ -104,6 +105,7 @@ def test_holm_level_is_independent_of_order(p_values: set[float]) -> None:
     assert forward == backward
 
 
+@pytest.mark.slow
 def test_twelve_metrics_keep_the_false_alarm_rate_of_one() -> None:
     random = np.random.default_rng(1)
     families = random.random((20000, 12)).tolist()

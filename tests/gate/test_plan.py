@@ -59,6 +59,7 @@ def test_runs_at_levels_of_their_own_give_the_first_look_the_whole_rate() -> Non
     assert plan(SLOW_RUNS, 5).levels(1) == Levels(0.01, 0.01)
 
 
+@pytest.mark.slow
 @given(baselines, st.integers(1, 10), st.integers(1, 6))
 @settings(max_examples=50, deadline=None)
 def test_precedence_test_spends_at_most_the_rate_and_the_gap_test_has_it_at_each_look(
@@ -70,6 +71,7 @@ def test_precedence_test_spends_at_most_the_rate_and_the_gap_test_has_it_at_each
     assert {level.gap for level in levels} == {0.01}
 
 
+@pytest.mark.slow
 @given(baselines, many_trials, st.integers(1, 10))
 @settings(max_examples=50, deadline=None)
 def test_plan_is_independent_of_the_judged_run(
@@ -94,6 +96,7 @@ def test_retry_never_stops_undecided_where_one_look_decides(
         assert verdict is by_one_look or may_be_decided_later(comparison, first, verdict)
 
 
+@pytest.mark.slow
 @given(baselines, many_trials, st.integers(1, 10), st.integers(1, 3))
 @settings(max_examples=100, deadline=None)
 def test_change_that_a_look_has_shown_stands(
@@ -138,6 +141,7 @@ def test_typical_run_with_a_median_of_zero_is_not_decided() -> None:
     assert (result.verdict, result.may_be_decided_later) == (Verdict.UNDECIDED, False)
 
 
+@pytest.mark.slow
 @given(baselines, st.integers(1, 30))
 def test_typical_trials_have_the_range_of_the_baseline(
     baseline: list[list[float]], count: int

@@ -133,6 +133,7 @@ def test_names_with_any_character_and_any_number_of_them_are_kept(tmp_path: Path
         assert history.problems == []
 
 
+@pytest.mark.slow
 def test_directories_nested_beyond_pythons_recursion_limit_are_searched(
     tmp_path: Path, nested: Path
 ) -> None:

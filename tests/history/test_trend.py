@@ -80,6 +80,7 @@ def test_trend_data_have_a_number_for_each_series(
     assert [p["series"] for p in json.loads(ask(pytester, *asked).stdout.str())] == series
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), min_size=1, max_size=300),
     st.integers(10, 200),

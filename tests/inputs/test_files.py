@@ -84,6 +84,7 @@ def test_damaged_file_is_refused(tmp_path: Path, pack: Pack) -> None:
     refuse(tmp_path / "input", "damaged|truncated|not UTF-8")
 
 
+@pytest.mark.slow
 def test_garbage_after_a_compressed_file_is_refused(tmp_path: Path) -> None:
     for pack in PACKS:
         (tmp_path / "input").write_bytes(pack(TEXT.encode()) + b"garbage")

@@ -62,6 +62,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [

@@ -62,6 +62,7 @@ def test_limit_equals_the_writes_with_storage_that_takes_no_time() -> None:
     assert not size.evicts
 
 
+@pytest.mark.slow
 def test_generation_and_warm_up_count() -> None:
     plain = size_of_rank(RankWorkload(workload(duration=5.0), 42), 16 * GIB)
     slow = size_of_rank(
@@ -100,6 +101,7 @@ def test_more_requests_than_are_examined_are_limited_only_by_capacity(
     users_that_fit([asked], FREE)
 
 
+@pytest.mark.slow
 def test_sizes_of_many_ranks_are_taken_from_some_of_them() -> None:
     profile = load_profile("quick", [("num_users", "2"), ("requests", "9")])
     few, many = (
@@ -133,6 +135,7 @@ def test_partly_used_slots_count_in_full() -> None:
     assert slab.written > entry.written
 
 
+@pytest.mark.slow
 def test_capacity_write_limit_and_free_space_limit_the_size() -> None:
     asked = workload(duration=60.0)
     assert size_of_rank(RankWorkload(asked, 42), 10 * MIB).storage == 8 * MIB
@@ -153,6 +156,7 @@ def test_users_that_fit_keep_all_their_entries() -> None:
     assert (at_most.evicts, one_more.evicts) == (False, True)
 
 
+@pytest.mark.slow
 def test_users_that_fit_each_rank_are_searched_in_a_number_of_requests(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -166,6 +170,7 @@ def test_users_that_fit_each_rank_are_searched_in_a_number_of_requests(
     assert [*left] == parts[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "free", "problem"),
     [
@@ -204,6 +209,7 @@ def test_advised_capacity_is_enough_for_the_largest_entry() -> None:
     assert size_of_rank(RankWorkload(enough, 42), FREE).problems(FREE, FREE) == []
 
 
+@pytest.mark.slow
 def test_two_thousand_users_are_sized_from_some_of_their_requests() -> None:
     asked = load_profile("mlperf", [("num_users", "2000")]).workloads["1"]
     size = size_of_rank(RankWorkload(asked, 42), 100 * GIB, until_full=True)
@@ -213,6 +219,7 @@ def test_two_thousand_users_are_sized_from_some_of_their_requests() -> None:
     assert 0.9 * largest * 131_072 < size.largest_entry <= largest * 131_072
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32),
     users=st.integers(1, 40),
@@ -239,6 +246,7 @@ def test_storage_needed_is_the_same_from_some_requests_and_from_all(
         assert some.memory == all_of_them.memory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"keyed_by": "prefix"}, {"write_limit_gb": 0.01}])
 def test_nothing_is_evicted_with_the_capacity_that_keeps_all(changes: dict[str, object]) -> None:
     asked = workload(duration=20.0, storage_capacity_gb=0.05, **changes)

@@ -362,6 +362,7 @@ def test_real_coding_sessions_are_read_completely() -> None:
         assert [a.due_s for a in found] == [one["t"] for one in recorded]
 
 
+@pytest.mark.slow
 @needs_recorded
 def test_real_clients_are_read_completely() -> None:
     clients = sorted(RECORDED.glob("*/*-trace.csv"))

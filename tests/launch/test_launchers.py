@@ -199,6 +199,7 @@ def test_pals_refuses_layouts_uneven_before_the_last_host() -> None:
 hosts = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(hosts, st.integers(1, 4))
 def test_every_launcher_gives_each_rank_a_slot_or_refuses(slots: list[int], per_host: int) -> None:
     given_hosts = [Host(f"h{number}", limit) for number, limit in enumerate(slots)]

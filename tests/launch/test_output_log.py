@@ -77,6 +77,7 @@ def test_run_that_goes_on_adds_to_its_copy(tmp_path: Path) -> None:
     assert written(tmp_path / "log", b"second part\n") == "first part\nsecond part\n"
 
 
+@pytest.mark.slow
 def test_launch_without_a_run_leaves_no_file(tmp_path: Path) -> None:
     log = OutputLog(lambda: None)
     log.add(b"no run\n" * 300_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from mlpstorage_bench.leaves.invocation import invocations, recorded_commands
 LINES = st.text("ab-=\"'\\ \t\n#", max_size=30)
 
 
+@pytest.mark.slow
 @given(LINES)
 def test_words_are_those_of_a_shell(line: str) -> None:
     try:

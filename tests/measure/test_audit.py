@@ -114,6 +114,7 @@ def test_reading_has_a_time_within_its_call() -> None:
     assert before_ns <= reading.moment_ns <= after_ns
 
 
+@pytest.mark.slow
 def test_cpu_time_includes_system_time() -> None:
     def system_s() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_stime

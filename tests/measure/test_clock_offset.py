@@ -51,6 +51,7 @@ def offset(clock: Clock, true_ns: int, round_trips: list[tuple[int, int]]) -> Cl
     return ClockOffset.of(exchanges)
 
 
+@pytest.mark.slow
 @given(clocks, delays)
 def test_offset_error_is_within_uncertainty_for_asymmetric_delays(
     clock: Clock, round_trips: list[tuple[int, int]]
@@ -59,6 +60,7 @@ def test_offset_error_is_within_uncertainty_for_asymmetric_delays(
     assert abs(seen.ahead_ns - clock.ahead_ns) <= seen.uncertainty_ns
 
 
+@pytest.mark.slow
 @given(clocks, delays)
 def test_uncertainty_is_half_of_the_shortest_round_trip(
     clock: Clock, round_trips: list[tuple[int, int]]
@@ -67,6 +69,7 @@ def test_uncertainty_is_half_of_the_shortest_round_trip(
     assert offset(clock, 0, round_trips).uncertainty_ns == (shortest + 1) // 2
 
 
+@pytest.mark.slow
 @given(clocks, delays, delays, st.integers(0, 300 * SECOND))
 def test_conversion_error_is_within_uncertainty_despite_drift(
     clock: Clock, before: list[tuple[int, int]], after: list[tuple[int, int]], moment_ns: int

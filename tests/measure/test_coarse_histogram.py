@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ def coarse_of(histogram: Histogram) -> np.ndarray:
     return coarse(fine)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_counts_of_a_histogram_and_of_single_values_are_equal(values: list[int]) -> None:
     fine, counter = Histogram(), CoarseCounter()
@@ -36,6 +38,7 @@ def test_counts_of_a_histogram_and_of_single_values_are_equal(values: list[int])
     assert counted.sum() == len(values)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1 << 11, 1 << 41), min_size=1, max_size=60), st.integers(1, 100))
 def test_percentile_is_off_by_a_quarter_at_most(values: list[int], percent: int) -> None:
     counter, counts = CoarseCounter(), np.zeros(BUCKETS, dtype=np.int64)

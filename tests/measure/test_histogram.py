@@ -27,6 +27,7 @@ def of(values: list[int]) -> Histogram:
     return histogram
 
 
+@pytest.mark.slow
 @given(latencies)
 def test_bucket_contains_its_value_and_is_at_most_a_128th_wide(value: int) -> None:
     low, high = bucket_bounds(bucket_of(value))
@@ -44,6 +45,7 @@ def test_adjacent_buckets_have_no_gap() -> None:
         assert bucket_bounds(index)[1] + 1 == bucket_bounds(index + 1)[0]
 
 
+@pytest.mark.slow
 @given(samples, st.floats(0, 100))
 def test_percentile_error_is_within_08_percent(values: list[int], percent: float) -> None:
     rank = max(1, math.ceil(Fraction(str(percent)) * len(values) / 100))
@@ -62,6 +64,7 @@ def test_wait_of_a_day_is_within_the_buckets() -> None:
     assert of([1, day_ns, 2 * day_ns]).percentile_ns(50) == pytest.approx(day_ns, rel=0.008)
 
 
+@pytest.mark.slow
 @given(samples, samples)
 def test_merged_histogram_equals_recording_all_samples(first: list[int], second: list[int]) -> None:
     merged = of(first)
@@ -70,6 +73,7 @@ def test_merged_histogram_equals_recording_all_samples(first: list[int], second:
     assert Histogram.pooled([of(first), of(second)]).to_dict() == merged.to_dict()
 
 
+@pytest.mark.slow
 @given(samples)
 def test_json_round_trip_keeps_the_histogram(values: list[int]) -> None:
     histogram = of(values)
@@ -93,6 +97,7 @@ def of_real_writes() -> list[int]:
     return values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("latencies", [made_up, of_real_writes])
 def test_percentiles_agree_with_hdr_histogram(latencies: Callable[[], list[int]]) -> None:
     values = latencies()
@@ -121,6 +126,7 @@ def test_json_with_other_unit_is_refused() -> None:
         Histogram.from_dict(content)
 
 
+@pytest.mark.slow
 @given(samples)
 def test_pickle_round_trip_keeps_the_histogram(values: list[int]) -> None:
     assert pickle.loads(pickle.dumps(of(values))).to_dict() == of(values).to_dict()  # noqa: S301
@@ -132,6 +138,7 @@ def test_pickle_size_depends_on_filled_buckets_only() -> None:
     assert len(pickle.dumps(many)) < 2000
 
 
+@pytest.mark.slow
 @given(samples, samples)
 def test_totals_merge_like_histograms_without_percentiles(
     first: list[int], second: list[int]

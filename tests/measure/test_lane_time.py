@@ -46,6 +46,7 @@ class Spinner:
             time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_cpu_time_of_a_thread_that_still_runs_is_complete() -> None:
     before_s = cpu_s()
     with Spinner() as spinner:

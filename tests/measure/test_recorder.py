@@ -122,6 +122,7 @@ def test_operations_in_progress_at_each_edge_are_counted(clock: dict[str, int]) 
     assert (only(recorder).in_flight_at_open, only(recorder).in_flight_at_close) == (1, 2)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 80)), max_size=30).map(
         lambda pairs: [(start, start + length) for start, length in pairs]

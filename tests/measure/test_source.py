@@ -43,6 +43,7 @@ def test_absent_file_is_no_reading(tmp_path: Path) -> None:
     assert source.read() is None
 
 
+@pytest.mark.slow
 def test_file_of_the_kernel_is_read_in_parts() -> None:
     path = Path("/proc/kallsyms")
     try:

@@ -33,6 +33,7 @@ def test_steadiness_depends_on_trend_and_deviation(
         assert seen.slope == pytest.approx(slope, abs=0.03)
 
 
+@pytest.mark.slow
 @given(st.floats(1, 1e12), st.floats(-0.5, 0.5))
 def test_slope_of_a_line_is_its_rise_over_its_mean(mean: float, rise: float) -> None:
     rates = [mean * (1 + rise * (n / (PARTS - 1) - 0.5)) for n in range(PARTS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,7 @@ def test_straggler_message_has_name_and_share() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.0, 2.0), min_size=1, max_size=20))
 def test_reported_ranks_are_below_the_limit_and_a_minority(speeds: list[float]) -> None:
     found = find_stragglers([work(n, speed) for n, speed in enumerate(speeds)])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import queue
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.mpi.watchdog import Watchdog, turn_s
 
 
+@pytest.mark.slow
 @given(size=st.integers(1, 4096), grace_s=st.floats(0.01, 3600))
 def test_abort_delays_give_rank_0_half_the_grace_and_differ(size: int, grace_s: float) -> None:
     turns = [turn_s(rank, size, grace_s) for rank in range(size)]

@@ -58,6 +58,7 @@ def test_json_is_redacted_at_any_depth() -> None:
     assert redact_json(given) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

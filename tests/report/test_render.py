@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from mlpstorage_bench.report.markdown import to_markdown
 from mlpstorage_bench.report.page import Block, Page, Verdict
 from mlpstorage_bench.report.render import to_html
@@ -57,6 +59,7 @@ def test_markdown_beyond_the_limit_names_the_parts_that_it_leaves_out() -> None:
     assert text.endswith("Left out, as a comment has a limit: Hosts.\n")
 
 
+@pytest.mark.slow
 def test_html_escapes_external_text() -> None:
     page = to_html(PAGE)
     assert page.startswith("<!doctype html>\n<!-- written by mlpstorage_bench -->\n")

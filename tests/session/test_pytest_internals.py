@@ -43,6 +43,7 @@ def names_used(path: Path) -> set[str]:
     return used
 
 
+@pytest.mark.slow
 def test_private_names_are_used_in_one_module() -> None:
     using = {
         str(path.relative_to(ROOT)): names

@@ -16,6 +16,7 @@ from mlpstorage_bench.units import MIB
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chunk_bytes", "in_use"), [(4096, 1), (12288, 3), (MIB, 17)])
 def test_buffers_are_page_aligned_and_disjoint(chunk_bytes: int, in_use: int) -> None:
     pool = BufferPool(chunk_bytes, in_use)

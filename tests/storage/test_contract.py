@@ -41,6 +41,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 @given(size=SIZES)
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -164,6 +165,7 @@ def test_files_are_synced_as_configured(
         store.close()
 
 
+@pytest.mark.slow
 def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, observer_class: Any) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for rate, least, most in ((0.0, 0, 0), (0.25, 40, 160), (1.0, 400, 400)):
@@ -208,6 +210,7 @@ def test_block_file_is_renamed_when_complete(
     assert depths == {3}  # two levels, and the file
 
 
+@pytest.mark.slow
 def test_slab_is_preallocated_and_reuses_slots(
     tmp_path: Path, store_of: Any, observer_class: Any
 ) -> None:
@@ -341,6 +344,7 @@ def test_store_behaves_like_a_dictionary(
     )
 
 
+@pytest.mark.slow
 def test_chunks_cover_the_entry_without_crossing_extents() -> None:
     @given(
         size=st.integers(1, 50).map(lambda n: n * 4096),
@@ -366,6 +370,7 @@ def test_chunks_cover_the_entry_without_crossing_extents() -> None:
     covers()
 
 
+@pytest.mark.slow
 def test_failed_chunk_ends_the_operation(tmp_path: Path, observer_class: Any) -> None:
     with Lane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
         store = EntryFiles(tmp_path, FileIo("buffered"))

@@ -112,6 +112,7 @@ def test_kernel_queue_never_exceeds_the_limit(
     assert Queue.pending == 0
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32), max_sectors=st.none() | st.integers(1, 20), eager=st.booleans())
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -83,6 +83,7 @@ def test_reset_queue_destroys_the_old_and_opens_a_new_one(
     assert queue.reap(waits=True) == [(0, 4096)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("queue")
 def test_exhausted_host_limit_is_refused_with_its_sysctl() -> None:
     limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())

@@ -28,6 +28,7 @@ def queue_of(store: NullStore | RingStore) -> Queue:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_store", [NullStore, RingStore])
 @pytest.mark.parametrize("is_direct", [True, False])
 @pytest.mark.parametrize("chunk", [CHUNK, MIB])
@@ -81,6 +82,7 @@ def mark(buffer: AlignedBuffer, number: int) -> AlignedBuffer:
     return buffer
 
 
+@pytest.mark.slow
 def test_small_entries_use_the_whole_ring(observer_class: Any) -> None:
     store, buffer = RingStore(), AlignedBuffer(CHUNK)
     count = RING_BYTES // CHUNK
@@ -93,6 +95,7 @@ def test_small_entries_use_the_whole_ring(observer_class: Any) -> None:
         assert (buffer.sectors == number).all()
 
 
+@pytest.mark.slow
 def test_chunk_larger_than_the_ring_wraps_around(observer_class: Any) -> None:
     store, chunk, end = RingStore(), AlignedBuffer(RING_BYTES + MIB), AlignedBuffer(MIB)
     mark(chunk, 1).sectors[-MIB // 4096 :] = 2

@@ -97,6 +97,7 @@ def test_tmpfs_has_no_dirty_page_and_keeps_all(mount: Mount) -> None:
     assert states.cached_after_drop == states.pages
 
 
+@pytest.mark.slow
 def test_older_kernel_has_cached_pages_and_the_device_s_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

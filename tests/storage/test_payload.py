@@ -47,6 +47,7 @@ def test_default_content_is_unique_and_incompressible(tmp_path: Path, observer_c
         assert len(compressed) > 0.98 * len(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [1.5, 2.0, 4.0])
 def test_content_compresses_by_the_configured_ratio(
     tmp_path: Path, observer_class: Any, ratio: float
@@ -79,6 +80,7 @@ def test_both_ratios_apply_together(tmp_path: Path, observer_class: Any) -> None
     assert len(content) / len(zlib.compress(content, 6)) >= 1.9
 
 
+@pytest.mark.slow
 @given(
     first=st.integers(0, 40),
     count=st.integers(1, 40),

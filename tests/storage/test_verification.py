@@ -23,6 +23,7 @@ IDENTITIES = st.integers(0, 2**64 - 1)
 CHUNK = 4096
 
 
+@pytest.mark.slow
 @given(IDENTITIES, st.integers(0, 2**20), st.integers(0, 2**20))
 def test_all_chunks_are_checked_at_rate_1_and_none_at_rate_0(
     identity: int, chunk: int, read: int
@@ -31,6 +32,7 @@ def test_all_chunks_are_checked_at_rate_1_and_none_at_rate_0(
     assert not is_checked(0.0, identity, chunk, read)
 
 
+@pytest.mark.slow
 @given(IDENTITIES, st.integers(0, 5000), st.floats(0.1, 0.9))
 def test_turn_of_every_chunk_comes_and_passes(identity: int, chunk: int, rate: float) -> None:
     """Within 400 reads, one chunk in 10^18 is never checked at a rate of 0.1."""

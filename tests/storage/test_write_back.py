@@ -101,6 +101,7 @@ def test_chunks_written_back_one_by_one_are_reported_one_by_one(
     assert observer.reports > SIZE / (64 * KIB)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_large_entry_is_synced_on_its_way_where_files_are_synced_whole(
     tmp_path: Path, store_of: Any, lane: Lane, layout: str, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +154,7 @@ def test_chunks_that_are_written_back_need_no_further_sync(
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_reads_read_what_is_requested(
     tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str

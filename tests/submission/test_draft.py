@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_name_of_a_system_ends_no_comment() -> None:
     assert "\ndeployment: cloud" not in text
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 def test_values_are_read_as_they_were_written(text: str, count: int, number: float) -> None:
     inner = (Entry("text", text, "a comment"), Comment("two\nlines"), Entry("count", count))

@@ -25,6 +25,7 @@ def finding(run: str, rule: str) -> Finding:
     return next(one for one in findings_of(run) if one.rule == rule)
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_the_golden_list() -> None:
     assert verdicts_by_run() == json.loads(GOLDEN.read_text())
 
@@ -58,6 +59,7 @@ def test_description_of_the_launcher_alone_is_found() -> None:
     assert found.reasons == ("1 of 15 hosts are described",)
 
 
+@pytest.mark.slow
 def test_pointer_to_a_missing_image_is_found() -> None:
     found = next(one for one in validate(read_tree(PUBLISHED)) if one.rule == "2.1.6")
     assert any("20260807_155647: no image" in reason for reason in found.reasons)

@@ -842,6 +842,7 @@ def findings_of(made: Submission) -> list[Finding]:
     return validate(read_tree(made.top))
 
 
+@pytest.mark.slow
 def test_made_up_submission_violates_nothing(submission: Submission) -> None:
     wrong = [
         finding
@@ -880,6 +881,7 @@ def test_every_rule_has_a_broken_case_or_can_never_be_judged() -> None:
     assert {rule.id for rule in RULES.all()} == {case[0] for case in CASES} | NEVER_JUDGED
 
 
+@pytest.mark.slow
 def test_every_rule_that_can_be_met_is_met_by_the_made_up_submission(
     submission: Submission,
 ) -> None:
@@ -897,6 +899,7 @@ def test_every_rule_that_can_be_met_is_met_by_the_made_up_submission(
     assert {rule.id for rule in RULES.all()} - met == never_met
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "act"),
     [
@@ -916,6 +919,7 @@ def test_rule_on_another_kind_of_tree_is_met(submission: Submission, rule: str, 
     assert Verdict.OK in {f.verdict for f in findings_of(submission) if f.rule == rule}
 
 
+@pytest.mark.slow
 def test_all_problems_of_a_rule_are_given(submission: Submission) -> None:
     for option in ("1", "2"):
         path = submission.kv_leaf / "summary.json"
@@ -925,6 +929,7 @@ def test_all_problems_of_a_rule_are_given(submission: Submission) -> None:
     assert all("99.0; its ranks give" in reason for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_part_of_a_tree_is_judged_by_the_rules_of_its_leaves(submission: Submission) -> None:
     whole = {f.rule for f in findings_of(submission) if f.subject.endswith("20260801_120000")}
     leaf = read_tree(submission.kv_leaf)
@@ -932,12 +937,14 @@ def test_part_of_a_tree_is_judged_by_the_rules_of_its_leaves(submission: Submiss
     assert [one.organization for one in leaf.leaves] == [ORGANIZATION]
 
 
+@pytest.mark.slow
 def test_complete_sequence_of_our_own_metadata_is_met(submission: Submission) -> None:
     record_sequence(submission)
     verdicts = {f.verdict for f in findings_of(submission) if f.rule == "6.3.2.1"}
     assert verdicts == {Verdict.OK}
 
 
+@pytest.mark.slow
 def test_command_with_an_open_quote_is_still_read(submission: Submission) -> None:
     broken = kv_command(1, 0, "--note 'unfinished")
     set_keys(kv_metadata(submission), [{"command": broken}], "command_output_files")

@@ -45,6 +45,7 @@ class Model:
         return sorted(self.entries, key=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_policy_iterates_in_its_eviction_order(name: PolicyName) -> None:
     @given(steps)

@@ -123,6 +123,7 @@ def test_entry_larger_than_storage_is_refused_with_sizes() -> None:
         cache_of(20).write("huge", 20 * SECTOR, new_client())
 
 
+@pytest.mark.slow
 def test_evicted_entry_is_a_miss() -> None:
     cache, client = cache_of(10), new_client()
     for name in ("a", "b", "c"):

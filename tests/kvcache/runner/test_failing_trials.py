@@ -45,6 +45,7 @@ def test_file_that_vanishes_fails_the_trial_with_its_name(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EDQUOT, errno.ENOSPC])
 def test_fault_during_a_trial_closes_all_windows_and_keeps_the_measurements(

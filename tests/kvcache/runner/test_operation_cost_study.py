@@ -9,6 +9,7 @@ import pytest
 from benchmarks.harness import test_operation_cost as study
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_study_measures_an_operation(
     monkeypatch: pytest.MonkeyPatch, kind: Literal["read", "write"]

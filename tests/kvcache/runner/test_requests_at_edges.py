@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mlpstorage_bench.kvcache.config.request_counters import EndedRequest, RequestCounters
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.window import Window
@@ -35,6 +37,7 @@ def test_request_is_in_flight_at_edges_between_its_start_and_its_answer() -> Non
     }
 
 
+@pytest.mark.slow
 def test_requests_cut_off_by_the_trial_end_are_counted(tmp_path: Path) -> None:
     result = trial(tmp_path, entry_scale=0.1, think_time_scale=0.0, max_concurrent_allocs=2)
     assert 1 <= result.requests.in_flight_at_close <= 2
@@ -42,6 +45,7 @@ def test_requests_cut_off_by_the_trial_end_are_counted(tmp_path: Path) -> None:
     assert operations <= 2
 
 
+@pytest.mark.slow
 def test_requests_answered_after_the_window_are_counted(tmp_path: Path) -> None:
     slow = trial(tmp_path, generation_mode="realistic", num_users=6, think_time_scale=0.0)
     assert slow.requests.in_flight_at_close == 6

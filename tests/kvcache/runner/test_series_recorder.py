@@ -85,6 +85,7 @@ def test_other_tiers_are_not_in_it(lane: Lane) -> None:
     assert [sum(phase.read_bytes) for phase in lane.phases()] == [0, 0]
 
 
+@pytest.mark.slow
 def test_reading_while_lanes_record_loses_no_count() -> None:
     window = Window()
     window.open(3600.0)

@@ -25,6 +25,7 @@ def variation(moments: list[float]) -> float:
     return statistics.pvariance(gaps) / statistics.fmean(gaps) ** 2
 
 
+@pytest.mark.slow
 @given(DISTRIBUTIONS, RATES, st.one_of(st.none(), RATES), st.integers(0, 2**32))
 def test_arrival_times_increase_and_depend_only_on_the_seed(
     distribution: Distribution, start: float, end: float | None, seed: int
@@ -45,6 +46,7 @@ def test_constant_arrivals_have_equal_gaps() -> None:
     assert until(Rate("constant", 4.0), 1.3) == [0.25, 0.5, 0.75, 1.0, 1.25]
 
 
+@pytest.mark.slow
 def test_gap_variation_follows_the_distribution() -> None:
     assert variation(until(Rate("poisson", 100.0), 200.0)) == pytest.approx(1, abs=0.1)
     bursty = until(Rate("gamma", 100.0, burstiness=0.25), 200.0)

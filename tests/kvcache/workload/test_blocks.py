@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ def tokens(segments: list[Segment]) -> list[tuple[str, int]]:
     return [(s.source, position) for s in segments for position in range(s.tokens)]
 
 
+@pytest.mark.slow
 @given(SEGMENTS, SEGMENTS, st.integers(1, 16))
 def test_blocks_are_equal_up_to_the_first_different_token(
     one: list[Segment], other: list[Segment], size: int
@@ -28,6 +30,7 @@ def test_blocks_are_equal_up_to_the_first_different_token(
         assert (a.key == b.key) == same
 
 
+@pytest.mark.slow
 @given(SEGMENTS, st.integers(1, 16))
 def test_incomplete_last_block_is_dropped(segments: list[Segment], size: int) -> None:
     blocks = hash_chain_blocks(segments, size)

@@ -34,6 +34,7 @@ def request(context_tokens: int = 1000, generated_tokens: int = 50, turn: int = 
     return Request(7, 1, 3, turn, context_tokens, generated_tokens, 0.5)
 
 
+@pytest.mark.slow
 @given(USERS, SEEDS)
 def test_same_seed_gives_same_requests(num_users: int, seed: int) -> None:
     assert first_requests(num_users, seed) == first_requests(num_users, seed)
@@ -41,6 +42,7 @@ def test_same_seed_gives_same_requests(num_users: int, seed: int) -> None:
     assert starts == [stream.start_s for stream in user_streams(num_users, seed)]
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_other_seed_gives_other_requests(seed: int) -> None:
     assert first_requests(3, seed) != first_requests(3, seed + 1)
@@ -53,6 +55,7 @@ def test_user_requests_do_not_depend_on_number_of_users(some: int, more: int, se
     assert few == many[:some]
 
 
+@pytest.mark.slow
 @given(SEEDS)
 def test_user_requests_do_not_depend_on_order_between_users(seed: int) -> None:
     in_turn = zip(*(s.requests for s in user_streams(3, seed)), strict=True)
@@ -85,11 +88,13 @@ def test_conversation_has_at_most_50_turns() -> None:
     assert max(request.turn for requests in rarely_ended for request in requests) <= 49
 
 
+@pytest.mark.slow
 def test_conversation_ends_after_a_turn_with_probability_02() -> None:
     requests = [r for user in first_requests(50, seed=42, count=400) for r in user]
     assert sum(r.turn == 0 for r in requests) / len(requests) == pytest.approx(0.2, abs=0.01)
 
 
+@pytest.mark.slow
 @given(USERS, SEEDS)
 def test_request_tokens_are_within_a_quarter_and_the_whole_of_the_user_draw(
     num_users: int, seed: int
@@ -133,12 +138,14 @@ def test_turn_reads_entries_of_earlier_turns_in_order() -> None:
     assert reads[:2] == earlier
 
 
+@pytest.mark.slow
 @given(USERS, SEEDS)
 def test_requests_of_a_rank_write_distinct_entries(num_users: int, seed: int) -> None:
     keys = [request.key for user in first_requests(num_users, seed) for request in user]
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.slow
 def test_sanctioned_request_stream_is_unchanged() -> None:
     """A change of this hash makes all earlier results incomparable."""
     plan = KVCachePlan("kv_cache", "open", load_profile("mlperf"), (), {}, "/cache")
@@ -178,6 +185,7 @@ def test_ranks_have_different_streams() -> None:
     assert RequestSource(5, 42).sha256() != RequestSource(5, 43).sha256()
 
 
+@pytest.mark.slow
 @given(st.integers(1, 40), st.integers(1, 8), SEEDS)
 def test_users_total_gives_same_users_on_any_number_of_ranks(
     total: int, ranks: int, seed: int

@@ -23,6 +23,7 @@ def requests(sharing: Sharing, users: int = 40, each: int = 100, seed: int = 42)
     return [r for s in streams for r in itertools.islice(s.requests, each)]
 
 
+@pytest.mark.slow
 def test_system_prompt_share_of_conversations_starts_with_a_prompt() -> None:
     drawn = requests(PROMPTS, users=200)
     share = sum(r.system_prompt is not None for r in drawn) / len(drawn)
@@ -67,11 +68,13 @@ def test_retrieval_returns_distinct_chunks_of_one_document() -> None:
         assert len({chunk.source.partition("-")[0] for chunk in chunks}) == 1
 
 
+@pytest.mark.slow
 def test_rag_share_of_requests_retrieve() -> None:
     drawn = requests(RAG, users=100)
     assert sum(bool(r.documents) for r in drawn) / len(drawn) == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**63 - 1))
 def test_sharing_does_not_change_other_fields_of_requests(seed: int) -> None:
     def bare(drawn: list[Request]) -> list[tuple[object, ...]]:

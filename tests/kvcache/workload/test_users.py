@@ -20,6 +20,7 @@ def users(count: int, seed: int) -> list[User]:
     return [draw_user(index, user_random(seed, index)) for index in range(count)]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**63 - 1), st.integers(0, 100_000))
 def test_user_is_within_the_bounds_of_its_kind(seed: int, index: int) -> None:
     user = draw_user(index, user_random(seed, index))
@@ -29,6 +30,7 @@ def test_user_is_within_the_bounds_of_its_kind(seed: int, index: int) -> None:
     assert think[0] <= user.think_s <= think[1]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**63 - 1), st.integers(0, 100_000))
 def test_user_priority_is_that_of_its_class(seed: int, index: int) -> None:
     user = draw_user(index, user_random(seed, index))
@@ -39,6 +41,7 @@ def test_each_kind_has_a_third_of_the_users() -> None:
     assert Counter(user.kind for user in users(300, seed=42)) == dict.fromkeys(BOUNDS, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("qos", "share"), [("interactive", 0.15), ("responsive", 0.35), ("batch", 0.50)]
 )
