@@ -147,7 +147,7 @@ def _meet(ranks: Ranks, launcher: Launcher) -> Finding:
         lines = [line.strip() for line in output.splitlines() if line.strip(" -=*\t")]
         said = f"; it says: {lines[0].rstrip('.')}" if lines else ""
         seen = f"{title} did not start: status {status} of {launcher.title}{said}"
-    return Finding("ranks", ranks.otherwise, seen, next_step(plan, is_checked=True))
+    return Finding("ranks", ranks.otherwise, seen, next_step(plan, status, is_checked=True))
 
 
 def _run(command: Sequence[str]) -> tuple[int | None, str]:

@@ -66,7 +66,7 @@ def exit_of(
     if status_reader.read("joined") is None:
         if not status_reader.registered_hosts() and failure.reason == _UNREPORTED:
             failure = replace(failure, reason="no rank started")
-            reason, advice = failure.reason, f"{next_step(plan)}. "
+            reason, advice = failure.reason, f"{next_step(plan, launcher_status)}. "
         requested = ", ".join(host.name for host in plan.layout.hosts)
         registered = ", ".join(status_reader.registered_hosts()) or "none"
         reason = f"{reason}; hosts requested: {requested}; ranks started on: {registered}"
