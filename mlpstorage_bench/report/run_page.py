@@ -21,6 +21,7 @@ from mlpstorage_bench.report.run_sections import (
     checks_section,
     hosts_section,
     objectives_section,
+    plugins_section,
     tests_section,
 )
 from mlpstorage_bench.report.tables import Section
@@ -51,6 +52,7 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
     yield checks_section(metadata)
     yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata.effective_parameters)))
     overrides = tuple(_flat(metadata.override_parameters))
+    yield plugins_section(metadata)
     yield Section("Set by the user", ("parameter", "value"), overrides)
     files = [*_files(metadata), run.path.name]
     yield Section(f"Files in {run.path.parent}", ("file",), tuple((name,) for name in files))

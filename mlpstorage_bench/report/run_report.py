@@ -36,6 +36,7 @@ from mlpstorage_bench.report.run_sections import (
     gate_section,
     hosts_section,
     objectives_section,
+    plugins_section,
     set_section,
     tests_section,
 )
@@ -84,7 +85,7 @@ def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Pag
             is_folded=True,
         ),
         Block("All parameters", (all_parameters_section(metadata, figures.cases),), is_folded=True),
-        Block("Run", (_facts_section(metadata),), is_folded=True),
+        Block("Run", (_facts_section(metadata), plugins_section(metadata)), is_folded=True),
         Block(
             "Hosts and their checks",
             (hosts_section(metadata), checks_section(metadata)),

@@ -98,6 +98,16 @@ def set_section(metadata: RunMetadata) -> Section:
     return Section("Set for this run", ("parameter", "value"), rows)
 
 
+def plugins_section(metadata: RunMetadata) -> Section:
+    """Return the facts that plugins added to a run."""
+    rows = tuple(
+        (plugin, name, value)
+        for plugin, facts in metadata.own.plugins.items()
+        for name, value in flat(facts)
+    )
+    return Section("Facts of plugins", ("plugin", "fact", "value"), rows)
+
+
 def changed_section(metadata: RunMetadata) -> Section:
     """Return the parameters of the cases that are not at their defaults, with a row for each case.
 

@@ -116,6 +116,8 @@ class OwnFacts(Part):
     """Reasons for which a closed run is INVALID."""
     conclusions: tuple[str, ...] = ()
     """Sentences on what the results say; empty in metadata of earlier versions."""
+    plugins: dict[str, Object] = Field(default_factory=dict)
+    """Facts that users' plugins added, by plugin."""
     notes: tuple[str, ...] = ()
     tests: tuple[OutcomeFacts, ...] = ()
     gate: GateFacts = GateFacts()

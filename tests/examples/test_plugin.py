@@ -41,7 +41,9 @@ def test_example_plugin_uses_each_hook(
     (pytester.path / "own_plugin.py").write_text(PLUGIN.read_text())
     pytester.syspathinsert()
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
-    result = pytester.runpytest_subprocess("-p", "own_plugin", *ONE_TRIAL)
+    result = pytester.runpytest_subprocess(
+        "-p", "own_plugin", *ONE_TRIAL, "--mlps-report=report.md"
+    )
     assert result.ret == 0
     result.stdout.re_match_lines([r"case .* chunks/s.*"])
 
@@ -52,6 +54,7 @@ def test_example_plugin_uses_each_hook(
     assert own["plugins"] == {
         "own_plugin": {"firmware": "4.2", "directory": Path(metadata["result_dir"]).name}
     }
+    assert "| own_plugin | firmware | 4.2 |" in Path("report.md").read_text()
     assert Path("progress.csv").read_text().startswith("1,1,")
     lines = [json.loads(line) for line in Path("results.jsonl").read_text().splitlines()]
     assert lines == [{"run": own["run_id"], "model": "llama3.1-8b", "passed": True}]
