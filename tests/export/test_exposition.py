@@ -85,6 +85,20 @@ def test_every_unit_of_numbers_has_a_base_unit(run: RunMetadata) -> None:
     assert [unit.name for unit in units if unit != COUNT and not base_unit(unit).name] == []
 
 
+def test_objective_has_its_limit_what_was_measured_and_whether_it_was_met(
+    run: RunMetadata,
+) -> None:
+    found = by_name(families(prometheus_text(run)))
+    names = ("limit_seconds", "measured_seconds", "samples", "met")
+    values = {
+        sample.labels["percentile"]: [
+            found[f"mlpstorage_objective_{name}"].samples[number].value for name in names
+        ]
+        for number, sample in enumerate(found["mlpstorage_objective_met"].samples)
+    }
+    assert values == {"p95": [0.05, 0.041, 870, 1], "p99": [0.06, 0.075, 870, 0]}
+
+
 def test_openmetrics_has_the_time_of_the_run_s_end(run: RunMetadata) -> None:
     found = by_name(openmetrics_families(openmetrics_text(run)))
     (sample,) = found["mlpstorage_read_p95_seconds"].samples
@@ -101,7 +115,7 @@ def test_name_and_text_of_users_stay_within_their_line() -> None:
         metrics={"recorded": {"my.own-figure": 3.0, "wörter": hostile}}, systemname=hostile
     )
     found = by_name(families(prometheus_text(run)))
-    assert {name for name in found if "run_" not in name} == {
+    assert {name for name in found if "run_" not in name and "objective" not in name} == {
         "mlpstorage_my_own_figure",
         "mlpstorage_w_rter_info",
     }

@@ -23,6 +23,7 @@ def test_csv_has_a_row_for_each_case_and_trial_in_declared_units() -> None:
 def test_json_describes_each_metric_that_has_a_figure() -> None:
     content = json.loads(json_of(whole_run()))
     assert content["hosts"] == ["h1", "h2"]
+    assert [one["is_met"] for one in content["objectives"]] == [True, False]
     assert content["metrics"]["read_p95_ms"]["better"] == "lower"
     assert {one["metric"] for one in content["figures"]} == content["metrics"].keys()
     assert {
