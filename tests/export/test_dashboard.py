@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlpstorage_bench.export.exposition import prometheus_text
@@ -40,6 +43,29 @@ def test_every_metric_and_label_of_the_dashboard_is_exported() -> None:
         }
         listed = set(re.findall(r"label_values\(\w+, (\w+)\)", expression))
         assert selected | grouped | listed <= labels[name], expression
+
+
+@pytest.mark.long
+@pytest.mark.starts_process
+@pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian: prometheus)")
+def test_prometheus_accepts_every_expression(tmp_path: Path) -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = [one for one in expressions(dashboard) if "label_values" not in one]
+    rules = [
+        {"record": f"rule_{number}", "expr": one.replace("$", "")}
+        for number, one in enumerate(asked)
+    ]
+    content = json.dumps({"groups": [{"name": "dashboard", "rules": rules}]})  # JSON is YAML
+    (tmp_path / "rules.yaml").write_text(content)
+    checked = subprocess.run(
+        ["promtool", "check", "rules", "rules.yaml"],  # noqa: S607 - as Debian installs it
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert f"{len(asked)} rules found" in checked.stdout
 
 
 def test_panels_have_identities_of_their_own_and_do_not_overlap() -> None:
