@@ -24,7 +24,7 @@ SESSIONS := (slow or starts_process) and not launches_mpi and not hosts and not 
 RANKS := (launches_mpi or hosts) and not ($(LATER))
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check coverage fuzz site test test-compat test-failures test-hosts test-long lint clean
+.PHONY: bench check coverage fuzz site test test-compat test-failures test-hosts test-long test-pages lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -81,6 +81,10 @@ test-failures: $(VENV)/mpis
 test-long: $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'long and not hosts_matrix and not failure_matrix'
 
+# Reports in a browser: overflow, errors, accessibility, at the width of a screen and a telephone.
+test-pages: $(VENV)/pages/ready
+	$(BIN)/python -m pytest tests/report/browser
+
 # All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
 # part of it.
 test-hosts: $(VENV)/mpis $(VENV)/hosts $(VENV)/slurm
@@ -134,6 +138,19 @@ $(VENV)/filesystems: $(VENV)/ready
 		&& apt-get install --yes --quiet=2 --no-install-recommends \
 		bindfs glusterfs-client openssh-sftp-server sshfs xfsprogs; } \
 		|| echo "no mkfs.xfs, bindfs, sshfs or GlusterFS: what is tested on xfs and FUSE will be skipped"
+	touch $@
+
+# Chromium with its driver, and the rules of axe-core: page tests are skipped without them.
+AXE := axe-core@4.14.1
+$(VENV)/pages/ready: $(VENV)/ready
+	$(PIP_INSTALL) --constraint constraints-dev.txt --editable '.[pages]'
+	command -v chromium && command -v chromedriver && command -v npm \
+		|| { test "$$(id -u)" = 0 && apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends chromium chromium-driver npm; } \
+		|| echo "no Chromium or npm: what is tested in a browser will be skipped"
+	mkdir -p $(@D)
+	npm install --silent --no-audit --no-fund --prefix $(@D) $(AXE) \
+		|| echo "no axe-core: accessibility will not be tested"
 	touch $@
 
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.

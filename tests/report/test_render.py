@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlpstorage_bench.report.charts.marks import Curve, Figure, path_of
 from mlpstorage_bench.report.markdown import to_markdown
 from mlpstorage_bench.report.page import Block, Page, Verdict
 from mlpstorage_bench.report.render import to_html
@@ -66,3 +67,11 @@ def test_html_escapes_external_text() -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<h1>run &lt;1&gt;</h1>" in page
+
+
+def test_long_lines_of_drawings_are_kept_and_long_texts_cut() -> None:
+    points = path_of([(float(x), 1.0) for x in range(400)])
+    figure = Figure("t", "s", 10, Section("", (), ()), curves=[Curve(points, "line")])
+    page = to_html(Page("run", picture=figure, notes=("x" * 5000,)))
+    assert f'd="{points}"' in page
+    assert "x" * 1001 not in page

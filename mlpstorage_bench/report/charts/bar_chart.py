@@ -23,6 +23,7 @@ _VALUE_SPACE = 96.0
 _VALUE_SPACE_BEHIND_MARK = 190.0
 _BAR, _GAP, _NAME = 13.0, 3.0, 16.0
 _MOST_NAME = 52
+_WIDTH_OF_LETTER = 7.2
 _LEAST_SHARE = 0.005
 """Smallest part of a whole that is drawn."""
 
@@ -76,7 +77,8 @@ def bar_chart(
             if one.low is not None and one.high is not None and one.high > one.low:
                 low, high, middle = scale.at(one.low), scale.at(one.high), y + _BAR / 2
                 curves.append(Curve(path_of([(low, middle), (high, middle)]), "whisker"))
-            labels.append(Label(text_at + 5, y + 10.5, one.text))
+            most = int((WIDTH - text_at - 5) / _WIDTH_OF_LETTER)
+            labels.append(Label(text_at + 5, y + 10.5, short_name(one.text, most)))
             y += _BAR + _GAP
         y += 5
     if mark:
@@ -121,9 +123,9 @@ def share_chart(
     return Figure(title, summary, y, table, boxes, (), labels, key, tuple(remarks))
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, most: int = _MOST_NAME) -> str:
     """Return a name that fits above a bar, with its end left out where necessary."""
-    return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 1]}…"
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def text_of(value: float, unit: str) -> str:

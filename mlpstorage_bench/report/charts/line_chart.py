@@ -18,11 +18,13 @@ from mlpstorage_bench.report.charts.scale import Scale, number_text
 from mlpstorage_bench.report.tables import Section
 
 HEIGHT = 232.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, WIDTH - 12.0, 26.0, HEIGHT - 34.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, WIDTH - 12.0, 26.0, HEIGHT - 34.0
 """Edges of the area in which lines are drawn."""
 _FEW_POINTS = 40
 """Number of points up to which each has a dot."""
 _DOT = 3.0
+_HALF_LABEL = 30.0
+"""Half the width of the longest label of the horizontal axis."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ def line_chart(
     for value, text in axes.x_labels:
         x = axes.x.at(value)
         curves.append(Curve(path_of([(x, BOTTOM), (x, BOTTOM + 4)]), "axis"))
-        labels.append(Label(x, BOTTOM + 16, text, "middle"))
+        if x + _HALF_LABEL > WIDTH:
+            labels.append(Label(WIDTH - 1, BOTTOM + 16, text, "end"))
+        else:
+            labels.append(Label(x, BOTTOM + 16, text, "middle"))
     curves.append(Curve(path_of([(LEFT, BOTTOM), (RIGHT, BOTTOM)]), "axis"))
     labels += [
         Label(2, 12, axes.y_title, "start", "dim"),

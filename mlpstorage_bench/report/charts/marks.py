@@ -22,7 +22,7 @@ class Curve:
     """A line through points."""
 
     points: str
-    """Commands of an SVG path."""
+    """Commands of an SVG path, made of numbers by `path_of`: templates take it as it is."""
     style: str
 
 
