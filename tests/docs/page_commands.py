@@ -16,6 +16,7 @@ STORAGE = "/mnt/array"
 """Stands on pages for the storage of a reader."""
 OF_OTHER_HOSTS = frozenset({"--mlps-hosts", "--host", "-hosts", "--hosts"})
 _COMMAND = re.compile(r"^ {4,}(?P<line>(?:mpirun |mpiexec |srun )?.*\bpytest .*)$", re.MULTILINE)
+_RUN_ID = re.compile(r"\d{8}_\d{4}")
 _FILE = re.compile(r"# (?P<name>[\w-]+\.(?:yaml|py))\n")
 
 
@@ -39,7 +40,11 @@ class Command:
     def runs_here(self) -> bool:
         """Whether one machine without a resource manager can run it, and in a short time."""
         names = {word.partition("=")[0] for word in self.words}
-        needs_more = bool(names & OF_OTHER_HOSTS) or {"--mlps-mode", "closed"} <= {*self.words}
+        needs_more = (
+            bool(names & OF_OTHER_HOSTS)
+            or {"--mlps-mode", "closed"} <= {*self.words}
+            or any(_RUN_ID.match(word) for word in self.words)
+        )
         return not needs_more and self.launcher[:1] in {(), ("mpirun",)}
 
     @property

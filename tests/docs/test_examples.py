@@ -26,7 +26,12 @@ def write_examples(directory: Path) -> list[pages.Example]:
 
 def test_readme_and_pages_have_examples() -> None:
     modules = {example.module for example in pages.examples()}
-    assert {"test_readme_1", "test_using_1", "test_using_2", "history_1"} <= modules
+    assert {
+        "test_readme_1",
+        "test_own-benchmarks_1",
+        "test_own-benchmarks_2",
+        "history_1",
+    } <= modules
 
 
 @pytest.mark.slow
