@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError, SloError, UntouchedStorageError, nearest
-from mlpstorage_bench.kvcache.config.slo import MARKER, Objective, on_blocks
+from mlpstorage_bench.kvcache.config.slo import MARKER, Objective, on_blocks, on_storage
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
@@ -149,14 +149,7 @@ class KVCache:
         that pytest-benchmark's OPS are requests per second. Every metric goes to `extra_info`.
         """
         changed = self.workload(workload, **parameters)
-        of_blocks = on_blocks(one.name for one in self._objectives)
-        if of_blocks and changed.block_mib is None:
-            raise InvalidInputError(
-                f"@pytest.mark.{MARKER}",
-                of_blocks,
-                "an objective on blocks where block_mib is their size, such as "
-                "kvcache.run(1, block_mib=32)",
-            )
+        self._check_objectives(changed)
         objectives = [
             *self._objectives,
             *(Objective(name, slo) for name, slo in changed.slos.items()),
@@ -213,6 +206,23 @@ class KVCache:
         if missed:
             raise SloError(f"workload {name} missed its objectives: {'; '.join(missed)}")
         return result
+
+    def _check_objectives(self, workload: Workload) -> None:
+        """Raise InvalidInputError for an objective of the test that the workload cannot have."""
+        names = [one.name for one in self._objectives]
+        if workload.block_mib is None and on_blocks(names):
+            raise InvalidInputError(
+                f"@pytest.mark.{MARKER}",
+                on_blocks(names),
+                "an objective on blocks where block_mib is their size, such as "
+                "kvcache.run(1, block_mib=32)",
+            )
+        if workload.storage == "null" and on_storage(names):
+            raise InvalidInputError(
+                f"@pytest.mark.{MARKER}",
+                on_storage(names),
+                "an objective for a class of requests, as storage null takes no time",
+            )
 
     def _run_more(self, trials: CaseTrials, objectives: Sequence[Objective], count: int) -> None:
         """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""

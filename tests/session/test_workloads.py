@@ -47,6 +47,7 @@ def test_missed_objectives_of_a_class_fail_the_test(pytester: pytest.Pytester) -
         import pytest
 
         @pytest.mark.mlps_slo("batch", p95_ms=1e6)
+        @pytest.mark.mlps_slo("read_chunk", p99_ms=1e6)
         def test_meets_objective(kvcache): kvcache.run(1)
 
         @pytest.mark.mlps_slo("batch", p95_ms=0.001)
@@ -67,8 +68,18 @@ def test_missed_objectives_of_a_class_fail_the_test(pytester: pytest.Pytester) -
             r".*SloError: workload 3 missed its objectives: batch: p50_ms is .*: at most 0.001.*",
         ]
     )
-    metrics = metadata_of(pytester)["mlpstorage"]["metrics"]
-    assert metrics["2"]["qos"]["batch"]["requests"] > 0
+    result.stdout.re_match_lines(
+        [
+            r"objective met: workload 1: read_chunk: p99_ms is .* \(\d+ chunks\)",
+            r"objective met: workload 1: batch: p95_ms is .* \(\d+ requests\)",
+            r"objective MISSED: workload 2: batch: .*",
+        ]
+    )
+    own = metadata_of(pytester)["mlpstorage"]
+    (missed,) = own["cases"]["2"]["objectives"]
+    assert (missed["percentile"], missed["limit_ms"], missed["is_met"]) == ("p95_ms", 0.001, False)
+    assert missed["samples"] == own["metrics"]["2"]["qos"]["batch"]["requests"] > 0
+    metrics = own["metrics"]
     assert metrics["2"]["qos"]["batch"]["target_p95_ms"] == 1000
 
 

@@ -74,6 +74,11 @@ class Objective:
     slo: Slo
 
 
+def on_storage(names: Iterable[str]) -> str:
+    """Return the first objective that limits an operation on storage; '' if there is none."""
+    return next((name for name in names if name in OPERATIONS), "")
+
+
 def on_blocks(names: Iterable[str]) -> str:
     """Return the first objective that limits the time of blocks; '' if there is none."""
     of_blocks = {name for name, operation in OPERATIONS.items() if operation.span == "block"}

@@ -24,7 +24,7 @@ from mlpstorage_bench.kvcache.config.quantities import (
     SomeGib,
     unit,
 )
-from mlpstorage_bench.kvcache.config.slo import ObjectiveName, Slo, on_blocks
+from mlpstorage_bench.kvcache.config.slo import ObjectiveName, Slo, on_blocks, on_storage
 from mlpstorage_bench.kvcache.workload.accesses import DecodeReads, KeyedBy, Phase, Rules
 from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
 from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
@@ -233,18 +233,26 @@ class Workload(Strict):
                 "storage null without think time and generation: simulated time would not advance, "
                 "so the trial would never end. Set requests or stop_after_gb"
             )
+        tokens = self.rag_document_tokens
+        if tokens is not None and not 1 <= tokens[0] <= tokens[1]:
+            raise ValueError(f"rag_document_tokens: got {tokens}; accepted: [smallest, largest]")
+        return self
+
+    @model_validator(mode="after")
+    def _check_objectives(self) -> Self:
         if self.block_mib is not None and self.block_mib * 1024 < self.io_chunk_kib:
             raise ValueError(
                 f"block_mib {self.block_mib} is smaller than a chunk (io_chunk_kib "
                 f"{self.io_chunk_kib}): blocks are measured as several chunks, or one"
             )
+        if self.storage == "null" and on_storage(self.slos):
+            raise ValueError(
+                f"slos {on_storage(self.slos)} limits times on storage, and storage null takes none"
+            )
         if self.block_mib is None and on_blocks(self.slos):
             raise ValueError(
                 f"slos {on_blocks(self.slos)} needs block_mib, the size of a block, such as 32"
             )
-        tokens = self.rag_document_tokens
-        if tokens is not None and not 1 <= tokens[0] <= tokens[1]:
-            raise ValueError(f"rag_document_tokens: got {tokens}; accepted: [smallest, largest]")
         return self
 
     @model_validator(mode="after")

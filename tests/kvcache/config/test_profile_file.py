@@ -243,6 +243,7 @@ def test_override_that_is_no_value_is_refused(text: str) -> None:
         ({"slos": "{read: {p90_ms: 50}}"}, "slos.read.p90_ms"),
         ({"slos": "{write_block: {p95_ms: 50}}"}, "slos write_block needs block_mib"),
         ({"block_mib": "1", "io_chunk_kib": "2048"}, "block_mib 1 is smaller than a chunk"),
+        ({"slos": "{read: {p95_ms: 50}}", "storage": "null"}, "slos read limits times on storage"),
         ({"block_mib": "0"}, "block_mib: .*greater than or equal to 1"),
     ],
 )
