@@ -24,7 +24,10 @@ BEGIN, END = "<!-- table: made by tests/test_architecture.py -->\n", "<!-- end o
 LAYERS = (
     (("benchmarks",), "test cases that measure storage, run with `--pyargs`"),
     (("plugin",), "pytest's hooks, each a few lines"),
-    (("commands",), "commands that print and exit instead of running tests"),
+    (
+        ("commands", "pull_request"),
+        "commands that print and exit instead of running tests; a comment with a report",
+    ),
     (("session",), "a pytest session over all ranks: start, fixtures, outcomes, run, gate, end"),
     (("registry",), "the table of benchmark types"),
     (("options",), "the command line, declared once, and the frozen `Settings` made from it"),

@@ -36,6 +36,7 @@ OWN = {
     "measure": "files of the kernel",
     "paths.py": "this is where users' paths are looked up, and outputs opened",
     "process": "files of the kernel",
+    "pull_request/service.py": "answers of a service",
     "results/code_image.py": "regular files of an image, and of this package, for their digest",
     "results/tree.py": "the run's directory, in a loop that reports errors",
     "session/activation.py": "a test file that pytest has read",

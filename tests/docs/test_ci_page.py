@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.docs.ci_page import commands, gate_arguments, github_steps, workflows
 
+PROJECT = Path(__file__).parents[2]
 SMALL = [
     *("--mlps-set=storage=null", "--mlps-set=duration=1", "--mlps-trials=3"),
     "--mlps-set=think_time_scale=0.5",
@@ -16,7 +19,7 @@ SMALL = [
 
 
 def test_workflows_have_the_keys_that_their_ci_requires() -> None:
-    github, gitlab = workflows()
+    github, gitlab, *_ = workflows()
     assert {"name", "jobs"} <= github.keys()
     assert "schedule" in github[True], "YAML 1.1 parses the key `on` as true"
     assert {"runs-on", "steps"} <= github["jobs"]["benchmark"].keys()
@@ -24,6 +27,17 @@ def test_workflows_have_the_keys_that_their_ci_requires() -> None:
         assert ("uses" in step) != ("run" in step)
     assert {"script", "artifacts", "tags"} <= gitlab["storage"].keys()
     assert all(isinstance(line, str) for line in gitlab["storage"]["script"])
+
+
+def test_comments_use_the_action_and_the_job_of_this_project() -> None:
+    *_, (step,), template = workflows()
+    action = yaml.safe_load((PROJECT / step["uses"] / "action.yml").read_text())
+    assert step["with"].keys() <= action["inputs"].keys()
+    job = template["storage-of-a-change"]
+    (included,) = template["include"]
+    shared = yaml.safe_load((PROJECT / "examples/ci" / included["local"]).read_text())
+    assert shared[job["extends"]]["variables"]["STORAGE_REPORT"] == "report.md"
+    assert "--mlps-report=report.md" in job["script"][-1]
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
