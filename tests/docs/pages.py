@@ -12,7 +12,12 @@ PAGES = (
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((PROJECT / "docs").rglob("*.md")),
 )
-_BLOCK = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+FRAGMENT = "<!-- fragment -->\n\n"
+"""Comes before a Python block that is not run with the others."""
+_BLOCK = re.compile(
+    rf"(?P<fragment>{FRAGMENT})?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```",
+    re.MULTILINE | re.DOTALL,
+)
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (?P<title>.+)$", re.MULTILINE)
 
@@ -35,16 +40,17 @@ def existing_pages() -> list[Path]:
     return [page for page in PAGES if page.is_file()]
 
 
-def blocks(page: Path) -> Iterator[tuple[str, str]]:
+def blocks(page: Path, *, fragments: bool = True) -> Iterator[tuple[str, str]]:
     """Iterate over the fenced blocks of a page: language and text."""
     for block in _BLOCK.finditer(page.read_text()):
-        yield block["language"].strip(), block["code"]
+        if fragments or block["fragment"] is None:
+            yield block["language"], block["code"]
 
 
 def examples() -> Iterator[Example]:
-    """Iterate over the blocks ```python; those that begin with ```python fragment are left out."""
+    """Iterate over the Python blocks; fragments are left out."""
     for page in existing_pages():
-        codes = [code for language, code in blocks(page) if language == "python"]
+        codes = [code for language, code in blocks(page, fragments=False) if language == "python"]
         for number, code in enumerate(codes, 1):
             prefix = "test_" if "def test_" in code else ""
             yield Example(f"{prefix}{page.stem.lower()}_{number}", code)
