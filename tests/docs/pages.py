@@ -56,15 +56,20 @@ def examples() -> Iterator[Example]:
             yield Example(f"{prefix}{page.stem.lower()}_{number}", code)
 
 
+def without_blocks(page: Path) -> str:
+    """Return a page without its fenced blocks."""
+    return _BLOCK.sub("", page.read_text())
+
+
 def links(page: Path) -> list[str]:
     """Return the targets of a page's links to this project's own files."""
-    text = _BLOCK.sub("", page.read_text())
+    text = without_blocks(page)
     targets = [link["target"] for link in _LINK.finditer(text)]
     return [target for target in targets if "://" not in target]
 
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
-    text = _BLOCK.sub("", page.read_text())
+    text = without_blocks(page)
     titles = [heading["title"].lower() for heading in _HEADING.finditer(text)]
     return {re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-") for title in titles}

@@ -34,12 +34,6 @@ def test_readme_and_pages_have_examples() -> None:
     } <= modules
 
 
-@pytest.mark.parametrize("page", pages.existing_pages(), ids=lambda page: page.name)
-def test_blocks_are_marked_as_the_site_reads_them(page: Path) -> None:
-    languages = {language for language, _ in pages.blocks(page)}
-    assert languages <= {"", "console", "python", "text", "yaml"}
-
-
 @pytest.mark.slow
 def test_examples_pass_as_printed(pytester: pytest.Pytester) -> None:
     found = write_examples(pytester.path)
