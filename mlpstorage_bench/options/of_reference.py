@@ -89,6 +89,12 @@ _OTHERS = {
 """Other options, and their form here; {} is the value."""
 
 
+def every_counterpart() -> Iterator[tuple[str, str]]:
+    """Yield each option of the reference that has another form here, and that form."""
+    for key in (*_PARAMETERS, *_RENAMED, *_OTHERS):
+        yield f"--{key}", _form_here(f"--{key}", "VALUE")
+
+
 def may_have_counterpart(arguments: Iterable[str]) -> bool:
     """Whether any argument could be an option that `counterparts` explains, if it is unknown."""
     names = (argument.partition("=")[0] for argument in arguments)

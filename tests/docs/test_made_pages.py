@@ -1,4 +1,4 @@
-"""docs/options.md and docs/profile.md equal what their declarations make."""
+"""Pages and tables equal what their declarations make."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import pytest
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.options.declared import OPTIONS
-from tests.docs import options_page, profile_page
+from tests.docs import equivalents_page, options_page, profile_page
 from tests.docs.made_part import MadePart
 
-PARTS = (options_page.OPTIONS, options_page.SETTINGS, *profile_page.PARTS)
+PARTS = (
+    options_page.OPTIONS,
+    options_page.SETTINGS,
+    *profile_page.PARTS,
+    equivalents_page.EQUIVALENTS,
+)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)

@@ -52,6 +52,7 @@ def run_page(
 
 
 @pytest.mark.slow
+@pytest.mark.launches_mpi  # the check of the machine starts two ranks
 def test_start_page_leads_to_a_report(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:
     assert len(run_page(pytester, run_ranks, "index.md")) == 5
     assert (pytester.path / "report.html").is_file()
