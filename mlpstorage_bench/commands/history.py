@@ -143,7 +143,7 @@ def _show_list(history: History, wanted: RunFilter, form: str, files: RunFiles) 
 def _show_run(history: History, run_id: str, form: str, files: RunFiles) -> None:
     path = history.find(HISTORY_OPTION, run_id)
     if files:
-        for line in files.write(read_metadata(path), path):
+        for line in files.write(history, read_metadata(path), path):
             write_lines([for_terminal(line)])
         return
     numbers = history.measured_in(path)

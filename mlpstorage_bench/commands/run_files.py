@@ -29,6 +29,7 @@ from mlpstorage_bench.report.render import (
     write_report,
 )
 from mlpstorage_bench.report.run_figures import read_figures
+from mlpstorage_bench.report.run_history import trends_until
 from mlpstorage_bench.report.run_report import NO_FIGURES, RunFigures, build_report
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
@@ -43,13 +44,14 @@ class RunFiles:
     def __bool__(self) -> bool:
         return bool(self.reports or self.exports)
 
-    def write(self, metadata: RunMetadata, file: Path) -> Iterator[str]:
+    def write(self, history: History, metadata: RunMetadata, file: Path) -> Iterator[str]:
         """Write the files of the run whose metadata this file has, and yield a line for each.
 
         InvalidInputError on failure.
         """
         if self.reports:
-            yield from self.write_page(build_report(metadata, _figures(metadata, file)))
+            trends = trends_until(history, metadata)
+            yield from self.write_page(build_report(metadata, _figures(metadata, file), trends))
         for export in self.exports:
             yield f"export: {write_export(export, metadata)}"
 

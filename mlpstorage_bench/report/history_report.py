@@ -95,7 +95,9 @@ def sparklines_of(trends: Sequence[Trend]) -> list[Fact]:
     """Return a line of characters for each trend of several runs."""
     return [
         Fact(
-            f"{trend.case}, {trend.metric.title}",
+            f"Workload {trend.case}, {trend.metric.title}, {len(trend.points)} comparable runs"
+            if trend.is_one_series
+            else f"Workload {trend.case}, {trend.metric.title}, {len(trend.points)} runs",
             f"{sparkline(trend.points)} {trend.metric.unit.text(trend.points[-1].value)}",
         )
         for trend in trends

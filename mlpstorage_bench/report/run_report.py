@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
@@ -26,6 +26,7 @@ from mlpstorage_bench.report.case_table import (
 )
 from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, Row, bar_chart
 from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
+from mlpstorage_bench.report.history_report import sparklines_of
 from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
 from mlpstorage_bench.report.note_lines import grouped
 from mlpstorage_bench.report.page import Block, Fact, Page
@@ -43,6 +44,8 @@ from mlpstorage_bench.report.run_sections import (
 from mlpstorage_bench.report.run_verdict import run_verdict
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.report.time_charts import time_charts
+from mlpstorage_bench.report.trend_figures import trend_figure
+from mlpstorage_bench.report.trends import Trend
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import duration
 
@@ -50,6 +53,8 @@ MOST_CASES_WITH_FIGURES = 24
 """Cases that have figures: a page of more would exceed 2 MB."""
 MOST_CASES_IN_PICTURE = 6
 _MOST_HOSTS = 8
+_MOST_SPARKLINES = 6
+_MOST_TRENDS = 12
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,10 @@ class RunFigures:
 NO_FIGURES = RunFigures()
 
 
-def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Page:
-    """Make a report of a run."""
+def build_report(
+    metadata: RunMetadata, figures: RunFigures = NO_FIGURES, trends: Sequence[Trend] = ()
+) -> Page:
+    """Make a report of a run; `trends` are its figures over the comparable runs until it."""
     own = metadata.own
     described = descriptions_of(metadata)
     own_values = metadata.values_by_case
@@ -78,6 +85,7 @@ def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Pag
         Block("Objectives", (objectives_section(metadata),)),
         Block("Results", (results_table("", ran, described, figures.cases, Shown.HEADLINE),)),
         *_case_blocks(metadata, figures, first),
+        _history_block(trends),
         Block("Parameters", (set_section(metadata), changed_section(metadata))),
         Block(
             "All figures of the cases",
@@ -102,9 +110,16 @@ def build_report(metadata: RunMetadata, figures: RunFigures = NO_FIGURES) -> Pag
         findings_title="What limited it",
         findings=own.conclusions,
         facts=tuple(_measured(metadata, figures)),
+        sparklines=tuple(sparklines_of(trends)[:_MOST_SPARKLINES]),
         notes=tuple(grouped([*own.notes, *([figures.problem] if figures.problem else [])])),
         blocks=tuple(block for block in blocks if not block.is_empty),
     )
+
+
+def _history_block(trends: Sequence[Trend]) -> Block:
+    """Return the charts of the comparable runs until this one."""
+    charts = tuple(trend_figure(trend, {}) for trend in trends[:_MOST_TRENDS])
+    return Block("This run after the comparable ones before it", figures=charts, is_folded=True)
 
 
 def _case_name(case: str, figures: RunFigures) -> str:

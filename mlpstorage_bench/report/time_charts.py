@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,6 +26,8 @@ MOST_POINTS = 240
 """Points of a line: of more slots, neighbours are put together."""
 _MOST_ROWS = 80
 _MOST_TRIALS = 6
+_MOST, _MOST_S = 1e18, 1e9
+"""Amount of one slot, and time in seconds, beyond which metadata is not of a trial."""
 _LONGEST_BEFORE = 2.0
 """Longest phase before the window that is drawn, in lengths of the window."""
 _GAP_SHARE = 0.04
@@ -131,7 +132,7 @@ def _near(series: TimeSeries) -> TimeSeries | None:
     phases: list[PhaseSeries] = []
     for phase in reversed(series.phases):
         length_s = _length_s(phase)
-        is_usable = math.isfinite(length_s) and length_s > 0 and phase.slot_s > 0
+        is_usable = 0 < length_s <= _MOST_S and phase.slot_s > 0 and abs(phase.begins_s) <= _MOST_S
         longest = _LONGEST_BEFORE * _length_s(phases[0]) if phases else length_s
         if not is_usable or not _is_complete(phase) or length_s > longest:
             break
@@ -141,12 +142,11 @@ def _near(series: TimeSeries) -> TimeSeries | None:
 
 def _is_complete(phase: PhaseSeries) -> bool:
     """Return whether each slot has all its amounts, as in files of ours."""
-    lengths = {
-        length
-        for one in phase.kinds()
-        for length in (len(one.moved_bytes), len(one.entries), len(one.p95_ms))
-    }
-    return len(lengths) == 1
+    columns = [
+        column for one in phase.kinds() for column in (one.moved_bytes, one.entries, one.p95_ms)
+    ]
+    amounts = (amount for column in columns for amount in column if amount is not None)
+    return len({*map(len, columns)}) == 1 and all(0 <= amount <= _MOST for amount in amounts)
 
 
 def _slots(trial: int, series: TimeSeries) -> Iterator[Slot]:

@@ -42,6 +42,11 @@ class Trend:
     points: Sequence[Point]
 
     @property
+    def is_one_series(self) -> bool:
+        """Whether all runs are comparable."""
+        return len({point.series for point in self.points}) == 1
+
+    @property
     def changes(self) -> list[Change]:
         """The changes within each series of comparable runs, in order of time."""
         changes = []

@@ -12,14 +12,17 @@ import pytest
 from mlpstorage_bench.cluster.host import HostRecord, at_end
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.export.write import write_export
-from mlpstorage_bench.history.archive import enter_run
+from mlpstorage_bench.history.archive import History, HistoryError, enter_run
 from mlpstorage_bench.history.reading import read_document
 from mlpstorage_bench.mpi.comm import SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.report.render import write_report
 from mlpstorage_bench.report.run_figures import figures_of
+from mlpstorage_bench.report.run_history import trends_until
 from mlpstorage_bench.report.run_report import build_report
+from mlpstorage_bench.report.trends import Trend
+from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.session.outcomes import OthersLeft
 from mlpstorage_bench.session.pytest_internals import Exit
 from mlpstorage_bench.session.rank_checks import format_problems
@@ -210,13 +213,24 @@ def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
     if metadata is not None:
         _enter_in_history(session)
         if session.settings.reports:
-            page = build_report(metadata, figures_of(run.log.cases, run.benchmark_type))
+            figures = figures_of(run.log.cases, run.benchmark_type)
+            page = build_report(metadata, figures, _trends(session, metadata))
             for path in session.settings.reports:
                 session.remarks.append(f"report: {write_report(path, page)}")
         for export in session.settings.exports:
             session.remarks.append(f"export: {write_export(export, metadata)}")
         problems = session.hooks.result(run, lambda: read_document(run.location.metadata_path))
         session.remarks += [f"ERROR: {problem}" for problem in problems]
+
+
+def _trends(session: MlpsSession, metadata: RunMetadata) -> Sequence[Trend]:
+    """Return the run's figures over the comparable runs until it; none without a usable history."""
+    try:
+        with History(session.settings.results_dir) as history:
+            return trends_until(history, metadata)
+    except (HistoryError, sqlite3.Error, OSError) as error:
+        session.remarks.append(f"earlier runs are not in the report: {error}")
+        return ()
 
 
 def _enter_in_history(session: MlpsSession) -> None:

@@ -10,11 +10,14 @@ import pytest
 from mlpstorage_bench.compare.find import find_subject
 from mlpstorage_bench.compare.subject import Comparison
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.history.reading import read_metadata
 from mlpstorage_bench.report.compare_page import build_comparison_report
 from mlpstorage_bench.report.history_report import build_history_report
 from mlpstorage_bench.report.markdown import to_markdown
 from mlpstorage_bench.report.page import Page
 from mlpstorage_bench.report.render import to_html
+from mlpstorage_bench.report.run_history import trends_until
+from mlpstorage_bench.report.run_report import build_report
 from tests.past_runs import leave_run
 
 DESCRIBED = {
@@ -88,6 +91,22 @@ def test_last_run_decides_the_verdict(tmp_path: Path, own: dict[str, Any], word:
     assert page.picture is not None
     marks = [box for box in page.picture.boxes if box.title == "regressed"]
     assert len(marks) == (word == "Worse")
+
+
+def test_report_of_a_run_has_the_comparable_runs_until_it(tmp_path: Path) -> None:
+    for number in range(6):
+        system = ("5" if number > 1 else "6") * 32
+        leave(tmp_path, number, 1.0 + number, system_fingerprint=system)
+    with History(tmp_path) as history:
+        runs = history.runs()
+        metadata, first = (read_metadata(runs[at].path) for at in (4, 0))
+        page = build_report(metadata, trends=trends_until(history, metadata))
+        assert trends_until(history, first) == []
+    (line,) = page.sparklines
+    assert line.name == "Workload 1, read GiB/s, 3 comparable runs"
+    assert line.text == "▁▅█ 5.00"
+    (block,) = [block for block in page.blocks if block.title.startswith("This run after")]
+    assert [row[2] for row in block.figures[0].table.rows] == ["5", "4", "3"]
 
 
 def test_history_without_runs_says_so(tmp_path: Path) -> None:

@@ -67,6 +67,9 @@ def test_long_windows_are_drawn_with_a_limited_number_of_points() -> None:
         replace(WINDOW, ends_s=-1.0),
         replace(WINDOW, slot_s=0.0),
         replace(WINDOW, reads=(1,)),
+        replace(WINDOW, begins_s=-math.inf),
+        replace(WINDOW, read_bytes=(1 << 5000, 0)),
+        replace(WINDOW, write_p95_ms=(math.nan, None)),
     ],
 )
 def test_unusable_series_are_not_drawn(changed: PhaseSeries) -> None:
