@@ -15,7 +15,7 @@ from tests.docs.page_commands import commands, files, on_storage
 from tests.docs.pages import PROJECT
 from tests.docs.test_examples import SHORTENED
 
-SMALL = (*SHORTENED, "--mlps-set=entry_scale=0.002")
+SMALL = (*SHORTENED, "--mlps-set=entry_scale=0.002", "--mlps-set=stop_after_gb=0.05")
 
 
 def run_page(
