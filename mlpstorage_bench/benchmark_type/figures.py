@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlpstorage_bench.benchmark_type.records import Json
+from mlpstorage_bench.measure.time_series import TimeSeries
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class RankBandwidth:
     host: str
     reading_gib_s: float
     writing_gib_s: float
+    trials: tuple[tuple[int, TimeSeries], ...] = ()
+    """Its own part of each trial by second, with the trial's number."""
 
 
 @dataclass(frozen=True)

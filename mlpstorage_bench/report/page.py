@@ -45,6 +45,9 @@ class Block:
     sections: tuple[Section, ...] = ()
     figures: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+    on_demand_title: str = ""
+    on_demand: tuple[Figure, ...] = ()
+    """Figures that are folded inside the block."""
     is_folded: bool = False
     """Whether its content is shown on demand."""
 

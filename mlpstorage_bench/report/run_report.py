@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.compare.subject import case_order
-from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Description, Shown
-from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.metric.values import Values
 from mlpstorage_bench.report.case_charts import (
     latency_chart,
     level_chart,
@@ -19,17 +18,15 @@ from mlpstorage_bench.report.case_charts import (
     share_charts,
 )
 from mlpstorage_bench.report.case_table import (
-    bandwidth_metrics,
     headline_case,
     results_table,
     tiles_of,
 )
-from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, Row, bar_chart
-from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
+from mlpstorage_bench.report.charts.marks import Figure
 from mlpstorage_bench.report.history_report import sparklines_of
-from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
 from mlpstorage_bench.report.note_lines import grouped
-from mlpstorage_bench.report.page import Block, Fact, Page
+from mlpstorage_bench.report.page import Block, Page
+from mlpstorage_bench.report.run_first_screen import measured, overview
 from mlpstorage_bench.report.run_sections import (
     all_parameters_section,
     changed_section,
@@ -42,19 +39,19 @@ from mlpstorage_bench.report.run_sections import (
     tests_section,
 )
 from mlpstorage_bench.report.run_verdict import run_verdict
+from mlpstorage_bench.report.sweep_charts import sweep_charts, sweeps_of
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.report.time_charts import time_charts
 from mlpstorage_bench.report.trend_figures import trend_figure
 from mlpstorage_bench.report.trends import Trend
+from mlpstorage_bench.results.metadata_parts import TrialFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata
-from mlpstorage_bench.units import duration
 
 MOST_CASES_WITH_FIGURES = 24
 """Cases that have figures: a page of more would exceed 2 MB."""
-MOST_CASES_IN_PICTURE = 6
-_MOST_HOSTS = 8
 _MOST_SPARKLINES = 6
 _MOST_TRENDS = 12
+_MOST_RANKS_OVER_TIME = 8
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,7 @@ def build_report(
         Block("Verdicts of the gate", (gate_section(metadata),)),
         Block("Objectives", (objectives_section(metadata),)),
         Block("Results", (results_table("", ran, described, figures.cases, Shown.HEADLINE),)),
+        *_sweep_blocks(values, described, figures),
         *_case_blocks(metadata, figures, first),
         _history_block(trends),
         Block("Parameters", (set_section(metadata), changed_section(metadata))),
@@ -106,10 +104,10 @@ def build_report(
         verdict=run_verdict(metadata),
         tiles_title="" if first is None else _case_name(first, figures),
         tiles=() if first is None else tiles_of(values[first], described, figures.cases.get(first)),
-        picture=_overview(values, described),
+        picture=overview(values, described),
         findings_title="What limited it",
         findings=own.conclusions,
-        facts=tuple(_measured(metadata, figures)),
+        facts=tuple(measured(metadata, figures.cases)),
         sparklines=tuple(sparklines_of(trends)[:_MOST_SPARKLINES]),
         notes=tuple(grouped([*own.notes, *([figures.problem] if figures.problem else [])])),
         blocks=tuple(block for block in blocks if not block.is_empty),
@@ -128,53 +126,16 @@ def _case_name(case: str, figures: RunFigures) -> str:
     return f"Workload {case}{title}"
 
 
-def _overview(values: Mapping[str, Values], described: Mapping[str, Description]) -> Figure | None:
-    """Return the bandwidth of all cases, with its spread over trials; None without any."""
-    metrics = bandwidth_metrics(described)
-    shown = list(values.items())[:MOST_CASES_IN_PICTURE]
-    rows = [
-        Row(f"workload {name}", amounts)
-        for name, one in shown
-        if (amounts := _amounts(one, metrics))
-    ]
-    if not rows:
-        return None
-    key = [
-        KeyEntry(color, metric.title.removesuffix(metric.unit.name).strip())
-        for color, metric in zip(COLORS, metrics, strict=False)
-    ]
-    cells = tuple(
-        (name, *(narrow_cell(metric, one, described) for metric in metrics)) for name, one in shown
-    )
-    words = "; ".join(
-        f"{row.name}: {', '.join(f'{one.text}' for one in row.amounts)}" for row in rows
-    )
-    left = len(values) - len(shown)
-    remarks = ["A line across a bar is the spread over trials."]
-    remarks += (
-        [f"The first {len(shown)} of {len(values)} workloads; all are in the results below."]
-        if left
-        else []
-    )
-    return bar_chart(
-        "Bandwidth of each workload",
-        words,
-        rows,
-        key,
-        Section("Bandwidth", ("workload", *(one.title for one in metrics)), cells),
-        remarks=remarks,
-    )
-
-
-def _amounts(values: Values, metrics: list[Description]) -> list[Amount]:
-    amounts = []
-    for number, metric in enumerate(metrics[: len(COLORS)]):
-        value = number_of(values.get(metric.name))
-        if value is not None:
-            low, high = ends_of(metric, values) or (None, None)
-            text = f"{text_of(metric.unit, value)} {metric.unit.name}"
-            amounts.append(Amount(value, COLORS[number], text, low, high))
-    return amounts
+def _sweep_blocks(
+    values: Mapping[str, Values], described: Mapping[str, Description], figures: RunFigures
+) -> Iterator[Block]:
+    """Yield a block of curves for each parameter in which cases differ alone."""
+    for sweep in sweeps_of(figures.cases):
+        charts = tuple(sweep_charts(sweep, values, described))
+        if charts:
+            cases = ", ".join(case for _, case in sweep.cases)
+            note = f"Workloads {cases} differ in {sweep.parameter} alone."
+            yield Block(f"Curves over {sweep.parameter}", figures=charts, notes=(note,))
 
 
 def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) -> Iterator[Block]:
@@ -183,11 +144,30 @@ def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) 
     for name in names[:MOST_CASES_WITH_FIGURES]:
         charts = tuple(_charts(metadata, name, figures.cases.get(name)))
         if charts:
-            yield Block(_case_name(name, figures), figures=charts, is_folded=name != first)
+            yield Block(
+                _case_name(name, figures),
+                figures=charts,
+                on_demand_title="Bandwidth of each rank over time",
+                on_demand=tuple(_rank_series(figures.cases.get(name))) if name == first else (),
+                is_folded=name != first,
+            )
     left = len(names[MOST_CASES_WITH_FIGURES:])
     if left:
         note = f"{left} more workloads have no figures here; their numbers are in the tables."
         yield Block("More workloads", notes=(note,))
+
+
+def _rank_series(figures: CaseFigures | None) -> Iterator[Figure]:
+    """Yield the bandwidth over time of ranks: of many, of the slowest and the fastest."""
+    ranks = [] if figures is None else [one for one in figures.ranks if one.trials]
+    if len(ranks) > _MOST_RANKS_OVER_TIME:
+        ranks.sort(key=lambda one: one.reading_gib_s + one.writing_gib_s)
+        half = _MOST_RANKS_OVER_TIME // 2
+        ranks = [*ranks[:half], *ranks[-half:]]
+    for one in ranks if len(ranks) > 1 else ():
+        trials = [TrialFacts(trial=n, metrics={}, time_series=own) for n, own in one.trials]
+        for chart in itertools.islice(time_charts(trials), 1):
+            yield replace(chart, title=f"Rank {one.rank} on {one.host}: {chart.title}")
 
 
 def _charts(metadata: RunMetadata, name: str, figures: CaseFigures | None) -> Iterator[Figure]:
@@ -207,36 +187,6 @@ def _charts(metadata: RunMetadata, name: str, figures: CaseFigures | None) -> It
             for one in trial.conditions.stragglers
         )
         yield from rank_charts(figures, list(stragglers))
-
-
-def _measured(metadata: RunMetadata, figures: RunFigures) -> Iterator[Fact]:
-    """Yield what was measured, where, how and when."""
-    own = metadata.own
-    modes = sorted({mode for one in figures.cases.values() for mode in one.io_modes})
-    io = f"{' and '.join(modes)} I/O" if modes else "direct or buffered: not recorded"
-    storages: dict[str, list[str]] = {}
-    for one in of_metadata(metadata):
-        storages.setdefault(f"{one.path}: {one.storage}", []).append(one.host)
-    for storage, hosts in list(storages.items())[:_MOST_HOSTS]:
-        on = "" if len(storages) == 1 else f" (on {_some(hosts)})"
-        yield Fact("Storage", f"{storage}, {io}{on}")
-    if len(storages) > _MOST_HOSTS:
-        yield Fact("Storage", f"and {len(storages) - _MOST_HOSTS} more; see the table of hosts")
-    ranks = "-" if metadata.num_processes is None else str(metadata.num_processes)
-    yield Fact("Load", f"{ranks} ranks on {_some(metadata.hosts) or 'unnamed hosts'}")
-    seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
-    yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")
-    mode = own.mode or "-"
-    verification = f", verified {metadata.verification}" if metadata.verification else ""
-    yield Fact("Rules", f"{mode} mode{verification}")
-    if own.run_id:
-        again = shlex.join(["pytest", f"--mlps-history-rerun={own.run_id}"])
-        yield Fact("Run it again", again)
-
-
-def _some(hosts: tuple[str, ...] | list[str]) -> str:
-    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
-    return ", ".join(hosts[:_MOST_HOSTS]) + more
 
 
 def _facts_section(metadata: RunMetadata) -> Section:

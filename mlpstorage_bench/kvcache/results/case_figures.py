@@ -236,7 +236,9 @@ def _bandwidths(ranks: Sequence[RankSamples]) -> Iterator[RankBandwidth]:
         means = {
             kind: sum(_gib_s(trial, kind) for trial in trials) / len(trials) for kind in _KINDS
         }
-        yield RankBandwidth(number, trials[0].mlpstorage.host, means["read"], means["write"])
+        own = [one.mlpstorage for one in trials]
+        series = tuple((one.trial, one.time_series) for one in own if one.time_series is not None)
+        yield RankBandwidth(number, own[0].host, means["read"], means["write"], series)
 
 
 def _gib_s(rank: RankSamples, kind: Kind) -> float:

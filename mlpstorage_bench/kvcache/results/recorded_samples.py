@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mlpstorage_bench.measure.histogram import BUCKETS, Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
+from mlpstorage_bench.measure.time_series import TimeSeries
 
 _Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -88,11 +89,14 @@ class RecordedHistograms(_Part):
 class _Additions(_Part):
     rank: Annotated[int, Field(ge=0)]
     host: str
+    trial: Annotated[int, Field(ge=1)] = 1
     window_s: _Seconds
     io_mode: str
     is_simulated: bool = False
     lane_time: RecordedLaneTime | None = None
     histograms: RecordedHistograms
+    time_series: TimeSeries | None = None
+    """Not in results of earlier versions."""
 
 
 class RankSamples(_Part):

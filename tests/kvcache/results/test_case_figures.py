@@ -78,6 +78,28 @@ def test_bandwidth_of_a_rank_is_the_mean_over_its_trials() -> None:
     assert (own.rank, own.reading_gib_s, own.writing_gib_s) == (0, 0.25, 0.0)
 
 
+def test_rank_has_its_own_series_of_each_trial() -> None:
+    series = {
+        "clock_uncertainty_s": 0.0,
+        "phases": [
+            {
+                "phase": "window",
+                "begins_s": 0.0,
+                "ends_s": 1.0,
+                "slot_s": 1.0,
+                **{f"{kind}_bytes": [1] for kind in ("read", "write")},
+                **{name: [1] for name in ("reads", "writes", "read_chunks", "write_chunks")},
+                **{f"{kind}_p95_ms": [None] for kind in ("read", "write")},
+                **{f"{kind}_chunk_p95_ms": [None] for kind in ("read", "write")},
+            }
+        ],
+    }
+    trials = [(rank(0, trial=number, time_series=series),) for number in (1, 2)]
+    (own,) = case_figures(case(*trials)).ranks
+    assert [number for number, _ in own.trials] == [1, 2]
+    assert own.trials[0][1].window.read_bytes == (1,)
+
+
 def test_parts_of_an_entry_are_queue_device_flush_verification_and_the_rest() -> None:
     written = operation(
         *("storage", "write", 100, 200), durability=spans(60), verification=spans(1)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from mlpstorage_bench.benchmark_type.figures import (
     CaseFigures,
     Distribution,
@@ -17,6 +19,7 @@ from mlpstorage_bench.benchmark_type.figures import (
 from mlpstorage_bench.compare.find import find_subject
 from mlpstorage_bench.compare.subject import Comparison
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.report.compare_page import build_comparison_report
 from mlpstorage_bench.report.history_report import build_history_report
 from mlpstorage_bench.report.page import Block, Page
@@ -39,6 +42,9 @@ DESCRIBED = {
     "read_p95_ms": {"unit": "ms", "title": "read p95 ms", "better": "lower", "shown": "lists"},
     "limited_by": {"unit": "text", "title": "limited by", "shown": "headline"},
 }
+
+
+_SERIES = TypeAdapter(TimeSeries)
 
 
 def write_pages(folder: Path) -> dict[str, Path]:
@@ -150,7 +156,14 @@ def _run_page() -> Page:
         ShareGroup("Many", LONG, "bytes", tuple(Share(f"w{n}", (("a", 1.0),)) for n in range(4))),
     )
     ranks = tuple(
-        RankBandwidth(rank, f"h{rank % 3}{HOSTILE}", 1.0 + rank, 0.0) for rank in range(40)
+        RankBandwidth(
+            rank,
+            f"h{rank % 3}{HOSTILE}",
+            1.0 + rank,
+            0.0,
+            ((1, _SERIES.validate_python(_series(1))),),
+        )
+        for rank in range(40)
     )
     figures = {
         name: CaseFigures(

@@ -1,0 +1,103 @@
+"""First screen of a run's report: one picture, and what was measured."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.history.cache_directories import of_metadata
+from mlpstorage_bench.metric.declaration import Description
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.report.case_table import bandwidth_metrics
+from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, Row, bar_chart
+from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
+from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
+from mlpstorage_bench.report.page import Fact
+from mlpstorage_bench.report.tables import Section
+from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.units import duration
+
+MOST_CASES_IN_PICTURE = 6
+_MOST_HOSTS = 8
+
+
+def overview(values: Mapping[str, Values], described: Mapping[str, Description]) -> Figure | None:
+    """Return the bandwidth of all cases, with its spread over trials; None without any."""
+    metrics = bandwidth_metrics(described)
+    shown = list(values.items())[:MOST_CASES_IN_PICTURE]
+    rows = [
+        Row(f"workload {name}", amounts)
+        for name, one in shown
+        if (amounts := _amounts(one, metrics))
+    ]
+    if not rows:
+        return None
+    key = [
+        KeyEntry(color, metric.title.removesuffix(metric.unit.name).strip())
+        for color, metric in zip(COLORS, metrics, strict=False)
+    ]
+    cells = tuple(
+        (name, *(narrow_cell(metric, one, described) for metric in metrics)) for name, one in shown
+    )
+    words = "; ".join(
+        f"{row.name}: {', '.join(f'{one.text}' for one in row.amounts)}" for row in rows
+    )
+    left = len(values) - len(shown)
+    has_spread = any(one.low != one.high for row in rows for one in row.amounts)
+    remarks = ["A line across a bar is the spread over trials."] if has_spread else []
+    remarks += (
+        [f"The first {len(shown)} of {len(values)} workloads; all are in the results below."]
+        if left
+        else []
+    )
+    return bar_chart(
+        "Bandwidth of each workload",
+        words,
+        rows,
+        key,
+        Section("Bandwidth", ("workload", *(one.title for one in metrics)), cells),
+        remarks=remarks,
+    )
+
+
+def _amounts(values: Values, metrics: list[Description]) -> list[Amount]:
+    amounts = []
+    for number, metric in enumerate(metrics[: len(COLORS)]):
+        value = number_of(values.get(metric.name))
+        if value is not None:
+            low, high = ends_of(metric, values) or (None, None)
+            text = f"{text_of(metric.unit, value)} {metric.unit.name}"
+            amounts.append(Amount(value, COLORS[number], text, low, high))
+    return amounts
+
+
+def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Iterator[Fact]:
+    """Yield what was measured, where, how and when."""
+    own = metadata.own
+    modes = sorted({mode for one in figures.values() for mode in one.io_modes})
+    io = f"{' and '.join(modes)} I/O" if modes else "direct or buffered: not recorded"
+    storages: dict[str, list[str]] = {}
+    for one in of_metadata(metadata):
+        storages.setdefault(f"{one.path}: {one.storage}", []).append(one.host)
+    for storage, hosts in list(storages.items())[:_MOST_HOSTS]:
+        on = "" if len(storages) == 1 else f" (on {_some(hosts)})"
+        yield Fact("Storage", f"{storage}, {io}{on}")
+    if len(storages) > _MOST_HOSTS:
+        yield Fact("Storage", f"and {len(storages) - _MOST_HOSTS} more; see the table of hosts")
+    count = metadata.num_processes
+    ranks = "unknown ranks" if count is None else f"{count} rank{'' if count == 1 else 's'}"
+    yield Fact("Load", f"{ranks} on {_some(metadata.hosts) or 'unnamed hosts'}")
+    seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
+    yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")
+    mode = own.mode or "-"
+    verification = f", verified {metadata.verification}" if metadata.verification else ""
+    yield Fact("Rules", f"{mode} mode{verification}")
+    if own.run_id:
+        again = shlex.join(["pytest", f"--mlps-history-rerun={own.run_id}"])
+        yield Fact("Run it again", again)
+
+
+def _some(hosts: tuple[str, ...] | list[str]) -> str:
+    more = f" and {len(hosts) - _MOST_HOSTS} more" if len(hosts) > _MOST_HOSTS else ""
+    return ", ".join(hosts[:_MOST_HOSTS]) + more

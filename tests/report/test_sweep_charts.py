@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.metric.declaration import Description, Shown
+from mlpstorage_bench.report.sweep_charts import sweep_charts, sweeps_of
+from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
+
+DESCRIBED = {
+    one.name: one
+    for one in (
+        Description("bandwidth", "read GiB/s", GIB_PER_S, shown=Shown.HEADLINE),
+        Description("latency", "p95 ms", MILLISECONDS, shown=Shown.LISTS),
+        Description("detail", "detail ms", MILLISECONDS),
+        Description("hits", "hits", SHARE, shown=Shown.HEADLINE),
+    )
+}
+
+
+def figures(**users: int) -> dict[str, CaseFigures]:
+    return {
+        name: CaseFigures(name, parameters={"title": name, "users": count, "model": "m"})
+        for name, count in users.items()
+    }
+
+
+def test_cases_that_differ_in_one_number_alone_are_a_sweep_in_its_order() -> None:
+    (sweep,) = sweeps_of(figures(c=16, a=1, b=4))
+    assert sweep.parameter == "users"
+    assert sweep.cases == [(1, "a"), (4, "b"), (16, "c")]
+
+
+def test_two_cases_or_another_difference_make_no_sweep() -> None:
+    assert sweeps_of(figures(a=1, b=2)) == []
+    other = CaseFigures("c", parameters={"title": "c", "users": 3, "model": "n"})
+    assert sweeps_of({**figures(a=1, b=2), "c": other}) == []
+    assert sweeps_of({"a": CaseFigures("a")}) == []
+
+
+def test_headline_figures_are_drawn_over_the_parameter() -> None:
+    (sweep,) = sweeps_of(figures(a=1, b=4, c=16))
+    values = {
+        name: {"bandwidth": 2.0, "latency": 5.0, "detail": 1.0, "hits": 1.0} for name in "abc"
+    }
+    bandwidth, latency = sweep_charts(sweep, values, DESCRIBED)
+    assert bandwidth.title == "Bandwidth against users"
+    assert latency.table.header == ("users", "p95 ms")
+    assert latency.table.rows == (("1", "5.0"), ("4", "5.0"), ("16", "5.0"))
+
+
+def test_cases_that_failed_leave_too_few_points() -> None:
+    (sweep,) = sweeps_of(figures(a=1, b=4, c=16))
+    assert list(sweep_charts(sweep, {"a": {"latency": 1.0}, "b": {}}, DESCRIBED)) == []
