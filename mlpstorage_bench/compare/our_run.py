@@ -28,6 +28,7 @@ _WORKLOAD = (
     ("generation_mode", "generation {}"),
 )
 _NULL = "null"
+_FINGERPRINT = "workload fingerprint"
 
 
 def our_subject(
@@ -36,24 +37,40 @@ def our_subject(
     """Return a run of this project for a comparison; `document` is its whole metadata."""
     options = Document(metadata.effective_parameters, run.path).part("options")
     values = metadata.values_by_case
-    workloads = {name: options.part(name) for name in values}
-    used = _modes(leaf)
+    recorded = {name: leaf.first_document_of(name) for name in values}
+    workloads = {name: _parameters(recorded[name], options.part(name)) for name in values}
     libraries = sorted(preloaded(document))
+    of_cases = {
+        "trials": {name: f"{one.get('trials', '-')}" for name, one in values.items()},
+        "workload": {name: _workload(one) for name, one in workloads.items()},
+        "window": dict(_windows(values)),
+        "direct I/O": {name: _io(one, recorded[name]) for name, one in workloads.items()},
+        "flush": {name: _flush(one) for name, one in workloads.items()},
+        "audit": {name: _audit(one) for name, one in values.items()},
+        "reads checked": {name: _checks(one) for name, one in workloads.items()},
+    }
+    fingerprints = {
+        case.name: case.workload_fingerprint
+        for case in run.cases
+        if case.workload_fingerprint is not None
+    }
+    if fingerprints:
+        of_cases[_FINGERPRINT] = fingerprints
     conditions = {
         "program": str(Program.OURS),
         "benchmark type": run.benchmark_type,
         "model": run.model,
         "mode": run.mode,
         "ranks and hosts": f"{run.ranks} on {run.num_hosts}",
-        "trials": by_case({name: f"{one.get('trials', '-')}" for name, one in values.items()}),
-        "workload": by_case({name: _workload(one) for name, one in workloads.items()}),
-        "window": by_case(dict(_windows(values))),
+        "trials": by_case(of_cases["trials"]),
+        "workload": by_case(of_cases["workload"]),
+        "window": by_case(of_cases["window"]),
         "bytes that count": DEFINITIONS[OURS].partition(";")[0],
         "p95": DEFINITIONS[OURS].rpartition("; p95 ")[2],
-        "direct I/O": by_case({name: _io(one, used.get(name)) for name, one in workloads.items()}),
-        "flush": by_case({name: _flush(one) for name, one in workloads.items()}),
-        "audit": by_case({name: _audit(one) for name, one in values.items()}),
-        "reads checked": by_case({name: _checks(one) for name, one in workloads.items()}),
+        "direct I/O": by_case(of_cases["direct I/O"]),
+        "flush": by_case(of_cases["flush"]),
+        "audit": by_case(of_cases["audit"]),
+        "reads checked": by_case(of_cases["reads checked"]),
         "preloads": ", ".join(one.rpartition("/")[2] for one in libraries) or "none recorded",
     }
     cases = dict(_cases(values, leaf))
@@ -63,16 +80,21 @@ def our_subject(
         identity_of(run),
         conditions,
         cases,
-        _fingerprints(run),
+        _fingerprints(run, fingerprints),
         metadata.own.notes,
+        of_cases,
     )
 
 
-def _fingerprints(run: PastRun) -> dict[str, str]:
+def _parameters(recorded: Document | None, planned: Document) -> Document:
+    """Return the parameters of a case as it ran; those of the plan where no rank recorded them."""
+    ran = None if recorded is None else recorded.part("mlpstorage", "parameters")
+    return planned if ran is None or ran.is_empty else ran
+
+
+def _fingerprints(run: PastRun, of_workloads: Mapping[str, str]) -> dict[str, str]:
     """Return the digests of what has to be equal for comparable runs."""
-    workloads = {case.name: case.workload_fingerprint for case in run.cases}
-    known = {name: one for name, one in workloads.items() if one is not None}
-    found = {"workload fingerprint": by_case(known)} if known else {}
+    found = {_FINGERPRINT: by_case(of_workloads)} if of_workloads else {}
     if run.system_fingerprint is not None:
         found["system fingerprint"] = run.system_fingerprint
     return found
@@ -116,21 +138,10 @@ def _windows(values: Mapping[str, Values]) -> Iterator[tuple[str, str]]:
         yield name, f"{span(numbers)} s" if numbers else "none"
 
 
-def _modes(leaf: Leaf) -> dict[str, str]:
-    """Return how each option moved bytes, as the file of its first rank records it."""
-    first = {str(file.option): file for file in reversed(leaf.rank_files)}
-    documents = {option: file.document for option, file in first.items()}
-    modes = {
-        option: document.text("mlpstorage", "io_mode")
-        for option, document in documents.items()
-        if not isinstance(document, Unreadable)
-    }
-    return {option: mode for option, mode in modes.items() if mode is not None}
-
-
-def _io(parameters: Document, used: str | None) -> str:
+def _io(parameters: Document, recorded: Document | None) -> str:
     if parameters.text("storage") == _NULL:
         return "no storage: simulated"
+    used = None if recorded is None else recorded.text("mlpstorage", "io_mode")
     mode = used or parameters.text("io_mode")
     return {
         "direct": "yes",

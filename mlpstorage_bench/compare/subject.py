@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 
 NOT_RECORDED = "not recorded"
+_CASES = "cases"
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -53,6 +54,8 @@ class Subject:
     """Conditions that only this project records; they are compared if all runs have them."""
     notes: tuple[str, ...] = ()
     """Sentences for readers of its figures."""
+    of_cases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Conditions that each case has on its own → value by case."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,26 @@ class Comparison:
 
     @cached_property
     def _by_run(self) -> list[Mapping[str, str]]:
-        """The conditions of each run, with fingerprints where all have them."""
+        """The conditions of each run, with fingerprints where all have them.
+
+        Conditions of cases are those of the cases that all runs have: others are compared with
+        nothing, and which they are is a condition of its own.
+        """
         have_all = all(one.fingerprints for one in self.subjects)
-        return [
-            {**one.conditions, **(one.fingerprints if have_all else {})} for one in self.subjects
-        ]
+        names = [frozenset(one.cases) for one in self.subjects]
+        shared = frozenset.intersection(*names)
+        found: list[Mapping[str, str]] = []
+        for one in self.subjects:
+            conditions = {**one.conditions, **(one.fingerprints if have_all else {})}
+            for name in conditions.keys() & one.of_cases.keys() if shared else ():
+                of_cases = one.of_cases[name]
+                conditions[name] = by_case(
+                    {case: of_cases[case] for case in of_cases if case in shared}
+                )
+            if len(set(names)) > 1:
+                conditions[_CASES] = ", ".join(sorted(one.cases, key=case_order)) or NOT_RECORDED
+            found.append(conditions)
+        return found
 
     @property
     def rows(self) -> list[Row]:

@@ -161,16 +161,25 @@ class Leaf:
     @cached_property
     def rank_files(self) -> list[RankFile]:
         """The rank files of kv_cache, by option, trial and rank."""
-        found = []
-        for option, in_option in _numbered(self.path, "option_"):
-            for trial, in_trial in _numbered(in_option, "trial_"):
-                for rank, in_rank in _numbered(in_trial, "rank_"):
-                    found += [
-                        RankFile(option, trial, rank, in_rank / name)
-                        for name in sorted(_names(in_rank))
-                        if name.startswith("kvcache_results_") and name.endswith(".json")
-                    ]
-        return found
+        return [
+            RankFile(option, *one)
+            for option, in_option in _numbered(self.path, "option_")
+            for one in _in_case(in_option)
+        ]
+
+    def first_document_of(self, case: str) -> Document | None:
+        """Return what the first rank of a case recorded in its first trial; None without it.
+
+        The case is an option or, in runs of ours, any other case.
+        """
+        for folder in (f"option_{case}", f"case_{case}"):
+            if folder not in self.names:
+                continue
+            for _, _, path in _in_case(self.path / folder):
+                document = read_json(path)
+                if isinstance(document, Document):
+                    return document
+        return None
 
     @property
     def rank_documents(self) -> Iterator[tuple[RankFile, Document]]:
@@ -185,6 +194,15 @@ class Leaf:
 
     def _json(self, name: str) -> Document | Unreadable:
         return read_json(self.path / name) if name in self.names else Unreadable(f"no {name}")
+
+
+def _in_case(directory: Path) -> Iterator[tuple[int, int, Path]]:
+    """Yield trial, rank and path of the rank files in the directory of a case, in order."""
+    for trial, in_trial in _numbered(directory, "trial_"):
+        for rank, in_rank in _numbered(in_trial, "rank_"):
+            for name in sorted(_names(in_rank)):
+                if name.startswith("kvcache_results_") and name.endswith(".json"):
+                    yield trial, rank, in_rank / name
 
 
 def _numbered(directory: Path, beginning: str) -> Iterable[tuple[int, Path]]:

@@ -97,3 +97,17 @@ def test_fingerprints_count_where_all_runs_have_them() -> None:
     )
     assert [one.condition for one in Comparison([ours, other]).unlike] == ["workload fingerprint"]
     assert Comparison([ours, subject()]).unlike == []
+
+
+def test_conditions_are_those_of_the_cases_that_all_runs_have() -> None:
+    of_cases = {"window": {"1": "2 s", "rag": "9 s"}}
+    figure = Figure("read_gib_s", "read GiB/s", 0, 2, "window", 1.0)
+    one = replace(subject(window="2 s"), of_cases={"window": {"1": "2 s"}})
+    more = replace(
+        subject(window="case 1: 2 s, case rag: 9 s"),
+        cases={"1": [figure], "rag": [figure]},
+        of_cases=of_cases,
+    )
+    compared = Comparison([one, more])
+    assert [str(found) for found in compared.unlike] == ["unlike: cases: 1 (A); 1, rag (B)"]
+    assert compared.alike == {"window": "2 s"}
