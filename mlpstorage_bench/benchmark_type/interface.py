@@ -129,7 +129,7 @@ class ResultFiles(Protocol):
         ...
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
-        """Return what the results say about the storage, in at most three sentences."""
+        """Return what the results say about the storage, in a few sentences."""
         ...
 
     def figures(self, case: CaseRecord) -> CaseFigures:

@@ -123,7 +123,7 @@ class KVCacheBenchmark:
         return path_of_rank(case, recorded_rank(f"case {case.case}", result), timestamp)
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
-        """Return what the results say about the storage, in at most three sentences."""
+        """Return what the results say about the storage, in a few sentences."""
         return conclusions({one.case: one.metrics for one in cases if one.metrics is not None})
 
     def figures(self, case: CaseRecord) -> CaseFigures:

@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
 
-MOST_SENTENCES = 3
 _CACHED = ("served from page cache", "in memory")
 
 
 def conclusions(cases: Mapping[str, Values]) -> list[str]:
-    """Return at most three sentences on the metrics of cases: doubts first, then limits."""
+    """Return a sentence on each doubt about the metrics of cases, then on each limit."""
     cached = _with(cases, "audit_verdict", *_CACHED)
     stored = {name: one for name, one in cases.items() if name not in cached}
-    sentences = [
+    return [
         *_cached(cached),
         *_of_foreign_traffic(_with(stored, "host_audit_verdict", "foreign traffic")),
         *_of_storage(_with(stored, "limited_by", "storage")),
         *_of_load(_with(stored, "limited_by", "load")),
         *_of_harness(_with(stored, "limited_by", "harness")),
     ]
-    return sentences[:MOST_SENTENCES]
 
 
 def _with(cases: Mapping[str, Values], metric: str, *values: str) -> dict[str, Values]:
@@ -62,9 +60,14 @@ def _of_load(limited: Mapping[str, Values]) -> Iterator[str]:
         seen = f": lanes used it for {low if low == high else f'{low} to {high}'} of their time"
     else:
         seen = ""
+    at_rate = {name: one for name, one in limited.items() if one.get("lateness_p50_ms") is not None}
+    ways = [] if len(at_rate) == len(limited) else ["raise num_users or lower think_time_scale"]
+    if at_rate:
+        of = "" if not ways else f" in {_named(at_rate)}"
+        ways.append(f"raise rate{of}")
+    advice = ", and ".join(ways)
     yield (
-        f"{_subject(limited)} did not reach the limit of the storage{seen}. Raise num_users or "
-        "lower think_time_scale to find it."
+        f"{_subject(limited)} did not reach the limit of the storage{seen}. To find it, {advice}."
     )
 
 

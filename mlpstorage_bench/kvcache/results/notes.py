@@ -15,6 +15,7 @@ _ENOUGH_HUGE_PAGES = 0.9
 _LEAST_STALL_S = 1.0
 """Shortest drain that is noted: chunks in flight end within milliseconds."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
+_LONGER = "Raise write_limit_gb for windows of the whole duration"
 _ALONE = ". Measure while nothing else uses the storage"
 _DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
 """Verdicts of any audit that are noted."""
@@ -105,10 +106,13 @@ def _transfer_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
 def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     early = [trial for trial in trials if trial.closed_by != "duration"]
     if early:
-        lengths = [trial.window_s for trial in early]
+        lengths = [f"{trial.window_s:.2f}" for trial in early]
+        low, high = min(lengths, key=float), max(lengths, key=float)
+        closed_by = early[0].closed_by
+        advice = f". {_LONGER}" if closed_by == "write limit" else ""
         yield (
-            f"the {early[0].closed_by} closed {len(early)} of {len(trials)} windows after "
-            f"{min(lengths):.2f} to {max(lengths):.2f} s"
+            f"the {closed_by} closed {len(early)} of {len(trials)} windows after "
+            f"{low if low == high else f'{low} to {high}'} s{advice}"
         )
     for trial in trials:
         entries = trial.latencies
@@ -124,7 +128,9 @@ def _window_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
 def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     limited = [trial for trial in trials if trial.limited_by == "harness"]
     if limited:
-        yield f"limited by: harness ({_harness_cause(limited)}). {_MORE_LOAD}"
+        some = len(limited) < len(trials)
+        count = f" in {len(limited)} of {len(trials)} trials" if some else ""
+        yield f"limited by: harness{count} ({_harness_cause(limited)}). {_MORE_LOAD}"
     above = [trial for trial in trials if trial.limited_by == "storage" and _is_idle(trial)]
     if above:
         yield (
@@ -143,6 +149,11 @@ def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
 
 def _harness_cause(limited: Sequence[TrialResult]) -> str:
     nearest = max(trial.ceiling_ratio or 0 for trial in limited)
+    if nearest > 1:
+        return (
+            f"{nearest:.0%} of the harness ceiling, which this host reaches without storage; it "
+            "was measured too low, as happens while other programs use the processors"
+        )
     if nearest >= HARNESS_SHARE:
         return f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
     if (limited[0].storage_wait_share or 0) > (limited[0].harness_time_share or 0):

@@ -17,6 +17,7 @@ from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
+from mlpstorage_bench.kvcache.results.notes import notes_on
 from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
@@ -333,6 +334,29 @@ def test_lanes_that_wait_for_each_other_are_limited_by_the_harness() -> None:
     (note,) = [note for note in case_of(trial).notes() if "limited by" in note]
     assert "70% of the time on work of this host, of it 10% waiting for a processor" in note
     assert "40% for Python's lock" in note
+
+
+def test_limit_of_some_trials_says_of_how_many() -> None:
+    harness = limited(LaneTime(total_s=2.0, cpu_s=1.8, queued_s=0.0, lock_s=0.0, request_s=0.0))
+    load = limited(LaneTime(total_s=2.0, cpu_s=0.2, queued_s=0.0, lock_s=0.0, request_s=1.8))
+    notes = notes_on([load, harness, load])
+    assert any(note.startswith("limited by: harness in 1 of 3 trials (") for note in notes)
+
+
+def test_result_above_its_ceiling_says_that_the_ceiling_is_too_low() -> None:
+    low = Ceiling(operations_per_s=100.0, gib_s=0.01)
+    rank = dataclasses.replace(rank_trial(0), ceiling=low, lane_time=None)
+    notes = notes_on([pool_trial(1, [rank])])
+    assert any("of the harness ceiling" in n and "measured too low" in n for n in notes)
+
+
+def test_window_that_a_limit_closed_says_how_to_lengthen_it() -> None:
+    rank = dataclasses.replace(rank_trial(0), closed_by="write limit", window_s=0.22)
+    notes = notes_on([pool_trial(1, [rank])])
+    assert (
+        "the write limit closed 1 of 1 windows after 0.22 s. Raise write_limit_gb for windows of "
+        "the whole duration"
+    ) in notes
 
 
 @pytest.mark.parametrize(("read_ms", "is_noted"), [(1100, False), (100, True)])

@@ -1,4 +1,4 @@
-"""Sentences on results: doubts first, then limits, three at most."""
+"""Sentences on results: doubts first, then limits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ HARNESS = {**STORAGE, "limited_by": "harness"}
 CACHED = {**STORAGE, "audit_verdict": "served from page cache"}
 DISTURBED = {**STORAGE, "limited_by": "unknown", "host_audit_verdict": "foreign traffic"}
 OF_LOAD = (
-    "did not reach the limit of the storage: lanes used it for 18% of their time. Raise num_users "
-    "or lower think_time_scale to find it."
+    "did not reach the limit of the storage: lanes used it for 18% of their time. To find it, "
+    "raise num_users or lower think_time_scale."
 )
 
 
@@ -44,15 +44,25 @@ def test_load_that_is_too_low_says_how_low() -> None:
     assert ": lanes" not in conclusions({"2": {"limited_by": "load"}})[0]
 
 
+def test_load_at_a_rate_is_raised_by_its_rate() -> None:
+    at_rate = {**LOAD, "lateness_p50_ms": 0.0}
+    (alone,) = conclusions({"open-loop": at_rate})
+    assert alone.endswith("To find it, raise rate.")
+    (beside,) = conclusions({"2": LOAD, "open-loop": at_rate})
+    assert beside.endswith(
+        "raise num_users or lower think_time_scale, and raise rate in workload open-loop."
+    )
+
+
 def test_figures_of_a_cache_are_no_limit_of_storage() -> None:
     (one,) = conclusions({"1": CACHED})
     assert one.startswith("Do not take the figures of workload 1 for those of the storage")
 
 
-def test_doubts_come_first_and_there_are_three_sentences_at_most() -> None:
+def test_doubts_come_first_and_each_limit_has_a_sentence() -> None:
     cases = {"1": STORAGE, "2": LOAD, "3": HARNESS, "4": CACHED, "5": DISTURBED}
     sentences = conclusions(cases)
-    assert [sentence.split()[0] for sentence in sentences] == ["Do", "Other", "Workload"]
+    assert [sentence.split()[0] for sentence in sentences] == ["Do", "Other", *["Workload"] * 3]
     assert conclusions({"5": DISTURBED})[0].startswith("Other programs used the storage")
     assert "not of the storage: use more ranks" in conclusions({"3": HARNESS})[0]
 
