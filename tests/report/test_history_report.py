@@ -46,6 +46,7 @@ def report_of(results: Path) -> Page:
         return build_history_report(history, history.runs())
 
 
+@pytest.mark.slow
 def test_loss_that_lasts_is_the_verdict_with_the_run_that_it_began_with(tmp_path: Path) -> None:
     for number in range(20):
         leave(tmp_path, number, (2.0 if number < 10 else 1.5) + number / 1000)

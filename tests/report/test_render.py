@@ -44,6 +44,7 @@ def test_markdown_keeps_cells_apart_and_markup_out() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_markdown_beyond_the_limit_names_the_parts_that_it_leaves_out() -> None:
     rows = tuple((f"h{number}", "x" * 300) for number in range(60))
     page = Page(

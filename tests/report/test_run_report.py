@@ -129,6 +129,7 @@ def test_page_of_many_cases_ranks_and_hosts_stays_below_two_megabytes() -> None:
     assert len(to_markdown(page)) < 65_536
 
 
+@pytest.mark.slow
 def test_page_with_long_texts_is_kept_small_by_emptying_folded_blocks() -> None:
     rows = tuple(("x" * 900,) * 30 for _ in range(100))
     blocks = tuple(

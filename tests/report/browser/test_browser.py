@@ -46,6 +46,12 @@ return [...document.querySelectorAll('details > :not(summary)')]
   .map(one => one.outerHTML.slice(0, 100));
 """
 
+CUT_IN_PRINT = """
+return [...document.querySelectorAll('table')]
+  .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
+  .map(one => one.caption.textContent + ': ' + one.rows[0].cells.length + ' columns');
+"""
+
 pytestmark = [
     pytest.mark.long,
     pytest.mark.slow,
@@ -115,12 +121,16 @@ def test_hostile_names_are_shown_as_text(browser: Any, pages: dict[str, Path]) -
     assert browser.title.startswith("kv_cache run ")
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_print_shows_what_is_folded_on_a_screen(
-    browser: Any, pages: dict[str, Path], kind: str
+    browser: Any, pages: dict[str, Path], kind: str, scheme: str
 ) -> None:
-    show(browser, pages[kind], 794, "light", media="print")
+    show(browser, pages[kind], 794, scheme, media="print")
     assert browser.execute_script(HIDDEN_IN_PRINT) == []
+    assert browser.execute_script(CUT_IN_PRINT) == []
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    assert browser.execute_script(paper) == "rgb(255, 255, 255)"
 
 
 def test_checks_of_this_module_can_fail(browser: Any, tmp_path: Path) -> None:
