@@ -81,6 +81,8 @@ class CaseFigures:
     """Words for the case; '' if it has none."""
     parameters: Json = field(default_factory=dict)
     """All of them."""
+    was_simulated: bool = False
+    """Whether no storage was used: the figures are the demand of the workload."""
     io_modes: tuple[str, ...] = ()
     """How its files were moved, such as `direct`."""
     samples: Mapping[str, int] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.compare.subject import case_order
 from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.metric.values import Values, number_of
@@ -72,11 +73,33 @@ def _amounts(values: Values, metrics: list[Description]) -> list[Amount]:
     return amounts
 
 
+def simulated_cases(figures: Mapping[str, CaseFigures]) -> list[str]:
+    """Return the cases for which no storage was used."""
+    return sorted((name for name, one in figures.items() if one.was_simulated), key=case_order)
+
+
+def findings_of(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> tuple[str, ...]:
+    """Return what the results say: first, that they are of no storage where that is so."""
+    simulated = simulated_cases(figures)
+    if not simulated:
+        return metadata.own.conclusions
+    sentence = (
+        f"Simulated without storage: {', '.join(simulated)}. These figures are the demand of the "
+        "workload, and no measurement."
+    )
+    return (sentence, *metadata.own.conclusions)
+
+
 def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Iterator[Fact]:
     """Yield what was measured, where, how and when."""
     own = metadata.own
     modes = sorted({mode for one in figures.values() for mode in one.io_modes})
-    io = f"{' and '.join(modes)} I/O" if modes else "direct or buffered: not recorded"
+    if modes:
+        io = f"{' and '.join(modes)} I/O"
+    elif simulated_cases(figures):
+        io = "not used: the run was simulated"
+    else:
+        io = "direct or buffered: not recorded"
     storages: dict[str, list[str]] = {}
     for one in of_metadata(metadata):
         storages.setdefault(f"{one.path}: {one.storage}", []).append(one.host)

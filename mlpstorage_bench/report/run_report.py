@@ -26,7 +26,7 @@ from mlpstorage_bench.report.charts.marks import Figure
 from mlpstorage_bench.report.history_report import sparklines_of
 from mlpstorage_bench.report.note_lines import grouped
 from mlpstorage_bench.report.page import Block, Page
-from mlpstorage_bench.report.run_first_screen import measured, overview
+from mlpstorage_bench.report.run_first_screen import findings_of, measured, overview
 from mlpstorage_bench.report.run_sections import (
     all_parameters_section,
     changed_section,
@@ -106,7 +106,7 @@ def build_report(
         tiles=() if first is None else tiles_of(values[first], described, figures.cases.get(first)),
         picture=overview(values, described),
         findings_title="What limited it",
-        findings=own.conclusions,
+        findings=findings_of(metadata, figures.cases),
         facts=tuple(measured(metadata, figures.cases)),
         sparklines=tuple(sparklines_of(trends)[:_MOST_SPARKLINES]),
         notes=tuple(grouped([*own.notes, *([figures.problem] if figures.problem else [])])),

@@ -37,7 +37,7 @@ def run_verdict(metadata: RunMetadata) -> Verdict:
 
 def _of_tests(failed: Sequence[OutcomeFacts], total: int) -> str:
     first = failed[0]
-    why = first.message.strip().partition("\n")[0]
+    why = first.message.strip().partition("\n")[0].removeprefix("AssertionError: ")
     more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
     reason = f": {_cut(why)}" if why else "."
     return f"{len(failed)} of {_tests(total)} failed: {first.test}{more}{reason}"

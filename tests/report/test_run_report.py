@@ -31,7 +31,11 @@ def metadata(**own: Any) -> RunMetadata:
 def test_failed_tests_are_the_verdict_with_the_first_reason() -> None:
     tests = [
         {"test": "t1", "outcome": "passed"},
-        {"test": "t2", "outcome": "failed", "message": "p95 is 3 ms\nand a traceback"},
+        {
+            "test": "t2",
+            "outcome": "failed",
+            "message": "AssertionError: p95 is 3 ms\nand a traceback",
+        },
     ]
     verdict = run_verdict(metadata(status="failed", tests=tests))
     assert (verdict.kind, verdict.word) == ("bad", "Failed")
@@ -85,6 +89,13 @@ def test_first_screen_has_the_figures_of_the_fastest_case_with_spread_and_sample
         ("read p95", "5.0", "ms", "77 samples"),
     ]
     assert page.picture is not None
+
+
+def test_simulation_is_the_first_finding() -> None:
+    figures = RunFigures({"1": CaseFigures("1", was_simulated=True)})
+    page = build_report(metadata(conclusions=["The storage is fast."]), figures)
+    assert page.findings[0].startswith("Simulated without storage: 1.")
+    assert page.findings[1] == "The storage is fast."
 
 
 @pytest.mark.long

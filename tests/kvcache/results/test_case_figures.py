@@ -132,8 +132,10 @@ def test_audit_and_ceiling_are_levels_with_their_verdicts() -> None:
 
 def test_simulated_ranks_have_no_samples() -> None:
     figures = case_figures(case((rank(0, operation("storage", "read", 1), is_simulated=True),)))
+    assert figures.was_simulated
     assert figures.distributions == ()
     assert figures.ranks == ()
+    assert figures.samples == {}
 
 
 @pytest.mark.parametrize("buckets", ["5376:1", "1:x", "-1:2", "1" * 30 + ":1"])
