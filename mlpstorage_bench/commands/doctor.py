@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -14,14 +15,14 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize
 from mlpstorage_bench.doctor.extras import check_extras
-from mlpstorage_bench.doctor.finding import Finding, summary
+from mlpstorage_bench.doctor.finding import FINDING_INDENT, Finding, summary
 from mlpstorage_bench.doctor.kernel import check_kernel
 from mlpstorage_bench.doctor.launching import Ranks, check_launching
 from mlpstorage_bench.doctor.limits import check_limits
 from mlpstorage_bench.doctor.storage import check_storage
 from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION, Settings, read_settings
 from mlpstorage_bench.paths import existing_part, is_directory
-from mlpstorage_bench.process.stdout import write_lines
+from mlpstorage_bench.process.stdout import prose_lines, write_lines
 from mlpstorage_bench.session.size_report import size_report
 from mlpstorage_bench.units import GIB
 
@@ -33,7 +34,7 @@ def run(known: argparse.Namespace) -> int:
     findings: list[Finding] = []
     for finding in _checks(settings, plan):
         findings.append(finding)
-        write_lines([finding.line])
+        write_lines(prose_lines(finding.line, FINDING_INDENT, is_terminal=sys.stdout.isatty()))
     write_lines([summary(findings)])
     has_problem = any(one.status == "problem" for one in findings)
     return pytest.ExitCode.TESTS_FAILED if has_problem else pytest.ExitCode.OK

@@ -9,7 +9,11 @@ from typing import Literal
 from mlpstorage_bench.escaping import for_terminal
 
 Status = Literal["ok", "note", "problem"]
+_LONGEST_STATUS = len("problem")
 _LONGEST_SUBJECT = len("cache directory")
+_GAP = "  "
+FINDING_INDENT = _LONGEST_STATUS + _LONGEST_SUBJECT + 2 * len(_GAP)
+"""Columns of a line before what was seen."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Finding:
     def line(self) -> str:
         """The finding as a line for a terminal."""
         text = f"{self.seen}. {self.advice}" if self.advice else self.seen
-        return for_terminal(f"{self.status:<7}  {self.subject:<{_LONGEST_SUBJECT}}  {text}")
+        columns = f"{self.status:<{_LONGEST_STATUS}}", f"{self.subject:<{_LONGEST_SUBJECT}}"
+        return for_terminal(_GAP.join([*columns, text]))
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from mlpstorage_bench.doctor.finding import Finding, Status
 from mlpstorage_bench.errors import LaunchError, MlpsError
@@ -63,7 +64,7 @@ def check_launching(ranks: Ranks) -> Iterator[Finding]:
     except LaunchError as error:
         yield Finding("launcher", ranks.otherwise, str(error))
     else:
-        seen = f"{launcher.title} ({display_path(binary)}){_others(binary)}"
+        seen = f"{launcher.title} ({display_path(binary)}){_others(binary, launcher.title)}"
         yield Finding("launcher", "ok", seen)
     library = _library()
     if isinstance(library, Finding):
@@ -84,17 +85,20 @@ def check_launching(ranks: Ranks) -> Iterator[Finding]:
         yield _meet(ranks, launcher)
 
 
-def _others(binary: str) -> str:
-    """Return the other launchers that are installed, in words."""
+def _others(binary: str, chosen: str) -> str:
+    """Return the other launchers that are installed, in words; none of the chosen one's package."""
     found = filter(None, map(shutil.which, _NAMES))
     paths = {os.path.realpath(path): path for path in found}
-    paths.pop(os.path.realpath(binary), None)
+    own = Path(shutil.which(binary) or binary).resolve()
+    paths.pop(str(own), None)
     titles = []
     for path in paths.values():
         try:
-            titles.append(f"{identify(path).title} ({path})")
+            title = identify(path).title
         except MlpsError:
             continue  # another program of that name
+        is_same = title == chosen and Path(path).resolve().parent == own.parent
+        titles += [] if is_same else [f"{title} ({path})"]
     return f"; also found: {', '.join(titles)}" if titles else ""
 
 

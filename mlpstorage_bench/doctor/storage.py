@@ -71,6 +71,8 @@ def _place(filesystem: CacheFilesystem, *, can_be_replaced: bool) -> Finding:
 
 def _direct_io(direct_io: DirectIo, filesystem: CacheFilesystem) -> Finding:
     if direct_io.alignment_bytes is not None:
+        if filesystem.is_in_memory:
+            return Finding("direct I/O", "note", f"{filesystem.fstype} accepts it without effect")
         unit = direct_io.alignment_bytes // KIB
         return Finding("direct I/O", "ok", f"files bypass the page cache, in units of {unit} KiB")
     return Finding(

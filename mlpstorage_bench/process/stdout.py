@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -32,6 +33,27 @@ _UNKNOWN_WIDTH = 200
 def text_width() -> int:
     """Return the columns of the terminal, or of `COLUMNS`; plenty where there is none."""
     return shutil.get_terminal_size((_UNKNOWN_WIDTH, 24)).columns
+
+
+_LEAST_INDENTED = 40
+"""Columns beside an indent below which a terminal is too narrow to indent text."""
+
+
+def prose_lines(text: str, indent: int, *, is_terminal: bool) -> list[str]:
+    """Return a sentence in lines of a terminal, all but the first of them indented.
+
+    Elsewhere it stays one line, which programs can search.
+    """
+    if not is_terminal:
+        return [text]
+    width = text_width()
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * (indent if width - indent >= _LEAST_INDENTED else 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def write_text(text: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
 from mlpstorage_bench.options.settings import DEFAULT_RESULTS_DIR
-from mlpstorage_bench.process.stdout import text_width, writable
+from mlpstorage_bench.process.stdout import prose_lines, text_width, writable
 from mlpstorage_bench.redaction.commands import redact_command
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.integrity_table import because, checks_table, headline
@@ -88,7 +88,7 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     if session.schedule:
         _show(reporter, f"mlpstorage: {session.schedule}")
     for note in session.run.notes:
-        _show(reporter, f"mlpstorage: note: {note}")
+        _show_prose(reporter, f"mlpstorage: note: {note}")
 
 
 def say(config: pytest.Config, line: str) -> None:
@@ -107,6 +107,12 @@ def write_line(config: pytest.Config, line: str) -> None:
 def _show(reporter: TerminalReporter, text: str) -> None:
     """Print lines; names and messages of files and other programs do nothing in the terminal."""
     reporter.write_line(writable(for_terminal_lines(text), encoding_of(reporter)))
+
+
+def _show_prose(reporter: TerminalReporter, text: str) -> None:
+    """Print a sentence, wrapped between words where the output is a terminal."""
+    for line in prose_lines(for_terminal(text), 2, is_terminal=bool(reporter.isatty)):
+        _show(reporter, line)
 
 
 def show_plan(config: pytest.Config, session: MlpsSession) -> None:
@@ -153,7 +159,7 @@ def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     if run.log.cases:
         _show_results(reporter, session, run)
     for note in grouped(run.notes):
-        _show(reporter, f"note: {note}")
+        _show_prose(reporter, f"note: {note}")
     _show(reporter, f"run {run.run_id}, {run.status}: {run.directory}")
     for line in _next_commands(session, run):
         _show(reporter, line)
@@ -166,11 +172,11 @@ def _show_results(reporter: TerminalReporter, session: MlpsSession, run: Run) ->
     metrics = run.benchmark_type.metrics
     for line in results_lines(run.log.cases, metrics, text_width()):
         _show(reporter, line)
-    _show(reporter, legend(metrics))
+    _show_prose(reporter, legend(metrics))
     for line in objective_lines(run.log.cases):
         _show(reporter, line)
     for sentence in run.benchmark_type.conclusions(run.log.cases):
-        _show(reporter, f"→ {sentence}")
+        _show_prose(reporter, f"→ {sentence}")
 
 
 def _next_commands(session: MlpsSession, run: Run) -> list[str]:
@@ -203,8 +209,10 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
     reporter.section("mlpstorage gate")
     width = max(text_width(), GATE_TABLE_WIDTH)
     if gate.result is not None:
-        for line in [*as_lines(gate_table(gate.result), width), *gate_lines(gate.result)]:
+        for line in as_lines(gate_table(gate.result), width) if gate.result.verdicts else ():
             _show(reporter, line)
+        for line in gate_lines(gate.result):
+            _show_prose(reporter, line)
     for line in [*gate.annotations, *(f"note: {remark}" for remark in gate.remarks)]:
         _show(reporter, line)
     for problem in gate.outcome.problems:

@@ -128,6 +128,15 @@ def test_blocked_io_uring_is_noted(
     assert kernel._io_uring().status == status
 
 
+def test_clock_is_judged_by_its_fastest_readings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    readings = iter([1640.0, 64.0, 900.0, 70.0, 5000.0])
+    monkeypatch.setattr(kernel, "_reading_ns", lambda: next(readings))
+    found = kernel._clock(tmp_path)
+    assert (found.status, found.seen) == ("ok", "of unknown source, 64 ns a reading")
+
+
 @pytest.mark.parametrize(("state", "status"), [(0, "ok"), (5, "note"), (-1, "note")])
 def test_clock_that_is_not_synchronised_is_noted(
     monkeypatch: pytest.MonkeyPatch, state: int, status: str

@@ -149,3 +149,15 @@ def test_library_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch)
     library = launching._library()
     assert isinstance(library, Finding)
     assert "/nowhere/libmpi.so" in library.seen
+
+
+def test_other_launchers_are_those_of_other_installations(
+    make_launcher: MakeLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = Path(make_launcher("exit 1"))
+    (chosen.parent / "mpiexec").write_bytes(chosen.read_bytes())
+    (chosen.parent / "mpiexec").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert launching._others(str(chosen), "Open MPI 5.0.11") == ""
+    other = f"; also found: Open MPI 5.0.11 ({chosen.parent / 'mpiexec'})"
+    assert launching._others(str(chosen), "MPICH 4.3.1") == other

@@ -48,6 +48,12 @@ def test_system_disk_and_memory_are_noted(tmp_path: Path) -> None:
     assert "Other users" in cases["shared"].advice
 
 
+def test_direct_io_of_a_filesystem_in_memory_bypasses_nothing(tmp_path: Path) -> None:
+    here = replace(describe_cache_filesystem(tmp_path), fstype="tmpfs")
+    found = storage._direct_io(DirectIo(4096, ""), here)
+    assert (found.status, found.seen) == ("note", "tmpfs accepts it without effect")
+
+
 def test_missing_direct_io_is_noted_with_its_reason(tmp_path: Path) -> None:
     here = describe_cache_filesystem(tmp_path)
     found = storage._direct_io(DirectIo(None, "opening a file with O_DIRECT: EINVAL"), here)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mlpstorage_bench.process.stdout import write_data, write_lines
+from mlpstorage_bench.process.stdout import prose_lines, write_data, write_lines
 
 TEXT = "│ 1.5 ± 3 % · café \udcff"
 
@@ -62,3 +62,18 @@ def test_control_characters_in_data_do_not_reach_a_terminal(
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())
     write_data("a,\x1b[2J\nb,c\n")
     assert terminal.getvalue() == "a,\\x1b[2J\nb,c\n"
+
+
+def test_sentence_is_wrapped_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "note: /mnt/array/of-a-name-that-is-longer-than-the-terminal is a word, and long"
+    wrapped = prose_lines(text, 2, is_terminal=True)
+    assert wrapped == [
+        "note:",
+        "  /mnt/array/of-a-name-that-is-longer-than-the-terminal",
+        "  is a word, and long",
+    ]
+    assert prose_lines(text, 26, is_terminal=True) == wrapped, "too narrow for a deep indent"
+    assert prose_lines(text, 2, is_terminal=False) == [text]
