@@ -160,7 +160,8 @@ class GateResult:
             return f"gate passed{' with a warning' if has_warning else ''}: {self.summary}"
         parts = [self._failed_by(verdict) for verdict in Verdict]
         if self.refusals:
-            parts.append(f"{NOT_COMPARED}: {listed(list(self.refusals), _MOST_NAMED)}")
+            cases = "case" if len(self.refusals) == 1 else "cases"
+            parts.append(f"{NOT_COMPARED}: {cases} {listed(list(self.refusals), _MOST_NAMED)}")
         return f"gate FAILED: {'; '.join(filter(None, parts))}"
 
     def _failed_by(self, verdict: Verdict) -> str:

@@ -55,7 +55,7 @@ def gate_lines(result: GateResult) -> list[str]:
     for verdict in (Verdict.DISTURBED, Verdict.UNDECIDED):
         lines += _together(result, verdict)
     lines += [*_left_out(result), *_warnings(result), *_together(result, Verdict.COLLECTING)]
-    lines += [f"{NOT_COMPARED}: {case}: {reason}" for case, reason in result.refusals.items()]
+    lines += [f"{NOT_COMPARED}: case {case}: {reason}" for case, reason in result.refusals.items()]
     lines += [f"note: {remark}" for remark in result.remarks]
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
     across = "; including other workloads and systems" if result.across else ""

@@ -139,7 +139,7 @@ def test_runs_of_another_system_are_never_a_baseline(
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stdout.fnmatch_lines(
             [
-                'not compared: 1: *differs: system.hosts*cpu_model: * here, "Z80" there*',
+                'not compared: case 1: *differs: system.hosts*cpu_model: * here, "Z80" there*',
                 "*run once without the gate*",
             ]
         )

@@ -131,7 +131,12 @@ def test_github_annotates_what_passes_as_a_notice_and_the_same_as_an_error_if_it
 
 def test_report_has_change_verdict_and_cases_not_compared() -> None:
     text = as_markdown(result())
-    for word in ("50 % less bandwidth", "regressed", "-10 %", "not compared: 2: no earlier run"):
+    for word in (
+        "50 % less bandwidth",
+        "regressed",
+        "-10 %",
+        "not compared: case 2: no earlier run",
+    ):
         assert word in text
     assert gate_lines(result())[-2:] == [
         "gate: 1 regressed, 1 not compared (against the last 10 comparable runs)",
@@ -141,7 +146,7 @@ def test_report_has_change_verdict_and_cases_not_compared() -> None:
 
 def test_headline_names_what_failed() -> None:
     assert result().headline == (
-        "gate FAILED: regressed: 1 read_gib_s 50 % less bandwidth; not compared: 2"
+        "gate FAILED: regressed: 1 read_gib_s 50 % less bandwidth; not compared: case 2"
     )
     passed = GateResult("new", "last", tuple(judged(run("new", read_gib_s=[1.0] * 3)).values()), {})
     assert passed.headline == "gate passed: 1 passed"

@@ -90,7 +90,7 @@ def test_different_workload_is_refused_with_differences_unless_allowed(
     assert refused.ret == pytest.ExitCode.USAGE_ERROR
     refused.stdout.fnmatch_lines(
         [
-            "not compared: 1: no comparable run; the last run with this case, past-9, differs: *",
+            "not compared: case 1: no comparable run; the last run with this case, past-9, *",
         ]
     )
     assert "workload.parameters.duration: 3.0 here, 2.0 there" in refused.stdout.str()
