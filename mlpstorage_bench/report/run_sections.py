@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.compare.subject import case_order
 from mlpstorage_bench.report.integrity_table import check_rows
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.metadata_parts import HostFacts
@@ -114,7 +115,7 @@ def changed_section(metadata: RunMetadata) -> Section:
     Parameters that are equal in all cases have a row of their own.
     """
     changed: dict[str, dict[str, str]] = {}
-    for name, case in metadata.cases.items():
+    for name, case in sorted(metadata.cases.items(), key=lambda named: case_order(named[0])):
         parameters = case.workload_fingerprint_parts.get("parameters")
         if isinstance(parameters, dict):
             changed[name] = dict(flat(parameters))
@@ -140,6 +141,7 @@ def all_parameters_section(metadata: RunMetadata, figures: Mapping[str, CaseFigu
         name: one for name, one in planned.items() if isinstance(one, dict)
     }
     by_case |= {name: one.parameters for name, one in figures.items() if one.parameters}
+    by_case = {name: by_case[name] for name in sorted(by_case, key=case_order)}
     names = list(dict.fromkeys(name for one in by_case.values() for name in one))
     rows = [(name, *(str(one.get(name)) for one in by_case.values())) for name in names]
     return Section("All parameters", ("parameter", *by_case), tuple(rows))
