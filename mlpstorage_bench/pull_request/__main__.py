@@ -36,6 +36,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     given = parser.parse_args(arguments)
     if not KEY.fullmatch(given.key):
         parser.error(f"--key: got {given.key!r}; accepted: letters, digits, '.', '_' and '-'")
+    if given.number is not None and given.number < 1:
+        parser.error(f"--number: got {given.number}; accepted: a number from 1")
     try:
         text = read_text(InputFile("REPORT.md", given.report, "a report in Markdown"), _MOST_BYTES)
         service = service_of(environ, given.number)

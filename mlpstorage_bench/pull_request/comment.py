@@ -14,12 +14,14 @@ _OPENED, _CLOSED = "<details>", "</details>"
 def put_comment(service: Service, key: str, text: str) -> str:
     """Post a text as the comment of this key, or replace the former one; return which.
 
-    A comment of another user, which the token cannot change, is left alone.
+    A comment of another user is left alone: who wrote it could change the report later.
     """
     marker = marker_of(key)
     body = body_of(marker, text, service.most_characters)
-    for comment in service.comments():
-        if (comment.body or "").startswith(marker):
+    marked = [one for one in service.comments() if (one.body or "").startswith(marker)]
+    user = service.user() if marked else ""
+    for comment in marked:
+        if comment.is_of(user):
             if comment.body == body:
                 return "unchanged"
             if service.change(comment, body):

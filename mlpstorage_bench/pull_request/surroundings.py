@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpstorage_bench.paths import InputFile
-from mlpstorage_bench.pull_request.service import CommentError, Service
+from mlpstorage_bench.pull_request.service import GRAPHQL, WORD, CommentError, Service
 from mlpstorage_bench.results.json_files import read_json
 
 GITHUB_TOKEN, GITLAB_TOKEN = "GITHUB_TOKEN", "GITLAB_TOKEN"
@@ -56,8 +56,9 @@ def _github(environ: Mapping[str, str], number: int | None) -> Service | None:
         comments_url=f"{issues}/{number}/comments",
         comment_url=f"{issues}/comments/{{}}",
         changed_by="PATCH",
+        user_url=environ.get("GITHUB_GRAPHQL_URL", f"{api}{GRAPHQL}"),
         headers={
-            "Authorization": f"Bearer {_needed(environ, GITHUB_TOKEN)}",
+            "Authorization": f"Bearer {_token(environ, GITHUB_TOKEN)}",
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         },
@@ -91,10 +92,19 @@ def _gitlab(environ: Mapping[str, str], number: int | None) -> Service | None:
         comments_url=notes,
         comment_url=f"{notes}/{{}}",
         changed_by="PUT",
-        headers={"PRIVATE-TOKEN": _needed(environ, GITLAB_TOKEN)},
+        user_url=f"{api}/user",
+        headers={"PRIVATE-TOKEN": _token(environ, GITLAB_TOKEN)},
         most_characters=_MOST_ON_GITLAB,
         permission="the scope api and the role Reporter; CI_JOB_TOKEN cannot write notes",
     )
+
+
+def _token(environ: Mapping[str, str], name: str) -> str:
+    """Return a token without the line's end that a stored secret often has; it is never shown."""
+    token = _needed(environ, name).strip()
+    if not WORD.fullmatch(token):
+        raise CommentError(f"{name}: has a space, a line's end or a letter that no token has")
+    return token
 
 
 def _needed(environ: Mapping[str, str], name: str) -> str:

@@ -24,14 +24,21 @@ class Fake:
 
     address: str = ""
     comments: list[dict[str, Any]] = field(default_factory=list)
-    """Comments in order of their creation; `by` says whose they are."""
+    """Comments in order of their creation."""
+    may_change_all: bool = False
+    """Whether the token may change others' comments: on GitHub, who may write to it may do so."""
     requests: list[str] = field(default_factory=list)
     refuses_with: int = 0
     redirects_to: str = ""
+    speaks_no_http: bool = False
+    """Whether answers are not those of HTTP."""
     most_characters: int = 65_536
 
     def add(self, body: str, by: str = FOREIGN) -> None:
-        self.comments.append({"id": len(self.comments) + 100, "body": body, "by": by})
+        user = {"login": by, "username": by}
+        self.comments.append(
+            {"id": len(self.comments) + 100, "body": body, "user": user, "author": user}
+        )
 
 
 class _Server(ThreadingHTTPServer):
@@ -50,6 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_refused():
             return
         parts = urlsplit(self.path)
+        if parts.path == "/user":
+            self._answer(200, {"id": 1, "username": OWN})
+            return
         asked = parse_qs(parts.query)
         size, page = int(asked["per_page"][0]), int(asked["page"][0])
         assert _LIST.fullmatch(parts.path)
@@ -58,6 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         if self._is_refused():
+            return
+        if self.path == "/graphql":
+            assert "viewer" in str(self._content()["query"])
+            self._answer(200, {"data": {"viewer": {"login": OWN}}})
             return
         body = self._body()
         assert _LIST.fullmatch(self.path)
@@ -73,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         body, found = self._body(), _ONE.fullmatch(self.path)
         assert found is not None
         comment = self._fake.comments[int(found[1]) - 100]
-        if comment["by"] == FOREIGN:
+        if comment["user"]["login"] == FOREIGN and not self._fake.may_change_all:
             self._answer(403, {"message": "Must have admin rights"})
             return
         comment["body"] = body
@@ -84,6 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_refused(self) -> bool:
         fake = self._fake
         fake.requests.append(f"{self.command} {urlsplit(self.path).path}")
+        if fake.speaks_no_http:
+            self.wfile.write(b"220 ready\r\n")
+            return True
         if fake.redirects_to:
             self.send_response(307)
             self.send_header("Location", fake.redirects_to)
@@ -95,8 +112,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status, {"message": "Bad\x1b[2J credentials"})
         return bool(status)
 
+    def _content(self) -> dict[str, object]:
+        content: dict[str, object] = json.loads(
+            self.rfile.read(int(self.headers["Content-Length"]))
+        )
+        return content
+
     def _body(self) -> str:
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self._content()
         assert content.keys() == {"body"}
         return str(content["body"])
 

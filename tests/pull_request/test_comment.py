@@ -71,13 +71,9 @@ def test_comment_is_posted_once_and_replaced_afterwards(
         f"comment report on {service}: {done}" for done in ("posted", "replaced", "unchanged")
     ]
     change = {"GitHub": "PATCH", "GitLab": "PUT"}[service]
-    assert [request.split()[0] for request in fake.requests] == [
-        "GET",
-        "POST",
-        "GET",
-        change,
-        "GET",
-    ]
+    user = {"GitHub": "POST /graphql", "GitLab": "GET /user"}[service]
+    methods = [request if request == user else request.split()[0] for request in fake.requests]
+    assert methods == ["GET", "POST", "GET", user, change, "GET", user]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -97,11 +93,41 @@ def test_keys_have_a_comment_each(fake: Fake, report: Path) -> None:
     assert len(fake.comments) == 2
 
 
-def test_marker_in_a_comment_of_another_user_is_left_alone(fake: Fake, report: Path) -> None:
-    fake.add(f"{marker_of('report')}forged")
-    assert main([str(report)], job("GitHub", fake, report.parent)) == 0
-    assert bodies(fake)[0].endswith("forged")
-    assert bodies(fake)[1].endswith("# Passed\n")
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("text", ["forged", "# Passed\n"])
+def test_marker_in_a_comment_of_another_user_is_left_alone(
+    service: str, text: str, fake: Fake, report: Path
+) -> None:
+    fake.may_change_all = True
+    fake.add(f"{marker_of('report')}{text}")
+    assert main([str(report)], job(service, fake, report.parent)) == 0
+    assert bodies(fake) == [marker_of("report") + one for one in (text, "# Passed\n")]
+
+
+def test_line_s_end_of_a_stored_token_is_no_part_of_it(fake: Fake, report: Path) -> None:
+    assert main([str(report)], job("GitHub", fake, report.parent, GITHUB_TOKEN=f"{TOKEN}\n")) == 0
+
+
+@pytest.mark.parametrize("token", ["s3cret\nX-Forged: 1", "s3cret€", "s3 cret"])
+@pytest.mark.parametrize("service", SERVICES)
+def test_token_that_no_header_can_have_is_refused_and_not_shown(
+    service: str, token: str, fake: Fake, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = job(service, fake, report.parent)
+    environ[f"{service.upper()}_TOKEN"] = token
+    assert main([str(report)], environ) == 1
+    message = capsys.readouterr().err
+    assert f"{service.upper()}_TOKEN: has a space" in message
+    assert "cret" not in message
+    assert fake.requests == []
+
+
+def test_answer_of_another_protocol_is_reported(
+    fake: Fake, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.speaks_no_http = True
+    assert main([str(report)], job("GitHub", fake, report.parent)) == 1
+    assert "GitHub cannot be reached" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])
@@ -132,6 +158,8 @@ def test_redirect_does_not_take_the_token_to_another_host(
     [
         ({"GITHUB_API_URL": "http://api.example"}, "accepted: https://"),
         ({"GITHUB_API_URL": "ftp://127.0.0.1"}, "accepted: https://"),
+        ({"GITHUB_API_URL": "https://api example"}, "accepted: https://"),
+        ({"GITHUB_API_URL": "https://[::"}, "accepted: https://"),
         ({"GITHUB_TOKEN": ""}, "GITHUB_TOKEN: not set"),
         ({"GITHUB_REPOSITORY": ""}, "GITHUB_REPOSITORY: not set"),
         ({"GITHUB_ACTIONS": ""}, "no job of GitHub Actions"),
