@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 
 MOST_SHOWN = 200
 """Characters of a value in a message."""
-_LINK = re.compile(r"[^\s|`]*(?:://|\bwww\.|@)[^\s|`]*", re.IGNORECASE)
-"""A word that readers of Markdown turn into a link, or into a mention of a user."""
+_LINK = re.compile(r"[^\s|`]*(?:://|\bwww\.|@|[#!][0-9]|\bGH-[0-9])[^\s|`]*", re.IGNORECASE)
+"""A word that readers of Markdown turn into a link, or into a mention of a user or an issue."""
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_FIRST = re.compile(r"^([0-9]+)(?=[.)](?:\s|$))|^(?=(?:#+|[+-])(?:\s|$)|[=-]{2})")
-"""Beginning of a heading, a list or a rule, up to the character that makes it one."""
+_FIRST = re.compile(r"^([0-9]+)(?=[.)](?:\s|$))|^(?=(?:#+|[+-])(?:\s|$)|[=-]{2}|/)")
+"""Beginning of a heading, a list, a rule or a command of GitLab, up to what makes it one."""
 
 
 def for_terminal(text: str) -> str:
@@ -34,17 +35,20 @@ def for_markdown(text: str) -> str:
 
     Markup is escaped. Words that would become links are shown as code.
     """
-    line = for_terminal(" ".join(text.split()))
-    parts, end = [], 0
-    for link in _LINK.finditer(line):
-        parts += [_without_markup(line[end : link.start()]), f"`{link[0]}`"]
-        end = link.end()
-    return "".join([*parts, _without_markup(line[end:])])
+    return _shown(text, _without_markup, lambda link: f"`{link}`")
 
 
 def for_html(text: str) -> str:
     """Return the text for an element or a quoted attribute of HTML."""
     return html.escape(for_terminal_lines(text))
+
+
+def for_html_line(text: str) -> str:
+    """Return the text in one line, for HTML in Markdown: an empty line would end that.
+
+    Words that would become links are shown as code.
+    """
+    return _shown(text, html.escape, lambda link: f"<code>{html.escape(link)}</code>")
 
 
 def shortened(text: str, most: int = MOST_SHOWN) -> str:
@@ -53,6 +57,16 @@ def shortened(text: str, most: int = MOST_SHOWN) -> str:
         return text
     half = most // 2
     return f"{text[:half]}...[{len(text) - 2 * half} more]...{text[-half:]}"
+
+
+def _shown(text: str, escape: Callable[[str], str], as_code: Callable[[str], str]) -> str:
+    """Return the text in one line, escaped, and its links as code."""
+    line = for_terminal(" ".join(text.split()))
+    parts, end = [], 0
+    for link in _LINK.finditer(line):
+        parts += [escape(line[end : link.start()]), as_code(link[0])]
+        end = link.end()
+    return "".join([*parts, escape(line[end:])])
 
 
 def _escaped(character: str) -> str:

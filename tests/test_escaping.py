@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.escaping import (
     for_html,
+    for_html_line,
     for_markdown,
     for_terminal,
     for_terminal_lines,
@@ -57,6 +58,10 @@ def test_text_for_a_terminal_is_one_printable_line(text: str) -> None:
         ("-3 %", "-3 %"),
         ("> quoted", "&gt; quoted"),
         ("read_gib_s _x_", "read_gib_s \\_x\\_"),
+        ("/close now", "\\/close now"),
+        ("a/b", "a/b"),
+        ("fixes o/r#3, #4 !5 gh-6", "fixes `o/r#3,` `#4` `!5` `gh-6`"),
+        ("no. # 3!", "no. # 3!"),
         ("two\nlines\x1b[0m", "two lines\\\\x1b\\[0m"),
     ],
 )
@@ -66,6 +71,12 @@ def test_markup_is_text_in_markdown(text: str, shown: str) -> None:
 
 def test_markup_is_text_in_html() -> None:
     assert for_html('<a href="x">\x1b') == "&lt;a href=&quot;x&quot;&gt;\\x1b"
+
+
+def test_html_in_markdown_is_one_line_without_links() -> None:
+    text = 'a\n\n[b](c) <i> @team "#3" x\x1b'
+    shown = "a [b](c) &lt;i&gt; <code>@team</code> <code>&quot;#3&quot;</code> x\\x1b"
+    assert for_html_line(text) == shown
 
 
 def test_long_text_is_shortened_in_its_middle() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlpstorage_bench.escaping import for_html, for_markdown, shortened
+from mlpstorage_bench.escaping import for_html_line, for_markdown, shortened
 from mlpstorage_bench.report.page import Block, Page, Tile
 from mlpstorage_bench.report.tables import Section
 
@@ -99,7 +99,7 @@ class _Parts:
     def _folded(self, title: str, text: str) -> str:
         if not text:
             return ""
-        summary = for_html(shortened(title))
+        summary = for_html_line(shortened(title))
         return f"\n<details><summary>{summary}</summary>\n\n{text.rstrip()}\n\n</details>\n"
 
     def _table(self, section: Section) -> str:

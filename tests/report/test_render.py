@@ -76,3 +76,10 @@ def test_long_lines_of_drawings_are_kept_and_long_texts_cut() -> None:
     page = to_html(Page("run", picture=figure, notes=("x" * 5000,)))
     assert f'd="{points}"' in page
     assert "x" * 1001 not in page
+
+
+def test_title_of_a_folded_part_stays_within_its_line() -> None:
+    rows = Section("", ("host",), (("h",),))
+    page = Page("run", blocks=(Block("case\n\n[a](https://e.example)", (rows,), is_folded=True),))
+    (line,) = [line for line in to_markdown(page).splitlines() if "e.example" in line]
+    assert line == ("<details><summary>case <code>[a](https://e.example)</code></summary>")
