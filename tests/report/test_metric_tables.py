@@ -86,9 +86,10 @@ def test_case_without_metrics_is_shown_as_failed() -> None:
 
 def test_legend_explains_the_headlines() -> None:
     assert legend(KV_CACHE.metrics) == (
-        "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): chunks' "
-        "spans are too long by up to N %; audit: ok if the kernel counted the reported bytes "
-        "within 1 %, with their ratio; bounded, not measurable: nothing confirms them; limited by: "
+        "Mean ± half the range over trials; p95 of whole entries, all samples; (≤N%): processors "
+        "were scarce, and these times are too long by up to N %; audit: ok if the kernel counted "
+        "the reported bytes within 1 %, with their ratio; bounded, not measurable: nothing "
+        "confirms them; in memory, served from page cache: they are not the storage's; limited by: "
         "what kept the result from being higher: the storage, this host (harness), or too few "
         "requests (load)."
     )

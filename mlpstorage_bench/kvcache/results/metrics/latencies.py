@@ -89,7 +89,8 @@ class Latencies(Measured):
         shown=Shown.LISTS,
         gate="+20%",
         aliases=("read_p95",),
-        legend="p95 of whole entries, all samples; (≤N%): chunks' spans are too long by up to N %",
+        legend="p95 of whole entries, all samples; (≤N%): processors were scarce, and these times "
+        "are too long by up to N %",
     )
     read_p99_ms = _of_storage("read", 99, shown=Shown.REPORT, aliases=("read_p99",))
     read_p999_ms = _of_storage("read", 99.9)
