@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -251,10 +251,23 @@ def _validated(
     try:
         return Profile.model_validate(_with_geometries(content))
     except ValidationError as error:
-        problems = "; ".join(_describe(problem, document) for problem in error.errors())
+        problems = "; ".join(_descriptions(error, document))
         raise InvalidInputError(
-            source, given, "values within the profile's schema", hint=problems
+            source, given, "values of the type and within the limits of their keys", hint=problems
         ) from error
+
+
+def _descriptions(error: ValidationError, document: Document | None) -> Iterator[str]:
+    """Yield each problem once: a value that is set for all workloads is wrong in each."""
+    equal: dict[tuple[object, ...], list[str]] = {}
+    for problem in error.errors():
+        path = problem["loc"]
+        of_workload = path[:1] == ("workloads",)
+        key = (of_workload, path[2:] if of_workload else path, problem["msg"])
+        equal.setdefault((*key, repr(problem["input"])), []).append(_describe(problem, document))
+    for first, *others in equal.values():
+        more = f" (so in {len(others)} more workload{'s' * (len(others) > 1)})" if others else ""
+        yield f"{first}{more}"
 
 
 def _with_geometries(content: Mapping[str, Any]) -> dict[str, Any]:

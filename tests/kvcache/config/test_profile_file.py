@@ -112,6 +112,14 @@ def test_all_errors_are_reported_together(tmp_path: Path) -> None:
     assert "workloads.chat.num_users: " in str(raised.value)
 
 
+def test_value_that_is_wrong_in_all_workloads_is_described_once() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        load_profile("quick", [("duration", "fast")])
+    text = str(caught.value)
+    assert text.count("(got 'fast')") == 1
+    assert text.endswith("(got 'fast') (so in 2 more workloads)")
+
+
 def test_profile_does_not_execute_code(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     text = PROFILE + f"description: !!python/object/apply:os.mkdir ['{mark}']\n"
