@@ -200,6 +200,8 @@ class SessionHooks:
             )
         terminal.show_last_line(session.config, own)
         terminal.show_verification(session.config, own)
+        if not session.testscollected:
+            terminal.show_where_tests_are(session.config, own)
         if failure is not None and own.comm.size == 1:
             raise failure
         if own.launcher is not None and own.settings.timeout_s is not None:

@@ -240,6 +240,18 @@ def show_verification(config: pytest.Config, session: MlpsSession) -> None:
     reporter.write_line(for_terminal(line), bold=True, red=True)
 
 
+def show_where_tests_are(config: pytest.Config, session: MlpsSession) -> None:
+    """Print how the benchmarks of this package are named, if a command of ours named no tests."""
+    reporter = terminal_reporter(config)
+    is_ours = session.settings.user_set and not config.option.file_or_dir
+    if reporter is None or not is_ours:
+        return
+    reporter.write_line(
+        "mlpstorage: no tests ran, and the command names none: add --pyargs "
+        "mlpstorage_bench.benchmarks for the benchmarks of this package"
+    )
+
+
 def _reporter(config: pytest.Config) -> TerminalReporter:
     reporter = terminal_reporter(config)
     if reporter is None:

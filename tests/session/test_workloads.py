@@ -20,6 +20,16 @@ def test_kvcache_workload_argument_runs_a_test_for_each_option(
     assert not (pytester.path / "mlps-results").exists()
 
 
+def test_command_without_tests_says_where_the_benchmarks_are(pytester: pytest.Pytester) -> None:
+    where = "*add --pyargs mlpstorage_bench.benchmarks for the benchmarks of this package"
+    result = pytester.runpytest("--mlps-cache-dir=cache")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines([where])
+    pytester.makepyfile(test_named="")
+    for named in (["--mlps-cache-dir=cache", "test_named.py"], []):
+        pytester.runpytest(*named).stdout.no_fnmatch_line(where)
+
+
 def test_run_without_storage_traffic_has_a_note_and_fails_in_closed_mode(
     pytester: pytest.Pytester,
 ) -> None:
