@@ -13,6 +13,8 @@ from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.units import GIB, MIB, Unit
 
 PREFIX = "mlpstorage_"
+_OF_THE_RUN = ("run_", "objective_")
+"""Beginnings of the names of what is known of a run and its objectives."""
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_]+")
 
 
@@ -51,11 +53,14 @@ def base_unit(unit: Unit) -> BaseUnit:
 
 
 def exposed_name(metric: Description) -> str:
-    """Return the name of a metric in Prometheus: letters, digits and `_`, with its base unit."""
+    """Return the name of a metric in Prometheus: letters, digits and `_`, with its base unit.
+
+    Facts of the run have names of their own, which no metric of a user can take.
+    """
     unit = base_unit(metric.unit)
     name = f"_{_NO_NAME.sub('_', metric.name).strip('_')}_"
     for words in (unit.words, unit.name):
         if words:
             name = name.replace(f"_{words}_", "_")
-    parts = (name.strip("_"), unit.name)
-    return PREFIX + "_".join(filter(None, parts))
+    text = "_".join(filter(None, (name.strip("_"), unit.name)))
+    return f"{PREFIX}recorded_{text}" if text.startswith(_OF_THE_RUN) else f"{PREFIX}{text}"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.escaping import for_terminal, shortened
 from mlpstorage_bench.export.base_units import PREFIX, base_unit, exposed_name
 from mlpstorage_bench.export.figures import Figure, Labels, figures_of, labels_of
 from mlpstorage_bench.history.reading import ALL_TRIALS
@@ -67,9 +67,12 @@ class _Families:
     """Metrics of Prometheus by name, each with a value for each case."""
 
     def __init__(self, labels: Labels, at_s: float | None) -> None:
-        self._labels = {name: for_terminal(text) for name, text in asdict(labels).items()}
+        texts = asdict(labels) | {"hosts": shortened(labels.hosts)}  # each sample repeats them
+        self._labels = {name: for_terminal(text) for name, text in texts.items()}
         self._at_s = at_s
         self._by_name: dict[str, Metric] = {}
+        self._seen: set[tuple[str, ...]] = set()
+        """Names and labels that have a sample: of two, collectors would refuse the whole file."""
 
     @property
     def all(self) -> list[Metric]:
@@ -128,7 +131,7 @@ class _Families:
         labels = {"case": figure.case, "metric": metric.name}
         if isinstance(figure.value, str):
             name = f"{exposed_name(metric)}_info"
-            self._add(name, _help(metric), "", {**labels, "value": figure.value}, 1)
+            self._add(name, _help(metric), "", {**labels, "value": shortened(figure.value)}, 1)
         else:
             value = figure.value * unit.factor
             labels["unit"] = unit.name or metric.unit.name
@@ -142,7 +145,12 @@ class _Families:
         if name not in self._by_name:
             self._by_name[name] = Metric(name, for_terminal(documentation), "gauge", unit)
         shown = {key: for_terminal(text) for key, text in labels.items()}
-        self._by_name[name].add_sample(name, {**self._labels, **shown}, value, timestamp=self._at_s)
+        series = (name, *shown, *shown.values())
+        if series not in self._seen:  # files of others can have a case or an objective twice
+            self._seen.add(series)
+            self._by_name[name].add_sample(
+                name, {**self._labels, **shown}, value, timestamp=self._at_s
+            )
 
 
 def _help(metric: Description) -> str:

@@ -16,9 +16,10 @@ from mlpstorage_bench.export.base_units import base_unit, exposed_name
 from mlpstorage_bench.export.exposition import openmetrics_text, prometheus_text
 from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.metric.declaration import Description
-from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from mlpstorage_bench.units import COUNT, GIB, unit_named
-from tests.export.exported import whole_run
+from tests.export.exported import OBJECTIVES, whole_run
+from tests.past_runs import run as past_run
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +185,27 @@ def test_node_exporter_s_textfile_collector_serves_the_file(
         exporter.terminate()
     assert served["node_textfile_scrape_error"].samples[0].value == 0
     assert served["mlpstorage_read_p95_seconds"].samples[0].value == 0.002
+
+
+def test_metric_of_a_user_is_no_fact_of_the_run() -> None:
+    forged = {"run_passed": 0.0, "run-start.timestamp_s": 1.0, "objective_met": 0.0}
+    run = whole_run(metrics={"recorded": forged})
+    found = by_name(families(prometheus_text(run)))
+    (passed,) = found["mlpstorage_run_passed"].samples
+    assert passed.value == 1
+    assert "mlpstorage_recorded_run_passed" in found
+    assert all("metric" not in one.labels for one in found["mlpstorage_objective_met"].samples)
+
+
+def test_many_hosts_and_long_texts_do_not_grow_each_sample() -> None:
+    hosts = [f"node{number:04}" for number in range(1000)]
+    run = metadata_of(past_run(1, hosts=hosts, own={"metrics": {"1": {"why": "x" * 10_000}}}))
+    assert len(prometheus_text(run)) < 10_000
+
+
+def test_case_and_objective_that_a_file_has_twice_are_exported_once() -> None:
+    content = past_run(1, own={"metrics": {"a\x1b": {"x": 1.0}, "a\\x1b": {"x": 2.0}}})
+    content["mlpstorage"]["cases"]["1"]["objectives"] = [*OBJECTIVES, *OBJECTIVES]
+    found = by_name(openmetrics_families(openmetrics_text(metadata_of(content))))
+    assert [sample.value for sample in found["mlpstorage_x"].samples] == [1]
+    assert len(found["mlpstorage_objective_met"].samples) == len(OBJECTIVES)
