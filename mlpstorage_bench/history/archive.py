@@ -32,7 +32,9 @@ _BATCH = 256
 _MOST_NAMED = 5
 _AN_ID = "the id of a run, its beginning, or latest"
 LATEST = "latest"
-"""Word that stands for the id of the newest run."""
+"""Word that stands for the id of the newest run that measured, or of the newest one of all."""
+_MEASURES = "run"
+"""The command that does more than to answer or to prepare."""
 _LEAST_OF_TIMESTAMP = len("YYYYMMDD")
 """Characters of an id by which a file that was skipped is found."""
 _NO_FAULT_OF_THE_FILE = frozenset(
@@ -135,7 +137,9 @@ class History:
     def find_copies(self, source: str, given: str, accepted: str = _AN_ID) -> list[Path]:
         """Return every metadata file of the run that `find` finds."""
         if given == LATEST:
-            given = next((run.run_id for run in reversed(self.runs())), given)
+            runs = self.runs()[::-1]
+            measured = [run for run in runs if run.command == _MEASURES]
+            given = next((run.run_id for run in measured or runs), given)
         found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
         run_ids = list(dict.fromkeys(run_id for run_id, _ in found))

@@ -344,3 +344,14 @@ def test_list_under_mpirun_is_printed_once(
     result = run_ranks(3, "--mlps-history", "--mlps-results-dir=results")
     assert result.ret == 0
     assert result.stdout.str().count("20261123_100000") == 1
+
+
+def test_latest_is_the_newest_run_that_measured(tmp_path: Path) -> None:
+    leave_run(tmp_path, 1)
+    leave_run(tmp_path, 2, command="datasize")
+    with History(tmp_path) as history:
+        assert HISTORY_ID in history.find("--mlps-history", "latest").read_text()
+    only = tmp_path / "only"
+    leave_run(only, 3, command="datasize")
+    with History(only) as history:
+        assert "20261101_1203" in history.find("--mlps-history", "latest").read_text()
