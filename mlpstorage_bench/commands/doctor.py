@@ -13,7 +13,7 @@ import pytest
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import Plan
-from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize
+from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
 from mlpstorage_bench.doctor.extras import check_extras
 from mlpstorage_bench.doctor.finding import FINDING_INDENT, Finding, summary
 from mlpstorage_bench.doctor.kernel import check_kernel
@@ -54,14 +54,13 @@ def _checks(settings: Settings, plan: Plan) -> Iterator[Finding]:
     yield from check_limits(max(settings.layout().ranks_by_host))
     yield from check_kernel()
     yield from check_storage(settings.cache_dir)
-    yield _space(settings, plan)
+    yield _space(size_report(settings, plan))
     yield _results(settings)
     yield check_extras()
 
 
-def _space(settings: Settings, plan: Plan) -> Finding:
+def _space(report: SizeReport) -> Finding:
     """Return whether the profile fits the storage and memory, as before a run."""
-    report = size_report(settings, plan)
     problems = [f"workload {one.case}: {text}" for one in report.cases for text in one.problems]
     if problems:
         advice = "pytest --mlps-datasize with the same options shows all sizes"
@@ -74,11 +73,28 @@ def _space(settings: Settings, plan: Plan) -> Finding:
         return Finding(
             "space", "ok", f"profile {report.profile} writes up to {most:.2f} GiB a host"
         )
+    short = [
+        one.case for one in report.cases if isinstance(one, KnownCaseSize) and _lacks(one, free)
+    ]
+    if short:
+        return Finding(
+            "space",
+            "note",
+            f"{free / GIB:.2f} GiB a rank are free: workload {short[0]} evicts entries that it "
+            f"would keep with more{f' (and {len(short) - 1} more)' if len(short) > 1 else ''}",
+            "Hits are then those of this capacity: free space, or name a larger filesystem",
+        )
     ranks = max(report.ranks_by_host)
     seen = f"profile {report.profile} keeps up to {most:.2f} GiB a host, for {ranks} rank"
     return Finding(
         "space", "ok", f"{seen}{'s' * (ranks != 1)}; {free / GIB:.1f} GiB a rank are free"
     )
+
+
+def _lacks(size: KnownCaseSize, free_bytes: int) -> bool:
+    """Return whether a case evicts entries because of the free space."""
+    keeps_all = size.keeps_all_bytes_per_rank
+    return size.evicts and keeps_all is not None and keeps_all > free_bytes
 
 
 def _results(settings: Settings) -> Finding:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
+from mlpstorage_bench.commands import doctor
 from mlpstorage_bench.doctor import launching
 from mlpstorage_bench.errors import LaunchError
 from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
+from mlpstorage_bench.units import GIB
 
 SUBJECTS = (
     *("version", "launcher", "MPI library", "processors", "memory", "locked memory", "open files"),
@@ -62,3 +65,24 @@ def test_unusable_option_is_a_usage_error_before_any_check(pytester: pytest.Pyte
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.outlines == []
     result.stderr.fnmatch_lines(["ERROR: --mlps-profile: got 'none'; accepted: *"])
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "evicts", "status"),
+    [(10.0, False, "ok"), (0.5, True, "note"), (10.0, True, "ok")],
+    ids=["keeps all", "too little space", "capacity of the profile"],
+)
+def test_space_in_which_entries_are_evicted_is_noted(
+    free_gib: float, *, evicts: bool, status: str
+) -> None:
+    gib = round(0.4 * GIB)
+    size = KnownCaseSize(
+        "1", (), "m", 8, gib, GIB, 2 * GIB, gib, gib, gib, gib, gib, evicts, None, 1
+    )
+    report = SizeReport("quick", 42, "/mnt", [1], round(free_gib * GIB), None, (), [size])
+    found = doctor._space(report)
+    assert found.status == status
+    if status == "note":
+        assert found.seen == (
+            "0.50 GiB a rank are free: workload 1 evicts entries that it would keep with more"
+        )
