@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mlpstorage_bench.escaping import shortened
+
 KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
@@ -43,7 +45,10 @@ class Unit:
         if not isinstance(value, int | float) or isinstance(value, bool) or not self.is_number:
             return str(value)
         is_share = self.kind == "share"
-        shown = 100 * value if is_share else value
+        try:
+            shown = float(100 * value if is_share else value)
+        except OverflowError:  # a whole number of a file, beyond those of floating point
+            return shortened(str(value))
         decimals = self.decimals + (more_decimals if self.decimals or is_share else 0)
         is_tiny = 0 < abs(shown) < 10**-decimals
         return f"{shown:.{'2g' if is_tiny else f'{decimals}f'}}{'%' if is_share else ''}"

@@ -23,6 +23,7 @@ from mlpstorage_bench.report.charts.marks import Figure
 from mlpstorage_bench.report.charts.scale import between, linear, logarithmic, number_text
 from mlpstorage_bench.report.metric_cells import narrow_cell
 from mlpstorage_bench.report.tables import Section
+from mlpstorage_bench.results.metadata_parts import is_measurement
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, PER_S, Unit
 
 LEAST_POINTS = 3
@@ -58,7 +59,7 @@ def sweeps_of(figures: Mapping[str, CaseFigures]) -> list[Sweep]:
     for parameter in names:
         groups: dict[str, dict[float, str]] = {}
         for case, one in parameters.items():
-            value = number_of(one.get(parameter))
+            value = _drawable(one.get(parameter))
             if value is not None:
                 others = {key: other for key, other in one.items() if key != parameter}
                 alike = json.dumps(others, sort_keys=True, default=str)
@@ -83,10 +84,16 @@ def sweep_charts(
             one
             for one in described.values()
             if one.unit is unit and one.shown >= Shown.HEADLINE
-            if any(number_of(case.get(one.name)) is not None for _, case in points)
+            if any(_drawable(case.get(one.name)) is not None for _, case in points)
         ][: len(COLORS)]
         if metrics:
             yield _chart(f"{word} against {sweep.parameter}", sweep, points, metrics, described)
+
+
+def _drawable(value: object) -> float | None:
+    """Return a value that a measurement can have; None for others, which files can have."""
+    number = number_of(value)
+    return number if number is not None and is_measurement(number) else None
 
 
 def _chart(
@@ -100,7 +107,7 @@ def _chart(
         Line(
             metric.title,
             style,
-            [(value, number_of(case.get(metric.name))) for value, case in points],
+            [(value, _drawable(case.get(metric.name))) for value, case in points],
         )
         for style, metric in zip(COLORS, metrics, strict=False)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
 from mlpstorage_bench.measure.conditions import TrialConditions
@@ -23,6 +23,14 @@ _LEAST, _GREATEST = 1e-60, 1e60
 def is_measurement(number: float) -> bool:
     """Return whether a measurement can have this value."""
     return not number or _LEAST <= abs(number) <= _GREATEST
+
+
+def _checked_objective(one: ObjectiveRecord) -> ObjectiveRecord:
+    """Return an objective; ValueError for one with a number that no measurement can have."""
+    numbers = (one.limit_ms, one.seen_ms or 0, one.samples)
+    if not all(map(is_measurement, numbers)):
+        raise ValueError(f"numbers from {_LEAST:g} to {_GREATEST:g}")
+    return one
 
 
 def _measurements(values: object) -> object:
@@ -116,7 +124,7 @@ class CaseFacts(Part):
     workload_fingerprint: str | None = None
     workload_fingerprint_parts: Object = {}
     trials: tuple[TrialFacts, ...] = ()
-    objectives: tuple[ObjectiveRecord, ...] = ()
+    objectives: tuple[Annotated[ObjectiveRecord, AfterValidator(_checked_objective)], ...] = ()
     """Objectives, met or not; none in old metadata."""
 
 

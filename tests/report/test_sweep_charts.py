@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import pytest
+
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.report.sweep_charts import sweep_charts, sweeps_of
+from mlpstorage_bench.results.run_metadata import NoMetadataError, metadata_of
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
+from tests.export.exported import OBJECTIVES
+from tests.past_runs import run
 
 DESCRIBED = {
     one.name: one
@@ -50,3 +55,23 @@ def test_headline_figures_are_drawn_over_the_parameter() -> None:
 def test_cases_that_failed_leave_too_few_points() -> None:
     (sweep,) = sweeps_of(figures(a=1, b=4, c=16))
     assert list(sweep_charts(sweep, {"a": {"latency": 1.0}, "b": {}}, DESCRIBED)) == []
+
+
+def test_numbers_of_files_that_no_measurement_has_are_not_drawn() -> None:
+    assert sweeps_of(figures(a=1, b=10**80, c=3)) == []
+    (sweep,) = sweeps_of(figures(a=1, b=4, c=16, d=64))
+    extremes = {"a": 1e308, "b": 5e-324, "c": 10**400, "d": 2.0}
+    values = {name: {"latency": value} for name, value in extremes.items()}
+    (latency,) = sweep_charts(sweep, values, DESCRIBED)
+    assert latency.summary == "users 1 to 64; p95 ms: 2 to 2"
+    assert latency.table.rows[2] == ("16", MILLISECONDS.text(10**400))
+
+
+@pytest.mark.parametrize(
+    "change", [{"samples": 10**400}, {"limit_ms": float("nan")}, {"seen_ms": 1e308}]
+)
+def test_objective_with_such_a_number_is_no_metadata(change: dict[str, float]) -> None:
+    content = run(1)
+    content["mlpstorage"]["cases"]["1"]["objectives"] = [{**OBJECTIVES[0], **change}]
+    with pytest.raises(NoMetadataError, match="objectives"):
+        metadata_of(content)
