@@ -73,28 +73,13 @@ def _space(report: SizeReport) -> Finding:
         return Finding(
             "space", "ok", f"profile {report.profile} writes up to {most:.2f} GiB a host"
         )
-    short = [
-        one.case for one in report.cases if isinstance(one, KnownCaseSize) and _lacks(one, free)
-    ]
-    if short:
-        return Finding(
-            "space",
-            "note",
-            f"{free / GIB:.2f} GiB a rank are free: workload {short[0]} evicts entries that it "
-            f"would keep with more{f' (and {len(short) - 1} more)' if len(short) > 1 else ''}",
-            "Hits are then those of this capacity: free space, or name a larger filesystem",
-        )
+    evicts = any(one.evicts for one in report.cases if isinstance(one, KnownCaseSize))
+    beyond = ". If more is written, entries are evicted, and hits fall" if evicts else ""
     ranks = max(report.ranks_by_host)
     seen = f"profile {report.profile} keeps up to {most:.2f} GiB a host, for {ranks} rank"
     return Finding(
-        "space", "ok", f"{seen}{'s' * (ranks != 1)}; {free / GIB:.1f} GiB a rank are free"
+        "space", "ok", f"{seen}{'s' * (ranks != 1)}; {free / GIB:.1f} GiB a rank are free{beyond}"
     )
-
-
-def _lacks(size: KnownCaseSize, free_bytes: int) -> bool:
-    """Return whether a case evicts entries because of the free space."""
-    keeps_all = size.keeps_all_bytes_per_rank
-    return size.evicts and keeps_all is not None and keeps_all > free_bytes
 
 
 def _results(settings: Settings) -> Finding:
