@@ -156,6 +156,8 @@ def _parse_line(text: str) -> _Entry:
         key = match["key"].lower().replace("-", "_")
         if key not in ("slots", "max_slots"):
             raise HostError("A host has slots and max_slots, and nothing else", match["key"])
+        if key in attributes:
+            raise HostError(f"The line gives {key} twice", match["key"])
         attributes[key] = _slots(match["value"], match["key"])
         rest = rest[match.end() :]
     most = attributes.get("max_slots")
@@ -169,7 +171,7 @@ def _parse_line(text: str) -> _Entry:
 def _parse(item: str) -> _Entry:
     match = None if len(item) > _LONGEST_ENTRY else _ENTRY.fullmatch(item)
     if match is None:
-        is_of_file = _ATTRIBUTE.search(item) is not None
+        is_of_file = _ATTRIBUTE.search(item[:_LONGEST_ENTRY]) is not None
         hint = ": that form is for files, write NAME:SLOTS here" if is_of_file else ""
         raise HostError(f"{item[:100]!r} is no host{hint}")
     names = tuple(itertools.islice(_expanded(match["name"]), MOST_HOSTS + 1))

@@ -104,6 +104,8 @@ def hostile(reader: Reader) -> dict[str, bytes]:
         "empty objects": b"[" + b"{}," * (MIB // 3) + b"{}]",
         "empty lists": b'{"timestamp": 0, "input_length": [' + b"[]," * (MIB // 3) + b"[]]}",
         "ranges": b"n[1-9999]\n" * (MIB // 10),
+        "word": b"x" * MIB,
+        "attributes": b"n " + b"slots=1 " * (MIB // 8),
         "gzip of zeros": gzip.compress(bytes(16 * MIB)),
         "zstd of zeros": zeros(1 << 30),
         "zstd of lines": zstandard.compress(valid + last * (20 * MIB // len(last))),

@@ -127,6 +127,7 @@ def test_host_files_of_launchers_are_read(tmp_path: Path, content: str, found: s
         ("h1 slots=x\n", "hosts, line 1, slots'.*got 'x' slots"),
         ("h1 slots=\n", "hosts, line 1, slots'"),
         ("h1 slots=4 max_slots=2\n", "4 slots are more than max_slots=2"),
+        ("h1 slots=4 slots=4\n", "hosts, line 1, slots'.*The line gives slots twice"),
         ("h1 user=x\n", "hosts, line 1, user'.*A host has slots and max_slots"),
         ("h1\n;h2\n", "hosts, line 2'.*';h2' is no host"),
         ("n[1-10001]\n", "more than 10000 hosts"),
