@@ -28,13 +28,14 @@ from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
 from mlpstorage_bench.options.names import SETTING_VARIABLES
 from mlpstorage_bench.paths import look_up
-from mlpstorage_bench.process.stdout import text_width, write_data, write_lines
+from mlpstorage_bench.process.stdout import prose_lines, text_width, write_data, write_lines
 from mlpstorage_bench.report.history_table import (
     as_csv,
     definition_lines,
     history_csv,
     history_json,
     history_lines,
+    legend_lines,
 )
 from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
@@ -134,7 +135,11 @@ def _show_list(history: History, wanted: RunFilter, form: str, files: RunFiles) 
         write_data(history_csv(runs, history.listed()))
     elif runs:
         color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        write_lines([*history_lines(runs, history.listed(), color=color), *definition_lines(runs)])
+        is_terminal = sys.stdout.isatty()
+        width = text_width() if is_terminal else None
+        write_lines(history_lines(runs, history.listed(), color=color, width=width))
+        for line in (*legend_lines(runs), *definition_lines(runs)):
+            write_lines(prose_lines(line, 2, is_terminal=is_terminal))
     else:
         matching = "" if wanted == RunFilter() else "matching "
         write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])

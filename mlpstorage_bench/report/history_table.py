@@ -17,6 +17,8 @@ _COLORS = {"passed": 32, "failed": 31, "died": 31, "interrupted": 33}
 """ANSI colours of a status, where the output is a terminal."""
 _HEADER = ("id", "time", "type", "model", "command", "mode", "ranks x hosts", "status")
 _STATUS = _HEADER.index("status")
+_OFTEN_EQUAL = ("type", "model", "command", "mode", "ranks x hosts")
+"""Columns that are named once above a table that is too wide, if all runs have the same."""
 _FIRST_METRIC = len(_HEADER)
 _GAP = "  "
 _OFFSET = len("2026-11-24 10:00:00")
@@ -32,10 +34,15 @@ CSV_COLUMNS = (
 
 
 def history_lines(
-    runs: Sequence[PastRun], columns: Sequence[Description], *, color: bool = False
+    runs: Sequence[PastRun],
+    columns: Sequence[Description],
+    *,
+    color: bool = False,
+    width: int | None = None,
 ) -> list[str]:
     """Return a line for each run, with a column for each metric that lists show.
 
+    Where lines would be longer than `width`, columns in which all runs are equal are named above.
     No cell is wrapped, and none is cut but a text of hundreds of characters: ten thousand lines
     have to be made at once.
     """
@@ -47,11 +54,25 @@ def history_lines(
     forms = [(column.name, f"%.{column.unit.decimals}f") for column in columns]
     rows = [_row(run, forms, tagged=tagged, of_systems=of_systems) for run in runs]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    form = _GAP.join(
+    forms_of = [
         f"{{:>{width}}}" if 0 <= number - _FIRST_METRIC < len(columns) else f"{{:<{width}}}"
         for number, width in enumerate(widths)
-    )
-    lines = [form.format(*header).rstrip(), "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))]
+    ]
+    length = sum(widths) + len(_GAP) * (len(widths) - 1)
+    lines = []
+    if width is not None and length > width:
+        equal = [
+            number
+            for number, title in enumerate(header)
+            if title in _OFTEN_EQUAL and len({row[number] for row in rows}) == 1
+        ]
+        for number in equal:
+            length -= widths[number] + len(_GAP)
+            forms_of[number] = ""
+        if equal:
+            lines.append(f"all: {', '.join(f'{header[one]} {rows[0][one]}' for one in equal)}")
+    form = _joined(forms_of)
+    lines += [form.format(*header).rstrip(), "─" * length]
     if not color:
         return lines + [form.format(*row).rstrip() for row in rows]
     for row in rows:
@@ -60,6 +81,22 @@ def history_lines(
         painted = f"\x1b[{_COLORS.get(status, 0)}m{padded}\x1b[0m"
         lines.append(form.format(*row[:_STATUS], painted, *row[_STATUS + 1 :]).rstrip())
     return lines
+
+
+def _joined(forms: Sequence[str]) -> str:
+    """Return the form of a line: the forms of cells by number, without those that are empty."""
+    return _GAP.join(f"{{{number}{form[1:]}" for number, form in enumerate(forms) if form)
+
+
+def legend_lines(runs: Iterable[PastRun]) -> list[str]:
+    """Return what several figures in a cell are, if a run has several cases."""
+    if all(len(run.cases) <= 1 for run in runs):
+        return []
+    text = (
+        f"figures in a cell: of a run's first {MOST_CASES} cases, in order; +N: N more, which "
+        "--mlps-history=ID shows"
+    )
+    return [text]
 
 
 def definition_lines(runs: Iterable[PastRun]) -> list[str]:

@@ -19,6 +19,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.filters import RunFilter, parse_since
 from mlpstorage_bench.history.index_file import INDEX_NAME
 from mlpstorage_bench.options.declared import OPTIONS, asks_for_command
+from mlpstorage_bench.report.history_table import history_lines
 from tests.past_runs import OURS, REFERENCES, leave, leave_run
 
 HISTORY_ID = "20261101_1201"
@@ -355,3 +356,17 @@ def test_latest_is_the_newest_run_that_measured(tmp_path: Path) -> None:
     leave_run(only, 3, command="datasize")
     with History(only) as history:
         assert "20261101_1203" in history.find("--mlps-history", "latest").read_text()
+
+
+def test_columns_that_are_equal_are_named_once_where_a_table_is_too_wide(tmp_path: Path) -> None:
+    leave_run(tmp_path, 1)
+    leave_run(tmp_path, 2, model="llama3.1-70b-instruct")
+    with History(tmp_path) as history:
+        runs, columns = history.runs(), history.listed()
+        wide = history_lines(runs, columns)
+        assert history_lines(runs, columns, width=len(wide[1])) == wide
+        above, header, rule, *rows = history_lines(runs, columns, width=80)
+    assert above.startswith("all: type kv_cache, command run, mode open, ranks x hosts ")
+    assert header.split()[:4] == ["id", "time", "model", "status"]
+    assert len(rule) >= max(map(len, rows))
+    assert "llama3.1-70b-instruct  passed" in rows[1]
