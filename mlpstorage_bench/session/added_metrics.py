@@ -18,6 +18,7 @@ from mlpstorage_bench.metric.declaration import (
 )
 from mlpstorage_bench.metric.values import Values, as_json
 from mlpstorage_bench.paths import slugify
+from mlpstorage_bench.redaction.text import redact_text
 
 _ACCEPTED = "a list of classes that derive from Measured and declare metrics"
 
@@ -61,7 +62,7 @@ def guarded(metric: AnyMetric, report: Callable[[str], None]) -> AnyMetric:
         try:
             return _checked(formula())
         except Exception as error:  # noqa: BLE001 - a user's formula; it is reported
-            text = shortened(f"{type(error).__name__}: {error}")
+            text = shortened(redact_text(f"{type(error).__name__}: {error}"))
             report(f"declares {metric.name}, whose formula failed: {text}")
             return None
 

@@ -16,6 +16,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_terminal, shortened
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.progress.state import Progress
+from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.session.added_metrics import checked_metrics, guarded
 from mlpstorage_bench.session.hookspec import (
     METADATA_HOOK,
@@ -132,7 +133,7 @@ def _attempt(call: Callable[[], T]) -> tuple[T | None, str]:
     try:
         return call(), ""
     except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - any code of a user; it is reported
-        text = shortened(f"{type(error).__name__}: {error}")
+        text = shortened(redact_text(f"{type(error).__name__}: {error}"))
         return None, f"{text} ({_place(error)})"
 
 

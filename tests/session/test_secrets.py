@@ -27,13 +27,21 @@ TEST = f"""
 """
 OUTPUTS = (
     *("--mlps-report=report.md", "--mlps-report=report.html", "--mlps-gate-report=gate.md"),
-    *("--mlps-gate-report=gate.json", "--mlps-gate"),
+    *("--mlps-gate-report=gate.json", "--mlps-gate", "--junit-xml=junit.xml"),
+    *("--mlps-export=prometheus:run.prom", "--mlps-export=openmetrics:run.om"),
+    *("--mlps-export=json:run.json", "--mlps-export=csv:run.csv"),
 )
 OF_A_PROJECT = (f"--db-password={PLANTED}", "--db-url", f"postgres://me:{PLANTED}@db/x")
-CONFTEST = """
+CONFTEST = f"""
     def pytest_addoption(parser):
         parser.addoption("--db-password")
         parser.addoption("--db-url")
+
+    def pytest_mlps_metadata():
+        return {{"api_token": "{PLANTED}", "db": "postgres://me:{PLANTED}@db/x"}}
+
+    def pytest_mlps_result():
+        raise OSError("no answer from https://me:{PLANTED}@host/x, password={PLANTED}")
 """
 
 
