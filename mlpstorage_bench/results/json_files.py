@@ -13,6 +13,10 @@ from mlpstorage_bench.paths import InputFile
 
 MOST_BYTES = 256 << 20
 """Largest file that is read: a thousand times the metadata of a large run."""
+MOST_BYTES_OF_USERS = 16 << 20
+"""Largest value of a user that a run's files take."""
+_LEVELS_AROUND = 20
+"""More than a run's files have around a value of a user."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ESCAPED = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f]..)|.)")
 """An escaped character of JSON; the group is half of a character without the other half."""
@@ -35,6 +39,22 @@ def parse_json(content: bytes) -> object:
     """Return the value of JSON text; ValueError if it is none or is nested too deeply."""
     parsed: object = from_json(content.removeprefix(_BYTE_ORDER_MARK))
     return parsed
+
+
+def copied_json(value: object) -> object:
+    """Return a copy of a user's value as JSON; TypeError or ValueError if files cannot have it.
+
+    A run whose files are nested too deeply, or are too large, could not be read any more.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if len(text) > MOST_BYTES_OF_USERS:
+        raise ValueError(f"it is larger than {MOST_BYTES_OF_USERS >> 20} MiB")
+    content = _ESCAPED.sub(_whole, text).encode() if "\\ud" in text else text.encode()
+    parse_json(b"[" * _LEVELS_AROUND + content + b"]" * _LEVELS_AROUND)
+    return parse_json(content)
 
 
 def json_text(content: object) -> str:

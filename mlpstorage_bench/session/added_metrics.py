@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from typing import cast
+
+import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import shortened
@@ -19,7 +21,11 @@ from mlpstorage_bench.metric.declaration import (
 from mlpstorage_bench.metric.values import Values, as_json
 from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.redaction.text import redact_text
+from mlpstorage_bench.results.json_files import copied_json
+from mlpstorage_bench.results.metadata_parts import is_measurement
 
+USER_ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)
+"""What a user's function may raise without an end of the session: all but an interrupt."""
 _ACCEPTED = "a list of classes that derive from Measured and declare metrics"
 
 
@@ -36,14 +42,21 @@ def checked_metrics(
         if not (isinstance(group, type) and issubclass(group, Measured) and declared_in(group)):
             raise InvalidInputError(source, group, _ACCEPTED)
     declared = declared_in(*groups)
-    taken = {metric.name for metric in known}
+    taken = {name for metric in known for name in _names_of(metric)}
     for metric in declared:
-        if metric.name in taken or slugify(metric.name) != metric.name:
+        names = _names_of(metric)
+        if taken.intersection(names) or slugify(metric.name) != metric.name:
             raise InvalidInputError(
                 source, metric.name, "a name of its own: another metric has this one"
             )
-        taken.add(metric.name)
+        taken.update(names)
     return declared
+
+
+def _names_of(metric: AnyMetric) -> list[str]:
+    """Return the names under which results have a metric and its spread."""
+    ends = ("", "_min", "_max") if metric.across_trials.has_spread else ("",)
+    return [f"{metric.name}{end}" for end in ends]
 
 
 def guarded(metric: AnyMetric, report: Callable[[str], None]) -> AnyMetric:
@@ -61,16 +74,18 @@ def guarded(metric: AnyMetric, report: Callable[[str], None]) -> AnyMetric:
     def attempt(formula: Callable[[], object]) -> object:
         try:
             return _checked(formula())
-        except Exception as error:  # noqa: BLE001 - a user's formula; it is reported
+        except USER_ERRORS as error:
             text = shortened(redact_text(f"{type(error).__name__}: {error}"))
             report(f"declares {metric.name}, whose formula failed: {text}")
             return None
 
     def _checked(value: object) -> object:
-        json.dumps(as_json({metric.name: value}), allow_nan=False)
+        copied_json(as_json({metric.name: value}))
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if metric.unit.is_number and value is not None and not is_number:
             raise TypeError(f"{value!r} is no number of {metric.unit.name or 'things'}")
+        if is_number and not is_measurement(cast("float", value)):
+            raise ValueError(f"{value} is no measurement: readers would refuse the run")
         return value
 
     rule = metric.across_trials

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
@@ -17,7 +16,8 @@ from mlpstorage_bench.escaping import for_terminal, shortened
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.progress.state import Progress
 from mlpstorage_bench.redaction.text import redact_text
-from mlpstorage_bench.session.added_metrics import checked_metrics, guarded
+from mlpstorage_bench.results.json_files import copied_json
+from mlpstorage_bench.session.added_metrics import USER_ERRORS, checked_metrics, guarded
 from mlpstorage_bench.session.hookspec import (
     METADATA_HOOK,
     METRICS_HOOK,
@@ -67,10 +67,12 @@ class PluginHooks:
         for plugin, results in self._results(METADATA_HOOK, run=run):
             facts: dict[str, object] = {}
             for result in results:
-                try:
-                    facts |= _json_object(result)
-                except (TypeError, ValueError) as error:
-                    self._note(f"{METADATA_HOOK} of {plugin}", f"returned no JSON object: {error}")
+                copied, problem = _attempt(partial(_json_object, result))
+                if problem:
+                    self._note(
+                        f"{METADATA_HOOK} of {plugin}", f"returned no JSON object: {problem}"
+                    )
+                facts |= copied or {}
             if facts:
                 found[plugin] = facts
         return found
@@ -132,7 +134,7 @@ def _attempt(call: Callable[[], T]) -> tuple[T | None, str]:
     """Return what a user's function returned, and '', or None and its error with its place."""
     try:
         return call(), ""
-    except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - any code of a user; it is reported
+    except USER_ERRORS as error:
         text = shortened(redact_text(f"{type(error).__name__}: {error}"))
         return None, f"{text} ({_place(error)})"
 
@@ -149,5 +151,4 @@ def _json_object(value: object) -> dict[str, object]:
     """Return a copy of a JSON object; TypeError or ValueError for other values."""
     if not isinstance(value, Mapping):
         raise TypeError(f"it is a {type(value).__name__}")
-    copied: dict[str, object] = json.loads(json.dumps(dict(value), allow_nan=False))
-    return copied
+    return cast("dict[str, object]", copied_json(dict(value)))

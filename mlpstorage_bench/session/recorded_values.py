@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import get_args
@@ -10,6 +9,7 @@ from typing import get_args
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.metric.declaration import AnyMetric, Better, Description, default_title
 from mlpstorage_bench.paths import slugify
+from mlpstorage_bench.results.json_files import copied_json
 from mlpstorage_bench.results.metadata_parts import MetricFacts
 from mlpstorage_bench.units import unit_named
 
@@ -39,7 +39,7 @@ class RecordedValues:
                 f"mlps_run.record {name}: better", better, ", ".join(get_args(Better))
             )
         try:
-            json.dumps(value, allow_nan=False)
+            copied_json(value)
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
                 f"mlps_run.record {name}", value, "a value that JSON can hold", hint=str(error)

@@ -18,7 +18,7 @@ SOURCE = "pytest_mlps_metrics of conftest.py"
 
 def rate(value: object = 1.0) -> Metric[object]:
     def formula(_trial: object) -> object:
-        if isinstance(value, Exception):
+        if isinstance(value, BaseException):
             raise value
         return value
 
@@ -37,6 +37,19 @@ class Taken(Measured):
     read_gib_s = rate()
 
 
+class SpreadTaken(Measured):
+    """A name that the spread of a metric has."""
+
+    read_gib_s_max = rate()
+
+
+class OwnSpread(Measured):
+    """A name that the spread of its own metric has."""
+
+    chunks_per_s_min = rate()
+    chunks_per_s = rate()
+
+
 class Empty(Measured):
     """No metric."""
 
@@ -53,6 +66,8 @@ def test_classes_that_declare_metrics_are_accepted() -> None:
         ([Chunks, "chunks"], "got 'chunks'; accepted: a list of classes"),
         ([Empty], "accepted: a list of classes .* declare metrics"),
         ([Taken], "got 'read_gib_s'; accepted: a name of its own"),
+        ([SpreadTaken], "got 'read_gib_s_max'; accepted: a name of its own"),
+        ([OwnSpread], "accepted: a name of its own"),
         ([Chunks, Chunks], "got 'chunks_per_s'; accepted: a name of its own"),
     ],
 )
@@ -69,6 +84,10 @@ def test_other_values_are_refused_by_the_plugin_s_name(groups: object, message: 
         (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
         ("fast", "TypeError: 'fast' is no number of 1/s"),
         (math.nan, "ValueError: Out of range float values are not JSON compliant"),
+        (SystemExit(3), "SystemExit: 3"),
+        (pytest.fail.Exception("no"), "Failed: no"),
+        (1e80, "ValueError: 1e+80 is no measurement"),
+        (10**61, "ValueError: 1000"),
         (object(), "TypeError: Object of type object is not JSON serializable"),
     ],
 )
