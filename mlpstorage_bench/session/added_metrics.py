@@ -25,7 +25,7 @@ from mlpstorage_bench.results.json_files import copied_json
 from mlpstorage_bench.results.metadata_parts import is_measurement
 
 USER_ERRORS = (Exception, SystemExit, pytest.fail.Exception, pytest.skip.Exception)
-"""What a user's function may raise without an end of the session: all but an interrupt."""
+"""Errors of a user's function that do not end the session: all but an interrupt."""
 _ACCEPTED = "a list of classes that derive from Measured and declare metrics"
 
 

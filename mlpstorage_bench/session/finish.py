@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 
 from mlpstorage_bench.cluster.host import HostRecord, at_end
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.export.write import write_export
-from mlpstorage_bench.history.archive import History, HistoryError, enter_run
+from mlpstorage_bench.history.archive import enter_run
 from mlpstorage_bench.history.reading import read_document
 from mlpstorage_bench.mpi.comm import SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
-from mlpstorage_bench.report.render import write_report
-from mlpstorage_bench.report.run_figures import figures_of
-from mlpstorage_bench.report.run_history import trends_until
-from mlpstorage_bench.report.run_report import build_report
-from mlpstorage_bench.report.trends import Trend
-from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.session.end_files import problems_of, write_files
 from mlpstorage_bench.session.outcomes import OthersLeft
 from mlpstorage_bench.session.pytest_internals import Exit
 from mlpstorage_bench.session.rank_checks import format_problems
@@ -76,9 +70,9 @@ def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
 
 def _finish_again(run: Run, status: int) -> None:
     run.add_notes(["the session's end failed, after results were written"])
-    problems = _problem(lambda: run.finish(status))
+    problems = problems_of(lambda: run.finish(status))
     if problems:
-        problems += _problem(lambda: run.end_without_results(status))
+        problems += problems_of(lambda: run.end_without_results(status))
     for problem in problems:
         say(f"ERROR: {problem}")
 
@@ -173,16 +167,16 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
 
     The session fails on every rank if cache files cannot be removed or results cannot be written.
     """
-    problems = _problem(session.resources.close)
+    problems = problems_of(session.resources.close)
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
-    unwritten = _problem(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
+    unwritten = problems_of(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
     if unwritten:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         if session.run is not None:
             run = session.run
-            unwritten += _problem(lambda: run.end_without_results(exit_status))
+            unwritten += problems_of(lambda: run.end_without_results(exit_status))
     problems += unwritten
     own = RankEnd(session.host, exit_status, "\n".join(problems))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
@@ -193,17 +187,6 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     return exit_status or int(pytest.ExitCode.TESTS_FAILED)
 
 
-def _problem(step: Callable[[], object]) -> list[str]:
-    """Do a step that all other ranks wait for, and return its error messages."""
-    try:
-        step()
-    except MlpsError as error:
-        return [str(error)]
-    except Exception as error:  # noqa: BLE001 - any code of a plugin or of ours; it is reported
-        return ["".join(traceback.format_exception(error))]
-    return []
-
-
 def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
     run = session.run
     if run is None:
@@ -212,25 +195,11 @@ def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
     metadata = run.finish(exit_status, tests_passed=tests_passed)
     if metadata is not None:
         _enter_in_history(session)
-        if session.settings.reports:
-            figures = figures_of(run.log.cases, run.benchmark_type)
-            page = build_report(metadata, figures, _trends(session, metadata))
-            for path in session.settings.reports:
-                session.remarks.append(f"report: {write_report(path, page)}")
-        for export in session.settings.exports:
-            session.remarks.append(f"export: {write_export(export, metadata)}")
+        unwritten = write_files(session, run, metadata)
         problems = session.hooks.result(run, lambda: read_document(run.location.metadata_path))
         session.remarks += [f"ERROR: {problem}" for problem in problems]
-
-
-def _trends(session: MlpsSession, metadata: RunMetadata) -> Sequence[Trend]:
-    """Return the run's figures over the comparable runs until it; none without a usable history."""
-    try:
-        with History(session.settings.results_dir) as history:
-            return trends_until(history, metadata)
-    except (HistoryError, sqlite3.Error, OSError) as error:
-        session.remarks.append(f"earlier runs are not in the report: {error}")
-        return ()
+        if unwritten:
+            raise MlpsError("\n".join(unwritten))
 
 
 def _enter_in_history(session: MlpsSession) -> None:

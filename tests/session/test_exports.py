@@ -42,3 +42,33 @@ def test_history_of_all_runs_is_not_exported(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("--mlps-history", EXPORTS[1])
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--mlps-export: got 'csv:run.csv'; accepted: one run, which*"])
+
+
+@pytest.mark.slow
+def test_file_that_cannot_be_written_loses_no_other(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        def pytest_mlps_result(metadata):
+            print("result hook: " + metadata["mlpstorage"]["status"])
+        """
+    )
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+
+        def test_it(mlps_run):
+            Path("gone").rmdir()
+            Path("gone").write_text("no directory any more")
+        """
+    )
+    Path("gone").mkdir()
+    result = pytester.runpytest_inprocess(
+        *("--mlps-report=gone/a.md", "--mlps-report=b.md", "--mlps-export=json:gone/c.json"),
+        *("--mlps-export=csv:d.csv", "--mlps-results-dir=results", "--mlps-cache-dir=cache"),
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines_random(
+        ["*--mlps-report: got '*gone/a.md'*", "*--mlps-export: got '*gone/c.json'*"]
+    )
+    result.stdout.fnmatch_lines_random(["report: */b.md", "export: */d.csv", "*result hook: *"])
+    assert Path("d.csv").read_text().startswith("run,")
