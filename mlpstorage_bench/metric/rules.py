@@ -144,7 +144,7 @@ FURTHEST_FROM_ONE = AcrossTrials("furthest from 1", _of_known(_furthest_from_one
 POOLED = AcrossTrials("samples of all trials together", lambda _name, _trials: None, is_pooled=True)
 LIST = AcrossTrials("list of each trial's", lambda name, trials: [one[name] for one in trials])
 JOINED = AcrossTrials("records of all trials, each with its trial's number", _joined)
-NOT_COMBINED = AcrossTrials("stated of trials alone", lambda _n, _t: None, is_of_cases=False)
+NOT_COMBINED = AcrossTrials("only in each trial", lambda _n, _t: None, is_of_cases=False)
 
 
 def of_worst(judged: str, severity: Sequence[str]) -> AcrossTrials:

@@ -35,13 +35,13 @@ INI_SETTINGS = (
     # None, so that a limit that is set can be told from none
     IniSetting(
         GRACE_INI,
-        "seconds that other ranks may take to arrive once a rank has failed; then all are aborted "
-        f"({DEFAULT_GRACE})",
+        "seconds that other ranks may take to reach the same point after a rank has failed; then "
+        f"all are aborted (default: {DEFAULT_GRACE})",
     ),
     IniSetting(
         STARTUP_INI,
-        "seconds that ranks may take to come together at the start; then they end "
-        f"({DEFAULT_STARTUP})",
+        "seconds that a rank may take from its start to the collection of tests; then it ends "
+        f"(default: {DEFAULT_STARTUP})",
     ),
     IniSetting(
         MPI_INI,

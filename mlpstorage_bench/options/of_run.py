@@ -27,9 +27,9 @@ RUN_OPTIONS = (
     ),
     Option(
         "progress",
-        "How progress is shown while a benchmark runs. live: a region of the terminal, anew every "
-        "second. lines: a line every 10 s, or every SECONDS. auto (default): live on a terminal, "
-        "else lines. off, and pytest's -q: nothing.",
+        "How progress is shown while a benchmark runs. live: a region of the terminal, updated "
+        "every second. lines: a line every 10 s, or every SECONDS. auto (default): live on a "
+        "terminal, else lines. off, and pytest's -q: nothing.",
         None,
         {"type": checked_mode, "metavar": "auto|live|lines[:SECONDS]|off"},
     ),
