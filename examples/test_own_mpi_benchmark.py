@@ -1,4 +1,4 @@
-"""A benchmark of your own over ranks: each writes and synchronises a file at the same time.
+"""A benchmark of your own: all ranks write and synchronise a file each, at the same time.
 
     mpirun -n 4 pytest examples/test_own_mpi_benchmark.py
 

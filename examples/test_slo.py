@@ -1,4 +1,4 @@
-"""Objectives: a test fails when requests take longer than it allows, or when nothing is shared."""
+"""Objectives: a test fails if requests take longer than 60 s, or if no prefix is shared."""
 
 import pytest
 
