@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.units import GIB_PER_S, MILLISECONDS, SHARE
 
+_SCARCE_PROCESSORS = 0.1
+"""Share of the lanes' time that waits for a processor from which more ranks do not help."""
 _CACHED = ("served from page cache", "in memory")
 
 
@@ -72,11 +74,17 @@ def _of_load(limited: Mapping[str, Values]) -> Iterator[str]:
 
 
 def _of_harness(limited: Mapping[str, Values]) -> Iterator[str]:
-    if limited:
-        yield (
-            f"{_subject(limited)} reached the limit of this host, and not of the storage: use more "
-            "ranks or hosts, or larger chunks."
+    if not limited:
+        return
+    waits = [number_of(one.get("processor_wait_share")) or 0.0 for one in limited.values()]
+    if max(waits) < _SCARCE_PROCESSORS:
+        advice = "use more ranks or hosts, or larger chunks"
+    else:
+        advice = (
+            f"lanes waited for a processor for up to {SHARE.text(max(waits))} of their time. Run "
+            "again while nothing else uses the processors, or use more hosts"
         )
+    yield f"{_subject(limited)} reached the limit of this host, and not of the storage: {advice}."
 
 
 def _of_foreign_traffic(disturbed: Mapping[str, Values]) -> Iterator[str]:

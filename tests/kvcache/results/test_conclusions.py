@@ -67,6 +67,13 @@ def test_doubts_come_first_and_each_limit_has_a_sentence() -> None:
     assert "not of the storage: use more ranks" in conclusions({"3": HARNESS})[0]
 
 
+def test_limit_of_a_host_names_processors_that_are_taken() -> None:
+    waiting = {**HARNESS, "processor_wait_share": 0.21}
+    (one,) = conclusions({"1": waiting, "3": {**HARNESS, "processor_wait_share": 0.02}})
+    assert "lanes waited for a processor for up to 21% of their time. Run again while" in one
+    assert "use more ranks" not in one
+
+
 def test_simulated_cases_say_nothing() -> None:
     assert conclusions({"1": {"limited_by": "not calibrated", "read_gib_s": None}}) == []
     assert conclusions({}) == []
