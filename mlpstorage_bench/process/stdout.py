@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -35,6 +36,9 @@ def text_width() -> int:
     return shutil.get_terminal_size((_UNKNOWN_WIDTH, 24)).columns
 
 
+_UNBROKEN = "\N{NO-BREAK SPACE}"
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|[GMK]iB|m?s\b)")
+"""Space between a number and its unit, which stay on one line."""
 _LEAST_INDENTED = 40
 """Columns beside an indent below which a terminal is too narrow to indent text."""
 
@@ -47,13 +51,14 @@ def prose_lines(text: str, indent: int, *, is_terminal: bool) -> list[str]:
     if not is_terminal:
         return [text]
     width = text_width()
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        _BEFORE_UNIT.sub(_UNBROKEN, text),
         width,
         subsequent_indent=" " * (indent if width - indent >= _LEAST_INDENTED else 2),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_UNBROKEN, " ") for line in lines]
 
 
 def write_text(text: str) -> None:

@@ -77,3 +77,11 @@ def test_sentence_is_wrapped_between_words_on_a_terminal_alone(
     ]
     assert prose_lines(text, 26, is_terminal=True) == wrapped, "too narrow for a deep indent"
     assert prose_lines(text, 2, is_terminal=False) == [text]
+
+
+def test_number_and_its_unit_stay_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "41")
+    assert prose_lines("all of the 1 GiB/s that was read, and 95 % of it", 2, is_terminal=True) == [
+        "all of the 1 GiB/s that was read, and",
+        "  95 % of it",
+    ]
