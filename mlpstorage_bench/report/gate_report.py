@@ -126,7 +126,7 @@ def _together(result: GateResult, verdict: Verdict) -> list[str]:
     all_of_case = {case for case in cases if _is_one_reason(result, case)}
     names: dict[str, dict[str, None]] = {}
     for one in result.with_verdict(verdict):
-        name = one.case if one.case in all_of_case else f"{one.case} {one.metric}"
+        name = f"case {one.case}" if one.case in all_of_case else f"{one.case} {one.metric}"
         names.setdefault(one.reason, {})[name] = None
     return [f"{verdict}: {reason}: {', '.join(of)}" for reason, of in names.items()]
 

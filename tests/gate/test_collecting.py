@@ -77,7 +77,7 @@ def test_first_run_collects_and_passes_by_default(pytester: pytest.Pytester) -> 
     first.stdout.fnmatch_lines(
         [
             "1 * collecting",
-            "collecting: 1 of 5 baseline runs, including this run: 1",
+            "collecting: 1 of 5 baseline runs, including this run: case 1",
             "gate: 3 collecting (against *",
             "next: run it again: after 4 more runs, every run is compared",
             "gate passed: 3 collecting",

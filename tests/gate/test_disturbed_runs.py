@@ -56,7 +56,7 @@ def test_nights_with_a_disturbed_one_collect_compare_and_find_a_loss(
     assert set(verdicts(pytester).values()) == {"disturbed"}
     assert newest(pytester)["mlpstorage"]["status"] == "passed"
     lines = [
-        f"disturbed: {BACKUP}; 3 of 5 baseline runs, excluding this run, which was disturbed: 1",
+        f"disturbed: {BACKUP}; 3 of 5 baseline runs, excluding this run, which was *: case 1",
         "warning: case 1 was not judged*",
         "gate: 3 disturbed (against *, look 4 of at most 4)",
         "next: run it again without the disturbance",

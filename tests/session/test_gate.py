@@ -117,7 +117,7 @@ def test_undecided_metric_is_reported_and_sets_the_chosen_status(
     write_past_runs(pytester, STEADY[:3])
     result = gate(pytester, f"--mlps-gate-undecided={meaning}", "--mlps-baseline=run:past-1")
     assert result.ret == status
-    result.stdout.fnmatch_lines(["undecided: only 1 baseline run; * needs at least 5: 1"])
+    result.stdout.fnmatch_lines(["undecided: only 1 baseline run; * needs at least 5: case 1"])
     assert ("warning: 3 metrics are undecided" in result.stdout.str()) == (meaning == "pass")
 
 
