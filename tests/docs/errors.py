@@ -222,8 +222,8 @@ LAUNCHING = (
     ),
     Situation(
         "Launcher and library of different MPIs",
-        "Each would work alone. Without this check every rank would be a run of its own, and all "
-        "of them would pass. [Launcher and library](launchers.md#launcher-and-library) has the "
+        "Each of the two works alone. Without this check every rank would be a run of its own, and "
+        "all of them would pass. [Launcher and library](launchers.md#launcher-and-library) has the "
         "rules.",
         lambda _: check_library(OPEN_MPI, MPICH_LIBRARY),
     ),
@@ -277,8 +277,8 @@ HOSTS = (
 STORAGE = (
     Situation(
         "The cache directory is on the system disk",
-        "A note, as a run works there: it measures the disk of the operating system, and what that "
-        "does meanwhile. In a container, `/` is the container's own filesystem.",
+        "This is a note, because a run works there: it measures the disk of the operating system, "
+        "with all else that uses it. In a container, `/` is the container's own filesystem.",
         lambda _: note_on_system_disk(
             [CacheDirectory("node1", "/root/mlps-cache", "ext4", "/dev/vda1", None, "/")]
         )[0],
@@ -301,8 +301,8 @@ STORAGE = (
     ),
     Situation(
         "No direct I/O",
-        "A note: the run goes on, through the page cache. "
-        "[What is measured](measurement.md) says what that means.",
+        "This is a note: the run goes on, through the page cache. "
+        "[Buffered mode](measurement.md#buffered-mode) says what is measured then.",
         _direct_io_noted,
     ),
     Situation(

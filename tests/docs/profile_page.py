@@ -79,8 +79,11 @@ def profile_keys() -> str:
 
 
 def geometry_keys() -> str:
-    """Return the table of the keys of each kind of model."""
-    rows = dict(_rows(Model)) | dict(_rows(LatentAttentionModel))
+    """Return the table of the keys of each kind of model; a model has one of the two pairs."""
+    kinds = dict(_rows(Model)), dict(_rows(LatentAttentionModel))
+    rows = kinds[0] | kinds[1]
+    for key in kinds[0].keys() ^ kinds[1].keys():
+        rows[key] = tuple("one pair is required" if one == "required" else one for one in rows[key])
     return table(_HEADER, [*rows.values()])
 
 
@@ -118,7 +121,7 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, tuple[str, ...]]]:
             (
                 name,
                 _type(value),
-                value.get("unit", ""),
+                value.get("unit", property_.get("unit", "")),
                 "required" if key in required else _default(property_),
                 _names_of_models() if (model, key) == (Workload, "model") else _accepted(value),
                 meaning[key].replace("None:", "none:"),

@@ -83,7 +83,10 @@ class Workload(Strict):
     tensor_parallel: int = Field(default=1, ge=1, le=1024)
     """Degree of tensor parallelism: a rank stores the shard of one accelerator."""
     num_users: int | None = Field(default=None, ge=1, le=MOST_USERS_PER_RANK)
-    """Users of each rank: load grows with ranks, as in MLPerf's rules (weak scaling)."""
+    """Users of each rank: load grows with ranks, as in MLPerf's rules (weak scaling).
+
+    This key or `users_total` is required.
+    """
     users_total: int | None = Field(default=None, ge=1, le=10_000_000)
     """Users of all ranks together, the same for any number of ranks (strong scaling).
 
@@ -161,7 +164,7 @@ class Workload(Strict):
     burstiness: PositiveFactor = 1.0
     """Shape of gamma arrivals: 1 is Poisson, less is burstier."""
     trace_in: str | None = None
-    """Trace file to replay instead of users, with operations or requests."""
+    """File with operations or requests to replay in place of users."""
     trace_speed: PositiveFactor = 1.0
     """Speed of the replay relative to the recording."""
     trace_out: str | None = None
@@ -203,7 +206,7 @@ class Workload(Strict):
     slos: dict[ObjectiveName, Slo] = Field(default_factory=dict)
     """Objectives of classes of requests and operations on storage; a run that misses one fails."""
     block_mib: int | None = Field(default=None, ge=1, le=1 << 20, json_schema_extra=unit("MiB"))
-    """Size of the parts of entries whose times are measured as those of blocks; None: of none."""
+    """Size of the blocks of an entry whose times are measured; None: no block is measured."""
     write_limit_gb: SomeGib | None = None
     """Limit on bytes that a rank writes to storage in one trial; it closes the window."""
 

@@ -79,8 +79,8 @@ class Audits(Measured):
         _WORST_OF_HOSTS,
     )
     foreign_gib_s = Metric(
-        "Bandwidth of all other programs on the hosts' devices, or network filesystems that count "
-        "exactly, at least; none when not measurable.",
+        "Lower bound of the bandwidth of all other programs on the hosts' devices, or network "
+        "filesystems that count exactly; none when not measurable.",
         GIB_PER_S,
         RANKS.together("sum over devices", lambda trial: trial.foreign_gib_s),
         LARGEST,

@@ -20,7 +20,7 @@ _MEANINGS: dict[tuple[Kind, Span], str] = {
     ("write", "device"): "Writes of whole entries to storage: system calls and durability.",
     ("read", "block"): "Reads of blocks of block_mib from storage; none unless that is set.",
     ("write", "block"): "Writes of blocks of block_mib to storage, without the sync of an entry; "
-    "none unless that is set, and where chunks reach the page cache alone.",
+    "none where that is not set or chunks reach the page cache alone.",
     ("read", "chunk"): "Reads of single chunks from storage.",
     ("write", "chunk"): "Writes of single chunks to storage.",
 }

@@ -194,7 +194,7 @@ class Window(Measured):
         LIST,
     )
     steadiness = Metric(
-        "Evidence for steady, of each rank: trend and deviation in %, GiB/s part by part.",
+        "Evidence of each rank for steady: trend and deviation in %, GiB/s part by part.",
         RECORD,
         RANKS.each(lambda rank: _evidence(rank.steadiness)),
         NOT_COMBINED,
