@@ -54,8 +54,16 @@ class Export:
 
 
 def parse_exports(values: Sequence[str]) -> tuple[Export, ...]:
-    """Return the files of the option; InvalidInputError for other formats and unknown places."""
-    return tuple(map(_parse, values))
+    """Return the files of the option; InvalidInputError for unusable ones."""
+    exports: dict[Path, Export] = {}
+    for value in values:
+        export = _parse(value)
+        other = exports.setdefault(export.path, export)
+        if other.format != export.format:
+            raise InvalidInputError(
+                EXPORT_OPTION, value, f"another file: {other.format} is written to this one"
+            )
+    return tuple(exports.values())
 
 
 def _parse(value: str) -> Export:

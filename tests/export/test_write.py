@@ -55,3 +55,10 @@ def test_format_whose_extra_is_missing_is_refused(
         InvalidInputError, match=r"accepted: json or csv.*mlpstorage-bench\[export\]"
     ):
         check_format(Export("openmetrics", tmp_path / "a.om"))
+
+
+def test_two_formats_of_one_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    assert len(parse_exports([f"json:{file}", f"json:{file}"])) == 1
+    with pytest.raises(InvalidInputError, match="another file: json is written to this one"):
+        parse_exports([f"json:{file}", f"csv:{file}"])
