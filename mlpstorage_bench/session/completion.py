@@ -7,6 +7,7 @@ while a shell asks for completions.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,7 @@ from mlpstorage_bench.options.settings import (
 from mlpstorage_bench.paths import is_directory
 from mlpstorage_bench.session.pytest_internals import set_completers
 
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 MOST_RUNS = 50
 """Runs whose ids are offered, the newest ones."""
 
@@ -79,7 +81,10 @@ def _run_ids(*, parsed_args: Namespace, **_more: object) -> Iterable[str]:
             ids = [run.run_id for run in history.runs(RunFilter(last=MOST_RUNS))]
     except (MlpsError, OSError, sqlite3.Error):
         return []  # nothing to complete: a run of the command says what is wrong
-    return [LATEST, *ids] if ids else []
+    words = [
+        one for one in ids if _WORD.fullmatch(one)
+    ]  # a shell shows and inserts them as they are
+    return [LATEST, *words] if words else []
 
 
 def _profiles(*, prefix: str, **_more: object) -> Iterable[str]:

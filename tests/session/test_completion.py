@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench.options.declared import OPTIONS, add_options
 from mlpstorage_bench.session import completion
-from tests.past_runs import leave_run
+from tests.past_runs import leave, leave_run, run
 
 RUN_ID = "20261101_120100-0001"
 DIRECTORIES = {"cache-dir", "results-dir", "submission", "submission-systems", "validate"}
@@ -68,6 +70,15 @@ def test_options_have_completers_by_their_kind_of_value() -> None:
     assert {name for name, one in completers.items() if one is of_directories} == DIRECTORIES
     assert {name for name, one in completers.items() if one is of_runs} == RUNS
     assert completers["mode"] is None
+
+
+def test_id_that_a_shell_would_not_show_as_it_is_is_not_offered(tmp_path: Path) -> None:
+    leave_run(tmp_path, 1)
+    leave(tmp_path, "other", run(2, own={"run_id": "20261101\x1b[2J\x0b--mlps-history-rm"}))
+    completer = completion.completer_of(next(one for one in OPTIONS if one.name == "history"))
+    assert completer is not None
+    given = Namespace(mlps_results_dir=str(tmp_path))
+    assert [*completer(prefix="", parsed_args=given)] == ["latest", RUN_ID]
 
 
 def test_parser_of_this_release_of_pytest_has_the_completers() -> None:
