@@ -46,11 +46,12 @@ _LEAST_INDENTED = 40
 def prose_lines(text: str, indent: int, *, is_terminal: bool) -> list[str]:
     """Return a sentence in lines of a terminal, all but the first of them indented.
 
-    Elsewhere it stays one line, which programs can search.
+    Elsewhere it stays one line, which programs can search; so it does in the terminal of unknown
+    width that a launcher of MPI gives a rank.
     """
-    if not is_terminal:
+    width = shutil.get_terminal_size((0, 0)).columns
+    if not is_terminal or not width:
         return [text]
-    width = text_width()
     lines = textwrap.wrap(
         _BEFORE_UNIT.sub(_UNBROKEN, text),
         width,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import pytest
@@ -77,6 +78,9 @@ def test_sentence_is_wrapped_between_words_on_a_terminal_alone(
     ]
     assert prose_lines(text, 26, is_terminal=True) == wrapped, "too narrow for a deep indent"
     assert prose_lines(text, 2, is_terminal=False) == [text]
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((0, 0)))
+    assert prose_lines(text, 2, is_terminal=True) == [text], "a rank's terminal"
 
 
 def test_number_and_its_unit_stay_on_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,11 @@ _ENOUGH_HUGE_PAGES = 0.9
 _LEAST_STALL_S = 1.0
 """Shortest drain that is noted: chunks in flight end within milliseconds."""
 _MORE_LOAD = "Use more hosts or ranks, or larger chunks, to load the storage more"
+_TOO_LOW = (
+    "{:.0%} of the harness ceiling, which this host reaches without storage; it was measured too "
+    "low, as happens while other programs use the processors"
+)
+_AGAIN = "Run again while nothing else uses them"
 _LONGER = "Raise write_limit_gb for windows of the whole duration"
 _ALONE = ". Measure while nothing else uses the storage"
 _DOUBTFUL = ("served from page cache", "in memory", "foreign traffic")
@@ -130,7 +135,10 @@ def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
     if limited:
         some = len(limited) < len(trials)
         count = f" in {len(limited)} of {len(trials)} trials" if some else ""
-        yield f"limited by: harness{count} ({_harness_cause(limited)}). {_MORE_LOAD}"
+        nearest = max(trial.ceiling_ratio or 0 for trial in limited)
+        cause = _TOO_LOW.format(nearest) if nearest > 1 else _harness_cause(limited, nearest)
+        advice = _AGAIN if nearest > 1 else _MORE_LOAD
+        yield f"limited by: harness{count} ({cause}). {advice}"
     above = [trial for trial in trials if trial.limited_by == "storage" and _is_idle(trial)]
     if above:
         yield (
@@ -147,13 +155,7 @@ def _limit_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
         )
 
 
-def _harness_cause(limited: Sequence[TrialResult]) -> str:
-    nearest = max(trial.ceiling_ratio or 0 for trial in limited)
-    if nearest > 1:
-        return (
-            f"{nearest:.0%} of the harness ceiling, which this host reaches without storage; it "
-            "was measured too low, as happens while other programs use the processors"
-        )
+def _harness_cause(limited: Sequence[TrialResult], nearest: float) -> str:
     if nearest >= HARNESS_SHARE:
         return f"{nearest:.0%} of the harness ceiling, which this host reaches without storage"
     if (limited[0].storage_wait_share or 0) > (limited[0].harness_time_share or 0):
