@@ -82,7 +82,8 @@ def test_failure_scenario_over_hosts_keeps_its_contract(
     status, output = session.end()
     check_time(scenario, shared, acted_s, output)
     check_end(scenario, rank, host_of, status, output)
-    is_killed_by_slurm = mpi.family == "srun" and scenario.status == ABORT_STATUS
+    ends_by_itself = scenario.status != ABORT_STATUS and scenario.bound != "grace"
+    is_killed_by_slurm = mpi.family == "srun" and not ends_by_itself
     session.check_that_nothing_is_left(cache_may_stay=is_killed_by_slurm)
     if not scenario.run_status:
         assert not [name for host in ("h1", "h2") for name in files_on(cluster, host, "results")]
