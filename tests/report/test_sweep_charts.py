@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
+from mlpstorage_bench.kvcache.config.slo import Slo
 from mlpstorage_bench.metric.declaration import Description, Shown
 from mlpstorage_bench.report.sweep_charts import sweep_charts, sweeps_of
 from mlpstorage_bench.results.run_metadata import NoMetadataError, metadata_of
@@ -75,3 +76,10 @@ def test_objective_with_such_a_number_is_no_metadata(change: dict[str, float]) -
     content["mlpstorage"]["cases"]["1"]["objectives"] = [{**OBJECTIVES[0], **change}]
     with pytest.raises(NoMetadataError, match="objectives"):
         metadata_of(content)
+
+
+def test_least_limit_that_the_profile_accepts_is_metadata() -> None:
+    (limit_ms,) = Slo(p95_ms=5e-324).limits.values()
+    content = run(1)
+    content["mlpstorage"]["cases"]["1"]["objectives"] = [{**OBJECTIVES[0], "limit_ms": limit_ms}]
+    assert metadata_of(content).cases["1"].objectives[0].limit_ms == limit_ms
