@@ -8,6 +8,8 @@ from mlpstorage_bench.pull_request.service import Service
 
 KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CUT = "\n\nThe rest was left out, as a comment has a limit.\n"
+_COMMAND = re.compile(r"^/", re.MULTILINE)
+"""Beginning of a line that GitLab, or a bot, executes for the user of the token."""
 _OPENED, _CLOSED = "<details>", "</details>"
 
 
@@ -37,7 +39,7 @@ def marker_of(key: str) -> str:
 
 def body_of(marker: str, text: str, most: int) -> str:
     """Return a comment of at most this many characters, cut at the end of a paragraph."""
-    body = marker + text
+    body = marker + _COMMAND.sub(r"\\/", text)
     if len(body) <= most:
         return body
     closing = f"\n\n{_CLOSED}\n"

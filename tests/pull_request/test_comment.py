@@ -198,6 +198,10 @@ def test_long_report_is_cut_to_what_the_service_accepts(fake: Fake, report: Path
     assert body.endswith("The rest was left out, as a comment has a limit.\n")
 
 
+def test_report_gives_no_command() -> None:
+    assert body_of("m\n", "/approve\na /b\n/merge x\n", 200) == "m\n\\/approve\na /b\n\\/merge x\n"
+
+
 def test_text_without_paragraphs_is_cut_too() -> None:
     assert len(body_of("m\n", "x" * 1000, 200)) <= 200
 
