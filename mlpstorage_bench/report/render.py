@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import importlib.util
 import itertools
 from collections.abc import Callable, Mapping
@@ -67,18 +68,31 @@ def to_html(page: Page) -> str:
         undefined=jinja2.StrictUndefined,
     )
     template = environment.get_template("report.html")
-    blocks = list(page.blocks)
-    while True:
+
+    def rendered(emptied: int) -> str:
+        """Return the page with so many of its last folded blocks emptied."""
+        blocks = list(page.blocks)
+        folded = [place for place, one in enumerate(blocks) if one.is_folded]
+        for place in folded[len(folded) - emptied :]:
+            blocks[place] = _emptied(blocks[place])
+        numbers = itertools.count(1)
         cut = replace(page, blocks=tuple(blocks))
-        text = template.render(page=cut, next_id=itertools.count(1).__next__).lstrip()
-        last = next((n for n in reversed(range(len(blocks))) if _may_be_emptied(blocks[n])), None)
-        if page.is_complete or len(text.encode()) < MOST_BYTES or last is None:
-            return text
-        blocks[last] = replace(blocks[last], sections=(), figures=(), notes=(_EMPTIED,))
+        return template.render(page=cut, next_id=numbers.__next__).lstrip()
+
+    text = rendered(0)
+    if page.is_complete or _fits(text):
+        return text
+    counts = range(1, 1 + sum(block.is_folded for block in page.blocks))
+    fitting = bisect.bisect_left(counts, 1, key=lambda count: _fits(rendered(count)))
+    return rendered(min(fitting + 1, len(counts)))
 
 
-def _may_be_emptied(block: Block) -> bool:
-    return block.is_folded and block.notes != (_EMPTIED,)
+def _fits(text: str) -> bool:
+    return len(text.encode()) < MOST_BYTES
+
+
+def _emptied(block: Block) -> Block:
+    return replace(block, sections=(), figures=(), on_demand=(), notes=(_EMPTIED,))
 
 
 _RENDERERS: Mapping[str, Callable[[Page], str]] = {

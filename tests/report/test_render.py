@@ -5,7 +5,7 @@ import pytest
 from mlpstorage_bench.report.charts.marks import Curve, Figure, path_of
 from mlpstorage_bench.report.markdown import to_markdown
 from mlpstorage_bench.report.page import Block, Page, Verdict
-from mlpstorage_bench.report.render import to_html
+from mlpstorage_bench.report.render import MOST_BYTES, to_html
 from mlpstorage_bench.report.tables import Section
 
 EVIL = "<script>alert(1)</script>"
@@ -83,3 +83,17 @@ def test_title_of_a_folded_part_stays_within_its_line() -> None:
     page = Page("run", blocks=(Block("case\n\n[a](https://e.example)", (rows,), is_folded=True),))
     (line,) = [line for line in to_markdown(page).splitlines() if "e.example" in line]
     assert line == ("<details><summary>case <code>[a](https://e.example)</code></summary>")
+
+
+@pytest.mark.slow
+def test_page_of_many_folded_blocks_empties_as_few_of_the_last_as_it_must() -> None:
+    rows = tuple((f"{number} {'x' * 900}",) for number in range(50))
+    table = Section("", ("a",), rows)
+    drawn = Figure("chart of ranks", "s", 10, Section("", (), ()))
+    blocks = [Block(f"b{n}", (table,), on_demand=(drawn,), is_folded=True) for n in range(100)]
+    page = to_html(Page("run", blocks=(Block("open", (table,)), *blocks)))
+    one = len(to_html(Page("run", blocks=(blocks[0],)))) - len(to_html(Page("run")))
+    assert MOST_BYTES - 2 * one < len(page) < MOST_BYTES
+    left = page.count("Left out, to keep the page")
+    assert 0 < left < 100
+    assert page.index("Left out, to keep the page") > page.rindex("x" * 900)
