@@ -93,12 +93,24 @@ def _redacted(value: object) -> object:
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            name: REMOVED if isinstance(one, str) and is_secret(str(name)) else _redacted(one)
+            name: _removed(one) if is_secret(str(name)) else _redacted(one)
             for name, one in value.items()
         }
     if isinstance(value, list | tuple):
         return [_redacted(one) for one in value]
     return value
+
+
+def _removed(value: object) -> object:
+    """Return the value of a secret name without its texts.
+
+    Numbers stay, as of `bytes_per_token`, and so do objects, which describe such a number.
+    """
+    if isinstance(value, str):
+        return REMOVED
+    if isinstance(value, list | tuple):
+        return [_removed(one) for one in value]
+    return _redacted(value)
 
 
 def redact_mount_source(fstype: str, source: str) -> str:

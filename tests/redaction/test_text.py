@@ -58,6 +58,12 @@ def test_json_is_redacted_at_any_depth() -> None:
     assert redact_json(given) == kept
 
 
+def test_lists_of_a_secret_name_lose_their_texts_and_numbers_stay() -> None:
+    given = {"passwords": ["hush", ["hush"], 3], "bytes_per_token": {"unit": "B", "values": [2]}}
+    kept = {"passwords": [REMOVED, [REMOVED], 3], "bytes_per_token": given["bytes_per_token"]}
+    assert redact_json(given) == kept
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
