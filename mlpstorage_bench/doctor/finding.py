@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.redaction.text import redact_text
 
 Status = Literal["ok", "note", "problem"]
 _LONGEST_STATUS = len("problem")
@@ -33,9 +34,9 @@ class Finding:
     @property
     def line(self) -> str:
         """The finding as a line for a terminal."""
-        text = f"{self.seen}. {self.advice}" if self.advice else self.seen
-        columns = f"{self.status:<{_LONGEST_STATUS}}", f"{self.subject:<{_LONGEST_SUBJECT}}"
-        return for_terminal(_GAP.join([*columns, text]))
+        said = redact_text(self.seen)  # a launcher can repeat its arguments
+        text = f"{said}. {self.advice}" if self.advice else said
+        return for_terminal(f"{self.status:<7}  {self.subject:<{_LONGEST_SUBJECT}}  {text}")
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -150,3 +150,9 @@ def test_missing_extras_are_named_with_their_use(monkeypatch: pytest.MonkeyPatch
     found = extras.check_extras()
     assert found.seen.startswith("installed: report; not installed: traces (traces compressed by")
     assert found.advice.endswith("pip install 'mlpstorage-bench[traces,export,completion]'")
+
+
+def test_line_holds_no_secret_and_no_control_character() -> None:
+    seen = "it says: bad argument API_TOKEN=hush\x1b of https://me:hush@host/x"
+    line = Finding("ranks", "problem", seen).line
+    assert line.endswith("it says: bad argument API_TOKEN=*** of https://host/x")
