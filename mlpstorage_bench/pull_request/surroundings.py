@@ -56,7 +56,7 @@ def _github(environ: Mapping[str, str], number: int | None) -> Service | None:
         comments_url=f"{issues}/{number}/comments",
         comment_url=f"{issues}/comments/{{}}",
         changed_by="PATCH",
-        user_url=environ.get("GITHUB_GRAPHQL_URL", f"{api}{GRAPHQL}"),
+        user_url=environ.get("GITHUB_GRAPHQL_URL") or f"{api}{GRAPHQL}",
         headers={
             "Authorization": f"Bearer {_token(environ, GITHUB_TOKEN)}",
             "Accept": "application/vnd.github+json",
