@@ -36,7 +36,8 @@ class Finding:
         """The finding as a line for a terminal."""
         said = redact_text(self.seen)  # a launcher can repeat its arguments
         text = f"{said}. {self.advice}" if self.advice else said
-        return for_terminal(f"{self.status:<7}  {self.subject:<{_LONGEST_SUBJECT}}  {text}")
+        columns = f"{self.status:<{_LONGEST_STATUS}}", f"{self.subject:<{_LONGEST_SUBJECT}}"
+        return for_terminal(_GAP.join([*columns, text]))
 
 
 def summary(findings: Sequence[Finding]) -> str:
