@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -70,6 +71,10 @@ class TrialRecord:
         return {**vars(self), "conditions": conditions, "time_series": series}
 
 
+_MOST_DIGITS = 4
+"""Digits of the highest percentile of an objective, p9999."""
+
+
 @dataclass(frozen=True)
 class ObjectiveRecord:
     """A limit for a percentile of a latency, and what was measured over all trials of a case."""
@@ -90,12 +95,25 @@ class ObjectiveRecord:
         """Whether the limit was kept; not so without samples."""
         return self.seen_ms is not None and self.seen_ms <= self.limit_ms
 
+    @property
+    def counted(self) -> str:
+        """The samples in words, and how many the percentile needs if there are fewer.
+
+        Of fewer, the greatest one stands for the percentile.
+        """
+        digits = self.percentile.removeprefix("p").removesuffix("_ms")
+        is_known = digits.isdecimal() and len(digits) <= _MOST_DIGITS
+        whole = 10 ** len(digits)
+        least = math.ceil(whole / (whole - int(digits))) if is_known else 0
+        few = f", fewer than the {least} of p{digits}" if 0 < self.samples < least else ""
+        return f"{self.samples} {self.of}{few}"
+
     def __str__(self) -> str:
         if self.seen_ms is None:
             return f"{self.objective}: no {self.of} ended, so {self.percentile} is unknown"
         return (
             f"{self.objective}: {self.percentile} is {self.seen_ms:.3g}; accepted: at most "
-            f"{self.limit_ms:.10g} ({self.samples} {self.of})"
+            f"{self.limit_ms:.10g} ({self.counted})"
         )
 
 

@@ -47,7 +47,7 @@ def objectives_section(metadata: RunMetadata) -> Section:
             f"{one.objective} {one.percentile.removesuffix('_ms')}",
             "-" if one.seen_ms is None else f"{one.seen_ms:.3g} ms",
             f"at most {one.limit_ms:.10g} ms",
-            f"{one.samples} {one.of}",
+            one.counted,
             "met" if one.is_met else "missed",
         )
         for name, one in sorted(found, key=lambda named: named[1].is_met)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
 from mlpstorage_bench.kvcache.config.slo import Objective, Slo
@@ -46,7 +48,7 @@ def test_missed_objective_gives_limit_value_and_samples() -> None:
     pooled = samples({}, [80] * 10)
     first, second = judged([Objective("interactive", Slo(p95_ms=50.0, p99_ms=90.0))], pooled)
     assert str(first).startswith("interactive: p95_ms is 80")
-    assert str(first).endswith("; accepted: at most 50 (10 requests)")
+    assert str(first).endswith("; accepted: at most 50 (10 requests, fewer than the 20 of p95)")
     assert (first.is_met, second.is_met) == (False, True)
 
 
@@ -54,3 +56,15 @@ def test_objective_without_samples_is_missed() -> None:
     (write,) = judged([Objective("write_block", Slo(p50_ms=5.0))], samples({"block": [1]}, []))
     assert str(write) == "write_block: no blocks ended, so p50_ms is unknown"
     assert not write.is_met
+
+
+def test_few_samples_of_a_high_percentile_are_named() -> None:
+    limits = Slo(p50_ms=5.0, p95_ms=5.0, p999_ms=5.0, p9999_ms=5.0)
+    found = judged([Objective("read_chunk", limits)], samples({"chunk": [1] * 20}, []))
+    assert [one.counted for one in found] == [
+        "20 chunks",
+        "20 chunks",
+        "20 chunks, fewer than the 1000 of p999",
+        "20 chunks, fewer than the 10000 of p9999",
+    ]
+    assert replace(found[0], percentile="p" + "9" * 9000).counted == "20 chunks"
