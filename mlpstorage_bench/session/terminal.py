@@ -241,10 +241,13 @@ def show_verification(config: pytest.Config, session: MlpsSession) -> None:
 
 
 def show_where_tests_are(config: pytest.Config, session: MlpsSession) -> None:
-    """Print how the benchmarks of this package are named, if a command of ours named no tests."""
+    """Print how the benchmarks of this package are named, if a command of ours named no tests.
+
+    Where tests were found and `-k` or `-m` left out all of them, pytest's last line says so.
+    """
     reporter = terminal_reporter(config)
     is_ours = session.settings.user_set and not config.option.file_or_dir
-    if reporter is None or not is_ours:
+    if reporter is None or not is_ours or reporter.stats.get("deselected"):
         return
     reporter.write_line(
         "mlpstorage: no tests ran, and the command names none: add --pyargs "

@@ -26,7 +26,9 @@ def test_command_without_tests_says_where_the_benchmarks_are(pytester: pytest.Py
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines([where])
     pytester.makepyfile(test_named="")
-    for named in (["--mlps-cache-dir=cache", "test_named.py"], []):
+    pytester.makepyfile(test_deselected="def test_one(): pass")
+    deselected = ["--mlps-cache-dir=cache", "-k", "nothing"]
+    for named in (["--mlps-cache-dir=cache", "test_named.py"], [], deselected):
         pytester.runpytest(*named).stdout.no_fnmatch_line(where)
 
 
