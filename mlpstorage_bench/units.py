@@ -101,6 +101,11 @@ def size_text(size: float) -> str:
     return f"{value:.{decimals}f} {names[0]}"
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things with their noun: `1 trial`, `2 trials`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a time in minutes, or in seconds below one minute."""
     return f"{seconds / 60:.3g} min" if seconds >= _MINUTE_S else f"{seconds:.3g} s"

@@ -24,7 +24,7 @@ from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION, Settings, read
 from mlpstorage_bench.paths import existing_part, is_directory
 from mlpstorage_bench.process.stdout import prose_lines, write_lines
 from mlpstorage_bench.session.size_report import size_report
-from mlpstorage_bench.units import GIB
+from mlpstorage_bench.units import GIB, counted
 
 
 def run(known: argparse.Namespace) -> int:
@@ -76,10 +76,10 @@ def _space(report: SizeReport) -> Finding:
     evicts = any(one.evicts for one in report.cases if isinstance(one, KnownCaseSize))
     beyond = ". If more is written, entries are evicted, and hits fall" if evicts else ""
     ranks = max(report.ranks_by_host)
-    seen = f"profile {report.profile} keeps up to {most:.2f} GiB a host, for {ranks} rank"
-    return Finding(
-        "space", "ok", f"{seen}{'s' * (ranks != 1)}; {free / GIB:.1f} GiB a rank are free{beyond}"
+    seen = (
+        f"profile {report.profile} keeps up to {most:.2f} GiB a host, for {counted(ranks, 'rank')}"
     )
+    return Finding("space", "ok", f"{seen}; {free / GIB:.1f} GiB a rank are free{beyond}")
 
 
 def _results(settings: Settings) -> Finding:

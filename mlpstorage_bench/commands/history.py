@@ -41,6 +41,7 @@ from mlpstorage_bench.report.run_page import run_lines
 from mlpstorage_bench.report.trend_chart import Point, trend_lines
 from mlpstorage_bench.report.trends import points_of
 from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.units import counted
 
 HISTORY_OPTION = "--mlps-history"
 TREND_OPTION = "--mlps-history-trend"
@@ -80,10 +81,8 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
             elif run_id:
                 _show_run(history, run_id, form, run_files.files_of(known))
             elif known.mlps_history_rebuild:
-                count = len(history.runs())
-                write_lines(
-                    [f"{count} runs in the index of {for_terminal(str(history.results_dir))}"]
-                )
+                count = counted(len(history.runs()), "run")
+                write_lines([f"{count} in the index of {for_terminal(str(history.results_dir))}"])
             else:
                 _show_list(history, wanted, form, run_files.files_of(known))
         finally:

@@ -20,6 +20,7 @@ from mlpstorage_bench.submission.assembly import (
     check_systems,
 )
 from mlpstorage_bench.submission.choice import RUN_OPTION, SUBMISSION_OPTION, RunId, choose
+from mlpstorage_bench.units import counted
 
 _OTHERS = (
     *("validate", "history_rm", "history_rerun", "history_trend", "history_format"),
@@ -72,7 +73,7 @@ def run(known: argparse.Namespace, results_dir: Path) -> int:
 
 def _next_steps(submission: Submission, directory: Path) -> list[str]:
     runs = len(submission.tree.leaves)
-    lines = [f"submission of {runs} run{'s' * (runs != 1)}: {directory}"]
+    lines = [f"submission of {counted(runs, 'run')}: {directory}"]
     lines += [
         f"fill in {path}, and put {path.with_suffix('.pdf').name} beside it"
         for path in submission.drafts

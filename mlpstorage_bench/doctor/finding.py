@@ -8,6 +8,7 @@ from typing import Literal
 
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.redaction.text import redact_text
+from mlpstorage_bench.units import counted
 
 Status = Literal["ok", "note", "problem"]
 _LONGEST_STATUS = len("problem")
@@ -55,4 +56,4 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def _number(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'s' * (count != 1)}"
+    return counted(count, noun) if count else f"no {noun}s"

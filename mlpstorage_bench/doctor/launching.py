@@ -19,6 +19,7 @@ from mlpstorage_bench.launch.hosts import Host, lay_out
 from mlpstorage_bench.launch.launchers.installed import display_path, find_binary, identify
 from mlpstorage_bench.launch.launchers.launcher import Launcher, LaunchFlags
 from mlpstorage_bench.launch.next_step import next_step
+from mlpstorage_bench.units import counted
 
 LIMIT_S = 60.0
 """Time for ranks to start and find each other."""
@@ -133,7 +134,7 @@ def _meet(ranks: Ranks, launcher: Launcher) -> Finding:
     layout = lay_out(names, npernode=1 if len(names) > 1 else 2)
     plan = plan_launch(layout, ranks.flags, ranks.mpi_bin, [])
     where = ", ".join(host.name for host in layout.hosts)
-    title = f"{layout.total} ranks on {where}"
+    title = f"{counted(layout.total, 'rank')} on {where}"
     if detect_launcher(os.environ) is not None:
         seen = f"not started: {launcher.title} would run below the launcher of this rank"
         return Finding("ranks", "note", seen, "Check without a launcher, and with --mlps-hosts")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlpstorage_bench.doctor.finding import Finding
 from mlpstorage_bench.process.limits import Limits, read_limits
-from mlpstorage_bench.units import GIB, MIB
+from mlpstorage_bench.units import GIB, MIB, counted
 
 _RDMA = Path("/sys/class/infiniband")
 _FEW_FILES = 1024
@@ -36,7 +36,7 @@ def _processors(limits: Limits, ranks: int) -> Finding:
     number = usable.number if usable is not None and is_limited else count
     seen = f"{number:g} of {count} ({usable.of})" if usable and is_limited else f"all {count}"
     if number < ranks:
-        seen = f"{seen}, for {ranks} rank{'s' * (ranks != 1)}"
+        seen = f"{seen}, for {counted(ranks, 'rank')}"
         advice = "They would wait for each other, not for the storage: start fewer, or allow more"
         return Finding("processors", "note", seen, advice)
     return Finding("processors", "note" if is_limited else "ok", seen)

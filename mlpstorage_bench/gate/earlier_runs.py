@@ -9,6 +9,7 @@ from mlpstorage_bench.gate.baseline_choice import BaselineChoice, filter_of
 from mlpstorage_bench.gate.series import RunSeries
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.units import counted
 
 
 def earlier_runs(choice: BaselineChoice, candidate: RunSeries, history: History) -> list[PastRun]:
@@ -38,7 +39,7 @@ def _remarks(runs: Sequence[PastRun], once: Sequence[PastRun], started: datetime
     later = [run for run in once if run.started > started.astimezone()]
     if later:
         yield (
-            f"{len(later)} runs began after this run by their clocks, the latest, "
+            f"{counted(len(later), 'run')} began after this run by their clocks, the latest, "
             f"{later[-1].run_id}, at {later[-1].started:%Y-%m-%d %H:%M}: the gate takes them for "
             "the newest. If a clock was wrong, move these runs out of the results directory"
         )

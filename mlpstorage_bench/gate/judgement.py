@@ -13,6 +13,7 @@ from mlpstorage_bench.gate.comparison import (
     minimum_detectable_effect,
 )
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Evidence, Levels
+from mlpstorage_bench.units import counted
 
 
 class Verdict(StrEnum):
@@ -149,10 +150,10 @@ def _reason_of_undecided(
     comparison: Comparison, detectable: float | None, needed: int | None
 ) -> str:
     if len(comparison.baseline) < MIN_RUNS:
-        runs = _counted(len(comparison.baseline), "baseline run")
+        runs = counted(len(comparison.baseline), "baseline run")
         return f"only {runs}; run-to-run variation needs at least {MIN_RUNS}"
     if len(comparison.candidate) < MIN_TRIALS:
-        trials = _counted(len(comparison.candidate), "trial")
+        trials = counted(len(comparison.candidate), "trial")
         return f"only {trials}; a decision needs at least {MIN_TRIALS}: raise --mlps-trials"
     shown = (
         "no loss is detectable with these samples"
@@ -162,7 +163,7 @@ def _reason_of_undecided(
     trials = (
         f"even {MAX_ADDITIONAL_TRIALS} more trials would not make"
         if needed is None
-        else f"{_counted(needed, 'more trial')} would make"
+        else f"{counted(needed, 'more trial')} would make"
     )
     return f"{shown}; {trials} {_smallest_loss(comparison)} detectable"
 
@@ -170,7 +171,3 @@ def _reason_of_undecided(
 def _smallest_loss(comparison: Comparison) -> str:
     smallest = f"{comparison.criterion.smallest_effect:.3g}".rstrip(".")
     return f"a loss of {float(smallest):.1%}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -11,13 +11,13 @@ from mlpstorage_bench.gate.evidence import MIN_RUNS
 from mlpstorage_bench.gate.verdicts import MetricVerdict
 from mlpstorage_bench.gate.wording import (
     change_in_words,
-    counted,
     listed,
     percent,
     ratio_of,
     shows_smallest_effect,
 )
 from mlpstorage_bench.results.record import GateRecord, VerdictRecord
+from mlpstorage_bench.units import counted
 
 NOT_COMPARED = "not compared"
 MOST_DISTURBED_IN_A_ROW = 2

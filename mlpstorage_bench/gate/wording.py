@@ -69,11 +69,6 @@ def _factor(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"  # noqa: PLR2004 - rounds to 10
 
 
-def counted(count: int, what: str) -> str:
-    """Return a number of things: `1 trial`, `2 trials`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def listed(names: Sequence[str], most: int) -> str:
     """Return names with commas between, cut after `most`: `a, b and 3 more`."""
     more = len(names) - most

@@ -12,11 +12,12 @@ from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.result import MOST_DISTURBED_IN_A_ROW, NOT_COMPARED, GateResult
 from mlpstorage_bench.gate.verdicts import MetricVerdict
-from mlpstorage_bench.gate.wording import change_in_words, counted, interval_in_words, ratio_of
+from mlpstorage_bench.gate.wording import change_in_words, interval_in_words, ratio_of
 from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING
 from mlpstorage_bench.results.json_files import json_text
 from mlpstorage_bench.results.tree import write_named
+from mlpstorage_bench.units import counted
 
 REPORT_OPTION = "--mlps-gate-report"
 GATE_TABLE_WIDTH = 132

@@ -18,6 +18,7 @@ from mlpstorage_bench.report.page import Block, Fact, Page, Tile, Verdict
 from mlpstorage_bench.report.tables import MOST_ROWS, Section
 from mlpstorage_bench.report.trend_figures import sparkline, trend_figure
 from mlpstorage_bench.report.trends import Trend, points_of
+from mlpstorage_bench.units import counted
 
 MOST_FIGURES = 60
 """Figures on a page."""
@@ -51,7 +52,7 @@ def build_history_report(history: History, runs: Sequence[PastRun]) -> Page:
     counts = Counter(run.status for run in runs)
     states = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     return Page(
-        title=f"History of {len(runs)} runs",
+        title=f"History of {counted(len(runs), 'run')}",
         verdict=_verdict(runs, trends),
         tiles_title="Last run against the median of those before" if trends else "",
         tiles=tuple(_tile(trend) for trend in trends[:_MOST_TILES]),
@@ -151,7 +152,7 @@ def _tile(trend: Trend) -> Tile:
     if before:
         middle = before[len(before) // 2]
         change = f"{percent_text(last.value / middle - 1)} from " if middle else ""
-        beside = f"{change}{number_text(middle)}, {len(before)} runs"
+        beside = f"{change}{number_text(middle)}, {counted(len(before), 'run')}"
     label = f"{trend.case}: {trend.metric.title.removesuffix(unit.name).strip()}"
     return Tile(label, unit.text(last.value), unit.name if unit.kind == "number" else "", beside)
 

@@ -12,6 +12,7 @@ from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.leaves.definitions import UNLIKE_OURS
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.results.json_files import json_text
+from mlpstorage_bench.units import counted
 
 _COLORS = {"passed": 32, "failed": 31, "died": 31, "interrupted": 33}
 """ANSI colours of a status, where the output is a terminal."""
@@ -104,8 +105,7 @@ def definition_lines(runs: Iterable[PastRun]) -> list[str]:
     count = sum(1 for run in runs if run.is_of_reference and run.cases)
     if not count:
         return []
-    of_runs = "1 run" if count == 1 else f"{count} runs"
-    return [f"{of_runs} of the reference: {definition}" for definition in UNLIKE_OURS]
+    return [f"{counted(count, 'run')} of the reference: {definition}" for definition in UNLIKE_OURS]
 
 
 def _row(

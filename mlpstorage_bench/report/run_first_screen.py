@@ -17,7 +17,7 @@ from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
 from mlpstorage_bench.report.page import Fact
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.run_metadata import RunMetadata
-from mlpstorage_bench.units import duration
+from mlpstorage_bench.units import counted, duration
 
 MOST_CASES_IN_PICTURE = 6
 _MOST_HOSTS = 8
@@ -109,7 +109,7 @@ def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Itera
     if len(storages) > _MOST_HOSTS:
         yield Fact("Storage", f"and {len(storages) - _MOST_HOSTS} more; see the table of hosts")
     count = metadata.num_processes
-    ranks = "unknown ranks" if count is None else f"{count} rank{'' if count == 1 else 's'}"
+    ranks = "unknown ranks" if count is None else counted(count, "rank")
     yield Fact("Load", f"{ranks} on {_some(metadata.hosts) or 'unnamed hosts'}")
     seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
     yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")

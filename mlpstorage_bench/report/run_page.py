@@ -27,7 +27,7 @@ from mlpstorage_bench.report.run_sections import (
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.metadata_parts import CommandOutput
 from mlpstorage_bench.results.run_metadata import RunMetadata
-from mlpstorage_bench.units import TEXT
+from mlpstorage_bench.units import TEXT, counted
 
 
 def run_lines(
@@ -77,7 +77,9 @@ def _facts(run: PastRun, metadata: RunMetadata) -> Iterator[tuple[str, str]]:
         "mode": run.mode,
         "verification": metadata.verification or ("null" if run.is_of_reference else None),
         "system": run.systemname,
-        "ranks": f"{run.ranks} on {run.num_hosts} hosts: {', '.join(run.hosts) or '-'}",
+        "ranks": (
+            f"{run.ranks} on {counted(run.num_hosts, 'host')}: {', '.join(run.hosts) or '-'}"
+        ),
         "tags": ", ".join(run.tags) or None,
         "commit": run.commit and f"{run.commit} on {run.branch or 'no branch'}",
         "command line": metadata.executed_command,

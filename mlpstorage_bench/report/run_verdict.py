@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mlpstorage_bench.report.page import Verdict
 from mlpstorage_bench.results.metadata_parts import OutcomeFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.units import counted
 
 _LONGEST_REASON = 300
 _INVALID = "INVALID"
@@ -40,7 +41,7 @@ def _of_tests(failed: Sequence[OutcomeFacts], total: int) -> str:
     why = first.message.strip().partition("\n")[0].removeprefix("AssertionError: ")
     more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
     reason = f": {_cut(why)}" if why else "."
-    return f"{len(failed)} of {_tests(total)} failed: {first.test}{more}{reason}"
+    return f"{len(failed)} of {counted(total, 'test')} failed: {first.test}{more}{reason}"
 
 
 def _of_gate(metadata: RunMetadata) -> str:
@@ -56,7 +57,9 @@ def _of_passed(metadata: RunMetadata) -> str:
     tests = metadata.own.tests
     skipped = sum(1 for test in tests if test.outcome == "skipped")
     count = len(tests) - skipped
-    ran = f"{'all ' * (count > 1)}{_tests(count)} passed" if tests else "the session passed"
+    ran = (
+        f"{'all ' * (count > 1)}{counted(count, 'test')} passed" if tests else "the session passed"
+    )
     left = f", {skipped} skipped" if skipped else ""
     gate = metadata.own.gate.verdict
     judged = "" if gate is None else f"; {_PASSED_GATE.get(gate, f'the gate: {gate}')}"
@@ -68,10 +71,6 @@ def _first(reasons: Sequence[str]) -> str:
         return "the reasons are not recorded."
     more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
     return f"{_cut(reasons[0])}{more}"
-
-
-def _tests(count: int) -> str:
-    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def _cut(text: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from mlpstorage_bench.units import counted
+
 HEIGHT = 9
 """Lines between the greatest value and the least."""
 POINT, SPREAD, BREAK = "●", "│", "┊"
@@ -85,7 +87,7 @@ def _columns(points: Sequence[Point], low: float, high: float) -> list[list[str]
 
 def _title(title: str, points: Sequence[Point], shown: Sequence[Point]) -> str:
     newest = points[-1]
-    count = f"{len(points)} run{'s' if len(points) > 1 else ''}"
+    count = counted(len(points), "run")
     if len(shown) < len(points):
         count = f"the newest {len(shown)} of {count}"
     return f"{title}: {count}, the last {_label(newest.value)} ({newest.run_id})"

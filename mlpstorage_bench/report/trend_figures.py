@@ -19,6 +19,7 @@ from mlpstorage_bench.report.charts.scale import Scale, between, number_text, pe
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.report.trend_chart import Point
 from mlpstorage_bench.report.trends import Trend
+from mlpstorage_bench.units import counted
 
 MOST_RUNS = 120
 """Runs that are drawn: the newest."""
@@ -143,7 +144,7 @@ def _in_words(trend: Trend) -> str:
 def _summary(trend: Trend, points: Sequence[Point]) -> str:
     values = [one.value for one in points]
     text = (
-        f"{len(points)} runs: {number_text(min(values))} to {number_text(max(values))} "
+        f"{counted(len(points), 'run')}: {number_text(min(values))} to {number_text(max(values))} "
         f"{trend.metric.unit.name}, the last {number_text(values[-1])}"
     )
     return "; ".join([text, *change_texts(trend)])

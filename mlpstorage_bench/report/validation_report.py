@@ -17,6 +17,7 @@ from mlpstorage_bench.report.page import Block, Page
 from mlpstorage_bench.report.render import check_renderer, is_own_report, to_html
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.tree import write_text
+from mlpstorage_bench.units import counted
 from mlpstorage_bench.validation.rule import Verdict
 from mlpstorage_bench.validation.validate import RULES_PAGE, Finding
 
@@ -57,10 +58,11 @@ def summary_lines(findings: Sequence[Finding], runs: int) -> list[str]:
     lines = [
         f"{counts[verdict]} {verdict}: {_NEXT[verdict]}" for verdict in _SHOWN if counts[verdict]
     ]
-    of_runs = "1 run" if runs == 1 else f"{runs} runs"
     if lines:
         lines.append(f"{RULES_PAGE} leads to a page for each rule")
-    total = f"{len(findings)} checks of {of_runs}: {counts[Verdict.OK]} ok, "
+    total = (
+        f"{counted(len(findings), 'check')} of {counted(runs, 'run')}: {counts[Verdict.OK]} ok, "
+    )
     return [*lines, f"{total}{counts[Verdict.NOT_APPLICABLE]} not applicable"]
 
 

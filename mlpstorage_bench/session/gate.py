@@ -28,6 +28,7 @@ from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.options.settings import GateSettings
 from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
 from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.units import counted
 
 RunMore = Callable[[int], None]
 """Function that runs a number of further trials of a case, on all ranks together."""
@@ -253,9 +254,8 @@ class SessionGate:
         disturbed = {one.case for one in result.with_verdict(Verdict.DISTURBED)}
         for case in cases:
             trials, run = self._more[case]
-            count = "1 more trial" if trials == 1 else f"{trials} more trials"
             why = "disturbed" if case in disturbed else "undecided"
-            report(f"gate: {case} is {why}: {count}, for look {look}")
+            report(f"gate: {case} is {why}: {counted(trials, 'more trial')}, for look {look}")
             try:
                 run(trials)
             except PeerError:

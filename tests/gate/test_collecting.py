@@ -304,5 +304,5 @@ def test_runs_of_a_clock_that_was_ahead_are_named(pytester: pytest.Pytester) -> 
     result = gate(pytester)
     assert result.ret == 0
     result.stdout.fnmatch_lines(
-        ["*1 runs began after this run by their clocks, the latest, past-0, at 2099-01-01*"]
+        ["*1 run began after this run by their clocks, the latest, past-0, at 2099-01-01*"]
     )

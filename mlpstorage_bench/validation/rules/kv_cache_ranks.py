@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.reading import Unreadable
+from mlpstorage_bench.units import counted
 from mlpstorage_bench.validation import edition
 from mlpstorage_bench.validation.lookups import has_directory
 from mlpstorage_bench.validation.rule import (
@@ -37,8 +38,9 @@ def client_definition(leaf: Leaf, summary: Document) -> Outcome:
     if ranks is None or hosts is None or per_host is None:
         return unknown("the summary lacks total_ranks, host_count or npernode")
     problems = []
+    seen = f"{counted(ranks, 'rank')} on {counted(hosts, 'host')}"
     if ranks != hosts * per_host:
-        problems.append(f"{ranks} ranks on {hosts} hosts with {per_host} ranks each")
+        problems.append(f"{seen} with {counted(per_host, 'rank')} each")
     launches = launches_of(leaf)
     for launch in [] if isinstance(launches, Outcome) else launches:
         if launch.ranks is not None and launch.ranks != ranks:
@@ -47,8 +49,9 @@ def client_definition(leaf: Leaf, summary: Document) -> Outcome:
             total = sum(launch.slots.values())
             problems.append(f"{launch.place}: {total} slots on the hosts for {ranks} ranks")
         if launch.slots is not None and len(launch.slots) != hosts:
-            problems.append(f"{launch.place}: {len(launch.slots)} hosts; the summary has {hosts}")
-    return violated_if(problems, f"{ranks} ranks on {hosts} hosts")
+            named = counted(len(launch.slots), "host")
+            problems.append(f"{launch.place}: {named}; the summary has {hosts}")
+    return violated_if(problems, seen)
 
 
 @RUN_RULES.rule(
