@@ -19,7 +19,7 @@ from mlpstorage_bench.history.filters import RunFilter
 from mlpstorage_bench.history.index import Content, Index
 from mlpstorage_bench.history.index_file import INDEX_NAME, UntrustedIndexError, set_aside
 from mlpstorage_bench.history.metadata_files import FileState, MetadataFiles, state_of
-from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.past_run import PastRun, newest_measured
 from mlpstorage_bench.history.queries import Number
 from mlpstorage_bench.history.reading import ALL_TRIALS, NoRunError, read_run
 from mlpstorage_bench.history.schema import ForeignIndexError, NewerIndexError
@@ -33,8 +33,6 @@ _MOST_NAMED = 5
 _AN_ID = "the id of a run, its beginning, or latest"
 LATEST = "latest"
 """Word that stands for the id of the newest run that measured, or of the newest one of all."""
-_MEASURES = "run"
-"""The command that does more than to answer or to prepare."""
 _LEAST_OF_TIMESTAMP = len("YYYYMMDD")
 """Characters of an id by which a file that was skipped is found."""
 _NO_FAULT_OF_THE_FILE = frozenset(
@@ -137,9 +135,8 @@ class History:
     def find_copies(self, source: str, given: str, accepted: str = _AN_ID) -> list[Path]:
         """Return every metadata file of the run that `find` finds."""
         if given == LATEST:
-            runs = self.runs()[::-1]
-            measured = [run for run in runs if run.command == _MEASURES]
-            given = next((run.run_id for run in measured or runs), given)
+            newest = newest_measured(self.runs())
+            given = given if newest is None else newest.run_id
         found = self._ids(given)
         exact = [path for run_id, path in found if run_id == given]
         run_ids = list(dict.fromkeys(run_id for run_id, _ in found))

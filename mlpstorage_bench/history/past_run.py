@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -19,6 +19,8 @@ RUNNING = "running"
 DIED = "died"
 """Status of a run whose metadata says `running`, but whose process no longer exists."""
 STATUSES = ("passed", "failed", "interrupted", RUNNING, DIED)
+_MEASURES = "run"
+"""The command that does more than to answer or to prepare."""
 _NO_BASELINE = frozenset({"regressed"})
 """Verdicts of the gate on a whole run that exclude it from baselines of later runs."""
 
@@ -164,3 +166,9 @@ def status_now(run: PastRun) -> str:
         return run.status
     runs = is_running(run.process_id, run.process_start, run.started.timestamp())
     return DIED if runs is False else RUNNING
+
+
+def newest_measured(runs: Sequence[PastRun]) -> PastRun | None:
+    """Return the newest run that measured, or of all if none did; `runs` are in order of time."""
+    measured = [run for run in runs if run.command == _MEASURES]
+    return next(reversed(measured or runs), None)

@@ -10,13 +10,13 @@ from mlpstorage_bench.compare.subject import case_order
 from mlpstorage_bench.gate.change_points import LEAST_RUNS
 from mlpstorage_bench.history.archive import History
 from mlpstorage_bench.history.descriptions import descriptions_of
-from mlpstorage_bench.history.past_run import PastRun
+from mlpstorage_bench.history.past_run import PastRun, newest_measured
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.report.charts.scale import number_text, percent_text
 from mlpstorage_bench.report.page import Block, Fact, Page, Tile, Verdict
 from mlpstorage_bench.report.tables import MOST_ROWS, Section
-from mlpstorage_bench.report.trend_figures import sparkline, trend_figure
+from mlpstorage_bench.report.trend_figures import sparkline, trend_figures
 from mlpstorage_bench.report.trends import Trend, points_of
 from mlpstorage_bench.units import counted
 
@@ -24,6 +24,7 @@ MOST_FIGURES = 60
 """Figures on a page."""
 _MOST_WITH_VERDICTS = 60
 """Newest runs whose verdicts on single metrics are read."""
+_NO_LOSS = ("passed", "improved")
 _MOST_TILES = 6
 _MOST_FINDINGS = 3
 
@@ -35,11 +36,9 @@ def build_history_report(history: History, runs: Sequence[PastRun]) -> Page:
     """Make a report of runs, which are in order of time."""
     trends = trends_of(history, runs)
     verdicts = _verdicts(runs)
-    figures = tuple(
-        trend_figure(trend, verdicts.get((trend.case, trend.metric.name), {}))
-        for trend in trends[:MOST_FIGURES]
-    )
-    left = len(trends) - len(figures)
+    drawn = [trend for trend in trends if len(trend.points) > 1]
+    figures = trend_figures(drawn[:MOST_FIGURES], verdicts)
+    left = len(drawn) - len(figures)
     blocks = (
         Block("Changes", (_changes_section(trends),)),
         Block(
@@ -54,7 +53,7 @@ def build_history_report(history: History, runs: Sequence[PastRun]) -> Page:
     return Page(
         title=f"History of {counted(len(runs), 'run')}",
         verdict=_verdict(runs, trends),
-        tiles_title="Last run against the median of those before" if trends else "",
+        tiles_title="Newest figures against the median of those before" if trends else "",
         tiles=tuple(_tile(trend) for trend in trends[:_MOST_TILES]),
         picture=figures[0] if figures else None,
         findings_title="Changes",
@@ -107,9 +106,9 @@ def sparklines_of(trends: Sequence[Trend]) -> list[Fact]:
 
 
 def _verdict(runs: Sequence[PastRun], trends: Sequence[Trend]) -> Verdict:
-    if not runs:
+    last = newest_measured(runs)
+    if last is None:
         return Verdict("unsure", "No runs", "nothing matches.")
-    last = runs[-1]
     if not last.is_complete:
         return Verdict("bad", "The last run has no result", f"{last.run_id} {last.status}.")
     if last.gate_verdict == "regressed":
@@ -126,7 +125,29 @@ def _verdict(runs: Sequence[PastRun], trends: Sequence[Trend]) -> Verdict:
         return Verdict("unsure", "Worse than before", f"{lost[0]}{more}.")
     if last.status == "failed":
         return Verdict("bad", "Failed", f"the last run, {last.run_id}, failed.")
-    return Verdict("good", "Passed", f"the last run, {last.run_id}, passed; no loss was found.")
+    return Verdict(
+        "good", "Passed", f"the last run, {last.run_id}, passed; {_compared(last, trends)}."
+    )
+
+
+def _compared(last: PastRun, trends: Sequence[Trend]) -> str:
+    """Return what is known of losses in the last run, in which none was found."""
+    if last.gate_verdict in _NO_LOSS:
+        return "the gate found no loss"
+    most = _most_comparable([one for one in trends if one.points[-1].run_id == last.run_id])
+    if most >= LEAST_RUNS:
+        return "no loss was found"
+    if most > 1:
+        return "there are too few comparable runs to look for a loss"
+    return "there is nothing to compare it with yet"
+
+
+def _most_comparable(trends: Sequence[Trend]) -> int:
+    """Return the number of comparable runs up to the last one, in the case with most of them."""
+    return max(
+        (sum(one.series == trend.points[-1].series for one in trend.points) for trend in trends),
+        default=0,
+    )
 
 
 def _findings(trends: Sequence[Trend]) -> list[str]:
@@ -134,14 +155,19 @@ def _findings(trends: Sequence[Trend]) -> list[str]:
     changed = [(trend, one) for trend in trends for one in trend.changes]
     newest = sorted(changed, key=lambda two: two[1].point.started)[-_MOST_FINDINGS:]
     if trends and not newest:
-        return [
-            f"No change was found. {LEAST_RUNS} comparable runs are the least in which one can be."
-        ]
+        most = _most_comparable(trends)
+        if most >= LEAST_RUNS:
+            return ["No change was found."]
+        return [f"Changes are looked for from {LEAST_RUNS} comparable runs on; there {_are(most)}."]
     return [
         f"Workload {trend.case}, {trend.metric.title}: {percent_text(one.share)} with run "
         f"{one.point.run_id}."
         for trend, one in newest
     ]
+
+
+def _are(count: int) -> str:
+    return f"{'is' if count == 1 else 'are'} {count}"
 
 
 def _tile(trend: Trend) -> Tile:

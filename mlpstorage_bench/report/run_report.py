@@ -42,7 +42,7 @@ from mlpstorage_bench.report.run_verdict import run_verdict
 from mlpstorage_bench.report.sweep_charts import sweep_charts, sweeps_of
 from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.report.time_charts import time_charts
-from mlpstorage_bench.report.trend_figures import trend_figure
+from mlpstorage_bench.report.trend_figures import trend_figures
 from mlpstorage_bench.report.trends import Trend
 from mlpstorage_bench.results.metadata_parts import TrialFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata
@@ -116,7 +116,7 @@ def build_report(
 
 def _history_block(trends: Sequence[Trend]) -> Block:
     """Return the charts of the comparable runs until this one."""
-    charts = tuple(trend_figure(trend, {}) for trend in trends[:_MOST_TRENDS])
+    charts = trend_figures(trends[:_MOST_TRENDS], {})
     return Block("This run after the comparable ones before it", figures=charts, is_folded=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from mlpstorage_bench.report.charts.line_chart import (
     BOTTOM,
@@ -23,12 +24,30 @@ from mlpstorage_bench.units import counted
 
 MOST_RUNS = 120
 """Runs that are drawn: the newest."""
-_DATE = "%Y-%m-%d"
+_DATE, _TIME = "%Y-%m-%d", "%Y-%m-%d %H:%M"
+_SHORT = timedelta(days=2)
+"""Time between the first run and the last below which days alone could be equal."""
+_AXES = "Axes of these charts do not begin at 0."
+_BREAKS = "Lines are broken where system, storage or workload differ."
 _VERDICTS = {"regressed": "worse", "improved": "better"}
 """Verdicts of the gate that have a mark of their own, and the mark's class."""
 _MARK = 7.0
 SPARKS = "▁▂▃▄▅▆▇█"
 MOST_SPARKS = 40
+
+
+def trend_figures(
+    trends: Sequence[Trend], verdicts: Mapping[tuple[str, str], Mapping[str, str]]
+) -> tuple[Figure, ...]:
+    """Return the chart of each trend; the first one says how all of them are read."""
+    figures = [trend_figure(one, verdicts.get((one.case, one.metric.name), {})) for one in trends]
+    is_broken = any(not one.is_one_series for one in trends)
+    return tuple(
+        replace(one, remarks=[*one.remarks, f"{_AXES} {_BREAKS}" if is_broken else _AXES])
+        if number == 0
+        else one
+        for number, one in enumerate(figures)
+    )
 
 
 def trend_figure(trend: Trend, verdicts: Mapping[str, str]) -> Figure:
@@ -65,9 +84,10 @@ def trend_figure(trend: Trend, verdicts: Mapping[str, str]) -> Figure:
         Curve(path_of([(x.at(at - 0.5), TOP), (x.at(at - 0.5), BOTTOM)]), style)
         for at, style in _rules(trend, points, first)
     ]
-    labels = [Label(LEFT, BOTTOM + 16, points[0].started.strftime(_DATE))]
+    form = _TIME if points[-1].started - points[0].started < _SHORT else _DATE
+    labels = [Label(LEFT, BOTTOM + 16, points[0].started.strftime(form))]
     if len(points) > 1:
-        labels.append(Label(RIGHT, BOTTOM + 16, points[-1].started.strftime(_DATE), "end"))
+        labels.append(Label(RIGHT, BOTTOM + 16, points[-1].started.strftime(form), "end"))
     key = [
         *chart.key,
         *(
@@ -102,7 +122,7 @@ def _rows(points: Sequence[Point], verdicts: Mapping[str, str]) -> tuple[tuple[s
     return tuple(
         (
             one.run_id,
-            one.started.strftime("%Y-%m-%d %H:%M"),
+            one.started.strftime(_TIME),
             number_text(one.value),
             number_text(one.low),
             number_text(one.high),
@@ -163,6 +183,4 @@ def _remarks(trend: Trend, points: Sequence[Point], first: int) -> list[str]:
     remarks = [f"{text}." for text in change_texts(trend)]
     if first:
         remarks.append(f"The newest {len(points)} of {len(trend.points)} runs.")
-    if any(one.series != points[0].series for one in points):
-        remarks.append("The line is broken where system, storage or workload are others.")
-    return [" ".join([*remarks, "The axis does not begin at 0."])]
+    return [" ".join(remarks)] if remarks else []

@@ -89,8 +89,8 @@ def test_last_run_decides_the_verdict(tmp_path: Path, own: dict[str, Any], word:
     page = report_of(tmp_path)
     assert page.verdict is not None
     assert page.verdict.word == word
-    assert page.picture is not None
-    marks = [box for box in page.picture.boxes if box.title == "regressed"]
+    boxes = () if page.picture is None else page.picture.boxes
+    marks = [box for box in boxes if box.title == "regressed"]
     assert len(marks) == (word == "Worse")
 
 
@@ -108,6 +108,30 @@ def test_report_of_a_run_has_the_comparable_runs_until_it(tmp_path: Path) -> Non
     assert line.text == "▁▅█ 5.00"
     (block,) = [block for block in page.blocks if block.title.startswith("This run after")]
     assert [row[2] for row in block.figures[0].table.rows] == ["5", "4", "3"]
+
+
+def test_a_run_alone_is_compared_with_nothing(tmp_path: Path) -> None:
+    leave(tmp_path, 1, 2.0)
+    leave_run(tmp_path, 2, command="datasize", metrics={}, own={"cases": {}})
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert page.verdict.reason.endswith("-0001, passed; there is nothing to compare it with yet.")
+    assert page.findings == ("Changes are looked for from 16 comparable runs on; there is 1.",)
+    assert page.picture is None
+
+
+def test_charts_of_a_day_have_times_and_say_once_how_they_are_read(tmp_path: Path) -> None:
+    for number in range(2):
+        leave(tmp_path, number, 2.0, metrics={"1": {"read_gib_s": 2.0}, "2": {"read_gib_s": 1.0}})
+    page = report_of(tmp_path)
+    assert page.verdict is not None
+    assert "too few comparable runs to look for a loss" in page.verdict.reason
+    assert page.picture is not None
+    assert [one.text for one in page.picture.labels][-2:] == [
+        "2026-11-01 12:00",
+        "2026-11-01 12:01",
+    ]
+    assert to_html(page).count("do not begin at 0") == 1
 
 
 def test_history_without_runs_says_so(tmp_path: Path) -> None:
