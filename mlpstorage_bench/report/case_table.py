@@ -55,6 +55,11 @@ def _cells(
     return cells
 
 
+def case_name(case: str) -> str:
+    """Return a case as pages call it: a number is a workload of the profile."""
+    return f"workload {case}" if case.isdecimal() else f"case {case}"
+
+
 def headline_case(cases: Mapping[str, Values], described: Mapping[str, Description]) -> str | None:
     """Return the case with the highest bandwidth; the first one where none has any."""
     bandwidths = [one.name for one in bandwidth_metrics(described)]

@@ -17,7 +17,7 @@ from mlpstorage_bench.report.charts.scale import number_text, percent_text
 from mlpstorage_bench.report.page import Block, Fact, Page, Tile, Verdict
 from mlpstorage_bench.report.tables import MOST_ROWS, Section
 from mlpstorage_bench.report.trend_figures import sparkline, trend_figures
-from mlpstorage_bench.report.trends import Trend, points_of
+from mlpstorage_bench.report.trends import Trend, most_comparable, points_of
 from mlpstorage_bench.units import counted
 
 MOST_FIGURES = 60
@@ -134,7 +134,7 @@ def _compared(last: PastRun, trends: Sequence[Trend]) -> str:
     """Return what is known of losses in the last run, in which none was found."""
     if last.gate_verdict in _NO_LOSS:
         return "the gate found no loss"
-    most = _most_comparable([one for one in trends if one.points[-1].run_id == last.run_id])
+    most = most_comparable([one for one in trends if one.points[-1].run_id == last.run_id])
     if most >= LEAST_RUNS:
         return "no loss was found"
     if most > 1:
@@ -142,32 +142,20 @@ def _compared(last: PastRun, trends: Sequence[Trend]) -> str:
     return "there is nothing to compare it with yet"
 
 
-def _most_comparable(trends: Sequence[Trend]) -> int:
-    """Return the number of comparable runs up to the last one, in the case with most of them."""
-    return max(
-        (sum(one.series == trend.points[-1].series for one in trend.points) for trend in trends),
-        default=0,
-    )
-
-
 def _findings(trends: Sequence[Trend]) -> list[str]:
     """Return the newest changes in sentences."""
     changed = [(trend, one) for trend in trends for one in trend.changes]
     newest = sorted(changed, key=lambda two: two[1].point.started)[-_MOST_FINDINGS:]
     if trends and not newest:
-        most = _most_comparable(trends)
+        most = most_comparable(trends)
         if most >= LEAST_RUNS:
             return ["No change was found."]
-        return [f"Changes are looked for from {LEAST_RUNS} comparable runs on; there {_are(most)}."]
+        return [f"Changes are looked for from {LEAST_RUNS} comparable runs on; so far: {most}."]
     return [
         f"Workload {trend.case}, {trend.metric.title}: {percent_text(one.share)} with run "
         f"{one.point.run_id}."
         for trend, one in newest
     ]
-
-
-def _are(count: int) -> str:
-    return f"{'is' if count == 1 else 'are'} {count}"
 
 
 def _tile(trend: Trend) -> Tile:

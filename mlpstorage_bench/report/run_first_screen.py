@@ -10,7 +10,7 @@ from mlpstorage_bench.compare.subject import case_order
 from mlpstorage_bench.history.cache_directories import of_metadata
 from mlpstorage_bench.metric.declaration import Description
 from mlpstorage_bench.metric.values import Values, number_of
-from mlpstorage_bench.report.case_table import bandwidth_metrics
+from mlpstorage_bench.report.case_table import bandwidth_metrics, case_name
 from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, Row, bar_chart
 from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
 from mlpstorage_bench.report.metric_cells import ends_of, narrow_cell, text_of
@@ -19,8 +19,10 @@ from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import counted, duration
 
-MOST_CASES_IN_PICTURE = 6
+MOST_CASES_IN_PICTURE = 12
 _MOST_HOSTS = 8
+_CHECKED = {"CLOSED": ", verified", "INVALID": ", INVALID"}
+"""Outcome of the checks of a closed run, in words; an open run has none."""
 
 
 def overview(values: Mapping[str, Values], described: Mapping[str, Description]) -> Figure | None:
@@ -28,9 +30,7 @@ def overview(values: Mapping[str, Values], described: Mapping[str, Description])
     metrics = bandwidth_metrics(described)
     shown = list(values.items())[:MOST_CASES_IN_PICTURE]
     rows = [
-        Row(f"workload {name}", amounts)
-        for name, one in shown
-        if (amounts := _amounts(one, metrics))
+        Row(case_name(name), amounts) for name, one in shown if (amounts := _amounts(one, metrics))
     ]
     if not rows:
         return None
@@ -48,16 +48,16 @@ def overview(values: Mapping[str, Values], described: Mapping[str, Description])
     has_spread = any(one.low != one.high for row in rows for one in row.amounts)
     remarks = ["A line across a bar is the spread over trials."] if has_spread else []
     remarks += (
-        [f"The first {len(shown)} of {len(values)} workloads; all are in the results below."]
+        [f"The first {len(shown)} of {len(values)} cases; all are in the results below."]
         if left
         else []
     )
     return bar_chart(
-        "Bandwidth of each workload",
+        "Bandwidth of each case",
         words,
         rows,
         key,
-        Section("Bandwidth", ("workload", *(one.title for one in metrics)), cells),
+        Section("Bandwidth", ("case", *(one.title for one in metrics)), cells),
         remarks=remarks,
     )
 
@@ -113,9 +113,7 @@ def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Itera
     yield Fact("Load", f"{ranks} on {_some(metadata.hosts) or 'unnamed hosts'}")
     seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
     yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")
-    mode = own.mode or "-"
-    verification = f", verified {metadata.verification}" if metadata.verification else ""
-    yield Fact("Rules", f"{mode} mode{verification}")
+    yield Fact("Rules", f"{own.mode or '-'} mode{_CHECKED.get(metadata.verification or '', '')}")
     if own.run_id:
         again = shlex.join(["pytest", f"--mlps-history-rerun={own.run_id}"])
         yield Fact("Run it again", again)

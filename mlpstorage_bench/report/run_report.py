@@ -18,6 +18,7 @@ from mlpstorage_bench.report.case_charts import (
     share_charts,
 )
 from mlpstorage_bench.report.case_table import (
+    case_name,
     headline_case,
     results_table,
     tiles_of,
@@ -73,7 +74,7 @@ def build_report(
     own = metadata.own
     described = descriptions_of(metadata)
     own_values = metadata.values_by_case
-    names = sorted(metadata.cases or own_values, key=case_order)
+    names = list(metadata.cases) or sorted(own_values, key=case_order)
     ran = {name: own_values.get(name) for name in names}
     values = {name: one for name, one in ran.items() if one is not None}
     first = headline_case(values, described)
@@ -102,7 +103,7 @@ def build_report(
     return Page(
         title=f"{metadata.benchmark_type} run {own.run_id or '-'}",
         verdict=run_verdict(metadata),
-        tiles_title="" if first is None else _case_name(first, figures),
+        tiles_title="" if first is None else _headline(first, figures, len(values)),
         tiles=() if first is None else tiles_of(values[first], described, figures.cases.get(first)),
         picture=overview(values, described),
         findings_title="What limited it",
@@ -123,7 +124,14 @@ def _history_block(trends: Sequence[Trend]) -> Block:
 def _case_name(case: str, figures: RunFigures) -> str:
     known = figures.cases.get(case)
     title = f": {known.title}" if known is not None and known.title else ""
-    return f"Workload {case}{title}"
+    name = case_name(case)
+    return f"{name[0].upper()}{name[1:]}{title}"
+
+
+def _headline(case: str, figures: RunFigures, count: int) -> str:
+    """Return the title of the headline figures, with the reason why they are those of this case."""
+    reason = f" (highest read + write of {count} cases)" if count > 1 else ""
+    return f"{_case_name(case, figures)}{reason}"
 
 
 def _sweep_blocks(
@@ -134,13 +142,13 @@ def _sweep_blocks(
         charts = tuple(sweep_charts(sweep, values, described))
         if charts:
             cases = ", ".join(case for _, case in sweep.cases)
-            note = f"Workloads {cases} differ in {sweep.parameter} alone."
+            note = f"Cases {cases} differ in {sweep.parameter} alone."
             yield Block(f"Curves over {sweep.parameter}", figures=charts, notes=(note,))
 
 
 def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) -> Iterator[Block]:
     """Yield a block of figures for each case, that of the headline figures first and unfolded."""
-    names = sorted(metadata.cases, key=lambda name: (name != first, case_order(name)))
+    names = sorted(metadata.cases, key=lambda name: name != first)
     for name in names[:MOST_CASES_WITH_FIGURES]:
         charts = tuple(_charts(metadata, name, figures.cases.get(name)))
         if charts:
@@ -153,8 +161,8 @@ def _case_blocks(metadata: RunMetadata, figures: RunFigures, first: str | None) 
             )
     left = len(names[MOST_CASES_WITH_FIGURES:])
     if left:
-        note = f"{left} more workloads have no figures here; their numbers are in the tables."
-        yield Block("More workloads", notes=(note,))
+        note = f"{left} more cases have no figures here; their numbers are in the tables."
+        yield Block("More cases", notes=(note,))
 
 
 def _rank_series(figures: CaseFigures | None) -> Iterator[Figure]:

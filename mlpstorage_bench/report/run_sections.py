@@ -115,7 +115,7 @@ def changed_section(metadata: RunMetadata) -> Section:
     Parameters that are equal in all cases have a row of their own.
     """
     changed: dict[str, dict[str, str]] = {}
-    for name, case in sorted(metadata.cases.items(), key=lambda named: case_order(named[0])):
+    for name, case in metadata.cases.items():
         parameters = case.workload_fingerprint_parts.get("parameters")
         if isinstance(parameters, dict):
             changed[name] = dict(flat(parameters))
@@ -141,9 +141,11 @@ def all_parameters_section(metadata: RunMetadata, figures: Mapping[str, CaseFigu
         name: one for name, one in planned.items() if isinstance(one, dict)
     }
     by_case |= {name: one.parameters for name, one in figures.items() if one.parameters}
-    by_case = {name: by_case[name] for name in sorted(by_case, key=case_order)}
+    ran = [name for name in metadata.cases if name in by_case]
+    others = sorted(by_case.keys() - metadata.cases.keys(), key=case_order)
+    by_case = {name: by_case[name] for name in (*ran, *others)}
     names = list(dict.fromkeys(name for one in by_case.values() for name in one))
-    rows = [(name, *(str(one.get(name)) for one in by_case.values())) for name in names]
+    rows = [(name, *(_plain(one.get(name)) for one in by_case.values())) for name in names]
     return Section("All parameters", ("parameter", *by_case), tuple(rows))
 
 
@@ -153,4 +155,13 @@ def flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(value, dict) and value:
             yield from flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(value)
+            yield f"{prefix}{name}", _plain(value)
+
+
+def _plain(value: object) -> str:
+    """Return a value of a parameter as people write it; '-' stands for none."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "-"
+    return "-" if value is None or value == {} else str(value)

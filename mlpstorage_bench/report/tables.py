@@ -18,8 +18,8 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
     def cut(self, most: int = MOST_ROWS) -> Section:
-        """Return the table with at most this number of rows, and a row that counts the others."""
-        if len(self.rows) <= most:
+        """Return the table with at most this number of rows and one that counts the others."""
+        if len(self.rows) <= most + 1:  # a row that counts one takes the space of that one
             return self
         left = f"and {len(self.rows) - most} more in the run's files"
         rest = (left, *[""] * (len(self.header) - 1))

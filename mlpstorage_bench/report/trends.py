@@ -90,6 +90,14 @@ def points_of(history: History, runs: Sequence[PastRun], case: str, metric: str)
     ]
 
 
+def most_comparable(trends: Sequence[Trend]) -> int:
+    """Return the number of comparable runs up to the last one, in the case with most of them."""
+    return max(
+        (sum(one.series == trend.points[-1].series for one in trend.points) for trend in trends),
+        default=0,
+    )
+
+
 def _series(runs: Sequence[PastRun], case: str) -> Iterator[int]:
     """Yield a number for each run, which grows where a run is not comparable with the last one."""
     number = 1

@@ -116,7 +116,7 @@ def test_a_run_alone_is_compared_with_nothing(tmp_path: Path) -> None:
     page = report_of(tmp_path)
     assert page.verdict is not None
     assert page.verdict.reason.endswith("-0001, passed; there is nothing to compare it with yet.")
-    assert page.findings == ("Changes are looked for from 16 comparable runs on; there is 1.",)
+    assert page.findings == ("Changes are looked for from 16 comparable runs on; so far: 1.",)
     assert page.picture is None
 
 

@@ -22,6 +22,8 @@ from mlpstorage_bench.report.tables import Section
 from mlpstorage_bench.results.run_metadata import RunMetadata, metadata_of
 from tests.past_runs import run
 
+SPREAD = {"has_spread": True}
+
 
 def metadata(**own: Any) -> RunMetadata:
     status = own.pop("status", "passed")
@@ -89,6 +91,37 @@ def test_first_screen_has_the_figures_of_the_fastest_case_with_spread_and_sample
         ("read p95", "5.0", "ms", "77 samples"),
     ]
     assert page.picture is not None
+
+
+def test_cases_are_in_the_order_of_the_tests_and_the_headline_has_its_reason() -> None:
+    values = {"read_gib_s": 1.0}
+    own = {
+        "schema_version": 3,
+        "metric_descriptions": {
+            "read_gib_s": {"unit": "GiB/s", "title": "read GiB/s", "shown": "lists"} | SPREAD
+        },
+        "metrics": {"blocks-16": values, "open-loop": {"read_gib_s": 2.0}, "1": values},
+        "cases": {"1": {}, "open-loop": {}, "blocks-16": {}},
+    }
+    page = build_report(metadata_of(run(1, own=own)))
+    assert page.tiles_title == "Case open-loop (highest read + write of 3 cases)"
+    (results,) = [block for block in page.blocks if block.title == "Results"]
+    assert [row[0] for row in results.sections[0].rows] == ["1", "open-loop", "blocks-16"]
+
+
+def test_parameters_have_no_words_of_python() -> None:
+    figures = RunFigures(
+        {"1": CaseFigures("1", parameters={"a": None, "b": True, "c": {}, "d": [1, 2]})}
+    )
+    page = build_report(metadata(), figures)
+    (block,) = [block for block in page.blocks if block.title == "All parameters"]
+    assert [row[1] for row in block.sections[0].rows] == ["-", "yes", "-", "1, 2"]
+
+
+def test_a_row_is_cut_only_if_others_are_too() -> None:
+    rows = tuple((str(number),) for number in range(4))
+    assert Section("", ("n",), rows).cut(3).rows == rows
+    assert Section("", ("n",), rows).cut(2).rows[2:] == (("and 2 more in the run's files",),)
 
 
 def test_simulation_is_the_first_finding() -> None:
