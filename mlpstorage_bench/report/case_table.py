@@ -60,6 +60,12 @@ def case_name(case: str) -> str:
     return f"workload {case}" if case.isdecimal() else f"case {case}"
 
 
+def case_title(case: str) -> str:
+    """Return a case as it is called at the beginning of a line."""
+    name = case_name(case)
+    return name[0].upper() + name[1:]
+
+
 def headline_case(cases: Mapping[str, Values], described: Mapping[str, Description]) -> str | None:
     """Return the case with the highest bandwidth; the first one where none has any."""
     bandwidths = [one.name for one in bandwidth_metrics(described)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from mlpstorage_bench.compare.subject import Comparison, Row
+from mlpstorage_bench.report.case_table import case_title
 from mlpstorage_bench.report.charts.bar_chart import COLORS, Amount, bar_chart
 from mlpstorage_bench.report.charts.bar_chart import Row as Bars
 from mlpstorage_bench.report.charts.marks import Figure, KeyEntry
@@ -26,7 +27,7 @@ def build_comparison_report(comparison: Comparison) -> Page:
     drawn = charts[:MOST_FIGURES]
     blocks = [
         Block(
-            f"Workload {case}" if case else "Whole run",
+            case_title(case) if case else "Whole run",
             (_table(letters, of_case),),
             tuple(chart for row, chart in drawn if row.case == case),
         )
@@ -97,7 +98,7 @@ def _chart(comparison: Comparison, row: Row) -> Figure | None:
     ]
     if not known or any(value < 0 for _, _, value in known):
         return None
-    name = f"Workload {row.case}: {row.label}" if row.case else row.label
+    name = f"{case_title(row.case)}: {row.label}" if row.case else row.label
     title = name + (f" {UNLIKE_MARK}" if row.is_unlike else "")
     bars = [
         Bars(

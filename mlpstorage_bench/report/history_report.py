@@ -13,6 +13,7 @@ from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun, newest_measured
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.metric.declaration import Description
+from mlpstorage_bench.report.case_table import case_name, case_title
 from mlpstorage_bench.report.charts.scale import number_text, percent_text
 from mlpstorage_bench.report.page import Block, Fact, Page, Tile, Verdict
 from mlpstorage_bench.report.tables import MOST_ROWS, Section
@@ -95,9 +96,9 @@ def sparklines_of(trends: Sequence[Trend]) -> list[Fact]:
     """Return a line of characters for each trend of several runs."""
     return [
         Fact(
-            f"Workload {trend.case}, {trend.metric.title}, {len(trend.points)} comparable runs"
+            f"{case_title(trend.case)}, {trend.metric.title}, {len(trend.points)} comparable runs"
             if trend.is_one_series
-            else f"Workload {trend.case}, {trend.metric.title}, {len(trend.points)} runs",
+            else f"{case_title(trend.case)}, {trend.metric.title}, {len(trend.points)} runs",
             f"{sparkline(trend.points)} {trend.metric.unit.text(trend.points[-1].value)}",
         )
         for trend in trends
@@ -115,7 +116,7 @@ def _verdict(runs: Sequence[PastRun], trends: Sequence[Trend]) -> Verdict:
         return Verdict("bad", "Worse", f"the gate found a loss in the last run, {last.run_id}.")
     newest = [(trend, trend.changes[-1]) for trend in trends if trend.changes]
     lost = [
-        f"workload {trend.case}, {trend.metric.title}: {percent_text(change.share)} since run "
+        f"{case_name(trend.case)}, {trend.metric.title}: {percent_text(change.share)} since run "
         f"{change.point.run_id}"
         for trend, change in newest
         if trend.is_worse(change)
@@ -152,7 +153,7 @@ def _findings(trends: Sequence[Trend]) -> list[str]:
             return ["No change was found."]
         return [f"Changes are looked for from {LEAST_RUNS} comparable runs on; so far: {most}."]
     return [
-        f"Workload {trend.case}, {trend.metric.title}: {percent_text(one.share)} with run "
+        f"{case_title(trend.case)}, {trend.metric.title}: {percent_text(one.share)} with run "
         f"{one.point.run_id}."
         for trend, one in newest
     ]

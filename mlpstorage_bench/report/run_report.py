@@ -18,7 +18,7 @@ from mlpstorage_bench.report.case_charts import (
     share_charts,
 )
 from mlpstorage_bench.report.case_table import (
-    case_name,
+    case_title,
     headline_case,
     results_table,
     tiles_of,
@@ -124,13 +124,12 @@ def _history_block(trends: Sequence[Trend]) -> Block:
 def _case_name(case: str, figures: RunFigures) -> str:
     known = figures.cases.get(case)
     title = f": {known.title}" if known is not None and known.title else ""
-    name = case_name(case)
-    return f"{name[0].upper()}{name[1:]}{title}"
+    return f"{case_title(case)}{title}"
 
 
 def _headline(case: str, figures: RunFigures, count: int) -> str:
     """Return the title of the headline figures, with the reason why they are those of this case."""
-    reason = f" (highest read + write of {count} cases)" if count > 1 else ""
+    reason = f", highest read + write of {count} cases" if count > 1 else ""
     return f"{_case_name(case, figures)}{reason}"
 
 

@@ -104,7 +104,7 @@ def test_cases_are_in_the_order_of_the_tests_and_the_headline_has_its_reason() -
         "cases": {"1": {}, "open-loop": {}, "blocks-16": {}},
     }
     page = build_report(metadata_of(run(1, own=own)))
-    assert page.tiles_title == "Case open-loop (highest read + write of 3 cases)"
+    assert page.tiles_title == "Case open-loop, highest read + write of 3 cases"
     (results,) = [block for block in page.blocks if block.title == "Results"]
     assert [row[0] for row in results.sections[0].rows] == ["1", "open-loop", "blocks-16"]
 
