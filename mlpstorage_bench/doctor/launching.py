@@ -90,15 +90,15 @@ def _others(binary: str, chosen: str) -> str:
     """Return the other launchers that are installed, in words; none of the chosen one's package."""
     found = filter(None, map(shutil.which, _NAMES))
     paths = {os.path.realpath(path): path for path in found}
-    own = Path(shutil.which(binary) or binary).resolve()
-    paths.pop(str(own), None)
+    own = os.path.realpath(shutil.which(binary) or binary)
+    paths.pop(own, None)
     titles = []
-    for path in paths.values():
+    for real, path in paths.items():
         try:
             title = identify(path).title
         except MlpsError:
             continue  # another program of that name
-        is_same = title == chosen and Path(path).resolve().parent == own.parent
+        is_same = title == chosen and Path(real).parent == Path(own).parent
         titles += [] if is_same else [f"{title} ({path})"]
     return f"; also found: {', '.join(titles)}" if titles else ""
 

@@ -61,6 +61,7 @@ class Place:
         return {
             str(self.directory): "/mnt/array",
             sysconfig.get_path("scripts"): "/home/me/venv/bin",
+            " -u -m pytest": " -m pytest",  # workers of pytest-xdist have the flag
         }
 
 
