@@ -212,6 +212,7 @@ def test_benchmarks_run_when_started_by_hand_from_a_third_host(
     assert files_on(cluster, "h3", "results") == files_on(cluster, "h2", "results") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mpi_name", ["mpich"])
 def test_hosts_are_accepted_by_address(mpi: Mpi, cluster: NamespaceCluster, shared: Path) -> None:
     (shared / "test_it.py").write_text("def test_it(mpi_comm): assert mpi_comm.size == 2")

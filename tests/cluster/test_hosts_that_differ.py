@@ -148,6 +148,7 @@ def test_cache_directory_link_with_different_targets_is_accepted(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.long
 def test_unwritable_cache_directory_on_a_host_is_an_error(
     cluster: NamespaceCluster, folder: Path
 ) -> None:

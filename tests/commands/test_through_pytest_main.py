@@ -94,6 +94,7 @@ def test_command_works_where_addopts_has_an_option_of_a_conftest(
     assert "20261101_1201" in result.stdout.str()
 
 
+@pytest.mark.long
 def test_rerun_through_pytest_main_is_a_child_whose_status_is_returned(
     pytester: pytest.Pytester,
 ) -> None:

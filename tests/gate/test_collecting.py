@@ -163,6 +163,7 @@ def test_runs_of_another_system_refuse_whatever_the_gate_said_of_them(
     assert own_facts(pytester)["gate"]["verdict"] == "not compared"
 
 
+@pytest.mark.long
 def test_run_without_the_gate_starts_a_new_baseline(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester, system_fingerprint="other", system_fingerprint_parts={"ranks": 9})
     assert gate(pytester).ret == pytest.ExitCode.USAGE_ERROR

@@ -48,6 +48,7 @@ def test_run_is_in_the_index_with_its_trials_and_equal_runs_are_comparable(
             assert case["trials"][trial - 1]["metrics"]["read_gib_s"] == value
 
 
+@pytest.mark.long
 def test_index_that_cannot_be_written_gives_a_remark_and_no_failure(
     pytester: pytest.Pytester,
 ) -> None:

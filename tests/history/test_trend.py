@@ -116,6 +116,7 @@ def ask(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("--mlps-results-dir=results", *options)
 
 
+@pytest.mark.long
 def test_trend_applies_filters(pytester: pytest.Pytester, results: Path) -> None:
     assert results.is_dir()
     result = ask(pytester, "--mlps-history-trend=read_gib_s")

@@ -120,6 +120,7 @@ def test_launcher_success_without_a_session_is_a_failure(
     assert "--mlps-allow-run-as-root" not in line, "a launcher that refuses root fails"
 
 
+@pytest.mark.long
 def test_colour_is_kept_for_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "test_x.py").write_text("def test_something(): pass")
     terminal, ours = pty.openpty()

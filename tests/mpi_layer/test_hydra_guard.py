@@ -77,6 +77,7 @@ def test_rank_that_exits_in_a_test_fails_the_session_by_name(
     assert f"rank {rank} on {here} died before the session's end" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "status"),
     [("mpi_comm.abort(7, 'the array is on fire')", 7), ("assert False", 1), ("pass", 0)],

@@ -24,6 +24,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.long
 def test_total_users_are_divided_over_ranks(pytester: pytest.Pytester, run_ranks: Any) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     run_ranks(2, *SMALL, "--mlps-set=users_total=5").assert_outcomes(passed=1)

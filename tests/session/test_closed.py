@@ -100,6 +100,7 @@ def test_all_ranks_of_a_closed_run_take_the_same_steps(
     assert run.stdout.str().count("mlpstorage: pause of") == 9 * 2 + 2
 
 
+@pytest.mark.long
 def test_shortened_run_is_not_a_closed_one_for_the_validator(
     pytester: pytest.Pytester, results: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_closed_run_on_one_filesystem_is_refused_before_it_begins(
     assert not (pytester.path / "cache").exists()
 
 
+@pytest.mark.long
 def test_closed_run_that_comes_to_lie_on_one_filesystem_is_not_valid(
     pytester: pytest.Pytester,
 ) -> None:

@@ -16,6 +16,7 @@ from tests.session.tiny import LONG, TINY, metadata_of
 HOST = re.escape(socket.gethostname())
 
 
+@pytest.mark.long
 def test_failed_test_leaves_its_partial_results_and_status(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

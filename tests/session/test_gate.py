@@ -21,6 +21,7 @@ from tests.gate.sessions import (
 )
 from tests.past_runs import REFERENCES, leave
 from tests.validation.trees import KV_TIME, Submission
+from tests.variants import first_of
 
 
 def test_unchanged_run_passes(pytester: pytest.Pytester) -> None:
@@ -198,6 +199,7 @@ def test_selftest_compares_one_half_of_the_trials_with_the_other(pytester: pytes
     assert {v["trials"] for v in verdicts} == {5}
 
 
+@pytest.mark.long
 def test_earlier_run_can_be_judged_without_a_session(pytester: pytest.Pytester) -> None:
     write_past_runs(pytester)
     pytester.runpytest(*REPRODUCIBLE).assert_outcomes(passed=1)
@@ -235,7 +237,7 @@ def test_unknown_run_is_refused_with_a_hint(
     assert message in result.stderr.str()
 
 
-@pytest.mark.parametrize("baseline", ["tag:nightly", "branch:main", "last:6"])
+@pytest.mark.parametrize("baseline", first_of("tag:nightly", "branch:main", "last:6"))
 def test_baseline_is_selected_by_tag_branch_or_number(
     pytester: pytest.Pytester, baseline: str
 ) -> None:

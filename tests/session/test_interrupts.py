@@ -131,6 +131,7 @@ def test_ctrl_c_at_the_parent_ends_all_ranks_in_order(
     assert not run.cache.exists()
 
 
+@pytest.mark.long
 @pytest.mark.launches_mpi
 def test_repeated_ctrl_c_ends_the_run_like_one(
     start: Callable[[list[str]], LongRun],

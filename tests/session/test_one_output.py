@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.variants import first_of
+
 RunRanks = Callable[..., pytest.RunResult]
 pytestmark = pytest.mark.launches_mpi
 
@@ -45,7 +47,7 @@ def test_other_ranks_are_silent(pytester: pytest.Pytester, run_ranks: RunRanks) 
     assert result.stdout.str().count("1 passed") == 1
 
 
-@pytest.mark.parametrize("mode", ["on", "auto"])
+@pytest.mark.parametrize("mode", first_of("auto", "on"))
 def test_log_and_reports_are_those_of_rank_0(
     pytester: pytest.Pytester, run_ranks: RunRanks, mode: str
 ) -> None:

@@ -120,6 +120,7 @@ def test_workload_in_two_tests_makes_two_cases(pytester: pytest.Pytester) -> Non
     assert list(metadata["mlpstorage"]["metrics"]) == ["1", "1-test_many"]
 
 
+@pytest.mark.long
 def test_pytest_benchmarks_own_json_can_be_converted_offline(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_run(kvcache): kvcache.run(1)")
     pytester.runpytest(*TINY, "--benchmark-json=own.json").assert_outcomes(passed=1)

@@ -129,6 +129,7 @@ def test_cache_directory_with_foreign_files_is_refused_and_kept(
     assert list(theirs.parent.iterdir()) == [theirs]
 
 
+@pytest.mark.long
 def test_second_run_in_a_cache_directory_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

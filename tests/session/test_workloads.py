@@ -146,6 +146,7 @@ def test_settings_have_the_names_of_the_parameters_in_the_metadata(
     assert metadata["mlpstorage"]["parameters"]["options"]["1"]["max_concurrent_allocs"] == 5
 
 
+@pytest.mark.long
 def test_users_of_all_ranks_are_enough(pytester: pytest.Pytester) -> None:
     (pytester.path / "mine.yaml").write_text(
         "name: mine\nmodel: tiny-1b\nduration: 0.3\nworkloads: {a: {users_total: 3}}\n"

@@ -44,6 +44,7 @@ def asked_of(wanted: Workload) -> set[str]:
     }
 
 
+@pytest.mark.long
 def test_shared_blocks_are_evicted_and_written_again(tmp_path: Path) -> None:
     result = served(tmp_path, capacity=12 * MIB, requests=25, **PREFIX, system_prompt_share=1.0)
     assert result.storage.evicted_bytes > 0
