@@ -51,6 +51,7 @@ def run_page(
     return ran
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.launches_mpi  # the check of the machine starts two ranks
 def test_start_page_leads_to_a_report(pytester: pytest.Pytester, run_ranks: RunRanks) -> None:

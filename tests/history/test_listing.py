@@ -303,6 +303,7 @@ def test_broken_index_is_rebuilt_with_a_remark_without_traceback(
     )
 
 
+@pytest.mark.long
 def test_index_is_rebuilt_on_demand(pytester: pytest.Pytester, results: Path) -> None:
     assert len(listed(ask(pytester, "--mlps-history"))) == 4
     connection = sqlite3.connect(results / INDEX_NAME)

@@ -126,6 +126,7 @@ def test_closed_run_on_a_filesystem_in_memory_states_that_nothing_is_measurable(
     assert "finding" not in verdicts(metadata_in(pytester.path / "results")).values()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("source", first_of(ALLOCATOR, HARMLESS), ids=["allocator", "harmless"])
 def test_preloaded_library_that_changes_no_storage_is_a_fact_and_no_finding(

@@ -19,6 +19,7 @@ def in_group(group: MemoryGroup, *arguments: str) -> list[str]:
     return ["/bin/sh", "-c", enter, "sh", sys.executable, "-m", "pytest", *arguments]
 
 
+@pytest.mark.long
 def test_memory_limit_of_the_control_group_is_heeded(
     pytester: pytest.Pytester, memory_group: MemoryGroup
 ) -> None:

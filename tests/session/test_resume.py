@@ -49,10 +49,7 @@ POINTS: Mapping[str, tuple[str, str, int, str, int]] = {
     "while the session's results are written": ("pathlib", "Path.replace", 4, "_metadata.json", 4),
 }
 """Place, number of the call, text in its arguments, and finished trials of four."""
-IN_EACH_TEST_RUN = (
-    "before the record of the first trial",
-    "while the session's results are written",
-)
+IN_EACH_TEST_RUN = ("while the session's results are written",)
 """Points that `make test` tries; `make test-failures` tries all."""
 
 

@@ -84,6 +84,7 @@ def test_content_is_unique_over_ranks_and_trials(tmp_path: Path) -> None:
     assert len(set(seen)) == len(seen)
 
 
+@pytest.mark.long
 def test_accounts_equal_the_sizes_of_the_files(tmp_path: Path) -> None:
     store = inspected(tmp_path)
     assert len(store.gone) > 0

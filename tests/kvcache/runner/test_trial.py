@@ -121,7 +121,7 @@ def test_corrupt_reads_are_counted_and_the_first_is_described(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("layout", ["entry", "block", "slab"])
+@pytest.mark.parametrize("layout", first_of("block", "entry", "slab"))
 @pytest.mark.parametrize("chunks_in_flight", first_of(3, 1))
 def test_every_layout_runs_is_audited_and_leaves_no_file(
     tmp_path: Path, layout: str, chunks_in_flight: int
