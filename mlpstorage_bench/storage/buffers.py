@@ -34,6 +34,8 @@ class AlignedBuffer:
             -1, WORDS_PER_SECTOR
         )
         """The same memory as 64-bit words, one row per sector."""
+        self.stamps: NDArray[np.uint64] = self.sectors[:, 0]
+        """Each sector's first word."""
         self.address: int = self.sectors.__array_interface__["data"][0]
 
 

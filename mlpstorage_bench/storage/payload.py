@@ -25,32 +25,34 @@ from typing import NamedTuple
 
 import numpy as np
 import xxhash
-from numpy.typing import NDArray
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, WORDS_PER_SECTOR, AlignedBuffer
+from mlpstorage_bench.storage.stamps import (
+    GOLDEN,
+    MAX_SECTORS,
+    MOST_FIRST,
+    MOST_STAMPS,
+    WORD,
+    FirstStamps,
+    Words,
+    describe_stamp,
+    stamps_of,
+    stamps_of_numbers,
+)
 from mlpstorage_bench.storage.store import Location
 
 STAMP_WORDS = 1
 POOL_SECTORS = 256
-BATCH_SECTORS = 16 * POOL_SECTORS
-"""Stamps are made for 16 MiB of an entry at once (32 KiB of stamps), not for each chunk."""
+BATCH_SECTORS = MOST_STAMPS
+"""Stamps are made for 4 MiB of a large entry at once (8 KiB of stamps), not for each chunk."""
 SHARED_UNITS = 16
 """Number of 64 KiB units that are copied: 1 MiB, negligible for an array's capacity."""
 SECTORS_PER_UNIT = 16
 """Copies are aligned runs of this many sectors, which deduplication with blocks of 4 to 64 KiB
 finds."""
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
-_WORD = 1 << 64
-_MAX_SECTORS = 1 << 30
-"""Largest entry in sectors: 4 TiB."""
-_KNOWN_GENERATIONS = 1 << 24
-"""Stamps of up to this many earlier generations are recognized; a random word is mistaken for one
-with a probability of 1/1000."""
-
-Words = NDArray[np.uint64]
+_OF_GENERATION = MAX_SECTORS * GOLDEN % WORD
+_MASK = WORD - 1
 
 
 class Payload:
@@ -65,19 +67,27 @@ class Payload:
         dedup_ratio: float = 1.0,
     ) -> None:
         self._seed = seed
-        self._origin = origin
+        self._origin = f"{origin}\0".encode("utf-8", "surrogatepass")
         self.pool: Words = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
         self.filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
+        self.filled_pool: Words = self.pool[:, : self.filled_words]
+        self.first_rows = [self.filled_pool[:count] for count in range(POOL_SECTORS + 1)]
+        """First rows of the pool, by their number."""
+        self.first_stamps = FirstStamps()
         self.copied_share = 1 - 1 / dedup_ratio
         self.shared_identity = self.identity("copies shared by all entries", generation=0)
+        self.run_sectors = SECTORS_PER_UNIT if self.copied_share else POOL_SECTORS
+        """Consecutive sectors with the same key, and rows of the pool that follow each other."""
+        self.first_bytes = 0 if self.copied_share else min(POOL_SECTORS, MOST_FIRST) * SECTOR_BYTES
+        """Up to this size, an entry's first chunk needs no batch."""
 
     def identity(self, name: str, generation: int) -> int:
         """Return the stamp of an entry: what its content is a function of, in 64 bits."""
-        origin = f"{self._origin}\0{name}".encode("utf-8", "surrogatepass")
-        named = xxhash.xxh3_64_intdigest(origin, seed=self._seed)
-        return (named + generation * _MAX_SECTORS * int(_GOLDEN)) % _WORD
+        origin = self._origin + name.encode("utf-8", "surrogatepass")
+        named: int = xxhash.xxh3_64_intdigest(origin, self._seed)
+        return (named + generation * _OF_GENERATION) & _MASK
 
     def content(self, identity: int) -> Content:
         """Return the content of the entry with this stamp."""
@@ -86,7 +96,9 @@ class Payload:
     @staticmethod
     def digest(buffer: AlignedBuffer, size: int) -> int:
         """Return the digest of the buffer's first `size` bytes."""
-        return xxhash.xxh3_64_intdigest(buffer.bytes[:size])
+        return xxhash.xxh3_64_intdigest(
+            buffer.bytes if size == buffer.size else buffer.bytes[:size]
+        )
 
     def describe(
         self, buffer: AlignedBuffer, size: int, identity: int, offset: int, place: Location
@@ -117,25 +129,23 @@ class Payload:
 
 
 class _Batch(NamedTuple):
-    """Stamps and keys of consecutive sectors of an entry, cached for several chunks."""
+    """Stamps, rows and keys of consecutive sectors of an entry, cached for several chunks.
+
+    Keys are one per run of `Payload.run_sectors`.
+    """
 
     first: int
-    """Number of the first sector; a multiple of the batch's length."""
+    """Number of the first sector; a multiple of the pool's size."""
     stamps: Words
-    copies: _Copies | None
-    """None without deduplication."""
-
-
-class _Copies(NamedTuple):
-    """Row in the pool, and key of the source run, of each sector of a batch."""
-
-    rows: NDArray[np.intp]
     keys: Words
-    """Shape (sectors, 1)."""
+    rows: list[int] | None
+    """First row in the pool of each run; None without copies: all 0."""
 
 
 class Content:
     """Content of one entry; any thread can make any part of it."""
+
+    __slots__ = ("_identity", "_last", "_payload")
 
     def __init__(self, payload: Payload, identity: int) -> None:
         self._payload = payload
@@ -147,99 +157,77 @@ class Content:
 
         Both are multiples of the sector size.
         """
-        self.make(buffer.sectors[: size // SECTOR_BYTES], offset)
+        payload = self._payload
+        if offset or size > payload.first_bytes:
+            self.make(buffer.sectors[: size // SECTOR_BYTES], offset)
+            return
+        count = size // SECTOR_BYTES
+        sectors, column = buffer.sectors, buffer.stamps
+        if size != buffer.size:
+            sectors, column = sectors[:count], column[:count]
+        filled = payload.filled_words
+        if filled < WORDS_PER_SECTOR:
+            sectors[:, filled:] = 0
+            sectors = sectors[:, :filled]
+        first = payload.first_stamps.here
+        stamps = first.make(self._identity, count)
+        np.bitwise_xor(payload.first_rows[count], first.key, sectors)
+        column[...] = stamps
 
     def make(self, sectors: Words, offset: int) -> None:
         """Fill the sectors with the content that starts at `offset`."""
-        filled = self._payload.filled_words
+        payload = self._payload
+        filled, run_sectors, pool = payload.filled_words, payload.run_sectors, payload.filled_pool
         if filled < WORDS_PER_SECTOR:
             sectors[:, filled:] = 0
-        first = offset // SECTOR_BYTES
+            sectors = sectors[:, :filled]
+        first, total = offset // SECTOR_BYTES, len(sectors)
         done = 0
-        while done < len(sectors):  # run by run
-            row = (first + done) % POOL_SECTORS
-            count = min(POOL_SECTORS - row, len(sectors) - done)
-            batch = self._batch(first + done)
+        while done < total:  # run by run
+            batch = self._batch(first + done, total)
             begin = first + done - batch.first
-            at = slice(begin, begin + count)
-            rows: Words = self._payload.pool[row : row + count]
-            key: np.uint64 | Words = batch.stamps[begin - row]
-            if batch.copies is not None:
-                rows, key = self._payload.pool[batch.copies.rows[at]], batch.copies.keys[at]
+            run, within = divmod(begin, run_sectors)
+            count = min(run_sectors - within, total - done)
+            row = within if batch.rows is None else batch.rows[run] + within
             part = sectors[done : done + count]
-            if filled < WORDS_PER_SECTOR:
-                rows, part = rows[:, :filled], part[:, :filled]
-            np.bitwise_xor(rows, key, part)
-            part[:, 0] = batch.stamps[at]
+            np.bitwise_xor(pool[row : row + count], batch.keys[run, ...], part)
+            part[:, 0] = batch.stamps[begin : begin + count]
             done += count
 
-    def _batch(self, sector: int) -> _Batch:
-        """Return the batch that contains this sector."""
-        first = sector // BATCH_SECTORS * BATCH_SECTORS
+    def _batch(self, sector: int, wanted: int) -> _Batch:
+        """Return the batch that contains this sector, of a chunk of so many sectors."""
         last = self._last
-        if last is None or last.first != first:
-            last = self._last = self._make_batch(first)
+        if last is None or not 0 <= sector - last.first < len(last.stamps):
+            last = self._last = self._make_batch(sector, wanted)
         return last
 
-    def _make_batch(self, first: int) -> _Batch:
-        numbers = np.arange(first, first + BATCH_SECTORS, dtype=np.uint64)
-        identities = np.full(BATCH_SECTORS, self._identity, dtype=np.uint64)
-        if not self._payload.copied_share:
-            return _Batch(first, _mix(numbers, identities), copies=None)
-        numbers, identities = self._with_copies(numbers, identities)
-        rows = numbers % np.uint64(POOL_SECTORS)
-        copies = _Copies(rows.astype(np.intp), _mix(numbers - rows, identities)[:, None])
-        return _Batch(first, _mix(numbers, identities), copies)
+    def _make_batch(self, sector: int, wanted: int) -> _Batch:
+        if sector >= POOL_SECTORS:
+            count = BATCH_SECTORS
+        else:  # the entry may be small
+            count = POOL_SECTORS if sector else min(wanted, POOL_SECTORS)
+        first = sector - sector % count
+        if self._payload.copied_share:
+            return self._with_copies(first, count)
+        stamps = stamps_of(self._identity, first, count)
+        return _Batch(first, stamps, stamps[::POOL_SECTORS], rows=None)
 
-    def _with_copies(self, numbers: Words, identities: Words) -> tuple[Words, Words]:
-        """Replace numbers and identities by those of the shared set in units that are copies."""
+    def _with_copies(self, first: int, count: int) -> _Batch:
+        """Return a batch in which some units are copies from the shared set."""
         shared = np.uint64(self._payload.shared_identity)
-        units, within = np.divmod(numbers, np.uint64(SECTORS_PER_UNIT))
-        draws = _mix(units, identities ^ shared)
+        mine = np.uint64(self._identity)
+        first_unit = first // SECTORS_PER_UNIT
+        units = np.arange(first_unit, first_unit - (-count // SECTORS_PER_UNIT), dtype=np.uint64)
+        draws = stamps_of_numbers(units, np.full_like(units, mine ^ shared))
         is_copy = (draws >> np.uint64(11)) * 2.0**-53 < self._payload.copied_share
-        copied = draws % np.uint64(SHARED_UNITS) * np.uint64(SECTORS_PER_UNIT) + within
-        return np.where(is_copy, copied, numbers), np.where(is_copy, shared, identities)
-
-
-def describe_stamp(found: Words, identity: int) -> str:
-    """Return a phrase that says to which entry a sector's stamp belongs."""
-    if not found.any():
-        return "is all zeros"
-    later, number = divmod(_number(int(found[0]), identity), _MAX_SECTORS)
-    if not later:
-        return f"has the stamp of sector {number} of the same entry"
-    if _WORD // _MAX_SECTORS - later <= _KNOWN_GENERATIONS:
-        return f"has the stamp of sector {number} of an earlier entry of this name"
-    return (
-        f"has no stamp of this entry (seen {int(found[0]):016x}): it is from another entry, or "
-        "from before this trial"
-    )
-
-
-def _mix(numbers: Words, identities: Words) -> Words:
-    """SplitMix64's output function (Steele, Lea, Flood, OOPSLA 2014), seeded with `identities`."""
-    mixed = numbers * _GOLDEN + identities
-    mixed ^= mixed >> np.uint64(30)
-    mixed *= _MIX_1
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= _MIX_2
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
-
-
-def _number(stamp: int, identity: int) -> int:
-    """Return the number of the sector of this entry with this stamp: the inverse of `_mix`.
-
-    Each later generation has numbers that are `_MAX_SECTORS` higher, modulo 2^64.
-    """
-    mixed = _unshift(stamp, 31) * pow(int(_MIX_2), -1, _WORD) % _WORD
-    mixed = _unshift(mixed, 27) * pow(int(_MIX_1), -1, _WORD) % _WORD
-    return (_unshift(mixed, 30) - identity) * pow(int(_GOLDEN), -1, _WORD) % _WORD
-
-
-def _unshift(mixed: int, bits: int) -> int:
-    """Return the x for which x ^ (x >> bits) is `mixed`."""
-    x = mixed
-    for _ in range(64 // bits):
-        x = mixed ^ (x >> bits)
-    return x
+        sources = np.where(is_copy, draws % np.uint64(SHARED_UNITS), units)
+        sources *= np.uint64(SECTORS_PER_UNIT)
+        identities = np.where(is_copy, shared, mine)
+        numbers = sources[:, None] + np.arange(SECTORS_PER_UNIT, dtype=np.uint64)
+        rows = sources % np.uint64(POOL_SECTORS)
+        return _Batch(
+            first,
+            stamps_of_numbers(numbers, identities[:, None]).ravel(),
+            stamps_of_numbers(sources - rows, identities),
+            rows.tolist(),
+        )

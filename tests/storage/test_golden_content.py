@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpstorage_bench.storage.buffers import AlignedBuffer
-from mlpstorage_bench.storage.payload import Content, Payload, Words
+from mlpstorage_bench.storage.payload import Content, Payload
+from mlpstorage_bench.storage.stamps import Words
 from mlpstorage_bench.units import KIB, MIB
 
 SECTOR = 4096
@@ -128,6 +130,13 @@ def test_last_sectors_of_the_largest_entry_are_by_the_definition() -> None:
     last = (1 << 30) - 1
     payload.content(WORD - 1).fill(buffer, SECTOR, last * SECTOR)
     assert bytes(buffer.bytes) == sector(payload, WORD - 1, last)
+
+
+def test_threads_share_no_memory_for_stamps() -> None:
+    stamps = PAYLOADS["plain"].first_stamps
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lambda: stamps.here).result() is not stamps.here
+    assert stamps.here is stamps.here
 
 
 def test_content_that_is_made_before_another_stays() -> None:
