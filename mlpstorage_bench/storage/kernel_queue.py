@@ -1,0 +1,61 @@
+"""Interface of kernel queues: one thread submits transfers and calls, and collects the results."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mlpstorage_bench.errors import MlpsError
+
+Event = tuple[int, int]
+"""Result of a slot: its number, and the bytes moved, or what the call returned, or a negative
+errno."""
+
+
+class Queue(Protocol):
+    """Transfers submitted to the kernel, each in its own slot.
+
+    One thread uses it, apart from `wake`.
+    """
+
+    moves_buffered: bool
+    """Whether files opened without O_DIRECT move concurrently too."""
+
+    def prepare(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Put a transfer of `size` bytes between memory and a file into a slot.
+
+        `address` is in memory, `offset` is in the file. `submit` gives it to the kernel.
+        """
+        ...
+
+    def submit(self) -> None:
+        """Give all prepared slots to the kernel in one call.
+
+        A slot that the kernel rejects ends with the error: `reap` returns it.
+        """
+        ...
+
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        """Return the ended slots; if there are none, wait for one up to `timeout_ns`.
+
+        0 does not wait, and makes no system call where the queue can tell without; None waits until
+        a slot ends or `wake` is called. After `wake`, the list may be empty.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Make a `reap` that waits return, now or when it begins; any thread may call it."""
+        ...
+
+    def reset(self) -> None:
+        """Wait until every slot has ended, and discard the results."""
+        ...
+
+    def close(self) -> None:
+        """Reset the queue, and release it."""
+        ...
+
+
+class QueueRefusedError(MlpsError):
+    """The host does not provide this queue, and the message says why."""
