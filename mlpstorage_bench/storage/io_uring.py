@@ -1,0 +1,270 @@
+"""io_uring: one thread submits many transfers and calls to the kernel and collects the results.
+
+Unlike Linux AIO it also moves buffered files concurrently, opens and syncs files, and takes memory
+that the kernel has mapped once.
+
+No library is used: liburing's Python packages need a compiler, or a processor with AVX-512.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import time
+from collections.abc import Sequence
+
+from mlpstorage_bench.storage.io_uring_ring import (
+    ENTER,
+    ENTER_GETEVENTS,
+    ENTRY,
+    FSYNC,
+    OPENAT,
+    POLL_ADD,
+    READ,
+    READ_FIXED,
+    TASKRUN,
+    Ring,
+)
+from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
+from mlpstorage_bench.storage.system_calls import ORDERS_LOADS, last_error, order_loads
+from mlpstorage_bench.storage.uncached_io import DONTCACHE
+from mlpstorage_bench.storage.wake_event import WakeEvent
+
+_WAKE = 1 << 32
+"""User data of the wait for the wake event; that of a slot is its number."""
+_OPEN = 1 << 33
+"""Added to the user data of a slot that opens a file."""
+_DATA = 6
+"""Place of the user data among the fields of an entry."""
+_WORD = 0xFFFFFFFF
+"""Counters of the rings have 32 bits."""
+_FROM_CURRENT_DIRECTORY = -100
+_DATA_ONLY = 1
+
+
+class IoUring:
+    """An io_uring with `slots` slots. Raises QueueRefusedError.
+
+    The kernel takes what was stored into the rings within a system call of the same thread, so that
+    no order of memory is needed on the way there.
+    """
+
+    moves_buffered = True
+
+    def __init__(self, slots: int) -> None:
+        self._tail = 0
+        """Number of entries that were filled."""
+        self._rejected: list[Event] = []
+        self._opening: dict[int, bytes] = {}
+        """Paths that the kernel may read, by slot."""
+        self._begin = self._end = 0
+        """Addresses of the first area of registered memory."""
+        self._areas: list[tuple[int, int]] = []
+        """The same of all areas, by their number."""
+        self.memory_refusal = ""
+        """Why the kernel refused to register memory; '' if it did not."""
+        self._wake = WakeEvent()
+        try:
+            self._ring = Ring(slots + 1)  # one entry for the wake event
+        except QueueRefusedError:
+            self._wake.close()
+            raise
+        self._ring.allow_workers(slots)
+        self._is_armed = False
+        """Whether the wait for the wake event is in flight."""
+
+    def register_memory(self, areas: Sequence[memoryview]) -> bool:
+        """Have the kernel map the areas once, instead of for each transfer.
+
+        False if the kernel refuses: `memory_refusal` says why, and transfers go on without.
+        """
+        self._begin = self._end = 0
+        self._areas = self._ring.register_memory(areas)
+        self.memory_refusal = self._ring.memory_refusal
+        if self._areas:
+            self._begin, self._end = self._areas[0]
+        return not self.memory_refusal
+
+    def prepare(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Put a transfer of `size` bytes between memory and a file into a slot."""
+        if self._begin <= address <= self._end - size:
+            operation, area = READ_FIXED + is_write, 0
+        elif len(self._areas) > 1:
+            operation, area = self._operation(is_write, address, size)
+        else:
+            operation, area = READ + is_write, 0
+        ring, tail = self._ring, self._tail
+        at = (tail & ring.entry_mask) << 6
+        ENTRY.pack_into(
+            ring.entries, at, operation, descriptor, offset, address, size, 0, slot, area
+        )
+        self._tail = tail + 1
+
+    def _operation(self, is_write: bool, address: int, size: int) -> tuple[int, int]:
+        for number, (begin, end) in enumerate(self._areas):
+            if begin <= address <= end - size:
+                return READ_FIXED + is_write, number
+        return READ + is_write, 0
+
+    def prepare_uncached(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Like `prepare`, through the page cache but leaving nothing in it.
+
+        A filesystem that cannot do that ends the slot with EOPNOTSUPP (see `uncached_refusal`).
+        """
+        self._put(READ + is_write, descriptor, offset, address, size, DONTCACHE, slot)
+
+    def prepare_sync(self, slot: int, descriptor: int, data_only: bool) -> None:
+        """Put an fsync, or with `data_only` an fdatasync, of a file into a slot."""
+        self._put(FSYNC, descriptor, 0, 0, 0, _DATA_ONLY if data_only else 0, slot)
+
+    def prepare_open(self, slot: int, path: bytes, flags: int, mode: int) -> None:
+        """Put the opening of a file into a slot; its result is the descriptor."""
+        if b"\0" in path:
+            raise ValueError("path: embedded null byte")
+        self._opening[slot] = path
+        address = ctypes.cast(ctypes.c_char_p(path), ctypes.c_void_p).value or 0
+        self._put(OPENAT, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN)
+
+    def _put(
+        self,
+        operation: int,
+        descriptor: int,
+        offset: int,
+        address: int,
+        size: int,
+        flags: int,
+        data: int,
+    ) -> None:
+        fields = (operation, descriptor, offset, address, size, flags, data, 0)
+        ENTRY.pack_into(self._ring.entries, self._at(self._tail), *fields)
+        self._tail += 1
+
+    def submit(self) -> None:
+        """Give all prepared slots to the kernel; `reap` returns errors of those it rejects."""
+        ring = self._ring
+        ring.sq_tail[0] = tail = self._tail = self._tail & _WORD
+        while count := (tail - ring.sq_head[0]) & _WORD:
+            # The interpreter's lock is released: this takes 5 us and more for each transfer.
+            done = ring.call(ENTER, ring.descriptor, count, 0, 0, None, 0)
+            if done == count:
+                return
+            if done < 0 and ctypes.get_errno() != errno.EINTR:
+                self._reject(count, ctypes.get_errno())
+                return
+
+    def _reject(self, count: int, error: int) -> None:
+        """End the entries that the kernel did not take."""
+        ring, head = self._ring, self._ring.sq_head[0]
+        for number in range(head, head + count):
+            entry = ENTRY.unpack_from(ring.entries, self._at(number))
+            self._rejected.append((entry[_DATA], -error))
+        self._tail = ring.sq_tail[0] = head
+
+    def _at(self, number: int) -> int:
+        return ENTRY.size * (number & self._ring.entry_mask)
+
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        """Return the ended slots; if there are none, wait for one up to `timeout_ns`."""
+        events = self._take()
+        if events or timeout_ns == 0:
+            return events
+        if not self._is_armed:
+            self._arm()
+        end_ns = None if timeout_ns is None else time.monotonic_ns() + timeout_ns
+        while True:
+            is_over = self._ring.wait(timeout_ns)
+            events = self._take()
+            if not self._is_armed:
+                self._wake.take()
+            if events or is_over or not self._is_armed:
+                return events
+            if end_ns is not None:  # a signal: its Python handler has run by now
+                timeout_ns = max(0, end_ns - time.monotonic_ns())
+
+    def _take(self) -> list[Event]:
+        """Return the events in the ring. A system call is made only if the kernel asks for it."""
+        ring = self._ring
+        head, tail = ring.cq_head[0], ring.cq_tail[0]
+        if head == tail:
+            if ring.sq_flags[0] & TASKRUN:
+                ring.quick_call(ENTER, ring.descriptor, 0, 0, ENTER_GETEVENTS, None, 0)
+                tail = ring.cq_tail[0]
+            if head == tail and not self._rejected:
+                return []
+        if not ORDERS_LOADS:
+            order_loads()
+        events = ring.ended(head, tail)
+        ring.cq_head[0] = tail
+        if self._rejected:
+            events += self._rejected
+            self._rejected.clear()
+        return self._of_slots(events) if self._is_armed or self._opening else events
+
+    def _of_slots(self, events: list[Event]) -> list[Event]:
+        slots = []
+        for data, result in events:
+            if data == _WAKE:
+                self._is_armed = False
+            elif data & _OPEN:
+                slots.append((data ^ _OPEN, result))
+                self._opening.pop(data ^ _OPEN, None)
+            else:
+                slots.append((data, result))
+        return slots
+
+    def _arm(self) -> None:
+        """Wait for the wake event. It may be set already: then that ends at once."""
+        ring, head, tail = self._ring, self._ring.sq_head[0], self._tail
+        at, free = self._at(head), self._at(tail)
+        prepared = bytes(ring.entries[at : at + ENTRY.size])
+        ring.entries[free : free + ENTRY.size] = prepared  # it stays so: this entry goes first
+        poll = (POLL_ADD, self._wake.descriptor, 0, 0, 0, select.POLLIN, _WAKE, 0)
+        ENTRY.pack_into(ring.entries, at, *poll)
+        self._is_armed = True
+        ring.sq_tail[0] = (head + 1) & _WORD
+        if ring.call(ENTER, ring.descriptor, 1, 0, 0, None, 0) == 1:
+            self._tail = tail + 1
+            return
+        error = last_error()
+        ring.entries[at : at + ENTRY.size] = prepared
+        ring.sq_tail[0] = head
+        self._is_armed = False
+        raise error
+
+    def wake(self) -> None:
+        """Make a `reap` that waits return, now or when it begins; any thread may call it."""
+        self._wake.set()
+
+    def reset(self) -> None:
+        """Wait until every slot has ended, and discard the results; files just opened are closed.
+
+        What is in flight is taken from the rings, as an interrupt may have come between a system
+        call and a note of it. Signals do not end the wait.
+        """
+        ring = self._ring
+        self._tail = ring.sq_tail[0] = ring.sq_head[0]
+        self._wake.set()  # ends its wait
+        while ring.sq_head[0] != ring.cq_tail[0]:
+            ring.wait_through_signals((ring.sq_head[0] - ring.cq_head[0]) & _WORD)
+        for data, result in ring.ended(ring.cq_head[0], ring.cq_tail[0]):
+            if data & _OPEN and result >= 0:
+                os.close(result)
+        ring.cq_head[0] = ring.cq_tail[0]
+        self._rejected.clear()
+        self._opening.clear()
+        self._is_armed = False
+        if self._wake.take() > 1:  # another thread set it too
+            self._wake.set()
+
+    def close(self) -> None:
+        """Reset the queue, and release it."""
+        if self._ring.is_open:
+            self.reset()
+        self._ring.close()
+        self._wake.close()
