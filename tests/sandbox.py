@@ -13,9 +13,17 @@ MODULE = """
 import ctypes, platform
 
 NUMBERS = {
-    "x86_64": {"cachestat": 451, "mincore": 27, "fadvise64": 221},
-    "aarch64": {"cachestat": 451, "mincore": 232, "fadvise64": 223},
+    "x86_64": {
+        "cachestat": 451, "mincore": 27, "fadvise64": 221,
+        "io_setup": 206, "io_getevents": 208, "io_submit": 209,
+    },
+    "aarch64": {
+        "cachestat": 451, "mincore": 232, "fadvise64": 223,
+        "io_setup": 0, "io_getevents": 4, "io_submit": 2,
+    },
 }
+for numbers in NUMBERS.values():
+    numbers.update(io_uring_setup=425, io_uring_enter=426, io_uring_register=427)
 LOAD_NUMBER, IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, FAIL = 0x7FFF0000, 0x00050000
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2

@@ -1,0 +1,41 @@
+"""The queues that a host may provide, best first.
+
+Both make system calls through the C library. No package is used: liburing 2026.3 dies on processors
+without AVX-512, and liburing 2024.5.3 needs a compiler where it is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from mlpstorage_bench.storage.io_uring import IoUring
+from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
+from mlpstorage_bench.storage.linux_aio import LinuxAio
+
+QueueKind = Literal["io_uring", "linux_aio"]
+QUEUES: dict[QueueKind, Callable[[int], Queue]] = {"io_uring": IoUring, "linux_aio": LinuxAio}
+"""Constructors by kind; each takes the number of slots, and raises QueueRefusedError."""
+
+
+class OpenedQueue(NamedTuple):
+    """A queue, and why it is no better one."""
+
+    queue: Queue
+    kind: QueueKind
+    refusal: str
+    """Why the host provides no queue of a better kind; '' if it was not asked for one."""
+
+
+def open_queue(kind: QueueKind | Literal["auto"], slots: int) -> OpenedQueue:
+    """Open a queue of this kind, or the best one that the host provides.
+
+    Raises QueueRefusedError with the reasons of all that were tried.
+    """
+    refusals: list[str] = []
+    for tried in QUEUES if kind == "auto" else (kind,):
+        try:
+            return OpenedQueue(QUEUES[tried](slots), tried, "; ".join(refusals))
+        except QueueRefusedError as error:
+            refusals.append(str(error))
+    raise QueueRefusedError("; ".join(refusals))
