@@ -266,7 +266,7 @@ def test_slots_that_the_kernel_has_no_memory_for_end_with_its_error(
     assert collected(queue, 1) == [(2, BLOCK)]
 
 
-def test_as_many_transfers_may_block_as_there_are_slots() -> None:
+def test_limit_on_workers_is_the_number_of_slots() -> None:
     try:
         queue = IoUring(500)
     except QueueRefusedError as error:
