@@ -20,7 +20,12 @@ from mlpstorage_bench.measure.histogram import bucket_bounds, bucket_of
 
 BUCKETS = 128
 _FINE_PER_BUCKET = 32
-_FIRST_FINE = bucket_of(1 << 10)
+_SMALLEST_NS = 1 << 10
+_FIRST_FINE = bucket_of(_SMALLEST_NS)
+_BITS = 2
+_TOP_OF_BUCKET = _BITS + 1
+"""Highest bits of a value that tell its bucket."""
+_OF_SMALLEST = ((_SMALLEST_NS.bit_length() - _TOP_OF_BUCKET) << _BITS) + (1 << _BITS)
 _STARTS = np.array(
     [0, *(_FIRST_FINE + _FINE_PER_BUCKET * number for number in range(1, BUCKETS))], dtype=np.intp
 )
@@ -40,8 +45,11 @@ def coarse(fine: Counts) -> Counts:
 
 def coarse_bucket_of(value_ns: int) -> int:
     """Return the index of the coarse bucket that counts a value."""
-    number = (bucket_of(value_ns) - _FIRST_FINE) // _FINE_PER_BUCKET
-    return min(max(number, 0), BUCKETS - 1)
+    if value_ns < _SMALLEST_NS:
+        return 0
+    shift = value_ns.bit_length() - _TOP_OF_BUCKET
+    index = (shift << _BITS) + (value_ns >> shift) - _OF_SMALLEST
+    return index if index < BUCKETS else BUCKETS - 1
 
 
 def percentile_ns(counts: Counts, percent: float) -> float | None:

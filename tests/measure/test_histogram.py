@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -14,7 +15,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.histogram import Histogram, bucket_bounds, bucket_of
+from mlpstorage_bench.measure.histogram import BUCKETS, Histogram, bucket_bounds, bucket_of
 
 latencies = st.integers(0, 2**47)
 samples = st.lists(latencies, min_size=1, max_size=200)
@@ -150,3 +151,47 @@ def test_totals_merge_like_histograms_without_percentiles(
     )
     with pytest.raises(ValueError, match="totals only"):
         totals.percentile_ns(50)
+
+
+def counts(histogram: Histogram) -> list[int]:
+    total = np.zeros(BUCKETS, dtype=np.int64)
+    histogram.add_to(total)
+    return total.tolist()
+
+
+@pytest.mark.slow
+@given(st.lists(st.integers(-5, 2**52) | st.integers(0, 52).map(lambda bits: (1 << bits) - 1)))
+def test_each_value_is_counted_in_its_bucket(values: list[int]) -> None:
+    histogram, expected = of(values), [0] * BUCKETS
+    for value in values:
+        expected[bucket_of(value)] += 1
+    assert counts(histogram) == expected
+    assert (histogram.count, histogram.sum_ns) == (len(values), sum(values))
+    assert histogram.min_ns == min(values, default=0)
+    assert histogram.max_ns == max([0, *values])
+
+
+def test_another_thread_reads_while_values_are_recorded() -> None:
+    histogram, is_over = Histogram(), threading.Event()
+    totals: list[int] = []
+
+    def read() -> None:
+        while not is_over.is_set():
+            totals.append(sum(counts(histogram)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for value in range(0, 2_000_000, 500):
+        histogram.record(value)
+    is_over.set()
+    reader.join()
+    assert totals == sorted(totals)
+    assert sum(counts(histogram)) == 4000
+
+
+def test_values_are_recorded_while_the_counts_of_a_merge_are_apart() -> None:
+    """A copy of counts must not be the same memory."""
+    one, other = of([1000]), Histogram()
+    other.merge(one)
+    one.record(1000)
+    assert (sum(counts(one)), sum(counts(other))) == (2, 1)
