@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
+from mlpstorage_bench.measure.busy_time import BusyTime
 from mlpstorage_bench.measure.coarse_histogram import CoarseCounter
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.window import Window
@@ -22,7 +23,6 @@ from mlpstorage_bench.units import MIB
 Kind = Literal["read", "write"]
 KINDS: tuple[Kind, ...] = ("read", "write")
 
-_LONG_AGO_NS = -(1 << 63)
 SIZE_CLASSES: tuple[tuple[str, int | None], ...] = (
     ("under 1 MiB", MIB),
     ("1 to 16 MiB", 16 * MIB),
@@ -136,40 +136,72 @@ _COUNTS = tuple(
 
 
 class EntryObserver:
-    """Records one operation on an entry, chunk by chunk."""
+    """Records one operation on an entry, chunk by chunk.
+
+    Lanes spend time in it between transfers: comparisons are written out instead of called.
+    """
+
+    __slots__ = (
+        "_block_began_ns",
+        "_block_bytes",
+        "_block_moved",
+        "_busy",
+        "_busy_from_ns",
+        "_busy_until_ns",
+        "_requested_ns",
+        "_started_ns",
+        "_statistics",
+        "_window",
+        "is_copy",
+        "is_repeated",
+    )
 
     def __init__(
         self,
         statistics: OperationStatistics,
         window: Window,
         requested_ns: int,
+        started_ns: int | None = None,
+        block_bytes: int | None = None,
         *,
         is_repeated: bool = False,
         is_copy: bool = False,
-        block_bytes: int | None = None,
     ) -> None:
+        """Begin at `started_ns`; None: now."""
         self._statistics = statistics
-        self._blocks = None if block_bytes is None else _Blocks(block_bytes)
-        self._is_repeated = is_repeated
-        self._is_copy = is_copy
+        self._block_bytes = block_bytes
+        self._block_moved = 0
+        self.is_repeated = is_repeated
+        self.is_copy = is_copy
         self._window = window
         self._requested_ns = requested_ns
-        self._started_ns = window.clock.now_ns()
-        self._busy = _BusyTime()
+        self._started_ns = window.clock.now_ns() if started_ns is None else started_ns
+        self._busy: BusyTime | None = None
+        """None while there is at most one interval, which most operations never exceed."""
+        self._busy_from_ns: int | None = None
+        self._busy_until_ns = 0
 
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Count a chunk, which may have ended up to `late_ns` before `ended_ns`."""
         window, statistics = self._window, self._statistics
-        self._busy.add(started_ns, ended_ns)
+        if self._busy_from_ns is None and started_ns <= ended_ns:
+            self._busy_from_ns, self._busy_until_ns = started_ns, ended_ns
+        else:
+            self._add_busy(started_ns, ended_ns)
         statistics.total_bytes += size
-        if window.process_counted.contains(started_ns):
+        counted = window.process_counted
+        if counted.start_ns <= started_ns < counted.end_ns:
             statistics.submitted_bytes += size
-        if window.device_counted.contains(ended_ns):
+        counted = window.device_counted
+        if counted.start_ns <= ended_ns < counted.end_ns:
             statistics.completed_bytes += size
-        if window.contains(ended_ns):
+        is_inside = window.opened_ns <= ended_ns < window.closes_ns
+        if is_inside:
             statistics.moved_bytes += size
-            statistics.repeated_bytes += size * self._is_repeated
-            statistics.copied_bytes += size * self._is_copy
+            if self.is_repeated:
+                statistics.repeated_bytes += size
+            if self.is_copy:
+                statistics.copied_bytes += size
             statistics.chunks += 1
             statistics.chunk.record(ended_ns - started_ns)
             if late_ns:
@@ -177,14 +209,14 @@ class EntryObserver:
                 statistics.latency_overestimate_ns += late_ns
         else:
             statistics.outside.chunk.record(ended_ns - started_ns)
-        if self._blocks is not None:
-            block_ns = self._blocks.add(size, started_ns, ended_ns)
-            if block_ns is not None and window.contains(ended_ns):
+        if self._block_bytes is not None:
+            block_ns = self._add_to_block(self._block_bytes, size, started_ns, ended_ns)
+            if block_ns is not None and is_inside:
                 statistics.block.record(block_ns)
 
     def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
         """Count the span of a chunk's write to the page cache; its bytes count when synced."""
-        self._busy.add(started_ns, ended_ns)
+        self._add_busy(started_ns, ended_ns)
         if self._window.process_counted.contains(started_ns):
             self._statistics.submitted_bytes += size
         if self._window.contains(ended_ns):
@@ -196,36 +228,51 @@ class EntryObserver:
     def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
         """Count a sync of written data, and the cached bytes that are on storage from then on."""
         window, statistics = self._window, self._statistics
-        self._busy.add(started_ns, ended_ns)
-        statistics.total_bytes += cached_bytes
-        if window.device_counted.contains(ended_ns):
-            statistics.completed_bytes += cached_bytes
-        if window.contains(ended_ns):
+        self._add_busy(started_ns, ended_ns)
+        if cached_bytes:
+            statistics.total_bytes += cached_bytes
+            if window.device_counted.contains(ended_ns):
+                statistics.completed_bytes += cached_bytes
+        if window.opened_ns <= ended_ns < window.closes_ns:
             statistics.moved_bytes += cached_bytes
-            statistics.copied_bytes += cached_bytes * self._is_copy
+            statistics.copied_bytes += cached_bytes * self.is_copy
             statistics.durability.record(ended_ns - started_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         """Count a successful check of a chunk."""
-        if self._window.contains(ended_ns):
-            self._statistics.verified_chunks += 1
-            self._statistics.verification.record(ended_ns - started_ns)
+        window = self._window
+        if window.opened_ns <= ended_ns < window.closes_ns:
+            statistics = self._statistics
+            statistics.verified_chunks += 1
+            statistics.verification.record(ended_ns - started_ns)
 
-    def done(self) -> None:
-        """Count the entry as complete now."""
-        now = self._window.clock.now_ns()
-        if self._window.contains(now):
-            self._statistics.wait.record(self._started_ns - self._requested_ns)
-            self._statistics.device.record(self._busy.total_ns)
-            self._statistics.host.record(now - self._started_ns)
-            self._statistics.host_only.record(now - self._started_ns - self._busy.total_ns)
+    def done(self, ended_ns: int | None = None) -> None:
+        """Count the entry as complete at `ended_ns`; None: now."""
+        window, statistics, started_ns = self._window, self._statistics, self._started_ns
+        if ended_ns is None:
+            ended_ns = window.clock.now_ns()
+        if self._busy is not None:
+            busy_ns = self._busy.total_ns
+        elif self._busy_from_ns is not None:
+            busy_ns = self._busy_until_ns - self._busy_from_ns
         else:
-            self._statistics.outside.device.record(self._busy.total_ns)
-        self._count_edges(now)
+            busy_ns = 0
+        opened_ns, closes_ns = window.opened_ns, window.closes_ns
+        if opened_ns <= ended_ns < closes_ns:
+            host_ns = ended_ns - started_ns
+            statistics.wait.record(started_ns - self._requested_ns)
+            statistics.device.record(busy_ns)
+            statistics.host.record(host_ns)
+            statistics.host_only.record(host_ns - busy_ns)
+            if started_ns < opened_ns:
+                statistics.in_flight_at_open += 1
+        else:
+            statistics.outside.device.record(busy_ns)
+            self._count_edges(ended_ns)
 
-    def cut_off(self) -> None:
-        """Record that the operation ends now with an incomplete entry."""
-        self._count_edges(self._window.clock.now_ns())
+    def cut_off(self, ended_ns: int | None = None) -> None:
+        """Record that the operation ends with an incomplete entry at `ended_ns`; None: now."""
+        self._count_edges(self._window.clock.now_ns() if ended_ns is None else ended_ns)
 
     def _count_edges(self, ended_ns: int) -> None:
         """Count the entry at each edge of the window at which its operation was in progress."""
@@ -233,67 +280,31 @@ class EntryObserver:
         self._statistics.in_flight_at_open += started_ns < window.opened_ns <= ended_ns
         self._statistics.in_flight_at_close += started_ns < window.closes_ns <= ended_ns
 
-
-class _Blocks:
-    """Blocks of an entry: as many chunks, in the order of their ends, as have a block's size.
-
-    Chunks that are left at the entry's end are no block.
-    """
-
-    def __init__(self, block_bytes: int) -> None:
-        self._block_bytes = block_bytes
-        self._moved = 0
-        self._began_ns = 0
-
-    def add(self, size: int, start: int, end: int) -> int | None:
-        """Add a chunk; return the time of the block that it completes, None if it does not."""
-        self._began_ns = min(self._began_ns, start) if self._moved else start
-        self._moved += size
-        if self._moved < self._block_bytes:
-            return None
-        self._moved = 0
-        return end - self._began_ns
-
-
-class _BusyTime:
-    """Length of a union of intervals, which are added approximately in the order of their ends.
-
-    Old intervals are summed up, so that memory does not grow with the number of chunks. The result
-    is exact unless one chunk is in flight while hundreds of others follow each other.
-    """
-
-    MAX_INTERVALS = 512
-
-    def __init__(self) -> None:
-        self._intervals: list[tuple[int, int]] = []
-        """Disjoint intervals, in order."""
-        self._older_ns = 0
-        """Total length of older intervals."""
-        self._begin_ns = _LONG_AGO_NS
-        """Time up to which intervals are summed up."""
-
-    def add(self, start: int, end: int) -> None:
-        start = max(start, self._begin_ns)
-        if end < start:
+    def _add_busy(self, start: int, end: int) -> None:
+        """Add an interval in which a system call was in progress."""
+        if self._busy is not None:
+            self._busy.add(start, end)
+        elif start > end:
             return
-        later = []
-        while self._intervals and self._intervals[-1][1] >= start:
-            other_start, other_end = self._intervals.pop()
-            if other_start > end:
-                later.append((other_start, other_end))
-            else:
-                start, end = min(start, other_start), max(end, other_end)
-        self._intervals.append((start, end))
-        self._intervals += reversed(later)
-        if len(self._intervals) > self.MAX_INTERVALS:
-            old = self._intervals[: self.MAX_INTERVALS // 2]
-            del self._intervals[: self.MAX_INTERVALS // 2]
-            self._older_ns += sum(end - start for start, end in old)
-            self._begin_ns = old[-1][1]
+        elif self._busy_from_ns is None:
+            self._busy_from_ns, self._busy_until_ns = start, end
+        else:
+            self._busy = BusyTime(self._busy_from_ns, self._busy_until_ns)
+            self._busy.add(start, end)
 
-    @property
-    def total_ns(self) -> int:
-        return self._older_ns + sum(end - start for start, end in self._intervals)
+    def _add_to_block(self, block_bytes: int, size: int, start: int, end: int) -> int | None:
+        """Add a chunk to a block; return the time of the block that it completes, if it does.
+
+        A block is as many chunks, in the order of their ends, as have its size. Chunks that are
+        left at the entry's end are none.
+        """
+        began_ns = min(self._block_began_ns, start) if self._block_moved else start
+        moved = self._block_moved + size
+        if moved < block_bytes:
+            self._block_moved, self._block_began_ns = moved, began_ns
+            return None
+        self._block_moved = 0
+        return end - began_ns
 
 
 class Recorder:
@@ -304,6 +315,9 @@ class Recorder:
         self._block_bytes = block_bytes
         """Size of blocks whose times are recorded; None: of none."""
         self.operations: dict[OperationKey, OperationStatistics] = {}
+        self._known: dict[tuple[str, Kind, int], OperationStatistics] = {}
+        """The same statistics by tier, kind and the number of bits of the size: all sizes with as
+        many bits are in one class."""
 
     def observe(
         self,
@@ -314,23 +328,26 @@ class Recorder:
         *,
         is_repeated: bool = False,
         is_copy: bool = False,
+        started_ns: int | None = None,
     ) -> EntryObserver:
-        """Return the observer of an operation on one entry that starts now.
+        """Return the observer of an operation on one entry that starts at `started_ns`; None: now.
 
-        `requested_ns` is the time of the request; None: now.
+        `requested_ns` is the time of the request; None: that of the start.
         """
-        key = OperationKey(tier, kind, size_class(size))
-        if key not in self.operations:
-            self.operations[key] = OperationStatistics()
-        requested_ns = self.window.clock.now_ns() if requested_ns is None else requested_ns
-        return EntryObserver(
-            self.operations[key],
-            self.window,
-            requested_ns,
-            is_repeated=is_repeated,
-            is_copy=is_copy,
-            block_bytes=self._block_bytes,
-        )
+        known = (tier, kind, size.bit_length())
+        statistics = self._known.get(known)
+        if statistics is None:
+            key = OperationKey(tier, kind, size_class(size))
+            statistics = self.operations.setdefault(key, OperationStatistics())
+            self._known[known] = statistics
+        if started_ns is None:
+            started_ns = self.window.clock.now_ns()
+        if requested_ns is None:
+            requested_ns = started_ns
+        window, block_bytes = self.window, self._block_bytes
+        observer = EntryObserver(statistics, window, requested_ns, started_ns, block_bytes)
+        observer.is_repeated, observer.is_copy = is_repeated, is_copy
+        return observer
 
     @staticmethod
     def total(recorders: Iterable[Recorder]) -> dict[OperationKey, OperationStatistics]:
