@@ -10,8 +10,9 @@ from typing import Literal
 import pytest
 
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.aio import KernelQueue, QueueRefusedError
+from mlpstorage_bench.storage.aio import KernelQueue, QueuePool, QueueRefusedError
 from mlpstorage_bench.storage.block_files import BlockFiles
+from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
@@ -78,10 +79,35 @@ def file_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store
     made.close()
 
 
+@pytest.fixture(scope="session")
+def queues() -> Iterator[QueuePool]:
+    """Queues that lanes share, as in a run: the kernel takes tens of ms to destroy one."""
+    with QueuePool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def payload() -> Payload:
+    """Content of the lanes' entries: making its random words costs more than most tests."""
+    return Payload(5)
+
+
+@pytest.fixture(scope="session")
+def buffers() -> BufferPool:
+    """Buffers that lanes share, as in a run: their memory is touched once."""
+    return BufferPool(CHUNK, 5)
+
+
 @pytest.fixture(params=[1, 4], ids=["one chunk in flight", "four chunks in flight"])
-def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
-    chunking = Chunking(CHUNK, BLOCK)
-    with Lane(Payload(5), chunking, threading.Event(), chunks_in_flight=request.param) as made:
+def lane(
+    request: pytest.FixtureRequest, payload: Payload, buffers: BufferPool, queues: QueuePool
+) -> Iterator[Lane]:
+    with Lane(
+        *(payload, Chunking(CHUNK, BLOCK), threading.Event()),
+        chunks_in_flight=request.param,
+        buffers=buffers,
+        open_queue=queues.open,
+    ) as made:
         yield made
 
 

@@ -44,21 +44,26 @@ def direct_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) 
     made.close()
 
 
+@pytest.fixture(scope="module")
+def pool_of_all_tests() -> BufferPool:
+    return BufferPool(CHUNK, buffers_for(1, LIMIT, CHUNK))
+
+
 @pytest.fixture
-def pool() -> Iterator[BufferPool]:
+def pool(pool_of_all_tests: BufferPool) -> Iterator[BufferPool]:
     """Buffer pool; checks at the end that all buffers have been returned."""
-    made = BufferPool(CHUNK, buffers_for(1, LIMIT, CHUNK))
-    before = len(made._idle)
-    yield made
-    assert len(made._idle) == before
-    assert len(set(made._idle)) == before
+    buffers = pool_of_all_tests._idle
+    before = set(buffers)
+    yield pool_of_all_tests
+    assert len(buffers) == len(before)
+    assert set(buffers) == before
 
 
 @pytest.fixture
-def lane_with(pool: BufferPool) -> MakeLane:
+def lane_with(payload: Payload, pool: BufferPool) -> MakeLane:
     def make(queue: Any, **options: Any) -> Lane:
         return Lane(
-            Payload(5),
+            payload,
             CHUNKING,
             threading.Event(),
             chunks_in_flight=LIMIT,
