@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from pydantic_core import from_json
 
 from mlpstorage_bench.errors import InvalidInputError, ResultsError
 from mlpstorage_bench.paths import check_path_component, slugify
+from mlpstorage_bench.results import tree
 from mlpstorage_bench.results.tree import create_run_directory, write_json, write_text
 from tests.conftest import Mount
 
@@ -28,10 +31,44 @@ def test_runs_directory_and_files_are_named_as_the_rules_say(tmp_path: Path) -> 
     assert location.metadata_path == location.directory / f"kv_cache_{stamp}_metadata.json"
 
 
-def test_runs_in_the_same_second_have_separate_directories(tmp_path: Path) -> None:
+class Clock:
+    """A clock that only sleep moves: a quarter of a second of it is left until the next second."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 8, 1, 12, 0, 0, 750_000, tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        assert 0 < seconds <= 1
+        with self._lock:
+            self._now += timedelta(seconds=seconds)
+
+
+def test_runs_in_the_same_second_have_separate_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(tree, "datetime", clock)
+    monkeypatch.setattr(tree, "time", clock)
     with ThreadPoolExecutor(3) as pool:
         futures = [pool.submit(create_run_directory, tmp_path, *PLACE) for _ in range(3)]
     assert len({future.result()[0].directory for future in futures}) == 3
+
+
+def test_run_in_the_second_of_another_starts_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(tree, "datetime", clock)
+    monkeypatch.setattr(tree, "time", clock)
+    first, _ = create_run_directory(tmp_path, *PLACE)
+    second, started = create_run_directory(tmp_path, *PLACE)
+    assert int(second.timestamp[-6:]) == int(first.timestamp[-6:]) + 1
+    assert started == clock.now()
+    assert started.microsecond == 0
 
 
 def test_results_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
