@@ -139,7 +139,7 @@ def fake_service() -> Iterator[Fake]:
     fake = Fake()
     server = _Server(fake)
     fake.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread = threading.Thread(target=server.serve_forever, args=(0.001,))
     thread.start()
     try:
         yield fake
