@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,7 @@ def files(page: Path) -> dict[str, str]:
     return {named["name"]: code for named, code in shown if named is not None}
 
 
+@functools.cache
 def option_parser() -> argparse.ArgumentParser:
     """Return a parser of our options alone."""
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)

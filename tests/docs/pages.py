@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def examples() -> Iterator[Example]:
             yield Example(f"{prefix}{page.stem.lower()}_{number}", code)
 
 
+@functools.cache
 def without_blocks(page: Path) -> str:
     """Return a page without its fenced blocks."""
     return _BLOCK.sub("", page.read_text())
@@ -68,8 +70,9 @@ def links(page: Path) -> list[str]:
     return [target for target in targets if "://" not in target]
 
 
-def anchors(page: Path) -> set[str]:
+@functools.cache
+def anchors(page: Path) -> frozenset[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
     text = without_blocks(page)
     titles = [heading["title"].lower() for heading in _HEADING.finditer(text)]
-    return {re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-") for title in titles}
+    return frozenset(re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-") for title in titles)

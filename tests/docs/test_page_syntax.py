@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,20 +13,18 @@ _LIST_WITHOUT_BLANK_LINE = re.compile(rf"^(?! |{_ITEM}).+\n{_ITEM}.*", re.MULTIL
 _SHALLOW = re.compile(r"(?<=\n\n)(?: {1,3}| {5,7})\S.*")
 """A paragraph or code in a list item, which has to be indented by four or eight spaces."""
 
-each_page = pytest.mark.parametrize("page", pages.existing_pages(), ids=lambda page: page.name)
+
+def test_blocks_are_marked_by_one_word() -> None:
+    languages = {page: {name for name, _ in pages.blocks(page)} for page in pages.existing_pages()}
+    known = {"", "console", "python", "text", "yaml"}
+    assert {page: found - known for page, found in languages.items() if found - known} == {}
 
 
-@each_page
-def test_blocks_are_marked_by_one_word(page: Path) -> None:
-    languages = {language for language, _ in pages.blocks(page)}
-    assert languages <= {"", "console", "python", "text", "yaml"}
-
-
-@each_page
-def test_lists_begin_after_a_blank_line(page: Path) -> None:
-    assert _LIST_WITHOUT_BLANK_LINE.findall(pages.without_blocks(page)) == []
-
-
-@each_page
-def test_content_of_an_item_is_indented_far_enough(page: Path) -> None:
-    assert _SHALLOW.findall(pages.without_blocks(page)) == []
+@pytest.mark.parametrize(
+    "wrong",
+    [_LIST_WITHOUT_BLANK_LINE, _SHALLOW],
+    ids=["no blank line before a list", "indentation"],
+)
+def test_lists_are_read_alike(wrong: re.Pattern[str]) -> None:
+    found = {page: wrong.findall(pages.without_blocks(page)) for page in pages.existing_pages()}
+    assert {page: lines for page, lines in found.items() if lines} == {}
