@@ -268,7 +268,7 @@ class Submission:
 
 def write(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2))
+    path.write_text(json.dumps(content))
 
 
 def change(path: Path, act: Callable[[Any], object]) -> None:
