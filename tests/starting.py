@@ -14,7 +14,7 @@ HERE = f"{Path(__file__).parent}/"
 STARTING_FIXTURES = frozenset({"memory_group", "pytester"})
 """Fixtures whose tests start processes through pytest, or use a control group."""
 
-STARTING_MARKERS = ("launches_mpi", "hosts", "hosts_matrix", "failure_matrix")
+STARTING_MARKERS = frozenset({"launches_mpi", "hosts", "hosts_matrix", "failure_matrix"})
 """Markers of tests that start ranks or hosts."""
 
 _without: dict[int, object] = {}
@@ -23,7 +23,7 @@ _without: dict[int, object] = {}
 
 def starts_process(item: pytest.Item) -> bool:
     """Return whether a test starts a process, by its marker, fixtures or code."""
-    if any(item.get_closest_marker(name) for name in STARTING_MARKERS):
+    if any(mark.name in STARTING_MARKERS for mark in item.iter_markers()):
         return True
     if not isinstance(item, pytest.Function):
         return False
