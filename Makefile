@@ -33,12 +33,14 @@ bench: $(VENV)/ready
 
 # Format, lint, types, and each test that is fast and starts no process: half a minute once .venv
 # exists, without network. mypy stays in memory for two hours of no use (dmypy); what that finds is
-# checked by a new one, as its memory is wrong at times after many files have changed.
+# checked by a new one, as its memory is wrong at times after many files have changed. Directories of
+# passed tests go at once: in workers, and before their files reach the disk.
 check: $(VENV)/ready
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/dmypy run --timeout 7200 -- || $(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=check -m '$(FAST)'
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=check \
+		-o tmp_path_retention_policy=failed -m '$(FAST)'
 
 # Readers of users' files and values get inputs that nobody would write: `make fuzz SECONDS=3600`.
 # `make test` tries a fixed number of them.
