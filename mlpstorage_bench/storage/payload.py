@@ -27,7 +27,12 @@ import numpy as np
 import xxhash
 
 from mlpstorage_bench.errors import CorruptDataError
-from mlpstorage_bench.storage.buffers import SECTOR_BYTES, WORDS_PER_SECTOR, AlignedBuffer
+from mlpstorage_bench.storage.buffers import (
+    SECTOR_BYTES,
+    WORDS_PER_SECTOR,
+    AlignedBuffer,
+    aligned_buffer,
+)
 from mlpstorage_bench.storage.stamps import (
     GOLDEN,
     MAX_SECTORS,
@@ -44,8 +49,9 @@ from mlpstorage_bench.storage.store import Location
 
 STAMP_WORDS = 1
 POOL_SECTORS = 256
-BATCH_SECTORS = MOST_STAMPS
-"""Stamps are made for 4 MiB of a large entry at once (8 KiB of stamps), not for each chunk."""
+BATCHES = (MOST_STAMPS, 4 * POOL_SECTORS, POOL_SECTORS)
+"""Stamps are made for up to 16 MiB of an entry at once, not for each chunk; for no more sectors
+than precede them, as its size is unknown. Each number divides the one before it."""
 SHARED_UNITS = 16
 """Number of 64 KiB units that are copied: 1 MiB, negligible for an array's capacity."""
 SECTORS_PER_UNIT = 16
@@ -68,7 +74,8 @@ class Payload:
     ) -> None:
         self._seed = seed
         self._origin = f"{origin}\0".encode("utf-8", "surrogatepass")
-        self.pool: Words = np.random.default_rng(seed).integers(
+        self.pool: Words = aligned_buffer(POOL_SECTORS * SECTOR_BYTES).sectors
+        self.pool[...] = np.random.default_rng(seed).integers(
             0, 2**64, size=(POOL_SECTORS, WORDS_PER_SECTOR), dtype=np.uint64
         )
         self.filled_words = max(STAMP_WORDS, round(WORDS_PER_SECTOR / compress_ratio))
@@ -202,10 +209,10 @@ class Content:
         return last
 
     def _make_batch(self, sector: int, wanted: int) -> _Batch:
-        if sector >= POOL_SECTORS:
-            count = BATCH_SECTORS
-        else:  # the entry may be small
-            count = POOL_SECTORS if sector else min(wanted, POOL_SECTORS)
+        if sector:
+            count = next((batch for batch in BATCHES if batch <= sector), POOL_SECTORS)
+        else:
+            count = min(wanted, POOL_SECTORS)
         first = sector - sector % count
         if self._payload.copied_share:
             return self._with_copies(first, count)

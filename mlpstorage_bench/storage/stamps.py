@@ -19,8 +19,8 @@ Words = NDArray[np.uint64]
 GOLDEN = 0x9E3779B97F4A7C15
 MAX_SECTORS = 1 << 30
 """Largest entry in sectors: 4 TiB. Each generation has numbers that are higher by this."""
-MOST_STAMPS = 1024
-"""Largest number of stamps that are made at once: with their products, they fit into L1 caches."""
+MOST_STAMPS = 4096
+"""Largest number of stamps that are made at once: they and their products take 64 KiB."""
 MOST_FIRST = 256
 """Largest number of stamps that `FirstStamps` makes."""
 WORD = 1 << 64
