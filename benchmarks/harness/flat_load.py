@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks.harness.buffer_order import OrderedBuffers
+from benchmarks.harness.written_file import write_once
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
 from mlpstorage_bench.storage.payload import Payload
@@ -47,6 +48,8 @@ class Load:
     read_share: float
     """Share of reads: 1 only reads, 0 only writes."""
     file_bytes: int = GIB
+    io_threads: int = 1
+    """Threads that serve the lanes, where lanes share them."""
 
     @property
     def in_flight(self) -> int:
@@ -79,17 +82,19 @@ class FlatLoad:
     """Entries in one preallocated file, written once before the first measurement."""
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
+        assert load.io_threads == 1, "each lane has a thread of its own"
         self._load = load
         self._shape = (load.lanes, load.chunks_in_flight, load.block_bytes)
         self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
-        self._buffers = BufferPool(load.block_bytes, buffers_for(*self._shape))
+        self.buffers = OrderedBuffers(load.block_bytes, buffers_for(*self._shape))
         self._entry_bytes = entry_bytes = load.entry_bytes
         self._generations = itertools.count()
         """Each write has its own generation, so no content is written twice."""
         self.path = directory / "slab-000.kv"
         """The file with all entries; fio uses the same."""
         self._slab = Slab(directory, FileIo(io_mode), entry_bytes, load.file_bytes)
+        write_once(self.path, load.file_bytes)
         self._entries: dict[str, StoredEntry] = {}
         self._names = [f"entry{number}" for number in range(load.file_bytes // entry_bytes)]
         self.refill()
@@ -186,7 +191,7 @@ class FlatLoad:
             stopping,
             chunks_in_flight=self._load.chunks_in_flight,
             verify_rate=verify_rate,
-            buffers=self._buffers,
+            buffers=self.buffers,
             open_queue=queues_for(*self._shape),
         )
 
