@@ -1,136 +1,77 @@
-"""Tables of the studies, for the docs: python -m benchmarks.harness.table FILE."""
+"""Tables of the studies, for the docs: python -m benchmarks.harness.table FILE...
+
+The files are pytest-benchmark's JSON, of one run of the studies or of several. With `--before FILE`
+of an earlier checkout, the table of goals also has what is compared with it.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from benchmarks.harness.columns import TABLES, TABLES_IN_PARTS, Column
+from benchmarks.harness.goals import Case, Cases, outcomes
 
-class Column(NamedTuple):
-    """A column: heading, name of the value, and format."""
-
-    heading: str
-    name: str
-    form: str = "{}"
-
-
-_WORKLOAD = (
-    Column("users", "users"),
-    Column("entries", "entries"),
-    Column("chunk KiB", "chunk_kib"),
+_GOAL_COLUMNS = (
+    Column("goal", "goal"),
+    Column("limit", "limit"),
+    Column("measured", "measured"),
+    Column("worst case", "case"),
+    Column("", "verdict"),
 )
-_RESIDENT = (
-    Column("moved GiB", "moved_gib", "{:.1f}"),
-    Column("in flight MiB", "in_flight_mib", "{:.0f}"),
-    Column("buffers MiB", "buffers_mib", "{:.0f}"),
-    Column("peak MiB", "peak_rss_mib", "{:.0f}"),
-    Column("beside buffers MiB", "beside_buffers_mib", "{:.0f}"),
-)
-_SPREAD = "{0[1]:.1f} ({0[0]:.0f} to {0[2]:.0f})"
-"""Format of a list [minimum, median, maximum]."""
-
-_TRIALS = (Column("3 trials", "trials_3"), Column("5", "trials_5"), Column("10", "trials_10"))
-
-TABLES = {
-    "test_gate_quality": (
-        Column("series", "series"),
-        Column("trials", "trials"),
-        Column("rule", "rule"),
-        Column("false alarms", "false_alarm_rate", "{:.2%}"),
-        *(Column(f"{loss} %", f"power_at_{loss}", "{:.1%}") for loss in (5, 15, 30, 50)),
-        Column("undecided", "undecided_rate", "{:.1%}"),
-        Column("5 % passed", "passed_with_a_loss_of_5", "{:.2%}"),
-    ),
-    "test_false_alarms": (
-        Column("series", "series"),
-        *_TRIALS,
-        Column("retries", "retries"),
-        Column("unspent", "unspent"),
-    ),
-    "test_white_noise": (
-        Column("noise", "sigma"),
-        Column("5 % found, 3 trials", "loss_5_trials_3"),
-        Column("10 trials", "loss_5_trials_10"),
-        Column("10 % found, 3 trials", "loss_10_trials_3"),
-        Column("10 trials", "loss_10_trials_10"),
-        Column("unchanged passes, 3 trials", "passed_trials_3"),
-        Column("10 trials", "passed_trials_10"),
-    ),
-    "test_runs_at_levels": (
-        Column("share", "share"),
-        Column("baseline runs of", "baseline"),
-        *_TRIALS,
-    ),
-    "test_smallest_loss": (
-        Column("series", "series"),
-        Column("baseline runs", "runs"),
-        Column("of", "baseline"),
-        *_TRIALS,
-        Column("20", "trials_20"),
-    ),
-    "test_parity": (
-        Column("", "pattern"),
-        Column("block", "block"),
-        Column("lanes x chunks", "shape"),
-        Column("bandwidth", "bandwidth_ratio", "{:.2f}"),
-        Column("p95", "p95_ratio", "{:.2f}"),
-        Column("CPU/GiB", "cpu_ratio", "{:.1f}"),
-        Column("bandwidth, all checked", "verified_bandwidth_ratio", "{:.2f}"),
-        Column("p95", "verified_p95_ratio", "{:.2f}"),
-        Column("CPU/GiB", "verified_cpu_ratio", "{:.1f}"),
-        Column("late", "late_share", "{:.1%}"),
-        Column("fio's memory", "fio_memory"),
-        Column("fio GiB/s", "fio_gib_s", "{:.2f}"),
-        Column("fio CPU s/GiB", "fio_cpu_s_per_gib", "{:.3f}"),
-    ),
-    "test_content_cost": (
-        Column("", "what"),
-        Column("block", "block"),
-        Column("lanes x chunks", "shape"),
-        Column("bandwidth with / without", "bandwidth_ratio", "{:.2f}"),
-        Column("CPU s/GiB with", "cpu_s_per_gib", "{:.3f}"),
-        Column("without", "cpu_s_per_gib_without", "{:.3f}"),
-    ),
-    "test_operation_cost": (
-        Column("", "kind"),
-        Column("block", "block"),
-        Column("1 lane: us", "one_lane_us", _SPREAD),
-        Column("CPU us", "one_lane_cpu_us", _SPREAD),
-        Column("16 lanes: us", "many_lanes_us", _SPREAD),
-        Column("CPU us", "many_lanes_cpu_us", _SPREAD),
-        Column("yardstick us", "yardstick_us", _SPREAD),
-        Column("CPU us", "yardstick_cpu_us", _SPREAD),
-    ),
-    "test_resident_memory": (*_WORKLOAD, Column("window s", "duration_s", "{:.0f}"), *_RESIDENT),
-    "test_resident_memory_of_large_entries": (*_WORKLOAD, *_RESIDENT),
-}
-"""Columns by test function; other studies show all their figures."""
+_UNKNOWN = "-"
 
 
 def main() -> None:
-    """Print a table for each study in a pytest-benchmark JSON file."""
-    content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    rows: dict[str, list[Mapping[str, Any]]] = {}
-    for case in content["benchmarks"]:
-        study = case["name"].partition("[")[0]
-        rows.setdefault(study, []).append(case["extra_info"])
-    for study, cases in rows.items():
-        print(f"\n{study}\n")
-        columns = TABLES.get(study) or tuple(Column(name, name) for name in cases[0])
-        print("\n".join(table(columns, cases)))
+    """Print a table for each study in the files, and one of goals."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--before", nargs="*", type=Path, default=[])
+    arguments = parser.parse_args()
+    cases, before = read(arguments.files), read(arguments.before)
+    for study, rows in cases.items():
+        print("\n".join(study_lines(study, rows)))
+    print("\ngoals\n")
+    goals = [outcome._asdict() for outcome in outcomes(cases, before)]
+    print("\n".join(table(_GOAL_COLUMNS, goals)))
 
 
-def table(columns: tuple[Column, ...], cases: list[Mapping[str, Any]]) -> list[str]:
+def read(files: Iterable[Path]) -> Cases:
+    """Return the figures of each case, by study."""
+    cases: Cases = {}
+    for path in files:
+        for case in json.loads(path.read_text(encoding="utf-8"))["benchmarks"]:
+            study = case["name"].partition("[")[0]
+            cases.setdefault(study, []).append(case["extra_info"])
+    return cases
+
+
+def study_lines(study: str, cases: list[Case]) -> list[str]:
+    """Return a study's table or tables, and what it could not measure."""
+    columns = TABLES.get(study) or tuple(Column(name, name) for name in cases[0])
+    parts = {f"{study}: {title}": part for title, part in TABLES_IN_PARTS.get(study, {}).items()}
+    lines = []
+    for title, part in (parts or {study: columns}).items():
+        lines += ["", title, "", *table(part, cases)]
+    lacking = {case.get("huge_pages_lacking", "") for case in cases} - {""}
+    return lines + [f"\nfio had no huge pages: {reason}" for reason in sorted(lacking)]
+
+
+def table(columns: tuple[Column, ...], cases: Sequence[Case]) -> list[str]:
     """Return the lines of a Markdown table, one row per case."""
     cells = [
         [column.heading for column in columns],
         ["---"] * len(columns),
-        *([column.form.format(case[column.name]) for column in columns] for case in cases),
+        *([_cell(column, case) for column in columns] for case in cases),
     ]
     return [f"| {' | '.join(row)} |" for row in cells]
+
+
+def _cell(column: Column, case: Case) -> str:
+    value = case[column.name]
+    return _UNKNOWN if value is None else column.form.format(value)
 
 
 if __name__ == "__main__":
