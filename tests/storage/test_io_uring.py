@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.storage import io_uring, io_uring_ring
+from mlpstorage_bench.storage import io_uring, io_uring_layout, io_uring_ring
 from mlpstorage_bench.storage.buffers import AlignedBuffer, aligned_buffer
 from mlpstorage_bench.storage.io_uring import IoUring
 from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
@@ -80,7 +80,7 @@ def prepared_operations(queue: IoUring) -> list[tuple[int, int]]:
     ring = queue._ring
     begin, end = ring.sq_head[0], queue._tail
     entries = [
-        io_uring_ring.ENTRY.unpack_from(ring.entries, (number & ring.entry_mask) * 64)
+        io_uring_layout.ENTRY.unpack_from(ring.entries, (number & ring.entry_mask) * 64)
         for number in range(begin, end)
     ]
     return [(entry[0], entry[-1]) for entry in entries]
@@ -97,17 +97,17 @@ def test_transfers_use_the_registered_memory_that_holds_them(
         buffer.bytes[:] = bytes([byte]) * 2 * BLOCK
         queue.prepare(slot, True, descriptor, buffer.address + BLOCK, BLOCK, BLOCK * slot)
     assert prepared_operations(queue) == [
-        (io_uring_ring.WRITE_FIXED, 0),
-        (io_uring_ring.WRITE_FIXED, 1),
-        (io_uring_ring.WRITE, 0),
+        (io_uring_layout.WRITE_FIXED, 0),
+        (io_uring_layout.WRITE_FIXED, 1),
+        (io_uring_layout.WRITE, 0),
     ]
     assert collected(queue, 3) == [(0, BLOCK), (1, BLOCK), (2, BLOCK)]
     for slot, buffer in enumerate(memory):
         queue.prepare(slot, False, descriptor, buffer.address, BLOCK, BLOCK * (2 - slot))
     assert prepared_operations(queue) == [
-        (io_uring_ring.READ_FIXED, 0),
-        (io_uring_ring.READ_FIXED, 1),
-        (io_uring_ring.READ, 0),
+        (io_uring_layout.READ_FIXED, 0),
+        (io_uring_layout.READ_FIXED, 1),
+        (io_uring_layout.READ, 0),
     ]
     assert collected(queue, 3) == [(0, BLOCK), (1, BLOCK), (2, BLOCK)]
     assert [bytes(buffer.bytes[:1]) for buffer in memory] == [b"c", b"b", b"a"]
@@ -116,13 +116,13 @@ def test_transfers_use_the_registered_memory_that_holds_them(
 def test_transfer_across_the_end_of_registered_memory_does_not_use_it(
     queue: IoUring, descriptor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(io_uring_ring, "_LARGEST_AREA", 2 * BLOCK)
+    monkeypatch.setattr(io_uring_ring, "LARGEST_AREA", 2 * BLOCK)
     buffer = aligned_buffer(6 * BLOCK)
     assert queue.register_memory([buffer.bytes])
     for slot, block in enumerate((0, 1, 2, 3)):
         address = buffer.address + BLOCK * block
         queue.prepare(slot, True, descriptor, address, 2 * BLOCK, 2 * BLOCK * slot)
-    write, fixed = io_uring_ring.WRITE, io_uring_ring.WRITE_FIXED
+    write, fixed = io_uring_layout.WRITE, io_uring_layout.WRITE_FIXED
     assert prepared_operations(queue) == [(fixed, 0), (write, 0), (fixed, 1), (write, 0)]
     assert collected(queue, 4) == [(slot, 2 * BLOCK) for slot in range(4)]
 
@@ -133,7 +133,10 @@ def test_memory_is_registered_anew(queue: IoUring, descriptor: int) -> None:
     assert queue.register_memory([second.bytes])
     for slot, buffer in enumerate((first, second)):
         queue.prepare(slot, True, descriptor, buffer.address, BLOCK, 0)
-    assert prepared_operations(queue) == [(io_uring_ring.WRITE, 0), (io_uring_ring.WRITE_FIXED, 0)]
+    assert prepared_operations(queue) == [
+        (io_uring_layout.WRITE, 0),
+        (io_uring_layout.WRITE_FIXED, 0),
+    ]
     assert collected(queue, 2) == [(0, BLOCK), (1, BLOCK)]
 
 
@@ -211,11 +214,11 @@ def test_uncached_io_is_refused_with_its_reason(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("flags", io_uring_ring._SETUP_FLAGS)
+@pytest.mark.parametrize("flags", io_uring_layout.SETUP_FLAGS)
 def test_older_kernels_have_fewer_flags(
     make_queue: MakeQueue, descriptor: int, monkeypatch: pytest.MonkeyPatch, flags: int
 ) -> None:
-    monkeypatch.setattr(io_uring_ring, "_SETUP_FLAGS", (1 << 31, flags))
+    monkeypatch.setattr(io_uring_ring, "SETUP_FLAGS", (1 << 31, flags))
     check_transfers(make_queue(), descriptor)
 
 
@@ -229,7 +232,7 @@ def test_loads_are_ordered_where_the_processor_does_not(
 def test_kernel_that_stops_at_a_bad_entry_gets_the_rest(
     make_queue: MakeQueue, descriptor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(io_uring_ring, "_SETUP_FLAGS", (0,))
+    monkeypatch.setattr(io_uring_ring, "SETUP_FLAGS", (0,))
     queue = make_queue()
     buffer = aligned_buffer(BLOCK)
     for slot in range(4):
@@ -274,7 +277,7 @@ def test_limit_on_workers_is_the_number_of_slots() -> None:
     with closing(queue):
         limits = bytearray(8)
         at = ctypes.addressof(ctypes.c_char.from_buffer(limits))
-        if queue._ring.register(io_uring_ring._REGISTER_WORKERS, at, 2) < 0:
+        if queue._ring.register(io_uring_layout.REGISTER_WORKERS, at, 2) < 0:
             pytest.skip("needs Linux 5.15")
         assert struct.unpack("=II", limits)[0] >= 500
 
@@ -300,10 +303,10 @@ def test_missing_system_call_is_refused_with_its_name(
 @pytest.mark.parametrize(
     ("constant", "value", "reason"),
     [
-        ("_FEATURES", 1 << 31, "it needs Linux 5.11 or newer"),
-        ("_NEEDED", (200,), "this kernel lacks operations of it"),
-        ("_SQES_OFFSET", 0x20000000, "mapping its memory: "),
-        ("_SETUP_FLAGS", (1 << 31,), "io_uring_setup returned EINVAL: Invalid argument"),
+        ("FEATURES", 1 << 31, "it needs Linux 5.11 or newer"),
+        ("NEEDED", (200,), "this kernel lacks operations of it"),
+        ("SQES_OFFSET", 0x20000000, "mapping its memory: "),
+        ("SETUP_FLAGS", (1 << 31,), "io_uring_setup returned EINVAL: Invalid argument"),
     ],
 )
 def test_kernel_without_a_needed_part_is_refused(
