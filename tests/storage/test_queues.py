@@ -6,11 +6,13 @@ import errno
 import os
 import random
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -141,7 +143,7 @@ def test_wake_ends_one_wait_whether_it_comes_before_or_during(
     assert queue.reap(1) == []
 
 
-def test_wake_stays_for_the_next_wait_if_a_look_comes_between(queue: Queue) -> None:
+def test_wake_stays_for_the_next_wait_if_a_look_comes_between(queue: Any) -> None:
     queue.wake()
     assert queue.reap(None) == []  # the wake event is waited for from now on
     assert queue.reap(1) == []
@@ -149,6 +151,7 @@ def test_wake_stays_for_the_next_wait_if_a_look_comes_between(queue: Queue) -> N
     queue.wake()
     assert queue.reap(0) == []
     assert queue.reap(None) == []
+    assert queue._wake.take() == 0, "the next wait would return too"
     assert queue.reap(1) == []
 
 
@@ -188,6 +191,7 @@ def test_reset_discards_prepared_and_rejected_slots(queue: Queue, descriptor: in
     queue.reset()
     queue.submit()
     assert queue.reap(0) == []
+    queue.reset()
     assert os.fstat(descriptor).st_size == 0
 
 
@@ -292,10 +296,104 @@ def test_interrupted_wait_is_followed_by_a_correct_reset(
     assert collected(queue, SLOTS) == dict.fromkeys(range(SLOTS), BLOCK)
 
 
+def interrupt_at(line: int, run: Callable[[], object]) -> bool:
+    """Run a function; return whether it was interrupted before a line of the package (from 1)."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal seen
+        if "mlpstorage_bench/storage" not in frame.f_code.co_filename:
+            return None
+        seen += event == "line"
+        if event == "line" and seen == line:
+            raise KeyboardInterrupt
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(former)
+    return False
+
+
+def test_reset_after_an_interrupt_at_any_line_waits_for_all(queue: Queue, tmp_path: Path) -> None:
+    memory = buffers(3)
+    with (tmp_path / "file").open("w+b") as file:
+        descriptors = (file.fileno(), 1 << 20, file.fileno())
+
+        def move() -> None:
+            for slot, (buffer, descriptor) in enumerate(zip(memory, descriptors, strict=True)):
+                queue.prepare(slot, True, descriptor, buffer.address, BLOCK, BLOCK * slot)
+            queue.submit()
+            queue.wake()
+            queue.reap(None)
+            queue.wake()
+            queue.reap(60 * 10**9)
+
+        line = 1
+        while interrupt_at(line, move):
+            interrupt_at(line, queue.reset)
+            queue.reset()
+            line += 1
+        queue.reset()
+        assert line > 30
+        move()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_queue_whose_close_was_interrupted_is_closed_again(kind: QueueKind, tmp_path: Path) -> None:
+    (buffer,) = buffers(1)
+    line, was_interrupted = 1, True
+    with (tmp_path / "file").open("w+b") as file:
+        while was_interrupted:
+            queue = opened(kind)
+            queue.prepare(0, True, file.fileno(), buffer.address, BLOCK, 0)
+            queue.submit()
+            was_interrupted = interrupt_at(line, queue.close)
+            queue.close()
+            line += 1
+    assert line > 5
+
+
+def test_queue_is_reset_by_another_thread_than_the_one_that_used_it(
+    queue: Queue, descriptor: int
+) -> None:
+    memory = buffers(SLOTS)
+    may_end = threading.Event()
+    submitted = threading.Event()
+
+    def submit() -> None:
+        for slot, buffer in enumerate(memory):
+            queue.prepare(slot, True, descriptor, buffer.address, BLOCK, BLOCK * slot)
+        queue.submit()
+        submitted.set()
+        may_end.wait()
+
+    for ends_first in (False, True):
+        thread = threading.Thread(target=submit)
+        thread.start()
+        submitted.wait()
+        if ends_first:
+            may_end.set()
+            thread.join()
+        queue.reset()
+        may_end.set()
+        thread.join()
+        may_end.clear()
+        submitted.clear()
+        back = aligned_buffer(BLOCK * SLOTS)
+        assert os.preadv(descriptor, [back.bytes], 0) == BLOCK * SLOTS
+        assert bytes(back.bytes) == b"".join(bytes(buffer.bytes) for buffer in memory)
+
+
 BLOCKS = 6
 STEPS = st.one_of(
     st.tuples(st.just("transfer"), st.booleans(), st.integers(0, BLOCKS - 1)),
-    st.tuples(st.sampled_from(["submit", "look", "wait", "wake", "reset"])),
+    st.tuples(st.sampled_from([*("submit", "look", "wait") * 3, *("wake",) * 2, "reset"])),
 )
 
 
@@ -342,7 +440,8 @@ class Model:
         if self.sent.keys() - self.prepared:
             self.end(self.queue.reap(None))
         else:
-            assert self.queue.reap(1) == []
+            self.queue.wake()
+            assert self.queue.reap(None) == []
 
     def wake(self) -> None:
         self.queue.wake()
@@ -366,16 +465,20 @@ class Model:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(steps=st.lists(STEPS, max_size=60))
-def test_any_sequence_of_calls_leaves_the_file_of_its_model(
-    kind: QueueKind, steps: list[tuple[Any, ...]]
-) -> None:
-    with tempfile.TemporaryFile() as file, closing(opened(kind)) as queue:
-        os.ftruncate(file.fileno(), BLOCK * BLOCKS)
-        model = Model(queue, file.fileno())
-        for name, *arguments in steps:
-            getattr(model, name)(*arguments)
-        model.finish()
+def test_any_sequence_of_calls_leaves_the_file_of_its_model(kind: QueueKind) -> None:
+    with closing(opened(kind)) as queue:  # one for all: the kernel takes long to destroy it
+
+        @given(steps=st.lists(STEPS, max_size=60))
+        def check(steps: list[tuple[Any, ...]]) -> None:
+            queue.reset()
+            with tempfile.TemporaryFile() as file:
+                os.ftruncate(file.fileno(), BLOCK * BLOCKS)
+                model = Model(queue, file.fileno())
+                for name, *arguments in steps:
+                    getattr(model, name)(*arguments)
+                model.finish()
+
+        check()
 
 
 def test_every_kind_is_tested() -> None:
