@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mlpstorage_bench.storage.aio import Event
+from mlpstorage_bench.storage.kernel_queue import Event
 
 
 class _Transfer(NamedTuple):
@@ -23,6 +23,7 @@ class _Transfer(NamedTuple):
 class FakeQueue:
     """Moves transfers when it is polled, in random order."""
 
+    moves_buffered = False
     depth: int
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     max_bytes: int | None = None
@@ -38,6 +39,8 @@ class FakeQueue:
     is_eager: bool = False
     """Whether polling completes transfers; else only waiting does."""
     pending: dict[int, _Transfer] = field(default_factory=dict)
+    prepared: dict[int, _Transfer] = field(default_factory=dict)
+    refused: list[Event] = field(default_factory=list)
     submitted: int = 0
     max_pending: int = 0
     completed: list[int] = field(default_factory=list)
@@ -45,28 +48,39 @@ class FakeQueue:
     resets: int = 0
     is_closed: bool = False
 
-    def submit(
-        self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    def prepare(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
     ) -> None:
-        self._interrupt_if_due("before submit")
         assert slot not in self.pending, "a slot is in use"
-        self.submitted += 1
-        if self.refuses and self.submitted == self.fails_at:
-            raise OSError(self.errno, os.strerror(self.errno))
-        self.pending[slot] = _Transfer(is_write, descriptor, address, size, offset)
+        self.prepared[slot] = _Transfer(is_write, descriptor, address, size, offset)
+
+    def submit(self) -> None:
+        self._interrupt_if_due("before submit")
+        prepared, self.prepared = self.prepared, {}
+        for slot, transfer in prepared.items():
+            self.submitted += 1
+            if self.refuses and self.submitted == self.fails_at:
+                self.refused.append((slot, -self.errno))
+                continue
+            self.pending[slot] = transfer
         self.max_pending = max(self.max_pending, len(self.pending))
         assert self.max_pending <= self.depth
         self._interrupt_if_due("after submit")
 
-    def reap(self, *, waits: bool) -> list[Event]:
-        if not (waits or self.is_eager):
-            return []
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        waits = timeout_ns != 0
+        refused, self.refused = self.refused, []
+        if refused or not (waits or self.is_eager):
+            return refused
         assert self.pending or not waits, "the wait would never end"
         slots = sorted(self.pending)
         chosen = self.rng.sample(slots, self.rng.randint(min(1, len(slots)), len(slots)))
         events = [(slot, self._move(self.pending.pop(slot))) for slot in chosen]
         self._interrupt_if_due("after reap")
         return events
+
+    def wake(self) -> None:
+        raise AssertionError("no other thread has a part in this")
 
     def _move(self, transfer: _Transfer) -> int:
         if self.fails_at is not None and self.submitted >= self.fails_at and not self.refuses:
@@ -88,6 +102,7 @@ class FakeQueue:
 
     def reset(self) -> None:
         self.resets += 1
+        self.prepared.clear()
         self.pending.clear()
 
     def close(self) -> None:

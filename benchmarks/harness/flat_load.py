@@ -6,7 +6,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +19,11 @@ from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane import Lane, buffers_for
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QueueChoice, QueueOpener
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, StoredEntry
 from mlpstorage_bench.units import GIB
@@ -42,14 +47,14 @@ class Load:
 
     block_bytes: int
     lanes: int
-    """Number of threads."""
     chunks_in_flight: int
     """Per lane."""
     read_share: float
     """Share of reads: 1 only reads, 0 only writes."""
     file_bytes: int = GIB
     io_threads: int = 1
-    """Threads that serve the lanes, where lanes share them."""
+    """Threads that serve the lanes."""
+    queue: QueueChoice = "auto"
 
     @property
     def in_flight(self) -> int:
@@ -82,12 +87,12 @@ class FlatLoad:
     """Entries in one preallocated file, written once before the first measurement."""
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
-        assert load.io_threads == 1, "each lane has a thread of its own"
         self._load = load
-        self._shape = (load.lanes, load.chunks_in_flight, load.block_bytes)
         self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
-        self.buffers = OrderedBuffers(load.block_bytes, buffers_for(*self._shape))
+        self.buffers = OrderedBuffers(
+            load.block_bytes, buffers_for(load.lanes, load.chunks_in_flight)
+        )
         self._entry_bytes = entry_bytes = load.entry_bytes
         self._generations = itertools.count()
         """Each write has its own generation, so no content is written twice."""
@@ -121,35 +126,35 @@ class FlatLoad:
         self.refill()
         window, stopping = Window(), threading.Event()
         recorders = [Recorder(window) for _ in range(self._load.lanes)]
-        failures: list[BaseException] = []
+        with self._io_threads() as threads:
 
-        def run_lane(number: int) -> None:
-            names = self._names[number :: self._load.lanes]
-            try:
-                with self._lane(stopping, verify_rate, payload or self._payload) as lane:
+            def run_lane(number: int) -> None:
+                names = self._names[number :: self._load.lanes]
+                lane = self._lane(
+                    stopping, threads.of_lane(number), verify_rate, payload or self._payload
+                )
+                with suppress(CutOffError):
                     self._serve(lane, recorders[number], names, number / self._load.lanes)
-            except CutOffError:
-                return
-            except BaseException as error:  # noqa: BLE001 - raised by the calling thread
-                failures.append(error)
 
-        threads = [
-            threading.Thread(target=run_lane, args=(number,)) for number in range(self._load.lanes)
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(ramp_s)
-        before_s = cpu_s()
-        window.open(window_s)
-        time.sleep(window.remaining_s)
-        window.close()
-        used_s = cpu_s() - before_s
-        stopping.set()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+            works = threads.start([partial(run_lane, n) for n in range(self._load.lanes)])
+            time.sleep(ramp_s)
+            before_s = cpu_s()
+            window.open(window_s)
+            time.sleep(window.remaining_s)
+            window.close()
+            used_s = cpu_s() - before_s
+            stopping.set()
+            for work in works:
+                work.result()
         return self._sample(recorders, window, used_s)
+
+    def _io_threads(self) -> IoThreads:
+        load = self._load
+        return IoThreads(
+            *(load.io_threads, QueueOpener(load.queue)),
+            lanes=load.lanes,
+            chunks_in_flight=load.chunks_in_flight,
+        )
 
     def _serve(self, lane: Lane, recorder: Recorder, names: list[str], read_credit: float) -> None:
         """Read and write entries in turn; a lane reads whenever its credit of reads reaches 1."""
@@ -179,20 +184,20 @@ class FlatLoad:
     def refill(self) -> None:
         """Write the missing entries: all at first, later those whose write was cut off."""
         recorder = Recorder(Window())
-        with self._lane(threading.Event(), 1.0, self._payload) as lane:
+        with self._io_threads() as threads:
+            lane = self._lane(threading.Event(), threads.of_lane(0), 1.0, self._payload)
             for name in self._names:
                 if name not in self._entries:
                     self._write(lane, recorder, name)
 
-    def _lane(self, stopping: threading.Event, verify_rate: float, payload: Payload) -> Lane:
+    def _lane(
+        self, stopping: threading.Event, thread: IoThread, verify_rate: float, payload: Payload
+    ) -> Lane:
         return Lane(
-            payload,
-            self._chunking,
-            stopping,
+            *(payload, self._chunking, stopping, thread),
             chunks_in_flight=self._load.chunks_in_flight,
             verify_rate=verify_rate,
             buffers=self.buffers,
-            open_queue=queues_for(*self._shape),
         )
 
     def _sample(self, recorders: list[Recorder], window: Window, cpu_s: float) -> Sample:

@@ -37,7 +37,7 @@ def main() -> None:
     )
     idle_bytes = rss_bytes()
     trial = run_trial(workload, context, SoloComm())
-    buffers = buffers_for(trial.lanes, workload.chunks_in_flight, trial.chunk_bytes)
+    buffers = buffers_for(trial.lanes, workload.chunks_in_flight)
     print(
         json.dumps(
             {

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from mlpstorage_bench.cluster.disks import SYS, read_fact
 from mlpstorage_bench.doctor.finding import Finding
-from mlpstorage_bench.storage.aio import KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import BufferPool
+from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
+from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.units import MIB
 
 _QUEUE_DEPTH = 64
@@ -42,7 +43,7 @@ def check_kernel(sysfs: Path = SYS) -> Iterator[Finding]:
 
 def _aio() -> Finding:
     try:
-        KernelQueue(_QUEUE_DEPTH).close()
+        LinuxAio(_QUEUE_DEPTH).close()
     except QueueRefusedError as error:
         advice = "Chunks move one after another, and bandwidth may be lower than the storage's"
         return Finding("AIO", "note", str(error), advice)

@@ -152,7 +152,7 @@ def size_of_rank(
     if workload.precondition != "none" and workload.precondition_gb is None:
         distinct = None  # more capacity would be filled, too
     chunk_bytes = workload.io_chunk_kib * KIB
-    in_use = buffers_for(workload.lanes, workload.chunks_in_flight, chunk_bytes)
+    in_use = buffers_for(workload.lanes, workload.chunks_in_flight)
     buffers = in_use * chunk_bytes
     if workload.storage == "null":
         tiers = buffers = at_once = 0

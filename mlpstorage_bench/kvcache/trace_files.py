@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import threading
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -45,12 +44,11 @@ def _zstandard(path: Path) -> Any:
 
 
 class TraceWriter:
-    """Writes the operations of one rank in one trial. Context manager; thread-safe."""
+    """Writes the operations of one rank in one trial. Context manager."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._lock = threading.Lock()
         self._started_ns = clock.now_ns()
         self._file: IO[bytes] = open_output(trace_output(path))
         stream: Any = self._file
@@ -72,13 +70,12 @@ class TraceWriter:
 
     def write(self, operation: Kind, size: int, tier: str, key: str, phase: str) -> None:
         """Write one operation that starts now."""
-        with self._lock:
-            elapsed_s = (self._clock.now_ns() - self._started_ns) / NS_PER_S
-            row = (f"{elapsed_s:.9f}", operation.capitalize(), size, tier, key, phase)
-            try:
-                self._rows.writerow(row)
-            except OSError as error:
-                raise ResultsError(str(self._path), str(error)) from error
+        elapsed_s = (self._clock.now_ns() - self._started_ns) / NS_PER_S
+        row = (f"{elapsed_s:.9f}", operation.capitalize(), size, tier, key, phase)
+        try:
+            self._rows.writerow(row)
+        except OSError as error:
+            raise ResultsError(str(self._path), str(error)) from error
 
 
 class LaneJournal:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Protocol
 
-from mlpstorage_bench.units import NS_PER_S
+
+class Change(Protocol):
+    """Something that one can wait for."""
+
+    def wait(self, until_ns: int | None) -> None:
+        """Wait until it has happened or the time (perf_counter) is reached."""
+        ...
 
 
 class Clock(Protocol):
@@ -16,8 +21,8 @@ class Clock(Protocol):
         """Return the time since an arbitrary start."""
         ...
 
-    def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
-        """Wait until the condition, which the caller holds, is notified or the time is reached."""
+    def wait(self, change: Change, until_ns: int | None) -> None:
+        """Wait until the change has happened or the time is reached."""
         ...
 
 
@@ -28,10 +33,9 @@ class RealClock:
         """Return `time.perf_counter_ns()`."""
         return time.perf_counter_ns()
 
-    def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
-        """Wait until the condition is notified or the time is reached."""
-        left_ns = None if until_ns is None else max(0, until_ns - self.now_ns())
-        changed.wait(None if left_ns is None else left_ns / NS_PER_S)
+    def wait(self, change: Change, until_ns: int | None) -> None:
+        """Wait until the change has happened or the time is reached."""
+        change.wait(until_ns)
 
 
 class VirtualClock:
@@ -44,9 +48,9 @@ class VirtualClock:
         """Return the end of the latest wait."""
         return self._now_ns
 
-    def wait(self, changed: threading.Condition, until_ns: int | None) -> None:
+    def wait(self, change: Change, until_ns: int | None) -> None:
         """Advance to that time."""
-        del changed
+        del change
         if until_ns is None:
             raise AssertionError("a simulation waits without an end time")
         self.advance(until_ns)

@@ -1,9 +1,10 @@
 """Uses of the lanes' time: work, waits within the host, requests, and storage.
 
-The kernel tells how long each lane's thread was on a processor and how long it waited for one. The
-scheduler tells how long lanes waited for requests. Waits for Python's lock are sampled
-(`wait_sampler`). What is left of the lanes' time, they waited for storage: in transfers, syncs, or
-calls that open, create and remove files, or for another lane that does so.
+The kernel tells how long the threads of the lanes were on a processor and how long they waited for
+one. The threads themselves add up how long lanes could have gone on while another lane ran, and the
+scheduler how long lanes waited for requests. Waits for Python's lock are sampled (`wait_sampler`).
+What is left of the lanes' time, they waited for storage: in transfers, syncs, or calls that open,
+create and remove files, or for another lane that does so.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class LaneTime:
     late_s: float = 0.0
     """Part of `queued_s` and `lock_s` inside transfers and syncs, whose ends are seen later by it.
     """
+    thread_s: float = 0.0
+    """Ready to run, while another lane had the thread."""
 
     @property
     def harness_s(self) -> float:
@@ -40,7 +43,7 @@ class LaneTime:
 
         Samples may add up to more than the time that there was.
         """
-        seconds = self.cpu_s + self.queued_s + self.lock_s
+        seconds = self.cpu_s + self.queued_s + self.lock_s + self.thread_s
         return min(seconds, self.total_s - self.request_s)
 
     @property
@@ -66,9 +69,11 @@ class ThreadTimes:
     cpu_ns: Mapping[int, int]
     queued_ns: Mapping[int, int]
     """Without the threads for which the kernel does not tell."""
+    lanes_ready_ns: int = 0
+    """Time in which lanes were ready to run and other lanes had their threads."""
 
     @classmethod
-    def of(cls, thread_ids: Iterable[int], moment_ns: int) -> ThreadTimes:
+    def of(cls, thread_ids: Iterable[int], moment_ns: int, lanes_ready_ns: int = 0) -> ThreadTimes:
         """Read the times of threads now, at `moment_ns`."""
         ids = tuple(thread_ids)
         queued = {thread_id: threads.queued_ns(thread_id) for thread_id in ids}
@@ -76,6 +81,7 @@ class ThreadTimes:
             moment_ns,
             {thread_id: threads.cpu_ns(thread_id) for thread_id in ids},
             {thread_id: time_ns for thread_id, time_ns in queued.items() if time_ns is not None},
+            lanes_ready_ns,
         )
 
     def since(
@@ -84,13 +90,14 @@ class ThreadTimes:
         """Return the lanes' time between two readings; None if the kernel does not tell.
 
         Threads that an earlier reading does not have started after it. `waits` are samples of what
-        the lanes waited for in between.
+        the threads waited for in between.
         """
         if waits is None or self.queued_ns.keys() != self.cpu_ns.keys():
             return None
-        total_s = lanes * (self.moment_ns - earlier.moment_ns) / NS_PER_S
+        length_s = (self.moment_ns - earlier.moment_ns) / NS_PER_S
+        total_s = lanes * length_s
         queued_s = _increase(self.queued_ns, earlier.queued_ns) / NS_PER_S
-        lock_s = waits.lock * total_s
+        lock_s = waits.lock * len(self.cpu_ns) * length_s
         return LaneTime(
             total_s=total_s,
             cpu_s=_increase(self.cpu_ns, earlier.cpu_ns) / NS_PER_S,
@@ -98,6 +105,7 @@ class ThreadTimes:
             lock_s=lock_s,
             request_s=min(request_ns / NS_PER_S, total_s),
             late_s=lock_s * waits.lock_in_transfers + queued_s * waits.queued_in_transfers,
+            thread_s=(self.lanes_ready_ns - earlier.lanes_ready_ns) / NS_PER_S,
         )
 
 

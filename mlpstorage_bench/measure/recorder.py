@@ -171,6 +171,8 @@ class EntryObserver:
         self._statistics = statistics
         self._block_bytes = block_bytes
         self._block_moved = 0
+        self._block_began_ns: int
+        """When the current block began; unset before its first chunk."""
         self.is_repeated = is_repeated
         self.is_copy = is_copy
         self._window = window

@@ -20,6 +20,7 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
+from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.own_files import BLOCKS_DIRECTORY, remove_own
 from mlpstorage_bench.storage.store import Location, Observer
 
@@ -72,10 +73,7 @@ class BlockFiles:
         blocks = self._entries.pop(name, None)
         if blocks is None:
             return
-        for index in (index for index, is_created in enumerate(blocks.created) if is_created):
-            path = blocks.path(index)
-            remove(path)
-            remove(_temporary(path))
+        off_thread(blocks.remove)
 
     def close(self) -> None:
         """Remove the directories, and what there is of entries."""
@@ -97,9 +95,7 @@ class BlockFiles:
         return file
 
     def _open(self, blocks: _Blocks, index: int) -> DataFile:
-        file = self._io.open(blocks.path(index))
-        file.drop_cached_pages()
-        return file
+        return self._io.open_uncached(blocks.path(index))
 
 
 def _temporary(path: Path) -> Path:
@@ -127,6 +123,13 @@ class _Blocks:
         digest = xxhash.xxh3_64_hexdigest(name.encode())
         return self.root / digest[:2] / digest[2:4] / f"{name}{DATA_SUFFIX}"
 
+    def remove(self) -> None:
+        """Remove the files that were created, complete or not."""
+        for index in (index for index, is_created in enumerate(self.created) if is_created):
+            path = self.path(index)
+            remove(path)
+            remove(_temporary(path))
+
     def bytes_of(self, index: int) -> int:
         return min(self.block_bytes, self.size - index * self.block_bytes)
 
@@ -153,7 +156,7 @@ class _OpenBlocks(FileMover):
         index, within = divmod(offset, self._blocks.block_bytes)
         if index not in self._open:
             size = self._blocks.bytes_of(index)
-            self._open[index] = (self._open_file(index), size)
+            self._open[index] = (off_thread(self._open_file, index), size)
         return FilePlace(self._open[index][0], within)
 
     def locate(self, offset: int) -> Location:
@@ -194,6 +197,9 @@ class _OpenBlocks(FileMover):
 
 class _BlockWriter(_OpenBlocks):
     def _complete(self, index: int, file: DataFile) -> None:
+        off_thread(self._rename_durable, index, file)
+
+    def _rename_durable(self, index: int, file: DataFile) -> None:
         try:
             self.make_durable(file)
         finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
+from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.store import Observer
 
 
@@ -33,21 +34,21 @@ class EntryFiles:
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Create the entry's file."""
-        file = self._io.create(self._path(name), size)
+        file = off_thread(self._io.create, self._path(name), size)
         self._created.add(name)
         try:
             writer = EntryFile(file, observer, is_direct=self._io.is_direct)
             yield writer
-            writer.make_durable(file)
+            if self._io.needs_sync:
+                off_thread(writer.make_durable, file)
         finally:
             file.close()
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Open the entry's file."""
-        file = self._io.open(self._path(name))
+        file = off_thread(self._io.open_uncached, self._path(name))
         try:
-            file.drop_cached_pages()
             yield EntryFile(file, observer, is_direct=self._io.is_direct)
         finally:
             file.close()
@@ -55,7 +56,7 @@ class EntryFiles:
     def delete(self, name: str) -> None:
         """Remove the entry's file, if one was created."""
         if name in self._created:
-            remove(self._path(name))
+            off_thread(remove, self._path(name))
             self._created.discard(name)
 
     def close(self) -> None:

@@ -62,6 +62,11 @@ class FileIo:
         """Whether written bytes are only known to be on the storage after a sync of their file."""
         return not (self.is_direct or self.writes_back_chunks)
 
+    @property
+    def needs_sync(self) -> bool:
+        """Whether a complete file is synced, or its pages are dropped from the page cache."""
+        return self.durability != "none" or not self.is_direct
+
     def create(self, path: Path, size: int) -> DataFile:
         """Create a file that will have `size` bytes; it must not exist."""
         file = self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
@@ -80,6 +85,16 @@ class FileIo:
         file = self._open(path, os.O_RDONLY, "opening")
         try:
             self._prepare(file)
+        except StorageError:
+            file.close()
+            raise
+        return file
+
+    def open_uncached(self, path: Path) -> DataFile:
+        """Open a file for reading, with no page of it in the page cache."""
+        file = self.open(path)
+        try:
+            file.drop_cached_pages()
         except StorageError:
             file.close()
             raise

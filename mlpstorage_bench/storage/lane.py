@@ -1,8 +1,8 @@
 """A lane: the buffers and chunks in flight of one operation at a time.
 
 Memory does not grow with the size of entries: every operation uses a pool of buffers, which lanes
-may share. A lane belongs to one thread. It makes the next chunk or checks the last one while other
-chunks are in flight; the spans of transfers include neither.
+may share. It makes the next chunk or checks the last one while other chunks are in flight; the
+spans of transfers include neither. Many lanes run on one IO thread, one at a time.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator
-from typing import Self
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.aio import KernelQueue
-from mlpstorage_bench.storage.buffers import BufferPool, round_up_to_sector
-from mlpstorage_bench.storage.in_flight import InFlight, OpenQueue, Read
-from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
+from mlpstorage_bench.storage.in_flight import InFlight, Read
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.payload import Content, Payload
 from mlpstorage_bench.storage.store import (
     Chunk,
     Chunking,
@@ -28,44 +27,29 @@ from mlpstorage_bench.storage.store import (
 )
 from mlpstorage_bench.storage.verification import is_checked
 
-LARGE_CHUNK_BYTES = 1 << 20
-"""Chunks of this size or larger take so long to make that it pays to do so during a transfer."""
-
-
-class CutOffError(Exception):
-    """The operation ended between two chunks because the run is stopping. Not a storage error."""
-
 
 class Lane:
-    """Writes, reads and copies entries, one at a time, with several chunks in flight.
-
-    Context manager: closes its kernel queue on exit.
-    """
+    """Writes, reads and copies entries, one at a time, with several chunks in flight."""
 
     def __init__(
         self,
         payload: Payload,
         chunking: Chunking,
         stopping: threading.Event,
+        thread: IoThread,
         *,
         chunks_in_flight: int = 1,
         verify_rate: float = 1.0,
         buffers: BufferPool | None = None,
-        open_queue: OpenQueue | None = KernelQueue,
     ) -> None:
         self.stopping = stopping
         """Once set, operations finish their chunks in flight and raise CutOffError."""
         self._payload = payload
         self._chunking = chunking
         self._buffers = buffers or BufferPool(chunking.chunk_bytes, chunks_in_flight + 1)
-        self._in_flight = InFlight(open_queue, chunks_in_flight, self._buffers)
+        self._thread = thread
+        self._in_flight = InFlight(thread, chunks_in_flight, self._buffers)
         self._verify_rate = verify_rate
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._in_flight.close()
 
     @property
     def max_in_flight(self) -> int:
@@ -91,6 +75,7 @@ class Lane:
         self, store: Store, name: str, size: int, observer: Observer, *, generation: int = 0
     ) -> StoredEntry:
         """Stream a new entry into the store; after a failure or cut-off it is removed again."""
+        self._thread.begin_operation()
         stored_size = round_up_to_sector(size)
         identity = self._payload.identity(name, generation)
         content = self._payload.content(identity)
@@ -100,9 +85,9 @@ class Lane:
             with store.writer(name, stored_size, observer) as writer, self._in_flight as in_flight:
                 for chunk in self._chunks(stored_size):
                     buffer = in_flight.take_buffer()
-                    content.fill(buffer, chunk.size, chunk.offset)
+                    digest = self._thread.aside(self._make, content, buffer, chunk)
                     if is_digested:
-                        digests[chunk.number] = self._payload.digest(buffer, chunk.size)
+                        digests[chunk.number] = digest
                     in_flight.write(writer, buffer, chunk)
                 in_flight.finish()
         except BaseException as error:
@@ -112,6 +97,7 @@ class Lane:
 
     def read(self, store: Store, entry: StoredEntry, observer: Observer) -> None:
         """Stream an entry from the store, and check its chunks at the verify rate."""
+        self._thread.begin_operation()
         number_of_read = next(entry.reads)
         with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
 
@@ -147,6 +133,7 @@ class Lane:
 
         Content is copied unchecked: its digests are copied with it, and the next read checks it.
         """
+        self._thread.begin_operation()
         try:
             with (
                 source.reader(entry.name, read) as reader,
@@ -163,6 +150,11 @@ class Lane:
             _remove_after_failure(target, entry.name, error)
             raise
 
+    def _make(self, content: Content, buffer: AlignedBuffer, chunk: Chunk) -> int:
+        """Make a chunk and return its digest; 0 if none is checked."""
+        content.fill(buffer, chunk.size, chunk.offset)
+        return self._payload.digest(buffer, chunk.size) if self._verify_rate > 0 else 0
+
     def _check(
         self,
         read: Read,
@@ -174,7 +166,7 @@ class Lane:
     ) -> None:
         buffer, (number, offset, size) = read
         started = time.perf_counter_ns()
-        digest = self._payload.digest(buffer, size)
+        digest = self._thread.aside(self._payload.digest, buffer, size)
         if not stores_data:
             return  # only the cost of the check is wanted
         if digest != entry.digests[number]:
@@ -189,24 +181,12 @@ class Lane:
             yield chunk
 
 
-def queues_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> OpenQueue | None:
-    """Return the function that opens a lane's queue; None if plain calls are faster.
-
-    With a queue, a lane makes its next chunk or checks its last one while another is in flight.
-    This is worth the second system call, except for several lanes with one small chunk each: there
-    the other lanes' chunks are in flight meanwhile, and each call waits for Python's lock.
-    """
-    is_alone = lanes == 1 or chunks_in_flight > 1
-    return KernelQueue if is_alone or chunk_bytes >= LARGE_CHUNK_BYTES else None
-
-
-def buffers_for(lanes: int, chunks_in_flight: int, chunk_bytes: int) -> int:
+def buffers_for(lanes: int, chunks_in_flight: int) -> int:
     """Return the number of buffers that the lanes use at once.
 
-    A lane with a queue makes or checks one chunk beside those in flight.
+    A lane makes or checks one chunk beside those in flight.
     """
-    has_queue = queues_for(lanes, chunks_in_flight, chunk_bytes) is not None
-    return lanes * (chunks_in_flight + has_queue)
+    return lanes * (chunks_in_flight + 1)
 
 
 def _remove_after_failure(store: Store, name: str, cause: BaseException) -> None:

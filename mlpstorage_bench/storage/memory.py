@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ class MemoryStore:
         self._slot_bytes = slot_bytes
         self._free: list[memoryview] = []
         self._entries: dict[str, list[memoryview]] = {}
-        self._lock = threading.Lock()
 
     def footprint(self, size: int) -> int:
         """Return the entry's size; the rest of its last slot counts as memory of the harness."""
@@ -30,26 +28,22 @@ class MemoryStore:
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Slots]:
         """Allocate the slots for an entry of `size` bytes."""
         count = -(-size // self._slot_bytes)
-        with self._lock:
-            if name in self._entries:
-                raise ValueError(f"entry {name!r} exists already")
-            slots = [self._free.pop() for _ in range(min(count, len(self._free)))]
-            missing = count - len(slots)
-            slots += [memoryview(mmap.mmap(-1, self._slot_bytes)) for _ in range(missing)]
-            self._entries[name] = slots
+        if name in self._entries:
+            raise ValueError(f"entry {name!r} exists already")
+        slots = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        missing = count - len(slots)
+        slots += [memoryview(mmap.mmap(-1, self._slot_bytes)) for _ in range(missing)]
+        self._entries[name] = slots
         yield _Slots(name, slots, self._slot_bytes, observer)
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_Slots]:
         """Give access to an entry's slots."""
-        with self._lock:
-            slots = self._entries[name]
-        yield _Slots(name, slots, self._slot_bytes, observer)
+        yield _Slots(name, self._entries[name], self._slot_bytes, observer)
 
     def delete(self, name: str) -> None:
         """Free the entry's slots for other entries."""
-        with self._lock:
-            self._free += self._entries.pop(name, [])
+        self._free += self._entries.pop(name, [])
 
     def close(self) -> None:
         """Release the memory of the free slots."""

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from mlpstorage_bench.storage.aio import Event, KernelQueue, Queue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.files import DataFile, FileIo
+from mlpstorage_bench.storage.kernel_queue import Event, Queue, QueueRefusedError
+from mlpstorage_bench.storage.queues import open_queue
 from mlpstorage_bench.storage.store import Observer
+from mlpstorage_bench.units import NS_PER_S
 
 RING_BYTES = 64 << 20
 """Larger than processor caches, so that a ring moves data through memory."""
@@ -111,12 +113,15 @@ class NoFile(DataFile):
 class ImmediateQueue:
     """A queue that completes each transfer on submission."""
 
+    moves_buffered = True
+
     def __init__(self, copy: _Copy | None) -> None:
         self._copy = copy
         self._ended: list[Event] = []
+        self._woken = threading.Event()
 
-    def submit(
-        self, slot: int, *, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    def prepare(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
     ) -> None:
         """Complete a transfer at once."""
         del descriptor, offset
@@ -124,11 +129,20 @@ class ImmediateQueue:
             self._copy(address, size, is_write=is_write)
         self._ended.append((slot, size))
 
-    def reap(self, *, waits: bool) -> list[Event]:
-        """Return the transfers that completed since the last call."""
-        del waits
+    def submit(self) -> None:
+        """Do nothing: what was prepared is complete."""
+
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        """Return the transfers that completed since the last call; wait if there are none."""
         ended, self._ended = self._ended, []
+        if not ended and timeout_ns != 0:
+            self._woken.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
+            self._woken.clear()
         return ended
+
+    def wake(self) -> None:
+        """End a wait."""
+        self._woken.set()
 
     def reset(self) -> None:
         """Drop completed transfers."""
@@ -146,13 +160,11 @@ class _Ring:
         self._memory = AlignedBuffer(RING_BYTES)
         self._memory.sectors[:] = 0  # fault in now, not while measuring
         self._next = 0
-        self._lock = threading.Lock()
 
     def copy(self, address: int, size: int, *, is_write: bool) -> None:
         """Copy to or from other memory without Python's lock, like a system call."""
-        with self._lock:
-            at = self._next
-            self._next = (at + size) % RING_BYTES
+        at = self._next  # two threads at once may copy to one place, which costs the same
+        self._next = (at + size) % RING_BYTES
         while size:
             part = min(size, RING_BYTES - at)
             here = self._memory.address + at
@@ -164,7 +176,7 @@ class _Ring:
 def _queue_unavailable_reason() -> str:
     """Return the reason why this host provides no kernel queue; '' if it does."""
     try:
-        KernelQueue(1).close()
+        open_queue("auto", 1).queue.close()
     except QueueRefusedError as error:
         return str(error)
     return ""

@@ -14,6 +14,7 @@ from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
 from mlpstorage_bench.storage.linux_aio import LinuxAio
 
 QueueKind = Literal["io_uring", "linux_aio"]
+QueueChoice = Literal["auto", "io_uring", "linux_aio"]
 QUEUES: dict[QueueKind, Callable[[int], Queue]] = {"io_uring": IoUring, "linux_aio": LinuxAio}
 """Constructors by kind; each takes the number of slots, and raises QueueRefusedError."""
 
@@ -27,7 +28,7 @@ class OpenedQueue(NamedTuple):
     """Why the host provides no queue of a better kind; '' if it was not asked for one."""
 
 
-def open_queue(kind: QueueKind | Literal["auto"], slots: int) -> OpenedQueue:
+def open_queue(kind: QueueChoice, slots: int) -> OpenedQueue:
     """Open a queue of this kind, or the best one that the host provides.
 
     Raises QueueRefusedError with the reasons of all that were tried.
@@ -39,3 +40,20 @@ def open_queue(kind: QueueKind | Literal["auto"], slots: int) -> OpenedQueue:
         except QueueRefusedError as error:
             refusals.append(str(error))
     raise QueueRefusedError("; ".join(refusals))
+
+
+class QueueOpener:
+    """Opens queues of one kind, or the best ones, and knows what it got."""
+
+    def __init__(self, choice: QueueChoice = "auto") -> None:
+        self._choice: QueueChoice = choice
+        self.kind: QueueKind | None = None
+        """Kind of the last queue; None before the first one, and if the host provides none."""
+        self.refusal = ""
+        """Why it is of no better kind."""
+
+    def __call__(self, slots: int) -> Queue:
+        """Open a queue. Raises QueueRefusedError."""
+        opened = open_queue(self._choice, slots)
+        self.kind, self.refusal = opened.kind, opened.refusal
+        return opened.queue

@@ -6,16 +6,18 @@ slots as it needs, not necessarily adjacent; the rest of its last slot stays unu
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from mlpstorage_bench.errors import CapacityError, StorageError
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
+from mlpstorage_bench.storage.io_thread import WaitList, off_thread
 from mlpstorage_bench.storage.store import Observer
 
 FILE_BYTES = 1 << 30
@@ -43,38 +45,29 @@ class Slab:
         self._files: list[DataFile] = []
         self._free: deque[int] = deque()
         self._entries: dict[str, list[int]] = {}
-        self._lock = threading.Lock()
+        self._is_growing = False
+        self._grown = WaitList()
         if self._slots:
-            self._grow()
+            self._add(self._next_file())
 
     def footprint(self, size: int) -> int:
         """Return the size of the slots that an entry uses."""
         return self._slots_for(size) * self._slot_bytes
 
-    @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[_Slots]:
+    def writer(self, name: str, size: int, observer: Observer) -> _NewSlots:
         """Allocate the slots for the entry."""
-        with self._lock:
-            slots = self._take(self._slots_for(size))
-            self._entries[name] = slots
-        view = self._view(slots, observer)
-        yield view
-        for number in sorted({slot // self._slots_per_file for slot in slots}):
-            view.make_durable(self._files[number])
+        slots = self._take(self._slots_for(size))
+        self._entries[name] = slots
+        return _NewSlots(self._places(slots), self._slot_bytes, observer, self._io)
 
-    @contextmanager
-    def reader(self, name: str, observer: Observer) -> Iterator[_Slots]:
+    def reader(self, name: str, observer: Observer) -> _Slots:
         """Give access to the entry's slots."""
-        with self._lock:
-            slots = self._entries[name]
-        view = self._view(slots, observer)
-        view.drop_cached_pages()
-        yield view
+        places = self._places(self._entries[name])
+        return _Slots(places, self._slot_bytes, observer, self._io)
 
     def delete(self, name: str) -> None:
         """Put the entry's slots at the end of the free list."""
-        with self._lock:
-            self._free.extend(self._entries.pop(name, ()))
+        self._free.extend(self._entries.pop(name, ()))
 
     def close(self) -> None:
         """Close and remove all files, then raise the error if one failed."""
@@ -89,19 +82,27 @@ class Slab:
 
     def _take(self, count: int) -> list[int]:
         while len(self._free) < count:
-            self._grow()
+            if self._is_growing:  # by another lane
+                self._grown.wait()
+                continue
+            self._is_growing = True
+            try:
+                self._add(off_thread(self._next_file))
+            finally:
+                self._is_growing = False
+                self._grown.notify_all()
         return [self._free.popleft() for _ in range(count)]
 
-    def _grow(self) -> None:
-        first = len(self._files) * self._slots_per_file
-        last = min(first + self._slots_per_file, self._slots)
-        if first >= last:
+    def _next_file(self) -> DataFile:
+        """Create the next file with all its space."""
+        slots = self._slots_of(len(self._files))
+        if not slots:
             raise CapacityError(
                 f"All {self._slots} slots of {self._slot_bytes / 2**20:g} MiB are in use: raise "
                 "storage_capacity_gb, or lower tokens_per_block so that slots are better filled"
             )
         path = self._directory / f"slab-{len(self._files):03}{DATA_SUFFIX}"
-        size = (last - first) * self._slot_bytes
+        size = len(slots) * self._slot_bytes
         file = self._io.create(path, size)
         try:
             file.preallocate(size)
@@ -109,31 +110,51 @@ class Slab:
             file.close()
             remove(path)
             raise
-        self._files.append(file)
-        self._free.extend(range(first, last))
+        return file
 
-    def _view(self, slots: Sequence[int], observer: Observer) -> _Slots:
-        places = [
+    def _add(self, file: DataFile) -> None:
+        self._free.extend(self._slots_of(len(self._files)))
+        self._files.append(file)
+
+    def _slots_of(self, number: int) -> range:
+        """Return the slots in a file, which exists or would be the next."""
+        first = number * self._slots_per_file
+        return range(first, min(first + self._slots_per_file, self._slots))
+
+    def _places(self, slots: Sequence[int]) -> list[tuple[DataFile, int]]:
+        return [
             (self._files[slot // self._slots_per_file], slot % self._slots_per_file)
             for slot in slots
         ]
-        return _Slots(places, self._slot_bytes, observer, is_direct=self._io.is_direct)
 
 
 class _Slots(FileMover):
-    """One entry's slots in order: file, and slot number within the file."""
+    """One entry's slots in order: file, and slot number within the file. A context manager."""
 
     def __init__(
         self,
         places: Sequence[tuple[DataFile, int]],
         slot_bytes: int,
         observer: Observer,
-        *,
-        is_direct: bool,
+        io: FileIo,
     ) -> None:
-        super().__init__(observer, is_direct=is_direct)
+        super().__init__(observer, is_direct=io.is_direct)
         self._places = places
         self._slot_bytes = slot_bytes
+        self._io = io
+
+    def __enter__(self) -> Self:
+        if not self.is_direct:
+            off_thread(self.drop_cached_pages)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
 
     def place(self, offset: int) -> FilePlace:
         """Return the file of the slot, and the offset in it."""
@@ -150,3 +171,23 @@ class _Slots(FileMover):
     def _drop_written(self, file: DataFile) -> None:
         """Drop this entry's slots alone: other lanes may be reading theirs."""
         self.drop_cached_pages(file)
+
+
+class _NewSlots(_Slots):
+    """The slots of an entry that is written: durable as configured at the end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None and self._io.needs_sync:
+            off_thread(self._make_all_durable)
+
+    def _make_all_durable(self) -> None:
+        for file in dict.fromkeys(file for file, _ in self._places):
+            self.make_durable(file)

@@ -6,21 +6,24 @@ transfer later by that wait.
 
 from __future__ import annotations
 
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Final
 
-from mlpstorage_bench.storage.aio import KernelQueue
+from mlpstorage_bench.storage.aio_context import AioContext
 from mlpstorage_bench.storage.file_mover import FileMover
 from mlpstorage_bench.storage.files import DataFile
-from mlpstorage_bench.storage.in_flight import InFlight
+from mlpstorage_bench.storage.io_uring import IoUring
+from mlpstorage_bench.storage.io_uring_ring import Ring
+from mlpstorage_bench.storage.linux_aio import LinuxAio
+from mlpstorage_bench.storage.transfers import TransferQueue
 
+_FUNCTIONS: tuple[object, ...] = (
+    *(FileMover.put, FileMover.get),
+    *(DataFile.write, DataFile.write_back, DataFile.read, DataFile.make_durable),
+    *TransferQueue.TRANSFERS,
+    *(part for queue in (LinuxAio, AioContext, IoUring, Ring) for part in vars(queue).values()),
+)
 TRANSFER_CODE: Final[frozenset[CodeType]] = frozenset(
-    function.__code__
-    for function in (
-        *(FileMover.put, FileMover.get),
-        *(DataFile.write, DataFile.write_back, DataFile.read, DataFile.make_durable),
-        *InFlight.TRANSFERS,
-        *(KernelQueue.submit, KernelQueue.reap),
-    )
+    function.__code__ for function in _FUNCTIONS if isinstance(function, FunctionType)
 )
 """Their code, as frames have it. Work on other chunks is not among it, whose bound is `late_ns`."""

@@ -16,7 +16,7 @@ from mlpstorage_bench.doctor import extras, kernel
 from mlpstorage_bench.doctor.finding import Finding, Status, summary
 from mlpstorage_bench.doctor.limits import check_limits
 from mlpstorage_bench.process.limits import Limits, MemoryLimit, Processors
-from mlpstorage_bench.storage.aio import QueueRefusedError
+from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
 
 UNLIMITED = Limits(None, MemoryLimit(2 << 30, 1 << 30, "the host's memory"), None, None, 2 << 30)
 
@@ -92,7 +92,7 @@ def test_kernel_without_queue_and_huge_pages_is_noted(
     def refuse(depth: int) -> None:
         raise QueueRefusedError(f"no Linux AIO: io_setup of {depth} returned EPERM")
 
-    monkeypatch.setattr(kernel, "KernelQueue", refuse)
+    monkeypatch.setattr(kernel, "LinuxAio", refuse)
     setting = tmp_path / "kernel/mm/transparent_hugepage/enabled"
     setting.parent.mkdir(parents=True)
     setting.write_text("always madvise [never]\n")

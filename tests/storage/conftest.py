@@ -10,17 +10,18 @@ from typing import Literal
 import pytest
 
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.storage.aio import KernelQueue, QueuePool, QueueRefusedError
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
+from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
+from tests.lanes import LoneLane
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024  # two and a half chunks: the last of a block is smaller
@@ -80,13 +81,6 @@ def file_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store
 
 
 @pytest.fixture(scope="session")
-def queues() -> Iterator[QueuePool]:
-    """Queues that lanes share, as in a run: the kernel takes tens of ms to destroy one."""
-    with QueuePool() as pool:
-        yield pool
-
-
-@pytest.fixture(scope="session")
 def payload() -> Payload:
     """Content of the lanes' entries: making its random words costs more than most tests."""
     return Payload(5)
@@ -100,13 +94,12 @@ def buffers() -> BufferPool:
 
 @pytest.fixture(params=[1, 4], ids=["one chunk in flight", "four chunks in flight"])
 def lane(
-    request: pytest.FixtureRequest, payload: Payload, buffers: BufferPool, queues: QueuePool
-) -> Iterator[Lane]:
-    with Lane(
+    request: pytest.FixtureRequest, payload: Payload, buffers: BufferPool
+) -> Iterator[LoneLane]:
+    with LoneLane(
         *(payload, Chunking(CHUNK, BLOCK), threading.Event()),
         chunks_in_flight=request.param,
         buffers=buffers,
-        open_queue=queues.open,
     ) as made:
         yield made
 
@@ -148,9 +141,9 @@ def observer_class() -> type[CountingObserver]:
     return CountingObserver
 
 
-def kernel_queue(depth: int) -> KernelQueue:
+def kernel_queue(depth: int) -> LinuxAio:
     """Open a queue; skips the test if this host provides none."""
     try:
-        return KernelQueue(depth)
+        return LinuxAio(depth)
     except QueueRefusedError as error:
         pytest.skip(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,14 @@ from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
+from tests.lanes import LoneLane, run_lanes
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024
@@ -47,7 +51,7 @@ def files_below(folder: Path) -> list[Path]:
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_read_returns_and_checks_all_written_bytes(
-    store: Store, lane: Lane, observer_class: Any, size: int
+    store: Store, lane: LoneLane, observer_class: Any, size: int
 ) -> None:
     written, read = observer_class(), observer_class()
     entry = lane.write(store, "entry", size, written)
@@ -60,7 +64,7 @@ def test_read_returns_and_checks_all_written_bytes(
 
 
 def test_second_delete_is_harmless_and_name_is_reusable(
-    store: Store, lane: Lane, observer_class: Any
+    store: Store, lane: LoneLane, observer_class: Any
 ) -> None:
     lane.write(store, "entry", CHUNK, observer_class())
     store.delete("entry")
@@ -69,7 +73,7 @@ def test_second_delete_is_harmless_and_name_is_reusable(
 
 
 def test_cut_off_write_leaves_no_file(
-    file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
+    file_store: Store, lane: LoneLane, observer_class: Any, tmp_path: Path
 ) -> None:
     class StopsAfterTwo(observer_class):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
@@ -87,7 +91,7 @@ def test_cut_off_write_leaves_no_file(
 
 
 def test_copied_entry_is_readable_in_both_stores(
-    store: Store, lane: Lane, observer_class: Any
+    store: Store, lane: LoneLane, observer_class: Any
 ) -> None:
     other = MemoryStore(CHUNK)
     entry = lane.write(store, "entry", BLOCK + CHUNK + 1, observer_class())
@@ -99,7 +103,7 @@ def test_copied_entry_is_readable_in_both_stores(
 
 
 def test_entry_copied_from_memory_passes_its_check(
-    store: Store, lane: Lane, observer_class: Any
+    store: Store, lane: LoneLane, observer_class: Any
 ) -> None:
     memory = MemoryStore(CHUNK)
     entry = lane.write(memory, "entry", 2 * BLOCK + 4096, observer_class())
@@ -110,7 +114,7 @@ def test_entry_copied_from_memory_passes_its_check(
 
 
 def test_closed_store_leaves_no_file(
-    file_store: Store, lane: Lane, observer_class: Any, tmp_path: Path
+    file_store: Store, lane: LoneLane, observer_class: Any, tmp_path: Path
 ) -> None:
     lane.write(file_store, "entry", 2 * BLOCK, observer_class())
     assert files_below(tmp_path)
@@ -121,26 +125,16 @@ def test_closed_store_leaves_no_file(
 
 @pytest.mark.slow
 def test_concurrent_lanes_share_a_store(store: Store, observer_class: Any) -> None:
-    failures: list[BaseException] = []
+    thread = IoThread(QueueOpener(), 6, helpers=6)
 
     def work(number: int) -> None:
-        try:
-            with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
-                for turn in range(10):
-                    entry = lane.write(
-                        store, f"{number}-{turn}", BLOCK + number * 4096, observer_class()
-                    )
-                    lane.read(store, entry, observer_class())
-                    store.delete(entry.name)
-        except BaseException as error:  # noqa: BLE001 - asserted by the main thread
-            failures.append(error)
+        lane = Lane(Payload(5), CHUNKING, threading.Event(), thread)
+        for turn in range(10):
+            entry = lane.write(store, f"{number}-{turn}", BLOCK + number * 4096, observer_class())
+            lane.read(store, entry, observer_class())
+            store.delete(entry.name)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    run_lanes([partial(work, number) for number in range(6)], thread)
 
 
 @pytest.mark.parametrize("durability", ["none", "fdatasync", "fsync"])
@@ -157,7 +151,7 @@ def test_files_are_synced_as_configured(
         Slab(tmp_path, io, BLOCK, BLOCK * 4),
     )
     for store, files in zip(stores, (1, 3, 1), strict=True):
-        with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
+        with LoneLane(Payload(5), CHUNKING, threading.Event()) as lane:
             observer = observer_class()
             lane.write(store, "entry", 3 * BLOCK, observer)
             assert observer.syncs == (files if durability != "none" or dropped else 0)
@@ -169,7 +163,7 @@ def test_files_are_synced_as_configured(
 def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, observer_class: Any) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for rate, least, most in ((0.0, 0, 0), (0.25, 40, 160), (1.0, 400, 400)):
-        with Lane(Payload(5), Chunking(4096), threading.Event(), verify_rate=rate) as lane:
+        with LoneLane(Payload(5), Chunking(4096), threading.Event(), verify_rate=rate) as lane:
             entry = lane.write(store, "entry", 40 * 4096, observer_class())
             observer = observer_class()
             for _ in range(10):
@@ -180,7 +174,7 @@ def test_chunks_are_checked_at_the_verify_rate(tmp_path: Path, observer_class: A
 
 
 def test_single_chunk_is_read_and_checked_in_every_store(
-    store: Store, lane: Lane, observer_class: Any
+    store: Store, lane: LoneLane, observer_class: Any
 ) -> None:
     entry = lane.write(store, "entry", 2 * BLOCK + 4096, observer_class())
     for number in reversed(range(CHUNKING.count(entry.size))):
@@ -200,7 +194,7 @@ def test_block_file_is_renamed_when_complete(
             super().chunk(size, started_ns, ended_ns, late_ns)
             names.append(sorted(path.name for path in files_below(tmp_path)))
 
-    with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
+    with LoneLane(Payload(5), CHUNKING, threading.Event()) as lane:
         lane.write(store, "entry", 2 * BLOCK, FileListingObserver())
     stem = digest_name("entry")
     assert names[0] == [f"{stem}.0.kv.tmp"]
@@ -215,7 +209,7 @@ def test_slab_is_preallocated_and_reuses_slots(
     tmp_path: Path, store_of: Any, observer_class: Any
 ) -> None:
     store = store_of("slab, buffered", tmp_path)
-    with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
+    with LoneLane(Payload(5), CHUNKING, threading.Event()) as lane:
         lane.write(store, "first", CHUNK, observer_class())
         [slab] = files_below(tmp_path)
         blocks = slab.stat().st_blocks
@@ -244,7 +238,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.store: Store = self.make(self.kind, self.folder)
         self.lanes = [
-            Lane(Payload(9), CHUNKING, threading.Event(), chunks_in_flight=count)
+            LoneLane(Payload(9), CHUNKING, threading.Event(), chunks_in_flight=count)
             for count in (1, 3)
         ]
         self.model: dict[str, bytes] = {}
@@ -372,7 +366,7 @@ def test_chunks_cover_the_entry_without_crossing_extents() -> None:
 
 @pytest.mark.slow
 def test_failed_chunk_ends_the_operation(tmp_path: Path, observer_class: Any) -> None:
-    with Lane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
+    with LoneLane(Payload(5), Chunking(4096), threading.Event(), chunks_in_flight=4) as lane:
         store = EntryFiles(tmp_path, FileIo("buffered"))
         entry = lane.write(store, "entry", 1 << 22, observer_class())
         os.truncate(tmp_path / f"{digest_name('entry')}.kv", 4096 * 8)

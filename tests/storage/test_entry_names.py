@@ -13,8 +13,8 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.store import Store
+from tests.lanes import LoneLane
 
 SIZE = 200 * 1024
 ODD_NAMES = {
@@ -59,7 +59,7 @@ def test_entry_name_that_is_no_file_name_is_written_read_and_deleted_inside_the_
     tmp_path: Path,
     cache: Path,
     store_of: Any,
-    lane: Lane,
+    lane: LoneLane,
     observer_class: Any,
     layout: str,
     kind: str,
@@ -76,7 +76,7 @@ def test_entry_name_that_is_no_file_name_is_written_read_and_deleted_inside_the_
 
 
 def test_entries_of_similar_names_are_kept_apart(
-    cache: Path, lane: Lane, observer_class: Any
+    cache: Path, lane: LoneLane, observer_class: Any
 ) -> None:
     store = EntryFiles(cache, FileIo("buffered"))
     entries = [
@@ -89,7 +89,7 @@ def test_entries_of_similar_names_are_kept_apart(
 
 
 def test_file_that_exists_already_is_kept_when_an_entry_cannot_be_created(
-    cache: Path, lane: Lane, observer_class: Any
+    cache: Path, lane: LoneLane, observer_class: Any
 ) -> None:
     store = EntryFiles(cache, FileIo("buffered"))
     theirs = cache / f"{digest_name('entry')}.kv"
@@ -101,7 +101,7 @@ def test_file_that_exists_already_is_kept_when_an_entry_cannot_be_created(
 
 
 def test_block_that_exists_already_is_kept_when_an_entry_cannot_be_created(
-    cache: Path, lane: Lane, observer_class: Any
+    cache: Path, lane: LoneLane, observer_class: Any
 ) -> None:
     block_bytes = 64 * 1024
     store = BlockFiles(cache, FileIo("buffered"), block_bytes)

@@ -16,15 +16,18 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.paths import digest_name
-from mlpstorage_bench.storage.aio import Event, KernelQueue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import CutOffError, Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
+from mlpstorage_bench.storage.lane import buffers_for
+from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking, Store
 from tests.fake_queue import FakeQueue
+from tests.lanes import LoneLane
 from tests.storage.conftest import kernel_queue
 
 CHUNK = 64 * 1024
@@ -34,7 +37,7 @@ SIZE = 8 * BLOCK
 LIMIT = 4
 COUNT = CHUNKING.count(SIZE)
 
-MakeLane = Callable[..., Lane]
+MakeLane = Callable[..., LoneLane]
 
 
 @pytest.fixture(params=["entry, direct", "block, direct", "slab, direct"])
@@ -46,7 +49,7 @@ def direct_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) 
 
 @pytest.fixture(scope="module")
 def pool_of_all_tests() -> BufferPool:
-    return BufferPool(CHUNK, buffers_for(1, LIMIT, CHUNK))
+    return BufferPool(CHUNK, buffers_for(1, LIMIT))
 
 
 @pytest.fixture
@@ -61,8 +64,8 @@ def pool(pool_of_all_tests: BufferPool) -> Iterator[BufferPool]:
 
 @pytest.fixture
 def lane_with(payload: Payload, pool: BufferPool) -> MakeLane:
-    def make(queue: Any, **options: Any) -> Lane:
-        return Lane(
+    def make(queue: Any, **options: Any) -> LoneLane:
+        return LoneLane(
             payload,
             CHUNKING,
             threading.Event(),
@@ -75,19 +78,19 @@ def lane_with(payload: Payload, pool: BufferPool) -> MakeLane:
     return make
 
 
-class CountingQueue(KernelQueue):
+class CountingQueue(LinuxAio):
     """Kernel queue that counts its transfers."""
 
     pending = 0
     max_pending = 0
 
-    def submit(self, slot: int, **transfer: Any) -> None:
+    def prepare(self, *transfer: Any) -> None:
         type(self).pending += 1
         type(self).max_pending = max(self.max_pending, self.pending)
-        super().submit(slot, **transfer)
+        super().prepare(*transfer)
 
-    def reap(self, *, waits: bool) -> list[Event]:
-        events = super().reap(waits=waits)
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        events = super().reap(timeout_ns)
         type(self).pending -= len(events)
         return events
 
@@ -133,7 +136,7 @@ def test_chunks_completed_in_any_order_and_parts_are_complete(
 ) -> None:
     max_size = None if max_sectors is None else max_sectors * 4096
     fake = FakeQueue(LIMIT, random.Random(seed), max_size, is_eager=eager)
-    lane = Lane(
+    lane = LoneLane(
         *(Payload(5), CHUNKING, threading.Event()),
         chunks_in_flight=LIMIT,
         buffers=pool,
@@ -265,14 +268,14 @@ class CompletesAtPoll(FakeQueue):
 
     polls = 0
 
-    def submit(self, slot: int, **transfer: Any) -> None:
-        super().submit(slot, **transfer)
+    def submit(self) -> None:
+        super().submit()
         self.polls = 0
 
-    def reap(self, *, waits: bool) -> list[Event]:
+    def reap(self, timeout_ns: int | None) -> list[Event]:
         self.polls += 1
         self.is_eager = self.polls == self.depth
-        return super().reap(waits=waits)
+        return super().reap(timeout_ns)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,7 @@ def test_only_completions_during_other_work_are_late(
 ) -> None:
     store = store_of("entry, direct", tmp_path)
     observer = LateObserver()
-    with Lane(
+    with LoneLane(
         *(Payload(5), CHUNKING, threading.Event()), open_queue=lambda _: CompletesAtPoll(poll)
     ) as lane:
         lane.write(store, "entry", SIZE, observer)
@@ -296,7 +299,7 @@ def test_only_completions_during_other_work_are_late(
 def test_host_without_queues_moves_one_chunk_at_a_time_with_reason(
     direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
-    def refuse(depth: int) -> KernelQueue:
+    def refuse(depth: int) -> LinuxAio:
         raise QueueRefusedError(f"no {depth} slots")
 
     lane = lane_with(refuse)
@@ -312,7 +315,7 @@ def test_buffered_mode_moves_one_chunk_at_a_time_with_reason(
 ) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered"))
     for asked_for, said in ((1, ""), (2, "files go through the page cache")):
-        with Lane(Payload(5), CHUNKING, threading.Event(), chunks_in_flight=asked_for) as lane:
+        with LoneLane(Payload(5), CHUNKING, threading.Event(), chunks_in_flight=asked_for) as lane:
             lane.write(store, f"entry{asked_for}", SIZE, observer_class())
             assert said in lane.queue_unavailable_reason
             assert lane.max_in_flight == 1
@@ -328,21 +331,9 @@ def test_buffer_is_reused_only_after_16_mib_of_others() -> None:
     assert pool.take() is last
 
 
-@pytest.mark.parametrize(
-    ("lanes", "chunks", "kib", "opens", "buffers"),
-    [
-        (1, 1, 64, KernelQueue, 2),
-        (16, 2, 64, KernelQueue, 48),
-        (16, 1, 1020, None, 16),
-        (16, 1, 1024, KernelQueue, 32),
-        (16, 1, 4096, KernelQueue, 32),
-    ],
-)
-def test_several_lanes_with_one_small_chunk_use_plain_calls(
-    lanes: int, chunks: int, kib: int, opens: object, buffers: int
-) -> None:
-    assert queues_for(lanes, chunks, kib * 1024) is opens
-    assert buffers_for(lanes, chunks, kib * 1024) == buffers
+def test_each_lane_makes_or_checks_a_chunk_beside_those_in_flight() -> None:
+    assert buffers_for(lanes=1, chunks_in_flight=1) == 2
+    assert buffers_for(lanes=16, chunks_in_flight=2) == 48
 
 
 def test_lane_without_queue_uses_plain_calls(
@@ -356,16 +347,16 @@ def test_lane_without_queue_uses_plain_calls(
         return pwritev(descriptor, buffers, offset)
 
     monkeypatch.setattr(os, "pwritev", counted)
-    with Lane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:
+    with LoneLane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:
         lane.write(direct_store, "entry", CHUNK, observer_class())
         assert (len(calls), lane.max_in_flight, lane.queue_unavailable_reason) == (1, 1, "")
 
 
 def test_memory_store_opens_no_queue(observer_class: Any) -> None:
-    def fail(_: int) -> KernelQueue:
+    def fail(_: int) -> LinuxAio:
         raise AssertionError("a queue was opened")
 
-    with Lane(
+    with LoneLane(
         *(Payload(5), CHUNKING, threading.Event()), chunks_in_flight=LIMIT, open_queue=fail
     ) as lane:
         lane.write(MemoryStore(CHUNK), "entry", SIZE, observer_class())
@@ -393,7 +384,7 @@ def test_reserved_file_has_its_final_size_from_the_start(
     tmp_path: Path, observer_class: Any
 ) -> None:
     store = EntryFiles(tmp_path, FileIo("buffered", reserves=True))
-    with Lane(Payload(5), CHUNKING, threading.Event()) as lane:
+    with LoneLane(Payload(5), CHUNKING, threading.Event()) as lane:
         sizes = []
 
         class SizeObserver(observer_class):  # type: ignore[misc]  # a class that a fixture gives

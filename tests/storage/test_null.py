@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.storage.aio import Queue, QueueRefusedError
 from mlpstorage_bench.storage.buffers import AlignedBuffer
-from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
 from mlpstorage_bench.storage.null import RING_BYTES, NullStore, RingStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.units import MIB
+from tests.lanes import LoneLane
 
 CHUNK = 64 * 1024
 
@@ -38,7 +38,7 @@ def test_null_store_moves_everything_and_checks_nothing(
     store = make_store(is_direct=is_direct)
     queue = queue_of(store)
     written, read, copied = observer_class(), observer_class(), observer_class()
-    with Lane(
+    with LoneLane(
         Payload(5),
         Chunking(chunk),
         threading.Event(),
@@ -62,14 +62,17 @@ def test_lane_submits_each_chunk_to_the_queue_of_the_store(
     submitted: list[int] = []
 
     class RecordingQueue:
+        moves_buffered, submit, wake = False, queue.submit, queue.wake
         reap, reset, close = queue.reap, queue.reset, queue.close
 
-        def submit(self, slot: int, *, size: int, **transfer: Any) -> None:
+        def prepare(
+            self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+        ) -> None:
             submitted.append(size)
-            queue.submit(slot, size=size, **transfer)
+            queue.prepare(slot, is_write, descriptor, address, size, offset)
 
     chunking = Chunking(CHUNK)
-    with Lane(
+    with LoneLane(
         Payload(5), chunking, threading.Event(), open_queue=lambda _: RecordingQueue()
     ) as lane:
         entry = lane.write(store, "entry", 3 * CHUNK + 4096, observer_class())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpstorage_bench.storage.lane import Lane
+from tests.lanes import LoneLane
 
 LAYOUTS = ["entry", "block", "slab"]
 SIZE = 4 << 20
@@ -48,7 +48,7 @@ def write_without_store(folder: Path, *, drops: bool) -> Path:
 @pytest.mark.parametrize("mode", ["buffered", "written back"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_written_entry_leaves_no_page_in_the_cache(
-    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str, mode: str
+    tmp_path: Path, store_of: Any, lane: LoneLane, observer_class: Any, layout: str, mode: str
 ) -> None:
     write_without_store(tmp_path, drops=False)
     assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
@@ -64,7 +64,7 @@ def test_written_entry_leaves_no_page_in_the_cache(
 
 @pytest.mark.parametrize("mode", ["buffered", "written back"])
 def test_written_slots_leave_pages_of_other_slots_in_the_cache(
-    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, mode: str
+    tmp_path: Path, store_of: Any, lane: LoneLane, observer_class: Any, mode: str
 ) -> None:
     """Another lane may be reading these, and would have to read them again."""
     store = store_of(f"slab, {mode}", tmp_path)

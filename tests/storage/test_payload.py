@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
+from tests.lanes import LoneLane
 
 SECTOR = 4096
 ENTRY = 2 << 20
@@ -28,7 +28,7 @@ def content_of_files(
 ) -> bytes:
     """Write real files, and return their content."""
     files = EntryFiles(folder, FileIo("buffered"))
-    with Lane(payload, Chunking(512 * 1024), threading.Event()) as lane:
+    with LoneLane(payload, Chunking(512 * 1024), threading.Event()) as lane:
         for number in range(entries):
             lane.write(files, f"{number}", ENTRY, observer_class())
     return b"".join(path.read_bytes() for path in sorted(folder.glob("*.kv")))

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.storage import files
-from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
+from tests.lanes import LoneLane
 from tests.storage.conftest import BLOCK, CHUNK, LAYOUTS, WRITTEN_BACK, file_io
 
 SIZE = 3 * BLOCK
@@ -37,9 +37,9 @@ class Callers:
 
         return call
 
-    def queue(self, depth: int) -> KernelQueue:
-        queue = KernelQueue(depth)
-        queue._call = self.noting("queue", queue._call)  # type: ignore[assignment]
+    def queue(self, depth: int) -> LinuxAio:
+        queue = LinuxAio(depth)
+        queue._context._call = self.noting("queue", queue._context._call)
         return queue
 
 
@@ -80,7 +80,7 @@ def test_calls_that_wait_for_storage_are_made_by_known_code(
     io = FileIo(of_mode.mode, "fdatasync", writes_back_chunks=of_mode.writes_back_chunks)
     callers.of.clear()  # without those of the probe for direct I/O
     store = LAYOUTS[layout](tmp_path, io)
-    with Lane(
+    with LoneLane(
         Payload(seed=1, origin="test"),
         Chunking(CHUNK, BLOCK),
         threading.Event(),

@@ -14,10 +14,10 @@ from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.storage.verification import is_checked
+from tests.lanes import LoneLane
 
 IDENTITIES = st.integers(0, 2**64 - 1)
 CHUNK = 4096
@@ -57,7 +57,7 @@ def test_wrong_chunk_is_found_in_half_of_its_reads_wherever_it_lies(
 ) -> None:
     """Entries of two chunks: a rate of 0.5 by turns would never check the first of them."""
     store = EntryFiles(tmp_path, FileIo("buffered"))
-    with Lane(Payload(5), Chunking(CHUNK), threading.Event(), verify_rate=0.5) as lane:
+    with LoneLane(Payload(5), Chunking(CHUNK), threading.Event(), verify_rate=0.5) as lane:
         for wrong in (0, 1):
             entry = lane.write(store, f"entry{wrong}", 2 * CHUNK, observer_class())
             with (tmp_path / f"{digest_name(entry.name)}.kv").open("r+b") as file:

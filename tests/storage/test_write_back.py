@@ -15,9 +15,9 @@ from mlpstorage_bench.measure.process import open_process_counter
 from mlpstorage_bench.storage import file_mover
 from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.units import KIB, MIB
+from tests.lanes import LoneLane
 
 SIZE = 16 * MIB
 CHUNK = 64 * KIB
@@ -79,7 +79,7 @@ class ComparesWithDevice:
 @pytest.mark.parametrize("mode", ["direct", "buffered", "written back"])
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_written_bytes_are_reported_when_the_device_has_them(
-    tmp_path: Path, store_of: Any, lane: Lane, layout: str, mode: str
+    tmp_path: Path, store_of: Any, lane: LoneLane, layout: str, mode: str
 ) -> None:
     store = store_of(f"{layout}, {mode}", tmp_path)
     device = Device(tmp_path)
@@ -93,7 +93,7 @@ def test_written_bytes_are_reported_when_the_device_has_them(
 
 
 def test_chunks_written_back_one_by_one_are_reported_one_by_one(
-    tmp_path: Path, store_of: Any, lane: Lane
+    tmp_path: Path, store_of: Any, lane: LoneLane
 ) -> None:
     store = store_of("entry, written back", tmp_path)
     observer = ComparesWithDevice(Device(tmp_path))
@@ -104,7 +104,7 @@ def test_chunks_written_back_one_by_one_are_reported_one_by_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_large_entry_is_synced_on_its_way_where_files_are_synced_whole(
-    tmp_path: Path, store_of: Any, lane: Lane, layout: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_of: Any, lane: LoneLane, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_mover, "SYNC_BYTES", 1 * MIB)
     store = store_of(f"{layout}, buffered", tmp_path)
@@ -116,7 +116,7 @@ def test_large_entry_is_synced_on_its_way_where_files_are_synced_whole(
 
 
 def test_overlay_keeps_its_pages_elsewhere_and_is_synced(
-    tmp_path: Path, mount: Callable[[str, str], Path], store_of: Any, lane: Lane
+    tmp_path: Path, mount: Callable[[str, str], Path], store_of: Any, lane: LoneLane
 ) -> None:
     layers = [tmp_path / name for name in ("lower", "upper", "work")]
     for layer in layers:
@@ -143,7 +143,7 @@ def test_write_back_that_fails_is_a_failed_write(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("durability", ["none", "fdatasync"])
 def test_chunks_that_are_written_back_need_no_further_sync(
-    tmp_path: Path, lane: Lane, observer_class: Any, durability: Any
+    tmp_path: Path, lane: LoneLane, observer_class: Any, durability: Any
 ) -> None:
     io = FileIo("buffered", durability, writes_back_chunks=True)
     store = Slab(tmp_path, io, SLOT, 64 * MIB)
@@ -157,7 +157,7 @@ def test_chunks_that_are_written_back_need_no_further_sync(
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["entry", "block", "slab"])
 def test_reads_read_what_is_requested(
-    tmp_path: Path, store_of: Any, lane: Lane, observer_class: Any, layout: str
+    tmp_path: Path, store_of: Any, lane: LoneLane, observer_class: Any, layout: str
 ) -> None:
     Device(tmp_path)  # elsewhere the process's counter need not count reads
     store = store_of(f"{layout}, buffered", tmp_path)

@@ -11,11 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier
-from mlpstorage_bench.storage.lane import CutOffError
+from mlpstorage_bench.storage.io_thread import WaitList
 from mlpstorage_bench.storage.store import StoredEntry
-
-WAIT_S = 0.05
-"""Interval in which a waiting thread checks whether the trial is stopping."""
 
 
 class PinnedEntry(NamedTuple):
@@ -26,11 +23,11 @@ class PinnedEntry(NamedTuple):
 
 
 class Index:
-    """Entries by key, and the lock that protects them and the tiers' accounts."""
+    """Entries by key, and their tiers' accounts. Lanes use it, of which one runs at a time."""
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
-        self.changed = threading.Condition()
-        """The lock, never held during an operation on a store; notified of each change."""
+        self.changed = WaitList()
+        """Lanes that wait for a change; notified of each."""
         self._tiers = tiers
         self._entries: dict[str, tuple[Tier, Resident]] = {}
         self._pending_deletion: set[tuple[str, str]] = set()
@@ -38,41 +35,37 @@ class Index:
 
     def __contains__(self, key: str) -> bool:
         """Return whether the cache has this entry."""
-        with self.changed:
-            return key in self._entries
+        return key in self._entries
 
     def pin(self, key: str) -> PinnedEntry | None:
         """Protect an entry from eviction, and record a use; None if the cache does not have it."""
-        with self.changed:
-            if key not in self._entries:
-                return None
-            tier, resident = self._entries[key]
-            tier.order.use(key)
-            resident.pins += 1
+        found = self._entries.get(key)
+        if found is None:
+            return None
+        tier, resident = found
+        tier.order.use(key)
+        resident.pins += 1
         return PinnedEntry(tier, resident)
 
     def unpin(self, pinned: PinnedEntry) -> None:
         """Unpin an entry; if it was moved meanwhile, the last reader deletes the old copy."""
         tier, resident = pinned
-        with self.changed:
-            resident.pins -= 1
-            was_moved = tier.residents.get(resident.entry.name) is not resident
-            is_last = resident.pins == 0
-            self.changed.notify_all()
+        resident.pins -= 1
+        was_moved = tier.residents.get(resident.entry.name) is not resident
+        is_last = resident.pins == 0
+        self.changed.notify_all()
         if was_moved and is_last:
             self.discard(tier, resident)
 
     def add(self, tier: Tier, entry: StoredEntry) -> None:
         """Add an entry that was written; its space has been reserved."""
-        with self.changed:
-            self._insert(tier, Resident(entry))
+        self._insert(tier, Resident(entry))
 
     def move(self, tier: Tier, resident: Resident, target: Tier) -> None:
         """Replace an entry by its copy in another tier."""
-        with self.changed:
-            self.detach(tier, resident)
-            self._insert(target, Resident(resident.entry))
-            has_readers = resident.pins > 0
+        self.detach(tier, resident)
+        self._insert(target, Resident(resident.entry))
+        has_readers = resident.pins > 0
         if not has_readers:
             self.discard(tier, resident)
 
@@ -90,14 +83,11 @@ class Index:
 
         Raises CutOffError.
         """
-        with self.changed:
-            while (tier.name, key) in self._pending_deletion:
-                if stopping.is_set():
-                    raise CutOffError
-                self.changed.wait(WAIT_S)
+        while (tier.name, key) in self._pending_deletion:
+            self.changed.wait_unless(stopping)
 
     def detach(self, tier: Tier, resident: Resident) -> None:
-        """Remove an entry from the index, under the lock; its bytes are used until `discard`."""
+        """Remove an entry from the index; its bytes are used until `discard`."""
         tier.remove(resident)
         del self._entries[resident.entry.name]
         self._pending_deletion.add((tier.name, resident.entry.name))
@@ -106,15 +96,13 @@ class Index:
         """Delete a detached entry that no operation uses from its store."""
         name = resident.entry.name
         tier.store.delete(name)
-        with self.changed:
-            self._pending_deletion.discard((tier.name, name))
+        self._pending_deletion.discard((tier.name, name))
         self.release_space(tier, resident.entry.size)
 
     def release_space(self, tier: Tier, size: int) -> None:
         """Release the space of an entry of this size."""
-        with self.changed:
-            tier.release(size)
-            self.changed.notify_all()
+        tier.release(size)
+        self.changed.notify_all()
 
     def clear(self) -> None:
         """Remove all entries from the index, after their tiers are closed."""
@@ -128,15 +116,12 @@ class Index:
 
     def _detach_idle(self, key: str, stopping: threading.Event) -> tuple[Tier, Resident] | None:
         """Detach the entry of a key as soon as it is unused; None once no tier has one."""
-        with self.changed:
-            while True:
-                found = self._entries.get(key)
-                if found is None:
-                    if not any((tier.name, key) in self._pending_deletion for tier in self._tiers):
-                        return None
-                elif not (found[1].pins or found[1].is_moving):
-                    self.detach(*found)
-                    return found
-                if stopping.is_set():
-                    raise CutOffError
-                self.changed.wait(WAIT_S)
+        while True:
+            found = self._entries.get(key)
+            if found is None:
+                if not any((tier.name, key) in self._pending_deletion for tier in self._tiers):
+                    return None
+            elif not (found[1].pins or found[1].is_moving):
+                self.detach(*found)
+                return found
+            self.changed.wait_unless(stopping)

@@ -14,9 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.index import Index, PinnedEntry
-from mlpstorage_bench.storage.lane import CutOffError
-
-_WAIT_S = 0.05
+from mlpstorage_bench.storage.io_thread import WaitList
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class SharedEntries:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._claimed: set[str] = set()
-        self._changed = threading.Condition()
+        self._changed = WaitList()
 
     @contextmanager
     def match_prefix(self, keys: Sequence[str], stopping: threading.Event) -> Iterator[PrefixMatch]:
@@ -44,28 +42,24 @@ class SharedEntries:
         Waits while another request is writing the first key. On exit, remaining claims end: after a
         failure other requests can claim these keys.
         """
-        with self._changed:
-            while keys[0] in self._claimed:
-                if stopping.is_set():
-                    raise CutOffError
-                self._changed.wait(_WAIT_S)
-            pinned = self._pin_prefix(keys)
-            claimed = () if pinned else tuple(key for key in keys if self._is_missing(key))
-            self._claimed.update(claimed)
+        while keys[0] in self._claimed:
+            self._changed.wait_unless(stopping)
+        pinned = self._pin_prefix(keys)
+        claimed = () if pinned else tuple(key for key in keys if self._is_missing(key))
+        self._claimed.update(claimed)
         try:
             yield PrefixMatch(pinned, claimed)
         finally:
             for entry in pinned:
                 self._index.unpin(entry)
-            with self._changed:
+            if claimed:
                 self._claimed.difference_update(claimed)
                 self._changed.notify_all()
 
     def mark_written(self, key: str) -> None:
         """End the claim on a key, so that waiting requests can read it."""
-        with self._changed:
-            self._claimed.discard(key)
-            self._changed.notify_all()
+        self._claimed.discard(key)
+        self._changed.notify_all()
 
     def _pin_prefix(self, keys: Sequence[str]) -> list[PinnedEntry]:
         pinned: list[PinnedEntry] = []

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient
-from mlpstorage_bench.kvcache.cache.index import WAIT_S, Index, PinnedEntry
+from mlpstorage_bench.kvcache.cache.index import Index, PinnedEntry
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
-from mlpstorage_bench.storage.lane import CutOffError
+from mlpstorage_bench.storage.io_thread import CutOffError
 from mlpstorage_bench.units import gib
 
 
@@ -149,38 +149,34 @@ class TieredCache:
     def _reserve_by_demotion(self, tier: Tier, size: int, client: CacheClient) -> bool:
         """Reserve space above storage by moving victims down; False if all entries are in use."""
         while True:
-            with self.index.changed:
-                if tier.has_space(size):
-                    tier.reserve(size)
-                    return True
-                victim = tier.next_victim()
-                if victim is None:
-                    return False
-                victim.is_moving = True
+            if tier.has_space(size):
+                tier.reserve(size)
+                return True
+            victim = tier.next_victim()
+            if victim is None:
+                return False
+            victim.is_moving = True
             try:
                 self._demote(tier, victim, client)
             except BaseException:
-                with self.index.changed:
-                    victim.is_moving = False
+                victim.is_moving = False
+                self.index.changed.notify_all()
                 raise
 
     def _reserve_on_storage(self, size: int, client: CacheClient) -> None:
         """Reserve space on storage by evicting victims; waits while all entries are in use."""
         while True:
-            with self.index.changed:
-                if self._storage.has_space(size):
-                    self._admit(size)
-                    self._storage.reserve(size)
-                    return
-                victim = self._storage.next_victim()
-                if victim is None:
-                    self.index.changed.wait(WAIT_S)
-                else:
-                    self.index.detach(self._storage, victim)
-            is_stopping = client.lane.stopping.is_set()
-            if victim is not None:
+            if self._storage.has_space(size):
+                self._admit(size)
+                self._storage.reserve(size)
+                return
+            victim = self._storage.next_victim()
+            if victim is None:
+                self.index.changed.wait_unless(client.lane.stopping)
+            else:
+                self.index.detach(self._storage, victim)
                 self.index.discard(self._storage, victim)
-            if is_stopping:
+            if client.lane.stopping.is_set():
                 raise CutOffError
 
     def _admit(self, size: int) -> None:
@@ -197,18 +193,16 @@ class TieredCache:
     def _promote(self, tier: Tier, resident: Resident, client: CacheClient) -> None:
         """Move an entry to the highest tier, unless it is in use or too large for that tier."""
         top, entry = self.tiers[0], resident.entry
-        with self.index.changed:
-            is_here = tier.residents.get(entry.name) is resident
-            if not is_here or resident.is_moving or resident.pins or not top.accepts(entry.size):
-                return
-            resident.is_moving = True
+        is_here = tier.residents.get(entry.name) is resident
+        if not is_here or resident.is_moving or resident.pins or not top.accepts(entry.size):
+            return
+        resident.is_moving = True
         try:
             if self._reserve_by_demotion(top, entry.size, client):
                 self._move(tier, resident, top, client)
         finally:
-            with self.index.changed:
-                resident.is_moving = False
-                self.index.changed.notify_all()
+            resident.is_moving = False
+            self.index.changed.notify_all()
 
     def _move(self, tier: Tier, resident: Resident, target: Tier, client: CacheClient) -> None:
         """Copy an entry into reserved space, and replace it by the copy."""

@@ -150,6 +150,7 @@ def _of_lanes(lanes: LaneTime) -> ShareGroup:
         "at work": lanes.cpu_s,
         "waiting for a processor": lanes.queued_s,
         "waiting for Python's lock": lanes.lock_s,
+        "waiting for the lanes' thread": lanes.thread_s,
     }
     scale = lanes.harness_s / sum(work.values()) if sum(work.values()) else 0.0
     parts = (

@@ -122,7 +122,9 @@ class RankTrial:
     """Share of the buffers in huge pages; None if unknown, or in simulated time."""
     users: int = 0
     lanes: int = 1
-    """Number of concurrent operations, each on a separate thread."""
+    """Number of concurrent operations."""
+    movers: int = 1
+    """Threads that move chunks: IO threads over their queues; with plain calls, one per lane."""
     edges: WindowEdges | None = None
     """Edges of the window in rank 0's time; None in simulated time."""
     seed: int = 0

@@ -72,6 +72,8 @@ class RecordedLaneTime(_Part):
     queued_s: _Seconds
     lock_s: _Seconds
     request_s: _Seconds
+    thread_s: _Seconds = 0.0
+    """Not in results of earlier versions."""
 
     def lane_time(self) -> LaneTime:
         """Return the times."""

@@ -38,7 +38,6 @@ from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.progress.state import Viewer
-from mlpstorage_bench.storage.aio import QueuePool
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 
@@ -82,7 +81,6 @@ class Engine:
         self._directory = RankDirectory(site.cache_dir, ranks.rank)
         self._storage = RankStorage(site, self._directory.path, [*workloads.values()])
         self._counters = NO_COUNTERS
-        self._queues = QueuePool()
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by workload, as JSON."""
         self._cases = 0
@@ -96,7 +94,6 @@ class Engine:
 
     def __enter__(self) -> Self:
         self._resources.enter_context(self._directory)
-        self._resources.enter_context(self._queues)
         try:
             with _placed(self._place):
                 self.notes += self._storage.probe()
@@ -220,7 +217,6 @@ class Engine:
                     context,
                     self._ranks,
                     trace=trace,
-                    open_queue=self._queues.open,
                     keep=self._keep,
                     watch=self.watch,
                 )

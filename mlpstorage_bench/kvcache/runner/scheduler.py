@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.io_thread import WaitList
 from mlpstorage_bench.units import NS_PER_S
 
 MOST_ADMITTED = 256
@@ -33,15 +33,17 @@ class DueRequest:
 class RequestScheduler(ABC):
     """Hands due requests to workers: by priority, then by the time they became due.
 
-    A turn never starts before the earlier turns of its user have ended.
+    A turn never starts before the earlier turns of its user have ended. Workers are lanes, of which
+    one runs at a time; the thread that supervises them asks only `is_exhausted` meanwhile.
     """
 
     def __init__(self, window: Window) -> None:
         self._window = window
         self._clock = window.clock
-        self._changed = threading.Condition()
+        self._changed = WaitList()
         self._stopped = False
-        self._opened = False
+        self._has_no_more = False
+        """Whether a worker has found that there will be no request any more."""
         self._due: list[tuple[int, int, int, int]] = []
         """Heap of (-priority, due time, number, user)."""
         self._numbers = itertools.count()
@@ -54,64 +56,52 @@ class RequestScheduler(ABC):
         """Requests that became due inside the window."""
 
     def open(self, at_ns: int | None = None) -> None:
-        """Start the users: now, or as of an earlier moment."""
-        with self._changed:
-            self._opened = True
-            self._start(self._clock.now_ns() if at_ns is None else at_ns)
-            self._changed.notify_all()
+        """Start the users, before the workers: now, or as of an earlier moment."""
+        self._start(self._clock.now_ns() if at_ns is None else at_ns)
 
     def take(self) -> DueRequest | None:
         """Wait for a due request and return it; None after `stop`, or if there will be none."""
-        with self._changed:
-            while not self._stopped:
-                self._admit(self._clock.now_ns())
-                if self._due:
-                    *_, user = heapq.heappop(self._due)
-                    self._in_service += 1
-                    return self._next_due.pop(user)
-                next_ns = self._next_due_ns()
-                if self._opened and next_ns is None and not self._in_service:
-                    return None
-                self._clock.wait(self._changed, next_ns)
-            return None
+        while not self._stopped:
+            self._admit(self._clock.now_ns())
+            if self._due:
+                *_, user = heapq.heappop(self._due)
+                self._in_service += 1
+                return self._next_due.pop(user)
+            next_ns = self._next_due_ns()
+            if next_ns is None and not self._in_service:
+                self._has_no_more = True
+                return None
+            self._clock.wait(self._changed, next_ns)
+        return None
 
     def finished(self, due: DueRequest, ended_ns: int) -> None:
         """Record that a request is answered at `ended_ns`, which may be in the future."""
-        with self._changed:
-            self._in_service -= 1
-            self.last_end_ns = max(self.last_end_ns, ended_ns)
-            self._after(due, ended_ns)
-            self._changed.notify_all()
+        self._in_service -= 1
+        self.last_end_ns = max(self.last_end_ns, ended_ns)
+        self._after(due, ended_ns)
+        self._changed.notify_all()
 
     def stop(self) -> None:
-        """End the wait of every worker."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        """Give workers no more requests; those that wait have to be resumed."""
+        self._stopped = True
 
     @property
     def is_exhausted(self) -> bool:
         """Whether all requests are answered, and no further request will arrive."""
-        with self._changed:
-            now_ns = self._clock.now_ns()
-            self._admit(now_ns)
-            is_left = self._due or self._in_service or self._next_due_ns() is not None
-            return self._opened and not is_left and now_ns >= self.last_end_ns
+        return self._has_no_more and self._clock.now_ns() >= self.last_end_ns
 
     def next_moment_ns(self) -> int | None:
         """Return when the next request can be taken, now or later; None if there will be none."""
-        with self._changed:
-            now_ns = self._clock.now_ns()
-            self._admit(now_ns)
-            return now_ns if self._due else self._next_due_ns()
+        now_ns = self._clock.now_ns()
+        self._admit(now_ns)
+        return now_ns if self._due else self._next_due_ns()
 
     def waits_ns(self) -> list[int]:
         """Return the waiting time, at the window's close, of each request that no worker took."""
         closed_ns = self._window.closes_ns
-        with self._changed:
-            while not self._admit(closed_ns):
-                pass
-            return [closed_ns - due_ns for due_ns in self._waiting() if due_ns < closed_ns]
+        while not self._admit(closed_ns):
+            pass
+        return [closed_ns - due_ns for due_ns in self._waiting() if due_ns < closed_ns]
 
     def _count(self, due_ns: int) -> None:
         self.arrived += self._window.contains(due_ns)

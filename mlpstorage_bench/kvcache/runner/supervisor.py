@@ -5,51 +5,42 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future
 from concurrent.futures import wait as wait_for_futures
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.mpi.ranks import Notice, TrialSignals
-from mlpstorage_bench.storage.lane import CutOffError
+from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.io_threads import IoThreads
 
 _POLL_S = 0.01
 """Interval at which lanes and other ranks are polled."""
 
 
 class TrialSupervisor:
-    """Runs lanes on a thread each, and waits for them on the calling thread."""
+    """Runs lanes on IO threads, and waits for them on the calling thread."""
 
     def __init__(
         self,
-        lanes: int,
+        threads: IoThreads,
         pool: WorkerPool,
         stopping: threading.Event,
         signals: TrialSignals,
         on_poll: Callable[[], None],
     ) -> None:
+        self._io_threads = threads
         self._workers = pool
         self._stopping = stopping
         """Shared with the lanes: once set, they end after the chunks that they have in flight."""
         self._signals = signals
         self._on_poll = on_poll
         """Called on the waiting thread each time that the lanes are polled."""
-        self._executor = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
-        self._threads: dict[int, int] = {}
-
-    @property
-    def threads(self) -> dict[int, int]:
-        """The lanes' threads so far, in the order of their start: the kernel's id, and Python's."""
-        return dict(self._threads)
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
         """Run one function on each lane."""
-        return [self._executor.submit(self._run, work) for work in works]
-
-    def _run(self, work: Callable[[], None]) -> None:
-        self._threads[threading.get_native_id()] = threading.get_ident()
-        work()
+        return self._io_threads.start(works)
 
     def wait(self, futures: Sequence[Future[None]], ended: Callable[[], str | None]) -> str:
         """Wait until `ended` returns a reason, and return it; FAILURE if a lane fails.
@@ -88,11 +79,12 @@ class TrialSupervisor:
         """End every lane after the chunks that it has in flight."""
         self._stopping.set()
         self._workers.scheduler.stop()
+        self._io_threads.resume_all()
 
     def join(self) -> None:
         """Stop the lanes and wait for them: they use queues, buffers and the cache until then."""
         self.stop()
-        self._executor.shutdown()
+        self._io_threads.join()
 
 
 def failure_of(futures: Sequence[Future[None]]) -> MlpsError | None:

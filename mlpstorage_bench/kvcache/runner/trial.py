@@ -38,13 +38,14 @@ from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, asse
 from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
 from mlpstorage_bench.measure.wait_sampler import WaitSampler
 from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
-from mlpstorage_bench.storage.aio import KernelQueue
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import SYNC_BYTES
-from mlpstorage_bench.storage.in_flight import OpenQueue
-from mlpstorage_bench.storage.lane import Lane, buffers_for, queues_for
+from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane import Lane, buffers_for
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
+from mlpstorage_bench.storage.transfers import OpenQueue
 from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
@@ -59,7 +60,7 @@ def run_trial(
     ranks: TrialRanks,
     make_store: MakeStore = files_in_layout,
     trace: Path | None = None,
-    open_queue: OpenQueue = KernelQueue,
+    open_queue: OpenQueue | None = None,
     keep: Callable[[Tier], None] = Tier.close,
     watch: Watch | None = None,
 ) -> RankTrial:
@@ -69,7 +70,8 @@ def run_trial(
     are always removed after a failure.
 
     A failure inside the window is in the result, with the measurements until then. `trace` is the
-    file for the trial's operations; `open_queue` opens the queue of a lane that needs one.
+    file for the trial's operations; `open_queue` opens the queues of IO threads, by default the
+    best that the host provides.
     """
     reset_peak_rss()
     clock = VirtualClock() if workload.storage == "null" else RealClock()
@@ -114,7 +116,7 @@ class _Trial:
         cache: TieredCache,
         clock: Clock,
         writer: TraceWriter | None,
-        open_queue: OpenQueue,
+        open_queue: OpenQueue | None,
         watch: Watch | None,
     ) -> None:
         self._workload = workload
@@ -122,10 +124,13 @@ class _Trial:
         self._cache = cache
         self._clock = clock
         self._writer = writer
-        self._open_queue = open_queue
+        self._queues = QueueOpener()
+        self._open_queue = open_queue or self._queues
         self._watch = watch
         self._stopping = threading.Event()
         self._lanes = workload.lanes
+        self._io_threads = 1
+        self._threads: IoThreads
         # Asked before the trial: its directory may be gone at the end.
         is_counted_at_sync = file_io(workload, context).counts_at_sync
         self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
@@ -150,7 +155,7 @@ class _Trial:
                 None if self._watch is None else self._watch.of_trial(self._workload, pool, lanes),
             )
             self._supervisor = supervisor = TrialSupervisor(
-                self._lanes,
+                self._threads,
                 pool,
                 self._stopping,
                 ranks,
@@ -182,11 +187,14 @@ class _Trial:
             window.close()
             series.drain()
             supervisor.stop()  # no operation begins after it
-            pool.window_has_closed()
-            after = WindowCounters.at_end(window, self._context.counters, supervisor.threads)
+            after = WindowCounters.at_end(
+                *(window, self._context.counters),
+                *(self._threads.threads, self._threads.lanes_ready_ns),
+            )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
             drained_ns = self._clock.now_ns()
+            pool.window_has_closed()
             series.end(window.closes_ns)
             failure = failure_of(futures)
             ranks.barrier()
@@ -211,6 +219,7 @@ class _Trial:
             closed_by=closed_by,
             io_mode=self._context.io_mode,
             in_flight=sum(lane.max_in_flight for lane in lanes),
+            movers=self._threads.movers or self._lanes,
             chunk_bytes=self._workload.io_chunk_kib * KIB,
             requests=requests,
             arrived=pool.scheduler.arrived,
@@ -245,6 +254,13 @@ class _Trial:
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:
         workload = self._workload
+        self._threads = resources.enter_context(
+            IoThreads(
+                *(self._io_threads, self._open_queue),
+                lanes=self._lanes,
+                chunks_in_flight=workload.chunks_in_flight,
+            )
+        )
         payload = Payload(
             self._context.seed,
             origin=f"rank {self._context.rank}, {time.time_ns()}",  # unique among trials and runs
@@ -252,22 +268,18 @@ class _Trial:
             dedup_ratio=workload.dedup_ratio,
         )
         chunk_bytes = workload.io_chunk_kib * KIB
-        shape = (self._lanes, workload.chunks_in_flight, chunk_bytes)
-        buffers = BufferPool(chunk_bytes, buffers_for(*shape))
-        open_queue = None if queues_for(*shape) is None else self._open_queue
+        buffers = BufferPool(chunk_bytes, buffers_for(self._lanes, workload.chunks_in_flight))
         return [
-            resources.enter_context(
-                Lane(
-                    payload,
-                    chunking(workload, self._context.alignment_bytes),
-                    self._stopping,
-                    chunks_in_flight=workload.chunks_in_flight,
-                    verify_rate=workload.verify_rate,
-                    buffers=buffers,
-                    open_queue=open_queue,
-                )
+            Lane(
+                payload,
+                chunking(workload, self._context.alignment_bytes),
+                self._stopping,
+                self._threads.of_lane(number),
+                chunks_in_flight=workload.chunks_in_flight,
+                verify_rate=workload.verify_rate,
+                buffers=buffers,
             )
-            for _ in range(self._lanes)
+            for number in range(self._lanes)
         ]
 
     def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
@@ -291,7 +303,8 @@ class _Trial:
         self._series.begin("window", opens_ns)
         opened_at = time.time()
         return opened_at, WindowCounters.at_start(
-            self._pool.window, self._context.counters, self._supervisor.threads
+            *(self._pool.window, self._context.counters),
+            *(self._threads.threads, self._threads.lanes_ready_ns),
         )
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
@@ -299,7 +312,7 @@ class _Trial:
 
         def reason() -> str | None:
             sampler.sample(self._clock.now_ns())
-            self._waits.sample(self._supervisor.threads)
+            self._waits.sample(self._threads.threads)
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:

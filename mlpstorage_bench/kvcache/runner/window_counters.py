@@ -45,21 +45,34 @@ class WindowCounters:
 
     @classmethod
     def at_start(
-        cls, window: Window, counters: UsableCounters, thread_ids: Iterable[int] = ()
+        cls,
+        window: Window,
+        counters: UsableCounters,
+        thread_ids: Iterable[int] = (),
+        lanes_ready_ns: int = 0,
     ) -> WindowCounters:
         """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters, thread_ids)
+        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns)
 
     @classmethod
     def at_end(
-        cls, window: Window, counters: UsableCounters, thread_ids: Iterable[int] = ()
+        cls,
+        window: Window,
+        counters: UsableCounters,
+        thread_ids: Iterable[int] = (),
+        lanes_ready_ns: int = 0,
     ) -> WindowCounters:
         """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters, thread_ids)
+        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns)
 
     @classmethod
     def _at(
-        cls, edge: _Edge, window: Window, counters: UsableCounters, thread_ids: Iterable[int]
+        cls,
+        edge: _Edge,
+        window: Window,
+        counters: UsableCounters,
+        thread_ids: Iterable[int],
+        lanes_ready_ns: int,
     ) -> WindowCounters:
         """Open both files, then read both counters and set the window's edges.
 
@@ -83,7 +96,7 @@ class WindowCounters:
             bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
             edge_of = Interval() if any(bottom) else edge_of
             of_source = _read(of_mount, edge_of, edge)
-        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns())
+        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns)
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(

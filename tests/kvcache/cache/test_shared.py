@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,17 +16,18 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking
+from tests.lanes import LoneLane, run_lanes
 
 SIZE = 8192
 NOT_STOPPING = threading.Event()
 
 
 def new_client() -> CacheClient:
-    lane = Lane(Payload(1), Chunking(SIZE), threading.Event())
+    lane = LoneLane(Payload(1), Chunking(SIZE), threading.Event())
     return CacheClient(lane, Recorder(Window()))
 
 
@@ -75,11 +77,7 @@ def test_concurrent_requests_write_a_shared_block_once() -> None:
         client = new_client()
         totals.extend(read_or_write(cache, shared, chain, client) for chain in part)
 
-    threads = [threading.Thread(target=serve, args=(chains[n::8],)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    run_lanes([partial(serve, chains[n::8]) for n in range(8)])
     distinct = {key for chain in chains for key in chain}
     seen = sum(totals, Counter[str]())
     assert seen["written"] == len(distinct) == len(cache.tiers[0].residents)
@@ -148,11 +146,13 @@ def test_waiting_for_a_claimed_block_ends_when_the_run_stops() -> None:
         except CutOffError as error:
             raised.append(error)
 
+    thread = IoThread(None, 1)
     with shared.match_prefix(["a"], NOT_STOPPING):
-        waiting = threading.Thread(target=wait)
-        waiting.start()
+        waiting = thread.start(wait)
         stopping.set()
-        waiting.join(20)
+        thread.resume_all()
+        waiting.result(20)
+    thread.close()
     assert len(raised) == 1
     cache.close()
 
@@ -184,12 +184,18 @@ def test_rewriting_waits_for_readers() -> None:
     cache.write("a", SIZE, client)
     pinned = cache.index.pin("a")
     assert pinned
-    writing = threading.Thread(target=lambda: cache.write("a", SIZE, new_client()))
-    writing.start()
-    writing.join(0.2)
-    assert writing.is_alive()
-    cache.read_pinned(pinned, client)
-    cache.index.unpin(pinned)
-    writing.join(20)
+    order: list[str] = []
+
+    def write() -> None:
+        cache.write("a", SIZE, new_client())
+        order.append("written")
+
+    def read() -> None:
+        cache.read_pinned(pinned, client)
+        order.append("read")
+        cache.index.unpin(pinned)
+
+    run_lanes([write, read])
+    assert order == ["read", "written"]
     assert cache.read("a", client) == "storage"
     cache.close()

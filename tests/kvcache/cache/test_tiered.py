@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, OrderedDict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,12 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.lane import CutOffError, Lane
+from mlpstorage_bench.storage.io_thread import CutOffError
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking
+from tests.lanes import LoneLane, run_lanes
 
 CHUNK = 16 * 1024
 SECTOR = 4096
@@ -34,7 +35,7 @@ PAYLOAD = Payload(3)
 
 
 def new_client() -> CacheClient:
-    return CacheClient(Lane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
+    return CacheClient(LoneLane(PAYLOAD, Chunking(CHUNK), threading.Event()), Recorder(Window()))
 
 
 def memory_tiers(*sectors: int) -> list[Tier]:
@@ -189,18 +190,18 @@ def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
     ]
     cache = TieredCache(tiers)
 
-    def work(number: int) -> int:
-        client, rng, hits = new_client(), random.Random(number), 0
+    hits = Counter[bool]()
+
+    def work(number: int) -> None:
+        client, rng = new_client(), random.Random(number)
         for turn in range(60):
             cache.write(f"w{number}t{turn}", rng.randint(1, 20) * SECTOR, client)
             for _ in range(3):
                 key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
-                hits += cache.read(key, client) is not None
-        return hits
+                hits[cache.read(key, client) is not None] += 1
 
-    with ThreadPoolExecutor(8) as pool:
-        hits = sum(pool.map(work, range(8)))
-    assert hits > 0
+    run_lanes([partial(work, number) for number in range(8)])
+    assert hits[True] > 0
     for tier in cache.tiers:
         tier.check_conservation()
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
@@ -215,7 +216,7 @@ def test_tier_counts_occupied_and_written_bytes(tmp_path: Path) -> None:
     slot = 4 * SECTOR
     slab = Slab(tmp_path, FileIo("buffered"), slot, 20 * slot)
     cache, chunking = TieredCache([Tier("storage", slab, 20 * slot)]), Chunking(CHUNK, slot)
-    client = CacheClient(Lane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
+    client = CacheClient(LoneLane(PAYLOAD, chunking, threading.Event()), Recorder(Window()))
     for number in range(40):  # each occupies two slots and fills 1.25
         cache.write(f"entry{number}", 5 * SECTOR, client)
     (storage,) = cache.tiers
@@ -332,17 +333,18 @@ def test_entry_too_large_for_top_tier_is_not_promoted() -> None:
 def test_concurrent_clients_with_promotion_lose_no_entry() -> None:
     cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
 
-    def work(number: int) -> int:
-        client, rng, hits = new_client(), random.Random(number), 0
+    hits = Counter[bool]()
+
+    def work(number: int) -> None:
+        client, rng = new_client(), random.Random(number)
         for turn in range(60):
             cache.write(f"w{number}t{turn}", rng.randint(1, 12) * SECTOR, client)
             for _ in range(3):
                 key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
-                hits += cache.read(key, client) is not None
-        return hits
+                hits[cache.read(key, client) is not None] += 1
 
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(work, range(8))) > 0
+    run_lanes([partial(work, number) for number in range(8)])
+    assert hits[True] > 0
     for tier in cache.tiers:
         tier.check_conservation()
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes

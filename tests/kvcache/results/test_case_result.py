@@ -405,8 +405,8 @@ def test_waits_inside_transfers_make_spans_too_long() -> None:
     assert limited(everything).latency_overestimate_share == 1
 
 
-def test_wait_inside_a_transfer_delays_all_chunks_in_flight_of_its_lane() -> None:
-    rank = dataclasses.replace(rank_trial(0), lanes=2, in_flight=8)
+def test_wait_inside_a_transfer_delays_all_chunks_in_flight_of_its_thread() -> None:
+    rank = dataclasses.replace(rank_trial(0), lanes=4, movers=2, in_flight=8)
     spans_s = 100 * 0.01 + 10 * 0.02
     trial = pool_trial(1, [rank])
     assert trial.latency_overestimate_share == pytest.approx(4 * 0.15 / spans_s)

@@ -28,6 +28,8 @@ from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
 from tests.trials import SoloRanks, context, corrupt_repeatedly, workload
@@ -76,7 +78,7 @@ class BreaksForAll(EntryFiles):
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[Any]:
         with super().writer(name, size, observer):
-            self._all_are_here.wait(60)
+            off_thread(self._all_are_here.wait, 60)
             raise storage_error("writing", name, OSError(errno.EIO, os.strerror(errno.EIO)))
             yield
 
@@ -119,11 +121,7 @@ class Held(EntryFiles):
         with super().writer(name, size, observer) as writer:
             self.lanes += 1
             try:
-                self.released.wait(60)
-                if (
-                    threading.current_thread().name == "lane_0"
-                ):  # the first lane that the supervisor waits for
-                    time.sleep(0.5)
+                off_thread(self.released.wait, 60)
                 yield writer
             finally:
                 self.lanes -= 1
@@ -160,14 +158,12 @@ def test_lanes_keep_queues_and_files_until_their_end_despite_interrupts(
     interrupting.join()
 
 
-def test_trial_end_does_not_wait_for_unstarted_lanes(
-    tmp_path: Path,
-) -> None:
+def test_lanes_that_begin_after_the_trials_end_see_that_it_has_ended(tmp_path: Path) -> None:
     here, asked, clock = context(tmp_path), workload(), RealClock()
     cache = build_cache(asked, here, files_in_layout)
     pool, stopping = WorkerPool(asked, here, cache, clock, [], None), threading.Event()
-    # one thread: the second work does not start, as on a busy host
-    supervisor = TrialSupervisor(1, pool, stopping, SoloRanks(), on_poll=lambda: None)
+    threads = IoThreads(1, None, lanes=2, chunks_in_flight=1)
+    supervisor = TrialSupervisor(threads, pool, stopping, SoloRanks(), on_poll=lambda: None)
 
     def lasts() -> None:
         stopping.wait()

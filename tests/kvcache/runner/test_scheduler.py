@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Iterator
 
@@ -15,6 +14,8 @@ from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES, User
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.io_thread import IoThread
+from tests.lanes import run_lanes
 
 
 def stream(index: int, priority: int, think_s: float = 0.0) -> UserStream:
@@ -45,12 +46,12 @@ def test_turn_starts_after_the_end_of_the_previous_turn() -> None:
     scheduler = opened([stream(0, 1)], 1.0)
     first = take(scheduler)
     taken: list[DueRequest | None] = []
-    waiting = threading.Thread(target=lambda: taken.append(scheduler.take()))
-    waiting.start()
-    waiting.join(0.1)
-    assert taken == []
-    scheduler.finished(first, time.perf_counter_ns())
-    waiting.join(20)
+
+    def finish() -> None:
+        assert taken == []
+        scheduler.finished(first, time.perf_counter_ns())
+
+    run_lanes([lambda: taken.append(scheduler.take()), finish])
     (second,) = taken
     assert second is not None
     assert (first.request.turn, second.request.turn) == (0, 1)
@@ -65,14 +66,16 @@ def test_think_time_starts_at_the_end_of_the_request() -> None:
 
 
 def test_stop_releases_every_waiting_worker() -> None:
-    scheduler = opened([], 1.0)
+    scheduler = opened([stream(0, 1)], 1.0)
+    take(scheduler)  # the others wait for its end
     taken: list[DueRequest | None] = []
-    waiting = [threading.Thread(target=lambda: taken.append(scheduler.take())) for _ in range(4)]
-    for thread in waiting:
-        thread.start()
+    thread = IoThread(None, 1)
+    waiting = [thread.start(lambda: taken.append(scheduler.take())) for _ in range(4)]
     scheduler.stop()
-    for thread in waiting:
-        thread.join(20)
+    thread.resume_all()
+    for worker in waiting:
+        worker.result(20)
+    thread.close()
     assert taken == [None] * 4
 
 

@@ -21,9 +21,9 @@ from mlpstorage_bench.kvcache.runner.calibration import calibrate, run_over
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import Notice
-from mlpstorage_bench.storage.aio import Queue
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFile
+from mlpstorage_bench.storage.kernel_queue import Queue
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
 from mlpstorage_bench.units import MIB, NS_PER_S
@@ -276,8 +276,7 @@ def test_ceiling_is_measured_with_the_lanes_of_the_workload(
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.queue_unavailable_reason == measured.queue_unavailable_reason
-    has_queue = chunks_in_flight > 1  # otherwise small chunks use plain system calls
-    assert opened == [chunks_in_flight] * lanes * has_queue
+    assert opened == [lanes * chunks_in_flight]
 
 
 def test_prefill_only_writes(tmp_path: Path) -> None:

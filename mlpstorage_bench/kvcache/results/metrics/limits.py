@@ -62,7 +62,7 @@ def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
 def _overestimate(trial: TrialRanks) -> float | None:
     """Return the share of spans that is not the storage's, at most; None if it is not known.
 
-    A wait in a transfer makes the spans of all chunks that the lane has in flight longer.
+    A wait in a transfer makes the spans of all chunks that the thread has in flight longer.
     """
     bounds_ns, all_spans_ns = 0.0, 0
     for rank in trial.ranks:
@@ -70,7 +70,7 @@ def _overestimate(trial: TrialRanks) -> float | None:
             return None
         late_ns = sum(operation.latency_overestimate_ns for operation in rank.stored)
         spans_ns = sum(one.chunk.sum_ns + one.durability.sum_ns for one in rank.stored)
-        waits_ns = rank.lane_time.late_s * NS_PER_S * rank.in_flight / rank.lanes
+        waits_ns = rank.lane_time.late_s * NS_PER_S * rank.in_flight / rank.movers
         bounds_ns += min(late_ns + waits_ns, spans_ns)
         all_spans_ns += spans_ns
     return part(bounds_ns, all_spans_ns)
@@ -121,13 +121,16 @@ class Limits(Measured):
     )
     harness_time_share = _lane_share(
         lambda spent: spent.harness_s,
-        "they worked, or waited for a processor or Python's lock",
+        "they worked, or waited for their thread, a processor or Python's lock",
     )
     processor_wait_share = _lane_share(
         lambda spent: spent.queued_s, "they were ready to run and waited for a processor"
     )
     lock_wait_share = _lane_share(
         lambda spent: spent.lock_s, "they waited for Python's lock, by samples"
+    )
+    thread_wait_share = _lane_share(
+        lambda spent: spent.thread_s, "they were ready to run and another lane had their thread"
     )
     request_wait_share = _lane_share(lambda spent: spent.request_s, "they waited for a request")
     busy_share = Metric(
@@ -199,13 +202,13 @@ class Harness(Measured):
     )
     latency_overestimate_share = Metric(
         "Share of their sum by which the spans of chunks and syncs may be too long: their ends "
-        "were seen late, or lanes waited for Python's lock or a processor inside of them; none "
+        "were seen late, or threads waited for Python's lock or a processor inside of them; none "
         "where the kernel does not tell.",
         SHARE,
         RANKS.together("sum of bounds ÷ sum of spans", _overestimate),
         MEAN,
         formula="(bounds of late completions + waits for Python's lock and a processor inside "
-        "transfers and syncs x chunks in flight of a lane) ÷ spans",
+        "transfers and syncs x chunks in flight of a thread) ÷ spans",
         title="overestimate",
         better="lower",
     )

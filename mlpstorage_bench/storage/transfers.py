@@ -1,0 +1,266 @@
+"""Transfers of all lanes of one thread over one kernel queue.
+
+A chunk's span lasts from right before its submission to when the thread sees its completion. A
+thread that waits sees it at once. A thread that was busy, with a lane's Python code or content,
+sees it late: the span is then too long by at most the time since the thread last looked, or since
+the submission returned, and this bound is reported with it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.storage.buffers import AlignedBuffer
+from mlpstorage_bench.storage.failures import (
+    short_file_error,
+    storage_error,
+    zero_length_write_error,
+)
+from mlpstorage_bench.storage.file_mover import FileMover
+from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
+from mlpstorage_bench.storage.store import Chunk
+
+OpenQueue = Callable[[int], Queue]
+"""Function from number of slots to queue; raises QueueRefusedError."""
+LARGE_BYTES = 256 << 10
+"""Transfers of this size or larger are submitted at once: the next content takes longer to make
+than the call."""
+BATCH = 4
+"""Smaller transfers are submitted together, at most so many, if their lanes are ready together."""
+
+
+class TransferOwner(Protocol):
+    """Receives the ends of its transfers."""
+
+    def ended(self, transfer: Transfer) -> None:
+        """Note that a transfer has ended: completely, or with its `error`."""
+        ...
+
+
+class Transfer:
+    """A chunk that is being moved to or from a file."""
+
+    __slots__ = (
+        *("at", "buffer", "chunk", "done", "ended_ns", "error", "file", "is_write", "late_ns"),
+        *("mover", "owner", "started_ns", "submitted_ns"),
+    )
+
+    def __init__(
+        self,
+        owner: TransferOwner,
+        mover: FileMover,
+        buffer: AlignedBuffer,
+        chunk: Chunk,
+        *,
+        is_write: bool,
+    ) -> None:
+        self.owner = owner
+        self.mover = mover
+        self.buffer = buffer
+        self.chunk = chunk
+        self.is_write = is_write
+        self.file, self.at = mover.place(chunk.offset)
+        self.done = 0
+        """Bytes moved so far."""
+        self.started_ns = 0
+        """Right before its first submission; 0 until then."""
+        self.submitted_ns = 0
+        """Right after it."""
+        self.ended_ns = 0
+        self.late_ns = 0
+        """It may have ended up to this long before `ended_ns`."""
+        self.error: StorageError | None = None
+
+    def failed(self, error: OSError) -> StorageError:
+        """Return the error to raise for an OSError of this transfer."""
+        return storage_error(
+            "writing" if self.is_write else "reading", self.file.path, error, self.at + self.done
+        )
+
+    def made_no_progress(self) -> StorageError:
+        """Return the error to raise if the system moved 0 bytes and reported no error."""
+        missing = self.chunk.size - self.done
+        error_of = zero_length_write_error if self.is_write else short_file_error
+        return error_of(self.file.path, self.at + self.done, missing)
+
+
+class TransferQueue:
+    """At most `slots` transfers in flight. Used by one thread, apart from `wake`.
+
+    The kernel queue is opened for the first transfer.
+    """
+
+    def __init__(self, open_queue: OpenQueue | None, slots: int) -> None:
+        self._open_queue = open_queue
+        self._slots = slots
+        self._queue: Queue | None = None
+        self.refusal = ""
+        """Reason why there is no queue; '' if there is one, or none was needed so far."""
+        self._free = list(range(slots))
+        self._in_slots: dict[int, Transfer] = {}
+        self._prepared: list[Transfer] = []
+        self._looked_ns = 0
+        """When the thread last looked for ended transfers."""
+        self._is_kernel_state_known = True
+        """False during a call of the queue, as an interrupt may occur there."""
+
+    @property
+    def queue(self) -> Queue | None:
+        """The kernel queue; None if it was refused, or if plain calls are wanted."""
+        if self._queue is None and self._open_queue is not None:
+            try:
+                self._queue = self._open_queue(self._slots)
+            except QueueRefusedError as error:
+                self.refusal, self._open_queue = str(error), None
+        return self._queue
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether the kernel queue is open."""
+        return self._queue is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Number of transfers that were added and have not ended."""
+        return len(self._in_slots)
+
+    def add(self, transfer: Transfer) -> None:
+        """Put a transfer into a free slot; small ones are submitted with the next ones."""
+        slot = self._free.pop()
+        self._in_slots[slot] = transfer
+        self._prepare(slot, transfer)
+        if len(self._prepared) >= BATCH or transfer.chunk.size >= LARGE_BYTES:
+            self.submit()
+
+    def submit(self) -> bool:
+        """Submit what was added; return whether the ends of transfers were collected.
+
+        Some filesystems complete a transfer within the call.
+        """
+        prepared = self._prepared
+        if not prepared:
+            return False
+        assert self._queue is not None
+        now_ns = time.perf_counter_ns()
+        for transfer in prepared:
+            if not transfer.started_ns:  # else it is the rest of a short transfer
+                transfer.started_ns = now_ns
+        self._is_kernel_state_known = False
+        self._queue.submit()
+        self._is_kernel_state_known = True
+        now_ns = time.perf_counter_ns()
+        for transfer in prepared:
+            transfer.submitted_ns = now_ns
+        prepared.clear()
+        return self._reap(0, just_submitted_ns=now_ns)
+
+    def look(self) -> None:
+        """Collect the ends of transfers, without a wait."""
+        self._reap(0)
+
+    def wait(self, timeout_ns: int | None) -> None:
+        """Submit what was added, and wait until a transfer ends, a wake-up or the timeout."""
+        if not (self.submit() or self._reap(0)):
+            self._reap(timeout_ns)
+
+    def wake(self) -> None:
+        """End a wait; any thread may call this."""
+        queue = self._queue
+        if queue is not None:
+            queue.wake()
+
+    def recover(self) -> bool:
+        """After an interrupt during a call of the queue, wait for the kernel and forget transfers.
+
+        Returns whether there was one.
+        """
+        if self._is_kernel_state_known:
+            return False
+        self.reset()
+        return True
+
+    def reset(self) -> None:
+        """Wait until no transfer is in flight, and forget all of them."""
+        if self._queue is not None:
+            self._queue.reset()
+        self._prepared.clear()
+        self._in_slots.clear()
+        self._free = list(range(self._slots))
+        self._is_kernel_state_known = True
+
+    def close(self) -> None:
+        """Close the queue, with no transfer in it."""
+        if self._queue is not None:
+            if self._in_slots or not self._is_kernel_state_known:
+                self.reset()
+            self._queue.close()
+            self._queue = None
+
+    def _prepare(self, slot: int, transfer: Transfer) -> None:
+        queue, done = self._queue, transfer.done
+        assert queue is not None
+        queue.prepare(
+            slot,
+            transfer.is_write,
+            transfer.file.descriptor,
+            transfer.buffer.address + done,
+            transfer.chunk.size - done,
+            transfer.at + done,
+        )
+        self._prepared.append(transfer)
+
+    def _reap(self, timeout_ns: int | None, just_submitted_ns: int = -1) -> bool:
+        """Collect ended transfers; return whether there were any."""
+        if self._queue is None or not (self._in_slots or timeout_ns != 0):
+            return False
+        self._is_kernel_state_known = False
+        try:
+            events = self._queue.reap(timeout_ns)
+        except OSError as error:
+            self._abandon(error)
+            return True
+        now_ns = time.perf_counter_ns()
+        if events:
+            # A thread that waited was told at once.
+            known_ns = self._looked_ns if timeout_ns == 0 else now_ns
+            for slot, result in events:
+                self._end(slot, result, now_ns, known_ns, just_submitted_ns)
+        self._is_kernel_state_known = True
+        self._looked_ns = now_ns
+        return bool(events)
+
+    def _abandon(self, error: OSError) -> None:
+        """End all transfers with an error of the queue itself."""
+        transfers = list(self._in_slots.values())
+        self.reset()
+        for transfer in transfers:
+            transfer.error = transfer.failed(error)
+            transfer.owner.ended(transfer)
+
+    def _end(
+        self, slot: int, result: int, now_ns: int, known_ns: int, just_submitted_ns: int
+    ) -> None:
+        """Handle the result of a slot; the rest of a short transfer is submitted again."""
+        transfer = self._in_slots.pop(slot)
+        if result > 0:
+            transfer.done += result
+            if transfer.done < transfer.chunk.size:
+                self._in_slots[slot] = transfer
+                self._prepare(slot, transfer)
+                return
+            transfer.ended_ns = now_ns
+            if transfer.submitted_ns != just_submitted_ns:
+                transfer.late_ns = now_ns - max(known_ns, transfer.submitted_ns)
+        elif result < 0:
+            transfer.error = transfer.failed(OSError(-result, os.strerror(-result)))
+        else:
+            transfer.error = transfer.made_no_progress()
+        self._free.append(slot)
+        transfer.owner.ended(transfer)
+
+    TRANSFERS = (add, submit, wait, _prepare, _reap, _end)
+    """Functions between the two times of a chunk's span."""

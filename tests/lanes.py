@@ -1,0 +1,51 @@
+"""Lanes as tests use them: alone, on the calling thread; or many, on one IO thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QueueOpener
+from mlpstorage_bench.storage.store import Chunking
+from mlpstorage_bench.storage.transfers import OpenQueue
+
+
+class LoneLane(Lane):
+    """A lane whose IO thread is not started: its caller waits for its transfers.
+
+    Context manager: closes its queue on exit.
+    """
+
+    def __init__(
+        self,
+        payload: Payload,
+        chunking: Chunking,
+        stopping: threading.Event,
+        *,
+        chunks_in_flight: int = 1,
+        open_queue: OpenQueue | None = QueueOpener(),  # noqa: B008 - it has no state that matters
+        **options: Any,
+    ) -> None:
+        self.thread = IoThread(open_queue, chunks_in_flight)
+        super().__init__(
+            payload, chunking, stopping, self.thread, chunks_in_flight=chunks_in_flight, **options
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.thread.close()
+
+
+def run_lanes(works: Sequence[Callable[[], None]], thread: IoThread | None = None) -> None:
+    """Run works as lanes of one IO thread, and raise the error of the first that failed."""
+    thread = thread or IoThread(None, 1, helpers=len(works))
+    results = [thread.start(work) for work in works]
+    thread.close()
+    for result in results:
+        result.result(0)
