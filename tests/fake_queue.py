@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,6 +48,10 @@ class FakeQueue:
     """Offsets in order of completion."""
     resets: int = 0
     is_closed: bool = False
+
+    def register_memory(self, areas: Sequence[memoryview]) -> bool:
+        del areas
+        return False
 
     def prepare(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int

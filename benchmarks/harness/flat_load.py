@@ -154,6 +154,7 @@ class FlatLoad:
             *(load.io_threads, QueueOpener(load.queue)),
             lanes=load.lanes,
             chunks_in_flight=load.chunks_in_flight,
+            memory=[self.buffers.memory],
         )
 
     def _serve(self, lane: Lane, recorder: Recorder, names: list[str], read_credit: float) -> None:

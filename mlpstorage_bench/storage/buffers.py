@@ -57,7 +57,8 @@ class BufferPool:
 
     def __init__(self, chunk_bytes: int, in_use: int) -> None:
         count = in_use + IDLE_BYTES // chunk_bytes
-        memory = _huge_memory(count * chunk_bytes)
+        self.memory = memory = _huge_memory(count * chunk_bytes)
+        """The memory of all buffers."""
         self._idle = deque(
             AlignedBuffer(chunk_bytes, memory[begin : begin + chunk_bytes])
             for begin in range(0, len(memory), chunk_bytes)

@@ -118,13 +118,8 @@ class DataFile:
 
     def __init__(self, descriptor: int, path: Path, io: FileIo) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._io = io
-
-    @property
-    def descriptor(self) -> int:
-        """The file descriptor, for transfers by a queue."""
-        return self._descriptor
 
     @property
     def counts_at_sync(self) -> bool:
@@ -135,9 +130,9 @@ class DataFile:
         """Write all of `data` at `offset`; unless `counts_at_sync`, to the storage."""
         size = len(data)
         try:
-            done = os.pwritev(self._descriptor, (data,), offset)
+            done = os.pwritev(self.descriptor, (data,), offset)
             while done < size:
-                count = os.pwritev(self._descriptor, (data[done:],), offset + done)
+                count = os.pwritev(self.descriptor, (data[done:],), offset + done)
                 if count == 0:
                     raise zero_length_write_error(self.path, offset + done, size - done)
                 done += count
@@ -148,7 +143,7 @@ class DataFile:
 
     def write_back(self, offset: int, size: int) -> None:
         """Write a range's pages from the page cache to the device, and wait for that."""
-        place = (ctypes.c_int(self._descriptor), ctypes.c_long(offset), ctypes.c_long(size))
+        place = (ctypes.c_int(self.descriptor), ctypes.c_long(offset), ctypes.c_long(size))
         if _libc().sync_file_range(*place, ctypes.c_uint(_WRITE_BACK)) != 0:
             number = ctypes.get_errno()
             error = OSError(number, os.strerror(number))
@@ -158,9 +153,9 @@ class DataFile:
         """Fill `data` from `offset`."""
         size = len(data)
         try:
-            done = os.preadv(self._descriptor, (data,), offset)
+            done = os.preadv(self.descriptor, (data,), offset)
             while done < size:
-                count = os.preadv(self._descriptor, (data[done:],), offset + done)
+                count = os.preadv(self.descriptor, (data[done:],), offset + done)
                 if count == 0:
                     raise short_file_error(self.path, offset + done, size - done)
                 done += count
@@ -177,7 +172,7 @@ class DataFile:
             return
         started = time.perf_counter_ns()
         try:
-            sync(self._descriptor)
+            sync(self.descriptor)
         except OSError as error:
             raise storage_error("syncing", self.path, error) from error
         observer.durable(started, time.perf_counter_ns(), cached_bytes)
@@ -190,14 +185,14 @@ class DataFile:
         if self._io.is_direct:
             return
         try:
-            os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self.descriptor, offset, length, os.POSIX_FADV_DONTNEED)
         except OSError as error:
             raise storage_error("dropping cached pages of", self.path, error) from error
 
     def turn_off_read_ahead(self) -> None:
         """Make reads read what is requested, and no chunk before its turn."""
         try:
-            os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+            os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_RANDOM)
         except OSError as error:
             raise storage_error("turning off read-ahead of", self.path, error) from error
 
@@ -207,21 +202,21 @@ class DataFile:
         Unlike `preallocate`, it never falls back to writing to every block.
         """
         try:
-            _reserve(self._descriptor, size)
+            _reserve(self.descriptor, size)
         except OSError as error:
             raise storage_error("preallocating", self.path, error) from error
 
     def preallocate(self, size: int) -> None:
         """Give the file its whole size, with allocated space."""
         try:
-            os.posix_fallocate(self._descriptor, 0, size)
+            os.posix_fallocate(self.descriptor, 0, size)
         except OSError as error:
             raise storage_error("preallocating", self.path, error) from error
 
     def close(self) -> None:
         """Close the file; a network filesystem may report a failed write only now."""
         try:
-            os.close(self._descriptor)
+            os.close(self.descriptor)
         except OSError as error:
             raise storage_error("closing", self.path, error) from error
 

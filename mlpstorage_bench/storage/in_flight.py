@@ -9,7 +9,7 @@ time for each lane.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -49,7 +49,7 @@ class InFlight:
         """Completed transfers to report."""
         self._failures: dict[int, StorageError] = {}
         """Errors by chunk number."""
-        self._read: deque[Read] = deque()
+        self._read: list[Read] = []
         self._taken: set[AlignedBuffer] = set()
         self._waiting: RunningLane | None = None
         """The lane, while it waits for one of its transfers."""
@@ -130,18 +130,25 @@ class InFlight:
             reader.get(buffer.bytes[: chunk.size], chunk.offset)
         self._read.append(Read(buffer, chunk))
 
-    def completed_reads(self) -> Iterator[Read]:
-        """Yield the chunks read so far, in order of completion; the caller releases the buffers."""
-        while self._read:
-            yield self._read.popleft()
+    def completed_reads(self) -> Sequence[Read]:
+        """Return the chunks read so far, in order of completion; the caller releases buffers."""
+        reads, self._read = self._read, []
+        return reads
 
-    def drain(self) -> Iterator[Read]:
-        """Wait for all chunks in flight, reads and writes, and yield the reads."""
-        yield from self.completed_reads()
-        while self._submitted:
+    def next_reads(self) -> Sequence[Read]:
+        """Wait for chunks in flight, reads or writes, and return those read; empty after the last.
+
+        It may also be empty when only writes have completed: `is_idle` tells.
+        """
+        if self._submitted and not self._read:
             self._wait()
             self._report()
-            yield from self.completed_reads()
+        return self.completed_reads()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in flight, and no read chunk is left."""
+        return not (self._submitted or self._read)
 
     def finish(self) -> None:
         """Wait for all writes in flight."""
@@ -154,7 +161,7 @@ class InFlight:
         self._submitted -= 1
         self._ended.append(transfer)
         if self._waiting is not None:
-            self._thread.resume(self._waiting)
+            self._thread.resume_at(self._waiting, self._transfers.looked_ns)
             self._waiting = None
 
     def _has_queue_for(self, mover: FileMover) -> bool:

@@ -15,14 +15,29 @@ class IoThreads:
     """IO threads whose lanes share objects. Context manager: ends and closes them on exit."""
 
     def __init__(
-        self, count: int, open_queue: OpenQueue | None, *, lanes: int, chunks_in_flight: int
+        self,
+        count: int,
+        open_queue: OpenQueue | None,
+        *,
+        lanes: int,
+        chunks_in_flight: int,
+        memory: Sequence[memoryview] = (),
     ) -> None:
-        """Make `count` threads for `lanes` lanes with so many chunks in flight each."""
+        """Make `count` threads for `lanes` lanes with so many chunks in flight each.
+
+        `memory` has the lanes' buffers.
+        """
         turn = threading.Lock() if count > 1 else None
         of_each = -(-lanes // count)
         slots = of_each * chunks_in_flight
         self._threads = [
-            IoThread(open_queue, slots, helpers=of_each, name=f"io-{number}", turn=turn)
+            IoThread(
+                *(open_queue, slots),
+                memory=memory,
+                helpers=of_each,
+                name=f"io-{number}",
+                turn=turn,
+            )
             for number in range(count)
         ]
 

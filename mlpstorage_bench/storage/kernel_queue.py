@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from mlpstorage_bench.errors import MlpsError
@@ -19,6 +20,10 @@ class Queue(Protocol):
 
     moves_buffered: bool
     """Whether files opened without O_DIRECT move concurrently too."""
+
+    def register_memory(self, areas: Sequence[memoryview]) -> bool:
+        """Have the kernel map memory of transfers once; False if it maps it for each transfer."""
+        ...
 
     def prepare(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
@@ -99,21 +99,22 @@ class Lane:
         """Stream an entry from the store, and check its chunks at the verify rate."""
         self._thread.begin_operation()
         number_of_read = next(entry.reads)
+        rate = self._verify_rate if entry.digests else 0.0
         with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
 
-            def check(read: Read) -> None:
-                if entry.digests and is_checked(
-                    self._verify_rate, entry.identity, read.chunk.number, number_of_read
-                ):
-                    self._check(read, entry, reader, observer, stores_data=store.stores_data)
-                in_flight.release(read.buffer)
+            def check(reads: Iterable[Read]) -> None:
+                for read in reads:
+                    if rate and is_checked(rate, entry.identity, read[1].number, number_of_read):
+                        self._check(read, entry, reader, observer, stores_data=store.stores_data)
+                    in_flight.release(read[0])
 
             for chunk in self._chunks(entry.size):
                 in_flight.read(reader, in_flight.take_buffer(), chunk)
-                for read in in_flight.completed_reads():
-                    check(read)
-            for read in in_flight.drain():
-                check(read)
+                reads = in_flight.completed_reads()
+                if reads:
+                    check(reads)
+            while not in_flight.is_idle:
+                check(in_flight.next_reads())
 
     def check_chunk(
         self, store: Store, entry: StoredEntry, number: int, observer: Observer
@@ -122,7 +123,7 @@ class Lane:
         with store.reader(entry.name, observer) as reader, self._in_flight as in_flight:
             chunk = self._chunking.chunk(entry.size, number)
             in_flight.read(reader, in_flight.take_buffer(), chunk)
-            for read in in_flight.drain():
+            for read in in_flight.next_reads():
                 self._check(read, entry, reader, observer, stores_data=store.stores_data)
                 in_flight.release(read.buffer)
 
@@ -144,8 +145,9 @@ class Lane:
                     in_flight.read(reader, in_flight.take_buffer(), chunk)
                     for completed in in_flight.completed_reads():
                         in_flight.write(writer, *completed)
-                for completed in in_flight.drain():
-                    in_flight.write(writer, *completed)
+                while not in_flight.is_idle:
+                    for completed in in_flight.next_reads():
+                        in_flight.write(writer, *completed)
         except BaseException as error:
             _remove_after_failure(target, entry.name, error)
             raise

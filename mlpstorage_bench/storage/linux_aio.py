@@ -13,6 +13,7 @@ import errno
 import select
 import struct
 import time
+from collections.abc import Sequence
 
 from mlpstorage_bench.storage.aio_context import AioContext
 from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
@@ -60,6 +61,11 @@ class LinuxAio:
         self._is_armed = False
         """Whether the wake slot is in flight."""
         self._polls_wake = True
+
+    def register_memory(self, areas: Sequence[memoryview]) -> bool:
+        """Return False: Linux AIO maps memory for each transfer."""
+        del areas
+        return False
 
     def prepare(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int

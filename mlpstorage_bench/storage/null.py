@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +119,11 @@ class ImmediateQueue:
         self._copy = copy
         self._ended: list[Event] = []
         self._woken = threading.Event()
+
+    def register_memory(self, areas: Sequence[memoryview]) -> bool:
+        """Do nothing: the kernel moves no data."""
+        del areas
+        return True
 
     def prepare(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mlpstorage_bench.errors import StorageError
@@ -94,8 +94,12 @@ class TransferQueue:
     The kernel queue is opened for the first transfer.
     """
 
-    def __init__(self, open_queue: OpenQueue | None, slots: int) -> None:
+    def __init__(
+        self, open_queue: OpenQueue | None, slots: int, memory: Sequence[memoryview] = ()
+    ) -> None:
+        """Open no queue yet; `memory` has the buffers, which the kernel maps once if it can."""
         self._open_queue = open_queue
+        self._memory = memory
         self._slots = slots
         self._queue: Queue | None = None
         self.refusal = ""
@@ -103,7 +107,7 @@ class TransferQueue:
         self._free = list(range(slots))
         self._in_slots: dict[int, Transfer] = {}
         self._prepared: list[Transfer] = []
-        self._looked_ns = 0
+        self.looked_ns = 0
         """When the thread last looked for ended transfers."""
         self._is_kernel_state_known = True
         """False during a call of the queue, as an interrupt may occur there."""
@@ -114,6 +118,8 @@ class TransferQueue:
         if self._queue is None and self._open_queue is not None:
             try:
                 self._queue = self._open_queue(self._slots)
+                if self._memory:
+                    self._queue.register_memory(self._memory)
             except QueueRefusedError as error:
                 self.refusal, self._open_queue = str(error), None
         return self._queue
@@ -132,8 +138,18 @@ class TransferQueue:
         """Put a transfer into a free slot; small ones are submitted with the next ones."""
         slot = self._free.pop()
         self._in_slots[slot] = transfer
-        self._prepare(slot, transfer)
-        if len(self._prepared) >= BATCH or transfer.chunk.size >= LARGE_BYTES:
+        size = transfer.chunk[2]
+        assert self._queue is not None
+        self._queue.prepare(
+            slot,
+            transfer.is_write,
+            transfer.file.descriptor,
+            transfer.buffer.address,
+            size,
+            transfer.at,
+        )
+        self._prepared.append(transfer)
+        if size >= LARGE_BYTES or len(self._prepared) >= BATCH:
             self.submit()
 
     def submit(self) -> bool:
@@ -158,9 +174,12 @@ class TransferQueue:
         prepared.clear()
         return self._reap(0, just_submitted_ns=now_ns)
 
-    def look(self) -> None:
-        """Collect the ends of transfers, without a wait."""
+    def look(self) -> int:
+        """Collect the ends of transfers, without a wait; return the time (perf_counter)."""
+        if not self._in_slots:
+            return time.perf_counter_ns()
         self._reap(0)
+        return self.looked_ns
 
     def wait(self, timeout_ns: int | None) -> None:
         """Submit what was added, and wait until a transfer ends, a wake-up or the timeout."""
@@ -200,19 +219,6 @@ class TransferQueue:
             self._queue.close()
             self._queue = None
 
-    def _prepare(self, slot: int, transfer: Transfer) -> None:
-        queue, done = self._queue, transfer.done
-        assert queue is not None
-        queue.prepare(
-            slot,
-            transfer.is_write,
-            transfer.file.descriptor,
-            transfer.buffer.address + done,
-            transfer.chunk.size - done,
-            transfer.at + done,
-        )
-        self._prepared.append(transfer)
-
     def _reap(self, timeout_ns: int | None, just_submitted_ns: int = -1) -> bool:
         """Collect ended transfers; return whether there were any."""
         if self._queue is None or not (self._in_slots or timeout_ns != 0):
@@ -224,13 +230,19 @@ class TransferQueue:
             self._abandon(error)
             return True
         now_ns = time.perf_counter_ns()
-        if events:
-            # A thread that waited was told at once.
-            known_ns = self._looked_ns if timeout_ns == 0 else now_ns
-            for slot, result in events:
-                self._end(slot, result, now_ns, known_ns, just_submitted_ns)
+        # A thread that waited was told at once.
+        known_ns, self.looked_ns = self.looked_ns if timeout_ns == 0 else now_ns, now_ns
+        for slot, result in events:
+            transfer = self._in_slots.pop(slot)
+            if result <= 0 or transfer.done + result < transfer.chunk[2]:
+                self._continue(slot, transfer, result)
+                continue
+            transfer.ended_ns = now_ns
+            if transfer.submitted_ns != just_submitted_ns:
+                transfer.late_ns = now_ns - max(known_ns, transfer.submitted_ns)
+            self._free.append(slot)
+            transfer.owner.ended(transfer)
         self._is_kernel_state_known = True
-        self._looked_ns = now_ns
         return bool(events)
 
     def _abandon(self, error: OSError) -> None:
@@ -241,26 +253,32 @@ class TransferQueue:
             transfer.error = transfer.failed(error)
             transfer.owner.ended(transfer)
 
-    def _end(
-        self, slot: int, result: int, now_ns: int, known_ns: int, just_submitted_ns: int
-    ) -> None:
-        """Handle the result of a slot; the rest of a short transfer is submitted again."""
-        transfer = self._in_slots.pop(slot)
+    def _continue(self, slot: int, transfer: Transfer, result: int) -> None:
+        """Submit the rest of a short transfer again, or end one that failed."""
         if result > 0:
             transfer.done += result
-            if transfer.done < transfer.chunk.size:
-                self._in_slots[slot] = transfer
-                self._prepare(slot, transfer)
-                return
-            transfer.ended_ns = now_ns
-            if transfer.submitted_ns != just_submitted_ns:
-                transfer.late_ns = now_ns - max(known_ns, transfer.submitted_ns)
-        elif result < 0:
+            self._in_slots[slot] = transfer
+            self._prepare_rest(slot, transfer)
+            return
+        if result < 0:
             transfer.error = transfer.failed(OSError(-result, os.strerror(-result)))
         else:
             transfer.error = transfer.made_no_progress()
         self._free.append(slot)
         transfer.owner.ended(transfer)
 
-    TRANSFERS = (add, submit, wait, _prepare, _reap, _end)
+    def _prepare_rest(self, slot: int, transfer: Transfer) -> None:
+        assert self._queue is not None
+        done = transfer.done
+        self._queue.prepare(
+            slot,
+            transfer.is_write,
+            transfer.file.descriptor,
+            transfer.buffer.address + done,
+            transfer.chunk.size - done,
+            transfer.at + done,
+        )
+        self._prepared.append(transfer)
+
+    TRANSFERS = (add, submit, wait, look, _reap, _continue, _prepare_rest)
     """Functions between the two times of a chunk's span."""

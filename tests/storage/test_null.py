@@ -63,6 +63,7 @@ def test_lane_submits_each_chunk_to_the_queue_of_the_store(
 
     class RecordingQueue:
         moves_buffered, submit, wake = False, queue.submit, queue.wake
+        register_memory = queue.register_memory
         reap, reset, close = queue.reap, queue.reset, queue.close
 
         def prepare(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,29 +54,43 @@ class CacheClient:
         self, tier: Tier, key: str, size: int, requested_ns: int, *, generation: int
     ) -> StoredEntry:
         """Put a new entry into a tier's store."""
-        with self._observed(tier, "write", key, size, requested_ns) as observer:
-            return self.lane.write(tier.store, key, size, observer, generation=generation)
+        observer = self._begin(tier, "write", key, size, requested_ns)
+        try:
+            entry = self.lane.write(tier.store, key, size, observer, generation=generation)
+        except CutOffError:
+            observer.cut_off()
+            raise
+        observer.done()
+        return entry
 
     def read(
         self, tier: Tier, entry: StoredEntry, requested_ns: int | None = None, *, is_repeated: bool
     ) -> None:
         """Read an entry from a tier's store and check it."""
-        with self._observed(
+        observer = self._begin(
             tier, "read", entry.name, entry.size, requested_ns, is_repeated=is_repeated
-        ) as observer:
+        )
+        try:
             self.lane.read(tier.store, entry, observer)
+        except CutOffError:
+            observer.cut_off()
+            raise
+        observer.done()
 
     def copy(self, source: Tier, target: Tier, entry: StoredEntry) -> None:
         """Copy an entry from one tier's store into another's."""
-        name, size = entry.name, entry.size
-        with (
-            self._observed(source, "read", name, size, is_move=True) as read,
-            self._observed(target, "write", name, size, is_move=True) as write,
-        ):
+        read = self._begin(source, "read", entry.name, entry.size, is_move=True)
+        write = self._begin(target, "write", entry.name, entry.size, is_move=True)
+        try:
             self.lane.copy(source.store, target.store, entry, read, write)
+        except CutOffError:
+            write.cut_off()
+            read.cut_off()
+            raise
+        write.done()
+        read.done()
 
-    @contextmanager
-    def _observed(
+    def _begin(
         self,
         tier: Tier,
         kind: Kind,
@@ -88,19 +100,10 @@ class CacheClient:
         *,
         is_repeated: bool = False,
         is_move: bool = False,
-    ) -> Iterator[EntryObserver]:
-        """Yield the observer of an operation that starts now, and record its end.
-
-        The end is done, or cut off by the window's end.
-        """
+    ) -> EntryObserver:
+        """Return the observer of an operation that starts now, which is done or is cut off."""
         if self.journal is not None:
             self.journal.note(kind, size, tier.name, key, is_move=is_move)
-        observer = self.recorder.observe(
+        return self.recorder.observe(
             tier.name, kind, size, requested_ns, is_repeated=is_repeated, is_copy=is_move
         )
-        try:
-            yield observer
-        except CutOffError:
-            observer.cut_off()
-            raise
-        observer.done()

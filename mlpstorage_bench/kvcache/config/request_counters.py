@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.workload.blocks import Purpose
 from mlpstorage_bench.kvcache.workload.users import QosClass
@@ -116,8 +117,7 @@ def merge_classes(
     return into
 
 
-@dataclass(frozen=True)
-class EndedRequest:
+class EndedRequest(NamedTuple):
     """Times of a request, kept until its answer ends, as generation occupies no lane."""
 
     due_ns: int
@@ -129,7 +129,7 @@ class EndedRequest:
     generated_tokens: int
     qos: QosClass
 
-    def count(self, statistics: RequestCounters, window: Window) -> None:
+    def add_to(self, statistics: RequestCounters, window: Window) -> None:
         """Count the request at the edges of the window, and if it ended inside."""
         statistics.count_edges(window, self.taken_ns, self.ended_ns)
         if not window.contains(self.ended_ns):
@@ -141,7 +141,9 @@ class EndedRequest:
         statistics.queue_wait.record(self.taken_ns - self.due_ns)
         statistics.cache_io.record(self.cached_ns - self.taken_ns)
         statistics.generation.record(self.ended_ns - self.cached_ns)
-        of_class = statistics.classes.setdefault(self.qos.name, ClassCounters())
+        of_class = statistics.classes.get(self.qos.name)
+        if of_class is None:
+            of_class = statistics.classes[self.qos.name] = ClassCounters()
         of_class.latency.record(self.ended_ns - self.due_ns)
         target_ns = self.qos.targets_ms["p95_ms"] * NS_PER_MS
         of_class.within_target += self.ended_ns - self.due_ns <= target_ns

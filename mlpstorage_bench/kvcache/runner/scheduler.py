@@ -7,7 +7,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
@@ -19,8 +19,7 @@ MOST_ADMITTED = 256
 """Requests generated at once while workers wait for the scheduler; each takes some 10 µs."""
 
 
-@dataclass(frozen=True)
-class DueRequest:
+class DueRequest(NamedTuple):
     """A request that is due."""
 
     request: Request

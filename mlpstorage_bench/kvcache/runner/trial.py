@@ -254,11 +254,14 @@ class _Trial:
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:
         workload = self._workload
+        chunk_bytes = workload.io_chunk_kib * KIB
+        buffers = BufferPool(chunk_bytes, buffers_for(self._lanes, workload.chunks_in_flight))
         self._threads = resources.enter_context(
             IoThreads(
                 *(self._io_threads, self._open_queue),
                 lanes=self._lanes,
                 chunks_in_flight=workload.chunks_in_flight,
+                memory=[buffers.memory],
             )
         )
         payload = Payload(
@@ -267,8 +270,6 @@ class _Trial:
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
-        chunk_bytes = workload.io_chunk_kib * KIB
-        buffers = BufferPool(chunk_bytes, buffers_for(self._lanes, workload.chunks_in_flight))
         return [
             Lane(
                 payload,

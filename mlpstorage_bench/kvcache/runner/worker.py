@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.kvcache.cache.client import CacheClient
@@ -38,9 +38,17 @@ class WorkerContext:
     limit_reached: threading.Event
     """Set when the write limit is reached."""
 
+    sizes: dict[int, int] = field(default_factory=dict)
+    """Bytes of blocks by tokens, as far as they were asked for."""
+
     def size_of(self, block: Block) -> int:
         """Return a block's bytes."""
-        return self.workload.entry_bytes(block.tokens) if block.size is None else block.size
+        if block.size is not None:
+            return block.size
+        size = self.sizes.get(block.tokens)
+        if size is None:
+            size = self.sizes[block.tokens] = self.workload.entry_bytes(block.tokens)
+        return size
 
 
 class RequestWorker:
@@ -54,6 +62,8 @@ class RequestWorker:
         """Description of the first read that found other data than was written."""
         self._context = context
         self._workload = context.workload
+        self._rules = context.workload.rules
+        self._generation_s_per_token = context.workload.generation_s_per_token
         self._cache = context.cache
         self._client = client
         self._journal = journal
@@ -92,7 +102,7 @@ class RequestWorker:
         self._asked_ns = due.due_ns
         self._read_keys.clear()
         try:
-            for access in accesses(due.request, self._workload.rules):
+            for access in accesses(due.request, self._rules):
                 self._do(access)
         except (CutOffError, WriteLimitError) as error:
             if isinstance(error, WriteLimitError):
@@ -116,15 +126,15 @@ class RequestWorker:
             number += 1
 
     def _do(self, access: Access) -> None:
-        if isinstance(access, ReadOrWrite):
-            self._enter("Prefill")
-            self._read_or_write(access.blocks, is_read=access.is_read)
-        elif isinstance(access, Read):
+        if isinstance(access, Read):
             is_decoding = access.block.purpose == "answer"
             self._enter("Decode" if is_decoding else "Prefill")
             self._look_up(access.block)
-            if is_decoding and self._counts_now():
+            if is_decoding and self.recorder.window.contains(self._asked_ns):
                 self.statistics.decode_reads += 1
+        elif isinstance(access, ReadOrWrite):
+            self._enter("Prefill")
+            self._read_or_write(access.blocks, is_read=access.is_read)
         else:
             self._enter("Prefill")
             self._write(access.block, is_counted=True)
@@ -186,7 +196,8 @@ class RequestWorker:
         self._count_lookup(block, tier)
 
     def _count_lookup(self, block: Block, tier: str | None) -> None:
-        if self._counts_now():
+        """Count a lookup that ended when the next operation was requested."""
+        if self.recorder.window.contains(self._asked_ns):
             self.statistics.count_lookup(block.purpose, self._context.size_of(block), tier)
 
     def _note_corruption(self, error: CorruptDataError) -> None:
@@ -197,15 +208,12 @@ class RequestWorker:
         asked_ns = self._asked_ns if is_counted else None
         self._cache.write(block.key, self._context.size_of(block), self._client, asked_ns)
         self._asked_ns = self._clock.now_ns()
-        if is_counted and self._counts_now():
+        if is_counted and self.recorder.window.contains(self._asked_ns):
             self.statistics.prefill_writes += 1
-
-    def _counts_now(self) -> bool:
-        return self.recorder.window.contains(self._clock.now_ns())
 
     def _finish(self, due: DueRequest, taken_ns: int, cached_ns: int) -> None:
         request = due.request
-        generation_s = request.generated_tokens * self._workload.generation_s_per_token
+        generation_s = request.generated_tokens * self._generation_s_per_token
         ended_ns = cached_ns + round(generation_s * NS_PER_S)
         self._generating.append(
             EndedRequest(
@@ -225,7 +233,7 @@ class RequestWorker:
         for _ in range(len(self._generating)):
             ended = self._generating.popleft()
             if ended.ended_ns <= now_ns:
-                ended.count(self.statistics, self.recorder.window)
+                ended.add_to(self.statistics, self.recorder.window)
             else:
                 self._generating.append(ended)
 

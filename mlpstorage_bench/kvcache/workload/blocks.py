@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Purpose = Literal["system prompt", "document", "conversation", "answer"]
@@ -35,8 +34,7 @@ class Block(NamedTuple):
     """Size in bytes, if a trace gives it."""
 
 
-@dataclass(frozen=True)
-class ReadOrWrite:
+class ReadOrWrite(NamedTuple):
     """Read the longest prefix of these blocks that the cache has, and write the others."""
 
     blocks: tuple[Block, ...]
@@ -44,15 +42,13 @@ class ReadOrWrite:
     """Whether the prefix is read; if not, it is only not written again."""
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """Read a block, if the cache has it."""
 
     block: Block
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     """Write a new block."""
 
     block: Block

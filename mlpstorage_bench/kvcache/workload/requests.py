@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
 """Number and size of each user's entries written before a run with phase `decode`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One inference call: a turn of a conversation."""
 
     user: int

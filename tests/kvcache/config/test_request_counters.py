@@ -17,7 +17,7 @@ MS = 1_000_000
 def test_spans_of_a_request_are_differences_of_its_times() -> None:
     window, statistics = Window(), RequestCounters()
     window.open(1.0, at_ns=0)
-    EndedRequest(10 * MS, 30 * MS, 70 * MS, 150 * MS, 100, 20, QOS_CLASSES[0]).count(
+    EndedRequest(10 * MS, 30 * MS, 70 * MS, 150 * MS, 100, 20, QOS_CLASSES[0]).add_to(
         statistics, window
     )
     assert statistics.latency.sum_ns == (150 - 10) * MS

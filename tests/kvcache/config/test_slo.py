@@ -30,7 +30,7 @@ def classes(**latencies_ms: list[int]) -> dict[str, ClassCounters]:
     for name, values in latencies_ms.items():
         qos = next(qos for qos in QOS_CLASSES if qos.name == name)
         for value in values:
-            EndedRequest(0, 0, value * MS, value * MS, 10, 1, qos).count(statistics, window)
+            EndedRequest(0, 0, value * MS, value * MS, 10, 1, qos).add_to(statistics, window)
     return statistics.classes
 
 

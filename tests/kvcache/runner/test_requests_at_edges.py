@@ -15,7 +15,7 @@ from tests.trials import trial
 def ended(taken_ns: int, ended_ns: int, window: Window) -> RequestCounters:
     statistics = RequestCounters()
     request = EndedRequest(0, taken_ns, taken_ns, ended_ns, 10, 1, QOS_CLASSES[0])
-    request.count(statistics, window)
+    request.add_to(statistics, window)
     return statistics
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import statistics
 
@@ -73,8 +72,8 @@ def test_decode_reads_sets_the_number_of_reads(
 
 def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     rules = Rules(keyed_by="prefix", tokens_per_block=16, decode_reads="none")
-    first = dataclasses.replace(
-        SECOND_TURN, turn=0, earlier=(), context_tokens=200, generated_tokens=20, documents=()
+    first = SECOND_TURN._replace(
+        turn=0, earlier=(), context_tokens=200, generated_tokens=20, documents=()
     )
     (before,) = [a.blocks for a in accesses(first, rules) if isinstance(a, ReadOrWrite)]
     (chunk, after) = [a.blocks for a in accesses(SECOND_TURN, rules) if isinstance(a, ReadOrWrite)]
@@ -82,7 +81,7 @@ def test_prompt_blocks_extend_those_of_the_previous_turn() -> None:
     assert len(before) == 300 // 16
     assert len(after) == 1320 // 16
     assert len(chunk) == 512 // 16
-    of_other_user = dataclasses.replace(first, user=8)
+    of_other_user = first._replace(user=8)
     (others,) = [a.blocks for a in accesses(of_other_user, rules) if isinstance(a, ReadOrWrite)]
     shared = [a for a, b in zip(before, others, strict=True) if a == b]
     assert shared == list(before[: 100 // 16]), "only blocks that the system prompt fills"

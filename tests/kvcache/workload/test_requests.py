@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import subprocess
 import sys
@@ -128,7 +127,7 @@ def test_decoding_reads_once_plus_once_per_32_tokens_below_10000(
 
 
 def test_turn_reads_entries_of_earlier_turns_in_order() -> None:
-    third = dataclasses.replace(request(turn=2), earlier=((100, 10), (200, 20)))
+    third = request(turn=2)._replace(earlier=((100, 10), (200, 20)))
     reads = [a.block for a in accesses(third, Rules()) if isinstance(a, Read)]
     earlier = [block for block in reads if block.purpose == "conversation"]
     assert earlier == [

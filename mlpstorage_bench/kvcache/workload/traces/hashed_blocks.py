@@ -12,8 +12,6 @@ agree with its length, so that none of them is taken for the other.
 
 from __future__ import annotations
 
-import dataclasses
-
 from mlpstorage_bench.kvcache.workload.requests import Request
 from mlpstorage_bench.kvcache.workload.traces.fields import FieldError, Row, count, ids, seconds
 from mlpstorage_bench.kvcache.workload.traces.replay import Context, TimedFormat
@@ -36,7 +34,7 @@ def coding_session(block_tokens: int) -> TimedFormat:
         names = _names(row, tokens[0], block_tokens)
         request = context.request_of_blocks(0, tokens, names, block_tokens)
         in_order = QOS_CLASSES[-1].priority
-        return seconds(row, "t"), dataclasses.replace(request, priority=in_order)
+        return seconds(row, "t"), request._replace(priority=in_order)
 
     return TimedFormat("kv-cache-tester", "t", parse)
 

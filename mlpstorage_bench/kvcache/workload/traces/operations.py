@@ -6,7 +6,6 @@ phase Evict moved an entry between tiers of the recorded run, and are no part of
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal, NamedTuple, cast
 
 from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, Write
@@ -65,7 +64,7 @@ def _request(_: int, row: Row, context: Context) -> tuple[float, Request]:
     user = context.users.setdefault(recorded.key, len(context.users))
     in_order = QOS_CLASSES[-1].priority
     request = context.request(user, 0, 0)
-    return recorded.time_s, dataclasses.replace(request, priority=in_order, accesses=(access,))
+    return recorded.time_s, request._replace(priority=in_order, accesses=(access,))
 
 
 OPERATIONS = TimedFormat(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +64,7 @@ class Context:
         request = self.request(user, *tokens)
         is_read = self.rules.phase == "mixed"
         reads = decode(blocks, request.decode_reads, self.rules) if is_read else ()
-        return dataclasses.replace(request, accesses=(ReadOrWrite(blocks, is_read), *reads))
+        return request._replace(accesses=(ReadOrWrite(blocks, is_read), *reads))
 
 
 Parse = Callable[[int, Row, Context], tuple[float, Request]]
