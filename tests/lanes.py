@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, Self
 
 from mlpstorage_bench.storage.io_thread import IoThread
@@ -12,6 +13,10 @@ from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.storage.transfers import OpenQueue
+
+LONG_S = 60
+"""Longest wait for what comes at once unless there is an error."""
+Work = Callable[[], object]
 
 
 class LoneLane(Lane):
@@ -42,10 +47,40 @@ class LoneLane(Lane):
         self.thread.close()
 
 
-def run_lanes(works: Sequence[Callable[[], None]], thread: IoThread | None = None) -> None:
+def run_lanes(works: Sequence[Work], thread: IoThread | None = None) -> None:
     """Run works as lanes of one IO thread, and raise the error of the first that failed."""
     thread = thread or IoThread(None, 1, helpers=len(works))
     results = [thread.start(work) for work in works]
     thread.close()
     for result in results:
         result.result(0)
+
+
+def operations(thread: IoThread, count: int) -> Iterator[int]:
+    """Yield the numbers of operations that a lane makes, with no wait between them."""
+    for number in range(count):
+        thread.begin_operation()
+        yield number
+
+
+def error_of(result: Future[None]) -> BaseException | None:
+    """Return the error of a work that ends soon."""
+    return result.exception(LONG_S)
+
+
+class SteppingTime:
+    """Module `time` whose clock advances at each look at it; keeps the moments of sleeps."""
+
+    def __init__(self, step_ns: int, on_sleep: Callable[[], object] = int) -> None:
+        self.slept_at: list[int] = []
+        self._now_ns = 0
+        self._step_ns = step_ns
+        self._on_sleep = on_sleep
+
+    def perf_counter_ns(self) -> int:
+        self._now_ns += self._step_ns
+        return self._now_ns
+
+    def sleep(self, _: float) -> None:
+        self.slept_at.append(self._now_ns)
+        self._on_sleep()

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -41,7 +42,7 @@ class CutOffError(Exception):
 class RunningLane(greenlet):
     """A lane's work in progress on an IO thread."""
 
-    def __init__(self, thread: IoThread, work: Callable[[], None], result: Future[None]) -> None:
+    def __init__(self, thread: IoThread, work: Callable[[], object], result: Future[None]) -> None:
         super().__init__(self._run, thread.hub)
         self.thread = thread
         self.ready_since_ns = 0
@@ -96,7 +97,7 @@ class IoThread:
         """The thread and its helpers: the kernel's id of each, and Python's."""
         self._name = name
         self._turn = turn
-        self._works: deque[tuple[Callable[[], None], Future[None]]] = deque()
+        self._works: deque[tuple[Callable[[], object], Future[None]]] = deque()
         self._ready: deque[RunningLane] = deque()
         self._waiting: set[RunningLane] = set()
         """Lanes in wait lists."""
@@ -105,6 +106,8 @@ class IoThread:
         self._numbers = itertools.count()
         self._lanes: set[RunningLane] = set()
         """Lanes with work."""
+        self._error: BaseException | None = None
+        """Why the thread has ended in the midst of its lanes; None as it should be."""
         self._is_ending = False
         self._is_resuming_all = False
         self._woken = threading.Event()
@@ -119,7 +122,7 @@ class IoThread:
         self._helpers: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, work: Callable[[], None]) -> Future[None]:
+    def start(self, work: Callable[[], object]) -> Future[None]:
         """Run one lane's work on the thread, beside that of other lanes; any thread may call."""
         result: Future[None] = Future()
         result.set_running_or_notify_cancel()
@@ -127,6 +130,8 @@ class IoThread:
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name=self._name)
             self._thread.start()
+        if self._error is not None:
+            self._refuse_works(self._error)
         self.wake()
         return result
 
@@ -169,6 +174,7 @@ class IoThread:
             return
         self.resume(self.running)
         self.suspend()
+        self._is_first_operation = False
 
     def resume(self, lane: RunningLane) -> None:
         """Let a suspended lane of this thread run, after those that are ready before it."""
@@ -232,6 +238,12 @@ class IoThread:
     def _note_thread(self) -> None:
         self.threads[threading.get_native_id()] = threading.get_ident()
 
+    def _refuse_works(self, error: BaseException) -> None:
+        """End works that have not begun, as nothing runs them any more; any thread may call."""
+        with suppress(IndexError):
+            while True:
+                self._works.popleft()[1].set_exception(error)
+
     def _serve(self) -> None:
         self._note_thread()
         self.hub = getcurrent()
@@ -247,8 +259,10 @@ class IoThread:
                     break
                 self.aside(self._wait)
         except BaseException as error:
+            self._error = error
             for lane in self._lanes:
                 lane.result.set_exception(error)
+            self._refuse_works(error)
             raise
         finally:
             if self._turn is not None:
@@ -280,7 +294,7 @@ class IoThread:
                 now_ns = transfers.look()
         transfers.submit()
         if ready and now_ns - self._waited_ns > _GIVES_WAY_NS:
-            time.sleep(_WAY_S)
+            self.aside(time.sleep, _WAY_S)
             self._waited_ns = time.perf_counter_ns()
 
     def _resume_due(self) -> None:
