@@ -113,6 +113,7 @@ class Index:
         self._entries[resident.entry.name] = (tier, resident)
         if tier is not self._tiers[0]:
             tier.offloads += 1
+        self.changed.notify_all()  # it can be evicted from now on
 
     def _detach_idle(self, key: str, stopping: threading.Event) -> tuple[Tier, Resident] | None:
         """Detach the entry of a key as soon as it is unused; None once no tier has one."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,12 +25,12 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread, off_thread
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking
-from tests.lanes import LoneLane, run_lanes
+from tests.lanes import LONG_S, LoneLane, error_of, run_lanes
 
 CHUNK = 16 * 1024
 SECTOR = 4096
@@ -210,6 +213,40 @@ def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
     assert on_disk == {digest_name(name): r.entry.size for name, r in tiers[1].residents.items()}
     cache.close()
     assert list(tmp_path.iterdir()) == []
+
+
+class WaitingStore(MemoryStore):
+    """Memory whose writer waits in its first use."""
+
+    def __init__(self) -> None:
+        super().__init__(CHUNK)
+        self.goes_on = threading.Event()
+
+    @contextmanager
+    def writer(self, name: str, size: int, observer: Any) -> Iterator[Any]:
+        with super().writer(name, size, observer) as writer:
+            assert off_thread(self.goes_on.wait, LONG_S)
+            yield writer
+
+
+def test_write_without_space_goes_on_once_another_entry_is_complete() -> None:
+    store = WaitingStore()
+    cache = TieredCache([Tier("storage", store, 10 * SECTOR)])
+    clients, thread = [new_client() for _ in range(2)], IoThread(None, 1, helpers=2)
+
+    def write(number: int) -> None:
+        cache.write(f"entry{number}", 8 * SECTOR, clients[number])
+
+    writes = [thread.start(partial(write, number)) for number in range(2)]
+    thread.start(store.goes_on.set)  # after both wait
+    try:
+        assert [error_of(result) for result in writes] == [None, None]
+    finally:
+        for client in clients:
+            client.lane.stopping.set()
+        thread.resume_all()
+        thread.close()
+    assert list(cache.tiers[0].residents) == ["entry1"]
 
 
 def test_tier_counts_occupied_and_written_bytes(tmp_path: Path) -> None:
