@@ -14,8 +14,12 @@ enter = threading.Condition.__enter__
 
 def interrupted(self):
     taken = enter(self)
-    waits_for = "is_exhausted" in os.sys._getframe(1).f_code.co_name
-    if waits_for and threading.current_thread() is threading.main_thread():
+    names, frame = [], os.sys._getframe(1)
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    is_in_window = {{"wait", "run_trial"}} < {{*names}} and "wait_or_raise" not in names
+    if names[0] == "done" and is_in_window:
         threading.Condition.__enter__ = enter
         os.kill(os.getpid(), signal.{signal})
     return taken
@@ -23,7 +27,7 @@ def interrupted(self):
 def pytest_runtest_call():
     threading.Condition.__enter__ = interrupted
 """
-"""Conftest that raises a signal while the trial's supervisor holds a lock of its lanes."""
+"""Conftest that raises a signal while the trial's supervisor holds the lock of a lane's result."""
 
 
 def test_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> None:
@@ -37,7 +41,7 @@ def test_interrupted_session_is_recorded_as_such(pytester: pytest.Pytester) -> N
 def test_signal_while_the_supervisor_holds_a_lock_ends_the_window(
     pytester: pytest.Pytester, signal: str
 ) -> None:
-    """An immediate KeyboardInterrupt would leave the lock acquired and block the lanes."""
+    """An immediate KeyboardInterrupt would leave the lock acquired and block the lane's end."""
     pytester.makeconftest(IN_A_LOCK.format(signal=signal))
     pytester.makepyfile("def test_long(kvcache): kvcache.run(1, duration=300)")
     options = [option for option in TINY if "duration" not in option]
