@@ -67,6 +67,8 @@ class RankSite:
     """This rank's share of the memory that the ranks of its host may have; None if unknown."""
     is_in_memory: bool = False
     """Whether cache files are kept in that memory."""
+    processors: float = 1.0
+    """Processors that this rank has if all ranks of its host work."""
     is_first_on_host: bool = True
     """Whether this rank probes the host's storage for all of its ranks."""
 

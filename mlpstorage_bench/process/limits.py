@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import resource
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,24 @@ def read_limits(proc: Path = PROC, root: Path = ROOT) -> Limits:
         process_memory_bytes=None if soft == resource.RLIM_INFINITY else soft,
         host_memory_bytes=next((one.total_bytes for one in _host_memory(proc)), None),
     )
+
+
+def processor_share(
+    own: Collection[int], of_host: Sequence[Collection[int]], quota: float | None
+) -> float:
+    """Return the processors that a process has if all processes of a job on its host work.
+
+    `own` are the processors to which it is bound, `of_host` those of each process, itself included.
+    `quota` is what their control group has together.
+    """
+    bound = sum(1 / sum(number in other for other in of_host) for number in own)
+    return bound if quota is None else min(bound, quota / len(of_host))
+
+
+def processor_quota(proc: Path = PROC, root: Path = ROOT) -> float | None:
+    """Return the narrowest quota of processors of this process's control groups."""
+    quotas = [one.number for group in control_groups(proc, root) for one in _quota(group)]
+    return min(quotas, default=None)
 
 
 def _host_memory(proc: Path) -> Iterator[MemoryLimit]:

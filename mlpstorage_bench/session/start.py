@@ -18,6 +18,7 @@ from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
 from mlpstorage_bench.paths import slugify
+from mlpstorage_bench.process.limits import processor_quota, processor_share
 from mlpstorage_bench.results.run_metadata import metadata_of
 from mlpstorage_bench.results.tree import RunLocation, create_run_directory
 from mlpstorage_bench.results.verification import CLOSED_MODE
@@ -99,15 +100,7 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     facts = run_facts(session, hashes, systemname, benchmark_type.name, location)
     if resumption is not None:
         facts = facts.model_copy(update={"run_id": resumption.run_id})
-    site = RankSite(
-        session.host,
-        settings.cache_dir,
-        cluster.ranks_sharing_cache(rank),
-        cluster.memory_of_rank(rank),
-        is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
-        is_first_on_host=rank == cluster.ranks_by_host[session.host][0],
-    )
-    engine = benchmark_type.open(plan, session.comm, site)
+    engine = benchmark_type.open(plan, session.comm, _site(session))
     run = Run(
         location,
         started,
@@ -141,6 +134,23 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(session.run.write)
+
+
+def _site(session: MlpsSession) -> RankSite:
+    """Return this rank's place, and its shares of what ranks have together."""
+    cluster, rank, host = session.cluster, session.comm.rank, session.host
+    own = sorted(os.sched_getaffinity(0))
+    bound = session.comm.allgather((host, own))
+    of_host = [numbers for other, numbers in bound if other == host]
+    return RankSite(
+        host,
+        session.settings.cache_dir,
+        cluster.ranks_sharing_cache(rank),
+        cluster.memory_of_rank(rank),
+        is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
+        processors=processor_share(own, of_host, processor_quota()),
+        is_first_on_host=rank == cluster.ranks_by_host[host][0],
+    )
 
 
 def _ask_plugins(session: MlpsSession, run: Run) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mlpstorage_bench.errors import MlpsError
 
+QueueKind = Literal["io_uring", "linux_aio"]
+QueueChoice = Literal["auto", "io_uring", "linux_aio"]
+"""A kind of queue, or the best that the host provides."""
 Event = tuple[int, int]
 """Result of a slot: its number, and the bytes moved, or what the call returned, or a negative
 errno."""

@@ -7,14 +7,17 @@ without AVX-512, and liburing 2024.5.3 needs a compiler where it is installed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from mlpstorage_bench.storage.io_uring import IoUring
-from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
+from mlpstorage_bench.storage.kernel_queue import (
+    Queue,
+    QueueChoice,
+    QueueKind,
+    QueueRefusedError,
+)
 from mlpstorage_bench.storage.linux_aio import LinuxAio
 
-QueueKind = Literal["io_uring", "linux_aio"]
-QueueChoice = Literal["auto", "io_uring", "linux_aio"]
 QUEUES: dict[QueueKind, Callable[[int], Queue]] = {"io_uring": IoUring, "linux_aio": LinuxAio}
 """Constructors by kind; each takes the number of slots, and raises QueueRefusedError."""
 

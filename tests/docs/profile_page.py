@@ -48,6 +48,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Storage": (
         *("storage", "layout", "tokens_per_block", "io_mode", "durability", "io_chunk_kib"),
         "chunks_in_flight",
+        "io_threads",
+        "io_queue",
     ),
     "Content": ("verify_rate", "read_back_gb", "compress_ratio", "dedup_ratio"),
 }

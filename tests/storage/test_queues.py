@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from mlpstorage_bench.storage.buffers import AlignedBuffer, aligned_buffer
 from mlpstorage_bench.storage.direct_io import probe_direct_io
-from mlpstorage_bench.storage.kernel_queue import Event, Queue, QueueRefusedError
-from mlpstorage_bench.storage.queues import QUEUES, QueueKind, open_queue
+from mlpstorage_bench.storage.kernel_queue import Event, Queue, QueueKind, QueueRefusedError
+from mlpstorage_bench.storage.queues import QUEUES, open_queue
 
 SLOTS = 8
 BLOCK = 4096

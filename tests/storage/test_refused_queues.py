@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
-from mlpstorage_bench.storage.queues import QueueKind, open_queue
+from mlpstorage_bench.storage.kernel_queue import QueueKind, QueueRefusedError
+from mlpstorage_bench.storage.queues import open_queue
 from tests.sandbox import MODULE, need_seccomp
 
 SCRIPT = """

@@ -30,6 +30,7 @@ from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
 from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
 from mlpstorage_bench.measure.steadiness import Criterion
 from mlpstorage_bench.storage.files import Durability, IoMode
+from mlpstorage_bench.storage.kernel_queue import QueueChoice
 
 GENERATION_S_PER_TOKEN = {"none": 0.0, "fast": 0.002, "realistic": 0.030}
 
@@ -189,6 +190,10 @@ class Workload(Strict):
     """Size of a system call, in KiB."""
     chunks_in_flight: int = Field(default=1, ge=1, le=256)
     """Chunks of one entry that a lane reads or writes concurrently."""
+    io_threads: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
+    """Threads that serve a rank's lanes; auto: one, or more where that raises its ceiling."""
+    io_queue: QueueChoice = "auto"
+    """Queue of the kernel for transfers; auto: io_uring, or Linux AIO where it is refused."""
     verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     """Share of read chunks whose content is checked."""
     read_back_gb: Gib = 0.25

@@ -98,6 +98,10 @@ def _transfer_notes(trials: Sequence[TrialResult]) -> Iterator[str]:
             "each lane had one chunk in flight at most, and none while it made or checked content: "
             f"{reason}"
         )
+    refusal = next(filter(None, (trial.io_queue_refusal for trial in trials)), "")
+    if refusal:
+        kind = next(filter(None, (trial.io_queue for trial in trials)), "")
+        yield f"chunks were moved by {kind}, as the host provides no better queue: {refusal}"
     shares = [trial.huge_page_share for trial in trials if trial.huge_page_share is not None]
     if shares and min(shares) < _ENOUGH_HUGE_PAGES:
         yield (

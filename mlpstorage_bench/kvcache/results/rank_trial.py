@@ -21,6 +21,7 @@ from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.storage.kernel_queue import QueueKind
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 _BUFFERED_WRITES = (
@@ -123,6 +124,12 @@ class RankTrial:
     users: int = 0
     lanes: int = 1
     """Number of concurrent operations."""
+    io_threads: int = 1
+    """Threads that served the lanes."""
+    io_queue: QueueKind | None = None
+    """Kind of their queues; None where chunks were moved by plain calls."""
+    io_queue_refusal: str = ""
+    """Why the host gave no better queue; '' if it did, or none was wanted."""
     movers: int = 1
     """Threads that move chunks: IO threads over their queues; with plain calls, one per lane."""
     edges: WindowEdges | None = None

@@ -2,19 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple, TypeVar, cast
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.ceiling import Ceiling
-from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.storage.null import NullStore, RingStore
 
+T = TypeVar("T")
 _UNLIMITED_BYTES = 1 << 60
 _WARMUP_SHARE = 0.2
 """Warm-up as a share of the window: memory is touched for the first time before it opens."""
+
+
+_GAIN = 1.2
+"""More threads are taken if they raise the bandwidth by this factor, and lower no other figure."""
+_MOST_THREADS = 4
+
+
+class Calibration(NamedTuple):
+    """The harness's limit, and the threads with which it was measured."""
+
+    ceiling: Ceiling | None
+    """None if it was not measured."""
+    io_threads: int
+
+
+def choose_threads(
+    workload: Workload, context: TrialContext, ranks: TrialRanks, processors: float
+) -> Calibration:
+    """Measure the ceiling with the workload's number of threads, or with the best one.
+
+    Every rank has the same number: it is doubled as long as each has as many processors, and all
+    ranks together reach more.
+    """
+    if workload.io_threads != "auto":
+        given = replace(context, io_threads=workload.io_threads)
+        return Calibration(calibrate(workload, given, ranks), workload.io_threads)
+    best = Calibration(calibrate(workload, context, ranks), 1)
+    most = _of_all(ranks, min(int(processors), workload.lanes, _MOST_THREADS), min)
+    while best.ceiling is not None and 2 * best.io_threads <= most:
+        threads = 2 * best.io_threads
+        more = calibrate(workload, replace(context, io_threads=threads), ranks)
+        if not _of_all(ranks, _Sums.of(best.ceiling, more), _Sums.add).are_better:
+            break
+        best = Calibration(more, threads)
+    return best
+
+
+class _Sums(NamedTuple):
+    """Sums over ranks of operations per second and GiB/s, with fewer and with more threads."""
+
+    operations: float
+    gib_s: float
+    operations_of_more: float
+    gib_s_of_more: float
+
+    @classmethod
+    def of(cls, fewer: Ceiling, more: Ceiling | None) -> _Sums:
+        if more is None:
+            return cls(fewer.operations_per_s, fewer.gib_s, 0.0, 0.0)
+        return cls(fewer.operations_per_s, fewer.gib_s, more.operations_per_s, more.gib_s)
+
+    def add(self, other: _Sums) -> _Sums:
+        return _Sums(*(sum(pair) for pair in zip(self, other, strict=True)))
+
+    @property
+    def are_better(self) -> bool:
+        gains = self.gib_s_of_more >= _GAIN * self.gib_s
+        return gains and self.operations_of_more >= self.operations
+
+
+def _of_all(ranks: Ranks, value: T, combine: Callable[[T, T], T]) -> T:
+    """Return the combination of all ranks' values on every rank."""
+    return ranks.bcast(cast("T", ranks.merge(value, combine)))
 
 
 def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> Ceiling | None:

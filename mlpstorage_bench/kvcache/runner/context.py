@@ -38,6 +38,8 @@ class TrialContext:
     first_user: int = 0
     alignment_bytes: int = SECTOR_BYTES
     """Unit of the sizes of entries and blocks: direct I/O may need more than a sector."""
+    io_threads: int = 1
+    """Threads that serve the lanes."""
     counters: UsableCounters = NO_COUNTERS
     """The kernel's counters that cover the traffic to the directory's storage."""
 
@@ -51,7 +53,7 @@ def file_io(workload: Workload, context: TrialContext) -> FileIo:
     return FileIo(
         context.io_mode,
         workload.durability,
-        reserves=context.io_mode == "direct" and workload.chunks_in_flight > 1,
+        reserves=context.io_mode == "direct",  # a write that extends a file holds up others
         writes_back_chunks=BlockDevice.under(context.directory) is not None,
     )
 

@@ -22,7 +22,7 @@ from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_rank import rank_result
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.kvcache.runner.calibration import calibrate
+from mlpstorage_bench.kvcache.runner.calibration import Calibration, choose_threads
 from mlpstorage_bench.kvcache.runner.context import TrialContext
 from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
@@ -33,7 +33,6 @@ from mlpstorage_bench.kvcache.runner.watch import Watch
 from mlpstorage_bench.kvcache.sizing import SHOWS_SIZES, not_fitting
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
-from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
@@ -81,8 +80,8 @@ class Engine:
         self._directory = RankDirectory(site.cache_dir, ranks.rank)
         self._storage = RankStorage(site, self._directory.path, [*workloads.values()])
         self._counters = NO_COUNTERS
-        self._ceilings: dict[str, Ceiling | None] = {}
-        """Ceilings by workload, as JSON."""
+        self._calibrations: dict[str, Calibration] = {}
+        """Calibrations by workload, as JSON."""
         self._cases = 0
         self._log = StepLog(ranks)
         self.watch = Watch(ranks, None, is_on=False)
@@ -205,16 +204,19 @@ class Engine:
         with _placed(self._place):
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
-            if key not in self._ceilings:
+            if key not in self._calibrations:
                 problems = self._storage.problems(part)
                 if problems:
                     raise not_fitting(problems)
                 self.watch.begin("calibration", None)
-                self._ceilings[key] = calibrate(own, context, self._ranks)
+                self._calibrations[key] = choose_threads(
+                    own, context, self._ranks, self._site.processors
+                )
+            calibration = self._calibrations[key]
             with self._log.record("trial", trial):
                 mine = run_trial(
                     own,
-                    context,
+                    replace(context, io_threads=calibration.io_threads),
                     self._ranks,
                     trace=trace,
                     keep=self._keep,
@@ -223,7 +225,7 @@ class Engine:
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(
             mine,
-            ceiling=self._ceilings[key],
+            ceiling=calibration.ceiling,
             failure=failure,
             seed=part.seed,
             started_at=started_at,

@@ -124,12 +124,12 @@ class _Trial:
         self._cache = cache
         self._clock = clock
         self._writer = writer
-        self._queues = QueueOpener()
+        self._queues = QueueOpener(workload.io_queue)
         self._open_queue = open_queue or self._queues
         self._watch = watch
         self._stopping = threading.Event()
         self._lanes = workload.lanes
-        self._io_threads = 1
+        self._io_threads = min(context.io_threads, workload.lanes)
         self._threads: IoThreads
         # Asked before the trial: its directory may be gone at the end.
         is_counted_at_sync = file_io(workload, context).counts_at_sync
@@ -220,6 +220,9 @@ class _Trial:
             io_mode=self._context.io_mode,
             in_flight=sum(lane.max_in_flight for lane in lanes),
             movers=self._threads.movers or self._lanes,
+            io_threads=self._io_threads,
+            io_queue=self._queues.kind,
+            io_queue_refusal=self._queues.refusal,
             chunk_bytes=self._workload.io_chunk_kib * KIB,
             requests=requests,
             arrived=pool.scheduler.arrived,

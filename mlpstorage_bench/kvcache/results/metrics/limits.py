@@ -219,6 +219,26 @@ class Harness(Measured):
         RANKS.first_text(lambda rank: rank.queue_unavailable_reason),
         LIST,
     )
+    io_threads = Metric(
+        "Largest number of threads that served the lanes of a rank.",
+        COUNT,
+        RANKS.largest(lambda rank: rank.io_threads),
+        LIST,
+    )
+    io_queue = Metric(
+        "Kind of the kernel queue that moved chunks: io_uring or linux_aio; empty where plain "
+        "calls did.",
+        TEXT,
+        RANKS.first_text(lambda rank: rank.io_queue or ""),
+        LIST,
+    )
+    io_queue_refusal = Metric(
+        "Reason why a host provided no better kind of queue; empty where it did, or where none "
+        "was wanted.",
+        TEXT,
+        RANKS.first_text(lambda rank: rank.io_queue_refusal),
+        LIST,
+    )
     huge_page_share = Metric(
         "Share of the buffers' memory in huge pages; none where the kernel does not say.",
         SHARE,
