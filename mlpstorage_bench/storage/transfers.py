@@ -102,6 +102,8 @@ class TransferQueue:
         self._memory = memory
         self._slots = slots
         self._queue: Queue | None = None
+        self.was_opened = False
+        """Whether there has been a queue, also after it was closed."""
         self.refusal = ""
         """Reason why there is no queue; '' if there is one, or none was needed so far."""
         self._free = list(range(slots))
@@ -118,6 +120,7 @@ class TransferQueue:
         if self._queue is None and self._open_queue is not None:
             try:
                 self._queue = self._open_queue(self._slots)
+                self.was_opened = True
                 if self._memory:
                     self._queue.register_memory(self._memory)
             except QueueRefusedError as error:
