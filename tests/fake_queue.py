@@ -20,11 +20,16 @@ class _Transfer(NamedTuple):
     offset: int
 
 
+class _WriteBack(NamedTuple):
+    descriptor: int
+    size: int
+    offset: int
+
+
 @dataclass
 class FakeQueue:
     """Moves transfers when it is polled, in random order."""
 
-    moves_buffered = False
     depth: int
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     max_bytes: int | None = None
@@ -39,8 +44,8 @@ class FakeQueue:
     """Place of a Ctrl-C (`before submit`, `after submit` or `after reap`), and passes before it."""
     is_eager: bool = False
     """Whether polling completes transfers; else only waiting does."""
-    pending: dict[int, _Transfer] = field(default_factory=dict)
-    prepared: dict[int, _Transfer] = field(default_factory=dict)
+    pending: dict[int, _Transfer | _WriteBack] = field(default_factory=dict)
+    prepared: dict[int, _Transfer | _WriteBack] = field(default_factory=dict)
     refused: list[Event] = field(default_factory=list)
     submitted: int = 0
     max_pending: int = 0
@@ -48,6 +53,11 @@ class FakeQueue:
     """Offsets in order of completion."""
     resets: int = 0
     is_closed: bool = False
+    moves_buffered: bool = True
+    write_back_errno: int = 0
+    """Error of every write-back."""
+    written_back: list[tuple[int, int]] = field(default_factory=list)
+    """Offset and size of write-backs in order of completion."""
 
     def register_memory(self, areas: Sequence[memoryview]) -> bool:
         del areas
@@ -59,11 +69,15 @@ class FakeQueue:
         assert slot not in self.pending, "a slot is in use"
         self.prepared[slot] = _Transfer(is_write, descriptor, address, size, offset)
 
+    def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
+        assert slot not in self.pending, "a slot is in use"
+        self.prepared[slot] = _WriteBack(descriptor, size, offset)
+
     def submit(self) -> None:
         self._interrupt_if_due("before submit")
         prepared, self.prepared = self.prepared, {}
         for slot, transfer in prepared.items():
-            self.submitted += 1
+            self.submitted += isinstance(transfer, _Transfer)
             if self.refuses and self.submitted == self.fails_at:
                 self.refused.append((slot, -self.errno))
                 continue
@@ -87,7 +101,10 @@ class FakeQueue:
     def wake(self) -> None:
         raise AssertionError("no other thread has a part in this")
 
-    def _move(self, transfer: _Transfer) -> int:
+    def _move(self, transfer: _Transfer | _WriteBack) -> int:
+        if isinstance(transfer, _WriteBack):
+            self.written_back.append((transfer.offset, transfer.size))
+            return -self.write_back_errno
         if self.fails_at is not None and self.submitted >= self.fails_at and not self.refuses:
             self.fails_at = None
             return -self.errno

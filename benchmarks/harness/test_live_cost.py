@@ -42,7 +42,7 @@ from mlpstorage_bench.kvcache.runner import engine
 from mlpstorage_bench.kvcache.runner.watch import TrialWatch
 from mlpstorage_bench.storage.null import NullStore
 
-store = NullStore(is_direct=True)
+store = NullStore(is_queued=True)
 run_trial = engine.run_trial
 
 def over_null(*arguments, **named):

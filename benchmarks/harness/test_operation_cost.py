@@ -94,7 +94,7 @@ def operation(kind: Literal["read", "write"], block_bytes: int, lanes: int) -> S
     )
     # Nothing is stored in the directory, but it has to exist: the trial looks for its device.
     context = TrialContext(0, "here", Path(), "direct", 0, seed=42)
-    trial = run_over(NullStore(is_direct=True), workload, context, SoloComm())
+    trial = run_over(NullStore(is_queued=True), workload, context, SoloComm())
     assert trial.failure is None
     assert trial.lanes == lanes
     done = trial.operation("storage", kind)

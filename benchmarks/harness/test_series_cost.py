@@ -129,7 +129,7 @@ def operation(lanes: int) -> tuple[float, float]:
         calibration=WINDOW_S,
     )
     context = TrialContext(0, "here", Path.cwd(), "direct", 0, seed=42)
-    trial = run_over(NullStore(is_direct=True), workload, context, SoloComm())
+    trial = run_over(NullStore(is_queued=True), workload, context, SoloComm())
     assert trial.failure is None
     assert trial.cpu_s is not None
     operations = sum(one.chunks for one in trial.stored)

@@ -51,8 +51,7 @@ class BlockFiles:
         """Create the entry's blocks as their chunks come."""
         blocks = _Blocks(self._root, digest_name(name), size, self._block_bytes)
         self._entries[name] = blocks
-        is_direct = self._io.is_direct
-        writer = _BlockWriter(blocks, partial(self._create, blocks), observer, is_direct=is_direct)
+        writer = _BlockWriter(blocks, partial(self._create, blocks), observer, self._io)
         try:
             yield writer
         finally:
@@ -61,8 +60,8 @@ class BlockFiles:
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[_BlockReader]:
         """Open each of the entry's blocks on the first request for one of its chunks."""
-        blocks, is_direct = self._entries[name], self._io.is_direct
-        reader = _BlockReader(blocks, partial(self._open, blocks), observer, is_direct=is_direct)
+        blocks = self._entries[name]
+        reader = _BlockReader(blocks, partial(self._open, blocks), observer, self._io)
         try:
             yield reader
         finally:
@@ -142,10 +141,9 @@ class _OpenBlocks(FileMover):
         blocks: _Blocks,
         open_file: Callable[[int], DataFile],
         observer: Observer,
-        *,
-        is_direct: bool,
+        io: FileIo,
     ) -> None:
-        super().__init__(observer, is_direct=is_direct)
+        super().__init__(observer, io)
         self._blocks = blocks
         self._open_file = open_file
         self._open: dict[int, tuple[DataFile, int]] = {}

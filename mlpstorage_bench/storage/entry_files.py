@@ -37,7 +37,7 @@ class EntryFiles:
         file = off_thread(self._io.create, self._path(name), size)
         self._created.add(name)
         try:
-            writer = EntryFile(file, observer, is_direct=self._io.is_direct)
+            writer = EntryFile(file, observer, self._io)
             yield writer
             if self._io.needs_sync:
                 off_thread(writer.make_durable, file)
@@ -49,7 +49,7 @@ class EntryFiles:
         """Open the entry's file."""
         file = off_thread(self._io.open_uncached, self._path(name))
         try:
-            yield EntryFile(file, observer, is_direct=self._io.is_direct)
+            yield EntryFile(file, observer, self._io)
         finally:
             file.close()
 
@@ -69,8 +69,8 @@ class EntryFiles:
 class EntryFile(FileMover):
     """Transfers of one entry that is stored in one file."""
 
-    def __init__(self, file: DataFile, observer: Observer, *, is_direct: bool) -> None:
-        super().__init__(observer, is_direct=is_direct)
+    def __init__(self, file: DataFile, observer: Observer, io: FileIo) -> None:
+        super().__init__(observer, io)
         self._file = file
 
     def place(self, offset: int) -> FilePlace:

@@ -6,7 +6,8 @@ import time
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile
+from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile, FileIo
+from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.store import Location, Observer
 
 
@@ -21,12 +22,19 @@ class FilePlace(NamedTuple):
 class FileMover(ABC):
     """Writes or reads one entry's chunks, in any order. A layout implements `place`.
 
-    A caller that moves a chunk by a queue gets its `place`, and calls `moved` when it is done.
+    A caller that moves a chunk by a queue gets its `place`, and calls `moved`, or `cached`, when it
+    is done.
     """
 
-    def __init__(self, observer: Observer, *, is_direct: bool) -> None:
-        self.is_direct = is_direct
-        """Whether the files bypass the page cache, so that a queue can move chunks concurrently."""
+    def __init__(self, observer: Observer, io: FileIo) -> None:
+        self.is_direct = io.is_direct
+        """Whether the files bypass the page cache, so that any queue moves chunks concurrently."""
+        self.writes_back = io.writes_back
+        """Whether a written chunk is done when its pages were written back."""
+        self.counts_at_sync = io.counts_at_sync
+        """Whether a written chunk is only `cached`."""
+        self.is_queued: bool | None = None
+        """Whether a queue moves its chunks, and not `put` and `get`; None: not decided yet."""
         self._observer = observer
         self._cached: dict[DataFile, int] = {}
         """Bytes that were written to files in the page cache and not synced yet."""
@@ -48,7 +56,7 @@ class FileMover(ABC):
         self._observer.cached(size, started_ns, ended_ns)
         self._cached[file] = self._cached.get(file, 0) + size
         if self._cached[file] >= SYNC_BYTES:
-            self.make_durable(file)
+            off_thread(self.make_durable, file)
 
     def make_durable(self, file: DataFile) -> None:
         """Sync a file as configured, and drop the entry's pages; what was cached counts now."""
@@ -64,7 +72,7 @@ class FileMover(ABC):
         file, at = self.place(offset)
         started = time.perf_counter_ns()
         file.write(data, at)
-        report = self.cached if file.counts_at_sync else self.moved
+        report = self.cached if self.counts_at_sync else self.moved
         report(len(data), offset, started, time.perf_counter_ns())
 
     def get(self, data: memoryview, offset: int) -> None:

@@ -8,6 +8,7 @@ import functools
 import os
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ DATA_SUFFIX = ".kv"
 IoMode = Literal["direct", "buffered"]
 Durability = Literal["none", "fdatasync", "fsync"]
 _SYNC = {"fdatasync": os.fdatasync, "fsync": os.fsync}
-_WRITE_BACK = 1 | 2 | 4
+WRITE_BACK = 1 | 2 | 4
 """Flags of sync_file_range(2): wait before, write, wait after."""
 SYNC_BYTES = 64 << 20
 """Bytes of an entry in the page cache after which a file is synced where it must be synced whole: a
@@ -52,17 +53,22 @@ class FileIo:
     """Whether files get their whole size when they are created. Files that grow while they are
     written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
 
-    @property
+    @cached_property
     def is_direct(self) -> bool:
         """Whether files bypass the page cache."""
         return self.mode == "direct"
 
-    @property
+    @cached_property
+    def writes_back(self) -> bool:
+        """Whether each written chunk is written back before it counts."""
+        return self.writes_back_chunks and not self.is_direct
+
+    @cached_property
     def counts_at_sync(self) -> bool:
         """Whether written bytes are only known to be on the storage after a sync of their file."""
         return not (self.is_direct or self.writes_back_chunks)
 
-    @property
+    @cached_property
     def needs_sync(self) -> bool:
         """Whether a complete file is synced, or its pages are dropped from the page cache."""
         return self.durability != "none" or not self.is_direct
@@ -138,13 +144,13 @@ class DataFile:
                 done += count
         except OSError as error:
             raise storage_error("writing", self.path, error, offset) from error
-        if not self._io.is_direct and self._io.writes_back_chunks:
+        if self._io.writes_back:
             self.write_back(offset, size)
 
     def write_back(self, offset: int, size: int) -> None:
         """Write a range's pages from the page cache to the device, and wait for that."""
         place = (ctypes.c_int(self.descriptor), ctypes.c_long(offset), ctypes.c_long(size))
-        if _libc().sync_file_range(*place, ctypes.c_uint(_WRITE_BACK)) != 0:
+        if _libc().sync_file_range(*place, ctypes.c_uint(WRITE_BACK)) != 0:
             number = ctypes.get_errno()
             error = OSError(number, os.strerror(number))
             raise storage_error("writing back", self.path, error, offset) from error

@@ -1,9 +1,9 @@
 """A lane's chunks in flight: submitted one by one, completed in any order.
 
-Files opened for direct I/O are moved by the kernel queue of the lane's IO thread: while it moves
-chunks, the lane makes the next chunk or checks the last one, or other lanes run. Everything else
-(the page cache, memory, and files if there is no queue) is moved by synchronous calls, one at a
-time for each lane.
+Files are moved by the kernel queue of the lane's IO thread: while it moves chunks, the lane makes
+the next chunk or checks the last one, or other lanes run. Everything else (memory, files if there
+is no queue, and those in the page cache if the queue is Linux AIO) is moved by synchronous calls,
+one at a time for each lane.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from mlpstorage_bench.storage.io_thread import IoThread, RunningLane, off_thread
 from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
 from mlpstorage_bench.storage.transfers import Transfer
 
-_BUFFERED = "files go through the page cache, and Linux moves these one transfer after another"
+_BUFFERED = (
+    "files go through the page cache, and Linux AIO moves these one transfer after another, which "
+    "io_uring would move concurrently"
+)
 
 
 class Read(NamedTuple):
@@ -111,7 +114,9 @@ class InFlight:
         Raises the error of this chunk or of an earlier one.
         """
         if isinstance(writer, FileMover):
-            if self._has_queue_for(writer):
+            if writer.is_queued is None:
+                self._decide(writer)
+            if writer.is_queued:
                 self._start(writer, buffer, chunk, is_write=True)
                 return
             off_thread(writer.put, buffer.bytes[: chunk.size], chunk.offset)
@@ -122,7 +127,9 @@ class InFlight:
     def read(self, reader: ChunkReader, buffer: AlignedBuffer, chunk: Chunk) -> None:
         """Submit the read of a chunk as soon as a slot is free; `completed_reads` yields it."""
         if isinstance(reader, FileMover):
-            if self._has_queue_for(reader):
+            if reader.is_queued is None:
+                self._decide(reader)
+            if reader.is_queued:
                 self._start(reader, buffer, chunk, is_write=False)
                 return
             off_thread(reader.get, buffer.bytes[: chunk.size], chunk.offset)
@@ -164,12 +171,11 @@ class InFlight:
             self._thread.resume_at(self._waiting, self._transfers.looked_ns)
             self._waiting = None
 
-    def _has_queue_for(self, mover: FileMover) -> bool:
-        if mover.is_direct:
-            return self._transfers.queue is not None
-        if self._limit > 1:
-            self._moves_one_at_a_time = _BUFFERED
-        return False
+    def _decide(self, mover: FileMover) -> None:
+        """Decide once for an operation whether the queue moves its chunks."""
+        mover.is_queued = self._transfers.may_move(mover)
+        if self._limit > 1 and self._transfers.has_queue:
+            self._moves_one_at_a_time = "" if mover.is_queued else _BUFFERED
 
     def _start(
         self, mover: FileMover, buffer: AlignedBuffer, chunk: Chunk, *, is_write: bool
@@ -207,14 +213,12 @@ class InFlight:
             if transfer.error is not None:
                 self._failures[chunk.number] = transfer.error
                 continue
+            mover, started_ns, ended_ns = transfer.mover, transfer.started_ns, transfer.ended_ns
             try:
-                transfer.mover.moved(
-                    chunk.size,
-                    chunk.offset,
-                    transfer.started_ns,
-                    transfer.ended_ns,
-                    transfer.late_ns,
-                )
+                if mover.counts_at_sync and transfer.is_write:
+                    mover.cached(chunk.size, chunk.offset, started_ns, ended_ns)
+                else:
+                    mover.moved(chunk.size, chunk.offset, started_ns, ended_ns, transfer.late_ns)
             except StorageError as error:
                 self._failures[chunk.number] = error
             if transfer.is_write:

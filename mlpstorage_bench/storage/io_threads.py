@@ -83,5 +83,5 @@ class IoThreads:
 
     @property
     def movers(self) -> int | None:
-        """Number of threads that moved chunks over a queue; None if none had one."""
-        return sum(thread.transfers.was_opened for thread in self._threads) or None
+        """Number of threads that moved chunks over a queue; None if none did."""
+        return sum(thread.transfers.moves for thread in self._threads) or None

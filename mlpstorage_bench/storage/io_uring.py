@@ -15,6 +15,7 @@ import select
 import time
 from collections.abc import Sequence
 
+from mlpstorage_bench.storage.files import WRITE_BACK
 from mlpstorage_bench.storage.io_uring_layout import (
     ENTER,
     ENTER_GETEVENTS,
@@ -24,6 +25,7 @@ from mlpstorage_bench.storage.io_uring_layout import (
     POLL_ADD,
     READ,
     READ_FIXED,
+    SYNC_FILE_RANGE,
     TASKRUN,
     WORD,
 )
@@ -116,6 +118,10 @@ class IoUring:
         A filesystem that cannot do that ends the slot with EOPNOTSUPP (see `uncached_refusal`).
         """
         self._put(READ + is_write, descriptor, offset, address, size, DONTCACHE, slot)
+
+    def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
+        """Put the write-back of a range's pages into a slot; it ends when the device has them."""
+        self._put(SYNC_FILE_RANGE, descriptor, offset, 0, size, WRITE_BACK, slot)
 
     def prepare_sync(self, slot: int, descriptor: int, data_only: bool) -> None:
         """Put an fsync, or with `data_only` an fdatasync, of a file into a slot."""

@@ -17,8 +17,9 @@ DATA = 6
 """Place of the user data among these fields."""
 EVENT = struct.Struct("=Qi4x")
 """struct io_uring_cqe: user data, result; its flags are skipped."""
-FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, OPENAT, READ, WRITE = 3, 4, 5, 6, 18, 22, 23
-NEEDED = (FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, OPENAT, READ, WRITE)
+FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, SYNC_FILE_RANGE, OPENAT = 3, 4, 5, 6, 8, 18
+READ, WRITE = 22, 23
+NEEDED = (FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, SYNC_FILE_RANGE, OPENAT, READ, WRITE)
 """Operations, by the lowest byte of an entry."""
 
 WORD = 0xFFFFFFFF

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeGuard
 
 from mlpstorage_bench.errors import MlpsError
 
@@ -22,7 +22,7 @@ class Queue(Protocol):
     """
 
     moves_buffered: bool
-    """Whether files opened without O_DIRECT move concurrently too."""
+    """Whether files opened without O_DIRECT move concurrently too: it is a `FileQueue`."""
 
     def register_memory(self, areas: Sequence[memoryview]) -> bool:
         """Have the kernel map memory of transfers once; False if it maps it for each transfer."""
@@ -63,6 +63,19 @@ class Queue(Protocol):
     def close(self) -> None:
         """Reset the queue, and release it."""
         ...
+
+
+class FileQueue(Queue, Protocol):
+    """A queue that also moves files in the page cache."""
+
+    def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
+        """Put the write-back of a range's pages into a slot; it ends when the device has them."""
+        ...
+
+
+def is_file_queue(queue: Queue | None) -> TypeGuard[FileQueue]:
+    """Whether there is a queue, and it moves files in the page cache."""
+    return queue is not None and queue.moves_buffered
 
 
 class QueueRefusedError(MlpsError):

@@ -34,11 +34,11 @@ class DiscardingStore:
 
     stores_data = False
 
-    def __init__(self, copy: _Copy | None, *, is_direct: bool) -> None:
+    def __init__(self, copy: _Copy | None, *, is_queued: bool) -> None:
         self._copy = copy
         self._file = NoFile(copy)
-        self._is_direct = is_direct
-        self._refusal = _queue_unavailable_reason() if is_direct else ""
+        self._is_queued = is_queued
+        self._refusal = _queue_unavailable_reason() if is_queued else ""
 
     def footprint(self, size: int) -> int:
         """Return the entry's size."""
@@ -48,13 +48,19 @@ class DiscardingStore:
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Accept an entry's chunks."""
         del name, size
-        yield EntryFile(self._file, observer, is_direct=self._is_direct)
+        yield self._mover(observer)
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Return chunks of arbitrary content."""
         del name
-        yield EntryFile(self._file, observer, is_direct=self._is_direct)
+        yield self._mover(observer)
+
+    def _mover(self, observer: Observer) -> EntryFile:
+        mover = EntryFile(self._file, observer, FileIo("direct"))
+        if not self._is_queued:
+            mover.is_queued = False
+        return mover
 
     def open_queue(self, depth: int) -> Queue:
         """Return the queue that moves chunks in place of a kernel queue.
@@ -76,18 +82,18 @@ class DiscardingStore:
 class NullStore(DiscardingStore):
     """Moves no data: an operation costs only the harness's own time.
 
-    With `is_direct`, lanes must use its `open_queue`.
+    With `is_queued`, lanes must use its `open_queue`.
     """
 
-    def __init__(self, *, is_direct: bool = False) -> None:
-        super().__init__(None, is_direct=is_direct)
+    def __init__(self, *, is_queued: bool = False) -> None:
+        super().__init__(None, is_queued=is_queued)
 
 
 class RingStore(DiscardingStore):
     """Copies chunks to and from memory that all entries share: adds the cost of a memory copy."""
 
-    def __init__(self, *, is_direct: bool = False) -> None:
-        super().__init__(_Ring().copy, is_direct=is_direct)
+    def __init__(self, *, is_queued: bool = False) -> None:
+        super().__init__(_Ring().copy, is_queued=is_queued)
 
 
 class NoFile(DataFile):
@@ -113,7 +119,7 @@ class NoFile(DataFile):
 class ImmediateQueue:
     """A queue that completes each transfer on submission."""
 
-    moves_buffered = True
+    moves_buffered = False
 
     def __init__(self, copy: _Copy | None) -> None:
         self._copy = copy

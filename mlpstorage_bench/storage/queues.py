@@ -45,6 +45,16 @@ def open_queue(kind: QueueChoice, slots: int) -> OpenedQueue:
     raise QueueRefusedError("; ".join(refusals))
 
 
+def moves_buffered(kind: QueueChoice = "auto") -> bool:
+    """Whether the queue that the host provides moves files in the page cache concurrently."""
+    try:
+        queue = open_queue(kind, 1).queue
+    except QueueRefusedError:
+        return False
+    queue.close()
+    return queue.moves_buffered
+
+
 class QueueOpener:
     """Opens queues of one kind, or the best ones, and knows what it got."""
 

@@ -138,7 +138,7 @@ class _Slots(FileMover):
         observer: Observer,
         io: FileIo,
     ) -> None:
-        super().__init__(observer, is_direct=io.is_direct)
+        super().__init__(observer, io)
         self._places = places
         self._slot_bytes = slot_bytes
         self._io = io

@@ -20,8 +20,8 @@ from mlpstorage_bench.storage.failures import (
     storage_error,
     zero_length_write_error,
 )
-from mlpstorage_bench.storage.file_mover import FileMover
-from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError
+from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError, is_file_queue
+from mlpstorage_bench.storage.mover import Mover
 from mlpstorage_bench.storage.store import Chunk
 
 OpenQueue = Callable[[int], Queue]
@@ -46,13 +46,13 @@ class Transfer:
 
     __slots__ = (
         *("at", "buffer", "chunk", "done", "ended_ns", "error", "file", "is_write", "late_ns"),
-        *("mover", "owner", "started_ns", "submitted_ns"),
+        *("mover", "owner", "started_ns", "submitted_ns", "to_do"),
     )
 
     def __init__(
         self,
         owner: TransferOwner,
-        mover: FileMover,
+        mover: Mover,
         buffer: AlignedBuffer,
         chunk: Chunk,
         *,
@@ -66,6 +66,8 @@ class Transfer:
         self.file, self.at = mover.place(chunk.offset)
         self.done = 0
         """Bytes moved so far."""
+        self.to_do = chunk.size + (is_write and mover.writes_back)
+        """The chunk's size, and 1 more if it is written back when all bytes are moved."""
         self.started_ns = 0
         """Right before its first submission; 0 until then."""
         self.submitted_ns = 0
@@ -75,11 +77,17 @@ class Transfer:
         """It may have ended up to this long before `ended_ns`."""
         self.error: StorageError | None = None
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether all bytes are moved, maybe with the write-back still to do."""
+        return self.done >= self.chunk.size
+
     def failed(self, error: OSError) -> StorageError:
         """Return the error to raise for an OSError of this transfer."""
-        return storage_error(
-            "writing" if self.is_write else "reading", self.file.path, error, self.at + self.done
-        )
+        if self.is_moved:
+            return storage_error("writing back", self.file.path, error, self.at)
+        action = "writing" if self.is_write else "reading"
+        return storage_error(action, self.file.path, error, self.at + self.done)
 
     def made_no_progress(self) -> StorageError:
         """Return the error to raise if the system moved 0 bytes and reported no error."""
@@ -102,8 +110,6 @@ class TransferQueue:
         self._memory = memory
         self._slots = slots
         self._queue: Queue | None = None
-        self.was_opened = False
-        """Whether there has been a queue, also after it was closed."""
         self.refusal = ""
         """Reason why there is no queue; '' if there is one, or none was needed so far."""
         self._free = list(range(slots))
@@ -113,6 +119,8 @@ class TransferQueue:
         """When the thread last looked for ended transfers."""
         self._is_kernel_state_known = True
         """False during a call of the queue, as an interrupt may occur there."""
+        self.moves = False
+        """Whether the queue moved the files of the last operation; also after it was closed."""
 
     @property
     def queue(self) -> Queue | None:
@@ -120,12 +128,16 @@ class TransferQueue:
         if self._queue is None and self._open_queue is not None:
             try:
                 self._queue = self._open_queue(self._slots)
-                self.was_opened = True
                 if self._memory:
                     self._queue.register_memory(self._memory)
             except QueueRefusedError as error:
                 self.refusal, self._open_queue = str(error), None
         return self._queue
+
+    def may_move(self, mover: Mover) -> bool:
+        """Return whether there is a queue that moves a mover's files concurrently."""
+        self.moves = self.queue is not None if mover.is_direct else is_file_queue(self.queue)
+        return self.moves
 
     @property
     def has_queue(self) -> bool:
@@ -237,8 +249,8 @@ class TransferQueue:
         known_ns, self.looked_ns = self.looked_ns if timeout_ns == 0 else now_ns, now_ns
         for slot, result in events:
             transfer = self._in_slots.pop(slot)
-            if result <= 0 or transfer.done + result < transfer.chunk[2]:
-                self._continue(slot, transfer, result)
+            is_short = result <= 0 or transfer.done + result < transfer.to_do
+            if is_short and self._goes_on(slot, transfer, result):
                 continue
             transfer.ended_ns = now_ns
             if transfer.submitted_ns != just_submitted_ns:
@@ -256,19 +268,24 @@ class TransferQueue:
             transfer.error = transfer.failed(error)
             transfer.owner.ended(transfer)
 
-    def _continue(self, slot: int, transfer: Transfer, result: int) -> None:
-        """Submit the rest of a short transfer again, or end one that failed."""
-        if result > 0:
-            transfer.done += result
-            self._in_slots[slot] = transfer
-            self._prepare_rest(slot, transfer)
-            return
+    def _goes_on(self, slot: int, transfer: Transfer, result: int) -> bool:
+        """Prepare what is left of a transfer, or note its error; return whether it goes on."""
         if result < 0:
             transfer.error = transfer.failed(OSError(-result, os.strerror(-result)))
-        else:
+            return False
+        if transfer.is_moved:  # and now written back
+            return False
+        if result == 0:
             transfer.error = transfer.made_no_progress()
-        self._free.append(slot)
-        transfer.owner.ended(transfer)
+            return False
+        transfer.done += result
+        self._in_slots[slot] = transfer
+        if transfer.is_moved:
+            self._prepare_write_back(slot, transfer)
+        else:
+            self._prepare_rest(slot, transfer)
+        self._prepared.append(transfer)
+        return True
 
     def _prepare_rest(self, slot: int, transfer: Transfer) -> None:
         assert self._queue is not None
@@ -281,7 +298,11 @@ class TransferQueue:
             transfer.chunk.size - done,
             transfer.at + done,
         )
-        self._prepared.append(transfer)
 
-    TRANSFERS = (add, submit, wait, look, _reap, _continue, _prepare_rest)
+    def _prepare_write_back(self, slot: int, transfer: Transfer) -> None:
+        queue = self._queue
+        assert is_file_queue(queue)
+        queue.prepare_write_back(slot, transfer.file.descriptor, transfer.chunk.size, transfer.at)
+
+    TRANSFERS = (add, submit, wait, look, _reap, _goes_on, _prepare_rest, _prepare_write_back)
     """Functions between the two times of a chunk's span."""

@@ -40,7 +40,20 @@ COUNT = CHUNKING.count(SIZE)
 MakeLane = Callable[..., LoneLane]
 
 
-@pytest.fixture(params=["entry, direct", "block, direct", "slab, direct"])
+LAYOUTS = ("entry", "block", "slab")
+
+
+@pytest.fixture(
+    params=[f"{layout}, {mode}" for layout in LAYOUTS for mode in ("direct", "buffered")]
+    + [f"{layout}, written back" for layout in LAYOUTS]
+)
+def file_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) -> Iterator[Store]:
+    made: Store = store_of(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=[f"{layout}, direct" for layout in LAYOUTS])
 def direct_store(request: pytest.FixtureRequest, tmp_path: Path, store_of: Any) -> Iterator[Store]:
     made: Store = store_of(request.param, tmp_path)
     yield made
@@ -96,14 +109,14 @@ class CountingQueue(LinuxAio):
 
 
 def test_lane_keeps_the_configured_number_in_flight(
-    direct_store: Store, lane_with: MakeLane, observer_class: Any
+    file_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    entry = lane.write(direct_store, "entry", SIZE, observer_class())
+    entry = lane.write(file_store, "entry", SIZE, observer_class())
     assert fake.max_pending == LIMIT
     fake.max_pending = 0
-    lane.read(direct_store, entry, observer_class())
+    lane.read(file_store, entry, observer_class())
     assert fake.max_pending == LIMIT
 
 
@@ -126,7 +139,7 @@ def test_kernel_queue_never_exceeds_the_limit(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_chunks_completed_in_any_order_and_parts_are_complete(
-    direct_store: Store,
+    file_store: Store,
     pool: BufferPool,
     observer_class: Any,
     *,
@@ -143,11 +156,11 @@ def test_chunks_completed_in_any_order_and_parts_are_complete(
         open_queue=lambda _: fake,
     )
     written, observer = observer_class(), observer_class()
-    entry = lane.write(direct_store, "entry", SIZE, written)
-    lane.read(direct_store, entry, observer)
+    entry = lane.write(file_store, "entry", SIZE, written)
+    lane.read(file_store, entry, observer)
     assert (written.moved, written.chunks) == (SIZE, COUNT)
     assert (observer.moved, observer.chunks, observer.checked) == (SIZE, COUNT, COUNT)
-    direct_store.delete("entry")
+    file_store.delete("entry")
 
 
 def test_fake_queue_completes_out_of_order(
@@ -164,7 +177,7 @@ def test_fake_queue_completes_out_of_order(
 @pytest.mark.parametrize("refuses", [False, True], ids=["on completion", "on submission"])
 def test_failed_chunk_fails_with_path_and_offset(
     tmp_path: Path,
-    direct_store: Store,
+    file_store: Store,
     lane_with: MakeLane,
     observer_class: Any,
     *,
@@ -175,24 +188,24 @@ def test_failed_chunk_fails_with_path_and_offset(
     lane = lane_with(fake)
     message = rf"writing \S+\.kv(\.tmp)? failed: at offset \d+: .*\({errno.errorcode[number]}\)"
     with pytest.raises(StorageError, match=message):
-        lane.write(direct_store, "entry", SIZE, observer_class())
+        lane.write(file_store, "entry", SIZE, observer_class())
     assert fake.pending == {}
     left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
     assert left == []
-    entry = lane.write(direct_store, "entry", SIZE, observer_class())  # the lane is still usable
+    entry = lane.write(file_store, "entry", SIZE, observer_class())  # the lane is still usable
     fake.submitted, fake.fails_at = 0, 5
     with pytest.raises(StorageError, match=message.replace("writing", "reading")):
-        lane.read(direct_store, entry, observer_class())
+        lane.read(file_store, entry, observer_class())
     assert fake.pending == {}
-    lane.read(direct_store, entry, observer_class())
+    lane.read(file_store, entry, observer_class())
 
 
 def test_zero_length_write_fails(
-    direct_store: Store, lane_with: MakeLane, observer_class: Any
+    file_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     lane = lane_with(FakeQueue(LIMIT, fails_at=3))
     with pytest.raises(StorageError, match=r"at offset \d+ the system wrote 0 of 65536 bytes"):
-        lane.write(direct_store, "entry", SIZE, observer_class())
+        lane.write(file_store, "entry", SIZE, observer_class())
 
 
 def test_several_failures_raise_the_first_of_the_entry(
@@ -207,11 +220,11 @@ def test_several_failures_raise_the_first_of_the_entry(
 
 
 def test_chunks_in_flight_at_cut_off_complete_and_count(
-    direct_store: Store, lane_with: MakeLane, observer_class: Any
+    file_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     fake = FakeQueue(LIMIT)
     lane = lane_with(fake)
-    entry = lane.write(direct_store, "entry", SIZE, observer_class())
+    entry = lane.write(file_store, "entry", SIZE, observer_class())
 
     class StoppingObserver(observer_class):  # type: ignore[misc]  # a class that a fixture gives
         def chunk(self, *given: int) -> None:
@@ -221,7 +234,7 @@ def test_chunks_in_flight_at_cut_off_complete_and_count(
     observer = StoppingObserver()
     fake.submitted = 0
     with pytest.raises(CutOffError):
-        lane.read(direct_store, entry, observer)
+        lane.read(file_store, entry, observer)
     assert fake.pending == {}
     assert observer.chunks == fake.submitted < COUNT
 
@@ -230,7 +243,7 @@ def test_chunks_in_flight_at_cut_off_complete_and_count(
 @pytest.mark.parametrize("at", [0, 2, 5])
 def test_interrupt_leaves_nothing_in_flight(
     tmp_path: Path,
-    direct_store: Store,
+    file_store: Store,
     lane_with: MakeLane,
     observer_class: Any,
     place: str,
@@ -239,13 +252,11 @@ def test_interrupt_leaves_nothing_in_flight(
     fake = FakeQueue(LIMIT, interrupts_at=(place, at))
     lane = lane_with(fake)
     with pytest.raises(KeyboardInterrupt):
-        lane.write(direct_store, "entry", SIZE, observer_class())
+        lane.write(file_store, "entry", SIZE, observer_class())
     assert (fake.pending, fake.resets) == ({}, 1)
     left = [path for path in tmp_path.rglob("*.kv*") if not path.name.startswith("slab")]
     assert left == []
-    lane.read(
-        direct_store, lane.write(direct_store, "again", SIZE, observer_class()), observer_class()
-    )
+    lane.read(file_store, lane.write(file_store, "again", SIZE, observer_class()), observer_class())
 
 
 class LateObserver:
@@ -297,7 +308,7 @@ def test_only_completions_during_other_work_are_late(
 
 
 def test_host_without_queues_moves_one_chunk_at_a_time_with_reason(
-    direct_store: Store, lane_with: MakeLane, observer_class: Any
+    file_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
     def refuse(depth: int) -> LinuxAio:
         raise QueueRefusedError(f"no {depth} slots")
@@ -305,20 +316,26 @@ def test_host_without_queues_moves_one_chunk_at_a_time_with_reason(
     lane = lane_with(refuse)
     assert (lane.max_in_flight, lane.queue_unavailable_reason) == (LIMIT, "")
     observer = observer_class()
-    lane.read(direct_store, lane.write(direct_store, "entry", SIZE, observer_class()), observer)
+    lane.read(file_store, lane.write(file_store, "entry", SIZE, observer_class()), observer)
     assert observer.checked == COUNT
     assert (lane.max_in_flight, lane.queue_unavailable_reason) == (1, "no 4 slots")
 
 
-def test_buffered_mode_moves_one_chunk_at_a_time_with_reason(
+def test_linux_aio_moves_one_buffered_chunk_at_a_time_with_reason(
     tmp_path: Path, observer_class: Any
 ) -> None:
+    kernel_queue(1).close()
     store = EntryFiles(tmp_path, FileIo("buffered"))
-    for asked_for, said in ((1, ""), (2, "files go through the page cache")):
-        with LoneLane(Payload(5), CHUNKING, threading.Event(), chunks_in_flight=asked_for) as lane:
+    for asked_for, said in ((1, ""), (2, "which io_uring would move concurrently")):
+        with LoneLane(
+            *(Payload(5), CHUNKING, threading.Event()),
+            chunks_in_flight=asked_for,
+            open_queue=LinuxAio,
+        ) as lane:
             lane.write(store, f"entry{asked_for}", SIZE, observer_class())
             assert said in lane.queue_unavailable_reason
             assert lane.max_in_flight == 1
+            assert not lane.thread.transfers.moves
             assert bool(lane.queue_unavailable_reason) == bool(said)
 
 
@@ -337,7 +354,7 @@ def test_each_lane_makes_or_checks_a_chunk_beside_those_in_flight() -> None:
 
 
 def test_lane_without_queue_uses_plain_calls(
-    direct_store: Store, observer_class: Any, monkeypatch: pytest.MonkeyPatch
+    file_store: Store, observer_class: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
     pwritev = os.pwritev
@@ -348,7 +365,7 @@ def test_lane_without_queue_uses_plain_calls(
 
     monkeypatch.setattr(os, "pwritev", counted)
     with LoneLane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:
-        lane.write(direct_store, "entry", CHUNK, observer_class())
+        lane.write(file_store, "entry", CHUNK, observer_class())
         assert (len(calls), lane.max_in_flight, lane.queue_unavailable_reason) == (1, 1, "")
 
 

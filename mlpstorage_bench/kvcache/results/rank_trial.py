@@ -207,8 +207,12 @@ class RankTrial:
 
     @property
     def being_submitted(self) -> Traffic:
-        """Bytes whose submission may overlap a reading of the counters: a chunk of each lane."""
-        return Traffic(self.lanes * self.chunk_bytes, self.lanes * self.chunk_bytes)
+        """Bytes whose submission may overlap a reading of the counters: a chunk of each lane.
+
+        In the page cache, io_uring may submit a chunk to the device only after its call.
+        """
+        chunks = self.lanes if self.io_mode == "direct" else self.in_flight
+        return Traffic(chunks * self.chunk_bytes, chunks * self.chunk_bytes)
 
     @property
     def doubtful(self) -> Traffic:

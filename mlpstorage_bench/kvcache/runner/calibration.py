@@ -13,6 +13,7 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.storage.null import NullStore, RingStore
+from mlpstorage_bench.storage.queues import moves_buffered
 
 T = TypeVar("T")
 _UNLIMITED_BYTES = 1 << 60
@@ -87,9 +88,9 @@ def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> C
     """Measure this rank's ceiling while all ranks measure theirs; None without time for it."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
-    is_direct = context.io_mode == "direct"
-    operations = run_over(NullStore(is_direct=is_direct), workload, context, ranks)
-    bandwidth = run_over(RingStore(is_direct=is_direct), workload, context, ranks)
+    is_queued = context.io_mode == "direct" or moves_buffered(workload.io_queue)
+    operations = run_over(NullStore(is_queued=is_queued), workload, context, ranks)
+    bandwidth = run_over(RingStore(is_queued=is_queued), workload, context, ranks)
     if operations.rate is None or bandwidth.rate is None:
         return None
     return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)

@@ -246,6 +246,13 @@ def test_buffered_writes_are_not_audited_by_the_process() -> None:
     assert pool_trial(1, [written]).audit_verdict == "ok"
 
 
+def test_each_buffered_chunk_in_flight_may_be_counted_after_its_submission() -> None:
+    direct = dataclasses.replace(rank_trial(0), lanes=2, in_flight=8)
+    assert direct.being_submitted == Traffic(2 << 20, 2 << 20)
+    buffered = dataclasses.replace(direct, io_mode="buffered")
+    assert buffered.being_submitted == Traffic(8 << 20, 8 << 20)
+
+
 def test_traffic_of_other_programs_is_what_no_rank_of_the_host_moved() -> None:
     both = Traffic(4 * GIB, GIB)
     ranks = [

@@ -167,10 +167,12 @@ def test_chunks_in_flight_are_reported_or_the_reason_against_them(
     there = dataclasses.replace(context(tmp_path), io_mode=io_mode)
     result = run_trial(workload(chunks_in_flight=3), there, SoloRanks())
     assert result.in_flight == (4 if result.queue_unavailable_reason else 4 * 3)
-    reasons = {"direct": ("", "no Linux AIO"), "buffered": ("files go through the page cache",)}
-    assert (
-        result.queue_unavailable_reason.partition(":")[0].partition(", and")[0] in reasons[io_mode]
+    reasons = {"direct": (), "buffered": ("files go through the page cache",)}
+    assert result.queue_unavailable_reason.partition(":")[0].partition(", and")[0] in (
+        *("", "no io_uring"),
+        *reasons[io_mode],
     )
+    assert result.movers == (4 if result.queue_unavailable_reason else 1)
 
 
 def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
@@ -272,7 +274,7 @@ def test_ceiling_is_measured_with_the_lanes_of_the_workload(
     lanes, chunks_in_flight = shape
     same = workload(calibration=0.2, max_concurrent_allocs=lanes, chunks_in_flight=chunks_in_flight)
     measured = run_trial(same, context(tmp_path), SoloRanks())
-    result = run_over(Notes(is_direct=True), same, context(tmp_path), SoloRanks())
+    result = run_over(Notes(is_queued=True), same, context(tmp_path), SoloRanks())
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.queue_unavailable_reason == measured.queue_unavailable_reason
