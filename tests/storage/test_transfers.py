@@ -1,0 +1,133 @@
+"""Transfers of many lanes over one queue: limits, errors of one of them, and of the queue."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.kernel_queue import Event
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.store import Chunking, Store, StoredEntry
+from tests.fake_queue import FakeQueue
+from tests.lanes import error_of
+
+CHUNK = 64 * 1024
+CHUNKS = 6
+IN_FLIGHT = 4
+LANES = 3
+
+
+class SharedQueue(FakeQueue):
+    """Queue of an IO thread, whose waits may end with an error instead."""
+
+    def __init__(self) -> None:
+        super().__init__(LANES * IN_FLIGHT)
+        self._woken = threading.Event()
+        self.in_flight_at_error = 0
+        self.wait_fails: OSError | None = None
+        self.on_wait: Callable[[], object] = int
+
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        if timeout_ns == 0:
+            return super().reap(0)
+        self.on_wait()
+        if self.pending and self.wait_fails is not None:
+            error, self.wait_fails = self.wait_fails, None
+            self.in_flight_at_error = len(self.pending)
+            raise error
+        if self.pending:
+            return super().reap(None)
+        self._woken.wait(None if timeout_ns is None else timeout_ns / 1e9)
+        self._woken.clear()
+        return []
+
+    def wake(self) -> None:
+        self._woken.set()
+
+
+class Readers:
+    """Lanes of one IO thread, each of which reads its entry."""
+
+    def __init__(self, store: Store, payload: Payload, observer: Any) -> None:
+        self.queue = SharedQueue()
+        self.stopping = threading.Event()
+        self.thread = IoThread(lambda _: self.queue, LANES * IN_FLIGHT, helpers=LANES)
+        self._lanes = [
+            Lane(payload, Chunking(CHUNK), self.stopping, self.thread, chunks_in_flight=IN_FLIGHT)
+            for _ in range(LANES)
+        ]
+        self._store, self._observer = store, observer
+        self._entries = [self._write(number) for number in range(LANES)]
+        self.queue.max_pending = 0
+
+    def _write(self, number: int) -> StoredEntry:
+        name, lane = f"entry{number}", self._lanes[number]
+        return lane.write(self._store, name, CHUNKS * CHUNK, self._observer())
+
+    def read(self) -> list[BaseException | None]:
+        """Have every lane read its entry, all at once; return their errors."""
+        results: list[Future[None]] = []
+
+        def start() -> None:
+            for lane, entry in zip(self._lanes, self._entries, strict=True):
+                work = partial(lane.read, self._store, entry, self._observer())
+                results.append(self.thread.start(work))
+
+        assert error_of(self.thread.start(start)) is None
+        return [error_of(result) for result in results]
+
+
+@pytest.fixture
+def readers(
+    tmp_path: Path, store_of: Any, payload: Payload, observer_class: Any
+) -> Iterator[Readers]:
+    store: Store = store_of("slab, direct", tmp_path)
+    made = Readers(store, payload, observer_class)
+    yield made
+    made.thread.close()
+    store.close()
+
+
+def test_all_lanes_have_their_chunks_in_flight_at_once(readers: Readers) -> None:
+    assert readers.read() == [None] * LANES
+    assert readers.queue.max_pending == LANES * IN_FLIGHT
+
+
+def test_error_of_one_lane_s_chunk_is_no_other_lane_s(readers: Readers) -> None:
+    readers.queue.submitted, readers.queue.fails_at, readers.queue.errno = 0, 2, errno.EIO
+    errors = readers.read()
+    assert sorted(type(error).__name__ for error in errors) == [
+        *["NoneType"] * (LANES - 1),
+        "StorageError",
+    ]
+    assert readers.read() == [None] * LANES
+
+
+def test_error_of_the_queue_ends_all_its_transfers(readers: Readers) -> None:
+    readers.queue.wait_fails = OSError(errno.EBADF, "Bad file descriptor")
+    errors = readers.read()
+    assert readers.queue.in_flight_at_error == LANES * IN_FLIGHT
+    for error in errors:
+        assert isinstance(error, StorageError)
+        assert str(error).endswith(": Bad file descriptor (EBADF)")
+    assert (readers.queue.pending, readers.queue.resets) == ({}, 1)
+    assert readers.read() == [None] * LANES
+
+
+def test_lanes_cut_off_while_they_wait_end_with_nothing_in_flight(readers: Readers) -> None:
+    readers.queue.on_wait = readers.stopping.set
+    assert {type(error) for error in readers.read()} == {CutOffError}
+    assert (readers.queue.pending, readers.queue.resets) == ({}, 0)
+    readers.stopping.clear()
+    readers.queue.on_wait = int
+    assert readers.read() == [None] * LANES
