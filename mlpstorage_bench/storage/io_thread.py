@@ -46,10 +46,12 @@ class RunningLane(greenlet):
         super().__init__(self._run, thread.hub)
         self.thread = thread
         self.ready_since_ns = 0
-        self.waits = 0
-        """Number of its waits in wait lists so far."""
         self.is_in_list = False
         """Whether it waits in a wait list."""
+        self.until_ns: int | None = None
+        """Moment at which its wait in a list ends at the latest; None: not by itself."""
+        self.timers: set[int] = set()
+        """Moments for which its thread has a timer for it."""
         self._work = work
         self.result = result
 
@@ -101,8 +103,8 @@ class IoThread:
         self._ready: deque[RunningLane] = deque()
         self._waiting: set[RunningLane] = set()
         """Lanes in wait lists."""
-        self._timers: list[tuple[int, int, RunningLane, int]] = []
-        """Heap of (time, number, lane, its number of waits)."""
+        self._timers: list[tuple[int, int, RunningLane]] = []
+        """Heap of (time, number, lane). A lane may wait for something else by then."""
         self._numbers = itertools.count()
         self._lanes: set[RunningLane] = set()
         """Lanes with work."""
@@ -190,9 +192,10 @@ class IoThread:
         """Suspend a lane that is in a wait list, until it is resumed or the time is reached."""
         lane.is_in_list = True
         self._waiting.add(lane)
-        if until_ns is not None:
-            timer = (until_ns, next(self._numbers), lane, lane.waits)
-            heapq.heappush(self._timers, timer)
+        lane.until_ns = until_ns
+        if until_ns is not None and until_ns not in lane.timers:
+            lane.timers.add(until_ns)  # lanes often wait for one moment in many parts
+            heapq.heappush(self._timers, (until_ns, next(self._numbers), lane))
         self.suspend()
 
     def resume_from_list(self, lane: RunningLane) -> None:
@@ -200,7 +203,6 @@ class IoThread:
         if not lane.is_in_list:
             return
         lane.is_in_list = False
-        lane.waits += 1
         self._waiting.discard(lane)
         self.resume(lane)
         if self._turn is not None:  # the caller may be a lane of another thread
@@ -306,8 +308,9 @@ class IoThread:
         if self._timers:
             now_ns = time.perf_counter_ns()
             while self._timers and self._timers[0][0] <= now_ns:
-                _, _, lane, waits = heapq.heappop(self._timers)
-                if lane.waits == waits:
+                moment_ns, _, lane = heapq.heappop(self._timers)
+                lane.timers.remove(moment_ns)
+                if lane.until_ns is not None and lane.until_ns <= moment_ns:
                     self.resume_from_list(lane)
 
     def _wait(self) -> None:

@@ -100,6 +100,37 @@ def test_lane_that_never_waits_lets_timers_fire(thread: IoThread) -> None:
     run_together(thread, [waiting, busy])
 
 
+def test_wait_in_many_parts_takes_one_timer(thread: IoThread) -> None:
+    changed = WaitList()
+    later_ns = time.perf_counter_ns() + 10**15
+
+    def waiting() -> None:
+        for _ in range(100):
+            changed.wait(until_ns=later_ns)
+
+    def notifying() -> None:
+        for _ in operations(thread, 100):
+            changed.notify_all()
+
+    run_together(thread, [waiting, notifying])
+    assert len(thread._timers) == 1
+
+
+def test_timer_of_an_earlier_wait_does_not_end_a_later_one(thread: IoThread) -> None:
+    changed = WaitList()
+    soon_ns = time.perf_counter_ns() + 1_000_000
+    is_over: list[bool] = []
+
+    def waiting() -> None:
+        changed.wait(until_ns=soon_ns)  # it is notified before
+        for until_ns in (soon_ns + 2_000_000, soon_ns + 1_000_000):
+            changed.wait(until_ns=until_ns)
+            is_over.append(time.perf_counter_ns() >= until_ns)
+
+    run_together(thread, [waiting, changed.notify_all])
+    assert is_over == [True, True]
+
+
 def test_first_operation_after_a_wait_begins_at_once(thread: IoThread) -> None:
     """The lane gave up the thread a moment ago: its storage would only be idle for longer."""
     order: list[str] = []
