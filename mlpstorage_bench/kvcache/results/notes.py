@@ -166,13 +166,14 @@ def _harness_cause(limited: Sequence[TrialResult], nearest: float) -> str:
         return "lanes waited for data that this host's memory had, and no device: see the audit"
     shares = (
         limited[0].harness_time_share or 0,
+        limited[0].thread_wait_share or 0,
         limited[0].processor_wait_share or 0,
         limited[0].lock_wait_share or 0,
     )
     return (
         f"lanes spent {shares[0]:.0%} of the time on work of this host, of it {shares[1]:.0%} "
-        f"waiting for a processor and {shares[2]:.0%} for Python's lock, which chunks' latencies "
-        "include. Fewer lanes with more chunks_in_flight take less of both"
+        f"waiting while another lane had their thread, {shares[2]:.0%} for a processor and "
+        f"{shares[3]:.0%} for Python's lock. Several ranks of a host have a thread each"
     )
 
 

@@ -333,14 +333,15 @@ def limited(spent: LaneTime | None, read_ms: int = 0) -> TrialResult:
 
 
 def test_lanes_that_wait_for_each_other_are_limited_by_the_harness() -> None:
-    trial = limited(LaneTime(total_s=2.0, cpu_s=0.4, queued_s=0.2, lock_s=0.8, request_s=0.0), 200)
+    spent = LaneTime(2.0, cpu_s=0.4, queued_s=0.2, lock_s=0.3, request_s=0.0, thread_s=0.5)
+    trial = limited(spent, 200)
     assert (trial.limited_by, trial.device_share) == ("harness", 0.1)
-    shares = (trial.harness_time_share, trial.storage_wait_share, trial.lock_wait_share)
-    assert shares == pytest.approx((0.7, 0.3, 0.4))
+    assert (trial.harness_time_share, trial.storage_wait_share) == pytest.approx((0.7, 0.3))
+    assert (trial.thread_wait_share, trial.lock_wait_share) == pytest.approx((0.25, 0.15))
     assert (trial.block_layer_read_ms, trial.block_layer_write_ms) == (1.0, 0.0)
     (note,) = [note for note in case_of(trial).notes() if "limited by" in note]
-    assert "70% of the time on work of this host, of it 10% waiting for a processor" in note
-    assert "40% for Python's lock" in note
+    assert "70% of the time on work of this host, of it 25% waiting while another lane" in note
+    assert "10% for a processor and 15% for Python's lock" in note
 
 
 def test_limit_of_some_trials_says_of_how_many() -> None:
