@@ -18,6 +18,7 @@ from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
 from mlpstorage_bench.storage.io_threads import IoThreads
@@ -89,6 +90,8 @@ class FlatLoad:
 
     def __init__(self, directory: Path, load: Load, io_mode: IoMode) -> None:
         self._load = load
+        is_within_call = load.queue == "auto" and not probe_direct_io(directory).returns_early
+        self._queue: QueueChoice = "linux_aio" if is_within_call else load.queue
         self._payload = Payload(1)
         self._chunking = Chunking(load.block_bytes)
         self.buffers = OrderedBuffers(
@@ -152,7 +155,7 @@ class FlatLoad:
     def _io_threads(self) -> IoThreads:
         load = self._load
         return IoThreads(
-            *(load.io_threads, QueueOpener(load.queue)),
+            *(load.io_threads, QueueOpener(self._queue)),
             lanes=load.lanes,
             chunks_in_flight=load.chunks_in_flight,
             memory=[self.buffers.memory],

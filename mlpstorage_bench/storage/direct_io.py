@@ -37,6 +37,9 @@ class DirectIo:
     """Sizes, offsets and addresses of transfers are multiples of it; None without direct I/O."""
     reason: str = ""
     """Why there is none; '' if there is."""
+    returns_early: bool = True
+    """Whether a transfer can be started without waiting for its end; where it cannot, as on tmpfs,
+    io_uring gives each transfer to a worker, which costs more than to make it within the call."""
 
     @property
     def is_available(self) -> bool:
@@ -74,7 +77,7 @@ def _probe(descriptor: int) -> DirectIo:
         buffer = aligned_buffer(alignment)
         try:
             if _moves_aligned(descriptor, buffer):
-                return DirectIo(alignment)
+                return DirectIo(alignment, returns_early=_returns_early(descriptor, buffer))
             refusal = "transfers are cut short"
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
@@ -93,6 +96,14 @@ def _moves_aligned(descriptor: int, buffer: AlignedBuffer) -> bool:
         for offset in (0, buffer.size)
         for move in (os.pwritev, os.preadv)
     )
+
+
+def _returns_early(descriptor: int, buffer: AlignedBuffer) -> bool:
+    try:
+        os.preadv(descriptor, [buffer.bytes], 0, os.RWF_NOWAIT)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return True
 
 
 def _stated_alignment(descriptor: int) -> int | None:

@@ -30,6 +30,7 @@ class Filesystem:
         self.alignment = 512
         self.open_error = self.transfer_error = 0
         self.most = 1 << 30
+        self.returns_early = True
         self.stated: tuple[int, int] | None = None
         self._open, self._write, self._read = os.open, os.pwritev, os.preadv
         monkeypatch.setattr(os, "open", self.open)
@@ -42,7 +43,9 @@ class Filesystem:
             raise OSError(self.open_error, os.strerror(self.open_error))
         return self._open(path, flags & ~os.O_DIRECT, *arguments, **named)
 
-    def move(self, call: Any, descriptor: int, buffers: Any, offset: int) -> int:
+    def move(self, call: Any, descriptor: int, buffers: Any, offset: int, flags: int = 0) -> int:
+        if flags and not self.returns_early:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         size = sum(map(len, buffers))
         if self.transfer_error:
             raise OSError(self.transfer_error, os.strerror(self.transfer_error))
@@ -188,3 +191,18 @@ def test_run_on_such_a_filesystem_passes_and_says_so(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(note, done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("returns_early", [True, False])
+def test_filesystem_that_cannot_start_a_transfer_and_return_is_found(
+    tmp_path: Path, filesystem: Filesystem, *, returns_early: bool
+) -> None:
+    filesystem.returns_early = returns_early
+    assert probe_direct_io(tmp_path).returns_early == returns_early
+
+
+def test_tmpfs_moves_transfers_within_the_call(mount: Mount) -> None:
+    found = probe_direct_io(mount("tmpfs", "size=1m"))
+    if not found.is_available:
+        pytest.skip("this kernel has no direct I/O on tmpfs")
+    assert not found.returns_early

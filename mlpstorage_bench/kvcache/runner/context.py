@@ -16,6 +16,7 @@ from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
+from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.slab import Slab
@@ -38,6 +39,8 @@ class TrialContext:
     first_user: int = 0
     alignment_bytes: int = SECTOR_BYTES
     """Unit of the sizes of entries and blocks: direct I/O may need more than a sector."""
+    best_queue: QueueChoice = "auto"
+    """Queue of workloads that choose none."""
     io_threads: int = 1
     """Threads that serve the lanes."""
     counters: UsableCounters = NO_COUNTERS

@@ -16,6 +16,7 @@ from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.storage.page_cache_probe import (
     FlushCall,
     PageCacheStates,
@@ -55,6 +56,12 @@ class RankStorage:
     def best_io_mode(self) -> IoMode:
         """The mode of workloads that set none."""
         return "direct" if self._direct_io.is_available else "buffered"
+
+    @property
+    def best_queue(self) -> QueueChoice:
+        """The queue of workloads that choose none."""
+        is_within_call = self._direct_io.is_available and not self._direct_io.returns_early
+        return "linux_aio" if is_within_call else "auto"
 
     @property
     def is_buffered(self) -> bool:

@@ -124,7 +124,8 @@ class _Trial:
         self._cache = cache
         self._clock = clock
         self._writer = writer
-        self._queues = QueueOpener(workload.io_queue)
+        is_chosen = workload.io_queue != "auto"
+        self._queues = QueueOpener(workload.io_queue if is_chosen else context.best_queue)
         self._open_queue = open_queue or self._queues
         self._watch = watch
         self._stopping = threading.Event()
