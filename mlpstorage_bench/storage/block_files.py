@@ -155,7 +155,7 @@ class _OpenBlocks(FileMover):
         if index not in self._open:
             size = self._blocks.bytes_of(index)
             self._open[index] = (off_thread(self._open_file, index), size)
-        return FilePlace(self._open[index][0], within)
+        return self._open[index][0], within
 
     def locate(self, offset: int) -> Location:
         """Return the block's file and the offset in it, without opening it."""

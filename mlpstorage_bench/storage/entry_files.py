@@ -75,4 +75,4 @@ class EntryFile(FileMover):
 
     def place(self, offset: int) -> FilePlace:
         """Return the entry's file; offsets in file and entry are equal."""
-        return FilePlace(self._file, offset)
+        return self._file, offset

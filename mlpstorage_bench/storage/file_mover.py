@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from types import TracebackType
+from typing import Self
 
 from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile, FileIo
 from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.store import Location, Observer
 
-
-class FilePlace(NamedTuple):
-    """File and offset of a chunk."""
-
-    file: DataFile
-    offset: int
-    """Offset in the file."""
+FilePlace = tuple[DataFile, int]
+"""File of a chunk, and offset in it."""
 
 
 class FileMover(ABC):
@@ -38,6 +34,18 @@ class FileMover(ABC):
         self._observer = observer
         self._cached: dict[DataFile, int] = {}
         """Bytes that were written to files in the page cache and not synced yet."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the operation: most layouts have nothing to do."""
+        del kind, error, traceback
 
     @abstractmethod
     def place(self, offset: int) -> FilePlace:

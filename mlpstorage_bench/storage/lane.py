@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
@@ -83,7 +83,8 @@ class Lane:
         digests = array("Q", bytes(8 * self._chunking.count(stored_size) * is_digested))
         try:
             with store.writer(name, stored_size, observer) as writer, self._in_flight as in_flight:
-                for chunk in self._chunks(stored_size):
+                for chunk in self._chunking.chunks(stored_size):
+                    self._raise_if_stopping()
                     buffer = in_flight.take_buffer()
                     digest = self._thread.aside(self._make, content, buffer, chunk)
                     if is_digested:
@@ -108,7 +109,8 @@ class Lane:
                         self._check(read, entry, reader, observer, stores_data=store.stores_data)
                     in_flight.release(read[0])
 
-            for chunk in self._chunks(entry.size):
+            for chunk in self._chunking.chunks(entry.size):
+                self._raise_if_stopping()
                 in_flight.read(reader, in_flight.take_buffer(), chunk)
                 reads = in_flight.completed_reads()
                 if reads:
@@ -141,7 +143,8 @@ class Lane:
                 target.writer(entry.name, entry.size, write) as writer,
                 self._in_flight as in_flight,
             ):
-                for chunk in self._chunks(entry.size):
+                for chunk in self._chunking.chunks(entry.size):
+                    self._raise_if_stopping()
                     in_flight.read(reader, in_flight.take_buffer(), chunk)
                     for completed in in_flight.completed_reads():
                         in_flight.write(writer, *completed)
@@ -151,6 +154,10 @@ class Lane:
         except BaseException as error:
             _remove_after_failure(target, entry.name, error)
             raise
+
+    def _raise_if_stopping(self) -> None:
+        if self.stopping.is_set():
+            raise CutOffError
 
     def _make(self, content: Content, buffer: AlignedBuffer, chunk: Chunk) -> int:
         """Make a chunk and return its digest; 0 if none is checked."""
@@ -175,12 +182,6 @@ class Lane:
             place = reader.locate(offset)
             raise self._payload.describe(buffer, size, entry.identity, offset, place)
         observer.verified(started, time.perf_counter_ns())
-
-    def _chunks(self, size: int) -> Iterator[Chunk]:
-        for chunk in self._chunking.chunks(size):
-            if self.stopping.is_set():
-                raise CutOffError
-            yield chunk
 
 
 def buffers_for(lanes: int, chunks_in_flight: int) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,7 @@ class DiscardingStore:
     def __init__(self, copy: _Copy | None, *, is_queued: bool) -> None:
         self._copy = copy
         self._file = NoFile(copy)
+        self._io = FileIo("direct")
         self._is_queued = is_queued
         self._refusal = _queue_unavailable_reason() if is_queued else ""
 
@@ -44,20 +45,18 @@ class DiscardingStore:
         """Return the entry's size."""
         return size
 
-    @contextmanager
-    def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
+    def writer(self, name: str, size: int, observer: Observer) -> AbstractContextManager[EntryFile]:
         """Accept an entry's chunks."""
         del name, size
-        yield self._mover(observer)
+        return self._mover(observer)
 
-    @contextmanager
-    def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
+    def reader(self, name: str, observer: Observer) -> AbstractContextManager[EntryFile]:
         """Return chunks of arbitrary content."""
         del name
-        yield self._mover(observer)
+        return self._mover(observer)
 
     def _mover(self, observer: Observer) -> EntryFile:
-        mover = EntryFile(self._file, observer, FileIo("direct"))
+        mover = EntryFile(self._file, observer, self._io)
         if not self._is_queued:
             mover.is_queued = False
         return mover

@@ -148,19 +148,11 @@ class _Slots(FileMover):
             off_thread(self.drop_cached_pages)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
-
     def place(self, offset: int) -> FilePlace:
         """Return the file of the slot, and the offset in it."""
         index, within = divmod(offset, self._slot_bytes)
         file, number = self._places[index]
-        return FilePlace(file, number * self._slot_bytes + within)
+        return (file, number * self._slot_bytes + within)
 
     def drop_cached_pages(self, of: DataFile | None = None) -> None:
         """Drop the pages of the slots in one file, or in all, from the page cache."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -124,8 +124,13 @@ class Chunking:
     extent_bytes: int | None = None
     """Size of a block or slot: no chunk crosses a multiple of it."""
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield the chunks of an entry of `size` bytes, in order."""
+    def chunks(self, size: int) -> Iterable[Chunk]:
+        """Return the chunks of an entry of `size` bytes, in order."""
+        if size <= self.chunk_bytes and (self.extent_bytes is None or size <= self.extent_bytes):
+            return (Chunk(0, 0, size),)
+        return self._several_chunks(size)
+
+    def _several_chunks(self, size: int) -> Iterator[Chunk]:
         extent_bytes = self.extent_bytes or size
         number = 0
         for extent in range(0, size, extent_bytes):

@@ -100,9 +100,10 @@ def _by_prefix(request: Request, rules: Rules) -> Iterator[Access]:
 def decode(blocks: tuple[Block, ...], reads: int, rules: Rules) -> Iterator[Read]:
     """Yield the reads of these blocks while an answer is generated."""
     times = {"reference": reads, "once": min(reads, 1), "none": 0}[rules.decode_reads]
+    answers = [block._replace(purpose="answer") for block in blocks] if times else []
     for _ in range(times):
-        for block in blocks:
-            yield Read(block._replace(purpose="answer"))
+        for block in answers:
+            yield Read(block)
 
 
 def prepared(users: Iterable[int], shared_content: SharedContent, rules: Rules) -> Iterator[Block]:
