@@ -54,6 +54,8 @@ class FakeQueue:
     resets: int = 0
     is_closed: bool = False
     moves_buffered: bool = True
+    uncached: int = 0
+    """Number of transfers that were to leave nothing in the page cache."""
     write_back_errno: int = 0
     """Error of every write-back."""
     written_back: list[tuple[int, int]] = field(default_factory=list)
@@ -68,6 +70,12 @@ class FakeQueue:
     ) -> None:
         assert slot not in self.pending, "a slot is in use"
         self.prepared[slot] = _Transfer(is_write, descriptor, address, size, offset)
+
+    def prepare_uncached(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        self.uncached += 1
+        self.prepare(slot, is_write, descriptor, address, size, offset)
 
     def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
         assert slot not in self.pending, "a slot is in use"

@@ -146,6 +146,7 @@ def _io(parameters: Document, recorded: Document | None) -> str:
     return {
         "direct": "yes",
         "buffered": "no: through the page cache",
+        "uncached": "no: through the page cache, staying out of it afterwards",
     }.get(mode or "", "where the filesystem has it")
 
 

@@ -21,10 +21,12 @@ from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 from mlpstorage_bench.storage.page_cache_probe import probe_page_cache
+from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from mlpstorage_bench.units import KIB
 
-_UNPROBED = ("direct I/O", "flushes", "audit")
+_UNPROBED = ("direct I/O", "uncached I/O", "flushes", "audit")
 """Checks that need a cache directory that can be used."""
+_UNCACHED = "files can move through the page cache without staying in it"
 
 
 def check_storage(cache_dir: Path) -> Iterator[Finding]:
@@ -48,6 +50,7 @@ def _probed(own: RankDirectory, filesystem: CacheFilesystem) -> Iterator[Finding
     yield _place(filesystem, can_be_replaced=own.can_be_replaced)
     direct_io = probe_direct_io(own.path)
     yield _direct_io(direct_io, filesystem)
+    yield _uncached_io(own.path)
     yield _flushes(own.path, is_buffered=not direct_io.is_available)
     yield _audit(own.path)
 
@@ -82,6 +85,12 @@ def _direct_io(direct_io: DirectIo, filesystem: CacheFilesystem) -> Finding:
         "Files go through the page cache, which is flushed and dropped around each entry: name "
         "another filesystem if that is not what you measure",
     )
+
+
+def _uncached_io(directory: Path) -> Finding:
+    refusal = uncached_refusal(directory)
+    seen = f"none ({refusal}); only io_mode=uncached needs it" if refusal else _UNCACHED
+    return Finding("uncached I/O", "ok", seen)
 
 
 def _flushes(directory: Path, *, is_buffered: bool) -> Finding:

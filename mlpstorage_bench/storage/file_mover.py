@@ -9,6 +9,7 @@ from typing import Self
 
 from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile, FileIo
 from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.kernel_queue import Prepare
 from mlpstorage_bench.storage.store import Location, Observer
 
 FilePlace = tuple[DataFile, int]
@@ -25,12 +26,16 @@ class FileMover(ABC):
     def __init__(self, observer: Observer, io: FileIo) -> None:
         self.is_direct = io.is_direct
         """Whether the files bypass the page cache, so that any queue moves chunks concurrently."""
+        self.is_uncached = io.transfer_flags != 0
+        """Whether its transfers leave nothing in the page cache."""
         self.writes_back = io.writes_back
         """Whether a written chunk is done when its pages were written back."""
         self.counts_at_sync = io.counts_at_sync
         """Whether a written chunk is only `cached`."""
         self.is_queued: bool | None = None
         """Whether a queue moves its chunks, and not `put` and `get`; None: not decided yet."""
+        self.prepare: Prepare
+        """Function of that queue; unset if there is none."""
         self._observer = observer
         self._cached: dict[DataFile, int] = {}
         """Bytes that were written to files in the page cache and not synced yet."""

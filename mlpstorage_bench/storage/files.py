@@ -23,11 +23,13 @@ from mlpstorage_bench.storage.store import Observer
 DATA_SUFFIX = ".kv"
 """Suffix of every file with cache data, in every layout."""
 
-IoMode = Literal["direct", "buffered"]
+IoMode = Literal["direct", "buffered", "uncached"]
 Durability = Literal["none", "fdatasync", "fsync"]
 _SYNC = {"fdatasync": os.fdatasync, "fsync": os.fsync}
 WRITE_BACK = 1 | 2 | 4
 """Flags of sync_file_range(2): wait before, write, wait after."""
+DONTCACHE = 0x80
+"""RWF_DONTCACHE, a flag of a transfer."""
 SYNC_BYTES = 64 << 20
 """Bytes of an entry in the page cache after which a file is synced where it must be synced whole: a
 sync for each chunk would be one commit of the filesystem's journal each."""
@@ -37,6 +39,9 @@ _NO_FALLOCATE = (errno.EOPNOTSUPP, errno.ENOSYS)
 @dataclass(frozen=True)
 class FileIo:
     """Modes in which files are opened, and made durable when complete.
+
+    Uncached mode is buffered mode with transfers that leave no page in the page cache. Pages are
+    dropped all the same: the kernel keeps those that it had before, or writes back in an interrupt.
 
     Buffered mode keeps the page cache out as far as possible: written pages are written back and
     dropped from the page cache, and dropped again before a read, without read-ahead. Nothing counts
@@ -57,6 +62,11 @@ class FileIo:
     def is_direct(self) -> bool:
         """Whether files bypass the page cache."""
         return self.mode == "direct"
+
+    @cached_property
+    def transfer_flags(self) -> int:
+        """Flags of each transfer (preadv2(2))."""
+        return DONTCACHE if self.mode == "uncached" else 0
 
     @cached_property
     def writes_back(self) -> bool:
@@ -134,11 +144,11 @@ class DataFile:
 
     def write(self, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`; unless `counts_at_sync`, to the storage."""
-        size = len(data)
+        size, flags = len(data), self._io.transfer_flags
         try:
-            done = os.pwritev(self.descriptor, (data,), offset)
+            done = os.pwritev(self.descriptor, (data,), offset, flags)
             while done < size:
-                count = os.pwritev(self.descriptor, (data[done:],), offset + done)
+                count = os.pwritev(self.descriptor, (data[done:],), offset + done, flags)
                 if count == 0:
                     raise zero_length_write_error(self.path, offset + done, size - done)
                 done += count
@@ -157,11 +167,11 @@ class DataFile:
 
     def read(self, data: memoryview, offset: int) -> None:
         """Fill `data` from `offset`."""
-        size = len(data)
+        size, flags = len(data), self._io.transfer_flags
         try:
-            done = os.preadv(self.descriptor, (data,), offset)
+            done = os.preadv(self.descriptor, (data,), offset, flags)
             while done < size:
-                count = os.preadv(self.descriptor, (data[done:],), offset + done)
+                count = os.preadv(self.descriptor, (data[done:],), offset + done, flags)
                 if count == 0:
                     raise short_file_error(self.path, offset + done, size - done)
                 done += count

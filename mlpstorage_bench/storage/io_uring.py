@@ -15,7 +15,7 @@ import select
 import time
 from collections.abc import Sequence
 
-from mlpstorage_bench.storage.files import WRITE_BACK
+from mlpstorage_bench.storage.files import DONTCACHE, WRITE_BACK
 from mlpstorage_bench.storage.io_uring_layout import (
     ENTER,
     ENTER_GETEVENTS,
@@ -32,7 +32,6 @@ from mlpstorage_bench.storage.io_uring_layout import (
 from mlpstorage_bench.storage.io_uring_ring import Ring
 from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
 from mlpstorage_bench.storage.system_calls import ORDERS_LOADS, order_loads
-from mlpstorage_bench.storage.uncached_io import DONTCACHE
 from mlpstorage_bench.storage.wake_event import WakeEvent
 
 _WAKE = 1 << 32

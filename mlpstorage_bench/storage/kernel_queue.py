@@ -15,6 +15,15 @@ Event = tuple[int, int]
 errno."""
 
 
+class Prepare(Protocol):
+    """A queue's function that puts a transfer into a slot."""
+
+    def __call__(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int, /
+    ) -> None:
+        """Put a transfer of `size` bytes between memory and a file into a slot."""
+
+
 class Queue(Protocol):
     """Transfers submitted to the kernel, each in its own slot.
 
@@ -67,6 +76,12 @@ class Queue(Protocol):
 
 class FileQueue(Queue, Protocol):
     """A queue that also moves files in the page cache."""
+
+    def prepare_uncached(
+        self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
+    ) -> None:
+        """Like `prepare`, through the page cache but leaving nothing in it."""
+        ...
 
     def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
         """Put the write-back of a range's pages into a slot; it ends when the device has them."""

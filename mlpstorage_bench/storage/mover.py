@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from mlpstorage_bench.storage.kernel_queue import Prepare
+
 
 class MovedFile(Protocol):
     """An open file."""
@@ -18,10 +20,15 @@ class Mover(Protocol):
 
     is_direct: bool
     """Whether the files bypass the page cache, so that any queue moves chunks concurrently."""
+    is_uncached: bool
+    """Whether its transfers leave nothing in the page cache."""
     writes_back: bool
     """Whether a written chunk is done when its pages were written back."""
     counts_at_sync: bool
     """Whether a written chunk is only `cached`."""
+
+    prepare: Prepare
+    """Function of the queue that moves its chunks; set by the queue, if there is one."""
 
     def place(self, offset: int) -> tuple[MovedFile, int]:
         """Return the open file, and the offset in it, of the chunk at `offset` of the entry."""

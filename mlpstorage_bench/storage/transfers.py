@@ -135,8 +135,15 @@ class TransferQueue:
         return self._queue
 
     def may_move(self, mover: Mover) -> bool:
-        """Return whether there is a queue that moves a mover's files concurrently."""
-        self.moves = self.queue is not None if mover.is_direct else is_file_queue(self.queue)
+        """Return whether a queue moves a mover's files concurrently, and give it to the mover."""
+        queue = self.queue
+        if is_file_queue(queue):
+            mover.prepare = queue.prepare_uncached if mover.is_uncached else queue.prepare
+            self.moves = True
+        else:
+            self.moves = mover.is_direct and queue is not None
+            if queue is not None:
+                mover.prepare = queue.prepare
         return self.moves
 
     @property
@@ -154,8 +161,7 @@ class TransferQueue:
         slot = self._free.pop()
         self._in_slots[slot] = transfer
         size = transfer.chunk[2]
-        assert self._queue is not None
-        self._queue.prepare(
+        transfer.mover.prepare(
             slot,
             transfer.is_write,
             transfer.file.descriptor,
@@ -288,9 +294,8 @@ class TransferQueue:
         return True
 
     def _prepare_rest(self, slot: int, transfer: Transfer) -> None:
-        assert self._queue is not None
         done = transfer.done
-        self._queue.prepare(
+        transfer.mover.prepare(
             slot,
             transfer.is_write,
             transfer.file.descriptor,

@@ -11,10 +11,7 @@ from pathlib import Path
 
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.failures import storage_error
-from mlpstorage_bench.storage.files import DATA_SUFFIX, remove
-
-DONTCACHE = 0x80
-"""RWF_DONTCACHE, a flag of a transfer."""
+from mlpstorage_bench.storage.files import DATA_SUFFIX, DONTCACHE, remove
 
 
 def uncached_refusal(directory: Path) -> str:

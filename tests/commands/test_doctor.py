@@ -14,7 +14,7 @@ from mlpstorage_bench.units import GIB
 SUBJECTS = (
     *("version", "launcher", "MPI library", "processors", "memory", "locked memory", "open files"),
     *("AIO", "io_uring", "huge pages", "clock", "wall clock", "cache directory", "direct I/O"),
-    *("flushes", "audit", "space", "results", "extras"),
+    *("uncached I/O", "flushes", "audit", "space", "results", "extras"),
 )
 
 

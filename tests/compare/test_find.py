@@ -193,17 +193,26 @@ def test_published_run_and_its_row_have_the_same_figures(history: History) -> No
     assert run.conditions["ranks and hosts"] == "30 on 15"
 
 
-@pytest.mark.parametrize("folder", ["option_1", "case_1"])
-def test_parameters_are_those_with_which_a_case_ran(folder: str, history: History) -> None:
+@pytest.mark.parametrize(
+    ("folder", "io_mode", "said"),
+    [
+        ("option_1", "direct", "yes"),
+        ("case_1", "direct", "yes"),
+        ("case_1", "uncached", "no: through the page cache, staying out of it afterwards"),
+    ],
+)
+def test_parameters_are_those_with_which_a_case_ran(
+    folder: str, io_mode: str, said: str, history: History
+) -> None:
     (ours,) = (run for run in history.runs() if not run.is_of_reference)
     assert "4 users" in find(ours.run_id, history).conditions["workload"], "those of the plan"
     ran = {"num_users": 50, "verify_rate": 1.0, "durability": "fsync"}
     write(
         ours.path.parent / folder / "trial_0" / "rank_0" / "kvcache_results_1.json",
-        {"mlpstorage": {"io_mode": "direct", "parameters": ran}},
+        {"mlpstorage": {"io_mode": io_mode, "parameters": ran}},
     )
     conditions = find(ours.run_id, history).conditions
     assert "50 users" in conditions["workload"]
-    assert conditions["direct I/O"] == "yes"
+    assert conditions["direct I/O"] == said
     assert conditions["flush"] == "fsync of each entry"
     assert conditions["reads checked"] == "100% of chunks"

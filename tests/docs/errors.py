@@ -44,6 +44,7 @@ from mlpstorage_bench.units import GIB, MIB
 OPEN_MPI = LauncherEnvironment("openmpi", rank=0, size=2, version="5.0.11")
 SRUN = LauncherEnvironment("srun", rank=0, size=2)
 MPICH_LIBRARY = "MPICH Version:      4.3.1\nMPICH Release date: …"
+NO_UNCACHED_IO = "pwritev with RWF_DONTCACHE: Operation not supported"
 NO_DIRECT_IO = DirectIo(None, "opening a file with O_DIRECT: Invalid argument")
 
 
@@ -159,6 +160,13 @@ def _workload(**parameters: object) -> Workload:
 def _direct_io_refused(place: Place) -> object:
     workload = _workload(io_mode="direct")
     return _storage_without_direct_io(place).io_mode(workload)
+
+
+def _uncached_io_refused(place: Place) -> object:
+    place.patch.setattr(rank_storage, "uncached_refusal", lambda _directory: NO_UNCACHED_IO)
+    return _storage_without_direct_io(place, io_mode="uncached").io_mode(
+        _workload(io_mode="uncached")
+    )
 
 
 def _direct_io_noted(place: Place) -> object:
@@ -310,6 +318,11 @@ STORAGE = (
         "Direct I/O is requested where there is none",
         "",
         _direct_io_refused,
+    ),
+    Situation(
+        "Uncached I/O is requested where there is none",
+        "It needs Linux 6.14, and a filesystem that supports it.",
+        _uncached_io_refused,
     ),
     Situation(
         "Too little space, before the run",

@@ -14,7 +14,7 @@ from mlpstorage_bench.doctor.storage import check_storage
 from mlpstorage_bench.storage.direct_io import DirectIo
 from mlpstorage_bench.storage.page_cache_probe import FlushState, PageCacheStates
 
-SUBJECTS = ["cache directory", "direct I/O", "flushes", "audit"]
+SUBJECTS = ["cache directory", "direct I/O", "uncached I/O", "flushes", "audit"]
 
 
 @pytest.mark.starts_process
@@ -29,7 +29,7 @@ def test_directory_that_cannot_be_used_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     found = list(check_storage(tmp_path / "cache"))
     assert [one.subject for one in found] == SUBJECTS
-    assert [one.status for one in found] == ["problem", "note", "note", "note"]
+    assert [one.status for one in found] == ["problem", "note", "note", "note", "note"]
     assert f"{tmp_path / 'cache'} is a file" in found[0].seen
 
 
@@ -59,6 +59,21 @@ def test_missing_direct_io_is_noted_with_its_reason(tmp_path: Path) -> None:
     found = storage._direct_io(DirectIo(None, "opening a file with O_DIRECT: EINVAL"), here)
     assert found.status == "note"
     assert "opening a file with O_DIRECT: EINVAL" in found.seen
+
+
+@pytest.mark.parametrize(
+    ("refusal", "seen"),
+    [
+        ("", "files can move through the page cache without staying in it"),
+        ("pwritev: no", "none (pwritev: no); only io_mode=uncached needs it"),
+    ],
+)
+def test_uncached_transfers_need_not_be_possible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: str, seen: str
+) -> None:
+    monkeypatch.setattr(storage, "uncached_refusal", lambda _: refusal)
+    found = storage._uncached_io(tmp_path)
+    assert (found.status, found.seen) == ("ok", seen)
 
 
 @pytest.mark.parametrize(

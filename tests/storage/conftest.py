@@ -21,6 +21,7 @@ from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
+from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from tests.lanes import LoneLane
 
 CHUNK = 64 * 1024
@@ -39,7 +40,9 @@ def file_io(folder: Path, mode: IoMode | Literal["written back"]) -> FileIo:
         return FileIo("buffered", writes_back_chunks=True)
     if mode == "direct" and not probe_direct_io(folder).is_available:
         pytest.skip("this filesystem has no direct I/O")
-    return FileIo(mode)  # type: ignore[arg-type]  # one of the other two
+    if mode == "uncached" and uncached_refusal(folder):
+        pytest.skip("this filesystem has no uncached I/O")
+    return FileIo(mode)  # type: ignore[arg-type]  # one of the others
 
 
 LAYOUTS: dict[str, Callable[[Path, FileIo], Store]] = {
@@ -47,7 +50,9 @@ LAYOUTS: dict[str, Callable[[Path, FileIo], Store]] = {
     "block": lambda folder, io: BlockFiles(folder, io, BLOCK),
     "slab": lambda folder, io: Slab(folder, io, BLOCK, CAPACITY),
 }
-FILE_STORES = [f"{layout}, {mode}" for layout in LAYOUTS for mode in ("direct", "buffered")]
+FILE_STORES = [f"{layout}, {mode}" for layout in LAYOUTS for mode in ("direct", "buffered")] + [
+    "slab, uncached"
+]
 
 
 def make_store(kind: str, folder: Path) -> Store:

@@ -267,25 +267,31 @@ def test_injected_error_fails_with_name_and_remedy(
 
 
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
+@pytest.mark.parametrize("queue", [FakeQueue, None], ids=["queue", "plain calls"])
 def test_short_transfer_is_completed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store_of: Any, observer_class: Any, mode: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    store_of: Any,
+    observer_class: Any,
+    mode: str,
+    queue: Any,
 ) -> None:
     """The kernel may move less than the requested size."""
     store = store_of(f"entry, {mode}", tmp_path)
     calls = {"pwritev": 0, "preadv": 0}
 
     def shortened(name: str, call: Any) -> Any:
-        def one(descriptor: int, buffers: Any, offset: int) -> int:
+        def one(descriptor: int, buffers: Any, offset: int, flags: int = 0) -> int:
             calls[name] += 1
             part = memoryview(buffers[0])[: max(4096, len(buffers[0]) // 8192 * 4096)]
-            moved: int = call(descriptor, [part], offset)
+            moved: int = call(descriptor, [part], offset, flags)
             return moved
 
         return one
 
     for name in calls:
         monkeypatch.setattr(os, name, shortened(name, getattr(os, name)))
-    with LoneLane(Payload(5), Chunking(CHUNK), threading.Event(), open_queue=FakeQueue) as lane:
+    with LoneLane(Payload(5), Chunking(CHUNK), threading.Event(), open_queue=queue) as lane:
         observer = observer_class()
         entry = lane.write(store, "entry", 3 * CHUNK, observer_class())
         lane.read(store, entry, observer)

@@ -359,9 +359,9 @@ def test_lane_without_queue_uses_plain_calls(
     calls = []
     pwritev = os.pwritev
 
-    def counted(descriptor: int, buffers: Any, offset: int) -> int:
+    def counted(descriptor: int, buffers: Any, offset: int, flags: int) -> int:
         calls.append(offset)
-        return pwritev(descriptor, buffers, offset)
+        return pwritev(descriptor, buffers, offset, flags)
 
     monkeypatch.setattr(os, "pwritev", counted)
     with LoneLane(Payload(5), CHUNKING, threading.Event(), open_queue=None) as lane:

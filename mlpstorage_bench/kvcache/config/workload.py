@@ -181,7 +181,8 @@ class Workload(Strict):
     tokens_per_block: int = Field(default=256, ge=1, le=1 << 20, json_schema_extra=unit("tokens"))
     """Size of a block (layout `block`) or slot (layout `slab`), in tokens."""
     io_mode: IoMode | None = None
-    """Whether I/O goes around the page cache; None: direct if the filesystem supports it."""
+    """Whether I/O goes around the page cache, through it, or through it without leaving anything
+    there; None: direct if the filesystem supports it."""
     durability: Durability = "none"
     """System call when a file is complete."""
     io_chunk_kib: int = Field(

@@ -225,10 +225,10 @@ class RankTrial:
         """Reported bytes against the kernel's count for this process.
 
         The kernel counts a write of a process when it is in the page cache, which proves nothing:
-        in buffered mode only reads are compared.
+        except in direct mode, only reads are compared.
         """
         reported, counted = self.submitted, self.process_traffic
-        if self.io_mode == "buffered" and counted is not None:
+        if self.io_mode != "direct" and counted is not None:
             if not reported.read_bytes and reported.write_bytes:
                 return Audit(None, "not measurable", _BUFFERED_WRITES)
             reported, counted = replace(reported, write_bytes=0), replace(counted, write_bytes=0)

@@ -22,8 +22,11 @@ from mlpstorage_bench.storage.page_cache_probe import (
     PageCacheStates,
     probe_page_cache,
 )
+from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from mlpstorage_bench.units import KIB
 
+_CACHED: tuple[IoMode, ...] = ("buffered", "uncached")
+"""Modes that move files through the page cache."""
 _UNLIMITED_BYTES = 1 << 60
 """Capacity of a simulation without a given capacity."""
 
@@ -38,6 +41,8 @@ class RankStorage:
         """Workloads of the plan that use storage."""
         self._direct_io = DirectIo(None)
         """Direct I/O of the filesystem; known after the probe."""
+        self._uncached_refusal = ""
+        """Why files cannot move uncached; known after the probe, if a workload asks for it."""
         self._fitting: set[str] = set()
         """Workloads, as JSON, that fit storage and memory."""
         self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
@@ -46,6 +51,8 @@ class RankStorage:
     def probe(self) -> list[str]:
         """Write and read files to see what the filesystem can do; return notes on it."""
         self._direct_io = probe_direct_io(self._directory)
+        if "uncached" in self._io_modes:
+            self._uncached_refusal = uncached_refusal(self._directory)
         if self._site.is_first_on_host and self._stored:
             self.page_cache = probe_page_cache(
                 self._directory, self._flush_calls(), self._device_bytes
@@ -66,13 +73,18 @@ class RankStorage:
     @property
     def is_buffered(self) -> bool:
         """Whether a workload of the plan moves its files through the page cache."""
-        return any((one.io_mode or self.best_io_mode) == "buffered" for one in self._stored)
+        return bool(self._io_modes - {"direct"})
+
+    @property
+    def _io_modes(self) -> set[IoMode]:
+        return {one.io_mode or self.best_io_mode for one in self._stored}
 
     @property
     def file_io(self) -> str:
         """How files are moved, in words; direct I/O may be requested where there is none."""
-        if self.is_buffered:
-            return "buffered I/O"
+        modes = self._io_modes
+        if "buffered" in modes or "uncached" in modes:
+            return "buffered I/O" if "buffered" in modes else "uncached I/O"
         return "direct I/O" if self._direct_io.is_available else "no direct I/O"
 
     def io_mode(self, workload: Workload) -> IoMode:
@@ -85,12 +97,22 @@ class RankStorage:
                 hint=f"{self._site.cache_dir} has none ({self._direct_io.reason}). Leave io_mode "
                 "out to use buffered I/O",
             )
+        if workload.io_mode == "uncached" and self._uncached_refusal:
+            best = self.best_io_mode
+            raise InvalidInputError(
+                "io_mode",
+                "uncached",
+                f"{'buffered' if best == 'buffered' else 'direct, buffered'}, or a kernel and a "
+                "filesystem that have uncached I/O",
+                hint=f"{self._site.cache_dir} has none ({self._uncached_refusal}). Leave io_mode "
+                f"out to use {best} I/O",
+            )
         return workload.io_mode or self.best_io_mode
 
     def alignment_bytes(self, workload: Workload) -> int:
         """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
         needed = self._direct_io.alignment_bytes
-        if needed is None or workload.storage == "null" or workload.io_mode == "buffered":
+        if needed is None or workload.storage == "null" or workload.io_mode in _CACHED:
             return SECTOR_BYTES
         if workload.io_chunk_kib * KIB % needed:
             raise InvalidInputError(

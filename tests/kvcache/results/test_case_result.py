@@ -231,8 +231,9 @@ def test_traffic_of_others_at_the_bottom_does_not_confirm_what_nothing_else_coun
     assert counted.audit_verdict == "ok"  # the counters of the process confirm it
 
 
-def test_buffered_writes_are_not_audited_by_the_process() -> None:
-    buffered = dataclasses.replace(rank_trial(0), io_mode="buffered")
+@pytest.mark.parametrize("io_mode", ["buffered", "uncached"])
+def test_cached_writes_are_not_audited_by_the_process(io_mode: Any) -> None:
+    buffered = dataclasses.replace(rank_trial(0), io_mode=io_mode)
     assert (buffered.audit.verdict, buffered.audit.ratio) == ("ok", 1.0)
     unwritten = dataclasses.replace(buffered, process_traffic=Traffic(2 * GIB, 0))
     assert unwritten.audit == buffered.audit

@@ -24,7 +24,7 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("io_mode", ["direct", "buffered"])
+@pytest.mark.parametrize("io_mode", ["direct", "buffered", "uncached"])
 def test_disk_filesystem_has_process_and_device_counters(tmp_path: Path, io_mode: Any) -> None:
     device = BlockDevice.under(tmp_path)
     if not probe_direct_io(tmp_path).is_available or device is None:

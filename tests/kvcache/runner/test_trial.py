@@ -26,6 +26,7 @@ from mlpstorage_bench.storage.entry_files import EntryFile
 from mlpstorage_bench.storage.kernel_queue import Queue
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.store import Observer
+from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from mlpstorage_bench.units import MIB, NS_PER_S
 from tests.trials import SoloRanks, context, corrupt_repeatedly, served, trial, workload
 from tests.variants import first_of
@@ -175,10 +176,13 @@ def test_chunks_in_flight_are_reported_or_the_reason_against_them(
     assert result.movers == (4 if result.queue_unavailable_reason else 1)
 
 
-def test_buffered_mode_reaches_the_device_and_syncs(tmp_path: Path) -> None:
-    buffered = dataclasses.replace(context(tmp_path), io_mode="buffered")
-    result = run_trial(workload(durability="fsync"), buffered, SoloRanks())
-    assert result.io_mode == "buffered"
+@pytest.mark.parametrize("io_mode", ["buffered", "uncached"])
+def test_modes_of_the_page_cache_reach_the_device_and_sync(tmp_path: Path, io_mode: Any) -> None:
+    if io_mode == "uncached" and uncached_refusal(tmp_path):
+        pytest.skip("this filesystem has no uncached I/O")
+    here = dataclasses.replace(context(tmp_path), io_mode=io_mode)
+    result = run_trial(workload(durability="fsync"), here, SoloRanks())
+    assert result.io_mode == io_mode
     assert result.operation("storage", "write").durability.count > 0
     assert result.audit.verdict != "served from page cache"
 
