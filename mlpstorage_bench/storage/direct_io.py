@@ -10,17 +10,22 @@ import ctypes
 import errno
 import os
 import struct
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, AlignedBuffer, aligned_buffer
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import DATA_SUFFIX, remove
+from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
+from mlpstorage_bench.storage.linux_aio import LinuxAio
 
 LARGEST_ALIGNMENT_BYTES = 64 << 10
 """Largest alignment that is tried: pages of 64 KiB are the largest that kernels have."""
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
 """Errors of filesystems without direct I/O; some open the file and fail at its first transfer."""
+_READS = 8
+"""Reads that all have to wait, so that Linux AIO is known to."""
 
 _AT_EMPTY_PATH = 0x1000
 _STATX_DIOALIGN = 0x2000
@@ -38,8 +43,11 @@ class DirectIo:
     reason: str = ""
     """Why there is none; '' if there is."""
     returns_early: bool = True
-    """Whether a transfer can be started without waiting for its end; where it cannot, as on tmpfs,
-    io_uring gives each transfer to a worker, which costs more than to make it within the call."""
+    """Whether a transfer can be started without waiting for its end; where it cannot, as on tmpfs
+    and NFS, io_uring gives each transfer to a worker."""
+    aio_waits: bool = False
+    """Whether Linux AIO then returns from a submission only after its end, as on tmpfs and with
+    most FUSE filesystems: it moves one transfer of a thread after another."""
 
     @property
     def is_available(self) -> bool:
@@ -77,7 +85,9 @@ def _probe(descriptor: int) -> DirectIo:
         buffer = aligned_buffer(alignment)
         try:
             if _moves_aligned(descriptor, buffer):
-                return DirectIo(alignment, returns_early=_returns_early(descriptor, buffer))
+                returns_early = _returns_early(descriptor, buffer)
+                aio_waits = not returns_early and _aio_waits(descriptor, buffer)
+                return DirectIo(alignment, returns_early=returns_early, aio_waits=aio_waits)
             refusal = "transfers are cut short"
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
@@ -103,6 +113,32 @@ def _returns_early(descriptor: int, buffer: AlignedBuffer) -> bool:
         os.preadv(descriptor, [buffer.bytes], 0, os.RWF_NOWAIT)
     except OSError as error:
         return error.errno == errno.EAGAIN
+    return True
+
+
+def _aio_waits(descriptor: int, buffer: AlignedBuffer) -> bool:
+    """Return whether reads by Linux AIO have ended when their submission returns; False without it.
+
+    Some storage is so fast that one has, at times.
+    """
+    try:
+        queue = LinuxAio(1)
+    except QueueRefusedError:
+        return False
+    with closing(queue):
+        for _ in range(_READS):
+            queue.prepare(
+                0,
+                is_write=False,
+                descriptor=descriptor,
+                address=buffer.address,
+                size=buffer.size,
+                offset=0,
+            )
+            queue.submit()
+            if not queue.reap(0):
+                queue.reset()
+                return False
     return True
 
 

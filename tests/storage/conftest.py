@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
 from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from tests.lanes import LoneLane
+from tests.mounts import unmount
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024  # two and a half chunks: the last of a block is smaller
@@ -152,3 +155,31 @@ def kernel_queue(depth: int) -> LinuxAio:
         return LinuxAio(depth)
     except QueueRefusedError as error:
         pytest.skip(str(error))
+
+
+BindMount = Callable[..., Path]
+
+
+@pytest.fixture
+def bindfs(tmp_path: Path) -> Iterator[BindMount]:
+    """Mount a directory by FUSE, with options of bindfs; skip where that is impossible."""
+    program = shutil.which("bindfs")
+    if program is None:
+        pytest.skip("needs bindfs")
+    mounted: list[Path] = []
+
+    def mount(*options: str) -> Path:
+        source, place = tmp_path / "source", tmp_path / "fuse"
+        for path in (source, place):
+            path.mkdir()
+        done = subprocess.run(
+            [program, *options, str(source), str(place)], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"needs FUSE: {done.stderr.decode().strip()}")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        unmount(place)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.own_files import OWN_NAMES
 from tests.conftest import Mount
-from tests.mounts import unmount
+from tests.storage.conftest import BindMount
 
 ENTRY = f"{digest_name('entry')}.kv"
 STRANGER = 65534
@@ -324,34 +323,6 @@ def test_file_that_another_process_keeps_open_is_named_and_no_error(
         assert "rank_0 is left, because of what else is in it: .nfs" in line
         monkeypatch.undo()
         Claim(tmp_path / "rank_0").remove()  # what is kept is no foreign file
-
-
-BindMount = Callable[..., Path]
-
-
-@pytest.fixture
-def bindfs(tmp_path: Path) -> Iterator[BindMount]:
-    """Mount a directory by FUSE, with options of bindfs; skip where that is impossible."""
-    program = shutil.which("bindfs")
-    if program is None:
-        pytest.skip("needs bindfs")
-    mounted: list[Path] = []
-
-    def mount(*options: str) -> Path:
-        source, place = tmp_path / "source", tmp_path / "fuse"
-        for path in (source, place):
-            path.mkdir()
-        done = subprocess.run(
-            [program, *options, str(source), str(place)], capture_output=True, check=False
-        )
-        if done.returncode:
-            pytest.skip(f"needs FUSE: {done.stderr.decode().strip()}")
-        mounted.append(place)
-        return place
-
-    yield mount
-    for place in mounted:
-        unmount(place)
 
 
 @pytest.mark.parametrize(

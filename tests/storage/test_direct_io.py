@@ -17,7 +17,10 @@ import pytest
 
 from mlpstorage_bench.storage import direct_io
 from mlpstorage_bench.storage.direct_io import probe_direct_io
+from mlpstorage_bench.storage.kernel_queue import Event
 from tests.conftest import WITHOUT_TEST_TOOLS, Mount
+from tests.fake_queue import FakeQueue
+from tests.storage.conftest import BindMount, kernel_queue
 
 INPUTS = Path(__file__).parents[3] / "shared" / "inputs"
 KIB = 1024
@@ -206,3 +209,32 @@ def test_tmpfs_moves_transfers_within_the_call(mount: Mount) -> None:
     if not found.is_available:
         pytest.skip("this kernel has no direct I/O on tmpfs")
     assert not found.returns_early
+    kernel_queue(1).close()
+    assert found.aio_waits
+
+
+def test_fuse_moves_transfers_of_linux_aio_within_the_call(bindfs: BindMount) -> None:
+    found = probe_direct_io(bindfs())
+    if not found.is_available:
+        pytest.skip("this kernel has no direct I/O on FUSE")
+    kernel_queue(1).close()
+    assert (found.returns_early, found.aio_waits) == (False, True)
+
+
+def test_linux_aio_that_returns_early_once_does_not_wait(
+    tmp_path: Path, filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FastAtTimes(FakeQueue):
+        """Ends a transfer within the call that submits it, except for the third."""
+
+        def reap(self, timeout_ns: int | None) -> list[Event]:
+            self.is_eager = self.submitted != 3
+            return super().reap(timeout_ns)
+
+    filesystem.returns_early = False
+    monkeypatch.setattr(direct_io, "LinuxAio", lambda _: FakeQueue(1, is_eager=True))
+    assert probe_direct_io(tmp_path).aio_waits
+    queue = FastAtTimes(1)
+    monkeypatch.setattr(direct_io, "LinuxAio", lambda _: queue)
+    assert not probe_direct_io(tmp_path).aio_waits
+    assert queue.is_closed

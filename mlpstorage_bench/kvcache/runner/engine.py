@@ -195,7 +195,7 @@ class Engine:
             host=self._site.host,
             directory=self._directory.path,
             io_mode=self._storage.io_mode(own),
-            best_queue=self._storage.best_queue,
+            best_queue=self._storage.best_queue(own),
             alignment_bytes=self._storage.alignment_bytes(own),
             storage_capacity_bytes=self._storage.capacity_bytes(own),
             seed=part.seed,

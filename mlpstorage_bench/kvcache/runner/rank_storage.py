@@ -65,12 +65,6 @@ class RankStorage:
         return "direct" if self._direct_io.is_available else "buffered"
 
     @property
-    def best_queue(self) -> QueueChoice:
-        """The queue of workloads that choose none."""
-        is_within_call = self._direct_io.is_available and not self._direct_io.returns_early
-        return "linux_aio" if is_within_call else "auto"
-
-    @property
     def is_buffered(self) -> bool:
         """Whether a workload of the plan moves its files through the page cache."""
         return bool(self._io_modes - {"direct"})
@@ -108,6 +102,18 @@ class RankStorage:
                 f"out to use {best} I/O",
             )
         return workload.io_mode or self.best_io_mode
+
+    def best_queue(self, workload: Workload) -> QueueChoice:
+        """Return the queue of a workload that chooses none.
+
+        Where transfers are made within the call, Linux AIO is faster in memory; elsewhere lanes of
+        a thread would wait for each other's, and without io_uring plain calls on several threads
+        are better.
+        """
+        found = self._direct_io
+        if found.returns_early or self.io_mode(workload) != "direct":
+            return "auto"
+        return "io_uring" if found.aio_waits and not self._site.is_in_memory else "linux_aio"
 
     def alignment_bytes(self, workload: Workload) -> int:
         """Return the unit of sizes for the workload's mode; its chunks must be whole units."""

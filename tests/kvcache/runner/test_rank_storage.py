@@ -14,6 +14,10 @@ from mlpstorage_bench.storage.direct_io import DirectIo
 from tests.trials import workload
 
 REASON = "pwritev with RWF_DONTCACHE: Operation not supported"
+NONE = DirectIo(None)
+DISK = DirectIo(4096)
+NFS = DirectIo(4096, returns_early=False)
+FUSE = DirectIo(4096, returns_early=False, aio_waits=True)
 
 
 @pytest.fixture
@@ -69,3 +73,44 @@ def test_plan_with_both_modes_of_the_page_cache_is_called_buffered(
 ) -> None:
     refusals.append("")
     assert probed(tmp_path, "uncached", "buffered", "direct").file_io == "buffered I/O"
+
+
+@pytest.mark.parametrize(
+    ("found", "is_in_memory", "io_mode", "best"),
+    [
+        (NONE, False, None, "auto"),
+        (DISK, False, None, "auto"),
+        (NFS, False, None, "linux_aio"),
+        (FUSE, False, None, "io_uring"),
+        (FUSE, True, None, "linux_aio"),
+        (FUSE, False, "buffered", "auto"),
+        (FUSE, True, "buffered", "auto"),
+        (NFS, False, "uncached", "auto"),
+    ],
+    ids=[
+        "none",
+        "disk",
+        "NFS",
+        "FUSE",
+        "tmpfs",
+        "FUSE, buffered",
+        "tmpfs, buffered",
+        "NFS, uncached",
+    ],
+)
+def test_queue_lets_no_lane_wait_for_the_transfers_of_others(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    found: DirectIo,
+    is_in_memory: bool,
+    io_mode: str | None,
+    best: str,
+) -> None:
+    monkeypatch.setattr(rank_storage, "probe_direct_io", lambda _: found)
+    monkeypatch.setattr(rank_storage, "uncached_refusal", lambda _: "")
+    asked = workload(io_mode=io_mode)
+    site = RankSite("host", tmp_path, is_in_memory=is_in_memory, is_first_on_host=False)
+    storage = RankStorage(site, tmp_path, [asked])
+    storage.probe()
+    assert storage.best_queue(asked) == best
