@@ -91,6 +91,7 @@ def test_cached_chunks_in_flight_count_at_syncs(
     assert fake.written_back == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["buffered", "written back"])
 def test_io_uring_moves_buffered_chunks_of_many_lanes_of_a_thread(
     tmp_path: Path, store_of: Any, observer_class: Any, mode: str

@@ -320,6 +320,7 @@ def interrupt_at(line: int, run: Callable[[], object]) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_reset_after_an_interrupt_at_any_line_waits_for_all(queue: Queue, tmp_path: Path) -> None:
     memory = buffers(3)
     with (tmp_path / "file").open("w+b") as file:
@@ -344,6 +345,7 @@ def test_reset_after_an_interrupt_at_any_line_waits_for_all(queue: Queue, tmp_pa
         move()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_queue_whose_close_was_interrupted_is_closed_again(kind: QueueKind, tmp_path: Path) -> None:
     (buffer,) = buffers(1)
@@ -464,6 +466,7 @@ class Model:
         assert bytes(back.bytes) == b"".join(self.content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_sequence_of_calls_leaves_the_file_of_its_model(kind: QueueKind) -> None:
     with closing(opened(kind)) as queue:  # one for all: the kernel takes long to destroy it
