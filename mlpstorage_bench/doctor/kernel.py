@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import time
 from collections.abc import Iterator
@@ -12,8 +11,8 @@ from pathlib import Path
 from mlpstorage_bench.cluster.disks import SYS, read_fact
 from mlpstorage_bench.doctor.finding import Finding
 from mlpstorage_bench.storage.buffers import BufferPool
-from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
-from mlpstorage_bench.storage.linux_aio import LinuxAio
+from mlpstorage_bench.storage.kernel_queue import QueueKind, QueueRefusedError
+from mlpstorage_bench.storage.queues import QUEUES
 from mlpstorage_bench.units import MIB
 
 _QUEUE_DEPTH = 64
@@ -24,8 +23,6 @@ _SLOW_CLOCK_NS = 1000
 _READINGS = 1000
 _SERIES = 5
 """Series of readings, of which the fastest counts: other programs interrupt the others."""
-_IO_URING_SETUP = 425
-"""Number of io_uring_setup(2) on every architecture."""
 _TIMEX_BYTES = 512
 _NOT_SYNCHRONISED = 5
 """Answer of adjtimex(2): TIME_ERROR."""
@@ -34,33 +31,29 @@ _FAST_SOURCES = "tsc, kvm-clock, arch_sys_counter"
 
 def check_kernel(sysfs: Path = SYS) -> Iterator[Finding]:
     """Yield a finding on each property; `sysfs` is the mount point of the kernel's filesystem."""
-    yield _aio()
-    yield _io_uring()
+    yield from _queues()
     yield _huge_pages(sysfs)
     yield _clock(sysfs)
     yield _wall_clock()
 
 
-def _aio() -> Finding:
-    try:
-        LinuxAio(_QUEUE_DEPTH).close()
-    except QueueRefusedError as error:
-        advice = "Chunks move one after another, and bandwidth may be lower than the storage's"
-        return Finding("AIO", "note", str(error), advice)
-    return Finding("AIO", "ok", f"the kernel gives a queue of {_QUEUE_DEPTH} transfers")
-
-
-def _io_uring() -> Finding:
-    """Return whether io_uring is there, for who compares with tools that use it."""
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    call(ctypes.c_long(_IO_URING_SETUP), ctypes.c_long(0), ctypes.c_long(0))  # sets up nothing
-    number = ctypes.get_errno()
-    unneeded = "chunks are moved by AIO, which needs none"
-    if number in (errno.ENOSYS, errno.EPERM, errno.EACCES):
-        name = errno.errorcode[number]
-        seen = f"not available ({name}); {unneeded}"
-        return Finding("io_uring", "note", seen, "Other tools (fio --ioengine=io_uring) fail here")
-    return Finding("io_uring", "ok", f"available; {unneeded}")
+def _queues() -> Iterator[Finding]:
+    """Yield a finding on each queue by which a thread has many transfers in flight."""
+    refusals: dict[QueueKind, str] = {}
+    for kind, make in QUEUES.items():
+        try:
+            make(_QUEUE_DEPTH).close()
+        except QueueRefusedError as error:
+            refusals[kind] = str(error)
+    for kind in QUEUES:
+        if kind not in refusals:
+            seen = f"the kernel gives a queue of {_QUEUE_DEPTH} transfers"
+            yield Finding(kind, "ok", seen)
+        elif len(refusals) == len(QUEUES):
+            advice = "Chunks move one after another, and bandwidth may be lower than the storage's"
+            yield Finding(kind, "note", refusals[kind], advice)
+        else:
+            yield Finding(kind, "note", refusals[kind], "Chunks are moved by the other queue")
 
 
 def _huge_pages(sysfs: Path) -> Finding:

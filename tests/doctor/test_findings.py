@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import importlib.util
 import resource
 from collections.abc import Iterable
@@ -90,42 +89,46 @@ def test_kernel_without_queue_and_huge_pages_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(depth: int) -> None:
-        raise QueueRefusedError(f"no Linux AIO: io_setup of {depth} returned EPERM")
+        raise QueueRefusedError(f"a queue of {depth}: EPERM")
 
-    monkeypatch.setattr(kernel, "LinuxAio", refuse)
+    monkeypatch.setattr(kernel, "QUEUES", {"io_uring": refuse, "linux_aio": refuse})
     setting = tmp_path / "kernel/mm/transparent_hugepage/enabled"
     setting.parent.mkdir(parents=True)
     setting.write_text("always madvise [never]\n")
     found = by_subject(kernel.check_kernel(tmp_path))
-    assert found.keys() == {"AIO", "io_uring", "huge pages", "clock", "wall clock"}
-    assert (found["AIO"].status, found["huge pages"].status) == ("note", "note")
-    assert "EPERM" in found["AIO"].seen
+    assert found.keys() == {"linux_aio", "io_uring", "huge pages", "clock", "wall clock"}
+    assert (found["linux_aio"].status, found["huge pages"].status) == ("note", "note")
+    assert "EPERM" in found["linux_aio"].seen
+    assert "one after another" in found["io_uring"].advice
     assert found["clock"].seen.startswith("of unknown source, ")
 
 
 class Libc:
-    """A C library whose calls fail with this error, or whose clock has this state."""
+    """A C library whose clock has this state."""
 
-    def __init__(self, *, number: int = 0, state: int = 0) -> None:
-        self.number, self.state = number, state
-
-    def syscall(self, *_arguments: object) -> int:
-        return -1
+    def __init__(self, state: int) -> None:
+        self.state = state
 
     def adjtimex(self, _answer: object) -> int:
         return self.state
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [(errno.EPERM, "note"), (errno.ENOSYS, "note"), (errno.EINVAL, "ok")]
-)
-def test_blocked_io_uring_is_noted(
-    monkeypatch: pytest.MonkeyPatch, number: int, status: str
-) -> None:
-    libc = Libc(number=number)
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_more: libc)
-    monkeypatch.setattr(ctypes, "get_errno", lambda: libc.number)
-    assert kernel._io_uring().status == status
+def test_queue_that_is_blocked_beside_another_one_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Opened:
+        def __init__(self, _: int) -> None: ...
+        def close(self) -> None: ...
+
+    def refuse(_: int) -> None:
+        raise QueueRefusedError("no io_uring: EPERM")
+
+    monkeypatch.setattr(kernel, "QUEUES", {"io_uring": refuse, "linux_aio": Opened})
+    blocked, used = kernel._queues()
+    assert (blocked.subject, blocked.status, blocked.seen) == (
+        *("io_uring", "note"),
+        "no io_uring: EPERM",
+    )
+    assert blocked.advice == "Chunks are moved by the other queue"
+    assert (used.subject, used.status) == ("linux_aio", "ok")
 
 
 def test_clock_is_judged_by_its_fastest_readings(
@@ -141,7 +144,7 @@ def test_clock_is_judged_by_its_fastest_readings(
 def test_clock_that_is_not_synchronised_is_noted(
     monkeypatch: pytest.MonkeyPatch, state: int, status: str
 ) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_more: Libc(state=state))
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_args, **_more: Libc(state))
     assert kernel._wall_clock().status == status
 
 
