@@ -43,8 +43,9 @@ class DirectIo:
     reason: str = ""
     """Why there is none; '' if there is."""
     returns_early: bool = True
-    """Whether a transfer can be started without waiting for its end; where it cannot, as on tmpfs
-    and NFS, io_uring gives each transfer to a worker."""
+    """Whether a transfer can be started without waiting for its end, also one through the page
+    cache if there is no direct I/O; where it cannot, as on tmpfs, NFS and FUSE, io_uring needs a
+    worker for each transfer."""
     aio_waits: bool = False
     """Whether Linux AIO then returns from a submission only after its end, as on tmpfs and with
     most FUSE filesystems: it moves one transfer of a thread after another."""
@@ -64,7 +65,8 @@ def probe_direct_io(directory: Path) -> DirectIo:
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             remove(path)  # a filesystem may have created it nevertheless
-            return DirectIo(None, f"opening a file with O_DIRECT: {error.strerror}")
+            reason = f"opening a file with O_DIRECT: {error.strerror}"
+            return DirectIo(None, reason, returns_early=_cached_returns_early(path))
         raise storage_error("probing direct I/O on", path, error) from error
     try:
         return _probe(descriptor)
@@ -112,8 +114,21 @@ def _returns_early(descriptor: int, buffer: AlignedBuffer) -> bool:
     try:
         os.preadv(descriptor, [buffer.bytes], 0, os.RWF_NOWAIT)
     except OSError as error:
-        return error.errno == errno.EAGAIN
+        return error.errno != errno.EOPNOTSUPP
     return True
+
+
+def _cached_returns_early(path: Path) -> bool:
+    """Return whether transfers through the page cache can return early."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise storage_error("probing I/O on", path, error) from error
+    try:
+        return _returns_early(descriptor, aligned_buffer(SECTOR_BYTES))
+    finally:
+        os.close(descriptor)
+        remove(path)
 
 
 def _aio_waits(descriptor: int, buffer: AlignedBuffer) -> bool:

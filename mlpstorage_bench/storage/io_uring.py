@@ -21,6 +21,7 @@ from mlpstorage_bench.storage.io_uring_layout import (
     ENTER_GETEVENTS,
     ENTRY,
     FSYNC,
+    IN_WORKER,
     OPENAT,
     POLL_ADD,
     READ,
@@ -52,7 +53,15 @@ class IoUring:
 
     moves_buffered = True
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, uses_workers: bool = False) -> None:
+        """Set the queue up; `uses_workers`: each transfer is made by a worker of the kernel.
+
+        By itself the kernel makes transfers within the call, with all others behind them, on
+        filesystems that it takes to return early: those that can be polled, as all FUSE can.
+        """
+        self._read = READ | IN_WORKER if uses_workers else READ
+        self._read_fixed = READ_FIXED | IN_WORKER if uses_workers else READ_FIXED
+        """Operations and flags; those of writes are larger by 1."""
         self._tail = 0
         """Number of entries that were filled."""
         self._rejected: list[Event] = []
@@ -91,11 +100,11 @@ class IoUring:
     ) -> None:
         """Put a transfer of `size` bytes between memory and a file into a slot."""
         if self._begin <= address <= self._end - size:
-            operation, area = READ_FIXED + is_write, 0
+            operation, area = self._read_fixed + is_write, 0
         elif len(self._areas) > 1:
             operation, area = self._operation(is_write, address, size)
         else:
-            operation, area = READ + is_write, 0
+            operation, area = self._read + is_write, 0
         ring, tail = self._ring, self._tail
         at = (tail & ring.entry_mask) << 6
         ENTRY.pack_into(
@@ -106,8 +115,8 @@ class IoUring:
     def _operation(self, is_write: bool, address: int, size: int) -> tuple[int, int]:
         for number, (begin, end) in enumerate(self._areas):
             if begin <= address <= end - size:
-                return READ_FIXED + is_write, number
-        return READ + is_write, 0
+                return self._read_fixed + is_write, number
+        return self._read + is_write, 0
 
     def prepare_uncached(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int

@@ -21,6 +21,8 @@ FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, SYNC_FILE_RANGE, OPENAT = 3, 4, 5, 6, 
 READ, WRITE = 22, 23
 NEEDED = (FSYNC, READ_FIXED, WRITE_FIXED, POLL_ADD, SYNC_FILE_RANGE, OPENAT, READ, WRITE)
 """Operations, by the lowest byte of an entry."""
+IN_WORKER = 1 << 12
+"""Flag beside the operation: a worker makes it, and not the call that submits it (IOSQE_ASYNC)."""
 
 WORD = 0xFFFFFFFF
 """Counters of the rings have 32 bits."""

@@ -7,6 +7,7 @@ without AVX-512, and liburing 2024.5.3 needs a compiler where it is installed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mlpstorage_bench.storage.io_uring import IoUring
@@ -31,15 +32,19 @@ class OpenedQueue(NamedTuple):
     """Why the host provides no queue of a better kind; '' if it was not asked for one."""
 
 
-def open_queue(kind: QueueChoice, slots: int) -> OpenedQueue:
+def open_queue(kind: QueueChoice, slots: int, *, uses_workers: bool = False) -> OpenedQueue:
     """Open a queue of this kind, or the best one that the host provides.
 
-    Raises QueueRefusedError with the reasons of all that were tried.
+    With `uses_workers`, io_uring leaves every transfer to a worker. Raises QueueRefusedError with
+    the reasons of all that were tried.
     """
     refusals: list[str] = []
     for tried in QUEUES if kind == "auto" else (kind,):
+        make = QUEUES[tried]
+        if uses_workers and tried == "io_uring":
+            make = partial(IoUring, uses_workers=True)
         try:
-            return OpenedQueue(QUEUES[tried](slots), tried, "; ".join(refusals))
+            return OpenedQueue(make(slots), tried, "; ".join(refusals))
         except QueueRefusedError as error:
             refusals.append(str(error))
     raise QueueRefusedError("; ".join(refusals))
@@ -58,8 +63,9 @@ def moves_buffered(kind: QueueChoice = "auto") -> bool:
 class QueueOpener:
     """Opens queues of one kind, or the best ones, and knows what it got."""
 
-    def __init__(self, choice: QueueChoice = "auto") -> None:
+    def __init__(self, choice: QueueChoice = "auto", *, uses_workers: bool = False) -> None:
         self._choice: QueueChoice = choice
+        self._uses_workers = uses_workers
         self.kind: QueueKind | None = None
         """Kind of the last queue; None before the first one, and if the host provides none."""
         self.refusal = ""
@@ -67,6 +73,6 @@ class QueueOpener:
 
     def __call__(self, slots: int) -> Queue:
         """Open a queue. Raises QueueRefusedError."""
-        opened = open_queue(self._choice, slots)
+        opened = open_queue(self._choice, slots, uses_workers=self._uses_workers)
         self.kind, self.refusal = opened.kind, opened.refusal
         return opened.queue

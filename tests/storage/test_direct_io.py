@@ -213,6 +213,15 @@ def test_tmpfs_moves_transfers_within_the_call(mount: Mount) -> None:
     assert found.aio_waits
 
 
+def test_filesystem_without_direct_io_is_asked_as_well(
+    tmp_path: Path, filesystem: Filesystem
+) -> None:
+    filesystem.open_error, filesystem.returns_early = errno.EINVAL, False
+    found = probe_direct_io(tmp_path)
+    assert (found.is_available, found.returns_early) == (False, False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_fuse_moves_transfers_of_linux_aio_within_the_call(bindfs: BindMount) -> None:
     found = probe_direct_io(bindfs())
     if not found.is_available:

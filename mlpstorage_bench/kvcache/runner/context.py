@@ -41,6 +41,8 @@ class TrialContext:
     """Unit of the sizes of entries and blocks: direct I/O may need more than a sector."""
     best_queue: QueueChoice = "auto"
     """Queue of workloads that choose none."""
+    uses_workers: bool = False
+    """Whether io_uring leaves every transfer to a worker."""
     io_threads: int = 1
     """Threads that serve the lanes."""
     counters: UsableCounters = NO_COUNTERS

@@ -196,6 +196,7 @@ class Engine:
             directory=self._directory.path,
             io_mode=self._storage.io_mode(own),
             best_queue=self._storage.best_queue(own),
+            uses_workers=self._storage.uses_workers,
             alignment_bytes=self._storage.alignment_bytes(own),
             storage_capacity_bytes=self._storage.capacity_bytes(own),
             seed=part.seed,

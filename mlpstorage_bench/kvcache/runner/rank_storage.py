@@ -115,6 +115,14 @@ class RankStorage:
             return "auto"
         return "io_uring" if found.aio_waits and not self._site.is_in_memory else "linux_aio"
 
+    @property
+    def uses_workers(self) -> bool:
+        """Whether io_uring leaves every transfer to a worker.
+
+        It does by itself where no transfer returns early, but for filesystems that can be polled.
+        """
+        return not self._direct_io.returns_early
+
     def alignment_bytes(self, workload: Workload) -> int:
         """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
         needed = self._direct_io.alignment_bytes

@@ -125,7 +125,10 @@ class _Trial:
         self._clock = clock
         self._writer = writer
         is_chosen = workload.io_queue != "auto"
-        self._queues = QueueOpener(workload.io_queue if is_chosen else context.best_queue)
+        self._queues = QueueOpener(
+            workload.io_queue if is_chosen else context.best_queue,
+            uses_workers=context.uses_workers,
+        )
         self._open_queue = open_queue or self._queues
         self._watch = watch
         self._stopping = threading.Event()

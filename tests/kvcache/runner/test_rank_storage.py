@@ -114,3 +114,4 @@ def test_queue_lets_no_lane_wait_for_the_transfers_of_others(
     storage = RankStorage(site, tmp_path, [asked])
     storage.probe()
     assert storage.best_queue(asked) == best
+    assert storage.uses_workers == (not found.returns_early)
