@@ -26,11 +26,14 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.io_thread import CutOffError, IoThread, off_thread
+from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking
-from tests.lanes import LONG_S, LoneLane, error_of, run_lanes
+from tests.lanes import LONG_S, LoneLane, error_of
 
 CHUNK = 16 * 1024
 SECTOR = 4096
@@ -185,26 +188,36 @@ def test_entry_stays_in_its_tier_after_cut_off_move() -> None:
     cache.close()
 
 
+def hits_of_concurrent_clients(cache: TieredCache, io_threads: int, largest: int) -> int:
+    """Write and read entries of up to `largest` sectors on 8 lanes; return how many were found."""
+    hits = Counter[bool]()
+    threads = IoThreads(io_threads, QueueOpener(), lanes=8, chunks_in_flight=2)
+
+    def work(number: int) -> None:
+        thread, rng = threads.of_lane(number), random.Random(number)
+        lane = Lane(PAYLOAD, Chunking(CHUNK), threading.Event(), thread, chunks_in_flight=2)
+        client = CacheClient(lane, Recorder(Window()))
+        for turn in range(60):
+            cache.write(f"w{number}t{turn}", rng.randint(1, largest) * SECTOR, client)
+            for _ in range(3):
+                key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
+                hits[cache.read(key, client) is not None] += 1
+
+    with threads:
+        results = threads.start([partial(work, number) for number in range(8)])
+        assert [error_of(result) for result in results] == [None] * 8
+    return hits[True]
+
+
 @pytest.mark.slow
-def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize("io_threads", [1, 3])
+def test_concurrent_clients_lose_and_leave_no_entry(tmp_path: Path, io_threads: int) -> None:
     tiers = [
         Tier("cpu", MemoryStore(CHUNK), 60 * SECTOR),
         Tier("storage", EntryFiles(tmp_path, FileIo("buffered")), 300 * SECTOR),
     ]
     cache = TieredCache(tiers)
-
-    hits = Counter[bool]()
-
-    def work(number: int) -> None:
-        client, rng = new_client(), random.Random(number)
-        for turn in range(60):
-            cache.write(f"w{number}t{turn}", rng.randint(1, 20) * SECTOR, client)
-            for _ in range(3):
-                key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
-                hits[cache.read(key, client) is not None] += 1
-
-    run_lanes([partial(work, number) for number in range(8)])
-    assert hits[True] > 0
+    assert hits_of_concurrent_clients(cache, io_threads, largest=20) > 0
     for tier in cache.tiers:
         tier.check_conservation()
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
@@ -367,21 +380,10 @@ def test_entry_too_large_for_top_tier_is_not_promoted() -> None:
 
 
 @pytest.mark.slow
-def test_concurrent_clients_with_promotion_lose_no_entry() -> None:
+@pytest.mark.parametrize("io_threads", [1, 3])
+def test_concurrent_clients_with_promotion_lose_no_entry(io_threads: int) -> None:
     cache = TieredCache(tiers_with("lfu", 60, 300), promotes=True)
-
-    hits = Counter[bool]()
-
-    def work(number: int) -> None:
-        client, rng = new_client(), random.Random(number)
-        for turn in range(60):
-            cache.write(f"w{number}t{turn}", rng.randint(1, 12) * SECTOR, client)
-            for _ in range(3):
-                key = f"w{rng.randrange(8)}t{rng.randrange(turn + 1)}"
-                hits[cache.read(key, client) is not None] += 1
-
-    run_lanes([partial(work, number) for number in range(8)])
-    assert hits[True] > 0
+    assert hits_of_concurrent_clients(cache, io_threads, largest=12) > 0
     for tier in cache.tiers:
         tier.check_conservation()
         assert tier.used_bytes == tier.resident_bytes <= tier.capacity_bytes
