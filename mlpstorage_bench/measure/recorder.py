@@ -216,7 +216,7 @@ class EntryObserver:
             if block_ns is not None and is_inside:
                 statistics.block.record(block_ns)
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Count the span of a chunk's write to the page cache; its bytes count when synced."""
         self._add_busy(started_ns, ended_ns)
         if self._window.process_counted.contains(started_ns):
@@ -224,10 +224,13 @@ class EntryObserver:
         if self._window.contains(ended_ns):
             self._statistics.chunks += 1
             self._statistics.chunk.record(ended_ns - started_ns)
+            self._count_late(late_ns)
         else:
             self._statistics.outside.chunk.record(ended_ns - started_ns)
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
         """Count a sync of written data, and the cached bytes that are on storage from then on."""
         window, statistics = self._window, self._statistics
         self._add_busy(started_ns, ended_ns)
@@ -239,6 +242,7 @@ class EntryObserver:
             statistics.moved_bytes += cached_bytes
             statistics.copied_bytes += cached_bytes * self.is_copy
             statistics.durability.record(ended_ns - started_ns)
+            self._count_late(late_ns)
 
     def verified(self, started_ns: int, ended_ns: int) -> None:
         """Count a successful check of a chunk."""
@@ -281,6 +285,12 @@ class EntryObserver:
         window, started_ns = self._window, self._started_ns
         self._statistics.in_flight_at_open += started_ns < window.opened_ns <= ended_ns
         self._statistics.in_flight_at_close += started_ns < window.closes_ns <= ended_ns
+
+    def _count_late(self, late_ns: int) -> None:
+        """Count an end inside the window that was seen late, if it was."""
+        if late_ns:
+            self._statistics.late_completions += 1
+            self._statistics.latency_overestimate_ns += late_ns
 
     def _add_busy(self, start: int, end: int) -> None:
         """Add an interval in which a system call was in progress."""

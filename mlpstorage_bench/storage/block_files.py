@@ -22,6 +22,7 @@ from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.own_files import BLOCKS_DIRECTORY, remove_own
+from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Location, Observer
 
 _TEMPORARY = ".tmp"
@@ -84,17 +85,21 @@ class BlockFiles:
     def _create(self, blocks: _Blocks, index: int) -> DataFile:
         """Create a block under its temporary name, and its two directories where missing."""
         path = blocks.path(index)
-        for directory in (path.parent.parent, path.parent):  # never the root: it may have vanished
-            try:
-                directory.mkdir(exist_ok=True)
-            except OSError as error:
-                raise storage_error("creating", directory, error) from error
+        off_thread(_make_directories, path)
         file = self._io.create(_temporary(path), blocks.bytes_of(index))
         blocks.created[index] = True
         return file
 
     def _open(self, blocks: _Blocks, index: int) -> DataFile:
         return self._io.open_uncached(blocks.path(index))
+
+
+def _make_directories(path: Path) -> None:
+    for directory in (path.parent.parent, path.parent):  # never the root: it may have vanished
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error("creating", directory, error) from error
 
 
 def _temporary(path: Path) -> Path:
@@ -154,7 +159,7 @@ class _OpenBlocks(FileMover):
         index, within = divmod(offset, self._blocks.block_bytes)
         if index not in self._open:
             size = self._blocks.bytes_of(index)
-            self._open[index] = (off_thread(self._open_file, index), size)
+            self._open[index] = (off_lane(self._open_file, index), size)
         return self._open[index][0], within
 
     def locate(self, offset: int) -> Location:
@@ -169,9 +174,11 @@ class _OpenBlocks(FileMover):
         super().moved(size, offset, started_ns, ended_ns, late_ns)
         self._count_down(size, offset)
 
-    def cached(self, size: int, offset: int, started_ns: int, ended_ns: int) -> None:
+    def cached(
+        self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
+    ) -> None:
         """Record a chunk as written to the page cache; the last chunk completes its block."""
-        super().cached(size, offset, started_ns, ended_ns)
+        super().cached(size, offset, started_ns, ended_ns, late_ns)
         self._count_down(size, offset)
 
     def _count_down(self, size: int, offset: int) -> None:
@@ -195,13 +202,18 @@ class _OpenBlocks(FileMover):
 
 class _BlockWriter(_OpenBlocks):
     def _complete(self, index: int, file: DataFile) -> None:
-        off_thread(self._rename_durable, index, file)
+        off_lane(self._rename_durable, index, file)
 
     def _rename_durable(self, index: int, file: DataFile) -> None:
         try:
             self.make_durable(file)
-        finally:
+        except BaseException:
             file.close()
+            raise
+        off_thread(self._rename, index, file)
+
+    def _rename(self, index: int, file: DataFile) -> None:
+        file.close()
         try:
             file.path.rename(self._blocks.path(index))
         except OSError as error:

@@ -13,6 +13,7 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Observer
 
 
@@ -34,20 +35,20 @@ class EntryFiles:
     @contextmanager
     def writer(self, name: str, size: int, observer: Observer) -> Iterator[EntryFile]:
         """Create the entry's file."""
-        file = off_thread(self._io.create, self._path(name), size)
+        file = self._io.create(self._path(name), size)
         self._created.add(name)
         try:
             writer = EntryFile(file, observer, self._io)
             yield writer
             if self._io.needs_sync:
-                off_thread(writer.make_durable, file)
+                off_lane(writer.make_durable, file)
         finally:
             file.close()
 
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Open the entry's file."""
-        file = off_thread(self._io.open_uncached, self._path(name))
+        file = self._io.open_uncached(self._path(name))
         try:
             yield EntryFile(file, observer, self._io)
         finally:

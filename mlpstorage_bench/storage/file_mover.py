@@ -10,6 +10,7 @@ from typing import Self
 from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile, FileIo
 from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.kernel_queue import Prepare
+from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Location, Observer
 
 FilePlace = tuple[DataFile, int]
@@ -63,18 +64,21 @@ class FileMover(ABC):
         del offset
         self._observer.chunk(size, started_ns, ended_ns, late_ns)
 
-    def cached(self, size: int, offset: int, started_ns: int, ended_ns: int) -> None:
+    def cached(
+        self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
+    ) -> None:
         """Report a chunk that was written to the page cache; sync the file if it has many."""
         file, _ = self.place(offset)
-        self._observer.cached(size, started_ns, ended_ns)
+        self._observer.cached(size, started_ns, ended_ns, late_ns)
         self._cached[file] = self._cached.get(file, 0) + size
         if self._cached[file] >= SYNC_BYTES:
-            off_thread(self.make_durable, file)
+            off_lane(self.make_durable, file)
 
     def make_durable(self, file: DataFile) -> None:
         """Sync a file as configured, and drop the entry's pages; what was cached counts now."""
         file.make_durable(self._observer, self._cached.pop(file, 0))
-        self._drop_written(file)
+        if not self.is_direct:
+            off_thread(self._drop_written, file)
 
     def _drop_written(self, file: DataFile) -> None:
         """Drop the entry's written pages of a file from the page cache."""

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import functools
 import os
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,8 @@ from mlpstorage_bench.storage.failures import (
     storage_error,
     zero_length_write_error,
 )
+from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.queue_calls import off_lane, open_file, sync_file
 from mlpstorage_bench.storage.store import Observer
 
 DATA_SUFFIX = ".kv"
@@ -25,7 +26,6 @@ DATA_SUFFIX = ".kv"
 
 IoMode = Literal["direct", "buffered", "uncached"]
 Durability = Literal["none", "fdatasync", "fsync"]
-_SYNC = {"fdatasync": os.fdatasync, "fsync": os.fsync}
 WRITE_BACK = 1 | 2 | 4
 """Flags of sync_file_range(2): wait before, write, wait after."""
 DONTCACHE = 0x80
@@ -85,11 +85,14 @@ class FileIo:
 
     def create(self, path: Path, size: int) -> DataFile:
         """Create a file that will have `size` bytes; it must not exist."""
+        return off_lane(self._create, path, size)
+
+    def _create(self, path: Path, size: int) -> DataFile:
         file = self._open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, "creating")
         try:
             self._prepare(file)
             if self.reserves:
-                file.reserve(size)
+                off_thread(file.reserve, size)
         except StorageError:
             file.close()
             remove(path)
@@ -98,6 +101,9 @@ class FileIo:
 
     def open(self, path: Path) -> DataFile:
         """Open a file for reading."""
+        return off_lane(self._open_for_reading, path)
+
+    def _open_for_reading(self, path: Path) -> DataFile:
         file = self._open(path, os.O_RDONLY, "opening")
         try:
             self._prepare(file)
@@ -108,9 +114,13 @@ class FileIo:
 
     def open_uncached(self, path: Path) -> DataFile:
         """Open a file for reading, with no page of it in the page cache."""
-        file = self.open(path)
+        return off_lane(self._open_uncached, path)
+
+    def _open_uncached(self, path: Path) -> DataFile:
+        file = self._open_for_reading(path)
         try:
-            file.drop_cached_pages()
+            if not self.is_direct:
+                off_thread(file.drop_cached_pages)
         except StorageError:
             file.close()
             raise
@@ -119,7 +129,7 @@ class FileIo:
     def _open(self, path: Path, flags: int, action: str) -> DataFile:
         direct = os.O_DIRECT if self.is_direct else 0
         try:
-            descriptor = os.open(path, flags | direct | os.O_CLOEXEC, 0o600)
+            descriptor = open_file(path, flags | direct | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise storage_error(action, path, error) from error
         return DataFile(descriptor, path, self)
@@ -183,15 +193,14 @@ class DataFile:
 
         `cached_bytes` of the observer's entry were written and count from the sync's end on.
         """
-        sync = _SYNC.get(self._io.durability, os.fdatasync if self.counts_at_sync else None)
-        if sync is None:
+        durability = self._io.durability
+        if durability == "none" and not self.counts_at_sync:
             return
-        started = time.perf_counter_ns()
         try:
-            sync(self.descriptor)
+            span = sync_file(self.descriptor, data_only=durability != "fsync")
         except OSError as error:
             raise storage_error("syncing", self.path, error) from error
-        observer.durable(started, time.perf_counter_ns(), cached_bytes)
+        observer.durable(span.started_ns, span.ended_ns, cached_bytes, span.late_ns)
 
     def drop_cached_pages(self, offset: int = 0, length: int = 0) -> None:
         """Drop clean pages from the page cache, so that reads reach the device.

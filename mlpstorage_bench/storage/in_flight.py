@@ -216,7 +216,7 @@ class InFlight:
             mover, started_ns, ended_ns = transfer.mover, transfer.started_ns, transfer.ended_ns
             try:
                 if mover.counts_at_sync and transfer.is_write:
-                    mover.cached(chunk.size, chunk.offset, started_ns, ended_ns)
+                    mover.cached(chunk.size, chunk.offset, started_ns, ended_ns, transfer.late_ns)
                 else:
                     mover.moved(chunk.size, chunk.offset, started_ns, ended_ns, transfer.late_ns)
             except StorageError as error:

@@ -20,6 +20,8 @@ from typing import ParamSpec, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from mlpstorage_bench.storage.kernel_queue import FileQueue
+from mlpstorage_bench.storage.submission import Call
 from mlpstorage_bench.storage.transfers import OpenQueue, TransferQueue
 from mlpstorage_bench.units import NS_PER_S
 
@@ -83,11 +85,12 @@ class IoThread:
     ) -> None:
         """Open no queue and start no thread yet.
 
-        `slots` is the largest number of transfers in flight, and `helpers` that of blocking calls.
+        `slots` is the largest number of transfers in flight, and `helpers` that of blocking calls,
+        by helpers or by the queue.
         `memory` has the lanes' buffers, which the kernel maps once if the queue can have that.
         `turn` is a lock that all IO threads share whose lanes share objects.
         """
-        self.transfers = TransferQueue(open_queue, slots, memory)
+        self.transfers = TransferQueue(open_queue, slots, memory, calls=helpers)
         """Transfers of all its lanes."""
         self.hub: greenlet | None = None
         """Its own greenlet, to which lanes switch when they wait; None unless the thread runs."""
@@ -225,6 +228,19 @@ class IoThread:
         self.suspend()
         return result.result()
 
+    def make(self, prepare: Callable[[FileQueue, int], None]) -> Call:
+        """Have the queue make a call, while other lanes run; return the ended call.
+
+        The queue is one that makes calls. Raises OSError.
+        """
+        end = _EndOfCall(self)
+        call = Call(end, prepare)
+        self.transfers.add_call(call)
+        end.wait()
+        if call.error is not None:
+            raise call.error
+        return call
+
     def aside(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that mostly needs no lock of Python; other threads have the turn meanwhile."""
         if self._turn is None or self.hub is None:
@@ -324,6 +340,25 @@ class IoThread:
             self._woken.wait(None if timeout_ns is None else timeout_ns / NS_PER_S)
         self._woken.clear()
         self._waited_ns = time.perf_counter_ns()
+
+
+class _EndOfCall:
+    """Lets a lane wait until its call has ended."""
+
+    def __init__(self, thread: IoThread) -> None:
+        self._thread = thread
+        self._has_ended = False
+        self._waiting: RunningLane | None = None
+
+    def wait(self) -> None:
+        if not self._has_ended:
+            self._waiting = self._thread.running
+            self._thread.suspend()
+
+    def ended(self, _: Call) -> None:
+        self._has_ended = True
+        if self._waiting is not None:
+            self._thread.resume_at(self._waiting, self._thread.transfers.looked_ns)
 
 
 def off_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

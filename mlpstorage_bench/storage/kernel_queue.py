@@ -75,12 +75,20 @@ class Queue(Protocol):
 
 
 class FileQueue(Queue, Protocol):
-    """A queue that also moves files in the page cache."""
+    """A queue that also moves files in the page cache, and opens and syncs files."""
 
     def prepare_uncached(
         self, slot: int, is_write: bool, descriptor: int, address: int, size: int, offset: int
     ) -> None:
         """Like `prepare`, through the page cache but leaving nothing in it."""
+        ...
+
+    def prepare_sync(self, slot: int, descriptor: int, data_only: bool) -> None:
+        """Put an fsync, or with `data_only` an fdatasync, of a file into a slot."""
+        ...
+
+    def prepare_open(self, slot: int, path: bytes, flags: int, mode: int) -> None:
+        """Put the opening of a file into a slot; its result is the descriptor."""
         ...
 
     def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:

@@ -40,6 +40,8 @@ class Mover(Protocol):
         """Note a completely moved chunk."""
         ...
 
-    def cached(self, size: int, offset: int, started_ns: int, ended_ns: int) -> None:
+    def cached(
+        self, size: int, offset: int, started_ns: int, ended_ns: int, late_ns: int = 0
+    ) -> None:
         """Note a chunk that was written to the page cache."""
         ...

@@ -166,10 +166,12 @@ class _Ignored:
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Ignore a transfer."""
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Ignore a write to the page cache."""
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
         """Ignore a sync."""
 
     def verified(self, started_ns: int, ended_ns: int) -> None:

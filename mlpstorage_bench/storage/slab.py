@@ -18,6 +18,7 @@ from mlpstorage_bench.errors import CapacityError, StorageError
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
 from mlpstorage_bench.storage.io_thread import WaitList, off_thread
+from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Observer
 
 FILE_BYTES = 1 << 30
@@ -87,7 +88,7 @@ class Slab:
                 continue
             self._is_growing = True
             try:
-                self._add(off_thread(self._next_file))
+                self._add(off_lane(self._next_file))
             finally:
                 self._is_growing = False
                 self._grown.notify_all()
@@ -105,7 +106,7 @@ class Slab:
         size = len(slots) * self._slot_bytes
         file = self._io.create(path, size)
         try:
-            file.preallocate(size)
+            off_thread(file.preallocate, size)
         except StorageError:
             file.close()
             remove(path)
@@ -178,7 +179,7 @@ class _NewSlots(_Slots):
         traceback: TracebackType | None,
     ) -> None:
         if kind is None and self._io.needs_sync:
-            off_thread(self._make_all_durable)
+            off_lane(self._make_all_durable)
 
     def _make_all_durable(self) -> None:
         for file in dict.fromkeys(file for file, _ in self._places):

@@ -20,11 +20,16 @@ class Observer(Protocol):
         """
         ...
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
-        """Record the write of a chunk into the page cache, which a later sync brings to storage."""
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
+        """Record the write of a chunk into the page cache, which a later sync brings to storage.
+
+        Like a sync, it may have ended up to `late_ns` before `ended_ns`.
+        """
         ...
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
         """Record a sync of written data between two times, and the cached bytes that it brought."""
         ...
 

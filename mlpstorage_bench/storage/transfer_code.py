@@ -15,11 +15,12 @@ from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.io_uring import IoUring
 from mlpstorage_bench.storage.io_uring_ring import Ring
 from mlpstorage_bench.storage.linux_aio import LinuxAio
+from mlpstorage_bench.storage.queue_calls import sync_file
 from mlpstorage_bench.storage.transfers import TransferQueue
 
 _FUNCTIONS: tuple[object, ...] = (
     *(FileMover.put, FileMover.get),
-    *(DataFile.write, DataFile.write_back, DataFile.read, DataFile.make_durable),
+    *(DataFile.write, DataFile.write_back, DataFile.read, sync_file),
     *TransferQueue.TRANSFERS,
     *(part for queue in (LinuxAio, AioContext, IoUring, Ring) for part in vars(queue).values()),
 )

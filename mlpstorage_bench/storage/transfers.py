@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.buffers import AlignedBuffer
 from mlpstorage_bench.storage.failures import (
     short_file_error,
     storage_error,
@@ -23,6 +22,10 @@ from mlpstorage_bench.storage.failures import (
 from mlpstorage_bench.storage.kernel_queue import Queue, QueueRefusedError, is_file_queue
 from mlpstorage_bench.storage.mover import Mover
 from mlpstorage_bench.storage.store import Chunk
+from mlpstorage_bench.storage.submission import Call, Submission, SubmissionOwner
+
+if TYPE_CHECKING:  # it takes NumPy, which a session without a run does not need
+    from mlpstorage_bench.storage.buffers import AlignedBuffer
 
 OpenQueue = Callable[[int], Queue]
 """Function from number of slots to queue; raises QueueRefusedError."""
@@ -33,25 +36,14 @@ BATCH = 4
 """Smaller transfers are submitted together, at most so many, if their lanes are ready together."""
 
 
-class TransferOwner(Protocol):
-    """Receives the ends of its transfers."""
-
-    def ended(self, transfer: Transfer) -> None:
-        """Note that a transfer has ended: completely, or with its `error`."""
-        ...
-
-
-class Transfer:
+class Transfer(Submission):
     """A chunk that is being moved to or from a file."""
 
-    __slots__ = (
-        *("at", "buffer", "chunk", "done", "ended_ns", "error", "file", "is_write", "late_ns"),
-        *("mover", "owner", "started_ns", "submitted_ns", "to_do"),
-    )
+    __slots__ = ("at", "buffer", "chunk", "error", "file", "is_write", "mover")
 
     def __init__(
         self,
-        owner: TransferOwner,
+        owner: SubmissionOwner,
         mover: Mover,
         buffer: AlignedBuffer,
         chunk: Chunk,
@@ -82,12 +74,13 @@ class Transfer:
         """Whether all bytes are moved, maybe with the write-back still to do."""
         return self.done >= self.chunk.size
 
-    def failed(self, error: OSError) -> StorageError:
-        """Return the error to raise for an OSError of this transfer."""
+    def fail(self, error: OSError) -> None:
+        """Note the error with which it has ended."""
         if self.is_moved:
-            return storage_error("writing back", self.file.path, error, self.at)
-        action = "writing" if self.is_write else "reading"
-        return storage_error(action, self.file.path, error, self.at + self.done)
+            self.error = storage_error("writing back", self.file.path, error, self.at)
+        else:
+            action = "writing" if self.is_write else "reading"
+            self.error = storage_error(action, self.file.path, error, self.at + self.done)
 
     def made_no_progress(self) -> StorageError:
         """Return the error to raise if the system moved 0 bytes and reported no error."""
@@ -97,24 +90,34 @@ class Transfer:
 
 
 class TransferQueue:
-    """At most `slots` transfers in flight. Used by one thread, apart from `wake`.
+    """At most `slots` transfers in flight, and some calls. Used by one thread, apart from `wake`.
 
     The kernel queue is opened for the first transfer.
     """
 
     def __init__(
-        self, open_queue: OpenQueue | None, slots: int, memory: Sequence[memoryview] = ()
+        self,
+        open_queue: OpenQueue | None,
+        slots: int,
+        memory: Sequence[memoryview] = (),
+        *,
+        calls: int = 0,
     ) -> None:
-        """Open no queue yet; `memory` has the buffers, which the kernel maps once if it can."""
+        """Open no queue yet; `memory` has the buffers, which the kernel maps once if it can.
+
+        `calls` is the largest number of calls beside the transfers.
+        """
         self._open_queue = open_queue
         self._memory = memory
-        self._slots = slots
+        self._slots = slots + calls
+        self._free_calls = self._most_calls = calls
+        """Number of calls that may be added."""
         self._queue: Queue | None = None
         self.refusal = ""
         """Reason why there is no queue; '' if there is one, or none was needed so far."""
-        self._free = list(range(slots))
-        self._in_slots: dict[int, Transfer] = {}
-        self._prepared: list[Transfer] = []
+        self._free = list(range(self._slots))
+        self._in_slots: dict[int, Submission] = {}
+        self._prepared: list[Submission] = []
         self.looked_ns = 0
         """When the thread last looked for ended transfers."""
         self._is_kernel_state_known = True
@@ -147,6 +150,11 @@ class TransferQueue:
         return self.moves
 
     @property
+    def makes_calls(self) -> bool:
+        """Whether there is a queue that opens and syncs files, and takes a call now."""
+        return self._free_calls > 0 and is_file_queue(self.queue)
+
+    @property
     def has_queue(self) -> bool:
         """Whether the kernel queue is open."""
         return self._queue is not None
@@ -171,6 +179,18 @@ class TransferQueue:
         )
         self._prepared.append(transfer)
         if size >= LARGE_BYTES or len(self._prepared) >= BATCH:
+            self.submit()
+
+    def add_call(self, call: Call) -> None:
+        """Put a call into a free slot, which is submitted with the next transfers."""
+        queue = self._queue
+        assert is_file_queue(queue)
+        self._free_calls -= 1
+        slot = self._free.pop()
+        self._in_slots[slot] = call
+        call.prepare(queue, slot)
+        self._prepared.append(call)
+        if len(self._prepared) >= BATCH:
             self.submit()
 
     def submit(self) -> bool:
@@ -230,6 +250,7 @@ class TransferQueue:
         self._prepared.clear()
         self._in_slots.clear()
         self._free = list(range(self._slots))
+        self._free_calls = self._most_calls
         self._is_kernel_state_known = True
 
     def close(self) -> None:
@@ -271,14 +292,22 @@ class TransferQueue:
         transfers = list(self._in_slots.values())
         self.reset()
         for transfer in transfers:
-            transfer.error = transfer.failed(error)
+            transfer.fail(error)
             transfer.owner.ended(transfer)
 
-    def _goes_on(self, slot: int, transfer: Transfer, result: int) -> bool:
-        """Prepare what is left of a transfer, or note its error; return whether it goes on."""
+    def _goes_on(self, slot: int, transfer: Submission, result: int) -> bool:
+        """Prepare what is left of a transfer, or note how it or a call ended.
+
+        Returns whether it goes on.
+        """
+        self._free_calls += isinstance(transfer, Call)
         if result < 0:
-            transfer.error = transfer.failed(OSError(-result, os.strerror(-result)))
+            transfer.fail(OSError(-result, os.strerror(-result)))
             return False
+        if isinstance(transfer, Call):
+            transfer.result = result
+            return False
+        assert isinstance(transfer, Transfer)
         if transfer.is_moved:  # and now written back
             return False
         if result == 0:
@@ -309,5 +338,15 @@ class TransferQueue:
         assert is_file_queue(queue)
         queue.prepare_write_back(slot, transfer.file.descriptor, transfer.chunk.size, transfer.at)
 
-    TRANSFERS = (add, submit, wait, look, _reap, _goes_on, _prepare_rest, _prepare_write_back)
+    TRANSFERS = (
+        add,
+        add_call,
+        submit,
+        wait,
+        look,
+        _reap,
+        _goes_on,
+        _prepare_rest,
+        _prepare_write_back,
+    )
     """Functions between the two times of a chunk's span."""

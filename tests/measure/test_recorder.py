@@ -153,6 +153,19 @@ def test_device_time_memory_does_not_grow_with_chunks() -> None:
     assert taken < 200_000
 
 
+@pytest.mark.parametrize("kind", ["cached", "durable"])
+def test_late_ends_of_cached_chunks_and_syncs_are_counted_with_their_bounds(kind: str) -> None:
+    recorder = Recorder(window(100, 200))
+    observer = recorder.observe("storage", "write", MIB)
+    for ended, late in ((150, 0), (160, 7), (170, 5), (210, 9)):
+        if kind == "cached":
+            observer.cached(4096, 120, ended, late)
+        else:
+            observer.durable(120, ended, 4096, late)
+    statistics = only(recorder)
+    assert (statistics.late_completions, statistics.latency_overestimate_ns) == (2, 12)
+
+
 def test_late_chunks_are_counted_with_their_bounds() -> None:
     recorder = Recorder(window(100, 200))
     observer = recorder.observe("storage", "read", MIB)

@@ -128,12 +128,14 @@ class CountingObserver:
             self.moved += size
             self.chunks += 1
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         assert size > 0
-        self.chunk(0, started_ns, ended_ns)
+        self.chunk(0, started_ns, ended_ns, late_ns)
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
-        assert started_ns <= ended_ns
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
+        assert 0 <= late_ns <= ended_ns - started_ns
         with self._lock:
             self.syncs += 1
             self.moved += cached_bytes

@@ -80,8 +80,10 @@ def test_cached_chunks_in_flight_count_at_syncs(
     moved = []
 
     class Observer(observer_class):  # type: ignore[misc]  # a class that a fixture gives
-        def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
-            super().durable(started_ns, ended_ns, cached_bytes)
+        def durable(
+            self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+        ) -> None:
+            super().durable(started_ns, ended_ns, cached_bytes, late_ns)
             moved.append(cached_bytes)
 
     observer = Observer()

@@ -46,10 +46,8 @@ class Callers:
 @pytest.fixture
 def callers(monkeypatch: pytest.MonkeyPatch) -> Callers:
     callers = Callers()
-    for name in ("pwritev", "preadv"):
+    for name in ("pwritev", "preadv", "fdatasync"):
         monkeypatch.setattr(os, name, callers.noting(name, getattr(os, name)))
-    for name, sync in list(files._SYNC.items()):
-        monkeypatch.setitem(files._SYNC, name, callers.noting(name, sync))
     libc = files._libc()
     noted = callers.noting("sync_file_range", libc.sync_file_range)
     monkeypatch.setattr(libc, "sync_file_range", noted)

@@ -61,10 +61,12 @@ class ComparesWithDevice:
         del started_ns, ended_ns, late_ns
         self._report(size)
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None: ...
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None: ...
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
-        del started_ns, ended_ns
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
+        del started_ns, ended_ns, late_ns
         self._report(cached_bytes)
 
     def verified(self, started_ns: int, ended_ns: int) -> None: ...

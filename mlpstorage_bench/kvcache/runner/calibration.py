@@ -88,7 +88,8 @@ def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> C
     """Measure this rank's ceiling while all ranks measure theirs; None without time for it."""
     if workload.calibration == 0 or workload.storage == "null":
         return None
-    is_queued = context.io_mode == "direct" or moves_buffered(workload.io_queue)
+    kind = context.best_queue if workload.io_queue == "auto" else workload.io_queue
+    is_queued = context.io_mode == "direct" or moves_buffered(kind)
     operations = run_over(NullStore(is_queued=is_queued), workload, context, ranks)
     bandwidth = run_over(RingStore(is_queued=is_queued), workload, context, ranks)
     if operations.rate is None or bandwidth.rate is None:

@@ -27,10 +27,12 @@ class _Checks:
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Do nothing."""
 
-    def cached(self, size: int, started_ns: int, ended_ns: int) -> None:
+    def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Do nothing."""
 
-    def durable(self, started_ns: int, ended_ns: int, cached_bytes: int = 0) -> None:
+    def durable(
+        self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+    ) -> None:
         """Do nothing."""
 
     def verified(self, started_ns: int, ended_ns: int) -> None:

@@ -282,7 +282,7 @@ def test_ceiling_is_measured_with_the_lanes_of_the_workload(
     assert result.operation("storage", "read").chunks > 0
     assert (result.lanes, result.in_flight) == (measured.lanes, measured.in_flight)
     assert result.queue_unavailable_reason == measured.queue_unavailable_reason
-    assert opened == [lanes * chunks_in_flight]
+    assert opened == [lanes * (chunks_in_flight + 1)]
 
 
 def test_prefill_only_writes(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ class Harness(Measured):
         shown=Shown.REPORT,
     )
     late_completions = Metric(
-        "Chunks that had ended before their lane looked: their spans are upper bounds.",
+        "Chunks and syncs that had ended before their lane looked: their spans are upper bounds.",
         COUNT,
         RANKS.total(lambda rank: sum(operation.late_completions for operation in rank.stored)),
         SUM,
