@@ -20,10 +20,11 @@ from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.storage.lane import Lane, buffers_for
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.slab import Slab

@@ -12,7 +12,7 @@ from pathlib import Path
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
-from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Observer
 

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from mlpstorage_bench.storage.files import SYNC_BYTES, DataFile, FileIo
-from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.kernel_queue import Prepare
+from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Location, Observer
 

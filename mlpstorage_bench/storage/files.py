@@ -17,7 +17,7 @@ from mlpstorage_bench.storage.failures import (
     storage_error,
     zero_length_write_error,
 )
-from mlpstorage_bench.storage.io_thread import off_thread
+from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.queue_calls import off_lane, open_file, sync_file
 from mlpstorage_bench.storage.store import Observer
 

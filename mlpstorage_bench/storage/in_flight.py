@@ -16,7 +16,8 @@ from typing import NamedTuple, Self
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool
 from mlpstorage_bench.storage.file_mover import FileMover
-from mlpstorage_bench.storage.io_thread import IoThread, RunningLane, off_thread
+from mlpstorage_bench.storage.io_thread import IoThread, RunningLane
+from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.store import Chunk, ChunkReader, ChunkWriter
 from mlpstorage_bench.storage.transfers import Transfer
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.buffers import AlignedBuffer, BufferPool, round_up_to_sector
 from mlpstorage_bench.storage.in_flight import InFlight, Read
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.payload import Content, Payload
 from mlpstorage_bench.storage.store import (
     Chunk,

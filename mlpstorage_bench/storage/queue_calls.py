@@ -13,8 +13,9 @@ from typing import NamedTuple, ParamSpec, TypeVar
 
 from greenlet import getcurrent
 
-from mlpstorage_bench.storage.io_thread import IoThread, RunningLane, off_thread
+from mlpstorage_bench.storage.io_thread import IoThread, RunningLane
 from mlpstorage_bench.storage.kernel_queue import FileQueue
+from mlpstorage_bench.storage.lane_waits import off_thread
 
 T = TypeVar("T")
 P = ParamSpec("P")

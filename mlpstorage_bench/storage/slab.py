@@ -17,7 +17,7 @@ from typing import Self
 from mlpstorage_bench.errors import CapacityError, StorageError
 from mlpstorage_bench.storage.file_mover import FileMover, FilePlace
 from mlpstorage_bench.storage.files import DATA_SUFFIX, DataFile, FileIo, remove
-from mlpstorage_bench.storage.io_thread import WaitList, off_thread
+from mlpstorage_bench.storage.lane_waits import WaitList, off_thread
 from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.storage.store import Observer
 

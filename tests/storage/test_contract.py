@@ -26,8 +26,9 @@ from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener

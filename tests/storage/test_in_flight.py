@@ -19,9 +19,9 @@ from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_thread import CutOffError
 from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
 from mlpstorage_bench.storage.lane import buffers_for
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload

@@ -11,8 +11,9 @@ from functools import partial
 import pytest
 
 from mlpstorage_bench.storage import io_thread, transfers
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread, WaitList, off_thread
+from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
+from mlpstorage_bench.storage.lane_waits import CutOffError, WaitList, off_thread
 from mlpstorage_bench.storage.queues import QUEUES
 from tests.lanes import SteppingTime, Work, error_of, operations, run_lanes
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpstorage_bench.storage import io_thread, transfers
-from mlpstorage_bench.storage.io_thread import WaitList, off_thread
 from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane_waits import WaitList, off_thread
 from tests.lanes import LONG_S, SteppingTime, error_of, operations
 
 WAITS = st.sampled_from(["operation", "call", "aside", "time", "wait", "notify"])

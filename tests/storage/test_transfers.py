@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.kernel_queue import Event
 from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking, Store, StoredEntry
 from tests.fake_queue import FakeQueue

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.measure.recorder import EntryObserver, Kind, Recorder
-from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.store import Observer, Store, StoredEntry
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier
-from mlpstorage_bench.storage.io_thread import WaitList
+from mlpstorage_bench.storage.lane_waits import WaitList
 from mlpstorage_bench.storage.store import StoredEntry
 
 

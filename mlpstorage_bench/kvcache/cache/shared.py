@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.cache.index import Index, PinnedEntry
-from mlpstorage_bench.storage.io_thread import WaitList
+from mlpstorage_bench.storage.lane_waits import WaitList
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mlpstorage_bench.kvcache.cache.client import CacheClient
 from mlpstorage_bench.kvcache.cache.index import Index, PinnedEntry
 from mlpstorage_bench.kvcache.cache.tier import Resident, Tier, TierAccount
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
-from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.units import gib
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mlpstorage_bench.kvcache.workload.request_source import Arrival
 from mlpstorage_bench.kvcache.workload.requests import Request, UserStream
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.io_thread import WaitList
+from mlpstorage_bench.storage.lane_waits import WaitList
 from mlpstorage_bench.units import NS_PER_S
 
 MOST_ADMITTED = 256

@@ -12,8 +12,8 @@ from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, Storage
 from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.mpi.ranks import Notice, TrialSignals
-from mlpstorage_bench.storage.io_thread import CutOffError
 from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane_waits import CutOffError
 
 _POLL_S = 0.01
 """Interval at which lanes and other ranks are polled."""

@@ -20,7 +20,7 @@ from mlpstorage_bench.kvcache.workload.accesses import accesses
 from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, ReadOrWrite
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS
 from mlpstorage_bench.measure.recorder import Recorder
-from mlpstorage_bench.storage.io_thread import CutOffError
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.units import NS_PER_S
 
 _LATER_NS = 1 << 63

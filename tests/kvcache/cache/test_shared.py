@@ -16,7 +16,8 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.window import Window
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread
+from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking

@@ -25,9 +25,10 @@ from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_thread import CutOffError, IoThread, off_thread
+from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.lane_waits import CutOffError, off_thread
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener

@@ -28,8 +28,8 @@ from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import FileIo
-from mlpstorage_bench.storage.io_thread import off_thread
 from mlpstorage_bench.storage.io_threads import IoThreads
+from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.store import Observer
 from tests.faulty import Faulty
 from tests.trials import SoloRanks, context, corrupt_repeatedly, workload
