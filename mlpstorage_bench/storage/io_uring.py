@@ -54,13 +54,14 @@ class IoUring:
     moves_buffered = True
 
     def __init__(self, slots: int, *, uses_workers: bool = False) -> None:
-        """Set the queue up; `uses_workers`: each transfer is made by a worker of the kernel.
+        """Set the queue up; `uses_workers`: workers of the kernel make transfers and open files.
 
-        By itself the kernel makes transfers within the call, with all others behind them, on
+        By itself the kernel does that within the call, with all others behind them, on
         filesystems that it takes to return early: those that can be polled, as all FUSE can.
         """
-        self._read = READ | IN_WORKER if uses_workers else READ
-        self._read_fixed = READ_FIXED | IN_WORKER if uses_workers else READ_FIXED
+        self._in_worker = IN_WORKER if uses_workers else 0
+        self._read = READ | self._in_worker
+        self._read_fixed = READ_FIXED | self._in_worker
         """Operations and flags; those of writes are larger by 1."""
         self._tail = 0
         """Number of entries that were filled."""
@@ -125,7 +126,7 @@ class IoUring:
 
         A filesystem that cannot do that ends the slot with EOPNOTSUPP (see `uncached_refusal`).
         """
-        self._put(READ + is_write, descriptor, offset, address, size, DONTCACHE, slot)
+        self._put(self._read + is_write, descriptor, offset, address, size, DONTCACHE, slot)
 
     def prepare_write_back(self, slot: int, descriptor: int, size: int, offset: int) -> None:
         """Put the write-back of a range's pages into a slot; it ends when the device has them."""
@@ -141,7 +142,9 @@ class IoUring:
             raise ValueError("path: embedded null byte")
         self._opening[slot] = path
         address = ctypes.cast(ctypes.c_char_p(path), ctypes.c_void_p).value or 0
-        self._put(OPENAT, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN)
+        self._put(
+            OPENAT, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN
+        )
 
     def _put(
         self,

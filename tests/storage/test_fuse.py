@@ -8,15 +8,15 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.storage.buffers import aligned_buffer
+from mlpstorage_bench.storage.buffers import AlignedBuffer, aligned_buffer
+from mlpstorage_bench.storage.io_uring import IoUring
 from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
-from mlpstorage_bench.storage.queues import open_queue
 from tests.lanes import LONG_S
 from tests.mounts import unmount
 
@@ -61,18 +61,38 @@ def fuse(tmp_path: Path) -> Iterator[Fuse]:
         yield mounted
 
 
-def test_worker_waits_for_a_daemon_that_does_not_answer_and_not_the_submission(fuse: Fuse) -> None:
+def prepare_read(queue: IoUring, descriptor: int, buffer: AlignedBuffer, path: Path) -> None:
+    del path
+    queue.prepare(0, False, descriptor, buffer.address, BLOCK, 0)  # noqa: FBT003 - short
+
+
+def prepare_open(queue: IoUring, descriptor: int, buffer: AlignedBuffer, path: Path) -> None:
+    del descriptor, buffer
+    queue.prepare_open(0, os.fsencode(path), os.O_RDONLY, 0)
+
+
+@pytest.mark.parametrize("prepare", [prepare_read, prepare_open], ids=["read", "open"])
+def test_worker_waits_for_a_daemon_that_does_not_answer_and_not_the_submission(
+    fuse: Fuse, prepare: Callable[[IoUring, int, AlignedBuffer, Path], None]
+) -> None:
     try:
-        queue = open_queue("io_uring", 1, uses_workers=True).queue
+        queue = IoUring(1, uses_workers=True)
     except QueueRefusedError as error:
         pytest.skip(str(error))
     buffer, submitted = aligned_buffer(BLOCK), threading.Event()
-    descriptor = os.open(fuse.place / "file", os.O_RDWR | os.O_DIRECT)
+    path = fuse.place / "file"
+    descriptor = os.open(path, os.O_RDWR | os.O_DIRECT)
     has_returned: list[bool] = []
 
-    def submit_read() -> None:
-        queue.prepare(0, False, descriptor, buffer.address, BLOCK, 0)  # noqa: FBT003 - short
+    def submit() -> None:
+        prepare(queue, descriptor, buffer, path)
         queue.submit()
+
+    def end() -> None:
+        ((_, result),) = queue.reap(None)
+        assert result > 0
+        if prepare is prepare_open:
+            os.close(result)
 
     def answer() -> None:
         has_returned.append(submitted.wait(LONG_S))
@@ -80,13 +100,13 @@ def test_worker_waits_for_a_daemon_that_does_not_answer_and_not_the_submission(f
 
     answering = threading.Thread(target=answer)
     with closing(queue):
-        submit_read()  # the kernel asks the daemon once whether its files can be polled
-        assert queue.reap(None) == [(0, BLOCK)]
+        submit()  # the kernel asks the daemon once whether its files can be polled
+        end()
         fuse.freeze()
         answering.start()
-        submit_read()
+        submit()
         submitted.set()
-        assert queue.reap(None) == [(0, BLOCK)]
+        end()
     answering.join()
     os.close(descriptor)
     assert has_returned == [True]
