@@ -143,7 +143,7 @@ class IoUring:
         self._opening[slot] = path
         address = ctypes.cast(ctypes.c_char_p(path), ctypes.c_void_p).value or 0
         self._put(
-            OPENAT, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN
+            OPENAT | self._in_worker, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN
         )
 
     def _put(
