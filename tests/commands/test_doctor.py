@@ -13,7 +13,15 @@ from mlpstorage_bench.units import GIB
 
 SUBJECTS = (
     *("version", "launcher", "MPI library", "processors", "memory", "locked memory", "open files"),
-    *("AIO", "io_uring", "huge pages", "clock", "wall clock", "cache directory", "direct I/O"),
+    *(
+        "io_uring",
+        "linux_aio",
+        "huge pages",
+        "clock",
+        "wall clock",
+        "cache directory",
+        "direct I/O",
+    ),
     *("uncached I/O", "flushes", "audit", "space", "results", "extras"),
 )
 
