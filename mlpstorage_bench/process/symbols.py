@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 FUNCTIONS = (
     *("fsync", "fdatasync", "posix_fadvise", "open", "pread", "pwrite", "preadv", "pwritev"),
     *("posix_fadvise64", "open64", "pread64", "pwrite64", "preadv64", "pwritev64"),
-    "syscall",
+    *("preadv2", "pwritev2", "preadv64v2", "pwritev64v2", "sync_file_range", "syscall"),
 )
 """Functions that are looked up. Programs for large files, as Python is, call those with 64."""
 
