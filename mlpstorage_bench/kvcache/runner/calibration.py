@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar, cast
@@ -46,8 +47,10 @@ def choose_threads(
         given = replace(context, io_threads=workload.io_threads)
         return Calibration(calibrate(workload, given, ranks), workload.io_threads)
     best = Calibration(calibrate(workload, context, ranks), 1)
+    if not _takes_time(workload):
+        return best
     most = _of_all(ranks, min(int(processors), workload.lanes, _MOST_THREADS), min)
-    while best.ceiling is not None and 2 * best.io_threads <= most:
+    while 2 * best.io_threads <= most:  # on every rank alike, also on one without a ceiling
         threads = 2 * best.io_threads
         more = calibrate(workload, replace(context, io_threads=threads), ranks)
         if not _of_all(ranks, _Sums.of(best.ceiling, more), _Sums.add).are_better:
@@ -65,9 +68,9 @@ class _Sums(NamedTuple):
     gib_s_of_more: float
 
     @classmethod
-    def of(cls, fewer: Ceiling, more: Ceiling | None) -> _Sums:
-        if more is None:
-            return cls(fewer.operations_per_s, fewer.gib_s, 0.0, 0.0)
+    def of(cls, fewer: Ceiling | None, more: Ceiling | None) -> _Sums:
+        if fewer is None or more is None:  # nothing is better than what is not known
+            return cls(math.inf, math.inf, 0.0, 0.0)
         return cls(fewer.operations_per_s, fewer.gib_s, more.operations_per_s, more.gib_s)
 
     def add(self, other: _Sums) -> _Sums:
@@ -79,6 +82,11 @@ class _Sums(NamedTuple):
         return gains and self.operations_of_more >= self.operations
 
 
+def _takes_time(workload: Workload) -> bool:
+    """Return whether the workload asks for a calibration, the same on every rank."""
+    return workload.calibration > 0 and workload.storage != "null"
+
+
 def _of_all(ranks: Ranks, value: T, combine: Callable[[T, T], T]) -> T:
     """Return the combination of all ranks' values on every rank."""
     return ranks.bcast(cast("T", ranks.merge(value, combine)))
@@ -86,7 +94,7 @@ def _of_all(ranks: Ranks, value: T, combine: Callable[[T, T], T]) -> T:
 
 def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> Ceiling | None:
     """Measure this rank's ceiling while all ranks measure theirs; None without time for it."""
-    if workload.calibration == 0 or workload.storage == "null":
+    if not _takes_time(workload):
         return None
     kind = context.best_queue if workload.io_queue == "auto" else workload.io_queue
     is_queued = context.io_mode == "direct" or moves_buffered(kind)

@@ -78,6 +78,21 @@ def test_threads_are_as_many_as_raise_the_ceiling(
     assert found.ceiling == Ceiling(*CEILINGS[case][chosen])
 
 
+@pytest.mark.parametrize("unknown", [1, 2])
+def test_rank_without_a_ceiling_calibrates_as_often_as_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: int
+) -> None:
+    tried: list[int] = []
+
+    def calibrate(_: Workload, given: TrialContext, __: TrialRanks) -> Ceiling | None:
+        tried.append(given.io_threads)
+        return None if given.io_threads == unknown else Ceiling(100, 9.0)
+
+    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    found = choose_threads(workload(num_users=16), context(tmp_path), SoloRanks(), 64)
+    assert (tried, found.io_threads) == ([1, 2], 1)
+
+
 def test_threads_are_not_chosen_without_a_calibration(tmp_path: Path) -> None:
     found = choose_threads(workload(calibration=0.0), context(tmp_path), SoloRanks(), 64)
     assert found == (None, 1)
