@@ -16,6 +16,8 @@ from tests.past_runs import leave_run
 from tests.validation.published import PUBLISHED, is_absent
 from tests.validation.trees import KV_TIME, SYSTEM, Submission, kv_command, write
 
+pytestmark = pytest.mark.slow  # each test writes a whole tree of results
+
 TABLE = """\
 organisation,system,division,model_dir,run_datetime,ranks,hosts,trials,opt1_read_GiBps,\
 opt1_p95_ms,opt1_avg_tokens_per_s,opt1_storage_tokens_per_s,opt1_missing_files,note

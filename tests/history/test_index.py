@@ -351,6 +351,7 @@ def test_moved_results_keep_their_index(tmp_path: Path) -> None:
         assert past.path.is_file()
 
 
+@pytest.mark.slow
 def test_locked_index_is_replaced_by_the_files_after_a_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

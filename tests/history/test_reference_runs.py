@@ -19,6 +19,8 @@ from tests.past_runs import leave_run
 from tests.validation.published import PUBLISHED, is_absent
 from tests.validation.trees import KV_TIME, RANKS, SYSTEM, Submission, submission_of_every_type
 
+pytestmark = pytest.mark.slow  # each test writes a whole tree of results
+
 
 @pytest.fixture
 def submission(tmp_path: Path) -> Submission:

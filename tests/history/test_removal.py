@@ -266,6 +266,7 @@ def test_no_ledger_is_made(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / ".mlps").iterdir()] == ["trash"]
 
 
+@pytest.mark.slow
 def test_removal_waits_for_the_lock_of_the_ledger(tmp_path: Path) -> None:
     leave_run(tmp_path, 1)
     own = tmp_path / ".mlps"

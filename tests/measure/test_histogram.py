@@ -171,6 +171,7 @@ def test_each_value_is_counted_in_its_bucket(values: list[int]) -> None:
     assert histogram.max_ns == max([0, *values])
 
 
+@pytest.mark.slow
 def test_another_thread_reads_while_values_are_recorded() -> None:
     histogram, is_over = Histogram(), threading.Event()
     totals: list[int] = []

@@ -199,6 +199,7 @@ def test_forked_child_does_not_hold_the_directory(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_run_waits_until_files_of_a_killed_one_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +227,7 @@ def test_run_waits_until_files_of_a_killed_one_are_removed(
     claim.remove()
 
 
+@pytest.mark.slow
 def test_removal_that_never_ends_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +249,7 @@ def test_lock_of_a_killed_run_may_be_released_late(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_helper_of_a_killed_run_leaves_what_another_run_uses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +313,7 @@ def test_directory_is_removed_where_open_files_are_kept(
     assert lines == []
 
 
+@pytest.mark.slow
 def test_file_that_another_process_keeps_open_is_named_and_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:

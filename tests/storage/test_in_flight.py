@@ -120,6 +120,7 @@ def test_lane_keeps_the_configured_number_in_flight(
     assert fake.max_pending == LIMIT
 
 
+@pytest.mark.slow
 def test_kernel_queue_never_exceeds_the_limit(
     direct_store: Store, lane_with: MakeLane, observer_class: Any
 ) -> None:
@@ -173,6 +174,7 @@ def test_fake_queue_completes_out_of_order(
     assert fake.completed != sorted(fake.completed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE])
 @pytest.mark.parametrize("refuses", [False, True], ids=["on completion", "on submission"])
 def test_failed_chunk_fails_with_path_and_offset(
@@ -239,6 +241,7 @@ def test_chunks_in_flight_at_cut_off_complete_and_count(
     assert observer.chunks == fake.submitted < COUNT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["before submit", "after submit", "after reap"])
 @pytest.mark.parametrize("at", [0, 2, 5])
 def test_interrupt_leaves_nothing_in_flight(
@@ -324,6 +327,7 @@ def test_host_without_queues_moves_one_chunk_at_a_time_with_reason(
     )  # one is for a call
 
 
+@pytest.mark.slow
 def test_linux_aio_moves_one_buffered_chunk_at_a_time_with_reason(
     tmp_path: Path, observer_class: Any
 ) -> None:

@@ -235,6 +235,7 @@ def test_join_waits_for_works_that_have_not_begun(thread_of_each_kind: IoThread)
         assert sorted(ran) == list(range(LANES))
 
 
+@pytest.mark.slow
 def test_wakeups_by_other_threads_are_not_lost(thread_of_each_kind: IoThread) -> None:
     """Each work is started, and each call ends, while the thread is about to wait."""
 

@@ -45,6 +45,7 @@ def write_without_store(folder: Path, *, drops: bool) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["buffered", "written back"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_written_entry_leaves_no_page_in_the_cache(

@@ -61,6 +61,7 @@ def probed(folder: Path) -> PageCacheStates:
     return states
 
 
+@pytest.mark.slow
 def test_each_flush_cleans_all_pages_and_a_drop_removes_them(tmp_path: Path) -> None:
     states = probed(tmp_path)
     if states.counted_by != "cachestat" or not states.flushes[0].unwritten_before:

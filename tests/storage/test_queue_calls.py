@@ -153,6 +153,7 @@ def test_calls_outside_of_an_io_thread_are_direct(
     thread.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("mode", ["direct", "buffered"])
 @pytest.mark.parametrize("kind", ["io_uring", "linux_aio"])

@@ -96,6 +96,7 @@ def test_reads_at_the_end_of_a_file_are_short(queue: Queue, tmp_path: Path) -> N
         assert collected(queue, 2) == {2: 5000 - BLOCK, 5: 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [(0,), (7,), (3, 4), (0, 2, 6, 7), tuple(range(SLOTS))])
 def test_bad_descriptors_are_errors_of_their_slots_alone(
     queue: Queue, descriptor: int, bad: tuple[int, ...]
@@ -165,6 +166,7 @@ def test_wake_does_not_hide_ended_slots(queue: Queue, descriptor: int) -> None:
         assert collected(queue, SLOTS) == dict.fromkeys(range(SLOTS), BLOCK)
 
 
+@pytest.mark.slow
 def test_reset_waits_for_all_and_discards_their_results(queue: Queue, descriptor: int) -> None:
     os.pwrite(descriptor, AlignedBuffer(BLOCK * SLOTS).bytes, 0)
     for generation in (1, 2):
@@ -195,6 +197,7 @@ def test_reset_discards_prepared_and_rejected_slots(queue: Queue, descriptor: in
     assert os.fstat(descriptor).st_size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wakes", [0, 1, 2])
 @pytest.mark.parametrize("waits_before", [0, 1])
 def test_reset_keeps_a_wake_of_another_thread(queue: Queue, wakes: int, waits_before: int) -> None:
@@ -222,6 +225,7 @@ def descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_queues_leave_no_descriptors(kind: QueueKind) -> None:
     before = descriptors()
@@ -361,6 +365,7 @@ def test_queue_whose_close_was_interrupted_is_closed_again(kind: QueueKind, tmp_
     assert line > 5
 
 
+@pytest.mark.slow
 def test_queue_is_reset_by_another_thread_than_the_one_that_used_it(
     queue: Queue, descriptor: int
 ) -> None:

@@ -94,6 +94,7 @@ def test_written_bytes_are_reported_when_the_device_has_them(
     device.close()
 
 
+@pytest.mark.slow
 def test_chunks_written_back_one_by_one_are_reported_one_by_one(
     tmp_path: Path, store_of: Any, lane: LoneLane
 ) -> None:

@@ -17,6 +17,8 @@ from mlpstorage_bench.validation.tree import read_tree
 from mlpstorage_bench.validation.validate import validate
 from tests.validation.trees import KV_TIME, Submission, change
 
+pytestmark = pytest.mark.slow  # each test writes a whole tree of results
+
 KV_STORAGE, KV_MEMORY, KV_LARGE = (
     "KVCache llama3.1-8b Storage Only",
     "KVCache llama3.1-8b Storage + Mem",

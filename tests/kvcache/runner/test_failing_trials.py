@@ -127,6 +127,7 @@ class Held(EntryFiles):
                 self.lanes -= 1
 
 
+@pytest.mark.slow
 def test_lanes_keep_queues_and_files_until_their_end_despite_interrupts(
     tmp_path: Path,
 ) -> None:
