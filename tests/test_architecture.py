@@ -39,6 +39,7 @@ LAYERS = (
         "runs side by side; whether a run is worse than earlier ones; the rules of result trees",
     ),
     (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
+    (("trial",), "trials of any type: lanes, windows, counters, steps, pooling, failures"),
     (("doctor",), "checks of this machine: MPI, limits, kernel, cache directory"),
     (("leaves",), "directories of runs, whoever wrote them: place, files, commands, figures"),
     (("cluster", "results"), "facts about hosts; the results tree, its records and metadata"),

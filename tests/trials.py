@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.runner.context import TrialContext
-from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.measure.clock_offset import ClockOffset
 from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
+from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.units import MIB
 
 T = TypeVar("T")

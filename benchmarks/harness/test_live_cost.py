@@ -39,7 +39,7 @@ import functools, json, os, time
 from pathlib import Path
 import pytest
 from mlpstorage_bench.kvcache.runner import engine
-from mlpstorage_bench.kvcache.runner.watch import TrialWatch
+from mlpstorage_bench.trial.watch import TrialWatch
 from mlpstorage_bench.storage.null import NullStore
 
 store = NullStore(is_queued=True)

@@ -23,26 +23,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.runner.calibration import run_over
 from mlpstorage_bench.kvcache.runner.context import TrialContext
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesReading, SeriesRecorder
-from mlpstorage_bench.kvcache.runner.watch import TrialPlace, TrialWatch, Watch
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, coarse_bucket_of
 from mlpstorage_bench.measure.series_slots import SLOTS, Ring, SlotSeries
+from mlpstorage_bench.measure.steadiness import Criterion
 from mlpstorage_bench.mpi.comm import SoloComm
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.progress.state import Progress, Viewer
 from mlpstorage_bench.progress.text import region
 from mlpstorage_bench.storage.null import NullStore
+from mlpstorage_bench.trial.series_recorder import SeriesReading, SeriesRecorder
+from mlpstorage_bench.trial.watch import TrialPlace, TrialWatch, Watch, WatchedTrial, WorkCounts
 from mlpstorage_bench.units import MIB, NS_PER_S
 
 ALLOWED_SHARE = 0.005
@@ -205,10 +204,10 @@ def test_progress_cost(benchmark: Any, ranks: int) -> None:
 
     watch = Watch(comm, Viewer(show), is_on=True)
     watch.begin_trial(TrialPlace("1", 1, 3, 0.0, 0.0, 10.0, 60.0))
-    workload = Workload(model="llama3.1-8b", num_users=4, duration=60.0)
-    pool = SimpleNamespace(workers=[SimpleNamespace(statistics=RequestCounters())] * 16)
-    lanes = [SimpleNamespace(in_flight=1)] * 16
-    one = TrialWatch(watch, comm, workload, pool, lanes)  # type: ignore[arg-type]  # stand-ins of what is read
+    counts_of = WorkCounts(found=0, lookups=0, in_flight=16, errors=0)
+    one = TrialWatch(
+        watch, comm, WatchedTrial(10.0, 60.0, Criterion(2.0, 0.1, 0.1), lambda: counts_of)
+    )
     counts = np.zeros((2, 2, BUCKETS), dtype=np.int64)
     counts[:, :, 40:60] = 5
     moved = np.array([1 << 30, 1 << 28])

@@ -39,6 +39,10 @@ def size_class(size: int) -> str:
     return next(name for name, bound in SIZE_CLASSES if bound is None or size < bound)
 
 
+STORAGE_TIER = "storage"
+"""Name of the lowest tier: the storage under test."""
+
+
 class OperationKey(NamedTuple):
     """Key by which operations are grouped."""
 

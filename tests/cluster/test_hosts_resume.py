@@ -31,7 +31,7 @@ CONFTEST = """
 import os, signal
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.runner.sequence import StepLog
+from mlpstorage_bench.trial.sequence import StepLog
 
 record, calls = StepLog.record, []
 

@@ -20,7 +20,7 @@ _PLUGIN = """
 import os, time
 
 from mlpstorage_bench.kvcache import benchmark
-from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
+from mlpstorage_bench.trial.window_counters import WindowCounters
 
 RANK = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
 

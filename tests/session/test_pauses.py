@@ -93,7 +93,7 @@ def test_rank_that_fails_during_a_pause_ends_it_on_all_ranks(
         """
         import os, time, types
 
-        from mlpstorage_bench.kvcache.runner import sequence
+        from mlpstorage_bench.trial import sequence
 
         if os.environ["OMPI_COMM_WORLD_RANK"] == "1":
 

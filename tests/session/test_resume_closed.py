@@ -19,7 +19,7 @@ from tests.session.closed import (
 from tests.session.killed_runs import AS_ROOT, CONFTEST, finished_files, in_matrix, kill, leaf
 
 results = pytest.fixture(results_on_another_filesystem)
-STEPS = "mlpstorage_bench.kvcache.runner.sequence"
+STEPS = "mlpstorage_bench.trial.sequence"
 POINTS: Mapping[str, tuple[str, int, int]] = {
     "before the first trial": ("pause_before_trial", 1, 0),
     "before a trial": ("pause_before_trial", 2, 1),

@@ -8,8 +8,6 @@ from typing import NamedTuple
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName, eviction_policy
 from mlpstorage_bench.storage.store import Store, StoredEntry
 
-STORAGE_TIER = "storage"
-"""Name of the lowest tier: the storage under test."""
 TARGET_USAGE = 0.8
 """Entries are evicted while a write would fill more than this share of a tier."""
 LARGEST_ENTRY = 0.95

@@ -17,7 +17,6 @@ from mlpstorage_bench.benchmark_type.figures import (
 )
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.recorded_samples import (
     RankSamples,
     RecordedHistogram,
@@ -25,6 +24,7 @@ from mlpstorage_bench.kvcache.results.recorded_samples import (
 )
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
+from mlpstorage_bench.measure.recorder import STORAGE_TIER
 from mlpstorage_bench.metric.values import number_of
 from mlpstorage_bench.results.record import problems_of
 from mlpstorage_bench.units import GIB, NS_PER_MS, NS_PER_S

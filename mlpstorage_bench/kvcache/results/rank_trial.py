@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlpstorage_bench.errors import MlpsError, StorageError
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER, TierAccount
+from mlpstorage_bench.kvcache.cache.tier import TierAccount
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.measure.audit import Audit, audit
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate
@@ -15,7 +15,7 @@ from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics
+from mlpstorage_bench.measure.recorder import STORAGE_TIER, Kind, OperationKey, OperationStatistics
 from mlpstorage_bench.measure.series_slots import SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.steadiness import Steadiness
@@ -28,8 +28,6 @@ _BUFFERED_WRITES = (
     "the kernel counts what a process writes when it is in the page cache, not when it is written "
     "back"
 )
-FAILURE = "failure"
-"""Reason for a closed window: a lane has failed."""
 
 
 @dataclass(frozen=True)

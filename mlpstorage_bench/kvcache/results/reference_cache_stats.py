@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import KINDS, Kind
+from mlpstorage_bench.measure.recorder import KINDS, STORAGE_TIER, Kind
 from mlpstorage_bench.units import GIB
 
 TIERS = ("gpu", "cpu", STORAGE_TIER)

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from datetime import datetime
 
 from mlpstorage_bench.benchmark_type.records import SequenceStep
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
@@ -19,7 +18,7 @@ from mlpstorage_bench.kvcache.results.reference_cache_stats import PERCENTILES, 
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
 from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import KINDS
+from mlpstorage_bench.measure.recorder import KINDS, STORAGE_TIER
 from mlpstorage_bench.measure.series_slots import SLOTS_IN_FILES_OF_RANKS, SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.results.tree import TIMESTAMP_FORMAT

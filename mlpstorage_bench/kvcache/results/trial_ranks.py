@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.host_traffic import (
     ForeignTraffic,
     HostTraffic,
@@ -15,15 +14,16 @@ from mlpstorage_bench.kvcache.results.host_traffic import (
     device_share,
     request_ms,
 )
-from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.measure.audit import Audit, furthest_from_one, worst
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
-from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.measure.recorder import STORAGE_TIER, Kind
 from mlpstorage_bench.metric.rules import RankRules
+from mlpstorage_bench.trial.supervisor import FAILURE
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from mlpstorage_bench.kvcache.results.stored_trial import (
 )
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
-from mlpstorage_bench.kvcache.runner.watch import TrialPlace
 from mlpstorage_bench.results.kept_trials import KeptTrial
+from mlpstorage_bench.trial.watch import TrialPlace
 
 _STEP = TypeAdapter(SequenceStep)
 AnnouncePause = Callable[[str, float], None]

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER, Tier
+from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.recorder import STORAGE_TIER
 from mlpstorage_bench.storage.block_files import BlockFiles
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.entry_files import EntryFiles
@@ -21,6 +21,7 @@ from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.null import NullStore
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Store
+from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.units import GIB, KIB
 
 

@@ -24,12 +24,8 @@ from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.kvcache.runner.calibration import Calibration, choose_threads
 from mlpstorage_bench.kvcache.runner.context import TrialContext
-from mlpstorage_bench.kvcache.runner.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
-from mlpstorage_bench.kvcache.runner.sequence import StepLog
-from mlpstorage_bench.kvcache.runner.series_recorder import pool_series
 from mlpstorage_bench.kvcache.runner.trial import run_trial
-from mlpstorage_bench.kvcache.runner.watch import Watch
 from mlpstorage_bench.kvcache.sizing import SHOWS_SIZES, not_fitting
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
@@ -39,6 +35,10 @@ from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.progress.state import Viewer
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
+from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
+from mlpstorage_bench.trial.sequence import StepLog
+from mlpstorage_bench.trial.series_recorder import pool_series
+from mlpstorage_bench.trial.watch import Watch
 
 T = TypeVar("T")
 

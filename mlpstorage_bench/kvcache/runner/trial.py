@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache
 from mlpstorage_bench.kvcache.config.block_layout import chunking
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.results.rank_trial import FAILURE, RankTrial, ReadBack
+from mlpstorage_bench.kvcache.results.rank_trial import RankTrial, ReadBack
 from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
@@ -23,12 +23,8 @@ from mlpstorage_bench.kvcache.runner.context import (
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.read_back import has_verified, read_back
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
 from mlpstorage_bench.kvcache.runner.simulation import simulate
-from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor, failure_of
 from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
-from mlpstorage_bench.kvcache.runner.watch import Watch
-from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
@@ -46,6 +42,10 @@ from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
 from mlpstorage_bench.storage.transfers import OpenQueue
+from mlpstorage_bench.trial.series_recorder import SeriesRecorder
+from mlpstorage_bench.trial.supervisor import FAILURE, TrialSupervisor, failure_of
+from mlpstorage_bench.trial.watch import Watch, WatchedTrial, WorkCounts
+from mlpstorage_bench.trial.window_counters import WindowCounters
 from mlpstorage_bench.units import KIB, NS_PER_S
 
 _LEAST_LEAD_NS = 10_000_000
@@ -156,14 +156,15 @@ class _Trial:
             ranks.barrier()
             self._series = series = SeriesRecorder(
                 [worker.recorder for worker in pool.workers],
-                None if self._watch is None else self._watch.of_trial(self._workload, pool, lanes),
+                None if self._watch is None else self._watch.of_trial(self._watched(lanes)),
             )
             self._supervisor = supervisor = TrialSupervisor(
                 self._threads,
-                pool,
                 self._stopping,
                 ranks,
                 on_poll=lambda: series.sample(self._clock.now_ns()),
+                remaining_s=lambda: window.remaining_s,
+                stop_work=pool.scheduler.stop,
             )
             self._waits = resources.enter_context(WaitSampler(TRANSFER_CODE))
             resources.callback(supervisor.join)
@@ -258,6 +259,21 @@ class _Trial:
             ),
             huge_page_share=lanes[0].huge_page_share,
         )
+
+    def _watched(self, lanes: Sequence[Lane]) -> WatchedTrial:
+        workload = self._workload
+
+        def counts() -> WorkCounts:
+            statistics = [worker.statistics for worker in self._pool.workers]
+            found = sum(one.hits.total() for one in statistics)
+            return WorkCounts(
+                found=found,
+                lookups=found + sum(one.misses for one in statistics),
+                in_flight=sum(lane.in_flight for lane in lanes),
+                errors=sum(one.corrupt_reads for one in statistics),
+            )
+
+        return WatchedTrial(workload.warmup, workload.duration, workload.steady, counts)
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:
         workload = self._workload

@@ -9,12 +9,12 @@ from functools import partial
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
-from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool, before_the_window
 from mlpstorage_bench.kvcache.sizing import most_preconditioning
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness
 from mlpstorage_bench.mpi.ranks import Ranks
+from mlpstorage_bench.trial.series_recorder import SeriesRecorder
+from mlpstorage_bench.trial.supervisor import TrialSupervisor
 from mlpstorage_bench.units import NS_PER_S
 
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.client import CacheClient, TransferLane
 from mlpstorage_bench.kvcache.cache.shared import SharedEntries
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.cache.tiered import TieredCache, WriteLimitError
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
@@ -27,7 +26,13 @@ from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
 from mlpstorage_bench.measure.clock import Clock
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import Kind, OperationKey, OperationStatistics, Recorder
+from mlpstorage_bench.measure.recorder import (
+    STORAGE_TIER,
+    Kind,
+    OperationKey,
+    OperationStatistics,
+    Recorder,
+)
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.units import GIB, MIB
 

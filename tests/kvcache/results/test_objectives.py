@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
 from mlpstorage_bench.kvcache.config.slo import Objective, Slo
 from mlpstorage_bench.kvcache.results.objectives import judged
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
+from mlpstorage_bench.measure.recorder import STORAGE_TIER, OperationKey, OperationStatistics
 
 MS = 1_000_000
 

@@ -19,7 +19,6 @@ import pytest
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.runner.context import build_cache, files_in_layout
-from mlpstorage_bench.kvcache.runner.supervisor import TrialSupervisor
 from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.clock import RealClock
@@ -31,6 +30,7 @@ from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.store import Observer
+from mlpstorage_bench.trial.supervisor import TrialSupervisor
 from tests.faulty import Faulty
 from tests.trials import SoloRanks, context, corrupt_repeatedly, workload
 
@@ -164,7 +164,9 @@ def test_lanes_that_begin_after_the_trials_end_see_that_it_has_ended(tmp_path: P
     cache = build_cache(asked, here, files_in_layout)
     pool, stopping = WorkerPool(asked, here, cache, clock, [], None), threading.Event()
     threads = IoThreads(1, None, lanes=2, chunks_in_flight=1)
-    supervisor = TrialSupervisor(threads, pool, stopping, SoloRanks(), on_poll=lambda: None)
+    supervisor = TrialSupervisor(
+        threads, stopping, SoloRanks(), on_poll=lambda: None, stop_work=pool.scheduler.stop
+    )
 
     def lasts() -> None:
         stopping.wait()

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mlpstorage_bench.kvcache.results.pooling import pool_trial
-from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
+from mlpstorage_bench.trial.counter_probe import UsableCounters
 from tests.network_mounts import bindfs, sshfs
 from tests.trials import served
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, pooled_span
-from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, Kind, OperationKey
+from mlpstorage_bench.measure.recorder import KINDS, SIZE_CLASSES, STORAGE_TIER, Kind, OperationKey
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import POOLED
 from mlpstorage_bench.units import MILLISECONDS, RECORD

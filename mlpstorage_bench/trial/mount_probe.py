@@ -9,10 +9,10 @@ from pathlib import Path
 from mlpstorage_bench.cluster.device_stack import find_mounts_below
 from mlpstorage_bench.cluster.filesystems import mount_of
 from mlpstorage_bench.cluster.mount_counters.find import MountSources, find_sources
-from mlpstorage_bench.kvcache.runner.probe_file import moved_by_probe
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.source import Source, SourceFiles
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.trial.probe_file import moved_by_probe
 from mlpstorage_bench.units import MIB
 
 _PROBE_BYTES = MIB

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesRecorder
 from mlpstorage_bench.measure.clock import VirtualClock
 from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime
 from mlpstorage_bench.measure.recorder import Recorder
 from mlpstorage_bench.measure.time_series import PhaseSeries
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.trial.series_recorder import SeriesRecorder
 from mlpstorage_bench.units import MIB, NS_PER_MS, NS_PER_S
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mlpstorage_bench.cluster.device_stack import find_underlying
-from mlpstorage_bench.kvcache.runner.mount_probe import MountCounters
-from mlpstorage_bench.kvcache.runner.probe_file import moved_by_probe
 from mlpstorage_bench.measure.counters import TrafficCounter
 from mlpstorage_bench.measure.device import BlockDevice, Underlying
 from mlpstorage_bench.measure.process import open_process_counter
 from mlpstorage_bench.storage.direct_io import LARGEST_ALIGNMENT_BYTES
 from mlpstorage_bench.storage.files import IoMode
+from mlpstorage_bench.trial.mount_probe import MountCounters
+from mlpstorage_bench.trial.probe_file import moved_by_probe
 
 _PROBE_BYTES = LARGEST_ALIGNMENT_BYTES
 """Bytes written and read; nothing else of this process writes meanwhile."""

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
-from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
-from mlpstorage_bench.kvcache.runner.mount_probe import MountCounters
 from mlpstorage_bench.measure.counters import Count, Counter, Reading, Traffic
 from mlpstorage_bench.measure.device import (
     BlockDevice,
@@ -22,6 +20,8 @@ from mlpstorage_bench.measure.lane_time import ThreadTimes
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.window import Interval, Window
+from mlpstorage_bench.trial.counter_probe import UsableCounters
+from mlpstorage_bench.trial.mount_probe import MountCounters
 
 _Edge = Literal["start_ns", "end_ns"]
 

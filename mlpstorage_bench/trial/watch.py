@@ -8,21 +8,18 @@ so that rank 0 receives 128 messages a second at most.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.series_recorder import SeriesReading
-from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.measure.coarse_histogram import BUCKETS, Counts, percentile_ns
 from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.series_slots import Phase
 from mlpstorage_bench.measure.steadiness import PARTS, Criterion, assess
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.progress.state import Figures, Progress, Rates, Viewer
-from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.trial.series_recorder import SeriesReading
 from mlpstorage_bench.units import GIB, NS_PER_MS
 
 _MOST_MESSAGES_PER_S = 128
@@ -48,6 +45,31 @@ class TrialPlace:
     def length_s(self) -> float:
         """Planned length of the trial with its pauses."""
         return self.pause_before_s + self.warmup_s + self.window_s + self.pause_after_s
+
+
+@dataclass(frozen=True)
+class WorkCounts:
+    """Counts of a rank's lanes so far."""
+
+    found: int
+    """Lookups that found something."""
+    lookups: int
+    in_flight: int
+    """Chunks in flight now."""
+    errors: int
+    """Reads that found other data than was written."""
+
+
+@dataclass(frozen=True)
+class WatchedTrial:
+    """The parts of a trial that its watch needs."""
+
+    warmup_s: float
+    window_s: float
+    """Planned lengths."""
+    criterion: Criterion
+    """When its bandwidth is steady."""
+    counts: Callable[[], WorkCounts]
 
 
 class Watch:
@@ -113,9 +135,9 @@ class Watch:
     def _remaining_s(self) -> float:
         return max(0.0, self._left_s - (time.monotonic() - self._began_s))
 
-    def of_trial(self, workload: Workload, pool: WorkerPool, lanes: Sequence[Lane]) -> TrialWatch:
+    def of_trial(self, trial: WatchedTrial) -> TrialWatch:
         """Return the watch of a trial's phases."""
-        return TrialWatch(self, self._ranks, workload, pool, lanes)
+        return TrialWatch(self, self._ranks, trial)
 
     @property
     def place(self) -> TrialPlace | None:
@@ -130,15 +152,11 @@ class TrialWatch:
         self,
         watch: Watch,
         ranks: TrialRanks,
-        workload: Workload,
-        pool: WorkerPool,
-        lanes: Sequence[Lane],
+        trial: WatchedTrial,
     ) -> None:
         self._watch = watch
         self._ranks = ranks
-        self._workload = workload
-        self._pool = pool
-        self._lanes = lanes
+        self._trial = trial
         self._every_s = max(1.0, ranks.size / _MOST_MESSAGES_PER_S)
         self._sent_s = 0.0
         self._cpu_s = 0.0
@@ -146,14 +164,14 @@ class TrialWatch:
 
     def began(self, phase: Phase) -> None:
         """Begin a phase of the series."""
-        workload, place = self._workload, self._watch.place
+        trial, place = self._trial, self._watch.place
         after_s = 0.0 if place is None else place.pause_after_s
         self._rates, self._cpu_s = [], cpu_s()
         if phase == "warm-up":
-            left_s = workload.warmup + workload.duration + after_s
-            self._watch.begin(phase, workload.warmup, left_s)
+            left_s = trial.warmup_s + trial.window_s + after_s
+            self._watch.begin(phase, trial.warmup_s, left_s)
         elif phase == "window":
-            self._watch.begin(phase, workload.duration, workload.duration + after_s)
+            self._watch.begin(phase, trial.window_s, trial.window_s + after_s)
         else:
             self._watch.begin(phase, None)
 
@@ -174,8 +192,7 @@ class TrialWatch:
     def _own(self, reading: SeriesReading) -> bytes:
         """Return this rank's message: numbers that are added up over ranks, and counts."""
         entries = reading.counts[:, 0]
-        statistics = [worker.statistics for worker in self._pool.workers]
-        found = sum(one.hits.total() for one in statistics)
+        counts = self._trial.counts()
         sums = (
             *(reading.moved / GIB / reading.interval_s),
             int(entries.sum()) / reading.interval_s,
@@ -183,10 +200,10 @@ class TrialWatch:
             reading.total_operations / reading.elapsed_s,
             int(reading.total_moved.sum()) / GIB,
             cpu_s() - self._cpu_s,
-            found,
-            found + sum(one.misses for one in statistics),
-            sum(lane.in_flight for lane in self._lanes),
-            sum(one.corrupt_reads for one in statistics),
+            counts.found,
+            counts.lookups,
+            counts.in_flight,
+            counts.errors,
         )
         return np.concatenate([sums, *entries]).astype(_NUMBER).tobytes()
 
@@ -207,7 +224,7 @@ class TrialWatch:
             cpu_s_per_gib=cpu / gib if gib else None,
             in_flight=round(in_flight),
             errors=round(errors),
-            is_steady=_is_steady(self._rates, self._workload.steady),
+            is_steady=_is_steady(self._rates, self._trial.criterion),
         )
 
 

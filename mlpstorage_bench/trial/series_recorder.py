@@ -14,11 +14,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpstorage_bench.kvcache.cache.tier import STORAGE_TIER
 from mlpstorage_bench.measure import coarse_histogram, histogram
 from mlpstorage_bench.measure.clock_offset import CommonTime
 from mlpstorage_bench.measure.coarse_histogram import Counts, coarse
-from mlpstorage_bench.measure.recorder import KINDS, Kind, OperationStatistics, Recorder
+from mlpstorage_bench.measure.recorder import (
+    KINDS,
+    STORAGE_TIER,
+    Kind,
+    OperationStatistics,
+    Recorder,
+)
 from mlpstorage_bench.measure.series_slots import SPANS, Phase, PhaseSlots, Ring, SlotSeries
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
+from mlpstorage_bench.trial.counter_probe import UsableCounters
 from tests.trials import served
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.kvcache.runner.counter_probe import UsableCounters
-from mlpstorage_bench.kvcache.runner.window_counters import WindowCounters
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.measure.recorder import EntryObserver, OperationStatistics
 from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.trial.counter_probe import UsableCounters
+from mlpstorage_bench.trial.window_counters import WindowCounters
 
 THREADS = 8
 WINDOWS = 20

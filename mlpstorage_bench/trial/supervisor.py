@@ -9,12 +9,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future
 from concurrent.futures import wait as wait_for_futures
 
 from mlpstorage_bench.errors import CapacityError, MlpsError, PeerError, StorageError
-from mlpstorage_bench.kvcache.results.rank_trial import FAILURE
-from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.mpi.ranks import Notice, TrialSignals
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane_waits import CutOffError
 
+FAILURE = "failure"
+"""Reason for a closed window: a lane has failed."""
 _POLL_S = 0.01
 """Interval at which lanes and other ranks are polled."""
 
@@ -25,18 +25,23 @@ class TrialSupervisor:
     def __init__(
         self,
         threads: IoThreads,
-        pool: WorkerPool,
         stopping: threading.Event,
         signals: TrialSignals,
+        *,
         on_poll: Callable[[], None],
+        remaining_s: Callable[[], float] = lambda: _POLL_S,
+        stop_work: Callable[[], None] = lambda: None,
     ) -> None:
         self._io_threads = threads
-        self._workers = pool
         self._stopping = stopping
         """Shared with the lanes: once set, they end after the chunks that they have in flight."""
         self._signals = signals
         self._on_poll = on_poll
         """Called on the waiting thread each time that the lanes are polled."""
+        self._remaining_s = remaining_s
+        """Returns the seconds until the window closes: it is polled then at the latest."""
+        self._stop_work = stop_work
+        """Ends the waits of lanes for more work."""
 
     def start(self, works: Sequence[Callable[[], None]]) -> list[Future[None]]:
         """Run one function on each lane."""
@@ -54,7 +59,7 @@ class TrialSupervisor:
             reason = ended()
             if reason is not None:
                 return reason
-            pause_s = min(_POLL_S, self._workers.window.remaining_s)
+            pause_s = min(_POLL_S, self._remaining_s())
             working = [future for future in futures if not future.done()]
             wait_for_futures(working, timeout=pause_s, return_when=FIRST_EXCEPTION)
             if not working:
@@ -78,7 +83,7 @@ class TrialSupervisor:
     def stop(self) -> None:
         """End every lane after the chunks that it has in flight."""
         self._stopping.set()
-        self._workers.scheduler.stop()
+        self._stop_work()
         self._io_threads.resume_all()
 
     def join(self) -> None:

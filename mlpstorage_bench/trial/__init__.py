@@ -1,0 +1,1 @@
+"""Trials of any benchmark type: lanes, windows, counters, steps, pooling, failures, interrupts."""
