@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
-from mlpstorage_bench.kvcache.results.metrics.audits import Audits
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies, LatenciesBySize
-from mlpstorage_bench.kvcache.results.metrics.limits import Harness, Limits
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import as_json
+from mlpstorage_bench.trial.metrics.audits import Audits
+from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 from mlpstorage_bench.units import GIB
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.kvcache.results.metrics.audits import Audits
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies, LatenciesBySize
-from mlpstorage_bench.kvcache.results.metrics.limits import Harness, Limits
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
 from mlpstorage_bench.metric.declaration import AnyMetric, Measured, declared_in
+from mlpstorage_bench.trial.metrics.audits import Audits
+from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 
 GROUPS: tuple[type[Measured], ...] = (
     *(Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Window),

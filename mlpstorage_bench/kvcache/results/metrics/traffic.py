@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from mlpstorage_bench.kvcache.config.request_counters import RequestCounters
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks, part
+from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import LIST, MEAN, MEAN_WITH_SPREAD, NOT_COMBINED, SUM
+from mlpstorage_bench.trial.rank_windows import part
 from mlpstorage_bench.units import BYTES, COUNT, GIB, GIB_PER_S, RECORD, SHARE
 
 Purposes = dict[str, dict[str, float | int | None]]

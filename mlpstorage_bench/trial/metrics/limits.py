@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks, part
 from mlpstorage_bench.measure.ceiling import LimitedBy, limited_by
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import LARGEST, LIST, MEAN, SUM, of_largest
+from mlpstorage_bench.trial.rank_window import RankWindow
+from mlpstorage_bench.trial.rank_windows import RANKS, RankWindows, part
 from mlpstorage_bench.units import (
     BYTES,
     COUNT,
@@ -25,14 +26,14 @@ from mlpstorage_bench.units import (
 _NEAREST = of_largest("ceiling_ratio")
 
 
-def _limited_by(trial: TrialRanks) -> LimitedBy:
+def _limited_by(trial: RankWindows[RankWindow]) -> LimitedBy:
     return limited_by(trial.ceiling_ratio, trial.lane_time, trial.memory_share)
 
 
 def _lane_share(seconds: Callable[[LaneTime], float], meaning: str) -> Metric[float | None]:
     """Declare a share of the lanes' time."""
 
-    def share(trial: TrialRanks) -> float | None:
+    def share(trial: RankWindows[RankWindow]) -> float | None:
         spent = trial.lane_time
         return None if spent is None else part(seconds(spent), spent.total_s)
 
@@ -44,22 +45,22 @@ def _lane_share(seconds: Callable[[LaneTime], float], meaning: str) -> Metric[fl
     )
 
 
-def _ceiling_gib_s(trial: TrialRanks) -> float | None:
+def _ceiling_gib_s(trial: RankWindows[RankWindow]) -> float | None:
     ceilings = trial.ceilings
     return sum(ceiling.gib_s for ceiling in ceilings) if ceilings else None
 
 
-def _ceiling_operations(trial: TrialRanks) -> float | None:
+def _ceiling_operations(trial: RankWindows[RankWindow]) -> float | None:
     ceilings = trial.ceilings
     return sum(ceiling.operations_per_s for ceiling in ceilings) if ceilings else None
 
 
-def _cpu_s_per_gib(trial: TrialRanks) -> float | None:
+def _cpu_s_per_gib(trial: RankWindows[RankWindow]) -> float | None:
     cpu_s = trial.cpu_s
     return None if cpu_s is None else part(cpu_s, trial.traffic.total / GIB)
 
 
-def _overestimate(trial: TrialRanks) -> float | None:
+def _overestimate(trial: RankWindows[RankWindow]) -> float | None:
     """Return the share of spans that is not the storage's, at most; None if it is not known.
 
     A wait in a transfer makes the spans of all chunks that the thread has in flight longer.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlpstorage_bench.kvcache.results.trial_ranks import RANKS
 from mlpstorage_bench.measure.audit import SEVERITY
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, LARGEST, SUM, of_largest, of_worst
+from mlpstorage_bench.trial.rank_windows import RANKS
 from mlpstorage_bench.units import BYTES, GIB_PER_S, RATIO, TEXT
 
 _WORST_RANK = "of the rank or bottom with the worst verdict"

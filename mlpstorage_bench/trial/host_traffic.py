@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.measure.audit import (
     TOLERANCE,
     Audit,
@@ -18,6 +17,7 @@ from mlpstorage_bench.measure.audit import (
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import DeviceCount, DeviceTraffic
 from mlpstorage_bench.measure.recorder import Kind
+from mlpstorage_bench.trial.rank_window import RankWindow
 from mlpstorage_bench.units import GIB, NS_PER_S
 
 _MS_PER_S = 1000
@@ -37,7 +37,7 @@ class HostTraffic:
     """Ranks of one host whose caches are on one device, or are counted by one other source."""
 
     host: str
-    ranks: Sequence[RankTrial]
+    ranks: Sequence[RankWindow]
     seen: DeviceTraffic | None
     """Traffic of the device, as the first of these ranks read it; None without a device."""
 
@@ -172,9 +172,9 @@ class HostTraffic:
         return max(0.0, moved.total - own - self._doubtful.write_bytes - TOLERANCE * moved.total)
 
 
-def by_host(ranks: Iterable[RankTrial]) -> list[HostTraffic]:
+def by_host(ranks: Iterable[RankWindow]) -> list[HostTraffic]:
     """Return the ranks by host and by what counts their traffic: a device, a mount, interfaces."""
-    sharing: dict[tuple[str, str, str], list[RankTrial]] = {}
+    sharing: dict[tuple[str, str, str], list[RankWindow]] = {}
     for rank in ranks:
         device = rank.device_traffic.device.number if rank.device_traffic else ""
         mount = rank.mount_traffic.source if rank.mount_traffic else None
