@@ -38,7 +38,10 @@ LAYERS = (
         ("compare", "gate", "validation"),
         "runs side by side; whether a run is worse than earlier ones; the rules of result trees",
     ),
-    (("history", "kvcache"), "earlier runs and their index; the KV-cache benchmark type"),
+    (
+        ("checkpointing", "history", "kvcache"),
+        "earlier runs and their index; the benchmark types checkpointing and KV cache",
+    ),
     (("trial",), "trials of any type: lanes, windows, counters, steps, pooling, failures"),
     (("doctor",), "checks of this machine: MPI, limits, kernel, cache directory"),
     (("leaves",), "directories of runs, whoever wrote them: place, files, commands, figures"),
@@ -76,6 +79,7 @@ KVCACHE_LAYERS = (
 """Layers inside kvcache."""
 
 PURE = (
+    "checkpointing/model",
     "compare/figures.py",
     "compare/subject.py",
     "gate/change_points.py",
@@ -103,7 +107,9 @@ PURE = (
 )
 """Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
 
-FOR_PUBLISHED_TYPES = frozenset({"compare", "kvcache", "leaves", "submission", "validation"})
+FOR_PUBLISHED_TYPES = frozenset(
+    {"checkpointing", "compare", "kvcache", "leaves", "submission", "validation"}
+)
 """Packages that know benchmark types by name; all but kvcache know those of the published rules."""
 MOST_TOP_LEVEL_MODULES = 8
 

@@ -1,0 +1,1 @@
+"""The checkpointing benchmark type: the state of a training job, written and read back."""

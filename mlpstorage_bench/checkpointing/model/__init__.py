@@ -1,0 +1,1 @@
+"""Models, their tensors, and the part of them that each rank writes. Pure."""
