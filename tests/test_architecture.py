@@ -39,8 +39,8 @@ LAYERS = (
         "runs side by side; whether a run is worse than earlier ones; the rules of result trees",
     ),
     (
-        ("checkpointing", "history", "kvcache"),
-        "earlier runs and their index; the benchmark types checkpointing and KV cache",
+        ("checkpointing", "history", "kvcache", "training"),
+        "earlier runs and their index; the benchmark types",
     ),
     (("trial",), "trials of any type: lanes, windows, counters, steps, pooling, failures"),
     (("doctor",), "checks of this machine: MPI, limits, kernel, cache directory"),
@@ -104,6 +104,7 @@ PURE = (
     "metric",
     "mpi/agreement.py",
     "progress",
+    "training/workload",
 )
 """Modules without I/O, clock, MPI or pytest: besides the standard library only NumPy and errors."""
 

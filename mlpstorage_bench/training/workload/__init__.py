@@ -1,0 +1,1 @@
+"""Models, samples, epochs and the loader: which bytes are read, in which order (pure)."""
