@@ -117,8 +117,34 @@ TABLES = {
     ),
     "test_resident_memory": (*_WORKLOAD, Column("window s", "duration_s", "{:.0f}"), *_RESIDENT),
     "test_resident_memory_of_large_entries": (*_WORKLOAD, *_RESIDENT),
+    "test_scaling": (
+        Column("over", "store"),
+        Column("chunk KiB", "chunk_kib"),
+        Column("ranks", "ranks"),
+        Column("lanes x chunks of each", "shape"),
+        Column("GiB/s", "gib_s", "{:.2f}"),
+        Column("CPU s/GiB", "cpu_s_per_gib", "{:.3f}"),
+        Column("busy cores", "busy_cores", "{:.2f}"),
+        Column("ceiling GiB/s", "ceiling_gib_s", "{:.2f}"),
+        Column("ceiling chunks/s", "ceiling_operations_per_s", "{:.0f}"),
+    ),
 }
 """Columns by test function; other studies show all their figures."""
+
+CALCULATED = (
+    Column("costs over", "store"),
+    Column("chunk KiB", "chunk_kib"),
+    Column("CPU s/GiB", "cpu_s_per_gib", "{:.3f}"),
+    Column("ceiling of a rank GiB/s", "ceiling_gib_s", "{:.2f}"),
+    Column("network GiB/s", "network", "{:.1f}"),
+    Column("all cores GiB/s", "of_cores", "{:.1f}"),
+    Column("all ranks GiB/s", "of_ranks", "{:.1f}"),
+    Column("reached GiB/s", "gib_s", "{:.1f}"),
+    Column("limited by", "limited_by"),
+    Column("busy cores", "busy_cores", "{:.1f}"),
+    Column("least ranks", "least_ranks"),
+)
+"""Columns of what a larger machine would reach."""
 
 TABLES_IN_PARTS: dict[str, dict[str, tuple[Column, ...]]] = {
     "test_parity": {

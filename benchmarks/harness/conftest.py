@@ -22,10 +22,11 @@ FIO_MEMORY_BYTES = 16 * 4 * MIB + 4 * MIB
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the studies beside fio."""
-    group = parser.getgroup("studies beside fio")
+    """Add the options of the studies."""
+    group = parser.getgroup("studies of the harness")
     group.addoption("--study-pairs", type=int, default=PAIRS, help="samples of each run")
     group.addoption("--study-io-threads", type=int, default=1, help="threads that serve the lanes")
+    group.addoption("--study-quick", action="store_true", help="few cases, to see whether it runs")
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.harness.columns import TABLES, TABLES_IN_PARTS, Column
+from benchmarks.harness.columns import CALCULATED, TABLES, TABLES_IN_PARTS, Column
 from benchmarks.harness.goals import Case, Cases, outcomes
+from benchmarks.harness.larger_machine import calculated, title_of
 
 _GOAL_COLUMNS = (
     Column("goal", "goal"),
@@ -22,6 +23,7 @@ _GOAL_COLUMNS = (
     Column("", "verdict"),
 )
 _UNKNOWN = "-"
+_SCALING = "test_scaling"
 
 
 def main() -> None:
@@ -55,18 +57,25 @@ def study_lines(study: str, cases: list[Case]) -> list[str]:
     lines = []
     for title, part in (parts or {study: columns}).items():
         lines += ["", title, "", *table(part, cases)]
+    if study == _SCALING:
+        lines += ["", title_of(), "", *table(CALCULATED, list(calculated(cases)))]
     lacking = {case.get("huge_pages_lacking", "") for case in cases} - {""}
     return lines + [f"\nfio had no huge pages: {reason}" for reason in sorted(lacking)]
 
 
 def table(columns: tuple[Column, ...], cases: Sequence[Case]) -> list[str]:
     """Return the lines of a Markdown table, one row per case."""
-    cells = [
+    rows = [
         [column.heading for column in columns],
         ["---"] * len(columns),
-        *([_cell(column, case) for column in columns] for case in cases),
+        *(cells(columns, case) for case in cases),
     ]
-    return [f"| {' | '.join(row)} |" for row in cells]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def cells(columns: tuple[Column, ...], case: Case) -> list[str]:
+    """Return the texts of a case's row."""
+    return [_cell(column, case) for column in columns]
 
 
 def _cell(column: Column, case: Case) -> str:
