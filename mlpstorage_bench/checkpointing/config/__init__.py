@@ -1,0 +1,1 @@
+"""Parameters and profiles of checkpointing, and the rules of the CLOSED division."""
