@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
 from mlpstorage_bench.errors import InvalidInputError, SloError, UntouchedStorageError, nearest
 from mlpstorage_bench.kvcache.config.slo import MARKER, Objective, on_blocks, on_storage
-from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload, canonical
+from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
@@ -23,6 +23,7 @@ from mlpstorage_bench.kvcache.runner.case_trials import (
 )
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.profiles.schema import canonical
 from mlpstorage_bench.progress.state import Viewer
 
 
@@ -117,7 +118,7 @@ class KVCache:
                 ", ".join(parameters),
                 "no parameters in mode closed, which runs the workloads as they are",
             )
-        parameters = canonical("kvcache.run", parameters)
+        parameters = canonical("kvcache.run", parameters, SYNONYMS)
         values = workloads[str(name)].model_dump()
         for key in parameters.keys() - values.keys():
             hint = nearest(key, [*values, *SYNONYMS])

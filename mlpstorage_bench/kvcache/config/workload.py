@@ -5,15 +5,19 @@ Sizes `_gb` are in GiB.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mlpstorage_bench.errors import InvalidInputError, nearest
+from mlpstorage_bench.errors import nearest
 from mlpstorage_bench.kvcache.cache.eviction import PolicyName
 from mlpstorage_bench.kvcache.config.models import MODELS, Dtype, Geometry
-from mlpstorage_bench.kvcache.config.quantities import (
+from mlpstorage_bench.kvcache.config.slo import ObjectiveName, Slo, on_blocks, on_storage
+from mlpstorage_bench.kvcache.workload.accesses import DecodeReads, KeyedBy, Phase, Rules
+from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
+from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
+from mlpstorage_bench.measure.steadiness import Criterion
+from mlpstorage_bench.profiles.quantities import (
     MOST_SECONDS,
     Factor,
     Gib,
@@ -24,11 +28,7 @@ from mlpstorage_bench.kvcache.config.quantities import (
     SomeGib,
     unit,
 )
-from mlpstorage_bench.kvcache.config.slo import ObjectiveName, Slo, on_blocks, on_storage
-from mlpstorage_bench.kvcache.workload.accesses import DecodeReads, KeyedBy, Phase, Rules
-from mlpstorage_bench.kvcache.workload.arrivals import Distribution, Rate
-from mlpstorage_bench.kvcache.workload.sharing import Popularity, Sharing
-from mlpstorage_bench.measure.steadiness import Criterion
+from mlpstorage_bench.profiles.schema import Strict
 from mlpstorage_bench.storage.files import Durability, IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
 
@@ -45,29 +45,6 @@ Layout = Literal["entry", "block", "slab"]
 MOST_USERS_PER_RANK = 100_000
 SYNONYMS = {"users_per_rank": "num_users", "lanes": "max_concurrent_allocs"}
 """Another accepted name of a parameter → its own name, which is the reference's."""
-
-
-def canonical(
-    source: str, values: Mapping[str, Any], synonyms: Mapping[str, str] = SYNONYMS
-) -> dict[str, Any]:
-    """Replace synonyms by the keys' own names.
-
-    InvalidInputError, which names `source`, if a key occurs under two names.
-    """
-    given: dict[str, str] = {}
-    for name in values:
-        own = synonyms.get(name, name)
-        if own in given:
-            both = f"{given[own]} and {name}"
-            raise InvalidInputError(source, both, "one of these names of one key, not both")
-        given[own] = name
-    return {own: values[name] for own, name in given.items()}
-
-
-class Strict(BaseModel):
-    """Base of models that refuse unknown keys and values of other types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Workload(Strict):
