@@ -54,11 +54,6 @@ class TrainingModel:
     facts: Mapping[str, object] = field(default_factory=dict)
     """Further facts of the model's part of the reference's parameters."""
 
-    @property
-    def groups_per_file(self) -> int:
-        """Number of groups of a file."""
-        return self.samples_per_file // self.samples_per_group
-
 
 def _by_name(*models: TrainingModel) -> Mapping[str, TrainingModel]:
     return MappingProxyType({model.name: model for model in models})

@@ -44,16 +44,22 @@ class Dataset:
     seed: int
     scale: float = 1.0
     """Factor for the size of samples."""
+    samples_per_file: int = 1
+
+    @property
+    def groups_per_file(self) -> int:
+        """Number of groups of a file."""
+        return self.samples_per_file // self.model.samples_per_group
 
     @property
     def samples(self) -> int:
         """Number of samples of all files."""
-        return self.files * self.model.samples_per_file
+        return self.files * self.samples_per_file
 
     @property
     def groups(self) -> int:
         """Number of units that are read as a whole."""
-        return self.files * self.model.groups_per_file
+        return self.files * self.groups_per_file
 
     @property
     def record_bytes(self) -> int:
@@ -82,18 +88,18 @@ class Dataset:
 
     def file_bytes(self, file: int) -> int:
         """Return the size of a file."""
-        return self.group_bytes(file) * self.model.groups_per_file
+        return self.group_bytes(file) * self.groups_per_file
 
     @cached_property
     def total_bytes(self) -> int:
         """Size of all files."""
         sizes = self._group_sizes
-        stored = -(-sizes // SECTOR_BYTES) * SECTOR_BYTES * self.model.groups_per_file
+        stored = -(-sizes // SECTOR_BYTES) * SECTOR_BYTES * self.groups_per_file
         return int(stored.sum()) * (1 if len(sizes) > 1 else self.files)
 
     def place(self, group: int) -> tuple[int, int]:
         """Return the file of a group, and its number in the file."""
-        return divmod(group, self.model.groups_per_file)
+        return divmod(group, self.groups_per_file)
 
     def pieces(self, file: int, number: int) -> Iterator[tuple[Piece, bool]]:
         """Yield the pieces of a group in the order of the file, and whether each is read."""

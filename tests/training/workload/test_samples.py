@@ -14,10 +14,15 @@ from mlpstorage_bench.training.workload.samples import SECTOR_BYTES, Dataset
 SCALES = st.floats(0.001, 1.0)
 
 
+def dataset_of(name: str, files: int, seed: int = 1, scale: float = 1.0) -> Dataset:
+    model = MODELS[name]
+    return Dataset(model, files, seed, scale, model.samples_per_file)
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.01])
 def test_sizes_have_the_declared_mean_and_deviation(scale: float) -> None:
     model = MODELS["unet3d"]
-    dataset = Dataset(model, files=2000, seed=1, scale=scale)
+    dataset = dataset_of("unet3d", 2000, scale=scale)
     sizes = [dataset.file_bytes(file) for file in range(2000)]
     assert statistics.fmean(sizes) == pytest.approx(model.record_bytes * scale, rel=3e-3)
     assert statistics.pstdev(sizes) == pytest.approx(model.record_stdev_bytes * scale, rel=1e-2)
@@ -26,14 +31,14 @@ def test_sizes_have_the_declared_mean_and_deviation(scale: float) -> None:
 
 
 def test_few_files_have_the_declared_mean_too() -> None:
-    sizes = [Dataset(MODELS["unet3d"], 7, seed=3).file_bytes(file) for file in range(7)]
+    sizes = [dataset_of("unet3d", 7, seed=3).file_bytes(file) for file in range(7)]
     assert statistics.fmean(sizes) == pytest.approx(MODELS["unet3d"].record_bytes, rel=0.02)
     assert len(set(sizes)) == 7
 
 
 def test_the_seed_deals_out_the_same_sizes_to_other_files() -> None:
     one, other = (
-        [Dataset(MODELS["unet3d"], 50, seed).file_bytes(f) for f in range(50)] for seed in (1, 2)
+        [dataset_of("unet3d", 50, seed).file_bytes(f) for f in range(50)] for seed in (1, 2)
     )
     assert one != other
     assert sorted(one) == sorted(other)
@@ -44,8 +49,8 @@ def test_the_seed_deals_out_the_same_sizes_to_other_files() -> None:
 def test_pieces_of_a_group_lie_one_behind_the_other_in_whole_sectors(
     name: str, scale: float, file: int, number: int
 ) -> None:
-    dataset = Dataset(MODELS[name], files=5, seed=1, scale=scale)
-    number %= MODELS[name].groups_per_file
+    dataset = dataset_of(name, files=5, seed=1, scale=scale)
+    number %= dataset.groups_per_file
     at = number * dataset.group_bytes(file)
     for piece, _ in dataset.pieces(file, number):
         assert piece.offset == at
@@ -58,13 +63,13 @@ def test_pieces_of_a_group_lie_one_behind_the_other_in_whole_sectors(
 
 @pytest.mark.parametrize("name", ["unet3d", "retinanet", "flux"])
 def test_models_without_columns_read_a_sample_at_once(name: str) -> None:
-    dataset = Dataset(MODELS[name], files=3, seed=1)
+    dataset = dataset_of(name, files=3, seed=1)
     (piece,) = dataset.read_pieces(1, 0)
     assert piece.size == dataset.group_bytes(1)
 
 
 def test_dlrm_reads_a_fifth_of_the_columns_of_a_row_group() -> None:
-    dataset = Dataset(MODELS["dlrm"], files=2, seed=1)
+    dataset = dataset_of("dlrm", files=2, seed=1)
     assert len(dataset.read_pieces(0, 3)) == 40
     assert dataset.read_bytes(0, 3) / dataset.group_bytes(0) == pytest.approx(0.2, rel=0.01)
     assert dataset.group_bytes(0) == pytest.approx(6144 * 761, rel=1e-3)
@@ -72,5 +77,5 @@ def test_dlrm_reads_a_fifth_of_the_columns_of_a_row_group() -> None:
 
 
 def test_a_group_knows_its_file() -> None:
-    dataset = Dataset(MODELS["flux"], files=2, seed=1)
+    dataset = dataset_of("flux", files=2, seed=1)
     assert [dataset.place(group) for group in (0, 287, 288)] == [(0, 0), (0, 287), (1, 0)]

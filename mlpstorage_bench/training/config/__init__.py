@@ -1,0 +1,1 @@
+"""Profiles and parameters of trainings, and the rules of the closed division."""
