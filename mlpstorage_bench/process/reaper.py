@@ -51,7 +51,7 @@ def start(
 ) -> "subprocess.Popen[bytes]":
     """Start a reaper with one of three tasks.
 
-    `remove` DIRECTORY NAMES: see `removal.remove_of_killed`. `print` LINE: to `error_output`. `end`
+    `remove` DIRECTORY NAMES: see `removal.remove_left`. `print` LINE: to `error_output`. `end`
     GROUP START MARK DIRECTORY: end the process group of the launcher that was started then
     (`start_ticks`) and all processes with the mark, and remove the launch directory. What the
     launcher writes to `LAUNCHER_OUTPUTS` meanwhile is discarded. The reaper keeps the `inherited`
@@ -80,6 +80,13 @@ def stop(reaper: "subprocess.Popen[bytes]") -> None:
     from mlpstorage_bench.process import helper  # noqa: PLC0415 - the program itself has no package
 
     helper.end(reaper, _STOP)
+
+
+def let_go(reaper: "subprocess.Popen[bytes]") -> None:
+    """Have a reaper do its task now, as if its owner had been killed; it is not waited for."""
+    assert reaper.stdin is not None
+    reaper.stdin.close()
+    reaper.returncode = 0  # else Python warns that it outlives its owner, as it should
 
 
 def kill_marked(mark: str) -> list[int]:

@@ -101,14 +101,18 @@ def _remove_directory(path: str, directory: int, parent: int | None = None) -> l
         time.sleep(_POLL_S)
 
 
-def remove_of_killed(path: str, names: str) -> None:
-    """Remove the directory of a rank that was killed, unless another run uses it already.
+def remove_left(path: str, names: str) -> None:
+    """Remove the directory that a rank has left, unless another run uses it already.
 
     The claim's lock is shared meanwhile: a run that wants the directory can tell that from use.
     """
     directory = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        claim = os.open(CLAIM, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        try:
+            claim = os.open(CLAIM, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+        except FileNotFoundError:  # the rank had removed all but the directory
+            _remove_directory(path, directory)
+            return
         if not _can_be_shared(claim):
             os.close(claim)
             return
@@ -145,7 +149,7 @@ def main() -> None:
     if os.read(0, 1) == _STOP:
         return
     with suppress(OSError):  # there is no process left that could report it
-        remove_of_killed(*sys.argv[1:])
+        remove_left(*sys.argv[1:])
 
 
 if __name__ == "__main__":

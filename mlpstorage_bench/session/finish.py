@@ -167,7 +167,14 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
 
     The session fails on every rank if cache files cannot be removed or results cannot be written.
     """
-    problems = problems_of(session.resources.close)
+    problems: list[str] = []
+    try:
+        problems += problems_of(session.resources.close)
+    except KeyboardInterrupt:  # in a session of one process: ranks ignore it here
+        exit_status = exit_status or int(pytest.ExitCode.INTERRUPTED)
+        tests_passed = False
+        if session.run is not None:
+            session.run.add_notes(["interrupted while cache files were removed"])
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False

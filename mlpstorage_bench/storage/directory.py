@@ -1,8 +1,9 @@
 """The cache directory: which directories are accepted, and each rank's subdirectory.
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
-They are removed at the end, after a failure and after an interrupt; should the rank be killed, a
-reaper (a small process that outlives it) removes them. Nothing else in there is removed.
+They are removed at the end, after a failure and after an interrupt; should the rank be killed, or
+interrupted while it removes them, a reaper (a small process that outlives it) removes them. Nothing
+else in there is removed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Self
 from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.paths import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.process import reaper
+from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_can_replace
 from mlpstorage_bench.storage.own_files import OWN_NAMES
 
@@ -134,10 +136,24 @@ class RankDirectory:
             reaper.stop(self._reaper)
             self._reaper = None
 
-    def __exit__(self, *_exception: object) -> None:
+    def leave_to_reaper(self) -> None:
+        """Release the directory, and have the reaper remove what is left in it."""
         assert self._claim is not None
+        assert self._reaper is not None
+        self._claim.release()
+        self._claim = None
+        remover, self._reaper = self._reaper, None
+        reaper.let_go(remover)
+        say(f"mlpstorage: interrupted: a helper process removes the files left in {self.path}")
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._claim is None:
+            return  # it was left to the reaper
         try:
             self._claim.remove()
+        except KeyboardInterrupt:
+            self.leave_to_reaper()
+            raise
         except OSError as error:
             raise StorageError("removing", str(self.path), str(error)) from error
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cluster.waiting import wait_until
 from tests.session.tiny import TINY, metadata_of
 from tests.variants import first_of
 
@@ -66,3 +67,39 @@ def test_test_that_ends_before_its_benchmark_has_no_warning(
     result = pytester.runpytest_subprocess(*TINY)
     assert result.ret == status
     assert "was not used" not in result.stdout.str() + result.stderr.str()
+
+
+INTERRUPTS_REMOVAL = """
+import os, signal
+
+unlink = os.unlink
+
+def interrupted(path, *args, **kwargs):
+    if str(path).endswith(".kv"):
+        os.unlink = unlink
+        os.kill(os.getpid(), signal.SIGINT)
+    return unlink(path, *args, **kwargs)
+
+def test_stops(kvcache):
+    kvcache.run(1)
+    os.unlink = interrupted
+    {leaves}
+"""
+
+
+@pytest.mark.parametrize("leaves", first_of("raise KeyboardInterrupt", "pass"))
+def test_interrupt_while_cache_files_are_removed_leaves_them_to_the_helper_process(
+    pytester: pytest.Pytester, leaves: str
+) -> None:
+    pytester.makepyfile(INTERRUPTS_REMOVAL.format(leaves=leaves))
+    result = pytester.run(*pytester._getpytestargs(), *TINY, "--mlps-cache-dir=cache", timeout=60)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    directory = pytester.path / "cache" / "rank_0"
+    result.stderr.fnmatch_lines(
+        [f"mlpstorage: interrupted: a helper process removes the files left in {directory}"]
+    )
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    content = metadata_of(pytester)["mlpstorage"]
+    assert (content["status"], content["exit_status"]) == ("interrupted", 2)
+    assert "interrupted while cache files were removed" in content["notes"]
+    wait_until(lambda: not directory.exists())

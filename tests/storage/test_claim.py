@@ -216,7 +216,7 @@ def test_run_waits_until_files_of_a_killed_one_are_removed(
         remove_entries(*arguments)
 
     monkeypatch.setattr(removal, "remove_entries", slowly)
-    helper = threading.Thread(target=removal.remove_of_killed, args=(str(directory), OWN_NAMES))
+    helper = threading.Thread(target=removal.remove_left, args=(str(directory), OWN_NAMES))
     helper.start()
     removing.wait()
     claim = Claim(directory)
@@ -245,7 +245,7 @@ def test_lock_of_a_killed_run_may_be_released_late(
 ) -> None:
     killed = Claim(tmp_path / "rank_0")
     monkeypatch.setattr(time, "sleep", lambda _: killed.release())
-    removal.remove_of_killed(str(killed.path), OWN_NAMES)
+    removal.remove_left(str(killed.path), OWN_NAMES)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +256,7 @@ def test_helper_of_a_killed_run_leaves_what_another_run_uses(
     monkeypatch.setattr(removal, "_RELEASE_S", 0.1)
     claim = Claim(tmp_path / "rank_0")
     (claim.path / ENTRY).write_bytes(b"new")
-    removal.remove_of_killed(str(claim.path), OWN_NAMES)
+    removal.remove_left(str(claim.path), OWN_NAMES)
     assert (claim.path / ENTRY).read_bytes() == b"new"
     claim.remove()
 

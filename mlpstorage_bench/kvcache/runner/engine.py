@@ -113,11 +113,12 @@ class Engine:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        with _placed(self._place):
+        with _placed(self._place), self._resources:
             try:
                 self._empty_cache()
-            finally:
-                self._resources.close()
+            except KeyboardInterrupt:
+                self._directory.leave_to_reaper()
+                raise
 
     @property
     def page_cache(self) -> PageCacheStates:
