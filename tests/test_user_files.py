@@ -29,7 +29,7 @@ OWN = {
     "history/archive.py": "the index, which is ours",
     "history/metadata_files.py": "entries of the results directory; errors are reported",
     "inputs": "this is where users' files are opened",
-    "profiles/reader.py": "profiles of the package",
+    "profiles/values.py": "profiles of the package",
     "launch/command.py": "programs that have been started",
     "launch/parent_death.py": "files of a launch",
     "launch/status_channel.py": "files of a launch",

@@ -12,26 +12,23 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.escaping import shortened
-from mlpstorage_bench.inputs.yaml_files import (
-    Document,
-    YamlError,
-    parse_scalar,
-    parse_yaml,
-    read_yaml,
-)
-from mlpstorage_bench.paths import InputFile, check_path_component, look_up
+from mlpstorage_bench.inputs.yaml_files import Document
+from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.profiles.schema import Strict, canonical
+from mlpstorage_bench.profiles.values import (
+    PROFILE_OPTION,
+    SET_OPTION,
+    read_profile,
+    shipped_in,
+    value_of,
+)
 
-PROFILE_OPTION = "--mlps-profile"
-SET_OPTION = "--mlps-set"
 P = TypeVar("P", bound=Strict)
 _WORKLOADS = "workloads"
 _FIXED_KEYS = frozenset({_WORKLOADS, "name", "comparable"})
@@ -88,12 +85,7 @@ class ProfileReader(Generic[P]):
 
     def shipped(self) -> dict[str, str]:
         """Return the profiles in the package: name → YAML text."""
-        folder = resources.files(self.package) / "profiles"
-        return {
-            item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
-            for item in sorted(folder.iterdir(), key=lambda item: item.name)
-            if item.name.endswith(".yaml")
-        }
+        return shipped_in(self.package)
 
     def load(
         self,
@@ -104,7 +96,7 @@ class ProfileReader(Generic[P]):
         trials: int | None = None,
     ) -> P:
         """Load a profile by name or path, and apply the user's settings."""
-        document = self._read(name)
+        document = read_profile(self.shipped(), name)
         if not isinstance(document.content, dict):
             raise InvalidInputError(PROFILE_OPTION, name, "a YAML mapping of parameters")
         content = self._spread_common_values(name, document.content)
@@ -120,20 +112,6 @@ class ProfileReader(Generic[P]):
             given = ", ".join(f"{key}={text}" for key, text in assignments)
             profile = self._validated(content, SET_OPTION, given)
         return profile
-
-    def _read(self, name: str) -> Document:
-        shipped = self.shipped()
-        if name in shipped:
-            return parse_yaml(shipped[name])
-        path = Path(name)
-        if path.suffix not in (".yaml", ".yml") and look_up(PROFILE_OPTION, path) is None:
-            raise InvalidInputError(
-                PROFILE_OPTION,
-                name,
-                f"{', '.join(shipped)}, or the path of a YAML file",
-                hint=nearest(name, shipped),
-            )
-        return read_yaml(InputFile(PROFILE_OPTION, path, "a profile in YAML"))
 
     def _spread_common_values(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         """Copy the values common to all workloads into each workload that does not set them."""
@@ -177,7 +155,7 @@ class ProfileReader(Generic[P]):
     def _override(self, content: dict[str, Any], path: str, text: str) -> None:
         """Apply one KEY=VALUE to the profile, to all workloads, or one (`workloads.NAME.KEY`)."""
         workload, key = self.split_path(path)
-        value = self._value_of(path, key, text)
+        value = value_of(path, text, is_text=key in self._text_keys)
         workloads: dict[str, dict[str, Any]] = content[_WORKLOADS]
         if workload is not None:
             if workload not in workloads:
@@ -199,23 +177,6 @@ class ProfileReader(Generic[P]):
             content[key] = value
         else:
             raise self._unknown_key(SET_OPTION, path)
-
-    def _value_of(self, path: str, key: str, text: str) -> Any:
-        """Return the value in KEY=VALUE.
-
-        A value in brackets, braces or quotes is YAML. Any other is a plain scalar, whose `#` and
-        `:` are no syntax; a parameter that is text gets it as typed.
-        """
-        is_text = key in self._text_keys
-        try:
-            if text.startswith(("'", '"') if is_text else ("'", '"', "[", "{", "!")):
-                return parse_yaml(text).content
-            plain = parse_scalar(text)
-        except YamlError as error:
-            raise InvalidInputError(
-                SET_OPTION, f"{path}={text}", "a YAML value", hint=error.problem
-            ) from error
-        return text if is_text and plain is not None else plain
 
     def _unknown_key(
         self, source: str, key: str, name: str | None = None, known: Iterable[str] = ()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic.config import JsonDict
 
 from mlpstorage_bench.checkpointing.model.shapes import MODELS, Model, model_named
 from mlpstorage_bench.checkpointing.model.writers import FileForm, Writer
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.inputs.profiles import Strict
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.profiles.quantities import Seconds, unit
+from mlpstorage_bench.profiles.schema import Strict
 from mlpstorage_bench.storage.files import Durability, IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
 
@@ -20,10 +20,6 @@ Kind = Literal["write", "read"]
 KINDS: tuple[Kind, ...] = ("write", "read")
 MOST_CHECKPOINTS = 255
 """Each has a directory whose name has two hexadecimal digits."""
-
-
-def _unit(name: str) -> JsonDict:
-    return {"unit": name}
 
 
 class Parameters(Strict):
@@ -37,9 +33,7 @@ class Parameters(Strict):
     """Checkpoints that are written."""
     num_checkpoints_read: int = Field(default=10, ge=1, le=MOST_CHECKPOINTS)
     """Checkpoints that are read, the first one first."""
-    time_between_checkpoints: float = Field(
-        default=5.0, ge=0, le=86_400, allow_inf_nan=False, json_schema_extra=_unit("s")
-    )
+    time_between_checkpoints: Seconds = 5.0
     """Pause before each checkpoint, in seconds; it is not part of any time."""
     fsync: bool = True
     """Whether a file is complete when it is on the storage."""
@@ -48,7 +42,7 @@ class Parameters(Strict):
     files_per_rank: int = Field(default=1, ge=1, le=64)
     """Files among which a rank divides its share, with the writer `dcp`."""
     shard_gb: float = Field(
-        default=5.0, ge=1e-6, le=1e6, allow_inf_nan=False, json_schema_extra=_unit("GB")
+        default=5.0, ge=1e-6, le=1e6, allow_inf_nan=False, json_schema_extra=unit("GB")
     )
     """Largest file of the writer `safetensors`, in GB of 10^9 bytes."""
     subset: bool = False
@@ -64,7 +58,7 @@ class Parameters(Strict):
     io_mode: IoMode | None = None
     """direct, buffered or uncached; None: direct, where the filesystem has it."""
     io_chunk_kib: int = Field(
-        default=1024, ge=4, le=1 << 20, multiple_of=4, json_schema_extra=_unit("KiB")
+        default=1024, ge=4, le=1 << 20, multiple_of=4, json_schema_extra=unit("KiB")
     )
     """Largest size of a system call, in KiB; no call crosses the end of a tensor."""
     chunks_in_flight: int = Field(default=8, ge=1, le=256)

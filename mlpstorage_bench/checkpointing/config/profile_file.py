@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from pydantic import Field, field_validator
 
 from mlpstorage_bench.checkpointing.config.parameters import Parameters
-from mlpstorage_bench.inputs.profiles import load_flat, shipped_in
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.profiles.flat import load_flat
+from mlpstorage_bench.profiles.values import shipped_in
 
 _FIXED = frozenset({"name", "comparable"})
 """Keys that the command line cannot set."""
