@@ -1,0 +1,1 @@
+"""Results of checkpoints: records of ranks, metrics, and files in the reference's form."""

@@ -1,0 +1,1 @@
+"""Metrics of checkpoints, each declared once."""

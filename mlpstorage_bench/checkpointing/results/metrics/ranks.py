@@ -1,0 +1,145 @@
+"""Ranks: who was slow, how well they began together, and what preceded the reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlpstorage_bench.checkpointing.results.checkpoint_ranks import RANKS, CheckpointRanks
+from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
+from mlpstorage_bench.measure.clock_offset import spread_ns
+from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
+from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, of_largest
+from mlpstorage_bench.units import COUNT, MILLISECONDS, NS_PER_MS, RECORD, SECONDS, SHARE, TEXT
+
+_SLOWEST = of_largest("slowest_rank_s")
+
+
+@dataclass(frozen=True)
+class RankFigures:
+    """A rank's own part of a checkpoint."""
+
+    rank: int
+    host: str
+    seconds: float
+    gib_s: float
+
+
+def _figures(rank: RankCheckpoint) -> RankFigures:
+    return RankFigures(rank.rank, rank.host, rank.window_s, rank.gib_s)
+
+
+def _opened(trial: CheckpointRanks) -> float | None:
+    spread = spread_ns([rank.edges.opened_ns for rank in trial.ranks if rank.edges])
+    return None if spread is None else spread / NS_PER_MS
+
+
+def _uncertainty(rank: RankCheckpoint) -> float | None:
+    return None if rank.edges is None else rank.edges.uncertainty_ns / NS_PER_MS
+
+
+def _spread(trial: CheckpointRanks) -> float | None:
+    slowest = trial.slowest.window_s
+    return (slowest - trial.fastest.window_s) / slowest if slowest else None
+
+
+def _dropped(trial: CheckpointRanks) -> str:
+    if trial.kind == "write":
+        return ""
+    problem = next((rank.drop_problem for rank in trial.ranks if rank.drop_problem), "")
+    if problem:
+        return problem
+    pages = trial.cached_pages
+    if pages is None:
+        return ""
+    return "dropped" if not pages else f"{pages} pages left"
+
+
+class Ranks(Measured):
+    """Ranks."""
+
+    ranks = Metric(
+        "Number of ranks.",
+        COUNT,
+        RANKS.together("count", lambda trial: len(trial.ranks)),
+        LARGEST,
+    )
+    by_rank = Metric(
+        "Each rank's own seconds and bandwidth: rank, host, seconds, gib_s.",
+        RECORD,
+        RANKS.each(_figures),
+        JOINED,
+    )
+    slowest_rank = Metric(
+        "Rank that finished last.",
+        COUNT,
+        RANKS.together("that with the longest time", lambda trial: trial.slowest.rank),
+        _SLOWEST,
+        title="slowest rank",
+        shown=Shown.REPORT,
+        beside="slowest_rank_s",
+    )
+    slowest_rank_s = Metric(
+        "Own time of the rank that finished last.",
+        SECONDS,
+        RANKS.together("largest", lambda trial: trial.slowest.window_s),
+        LARGEST,
+        better="lower",
+    )
+    slowest_host = Metric(
+        "Host of the rank that finished last.",
+        TEXT,
+        RANKS.together("that with the longest time", lambda trial: trial.slowest.host),
+        _SLOWEST,
+        title="slowest host",
+        shown=Shown.REPORT,
+    )
+    rank_spread = Metric(
+        "Share of the slowest rank's time by which the fastest one was faster.",
+        SHARE,
+        RANKS.together("(slowest - fastest) ÷ slowest", _spread),
+        LARGEST,
+        better="lower",
+    )
+    window_open_spread_ms = Metric(
+        "Time from when the first rank began until the last one did. Each moment is known to "
+        "within clock_uncertainty_ms.",
+        MILLISECONDS,
+        RANKS.together("last - first", _opened),
+        LARGEST,
+        title="ranks began within ms",
+        better="lower",
+        shown=Shown.REPORT,
+    )
+    clock_uncertainty_ms = Metric(
+        "How far a rank's clock may be from what was measured against rank 0's.",
+        MILLISECONDS,
+        RANKS.largest_known(_uncertainty),
+        LARGEST,
+        title="clocks known within ms",
+        better="lower",
+    )
+    window_s = Metric(
+        "Longest time of a rank.",
+        SECONDS,
+        RANKS.largest(lambda rank: rank.window_s),
+        LIST,
+    )
+    handover_s = Metric(
+        "Time from the end of the last write to the beginning of the read; none of writes.",
+        SECONDS,
+        RANKS.largest_known(lambda rank: rank.handover_s),
+        NOT_COMBINED,
+    )
+    caches = Metric(
+        "Whether the files were out of the page cache before the first read: dropped, the pages "
+        "that were left, or why neither is known; empty of writes and later reads.",
+        TEXT,
+        RANKS.together("sum of pages, or the first reason", _dropped),
+        LIST,
+    )
+    closed_by = Metric(
+        "Reason for which ranks ended: complete, or failure.",
+        TEXT,
+        RANKS.together("failure, or the first rank's", lambda trial: trial.closed_by),
+        NOT_COMBINED,
+    )

@@ -1,0 +1,106 @@
+"""Results of one checkpoint over all ranks, and of a case: all that were written or read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlpstorage_bench.checkpointing.config.parameters import Kind
+from mlpstorage_bench.checkpointing.results.metrics.checkpoints import Checkpoints
+from mlpstorage_bench.checkpointing.results.metrics.latencies import Latencies
+from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
+from mlpstorage_bench.errors import MlpsError, NotMeasuredError
+from mlpstorage_bench.measure.conditions import TrialConditions
+from mlpstorage_bench.metric.values import Values, as_json, number_of
+from mlpstorage_bench.trial.metrics.audits import Audits
+from mlpstorage_bench.trial.metrics.limits import Harness, Limits
+from mlpstorage_bench.units import GIB
+
+
+@dataclass(frozen=True)
+class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness):
+    """One checkpoint over all ranks: every metric is an attribute."""
+
+    trial: int
+    """Number of the checkpoint, from 1."""
+    kind: Kind
+    corruption: str
+    """The first corrupt read of any rank, with file and offset; '' without any."""
+    failure: MlpsError | None = None
+    """Failure that ended it early, on the first of the ranks where something failed."""
+
+    @property
+    def round_s(self) -> float:
+        """Seconds of the checkpoint."""
+        return self.checkpoint_s
+
+    @property
+    def conditions(self) -> TrialConditions:
+        """Conditions that may have changed the metrics, besides the storage."""
+        return TrialConditions(
+            moved_gib_s=(self.read_gib_s or 0.0) + (self.write_gib_s or 0.0),
+            limit=self.limited_by,
+            others_gib_s=self.foreign_gib_s,
+            others_on=self.foreign_traffic_on,
+            stragglers=(),
+            missing_share=0.0,
+            denied_share=self.throttled_share,
+        )
+
+    def wrong_data(self, trial: str) -> str:
+        """Return how many files had other data than was written, and the first; '' if none."""
+        if not self.corrupt_reads:
+            return ""
+        return (
+            f"{self.corrupt_reads} files of {trial} had other data than was written. The first: "
+            f"{self.corruption}"
+        )
+
+    def failure_note(self, case: str) -> str:
+        """Return a note on a failed checkpoint, in a sentence."""
+        moved = self.read_bytes + self.write_bytes
+        return (
+            f"{case}: checkpoint {self.trial} failed after {self.checkpoint_s:.2f} s, when "
+            f"{moved / GIB:.2f} GiB were moved. It is in the metadata as failed_trial, and in no "
+            "mean"
+        )
+
+    def metrics(self) -> dict[str, object]:
+        """Return every metric by name, for JSON."""
+        return as_json(self.values)
+
+
+@dataclass(frozen=True)
+class CheckpointResult:
+    """A test case: its checkpoints, and every metric of all of them."""
+
+    case: str
+    """Name of the case."""
+    kind: Kind
+    trials: tuple[CheckpointTrial, ...]
+    values: Values
+    """Metrics of the case by name."""
+
+    @property
+    def latencies(self) -> Latencies:
+        """Percentiles of the samples of all checkpoints, in milliseconds; None without samples."""
+        return Latencies(self.values)
+
+    @property
+    def gib_s(self) -> float:
+        """Bandwidth in GiB/s, the mean of the checkpoints' rates."""
+        return self._number("write_gib_s" if self.kind == "write" else "read_gib_s")
+
+    @property
+    def checkpoint_s(self) -> float:
+        """Mean time of a checkpoint, in seconds."""
+        return self._number("checkpoint_s")
+
+    def metrics(self) -> dict[str, object]:
+        """Return every metric by name, with the number of checkpoints, for JSON."""
+        return {"trials": len(self.trials), **as_json(self.values)}
+
+    def _number(self, name: str) -> float:
+        value = number_of(self.values[name])
+        if value is None:
+            raise NotMeasuredError(f"{name} of {self.case} was not measured")
+        return value
