@@ -15,16 +15,12 @@ from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
 from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
-from mlpstorage_bench.kvcache.runner.case_trials import (
-    AnnouncePause,
-    CaseTrials,
-    Pausing,
-    RunTrials,
-)
 from mlpstorage_bench.kvcache.runner.engine import Engine
+from mlpstorage_bench.kvcache.runner.workload_trials import WorkloadRuns, WorkloadTrials
 from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.profiles.schema import canonical
 from mlpstorage_bench.progress.state import Viewer
+from mlpstorage_bench.trial.case_trials import AnnouncePause, Pausing, RunTrials
 
 
 class Timed(Protocol):
@@ -183,8 +179,11 @@ class KVCache:
         name = opened.record.case
         changes = self._plan.notes_on_changes(str(workload), changed)
         pausing = Pausing(self._plan.pauses, self._trials.announce_pause)
-        seed, run = self._plan.profile.seed, self._trials.run
-        trials = CaseTrials(self._engine, changed, seed, opened, pausing, run, changes)
+        runs = WorkloadRuns(
+            *(self._engine, changed, self._plan.profile.seed),
+            lambda number: self._trace_parts(name, number),
+        )
+        trials = WorkloadTrials(self._engine, runs, opened, pausing, self._trials.run, changes)
         self._write_record(opened)
         self._engine.show_to(self._trials.viewer, is_on=self._trials.is_watched)
 
@@ -193,7 +192,7 @@ class KVCache:
                 trials.run_unrecorded()
                 return
             try:
-                self._advance_clock(trials.run_one(self._trace_parts(name, trials.count + 1)))
+                self._advance_clock(trials.run_one())
             finally:
                 self._write_record(opened)
 
@@ -225,12 +224,11 @@ class KVCache:
                 "an objective for a class of requests, as storage null takes no time",
             )
 
-    def _run_more(self, trials: CaseTrials, objectives: Sequence[Objective], count: int) -> None:
+    def _run_more(
+        self, trials: WorkloadTrials, objectives: Sequence[Objective], count: int
+    ) -> None:
         """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""
-        more = [
-            trials.run_one(self._trace_parts(trials.case.record.case, trials.count + 1))
-            for _ in range(count)
-        ]
+        more = [trials.run_one() for _ in range(count)]
         timed = self._benchmark.stats
         rounds = type(timed.stats)()  # the existing one caches its figures
         for seconds in (*timed.stats.data, *more):
@@ -238,11 +236,15 @@ class KVCache:
         timed.stats = rounds
         self._keep_result(trials, objectives)
 
-    def _keep_result(self, trials: CaseTrials, objectives: Sequence[Objective]) -> KVCacheResult:
+    def _keep_result(
+        self, trials: WorkloadTrials, objectives: Sequence[Objective]
+    ) -> KVCacheResult:
         """Return the result of all trials so far, after adding it to the case and the JSON."""
-        result = trials.result(objectives)
-        metrics = result.metrics()
         case = trials.case
+        result = self._engine.pool_case(
+            case.record.case, trials.results, trials.samples, objectives
+        )
+        metrics = result.metrics()
         case.record = replace(
             case.record,
             metrics=metrics,

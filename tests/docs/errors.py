@@ -21,7 +21,6 @@ from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.cache_directories import CacheDirectory
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner import rank_storage
 from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
 from mlpstorage_bench.kvcache.sizing import RankSize, not_fitting
 from mlpstorage_bench.launch import exit_reason
@@ -39,6 +38,7 @@ from mlpstorage_bench.session.measured_storage import note_on_system_disk
 from mlpstorage_bench.storage.direct_io import DirectIo
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.trial import storage_modes
 from mlpstorage_bench.units import GIB, MIB
 
 OPEN_MPI = LauncherEnvironment("openmpi", rank=0, size=2, version="5.0.11")
@@ -146,7 +146,7 @@ def _in_use(place: Place) -> object:
 
 
 def _storage_without_direct_io(place: Place, **parameters: object) -> RankStorage:
-    place.patch.setattr(rank_storage, "probe_direct_io", lambda _directory: NO_DIRECT_IO)
+    place.patch.setattr(storage_modes, "probe_direct_io", lambda _directory: NO_DIRECT_IO)
     site = RankSite("node1", place.directory / "cache", is_first_on_host=False)
     storage = RankStorage(site, place.directory, [_workload(**parameters)])
     place.notes.extend(storage.probe())
@@ -163,7 +163,7 @@ def _direct_io_refused(place: Place) -> object:
 
 
 def _uncached_io_refused(place: Place) -> object:
-    place.patch.setattr(rank_storage, "uncached_refusal", lambda _directory: NO_UNCACHED_IO)
+    place.patch.setattr(storage_modes, "uncached_refusal", lambda _directory: NO_UNCACHED_IO)
     return _storage_without_direct_io(place, io_mode="uncached").io_mode(
         _workload(io_mode="uncached")
     )

@@ -12,7 +12,7 @@ import pytest
 
 import mlpstorage_bench.session.hooks  # noqa: F401 - pytester forgets what its sessions import
 from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
+from mlpstorage_bench.kvcache.runner.engine import Engine, Outcome
 
 REPRODUCIBLE = [
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),
@@ -84,7 +84,7 @@ def change_trials(
 
     def changed(
         engine: Engine, workload: Workload, seed: int, trial: int, parts: Mapping[str, str]
-    ) -> TrialOutcome:
+    ) -> Outcome:
         outcome = run_trial(engine, workload, seed, trial, parts)
         values: dict[str, Any] = dict(outcome.result.values)
         moved = values["read_gib_s"] + values["write_gib_s"]

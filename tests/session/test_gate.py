@@ -156,14 +156,14 @@ def test_more_trials_of_the_gate_have_the_time_limit_of_a_test(pytester: pytest.
     pytester.makeconftest(
         """
         import time
-        from mlpstorage_bench.kvcache.runner.case_trials import CaseTrials
+        from mlpstorage_bench.trial.case_trials import CaseTrials
 
         run_one = CaseTrials.run_one
 
-        def hang(self, parts):
+        def hang(self):
             if self.count:
                 time.sleep(600)
-            return run_one(self, parts)
+            return run_one(self)
 
         CaseTrials.run_one = hang
         """
@@ -425,14 +425,14 @@ def test_trial_of_a_retry_that_fails_fails_the_session_and_is_no_baseline(
     pytester.makeconftest(
         """
         from mlpstorage_bench.errors import StorageError
-        from mlpstorage_bench.kvcache.runner.case_trials import CaseTrials
+        from mlpstorage_bench.trial.case_trials import CaseTrials
 
         run_one = CaseTrials.run_one
 
-        def fail(self, parts):
+        def fail(self):
             if self.count:
                 raise StorageError("reading", "a file", "Input/output error")
-            return run_one(self, parts)
+            return run_one(self)
 
         CaseTrials.run_one = fail
         """

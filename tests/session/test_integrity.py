@@ -177,7 +177,7 @@ def test_run_without_storage_probes_none(pytester: pytest.Pytester) -> None:
     metadata = metadata_in(pytester.path / "results")
     assert verdicts(metadata)["flush of the page cache"] == "not measurable"
     (host,) = metadata["system_info"]["mlpstorage"]["hosts"]
-    assert host["page_cache"]["problem"] == "no workload of the plan stores anything"
+    assert host["page_cache"]["problem"] == "no case of the plan stores anything"
 
 
 def test_honest_run_has_facts_and_no_table(pytester: pytest.Pytester) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.values import as_json
+from mlpstorage_bench.trial.outcome import StoredTrial
 
 _RECORDS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
     {
@@ -40,18 +41,11 @@ _SERIES: TypeAdapter[TimeSeries | None] = TypeAdapter(TimeSeries | None)
 _Counted = TypeVar("_Counted", RequestCounters, ClassCounters, OperationStatistics)
 
 
-@dataclass(frozen=True)
-class StoredTrial:
-    """The results of a trial that did not fail, on rank 0."""
-
-    result: TrialResult
-    samples: PooledHistograms
-    """Those of all its ranks."""
-    series: TimeSeries | None
-    """None of a simulation."""
+KVStoredTrial = StoredTrial[TrialResult, PooledHistograms]
+"""The results of a trial that did not fail, on rank 0."""
 
 
-def stored_trial(trial: StoredTrial) -> Json:
+def stored_trial(trial: KVStoredTrial) -> Json:
     """Return a trial as JSON."""
     result, samples = trial.result, trial.samples
     return {
@@ -68,7 +62,7 @@ def stored_trial(trial: StoredTrial) -> Json:
     }
 
 
-def restored_trial(content: Json) -> StoredTrial:
+def restored_trial(content: Json) -> KVStoredTrial:
     """Return the trial that `stored_trial` has stored; ValueError for other JSON."""
     try:
         return _restored(dict(content))
@@ -76,7 +70,7 @@ def restored_trial(content: Json) -> StoredTrial:
         raise ValueError(f"no stored trial: {error}") from error
 
 
-def _restored(content: dict[str, Any]) -> StoredTrial:
+def _restored(content: dict[str, Any]) -> KVStoredTrial:
     values = {
         name: _RECORDS[name].validate_python(value) if name in _RECORDS else value
         for name, value in content["values"].items()

@@ -38,7 +38,7 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
         return Latencies(self.values)
 
     @property
-    def seconds_per_request(self) -> float:
+    def round_s(self) -> float:
         """Window ÷ requests that all ranks completed in it.
 
         When none was, the window itself: the true time is longer, and the notes say so.
@@ -56,6 +56,15 @@ class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, H
             stragglers=tuple(map(str, self.stragglers)),
             missing_share=self.straggler_loss,
             denied_share=self.throttled_share,
+        )
+
+    def wrong_data(self, trial: str) -> str:
+        """Return how many reads found other data than was written, and the first of them."""
+        if not self.corrupt_reads:
+            return ""
+        return (
+            f"{self.corrupt_reads} reads of {trial} found other data than was written. The first: "
+            f"{self.corruption}"
         )
 
     def failure_note(self, workload: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
-from mlpstorage_bench.benchmark_type.records import Json, SequenceStep, Step
-from mlpstorage_bench.errors import CapacityError, MlpsError, StorageError
+from mlpstorage_bench.errors import CapacityError, MlpsError
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.slo import Objective
@@ -29,35 +27,20 @@ from mlpstorage_bench.kvcache.runner.trial import run_trial
 from mlpstorage_bench.kvcache.sizing import SHOWS_SIZES, not_fitting
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
-from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.paths import InputFile, check_outputs
-from mlpstorage_bench.progress.state import Viewer
-from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
-from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
-from mlpstorage_bench.trial.sequence import StepLog
+from mlpstorage_bench.trial.engine import TrialEngine, placed
+from mlpstorage_bench.trial.outcome import TrialOutcome
 from mlpstorage_bench.trial.series_recorder import pool_series
-from mlpstorage_bench.trial.watch import Watch
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class TrialOutcome:
-    """The results of one trial of all ranks."""
-
-    result: TrialResult
-    """Pooled result, on every rank."""
-    samples: PooledHistograms | None
-    """Pooled histograms; None on ranks other than 0."""
-    ranks: Sequence[Json] | None
-    """Each rank's result in full, in rank order; None on ranks other than 0."""
-    series: TimeSeries | None = None
-    """The trial by second; None on ranks other than 0, and of a simulation."""
+Outcome = TrialOutcome[TrialResult, PooledHistograms]
 
 
-class Engine:
+class Engine(TrialEngine):
     """Runs trials in this rank's cache directory. A context manager."""
 
     def __init__(
@@ -67,58 +50,19 @@ class Engine:
         workloads: Mapping[str, Workload] = MappingProxyType({}),
         seed: int = 0,
     ) -> None:
-        self._ranks = ranks
-        self._site = site
-        self._place = f"rank {ranks.rank} on {site.host}"
-        """This rank and its host, for messages."""
-        self._cache_dir = site.cache_dir
+        super().__init__(ranks, site)
         self._workloads = workloads
         """Those of the plan, by name."""
         self._seed = seed
         """The plan's."""
-        self._resources = ExitStack()
-        self._directory = RankDirectory(site.cache_dir, ranks.rank)
         self._storage = RankStorage(site, self._directory.path, [*workloads.values()])
-        self._counters = NO_COUNTERS
         self._calibrations: dict[str, Calibration] = {}
         """Calibrations by workload, as JSON."""
-        self._cases = 0
-        self._log = StepLog(ranks)
-        self.watch = Watch(ranks, None, is_on=False)
-        """Progress of the current case."""
         self._left: Tier | None = None
         """Storage with the last trial's entries."""
-        self.notes: list[str] = []
-        """Notes on this rank's storage for the reader of the results."""
 
-    def __enter__(self) -> Self:
-        self._resources.enter_context(self._directory)
-        try:
-            with _placed(self._place):
-                self.notes += self._storage.probe()
-            self._counters = UsableCounters.probe(self._directory.path, self._storage.best_io_mode)
-            if not self._directory.can_be_locked:
-                self.notes.append(
-                    f"{self._cache_dir} has no locks: another run in the same directory would "
-                    "not be noticed"
-                )
-            if self._directory.can_be_replaced:
-                self.notes.append(
-                    f"other users can replace files in {self._cache_dir}: all may write there, and "
-                    "it has no sticky bit"
-                )
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        with _placed(self._place), self._resources:
-            try:
-                self._empty_cache()
-            except KeyboardInterrupt:
-                self._directory.leave_to_reaper()
-                raise
+    def _modes(self) -> RankStorage:
+        return self._storage
 
     @property
     def page_cache(self) -> PageCacheStates:
@@ -135,26 +79,7 @@ class Engine:
         """How workloads of the plan move their files, in words, such as `direct I/O`."""
         return self._storage.file_io
 
-    def show_to(self, viewer: Viewer | None, *, is_on: bool) -> None:
-        """Show the progress from now on; `viewer` is rank 0's, `is_on` the same on every rank."""
-        self.watch = Watch(self._ranks, viewer, is_on=is_on)
-
-    @property
-    def steps(self) -> tuple[SequenceStep, ...]:
-        """The steps of the current case so far."""
-        return self._log.steps
-
-    def begin_case(self) -> bool:
-        """Begin a case, and return whether another one came before."""
-        self._log.begin_case()
-        self._cases += 1
-        return self._cases > 1
-
-    def pause(self, step: Step, trial: int | None, seconds: float) -> None:
-        """Pause on all ranks together."""
-        self._log.pause(step, trial, seconds, self.watch.tick)
-
-    def _empty_cache(self) -> int:
+    def _release(self) -> int:
         """Remove the entries that the last trial left on storage, and return their bytes."""
         left, self._left = self._left, None
         if left is None:
@@ -181,7 +106,7 @@ class Engine:
 
     def run_trial(
         self, workload: Workload, seed: int, trial: int, trace_parts: Mapping[str, str]
-    ) -> TrialOutcome:
+    ) -> Outcome:
         """Run a trial on all ranks, after the entries of the one before were removed.
 
         `trace_parts` distinguish the name of its trace from those of other cases and trials.
@@ -189,8 +114,8 @@ class Engine:
         started_at = self._log.start_of(trial)
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
-        with _placed(self._place), self._log.record("cache_emptied", trial) as removed:
-            removed.count = self._empty_cache()
+        with placed(self._place), self._log.record("cache_emptied", trial) as removed:
+            removed.count = self._release()
         context = TrialContext(
             rank=self._ranks.rank,
             host=self._site.host,
@@ -204,7 +129,7 @@ class Engine:
             first_user=part.first_user,
             counters=self._counters,
         )
-        with _placed(self._place):
+        with placed(self._place):
             trace = self._trace(workload, trace_parts)
             key = own.model_dump_json()
             if key not in self._calibrations:
@@ -248,15 +173,6 @@ class Engine:
         check_outputs([trace_output(path)], inputs)  # a test may have set either
         return path
 
-    def share(self, finished: Sequence[TrialOutcome]) -> list[TrialOutcome]:
-        """Return finished trials, which rank 0 has, on every rank."""
-        results = self._ranks.bcast([one.result for one in finished])
-        return [*finished] or [TrialOutcome(result, None, None) for result in results]
-
-    def of_root(self, value: T) -> T:
-        """Return rank 0's value on every rank."""
-        return self._ranks.bcast(value)
-
     def pool_case(
         self,
         workload: str,
@@ -289,12 +205,3 @@ def pool_ranks(
         raise outcome
     assert outcome is not None
     return outcome, samples
-
-
-@contextmanager
-def _placed(place: str) -> Iterator[None]:
-    """Add the place, a rank and its host, to errors of storage and capacity."""
-    try:
-        yield
-    except (StorageError, CapacityError) as error:
-        raise error.with_place(place) from error.__cause__

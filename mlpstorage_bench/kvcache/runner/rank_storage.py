@@ -1,9 +1,8 @@
-"""The storage under a rank's directory: what its filesystem can do, and what fits on it."""
+"""The storage under a rank's directory for the workloads of a plan, and what fits on it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
@@ -11,137 +10,48 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.sizing import size_of_rank, storage_capacity
-from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.buffers import SECTOR_BYTES
-from mlpstorage_bench.storage.direct_io import DirectIo, probe_direct_io
-from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
-from mlpstorage_bench.storage.page_cache_probe import (
-    FlushCall,
-    PageCacheStates,
-    probe_page_cache,
-)
-from mlpstorage_bench.storage.uncached_io import uncached_refusal
-from mlpstorage_bench.units import KIB
+from mlpstorage_bench.trial.storage_modes import StorageModes
 
-_CACHED: tuple[IoMode, ...] = ("buffered", "uncached")
-"""Modes that move files through the page cache."""
 _UNLIMITED_BYTES = 1 << 60
 """Capacity of a simulation without a given capacity."""
 
 
-class RankStorage:
+class RankStorage(StorageModes):
     """Modes, alignment and space of a rank's directory, for the workloads of a plan."""
 
     def __init__(self, site: RankSite, directory: Path, workloads: Sequence[Workload]) -> None:
-        self._site = site
-        self._directory = directory
-        self._stored = [one for one in workloads if one.storage != "null"]
-        """Workloads of the plan that use storage."""
-        self._direct_io = DirectIo(None)
-        """Direct I/O of the filesystem; known after the probe."""
-        self._uncached_refusal = ""
-        """Why files cannot move uncached; known after the probe, if a workload asks for it."""
+        stored = [one for one in workloads if one.storage != "null"]
+        super().__init__(
+            site,
+            directory,
+            {one.io_mode for one in stored},
+            {one.durability for one in stored if one.durability != "none"},
+        )
         self._fitting: set[str] = set()
         """Workloads, as JSON, that fit storage and memory."""
-        self.page_cache = PageCacheStates(problem="no workload of the plan stores anything")
-        """States of the page cache under the directory; measured on the host's first rank."""
-
-    def probe(self) -> list[str]:
-        """Write and read files to see what the filesystem can do; return notes on it."""
-        self._direct_io = probe_direct_io(self._directory)
-        if "uncached" in self._io_modes:
-            self._uncached_refusal = uncached_refusal(self._directory)
-        if self._site.is_first_on_host and self._stored:
-            self.page_cache = probe_page_cache(
-                self._directory, self._flush_calls(), self._device_bytes
-            )
-        return [*self._notes_on_direct_io()]
-
-    @property
-    def best_io_mode(self) -> IoMode:
-        """The mode of workloads that set none."""
-        return "direct" if self._direct_io.is_available else "buffered"
-
-    @property
-    def is_buffered(self) -> bool:
-        """Whether a workload of the plan moves its files through the page cache."""
-        return bool(self._io_modes - {"direct"})
-
-    @property
-    def _io_modes(self) -> set[IoMode]:
-        return {one.io_mode or self.best_io_mode for one in self._stored}
-
-    @property
-    def file_io(self) -> str:
-        """How files are moved, in words; direct I/O may be requested where there is none."""
-        modes = self._io_modes
-        if "buffered" in modes or "uncached" in modes:
-            return "buffered I/O" if "buffered" in modes else "uncached I/O"
-        return "direct I/O" if self._direct_io.is_available else "no direct I/O"
 
     def io_mode(self, workload: Workload) -> IoMode:
         """Return the workload's mode; InvalidInputError if the filesystem does not have it."""
-        if workload.io_mode == "direct" and self.best_io_mode == "buffered":
-            raise InvalidInputError(
-                "io_mode",
-                "direct",
-                "buffered, or a filesystem that has direct I/O",
-                hint=f"{self._site.cache_dir} has none ({self._direct_io.reason}). Leave io_mode "
-                "out to use buffered I/O",
-            )
-        if workload.io_mode == "uncached" and self._uncached_refusal:
-            best = self.best_io_mode
-            raise InvalidInputError(
-                "io_mode",
-                "uncached",
-                f"{'buffered' if best == 'buffered' else 'direct, buffered'}, or a kernel and a "
-                "filesystem that have uncached I/O",
-                hint=f"{self._site.cache_dir} has none ({self._uncached_refusal}). Leave io_mode "
-                f"out to use {best} I/O",
-            )
-        return workload.io_mode or self.best_io_mode
+        return self.mode(workload.io_mode)
 
     def best_queue(self, workload: Workload) -> QueueChoice:
-        """Return the queue of a workload that chooses none.
-
-        Where transfers are made within the call, Linux AIO is faster in memory; elsewhere lanes of
-        a thread would wait for each other's, and without io_uring plain calls on several threads
-        are better.
-        """
-        found = self._direct_io
-        if found.returns_early or self.io_mode(workload) != "direct":
-            return "auto"
-        return "io_uring" if found.aio_waits and not self._site.is_in_memory else "linux_aio"
-
-    @property
-    def uses_workers(self) -> bool:
-        """Whether io_uring leaves every transfer to a worker.
-
-        It does by itself where no transfer returns early, but for filesystems that can be polled.
-        """
-        return not self._direct_io.returns_early
+        """Return the queue of a workload that chooses none."""
+        return self.queue(self.io_mode(workload))
 
     def alignment_bytes(self, workload: Workload) -> int:
         """Return the unit of sizes for the workload's mode; its chunks must be whole units."""
-        needed = self._direct_io.alignment_bytes
-        if needed is None or workload.storage == "null" or workload.io_mode in _CACHED:
+        if workload.storage == "null":
             return SECTOR_BYTES
-        if workload.io_chunk_kib * KIB % needed:
-            raise InvalidInputError(
-                "io_chunk_kib",
-                workload.io_chunk_kib,
-                f"multiples of {needed // KIB}, which direct I/O in {self._site.cache_dir} needs",
-                hint="Or use io_mode=buffered",
-            )
-        return needed
+        return self.alignment(workload.io_mode, workload.io_chunk_kib)
 
     def capacity_bytes(self, workload: Workload) -> int:
         """Return the bytes that the workload's storage tier may hold."""
         if workload.storage == "null" and workload.storage_capacity_gb is None:
             return _UNLIMITED_BYTES  # a simulation needs no space
-        free_bytes = self._free_bytes()
+        free_bytes = self.free_bytes()
         if free_bytes is None and workload.storage_capacity_gb is None:
             raise InvalidInputError(
                 "storage_capacity_gb",
@@ -154,7 +64,7 @@ class RankStorage:
     def problems(self, part: RankWorkload) -> list[str]:
         """Return the reasons why a workload does not fit; called before the first write."""
         key = part.workload.model_dump_json()
-        free_bytes = self._free_bytes()
+        free_bytes = self.free_bytes()
         if free_bytes is None or part.workload.storage == "null" or key in self._fitting:
             return []
         alignment_bytes = self.alignment_bytes(part.workload)
@@ -165,46 +75,3 @@ class RankStorage:
         if not problems:
             self._fitting.add(key)
         return problems
-
-    def _free_bytes(self) -> int | None:
-        """Return this rank's share of the free bytes; None if the filesystem reports none."""
-        try:
-            filesystem = os.statvfs(self._directory)
-        except OSError as error:
-            raise storage_error("measuring the free space of", self._directory, error) from error
-        if filesystem.f_blocks == 0:
-            return None
-        return filesystem.f_bavail * filesystem.f_frsize // self._site.sharers
-
-    def _flush_calls(self) -> list[FlushCall]:
-        """Return the flushes that the plan's workloads rely on, or else fsync."""
-        calls: list[FlushCall] = [
-            one.durability for one in self._stored if one.durability != "none"
-        ]
-        if self.is_buffered:
-            has_device = BlockDevice.under(self._directory) is not None
-            calls.append("sync_file_range" if has_device else "fdatasync")
-        return [*dict.fromkeys(calls)] or ["fsync"]
-
-    def _device_bytes(self) -> int | None:
-        """Return the bytes that the filesystem's device has written; None without a count."""
-        device = BlockDevice.under(self._directory)
-        counter = None if device is None or not device.counts else device.open_counter()
-        if counter is None:
-            return None
-        with counter:
-            reading = counter.read()
-        return None if reading is None else reading.traffic.write_bytes
-
-    def _notes_on_direct_io(self) -> Iterator[str]:
-        alignment_bytes = self._direct_io.alignment_bytes
-        if alignment_bytes is None:
-            yield (
-                f"no direct I/O in {self._site.cache_dir} ({self._direct_io.reason}): files go "
-                "through the page cache, which is flushed and dropped around each entry"
-            )
-        elif alignment_bytes > SECTOR_BYTES:
-            yield (
-                f"direct I/O in {self._site.cache_dir} needs multiples of "
-                f"{alignment_bytes // KIB} KiB: entries are stored in these"
-            )

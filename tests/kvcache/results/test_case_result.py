@@ -132,7 +132,7 @@ def test_rates_of_ranks_add_up_and_percentiles_are_of_all_samples() -> None:
     assert pooled.cpu_s_per_gib == pytest.approx(1.0 / 5)
     assert pooled.audit_ratio == pytest.approx(1.0016, abs=1e-4)
     assert (pooled.audit_verdict, pooled.peak_rss_bytes, pooled.drain_s) == ("ok", 101, 0.02)
-    assert pooled.seconds_per_request == 0.1
+    assert pooled.round_s == 0.1
 
 
 def test_many_chunks_in_flight_do_not_hide_page_cache_reads() -> None:
@@ -467,7 +467,7 @@ def test_window_without_traffic_is_an_error() -> None:
 
 def test_window_without_requests_has_a_lower_bound_and_a_note() -> None:
     pooled = pool_trial(1, [rank_trial(0, requests=0)])
-    assert (pooled.requests_per_s, pooled.seconds_per_request) == (0.0, 2.0)
+    assert (pooled.requests_per_s, pooled.round_s) == (0.0, 2.0)
     result = case_of(pooled)
     assert any("lower bound" in note for note in result.notes())
 

@@ -12,7 +12,7 @@ from mlpstorage_bench.kvcache.results.pooling import pool_case, pool_samples, po
 from mlpstorage_bench.kvcache.results.rank_trial import Preconditioning, RankTrial
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.stored_trial import (
-    StoredTrial,
+    KVStoredTrial,
     restored_trial,
     stored_trial,
 )
@@ -27,7 +27,7 @@ _NUMBERS, _P95 = (1 << 40, 0, 3), (12.5, None, 0.4)
 SERIES = TimeSeries(1e-6, (PhaseSeries("window", 0.0, 2.5, 1.0, *(_NUMBERS,) * 6, *(_P95,) * 4),))
 
 
-def measured(trial: int) -> StoredTrial:
+def measured(trial: int) -> KVStoredTrial:
     """Return a trial of four ranks, one of them slow, with every kind of evidence."""
     ranks: list[RankTrial] = []
     for number in range(4):
@@ -49,7 +49,7 @@ def measured(trial: int) -> StoredTrial:
             )
         )
     samples = PooledHistograms.of(ranks)
-    return StoredTrial(pool_trial(trial, ranks, samples), samples, SERIES)
+    return KVStoredTrial(pool_trial(trial, ranks, samples), samples, SERIES)
 
 
 def test_stored_trials_give_the_same_case() -> None:

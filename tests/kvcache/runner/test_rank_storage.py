@@ -8,9 +8,9 @@ import pytest
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.runner import rank_storage
 from mlpstorage_bench.kvcache.runner.rank_storage import RankStorage
 from mlpstorage_bench.storage.direct_io import DirectIo
+from mlpstorage_bench.trial import storage_modes
 from tests.trials import workload
 
 REASON = "pwritev with RWF_DONTCACHE: Operation not supported"
@@ -27,8 +27,8 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     Direct I/O is available.
     """
     reasons: list[str] = []
-    monkeypatch.setattr(rank_storage, "probe_direct_io", lambda _: DirectIo(4096))
-    monkeypatch.setattr(rank_storage, "uncached_refusal", lambda _: reasons.pop())
+    monkeypatch.setattr(storage_modes, "probe_direct_io", lambda _: DirectIo(4096))
+    monkeypatch.setattr(storage_modes, "uncached_refusal", lambda _: reasons.pop())
     return reasons
 
 
@@ -107,8 +107,8 @@ def test_queue_lets_no_lane_wait_for_the_transfers_of_others(
     io_mode: str | None,
     best: str,
 ) -> None:
-    monkeypatch.setattr(rank_storage, "probe_direct_io", lambda _: found)
-    monkeypatch.setattr(rank_storage, "uncached_refusal", lambda _: "")
+    monkeypatch.setattr(storage_modes, "probe_direct_io", lambda _: found)
+    monkeypatch.setattr(storage_modes, "uncached_refusal", lambda _: "")
     asked = workload(io_mode=io_mode)
     site = RankSite("host", tmp_path, is_in_memory=is_in_memory, is_first_on_host=False)
     storage = RankStorage(site, tmp_path, [asked])

@@ -205,7 +205,7 @@ def test_trial_in_which_no_time_passes_has_amounts_and_no_rates(tmp_path: Path) 
     assert rates(trial) == [None] * 5
     assert trial.requests == 10
     assert min(trial.read_bytes, trial.write_bytes) > 0
-    assert trial.seconds_per_request == 0
+    assert trial.round_s == 0
     assert WITHOUT_TIME in notes_on([trial])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Generic, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,18 +19,16 @@ from mlpstorage_bench.benchmark_type.records import (
     TrialRecord,
 )
 from mlpstorage_bench.errors import CorruptReadsError
-from mlpstorage_bench.kvcache.config.slo import Objective
-from mlpstorage_bench.kvcache.config.workload import Workload
-from mlpstorage_bench.kvcache.results.case_result import KVCacheResult
-from mlpstorage_bench.kvcache.results.samples import PooledHistograms
-from mlpstorage_bench.kvcache.results.stored_trial import (
-    StoredTrial,
-    restored_trial,
-    stored_trial,
-)
-from mlpstorage_bench.kvcache.results.trial_result import TrialResult
-from mlpstorage_bench.kvcache.runner.engine import Engine, TrialOutcome
 from mlpstorage_bench.results.kept_trials import KeptTrial
+from mlpstorage_bench.trial.engine import TrialEngine
+from mlpstorage_bench.trial.outcome import (
+    CaseWork,
+    PooledTrial,
+    Result,
+    Samples,
+    StoredTrial,
+    TrialOutcome,
+)
 from mlpstorage_bench.trial.watch import TrialPlace
 
 _STEP = TypeAdapter(SequenceStep)
@@ -68,24 +66,23 @@ class RunTrials(Protocol):
 
 
 @dataclass(frozen=True)
-class _FinishedTrial:
+class _FinishedTrial(Generic[Result, Samples]):
     """A trial that an earlier part of the run has finished."""
 
-    outcome: TrialOutcome
+    outcome: TrialOutcome[Result, Samples]
     steps: tuple[SequenceStep, ...]
     """Its steps on rank 0, without the pause after it."""
     pause_after: SequenceStep | None
     """The pause after it; None if that did not complete."""
 
 
-class CaseTrials:
+class CaseTrials(Generic[Result, Samples]):
     """The trials of one case so far, on all ranks."""
 
     def __init__(
         self,
-        engine: Engine,
-        workload: Workload,
-        seed: int,
+        engine: TrialEngine,
+        work: CaseWork[Result, Samples],
         case: OpenCase,
         pausing: Pausing,
         run: RunTrials,
@@ -94,23 +91,23 @@ class CaseTrials:
         self.case = case
         """The case, whose record is replaced after each trial."""
         self._engine = engine
-        self._workload = workload
-        self._seed = seed
+        self._work = work
         self._pausing = pausing
-        self._name = case.record.case
-        self._trials: list[TrialResult] = []
-        self._samples: list[PooledHistograms] = []
-        """Histograms of each trial, on rank 0."""
+        self._name = f"{work.noun} {case.record.case}"
+        self.results: list[Result] = []
+        """The pooled result of each trial."""
+        self.samples: list[Samples] = []
+        """Samples of each trial, on rank 0."""
         self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
         self._has_begun = False
         self._follows_a_case = False
         self._kept_steps: list[SequenceStep] = []
         self._run = run
-        self._finished: list[_FinishedTrial] = []
+        self._finished: list[_FinishedTrial[Result, Samples]] = []
         """Trials that earlier parts of the run have finished, from the first on."""
         if run.is_resumed:
-            own = [*_restored(run.finished_trials(case.record))]
+            own = [*_restored(work, run.finished_trials(case.record))]
             outcomes = engine.share([one.outcome for one in own])
             steps = engine.of_root([(one.steps, one.pause_after) for one in own])
             self._finished = [
@@ -121,7 +118,7 @@ class CaseTrials:
     @property
     def count(self) -> int:
         """Number of trials so far."""
-        return len(self._trials)
+        return len(self.results)
 
     @property
     def _steps(self) -> tuple[SequenceStep, ...]:
@@ -139,10 +136,10 @@ class CaseTrials:
         if self._follows_a_case:
             self._follows_a_case = False
             seconds = self._pausing.pauses.between_cases_s
-            self._pause("pause_between_options", None, seconds, f"before workload {self._name}")
+            self._pause("pause_between_options", None, seconds, f"before {self._name}")
 
-    def run_one(self, trace_parts: dict[str, str]) -> float:
-        """Run the next trial between its pauses, and return its seconds per request.
+    def run_one(self) -> float:
+        """Run the next trial between its pauses, and return the seconds of its round.
 
         A trial that an earlier part of the run has finished does not run again. A pause that was
         interrupted is waited again, in full.
@@ -153,28 +150,28 @@ class CaseTrials:
             return self._restore(number, self._finished[number - 1])
         if number == 1:
             self._pause_after_case_before()
-        place = f"trial {number} of workload {self._name}"
+        place = f"trial {number} of {self._name}"
         self._engine.watch.begin_trial(self._place(number))
         self._pause("pause_before_trial", number, pauses.before_trial_s, f"before {place}")
-        outcome = self._engine.run_trial(self._workload, self._seed, number, trace_parts)
+        outcome = self._work.run(number)
         pooled = self._add(number, outcome)
         self._pause_after(number)
-        return pooled.seconds_per_request
+        return pooled.round_s
 
     def _place(self, number: int) -> TrialPlace:
         """Return a trial's place among those of the case, and its planned length."""
-        pauses, workload = self._pausing.pauses, self._workload
+        pauses, work = self._pausing.pauses, self._work
         return TrialPlace(
-            self._name,
+            self.case.record.case,
             number,
             max(number, self.case.record.planned_trials),
             pauses.before_trial_s,
             pauses.after_trial_s,
-            workload.warmup,
-            workload.duration,
+            work.warmup_s,
+            work.window_s,
         )
 
-    def _restore(self, number: int, finished: _FinishedTrial) -> float:
+    def _restore(self, number: int, finished: _FinishedTrial[Result, Samples]) -> float:
         """Add a finished trial, and wait the pause after it unless that has completed."""
         self._kept_steps += finished.steps
         pooled = self._add(number, finished.outcome)
@@ -183,15 +180,15 @@ class CaseTrials:
         else:
             self._kept_steps.append(finished.pause_after)
             self.case.record = replace(self.case.record, steps=self._steps)
-        return pooled.seconds_per_request
+        return pooled.round_s
 
     def _pause_after(self, number: int) -> None:
-        seconds, place = self._pausing.pauses.after_trial_s, f"trial {number} of workload"
-        self._pause("pause_after_trial", number, seconds, f"after {place} {self._name}")
+        seconds = self._pausing.pauses.after_trial_s
+        self._pause("pause_after_trial", number, seconds, f"after trial {number} of {self._name}")
         if seconds:
             self._run.keep_pause(self.case.record, number, asdict(self._engine.steps[-1]))
 
-    def _add(self, number: int, outcome: TrialOutcome) -> TrialResult:
+    def _add(self, number: int, outcome: TrialOutcome[Result, Samples]) -> Result:
         """Add a trial to the case, and keep it; raise its failure."""
         pooled, ranks = outcome.result, outcome.ranks or ()
         metrics = pooled.metrics()
@@ -207,18 +204,18 @@ class CaseTrials:
                     failure=str(pooled.failure),
                 ),
                 steps=self._steps,
-                notes=(*self.notes, pooled.failure_note(self._name)),
+                notes=(*self.notes, pooled.failure_note(self.case.record.case)),
             )
             raise pooled.failure
-        self._trials.append(pooled)
+        self.results.append(pooled)
         if outcome.samples is not None:
-            self._samples.append(outcome.samples)
+            self.samples.append(outcome.samples)
         trial = TrialRecord(number, metrics, ranks, pooled.conditions, outcome.series)
         trials = (*self.case.record.trials, trial)
         self.case.record = replace(self.case.record, trials=trials, steps=self._steps)
         if outcome.samples is not None and number > len(self._finished):
             kept = StoredTrial(pooled, outcome.samples, outcome.series)
-            self._run.keep_trial(self.case.record, stored_trial(kept))
+            self._run.keep_trial(self.case.record, self._work.stored(kept))
         _check_reads(pooled, f"trial {number}")
         return pooled
 
@@ -231,12 +228,10 @@ class CaseTrials:
 
     def run_unrecorded(self) -> None:
         """Run a trial under a profiler, which slows it down; its figures are not kept."""
-        workload = self._workload.model_copy(update={"trace_out": None})
-        number = self.count + 1
         self._begin()
-        pooled = self._engine.run_trial(workload, self._seed, number, {}).result
+        pooled = self._work.run_unrecorded(self.count + 1)
         self.notes.append(
-            f"workload {self._name}: one more trial ran under --benchmark-cprofile; its "
+            f"{self._name}: one more trial ran under --benchmark-cprofile; its "
             "figures are not in the results"
         )
         self.case.record = replace(self.case.record, steps=self._steps)
@@ -244,16 +239,14 @@ class CaseTrials:
             raise pooled.failure
         _check_reads(pooled, "the profiled trial")
 
-    def result(self, objectives: Sequence[Objective] = ()) -> KVCacheResult:
-        """Return the result of all trials so far, with objectives judged."""
-        return self._engine.pool_case(self._name, self._trials, self._samples, objectives)
 
-
-def _restored(kept: Sequence[KeptTrial]) -> Iterator[_FinishedTrial]:
+def _restored(
+    work: CaseWork[Result, Samples], kept: Sequence[KeptTrial]
+) -> Iterator[_FinishedTrial[Result, Samples]]:
     """Yield finished trials, until one cannot be read."""
     for one in kept:
         try:
-            stored = restored_trial(one.state)
+            stored = work.restored(one.state)
         except ValueError:
             return
         outcome = TrialOutcome(stored.result, stored.samples, one.ranks, stored.series)
@@ -280,10 +273,8 @@ def _steps_in(kept: KeptTrial) -> Iterator[SequenceStep]:
             yield SequenceStep(**step)
 
 
-def _check_reads(pooled: TrialResult, trial: str) -> None:
+def _check_reads(pooled: PooledTrial, trial: str) -> None:
     """Raise CorruptReadsError if reads of a trial found other data than was written."""
-    if pooled.corrupt_reads:
-        raise CorruptReadsError(
-            f"{pooled.corrupt_reads} reads of {trial} found other data than was written. The "
-            f"first: {pooled.corruption}"
-        )
+    wrong = pooled.wrong_data(trial)
+    if wrong:
+        raise CorruptReadsError(wrong)
