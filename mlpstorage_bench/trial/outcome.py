@@ -1,4 +1,4 @@
-"""Outcomes of trials: what any benchmark type returns of a trial, and what a run keeps of it."""
+"""Outcomes of trials of any benchmark type, and their form on disk."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ class StoredTrial(Generic[Result, Samples]):
 
 
 class CaseWork(Protocol[Result, Samples]):
-    """What the trials of a case do, and how a run keeps them."""
+    """Trials of a case, and their form on disk."""
 
     @property
     def noun(self) -> str:
-        """What the case is called in messages, such as `workload`."""
+        """Word for the case in messages, such as `workload`."""
         ...
 
     @property

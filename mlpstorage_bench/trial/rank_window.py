@@ -1,4 +1,4 @@
-"""Record of what one rank measured in the window of a trial, whatever its work was."""
+"""Record of one rank's measurements in the window of a trial of any benchmark type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The storage under a rank's directory: what its filesystem can do, and how much is free."""
+"""The storage under a rank's directory: modes of its filesystem, and free space."""
 
 from __future__ import annotations
 

@@ -34,24 +34,20 @@ from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, asse
 from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
 from mlpstorage_bench.measure.wait_sampler import WaitSampler
 from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
-from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.files import SYNC_BYTES
 from mlpstorage_bench.storage.io_threads import IoThreads
-from mlpstorage_bench.storage.lane import Lane, buffers_for
+from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
 from mlpstorage_bench.storage.transfers import OpenQueue
+from mlpstorage_bench.trial.common_start import common_moment_ns, sleep_until
+from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
 from mlpstorage_bench.trial.series_recorder import SeriesRecorder
 from mlpstorage_bench.trial.supervisor import FAILURE, TrialSupervisor, failure_of
 from mlpstorage_bench.trial.watch import Watch, WatchedTrial, WorkCounts
 from mlpstorage_bench.trial.window_counters import WindowCounters
 from mlpstorage_bench.units import KIB, NS_PER_S
-
-_LEAST_LEAD_NS = 10_000_000
-_LEAD_BROADCASTS = 4
-"""Lead of a window in multiples of a broadcast's duration, so that all ranks receive the moment
-before it comes."""
 
 
 def run_trial(
@@ -277,52 +273,33 @@ class _Trial:
 
     def _make_lanes(self, resources: ExitStack) -> list[Lane]:
         workload = self._workload
-        chunk_bytes = workload.io_chunk_kib * KIB
-        buffers = BufferPool(chunk_bytes, buffers_for(self._lanes, workload.chunks_in_flight))
-        self._threads = resources.enter_context(
-            IoThreads(
-                *(self._io_threads, self._open_queue),
-                lanes=self._lanes,
-                chunks_in_flight=workload.chunks_in_flight,
-                memory=[buffers.memory],
-            )
-        )
         payload = Payload(
             self._context.seed,
             origin=f"rank {self._context.rank}, {time.time_ns()}",  # unique among trials and runs
             compress_ratio=workload.compress_ratio,
             dedup_ratio=workload.dedup_ratio,
         )
-        return [
-            Lane(
-                payload,
-                chunking(workload, self._context.alignment_bytes),
-                self._stopping,
-                self._threads.of_lane(number),
-                chunks_in_flight=workload.chunks_in_flight,
-                verify_rate=workload.verify_rate,
-                buffers=buffers,
-            )
-            for number in range(self._lanes)
-        ]
+        shape = LaneShape(
+            self._lanes,
+            chunking(workload, self._context.alignment_bytes),
+            workload.chunks_in_flight,
+            self._io_threads,
+            workload.verify_rate,
+        )
+        self._threads, lanes = open_lanes(
+            resources, shape, payload, self._stopping, self._open_queue
+        )
+        return lanes
 
     def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
-        """Open the window of every rank at one moment, which rank 0 announces in advance.
+        """Open the window of every rank at one moment.
 
-        A rank that receives the moment too late opens at once; the spread of the edges shows this.
         Returns the moment (seconds since the epoch) and the kernel's counters.
         """
         self._throttling_before = self._throttling.read()
-        ranks.barrier()
-        arrived_ns = self._clock.now_ns()
-        ranks.bcast(None)
-        ranks.bcast(None)  # cannot begin before the first has reached every rank
-        now_ns = self._clock.now_ns()
-        lead_ns = max(_LEAST_LEAD_NS, _LEAD_BROADCASTS * (now_ns - arrived_ns))
-        moment_ns = ranks.bcast(now_ns + lead_ns) + offset.ahead_ns
-        opens_ns = max(moment_ns, self._clock.now_ns())
+        opens_ns = common_moment_ns(ranks, self._clock, offset)
         self._pool.window.open(self._workload.duration, opens_ns)
-        time.sleep(max(0, opens_ns - self._clock.now_ns()) / NS_PER_S)
+        sleep_until(self._clock, opens_ns)
         self._series.end(opens_ns)
         self._series.begin("window", opens_ns)
         opened_at = time.time()

@@ -1,4 +1,4 @@
-"""What the trials of a workload do, and how a run keeps them."""
+"""Trials of a workload, and their form on disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WorkloadRuns:
 
     @property
     def noun(self) -> str:
-        """What the case is called in messages."""
+        """Word for the case in messages."""
         return "workload"
 
     @property

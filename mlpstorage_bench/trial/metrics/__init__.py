@@ -1,1 +1,1 @@
-"""Metrics of what lies below any work on storage: audits, limits, cost of the harness."""
+"""Metrics of any work on storage: audits, limits, cost of the harness."""
