@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Self
 
+from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
@@ -22,7 +23,7 @@ Work = Callable[[], object]
 class LoneLane(Lane):
     """A lane whose IO thread is not started: its caller waits for its transfers.
 
-    Context manager: closes its queue on exit.
+    Context manager: closes its queue on exit, unless the thread is a given one.
     """
 
     def __init__(
@@ -33,18 +34,27 @@ class LoneLane(Lane):
         *,
         chunks_in_flight: int = 1,
         open_queue: OpenQueue | None = QueueOpener(),  # noqa: B008 - it has no state that matters
+        buffers: BufferPool | None = None,
+        thread: IoThread | None = None,
         **options: Any,
     ) -> None:
-        self.thread = IoThread(open_queue, chunks_in_flight)
+        """Make an IO thread, with its memory mapped once as in a run, or use one as it is."""
+        memory = () if buffers is None else (buffers.memory,)
+        self._closes = thread is None
+        self.thread = thread or IoThread(open_queue, chunks_in_flight, memory=memory)
         super().__init__(
-            payload, chunking, stopping, self.thread, chunks_in_flight=chunks_in_flight, **options
+            *(payload, chunking, stopping, self.thread),
+            chunks_in_flight=chunks_in_flight,
+            buffers=buffers,
+            **options,
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.thread.close()
+        if self._closes:
+            self.thread.close()
 
 
 def run_lanes(works: Sequence[Work], thread: IoThread | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import shutil
 import subprocess
 import threading
@@ -17,14 +19,18 @@ from mlpstorage_bench.storage.buffers import BufferPool
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo, IoMode
-from mlpstorage_bench.storage.kernel_queue import QueueRefusedError
+from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.kernel_queue import QueueKind, QueueRefusedError
 from mlpstorage_bench.storage.linux_aio import LinuxAio
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import QUEUES, open_queue
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
+from mlpstorage_bench.storage.transfers import OpenQueue
 from mlpstorage_bench.storage.uncached_io import uncached_refusal
 from tests.lanes import LoneLane
+from tests.memory_kinds import MEMORY_KINDS, MemoryKind, pool_in
 from tests.mounts import unmount
 
 CHUNK = 64 * 1024
@@ -94,22 +100,85 @@ def payload() -> Payload:
     return Payload(5)
 
 
+PoolOf = Callable[[MemoryKind], BufferPool]
+
+
 @pytest.fixture(scope="session")
-def buffers() -> BufferPool:
-    """Buffers that lanes share, as in a run: their memory is touched once."""
-    return BufferPool(CHUNK, 5)
+def pool_of() -> PoolOf:
+    """Buffers in memory of a kind that lanes share, as in a run: it is touched once."""
+    return functools.cache(lambda kind: pool_in(kind, CHUNK, 5))
 
 
-@pytest.fixture(params=[1, 4], ids=["one chunk in flight", "four chunks in flight"])
+@functools.cache
+def _refusal(kind: QueueKind) -> str:
+    try:
+        open_queue(kind, 1).queue.close()
+    except QueueRefusedError as error:
+        return str(error)
+    return ""
+
+
+def opener_of(kind: QueueKind | None) -> OpenQueue | None:
+    """Return what opens queues of a kind, None for plain calls; skip where the host has none."""
+    if kind is None:
+        return None
+    if _refusal(kind):
+        pytest.skip(_refusal(kind))
+    return QUEUES[kind]
+
+
+QUEUE_KINDS: tuple[QueueKind | None, ...] = (*QUEUES, None)
+"""Kinds of queues, and plain calls."""
+
+
+def lanes_over_all() -> Iterator[object]:
+    """Yield queue, memory, and chunks in flight; what most runs have first, the others slow."""
+    usual = ("io_uring", "huge pages")
+    for count, (kind, memory) in [
+        (1, usual),
+        *((4, pair) for pair in itertools.product(QUEUE_KINDS, MEMORY_KINDS)),
+    ]:
+        yield pytest.param(
+            (kind, memory, count),
+            marks=() if (kind, memory) == usual else pytest.mark.slow,
+            id=f"{kind or 'plain calls'}, {memory}, {count} in flight",
+        )
+
+
+ThreadOf = Callable[[QueueKind | None, MemoryKind], IoThread]
+
+
+@pytest.fixture(scope="session")
+def thread_of(pool_of: PoolOf) -> Iterator[ThreadOf]:
+    """IO threads that are not started, for lanes of many tests: the kernel closes queues slowly."""
+    made: list[IoThread] = []
+
+    @functools.cache
+    def thread(kind: QueueKind | None, memory: MemoryKind) -> IoThread:
+        made.append(IoThread(opener_of(kind), 4, memory=[pool_of(memory).memory]))
+        return made[-1]
+
+    yield thread
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=lanes_over_all())
 def lane(
-    request: pytest.FixtureRequest, payload: Payload, buffers: BufferPool
+    request: pytest.FixtureRequest, payload: Payload, pool_of: PoolOf, thread_of: ThreadOf
 ) -> Iterator[LoneLane]:
+    """A lane over each queue, and over plain calls, with memory of each kind."""
+    kind, memory, count = request.param
+    buffers = pool_of(memory)
+    idle = len(buffers._idle)
     with LoneLane(
         *(payload, Chunking(CHUNK, BLOCK), threading.Event()),
-        chunks_in_flight=request.param,
+        chunks_in_flight=count,
         buffers=buffers,
+        thread=thread_of(kind, memory),
     ) as made:
         yield made
+        assert (made.thread.transfers.in_flight, len(buffers._idle)) == (0, idle)
 
 
 class CountingObserver:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,16 @@ from mlpstorage_bench.storage.buffers import AlignedBuffer, round_up_to_sector
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.kernel_queue import QueueKind
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
-from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.slab import Slab
 from mlpstorage_bench.storage.store import Chunking, Store
 from tests.lanes import LoneLane, run_lanes
+from tests.memory_kinds import MEMORY_KINDS, MemoryKind, pool_in
+from tests.storage.conftest import QUEUE_KINDS, opener_of
 
 CHUNK = 64 * 1024
 BLOCK = 160 * 1024
@@ -125,11 +128,16 @@ def test_closed_store_leaves_no_file(
 
 
 @pytest.mark.slow
-def test_concurrent_lanes_share_a_store(store: Store, observer_class: Any) -> None:
-    thread = IoThread(QueueOpener(), 6, helpers=6)
+@pytest.mark.parametrize("memory", MEMORY_KINDS)
+@pytest.mark.parametrize("kind", QUEUE_KINDS)
+def test_concurrent_lanes_share_a_store(
+    store: Store, observer_class: Any, kind: QueueKind | None, memory: MemoryKind
+) -> None:
+    pool = pool_in(memory, CHUNK, 12)
+    thread = IoThread(opener_of(kind), 6, helpers=6, memory=[pool.memory])
 
     def work(number: int) -> None:
-        lane = Lane(Payload(5), CHUNKING, threading.Event(), thread)
+        lane = Lane(Payload(5), CHUNKING, threading.Event(), thread, buffers=pool)
         for turn in range(10):
             entry = lane.write(store, f"{number}-{turn}", BLOCK + number * 4096, observer_class())
             lane.read(store, entry, observer_class())
@@ -225,27 +233,36 @@ def test_slab_is_preallocated_and_reuses_slots(
         assert store.footprint(CHUNK) == BLOCK
 
 
+LANES = list(itertools.product(QUEUE_KINDS, MEMORY_KINDS, (1, 3)))
+"""Queue, memory, and chunks in flight of the lanes of one store."""
+
+
 class StoreMachine(RuleBasedStateMachine):
-    """Compares a store with a dictionary after random sequences of operations."""
+    """Compares a store with a dictionary after random sequences of operations.
+
+    Any lane may read what another one wrote, over another queue and from other memory.
+    """
 
     kind = ""
     folder = Path()
     make: Any = None
     observer_class: Any = None
+    lanes: Sequence[LoneLane] = ()
 
     entries = Bundle("entries")
 
     def __init__(self) -> None:
         super().__init__()
         self.store: Store = self.make(self.kind, self.folder)
-        self.lanes = [
-            LoneLane(Payload(9), CHUNKING, threading.Event(), chunks_in_flight=count)
-            for count in (1, 3)
-        ]
         self.model: dict[str, bytes] = {}
         self.written = 0
 
-    @rule(target=entries, size=SIZES, lane=st.integers(0, 1), generation=st.integers(0, 3))
+    @rule(
+        target=entries,
+        size=SIZES,
+        lane=st.integers(0, len(LANES) - 1),
+        generation=st.integers(0, 3),
+    )
     def write(self, size: int, lane: int, generation: int) -> Any:
         self.written += 1
         name = f"entry{self.written}"
@@ -255,7 +272,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model[name] = expected(name, entry.size, generation)
         return entry
 
-    @rule(entry=entries, lane=st.integers(0, 1))
+    @rule(entry=entries, lane=st.integers(0, len(LANES) - 1))
     def read(self, entry: Any, lane: int) -> None:
         observer = self.observer_class()
         self.lanes[lane].read(self.store, entry, observer)
@@ -281,8 +298,6 @@ class StoreMachine(RuleBasedStateMachine):
         for name in self.model:
             self.store.delete(name)
         self.store.close()
-        for lane in self.lanes:
-            lane.__exit__()
         assert files_below(self.folder) == []
 
 
@@ -322,8 +337,17 @@ def raw(store: Store, name: str, size: int) -> bytes:
     ],
 )
 def test_store_behaves_like_a_dictionary(
-    kind: str, tmp_path: Path, store_of: Any, observer_class: Any
+    kind: str, tmp_path: Path, store_of: Any, observer_class: Any, pool_of: Any, thread_of: Any
 ) -> None:
+    lanes = [
+        LoneLane(
+            *(Payload(9), CHUNKING, threading.Event()),
+            chunks_in_flight=count,
+            buffers=pool_of(memory),
+            thread=thread_of(queue, memory),
+        )
+        for queue, memory, count in LANES
+    ]
     machine = type(
         "Machine",
         (StoreMachine,),
@@ -332,6 +356,7 @@ def test_store_behaves_like_a_dictionary(
             "folder": tmp_path,
             "make": staticmethod(store_of),
             "observer_class": observer_class,
+            "lanes": lanes,
         },
     )
     run_state_machine_as_test(

@@ -23,6 +23,7 @@ from mlpstorage_bench.storage.buffers import AlignedBuffer, aligned_buffer
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.kernel_queue import Event, Queue, QueueKind, QueueRefusedError
 from mlpstorage_bench.storage.queues import QUEUES, open_queue
+from tests.memory_kinds import MEMORY_KINDS, MemoryKind, pool_in
 
 SLOTS = 8
 BLOCK = 4096
@@ -407,10 +408,10 @@ STEPS = st.one_of(
 class Model:
     """A file of blocks beside its queue: no two transfers of a block are in flight at once."""
 
-    def __init__(self, queue: Queue, descriptor: int) -> None:
+    def __init__(self, queue: Queue, descriptor: int, memory: list[AlignedBuffer]) -> None:
         self.queue, self.descriptor = queue, descriptor
         self.rng = random.Random(1)
-        self.memory = [aligned_buffer(BLOCK) for _ in range(SLOTS)]
+        self.memory = memory
         self.content = [bytes(BLOCK)] * BLOCKS
         self.sent: dict[int, tuple[bool, int]] = {}
         """Direction and block of the slots that are prepared or in flight."""
@@ -472,16 +473,24 @@ class Model:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_registered", [False, True], ids=["each time", "mapped once"])
+@pytest.mark.parametrize("memory", MEMORY_KINDS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_sequence_of_calls_leaves_the_file_of_its_model(kind: QueueKind) -> None:
+def test_any_sequence_of_calls_leaves_the_file_of_its_model(
+    kind: QueueKind, memory: MemoryKind, is_registered: bool
+) -> None:
+    pool = pool_in(memory, BLOCK, SLOTS)
+    buffers = [pool.take() for _ in range(SLOTS)]
     with closing(opened(kind)) as queue:  # one for all: the kernel takes long to destroy it
+        if is_registered:
+            assert queue.register_memory([pool.memory]) == (kind == "io_uring")
 
         @given(steps=st.lists(STEPS, max_size=60))
         def check(steps: list[tuple[Any, ...]]) -> None:
             queue.reset()
             with tempfile.TemporaryFile() as file:
                 os.ftruncate(file.fileno(), BLOCK * BLOCKS)
-                model = Model(queue, file.fileno())
+                model = Model(queue, file.fileno(), buffers)
                 for name, *arguments in steps:
                     getattr(model, name)(*arguments)
                 model.finish()
