@@ -18,12 +18,13 @@ from mlpstorage_bench.kvcache.cache.tier import LARGEST_ENTRY, TARGET_USAGE
 from mlpstorage_bench.kvcache.config.block_layout import block_bytes
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
+from mlpstorage_bench.kvcache.turn_tally import Bounds, Pace, examine, sizes_by_tokens
 from mlpstorage_bench.kvcache.workload.accesses import CacheGrowth, cache_growth, prepared
 from mlpstorage_bench.kvcache.workload.blocks import Block
 from mlpstorage_bench.kvcache.workload.request_source import RequestSource
 from mlpstorage_bench.kvcache.workload.requests import PREPARED_TOKENS, Request, UserStream
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
-from mlpstorage_bench.storage.buffers import SECTOR_BYTES, round_up_to_sector
+from mlpstorage_bench.storage.buffers import SECTOR_BYTES
 from mlpstorage_bench.storage.lane import buffers_for
 from mlpstorage_bench.units import GIB, KIB, gib
 
@@ -40,6 +41,8 @@ MOST_REQUESTS_OF_USERS = 100_000
 MOST_REQUESTS = 1_000_000
 """Requests of a rank that are examined, in about 10 s. A run with more is taken to have no limit
 but its capacities, and the largest entry to be among these."""
+MOST_TURNS = 10_000_000
+"""The same where each request is a turn of a user alone: these are examined in arrays, in 2 s."""
 ENOUGH_REQUESTS = 20_000
 """Requests of a rank, spread over its users, that are enough for the sizes of entries once these
 are known to exceed the capacity: further ones only replace earlier ones."""
@@ -179,7 +182,7 @@ class _Tally:
         self._workload = workload
         self._enough_bytes = enough_bytes
         """Bytes beyond which the total does not matter; None: all matter."""
-        self._occupied = footprint(workload, alignment_bytes)
+        self._units = units_of(workload, alignment_bytes)
         self._seen: set[str] = set()
         self.total = 0
         self.largest = 0
@@ -213,16 +216,46 @@ class _Tally:
                     return False
                 self._grow(arrival.request)
             return True
+        if source.is_by_user and workload.phase != "decode":
+            return self._add_turns(source, ends_s)
         is_bounded = True
         for stream in source.streams():
             is_bounded &= self._add_user(stream, ends_s, source)
         return is_bounded
 
+    def _add_turns(self, source: RequestSource, ends_s: float) -> bool:
+        """Count the turns of all users, in arrays; False without a limit."""
+        workload = self._workload
+        pace = Pace(workload.think_time_scale, workload.generation_s_per_token, ends_s)
+        is_limited = self._takes_time or source.limit is not None
+        sizes = sizes_by_tokens(workload, self._units)
+        is_bounded, largest = is_limited, 0
+        for drawn, limit in source.draws():
+            bounds = Bounds(UNBOUNDED_REQUESTS, UNBOUNDED_REQUESTS)
+            if is_limited:
+                bounds = Bounds(
+                    limit,
+                    max(0, MOST_TURNS - self.requests),
+                    max(1, ENOUGH_REQUESTS // source.num_users),
+                    None if self._enough_bytes is None else self._enough_bytes - self.total,
+                )
+            found = examine(drawn, pace, sizes, bounds)
+            self.requests += found.requests
+            self.total += found.occupied_bytes
+            largest = max(largest, found.largest_tokens)
+            is_bounded &= found.is_complete
+        self.largest = max(self.largest, int(sizes[largest]) if largest else 0)
+        return is_bounded
+
+    @property
+    def _takes_time(self) -> bool:
+        """Whether time passes between the requests of a user."""
+        return bool(self._workload.think_time_scale or self._workload.generation_s_per_token)
+
     def _add_user(self, stream: UserStream, ends_s: float, source: RequestSource) -> bool:
         """Count the requests of a user whose storage takes no time; False without a limit."""
         workload = self._workload
-        takes_time = workload.think_time_scale or workload.generation_s_per_token
-        if not takes_time and source.limit is None and workload.phase != "decode":
+        if not self._takes_time and source.limit is None and workload.phase != "decode":
             for request in itertools.islice(stream.requests, UNBOUNDED_REQUESTS):
                 self._grow(request)
             return False
@@ -253,7 +286,7 @@ class _Tally:
     def _add(self, grown: CacheGrowth) -> None:
         block = grown.block
         size = self._workload.entry_bytes(block.tokens) if block.size is None else block.size
-        occupied = self._occupied(size)
+        occupied = in_units(size, self._units)
         self.total += grown.number * occupied
         self.largest = max(self.largest, occupied)
 
@@ -273,10 +306,22 @@ def most_preconditioning(workload: Workload, capacity: int) -> int:
 
 def footprint(workload: Workload, alignment_bytes: int = SECTOR_BYTES) -> Callable[[int], int]:
     """Return a function: bytes of an entry → bytes that it occupies in the workload's layout."""
+    units = units_of(workload, alignment_bytes)
+    return lambda size: in_units(size, units)
+
+
+def units_of(workload: Workload, alignment_bytes: int) -> tuple[int, ...]:
+    """Return the bytes to multiples of which an entry is rounded up, one after the other."""
     if workload.layout != "slab":
-        return lambda size: round_up_to_sector(size, alignment_bytes)
-    slot = block_bytes(workload, alignment_bytes)
-    return lambda size: -(-round_up_to_sector(size, alignment_bytes) // slot) * slot
+        return (alignment_bytes,)
+    return (alignment_bytes, block_bytes(workload, alignment_bytes))
+
+
+def in_units(size: int, units: Iterable[int]) -> int:
+    """Return the size rounded up to each of the units in turn."""
+    for unit in units:
+        size = -(-size // unit) * unit
+    return size
 
 
 def users_that_fit(parts: Iterable[RankWorkload], free_storage: int) -> int | None:

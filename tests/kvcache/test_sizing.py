@@ -94,6 +94,7 @@ def test_more_requests_than_are_examined_are_limited_only_by_capacity(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ) -> None:
     monkeypatch.setattr(sizing, "MOST_REQUESTS", 500)
+    monkeypatch.setattr(sizing, "MOST_TURNS", 500)
     asked = RankWorkload(workload(storage_capacity_gb=2.0, **changes), 42)
     size = size_of_rank(asked, FREE)
     assert (size.written, size.storage, size.evicts) == (None, 2 * GIB, True)

@@ -14,7 +14,13 @@ from typing import NamedTuple
 
 from mlpstorage_bench.kvcache.workload.arrivals import Rate, arrival_times
 from mlpstorage_bench.kvcache.workload.blocks import Access, Block, Read, ReadOrWrite
-from mlpstorage_bench.kvcache.workload.requests import Request, UserStream, user_streams
+from mlpstorage_bench.kvcache.workload.requests import (
+    Request,
+    UserDraws,
+    UserStream,
+    draw_users,
+    user_streams,
+)
 from mlpstorage_bench.kvcache.workload.sharing import NOTHING_SHARED, SharedContent, Sharing
 
 HASHED_REQUESTS_PER_USER = 64
@@ -75,11 +81,31 @@ class RequestSource:
             ]
         if self.limit is None or self.is_open_loop:
             return streams
-        share, more = divmod(self.limit, self.num_users)
         return [
-            UserStream(s.user, s.start_s, itertools.islice(s.requests, share + (number < more)))
-            for number, s in enumerate(streams)
+            UserStream(s.user, s.start_s, itertools.islice(s.requests, share))
+            for s, share in zip(streams, self._shares(), strict=True)
         ]
+
+    def _shares(self) -> Iterator[int | None]:
+        """Yield each user's part of the limit."""
+        if self.limit is None:
+            yield from itertools.repeat(None, self.num_users)
+            return
+        share, more = divmod(self.limit, self.num_users)
+        for number in range(self.num_users):
+            yield share + (number < more)
+
+    @property
+    def is_by_user(self) -> bool:
+        """Whether each request is a turn of a user alone: nothing recorded, shared or limited."""
+        is_recorded = self.is_open_loop or self.conversations is not None
+        is_shared = bool(SharedContent(self.sharing, self.seed))
+        return not is_recorded and not is_shared and self.context_limit is None
+
+    def draws(self) -> Iterator[tuple[UserDraws, int | None]]:
+        """Yield each user and the limit of its requests, in the order of `streams`."""
+        users = draw_users(self.num_users, self.seed, self.first_user)
+        return zip(users, self._shares(), strict=True)
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield the requests of an open loop in the order of their due times."""
@@ -139,16 +165,19 @@ class RequestSource:
             return digest.hexdigest()
         for stream in self.streams():
             digest.update(f"{stream.user.index},{stream.start_s.hex()}\n".encode())
-            for request in itertools.islice(stream.requests, HASHED_REQUESTS_PER_USER):
-                digest.update(f"{_canonical(request)}\n".encode())
+            requests = itertools.islice(stream.requests, HASHED_REQUESTS_PER_USER)
+            digest.update("".join(f"{_canonical(request)}\n" for request in requests).encode())
         return digest.hexdigest()
 
 
 def _canonical(request: Request) -> str:
     """Return a request's text for the hash: values only, so that fields can be renamed."""
-    numbers = (request.user, request.priority, request.conversation, request.turn)
-    tokens = (request.context_tokens, request.generated_tokens)
-    line = ",".join([*map(str, numbers + tokens), request.think_s.hex()])
+    line = (
+        f"{request.user},{request.priority},{request.conversation},{request.turn},"
+        f"{request.context_tokens},{request.generated_tokens},{request.think_s.hex()}"
+    )
+    if not (request.system_prompt or request.documents or request.accesses):
+        return line  # almost all requests
     shared = [s for s in (request.system_prompt, *request.documents) if s is not None]
     line += "".join(f",{segment.source}:{segment.tokens}" for segment in shared)
     return line + "".join(f",{_canonical_access(access)}" for access in request.accesses)

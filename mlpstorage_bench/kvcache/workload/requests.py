@@ -11,6 +11,7 @@ import numpy as np
 
 from mlpstorage_bench.kvcache.workload.blocks import Access, Segment
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
+from mlpstorage_bench.kvcache.workload.turns import draw_turns
 from mlpstorage_bench.kvcache.workload.users import (
     QOS_BY_PRIORITY,
     QosClass,
@@ -20,13 +21,12 @@ from mlpstorage_bench.kvcache.workload.users import (
 )
 
 MAX_TURNS = 50
-END_PROBABILITY = 0.2
-"""Probability that a conversation ends after a turn."""
 DECODE_BATCH_TOKENS = 32
 """Tokens generated between two reads of the turn's entry."""
 PREFILL_ONLY_FROM_TOKENS = 10_000
 """Contexts of this length or longer are written but not decoded."""
-_DRAWN_AT_ONCE = 64
+_DRAWN_AT_ONCE = 16
+"""Turns of a user."""
 PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
 """Number and size of each user's entries written before a run with phase `decode`."""
 
@@ -98,26 +98,26 @@ def requests_of(
 
     A conversation also ends if its next turn might exceed the context limit.
     """
-    uniform = _uniforms(random)
+    drawn = _drawn(user, random)
     for conversation in itertools.count():
         system_prompt = shared.system_prompt() if shared else None
         earlier: tuple[tuple[int, int], ...] = ()
         for turn in range(MAX_TURNS):
+            context_tokens, generated_tokens, think_s, is_last = next(drawn)
             request = Request(
                 user=user.index,
                 priority=user.qos.priority,
                 conversation=conversation,
                 turn=turn,
-                context_tokens=_quarter_to_whole(user.context_tokens, next(uniform)),
-                generated_tokens=_quarter_to_whole(user.generated_tokens, next(uniform)),
-                think_s=user.think_s * (0.8 + 0.4 * next(uniform)),
+                context_tokens=context_tokens,
+                generated_tokens=generated_tokens,
+                think_s=think_s,
                 earlier=earlier,
                 system_prompt=system_prompt,
                 documents=shared.documents() if shared else (),
             )
             yield request
-            earlier = (*earlier, (request.context_tokens, request.generated_tokens))
-            is_last = next(uniform) < END_PROBABILITY
+            earlier = (*earlier, (context_tokens, generated_tokens))
             is_full = context_limit is not None and (
                 request.prompt_tokens + request.generated_tokens + user.context_tokens
                 > context_limit
@@ -145,16 +145,11 @@ class SharedDraws:
         return self._shared_content.retrieve(self._random)
 
 
-def _uniforms(random: np.random.Generator) -> Iterator[float]:
-    """Yield numbers from [0, 1), drawn in batches, which takes a tenth of the time."""
+def _drawn(user: User, random: np.random.Generator) -> Iterator[tuple[int, int, float, bool]]:
+    """Yield the values of each turn, drawn in batches, which takes a tenth of the time."""
     while True:
-        yield from random.random(_DRAWN_AT_ONCE).tolist()
-
-
-def _quarter_to_whole(drawn: int, uniform: float) -> int:
-    """Map a number from [0, 1) to an integer from a quarter of `drawn` to `drawn`."""
-    least = max(1, drawn // 4)
-    return least + int(uniform * (drawn - least + 1))
+        turns = draw_turns(user, random, _DRAWN_AT_ONCE)
+        yield from zip(*(values.tolist() for values in turns), strict=True)
 
 
 @dataclass(frozen=True)
@@ -167,6 +162,24 @@ class UserStream:
     requests: Iterator[Request]
 
 
+@dataclass(frozen=True)
+class UserDraws:
+    """A user, and the generator from which its turns are drawn."""
+
+    user: User
+    start_s: float
+    """Time of the first request, different for each user."""
+    random: np.random.Generator
+
+
+def draw_users(num_users: int, seed: int, first_user: int = 0) -> Iterator[UserDraws]:
+    """Yield a rank's users, which depend only on the seed and the user's index."""
+    for index in range(first_user, first_user + num_users):
+        random = user_random(seed, index)
+        user = draw_user(index, random)
+        yield UserDraws(user, user.think_s * float(random.random()), random)
+
+
 def user_streams(
     num_users: int,
     seed: int,
@@ -176,10 +189,9 @@ def user_streams(
 ) -> list[UserStream]:
     """Return the streams of a rank's users, which depend only on the seed and the user's index."""
     streams = []
-    for index in range(first_user, first_user + num_users):
-        random = user_random(seed, index)
-        user = draw_user(index, random)
-        start_s = user.think_s * float(random.random())
-        shared = None if shared_content is None else SharedDraws(shared_content, seed, index)
-        streams.append(UserStream(user, start_s, requests_of(user, random, shared, context_limit)))
+    for drawn in draw_users(num_users, seed, first_user):
+        user = drawn.user
+        shared = SharedDraws(shared_content, seed, user.index) if shared_content else None
+        requests = requests_of(user, drawn.random, shared, context_limit)
+        streams.append(UserStream(user, drawn.start_s, requests))
     return streams

@@ -74,6 +74,10 @@ class SharedContent:
         self._prompt_popularity = _cumulative("zipfian", len(self.system_prompts))
         self._document_popularity = _cumulative(sharing.rag_retrieval, len(self.documents))
 
+    def __bool__(self) -> bool:
+        """Return whether anything is shared."""
+        return bool(self.system_prompts or self.documents)
+
     def open_conversation(self, random: np.random.Generator) -> Segment | None:
         """Draw the system prompt of a conversation; None: not a shared one."""
         if not self.system_prompts or random.random() >= self._sharing.system_prompt_share:

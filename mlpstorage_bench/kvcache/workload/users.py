@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +26,7 @@ KINDS = (
     UserKind("document", (4096, 16_384), (200, 800), (0.3, 1.5)),
 )
 """A third of the users are of each kind."""
+MOST_CONTEXT_TOKENS = max(kind.context_tokens[1] for kind in KINDS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ QOS_CLASSES = (
 )
 
 
+_SHARES = [*itertools.accumulate(qos.share for qos in QOS_CLASSES)]
+_QOS_BOUNDS = [share / _SHARES[-1] for share in _SHARES]
+"""Bounds of the classes in [0, 1]: `Generator.choice` would make them again for each user."""
 QOS_BY_PRIORITY = {qos.priority: qos for qos in QOS_CLASSES}
 
 
@@ -67,7 +73,7 @@ class User:
 def draw_user(index: int, random: np.random.Generator) -> User:
     """Draw a user; its kind alternates with the index, all else is random."""
     kind = KINDS[index % len(KINDS)]
-    qos = QOS_CLASSES[int(random.choice(len(QOS_CLASSES), p=[c.share for c in QOS_CLASSES]))]
+    qos = QOS_CLASSES[bisect.bisect_right(_QOS_BOUNDS, random.random())]
     return User(
         index=index,
         kind=kind.name,
