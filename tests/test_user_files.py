@@ -44,6 +44,8 @@ OWN = {
     "leaves/leaf.py": "entries of a run's directory",
     "submission/copies.py": "new files in a directory that it makes",
     "validation/tree.py": "directories below the root, which was looked up",
+    "training/dataset": "files of a dataset, which a generation made",
+    "training/runner": "files of a dataset, which a generation made",
     "storage": "cache files, and the cache directory, which was looked up",
 }
 """Modules and packages that open or look up files that no user has named → these files."""
@@ -67,7 +69,8 @@ def uses(path: Path) -> frozenset[str]:
 
 def is_own(path: Path) -> bool:
     place = str(path.relative_to(ROOT))
-    return place in OWN or place.partition("/")[0] in OWN
+    parents = path.relative_to(ROOT).parents
+    return place in OWN or any(str(parent) in OWN for parent in parents)
 
 
 @pytest.mark.slow

@@ -57,6 +57,9 @@ class FileIo:
     reserves: bool = False
     """Whether files get their whole size when they are created. Files that grow while they are
     written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
+    keeps_pages: bool = False
+    """Whether buffered reads use the page cache as other programs do, with read-ahead, and leave
+    what they read there."""
 
     @cached_property
     def is_direct(self) -> bool:
@@ -135,7 +138,7 @@ class FileIo:
         return DataFile(descriptor, path, self)
 
     def _prepare(self, file: DataFile) -> None:
-        if not self.is_direct:
+        if not self.is_direct and not self.keeps_pages:
             file.turn_off_read_ahead()
 
 

@@ -1,0 +1,93 @@
+"""Digests of what is read, chunk by chunk, in one file: 8 bytes for each chunk, in their order.
+
+Ranks that generate files write the digests of their files at the places that these have in the
+order of all. A run reads all of them before it begins: 8 MiB for a TiB of data in chunks of 1 MiB.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.store import Chunking
+from mlpstorage_bench.training.workload.samples import Dataset
+
+_BYTES = 8
+Digests = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class DigestPlaces:
+    """Place of each group's digests in the order of all."""
+
+    dataset: Dataset
+    chunking: Chunking
+    is_of_groups: bool = False
+    """Whether a group has one digest, that of its decoded content."""
+
+    def of_group(self, file: int) -> int:
+        """Return the number of digests of a group of a file."""
+        if self.is_of_groups:
+            return 1
+        return sum(self.chunking.count(p.size) for p in self.dataset.read_pieces(file, 0))
+
+    @cached_property
+    def _is_equal(self) -> bool:
+        return self.is_of_groups or not self.dataset.model.record_stdev_bytes
+
+    @cached_property
+    def _equal(self) -> int:
+        """Digests of each file, where all have as many."""
+        return self.of_group(0) * self.dataset.groups_per_file
+
+    @cached_property
+    def _begins(self) -> NDArray[np.int64]:
+        """Position of the first digest of each file, and of the end."""
+        per_file = self.dataset.groups_per_file
+        counts = [self.of_group(file) * per_file for file in range(self.dataset.files)]
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def total(self) -> int:
+        """Number of digests of the dataset."""
+        return self.first(self.dataset.files)
+
+    def first(self, file: int) -> int:
+        """Return the position of a file's first digest."""
+        return file * self._equal if self._is_equal else int(self._begins[file])
+
+
+def write_digests(path: Path, first: int, digests: array[int]) -> None:
+    """Write a file's digests at their place, which begins at this position."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, np.array(digests, dtype="<u8").tobytes(), first * _BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_error("writing", path, error) from error
+
+
+def read_digests(path: Path, places: DigestPlaces) -> Digests:
+    """Return all digests of a dataset; StorageError if they are not all there."""
+    try:
+        found = np.fromfile(path, dtype="<u8").astype(np.uint64, copy=False)
+    except OSError as error:
+        raise storage_error("reading", path, error) from error
+    if len(found) != places.total:
+        raise StorageError(
+            "reading",
+            str(path),
+            f"it has {len(found)} digests, the data {places.total}",
+            hint=f"Remove {path.parent}, and generate the data again",
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Measurements of ranks, pooled over ranks and trials, and their files."""

@@ -1,0 +1,1 @@
+"""Generation of datasets, and trials: workers of a loader, accelerators, epochs."""

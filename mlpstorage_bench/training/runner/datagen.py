@@ -1,0 +1,244 @@
+"""Generation of a dataset: each rank makes its share of the files, and skips those that exist.
+
+A file is written under another name, made durable, and renamed when its digests are written. So a
+generation that was interrupted goes on where it ended, with any number of ranks.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from array import array
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mlpstorage_bench.errors import CapacityError, StorageError
+from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
+from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.files import remove
+from mlpstorage_bench.storage.lane import Lane
+from mlpstorage_bench.storage.lane_waits import off_thread
+from mlpstorage_bench.storage.queue_calls import off_lane
+from mlpstorage_bench.training.config.workload import TrainingWorkload
+from mlpstorage_bench.training.dataset.digests import DigestPlaces, write_digests
+from mlpstorage_bench.training.dataset.place import PARTIAL, DatasetPlace
+from mlpstorage_bench.training.dataset.raw_files import (
+    OpenRawFile,
+    PieceMover,
+    entry_name,
+    payload_of,
+)
+from mlpstorage_bench.training.runner.context import TrainingContext
+from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
+from mlpstorage_bench.trial.supervisor import TrialSupervisor
+from mlpstorage_bench.trial.watch import Watch
+from mlpstorage_bench.units import GIB
+
+_LANES = 8
+_CHUNKS_IN_FLIGHT = 4
+_MOST_LOOKED_AT = 64
+"""Files of other ranks that a rank looks for."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Result of a generation, over all ranks."""
+
+    files: int = 0
+    """Files that were made."""
+    written_bytes: int = 0
+    seconds: float = 0.0
+    """Time of the slowest rank; 0 if everything existed."""
+
+    def merge(self, other: Generated) -> Generated:
+        """Return the sum; of times, the longest."""
+        return Generated(
+            self.files + other.files,
+            self.written_bytes + other.written_bytes,
+            max(self.seconds, other.seconds),
+        )
+
+    @property
+    def gib_s(self) -> float:
+        """Bandwidth of all ranks."""
+        return self.written_bytes / GIB / self.seconds if self.seconds else 0.0
+
+
+def generate(
+    workload: TrainingWorkload,
+    context: TrainingContext,
+    ranks: TrialRanks,
+    watch: Watch,
+    free_bytes: int | None,
+) -> Generated:
+    """Make the files that do not exist, on all ranks together; return what was made by all.
+
+    CapacityError if they do not fit into this rank's share of the free space.
+    """
+    place = context.place
+    if ranks.bcast(ranks.rank == 0 and place.is_complete()):
+        return Generated()
+    place.make()
+    if ranks.rank == 0:
+        place.describe(is_complete=False)
+    ranks.barrier()
+    watch.begin("datagen", None)
+    missing = _missing(context, range(ranks.rank, place.contents.files, ranks.size))
+    _check_space(place, missing, free_bytes)
+    with ranks.defer_interrupts():
+        mine = _Generation(workload, context, missing).run(ranks, watch)
+    ranks.barrier()
+    _look_for_files_of_others(place, ranks.size)
+    if ranks.rank == 0:
+        _make_durable(place.digests)
+        place.describe(is_complete=True)
+    return ranks.bcast(ranks.merge(mine, Generated.merge)) or mine
+
+
+def _missing(context: TrainingContext, own: range) -> list[int]:
+    """Return the files of a rank that are not there, or have no digests."""
+    place = context.place
+    places = DigestPlaces(place.dataset, context.chunking)
+    known = np.zeros(0, np.uint64)
+    if place.digests.exists():
+        known = np.fromfile(place.digests, dtype="<u8")
+    return [
+        file
+        for file in own
+        if not place.has_file(file)
+        or len(known) < places.first(file + 1)
+        or not known[places.first(file) : places.first(file + 1)].all()
+    ]
+
+
+def _check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None) -> None:
+    needed = sum(place.dataset.file_bytes(file) for file in missing)
+    if free_bytes is not None and needed > free_bytes:
+        raise CapacityError(
+            f"the files that this rank makes in {place.directory} take {needed / GIB:.1f} GiB, and "
+            f"its share of the free space is {free_bytes / GIB:.1f} GiB. Set num_files_train, "
+            "steps or scale lower, or name another --mlps-cache-dir"
+        )
+
+
+def _look_for_files_of_others(place: DatasetPlace, ranks: int) -> None:
+    """Raise StorageError if files that other ranks made are not visible here."""
+    for file in range(min(ranks, place.contents.files, _MOST_LOOKED_AT)):
+        if not place.has_file(file):
+            raise StorageError(
+                "looking for",
+                str(place.path(file)),
+                "another rank made it, and it is not visible on this host",
+                hint="All hosts need the same files: name a directory of a filesystem that they "
+                "share",
+            )
+
+
+def _make_durable(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_error("making durable", path, error) from error
+
+
+class _Generation:
+    """One rank's part of a generation."""
+
+    def __init__(
+        self, workload: TrainingWorkload, context: TrainingContext, missing: list[int]
+    ) -> None:
+        self._workload = workload
+        self._context = context
+        self._place = context.place
+        self._io = context.writes
+        self._places = DigestPlaces(self._place.dataset, context.chunking)
+        self._missing = deque(missing)
+        self._stopping = threading.Event()
+        self._recorder = Recorder(Window())
+        self._made = 0
+        self._written_bytes = 0
+
+    def run(self, ranks: TrialRanks, watch: Watch) -> Generated:
+        if not self._missing:
+            return Generated()
+        started_s = time.monotonic()
+        lanes = min(_LANES, len(self._missing))
+        shape = LaneShape(
+            lanes,
+            self._context.chunking,
+            _CHUNKS_IN_FLIGHT,
+            min(self._workload.io_threads, lanes),
+        )
+        with ExitStack() as resources:
+            threads, of_rank = open_lanes(
+                resources,
+                shape,
+                payload_of(self._place),
+                self._stopping,
+                self._context.queue_opener(self._workload),
+            )
+            supervisor = TrialSupervisor(threads, self._stopping, ranks, on_poll=watch.tick)
+            resources.callback(supervisor.join)
+            futures = supervisor.start([partial(self._make_files, lane) for lane in of_rank])
+
+            def ended() -> str | None:
+                return "all files" if all(future.done() for future in futures) else None
+
+            supervisor.wait_or_raise(futures, ended)
+        return Generated(self._made, self._written_bytes, time.monotonic() - started_s)
+
+    def _make_files(self, lane: Lane) -> None:
+        """Make files until there is none left; runs on a lane."""
+        while self._missing and not self._stopping.is_set():
+            self._make(self._missing.popleft(), lane)
+
+    def _make(self, file: int, lane: Lane) -> None:
+        final = self._place.path(file)
+        partial_path = final.with_name(final.name + PARTIAL)
+        off_thread(remove, partial_path)
+        size = self._place.dataset.file_bytes(file)
+        opened = OpenRawFile(self._io.create(partial_path, size), self._io)
+        try:
+            digests = self._write(file, opened, lane)
+        except BaseException:
+            opened.close()
+            off_thread(remove, partial_path)
+            raise
+        opened.close()
+        off_thread(write_digests, self._place.digests, self._places.first(file), digests)
+        off_thread(_rename, partial_path, final)
+        self._made += 1
+        self._written_bytes += size
+
+    def _write(self, file: int, opened: OpenRawFile, lane: Lane) -> array[int]:
+        """Write a file's pieces and make it durable; return the digests of what is read."""
+        dataset, digests = self._place.dataset, array("Q")
+        size = dataset.file_bytes(file)
+        observer = self._recorder.observe(STORAGE_TIER, "write", size)
+        for number in range(dataset.groups_per_file):
+            for piece, is_read in dataset.pieces(file, number):
+                entry = lane.write(opened, entry_name(file, piece), piece.size, observer)
+                if is_read:
+                    digests.extend(entry.digests)
+        mover = PieceMover(opened.file, 0, observer, self._io)
+        off_lane(mover.make_durable, opened.file)
+        return digests
+
+
+def _rename(path: Path, to: Path) -> None:
+    try:
+        path.replace(to)
+    except OSError as error:
+        raise storage_error("renaming", path, error) from error
