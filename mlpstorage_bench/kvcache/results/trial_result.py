@@ -15,11 +15,14 @@ from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
+from mlpstorage_bench.trial.metrics.windows import Windows
 from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)
-class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, Harness, Window):
+class TrialResult(
+    Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, Harness, Windows, Window
+):
     """One trial over all ranks: every metric is an attribute, latencies below `latencies`."""
 
     trial: int

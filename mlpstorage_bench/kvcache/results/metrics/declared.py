@@ -11,9 +11,21 @@ from mlpstorage_bench.kvcache.results.metrics.window import Window
 from mlpstorage_bench.metric.declaration import AnyMetric, Measured, declared_in
 from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
+from mlpstorage_bench.trial.metrics.windows import Windows
 
 GROUPS: tuple[type[Measured], ...] = (
-    *(Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Window),
+    *(
+        Requests,
+        Traffic,
+        Latencies,
+        LatenciesBySize,
+        Lookups,
+        Audits,
+        Limits,
+        Harness,
+        Windows,
+        Window,
+    ),
 )
 """Subjects, in the order of docs/metrics.md."""
 

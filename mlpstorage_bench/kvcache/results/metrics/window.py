@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.trial_ranks import RANKS, TrialRanks
-from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Straggler, find_stragglers, missing_share
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
@@ -14,12 +13,8 @@ from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, S
 from mlpstorage_bench.units import (
     COUNT,
     GIB,
-    MILLISECONDS,
-    NS_PER_MS,
     RECORD,
-    SECONDS,
     SHARE,
-    TEXT,
     TRUTH,
 )
 
@@ -43,22 +38,6 @@ class PreconditioningEvidence:
     written_gib: float
     steadiness: list[SteadinessEvidence]
     """Steadiness of the writes at the end; empty if there were too few samples."""
-
-
-def _ms(time_ns: int | None) -> float | None:
-    return None if time_ns is None else time_ns / NS_PER_MS
-
-
-def _opened(trial: TrialRanks) -> float | None:
-    return _ms(spread_ns([rank.edges.opened_ns for rank in trial.ranks if rank.edges]))
-
-
-def _closed(trial: TrialRanks) -> float | None:
-    return _ms(spread_ns([rank.edges.closed_ns for rank in trial.ranks if rank.edges]))
-
-
-def _uncertainty(rank: RankTrial) -> float | None:
-    return None if rank.edges is None else rank.edges.uncertainty_ns / NS_PER_MS
 
 
 def _operations(trial: TrialRanks, edge: str) -> int:
@@ -98,61 +77,8 @@ def _stragglers(trial: TrialRanks) -> list[Straggler]:
 
 
 class Window(Measured):
-    """The measurement window."""
+    """Operations, steadiness and slow ranks in the window."""
 
-    ranks = Metric(
-        "Number of ranks.",
-        COUNT,
-        RANKS.together("count", lambda trial: len(trial.ranks)),
-        LARGEST,
-    )
-    window_s = Metric(
-        "Length of the measurement window.",
-        SECONDS,
-        RANKS.largest(lambda rank: rank.window_s),
-        LIST,
-    )
-    drain_s = Metric(
-        "Time from the window's close until the last operation in flight had ended.",
-        SECONDS,
-        RANKS.largest(lambda rank: rank.drain_s),
-        LARGEST,
-    )
-    window_open_spread_ms = Metric(
-        "Time from when the first rank's window opened to when the last one's did; none in "
-        "simulated time. Each edge is known to within clock_uncertainty_ms.",
-        MILLISECONDS,
-        RANKS.together("last - first", _opened),
-        LARGEST,
-        title="windows opened within ms",
-        better="lower",
-        shown=Shown.REPORT,
-    )
-    window_close_spread_ms = Metric(
-        "Time from when the first rank's window closed to when the last one's did.",
-        MILLISECONDS,
-        RANKS.together("last - first", _closed),
-        LARGEST,
-        title="windows closed within ms",
-        better="lower",
-        shown=Shown.REPORT,
-    )
-    clock_uncertainty_ms = Metric(
-        "How far a rank's clock may be from what was measured against rank 0's.",
-        MILLISECONDS,
-        RANKS.largest_known(_uncertainty),
-        LARGEST,
-        title="clocks known within ms",
-        better="lower",
-        shown=Shown.REPORT,
-    )
-    closed_by = Metric(
-        "Reason for which the windows closed: duration, write limit, number of bytes, number of "
-        "requests, or failure.",
-        TEXT,
-        RANKS.together("failure, or the first rank's", lambda trial: trial.closed_by),
-        NOT_COMBINED,
-    )
     in_flight_at_open_operations = Metric(
         "Reads and writes of entries, on all tiers, in flight when the window opened.",
         COUNT,
