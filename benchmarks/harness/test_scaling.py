@@ -27,8 +27,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.launching import launcher
 from benchmarks.harness.scaled_ranks import ScaledLoad
-from mlpstorage_bench.launch.launchers.installed import find_binary
 
 TMPFS = Path("/dev/shm")  # noqa: S108 - the tmpfs that every Linux has
 STORES = ("null", "tmpfs", "disk")
@@ -106,12 +106,3 @@ def test_scaling(
         busy_cores=seen["gib_s"] * seen["cpu_s_per_gib"],
         **seen,
     )
-
-
-def launcher(ranks: int) -> list[str]:
-    """Return the words of a command that start the ranks; none for one."""
-    if ranks == 1:
-        return []
-    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    options = ["-n", str(ranks), "--oversubscribe", "--bind-to", "none"]
-    return [find_binary(None), *options, *as_root]
