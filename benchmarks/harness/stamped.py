@@ -67,16 +67,14 @@ TEST = "def test_run(kvcache, stamped): kvcache.run(1)"
 
 
 class Start(NamedTuple):
-    """Seconds until the last rank had come so far; the first began the case."""
+    """Seconds from the start of a case, on the first rank, until the last rank had come so far."""
 
     session_s: float
-    """From the launcher's start to the case's."""
+    """Seconds from the launcher's start to the case's."""
     opened_s: float
-    """From the case's start: its record is written, its requests are known to fit."""
+    """The record of the case is written, and its requests are known to fit."""
     calibrated_s: float
-    """From the case's start."""
     first_byte_s: float
-    """From the case's start."""
 
 
 def session(folder: Path, cache_dir: Path, ranks: int, changes: Mapping[str, object]) -> Start:
