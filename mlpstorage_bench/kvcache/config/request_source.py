@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,8 @@ from mlpstorage_bench.kvcache.workload.request_source import (
 )
 from mlpstorage_bench.kvcache.workload.traces.replay import Replay
 
-_HASHES: dict[tuple[str, int, int], str] = {}
-"""Hashes of requests by workload, seed and first user: a run states them once, and each case."""
+_HASHES: dict[Hashable, str] = {}
+"""Hashes of requests by what they depend on: a run states them once, and each case."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,16 @@ class RankWorkload:
 
     def sha256(self) -> str:
         """Return the hash of this rank's requests; it is computed once in a process."""
-        key = (self.workload.model_dump_json(), self.seed, self.first_user)
+        key = self._requests_depend_on()
         if key not in _HASHES:
             _HASHES[key] = self.request_source().sha256()
         return _HASHES[key]
+
+    def _requests_depend_on(self) -> Hashable:
+        """Return the source, which is the same for many workloads; of a trace, all parameters."""
+        if self.workload.trace_in is None:
+            return self.request_source()
+        return self.workload.model_dump_json(), self.seed, self.first_user
 
     def request_source(self) -> RequestSource:
         """Return the source of this rank's requests: its users, or the trace that it replays."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlpstorage_bench.kvcache.workload.blocks import Access, Segment
 from mlpstorage_bench.kvcache.workload.sharing import SharedContent
-from mlpstorage_bench.kvcache.workload.turns import draw_turns
+from mlpstorage_bench.kvcache.workload.turns import turns_one_by_one
 from mlpstorage_bench.kvcache.workload.users import (
     QOS_BY_PRIORITY,
     QosClass,
@@ -25,8 +25,6 @@ DECODE_BATCH_TOKENS = 32
 """Tokens generated between two reads of the turn's entry."""
 PREFILL_ONLY_FROM_TOKENS = 10_000
 """Contexts of this length or longer are written but not decoded."""
-_DRAWN_AT_ONCE = 16
-"""Turns of a user."""
 PREPARED_ENTRIES, PREPARED_TOKENS = 10, 2048
 """Number and size of each user's entries written before a run with phase `decode`."""
 
@@ -98,7 +96,7 @@ def requests_of(
 
     A conversation also ends if its next turn might exceed the context limit.
     """
-    drawn = _drawn(user, random)
+    drawn = turns_one_by_one(user, random)
     for conversation in itertools.count():
         system_prompt = shared.system_prompt() if shared else None
         earlier: tuple[tuple[int, int], ...] = ()
@@ -143,13 +141,6 @@ class SharedDraws:
     def documents(self) -> tuple[Segment, ...]:
         """Draw the chunks that a request retrieves."""
         return self._shared_content.retrieve(self._random)
-
-
-def _drawn(user: User, random: np.random.Generator) -> Iterator[tuple[int, int, float, bool]]:
-    """Yield the values of each turn, drawn in batches, which takes a tenth of the time."""
-    while True:
-        turns = draw_turns(user, random, _DRAWN_AT_ONCE)
-        yield from zip(*(values.tolist() for values in turns), strict=True)
 
 
 @dataclass(frozen=True)
