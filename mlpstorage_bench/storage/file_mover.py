@@ -38,6 +38,7 @@ class FileMover(ABC):
         self.prepare: Prepare
         """Function of that queue; unset if there is none."""
         self._observer = observer
+        self._syncs_on_the_way = io.syncs_on_the_way
         self._cached: dict[DataFile, int] = {}
         """Bytes that were written to files in the page cache and not synced yet."""
 
@@ -71,7 +72,7 @@ class FileMover(ABC):
         file, _ = self.place(offset)
         self._observer.cached(size, started_ns, ended_ns, late_ns)
         self._cached[file] = self._cached.get(file, 0) + size
-        if self._cached[file] >= SYNC_BYTES:
+        if self._syncs_on_the_way and self._cached[file] >= SYNC_BYTES:
             off_lane(self.make_durable, file)
 
     def make_durable(self, file: DataFile) -> None:

@@ -60,6 +60,9 @@ class FileIo:
     keeps_pages: bool = False
     """Whether buffered reads use the page cache as other programs do, with read-ahead, and leave
     what they read there."""
+    syncs_on_the_way: bool = True
+    """Whether a file that must be synced whole is synced again and again while it is written, and
+    not only when it is complete."""
 
     @cached_property
     def is_direct(self) -> bool:

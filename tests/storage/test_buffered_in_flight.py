@@ -118,3 +118,21 @@ def test_io_uring_moves_buffered_chunks_of_many_lanes_of_a_thread(
         assert (written.moved, written.chunks) == (SIZE, COUNT)
         assert (read.moved, read.checked) == (SIZE, COUNT)
     store.close()
+
+
+def test_cached_chunks_count_at_one_sync_where_files_are_synced_when_complete(
+    tmp_path: Path, payload: Payload, observer_class: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_mover, "SYNC_BYTES", 4 * CHUNK)
+    store = EntryFiles(tmp_path, FileIo("buffered", syncs_on_the_way=False))
+    moved = []
+
+    class Observer(observer_class):  # type: ignore[misc]  # a class that a fixture gives
+        def durable(
+            self, started_ns: int, ended_ns: int, cached_bytes: int = 0, late_ns: int = 0
+        ) -> None:
+            super().durable(started_ns, ended_ns, cached_bytes, late_ns)
+            moved.append(cached_bytes)
+
+    lane_over(FakeQueue(LIMIT), payload).write(store, "entry", SIZE, Observer())
+    assert moved == [SIZE]

@@ -71,7 +71,9 @@ class CheckpointRanks(RankWindows[RankCheckpoint]):
         """Time that training waits for the checkpoint; None of a read, which is before training."""
         if self.kind == "read":
             return None
-        return self.duration_s if self.snapshot_s is None else self.snapshot_s
+        if self.snapshot_s is None:
+            return self.duration_s
+        return self.snapshot_s + max(0.0, self.duration_s - self.ranks[0].interval_s)
 
     @property
     def cached_pages(self) -> int | None:

@@ -35,6 +35,8 @@ class RankCheckpoint(RankWindow):
     """Files in which a read found other data than was written."""
     snapshot_s: float | None = None
     """Seconds in which the share was copied to memory; None if it was written directly."""
+    interval_s: float = 0.0
+    """Seconds of training until the next checkpoint, in which an asynchronous one is written."""
     handover_s: float | None = None
     """Seconds since the last write of any checkpoint ended; None of a write."""
     cached_pages: int | None = None

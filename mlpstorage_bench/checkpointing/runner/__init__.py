@@ -1,0 +1,1 @@
+"""Runs of checkpoints on all ranks: files, lanes, phases, and the page cache between them."""

@@ -1,0 +1,96 @@
+"""A rank's files of all checkpoints: one directory for each, and what was written in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlpstorage_bench.checkpointing.model.writers import CheckpointFile
+from mlpstorage_bench.checkpointing.runner.part_chunks import PartChunking
+from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.storage.files import DATA_SUFFIX, FileIo, remove
+from mlpstorage_bench.storage.store import StoredEntry
+
+
+@dataclass(frozen=True)
+class ShareFile:
+    """A file of a rank, the same in each checkpoint."""
+
+    name: str
+    tensor_bytes: int
+    chunking: PartChunking
+
+    @property
+    def stored_bytes(self) -> int:
+        """Its size."""
+        return self.chunking.stored_bytes
+
+
+class ShareFiles:
+    """The files that a rank writes for each checkpoint, below its directory."""
+
+    def __init__(
+        self,
+        directory: Path,
+        files: Sequence[CheckpointFile],
+        *,
+        chunk_bytes: int,
+        alignment_bytes: int,
+    ) -> None:
+        self._directory = directory
+        self.files = tuple(
+            ShareFile(
+                file.name,
+                file.tensor_bytes,
+                PartChunking(chunk_bytes, parts=file.parts, alignment_bytes=alignment_bytes),
+            )
+            for file in files
+        )
+        self.written: dict[int, dict[str, StoredEntry]] = {}
+        """Complete files by number of the checkpoint and name of the file."""
+
+    @cached_property
+    def tensor_bytes(self) -> int:
+        """Bytes of tensors in the rank's share."""
+        return sum(file.tensor_bytes for file in self.files)
+
+    @cached_property
+    def stored_bytes(self) -> int:
+        """Bytes of the files of one checkpoint."""
+        return sum(file.stored_bytes for file in self.files)
+
+    def store(self, checkpoint: int, io: FileIo) -> EntryFiles:
+        """Return the store of a checkpoint's files, in its directory, which is made."""
+        directory = self.directory(checkpoint)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise storage_error("creating", directory, error) from error
+        return EntryFiles(directory, io)
+
+    def directory(self, checkpoint: int) -> Path:
+        """Return the directory of a checkpoint."""
+        return self._directory / f"{checkpoint:02x}"
+
+    def paths(self) -> Iterator[Path]:
+        """Yield the paths of all complete files."""
+        for checkpoint, entries in self.written.items():
+            for name in entries:
+                yield self._path(checkpoint, name)
+
+    def is_complete(self, checkpoint: int) -> bool:
+        """Whether all files of a checkpoint are there."""
+        return self.written.get(checkpoint, {}).keys() == {file.name for file in self.files}
+
+    def remove(self, checkpoint: int) -> None:
+        """Remove the files of a checkpoint, complete or not."""
+        self.written.pop(checkpoint, None)
+        for file in self.files:
+            remove(self._path(checkpoint, file.name))
+
+    def _path(self, checkpoint: int, name: str) -> Path:
+        return self.directory(checkpoint) / f"{digest_name(name)}{DATA_SUFFIX}"
