@@ -10,33 +10,24 @@ from pydantic import ValidationError
 from mlpstorage_bench.benchmark_type.figures import (
     CaseFigures,
     Distribution,
-    Level,
     RankBandwidth,
     Share,
     ShareGroup,
 )
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.results.recorded_samples import (
-    RankSamples,
-    RecordedHistogram,
-    RecordedOperation,
-)
+from mlpstorage_bench.kvcache.results.recorded_samples import RankSamples
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import STORAGE_TIER
 from mlpstorage_bench.metric.values import number_of
 from mlpstorage_bench.results.record import problems_of
-from mlpstorage_bench.units import GIB, NS_PER_MS, NS_PER_S
+from mlpstorage_bench.trial.figures import levels, of_lanes, points
+from mlpstorage_bench.trial.recorded_samples import RecordedHistogram, RecordedOperation
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 Kind = Literal["read", "write"]
 _KINDS: tuple[Kind, ...] = ("read", "write")
-PERCENTS = (
-    *(1, 5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92.5, 95, 97, 98, 99),
-    *(99.5, 99.7, 99.8, 99.9, 99.95, 99.97, 99.98, 99.99, 99.999),
-)
-"""Percentiles of a distribution's points."""
-_WHOLE = 100
 _PERCENTILES = (50, 95, 99, 999)
 """Percentiles that are metrics, as their names have them."""
 
@@ -56,7 +47,7 @@ def case_figures(case: CaseRecord) -> CaseFigures:
         samples=_sample_counts(measured, stored) if measured else {},
         distributions=tuple(_distributions(stored)),
         shares=tuple(_shares(case, measured, operations, stored)),
-        levels=tuple(_levels(case)),
+        levels=tuple(levels(case)),
         ranks=tuple(_bandwidths(measured)),
     )
 
@@ -101,17 +92,8 @@ def _distributions(
             pooled = _pooled(one.chunk if is_of_parts else one.device for one in operations)
             if pooled.count:
                 yield Distribution(
-                    f"{kind}, {name}", kind, is_of_parts, pooled.count, tuple(_points(pooled))
+                    f"{kind}, {name}", kind, is_of_parts, pooled.count, tuple(points(pooled))
                 )
-
-
-def _points(histogram: Histogram) -> Iterator[tuple[float, float]]:
-    """Yield the percentiles that the number of samples can show, and the maximum."""
-    for percent in PERCENTS:
-        value = histogram.percentile_ms(percent)
-        if value is not None and histogram.count * (_WHOLE - percent) >= _WHOLE:
-            yield percent, value
-    yield float(_WHOLE), histogram.max_ns / NS_PER_MS
 
 
 def _shares(
@@ -125,7 +107,7 @@ def _shares(
         for rank in ranks
     )
     if lanes is not None:
-        yield _of_lanes(lanes)
+        yield of_lanes(lanes)
     spans = tuple(_of_entries(kind, parts) for kind, parts in stored.items() if parts)
     if any(one.total for one in spans):
         yield ShareGroup(
@@ -142,28 +124,6 @@ def _shares(
         yield ShareGroup(
             "Reads by tier", "Bytes that requests read from each tier.", "bytes", (tiers,)
         )
-
-
-def _of_lanes(lanes: LaneTime) -> ShareGroup:
-    storage_s, request_s = lanes.storage_s, lanes.request_s
-    work = {
-        "at work": lanes.cpu_s,
-        "waiting for a processor": lanes.queued_s,
-        "waiting for Python's lock": lanes.lock_s,
-        "waiting for the lanes' thread": lanes.thread_s,
-    }
-    scale = lanes.harness_s / sum(work.values()) if sum(work.values()) else 0.0
-    parts = (
-        ("waiting for storage", storage_s),
-        *((name, seconds * scale) for name, seconds in work.items()),
-        ("waiting for requests", request_s),
-    )
-    return ShareGroup(
-        "Time of the lanes",
-        "Seconds of all lanes in all windows; waits within this host are from samples.",
-        "s",
-        (Share("lanes", parts),),
-    )
 
 
 def _of_entries(kind: Kind, operations: Sequence[RecordedOperation]) -> Share:
@@ -209,24 +169,6 @@ def _by_tier(operations: Sequence[RecordedOperation]) -> Share:
             read = max(0, one.moved_bytes - one.copied_bytes)
             tiers[one.tier] = tiers.get(one.tier, 0.0) + read
     return Share("reads", tuple(tiers.items()))
-
-
-_LEVELS = (
-    ("audit_ratio", "audit_verdict", "reported bytes ÷ the kernel's count for the ranks"),
-    ("host_audit_ratio", "host_audit_verdict", "reported bytes ÷ the devices' count"),
-    ("ceiling_ratio", "limited_by", "bandwidth ÷ ceiling of the harness on this host"),
-)
-"""Metrics that are ratios, the metrics that say what they mean, and names."""
-
-
-def _levels(case: CaseRecord) -> Iterator[Level]:
-    metrics = case.metrics or {}
-    for ratio_name, verdict_name, name in _LEVELS:
-        ratio = number_of(metrics.get(ratio_name))
-        if ratio is not None:
-            verdict = str(metrics.get(verdict_name) or "")
-            is_limit = verdict_name == "limited_by"
-            yield Level(name, ratio, f"limited by {verdict}" if is_limit else verdict)
 
 
 def _bandwidths(ranks: Sequence[RankSamples]) -> Iterator[RankBandwidth]:
