@@ -122,6 +122,7 @@ WITH_UNTYPED_OBJECTS = {
     "kvcache/config/profile_file.py": "a profile, while it is parsed",
     "profiles/reader.py": "a profile, while it is parsed",
     "profiles/schema.py": "keys of a profile, before they are parsed",
+    "checkpointing/results/stored_trial.py": "a kept checkpoint, while it is parsed",
     "kvcache/config/slo.py": "arguments of a user's marker, before they are parsed",
     "kvcache/results/stored_trial.py": "a kept trial, while it is parsed",
     "kvcache/workload/traces/client_rates.py": "an object of a user's trace, while it is parsed",
@@ -135,6 +136,7 @@ WITH_UNTYPED_OBJECTS = {
     "session/hooks.py": "the JSON of pytest-benchmark",
     "session/pytest_internals.py": "the JSON of pytest-benchmark",
     "session/run.py": "the metadata as JSON, for tests of users",
+    "trial/stored_operations.py": "a kept trial, while it is parsed",
 }
 """Modules in which JSON objects have values of any type, with the reason; records are typed."""
 

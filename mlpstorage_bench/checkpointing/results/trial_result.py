@@ -13,11 +13,12 @@ from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import Values, as_json, number_of
 from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
+from mlpstorage_bench.trial.metrics.windows import Windows
 from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)
-class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness):
+class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows):
     """One checkpoint over all ranks: every metric is an attribute."""
 
     trial: int

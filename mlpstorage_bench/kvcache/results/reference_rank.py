@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 from mlpstorage_bench.benchmark_type.records import SequenceStep
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters, RequestCounters
@@ -16,12 +15,9 @@ from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.results.rank_trial import RankTrial
 from mlpstorage_bench.kvcache.results.reference_cache_stats import PERCENTILES, cache_stats
 from mlpstorage_bench.kvcache.workload.users import QOS_CLASSES
-from mlpstorage_bench.measure.device import DeviceTraffic, UnderlyingTraffic
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import KINDS, STORAGE_TIER
-from mlpstorage_bench.measure.series_slots import SLOTS_IN_FILES_OF_RANKS, SlotSeries
-from mlpstorage_bench.measure.source import SourceTraffic
-from mlpstorage_bench.results.tree import TIMESTAMP_FORMAT
+from mlpstorage_bench.trial.window_json import operations_json, series_json, window_json
 from mlpstorage_bench.units import NS_PER_MS, NS_PER_S
 
 _MEANING = {
@@ -141,28 +137,12 @@ def _qos(counters: ClassCounters | None, target_p95_ms: float) -> Mapping[str, o
 
 def _additions(workload: Workload, trial: int, rank: RankTrial) -> dict[str, object]:
     """Return our own figures; `trial` is from 1."""
-    requests, audit = rank.requests, rank.audit
+    requests = rank.requests
     storage_io_s = sum(rank.operation(STORAGE_TIER, k).device.sum_ns for k in KINDS) / NS_PER_S
-    started = datetime.fromtimestamp(rank.started_at).astimezone()
     return {
-        "rank": rank.rank,
-        "host": rank.host,
-        "trial": trial,
-        "started": started.strftime(TIMESTAMP_FORMAT),
+        **window_json(rank, trial),
         "meaning": _MEANING,
         "parameters": workload.model_dump(),
-        "opened_at": rank.opened_at,
-        "window_s": rank.window_s,
-        "drain_s": rank.drain_s,
-        "closed_by": rank.closed_by,
-        "edges": None if rank.edges is None else asdict(rank.edges),
-        "io_mode": rank.io_mode,
-        "in_flight": rank.in_flight,
-        "queue_unavailable_reason": rank.queue_unavailable_reason,
-        "io_threads": rank.io_threads,
-        "io_queue": rank.io_queue,
-        "io_queue_refusal": rank.io_queue_refusal,
-        "huge_page_share": rank.huge_page_share,
         "tiers": {name: account._asdict() for name, account in rank.tiers.items()},
         "arrived": rank.arrived,
         "unserved": rank.unserved,
@@ -171,49 +151,9 @@ def _additions(workload: Workload, trial: int, rank: RankTrial) -> dict[str, obj
         "document_hits": requests.found["document"],
         "storage_io_s": storage_io_s,
         "is_simulated": rank.is_simulated,
-        "audit_ratio": audit.ratio,
-        "audit_verdict": audit.verdict,
-        "audit_reason": audit.reason,
-        "page_cache_bytes": audit.cached_bytes,
-        "device": _device(rank.device_traffic),
-        "underlying": _underlying(rank.underlying_traffic),
-        "mount": _mount(rank.mount_traffic),
-        "lane_time": None if rank.lane_time is None else asdict(rank.lane_time),
-        "ceiling": None if rank.ceiling is None else asdict(rank.ceiling),
         "corrupt_reads": requests.corrupt_reads,
-        "cpu_s": rank.cpu_s,
-        "peak_rss_bytes": rank.peak_rss_bytes,
         "histograms": _histograms(rank, requests),
-        "time_series": _time_series(rank.series),
-    }
-
-
-def _time_series(slots: SlotSeries | None) -> dict[str, object] | None:
-    return None if slots is None else asdict(slots.series(SLOTS_IN_FILES_OF_RANKS))
-
-
-def _device(seen: DeviceTraffic | None) -> dict[str, object] | None:
-    return None if seen is None else {"name": seen.device.name, **asdict(seen.traffic)}
-
-
-def _underlying(seen: UnderlyingTraffic | None) -> dict[str, object] | None:
-    if seen is None:
-        return None
-    return {
-        "devices": [device.name for device in seen.underlying.devices],
-        "memory": seen.underlying.memory,
-        "unknown": seen.underlying.unknown,
-        **({} if seen.traffic is None else asdict(seen.traffic)),
-    }
-
-
-def _mount(seen: SourceTraffic | None) -> dict[str, object] | None:
-    if seen is None:
-        return None
-    return {
-        **({} if seen.source is None else asdict(seen.source)),
-        **({} if seen.traffic is None else asdict(seen.traffic)),
-        "reason": seen.reason,
+        "time_series": series_json(rank.series),
     }
 
 
@@ -224,8 +164,5 @@ def _histograms(rank: RankTrial, requests: RequestCounters) -> dict[str, object]
         "storage_io": requests.cache_io.to_dict(),
         "queue_wait": requests.queue_wait.to_dict(),
         "lateness": None if rank.lateness is None else rank.lateness.to_dict(),
-        "operations": [
-            {**key._asdict(), **operation.to_dict()}
-            for key, operation in sorted(rank.operations.items())
-        ],
+        "operations": operations_json(rank),
     }

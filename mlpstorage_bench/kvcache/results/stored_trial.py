@@ -22,11 +22,11 @@ from mlpstorage_bench.kvcache.results.metrics.window import (
 from mlpstorage_bench.kvcache.results.samples import PooledHistograms
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.trial.outcome import StoredTrial
+from mlpstorage_bench.trial.stored_operations import restored_operations, stored_operations
 
 _RECORDS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ _RECORDS: Mapping[str, TypeAdapter[Any]] = MappingProxyType(
 )
 """Metrics whose values are records; those of all others are as JSON holds them."""
 _SERIES: TypeAdapter[TimeSeries | None] = TypeAdapter(TimeSeries | None)
-_Counted = TypeVar("_Counted", RequestCounters, ClassCounters, OperationStatistics)
+_Counted = TypeVar("_Counted", RequestCounters, ClassCounters)
 
 
 KVStoredTrial = StoredTrial[TrialResult, PooledHistograms]
@@ -54,9 +54,7 @@ def stored_trial(trial: KVStoredTrial) -> Json:
         "classes": {name: _counts(one) for name, one in result.classes.items()},
         "corruption": result.corruption,
         "requests": _counts(samples.requests),
-        "operations": [
-            {"key": list(key), "counts": _counts(one)} for key, one in samples.operations.items()
-        ],
+        "operations": stored_operations(samples.operations),
         "lateness": samples.lateness.to_dict(),
         "time_series": None if trial.series is None else asdict(trial.series),
     }
@@ -81,19 +79,15 @@ def _restored(content: dict[str, Any]) -> KVStoredTrial:
         classes=_classes(content["classes"]),
         corruption=str(content["corruption"]),
     )
-    operations = {
-        OperationKey(*one["key"]): _restored_counts(OperationStatistics(), one["counts"])
-        for one in content["operations"]
-    }
     samples = PooledHistograms(
         _restored_counts(RequestCounters(), content["requests"]),
-        operations,
+        restored_operations(content["operations"]),
         Histogram.from_dict(content["lateness"]),
     )
     return StoredTrial(result, samples, _SERIES.validate_python(content["time_series"]))
 
 
-def _counts(counted: RequestCounters | ClassCounters | OperationStatistics) -> Json:
+def _counts(counted: RequestCounters | ClassCounters) -> Json:
     """Return every field: numbers, histograms, counters and statistics by class."""
     return {one.name: _plain(getattr(counted, one.name)) for one in fields(counted) if one.init}
 

@@ -10,8 +10,11 @@ from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
 from mlpstorage_bench.metric.declaration import AnyMetric, Measured, declared_in
 from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
+from mlpstorage_bench.trial.metrics.windows import Windows
 
-GROUPS: tuple[type[Measured], ...] = (Checkpoints, Latencies, Ranks, Audits, Limits, Harness)
+GROUPS: tuple[type[Measured], ...] = (
+    *(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows),
+)
 """Subjects, in the order of the page of metrics."""
 
 _ADDED: list[AnyMetric] = []

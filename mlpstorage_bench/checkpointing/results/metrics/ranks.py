@@ -1,4 +1,4 @@
-"""Ranks: who was slow, how well they began together, and what preceded the reads."""
+"""Ranks: who was slow, and what preceded the reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.checkpointing.results.checkpoint_ranks import RANKS, CheckpointRanks
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
-from mlpstorage_bench.measure.clock_offset import spread_ns
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, of_largest
-from mlpstorage_bench.units import COUNT, MILLISECONDS, NS_PER_MS, RECORD, SECONDS, SHARE, TEXT
+from mlpstorage_bench.units import COUNT, RECORD, SECONDS, SHARE, TEXT
 
 _SLOWEST = of_largest("slowest_rank_s")
 
@@ -26,15 +25,6 @@ class RankFigures:
 
 def _figures(rank: RankCheckpoint) -> RankFigures:
     return RankFigures(rank.rank, rank.host, rank.window_s, rank.gib_s)
-
-
-def _opened(trial: CheckpointRanks) -> float | None:
-    spread = spread_ns([rank.edges.opened_ns for rank in trial.ranks if rank.edges])
-    return None if spread is None else spread / NS_PER_MS
-
-
-def _uncertainty(rank: RankCheckpoint) -> float | None:
-    return None if rank.edges is None else rank.edges.uncertainty_ns / NS_PER_MS
 
 
 def _spread(trial: CheckpointRanks) -> float | None:
@@ -57,12 +47,6 @@ def _dropped(trial: CheckpointRanks) -> str:
 class Ranks(Measured):
     """Ranks."""
 
-    ranks = Metric(
-        "Number of ranks.",
-        COUNT,
-        RANKS.together("count", lambda trial: len(trial.ranks)),
-        LARGEST,
-    )
     by_rank = Metric(
         "Each rank's own seconds and bandwidth: rank, host, seconds, gib_s.",
         RECORD,
@@ -100,30 +84,6 @@ class Ranks(Measured):
         LARGEST,
         better="lower",
     )
-    window_open_spread_ms = Metric(
-        "Time from when the first rank began until the last one did. Each moment is known to "
-        "within clock_uncertainty_ms.",
-        MILLISECONDS,
-        RANKS.together("last - first", _opened),
-        LARGEST,
-        title="ranks began within ms",
-        better="lower",
-        shown=Shown.REPORT,
-    )
-    clock_uncertainty_ms = Metric(
-        "How far a rank's clock may be from what was measured against rank 0's.",
-        MILLISECONDS,
-        RANKS.largest_known(_uncertainty),
-        LARGEST,
-        title="clocks known within ms",
-        better="lower",
-    )
-    window_s = Metric(
-        "Longest time of a rank.",
-        SECONDS,
-        RANKS.largest(lambda rank: rank.window_s),
-        LIST,
-    )
     handover_s = Metric(
         "Time from the end of the last write to the beginning of the read; none of writes.",
         SECONDS,
@@ -136,10 +96,4 @@ class Ranks(Measured):
         TEXT,
         RANKS.together("sum of pages, or the first reason", _dropped),
         LIST,
-    )
-    closed_by = Metric(
-        "Reason for which ranks ended: complete, or failure.",
-        TEXT,
-        RANKS.together("failure, or the first rank's", lambda trial: trial.closed_by),
-        NOT_COMBINED,
     )
