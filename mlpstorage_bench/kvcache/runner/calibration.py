@@ -51,35 +51,37 @@ def choose_threads(
         return best
     most = _of_all(ranks, min(int(processors), workload.lanes, _MOST_THREADS), min)
     while 2 * best.io_threads <= most:  # on every rank alike, also on one without a ceiling
-        threads = 2 * best.io_threads
-        more = calibrate(workload, replace(context, io_threads=threads), ranks)
-        if not _of_all(ranks, _Sums.of(best.ceiling, more), _Sums.add).are_better:
+        more = replace(context, io_threads=2 * best.io_threads)
+        fewer = best.ceiling or _UNKNOWN
+        gib_s = bandwidth_gib_s(workload, more, ranks)
+        if not _rises(ranks, fewer.gib_s, gib_s, _GAIN):
+            break  # most end here, without another measurement
+        operations = operations_per_s(workload, more, ranks)
+        if not _rises(ranks, fewer.operations_per_s, operations):
             break
-        best = Calibration(more, threads)
+        best = Calibration(_ceiling(operations, gib_s), more.io_threads)
     return best
 
 
+_UNKNOWN = Ceiling(math.inf, math.inf)
+"""Ceiling that was not measured: nothing is better than it."""
+
+
 class _Sums(NamedTuple):
-    """Sums over ranks of operations per second and GiB/s, with fewer and with more threads."""
+    """Sums over ranks of a rate with fewer and with more threads."""
 
-    operations: float
-    gib_s: float
-    operations_of_more: float
-    gib_s_of_more: float
-
-    @classmethod
-    def of(cls, fewer: Ceiling | None, more: Ceiling | None) -> _Sums:
-        if fewer is None or more is None:  # nothing is better than what is not known
-            return cls(math.inf, math.inf, 0.0, 0.0)
-        return cls(fewer.operations_per_s, fewer.gib_s, more.operations_per_s, more.gib_s)
+    fewer: float
+    more: float
 
     def add(self, other: _Sums) -> _Sums:
-        return _Sums(*(sum(pair) for pair in zip(self, other, strict=True)))
+        return _Sums(self.fewer + other.fewer, self.more + other.more)
 
-    @property
-    def are_better(self) -> bool:
-        gains = self.gib_s_of_more >= _GAIN * self.gib_s
-        return gains and self.operations_of_more >= self.operations
+
+def _rises(ranks: Ranks, fewer: float, more: float | None, factor: float = 1.0) -> bool:
+    """Return whether the rate of all ranks together rises by the factor, the same on each."""
+    own = _Sums(math.inf if more is None else fewer, more or 0.0)
+    total = _of_all(ranks, own, _Sums.add)
+    return total.more >= factor * total.fewer
 
 
 def _takes_time(workload: Workload) -> bool:
@@ -96,13 +98,31 @@ def calibrate(workload: Workload, context: TrialContext, ranks: TrialRanks) -> C
     """Measure this rank's ceiling while all ranks measure theirs; None without time for it."""
     if not _takes_time(workload):
         return None
+    operations = operations_per_s(workload, context, ranks)
+    return _ceiling(operations, bandwidth_gib_s(workload, context, ranks))
+
+
+def _ceiling(operations: float | None, gib_s: float | None) -> Ceiling | None:
+    """Return the ceiling; None if one of its rates is not known."""
+    return None if operations is None or gib_s is None else Ceiling(operations, gib_s)
+
+
+def operations_per_s(workload: Workload, context: TrialContext, ranks: TrialRanks) -> float | None:
+    """Measure this rank's chunks per second over a store that moves nothing."""
+    trial = run_over(NullStore(is_queued=_is_queued(workload, context)), workload, context, ranks)
+    return None if trial.rate is None else trial.rate.operations_per_s
+
+
+def bandwidth_gib_s(workload: Workload, context: TrialContext, ranks: TrialRanks) -> float | None:
+    """Measure this rank's GiB/s over memory."""
+    trial = run_over(RingStore(is_queued=_is_queued(workload, context)), workload, context, ranks)
+    return None if trial.rate is None else trial.rate.gib_s
+
+
+def _is_queued(workload: Workload, context: TrialContext) -> bool:
+    """Return whether a queue moves the workload's chunks on storage."""
     kind = context.best_queue if workload.io_queue == "auto" else workload.io_queue
-    is_queued = context.io_mode == "direct" or moves_buffered(kind)
-    operations = run_over(NullStore(is_queued=is_queued), workload, context, ranks)
-    bandwidth = run_over(RingStore(is_queued=is_queued), workload, context, ranks)
-    if operations.rate is None or bandwidth.rate is None:
-        return None
-    return Ceiling(operations.rate.operations_per_s, bandwidth.rate.gib_s)
+    return context.io_mode == "direct" or moves_buffered(kind)
 
 
 def run_over(

@@ -68,10 +68,14 @@ def test_threads_are_as_many_as_raise_the_ceiling(
     asked: int | str,
     chosen: int,
 ) -> None:
-    def calibrate(_: Workload, given: TrialContext, __: TrialRanks) -> Ceiling:
-        return Ceiling(*CEILINGS[case][given.io_threads])
+    def operations(_: Workload, given: TrialContext, __: TrialRanks) -> float:
+        return CEILINGS[case][given.io_threads][0]
 
-    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    def bandwidth(_: Workload, given: TrialContext, __: TrialRanks) -> float:
+        return CEILINGS[case][given.io_threads][1]
+
+    monkeypatch.setattr(calibration, "operations_per_s", operations)
+    monkeypatch.setattr(calibration, "bandwidth_gib_s", bandwidth)
     tried = workload(io_threads=asked, max_concurrent_allocs=lanes, num_users=16)
     found = choose_threads(tried, context(tmp_path), SoloRanks(), processors)
     assert found.io_threads == chosen
@@ -84,13 +88,29 @@ def test_rank_without_a_ceiling_calibrates_as_often_as_the_others(
 ) -> None:
     tried: list[int] = []
 
-    def calibrate(_: Workload, given: TrialContext, __: TrialRanks) -> Ceiling | None:
+    def bandwidth(_: Workload, given: TrialContext, __: TrialRanks) -> float | None:
         tried.append(given.io_threads)
-        return None if given.io_threads == unknown else Ceiling(100, 9.0)
+        return None if given.io_threads == unknown else 9.0
 
-    monkeypatch.setattr(calibration, "calibrate", calibrate)
+    monkeypatch.setattr(calibration, "bandwidth_gib_s", bandwidth)
+    monkeypatch.setattr(calibration, "operations_per_s", lambda *_: 100.0)
     found = choose_threads(workload(num_users=16), context(tmp_path), SoloRanks(), 64)
     assert (tried, found.io_threads) == ([1, 2], 1)
+
+
+def test_threads_that_move_no_more_data_are_not_calibrated_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def operations(_: Workload, given: TrialContext, __: TrialRanks) -> float:
+        counted.append(given.io_threads)
+        return 100.0
+
+    monkeypatch.setattr(calibration, "operations_per_s", operations)
+    monkeypatch.setattr(calibration, "bandwidth_gib_s", lambda *_: 1.0)
+    choose_threads(workload(num_users=16), context(tmp_path), SoloRanks(), 64)
+    assert counted == [1]
 
 
 def test_threads_are_not_chosen_without_a_calibration(tmp_path: Path) -> None:
