@@ -194,10 +194,16 @@ class StatusReader:
         }
 
     def missing_at_limit(self) -> list[str]:
-        """Return the ranks that did not report at a test's limit, if any rank did."""
+        """Return the ranks that did not report at a test's limit, if any rank did.
+
+        A report after an abort does not count: the signal that ends a rank may wake it.
+        """
         hosts = (self.read("hosts") or "").split()
+        sent_ns = dict(_state_of(self.directory))
         reported = {
-            path.name.removeprefix(_AT_LIMIT) for path in self.directory.glob(f"{_AT_LIMIT}*")
+            name.removeprefix(_AT_LIMIT)
+            for name, time_ns in sent_ns.items()
+            if name.startswith(_AT_LIMIT) and time_ns <= sent_ns.get("aborting", time_ns)
         }
         if not reported:
             return []

@@ -519,3 +519,15 @@ def test_ranks_without_report_at_limit_are_named_with_hosts(
     StatusChannel(tmp_path, WORD).report_limit(0)
     assert status_reader.strip_status_lines(f"{WORD} at-limit-2\n".encode()) == b""
     assert status_reader.missing_at_limit() == ["rank 1 on h1", "rank 3 on h2"]
+
+
+def test_rank_that_the_abort_wakes_does_not_count_as_one_that_reported(tmp_path: Path) -> None:
+    """Its own report may be lost: the signal that ends all ranks ended what held Python's lock."""
+    status_reader = StatusReader(tmp_path, WORD)
+    status_reader.strip_status_lines(
+        f"{WORD} hosts h1 h2\n{WORD} at-limit-1\n{WORD} aborting 86 test_x took too long\n".encode()
+    )
+    StatusChannel(tmp_path, WORD).report_limit(0)
+    aborted_ns = (tmp_path / "aborting").stat().st_mtime_ns
+    os.utime(tmp_path / "at-limit-0", ns=(aborted_ns, aborted_ns + 1_000_000))
+    assert status_reader.missing_at_limit() == ["rank 0 on h1"]
