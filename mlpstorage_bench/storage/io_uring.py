@@ -14,6 +14,9 @@ import os
 import select
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 from mlpstorage_bench.storage.files import DONTCACHE, WRITE_BACK
 from mlpstorage_bench.storage.io_uring_layout import (
@@ -43,6 +46,18 @@ _FROM_CURRENT_DIRECTORY = -100
 _DATA_ONLY = 1
 
 
+_CREATES = os.O_CREAT | os.O_EXCL
+
+
+class _Opening(NamedTuple):
+    """An open of a file."""
+
+    path: bytes
+    """The kernel may read it."""
+    creates: bool
+    """Whether it succeeds only if it creates the file."""
+
+
 class IoUring:
     """An io_uring with `slots` slots. Raises QueueRefusedError.
 
@@ -66,8 +81,8 @@ class IoUring:
         self._tail = 0
         """Number of entries that were filled."""
         self._rejected: list[Event] = []
-        self._opening: dict[int, bytes] = {}
-        """Paths that the kernel may read, by slot."""
+        self._opening: dict[int, _Opening] = {}
+        """Opens that are prepared or with the kernel, by slot."""
         self._begin = self._end = 0
         """Addresses of the first area of registered memory."""
         self._areas: list[tuple[int, int]] = []
@@ -140,7 +155,7 @@ class IoUring:
         """Put the opening of a file into a slot; its result is the descriptor."""
         if b"\0" in path:
             raise ValueError("path: embedded null byte")
-        self._opening[slot] = path
+        self._opening[slot] = _Opening(path, flags & _CREATES == _CREATES)
         address = ctypes.cast(ctypes.c_char_p(path), ctypes.c_void_p).value or 0
         self._put(
             OPENAT | self._in_worker, _FROM_CURRENT_DIRECTORY, 0, address, mode, flags, slot | _OPEN
@@ -248,8 +263,9 @@ class IoUring:
     def reset(self) -> None:
         """Wait until every slot has ended, and discard the results; files just opened are closed.
 
-        What is in flight is taken from the rings, as an interrupt may have come between a system
-        call and a note of it. Signals do not end the wait.
+        Those that were also created are removed, as nobody learns of them. What is in flight is
+        taken from the rings, as an interrupt may have come between a system call and a note of it.
+        Signals do not end the wait.
         """
         ring = self._ring
         self._tail = ring.sq_tail[0] = ring.sq_head[0]
@@ -261,6 +277,10 @@ class IoUring:
         for data, result in events:
             if data & _OPEN and result >= 0:
                 os.close(result)
+                opening = self._opening[data ^ _OPEN]
+                if opening.creates:
+                    with suppress(OSError):  # the reset has a cause, which is reported
+                        Path(os.fsdecode(opening.path)).unlink()
         self._rejected.clear()
         self._opening.clear()
         self._is_armed = False

@@ -186,6 +186,16 @@ def test_reset_closes_the_files_that_it_opened(queue: IoUring, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
 
 
+def test_reset_removes_the_files_that_it_created(queue: IoUring, tmp_path: Path) -> None:
+    (tmp_path / "foreign").touch()
+    for slot, name in enumerate(("created", "foreign", "none/created")):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        queue.prepare_open(slot, os.fsencode(tmp_path / name), flags, 0o640)
+    queue.submit()
+    queue.reset()
+    assert [path.name for path in tmp_path.iterdir()] == ["foreign"]
+
+
 def descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir()}
 
