@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -117,28 +117,36 @@ def _rows(model: type[BaseModel]) -> Iterator[tuple[str, tuple[str, ...]]]:
         name = f"`{key}`"
         if key in _FURTHER_NAMES:
             name += f" (or `{_FURTHER_NAMES[key]}`)"
-        value = _value(property_)
+        values = _values(property_)
         yield (
             key,
             (
                 name,
-                _type(value),
-                value.get("unit", property_.get("unit", "")),
+                " or ".join(map(_type, values)),
+                values[0].get("unit", property_.get("unit", "")),
                 "required" if key in required else _default(property_),
-                _names_of_models() if (model, key) == (Workload, "model") else _accepted(value),
+                _names_of_models()
+                if (model, key) == (Workload, "model")
+                else ", or ".join(filter(None, map(_accepted, values))),
                 meaning[key].replace("None:", "none:"),
             ),
         )
 
 
-def _value(property_: Property) -> Property:
-    """Return what the schema says of a value that is not null."""
+def _values(property_: Property) -> Sequence[Property]:
+    """Return what the schema says of each kind of value, except null."""
     others = [one for one in property_.get("anyOf", ()) if one.get("type") != "null"]
-    return others[0] if others else property_
+    return others or [property_]
+
+
+def _words(value: Property) -> Sequence[str]:
+    """Return the only texts that are accepted; pydantic gives one alone as a constant."""
+    constants = [value["const"]] if "const" in value else []
+    return value.get("enum", constants)
 
 
 def _type(value: Property) -> str:
-    if "enum" in value:
+    if _words(value):
         return "word"
     if value["type"] == "array":
         return "list"
@@ -161,8 +169,8 @@ def _names_of_models() -> str:
 
 
 def _accepted(value: Property) -> str:
-    if "enum" in value:
-        return ", ".join(f"`{word}`" for word in value["enum"])
+    if words := _words(value):
+        return ", ".join(f"`{word}`" for word in words)
     if value["type"] == "array":
         return f"{value['minItems']} whole numbers"
     if value["type"] not in {"integer", "number"}:
