@@ -141,8 +141,8 @@ def _values(property_: Property) -> Sequence[Property]:
 
 def _words(value: Property) -> Sequence[str]:
     """Return the only texts that are accepted; pydantic gives one alone as a constant."""
-    constants = [value["const"]] if "const" in value else []
-    return value.get("enum", constants)
+    words: Sequence[str] = value.get("enum", [value["const"]] if "const" in value else [])
+    return words
 
 
 def _type(value: Property) -> str:
