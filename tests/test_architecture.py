@@ -137,6 +137,7 @@ WITH_UNTYPED_OBJECTS = {
     "session/pytest_internals.py": "the JSON of pytest-benchmark",
     "session/run.py": "the metadata as JSON, for tests of users",
     "trial/stored_operations.py": "a kept trial, while it is parsed",
+    "training/results/stored_trial.py": "a kept trial, while it is parsed",
 }
 """Modules in which JSON objects have values of any type, with the reason; records are typed."""
 

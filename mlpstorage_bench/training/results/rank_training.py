@@ -63,8 +63,6 @@ class RankTraining(RankWindow):
     """Reads of samples, or of groups of them, that found other data than was written."""
     emptied_bytes: int = 0
     """Bytes of files whose pages were dropped from the page cache before the trial."""
-    is_warm_up: bool = False
-    """Whether the trial is no part of the case's figures."""
 
     @property
     def figures(self) -> list[EpochFigures]:

@@ -1,0 +1,71 @@
+"""Parameters of a training in the reference's form: nested, with its names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlpstorage_bench.benchmark_type.records import Json
+from mlpstorage_bench.training.config.workload import TrainingWorkload
+from mlpstorage_bench.training.workload.models import MODELS
+
+DOTTED: Mapping[str, str] = {
+    "num_files_train": "dataset.num_files_train",
+    "num_samples_per_file": "dataset.num_samples_per_file",
+    "format": "dataset.format",
+    "batch_size": "reader.batch_size",
+    "read_threads": "reader.read_threads",
+    "prefetch_size": "reader.prefetch_size",
+    "io_mode": "reader.odirect",
+    "io_chunk_kib": "reader.transfer_size",
+    "reader": "reader.data_loader",
+    "epochs": "train.epochs",
+    "computation_time": "train.computation_time",
+    "steps": "train.total_training_steps",
+}
+"""Our parameter → the reference's, where it has one."""
+_KIB = 1024
+
+
+def reference_parameters(
+    workload: TrainingWorkload, files: int, data_folder: str, *, generates: bool = False
+) -> Json:
+    """Return the resolved parameters of a training of so many files."""
+    model = MODELS[workload.model]
+    return {
+        "model": {"name": model.name, **model.facts},
+        "framework": "pytorch",
+        "workflow": {"generate_data": generates, "train": not generates, "checkpoint": False},
+        "dataset": {
+            "data_folder": data_folder,
+            "format": model.file_format if workload.format == "raw" else workload.format,
+            "num_files_train": files,
+            "num_samples_per_file": workload.samples_per_file,
+            "record_length_bytes": max(1, round(model.record_bytes * workload.scale)),
+            **(
+                {"record_length_bytes_stdev": round(model.record_stdev_bytes * workload.scale)}
+                if model.record_stdev_bytes
+                else {}
+            ),
+            "num_subfolders_train": 0,
+        },
+        "reader": {
+            "data_loader": "pytorch",
+            "batch_size": workload.batch,
+            "read_threads": workload.workers,
+            "prefetch_size": workload.prefetch_size,
+            "transfer_size": workload.io_chunk_kib * _KIB,
+            "file_shuffle": "seed",
+            "sample_shuffle": "seed",
+            "odirect": workload.io_mode == "direct",
+        },
+        "train": {"epochs": workload.epoch_count, "computation_time": workload.computation_s},
+        "metric": {"au": model.least_au},
+    }
+
+
+def dotted(name: str, value: object) -> tuple[str, object]:
+    """Return the reference's name and value of a parameter; ours where it has none."""
+    known = DOTTED.get(name)
+    if known is None:
+        return f"mlpstorage.{name}", value
+    return known, value == "direct" if name == "io_mode" else value

@@ -1,0 +1,108 @@
+"""Pooled results: definitions of the figures over ranks, epochs and trials."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.errors import EmptyWindowError, StorageError
+from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
+from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
+from mlpstorage_bench.training.results.samples import TrainingSamples
+from mlpstorage_bench.training.results.stored_trial import restored_trial, stored_trial
+from mlpstorage_bench.training.runner.trial import run_training
+from mlpstorage_bench.trial.outcome import StoredTrial
+from mlpstorage_bench.units import MIB, NS_PER_S
+from tests.trainings import context, generated, training
+from tests.trials import SoloRanks
+
+pytestmark = pytest.mark.slow
+
+
+def epoch(number: int, first_s: float, rest_s: float, steps: int = 5) -> EpochTimes:
+    """Return an epoch that begins at 0, with half a second of waits in the first step."""
+    first_ns, end_ns = round(first_s * NS_PER_S), round((first_s + rest_s) * NS_PER_S)
+    return EpochTimes(number, steps, 1e9, 0, first_ns, end_ns, 700_000_000, 500_000_000, 0)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> RankTraining:
+    """One rank of a real trial; epochs with chosen times replace its own."""
+    directory = tmp_path_factory.mktemp("training")
+    workload = training()
+    here = context(directory, workload)
+    generated(workload, here)
+    return run_training(workload, here, SoloRanks())
+
+
+def rank(measured: RankTraining, number: int, *epochs: EpochTimes) -> RankTraining:
+    return replace(
+        measured, rank=number, epochs=epochs, batch=10, computation_s=0.1, record_bytes=2 * MIB
+    )
+
+
+def test_utilization_is_the_mean_over_ranks_and_rates_are_their_sum(measured: RankTraining) -> None:
+    one = rank(measured, 0, epoch(1, first_s=0.5, rest_s=0.5), epoch(2, 0.5, 0.4))
+    other = rank(measured, 1, epoch(1, first_s=1.0, rest_s=1.0), epoch(2, 0.5, 0.5))
+    result = pool_trial(1, [one, other])
+    assert result.au_by_epoch == pytest.approx([(80 + 40) / 2, (100 + 80) / 2])
+    assert result.samples_per_s_by_epoch == pytest.approx([50 + 25, 50 / 0.9 + 50])
+    assert result.au_percentage == pytest.approx(75)
+    assert result.least_au_percentage == pytest.approx(60)
+    assert result.train_mib_s == pytest.approx((result.samples_per_s or 0) * 2)
+
+
+def test_waits_of_the_first_step_are_in_no_share(measured: RankTraining) -> None:
+    result = pool_trial(1, [rank(measured, 0, epoch(1, first_s=0.6, rest_s=1.0))])
+    assert result.data_wait_share == pytest.approx(0.2)
+    assert result.first_batch_s == pytest.approx(0.5)
+
+
+def test_a_case_has_the_mean_of_its_trials_and_their_spread(measured: RankTraining) -> None:
+    ranks = [rank(measured, 0, epoch(1, 0.5, rest_s)) for rest_s in (0.5, 0.4)]
+    trials = [pool_trial(number, [one]) for number, one in enumerate(ranks, 1)]
+    samples = TrainingSamples.of(ranks)
+    result = pool_case("train", trials, pool_samples(samples), least_au=90.0)
+    assert result.au_percentage == pytest.approx(90)
+    assert result.values["au_percentage_min"] == pytest.approx(80)
+    assert result.meets_expectation
+    assert result.values["read_p95_ms"] == samples.span("device").percentile_ms(95)
+
+
+def test_low_utilization_is_noted_with_its_demand(measured: RankTraining) -> None:
+    ranks = [rank(measured, 0, epoch(1, 0.5, 0.8))]
+    pooled = pool_samples(TrainingSamples.of(ranks))
+    result = pool_case("train", [pool_trial(1, ranks)], pooled, least_au=90.0)
+    assert not result.meets_expectation
+    assert any("50.0 % of the time; the rules demand 90 %" in note for note in result.notes())
+
+
+def test_a_trial_without_reads_is_an_error(measured: RankTraining) -> None:
+    with pytest.raises(EmptyWindowError):
+        pool_trial(1, [replace(measured, operations={})])
+    failure = StorageError("reading", "/data/file", "gone")
+    with pytest.raises(StorageError, match="gone"):
+        pool_trial(1, [replace(measured, operations={}, failure=failure)])
+
+
+def test_a_trial_is_restored_from_its_json(measured: RankTraining) -> None:
+    samples = TrainingSamples.of([measured])
+    kept = StoredTrial(pool_trial(3, [measured]), samples, None)
+    content = stored_trial(kept)
+    again = restored_trial(content)
+    assert stored_trial(again) == content
+    assert again.result.metrics() == kept.result.metrics()
+    with pytest.raises(ValueError, match="no stored trial"):
+        restored_trial({"trial": 1})
+
+
+def test_the_page_cache_has_its_share(tmp_path: Path) -> None:
+    workload = training(io_mode="buffered", steps=8)
+    here = context(tmp_path, workload)
+    if here.best_io_mode != "direct" or here.counters.device is None:
+        pytest.skip("no counters of a device here")
+    generated(workload, here)
+    result = pool_trial(1, [run_training(workload, here, SoloRanks())])
+    assert result.page_cache_share == pytest.approx(0.5, abs=0.1)  # the second of two epochs
