@@ -119,10 +119,12 @@ TABLES = {
         Column("users", "users"),
         Column("window s", "duration_s", "{:.0f}"),
         Column("plan s", "plan_s", "{:.2f}"),
+        Column("CPU s", "plan_cpu_s", "{:.2f}"),
         Column("hash s", "hash_s", "{:.2f}"),
         Column("fit s", "fit_s", "{:.2f}"),
         Column("streams s", "streams_s", "{:.2f}"),
         Column("all requests s", "datasize_s", "{:.2f}"),
+        Column("CPU s", "cpu_of_datasize_s", "{:.2f}"),
     ),
     "test_start": (
         Column("users of each", "users"),
