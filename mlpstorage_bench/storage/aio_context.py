@@ -8,6 +8,8 @@ import platform
 import struct
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from mlpstorage_bench.storage.kernel_queue import Event, QueueRefusedError
@@ -37,7 +39,6 @@ _CALLS = {
     **dict.fromkeys(("aarch64", "riscv64", "loongarch64"), _GENERIC),
 }
 _HINTS = {
-    errno.EAGAIN: "the host's limit on AIO requests is reached (raise fs.aio-max-nr)",
     errno.ENOSYS: "this kernel does not support it",
     errno.EPERM: "a sandbox blocks it",
 }
@@ -47,6 +48,22 @@ _HEADER_BYTES = 32
 _EVENTS, _HEAD, _TAIL, _MAGIC, _INCOMPATIBLE, _HEADER_SIZE = 1, 2, 3, 4, 6, 7
 """Words of the header of struct aio_ring: number of events that follow it, and others."""
 _RING_MAGIC = 0xA10A10A1
+
+
+_LIMIT = "/proc/sys/fs/aio-max-nr"
+_IN_USE = "/proc/sys/fs/aio-nr"
+
+
+def _limit_hint(capacity: int) -> str:
+    """Return what a refusal for the host's limit on AIO requests means, and what helps."""
+    seen = ""
+    with suppress(OSError):  # a container may hide them
+        limit, in_use = (Path(path).read_text().strip() for path in (_LIMIT, _IN_USE))
+        seen = f"fs.aio-max-nr is {limit}, of which {in_use} are in use, and "
+    return (
+        f"the host's limit on AIO requests is reached ({seen}this queue asks for {capacity}): "
+        "raise fs.aio-max-nr, or run fewer ranks on the host"
+    )
 
 
 class AioContext:
@@ -96,7 +113,8 @@ class AioContext:
 
     def _try(self, name: str, *arguments: object) -> None:
         if self._call(*arguments) < 0:
-            raise QueueRefusedError(f"no Linux AIO: {refusal(name, _HINTS)}")
+            hints = _HINTS | {errno.EAGAIN: _limit_hint(self._capacity.value)}
+            raise QueueRefusedError(f"no Linux AIO: {refusal(name, hints)}")
 
     def submit(self, count: int, pointers: int) -> int:
         """Submit control blocks from an array of their addresses; return how many, or -1.

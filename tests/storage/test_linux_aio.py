@@ -109,8 +109,15 @@ def test_exhausted_host_limit_is_refused_with_its_sysctl() -> None:
     limit = int(Path("/proc/sys/fs/aio-max-nr").read_text())
     if limit >= MAX_SLOTS:
         pytest.skip("this host's limit is above that of a single queue")
-    with pytest.raises(QueueRefusedError, match=r"io_setup returned EAGAIN: .*fs\.aio-max-nr"):
+    with pytest.raises(QueueRefusedError, match="io_setup returned EAGAIN: ") as caught:
         LinuxAio(limit + 1)
+    assert (
+        f"the host's limit on AIO requests is reached (fs.aio-max-nr is {limit}, of which "
+    ) in str(caught.value)
+    assert str(caught.value).endswith(
+        f" are in use, and this queue asks for {limit + 2}): raise fs.aio-max-nr, or run fewer "
+        "ranks on the host"
+    )
 
 
 @pytest.mark.usefixtures("make_queue")
