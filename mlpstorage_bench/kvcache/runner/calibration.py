@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar, cast
 
@@ -23,7 +23,9 @@ _WARMUP_SHARE = 0.2
 
 
 _GAIN = 1.2
-"""More threads are taken if they raise the bandwidth by this factor, and lower no other figure."""
+"""More threads are taken if they raise the bandwidth by this factor..."""
+_KEEPS = 0.95
+"""... and keep this share of the chunks per second: a smaller loss is within the noise."""
 _MOST_THREADS = 4
 
 
@@ -41,7 +43,7 @@ def choose_threads(
     """Measure the ceiling with the workload's number of threads, or with the best one.
 
     Every rank has the same number: it is doubled as long as each has as many processors, and all
-    ranks together reach more.
+    ranks together reach more, in repeated measurements.
     """
     if workload.io_threads != "auto":
         given = replace(context, io_threads=workload.io_threads)
@@ -51,20 +53,46 @@ def choose_threads(
         return best
     most = _of_all(ranks, min(int(processors), workload.lanes, _MOST_THREADS), min)
     while 2 * best.io_threads <= most:  # on every rank alike, also on one without a ceiling
-        more = replace(context, io_threads=2 * best.io_threads)
-        fewer = best.ceiling or _UNKNOWN
-        gib_s = bandwidth_gib_s(workload, more, ranks)
-        if not _rises(ranks, fewer.gib_s, gib_s, _GAIN):
-            break  # most end here, without another measurement
-        operations = operations_per_s(workload, more, ranks)
-        if not _rises(ranks, fewer.operations_per_s, operations):
+        fewer = best.io_threads
+        best = _doubled(workload, context, ranks, best)
+        if best.io_threads == fewer:
             break
-        best = Calibration(_ceiling(operations, gib_s), more.io_threads)
     return best
 
 
-_UNKNOWN = Ceiling(math.inf, math.inf)
-"""Ceiling that was not measured: nothing is better than it."""
+def _doubled(
+    workload: Workload, context: TrialContext, ranks: TrialRanks, best: Calibration
+) -> Calibration:
+    """Return the calibration with twice as many threads, if they are better.
+
+    Most gain no bandwidth, which one measurement shows. A gain may be another program's work
+    during a measurement: it has to show against each of several, in turns with fewer and more
+    threads. The highest is the ceiling, as such work only lowers them.
+    """
+    fewer = replace(context, io_threads=best.io_threads)
+    more = replace(context, io_threads=2 * best.io_threads)
+    known = best.ceiling
+    of_fewer = [None if known is None else known.gib_s]
+    of_more: list[float | None] = []
+    gains = True
+    for given, rates in ((more, of_more), (fewer, of_fewer), (more, of_more)):
+        rates.append(bandwidth_gib_s(workload, given, ranks))
+        gains = _rises(ranks, of_fewer, of_more, _GAIN)
+        if not gains:
+            break
+    if gains:
+        operations = operations_per_s(workload, more, ranks)
+        kept = None if known is None else known.operations_per_s
+        if _rises(ranks, [kept], [operations], _KEEPS):
+            return Calibration(_ceiling(operations, _highest(of_more)), more.io_threads)
+    if known is None:
+        return best
+    return Calibration(_ceiling(known.operations_per_s, _highest(of_fewer)), best.io_threads)
+
+
+def _highest(rates: Sequence[float | None]) -> float | None:
+    """Return the highest of the known rates; None if none is."""
+    return max((rate for rate in rates if rate is not None), default=None)
 
 
 class _Sums(NamedTuple):
@@ -77,9 +105,17 @@ class _Sums(NamedTuple):
         return _Sums(self.fewer + other.fewer, self.more + other.more)
 
 
-def _rises(ranks: Ranks, fewer: float, more: float | None, factor: float = 1.0) -> bool:
-    """Return whether the rate of all ranks together rises by the factor, the same on each."""
-    own = _Sums(math.inf if more is None else fewer, more or 0.0)
+def _rises(
+    ranks: Ranks, fewer: Sequence[float | None], more: Sequence[float | None], factor: float
+) -> bool:
+    """Return whether each rate with more threads is higher by the factor than each with fewer.
+
+    The rates are those of all ranks together, and the answer is the same on each. Nothing is higher
+    than a rate that is not known.
+    """
+    highest = max(math.inf if rate is None else rate for rate in fewer)
+    lowest = min(0.0 if rate is None else rate for rate in more)
+    own = _Sums(math.inf if None in more else highest, lowest)
     total = _of_all(ranks, own, _Sums.add)
     return total.more >= factor * total.fewer
 

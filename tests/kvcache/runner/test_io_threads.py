@@ -98,6 +98,57 @@ def test_rank_without_a_ceiling_calibrates_as_often_as_the_others(
     assert (tried, found.io_threads) == ([1, 2], 1)
 
 
+@pytest.mark.parametrize(
+    ("with_one", "with_two", "tried", "chosen"),
+    [
+        ([1.0], [1.1], [1, 2], 1),  # one measurement shows that nothing is gained
+        ([0.5, 1.0], [1.1], [1, 2, 1], 1),  # the first was too low
+        ([1.0, 1.0], [1.3, 1.1], [1, 2, 1, 2], 1),  # the second was too high
+        ([1.0, 1.2], [1.3], [1, 2, 1], 1),  # it gains against one of them alone
+        ([1.0, 1.1], [1.4, 1.6], [1, 2, 1, 2], 2),
+        ([1.0, None], [1.4], [1, 2, 1], 1),
+        ([1.0, 1.0], [1.4, None], [1, 2, 1, 2], 1),
+    ],
+)
+def test_more_threads_have_to_gain_against_each_of_repeated_measurements(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    with_one: list[float | None],
+    with_two: list[float | None],
+    tried: list[int],
+    chosen: int,
+) -> None:
+    measured: list[int] = []
+    left = {1: iter(with_one), 2: iter(with_two)}
+
+    def bandwidth(_: Workload, given: TrialContext, __: TrialRanks) -> float | None:
+        measured.append(given.io_threads)
+        return next(left[given.io_threads])
+
+    monkeypatch.setattr(calibration, "bandwidth_gib_s", bandwidth)
+    monkeypatch.setattr(calibration, "operations_per_s", lambda *_: 100.0)
+    found = choose_threads(workload(num_users=16), context(tmp_path), SoloRanks(), 2)
+    assert (measured, found.io_threads) == (tried, chosen)
+    highest = max(rate for rate in (with_one, with_two)[chosen - 1] if rate is not None)
+    assert found.ceiling == Ceiling(100.0, highest)
+
+
+@pytest.mark.parametrize(("with_two", "chosen"), [(96.0, 2), (94.0, 1)])
+def test_more_threads_may_lower_the_chunks_per_second_by_noise_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_two: float, chosen: int
+) -> None:
+    def operations(_: Workload, given: TrialContext, __: TrialRanks) -> float:
+        return with_two if given.io_threads == 2 else 100.0
+
+    def bandwidth(_: Workload, given: TrialContext, __: TrialRanks) -> float:
+        return float(given.io_threads)
+
+    monkeypatch.setattr(calibration, "operations_per_s", operations)
+    monkeypatch.setattr(calibration, "bandwidth_gib_s", bandwidth)
+    found = choose_threads(workload(num_users=16), context(tmp_path), SoloRanks(), 2)
+    assert found.io_threads == chosen
+
+
 def test_threads_that_move_no_more_data_are_not_calibrated_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +182,14 @@ def test_trial_says_its_threads_and_its_queue(
         opened.queue.close()
     except QueueRefusedError as error:
         pytest.skip(str(error))
-    asked = workload(max_concurrent_allocs=5, num_users=5, io_queue=kind, chunks_in_flight=2)
+    asked = workload(
+        max_concurrent_allocs=5,
+        num_users=5,
+        io_queue=kind,
+        chunks_in_flight=2,
+        requests=100,
+        duration=60,
+    )
     here = dataclasses.replace(context(tmp_path), io_threads=threads)
     trial = run_trial(asked, here, SoloRanks())
     assert trial.failure is None
