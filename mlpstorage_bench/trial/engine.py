@@ -15,6 +15,7 @@ from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
 from mlpstorage_bench.trial.outcome import Result, Samples, TrialOutcome
 from mlpstorage_bench.trial.sequence import StepLog
+from mlpstorage_bench.trial.shared_directory import claimed
 from mlpstorage_bench.trial.storage_modes import StorageModes
 from mlpstorage_bench.trial.watch import Watch
 
@@ -48,7 +49,7 @@ class TrialEngine:
         return 0
 
     def __enter__(self) -> Self:
-        self._resources.enter_context(self._directory)
+        self._resources.enter_context(claimed(self._directory))
         try:
             with placed(self._place):
                 self.notes += self._modes().probe()
