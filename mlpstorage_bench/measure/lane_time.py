@@ -9,7 +9,7 @@ create and remove files, or for another lane that does so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from mlpstorage_bench.measure import threads
@@ -36,6 +36,8 @@ class LaneTime:
     """
     thread_s: float = 0.0
     """Ready to run, while another lane had the thread."""
+    late_spans_s: float = 0.0
+    """Time by which `late_s` makes the spans of all chunks and syncs longer, at most."""
 
     @property
     def harness_s(self) -> float:
@@ -71,9 +73,17 @@ class ThreadTimes:
     """Without the threads for which the kernel does not tell."""
     lanes_ready_ns: int = 0
     """Time in which lanes were ready to run and other lanes had their threads."""
+    looks_ns: Sequence[int] = ()
+    """Time between looks for ended chunks, by the number of spans that a wait in it lengthens."""
 
     @classmethod
-    def of(cls, thread_ids: Iterable[int], moment_ns: int, lanes_ready_ns: int = 0) -> ThreadTimes:
+    def of(
+        cls,
+        thread_ids: Iterable[int],
+        moment_ns: int,
+        lanes_ready_ns: int = 0,
+        looks_ns: Sequence[int] = (),
+    ) -> ThreadTimes:
         """Read the times of threads now, at `moment_ns`."""
         ids = tuple(thread_ids)
         queued = {thread_id: threads.queued_ns(thread_id) for thread_id in ids}
@@ -81,7 +91,7 @@ class ThreadTimes:
             moment_ns,
             {thread_id: threads.cpu_ns(thread_id) for thread_id in ids},
             {thread_id: time_ns for thread_id, time_ns in queued.items() if time_ns is not None},
-            lanes_ready_ns,
+            *(lanes_ready_ns, looks_ns),
         )
 
     def since(
@@ -98,15 +108,38 @@ class ThreadTimes:
         total_s = lanes * length_s
         queued_s = _increase(self.queued_ns, earlier.queued_ns) / NS_PER_S
         lock_s = waits.lock * len(self.cpu_ns) * length_s
+        late_s = lock_s * waits.lock_in_transfers + queued_s * waits.queued_in_transfers
+        earlier_ns = earlier.looks_ns or [0] * len(self.looks_ns)
+        looks_s = [
+            (after - before) / NS_PER_S
+            for after, before in zip(self.looks_ns, earlier_ns, strict=True)
+        ]
         return LaneTime(
             total_s=total_s,
             cpu_s=_increase(self.cpu_ns, earlier.cpu_ns) / NS_PER_S,
             queued_s=queued_s,
             lock_s=lock_s,
             request_s=min(request_ns / NS_PER_S, total_s),
-            late_s=lock_s * waits.lock_in_transfers + queued_s * waits.queued_in_transfers,
+            late_s=late_s,
             thread_s=(self.lanes_ready_ns - earlier.lanes_ready_ns) / NS_PER_S,
+            late_spans_s=longest_spans_s(late_s, looks_s),
         )
+
+
+def longest_spans_s(waits_s: float, looks_s: Sequence[float]) -> float:
+    """Return by how much waits inside of transfers make all spans longer, at most.
+
+    `looks_s` is the time between looks by the number of spans that a wait in it makes longer. It is
+    not known where the waits were, but no time had more of them than its length. So the sum is
+    largest if they fill the time with the most spans, then that with one fewer, and so on. What is
+    left was outside of queues, in plain calls, where each wait makes one span longer.
+    """
+    spans_s, left_s = 0.0, waits_s
+    for number in range(len(looks_s) - 1, 1, -1):
+        filled_s = min(left_s, looks_s[number])
+        spans_s += number * filled_s
+        left_s -= filled_s
+    return spans_s + left_s
 
 
 def _increase(later: Mapping[int, int], earlier: Mapping[int, int]) -> int:

@@ -82,6 +82,12 @@ class IoThreads:
         return sum(thread.ready_wait_ns for thread in self._threads)
 
     @property
+    def looks_ns(self) -> tuple[int, ...]:
+        """Time so far between looks for ended chunks, by the number that a wait in it delays."""
+        of_threads = zip(*(thread.transfers.looks_ns for thread in self._threads), strict=True)
+        return tuple(map(sum, of_threads))
+
+    @property
     def movers(self) -> int | None:
         """Number of threads that moved chunks over a queue; None if none did."""
         return sum(thread.transfers.moves for thread in self._threads) or None

@@ -122,6 +122,17 @@ class TransferQueue:
         """When the thread last looked for ended transfers."""
         self._is_kernel_state_known = True
         """False during a call of the queue, as an interrupt may occur there."""
+        self.looks_ns = [0] * (self._slots + 1)
+        """Time between looks for ended transfers, by the number of chunks that a wait in it delays.
+
+        A wait of the thread within the code of transfers makes three kinds of spans longer: those
+        of chunks that it submits then; of chunks whose ends the look at the end of this time finds;
+        and of those that ended after the kernel was asked, which the next look finds. All other
+        chunks in flight are still with the storage. No more than have a slot are delayed.
+        """
+        self._length_ns = self._delayed = self._just_submitted = 0
+        """Time between the last two looks, and number of the chunks so far that a wait in it
+        delays; number of those submitted after it."""
         self.moves = False
         """Whether the queue moved the files of the last operation; also after it was closed."""
 
@@ -212,6 +223,7 @@ class TransferQueue:
         now_ns = time.perf_counter_ns()
         for transfer in prepared:
             transfer.submitted_ns = now_ns
+        self._just_submitted += len(prepared)
         prepared.clear()
         return self._reap(0, just_submitted_ns=now_ns)
 
@@ -272,8 +284,9 @@ class TransferQueue:
             self._abandon(error)
             return True
         now_ns = time.perf_counter_ns()
-        # A thread that waited was told at once.
-        known_ns, self.looked_ns = self.looked_ns if timeout_ns == 0 else now_ns, now_ns
+        before_ns, self.looked_ns = self.looked_ns, now_ns
+        self._note_look(len(events), now_ns - before_ns if before_ns else 0)
+        known_ns = before_ns if timeout_ns == 0 else now_ns  # who waited was told at once
         for slot, result in events:
             transfer = self._in_slots.pop(slot)
             is_short = result <= 0 or transfer.done + result < transfer.to_do
@@ -286,6 +299,12 @@ class TransferQueue:
             transfer.owner.ended(transfer)
         self._is_kernel_state_known = True
         return bool(events)
+
+    def _note_look(self, ended: int, length_ns: int) -> None:
+        delayed = self._delayed + ended
+        self.looks_ns[delayed if delayed < self._slots else -1] += self._length_ns
+        self._length_ns, self._delayed = length_ns, ended + self._just_submitted
+        self._just_submitted = 0
 
     def _abandon(self, error: OSError) -> None:
         """End all transfers with an error of the queue itself."""
@@ -345,6 +364,7 @@ class TransferQueue:
         wait,
         look,
         _reap,
+        _note_look,
         _goes_on,
         _prepare_rest,
         _prepare_write_back,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -50,9 +50,10 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int] = (),
         lanes_ready_ns: int = 0,
+        looks_ns: Sequence[int] = (),
     ) -> WindowCounters:
         """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns)
+        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns, looks_ns)
 
     @classmethod
     def at_end(
@@ -61,9 +62,10 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int] = (),
         lanes_ready_ns: int = 0,
+        looks_ns: Sequence[int] = (),
     ) -> WindowCounters:
         """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns)
+        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns, looks_ns)
 
     @classmethod
     def _at(
@@ -73,6 +75,7 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int],
         lanes_ready_ns: int,
+        looks_ns: Sequence[int],
     ) -> WindowCounters:
         """Open both files, then read both counters and set the window's edges.
 
@@ -96,7 +99,7 @@ class WindowCounters:
             bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
             edge_of = Interval() if any(bottom) else edge_of
             of_source = _read(of_mount, edge_of, edge)
-        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns)
+        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns, looks_ns)
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
+from mlpstorage_bench.storage import transfers
 from mlpstorage_bench.storage.io_thread import IoThread
 from mlpstorage_bench.storage.kernel_queue import Event
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.store import Chunking, Store, StoredEntry
+from mlpstorage_bench.storage.submission import Call
+from mlpstorage_bench.storage.transfers import TransferQueue
 from tests.fake_queue import FakeQueue
 from tests.lanes import error_of
 
@@ -132,3 +135,58 @@ def test_lanes_cut_off_while_they_wait_end_with_nothing_in_flight(readers: Reade
     readers.stopping.clear()
     readers.queue.on_wait = int
     assert readers.read() == [None] * LANES
+
+
+class TimedQueue(FakeQueue):
+    """Queue and clock: each look takes a time of the test's choice, and finds that many ends."""
+
+    def __init__(self, *looks: tuple[int, int]) -> None:
+        super().__init__(len(looks))
+        self._looks = iter(looks)
+        self._now_ns = 1000
+        self._slots: list[int] = []
+
+    def perf_counter_ns(self) -> int:
+        return self._now_ns
+
+    def prepare_call(self, _queue: object, slot: int) -> None:
+        self._slots.append(slot)
+
+    def reap(self, timeout_ns: int | None) -> list[Event]:
+        del timeout_ns
+        length_ns, count = next(self._looks)
+        self._now_ns += length_ns
+        ended, self._slots = self._slots[:count], self._slots[count:]
+        return [(slot, 0) for slot in ended]
+
+
+class IgnoringOwner:
+    def ended(self, _: object) -> None: ...
+
+
+def test_time_between_looks_is_added_up_by_the_spans_that_a_wait_makes_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timed = TimedQueue((10, 0), (5, 0), (100, 2), (7, 1), (3, 0), (20, 1))
+    monkeypatch.setattr(transfers, "time", timed)
+    queue = TransferQueue(lambda _: timed, 2, calls=4)
+    assert queue.makes_calls
+
+    def submit(count: int) -> None:
+        for _ in range(count):
+            queue.add_call(Call(IgnoringOwner(), timed.prepare_call))
+        queue.submit()
+
+    submit(3)  # 10 ns, before which there was no look
+    queue.wait(None)  # 5 ns find none, and then 100 ns find two
+    queue.look()  # 7 ns find the third
+    submit(1)  # 3 ns find none
+    queue.look()  # 20 ns
+    queue.close()
+    assert queue.looks_ns == [
+        0,
+        7,  # one that ended
+        5 + 3,  # two that may have ended after the look before; one that was submitted, and ended
+        100,  # two that ended, and the third, which may have ended after it
+        *(0, 0, 0),
+    ]

@@ -151,7 +151,13 @@ class _Run:
             opened_at = time.time()
             threads = parts.threads
             before = WindowCounters.at_start(
-                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
+                *(
+                    window,
+                    context.counters,
+                    threads.threads,
+                    threads.lanes_ready_ns,
+                    threads.looks_ns,
+                )
             )
             futures = supervisor.start(work.of_lanes(self._lanes))
 
@@ -168,7 +174,13 @@ class _Run:
             series.drain()
             supervisor.stop()
             after = WindowCounters.at_end(
-                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
+                *(
+                    window,
+                    context.counters,
+                    threads.threads,
+                    threads.lanes_ready_ns,
+                    threads.looks_ns,
+                )
             )
             throttled_share = self._throttling.read().share_since(throttled)
             supervisor.join()

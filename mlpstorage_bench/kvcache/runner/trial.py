@@ -191,6 +191,7 @@ class _Trial:
             after = WindowCounters.at_end(
                 *(window, self._context.counters),
                 *(self._threads.threads, self._threads.lanes_ready_ns),
+                looks_ns=self._threads.looks_ns,
             )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
@@ -306,6 +307,7 @@ class _Trial:
         return opened_at, WindowCounters.at_start(
             *(self._pool.window, self._context.counters),
             *(self._threads.threads, self._threads.lanes_ready_ns),
+            looks_ns=self._threads.looks_ns,
         )
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:

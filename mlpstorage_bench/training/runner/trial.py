@@ -108,6 +108,7 @@ class _Trial:
             after = WindowCounters.at_end(
                 *(window, self._context.counters),
                 *(self._threads.threads, self._threads.lanes_ready_ns),
+                looks_ns=self._threads.looks_ns,
             )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             self._supervisor.join()
@@ -166,6 +167,7 @@ class _Trial:
         return opened_at, WindowCounters.at_start(
             *(self._window, self._context.counters),
             *(self._threads.threads, self._threads.lanes_ready_ns),
+            looks_ns=self._threads.looks_ns,
         )
 
     def _run_epochs(self, offset: ClockOffset) -> str:

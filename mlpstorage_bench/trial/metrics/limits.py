@@ -63,7 +63,8 @@ def _cpu_s_per_gib(trial: RankWindows[RankWindow]) -> float | None:
 def _overestimate(trial: RankWindows[RankWindow]) -> float | None:
     """Return the share of spans that is not the storage's, at most; None if it is not known.
 
-    A wait in a transfer makes the spans of all chunks that the thread has in flight longer.
+    A wait in a transfer makes longer the spans of those chunks that ended meanwhile or that it
+    submits, not those of chunks that are still with the storage.
     """
     bounds_ns, all_spans_ns = 0.0, 0
     for rank in trial.ranks:
@@ -71,7 +72,7 @@ def _overestimate(trial: RankWindows[RankWindow]) -> float | None:
             return None
         late_ns = sum(operation.latency_overestimate_ns for operation in rank.stored)
         spans_ns = sum(one.chunk.sum_ns + one.durability.sum_ns for one in rank.stored)
-        waits_ns = rank.lane_time.late_s * NS_PER_S * rank.in_flight / rank.movers
+        waits_ns = rank.lane_time.late_spans_s * NS_PER_S
         bounds_ns += min(late_ns + waits_ns, spans_ns)
         all_spans_ns += spans_ns
     return part(bounds_ns, all_spans_ns)
@@ -209,7 +210,7 @@ class Harness(Measured):
         RANKS.together("sum of bounds ÷ sum of spans", _overestimate),
         MEAN,
         formula="(bounds of late completions + waits for Python's lock and a processor inside "
-        "transfers and syncs x chunks in flight of a thread) ÷ spans",
+        "transfers and syncs x spans that each makes longer) ÷ spans",
         title="overestimate",
         better="lower",
     )
