@@ -24,10 +24,10 @@ from mlpstorage_bench.options.declared import (
 from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation, hookspec, stash
-from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mpi_comm
+from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mlps_runs, mpi_comm
 from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
-__all__ = ["cluster_info", "kvcache", "mlps_run", "mpi_comm"]
+__all__ = ["cluster_info", "kvcache", "mlps_run", "mlps_runs", "mpi_comm"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -107,10 +107,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize tests over the plan's cases."""
-    for argument in registry.case_arguments(metafunc.fixturenames):
+    for argument, name in registry.case_arguments(metafunc.fixturenames).items():
         from mlpstorage_bench.session.session import plan_of_config
 
-        metafunc.parametrize(argument, plan_of_config(metafunc.config).cases)
+        metafunc.parametrize(argument, plan_of_config(metafunc.config, name).cases)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

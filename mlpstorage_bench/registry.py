@@ -1,17 +1,28 @@
-"""Benchmark types by name. A type is loaded when a session uses it."""
+"""Benchmark types by name. A type is loaded when a session uses it.
+
+Other packages add types in the entry-point group `mlpstorage_bench.types`: an entry point has the
+type's name, and leads to a `TypeEntry`.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, cast
 
-from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from mlpstorage_bench.trial.services import TestedType
+
+GROUP = "mlpstorage_bench.types"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class TypeEntry:
     """Facts about a type that are needed before it is loaded."""
 
     fixture: str
@@ -22,8 +33,8 @@ class _Entry:
     """The type's object, as module:attribute."""
 
 
-_TYPES = {
-    "kv_cache": _Entry(
+_OWN = {
+    "kv_cache": TypeEntry(
         "kvcache", "kvcache_workload", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"
     ),
 }
@@ -31,31 +42,47 @@ _TYPES = {
 DEFAULT = "kv_cache"
 
 
-def load(name: str) -> BenchmarkType:
+@functools.cache
+def _types() -> Mapping[str, TypeEntry]:
+    """Return this package's types, and those of entry points."""
+    found = dict(_OWN)
+    for point in metadata.entry_points(group=GROUP):
+        if point.name in found:
+            raise InvalidInputError(GROUP, point.value, f"another name than {point.name}")
+        found[point.name] = cast("TypeEntry", point.load())
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all types."""
+    return tuple(_types())
+
+
+def entry(name: str) -> TypeEntry:
+    """Return the facts about a type; InvalidInputError if there is none of this name."""
+    if name not in _types():
+        raise InvalidInputError("benchmark_type", name, ", ".join(_types()))
+    return _types()[name]
+
+
+def load(name: str) -> TestedType:
     """Return a benchmark type by name."""
-    if name not in _TYPES:
-        raise InvalidInputError("benchmark_type", name, ", ".join(_TYPES))
-    module, _, attribute = _TYPES[name].location.partition(":")
-    loaded: BenchmarkType = getattr(importlib.import_module(module), attribute)
-    return loaded
+    module, _, attribute = entry(name).location.partition(":")
+    return cast("TestedType", getattr(importlib.import_module(module), attribute))
 
 
 def fixture_names() -> frozenset[str]:
     """Return every type's fixture, and the argument for its plan's cases."""
-    return frozenset(
-        name for entry in _TYPES.values() for name in (entry.fixture, entry.case_argument)
-    )
+    return frozenset(name for one in _types().values() for name in (one.fixture, one.case_argument))
 
 
 def types_of_fixtures(fixtures: Collection[str]) -> list[str]:
     """Return the names of the types whose fixtures are among these."""
-    return [name for name, entry in _TYPES.items() if entry.fixture in fixtures]
+    return [name for name, one in _types().items() if one.fixture in fixtures]
 
 
 def case_arguments(fixtures: Collection[str]) -> dict[str, str]:
     """Return the arguments for a plan's cases among these: argument → type."""
     return {
-        entry.case_argument: name
-        for name, entry in _TYPES.items()
-        if entry.case_argument in fixtures
+        one.case_argument: name for name, one in _types().items() if one.case_argument in fixtures
     }

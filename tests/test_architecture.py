@@ -66,7 +66,8 @@ LAYERS = (
 """Layers from top to bottom: a module imports from its own package and from layers below."""
 
 KVCACHE_LAYERS = (
-    (("benchmark", "fixture"), "the entry in the registry; the fixture that tests use"),
+    (("benchmark",), "the entry in the registry"),
+    (("fixture",), "the object of the fixture that tests use"),
     (("plan", "fio_job"), "the cases to run; an fio job made from a trace"),
     (("datasize", "runner"), "bytes needed; trials: workers, scheduler, window, supervision"),
     (("results", "sizing"), "measurements of ranks, pooled; bytes needed by one rank"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,6 +259,21 @@ class BenchmarkType(ResultFiles, Protocol):
     name: str
     exports: Mapping[str, Callable[[Path], str]]
     """Functions from a run's file to a text, by name of the command."""
+
+    @property
+    def parameter_names(self) -> Collection[str]:
+        """Names of the parameters that `--mlps-set` may change, without workloads."""
+        ...
+
+    @property
+    def profile_names(self) -> Sequence[str]:
+        """Names of the profiles that the type ships."""
+        ...
+
+    @property
+    def has_command_level(self) -> bool:
+        """Whether a run's path names its command, so that a command like datasize leaves a run."""
+        ...
 
     def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
         """Use metrics beside its own, in place of those that were added before."""

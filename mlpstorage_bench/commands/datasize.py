@@ -12,7 +12,7 @@ from datetime import datetime
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import Plan
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.options.settings import Settings, read_settings
@@ -26,6 +26,7 @@ from mlpstorage_bench.results.record import RunRecord
 from mlpstorage_bench.results.tree import RunLocation, create_run_directory
 from mlpstorage_bench.session.provenance import datasize_facts
 from mlpstorage_bench.session.size_report import size_report
+from mlpstorage_bench.session.type_requests import plan_for, type_of_command
 
 COMMAND = "datasize"
 
@@ -37,11 +38,13 @@ def run(known: argparse.Namespace, arguments: Sequence[object]) -> int:
     """
     started_s = time.monotonic()
     settings = read_settings(known, os.environ)
-    plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
+    name = type_of_command(settings)
+    plan = plan_for(settings, name)
     report = size_report(settings, plan)
     left = None
-    if settings.mode != "whatif":
-        left = _leave_run(settings, plan, report, arguments, started_s)
+    files = registry.load(name)
+    if settings.mode != "whatif" and files.has_command_level:
+        left = _leave_run(settings, files, plan, report, arguments, started_s)
     if known.mlps_datasize == "json":
         write_data(json_text(report.to_json()))
     else:
@@ -54,13 +57,13 @@ def run(known: argparse.Namespace, arguments: Sequence[object]) -> int:
 
 def _leave_run(
     settings: Settings,
+    files: BenchmarkType,
     plan: Plan,
     report: SizeReport,
     arguments: Sequence[object],
     started_s: float,
 ) -> RunLocation:
     """Write the metadata of this command, and the pointer to the code, into a new directory."""
-    files = registry.load(registry.DEFAULT)
     systemname = settings.systemname or slugify(socket.gethostname())
     location, started = create_run_directory(
         settings.results_dir,

@@ -76,8 +76,8 @@ def _discard_output() -> None:
 def _run(known: argparse.Namespace, results_dir: Path, arguments: Sequence[object]) -> int:
     status: int = pytest.ExitCode.OK
     if known.mlps_convert:
-        metadata = convert_file(Path(known.mlps_convert), results_dir, registry.load)
-        write_data(f"{metadata}\n")
+        for metadata in convert_file(Path(known.mlps_convert), results_dir, registry.load):
+            write_data(f"{metadata}\n")
     elif known.mlps_fio_job:
         make_fio_job = registry.load(registry.DEFAULT).exports["fio_job"]
         write_data(make_fio_job(Path(known.mlps_fio_job)))

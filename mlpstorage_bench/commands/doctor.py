@@ -11,7 +11,6 @@ from importlib import metadata
 
 import pytest
 
-from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
 from mlpstorage_bench.doctor.extras import check_extras
@@ -24,13 +23,14 @@ from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION, Settings, read
 from mlpstorage_bench.paths import existing_part, is_directory
 from mlpstorage_bench.process.stdout import prose_lines, write_lines
 from mlpstorage_bench.session.size_report import size_report
+from mlpstorage_bench.session.type_requests import plan_for, type_of_command
 from mlpstorage_bench.units import GIB, counted
 
 
 def run(known: argparse.Namespace) -> int:
     """Print a line for each check; the status is 1 if a run would fail or mislead."""
     settings = read_settings(known, os.environ)
-    plan = registry.load(registry.DEFAULT).plan(settings.plan_request())
+    plan = plan_for(settings, type_of_command(settings))
     findings: list[Finding] = []
     for finding in _checks(settings, plan):
         findings.append(finding)

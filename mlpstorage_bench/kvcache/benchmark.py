@@ -18,10 +18,15 @@ from mlpstorage_bench.benchmark_type.interface import (
 )
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.kvcache.config import mlperf
-from mlpstorage_bench.kvcache.config.profile_file import load_profile, shipped_profiles
+from mlpstorage_bench.kvcache.config.profile_file import (
+    load_profile,
+    parameter_names,
+    shipped_profiles,
+)
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.kvcache.fio_job import fio_job
+from mlpstorage_bench.kvcache.fixture import KVCache
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_figures import case_figures
 from mlpstorage_bench.kvcache.results.conclusions import conclusions
@@ -37,6 +42,7 @@ from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.directory import check_cache_dir
+from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
     {"title", "slos", "block_mib", "calibration", "trace_in", "trace_out", "read_back_gb"}
@@ -56,6 +62,26 @@ class KVCacheBenchmark:
 
     name = "kv_cache"
     exports = MappingProxyType({"fio_job": fio_job})
+
+    has_command_level = True
+
+    @property
+    def parameter_names(self) -> frozenset[str]:
+        """Names of the parameters that `--mlps-set` may change, without workloads."""
+        return parameter_names()
+
+    @property
+    def profile_names(self) -> Sequence[str]:
+        """Names of the profiles that the type ships."""
+        return tuple(shipped_profiles())
+
+    def planned_trials(self, plan: Plan, *, is_scenario: bool) -> int:
+        """Return the number of trials that the plan has for a test."""
+        return cast("KVCachePlan", plan).trials(is_scenario=is_scenario)
+
+    def fixture(self, services: TestServices) -> KVCache:
+        """Return the object that a test gets."""
+        return KVCache(services)
 
     @property
     def metrics(self) -> Sequence[AnyMetric]:

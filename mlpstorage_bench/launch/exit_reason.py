@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,8 +38,8 @@ class LaunchExit:
     """Exit status for the shell."""
     reason: str = ""
     """Why the session did not complete; '' when it did."""
-    run_metadata: Path | None = None
-    """Metadata file of the run that rank 0 opened, as a path on rank 0's host."""
+    run_metadata: tuple[Path, ...] = ()
+    """Metadata files of the runs that rank 0 opened, as paths on rank 0's host."""
     run_status: RunStatus = "failed"
     """Run status to record when rank 0 could not write one."""
 
@@ -47,18 +48,18 @@ def exit_of(
     plan: LaunchPlan, status_reader: StatusReader, launcher_status: int, monitor: LaunchMonitor
 ) -> LaunchExit:
     """Return the session's exit status, and print why the session did not complete if so."""
-    metadata = status_reader.read("run")
-    path = Path(metadata) if metadata else None
+    opened = status_reader.read("run")
+    paths = tuple(map(Path, json.loads(opened))) if opened else ()
     completed = status_reader.read("completed")
     own = int(completed or 0)
     if own:
         run_status: RunStatus = "interrupted" if own == INTERRUPTED else "failed"
-        return LaunchExit(own, run_metadata=path, run_status=run_status)
+        return LaunchExit(own, run_metadata=paths, run_status=run_status)
     if completed and launcher_status == 0 and not monitor.reason:
-        return LaunchExit(0, run_metadata=path)
+        return LaunchExit(0, run_metadata=paths)
     if completed == "" and not monitor.reason:  # rank 0 ended before a session existed
         status = INCOMPLETE if launcher_status in _MEANINGLESS else launcher_status
-        return LaunchExit(status, run_metadata=path)
+        return LaunchExit(status, run_metadata=paths)
     failure = _decided_by_session(status_reader, monitor) or _decided_by_exits(
         status_reader, monitor
     )
@@ -82,7 +83,7 @@ def exit_of(
         f"mlpstorage: {reason}. {advice}Exit status of the launcher: {launcher_status}. "
         f"Launched: {plan.shell_line()}\n".encode()
     )
-    return replace(failure, reason=reason, run_metadata=path)
+    return replace(failure, reason=reason, run_metadata=paths)
 
 
 def _decided_by_session(status_reader: StatusReader, monitor: LaunchMonitor) -> LaunchExit | None:

@@ -37,9 +37,10 @@ RUN_OPTIONS = (
     Option(
         "profile",
         "Workload profile: quick (default; small, for first tests, not comparable to MLPerf), "
-        "mlperf (the three sanctioned workloads), or the path of a YAML file.",
+        "mlperf (the three sanctioned workloads), or the path of a YAML file. TYPE.NAME is for one "
+        "benchmark type, such as checkpointing.quick. Repeatable.",
         None,
-        {"metavar": "NAME|FILE"},
+        {"action": "append", "metavar": "NAME|FILE"},
     ),
     Option(
         "mode",
@@ -51,7 +52,8 @@ RUN_OPTIONS = (
     Option(
         "set",
         "Override a parameter of the profile: duration=5 for all of its workloads, "
-        "workloads.1.duration=5 for one. Repeatable.",
+        "workloads.1.duration=5 for one. A benchmark type may come first, and has to where several "
+        "types of a session have the parameter: checkpointing.phase=read. Repeatable.",
         None,
         {"action": "append", "metavar": "KEY=VALUE"},
     ),

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import PlanRequest
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.export.write import Export, parse_exports
 from mlpstorage_bench.launch.host_list import parse_hosts
@@ -71,7 +70,8 @@ class Settings:
     npernode: int | None
     mpi_bin: str | None
     launch_flags: LaunchFlags
-    profile: str
+    profiles: tuple[str, ...]
+    """Values of --mlps-profile; one may begin with a benchmark type."""
     mode: str
     overrides: tuple[tuple[str, str], ...]
     """Pairs of --mlps-set: dotted path into the profile, value as typed."""
@@ -104,17 +104,11 @@ class Settings:
         given = self.hosts or self.num_processes or self.npernode
         return self.exec_type == "mpi" and bool(given)
 
-    def plan_request(self) -> PlanRequest:
-        """Return the request from which a benchmark type makes its plan."""
-        return PlanRequest(
-            profile=self.profile,
-            mode=self.mode,
-            overrides=self.overrides,
-            seed=self.seed,
-            trials=self.trials,
-            cache_dir=self.cache_dir,
-            user_set=self.user_set,
-        )
+    @property
+    def profile(self) -> str:
+        """The profiles in words, for people: those that are given, or the default."""
+        default = CLOSED_PROFILE if self.mode == "closed" else DEFAULT_PROFILE
+        return ", ".join(self.profiles) or default
 
     def layout(self) -> Layout:
         """Return the number of ranks on each host; InvalidInputError if the numbers do not fit."""
@@ -139,7 +133,7 @@ def read_settings(
             transport=given.get("mpi-btl", "auto"),
             extra=_split_mpi_params(given.get("mpi-params", ())),
         ),
-        profile=given.get("profile", CLOSED_PROFILE if mode == "closed" else DEFAULT_PROFILE),
+        profiles=tuple(given.get("profile", ())),
         mode=mode,
         overrides=_parse_assignments(given.get("set", ())),
         cache_dir=_directory(CACHE_DIR_OPTION, given.get("cache-dir", "mlps-cache")),
@@ -159,10 +153,16 @@ def read_settings(
         progress=mode_of(given.get("progress", "auto")),
         host_words=tuple(given.get("hosts", ())),
         mpi_params=tuple(given.get("mpi-params", ())),
-        user_set=given,
+        user_set=_as_recorded(given),
     )
     settings.layout()
     return settings
+
+
+def _as_recorded(given: Mapping[str, Any]) -> Mapping[str, object]:
+    """Return the user's options, with a profile as one text."""
+    profiles = given.get("profile")
+    return given if profiles is None else {**given, "profile": ", ".join(profiles)}
 
 
 def gate_settings(given: Mapping[str, Any]) -> GateSettings:

@@ -83,6 +83,13 @@ class ProfileReader(Generic[P]):
             for own in synonyms.values()
         }
 
+    @property
+    def settable(self) -> frozenset[str]:
+        """Keys that the command line can set, with their synonyms."""
+        return (self._workload_keys | self._profile_keys | self.of_both | self._synonyms.keys()) - (
+            _FIXED_KEYS
+        )
+
     def shipped(self) -> dict[str, str]:
         """Return the profiles in the package: name → YAML text."""
         return shipped_in(self.package)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from mlpstorage_bench.benchmark_type.records import Json
-from mlpstorage_bench.results.record import KEY, problems_of
+from mlpstorage_bench.results.record import KEY, RUNS_KEY, problems_of
 
 
 class Benchmark(BaseModel):
@@ -24,6 +24,19 @@ class Benchmark(BaseModel):
 class _Read(BaseModel):
     benchmarks: list[Benchmark]
     commit_info: dict[str, object] | None = None
+
+
+class _Run(BaseModel):
+    """One of several runs of a session."""
+
+    model_config = ConfigDict(frozen=True)
+
+    record: dict[str, object]
+    tests: frozenset[str]
+    """Node IDs of the tests of its cases."""
+
+
+_RUNS = TypeAdapter(list[_Run])
 
 
 class NoDocumentError(Exception):
@@ -52,6 +65,30 @@ class BenchmarkDocument:
         except ValidationError as error:
             raise NoDocumentError(problems_of(error)) from error
         return cls(content, tuple(read.benchmarks), read.commit_info, content.get(KEY))
+
+    def of_runs(self) -> list[BenchmarkDocument]:
+        """Return a document for each run of the session; NoDocumentError if one is none."""
+        runs = self.record.get(RUNS_KEY) if isinstance(self.record, Mapping) else None
+        if runs is None:
+            return [self]
+        try:
+            parts = _RUNS.validate_python(runs)
+        except ValidationError as error:
+            raise NoDocumentError(problems_of(error)) from error
+        return [self._of_run(one) for one in parts]
+
+    def _of_run(self, run: _Run) -> BenchmarkDocument:
+        listed = self.content["benchmarks"]
+        assert isinstance(listed, list), "the document was read"
+        kept = [
+            (content, read)
+            for content, read in zip(listed, self.benchmarks, strict=True)
+            if read.fullname in run.tests
+        ]
+        content = {**self.content, KEY: run.record, "benchmarks": [one for one, _ in kept]}
+        return BenchmarkDocument(
+            content, tuple(read for _, read in kept), self.commit_info, run.record
+        )
 
     def with_record(self, record: Mapping[str, object]) -> BenchmarkDocument:
         """Return the document with our record."""

@@ -139,12 +139,29 @@ def cases_of(document: BenchmarkDocument, record: RunRecord) -> list[CaseRecord]
     return sorted([*timed, *record.untimed_cases], key=lambda case: case.order)
 
 
-def convert_file(path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]) -> Path:
-    """Convert a JSON document of an earlier session, and return the metadata's path.
+def convert_file(
+    path: Path, results_dir: Path, files_of: Callable[[str], ResultFiles]
+) -> list[Path]:
+    """Convert a JSON document of an earlier session, and return the metadata's path of each run.
 
     `files_of` returns the files of a benchmark type by its name.
     """
     document = read_document(path)
+    try:
+        runs = document.of_runs()
+    except NoDocumentError as error:
+        raise InvalidInputError(
+            "--mlps-convert", str(path), "records of the session's runs", hint=str(error)
+        ) from error
+    return [_convert(path, one, results_dir, files_of) for one in runs]
+
+
+def _convert(
+    path: Path,
+    document: BenchmarkDocument,
+    results_dir: Path,
+    files_of: Callable[[str], ResultFiles],
+) -> Path:
     record = parse_record(str(path), document.record)
     location, files = locate(record, results_dir), files_of(record.benchmark_type)
     try:  # before anything is written: the document has parts of any type

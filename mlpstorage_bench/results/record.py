@@ -14,6 +14,8 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.results.metadata_parts import MetricFacts
 
 KEY = "mlpstorage"
+RUNS_KEY = "runs"
+"""Below KEY where a session had several runs: the record of each, and the tests of its cases."""
 SCHEMA_VERSION: Literal[3] = 3
 _CASE = TypeAdapter(CaseRecord)
 _MOST_PROBLEMS = 10
@@ -173,6 +175,8 @@ class RunFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run_id: str
+    session_id: str | None = None
+    """Joins the runs of one session; None in records of earlier versions, and of commands."""
     benchmark_type: str
     model: str
     command: str

@@ -41,8 +41,7 @@ MARKERS = (
 )
 """Markers of this plugin, as `pytest --markers` shows them."""
 
-FIXTURES = frozenset({"mpi_comm", "cluster_info", "mlps_run"}) | registry.fixture_names()
-"""Fixtures of this plugin, and test arguments that it parametrizes."""
+_FIXTURES = frozenset({"mpi_comm", "cluster_info", "mlps_run", "mlps_runs"})
 
 
 class CollectionError(NamedTuple):
@@ -53,7 +52,11 @@ class CollectionError(NamedTuple):
 
 
 _COLLECTION_ERRORS = pytest.StashKey[list[CollectionError]]()
-_NAMES_OF_OURS = re.compile(rf"\b({'|'.join(sorted((*FIXTURES, SCENARIO, SLO)))})\b")
+
+
+def fixtures() -> frozenset[str]:
+    """Return the fixtures of this plugin, and test arguments that it parametrizes."""
+    return _FIXTURES | registry.fixture_names()
 
 
 def launcher_of(config: pytest.Config) -> LauncherEnvironment | None:
@@ -131,7 +134,7 @@ def is_used(config: pytest.Config, items: Iterable[pytest.Item]) -> bool:
 def _is_used_by(items: Iterable[pytest.Item]) -> bool:
     """Whether any of these tests uses a fixture or a marker of this plugin."""
     return any(
-        not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        not fixtures().isdisjoint(getattr(item, "fixturenames", ()))
         or item.get_closest_marker(SCENARIO) is not None
         or item.get_closest_marker(SLO) is not None
         for item in items
@@ -144,7 +147,8 @@ def _is_named_in(path: Path) -> bool:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return _NAMES_OF_OURS.search(text) is not None
+    names = "|".join(sorted((*fixtures(), SCENARIO, SLO)))
+    return re.search(rf"\b({names})\b", text) is not None
 
 
 def collection_errors(config: pytest.Config) -> list[CollectionError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def write_files(session: MlpsSession, run: Run, metadata: RunMetadata) -> list[s
     if session.settings.reports:
         problems += problems_of(lambda: problems.extend(_write_reports(session, run, metadata)))
     for export in session.settings.exports:
-        problems += _written(session, "export", partial(write_export, export, metadata))
+        own = replace(export, path=session.path_for(run, export.path))
+        problems += _written(session, "export", partial(write_export, own, metadata))
     return problems
 
 
@@ -52,7 +54,8 @@ def _write_reports(session: MlpsSession, run: Run, metadata: RunMetadata) -> lis
     page = build_report(metadata, figures, _trends(session, metadata))
     problems = []
     for path in session.settings.reports:
-        problems += _written(session, "report", partial(write_report, path, page))
+        own = session.path_for(run, path)
+        problems += _written(session, "report", partial(write_report, own, page))
     return problems
 
 

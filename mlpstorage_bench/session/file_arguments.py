@@ -13,6 +13,7 @@ from mlpstorage_bench.paths import ForeignOutput, InputFile, OutputFile, check_o
 from mlpstorage_bench.report.gate_report import REPORT_OPTION as GATE_REPORT_OPTION
 from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
+from mlpstorage_bench.session.type_requests import profile_files
 
 PROFILE_OPTION = "--mlps-profile"
 
@@ -42,7 +43,7 @@ def check_files(
         outputs += [export.as_output() for export in settings.exports]
         outputs += _gate_outputs(settings.gate)
     inputs = [
-        InputFile(PROFILE_OPTION, Path(settings.profile)),
+        *(InputFile(PROFILE_OPTION, path) for path in profile_files(settings)),
         *_host_files(settings.host_words),
         *_gate_inputs(settings.gate),
         *plan.input_files(),

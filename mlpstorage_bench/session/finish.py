@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import traceback
 from collections.abc import Sequence
@@ -56,16 +57,18 @@ def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseExcep
     ends = _pass_barrier(session, EXIT_BARRIER, RankEnd(session.host, exit_status, problem))
     failed = [one.status for one in ends if one.problem]
     status = max(failed) if failed else ends[0].status
-    if session.run is not None and session.run.exit_status != status:
-        _finish_again(session.run, status)
+    for run in session.runs:
+        if run.exit_status != status:
+            _finish_again(run, status)
     return status
 
 
 def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
     """Correct the results of a run after whose end pytest has failed."""
     session.exit_status = _status_after(failure, session.exit_status or 0)
-    if session.run is not None and session.run.exit_status != session.exit_status:
-        _finish_again(session.run, session.exit_status)
+    for run in session.runs:
+        if run.exit_status != session.exit_status:
+            _finish_again(run, session.exit_status)
 
 
 def _finish_again(run: Run, status: int) -> None:
@@ -111,16 +114,18 @@ def _pass_barrier(session: MlpsSession, label: str, own: RankEnd) -> Sequence[Ra
 def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
     """Wait until every rank has ended; return the status of all, and whether tests passed."""
     passed_before_gate = exit_status == pytest.ExitCode.OK
-    if exit_status == pytest.ExitCode.OK and session.session_gate is not None:
-        exit_status = session.session_gate.outcome.status
-        passed_before_gate = not session.session_gate.outcome.has_failed_trial
+    outcomes = [part.gate.outcome for part in session.parts if part.gate is not None]
+    if exit_status == pytest.ExitCode.OK and outcomes:
+        exit_status = max(one.status for one in outcomes)
+        passed_before_gate = not any(one.has_failed_trial for one in outcomes)
     if exit_status == pytest.ExitCode.OK and session.has_nothing_to_judge:
         exit_status = int(pytest.ExitCode.USAGE_ERROR)
     left = session.left
     why = "" if left is None else pytest.ExceptionInfo.from_exception(left).exconly(tryshort=True)
-    if session.run is not None and (left is not None or exit_status not in _COMMON_ENDS):
-        with suppress(MlpsError):  # the run's end reports it
-            session.run.record_final_status(exit_status)
+    if left is not None or exit_status not in _COMMON_ENDS:
+        for run in session.runs:
+            with suppress(MlpsError):  # the run's end reports it
+                run.record_final_status(exit_status)
     own = RankEnd(
         session.host,
         exit_status,
@@ -150,7 +155,7 @@ def _agree_on_end(session: MlpsSession, exit_status: int) -> tuple[int, bool]:
 
 def _host_at_end(session: MlpsSession) -> HostRecord | None:
     """Return this rank's host with its counters of now, if there is a run and it describes it."""
-    if session.run is None or not session.cluster.describes_host(session.comm.rank):
+    if not session.runs or not session.cluster.describes_host(session.comm.rank):
         return None
     return at_end(session.cluster.host_of_rank(session.comm.rank))
 
@@ -158,8 +163,9 @@ def _host_at_end(session: MlpsSession) -> HostRecord | None:
 def _keep_hosts_at_end(session: MlpsSession, ends: Sequence[RankEnd]) -> None:
     """Give the run the hosts' counters at its end, if those of all hosts are known."""
     hosts = [one.host_at_end for one in ends if one.host_at_end is not None]
-    if session.run is not None and len(hosts) == session.cluster.num_hosts:
-        session.run.system_info_at_end = session.cluster.with_hosts(hosts).system_info()
+    if session.runs and len(hosts) == session.cluster.num_hosts:
+        for run in session.runs:
+            run.system_info_at_end = session.cluster.with_hosts(hosts).system_info()
 
 
 def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> int:
@@ -173,18 +179,20 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     except KeyboardInterrupt:  # in a session of one process: ranks ignore it here
         exit_status = exit_status or int(pytest.ExitCode.INTERRUPTED)
         tests_passed = False
-        if session.run is not None:
-            session.run.add_notes(["interrupted while cache files were removed"])
+        for run in session.runs:
+            run.add_notes(["interrupted while cache files were removed"])
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
-    unwritten = problems_of(lambda: _write_results(session, exit_status, tests_passed=tests_passed))
-    if unwritten:
-        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
-        if session.run is not None:
-            run = session.run
-            unwritten += problems_of(lambda: run.end_without_results(exit_status))
-    problems += unwritten
+    for run in session.runs:
+        write = functools.partial(
+            _write_results, session, run, exit_status, tests_passed=tests_passed
+        )
+        unwritten = problems_of(write)
+        if unwritten:
+            exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
+            unwritten += problems_of(functools.partial(run.end_without_results, exit_status))
+        problems += unwritten
     own = RankEnd(session.host, exit_status, "\n".join(problems))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
     session.barriers_passed += 1
@@ -194,14 +202,11 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     return exit_status or int(pytest.ExitCode.TESTS_FAILED)
 
 
-def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool) -> None:
-    run = session.run
-    if run is None:
-        return
+def _write_results(session: MlpsSession, run: Run, exit_status: int, *, tests_passed: bool) -> None:
     run.add_notes([problem for problem in session.hooks.problems if problem not in run.notes])
     metadata = run.finish(exit_status, tests_passed=tests_passed)
     if metadata is not None:
-        _enter_in_history(session)
+        _enter_in_history(session, run)
         unwritten = write_files(session, run, metadata)
         problems = session.hooks.result(run, lambda: read_document(run.location.metadata_path))
         session.remarks += [f"ERROR: {problem}" for problem in problems]
@@ -209,11 +214,10 @@ def _write_results(session: MlpsSession, exit_status: int, *, tests_passed: bool
             raise MlpsError("\n".join(unwritten))
 
 
-def _enter_in_history(session: MlpsSession) -> None:
+def _enter_in_history(session: MlpsSession, run: Run) -> None:
     """Add the run to the history's index; on failure the history finds its files later."""
-    assert session.run is not None
     try:
-        enter_run(session.settings.results_dir, session.run.location.metadata_path)
+        enter_run(session.settings.results_dir, run.location.metadata_path)
     except (sqlite3.Error, OSError) as error:
         session.remarks.append(
             f"the history's index was not written ({error}); --mlps-history reads the run's "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from mlpstorage_bench.session.activation import SCENARIO, SLO, launcher_of, opens_no_run
+from mlpstorage_bench.session.activation import SCENARIO, launcher_of, opens_no_run
 from mlpstorage_bench.session.pytest_internals import (
     TimedTest,
     expect_no_measurement,
@@ -21,13 +21,14 @@ from mlpstorage_bench.session.rank_output import NO_RUN_IN_WORKERS, NO_WORKERS
 from mlpstorage_bench.session.stash import HAS_PASSED, SESSION
 
 if TYPE_CHECKING:
+    from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
     from mlpstorage_bench.cluster.information import ClusterInformation
     from mlpstorage_bench.kvcache.fixture import KVCache
-    from mlpstorage_bench.kvcache.plan import KVCachePlan
-    from mlpstorage_bench.kvcache.runner.engine import Engine
     from mlpstorage_bench.mpi.comm import Comm
     from mlpstorage_bench.session.run import Run
     from mlpstorage_bench.session.session import MlpsSession
+    from mlpstorage_bench.session.type_run import TypeRun
+    from mlpstorage_bench.trial.services import TestServices
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +51,24 @@ def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
 
 @pytest.fixture(scope="session")
 def mlps_run(request: pytest.FixtureRequest) -> Run:
-    """The run of this session: `directory`, `metadata` so far, and `record(name, value)`."""
-    return _run_of(_session(request), "mlps_run")
+    """The run of this session: `directory`, `metadata` so far, and `record(name, value)`.
+
+    Where a session has several, `mlps_runs` has them.
+    """
+    runs = _runs_of(_session(request), "mlps_run")
+    if len(runs) > 1:
+        names = ", ".join(f"{run.facts.benchmark_type} of {run.facts.model}" for run in runs)
+        pytest.fail(
+            f"mlps_run: this session has several runs: {names}. Use mlps_runs, a list of them",
+            pytrace=False,
+        )
+    return runs[0]
+
+
+@pytest.fixture
+def mlps_runs(request: pytest.FixtureRequest) -> list[Run]:
+    """The runs of this session so far, one for each benchmark type and model."""
+    return _runs_of(_session(request), "mlps_runs")
 
 
 @pytest.fixture
@@ -62,12 +79,23 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     runs once for each. Returns a KVCacheResult: bandwidths in GiB/s, latencies in ms, sizes in
     bytes.
     """
+    for made in fixture_of(request, benchmark, "kv_cache"):
+        yield cast("KVCache", made)
+
+
+def fixture_of(request: pytest.FixtureRequest, benchmark: Any, name: str) -> Iterator[object]:
+    """Yield the object of a benchmark type's fixture for a test, which has to name the fixture.
+
+    `benchmark` is pytest-benchmark's fixture.
+    """
     timed = TimedTest(benchmark)
+    opened: list[TypeRun] = []
     try:
         session = _session(request)
-        run = _run_of(session, "kvcache")
+        _runs_of(session, request.fixturename or name)
+        part = next(part for part in session.parts if part.name == name)
         try:
-            yield _make_kvcache(request, timed, session, run)
+            yield part.kind.fixture(_services(request, timed, session, part, opened))
         finally:
             _hide_progress(session)
     finally:
@@ -75,7 +103,8 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
         if not request.node.stash.get(HAS_PASSED, False):
             expect_no_measurement(benchmark)
     if timed.stats is not None:
-        run.log.add_statistics(request.node.nodeid, timed.stats)
+        for one in opened:
+            one.run.log.add_statistics(request.node.nodeid, timed.stats)
 
 
 def _hide_progress(session: MlpsSession) -> None:
@@ -85,36 +114,46 @@ def _hide_progress(session: MlpsSession) -> None:
     progress.hide(session)
 
 
-def _make_kvcache(
-    request: pytest.FixtureRequest, timed: TimedTest, session: MlpsSession, run: Run
-) -> KVCache:
-    from mlpstorage_bench.kvcache.config.slo import objective_of_marker  # noqa: PLC0415 - see above
-    from mlpstorage_bench.kvcache.fixture import KVCache, TrialSettings  # noqa: PLC0415 - see above
+def _services(
+    request: pytest.FixtureRequest,
+    timed: TimedTest,
+    session: MlpsSession,
+    part: TypeRun,
+    opened: list[TypeRun],
+) -> TestServices:
+    """Return a session's services for a test; `opened` receives the run of its case."""
     from mlpstorage_bench.session import pauses, progress  # noqa: PLC0415 - see above
+    from mlpstorage_bench.session.start import part_for  # noqa: PLC0415 - see above
+    from mlpstorage_bench.trial.services import (  # noqa: PLC0415 - see above
+        TestServices,
+        TrialSettings,
+    )
 
-    plan = cast("KVCachePlan", session.plan)
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
-    trials = plan.trials(is_scenario=is_scenario)
+    trials = part.kind.planned_trials(part.plan, is_scenario=is_scenario)
     rounds = session.rounds(trials) if timed.is_enabled else 1
-    return KVCache(
-        plan=plan,
-        engine=cast("Engine", session.engine),
+    assert part.engine is not None, "tests begin after their engines"
+
+    def open_case(case: CaseRecord, model: str | None = None) -> tuple[OpenCase, Run]:
+        of_model = part if model is None else part_for(session, part.name, model)
+        opened[:] = [of_model]
+        return of_model.run.log.open_case(case, request.node.nodeid), of_model.run
+
+    return TestServices(
+        plan=part.plan,
+        engine=part.engine,
         benchmark=timed,
         advance_clock=session.clock.advance,
-        open_case=lambda case: run.log.open_case(case, request.node.nodeid),
-        objectives=[
-            objective_of_marker(marker.args, marker.kwargs)
-            for marker in request.node.iter_markers(SLO)
-        ],
+        open_case=open_case,
         trials=TrialSettings(
             rounds,
             session.most_trials(trials),
-            run,
             lambda when, seconds: pauses.announce(session, when, seconds),
             progress.viewer_of(session, request.node),
             is_watched=progress.is_watched(session),
         ),
-        offer_more=lambda case, run_more: session.offer_more(case, rounds, run_more),
+        offer_more=lambda case, more: session.offer_more(opened[0], case, rounds, more),
+        markers=tuple(request.node.iter_markers()),
     )
 
 
@@ -137,8 +176,8 @@ def _session(request: pytest.FixtureRequest) -> MlpsSession:
     return open_session(request.config, None)
 
 
-def _run_of(session: MlpsSession, fixture: str) -> Run:
-    if session.run is None:
+def _runs_of(session: MlpsSession, fixture: str) -> list[Run]:
+    if not session.runs:
         if is_worker(session.config):
             pytest.fail(f"{fixture}: {NO_RUN_IN_WORKERS}", pytrace=False)
         if opens_no_run(session.config):
@@ -148,4 +187,4 @@ def _run_of(session: MlpsSession, fixture: str) -> Run:
             "the test's arguments or in usefixtures: the run opens before the first test",
             pytrace=False,
         )
-    return session.run
+    return session.runs

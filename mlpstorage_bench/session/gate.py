@@ -148,12 +148,14 @@ class GatePolicy:
             disturbances=judged.disturbances,
         )
 
-    def write_reports(self, result: GateResult) -> list[str]:
-        """Write the reports; return a message for each failure."""
+    def write_reports(
+        self, result: GateResult, path_of: Callable[[Path], Path] = lambda path: path
+    ) -> list[str]:
+        """Write the reports, where `path_of` puts each; return a message for each failure."""
         problems = []
         for path in self.settings.reports:
             try:
-                write_gate_report(result, path)
+                write_gate_report(result, path_of(path))
             except MlpsError as error:
                 problems.append(str(error))
         return problems
@@ -211,6 +213,7 @@ class SessionGate:
         bcast: Broadcast,
         *,
         is_root: bool,
+        path_of: Callable[[Path], Path] = lambda path: path,
     ) -> None:
         self.outcome = GateOutcome(None, int(pytest.ExitCode.OK))
         self.annotations: list[str] = []
@@ -219,6 +222,8 @@ class SessionGate:
         self._metadata = metadata
         self._bcast = bcast
         self._is_root = is_root
+        self._path_of = path_of
+        """Returns the path of this run's report for one of the settings."""
         self._more: dict[str, tuple[int, RunMore]] = {}
 
     @property
@@ -283,7 +288,7 @@ class SessionGate:
             return outcome
         self.annotations = github_annotations(result, os.environ)
         self.remarks = write_step_summary(result, os.environ)
-        problems = self._gate.write_reports(result)
+        problems = self._gate.write_reports(result, self._path_of)
         status = outcome.status or (int(pytest.ExitCode.TESTS_FAILED) if problems else 0)
         return replace(outcome, status=status, problems=(*outcome.problems, *problems))
 

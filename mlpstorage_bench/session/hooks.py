@@ -15,7 +15,8 @@ from mlpstorage_bench.launch.environment import LauncherEnvironment
 from mlpstorage_bench.mpi.comm import RanksDivergedError, SoloComm
 from mlpstorage_bench.mpi.watchdog import limit_process, unlimit_process
 from mlpstorage_bench.results.record import KEY as RECORD_KEY
-from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, start, terminal
+from mlpstorage_bench.results.record import RUNS_KEY
+from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, terminal
 from mlpstorage_bench.session.activation import opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import (
@@ -29,6 +30,7 @@ from mlpstorage_bench.session.pytest_internals import (
 )
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.start import begin, fixtures_of, types_of
 from mlpstorage_bench.session.stash import COMM, HAS_PASSED, SESSION
 from mlpstorage_bench.session.user_errors import hide_own_frames, show_reason_first
 
@@ -62,6 +64,7 @@ def open_session_after_collection(
     session = open_session(config, launcher)
     unlimit_process()
     session.agree_on_collection(items)
+    session.on_all_ranks(lambda: session.check_types(types_of(items)))
     let_pytest_mpi_run(config, items)
     for line in terminal.header(session):
         terminal.write_line(config, line)
@@ -80,7 +83,11 @@ def _attempts(item: pytest.Item) -> int:
 def _is_superseded(run: Run, benchmark: dict[str, Any]) -> bool:
     """Whether a benchmark in pytest-benchmark's JSON is an earlier attempt of a repeated test."""
     case = benchmark["extra_info"].get(RECORD_KEY)
-    return case is not None and run.log.is_superseded(case["order"])
+    return (
+        case is not None
+        and case["benchmark_type"] == run.benchmark_type.name
+        and run.log.is_superseded(case["order"])
+    )
 
 
 class SessionHooks:
@@ -103,6 +110,7 @@ class SessionHooks:
         with own.time_limit("collection"):
             result = yield
             own.agree_on_collection(session.items)
+            own.on_all_ranks(lambda: own.check_types(types_of(session.items)))
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -110,11 +118,11 @@ class SessionHooks:
         """Open the run that the collected tests need; in mode whatif, only describe it."""
         own = self._session
         if own.settings.mode == "whatif":
-            terminal.show_plan(session.config, own)
+            terminal.show_plan(session.config, own, types_of(session.items))
             session.items.clear()
         elif not opens_no_run(session.config):
             with own.time_limit("the run's opening"):
-                start.begin(own, session.items)
+                begin(own, session.items)
             terminal.announce_run(session.config, own)
         try:
             result = yield
@@ -146,8 +154,9 @@ class SessionHooks:
         show_reason_first(item, call, report)
         session = self._session
         is_repeated = call.when == "setup" and _attempts(item) > 1
-        if is_repeated and session.run is not None:
-            session.run.add_notes([session.run.log.begin_attempt(item.nodeid)])
+        runs = [part.run for part in session.parts_of_test(fixtures_of(item))]
+        for run in runs if is_repeated else ():
+            run.add_notes([run.log.begin_attempt(item.nodeid)])
         agree_on_report(
             report,
             call.excinfo,
@@ -159,27 +168,35 @@ class SessionHooks:
         missed = call.excinfo is not None and call.excinfo.errisinstance(SloError)
         session.objectives_missed += missed and report.failed
         item.stash[HAS_PASSED] = report.when == "call" and report.passed
-        if session.run is not None:
+        message = "" if call.excinfo is None else call.excinfo.exconly()
+        for run in runs:
             if report.when == "call":
-                figures = dict(session.run.figures_of(item.nodeid))
+                figures = dict(run.figures_of(item.nodeid))
                 others = [one for one in item.user_properties if one[0] not in figures]
                 item.user_properties[:] = [*others, *figures.items()]  # of the last attempt
-            message = "" if call.excinfo is None else call.excinfo.exconly()
-            session.run.log.note_outcome(report.nodeid, report.outcome, report.duration, message)
+            run.log.note_outcome(report.nodeid, report.outcome, report.duration, message)
         return report
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Add our record to pytest-benchmark's own files, for --mlps-convert."""
-        run = self._session.run
-        if run is not None:
+        runs = self._session.runs
+        if runs:
             output_json["benchmarks"][:] = [
                 benchmark
                 for benchmark in output_json["benchmarks"]
-                if not _is_superseded(run, benchmark)
+                if not any(_is_superseded(run, benchmark) for run in runs)
             ]
             timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
-            output_json[RECORD_KEY] = run.make_record(timed).model_dump(mode="json")
+            records = [
+                {
+                    "record": run.make_record(timed).model_dump(mode="json"),
+                    "tests": [case.test for case in run.log.cases],
+                }
+                for run in runs
+            ]
+            is_one = len(records) == 1
+            output_json[RECORD_KEY] = records[0]["record"] if is_one else {RUNS_KEY: records}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(
@@ -236,7 +253,7 @@ class SessionHooks:
         self, terminalreporter: TerminalReporter
     ) -> Generator[None, object, object]:
         """Shape the sections of other plugins, and show our own after them."""
-        if self._session.run is not None and self._session.run.log.cases:
+        if any(run.log.cases for run in self._session.runs):
             shape_benchmark_table(terminalreporter.config)
         hide_mpi_information(terminalreporter.config)
         result = yield

@@ -36,6 +36,7 @@ from mlpstorage_bench.results.record import Filesystems, Invocation, RunFacts
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
+from mlpstorage_bench.session.type_requests import profile_files
 
 
 class Session(Protocol):
@@ -47,10 +48,7 @@ class Session(Protocol):
     parent: StatusChannel | None
     comm: Comm
 
-    @property
-    def plan(self) -> Plan:
-        """The cases to run."""
-        ...
+    session_id: str
 
     @property
     def cluster(self) -> ClusterInformation:
@@ -60,22 +58,27 @@ class Session(Protocol):
 
 def run_facts(
     session: Session,
+    plan: Plan,
     request_hashes: Sequence[str],
-    systemname: str,
-    benchmark_type: str,
     location: RunLocation,
+    *,
+    is_first: bool,
 ) -> RunFacts:
-    """Return the part of a run's record that is known at the run's start."""
-    settings, cluster, plan = session.settings, session.cluster, session.plan
+    """Return the part of a run's record that is known at the run's start.
+
+    The first run of a session has the logs of its launch.
+    """
+    settings, cluster = session.settings, session.cluster
     launcher, arguments = session.launcher, session.config.invocation_params.args
     return RunFacts(
         run_id=f"{location.timestamp}-{secrets.token_hex(2)}",
-        model=plan.model,
-        benchmark_type=benchmark_type,
+        session_id=session.session_id,
+        model=location.model,
+        benchmark_type=location.benchmark_type,
         command="run",
         mode=settings.mode,
         orgname=settings.orgname,
-        systemname=systemname,
+        systemname=location.systemname,
         num_processes=session.comm.size,
         npernode=max(len(ranks) for ranks in cluster.ranks_by_host.values()),
         hosts=list(cluster.hostnames),
@@ -86,7 +89,7 @@ def run_facts(
         invocation=_invocation(launcher, arguments),
         tags=list(settings.tags),
         args=reference_arguments(
-            settings, plan.arguments(), "run", systemname, len(cluster.hostnames)
+            settings, plan.arguments(), "run", location.systemname, len(cluster.hostnames)
         ),
         user_set=_as_json(settings.user_set),
         parameters=plan.parameters(),
@@ -98,7 +101,7 @@ def run_facts(
         code_image=pointer_to(tree_hash(PACKAGE)) if session.comm.rank == 0 else None,
         pauses=plan.pauses,
         filesystems=filesystems_of(session.settings) if session.comm.rank == 0 else None,
-        output_logs=_output_logs(session, location),
+        output_logs=_output_logs(session, location) if is_first else None,
     )
 
 
@@ -170,11 +173,11 @@ def sources_of_tests(
     """Return name and digest of the tests' files, of each conftest.py and of the profile."""
     plugins = config.pluginmanager.get_plugins()
     modules = [Path(str(getattr(plugin, "__file__", None))) for plugin in plugins]
-    profile = Path(settings.profile)
+    profiles = profile_files(settings)
     files = {
         *(item.path for item in items),
         *(path for path in modules if path.name == "conftest.py"),
-        *([profile.absolute()] if is_file(PROFILE_OPTION, profile) else []),
+        *(one.absolute() for one in profiles if is_file(PROFILE_OPTION, one)),
     }
     return digests(files, config.rootpath)
 

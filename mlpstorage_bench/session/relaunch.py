@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from mlpstorage_bench import registry
 from mlpstorage_bench.errors import LaunchError, MlpsError
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.launch.command import LaunchPlan, plan_launch
@@ -24,6 +23,7 @@ from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import write_lines
 from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.session.activation import mpi_mode, runs_no_test
+from mlpstorage_bench.session.type_requests import check_some_type
 
 COLUMNS_VARIABLE = "MLPS_PROGRESS_COLUMNS"
 """Environment variable by which the parent tells rank 0 the width of its terminal."""
@@ -44,7 +44,7 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
                 f"{MPI_INI}: got off, but the options ask for ranks; accepted with them: auto, on. "
                 "Leave out hosts and numbers of ranks, or add --mlps-exec-type=local"
             )
-        registry.load(registry.DEFAULT).plan(settings.plan_request())
+        check_some_type(settings)
         plan = plan_for(config, settings)
         limits = _limits(config, settings)
     except MlpsError as error:
@@ -56,9 +56,9 @@ def launch_if_wanted(config: pytest.Config) -> int | None:
         ending = run(plan, limits, _variables_for_ranks())
     except LaunchError as error:
         raise pytest.UsageError(str(error)) from error
-    if ending.run_metadata is not None:
-        reason = ending.reason or "its results could not be written"
-        record_final_status(ending.run_metadata, ending.run_status, ending.status, reason)
+    reason = ending.reason or "its results could not be written"
+    for metadata in ending.run_metadata:
+        record_final_status(metadata, ending.run_status, ending.status, reason)
     return ending.status
 
 

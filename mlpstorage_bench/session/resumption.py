@@ -36,6 +36,7 @@ class Resumption:
     """The run that this session continues, on rank 0."""
 
     run_id: str
+    benchmark_type: str
     metadata_path: Path
     started: datetime
     """Start of the run's first part."""
@@ -114,6 +115,7 @@ def resumption_of(metadata_path: Path, now: datetime) -> Resumption:
         ) from error
     return Resumption(
         metadata.own.run_id or "",
+        metadata.benchmark_type,
         metadata_path,
         metadata.started,
         now,

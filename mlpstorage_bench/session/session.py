@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import Engine, Plan
+from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.cluster.information import ClusterInformation, gather_cluster_information
 from mlpstorage_bench.cluster.sources import check_same_package, installed_package
 from mlpstorage_bench.errors import MlpsError
@@ -24,6 +27,7 @@ from mlpstorage_bench.mpi.agreement import RankCollection, collection_difference
 from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
+from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.report.render import check_renderer
@@ -31,7 +35,7 @@ from mlpstorage_bench.session import rank_checks, rank_output
 from mlpstorage_bench.session.activation import collection_errors
 from mlpstorage_bench.session.benchmark_json import branch_of_tests
 from mlpstorage_bench.session.file_arguments import check_files
-from mlpstorage_bench.session.gate import GatePolicy, RunMore, SessionGate, most_looks, rounds
+from mlpstorage_bench.session.gate import GatePolicy, RunMore, most_looks, rounds
 from mlpstorage_bench.session.hookspec import METRICS_HOOK
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.plugin_hooks import PluginHooks
@@ -46,24 +50,27 @@ from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit
 from mlpstorage_bench.session.timers import MeasuredClock
+from mlpstorage_bench.session.type_requests import check_some_type, check_used, plan_for
+from mlpstorage_bench.session.type_run import TypeRun
 
 T = TypeVar("T")
 
-_PLAN = pytest.StashKey[Plan]()
+_PLANS = pytest.StashKey[dict[str, Plan]]()
 NOTHING_TO_JUDGE = "nothing to judge: no benchmark has run"
 
 
-def plan_of(config: pytest.Config, settings: Settings) -> Plan:
-    """Return the plan of a session; the same object each time."""
-    if _PLAN not in config.stash:
-        config.stash[_PLAN] = registry.load(registry.DEFAULT).plan(settings.plan_request())
-    return config.stash[_PLAN]
+def plan_of(config: pytest.Config, settings: Settings, name: str) -> Plan:
+    """Return a session's plan for a benchmark type; the same object each time."""
+    plans = config.stash.setdefault(_PLANS, {})
+    if name not in plans:
+        plans[name] = plan_for(settings, name)
+    return plans[name]
 
 
-def plan_of_config(config: pytest.Config) -> Plan:
-    """Return the plan while tests are collected; raises a usage error for wrong settings."""
+def plan_of_config(config: pytest.Config, name: str) -> Plan:
+    """Return a type's plan while tests are collected; raises a usage error for wrong settings."""
     try:
-        return plan_of(config, settings_of(config))
+        return plan_of(config, settings_of(config), name)
     except MlpsError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -84,10 +91,11 @@ class MlpsSession:
         self.comm = comm
         self.host = socket.gethostname()
         self.clock = MeasuredClock()
-        self.run: Run | None = None
-        self.session_gate: SessionGate | None = None
+        self.session_id = secrets.token_hex(8)
+        """Joins the runs of this session; that of rank 0 counts."""
+        self.parts: list[TypeRun] = []
+        """The runs of this session, one for each benchmark type and model, as they opened."""
         self.has_nothing_to_judge = False
-        self.engine: Engine | None = None
         self.hooks = PluginHooks(config)
         self.hooks_watch_progress = False
         """Whether plugins receive the progress of the run; the same on every rank."""
@@ -97,8 +105,6 @@ class MlpsSession:
         """Lines that are printed at the end."""
         self.storage_lines: list[str] = []
         """Lines on the storage under the cache directories, for the results' head; on rank 0."""
-        self.schedule = ""
-        """Sentence on how long the run takes; '' if it has no pauses."""
         self.exit_status: int | None = None
         """Exit status of all ranks, after they have agreed on it."""
         self.barriers_passed = 0
@@ -131,9 +137,24 @@ class MlpsSession:
         return self.launcher is not None and self.parent is None
 
     @property
-    def plan(self) -> Plan:
-        """The plan of this session: the cases of its benchmark type."""
-        return plan_of(self.config, self.settings)
+    def runs(self) -> list[Run]:
+        """The runs of this session, in the order in which they opened."""
+        return [part.run for part in self.parts]
+
+    def plan(self, name: str) -> Plan:
+        """Return the plan for a benchmark type; InvalidInputError for wrong settings."""
+        return plan_of(self.config, self.settings, name)
+
+    def path_for(self, run: Run, path: Path) -> Path:
+        """Return the path of a run's file: where a session has several runs, each has its own."""
+        if len(self.runs) == 1:
+            return path
+        return path.with_stem(f"{path.stem}-{run.facts.benchmark_type}-{slugify(run.facts.model)}")
+
+    def parts_of_test(self, fixtures: Collection[str]) -> list[TypeRun]:
+        """Return the runs that a test with these fixtures belongs to: all, if it uses no type."""
+        names = registry.types_of_fixtures(fixtures)
+        return [part for part in self.parts if not names or part.name in names]
 
     @cached_property
     def cluster(self) -> ClusterInformation:
@@ -177,9 +198,9 @@ class MlpsSession:
         """Limit the time of a test, and write the results so far after it."""
         with self.time_limit(item.nodeid):
             yield
-        if self.run is not None:
+        for run in self.runs:
             with suppress(MlpsError):  # the end of the run reports it
-                self.run.checkpoint()
+                run.checkpoint()
 
     def abort(self, message: str) -> NoReturn:
         """End all ranks because some do not respond; rank 0 writes its results first."""
@@ -190,11 +211,11 @@ class MlpsSession:
 
     def _write_partial_results(self, reason: str, seconds: float) -> None:
         """Write the run's results so far and the reason of its end; give up after `seconds`."""
-        run = self.run
-        if run is None or not self.is_root:
+        if not self.is_root:
             return
-        run.add_notes([f"the run did not complete: {reason}"])
-        try_for(seconds, lambda: run.finish(ABORT_STATUS))
+        for run in self.runs:
+            run.add_notes([f"the run did not complete: {reason}"])
+            try_for(seconds, functools.partial(run.finish, ABORT_STATUS))
 
     def join(self) -> None:
         """Check ranks, hosts and options on all ranks; an error is a usage error on all of them."""
@@ -235,27 +256,36 @@ class MlpsSession:
         return [package.host for package in installed]
 
     def _check_request(self) -> None:
-        """Check metrics, files, gate and report formats before tests are collected."""
-        self._add_metrics()
-        if self.settings.user_set:
-            check_files(
-                *(self.settings, self.plan, self.comm.rank, self.comm.size, self.most_trials),
-                output_files(self.config),
-            )
-        if self.settings.gate.is_wanted:
-            gate = self.make_gate(registry.DEFAULT)
-            if self.is_root:
-                gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
+        """Check files, gate and report formats before tests are collected."""
+        check_some_type(self.settings)
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
         for export in self.settings.exports if self.is_root else ():
             check_format(export)
 
-    def _add_metrics(self) -> None:
+    def check_types(self, names: Sequence[str]) -> None:
+        """Check metrics, plans, files and gate of the benchmark types that tests use."""
+        check_used(self.settings, names)
+        for name in names or (registry.DEFAULT,):
+            self._check_type(name)
+
+    def _check_type(self, name: str) -> None:
+        self._add_metrics(name)
+        if self.settings.user_set:
+            check_files(
+                *(self.settings, self.plan(name), self.comm.rank, self.comm.size),
+                *(self.most_trials, output_files(self.config)),
+            )
+        if self.settings.gate.is_wanted:
+            gate = self.make_gate(name)
+            if self.is_root:
+                gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
+
+    def _add_metrics(self, name: str) -> None:
         """Use the metrics that plugins declare until the session is over."""
         if not self.hooks.has(METRICS_HOOK):
             return
-        kind = registry.load(registry.DEFAULT)
+        kind = registry.load(name)
         kind.use_added_metrics([])
         kind.use_added_metrics(self.hooks.metrics(kind.metrics))
         self.config.add_cleanup(lambda: kind.use_added_metrics([]))
@@ -291,7 +321,8 @@ class MlpsSession:
         """Return the gate with the user's settings, for runs of a benchmark type."""
         settings = self.settings
         kind = registry.load(benchmark_type)
-        return GatePolicy(settings.gate, kind, settings.results_dir, self.plan.gate_rules)
+        rules = self.plan(benchmark_type).gate_rules
+        return GatePolicy(settings.gate, kind, settings.results_dir, rules)
 
     def rounds(self, trials: int) -> int:
         """Return the number of trials of a case: more than `trials` for a self-test of the gate."""
@@ -301,10 +332,10 @@ class MlpsSession:
         """Return the largest number of trials of a case, with those that the gate may add."""
         return self.rounds(trials) * most_looks(self.settings.gate)
 
-    def offer_more(self, case: str, trials: int, run: RunMore) -> None:
+    def offer_more(self, part: TypeRun, case: str, trials: int, run: RunMore) -> None:
         """Register a function that runs more trials of a case, for the gate's retries."""
-        if self.session_gate is not None:
-            self.session_gate.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
+        if part.gate is not None:
+            part.gate.offer_more(case, trials, self._limited(run, f"more trials of {case}"))
 
     def _limited(self, run: RunMore, step: str) -> RunMore:
         def run_limited(trials: int) -> None:
@@ -319,11 +350,11 @@ class MlpsSession:
         return all(count == tests_failed for count in counts)
 
     def judge(self, tests_failed: int, report: Callable[[str], None]) -> None:
-        """Compare the run with its baseline on all ranks together, if the gate is on.
+        """Compare each run with its baseline on all ranks together, if the gate is on.
 
         Cases that missed an objective have all their figures, so that they are compared, too.
         """
-        if self.session_gate is None or self.run is None:
+        if not any(part.gate for part in self.parts):
             if self.settings.gate.is_wanted and self.settings.mode != "whatif":
                 self.remarks.append(f"ERROR: the gate had {NOTHING_TO_JUDGE}")
                 self.has_nothing_to_judge = True
@@ -331,8 +362,11 @@ class MlpsSession:
         if tests_failed and not self._only_objectives_missed(tests_failed):
             self.remarks.append("the gate did not judge the run, because tests have failed")
             return
-        self.session_gate.judge(report)
-        result = self.session_gate.result
-        if result is not None:
-            self.run.gate = result.to_record()
-            add_to_junit(self.config, result)
+        for part in self.parts:
+            if part.gate is None:
+                continue
+            part.gate.judge(report)
+            result = part.gate.result
+            if result is not None:
+                part.run.gate = result.to_record()
+                add_to_junit(self.config, result)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.benchmark_type.interface import Engine, RankSite
+from mlpstorage_bench.benchmark_type.interface import Engine, Plan, RankSite
 from mlpstorage_bench.cluster.information import check_cache_dirs
 from mlpstorage_bench.cluster.sources import installed_package
 from mlpstorage_bench.errors import InvalidInputError
@@ -32,63 +33,140 @@ from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_w
 from mlpstorage_bench.session.resumption import Resumption, identity_of, resumption_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.type_run import TypeRun
+from mlpstorage_bench.trial.services import TestedType
 
 
 def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
-    """Prepare the collected tests: skip scenarios, set timers, and open the run that they need."""
-    scenarios = [item for item in items if item.get_closest_marker(SCENARIO)]
-    if scenarios and session.plan.comparable:
-        reason = f"profile {session.settings.profile} is its workloads alone, to be compared"
-        for item in scenarios:
-            item.add_marker(pytest.mark.skip(reason=reason))
-    timed = [item for item in items if "benchmark" in _fixtures_of(item)]
-    ours = [item for item in timed if registry.types_of_fixtures(_fixtures_of(item))]
-    others = [item for item in timed if not registry.types_of_fixtures(_fixtures_of(item))]
+    """Prepare the collected tests: skip scenarios, set timers, and open the runs that they need."""
+    _skip_scenarios(session, items)
+    timed = [item for item in items if "benchmark" in fixtures_of(item)]
+    ours = [item for item in timed if registry.types_of_fixtures(fixtures_of(item))]
+    others = [item for item in timed if not registry.types_of_fixtures(fixtures_of(item))]
     timers.use_timer(ours, session.clock.measured_seconds)
     if others and session.comm.size > 1:
         timers.use_timer(others, timers.collective_timer(session.comm), warmup=False)
     if not is_worker(session.config):  # there, the fixtures of a run fail, with the reason
-        fixtures = {name for item in items for name in _fixtures_of(item)}
-        _open_run(session, fixtures, list(dict.fromkeys(_cases_of(items))))
+        _open_runs(session, items)
 
 
-def _cases_of(items: Sequence[pytest.Item]) -> Iterator[str]:
-    """Yield the plan's cases for which tests are parametrized."""
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that a test uses."""
+    return getattr(item, "fixturenames", ())
+
+
+def types_of(items: Sequence[pytest.Item]) -> list[str]:
+    """Return the benchmark types whose fixtures tests use."""
+    return registry.types_of_fixtures({name for item in items for name in fixtures_of(item)})
+
+
+def _skip_scenarios(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
+    """Skip workloads beside the profile's own where its results are to be compared."""
+    for item in items:
+        if item.get_closest_marker(SCENARIO) is None:
+            continue
+        for name in registry.types_of_fixtures(fixtures_of(item)):
+            if session.plan(name).comparable:
+                profile = session.settings.profile
+                reason = f"profile {profile} is its workloads alone, to be compared"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _cases_of(items: Sequence[pytest.Item], name: str) -> list[str]:
+    """Return the cases of a type's plan for which tests are parametrized."""
+    found: dict[str, None] = {}
     for item in items:
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        for argument in registry.case_arguments(_fixtures_of(item)):
-            if argument in parameters:
-                yield str(parameters[argument])
+        for argument, kind in registry.case_arguments(fixtures_of(item)).items():
+            if argument in parameters and kind == name:
+                found[str(parameters[argument])] = None
+    return [*found]
 
 
-def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[str]) -> None:
-    """Open the run that these fixtures need: its directory, metadata and engine.
+def _open_runs(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
+    """Open the runs that tests need, one for each benchmark type: directory, metadata, engine."""
+    names = types_of(items)
+    if not names and not any(_RUN_FIXTURES & set(fixtures_of(item)) for item in items):
+        return
+    names = names or [registry.DEFAULT]
+    _check_plugins(session)
+    session.resources.enter_context(session.comm.handle_stop_signals())
+    session.session_id = session.comm.bcast(session.session_id)
+    resumption = session.on_all_ranks(lambda: _resumption(session))
+    resumed = session.comm.bcast(None if resumption is None else resumption.benchmark_type)
+    if resumed is not None and resumed in names:
+        _skip_other_types(items, resumed)
+        names = [resumed]
+    for name in names:
+        _open_run(session, name, _cases_of(items, name), resumption)
+
+
+_RUN_FIXTURES = frozenset({"mlps_run", "mlps_runs"})
+
+
+def _skip_other_types(items: Sequence[pytest.Item], resumed: str) -> None:
+    """Skip tests of other benchmark types than that of the run which is continued."""
+    for item in items:
+        names = registry.types_of_fixtures(fixtures_of(item))
+        if names and resumed not in names:
+            reason = f"the run that is continued is of {resumed}, which this test is not"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def part_for(session: MlpsSession, name: str, model: str) -> TypeRun:
+    """Return the run of a type and model; it is opened if this session has none.
+
+    Collective: every rank asks for the same.
+    """
+    of_type = [part for part in session.parts if part.name == name]
+    for part in of_type:
+        if part.model == model:
+            return part
+    return _open_for(session, of_type[0].kind, of_type[0].plan, model, None, of_type[0].engine)
+
+
+def _open_run(
+    session: MlpsSession, name: str, cases: Sequence[str], resumption: Resumption | None
+) -> None:
+    """Open the first run of a type, with its engine.
 
     `cases` are known to run, so that they are checked before the first of them.
     """
-    names = registry.types_of_fixtures(fixtures)
-    if len(names) > 1:
-        message = (
-            f"A session runs one benchmark type; collected: {', '.join(names)}. "
-            "Run each type in a session of its own"
-        )
-        raise rank_checks.usage_error(message, is_root=session.is_root)
-    if not names and "mlps_run" not in fixtures:
-        return
-    _check_plugins(session)
-    session.resources.enter_context(session.comm.handle_stop_signals())
-    benchmark_type = registry.load(names[0] if names else registry.DEFAULT)
-    settings, plan = session.settings, session.plan
-    session.on_all_ranks(lambda: benchmark_type.check_site(settings.cache_dir))
-    cluster = session.cluster
-    session.on_all_ranks(lambda: check_cache_dirs(cluster.hosts))
+    kind, settings, plan = registry.load(name), session.settings, session.plan(name)
+    session.on_all_ranks(lambda: kind.check_site(settings.cache_dir))
+    session.on_all_ranks(lambda: check_cache_dirs(session.cluster.hosts))
     session.on_all_ranks(lambda: _check_separation(session))
+    part = _open_for(session, kind, plan, plan.model, resumption, None)
+    opened = part.engine
+    assert opened is not None
+    known = [case for case in cases if case in plan.cases]
+    part.schedule = plan.schedule(known)
+    session.on_all_ranks(lambda: opened.check_cases(known))
+    notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
+    notes += record_integrity(session, part.run, opened)
+    about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
+    about_parts = [] if part.run.resumption is None else [part.run.resumption.note]
+    changes = _describe_storage(session, part.run.location.metadata_path, opened)
+    part.run.add_notes([*about_parts, *changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
+        session.on_all_ranks(part.run.write)
+
+
+def _open_for(
+    session: MlpsSession,
+    kind: TestedType,
+    plan: Plan,
+    model: str,
+    resumption: Resumption | None,
+    engine: Engine | None,
+) -> TypeRun:
+    """Open a run: its directory, its metadata, its gate, and the type's engine if there is none."""
+    settings, cluster = session.settings, session.cluster
     rank, size = session.comm.rank, session.comm.size
     own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
     hashes = session.comm.allgather(own_hash)
     systemname = settings.systemname or slugify(cluster.hostnames[0])
-    filed_as = (settings.mode, settings.orgname, systemname, benchmark_type.name, plan.model, "run")
-    resumption = session.on_all_ranks(lambda: _resumption(session))
+    filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, "run")
     is_resumed = session.comm.bcast(resumption is not None)
     created = session.comm.bcast(
         session.on_all_ranks(
@@ -97,16 +175,16 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     assert created is not None
     location, started = created
-    facts = run_facts(session, hashes, systemname, benchmark_type.name, location)
+    facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
     if resumption is not None:
         facts = facts.model_copy(update={"run_id": resumption.run_id})
-    engine = benchmark_type.open(plan, session.comm, _site(session))
+    opening = kind.open(plan, session.comm, _site(session)) if engine is None else None
     run = Run(
         location,
         started,
         facts,
         plan.seed,
-        benchmark_type,
+        kind,
         benchmark_json.maker(session.config),
         session.is_root,
         resumption,
@@ -114,26 +192,15 @@ def _open_run(session: MlpsSession, fixtures: Collection[str], cases: Sequence[s
     )
     identity = identity_of(facts, plan.seed, cluster.hosts, installed_package(session.host))
     session.on_all_ranks(lambda: run.claim(identity))
-    session.run = run
+    part = TypeRun(kind, plan, model, run, engine)
+    session.parts.append(part)
     _ask_plugins(session, run)
-    _open_gate(session, session.run)
-    session.on_all_ranks(session.run.write)
-    _report_place(session, session.run)
-    opened = session.on_all_ranks(lambda: session.resources.enter_context(engine))
-    session.engine = opened
-    known = [case for case in cases if case in plan.cases]
-    session.schedule = plan.schedule(known)
-    session.on_all_ranks(lambda: opened.check_cases(known))
-    notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
-    notes += record_integrity(session, session.run, opened)
-    about_hosts = [*cluster.inconsistencies, *cluster.limits()]
-    about_parts = [] if resumption is None else [resumption.note]
-    changes = _describe_storage(session, session.run.location.metadata_path, opened)
-    session.run.add_notes(
-        [*about_parts, *changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts]
-    )
-    if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
-        session.on_all_ranks(session.run.write)
+    part.gate = _gate_of(session, run)
+    session.on_all_ranks(run.write)
+    _report_places(session, session.runs)
+    if opening is not None:
+        part.engine = session.on_all_ranks(lambda: session.resources.enter_context(opening))
+    return part
 
 
 def _site(session: MlpsSession) -> RankSite:
@@ -161,13 +228,13 @@ def _ask_plugins(session: MlpsSession, run: Run) -> None:
         run.add_notes(session.hooks.problems)
 
 
-def _report_place(session: MlpsSession, run: Run) -> None:
-    """Report to the parent where the run is, and where the copies of its output belong."""
+def _report_places(session: MlpsSession, runs: Sequence[Run]) -> None:
+    """Report to the parent where the runs are, and where the copies of its output belong."""
     if session.parent is None or not session.is_root:
         return
-    session.parent.send("run", str(run.location.metadata_path))
-    if run.facts.output_logs is not None:
-        session.parent.send("logs", run.facts.output_logs)
+    session.parent.send("run", json.dumps([str(run.location.metadata_path) for run in runs]))
+    if runs[0].facts.output_logs is not None:
+        session.parent.send("logs", runs[0].facts.output_logs)
 
 
 def _check_separation(session: MlpsSession) -> None:
@@ -229,17 +296,14 @@ def _check_plugins(session: MlpsSession) -> None:
         raise rank_checks.usage_error(message, is_root=session.is_root)
 
 
-def _open_gate(session: MlpsSession, run: Run) -> None:
-    """Prepare the comparison of the run with earlier ones."""
-    if session.settings.gate.is_wanted:
-        session.session_gate = SessionGate(
-            session.make_gate(run.benchmark_type.name),
-            lambda: metadata_of(run.metadata),
-            session.comm.bcast,
-            is_root=session.is_root,
-        )
-
-
-def _fixtures_of(item: pytest.Item) -> Sequence[str]:
-    """Return the names of the fixtures that a test uses."""
-    return getattr(item, "fixturenames", ())
+def _gate_of(session: MlpsSession, run: Run) -> SessionGate | None:
+    """Return the comparison of the run with earlier ones; None if the gate is off."""
+    if not session.settings.gate.is_wanted:
+        return None
+    return SessionGate(
+        session.make_gate(run.benchmark_type.name),
+        lambda: metadata_of(run.metadata),
+        session.comm.bcast,
+        is_root=session.is_root,
+        path_of=lambda path: session.path_for(run, path),
+    )

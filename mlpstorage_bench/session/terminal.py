@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from mlpstorage_bench import registry
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.escaping import for_terminal, for_terminal_lines
 from mlpstorage_bench.options.settings import DEFAULT_RESULTS_DIR
@@ -24,6 +26,7 @@ from mlpstorage_bench.report.results_table import (
 from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
+from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.pytest_internals import (
     TerminalReporter,
     encoding_of,
@@ -78,17 +81,19 @@ def _option_taken_for_rootdir(session: MlpsSession) -> str:
 def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     """Print the executed command and notes about the run before the first test."""
     reporter = terminal_reporter(config)
-    if session.run is None or reporter is None:
+    if not session.parts or reporter is None:
         return
-    _show(reporter, f"mlpstorage: command: {session.run.facts.executed_command}")
-    if session.run.resumption is not None:
-        _show(reporter, f"mlpstorage: {session.run.resumption}")
-    for line in because(session.run.verification):
-        _show(reporter, f"mlpstorage: {line}")
-    if session.schedule:
-        _show(reporter, f"mlpstorage: {session.schedule}")
-    for note in session.run.notes:
-        _show_prose(reporter, f"mlpstorage: note: {note}")
+    _show(reporter, f"mlpstorage: command: {session.runs[0].facts.executed_command}")
+    for part in session.parts:
+        of_type = f"{part.name}: " if len(session.parts) > 1 else ""
+        if part.run.resumption is not None:
+            _show(reporter, f"mlpstorage: {part.run.resumption}")
+        for line in because(part.run.verification):
+            _show(reporter, f"mlpstorage: {of_type}{line}")
+        if part.schedule:
+            _show(reporter, f"mlpstorage: {of_type}{part.schedule}")
+        for note in part.run.notes:
+            _show_prose(reporter, f"mlpstorage: note: {of_type}{note}")
 
 
 def say(config: pytest.Config, line: str) -> None:
@@ -115,20 +120,22 @@ def _show_prose(reporter: TerminalReporter, text: str) -> None:
         _show(reporter, line)
 
 
-def show_plan(config: pytest.Config, session: MlpsSession) -> None:
-    """Print the plan, its sizes and its command, in mode whatif."""
+def show_plan(config: pytest.Config, session: MlpsSession, names: Sequence[str]) -> None:
+    """Print the plans of benchmark types, their sizes and the command, in mode whatif."""
     reporter = _reporter(config)
     reporter.section("mlpstorage: what would run")
     settings = session.settings
-    for line in session.plan.describe():
-        _show(reporter, line)
     width = max(text_width(), SIZE_TABLE_WIDTH)
-    try:
-        report = size_report(settings, session.plan)
-    except MlpsError as error:
-        raise pytest.UsageError(str(error)) from error
-    for line in size_lines(report, width):
-        _show(reporter, line)
+    for name in names or [registry.DEFAULT]:
+        plan = session.plan(name)
+        for line in plan.describe():
+            _show(reporter, line)
+        try:
+            report = size_report(settings, plan)
+        except MlpsError as error:
+            raise pytest.UsageError(str(error)) from error
+        for line in size_lines(report, width):
+            _show(reporter, line)
     _show(reporter, f"cache directory: {settings.cache_dir}")
     _show(reporter, f"results directory: {settings.results_dir}")
     if session.launcher is None and settings.wants_ranks:
@@ -147,14 +154,20 @@ def show_plan(config: pytest.Config, session: MlpsSession) -> None:
 
 def summarise(reporter: TerminalReporter, session: MlpsSession) -> None:
     """Print the results, the notes and the run's directory."""
-    run = session.run
-    if run is None and not session.remarks:
+    if not session.runs and not session.remarks:
         return
     reporter.section("mlpstorage")
     for remark in session.remarks:
         _show(reporter, remark)
-    if run is None:
-        return
+    for run in session.runs:
+        if run is not session.runs[0]:
+            _show(reporter, "")
+        _summarise_run(reporter, session, run)
+
+
+def _summarise_run(reporter: TerminalReporter, session: MlpsSession, run: Run) -> None:
+    if len(session.runs) > 1:
+        _show(reporter, f"{run.facts.benchmark_type}, {run.facts.model}")
     _show_integrity(reporter, run)
     if run.log.cases:
         _show_results(reporter, session, run)
@@ -202,11 +215,16 @@ def _show_integrity(reporter: TerminalReporter, run: Run) -> None:
 
 
 def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
-    """Print the gate's verdicts."""
-    gate = session.session_gate
-    if gate is None or not (gate.result or gate.outcome.problems):
-        return
-    reporter.section("mlpstorage gate")
+    """Print the gate's verdicts on each run."""
+    gates = [(part, part.gate) for part in session.parts if part.gate is not None]
+    shown = [(part, gate) for part, gate in gates if gate.result or gate.outcome.problems]
+    for part, gate in shown:
+        of_type = f" of {part.name}, {part.model}" if len(session.parts) > 1 else ""
+        reporter.section(f"mlpstorage gate{of_type}")
+        _show_gate(reporter, gate)
+
+
+def _show_gate(reporter: TerminalReporter, gate: SessionGate) -> None:
     width = max(text_width(), GATE_TABLE_WIDTH)
     if gate.result is not None:
         for line in as_lines(gate_table(gate.result), width) if gate.result.verdicts else ():
@@ -221,23 +239,28 @@ def show_verdicts(reporter: TerminalReporter, session: MlpsSession) -> None:
 
 def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     """Print the gate's outcome below pytest's own last line, which counts tests alone."""
-    reporter, gate = terminal_reporter(config), session.session_gate
-    if gate is not None:
-        line, is_failure = gate.last_line, gate.outcome.status != pytest.ExitCode.OK
-    else:
-        is_failure = session.has_nothing_to_judge
-        line = f"gate FAILED: {NOTHING_TO_JUDGE}" if is_failure else ""
-    if reporter is not None and line:
-        reporter.write_line(for_terminal(line), bold=True, red=is_failure, green=not is_failure)
+    reporter = terminal_reporter(config)
+    gates = [(part, part.gate) for part in session.parts if part.gate is not None]
+    lines = [
+        (f"{part.name}: " if len(gates) > 1 else "", gate.last_line, gate.outcome.status)
+        for part, gate in gates
+    ]
+    if not gates and session.has_nothing_to_judge:
+        lines = [("", f"gate FAILED: {NOTHING_TO_JUDGE}", int(pytest.ExitCode.USAGE_ERROR))]
+    for of_type, line, status in lines:
+        is_failure = status != pytest.ExitCode.OK
+        if reporter is not None and line:
+            text = for_terminal(f"{of_type}{line}")
+            reporter.write_line(text, bold=True, red=is_failure, green=not is_failure)
 
 
 def show_verification(config: pytest.Config, session: MlpsSession) -> None:
     """Print that a closed run is INVALID below pytest's own last line, which counts tests alone."""
-    reporter, run = terminal_reporter(config), session.run
-    if reporter is None or run is None or run.verification.word != "INVALID":
-        return
-    line = f"closed mode: INVALID, see {run.directory}"
-    reporter.write_line(for_terminal(line), bold=True, red=True)
+    reporter = terminal_reporter(config)
+    for run in session.runs:
+        if reporter is not None and run.verification.word == "INVALID":
+            line = f"closed mode: INVALID, see {run.directory}"
+            reporter.write_line(for_terminal(line), bold=True, red=True)
 
 
 def show_where_tests_are(config: pytest.Config, session: MlpsSession) -> None:

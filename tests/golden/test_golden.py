@@ -157,7 +157,7 @@ def test_document_of_every_version_converts_to_the_current_one(
     tmp_path: Path, version: int
 ) -> None:
     source = GOLDEN / f"schema_{version}" / "pytest_benchmark.json"
-    path = convert_file(source, tmp_path, registry.load)
+    (path,) = convert_file(source, tmp_path, registry.load)
     content = json.loads(path.read_text())
     assert content["mlpstorage"]["schema_version"] == SCHEMA_VERSION
     metrics = content["mlpstorage"]["metrics"]

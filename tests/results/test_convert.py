@@ -18,7 +18,8 @@ OLD = Path(__file__).parent / "old"
 
 
 def converted(document: Path, results_dir: Path) -> Path:
-    return convert_file(document, results_dir, registry.load)
+    (path,) = convert_file(document, results_dir, registry.load)
+    return path
 
 
 @pytest.mark.parametrize("document", sorted(OLD.glob("*.json")), ids=lambda path: str(path.stem))

@@ -1,0 +1,172 @@
+"""The profile and the parameters of each benchmark type, from options that name a type or none.
+
+`--mlps-set` and `--mlps-profile` take a type's name as prefix: `checkpointing.phase=read`. Without
+a prefix, a value is for each type that has the parameter or the profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan, PlanRequest
+from mlpstorage_bench.errors import InvalidInputError, MlpsError
+from mlpstorage_bench.options.settings import CLOSED_PROFILE, DEFAULT_PROFILE, Settings
+
+_PROFILE_OPTION = "--mlps-profile"
+_SET_OPTION = "--mlps-set"
+
+
+def plan_for(settings: Settings, name: str) -> Plan:
+    """Return the plan of a type; InvalidInputError if it cannot run."""
+    return registry.load(name).plan(request_for(settings, name))
+
+
+def request_for(settings: Settings, name: str) -> PlanRequest:
+    """Return the request to a type: the values for it, and those that no type knows."""
+    return PlanRequest(
+        profile=_profile_of(settings, name),
+        mode=settings.mode,
+        overrides=tuple(_overrides_of(settings, name)),
+        seed=settings.seed,
+        trials=settings.trials,
+        cache_dir=settings.cache_dir,
+        user_set=settings.user_set,
+    )
+
+
+def profile_files(settings: Settings) -> list[Path]:
+    """Return the profiles that are given, as paths: files, unless they are names."""
+    return [Path(_split(value)[1]) for value in settings.profiles]
+
+
+def type_of_command(settings: Settings) -> str:
+    """Return the benchmark type of a command that collects no tests: the one that options name.
+
+    InvalidInputError if they name several.
+    """
+    given = [*settings.profiles, *(key for key, _ in settings.overrides)]
+    named = [*dict.fromkeys(prefix for prefix, _ in map(_split, given) if prefix)]
+    if len(named) > 1:
+        raise InvalidInputError(
+            _PROFILE_OPTION, ", ".join(named), "one benchmark type for a command of this kind"
+        )
+    return named[0] if named else registry.DEFAULT
+
+
+def check_some_type(settings: Settings) -> None:
+    """Raise the error of a plan if no type can have one with these settings.
+
+    Called before tests are collected, when nobody knows of which types they are.
+    """
+    if not settings.profiles and not settings.overrides:
+        plan_for(settings, registry.DEFAULT)
+        return
+    problems: list[MlpsError] = []
+    for name in _candidates(settings):
+        try:
+            plan_for(settings, name)
+        except MlpsError as error:
+            problems.append(error)
+        else:
+            return
+    raise problems[0]
+
+
+def check_used(settings: Settings, names: Sequence[str]) -> None:
+    """Raise InvalidInputError for a value that several of these types would take, or none."""
+    if not names:
+        return
+    for key, text in settings.overrides:
+        prefix, path = _split(key)
+        owners = [prefix] if prefix else [name for name in names if _knows(name, path)]
+        unprefixed = len(owners) > 1
+        if unprefixed:
+            raise _several(_SET_OPTION, f"{key}={text}", owners)
+        others = [] if prefix else [name for name in registry.names() if _knows(name, path)]
+        if (prefix and prefix not in names) or (not owners and others):
+            raise _unused(_SET_OPTION, f"{key}={text}", names)
+    for value in settings.profiles:
+        prefix, profile = _split(value)
+        shipped = [name for name in registry.names() if profile in _shipped(name)]
+        if prefix and prefix not in names:
+            raise _unused(_PROFILE_OPTION, value, names)
+        if not prefix and not shipped and len(names) > 1:
+            raise _several(_PROFILE_OPTION, value, names)
+        if not prefix and shipped and not set(shipped) & set(names):
+            raise _unused(_PROFILE_OPTION, value, names)
+
+
+def _several(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
+    accepted = " or ".join(f"{name}.{value}" for name in names)
+    return InvalidInputError(
+        option, value, accepted, hint=f"This session runs {', '.join(names)}: name the type"
+    )
+
+
+def _unused(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
+    return InvalidInputError(
+        option,
+        value,
+        f"values for {', '.join(names)}, the benchmark types of the collected tests",
+    )
+
+
+def _candidates(settings: Settings) -> Iterator[str]:
+    """Yield the types that know every value without a prefix, or else the default type."""
+    found = False
+    for name in registry.names():
+        keys = [_split(key) for key, _ in settings.overrides]
+        profiles = [_split(value) for value in settings.profiles]
+        shipped = {one for other in registry.names() for one in _shipped(other)}
+        knows_keys = all(_knows(name, path) for prefix, path in keys if not prefix)
+        knows_profiles = all(
+            profile in _shipped(name) or profile not in shipped
+            for prefix, profile in profiles
+            if not prefix
+        )
+        if knows_keys and knows_profiles:
+            found = True
+            yield name
+    if not found:
+        yield registry.DEFAULT
+
+
+def _overrides_of(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    for key, text in settings.overrides:
+        prefix, path = _split(key)
+        is_known_to_others = any(_knows(other, path) for other in registry.names())
+        if prefix == name or (not prefix and (_knows(name, path) or not is_known_to_others)):
+            yield path, text
+
+
+def _profile_of(settings: Settings, name: str) -> str:
+    default = CLOSED_PROFILE if settings.mode == "closed" else DEFAULT_PROFILE
+    chosen = default
+    shipped = {one for other in registry.names() for one in _shipped(other)}
+    for prefix, profile in map(_split, settings.profiles):
+        if prefix == name:
+            return profile
+        if not prefix and (profile in _shipped(name) or profile not in shipped):
+            chosen = profile
+    return chosen
+
+
+def _split(value: str) -> tuple[str, str]:
+    """Split a value into the type that it names, or '', and the rest."""
+    prefix, dot, rest = value.partition(".")
+    return (prefix, rest) if dot and rest and prefix in registry.names() else ("", value)
+
+
+def _knows(name: str, path: str) -> bool:
+    names = _type(name).parameter_names
+    return any(part in names for part in path.split("."))
+
+
+def _shipped(name: str) -> Sequence[str]:
+    return _type(name).profile_names
+
+
+def _type(name: str) -> BenchmarkType:
+    return registry.load(name)
