@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH := .venv-torch
+TORCH_PYTHON := /usr/bin/python3
 
 # Open MPI refuses to run as root unless told; this is set for root alone, in containers and CI.
 ifeq ($(shell id -u),0)
@@ -24,7 +26,7 @@ SESSIONS := (slow or starts_process) and not launches_mpi and not hosts and not 
 RANKS := (launches_mpi or hosts) and not ($(LATER))
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: bench check coverage fuzz site test test-compat test-failures test-hosts test-long test-pages lint clean
+.PHONY: bench check coverage fuzz site test test-compat test-failures test-hosts test-long test-pages test-torch lint clean
 
 bench: $(VENV)/ready
 	$(BIN)/mpirun -n 2 --oversubscribe --bind-to none $(AS_ROOT) \
@@ -86,6 +88,11 @@ test-long: $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems
 # Reports in a browser: overflow, errors, accessibility, at the width of a screen and a telephone.
 test-pages: $(VENV)/pages/ready
 	$(BIN)/python -m pytest tests/report/browser
+
+# PyTorch's own loader as the reader, beside our model of it. Its wheel brings gigabytes: Debian's
+# package is used, with the distribution's Python.
+test-torch: $(TORCH)/ready
+	$(TORCH)/bin/python -m pytest -q tests/training/runner/test_torch.py
 
 # All that is tested on several hosts, with every MPI and with Slurm: half an hour; `make test` runs a
 # part of it.
@@ -155,6 +162,15 @@ $(VENV)/pages/ready: $(VENV)/ready
 		|| echo "no axe-core: accessibility will not be tested"
 	touch $@
 
+$(TORCH)/ready: pyproject.toml
+	$(TORCH_PYTHON) -c 'import torch, venv, ensurepip' || { test "$$(id -u)" = 0 \
+		&& apt-get update --quiet=2 \
+		&& apt-get install --yes --quiet=2 --no-install-recommends python3-torch python3-venv; }
+	$(TORCH_PYTHON) -m venv --system-site-packages $(TORCH)
+	$(TORCH)/bin/pip install --quiet --disable-pip-version-check --editable '.[training]' \
+		'numpy<2' hypothesis pytest-xdist
+	touch $@
+
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.
 $(VENV)/slurm: $(VENV)/ready
 	command -v slurmctld || { test "$$(id -u)" = 0 && ! test -d /run/systemd/system \
@@ -165,4 +181,4 @@ $(VENV)/slurm: $(VENV)/ready
 
 clean:
 	-$(BIN)/dmypy stop
-	rm -rf $(VENV) .venv-compat site .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache
+	rm -rf $(VENV) $(TORCH) .venv-compat site .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis mlps-cache

@@ -39,7 +39,7 @@ def context(
     files = workload.num_files_train or workload.files_for_steps(ranks) or 1
     contents = Contents.of(workload, files, seed, workload.io_chunk_kib * KIB)
     best: IoMode = "direct" if probe_direct_io(directory).is_available else "buffered"
-    mode = workload.io_mode or best
+    mode = workload.asked_mode or best
     return TrainingContext(
         rank=rank,
         host="here",

@@ -60,6 +60,11 @@ def shipped_profiles() -> dict[str, str]:
     return _READER.shipped()
 
 
+def parameter_names() -> frozenset[str]:
+    """Return the keys that the command line can set, without workloads."""
+    return _READER.settable
+
+
 def load_profile(
     name: str,
     overrides: Iterable[tuple[str, str]] = (),

@@ -99,9 +99,19 @@ class TrainingWorkload(Strict):
                 )
         if self.format not in ("raw", model.file_format):
             raise ValueError(f"{self.model} has the formats raw and {model.file_format}")
-        if self.reader == "torch" and self.io_mode == "direct":
-            raise ValueError("PyTorch's loader reads through the page cache: io_mode buffered")
+        if self.reads_by_library and self.io_mode == "direct":
+            raise ValueError("libraries read through the page cache: io_mode buffered")
         return self
+
+    @property
+    def reads_by_library(self) -> bool:
+        """Whether a library reads the files, and not this package's queues."""
+        return self.format != "raw" or self.reader == "torch"
+
+    @property
+    def asked_mode(self) -> TrainingIoMode | None:
+        """Mode of reads; None: direct where it is available."""
+        return "buffered" if self.reads_by_library else self.io_mode
 
     @property
     def training_model(self) -> TrainingModel:

@@ -96,6 +96,10 @@ class RawReader:
         finally:
             opened.close()
 
+    def digest_of_group(self, file: int, number: int) -> int:
+        """Return the digest of a group's decoded content, where a library reads it."""
+        return int(self.digests[self.places.first(file) + number])
+
     def entries(self, file: int, number: int) -> Iterator[StoredEntry]:
         """Yield the entries that are read of a group."""
         places = self.places

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from mlpstorage_bench.benchmark_type.records import Json
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.workload.models import MODELS
 
@@ -61,6 +61,25 @@ def reference_parameters(
         "train": {"epochs": workload.epoch_count, "computation_time": workload.computation_s},
         "metric": {"au": model.least_au},
     }
+
+
+def parameters_of_run(parameters: Json, cases: Sequence[CaseRecord]) -> Json:
+    """Return the resolved parameters of a run's first training.
+
+    `parameters` are the plan's: those of a run in which none has started yet.
+    """
+    planned = parameters.get("workloads")
+    first = next(iter(planned.values()), None) if isinstance(planned, Mapping) else None
+    found = cases[0].parameters if cases else first
+    if not isinstance(found, Mapping):
+        return {}
+    workload = TrainingWorkload.model_validate(found)
+    return reference_parameters(
+        workload,
+        workload.num_files_train or 0,
+        str(parameters.get("cache_dir", "")),
+        generates=parameters.get("generates") is True,
+    )
 
 
 def dotted(name: str, value: object) -> tuple[str, object]:

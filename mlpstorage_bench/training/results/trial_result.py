@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
@@ -103,7 +102,7 @@ class TrainingResult:
         """Whether the utilization is what the rules demand of the model."""
         return self.au_percentage >= self.least_au
 
-    def notes(self) -> Sequence[str]:
+    def notes(self) -> list[str]:
         """Return notes on these metrics, in sentences."""
         notes = notes_on([trial.values for trial in self.trials], self.least_au)
         return [f"training {self.case}: {note}" for note in notes]

@@ -10,6 +10,7 @@ from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.storage.queues import QueueOpener
 from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.training.config.workload import TrainingWorkload
+from mlpstorage_bench.training.dataset.digests import DigestPlaces
 from mlpstorage_bench.training.dataset.place import DatasetPlace
 from mlpstorage_bench.trial.counter_probe import NO_COUNTERS, UsableCounters
 
@@ -37,6 +38,12 @@ class TrainingContext:
     def chunking(self) -> Chunking:
         """Division of pieces into chunks, as in the digests."""
         return Chunking(self.place.contents.chunk_bytes)
+
+    @property
+    def places(self) -> DigestPlaces:
+        """Places of the digests."""
+        is_of_groups = self.place.contents.format != "raw"
+        return DigestPlaces(self.place.dataset, self.chunking, is_of_groups)
 
     @property
     def reads(self) -> FileIo:

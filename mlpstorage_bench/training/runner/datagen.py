@@ -23,12 +23,12 @@ from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.failures import storage_error
-from mlpstorage_bench.storage.files import remove
+from mlpstorage_bench.storage.files import FileIo, remove
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import off_thread
 from mlpstorage_bench.storage.queue_calls import off_lane
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.dataset.digests import DigestPlaces, write_digests
+from mlpstorage_bench.training.dataset.digests import write_digests
 from mlpstorage_bench.training.dataset.place import PARTIAL, DatasetPlace
 from mlpstorage_bench.training.dataset.raw_files import (
     OpenRawFile,
@@ -36,6 +36,8 @@ from mlpstorage_bench.training.dataset.raw_files import (
     entry_name,
     payload_of,
 )
+from mlpstorage_bench.training.formats.chosen import format_of
+from mlpstorage_bench.training.formats.library_format import LibraryFormat
 from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
 from mlpstorage_bench.trial.supervisor import TrialSupervisor
@@ -106,7 +108,7 @@ def generate(
 def _missing(context: TrainingContext, own: range) -> list[int]:
     """Return the files of a rank that are not there, or have no digests."""
     place = context.place
-    places = DigestPlaces(place.dataset, context.chunking)
+    places = context.places
     known = np.zeros(0, np.uint64)
     if place.digests.exists():
         known = np.fromfile(place.digests, dtype="<u8")
@@ -163,7 +165,8 @@ class _Generation:
         self._context = context
         self._place = context.place
         self._io = context.writes
-        self._places = DigestPlaces(self._place.dataset, context.chunking)
+        self._places = context.places
+        self._format = format_of(self._place)
         self._missing = deque(missing)
         self._stopping = threading.Event()
         self._recorder = Recorder(Window())
@@ -208,19 +211,28 @@ class _Generation:
         final = self._place.path(file)
         partial_path = final.with_name(final.name + PARTIAL)
         off_thread(remove, partial_path)
-        size = self._place.dataset.file_bytes(file)
-        opened = OpenRawFile(self._io.create(partial_path, size), self._io)
         try:
-            digests = self._write(file, opened, lane)
+            if self._format is None:
+                digests = self._write_raw(file, partial_path, lane)
+            else:
+                digests = off_thread(_write_by_library, self._format, partial_path, file)
         except BaseException:
-            opened.close()
             off_thread(remove, partial_path)
             raise
-        opened.close()
+        size = off_thread(_size_of, partial_path)
         off_thread(write_digests, self._place.digests, self._places.first(file), digests)
         off_thread(_rename, partial_path, final)
         self._made += 1
         self._written_bytes += size
+
+    def _write_raw(self, file: int, path: Path, lane: Lane) -> array[int]:
+        """Write a file piece by piece; return the digests of what is read."""
+        size = self._place.dataset.file_bytes(file)
+        opened = OpenRawFile(self._io.create(path, size), self._io)
+        try:
+            return self._write(file, opened, lane)
+        finally:
+            opened.close()
 
     def _write(self, file: int, opened: OpenRawFile, lane: Lane) -> array[int]:
         """Write a file's pieces and make it durable; return the digests of what is read."""
@@ -235,6 +247,23 @@ class _Generation:
         mover = PieceMover(opened.file, 0, observer, self._io)
         off_lane(mover.make_durable, opened.file)
         return digests
+
+
+def _write_by_library(written_by: LibraryFormat, path: Path, file: int) -> array[int]:
+    """Have a library write a file, and drop its pages; return the digests of its groups."""
+    try:
+        digests = array("Q", written_by.write(str(path), file))
+    except OSError as error:
+        raise storage_error("writing", path, error) from error
+    FileIo("buffered").open_uncached(path).close()
+    return digests
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise storage_error("looking for", path, error) from error
 
 
 def _rename(path: Path, to: Path) -> None:

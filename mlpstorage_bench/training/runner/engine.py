@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-import psutil
-
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.measure.ceiling import Ceiling
@@ -16,6 +14,8 @@ from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
+from mlpstorage_bench.training.datasize import files_of, host_memory_bytes
+from mlpstorage_bench.training.formats.chosen import check_library
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_result import rank_result
 from mlpstorage_bench.training.results.rank_training import RankTraining
@@ -24,13 +24,14 @@ from mlpstorage_bench.training.results.trial_result import TrainingResult, Train
 from mlpstorage_bench.training.runner.calibration import calibrate
 from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.runner.datagen import Generated, generate
+from mlpstorage_bench.training.runner.torch_loader import data_loader
+from mlpstorage_bench.training.runner.torch_trial import run_with_torch
 from mlpstorage_bench.training.runner.trial import run_training
-from mlpstorage_bench.training.workload.minimum import minimum
 from mlpstorage_bench.trial.engine import TrialEngine, placed
 from mlpstorage_bench.trial.outcome import TrialOutcome
 from mlpstorage_bench.trial.series_recorder import pool_series
 from mlpstorage_bench.trial.storage_modes import StorageModes
-from mlpstorage_bench.units import GIB, KIB
+from mlpstorage_bench.units import KIB
 
 Outcome = TrialOutcome[TrainingTrial, TrainingSamples]
 _PERCENT = 100.0
@@ -51,7 +52,7 @@ class TrainingEngine(TrialEngine):
         """Those of the plan, by name."""
         self._seed = seed
         """The plan's."""
-        asked = {one.io_mode for one in workloads.values()}
+        asked = {one.asked_mode for one in workloads.values()}
         self._storage = StorageModes(site, self._directory.path, asked, {"fdatasync"})
         self._ceilings: dict[str, Ceiling | None] = {}
         """Ceilings by training, as JSON."""
@@ -80,23 +81,21 @@ class TrainingEngine(TrialEngine):
             self._mode_of(self._workloads[name])
 
     def _mode_of(self, workload: TrainingWorkload) -> None:
-        """Raise InvalidInputError if the filesystem has not what the training asks for."""
-        self._storage.mode(workload.io_mode)
-        self._storage.alignment(workload.io_mode, workload.io_chunk_kib)
+        """Raise InvalidInputError if this host has not what the training asks for."""
+        self._storage.mode(workload.asked_mode)
+        self._storage.alignment(workload.asked_mode, workload.io_chunk_kib)
+        check_library(workload.format)
+        if workload.reader == "torch":
+            data_loader()
 
     def resolved(self, workload: TrainingWorkload) -> TrainingWorkload:
         """Return a training with its number of files, the same on every rank.
 
         InvalidInputError if the dataset has too few samples for two steps.
         """
-        files = workload.num_files_train or workload.files_for_steps(self._ranks.size)
-        if files is None:
-            memory_bytes = self._memory_of_hosts(workload)
-            model, size = workload.training_model, self._ranks.size
-            files = minimum(model, workload.batch, size, memory_bytes).files
+        files = files_of(workload, self._ranks.size, self._memory_of_hosts(workload))
         found = workload.model_copy(update={"num_files_train": files})
-        steps = found.epochs_of(found.dataset(files, self._seed), self._ranks.size).steps
-        if steps < 2:  # noqa: PLR2004 - the first step does not count
+        if self.steps_of(found) < 2:  # noqa: PLR2004 - the first step does not count
             raise InvalidInputError(
                 "num_files_train",
                 files,
@@ -105,10 +104,14 @@ class TrainingEngine(TrialEngine):
             )
         return found
 
+    def steps_of(self, workload: TrainingWorkload) -> int:
+        """Return the steps of an epoch of a resolved training."""
+        dataset = self.place(workload).dataset
+        return workload.epochs_of(dataset, self._ranks.size).steps
+
     def _memory_of_hosts(self, workload: TrainingWorkload) -> int:
         """Return the memory of all hosts together, on every rank."""
-        given = workload.client_host_memory_in_gb
-        own = psutil.virtual_memory().total if given is None else round(given * GIB)
+        own = host_memory_bytes(workload)
         of_ranks = self._ranks.gather((self._site.host, own))
         total = None if of_ranks is None else sum(dict(of_ranks).values())
         return self._ranks.bcast(total) or own
@@ -123,7 +126,7 @@ class TrainingEngine(TrialEngine):
         return DatasetPlace(self._site.cache_dir, contents, dataset)
 
     def _context(self, workload: TrainingWorkload) -> TrainingContext:
-        mode = self._storage.mode(workload.io_mode)
+        mode = self._storage.mode(workload.asked_mode)
         return TrainingContext(
             rank=self._ranks.rank,
             host=self._site.host,
@@ -159,7 +162,8 @@ class TrainingEngine(TrialEngine):
                     _drop_pages(context.place)
             self._ranks.barrier()
             with self._log.record("trial", trial):
-                mine = run_training(workload, context, self._ranks, self.watch)
+                run = run_with_torch if workload.reader == "torch" else run_training
+                mine = run(workload, context, self._ranks, self.watch)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(mine, failure=failure, started_at=started_at, ceiling=ceiling)
         pooled, samples = pool_ranks(self._ranks, trial, mine)
@@ -169,6 +173,9 @@ class TrainingEngine(TrialEngine):
         return TrialOutcome(pooled, samples, results, series)
 
     def _ceiling(self, workload: TrainingWorkload, context: TrainingContext) -> Ceiling | None:
+        """Return this rank's ceiling, measured once; None for reads of a library."""
+        if workload.reads_by_library:
+            return None
         key = workload.model_dump_json()
         if key not in self._ceilings:
             self.watch.begin("calibration", None)

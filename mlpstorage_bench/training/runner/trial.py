@@ -23,7 +23,7 @@ from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.dataset.digests import DigestPlaces, read_digests
+from mlpstorage_bench.training.dataset.digests import read_digests
 from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.runner.accelerator import Accelerator
@@ -42,8 +42,8 @@ from mlpstorage_bench.units import NS_PER_S
 
 EPOCHS = "number of epochs"
 """Reason for which a window closes after all epochs."""
-_ANOTHER_RANK = "another rank"
-_LONGEST_S = 10**7
+ANOTHER_RANK = "another rank"
+LONGEST_S = 10**7
 """Longer than any window: it is closed when the epochs have ended."""
 _CRITERION = Criterion(window_s=10.0, slope=0.05, deviation=0.2)
 
@@ -108,7 +108,6 @@ class _Trial:
             after = WindowCounters.at_end(
                 *(window, self._context.counters),
                 *(self._threads.threads, self._threads.lanes_ready_ns),
-                looks_ns=self._threads.looks_ns,
             )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             self._supervisor.join()
@@ -124,7 +123,7 @@ class _Trial:
     def _open(self, resources: ExitStack) -> None:
         """Open lanes, and read all that is not part of the training."""
         workload, context = self._workload, self._context
-        places = DigestPlaces(context.place.dataset, context.chunking)
+        places = context.places
         digests = read_digests(context.place.digests, places)
         payload = payload_of(context.place)
         reader = RawReader(context.place, context.reads, places, digests, payload)
@@ -138,7 +137,9 @@ class _Trial:
         self._threads, self._lanes = open_lanes(
             resources, shape, payload, self._stopping, self._queues
         )
-        self._readers = [SampleReader(lane, reader, self._window) for lane in self._lanes]
+        self._readers = [
+            SampleReader(lane, reader, self._window, workload.verify_rate) for lane in self._lanes
+        ]
         self._ranks.barrier()
         self._series = SeriesRecorder(
             [one.recorder for one in self._readers],
@@ -160,14 +161,13 @@ class _Trial:
         """
         self._throttling_before = self._throttling.read()
         opens_ns = common_moment_ns(self._ranks, self._clock, offset)
-        self._window.open(_LONGEST_S, opens_ns)
+        self._window.open(LONGEST_S, opens_ns)
         sleep_until(self._clock, opens_ns)
         self._series.begin("window", opens_ns)
         opened_at = time.time()
         return opened_at, WindowCounters.at_start(
             *(self._window, self._context.counters),
             *(self._threads.threads, self._threads.lanes_ready_ns),
-            looks_ns=self._threads.looks_ns,
         )
 
     def _run_epochs(self, offset: ClockOffset) -> str:
@@ -186,7 +186,7 @@ class _Trial:
             if reason != EPOCHS:
                 self._supervisor.stop()
             if not self._all_go_on(is_done=reason == EPOCHS):
-                return reason if reason != EPOCHS else _ANOTHER_RANK
+                return reason if reason != EPOCHS else ANOTHER_RANK
         return reason
 
     def _all_go_on(self, *, is_done: bool) -> bool:
@@ -219,7 +219,7 @@ class _Trial:
         self._waits.sample(self._threads.threads)
         if all(future.done() for future in self._futures):
             return EPOCHS
-        return _ANOTHER_RANK if self._ranks.poll(Notice.CLOSING) else None
+        return ANOTHER_RANK if self._ranks.poll(Notice.CLOSING) else None
 
     def _close(self) -> None:
         """Close the window when the last epoch ended, or now."""

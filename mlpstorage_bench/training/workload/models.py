@@ -47,6 +47,8 @@ class TrainingModel:
     record_stdev_bytes: int = 0
     columns: int = 1
     """Columns of a group, which lie one behind the other."""
+    column_bytes: tuple[int, ...] = ()
+    """Bytes of a sample in each column of a file with columns; () if all are equal."""
     read_every: int = 1
     """Number of columns of which one is read."""
     is_sanctioned: bool = False
@@ -99,6 +101,7 @@ MODELS = _by_name(
             "mi355": Accelerator(72, 2.025, read_threads=8, epochs=1),
         },
         samples_per_file=288,
+        column_bytes=tuple(4 * floats for floats in (524_328, 409, 8232, 8232, 7)),
     ),
     TrainingModel(
         name="dlrm",

@@ -1,0 +1,52 @@
+"""Sentences on what the results of a run say about the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlpstorage_bench.benchmark_type.records import CaseRecord
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.training.workload.models import MODELS
+
+_CACHED = 0.5
+"""Share of the bytes from the page cache above which figures are not the storage's."""
+_PERCENT = 100.0
+
+
+def conclusions(cases: Sequence[CaseRecord]) -> list[str]:
+    """Return a sentence on each training that has figures."""
+    return [
+        sentence
+        for case in cases
+        if case.metrics is not None
+        for sentence in _of(case, case.metrics)
+    ]
+
+
+def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
+    name, model = case.case, MODELS.get(str(case.parameters.get("model")))
+    utilization = number_of(metrics.get("au_percentage"))
+    if utilization is None or model is None:
+        return
+    if (number_of(metrics.get("page_cache_share")) or 0.0) > _CACHED:
+        yield (
+            f"Do not take the figures of training {name} for those of the storage: the page cache "
+            "had most of the bytes."
+        )
+        return
+    demanded = _PERCENT * model.least_au
+    if utilization >= demanded:
+        yield (
+            f"Training {name}: the storage kept the accelerators busy, {utilization:.1f} % of the "
+            f"time ({demanded:g} % are demanded)."
+        )
+    elif metrics.get("limited_by") == "harness":
+        yield (
+            f"Training {name}: accelerators were busy {utilization:.1f} % of the time, and this "
+            "host was the limit, not the storage. Use more hosts, or larger samples."
+        )
+    else:
+        yield (
+            f"Training {name}: accelerators waited for the storage; they were busy "
+            f"{utilization:.1f} % of the time ({demanded:g} % are demanded)."
+        )
