@@ -32,7 +32,12 @@ NO_PAUSES = Pauses()
 
 
 Step = Literal[
-    "pause_between_options", "pause_before_trial", "cache_emptied", "trial", "pause_after_trial"
+    "pause_between_options",
+    "pause_before_trial",
+    "cache_emptied",
+    "caches_dropped",
+    "trial",
+    "pause_after_trial",
 ]
 
 

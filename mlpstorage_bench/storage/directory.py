@@ -94,10 +94,18 @@ def _refusal(cache_dir: Path, hint: str, accepted: str = _ACCEPTED) -> InvalidIn
 
 
 class RankDirectory:
-    """`<cache-dir>/rank_<N>/`: created and claimed on entry, removed on exit."""
+    """`<cache-dir>/rank_<N>/`: created and claimed on entry, removed on exit.
 
-    def __init__(self, cache_dir: Path, rank: int) -> None:
-        self.path = cache_dir / f"rank_{rank}"
+    With `finds`, files that an earlier run has left stay on entry.
+    """
+
+    def __init__(
+        self, cache_dir: Path, rank: int, *, prefix: str = "rank", finds: bool = False
+    ) -> None:
+        self.path = cache_dir / f"{prefix}_{rank}"
+        self.leaves = False
+        """Whether the files stay on exit, for a later run."""
+        self._finds = finds
         self._cache_dir = cache_dir
         self._removes_cache_dir = not cache_dir.exists()
         self._claim: Claim | None = None
@@ -117,7 +125,8 @@ class RankDirectory:
         try:
             self._cache_dir.mkdir(parents=True, exist_ok=True)
             self._claim = Claim(self.path)
-            self._claim.remove_contents()  # of a run that was killed
+            if not self._finds:
+                self._claim.remove_contents()  # of a run that was killed
             self._reaper = reaper.start("remove", str(self.path.absolute()), OWN_NAMES)
         except (RefusedDirectoryError, OSError) as error:
             self._release()
@@ -149,6 +158,9 @@ class RankDirectory:
     def __exit__(self, *_exception: object) -> None:
         if self._claim is None:
             return  # it was left to the reaper
+        if self.leaves:
+            self._release()
+            return
         try:
             self._claim.remove()
         except KeyboardInterrupt:

@@ -20,6 +20,11 @@ class MemoryStore:
         self._free: list[memoryview] = []
         self._entries: dict[str, list[memoryview]] = {}
 
+    @property
+    def has_free_slots(self) -> bool:
+        """Whether there are slots that entries have used before."""
+        return bool(self._free)
+
     def footprint(self, size: int) -> int:
         """Return the entry's size; the rest of its last slot counts as memory of the harness."""
         return size

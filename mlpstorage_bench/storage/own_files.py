@@ -10,11 +10,14 @@ from mlpstorage_bench.process.removal import CLAIM, UNLINKED_WHILE_OPEN, remove_
 from mlpstorage_bench.storage.files import DATA_SUFFIX
 
 BLOCKS_DIRECTORY = "blocks"
+MANIFEST = "checkpoints.json"
+"""List of the checkpoints that a run has left for a later one."""
 OWN_NAMES = (
     rf"[0-9a-f]{{32}}(\.\d+)?\{DATA_SUFFIX}(\.tmp)?"  # an entry, or a block of one
     rf"|slab-\d{{3,}}\{DATA_SUFFIX}"
     rf"|\.[0-9a-z-]+-probe\{DATA_SUFFIX}"
     rf"|\{CLAIM}|{BLOCKS_DIRECTORY}|[0-9a-f]{{2}}"
+    r"|checkpoints\.json"
 )
 """A regular expression: the whole name of each file and directory below a rank's directory."""
 OWN = re.compile(OWN_NAMES)

@@ -25,13 +25,15 @@ T = TypeVar("T")
 class TrialEngine:
     """Runs trials in this rank's directory. A context manager."""
 
-    def __init__(self, ranks: TrialRanks, site: RankSite) -> None:
+    def __init__(
+        self, ranks: TrialRanks, site: RankSite, directory: RankDirectory | None = None
+    ) -> None:
         self._ranks = ranks
         self._site = site
         self._place = f"rank {ranks.rank} on {site.host}"
         """This rank and its host, for messages."""
         self._resources = ExitStack()
-        self._directory = RankDirectory(site.cache_dir, ranks.rank)
+        self._directory = directory or RankDirectory(site.cache_dir, ranks.rank)
         self._counters = NO_COUNTERS
         self._cases = 0
         self._log = StepLog(ranks)

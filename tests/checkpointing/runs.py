@@ -7,6 +7,7 @@ from pathlib import Path
 from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
 from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
+    SLOT_BYTES,
     CheckpointContext,
     run_checkpoint,
 )
@@ -14,6 +15,7 @@ from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
 from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.watch import Watch
@@ -68,6 +70,7 @@ class Share:
             uses_workers=False,
             payload=Payload(42, origin="test"),
             counters=UsableCounters.probe(folder, mode),
+            copies=MemoryStore(SLOT_BYTES),
         )
 
     def run(self, kind: Kind, checkpoint: int = 1) -> RankCheckpoint:

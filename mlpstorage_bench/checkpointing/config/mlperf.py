@@ -20,7 +20,7 @@ MEMORY_FACTOR = 3
 SMALLEST_MODEL = "llama3-8b"
 """The only one that may be run as a subset."""
 
-_SETTABLE = frozenset({"model", "phase", "io_mode", "call_out", "drop_caches"})
+_SETTABLE = frozenset({"model", "phase", "accelerator", "io_mode", "call_out", "drop_caches"})
 """Keys that CLOSED allows to set."""
 _MAY_DIFFER = _SETTABLE | {
     "io_chunk_kib",

@@ -29,6 +29,8 @@ class Parameters(Strict):
     """Model whose training state is written: llama3-8b, llama3-70b, llama3-405b or llama3-1t."""
     phase: Phase = "both"
     """`write` writes checkpoints and leaves them; `read` reads those that a run before has left."""
+    accelerator: Literal["b200", "mi355", "h100", "a100"] | None = None
+    """Accelerator whose memory the rules compare with the size of a checkpoint."""
     num_checkpoints_write: int = Field(default=10, ge=1, le=MOST_CHECKPOINTS)
     """Checkpoints that are written."""
     num_checkpoints_read: int = Field(default=10, ge=1, le=MOST_CHECKPOINTS)

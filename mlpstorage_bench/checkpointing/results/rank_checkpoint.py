@@ -39,6 +39,8 @@ class RankCheckpoint(RankWindow):
     """Seconds of training until the next checkpoint, in which an asynchronous one is written."""
     handover_s: float | None = None
     """Seconds since the last write of any checkpoint ended; None of a write."""
+    data_to_memory: float | None = None
+    """Bytes of all checkpoints of the rank ÷ its share of the host's memory; None if unknown."""
     cached_pages: int | None = None
     """Pages of the rank's files that were left in the page cache after the drop; None if they
     were not dropped, or nothing counts them."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
 from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.checkpointing.results.metrics.checkpoints import Checkpoints
 from mlpstorage_bench.checkpointing.results.metrics.latencies import Latencies
 from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
+from mlpstorage_bench.checkpointing.results.notes import notes_on
 from mlpstorage_bench.errors import MlpsError, NotMeasuredError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import Values, as_json, number_of
@@ -96,9 +98,18 @@ class CheckpointResult:
         """Mean time of a checkpoint, in seconds."""
         return self._number("checkpoint_s")
 
+    @property
+    def objectives(self) -> tuple[ObjectiveRecord, ...]:
+        """Objectives: checkpoints have none."""
+        return ()
+
     def metrics(self) -> dict[str, object]:
         """Return every metric by name, with the number of checkpoints, for JSON."""
         return {"trials": len(self.trials), **as_json(self.values)}
+
+    def notes(self) -> list[str]:
+        """Return notes on the metrics, in sentences."""
+        return [f"{self.case}: {note}" for note in notes_on(self.values)]
 
     def _number(self, name: str) -> float:
         value = number_of(self.values[name])

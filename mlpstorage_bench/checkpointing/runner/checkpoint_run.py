@@ -51,7 +51,7 @@ COMPLETE = "complete"
 """Reason for which a rank's window closes: all its files are complete."""
 _NEVER_S = 10 * 365 * 86_400.0
 """Length of a window that the end of the work closes."""
-_SLOT_BYTES = 16 * MIB
+SLOT_BYTES = 16 * MIB
 """Unit of memory for copies of files."""
 _CRITERION = Criterion(window_s=10.0, slope=0.05, deviation=0.2)
 
@@ -67,6 +67,8 @@ class CheckpointContext:
     uses_workers: bool
     payload: Payload
     counters: UsableCounters
+    copies: MemoryStore
+    """Memory for copies of files; empty between checkpoints."""
 
 
 def run_checkpoint(
@@ -128,7 +130,8 @@ class _Run:
         window, context = self._window, self._context
         with ExitStack() as resources:
             parts = self._open_lanes(resources)
-            copies = MemoryStore(_SLOT_BYTES)
+            copies = context.copies
+            resources.callback(self._forget_copies)
             if self._kind == "write":
                 self._files.remove(self._checkpoint)
             ranks.barrier()
@@ -151,13 +154,7 @@ class _Run:
             opened_at = time.time()
             threads = parts.threads
             before = WindowCounters.at_start(
-                *(
-                    window,
-                    context.counters,
-                    threads.threads,
-                    threads.lanes_ready_ns,
-                    threads.looks_ns,
-                )
+                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
             )
             futures = supervisor.start(work.of_lanes(self._lanes))
 
@@ -174,13 +171,7 @@ class _Run:
             series.drain()
             supervisor.stop()
             after = WindowCounters.at_end(
-                *(
-                    window,
-                    context.counters,
-                    threads.threads,
-                    threads.lanes_ready_ns,
-                    threads.looks_ns,
-                )
+                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
             )
             throttled_share = self._throttling.read().share_since(throttled)
             supervisor.join()
@@ -262,18 +253,31 @@ class _Run:
         """Copy the rank's share to memory, if the checkpoint is asynchronous."""
         if self._kind == "read" or not self._parameters.asynchronous:
             return None
-        window = Window(self._clock)
-        window.open(_NEVER_S)
-        recorders = [Recorder(window) for _ in range(self._lanes)]
-        work = Snapshots(parts, recorders, [*self._files.files], copies, self._checkpoint)
-        futures = supervisor.start(work.of_lanes(self._lanes))
-        supervisor.wait_or_raise(futures, _until_done(futures))
+        if not copies.has_free_slots:  # a training job has its memory before it copies to it
+            self._copy(parts, copies, supervisor)
+            self._forget_copies()
+        recorders, work = self._copy(parts, copies, supervisor)
         copied_ns = sum(
             one.chunk.sum_ns
             for key, one in Recorder.total(recorders).items()
             if key.tier == MEMORY_TIER
         )
         return _Snapshot(copied_ns / self._io_threads / NS_PER_S, work)
+
+    def _copy(
+        self, parts: LaneParts, copies: MemoryStore, supervisor: TrialSupervisor
+    ) -> tuple[list[Recorder], Snapshots]:
+        window = Window(self._clock)
+        window.open(_NEVER_S)
+        recorders = [Recorder(window) for _ in range(self._lanes)]
+        work = Snapshots(parts, recorders, [*self._files.files], copies, self._checkpoint)
+        futures = supervisor.start(work.of_lanes(self._lanes))
+        supervisor.wait_or_raise(futures, _until_done(futures))
+        return recorders, work
+
+    def _forget_copies(self) -> None:
+        for file in self._files.files:
+            self._context.copies.delete(file.name)
 
     def _work(self, parts: LaneParts, copies: MemoryStore, snapshot: _Snapshot | None) -> FileWork:
         files, recorders = [*self._files.files], self._recorders

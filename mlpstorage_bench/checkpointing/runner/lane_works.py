@@ -196,7 +196,7 @@ class Reads(FileWork):
         parts: LaneParts,
         recorders: list[Recorder],
         files: list[ShareFile],
-        store: EntryFiles,
+        store: Store,
         entries: dict[str, StoredEntry],
     ) -> None:
         super().__init__(parts, recorders, files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,6 +86,11 @@ class ShareFiles:
         """Whether all files of a checkpoint are there."""
         return self.written.get(checkpoint, {}).keys() == {file.name for file in self.files}
 
+    def misfits(self, entries: Iterable[StoredEntry]) -> list[str]:
+        """Return the names of files that are not as the rank would write them, or are missing."""
+        found = {entry.name: entry for entry in entries}
+        return [file.name for file in self.files if not _is_of(file, found.get(file.name))]
+
     def remove(self, checkpoint: int) -> None:
         """Remove the files of a checkpoint, complete or not."""
         self.written.pop(checkpoint, None)
@@ -94,3 +99,9 @@ class ShareFiles:
 
     def _path(self, checkpoint: int, name: str) -> Path:
         return self.directory(checkpoint) / f"{digest_name(name)}{DATA_SUFFIX}"
+
+
+def _is_of(file: ShareFile, entry: StoredEntry | None) -> bool:
+    if entry is None or entry.size != file.stored_bytes:
+        return False
+    return len(entry.digests) in (0, file.chunking.count(file.stored_bytes))

@@ -8,7 +8,7 @@ from mlpstorage_bench.checkpointing.results.checkpoint_ranks import RANKS, Check
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, of_largest
-from mlpstorage_bench.units import COUNT, RECORD, SECONDS, SHARE, TEXT
+from mlpstorage_bench.units import COUNT, RATIO, RECORD, SECONDS, SHARE, TEXT
 
 _SLOWEST = of_largest("slowest_rank_s")
 
@@ -89,6 +89,15 @@ class Ranks(Measured):
         SECONDS,
         RANKS.largest_known(lambda rank: rank.handover_s),
         NOT_COMBINED,
+    )
+    data_to_memory = Metric(
+        "Bytes of all checkpoints ÷ memory that the ranks of a host may have, the least of any "
+        "host; none where that is unknown. The rules ask for more than 3 or for caches that are "
+        "dropped.",
+        RATIO,
+        RANKS.smallest_known(lambda rank: rank.data_to_memory),
+        LARGEST,
+        title="data ÷ memory",
     )
     caches = Metric(
         "Whether the files were out of the page cache before the first read: dropped, the pages "

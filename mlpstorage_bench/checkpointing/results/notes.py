@@ -1,0 +1,51 @@
+"""Sentences on what the results of checkpoints say about the storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.units import GIB_PER_S, SECONDS
+
+_CACHED = ("served from page cache", "in memory")
+_UNEVEN = 0.3
+"""Share of the slowest rank's time by which others are faster, from which a note names it."""
+
+
+def conclusions(cases: Mapping[str, Values]) -> list[str]:
+    """Return a sentence on each case; first those that are not the storage's."""
+    doubtful = {n: one for n, one in cases.items() if one.get("audit_verdict") in _CACHED}
+    return [
+        *(
+            f"Do not take the figures of {name} for those of the storage: this host's memory "
+            "served a part of them."
+            for name in doubtful
+        ),
+        *(
+            sentence
+            for name, one in cases.items()
+            if name not in doubtful
+            for sentence in _of_case(name, one)
+        ),
+    ]
+
+
+def notes_on(values: Values) -> list[str]:
+    """Return notes on the metrics of a case."""
+    spread = number_of(values.get("rank_spread"))
+    if spread is None or spread < _UNEVEN:
+        return []
+    slowest = f"rank {values.get('slowest_rank')} on {values.get('slowest_host')}"
+    return [f"all ranks wait for {slowest}: the fastest one took {spread:.0%} less time"]
+
+
+def _of_case(name: str, one: Values) -> Iterator[str]:
+    for kind, done in (("write", "written"), ("read", "read")):
+        bandwidth = number_of(one.get(f"{kind}_gib_s"))
+        if bandwidth is None:
+            continue
+        seconds, longest = (number_of(one.get(n)) for n in ("checkpoint_s", "checkpoint_s_max"))
+        yield (
+            f"A checkpoint of {name} was {done} in {SECONDS.text(seconds)} s "
+            f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s."
+        )

@@ -1,0 +1,92 @@
+"""Standing of recorded cases: whether they can stand beside MLPerf's, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mlpstorage_bench.benchmark_type.interface import Standing
+from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.checkpointing.config import mlperf
+from mlpstorage_bench.checkpointing.config.parameters import KINDS, Kind
+from mlpstorage_bench.measure.audit import SEVERITY, Verdict
+from mlpstorage_bench.metric.values import Values, number_of, numbers_of
+
+_CACHED: Verdict = "served from page cache"
+_DROPPED = "dropped"
+
+
+def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
+    """Return whether the cases of a run can stand beside MLPerf's; `parameters` are the plan's."""
+    own = cases[0].parameters if cases else {}
+    phase = str(parameters.get("phase") or own.get("phase") or "both")
+    wanted = KINDS if phase == "both" else (phase,)
+    found = {kind_of(case) for case in cases}
+    return Standing(
+        (
+            *(f"{kind}: it did not run" for kind in wanted if kind not in found),
+            *(f"{case.case}: {one}" for case in cases for one in _objections(case, total_ranks)),
+        ),
+        tuple(f"{case.case}: {one}" for case in cases for one in _unproven(case)),
+    )
+
+
+def kind_of(case: CaseRecord) -> Kind | None:
+    """Return whether a case's checkpoints were written or read; None without any."""
+    for trial in case.trials:
+        return "read" if trial.metrics.get("read_gib_s") is not None else "write"
+    return None
+
+
+def _objections(case: CaseRecord, total_ranks: int) -> Iterator[str]:
+    """Yield the reasons for which the figures cannot stand beside MLPerf's, in words."""
+    differing = mlperf.differences(case.parameters, total_ranks)
+    if differing:
+        yield f"differs from MLPerf's checkpointing: {', '.join(differing)}"
+    missing = case.planned_trials - len(case.trials)
+    if missing > 0:
+        yield f"{missing} of {case.planned_trials} checkpoints are missing"
+    lacking = sum(total_ranks - len(trial.ranks) for trial in case.trials)
+    if lacking:
+        yield f"{lacking} results of ranks are missing"
+    audited = _worst_audit(case)
+    if audited.get("audit_verdict") == _CACHED:
+        yield f"audit: {_CACHED}: {audited.get('audit_reason')}"
+    corrupt = sum(numbers_of(trial.metrics).get("corrupt_reads", 0) for trial in case.trials)
+    if corrupt:
+        yield f"{corrupt:.0f} files had other data than was written"
+    if kind_of(case) == "read":
+        yield from _objections_to_handover(case.trials[0])
+
+
+def _objections_to_handover(first: TrialRecord) -> Iterator[str]:
+    seconds = number_of(first.metrics.get("handover_s"))
+    if seconds is not None and seconds > mlperf.HANDOVER_S:
+        yield (
+            f"the first read began {seconds:.0f} s after the last write; the rules allow "
+            f"{mlperf.HANDOVER_S:.0f} s"
+        )
+    ratio = number_of(first.metrics.get("data_to_memory"))
+    caches = str(first.metrics.get("caches") or "not known")
+    if caches != _DROPPED and (ratio is None or ratio <= mlperf.MEMORY_FACTOR):
+        yield (
+            f"the page cache before the first read: {caches}, and no more than "
+            f"{mlperf.MEMORY_FACTOR} x the hosts' memory was written"
+        )
+
+
+def _unproven(case: CaseRecord) -> Iterator[str]:
+    """Yield the verdicts of the audit that are neither ok nor an objection, with reasons."""
+    audited = _worst_audit(case)
+    verdict = audited.get("audit_verdict", "not measurable")
+    if verdict not in ("ok", _CACHED):
+        yield f"audit: {verdict}: {audited.get('audit_reason', 'nothing was measured')}"
+
+
+def _worst_audit(case: CaseRecord) -> Values:
+    """Return the metrics of the checkpoint with the worst verdict; none without a checkpoint."""
+    severity = {str(verdict): number for number, verdict in enumerate(SEVERITY)}
+    return max(
+        (trial.metrics for trial in case.trials),
+        key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), 0),
+        default={},
+    )

@@ -1,0 +1,309 @@
+"""Engine that writes and reads checkpoints on all ranks, in each rank's directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Self
+
+from mlpstorage_bench.benchmark_type.interface import RankSite
+from mlpstorage_bench.checkpointing.config.parameters import Kind, Parameters
+from mlpstorage_bench.checkpointing.results.pooling import (
+    pool_case,
+    pool_checkpoint,
+    pool_samples,
+)
+from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
+    CheckpointSamples,
+    RankCheckpoint,
+)
+from mlpstorage_bench.checkpointing.results.rank_result import rank_result
+from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult, CheckpointTrial
+from mlpstorage_bench.checkpointing.runner.calibration import calibrate
+from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
+    SLOT_BYTES,
+    CheckpointContext,
+    run_checkpoint,
+)
+from mlpstorage_bench.checkpointing.runner.handover import drop, run_call_out
+from mlpstorage_bench.checkpointing.runner.manifest import (
+    ListedFile,
+    Manifest,
+    parameters_of_files,
+)
+from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
+from mlpstorage_bench.checkpointing.sizing import not_fitting
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.measure.ceiling import Ceiling
+from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.storage.cached_files import DroppedFiles
+from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.memory import MemoryStore
+from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
+from mlpstorage_bench.storage.payload import Payload
+from mlpstorage_bench.storage.queues import moves_buffered
+from mlpstorage_bench.trial.engine import TrialEngine, placed
+from mlpstorage_bench.trial.outcome import TrialOutcome
+from mlpstorage_bench.trial.series_recorder import pool_series
+from mlpstorage_bench.trial.storage_modes import StorageModes
+from mlpstorage_bench.units import KIB
+
+Outcome = TrialOutcome[CheckpointTrial, CheckpointSamples]
+
+PREFIX = "checkpoint_rank"
+"""Beginning of the names of directories of ranks: another type's may lie beside them."""
+REWRITTEN = (
+    "checkpoints were written once more before they were read, unmeasured: this session has not "
+    "written them"
+)
+
+
+class Engine(TrialEngine):
+    """Writes and reads checkpoints in this rank's directory. A context manager."""
+
+    def __init__(
+        self, ranks: TrialRanks, site: RankSite, parameters: Parameters, seed: int = 0
+    ) -> None:
+        directory = RankDirectory(
+            site.cache_dir, ranks.rank, prefix=PREFIX, finds=parameters.phase == "read"
+        )
+        super().__init__(ranks, site, directory)
+        self._parameters = parameters
+        self._seed = seed
+        self._storage = StorageModes(
+            site,
+            directory.path,
+            {parameters.io_mode},
+            {parameters.durability} if parameters.durability != "none" else set(),
+        )
+        self._payload = Payload(seed, origin=f"rank {ranks.rank}, {time.time_ns()}")
+        self._files: ShareFiles
+        self._last_write_at: float | None = None
+        """When the last write of a checkpoint ended (seconds since the epoch)."""
+        self._has_handed_over = False
+        self.has_rewritten = False
+        """Whether checkpoints were written unmeasured, because reads need them."""
+        self._ceilings: dict[Kind, Ceiling | None] = {}
+        """Limits of the harness on this host."""
+        self._copies = MemoryStore(SLOT_BYTES)
+        """Memory for copies of files, which is used again by later checkpoints."""
+
+    def _modes(self) -> StorageModes:
+        return self._storage
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self._files = self._share_files(self._parameters)
+            if self._parameters.phase == "read":
+                self._find()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @property
+    def page_cache(self) -> PageCacheStates:
+        """States of the page cache under this rank's directory; measured on the first rank."""
+        return self._storage.page_cache
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether files go through the page cache."""
+        return self._storage.is_buffered
+
+    @property
+    def file_io(self) -> str:
+        """How files are moved, in words, such as `direct I/O`."""
+        return self._storage.file_io
+
+    def check_cases(self, cases: Sequence[str]) -> None:
+        """Raise MlpsError if checkpoints cannot be written or read here."""
+        self._storage.mode(self._parameters.io_mode)
+        if cases and self._parameters.phase != "read":
+            with placed(self._place):
+                self._check_space(self._parameters)
+
+    def run_trial(self, parameters: Parameters, kind: Kind, trial: int) -> Outcome:
+        """Write or read a checkpoint on all ranks; `trial` is its number, from 1.
+
+        With more trials than checkpoints, the first ones are replaced, or read again.
+        """
+        started_at = self._log.start_of(trial)
+        files = self._files
+        if kind == "read":
+            written = max(1, len(files.written) or parameters.num_checkpoints_write)
+            slot = (trial - 1) % written + 1
+            self._ensure_written(parameters, slot)
+            dropped = self._hand_over(parameters, trial)
+        else:
+            slot = (trial - 1) % parameters.num_checkpoints_write + 1
+            dropped = None
+        ceiling = self._ceiling(parameters, kind)
+        handover_s = self._since_last_write() if kind == "read" else None
+        with placed(self._place), self._log.record("trial", trial):
+            mine = self._run(parameters, kind, slot)
+        mine = replace(
+            mine,
+            checkpoint=trial,
+            started_at=started_at,
+            handover_s=handover_s,
+            ceiling=ceiling,
+            data_to_memory=self._data_to_memory(parameters),
+        )
+        if dropped is not None:
+            mine = replace(mine, cached_pages=dropped.left_pages, drop_problem=dropped.problem)
+        if mine.failure is not None:
+            mine = replace(mine, failure=mine.failure.with_place(self._place))
+        elif kind == "write":
+            self._last_write_at = time.time()
+            if parameters.phase == "write":
+                self._list_files(parameters)
+        samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
+        totals = self._ranks.gather(mine.totals())
+        pooled = self._ranks.bcast(None if totals is None else pool_checkpoint(totals, samples))
+        assert pooled is not None
+        if parameters.phase == "read":
+            self._directory.leaves = pooled.failure is not None
+        series = pool_series(self._ranks, mine.series)
+        steps = self._log.unreported()
+        results = self._ranks.gather(rank_result(parameters, mine, steps))
+        return TrialOutcome(pooled, samples, results, series)
+
+    def pool_case(
+        self,
+        case: str,
+        kind: Kind,
+        trials: Sequence[CheckpointTrial],
+        samples: Sequence[CheckpointSamples],
+    ) -> CheckpointResult:
+        """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
+        pooled = self._ranks.bcast(pool_samples(CheckpointSamples.total(samples)))
+        return pool_case(case, kind, trials, pooled)
+
+    def _run(self, parameters: Parameters, kind: Kind, slot: int) -> RankCheckpoint:
+        mode = self._storage.mode(parameters.io_mode)
+        has_device = BlockDevice.under(self._directory.path) is not None
+        context = CheckpointContext(
+            rank=self._ranks.rank,
+            host=self._site.host,
+            io=FileIo(
+                mode,
+                parameters.durability,
+                reserves=mode == "direct",
+                writes_back_chunks=mode == "uncached" and has_device,
+                syncs_on_the_way=False,
+            ),
+            queue=self._storage.queue(mode),
+            uses_workers=self._storage.uses_workers,
+            payload=self._payload,
+            counters=self._counters,
+            copies=self._copies,
+        )
+        return run_checkpoint(
+            *(parameters, context, self._ranks, self._files, kind, slot, self.watch)
+        )
+
+    def _share_files(self, parameters: Parameters) -> ShareFiles:
+        ranks = parameters.sharers(self._ranks.size)
+        return ShareFiles(
+            self._directory.path,
+            parameters.form.files(parameters.trained, self._ranks.rank, ranks, parameters.scale),
+            chunk_bytes=parameters.io_chunk_kib * KIB,
+            alignment_bytes=self._storage.alignment(parameters.io_mode, parameters.io_chunk_kib),
+        )
+
+    def _check_space(self, parameters: Parameters) -> None:
+        not_fitting(
+            parameters,
+            self._files.stored_bytes,
+            self._storage.free_bytes(),
+            self._site.memory_bytes,
+        )
+
+    def _ensure_written(self, parameters: Parameters, slot: int) -> None:
+        """Write a checkpoint that is to be read and that this session has not written."""
+        is_missing = self._ranks.merge(not self._files.is_complete(slot), _either)
+        if not self._ranks.bcast(is_missing):
+            return
+        with placed(self._place):
+            again = self._run(parameters, "write", slot)
+            if again.failure is not None:
+                raise again.failure
+        self._last_write_at = time.time()
+        self.has_rewritten = True
+
+    def _hand_over(self, parameters: Parameters, trial: int) -> DroppedFiles | None:
+        """Before the first read, run the user's command and drop caches; None at later ones."""
+        if self._has_handed_over:
+            return None
+        self._has_handed_over = True
+        with placed(self._place), self._log.record("caches_dropped", trial):
+            if parameters.call_out is not None and self._site.is_first_on_host:
+                run_call_out(parameters.call_out)
+            self._ranks.barrier()
+            return drop(self._files.paths(), is_wanted=parameters.drop_caches)
+
+    def _ceiling(self, parameters: Parameters, kind: Kind) -> Ceiling | None:
+        """Return the ceiling of writes or reads, which is measured before the first of them."""
+        if kind not in self._ceilings:
+            mode = self._storage.mode(parameters.io_mode)
+            chosen = parameters.io_queue
+            self.watch.begin("calibration", None)
+            self._ceilings[kind] = calibrate(
+                *(parameters, self._ranks, self._payload, self._files.files, kind),
+                is_queued=mode == "direct"
+                or moves_buffered(self._storage.queue(mode) if chosen == "auto" else chosen),
+            )
+        return self._ceilings[kind]
+
+    def _data_to_memory(self, parameters: Parameters) -> float | None:
+        memory = self._site.memory_bytes
+        data = parameters.num_checkpoints_write * self._files.tensor_bytes
+        return data / memory if memory else None
+
+    def _since_last_write(self) -> float | None:
+        at = self._last_write_at
+        return None if at is None else max(0.0, time.time() - at)
+
+    def _list_files(self, parameters: Parameters) -> None:
+        """List the checkpoints for a later read phase, and leave them when the session ends."""
+        assert self._last_write_at is not None
+        Manifest(
+            parameters=parameters_of_files(parameters.model_dump(mode="json")),
+            ranks=self._ranks.size,
+            seed=self._seed,
+            ended_at=self._last_write_at,
+            checkpoints={
+                number: [ListedFile.of(entry) for entry in entries.values()]
+                for number, entries in self._files.written.items()
+            },
+        ).write(self._directory.path)
+        self._directory.leaves = True
+
+    def _find(self) -> None:
+        """Find the checkpoints that a write phase has left; they stay unless they are read."""
+        self._directory.leaves = True
+        found = Manifest.read(self._directory.path)
+        parameters = parameters_of_files(self._parameters.model_dump(mode="json"))
+        found.check(parameters, self._ranks.size)
+        self._payload = Payload(found.seed)
+        self._last_write_at = found.ended_at
+        for number, files in found.checkpoints.items():
+            entries = {file.name: file.entry for file in files}
+            misfits = self._files.misfits(entries.values())
+            if misfits:
+                raise InvalidInputError(
+                    "phase",
+                    "read",
+                    "checkpoints that a run with phase=write has left as they were listed",
+                    hint=f"Checkpoint {number} lacks {misfits[0]}, or its size is another",
+                )
+            self._files.written[number] = entries
+
+
+def _either(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
+    return one or other

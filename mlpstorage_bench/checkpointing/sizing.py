@@ -1,0 +1,115 @@
+"""Bytes that checkpoints need on storage and in memory, and whether they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlpstorage_bench.benchmark_type.interface import HostCapacity
+from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
+from mlpstorage_bench.checkpointing.config.parameters import Parameters
+from mlpstorage_bench.checkpointing.config.profile_file import Profile
+from mlpstorage_bench.checkpointing.model.datasize import datasize_gib
+from mlpstorage_bench.checkpointing.model.shares import bytes_of_rank
+from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.units import GIB, KIB, gib
+
+_SHOWS_SIZES = "pytest --mlps-datasize shows the sizes"
+
+
+@dataclass(frozen=True)
+class CheckpointCaseSize(KnownCaseSize):
+    """Sizes of the checkpoints of a run."""
+
+    checkpoint_bytes: int
+    """Bytes of tensors in one checkpoint of all ranks."""
+    checkpoints: int
+    reference_gib_per_rank: tuple[float, ...]
+    """Different shares of ranks by the reference's rounded sizes, times its checkpoints."""
+
+
+def not_fitting(
+    parameters: Parameters, share_bytes: int, free_bytes: int | None, memory_bytes: int | None
+) -> None:
+    """Raise CapacityError if a rank's checkpoints do not fit the storage, or a copy the memory."""
+    problems = [*_problems(parameters, share_bytes, free_bytes, memory_bytes)]
+    if problems:
+        raise CapacityError(f"{'. '.join(problems)}. {_SHOWS_SIZES}")
+
+
+def datasize(
+    profile: Profile, cache_dir: str, ranks_by_host: Sequence[int], capacity: HostCapacity
+) -> SizeReport:
+    """Return the sizes of a run; hosts are assumed to be like this one."""
+    parameters = profile.parameters
+    free = None if capacity.storage is None else capacity.storage // capacity.sharers
+    memory = None if capacity.memory is None else capacity.memory // max(ranks_by_host)
+    ranks = sum(ranks_by_host)
+    sharers = parameters.sharers(ranks)
+    model = parameters.trained
+    shares = [bytes_of_rank(model, rank, sharers, parameters.scale) for rank in range(ranks)]
+    largest = max(shares)
+    written = parameters.num_checkpoints_write * largest
+    problems = [
+        *filter(None, [capacity.storage_problem]),
+        *_problems(parameters, largest, free, memory),
+    ]
+    in_memory = largest if parameters.asynchronous else 0
+    reference = {
+        round(parameters.num_checkpoints_write * datasize_gib(model, rank, sharers), 3)
+        for rank in range(ranks)
+    }
+    most = max(ranks_by_host)
+    size = CheckpointCaseSize(
+        case=profile.model,
+        problems=problems,
+        model=profile.model,
+        users_per_rank=0,
+        largest_entry_bytes=largest,
+        written_bytes_per_rank=written,
+        keeps_all_bytes_per_rank=written,
+        storage_bytes_per_rank=written,
+        storage_bytes_per_host=written * most,
+        storage_bytes=parameters.num_checkpoints_write * sum(shares),
+        memory_bytes_per_rank=in_memory,
+        memory_bytes_per_host=in_memory * most,
+        evicts=False,
+        users_that_fit=None,
+        examined_ranks=ranks,
+        checkpoint_bytes=sum(shares),
+        checkpoints=parameters.num_checkpoints_write,
+        reference_gib_per_rank=tuple(sorted(reference, reverse=True)),
+    )
+    return SizeReport(
+        profile=profile.name,
+        seed=profile.seed,
+        cache_dir=cache_dir,
+        ranks_by_host=ranks_by_host,
+        free_storage_bytes_per_rank=free,
+        free_memory_bytes_per_rank=memory,
+        limits=capacity.limits,
+        cases=[size],
+    )
+
+
+def _problems(
+    parameters: Parameters, share_bytes: int, free_bytes: int | None, memory_bytes: int | None
+) -> Iterator[str]:
+    count = parameters.num_checkpoints_write
+    needed = count * share_bytes
+    if parameters.phase != "read" and free_bytes is not None and needed > free_bytes:
+        yield (
+            f"{count} checkpoints need {gib(needed)} GiB for a rank, and {gib(free_bytes)} GiB are "
+            "free for it: lower scale or num_checkpoints_write, or use a larger filesystem"
+        )
+    if parameters.asynchronous and memory_bytes is not None and share_bytes > memory_bytes:
+        yield (
+            f"an asynchronous checkpoint takes {gib(share_bytes)} GiB of memory for a rank, which "
+            f"may have {gib(memory_bytes)} GiB"
+        )
+    buffers = parameters.lanes * (parameters.chunks_in_flight + 1) * parameters.io_chunk_kib * KIB
+    if memory_bytes is not None and buffers > memory_bytes:
+        yield (
+            f"its lanes need {buffers / GIB:.2f} GiB of memory for chunks: lower lanes, "
+            "chunks_in_flight or io_chunk_kib"
+        )
