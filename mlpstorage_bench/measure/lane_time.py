@@ -9,7 +9,7 @@ create and remove files, or for another lane that does so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from mlpstorage_bench.measure import threads
@@ -36,8 +36,10 @@ class LaneTime:
     """
     thread_s: float = 0.0
     """Ready to run, while another lane had the thread."""
-    late_spans_s: float = 0.0
-    """Time by which `late_s` makes the spans of all chunks and syncs longer, at most."""
+    late_samples: int = 0
+    """Samples of `late_s` for which it is known how many spans the wait makes longer."""
+    late_spans: int = 0
+    """Sum of these numbers of spans over the samples."""
 
     @property
     def harness_s(self) -> float:
@@ -47,6 +49,14 @@ class LaneTime:
         """
         seconds = self.cpu_s + self.queued_s + self.lock_s + self.thread_s
         return min(seconds, self.total_s - self.request_s)
+
+    def late_spans_s(self, most: float) -> float:
+        """Return by how much `late_s` makes the spans of all chunks and syncs longer, at most.
+
+        `most` is the number of spans that a wait can make longer. Few samples make the result
+        larger, never smaller: one more counts, with the largest number.
+        """
+        return self.late_s * min(most, (self.late_spans + most) / (self.late_samples + 1))
 
     @property
     def storage_s(self) -> float:
@@ -73,8 +83,8 @@ class ThreadTimes:
     """Without the threads for which the kernel does not tell."""
     lanes_ready_ns: int = 0
     """Time in which lanes were ready to run and other lanes had their threads."""
-    looks_ns: Sequence[int] = ()
-    """Time between looks for ended chunks, by the number of spans that a wait in it lengthens."""
+    delayed: tuple[int, int] = (0, 0)
+    """Samples of waits in transfers, and the sum of the spans that each makes longer."""
 
     @classmethod
     def of(
@@ -82,7 +92,7 @@ class ThreadTimes:
         thread_ids: Iterable[int],
         moment_ns: int,
         lanes_ready_ns: int = 0,
-        looks_ns: Sequence[int] = (),
+        delayed: tuple[int, int] = (0, 0),
     ) -> ThreadTimes:
         """Read the times of threads now, at `moment_ns`."""
         ids = tuple(thread_ids)
@@ -91,7 +101,7 @@ class ThreadTimes:
             moment_ns,
             {thread_id: threads.cpu_ns(thread_id) for thread_id in ids},
             {thread_id: time_ns for thread_id, time_ns in queued.items() if time_ns is not None},
-            *(lanes_ready_ns, looks_ns),
+            *(lanes_ready_ns, delayed),
         )
 
     def since(
@@ -108,38 +118,17 @@ class ThreadTimes:
         total_s = lanes * length_s
         queued_s = _increase(self.queued_ns, earlier.queued_ns) / NS_PER_S
         lock_s = waits.lock * len(self.cpu_ns) * length_s
-        late_s = lock_s * waits.lock_in_transfers + queued_s * waits.queued_in_transfers
-        earlier_ns = earlier.looks_ns or [0] * len(self.looks_ns)
-        looks_s = [
-            (after - before) / NS_PER_S
-            for after, before in zip(self.looks_ns, earlier_ns, strict=True)
-        ]
         return LaneTime(
             total_s=total_s,
             cpu_s=_increase(self.cpu_ns, earlier.cpu_ns) / NS_PER_S,
             queued_s=queued_s,
             lock_s=lock_s,
             request_s=min(request_ns / NS_PER_S, total_s),
-            late_s=late_s,
+            late_s=lock_s * waits.lock_in_transfers + queued_s * waits.queued_in_transfers,
             thread_s=(self.lanes_ready_ns - earlier.lanes_ready_ns) / NS_PER_S,
-            late_spans_s=longest_spans_s(late_s, looks_s),
+            late_samples=self.delayed[0] - earlier.delayed[0],
+            late_spans=self.delayed[1] - earlier.delayed[1],
         )
-
-
-def longest_spans_s(waits_s: float, looks_s: Sequence[float]) -> float:
-    """Return by how much waits inside of transfers make all spans longer, at most.
-
-    `looks_s` is the time between looks by the number of spans that a wait in it makes longer. It is
-    not known where the waits were, but no time had more of them than its length. So the sum is
-    largest if they fill the time with the most spans, then that with one fewer, and so on. What is
-    left was outside of queues, in plain calls, where each wait makes one span longer.
-    """
-    spans_s, left_s = 0.0, waits_s
-    for number in range(len(looks_s) - 1, 1, -1):
-        filled_s = min(left_s, looks_s[number])
-        spans_s += number * filled_s
-        left_s -= filled_s
-    return spans_s + left_s
 
 
 def _increase(later: Mapping[int, int], earlier: Mapping[int, int]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import CodeType
@@ -93,21 +93,28 @@ class WaitSampler:
             file.close()
         self._files.clear()
 
-    def sample(self, lanes: Mapping[int, int]) -> None:
-        """Look at some of the lanes' threads, in turn: the kernel's id of each, and Python's."""
+    def sample(self, lanes: Mapping[int, int], note_wait: Callable[[int], object] = int) -> None:
+        """Look at some of the lanes' threads, in turn: the kernel's id of each, and Python's.
+
+        `note_wait` gets the kernel's id of each that waits inside of a transfer.
+        """
         thread_ids = tuple(lanes)
         seen: list[bool] = []
         for _ in range(min(len(thread_ids), _SAMPLED_AT_ONCE)):
             self._next += 1
             thread_id = thread_ids[self._next % len(thread_ids)]
             is_placed = self._next % (1 + (len(lanes) // _CHEAP_LANES) ** 2) == 0
-            waits = self._waits_for_lock(thread_id, lanes[thread_id] if is_placed else None)
+            waits = self._waits_for_lock(
+                thread_id, lanes[thread_id] if is_placed else None, note_wait
+            )
             seen += [] if waits is None else [waits]
         if seen:
             self._samples += 1
             self._waiting += max(0.0, sum(seen) / len(seen) - 1 / len(lanes))
 
-    def _waits_for_lock(self, thread_id: int, python_id: int | None) -> bool | None:
+    def _waits_for_lock(
+        self, thread_id: int, python_id: int | None, note_wait: Callable[[int], object] = int
+    ) -> bool | None:
         """Return whether a thread waits for the lock; None if the kernel does not tell."""
         if self._interpreter is None:
             return None
@@ -124,6 +131,8 @@ class WaitSampler:
             place = self._for_processor
         if place is not None and is_in_transfer is not None:
             place.add(is_in_transfer=is_in_transfer)
+            if is_in_transfer:
+                note_wait(thread_id)
         return is_waiting
 
     @property

@@ -96,6 +96,8 @@ class IoThread:
         """Time of all lanes in which they could go on and another lane ran."""
         self.threads: dict[int, int] = {}
         """The thread and its helpers: the kernel's id of each, and Python's."""
+        self.native_id = 0
+        """The kernel's id of the thread; 0 before it was started."""
         self._name = name
         self._turn = turn
         self._works: deque[tuple[Callable[[], object], Future[None]]] = deque()
@@ -260,6 +262,7 @@ class IoThread:
 
     def _serve(self) -> None:
         self._note_thread()
+        self.native_id = threading.get_native_id()
         self.hub = getcurrent()
         if self._turn is not None:
             self._turn.acquire()

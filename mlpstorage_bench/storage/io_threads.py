@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Self
 
 from mlpstorage_bench.storage.io_thread import IoThread
-from mlpstorage_bench.storage.transfers import OpenQueue
+from mlpstorage_bench.storage.transfers import Delayed, OpenQueue
 
 
 class IoThreads:
@@ -40,6 +40,8 @@ class IoThreads:
             )
             for number in range(count)
         ]
+
+        self._helpers_waits = 0
 
     def __enter__(self) -> Self:
         return self
@@ -81,11 +83,20 @@ class IoThreads:
         """Time so far in which lanes were ready to run and other lanes had their threads."""
         return sum(thread.ready_wait_ns for thread in self._threads)
 
+    def note_wait(self, native_id: int) -> None:
+        """Note that a thread waits in a transfer's code now. The caller has Python's lock."""
+        for thread in self._threads:
+            if thread.native_id == native_id:
+                thread.transfers.waits_now += 1
+                return
+        self._helpers_waits += 1
+
     @property
-    def looks_ns(self) -> tuple[int, ...]:
-        """Time so far between looks for ended chunks, by the number that a wait in it delays."""
-        of_threads = zip(*(thread.transfers.looks_ns for thread in self._threads), strict=True)
-        return tuple(map(sum, of_threads))
+    def delayed(self) -> Delayed:
+        """Noted waits so far, and the chunks that they delayed; a helper moves one at a time."""
+        parts = [thread.transfers.delayed for thread in self._threads]
+        samples, chunks = (sum(counts) for counts in zip(*parts, strict=True))
+        return Delayed(samples + self._helpers_waits, chunks + self._helpers_waits)
 
     @property
     def movers(self) -> int | None:

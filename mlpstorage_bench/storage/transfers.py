@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.storage.failures import (
@@ -89,6 +89,21 @@ class Transfer(Submission):
         return error_of(self.file.path, self.at + self.done, missing)
 
 
+class Delayed(NamedTuple):
+    """Samples of a thread that waits, for a processor or Python's lock, in a transfer's code.
+
+    Such a wait makes three kinds of spans longer: those of chunks that the thread submits then; of
+    chunks whose ends the look after it finds; and of those that ended after that look had asked the
+    kernel, which the next look finds. All others in flight are still with the storage. What a look
+    without a wait finds has the time since the look before in its `late_ns`, and is not counted
+    again. Samples are taken at equal times, so that their mean is that of the waiting time.
+    """
+
+    samples: int
+    chunks: int
+    """Sum over samples of the number of chunks that the wait delays, at most."""
+
+
 class TransferQueue:
     """At most `slots` transfers in flight, and some calls. Used by one thread, apart from `wake`.
 
@@ -122,17 +137,13 @@ class TransferQueue:
         """When the thread last looked for ended transfers."""
         self._is_kernel_state_known = True
         """False during a call of the queue, as an interrupt may occur there."""
-        self.looks_ns = [0] * (self._slots + 1)
-        """Time between looks for ended transfers, by the number of chunks that a wait in it delays.
-
-        A wait of the thread within the code of transfers makes three kinds of spans longer: those
-        of chunks that it submits then; of chunks whose ends the look at the end of this time finds;
-        and of those that ended after the kernel was asked, which the next look finds. All other
-        chunks in flight are still with the storage. No more than have a slot are delayed.
-        """
-        self._length_ns = self._delayed = self._just_submitted = 0
-        """Time between the last two looks, and number of the chunks so far that a wait in it
-        delays; number of those submitted after it."""
+        self.waits_now = 0
+        """Number of samples since the last look in which the thread waited in a transfer's code."""
+        self.delayed = Delayed(0, 0)
+        """Such samples so far, and the chunks that their waits delayed."""
+        self._waits_before = self._delayed = self._just_submitted = 0
+        """Samples between the last two looks, and number of chunks so far that a wait between them
+        delays; number of those submitted after the last look."""
         self.moves = False
         """Whether the queue moved the files of the last operation; also after it was closed."""
 
@@ -285,7 +296,7 @@ class TransferQueue:
             return True
         now_ns = time.perf_counter_ns()
         before_ns, self.looked_ns = self.looked_ns, now_ns
-        self._note_look(len(events), now_ns - before_ns if before_ns else 0)
+        self._note_look(len(events), has_waited=timeout_ns != 0)
         known_ns = before_ns if timeout_ns == 0 else now_ns  # who waited was told at once
         for slot, result in events:
             transfer = self._in_slots.pop(slot)
@@ -300,11 +311,16 @@ class TransferQueue:
         self._is_kernel_state_known = True
         return bool(events)
 
-    def _note_look(self, ended: int, length_ns: int) -> None:
-        delayed = self._delayed + ended
-        self.looks_ns[delayed if delayed < self._slots else -1] += self._length_ns
-        self._length_ns, self._delayed = length_ns, ended + self._just_submitted
-        self._just_submitted = 0
+    def _note_look(self, ended: int, *, has_waited: bool) -> None:
+        """Count the chunks that sampled waits have delayed, once a look."""
+        if self._waits_before:
+            samples, chunks = self.delayed
+            delayed = min(self._delayed + ended, self._slots)
+            self.delayed = Delayed(
+                samples + self._waits_before, chunks + self._waits_before * delayed
+            )
+        self._waits_before, self.waits_now = self.waits_now, 0
+        self._delayed, self._just_submitted = ended * has_waited + self._just_submitted, 0
 
     def _abandon(self, error: OSError) -> None:
         """End all transfers with an error of the queue itself."""

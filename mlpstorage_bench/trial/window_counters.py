@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -50,10 +50,10 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int] = (),
         lanes_ready_ns: int = 0,
-        looks_ns: Sequence[int] = (),
+        delayed: tuple[int, int] = (0, 0),
     ) -> WindowCounters:
         """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns, looks_ns)
+        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns, delayed)
 
     @classmethod
     def at_end(
@@ -62,10 +62,10 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int] = (),
         lanes_ready_ns: int = 0,
-        looks_ns: Sequence[int] = (),
+        delayed: tuple[int, int] = (0, 0),
     ) -> WindowCounters:
         """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns, looks_ns)
+        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns, delayed)
 
     @classmethod
     def _at(
@@ -75,7 +75,7 @@ class WindowCounters:
         counters: UsableCounters,
         thread_ids: Iterable[int],
         lanes_ready_ns: int,
-        looks_ns: Sequence[int],
+        delayed: tuple[int, int],
     ) -> WindowCounters:
         """Open both files, then read both counters and set the window's edges.
 
@@ -99,7 +99,7 @@ class WindowCounters:
             bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
             edge_of = Interval() if any(bottom) else edge_of
             of_source = _read(of_mount, edge_of, edge)
-        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns, looks_ns)
+        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns, delayed)
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(

@@ -12,7 +12,7 @@ import pytest
 
 from mlpstorage_bench.measure import threads
 from mlpstorage_bench.measure.ceiling import limited_by
-from mlpstorage_bench.measure.lane_time import LaneTime, ThreadTimes, longest_spans_s
+from mlpstorage_bench.measure.lane_time import LaneTime, ThreadTimes
 from mlpstorage_bench.measure.process import cpu_s
 from mlpstorage_bench.measure.wait_sampler import WaitShares
 from mlpstorage_bench.units import NS_PER_S
@@ -128,34 +128,13 @@ def test_times_of_a_window_are_those_between_its_readings() -> None:
         lock_s=1,
         request_s=0.5,
         late_s=0.5 + 0.125,
-        late_spans_s=0.625,
     )
     assert (spent.harness_s, spent.storage_s) == (3.5, 0)  # samples said more
     assert closed.since(opened, 2, 0, None) is None
-    looks = replace(closed, looks_ns=(0, 0, 0, NS_PER_S // 2))
-    longer = looks.since(opened, 2, 0, waits)
-    assert longer is not None
-    assert longer.late_spans_s == 3 * 0.5 + 0.125
-    looked = replace(opened, looks_ns=(0, 0, 0, NS_PER_S // 4))
-    longer = looks.since(looked, 2, 0, waits)
-    assert longer is not None
-    assert longer.late_spans_s == 3 * 0.25 + 0.375
+    delayed = replace(closed, delayed=(7, 19))
+    sampled = delayed.since(replace(opened, delayed=(3, 4)), 2, 0, waits)
+    assert sampled is not None
+    assert (sampled.late_samples, sampled.late_spans) == (4, 15)
+    assert sampled.late_spans_s(most=10) == 0.625 * (15 + 10) / 5
     unknown = ThreadTimes(2 * NS_PER_S, {1: 100, 2: 0}, {1: 10})
     assert unknown.since(opened, 2, 0, waits) is None
-
-
-@pytest.mark.parametrize(
-    ("waits_s", "looks_s", "spans_s"),
-    [
-        (2, (), 2),  # plain calls
-        (2, (9, 9), 2),
-        (0, (0, 0, 0, 5), 0),
-        (2, (0, 9, 0, 5), 6),  # all of them while three spans were open to them
-        (2, (9, 0, 4, 0.5), 0.5 * 3 + 1.5 * 2),
-        (9, (9, 0, 4, 0.5), 0.5 * 3 + 4 * 2 + 4.5),
-    ],
-)
-def test_waits_make_spans_longer_where_they_make_most_of_them_longer(
-    waits_s: float, looks_s: tuple[float, ...], spans_s: float
-) -> None:
-    assert longest_spans_s(waits_s, looks_s) == spans_s

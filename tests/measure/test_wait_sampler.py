@@ -58,7 +58,11 @@ def read_a_byte(descriptor: int) -> None:
     os.read(descriptor, 1)
 
 
-def see_waiting(sampler: WaitSampler, waits_in: Callable[[int], None]) -> bool:
+def see_waiting(
+    sampler: WaitSampler,
+    waits_in: Callable[[int], None],
+    note_wait: Callable[[int], object] = int,
+) -> bool:
     """Return whether a thread is seen to wait for Python's lock before it gets that."""
     reading, writing = os.pipe()
     thread = threading.Thread(target=waits_in, args=(reading,))
@@ -68,7 +72,7 @@ def see_waiting(sampler: WaitSampler, waits_in: Callable[[int], None]) -> bool:
         write_with_lock(writing)
         seen: bool | None = False
         while seen is False:  # until the thread has had a processor; None when it has ended
-            seen = sampler._waits_for_lock(thread.native_id, thread.ident)
+            seen = sampler._waits_for_lock(thread.native_id, thread.ident, note_wait)
     thread.join()
     os.close(reading)
     os.close(writing)
@@ -160,8 +164,10 @@ def test_waits_for_the_lock_inside_transfers_are_counted_apart(
     with WaitSampler({transfer.__code__}) as sampler:
         before = shares_of_this_thread(sampler)
         assert before.lock_in_transfers == 1  # nothing is known yet
-        assert any(see_waiting(sampler, waits_in) for _ in range(100))
+        noted: list[int] = []
+        assert any(see_waiting(sampler, waits_in, noted.append) for _ in range(100))
         after = shares_of_this_thread(sampler)
+    assert bool(noted) == (waits_in is transfer)
     assert (after.lock_in_transfers == 1) == (waits_in is transfer)
 
 

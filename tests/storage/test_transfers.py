@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import StorageError
-from mlpstorage_bench.storage import transfers
 from mlpstorage_bench.storage.io_thread import IoThread
+from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.kernel_queue import Event
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
@@ -23,7 +23,7 @@ from mlpstorage_bench.storage.store import Chunking, Store, StoredEntry
 from mlpstorage_bench.storage.submission import Call
 from mlpstorage_bench.storage.transfers import TransferQueue
 from tests.fake_queue import FakeQueue
-from tests.lanes import error_of
+from tests.lanes import LONG_S, error_of
 
 CHUNK = 64 * 1024
 CHUNKS = 6
@@ -137,25 +137,20 @@ def test_lanes_cut_off_while_they_wait_end_with_nothing_in_flight(readers: Reade
     assert readers.read() == [None] * LANES
 
 
-class TimedQueue(FakeQueue):
-    """Queue and clock: each look takes a time of the test's choice, and finds that many ends."""
+class CountedQueue(FakeQueue):
+    """Queue whose looks find as many ends as the test says."""
 
-    def __init__(self, *looks: tuple[int, int]) -> None:
+    def __init__(self, *looks: int) -> None:
         super().__init__(len(looks))
         self._looks = iter(looks)
-        self._now_ns = 1000
         self._slots: list[int] = []
-
-    def perf_counter_ns(self) -> int:
-        return self._now_ns
 
     def prepare_call(self, _queue: object, slot: int) -> None:
         self._slots.append(slot)
 
     def reap(self, timeout_ns: int | None) -> list[Event]:
         del timeout_ns
-        length_ns, count = next(self._looks)
-        self._now_ns += length_ns
+        count = next(self._looks)
         ended, self._slots = self._slots[:count], self._slots[count:]
         return [(slot, 0) for slot in ended]
 
@@ -164,29 +159,50 @@ class IgnoringOwner:
     def ended(self, _: object) -> None: ...
 
 
-def test_time_between_looks_is_added_up_by_the_spans_that_a_wait_makes_longer(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("waits", "chunks"),
+    [
+        ({0: 1}, 3),  # all three are submitted
+        ({1: 1}, 2),  # no end is found, but two by the next look
+        ({2: 1}, 3),  # two ended, and the third may have right after them
+        ({3: 1}, 0),  # the third, whose bound it is part of
+        ({4: 1}, 2),  # one is submitted and may have ended as well
+        ({1: 2, 2: 1}, 2 * 2 + 3),
+    ],
+)
+def test_sampled_wait_delays_chunks_that_ended_unseen_or_are_submitted(
+    waits: dict[int, int], chunks: int
 ) -> None:
-    timed = TimedQueue((10, 0), (5, 0), (100, 2), (7, 1), (3, 0), (20, 1))
-    monkeypatch.setattr(transfers, "time", timed)
-    queue = TransferQueue(lambda _: timed, 2, calls=4)
+    counted = CountedQueue(0, 0, 2, 1, 0, 1)
+    queue = TransferQueue(lambda _: counted, 2, calls=4)
     assert queue.makes_calls
 
     def submit(count: int) -> None:
         for _ in range(count):
-            queue.add_call(Call(IgnoringOwner(), timed.prepare_call))
+            queue.add_call(Call(IgnoringOwner(), counted.prepare_call))
         queue.submit()
 
-    submit(3)  # 10 ns, before which there was no look
-    queue.wait(None)  # 5 ns find none, and then 100 ns find two
-    queue.look()  # 7 ns find the third
-    submit(1)  # 3 ns find none
-    queue.look()  # 20 ns
+    steps: tuple[Callable[[], object], ...] = (
+        partial(submit, 3),  # a look finds none
+        partial(queue._reap, 0),  # nor this one
+        partial(queue._reap, None),  # two
+        partial(queue._reap, 0),  # the third
+        partial(submit, 1),
+        queue.look,
+    )
+    for number, step in enumerate(steps):
+        queue.waits_now += waits.get(number, 0)
+        step()
     queue.close()
-    assert queue.looks_ns == [
-        0,
-        7,  # one that ended
-        5 + 3,  # two that may have ended after the look before; one that was submitted, and ended
-        100,  # two that ended, and the third, which may have ended after it
-        *(0, 0, 0),
-    ]
+    assert queue.delayed == (sum(waits.values()), chunks)
+
+
+def test_waits_of_helpers_delay_one_chunk_each() -> None:
+    with IoThreads(2, None, lanes=2, chunks_in_flight=1) as threads:
+        ids: list[int] = []
+        for work in threads.start([lambda: ids.append(threading.get_native_id())] * 2):
+            work.result(LONG_S)
+        for native_id in (*ids, 0, 0):
+            threads.note_wait(native_id)
+        assert threads.delayed == (2, 2)  # of IO threads, no look has come yet
+        assert [threads.of_lane(lane).transfers.waits_now for lane in range(2)] == [1, 1]

@@ -154,12 +154,18 @@ class _Run:
             opened_at = time.time()
             threads = parts.threads
             before = WindowCounters.at_start(
-                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
+                *(
+                    window,
+                    context.counters,
+                    threads.threads,
+                    threads.lanes_ready_ns,
+                    threads.delayed,
+                )
             )
             futures = supervisor.start(work.of_lanes(self._lanes))
 
             def ended() -> str | None:
-                waits.sample(threads.threads)
+                waits.sample(threads.threads, threads.note_wait)
                 if all(future.done() for future in futures):
                     return COMPLETE
                 return "another rank" if ranks.poll(Notice.CLOSING) else None
@@ -171,7 +177,13 @@ class _Run:
             series.drain()
             supervisor.stop()
             after = WindowCounters.at_end(
-                *(window, context.counters, threads.threads, threads.lanes_ready_ns)
+                *(
+                    window,
+                    context.counters,
+                    threads.threads,
+                    threads.lanes_ready_ns,
+                    threads.delayed,
+                )
             )
             throttled_share = self._throttling.read().share_since(throttled)
             supervisor.join()

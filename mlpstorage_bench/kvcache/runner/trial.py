@@ -191,7 +191,7 @@ class _Trial:
             after = WindowCounters.at_end(
                 *(window, self._context.counters),
                 *(self._threads.threads, self._threads.lanes_ready_ns),
-                looks_ns=self._threads.looks_ns,
+                delayed=self._threads.delayed,
             )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             supervisor.join()
@@ -307,7 +307,7 @@ class _Trial:
         return opened_at, WindowCounters.at_start(
             *(self._pool.window, self._context.counters),
             *(self._threads.threads, self._threads.lanes_ready_ns),
-            looks_ns=self._threads.looks_ns,
+            delayed=self._threads.delayed,
         )
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
@@ -315,7 +315,7 @@ class _Trial:
 
         def reason() -> str | None:
             sampler.sample(self._clock.now_ns())
-            self._waits.sample(self._threads.threads)
+            self._waits.sample(self._threads.threads, self._threads.note_wait)
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:

@@ -108,6 +108,7 @@ class _Trial:
             after = WindowCounters.at_end(
                 *(window, self._context.counters),
                 *(self._threads.threads, self._threads.lanes_ready_ns),
+                delayed=self._threads.delayed,
             )
             throttled_share = self._throttling.read().share_since(self._throttling_before)
             self._supervisor.join()
@@ -168,6 +169,7 @@ class _Trial:
         return opened_at, WindowCounters.at_start(
             *(self._window, self._context.counters),
             *(self._threads.threads, self._threads.lanes_ready_ns),
+            delayed=self._threads.delayed,
         )
 
     def _run_epochs(self, offset: ClockOffset) -> str:
@@ -216,7 +218,7 @@ class _Trial:
         return [*workers, lambda: run(loader.take)]
 
     def _epoch_ends(self) -> str | None:
-        self._waits.sample(self._threads.threads)
+        self._waits.sample(self._threads.threads, self._threads.note_wait)
         if all(future.done() for future in self._futures):
             return EPOCHS
         return ANOTHER_RANK if self._ranks.poll(Notice.CLOSING) else None

@@ -72,7 +72,7 @@ def _overestimate(trial: RankWindows[RankWindow]) -> float | None:
             return None
         late_ns = sum(operation.latency_overestimate_ns for operation in rank.stored)
         spans_ns = sum(one.chunk.sum_ns + one.durability.sum_ns for one in rank.stored)
-        waits_ns = rank.lane_time.late_spans_s * NS_PER_S
+        waits_ns = rank.lane_time.late_spans_s(rank.in_flight / rank.movers) * NS_PER_S
         bounds_ns += min(late_ns + waits_ns, spans_ns)
         all_spans_ns += spans_ns
     return part(bounds_ns, all_spans_ns)
@@ -210,7 +210,7 @@ class Harness(Measured):
         RANKS.together("sum of bounds ÷ sum of spans", _overestimate),
         MEAN,
         formula="(bounds of late completions + waits for Python's lock and a processor inside "
-        "transfers and syncs x spans that each makes longer) ÷ spans",
+        "transfers and syncs x spans that such a wait makes longer) ÷ spans",
         title="overestimate",
         better="lower",
     )

@@ -96,7 +96,7 @@ def rank_trial(
         peak_rss_bytes=100 + rank,
         corruption="",
         lane_time=LaneTime(
-            total_s=2.0, cpu_s=0.4, queued_s=0.1, lock_s=0.1, request_s=0.2, late_spans_s=0.15
+            total_s=2.0, cpu_s=0.4, queued_s=0.1, lock_s=0.1, request_s=0.2, late_s=0.15
         ),
     )
 
@@ -407,11 +407,32 @@ def test_limit_is_unknown_where_the_kernel_shows_too_little() -> None:
 
 
 def test_waits_inside_transfers_make_spans_too_long() -> None:
-    spent = LaneTime(2.0, cpu_s=0.4, queued_s=0.4, lock_s=0.5, request_s=0.0, late_spans_s=0.12)
+    spent = LaneTime(2.0, cpu_s=0.4, queued_s=0.4, lock_s=0.5, request_s=0.0, late_s=0.12)
     spans_s = 100 * 0.01 + 10 * 0.02
     assert limited(spent).latency_overestimate_share == pytest.approx(0.12 / spans_s)
-    everything = dataclasses.replace(spent, late_spans_s=2.0)
+    everything = dataclasses.replace(spent, late_s=2.0)
     assert limited(everything).latency_overestimate_share == 1
+
+
+@pytest.mark.parametrize(
+    ("samples", "spans", "longer"),
+    [
+        (0, 0, 4),  # all that a thread has in flight
+        (1, 1, (1 + 4) / 2),
+        (99, 196, 2),
+        (99, 3000, 4),
+    ],
+)
+def test_wait_inside_a_transfer_makes_longer_as_many_spans_as_samples_say(
+    samples: int, spans: int, longer: float
+) -> None:
+    rank = rank_trial(0)
+    assert rank.lane_time is not None
+    spent = dataclasses.replace(rank.lane_time, late_samples=samples, late_spans=spans)
+    rank = dataclasses.replace(rank, lane_time=spent, lanes=4, movers=2, in_flight=8)
+    spans_s = 100 * 0.01 + 10 * 0.02
+    trial = pool_trial(1, [rank])
+    assert trial.latency_overestimate_share == pytest.approx(longer * 0.15 / spans_s)
 
 
 def test_overestimate_is_unknown_where_the_kernel_shows_too_little() -> None:
