@@ -24,10 +24,17 @@ from mlpstorage_bench.options.declared import (
 from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation, hookspec, stash
-from mlpstorage_bench.session.fixtures import cluster_info, kvcache, mlps_run, mlps_runs, mpi_comm
+from mlpstorage_bench.session.fixtures import (
+    cluster_info,
+    kvcache,
+    mlps_run,
+    mlps_runs,
+    mpi_comm,
+    training,
+)
 from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
-__all__ = ["cluster_info", "kvcache", "mlps_run", "mlps_runs", "mpi_comm"]
+__all__ = ["cluster_info", "kvcache", "mlps_run", "mlps_runs", "mpi_comm", "training"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -37,6 +37,9 @@ _OWN = {
     "kv_cache": TypeEntry(
         "kvcache", "kvcache_workload", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"
     ),
+    "training": TypeEntry(
+        "training", "training_workload", "mlpstorage_bench.training.benchmark:TRAINING"
+    ),
 }
 
 DEFAULT = "kv_cache"

@@ -15,7 +15,7 @@ OPENERS = frozenset({"open", "read_text", "read_bytes"})
 """Names of functions and methods that open a file."""
 LOOKERS = frozenset({"exists", "is_dir", "is_file", "resolve", "iterdir"})
 """Names of methods of paths that raise where the system refuses to look."""
-NO_PATHS = frozenset({"os", "self", "benchmark_type", "input_files", "scheduler", "window"})
+NO_PATHS = frozenset({"kind", "os", "self", "benchmark_type", "input_files", "scheduler", "window"})
 """Objects and modules with a function of one of these names that is no path's."""
 PARSERS = frozenset({"json.load", "csv.reader", "csv.DictReader", "yaml.safe_load", "yaml.load"})
 NAMES = OPENERS | LOOKERS | {name.rpartition(".")[2] for name in PARSERS}
@@ -44,6 +44,7 @@ OWN = {
     "leaves/leaf.py": "entries of a run's directory",
     "submission/copies.py": "new files in a directory that it makes",
     "validation/tree.py": "directories below the root, which was looked up",
+    "training/formats": "files of a dataset, which a generation made",
     "training/dataset": "files of a dataset, which a generation made",
     "training/runner": "files of a dataset, which a generation made",
     "storage": "cache files, and the cache directory, which was looked up",

@@ -16,6 +16,11 @@ class CaseSize:
     problems: Sequence[str]
     """Reasons why the case cannot run."""
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """Lines for people, of a case that is no row of the table of sizes."""
+        return ()
+
     def to_json(self) -> Json:
         """Return the sizes for JSON."""
         return asdict(self)

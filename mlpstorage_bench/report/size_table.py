@@ -36,7 +36,9 @@ _COLUMNS: tuple[tuple[str, Callable[[KnownCaseSize], int | None]], ...] = (
 def size_lines(report: SizeReport, width: int) -> list[str]:
     """Return the table as lines of this width, then problems and the legend."""
     problems = [
-        f"workload {case.case}: {problem}" for case in report.cases for problem in case.problems
+        f"{case.case}: {problem}" if case.lines else f"workload {case.case}: {problem}"
+        for case in report.cases
+        for problem in case.problems
     ]
     ranks = sum(report.ranks_by_host)
     estimates = [
@@ -45,10 +47,14 @@ def size_lines(report: SizeReport, width: int) -> list[str]:
         for case in report.cases
         if isinstance(case, KnownCaseSize) and case.examined_ranks < ranks
     ]
+    limits = [f"limit: {for_terminal(limit)}" for limit in report.limits]
+    lines = [line for case in report.cases for line in case.lines]
+    if lines:
+        return [*map(for_terminal, [*lines, *problems]), *limits]
     return [
         *as_lines(size_table(report), width),
         *map(for_terminal, [*problems, *estimates]),
-        *(f"limit: {for_terminal(limit)}" for limit in report.limits),
+        *limits,
         LEGEND,
     ]
 

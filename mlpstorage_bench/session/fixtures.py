@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlpstorage_bench.session.run import Run
     from mlpstorage_bench.session.session import MlpsSession
     from mlpstorage_bench.session.type_run import TypeRun
+    from mlpstorage_bench.training.fixture import Training
     from mlpstorage_bench.trial.services import TestServices
 
 
@@ -81,6 +82,18 @@ def kvcache(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[KVCache]
     """
     for made in fixture_of(request, benchmark, "kv_cache"):
         yield cast("KVCache", made)
+
+
+@pytest.fixture
+def training(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Training]:
+    """The training benchmark: `training.run(workload, **parameters)` runs one on all ranks.
+
+    Trainings are those of the profile (`training.workloads`); a test that takes
+    `training_workload` runs once for each. Returns a TrainingResult: utilization in percent,
+    bandwidths in GiB/s, latencies in ms.
+    """
+    for made in fixture_of(request, benchmark, "training"):
+        yield cast("Training", made)
 
 
 def fixture_of(request: pytest.FixtureRequest, benchmark: Any, name: str) -> Iterator[object]:

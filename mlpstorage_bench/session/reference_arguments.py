@@ -11,7 +11,16 @@ from mlpstorage_bench.redaction.commands import record_launcher_arguments
 from mlpstorage_bench.redaction.text import redact_json
 
 _ORDER = (
-    *("mode", "benchmark", "command", "cache_dir", "results_dir", "systemname", "config_file"),
+    *("mode", "benchmark", "command", "client_host_memory_in_gb", "max_accelerators"),
+    *(
+        "accelerator_type",
+        "data_dir",
+        "o_direct",
+        "cache_dir",
+        "results_dir",
+        "systemname",
+        "config_file",
+    ),
     *("dry_run", "exec_type", "num_processes", "npernode", "hosts", "mpi_bin", "oversubscribe"),
     *("allow_run_as_root", "mpi_btl", "mpi_params", "gpu_mem_gb", "cpu_mem_gb", "loops"),
     *("duration", "generation_mode", "performance_profile", "enable_autoscaling", "seed"),

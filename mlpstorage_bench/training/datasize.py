@@ -11,8 +11,8 @@ from mlpstorage_bench.benchmark_type.interface import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.training.config.profile_file import TrainingProfile
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.workload.minimum import minimum
-from mlpstorage_bench.units import GIB, gib
+from mlpstorage_bench.training.workload.minimum import LEAST_STEPS, TIMES_MEMORY, minimum
+from mlpstorage_bench.units import GIB, counted, gib
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,25 @@ class TrainingCaseSize(CaseSize):
     """Samples of so many times the memory of all hosts; None if the size is set."""
     memory_bytes: int
     """Memory of all hosts."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """Lines for people: what the dataset is, and which rule determines it."""
+        dataset = (
+            f"  {self.num_files_train} files of {counted(self.num_samples_per_file, 'sample')}, "
+            f"{gib(self.total_disk_bytes)} GiB on storage, {self.steps_per_epoch} steps an epoch"
+        )
+        lines = [
+            f"training {self.case}: {self.model} on {self.ranks} x {self.accelerator}",
+            dataset,
+        ]
+        if self.samples_by_steps is not None and self.samples_by_memory is not None:
+            lines.append(
+                f"  {self.samples_by_steps} samples for {LEAST_STEPS} steps; "
+                f"{self.samples_by_memory} for {TIMES_MEMORY} x {gib(self.memory_bytes)} GiB of "
+                "memory of all hosts"
+            )
+        return lines
 
     @property
     def storage_bytes(self) -> int:

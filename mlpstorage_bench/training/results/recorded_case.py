@@ -9,17 +9,11 @@ from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.measure.audit import SEVERITY, Verdict
 from mlpstorage_bench.metric.values import Values, number_of, numbers_of
 from mlpstorage_bench.training.config import mlperf
+from mlpstorage_bench.training.results.recorded_rank import is_warm_up
 from mlpstorage_bench.training.workload.models import MODELS
 
-WARM_UP = "-warm-up"
-"""End of the name of the case that only warms up."""
 _CACHED: Verdict = "served from page cache"
 _PERCENT = 100.0
-
-
-def is_warm_up(case: CaseRecord) -> bool:
-    """Return whether a case only warms up for another one."""
-    return case.case.endswith(WARM_UP)
 
 
 def missing(case: CaseRecord, total_ranks: int) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, ValidationError
@@ -20,6 +21,8 @@ from mlpstorage_bench.trial.recorded_samples import (
     Seconds,
 )
 
+WARM_UP = "-warm-up"
+"""End of the name of the case that only warms up."""
 _Moment = Annotated[int, Field(gt=-(1 << 62), lt=1 << 62)]
 
 
@@ -87,9 +90,20 @@ def recorded_rank(source: str, content: Json) -> RecordedRank:
         ) from error
 
 
+def is_warm_up(case: CaseRecord) -> bool:
+    """Return whether a case only warms up for another one."""
+    return case.case.endswith(WARM_UP)
+
+
 def recorded_trials(case: CaseRecord) -> list[list[RecordedRank]]:
     """Return the results of the ranks of each trial; InvalidInputError if one is unusable."""
     return [
         [recorded_rank(f"trial {trial.trial} of case {case.case}", rank) for rank in trial.ranks]
         for trial in case.trials
     ]
+
+
+def last_trial(cases: Sequence[CaseRecord]) -> list[RecordedRank]:
+    """Return the results of the ranks of the first training's last trial; none without one."""
+    measured = next((case for case in cases if case.trials and not is_warm_up(case)), None)
+    return [] if measured is None else recorded_trials(measured)[-1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.training.config.workload import TrainingWorkload
+from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
 from mlpstorage_bench.training.workload.models import MODELS
 
 DOTTED: Mapping[str, str] = {
@@ -68,18 +70,38 @@ def parameters_of_run(parameters: Json, cases: Sequence[CaseRecord]) -> Json:
 
     `parameters` are the plan's: those of a run in which none has started yet.
     """
-    planned = parameters.get("workloads")
-    first = next(iter(planned.values()), None) if isinstance(planned, Mapping) else None
-    found = cases[0].parameters if cases else first
-    if not isinstance(found, Mapping):
+    workload = _first(parameters, cases)
+    if workload is None:
         return {}
-    workload = TrainingWorkload.model_validate(found)
+    cache_dir = str(parameters.get("cache_dir", ""))
     return reference_parameters(
         workload,
         workload.num_files_train or 0,
-        str(parameters.get("cache_dir", "")),
+        _data_folder(workload, cache_dir, parameters.get("seed")),
         generates=parameters.get("generates") is True,
     )
+
+
+def accelerator_of_run(parameters: Json, cases: Sequence[CaseRecord]) -> str | None:
+    """Return the accelerator of a run's first training; None if there is none."""
+    workload = _first(parameters, cases)
+    return None if workload is None else workload.accelerator
+
+
+def _first(parameters: Json, cases: Sequence[CaseRecord]) -> TrainingWorkload | None:
+    planned = parameters.get("workloads")
+    first = next(iter(planned.values()), None) if isinstance(planned, Mapping) else None
+    found = cases[0].parameters if cases else first
+    return TrainingWorkload.model_validate(found) if isinstance(found, Mapping) else None
+
+
+def _data_folder(workload: TrainingWorkload, cache_dir: str, seed: object) -> str:
+    """Return the directory of a training's data; the cache directory before its size is known."""
+    files = workload.num_files_train
+    if files is None or not isinstance(seed, int):
+        return cache_dir
+    contents = Contents.of(workload, files, seed, workload.io_chunk_kib * _KIB)
+    return str(DatasetPlace(Path(cache_dir), contents, workload.dataset(files, seed)).directory)
 
 
 def dotted(name: str, value: object) -> tuple[str, object]:

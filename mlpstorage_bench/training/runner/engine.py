@@ -10,7 +10,7 @@ from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
-from mlpstorage_bench.storage.files import FileIo
+from mlpstorage_bench.storage.files import FileIo, IoMode
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.training.config.workload import TrainingWorkload
 from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
@@ -103,6 +103,10 @@ class TrainingEngine(TrialEngine):
                 "each",
             )
         return found
+
+    def io_mode_of(self, workload: TrainingWorkload) -> IoMode:
+        """Return how a training's files are read here, on rank 0."""
+        return self._ranks.bcast(self._storage.mode(workload.asked_mode))
 
     def steps_of(self, workload: TrainingWorkload) -> int:
         """Return the steps of an epoch of a resolved training."""
