@@ -59,7 +59,7 @@ def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseExcep
     status = max(failed) if failed else ends[0].status
     for run in session.runs:
         if run.exit_status != status:
-            _finish_again(run, status)
+            _finish_again(run, status, failure)
     return status
 
 
@@ -68,11 +68,14 @@ def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
     session.exit_status = _status_after(failure, session.exit_status or 0)
     for run in session.runs:
         if run.exit_status != session.exit_status:
-            _finish_again(run, session.exit_status)
+            _finish_again(run, session.exit_status, failure)
 
 
-def _finish_again(run: Run, status: int) -> None:
-    run.add_notes(["the session's end failed, after results were written"])
+def _finish_again(run: Run, status: int, failure: BaseException | None) -> None:
+    note = "the session's end failed, after results were written"
+    if isinstance(failure, KeyboardInterrupt):
+        note = "the session's end was interrupted"
+    run.add_notes([note])
     problems = problems_of(lambda: run.finish(status))
     if problems:
         problems += problems_of(lambda: run.end_without_results(status))

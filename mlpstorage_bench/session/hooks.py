@@ -20,6 +20,7 @@ from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, 
 from mlpstorage_bench.session.activation import opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals import (
+    Exit,
     TerminalReporter,
     hide_mpi_information,
     let_pytest_mpi_run,
@@ -205,13 +206,18 @@ class SessionHooks:
         """Agree on the session's exit status, and write the run's results."""
         own = self._session
         own.comm.ignore_interrupts()
-        failure, result = None, None
+        failure: BaseException | None = None
+        result: object = None
         with own.time_limit(rendezvous.SESSION_END):
-            own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
             try:
-                result = yield
-            except BaseException as error:  # noqa: BLE001 - of a hook; the other ranks learn of it
-                failure = error
+                own.exit_status = session.exitstatus = finish.end(own, int(exitstatus))
+            except KeyboardInterrupt as interrupt:  # in a session of one process: ranks ignore it
+                failure = interrupt
+            else:
+                try:
+                    result = yield
+                except BaseException as error:  # noqa: BLE001 - of a hook; the other ranks learn of it
+                    failure = error
             own.exit_status = session.exitstatus = finish.pass_exit_barrier(
                 own, int(session.exitstatus), failure
             )
@@ -220,6 +226,8 @@ class SessionHooks:
         if not session.testscollected:
             terminal.show_where_tests_are(session.config, own)
         if failure is not None and own.comm.size == 1:
+            if isinstance(failure, KeyboardInterrupt):  # pytest shows an Exit as one line
+                raise Exit("interrupted at the session's end", own.exit_status) from failure
             raise failure
         if own.launcher is not None and own.settings.timeout_s is not None:
             limit_process(own.settings.timeout_s)

@@ -103,3 +103,33 @@ def test_interrupt_while_cache_files_are_removed_leaves_them_to_the_helper_proce
     assert (content["status"], content["exit_status"]) == ("interrupted", 2)
     assert "interrupted while cache files were removed" in content["notes"]
     wait_until(lambda: not directory.exists())
+
+
+INTERRUPTS_END = """
+import os, signal
+from mlpstorage_bench.session import finish
+
+def interrupt(*args):
+    os.kill(os.getpid(), signal.SIGINT)
+
+{place}
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    first_of("finish.enter_run = interrupt", "pytest_terminal_summary = interrupt"),
+    ids=["results", "summary"],
+)
+def test_interrupt_at_the_session_end_is_one_sentence(
+    pytester: pytest.Pytester, place: str
+) -> None:
+    pytester.makeconftest(INTERRUPTS_END.format(place=place))
+    pytester.makepyfile("def test_passes(mlps_run): pass")
+    result = pytester.runpytest_subprocess("--mlps-results-dir=results")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stderr.fnmatch_lines(["Exit: interrupted at the session's end"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    content = metadata_of(pytester)["mlpstorage"]
+    assert (content["status"], content["exit_status"]) == ("interrupted", 2)
+    assert "the session's end was interrupted" in content["notes"]
