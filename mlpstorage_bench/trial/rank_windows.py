@@ -119,9 +119,15 @@ class RankWindows(Generic[Rank_co]):
 
     @cached_property
     def memory_share(self) -> float:
-        """Share of the reported bytes that the hosts' memory had, and no device."""
+        """Share of the reported bytes that the hosts' memory had, and no device.
+
+        1 if storage had nothing to do: lanes that waited did so for others, which moved memory.
+        """
         total = self.traffic.total
-        return sum(host.memory_bytes for host in self.hosts) / total if total else 0.0
+        if total:
+            return sum(host.memory_bytes for host in self.hosts) / total
+        unended = sum(one.in_flight_at_close for rank in self.ranks for one in rank.stored)
+        return 0.0 if unended else 1.0
 
     @cached_property
     def lane_time(self) -> LaneTime | None:

@@ -89,7 +89,7 @@ class Limits(Measured):
         _NEAREST,
         formula="harness from 0.8 of the ceiling; else what most of the lanes' time was spent on: "
         "storage_wait_share, harness_time_share or request_wait_share; harness in place of storage "
-        "where most bytes never left this host's memory",
+        "where most bytes never left this host's memory, or storage had nothing to do",
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: what kept the result from being higher: the storage, this host "

@@ -400,6 +400,21 @@ def test_waits_for_what_memory_has_are_limited_by_the_host(
     assert any("this host's memory had" in note for note in notes) == (limit == "harness")
 
 
+@pytest.mark.parametrize(("in_flight", "limit"), [(0, "harness"), (1, "storage")])
+def test_waits_without_an_operation_on_storage_are_for_other_lanes(
+    in_flight: int, limit: str
+) -> None:
+    spent = LaneTime(total_s=2.0, cpu_s=0.1, queued_s=0.0, lock_s=0.0, request_s=0.0)
+    roomy = Ceiling(operations_per_s=100.0, gib_s=12.5)
+    key = OperationKey("storage", "write", "1 to 16 MiB")
+    unended = {
+        key: OperationStatistics(in_flight_at_close=in_flight),
+        key._replace(tier="cpu"): operation(1, [10]),
+    }
+    rank = dataclasses.replace(rank_trial(0), ceiling=roomy, lane_time=spent, operations=unended)
+    assert pool_trial(1, [rank]).limited_by == limit
+
+
 def test_limit_is_unknown_where_the_kernel_shows_too_little() -> None:
     trial = limited(None)
     assert (trial.limited_by, trial.storage_wait_share) == ("unknown", None)
