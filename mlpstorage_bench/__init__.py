@@ -1,6 +1,7 @@
 """Benchmarks of the storage under LLM key/value caches, as pytest test cases under MPI.
 
-The names below are the public API; they are imported at their first use. Modules are private.
+The names below are the public API; they are imported at their first use. Modules are private, but
+for `own_types`, which has the names for packages that add a benchmark type.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
     from mlpstorage_bench.mpi.comm import Comm
     from mlpstorage_bench.progress.state import Progress
+    from mlpstorage_bench.registry import TypeEntry
+    from mlpstorage_bench.session.fixtures import fixture_of
     from mlpstorage_bench.session.run import Run
 
     __version__: str
@@ -37,7 +40,9 @@ __all__ = [
     "Run",
     "RunFilter",
     "Shown",
+    "TypeEntry",
     "__version__",
+    "fixture_of",
     "metric_rules",
     "units",
 ]
@@ -55,6 +60,8 @@ _MODULES = {
     "Run": "mlpstorage_bench.session.run",
     "RunFilter": "mlpstorage_bench.history.filters",
     "Shown": "mlpstorage_bench.metric.declaration",
+    "TypeEntry": "mlpstorage_bench.registry",
+    "fixture_of": "mlpstorage_bench.session.fixtures",
 }
 _WHOLE_MODULES = {
     "metric_rules": "mlpstorage_bench.metric.rules",

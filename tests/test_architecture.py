@@ -42,6 +42,7 @@ LAYERS = (
         ("checkpointing", "history", "kvcache", "training"),
         "earlier runs and their index; the benchmark types",
     ),
+    (("own_types",), "names for packages that add a benchmark type"),
     (("trial",), "trials of any type: lanes, windows, counters, steps, pooling, failures"),
     (("doctor",), "checks of this machine: MPI, limits, kernel, cache directory"),
     (("leaves",), "directories of runs, whoever wrote them: place, files, commands, figures"),

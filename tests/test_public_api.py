@@ -85,7 +85,9 @@ def test_public_names_are_pinned() -> None:
         "Run",
         "RunFilter",
         "Shown",
+        "TypeEntry",
         "__version__",
+        "fixture_of",
         "metric_rules",
         "units",
     ]
@@ -102,6 +104,7 @@ def test_public_names_are_importable() -> None:
         "RANKS": "metric.rules.RankRules object",
         "Shown": "<enum 'Shown'>",
         "__version__": version("mlpstorage-bench"),
+        "fixture_of": "<function fixture_of",
         "metric_rules": "<module 'mlpstorage_bench.metric.rules'",
         "units": "<module 'mlpstorage_bench.units'",
     }
