@@ -31,6 +31,8 @@ class TypeEntry:
     """Argument of tests that run once for each of the plan's cases."""
     location: str
     """The type's object, as module:attribute."""
+    has_data: bool = False
+    """Whether its tests read data that is made before, with --mlps-datagen."""
 
 
 _OWN = {
@@ -38,7 +40,10 @@ _OWN = {
         "kvcache", "kvcache_workload", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"
     ),
     "training": TypeEntry(
-        "training", "training_workload", "mlpstorage_bench.training.benchmark:TRAINING"
+        "training",
+        "training_workload",
+        "mlpstorage_bench.training.benchmark:TRAINING",
+        has_data=True,
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +107,16 @@ class ResultFiles(Protocol):
         """Return the path of a rank's result in the directory of a run of this time.
 
         InvalidInputError if it is no result of a rank.
+        """
+        ...
+
+    def further_files(
+        self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
+    ) -> Iterable[tuple[str, Json]]:
+        """Return path and content of files that are of no single trial, besides the summary.
+
+        `filesystems` are those of cache and results, as the record of the run has them; None if
+        they are unknown.
         """
         ...
 

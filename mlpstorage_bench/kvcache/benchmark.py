@@ -148,6 +148,13 @@ class KVCacheBenchmark:
         """
         return path_of_rank(case, recorded_rank(f"case {case.case}", result), timestamp)
 
+    def further_files(
+        self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
+    ) -> Sequence[tuple[str, Json]]:
+        """Return files that are of no single trial: there are none."""
+        del cases, total_ranks, filesystems
+        return ()
+
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in a few sentences."""
         return conclusions({one.case: one.metrics for one in cases if one.metrics is not None})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlpstorage_bench.options.names import GRACE_INI, RESULTS_DIR_VARIABLE, SYSTEM_NAME_VARIABLE
-from mlpstorage_bench.options.option import Option, WholeNumber, duration
+from mlpstorage_bench.options.option import SWITCH, Option, WholeNumber, duration
 from mlpstorage_bench.options.progress_mode import checked_mode
 
 RUN_OPTIONS = (
@@ -76,6 +76,14 @@ RUN_OPTIONS = (
         "Number of timed repetitions of each test. Default: the profile's (3).",
         None,
         {"type": WholeNumber(1, 1000), "metavar": "N"},
+    ),
+    Option(
+        "datagen",
+        "Make the data that the collected tests read, and measure nothing: files that exist are "
+        "left. A run of the command datagen stays in the results directory. Of benchmark types "
+        "without data, tests are skipped.",
+        None,
+        SWITCH,
     ),
     # results
     Option(

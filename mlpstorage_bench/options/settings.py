@@ -78,6 +78,8 @@ class Settings:
     cache_dir: Path
     seed: int | None
     trials: int | None
+    makes_data: bool
+    """Whether the session makes data for later runs, and measures nothing."""
     results_dir: Path
     orgname: str
     systemname: str | None
@@ -103,6 +105,11 @@ class Settings:
         """Whether the options request ranks beyond this process."""
         given = self.hosts or self.num_processes or self.npernode
         return self.exec_type == "mpi" and bool(given)
+
+    @property
+    def command(self) -> str:
+        """The command of the session's runs, as their paths name it."""
+        return "datagen" if self.makes_data else "run"
 
     @property
     def profile(self) -> str:
@@ -139,6 +146,7 @@ def read_settings(
         cache_dir=_directory(CACHE_DIR_OPTION, given.get("cache-dir", "mlps-cache")),
         seed=given.get("seed"),
         trials=given.get("trials"),
+        makes_data=given.get("datagen", False),
         results_dir=results_dir_of(options, environ),
         orgname=check_path_component("--mlps-orgname", given.get("orgname", "local")),
         systemname=_system_name(given, environ),

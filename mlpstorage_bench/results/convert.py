@@ -58,6 +58,14 @@ def write_run(
         for trial in case.trials
         for rank in trial.ranks
     ]
+    written += [
+        write_json(location.directory / place, content)
+        for place, content in files.further_files(
+            cases,
+            record.num_processes,
+            None if record.filesystems is None else record.filesystems.model_dump(),
+        )
+    ]
     if record.system_info is not None:
         written.append(write_json(location.cluster_info_path, record.system_info))
     if record.status != "running":  # readers take a summary for the sign of a run's end

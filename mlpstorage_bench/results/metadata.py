@@ -65,6 +65,7 @@ def build_metadata(
         "mlpstorage": {
             "schema_version": record.schema_version,
             "run_id": record.run_id,
+            **({} if record.session_id is None else {"session_id": record.session_id}),
             "status": record.status,
             "start_datetime": record.run_datetime,
             "end_datetime": record.end_datetime,

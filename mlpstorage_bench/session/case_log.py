@@ -109,6 +109,10 @@ class CaseLog:
         """Add pytest-benchmark's statistics of a finished test of this package."""
         self._statistics[test] = statistics
 
+    def has_timed(self, test: str) -> bool:
+        """Return whether a finished test has statistics of pytest-benchmark in this run."""
+        return test in self._statistics
+
     def note_outcome(self, test: str, outcome: Outcome, duration_s: float, message: str) -> None:
         """Add the outcome of one phase of a test; the worst phase decides."""
         before = self._outcomes.get(test, CaseOutcome(test=test, outcome="passed", duration_s=0.0))

@@ -147,8 +147,13 @@ def _services(
     rounds = session.rounds(trials) if timed.is_enabled else 1
     assert part.engine is not None, "tests begin after their engines"
 
-    def open_case(case: CaseRecord, model: str | None = None) -> tuple[OpenCase, Run]:
-        of_model = part if model is None else part_for(session, part.name, model)
+    def open_case(
+        case: CaseRecord, model: str | None = None, *, in_run_of_its_own: bool = False
+    ) -> tuple[OpenCase, Run]:
+        of_model = part
+        if model is not None or in_run_of_its_own:
+            chosen = part.model if model is None else model
+            of_model = part_for(session, part.name, chosen, without_cases=in_run_of_its_own)
         opened[:] = [of_model]
         return of_model.run.log.open_case(case, request.node.nodeid), of_model.run
 

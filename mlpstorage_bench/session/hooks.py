@@ -189,10 +189,11 @@ class SessionHooks:
                 if not any(_is_superseded(run, benchmark) for run in runs)
             ]
             timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
+            own = {run.run_id: [test for test in timed if run.log.has_timed(test)] for run in runs}
             records = [
                 {
-                    "record": run.make_record(timed).model_dump(mode="json"),
-                    "tests": [case.test for case in run.log.cases],
+                    "record": run.make_record(own[run.run_id]).model_dump(mode="json"),
+                    "tests": own[run.run_id],
                 }
                 for run in runs
             ]

@@ -75,7 +75,7 @@ def run_facts(
         session_id=session.session_id,
         model=location.model,
         benchmark_type=location.benchmark_type,
-        command="run",
+        command=location.command,
         mode=settings.mode,
         orgname=settings.orgname,
         systemname=location.systemname,
@@ -89,7 +89,11 @@ def run_facts(
         invocation=_invocation(launcher, arguments),
         tags=list(settings.tags),
         args=reference_arguments(
-            settings, plan.arguments(), "run", location.systemname, len(cluster.hostnames)
+            settings,
+            plan.arguments(),
+            location.command,
+            location.systemname,
+            len(cluster.hostnames),
         ),
         user_set=_as_json(settings.user_set),
         parameters=plan.parameters(),

@@ -40,6 +40,8 @@ from mlpstorage_bench.trial.services import TestedType
 def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
     """Prepare the collected tests: skip scenarios, set timers, and open the runs that they need."""
     _skip_scenarios(session, items)
+    if session.settings.makes_data:
+        _skip_types_without_data(items)
     timed = [item for item in items if "benchmark" in fixtures_of(item)]
     ours = [item for item in timed if registry.types_of_fixtures(fixtures_of(item))]
     others = [item for item in timed if not registry.types_of_fixtures(fixtures_of(item))]
@@ -72,6 +74,15 @@ def _skip_scenarios(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def _skip_types_without_data(items: Sequence[pytest.Item]) -> None:
+    """Skip tests of benchmark types that read no data of an earlier session."""
+    for item in items:
+        for name in registry.types_of_fixtures(fixtures_of(item)):
+            if not registry.entry(name).has_data:
+                reason = f"--mlps-datagen: {name} reads no data that is made before"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def _cases_of(items: Sequence[pytest.Item], name: str) -> list[str]:
     """Return the cases of a type's plan for which tests are parametrized."""
     found: dict[str, None] = {}
@@ -89,6 +100,8 @@ def _open_runs(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
     if not names and not any(_RUN_FIXTURES & set(fixtures_of(item)) for item in items):
         return
     names = names or [registry.DEFAULT]
+    if session.settings.makes_data:
+        names = [name for name in names if registry.entry(name).has_data]
     _check_plugins(session)
     session.resources.enter_context(session.comm.handle_stop_signals())
     session.session_id = session.comm.bcast(session.session_id)
@@ -113,14 +126,16 @@ def _skip_other_types(items: Sequence[pytest.Item], resumed: str) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def part_for(session: MlpsSession, name: str, model: str) -> TypeRun:
+def part_for(
+    session: MlpsSession, name: str, model: str, *, without_cases: bool = False
+) -> TypeRun:
     """Return the run of a type and model; it is opened if this session has none.
 
-    Collective: every rank asks for the same.
+    With `without_cases`, the run has no case yet. Collective: every rank asks for the same.
     """
     of_type = [part for part in session.parts if part.name == name]
     for part in of_type:
-        if part.model == model:
+        if part.model == model and not (without_cases and part.run.log.cases):
             return part
     return _open_for(session, of_type[0].kind, of_type[0].plan, model, None, of_type[0].engine)
 
@@ -166,7 +181,7 @@ def _open_for(
     own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
     hashes = session.comm.allgather(own_hash)
     systemname = settings.systemname or slugify(cluster.hostnames[0])
-    filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, "run")
+    filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, settings.command)
     is_resumed = session.comm.bcast(resumption is not None)
     created = session.comm.bcast(
         session.on_all_ranks(

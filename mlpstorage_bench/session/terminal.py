@@ -169,7 +169,7 @@ def _summarise_run(reporter: TerminalReporter, session: MlpsSession, run: Run) -
     if len(session.runs) > 1:
         _show(reporter, f"{run.facts.benchmark_type}, {run.facts.model}")
     _show_integrity(reporter, run)
-    if run.log.cases:
+    if any(case.planned_trials for case in run.log.cases):
         _show_results(reporter, session, run)
     for note in grouped(run.notes):
         _show_prose(reporter, f"note: {note}")

@@ -18,6 +18,7 @@ from mlpstorage_bench.benchmark_type.interface import (
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.results.separation import fs_separation
 from mlpstorage_bench.storage.directory import check_cache_dir
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.config.profile_file import (
@@ -159,8 +160,10 @@ class TrainingBenchmark:
     def further_files(
         self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
     ) -> Iterator[tuple[str, Json]]:
-        """Yield the epochs of each rank as the reference has them, of the last trial."""
-        del total_ranks, filesystems
+        """Yield the epochs of each rank as the reference has them, and the filesystems."""
+        del total_ranks
+        if filesystems is not None:
+            yield "fs_separation.json", fs_separation(filesystems)
         for rank in last_trial(cases):
             yield f"{rank.mlpstorage.rank}_per_epoch_stats.json", per_epoch_stats(rank)
 

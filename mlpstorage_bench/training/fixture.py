@@ -14,13 +14,14 @@ from mlpstorage_bench.profiles.schema import canonical
 from mlpstorage_bench.training.config.workload import SYNONYMS, TrainingWorkload
 from mlpstorage_bench.training.plan import TrainingPlan
 from mlpstorage_bench.training.results.recorded_rank import WARM_UP
-from mlpstorage_bench.training.results.trial_result import TrainingResult
+from mlpstorage_bench.training.results.samples import TrainingSamples
+from mlpstorage_bench.training.results.trial_result import TrainingResult, TrainingTrial
 from mlpstorage_bench.training.runner.engine import TrainingEngine
 from mlpstorage_bench.training.runner.training_trials import TrainingRuns, TrainingTrials
 from mlpstorage_bench.trial.case_trials import Pausing
 from mlpstorage_bench.trial.rounds import Rounds, check_is_first
 from mlpstorage_bench.trial.services import TestServices
-from mlpstorage_bench.units import gib
+from mlpstorage_bench.units import counted, gib
 
 
 class Training:
@@ -71,72 +72,141 @@ class Training:
         """Run a training of the profile: its trials as rounds of pytest-benchmark, on all ranks.
 
         `case` is the name under which results are kept, by default the training's. Data that does
-        not exist is made first. A round's time is that of a step of an accelerator, so that
-        pytest-benchmark's OPS are steps per second. Every metric goes to `extra_info`.
+        not exist is made first; with --mlps-datagen that is all. A round's time is that of a step
+        of an accelerator, so that pytest-benchmark's OPS are steps per second. Every metric goes to
+        `extra_info`. In mode closed, each trial leaves a run of its own.
         """
         changed = self._engine.resolved(self.workload(workload, **parameters))
         check_is_first(self._services.benchmark, "training.run", "training_workload")
         name = check_path_component("case", workload if case is None else case)
         self._engine.show_to(self._services.trials.viewer, is_on=self._services.trials.is_watched)
-        note = self._make_data(changed)
-        recorded = {**changed.model_dump(), "io_mode": self._engine.io_mode_of(changed)}
-        if self._plan.warm_up_trials:
-            self._warm_up(name, changed, recorded)
+        started = _Started(self._services, self._plan, self._engine, name, changed)
+        if self._plan.generates:
+            return started.make_data()
+        if self._plan.mode == "closed":
+            return started.run_each_apart()
+        return started.run_together()
+
+
+class _Started:
+    """A training that a test has started."""
+
+    def __init__(
+        self,
+        services: TestServices,
+        plan: TrainingPlan,
+        engine: TrainingEngine,
+        name: str,
+        workload: TrainingWorkload,
+    ) -> None:
+        self._services = services
+        self._plan = plan
+        self._engine = engine
+        self._name = name
+        self._workload = workload
+        self._runs = TrainingRuns(engine, workload, engine.steps_of(workload))
+        self._recorded: Json = {**workload.model_dump(), "io_mode": engine.io_mode_of(workload)}
+        """Parameters in the results."""
+
+    def make_data(self) -> TrainingResult:
+        """Make the files that do not exist, as the only round; the result has no trial."""
+        opened, _ = self._services.open_case(self._record(self._name, 0), self._workload.model)
+
+        def round_() -> None:
+            notes = [*self._made(), f"the data is in {self._directory}"]
+            opened.record = replace(opened.record, notes=tuple(notes))
+            self._services.benchmark.extra_info["mlpstorage"] = opened.record.to_json()
+
+        self._services.benchmark.pedantic(round_, rounds=1, iterations=1)
+        return self._pooled([], [])
+
+    def run_together(self) -> TrainingResult:
+        """Run all trials as one case, after those that only warm up."""
+        notes = self._made()
+        for number in range(1, self._plan.warm_up_trials + 1):
+            self._engine.begin_case()
+            warm_up = self._runs.run_unrecorded(number)
+            if warm_up.failure is not None:
+                raise warm_up.failure
+            utilization = warm_up.au_percentage or 0.0
+            notes.append(f"training {self._name}: a trial warmed up, with AU {utilization:.1f} %")
+        planned = self._services.trials.planned
         opened, run = self._services.open_case(
-            CaseRecord(
-                benchmark_type=self._plan.benchmark_type,
-                case=name,
-                planned_trials=self._services.trials.planned,
-                parameters=recorded,
-            ),
-            changed.model,
+            self._record(self._name, planned), self._workload.model
         )
-        name = opened.record.case
         pausing = Pausing(self._plan.pauses, self._services.trials.announce_pause)
-        runs = self._runs(changed)
-        trials = TrainingTrials(self._engine, runs, opened, pausing, run, note)
+        trials = TrainingTrials(self._engine, self._runs, opened, pausing, run, notes)
 
         def pool() -> TrainingResult:
-            return self._engine.pool_case(name, changed, trials.results, trials.samples)
+            return self._pooled(trials.results, trials.samples)
 
         rounds = Rounds(self._services, trials)
         result = rounds.run(pool)
-        if self._plan.mode != "closed":
-            rounds.offer_more(pool)
+        rounds.offer_more(pool)
         return result
 
-    def _runs(self, workload: TrainingWorkload) -> TrainingRuns:
-        return TrainingRuns(self._engine, workload, self._engine.steps_of(workload))
+    def run_each_apart(self) -> TrainingResult:
+        """Run each trial as the case of a run of its own, the first ones to warm up (2.1.17)."""
+        notes = self._made()
+        for _ in range(self._plan.warm_up_trials):
+            self._run_apart(f"{self._name}{WARM_UP}", notes)
+        results: list[TrainingTrial] = []
+        samples: list[TrainingSamples] = []
 
-    def _make_data(self, workload: TrainingWorkload) -> list[str]:
+        def round_() -> None:
+            trials = self._run_apart(self._name, notes)
+            results.extend(trials.results)
+            samples.extend(trials.samples)
+            self._services.advance_clock(trials.results[-1].round_s)
+
+        planned = self._services.trials.planned
+        self._services.benchmark.pedantic(round_, rounds=planned, iterations=1)
+        result = self._pooled(results, samples)
+        self._services.benchmark.extra_info.update(result.metrics())
+        return result
+
+    def _run_apart(self, name: str, notes: list[str]) -> TrainingTrials:
+        """Run one trial in a run of its own, and return it."""
+        opened, run = self._services.open_case(
+            self._record(name, 1), self._workload.model, in_run_of_its_own=True
+        )
+        pausing = Pausing(self._plan.pauses, self._services.trials.announce_pause)
+        trials = TrainingTrials(self._engine, self._runs, opened, pausing, run, notes)
+        try:
+            trials.run_one()
+            pooled = self._pooled(trials.results, trials.samples)
+            found = (*notes, *pooled.notes())
+            opened.record = replace(opened.record, metrics=pooled.metrics(), notes=found)
+        finally:
+            self._services.benchmark.extra_info["mlpstorage"] = opened.record.to_json()
+        return trials
+
+    def _record(self, name: str, planned: int) -> CaseRecord:
+        return CaseRecord(
+            benchmark_type=self._plan.benchmark_type,
+            case=name,
+            planned_trials=planned,
+            parameters=self._recorded,
+        )
+
+    def _pooled(
+        self, results: list[TrainingTrial], samples: list[TrainingSamples]
+    ) -> TrainingResult:
+        return self._engine.pool_case(self._name, self._workload, results, samples)
+
+    @property
+    def _directory(self) -> str:
+        return str(self._engine.place(self._workload).directory)
+
+    def _made(self) -> list[str]:
         """Make the files that do not exist, and return a note on them."""
-        made = self._engine.generate(workload)
+        made = self._engine.generate(self._workload, looks_for_all=self._plan.generates)
         if not made.files:
             return []
         note = (
-            f"{made.files} files with {gib(made.written_bytes)} GiB were made first, in "
-            f"{made.seconds:.1f} s ({made.gib_s:.2f} GiB/s), in "
-            f"{self._engine.place(workload).directory}, and stay for other runs"
+            f"{counted(made.files, 'file')} with {gib(made.written_bytes)} GiB "
+            f"{'was' if made.files == 1 else 'were'} made first, in "
+            f"{made.seconds:.1f} s ({made.gib_s:.2f} GiB/s), in {self._directory}, and stay for "
+            "other runs"
         )
         return [note]
-
-    def _warm_up(self, name: str, workload: TrainingWorkload, recorded: Json) -> None:
-        """Run the trials that do not count, as a case of their own."""
-        count = self._plan.warm_up_trials
-        opened, run = self._services.open_case(
-            CaseRecord(
-                benchmark_type=self._plan.benchmark_type,
-                case=f"{name}{WARM_UP}",
-                planned_trials=count,
-                parameters=recorded,
-            ),
-            workload.model,
-        )
-        pausing = Pausing(self._plan.pauses, self._services.trials.announce_pause)
-        trials = TrainingTrials(self._engine, self._runs(workload), opened, pausing, run)
-        for _ in range(count):
-            trials.run_one()
-        result = self._engine.pool_case(
-            opened.record.case, workload, trials.results, trials.samples
-        )
-        opened.record = replace(opened.record, metrics=result.metrics())

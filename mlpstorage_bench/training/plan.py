@@ -132,21 +132,12 @@ class TrainingPlan:
         differing = [
             difference
             for workload in self.profile.workloads.values()
-            for difference in self.differences(workload)
+            for difference in mlperf.differences(workload.model_dump(), self.seed)
         ]
+        differing += mlperf.differing_repetitions(self.profile.trials, self.profile.warm_up_trials)
         if not differing:
             return []
         return [f"profile {name}: {mlperf.DIFFERS.format(', '.join(dict.fromkeys(differing)))}"]
-
-    def differences(self, workload: TrainingWorkload) -> list[str]:
-        """Return what differs between a training and MLPerf's, trials included."""
-        profile = self.profile
-        return mlperf.differences(
-            workload.model_dump(),
-            trials=profile.trials,
-            seed=profile.seed,
-            warm_up_trials=profile.warm_up_trials,
-        )
 
     def parameters(self) -> Json:
         """Return the effective parameters: those of the first training, then each one's."""

@@ -54,10 +54,13 @@ class TrialSettings:
 class OpenCaseOfModel(Protocol):
     """Function that adds a case to a run, on all ranks together."""
 
-    def __call__(self, case: CaseRecord, model: str | None = None, /) -> tuple[OpenCase, RunTrials]:
+    def __call__(
+        self, case: CaseRecord, model: str | None = None, /, *, in_run_of_its_own: bool = False
+    ) -> tuple[OpenCase, RunTrials]:
         """Return the case and its run; that of the plan's model by default.
 
-        The run of another model opens with its first case.
+        The run of another model opens with its first case, and a run of its own for a case that
+        asks for one, unless the run has no case yet.
         """
         ...
 

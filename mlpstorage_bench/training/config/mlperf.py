@@ -76,9 +76,12 @@ def _sanctioned() -> Mapping[str, object]:
     return workload.model_dump()
 
 
-def differences(
-    parameters: Mapping[str, object], *, trials: int, seed: int | None, warm_up_trials: int
-) -> list[str]:
+def differing_repetitions(trials: object, warm_up_trials: object) -> list[str]:
+    """Return which numbers of trials differ from those of the sanctioned trainings."""
+    return ["trials"] * (trials != TRIALS) + ["warm_up_trials"] * (warm_up_trials != WARM_UP_TRIALS)
+
+
+def differences(parameters: Mapping[str, object], seed: int | None) -> list[str]:
     """Return the names of what differs from the sanctioned training of this model.
 
     `parameters` are a training's; those that it lacks, of an earlier version, do not differ. An
@@ -96,6 +99,4 @@ def differences(
         differing.append("accelerator")
     if seed not in (None, SEED):
         differing.append("seed")
-    if warm_up_trials != WARM_UP_TRIALS:
-        differing.append("warm_up_trials")
-    return differing + ["trials"] * (trials != TRIALS)
+    return differing

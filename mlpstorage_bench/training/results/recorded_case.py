@@ -32,12 +32,7 @@ def objections_to(case: CaseRecord, total_ranks: int) -> Iterator[str]:
     """Yield the reasons for which the figures cannot stand beside MLPerf's, in words."""
     parts = case.workload_fingerprint_parts or {}
     seed = parts.get("seed")
-    differing = mlperf.differences(
-        case.parameters,
-        trials=mlperf.TRIALS if is_warm_up(case) else case.planned_trials,
-        seed=seed if isinstance(seed, int) else None,
-        warm_up_trials=mlperf.WARM_UP_TRIALS,
-    )
+    differing = mlperf.differences(case.parameters, seed if isinstance(seed, int) else None)
     if differing:
         yield mlperf.DIFFERS.format(", ".join(differing))
     absent = missing(case, total_ranks)
@@ -76,10 +71,14 @@ def _worst_audit(case: CaseRecord) -> Values:
 
 def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
     """Return whether figures of a run with these parameters can stand beside MLPerf's."""
+    if parameters.get("generates") is True:
+        return Standing()
     objections = [one for case in cases for one in objections_to(case, total_ranks)]
-    warm_up = parameters.get("warm_up_trials")
-    if isinstance(warm_up, int) and warm_up != mlperf.WARM_UP_TRIALS:
-        objections.append(mlperf.DIFFERS.format("warm_up_trials"))
+    repeated = mlperf.differing_repetitions(
+        parameters.get("trials"), parameters.get("warm_up_trials")
+    )
+    if repeated:
+        objections.append(mlperf.DIFFERS.format(", ".join(repeated)))
     if not cases:
         objections.append("no training has run")
     doubts = [one for case in cases for one in unproven(case)]

@@ -105,5 +105,5 @@ def recorded_trials(case: CaseRecord) -> list[list[RecordedRank]]:
 
 def last_trial(cases: Sequence[CaseRecord]) -> list[RecordedRank]:
     """Return the results of the ranks of the first training's last trial; none without one."""
-    measured = next((case for case in cases if case.trials and not is_warm_up(case)), None)
-    return [] if measured is None else recorded_trials(measured)[-1]
+    first = next((case for case in cases if case.trials), None)
+    return [] if first is None else recorded_trials(first)[-1]

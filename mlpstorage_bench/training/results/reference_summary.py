@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.training.results.recorded_case import objections_to
-from mlpstorage_bench.training.results.recorded_rank import is_warm_up, recorded_trials
+from mlpstorage_bench.training.results.recorded_rank import recorded_trials
 from mlpstorage_bench.training.results.reference_epochs import edges, metric, pooled_epochs
 from mlpstorage_bench.training.workload.models import MODELS
 from mlpstorage_bench.units import GIB
@@ -32,7 +32,7 @@ def summarise(
     objections: Sequence[str] = (),
 ) -> Json:
     """Return the content of `summary.json`; the name of the run's directory is its time."""
-    first = next((case for case in cases if case.trials and not is_warm_up(case)), None)
+    first = next((case for case in cases if case.trials), None)
     return {
         **({} if first is None else _of_case(first, host_count, total_ranks)),
         "mlpstorage": {

@@ -80,13 +80,17 @@ def generate(
     ranks: TrialRanks,
     watch: Watch,
     free_bytes: int | None,
+    *,
+    looks_for_all: bool = False,
 ) -> Generated:
     """Make the files that do not exist, on all ranks together; return what was made by all.
 
+    A dataset whose manifest says that it is complete is looked through with `looks_for_all` alone.
     CapacityError if they do not fit into this rank's share of the free space.
     """
     place = context.place
-    if ranks.bcast(ranks.rank == 0 and place.is_complete()):
+    is_complete = ranks.bcast(ranks.rank == 0 and place.is_complete())
+    if is_complete and not looks_for_all:
         return Generated()
     place.make()
     if ranks.rank == 0:

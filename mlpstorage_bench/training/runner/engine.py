@@ -143,8 +143,11 @@ class TrainingEngine(TrialEngine):
             empties_cache=self._site.is_first_on_host,
         )
 
-    def generate(self, workload: TrainingWorkload) -> Generated:
-        """Make the files of a resolved training that do not exist, on all ranks together."""
+    def generate(self, workload: TrainingWorkload, *, looks_for_all: bool) -> Generated:
+        """Make the files of a resolved training that do not exist, on all ranks together.
+
+        A dataset that was complete is looked through with `looks_for_all` alone.
+        """
         self._mode_of(workload)
         with placed(self._place):
             return generate(
@@ -153,6 +156,7 @@ class TrainingEngine(TrialEngine):
                 self._ranks,
                 self.watch,
                 self._storage.free_bytes(),
+                looks_for_all=looks_for_all,
             )
 
     def run_trial(self, workload: TrainingWorkload, trial: int) -> Outcome:

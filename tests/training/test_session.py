@@ -1,0 +1,199 @@
+"""Sessions of one process: trainings, data that is made before, closed runs, failures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.session.closed import results_on_another_filesystem
+
+pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
+
+TEST = "def test_training(training, training_workload): training.run(training_workload)"
+SMALL = (
+    *("--mlps-set=training.scale=0.001", "--mlps-set=training.steps=3"),
+    *("--mlps-set=training.computation_time=0.01", "--mlps-set=training.batch_size=2"),
+    *("--mlps-set=training.io_chunk_kib=64", "--mlps-trials=2"),
+    *("--mlps-cache-dir=cache", "--mlps-results-dir=results"),
+)
+"""A session of two trials with two epochs of 3 steps of 10 ms."""
+
+_SHORTENED = """
+from mlpstorage_bench.training import benchmark
+
+_load = benchmark.load_profile
+
+def load_shortened(*given, **options):
+    profile = _load(*given, **options)
+    values = {"scale": 0.001, "steps": 3, "epochs": 2, "computation_time": 0.01, "batch_size": 2}
+    workloads = {
+        name: workload.model_copy(update={**values, "io_chunk_kib": 64})
+        for name, workload in profile.workloads.items()
+    }
+    return profile.model_copy(update={"workloads": workloads})
+
+benchmark.load_profile = load_shortened
+"""
+
+results = pytest.fixture(results_on_another_filesystem)
+
+
+def metadata_in(directory: Path) -> list[dict[str, Any]]:
+    """Return the metadata of all runs, in the order of their times."""
+    found = sorted(directory.rglob("training_*_metadata.json"), key=lambda path: path.parent.name)
+    return [json.loads(path.read_text()) for path in found]
+
+
+def test_a_run_leaves_the_files_of_the_reference_and_ours(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TEST)
+    result = pytester.runpytest(*SMALL)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*6 files with * GiB were made first*"])
+    (metadata,) = metadata_in(pytester.path / "results")
+    leaf = pytester.path / "results" / "open/local/results"
+    (leaf,) = leaf.glob("*/training/unet3d/run/*")
+    summary = json.loads((leaf / "summary.json").read_text())
+    assert (metadata["accelerator"], metadata["exit_status"]) == ("b200", 0)
+    assert metadata["parameters"]["dataset"]["num_files_train"] == 6
+    assert metadata["args"]["data_dir"] == str(pytester.path / "cache")
+    assert Path(metadata["parameters"]["dataset"]["data_folder"]).is_dir()
+    assert summary["num_files_train"] == 6
+    assert len(summary["metric"]["train_au_percentage"]) == 2
+    assert (leaf / "0_per_epoch_stats.json").is_file()
+    assert len([*leaf.rglob("0_output.json")]) == 2
+    assert not (pytester.path / "cache" / "rank_0").exists()
+
+
+def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        f"{TEST}\ndef test_cache(kvcache): kvcache.run(1)",
+    )
+    made = pytester.runpytest(*SMALL, "--mlps-datagen")
+    made.assert_outcomes(passed=1, skipped=1)
+    made.stdout.fnmatch_lines(["*6 files with * GiB were made first*"])
+    (metadata,) = metadata_in(pytester.path / "results")
+    assert (metadata["command"], metadata["exit_status"]) == ("datagen", 0)
+    assert metadata["parameters"]["workflow"] == {
+        "generate_data": True,
+        "train": False,
+        "checkpoint": False,
+    }
+    again = pytester.runpytest(*SMALL, "-k", "training")
+    again.assert_outcomes(passed=1)
+    again.stdout.no_fnmatch_line("*were made first*")
+    assert [one["command"] for one in metadata_in(pytester.path / "results")] == ["datagen", "run"]
+
+
+def test_two_types_leave_a_run_each_joined_by_the_session(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        f"{TEST}\ndef test_cache(kvcache): kvcache.run(1)",
+    )
+    tiny = ("kv_cache.duration=0.3", "kv_cache.calibration=0.05", "kv_cache.entry_scale=0.001")
+    result = pytester.runpytest(*SMALL, *(f"--mlps-set={one}" for one in tiny))
+    result.assert_outcomes(passed=2)
+    found = [
+        json.loads(path.read_text())
+        for path in (pytester.path / "results").rglob("*_metadata.json")
+    ]
+    assert {one["benchmark_type"] for one in found} == {"training", "kv_cache"}
+    assert len({one["mlpstorage"]["session_id"] for one in found}) == 1
+
+
+def test_changed_data_fails_the_test_with_file_and_offset(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TEST)
+    pytester.runpytest(*SMALL, "--mlps-datagen").assert_outcomes(passed=1)
+    path = min((pytester.path / "cache").rglob("img_2_*"))
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    result = pytester.runpytest(*SMALL)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*CorruptReadsError: 2 reads of trial 1 found other data*"])
+    result.stdout.fnmatch_lines([f"*{path.name}*"])
+
+
+def test_a_missing_file_fails_the_test_and_datagen_makes_it_again(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(TEST)
+    pytester.runpytest(*SMALL, "--mlps-datagen").assert_outcomes(passed=1)
+    path = min((pytester.path / "cache").rglob("img_2_*"))
+    path.unlink()
+    result = pytester.runpytest(*SMALL)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*StorageError: *opening *{path.name} failed*"])
+    (_, metadata) = metadata_in(pytester.path / "results")
+    assert metadata["exit_status"] == 1
+    again = pytester.runpytest(*SMALL, "--mlps-datagen")
+    again.stdout.fnmatch_lines(["*1 file with * GiB was made first*"])
+    assert path.is_file()
+
+
+def test_a_warm_up_of_an_open_run_is_a_note(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TEST)
+    result = pytester.runpytest(*SMALL, "--mlps-profile=training.mlperf", "--mlps-set=epochs=1")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*training train: a trial warmed up, with AU * %*"])
+
+
+def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
+    pytester: pytest.Pytester, results: Path
+) -> None:
+    (pytester.path / "shortened.py").write_text(_SHORTENED)
+    pytester.makepyfile(TEST)
+    options = ("-p", "shortened", "--mlps-mode=closed", "--mlps-cache-dir=cache")
+    command = (sys.executable, "-m", "pytest", *options, f"--mlps-results-dir={results}")
+    result = pytester.run(*command, timeout=120)
+    result.assert_outcomes(passed=1)
+    runs = metadata_in(results)
+    assert [list(one["mlpstorage"]["cases"]) for one in runs] == [
+        ["train-warm-up"],
+        *[["train"]] * 5,
+    ]
+    assert len({one["run_datetime"] for one in runs}) == 6
+    assert len({one["mlpstorage"]["session_id"] for one in runs}) == 1
+    for leaf in (results / "closed/local/results").glob("*/training/unet3d/run/*"):
+        summary = json.loads((leaf / "summary.json").read_text())
+        assert len(summary["metric"]["train_au_percentage"]) == 2
+        assert (leaf / "0_per_epoch_stats.json").is_file()
+    validated = pytester.runpytest("--mlps-validate", str(results))
+    rules = [line.split()[1] for line in validated.stdout.lines if line.startswith("violated")]
+    assert "2.1.17" not in rules
+    assert "2.1.18" not in rules
+
+
+def test_sizes_say_which_rule_determines_them(pytester: pytest.Pytester) -> None:
+    options = ("--mlps-profile=training.mlperf", "--mlps-set=client_host_memory_in_gb=1")
+    result = pytester.runpytest(
+        "--mlps-datasize", *options, "--mlps-cache-dir=cache", "--mlps-results-dir=results"
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "training train: unet3d on 1 x b200",
+            "*3500 files of 1 sample*500 steps an epoch",
+            "*3500 samples for 500 steps; 36 for 5 x 1.00 GiB*",
+        ]
+    )
+    (metadata,) = metadata_in(pytester.path / "results")
+    assert metadata["command"] == "datasize"
+    assert metadata["parameters"]["dataset"]["num_files_train"] == 3500
+    assert metadata["args"]["max_accelerators"] == 1
+    shutil.rmtree(pytester.path / "results")
+
+
+def test_a_simulated_accelerator_of_each_rank_reads_its_part(
+    pytester: pytest.Pytester, run_ranks: Any
+) -> None:
+    pytester.makepyfile(TEST)
+    result = run_ranks(2, *SMALL)
+    result.assert_outcomes(passed=1)
+    (metadata,) = metadata_in(pytester.path / "results")
+    assert metadata["num_processes"] == 2
+    metrics = metadata["mlpstorage"]["metrics"]["train"]
+    assert metrics["samples"] == 2 * 2 * 2 * 3 * 2  # trials, epochs, ranks, steps, batch
+    assert metrics["corrupt_reads"] == 0
