@@ -139,6 +139,13 @@ class CopyFilesType:
         own = cast("Mapping[str, object]", result["mlpstorage"])
         return f"{timestamp}_{case.case}_trial{own['trial']}_rank{own['rank']}.json"
 
+    def further_files(
+        self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
+    ) -> Sequence[tuple[str, Json]]:
+        """Return files that are of no single trial: there are none."""
+        del cases, total_ranks, filesystems
+        return ()
+
     def summarise(
         self,
         cases: Sequence[CaseRecord],
