@@ -68,7 +68,7 @@ _HEADER = ("key", "type", "unit", "default", "accepted", "meaning")
 
 def workload_keys() -> str:
     """Return a section with a table for each group of a workload's keys."""
-    rows = dict(_rows(Workload))
+    rows = dict(rows_of(Workload))
     return "\n".join(
         f"### {title}\n\n{table(_HEADER, [rows[key] for key in keys])}"
         for title, keys in GROUPS.items()
@@ -77,12 +77,12 @@ def workload_keys() -> str:
 
 def profile_keys() -> str:
     """Return the table of the keys of a whole profile."""
-    return table(_HEADER, [row for _, row in _rows(Profile)])
+    return table(_HEADER, [row for _, row in rows_of(Profile)])
 
 
 def geometry_keys() -> str:
     """Return the table of the keys of each kind of model; a model has one of the two pairs."""
-    kinds = dict(_rows(Model)), dict(_rows(LatentAttentionModel))
+    kinds = dict(rows_of(Model)), dict(rows_of(LatentAttentionModel))
     rows = kinds[0] | kinds[1]
     for key in kinds[0].keys() ^ kinds[1].keys():
         rows[key] = tuple("one pair is required" if one == "required" else one for one in rows[key])
@@ -107,7 +107,8 @@ def _docstrings(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
                 yield name, " ".join(inspect.cleandoc(ast.literal_eval(text.value)).split())
 
 
-def _rows(model: type[BaseModel]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def rows_of(model: type[BaseModel]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each key of a model with its row of a table."""
     schema = model.model_json_schema()
     required = frozenset(schema.get("required", ()))
     meaning = meanings(model)

@@ -6,13 +6,14 @@ import pytest
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.options.declared import OPTIONS
-from tests.docs import equivalents_page, options_page, profile_page
+from tests.docs import equivalents_page, options_page, profile_page, training_page
 from tests.docs.made_part import MadePart
 
 PARTS = (
     options_page.OPTIONS,
     options_page.SETTINGS,
     *profile_page.PARTS,
+    *training_page.PARTS,
     equivalents_page.EQUIVALENTS,
 )
 
