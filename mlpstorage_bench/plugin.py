@@ -25,6 +25,7 @@ from mlpstorage_bench.options.names import ALIASES_INI, HOSTS_ALIAS
 from mlpstorage_bench.process import stderr
 from mlpstorage_bench.session import activation, hookspec, stash
 from mlpstorage_bench.session.fixtures import (
+    checkpointing,
     cluster_info,
     kvcache,
     mlps_run,
@@ -34,7 +35,15 @@ from mlpstorage_bench.session.fixtures import (
 )
 from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
 
-__all__ = ["cluster_info", "kvcache", "mlps_run", "mlps_runs", "mpi_comm", "training"]
+__all__ = [
+    "checkpointing",
+    "cluster_info",
+    "kvcache",
+    "mlps_run",
+    "mlps_runs",
+    "mpi_comm",
+    "training",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

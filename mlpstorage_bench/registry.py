@@ -36,6 +36,11 @@ class TypeEntry:
 
 
 _OWN = {
+    "checkpointing": TypeEntry(
+        "checkpointing",
+        "checkpointing_kind",
+        "mlpstorage_bench.checkpointing.benchmark:CHECKPOINTING",
+    ),
     "kv_cache": TypeEntry(
         "kvcache", "kvcache_workload", "mlpstorage_bench.kvcache.benchmark:KV_CACHE"
     ),

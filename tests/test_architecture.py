@@ -124,6 +124,7 @@ WITH_UNTYPED_OBJECTS = {
     "kvcache/config/profile_file.py": "a profile, while it is parsed",
     "profiles/reader.py": "a profile, while it is parsed",
     "profiles/schema.py": "keys of a profile, before they are parsed",
+    "checkpointing/fixture.py": "arguments of a user's call, before they are parsed",
     "checkpointing/results/stored_trial.py": "a kept checkpoint, while it is parsed",
     "kvcache/config/slo.py": "arguments of a user's marker, before they are parsed",
     "kvcache/results/stored_trial.py": "a kept trial, while it is parsed",

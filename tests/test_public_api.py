@@ -15,6 +15,8 @@ USER_TESTS = '''
 """A user's test file, for the type checker."""
 
 from mlpstorage_bench import (
+    Checkpointing,
+    CheckpointResult,
     ClusterInformation,
     Comm,
     History,
@@ -31,6 +33,11 @@ def test_workload(kvcache: KVCache, mpi_comm: Comm, mlps_run: Run) -> None:
     ranks: list[int] = mpi_comm.allgather(mpi_comm.rank)
     mlps_run.record("ranks", len(ranks))
     assert result.read_gib_s > 0
+
+
+def test_checkpoints(checkpointing: Checkpointing) -> None:
+    result: CheckpointResult = checkpointing.run("write", lanes=2)
+    assert result.gib_s > 0 < result.checkpoint_s
 
 
 def test_hosts(cluster_info: ClusterInformation, mpi_comm: Comm) -> None:
@@ -74,6 +81,8 @@ def test_import_has_no_side_effect_and_loads_nothing_heavy(name: str) -> None:
 def test_public_names_are_pinned() -> None:
     assert mlpstorage_bench.__all__ == [
         "RANKS",
+        "CheckpointResult",
+        "Checkpointing",
         "ClusterInformation",
         "Comm",
         "History",

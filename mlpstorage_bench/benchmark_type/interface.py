@@ -103,11 +103,9 @@ class ResultFiles(Protocol):
         """Declarations of all metrics."""
         ...
 
-    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
-        """Return the path of a rank's result in the directory of a run of this time.
-
-        InvalidInputError if it is no result of a rank.
-        """
+    @property
+    def has_command_level(self) -> bool:
+        """Whether a run's path names its command, so that a command like datasize leaves a run."""
         ...
 
     def further_files(
@@ -117,6 +115,13 @@ class ResultFiles(Protocol):
 
         `filesystems` are those of cache and results, as the record of the run has them; None if
         they are unknown.
+        """
+        ...
+
+    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
+        """Return the path of a rank's result in the directory of a run of this time.
+
+        InvalidInputError if it is no result of a rank.
         """
         ...
 
@@ -278,11 +283,6 @@ class BenchmarkType(ResultFiles, Protocol):
     @property
     def profile_names(self) -> Sequence[str]:
         """Names of the profiles that the type ships."""
-        ...
-
-    @property
-    def has_command_level(self) -> bool:
-        """Whether a run's path names its command, so that a command like datasize leaves a run."""
         ...
 
     def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:

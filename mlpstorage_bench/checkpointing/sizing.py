@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
-from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
+from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.checkpointing.config.parameters import Parameters
 from mlpstorage_bench.checkpointing.config.profile_file import Profile
 from mlpstorage_bench.checkpointing.model.datasize import datasize_gib
@@ -14,18 +14,49 @@ from mlpstorage_bench.checkpointing.model.shares import bytes_of_rank
 from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.units import GIB, KIB, gib
 
+_DECIMALS = 3
 _SHOWS_SIZES = "pytest --mlps-datasize shows the sizes"
 
 
 @dataclass(frozen=True)
-class CheckpointCaseSize(KnownCaseSize):
-    """Sizes of the checkpoints of a run."""
+class CheckpointCaseSize(CaseSize):
+    """Sizes of the checkpoints of a run; those per rank or host are of the largest."""
 
+    model: str
+    checkpoints: int
     checkpoint_bytes: int
     """Bytes of tensors in one checkpoint of all ranks."""
-    checkpoints: int
+    storage_bytes_per_rank: int
+    """Bytes of all checkpoints."""
+    storage_bytes_per_host: int
+    storage_bytes: int
+    memory_bytes_per_host: int
+    """Bytes of copies in memory of asynchronous checkpoints."""
+    reference_gib: float
+    """Size of a checkpoint by the reference's rounded sizes."""
     reference_gib_per_rank: tuple[float, ...]
-    """Different shares of ranks by the reference's rounded sizes, times its checkpoints."""
+    """Different shares of ranks of one checkpoint, by the reference's rounded sizes."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """Lines for people: sizes by rank and host, and those that the reference has."""
+        shares = " or ".join(f"{share:.3f}" for share in self.reference_gib_per_rank)
+        copies, of_host = gib(self.memory_bytes_per_host), gib(self.storage_bytes_per_host)
+        return [
+            (
+                f"checkpointing {self.model}: {self.checkpoints} checkpoints of "
+                f"{gib(self.checkpoint_bytes)} GiB"
+            ),
+            (
+                f"  {gib(self.storage_bytes)} GiB on storage, {of_host} of "
+                f"a host, {gib(self.storage_bytes_per_rank)} of a rank"
+            ),
+            *([f"  {copies} GiB of memory of a host"] if self.memory_bytes_per_host else []),
+            (
+                f"  by the reference's rounded sizes: {self.reference_gib:.6g} GiB a checkpoint, "
+                f"{shares} of a rank"
+            ),
+        ]
 
 
 def not_fitting(
@@ -49,36 +80,26 @@ def datasize(
     model = parameters.trained
     shares = [bytes_of_rank(model, rank, sharers, parameters.scale) for rank in range(ranks)]
     largest = max(shares)
-    written = parameters.num_checkpoints_write * largest
     problems = [
         *filter(None, [capacity.storage_problem]),
         *_problems(parameters, largest, free, memory),
     ]
-    in_memory = largest if parameters.asynchronous else 0
-    reference = {
-        round(parameters.num_checkpoints_write * datasize_gib(model, rank, sharers), 3)
-        for rank in range(ranks)
-    }
+    reference = [datasize_gib(model, rank, sharers) for rank in range(ranks)]
     most = max(ranks_by_host)
     size = CheckpointCaseSize(
         case=profile.model,
         problems=problems,
         model=profile.model,
-        users_per_rank=0,
-        largest_entry_bytes=largest,
-        written_bytes_per_rank=written,
-        keeps_all_bytes_per_rank=written,
-        storage_bytes_per_rank=written,
-        storage_bytes_per_host=written * most,
-        storage_bytes=parameters.num_checkpoints_write * sum(shares),
-        memory_bytes_per_rank=in_memory,
-        memory_bytes_per_host=in_memory * most,
-        evicts=False,
-        users_that_fit=None,
-        examined_ranks=ranks,
-        checkpoint_bytes=sum(shares),
         checkpoints=parameters.num_checkpoints_write,
-        reference_gib_per_rank=tuple(sorted(reference, reverse=True)),
+        checkpoint_bytes=sum(shares),
+        storage_bytes_per_rank=parameters.num_checkpoints_write * largest,
+        storage_bytes_per_host=parameters.num_checkpoints_write * largest * most,
+        storage_bytes=parameters.num_checkpoints_write * sum(shares),
+        memory_bytes_per_host=largest * most if parameters.asynchronous else 0,
+        reference_gib=sum(reference),
+        reference_gib_per_rank=tuple(
+            sorted({round(share, _DECIMALS) for share in reference}, reverse=True)
+        ),
     )
     return SizeReport(
         profile=profile.name,

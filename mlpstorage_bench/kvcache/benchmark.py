@@ -64,6 +64,7 @@ class KVCacheBenchmark:
     exports = MappingProxyType({"fio_job": fio_job})
 
     has_command_level = True
+    has_ordered_cases = False
 
     @property
     def parameter_names(self) -> frozenset[str]:

@@ -20,7 +20,7 @@ from mlpstorage_bench.results.tree import RunLocation, write_json
 from mlpstorage_bench.results.verification import reasons_against, verification_of
 
 
-def locate(record: RunRecord, results_dir: Path) -> RunLocation:
+def locate(record: RunRecord, results_dir: Path, files: ResultFiles) -> RunLocation:
     """Return the location of a run's files."""
     return RunLocation(
         results_dir,
@@ -31,6 +31,7 @@ def locate(record: RunRecord, results_dir: Path) -> RunLocation:
         record.model,
         record.command,
         record.timestamp,
+        files.has_command_level,
     )
 
 
@@ -171,7 +172,8 @@ def _convert(
     files_of: Callable[[str], ResultFiles],
 ) -> Path:
     record = parse_record(str(path), document.record)
-    location, files = locate(record, results_dir), files_of(record.benchmark_type)
+    files = files_of(record.benchmark_type)
+    location = locate(record, results_dir, files)
     try:  # before anything is written: the document has parts of any type
         metadata_of(_metadata(document, record, location, files, [], Standing()))
     except NoMetadataError as error:

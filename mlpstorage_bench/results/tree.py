@@ -1,6 +1,7 @@
 """The results directory tree (MLPerf Storage rules, 2.1), and atomic writes into it.
 
-`<results-dir>/<mode>/<orgname>/results/<systemname>/<type>/<model>/<command>/<YYYYMMDD_HHMMSS>/`
+`<results-dir>/<mode>/<orgname>/results/<systemname>/<type>/<model>/<command>/<YYYYMMDD_HHMMSS>/`;
+some types have no level for the command.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class RunLocation:
     command: str
     timestamp: str
     """The run's start as YYYYMMDD_HHMMSS."""
+    has_command_level: bool = True
+    """Whether the path has a level for the command."""
 
     def __post_init__(self) -> None:
         for name in ("mode", "orgname", "systemname", "benchmark_type", "model", "command"):
@@ -47,7 +50,7 @@ class RunLocation:
     @property
     def directory(self) -> Path:
         """The run's directory."""
-        return (
+        of_model = (
             self.results_dir
             / self.mode
             / self.orgname
@@ -55,9 +58,8 @@ class RunLocation:
             / self.systemname
             / self.benchmark_type
             / self.model
-            / self.command
-            / self.timestamp
         )
+        return (of_model / self.command if self.has_command_level else of_model) / self.timestamp
 
     @property
     def metadata_path(self) -> Path:
@@ -88,6 +90,8 @@ def create_run_directory(
     benchmark_type: str,
     model: str,
     command: str,
+    *,
+    has_command_level: bool = True,
 ) -> tuple[RunLocation, datetime]:
     """Create the directory of a run that starts now, unique also for two runs in one second."""
     for _ in range(_CREATION_ATTEMPTS):
@@ -101,6 +105,7 @@ def create_run_directory(
             model,
             command,
             started.strftime(TIMESTAMP_FORMAT),
+            has_command_level,
         )
         try:
             _check_links(results_dir, location.directory)

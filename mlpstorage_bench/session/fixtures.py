@@ -22,6 +22,7 @@ from mlpstorage_bench.session.stash import HAS_PASSED, SESSION
 
 if TYPE_CHECKING:
     from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase
+    from mlpstorage_bench.checkpointing.fixture import Checkpointing
     from mlpstorage_bench.cluster.information import ClusterInformation
     from mlpstorage_bench.kvcache.fixture import KVCache
     from mlpstorage_bench.mpi.comm import Comm
@@ -94,6 +95,17 @@ def training(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Trainin
     """
     for made in fixture_of(request, benchmark, "training"):
         yield cast("Training", made)
+
+
+@pytest.fixture
+def checkpointing(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Checkpointing]:
+    """The checkpointing benchmark: `checkpointing.run("write")` or `"read"` on all ranks.
+
+    A test that takes `checkpointing_kind` runs once for each. Returns a CheckpointResult:
+    bandwidths in GiB/s, times of checkpoints in seconds, latencies in ms.
+    """
+    for made in fixture_of(request, benchmark, "checkpointing"):
+        yield cast("Checkpointing", made)
 
 
 def fixture_of(request: pytest.FixtureRequest, benchmark: Any, name: str) -> Iterator[object]:

@@ -15,6 +15,7 @@ import pytest
 
 from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.benchmark_type.records import Json
+from mlpstorage_bench.cluster.host import HostRecord
 from mlpstorage_bench.cluster.information import ClusterInformation
 from mlpstorage_bench.cluster.separation import separation
 from mlpstorage_bench.cluster.sources import digests
@@ -37,6 +38,7 @@ from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
 from mlpstorage_bench.session.type_requests import profile_files
+from mlpstorage_bench.units import GIB
 
 
 class Session(Protocol):
@@ -94,6 +96,7 @@ def run_facts(
             location.command,
             location.systemname,
             len(cluster.hostnames),
+            _least_memory_gib(cluster.hosts),
         ),
         user_set=_as_json(settings.user_set),
         parameters=plan.parameters(),
@@ -107,6 +110,12 @@ def run_facts(
         filesystems=filesystems_of(session.settings) if session.comm.rank == 0 else None,
         output_logs=_output_logs(session, location) if is_first else None,
     )
+
+
+def _least_memory_gib(hosts: Sequence[HostRecord]) -> float | None:
+    """Return the least memory of a host; None if it is unknown for one."""
+    known = [host.memory.total for host in hosts if host.memory.total is not None]
+    return min(known) / GIB if known and len(known) == len(hosts) else None
 
 
 def _output_logs(session: Session, location: RunLocation) -> str | None:

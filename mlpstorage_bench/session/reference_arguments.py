@@ -25,17 +25,26 @@ _ORDER = (
     *("allow_run_as_root", "mpi_btl", "mpi_params", "gpu_mem_gb", "cpu_mem_gb", "loops"),
     *("duration", "generation_mode", "performance_profile", "enable_autoscaling", "seed"),
     *("trials", "inter_option_delay", "params", "max_concurrent_allocs", "orgname"),
-    *("num_client_hosts", "config", "num_users", "model"),
+    *("num_client_hosts", "config", "num_users", "model", "data_access_protocol"),
+    *("checkpoint_folder", "num_checkpoints_read", "num_checkpoints_write", "checkpoint_subset"),
 )
 """The reference's order. Its arguments that have no meaning here are left out."""
+_OF_HOSTS = "client_host_memory_in_gb"
+"""Least memory of a host in GiB, unless the plan knows it."""
 
 
 def reference_arguments(
-    settings: Settings, of_plan: Json, command: str, systemname: str, num_hosts: int
+    settings: Settings,
+    of_plan: Json,
+    command: str,
+    systemname: str,
+    num_hosts: int,
+    memory_gib: float | None = None,
 ) -> Json:
     """Return what a session was asked to do, with defaults, and without secrets.
 
-    `of_plan` are the arguments that the plan of the benchmark type knows.
+    `of_plan` are the arguments that the plan of the benchmark type knows; `memory_gib` is the least
+    memory of a host, if it is known.
     """
     flags = settings.launch_flags
     known = {
@@ -60,6 +69,7 @@ def reference_arguments(
         "orgname": settings.orgname,
         "num_client_hosts": num_hosts,
         **of_plan,
+        **({_OF_HOSTS: memory_gib} if of_plan.get(_OF_HOSTS, 0) is None else {}),
     }
     return redact_json({name: known[name] for name in _ORDER if name in known})
 

@@ -37,8 +37,9 @@ from mlpstorage_bench.session.type_run import TypeRun
 from mlpstorage_bench.trial.services import TestedType
 
 
-def begin(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
+def begin(session: MlpsSession, items: list[pytest.Item]) -> None:
     """Prepare the collected tests: skip scenarios, set timers, and open the runs that they need."""
+    _put_in_order(session, items)
     _skip_scenarios(session, items)
     if session.settings.makes_data:
         _skip_types_without_data(items)
@@ -60,6 +61,32 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
 def types_of(items: Sequence[pytest.Item]) -> list[str]:
     """Return the benchmark types whose fixtures tests use."""
     return registry.types_of_fixtures({name for item in items for name in fixtures_of(item)})
+
+
+def _put_in_order(session: MlpsSession, items: list[pytest.Item]) -> None:
+    """Put the tests of a type whose cases follow from each other into the order of its plan.
+
+    They keep the places that they have together: other plugins shuffle tests.
+    """
+    for name in types_of(items):
+        if not registry.load(name).has_ordered_cases:
+            continue
+        order = {case: number for number, case in enumerate(session.plan(name).cases)}
+        places = [at for at, item in enumerate(items) if _case_of(item, name) in order]
+        ordered = sorted(
+            (items[at] for at in places), key=lambda item: order[_case_of(item, name) or ""]
+        )
+        for at, item in zip(places, ordered, strict=True):
+            items[at] = item
+
+
+def _case_of(item: pytest.Item, name: str) -> str | None:
+    """Return the case of a type's plan for which a test is parametrized; None without one."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for argument, kind in registry.case_arguments(fixtures_of(item)).items():
+        if argument in parameters and kind == name:
+            return str(parameters[argument])
+    return None
 
 
 def _skip_scenarios(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
@@ -85,13 +112,8 @@ def _skip_types_without_data(items: Sequence[pytest.Item]) -> None:
 
 def _cases_of(items: Sequence[pytest.Item], name: str) -> list[str]:
     """Return the cases of a type's plan for which tests are parametrized."""
-    found: dict[str, None] = {}
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        for argument, kind in registry.case_arguments(fixtures_of(item)).items():
-            if argument in parameters and kind == name:
-                found[str(parameters[argument])] = None
-    return [*found]
+    found = (_case_of(item, name) for item in items)
+    return [*dict.fromkeys(case for case in found if case is not None)]
 
 
 def _open_runs(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
@@ -182,10 +204,15 @@ def _open_for(
     hashes = session.comm.allgather(own_hash)
     systemname = settings.systemname or slugify(cluster.hostnames[0])
     filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, settings.command)
+    has_level = kind.has_command_level
     is_resumed = session.comm.bcast(resumption is not None)
     created = session.comm.bcast(
         session.on_all_ranks(
-            lambda: _place(settings.results_dir, filed_as, resumption) if session.is_root else None
+            lambda: (
+                _place(settings.results_dir, filed_as, resumption, has_command_level=has_level)
+                if session.is_root
+                else None
+            )
         )
     )
     assert created is not None
@@ -282,11 +309,14 @@ def _place(
     results_dir: Path,
     filed_as: tuple[str, str, str, str, str, str],
     resumption: Resumption | None,
+    *,
+    has_command_level: bool,
 ) -> tuple[RunLocation, datetime]:
     """Return place and start of a run: of a new one, whose directory is made, or continued one."""
     if resumption is None:
-        return create_run_directory(results_dir, *filed_as)
-    return RunLocation(results_dir, *filed_as, resumption.timestamp), resumption.started
+        return create_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
+    continued = RunLocation(results_dir, *filed_as, resumption.timestamp, has_command_level)
+    return continued, resumption.started
 
 
 def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[str]:

@@ -55,6 +55,7 @@ class TrainingBenchmark:
     name = "training"
     exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
     has_command_level = True
+    has_ordered_cases = False
 
     @property
     def parameter_names(self) -> frozenset[str]:

@@ -88,6 +88,11 @@ class TestServices:
 class TestedType(BenchmarkType, Protocol):
     """A benchmark type whose fixture tests use."""
 
+    @property
+    def has_ordered_cases(self) -> bool:
+        """Whether a case uses what those before it in the plan have left."""
+        ...
+
     def planned_trials(self, plan: Plan, *, is_scenario: bool) -> int:
         """Return the number of trials that the plan has for a test."""
         ...

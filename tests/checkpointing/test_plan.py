@@ -74,8 +74,13 @@ def test_sizes_are_those_of_all_checkpoints() -> None:
     found = size(HostCapacity(None, None, 1))
     assert found.storage_bytes / GIB == pytest.approx(1047.03, rel=1e-4)
     assert found.storage_bytes_per_host / GIB == pytest.approx(523.5, rel=1e-3)
-    assert found.reference_gib_per_rank == (131.25,)
+    assert found.reference_gib_per_rank == (13.125,)
     assert not found.problems
+    assert found.lines == [
+        "checkpointing llama3-8b: 10 checkpoints of 104.70 GiB",
+        "  1047.03 GiB on storage, 523.51 of a host, 130.88 of a rank",
+        "  by the reference's rounded sizes: 105 GiB a checkpoint, 13.125 of a rank",
+    ]
 
 
 def test_checkpoints_that_do_not_fit_are_a_problem() -> None:

@@ -90,6 +90,7 @@ class CopyFilesType:
     name = "copy_files"
     exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
     has_command_level = True
+    has_ordered_cases = False
     parameter_names = frozenset(Parameters.model_fields)
     profile_names = tuple(PROFILES)
 

@@ -1,0 +1,194 @@
+"""Sessions with checkpoints: files of a run, phases, order of tests, several types, MPI."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.session.tiny import metadata_of
+
+TINY = (
+    *("--mlps-set=scale=0.00001", "--mlps-set=io_chunk_kib=16"),
+    *("--mlps-results-dir=results", "--mlps-cache-dir=cache"),
+)
+TESTS = """
+    def test_checkpoint(checkpointing, checkpointing_kind):
+        result = checkpointing.run(checkpointing_kind)
+        assert result.gib_s > 0
+"""
+
+
+def leaf(pytester: pytest.Pytester) -> Path:
+    (path,) = (pytester.path / "results").rglob("*_metadata.json")
+    return path.parent
+
+
+def summary(pytester: pytest.Pytester) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((leaf(pytester) / "summary.json").read_text())
+    return content
+
+
+@pytest.mark.starts_process
+def test_a_run_has_the_reference_s_files_and_place(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.runpytest(*TINY).assert_outcomes(passed=2)
+    path = leaf(pytester)
+    place = path.parent.relative_to(pytester.path / "results").parts
+    assert place[-2:] == ("checkpointing", "llama3-8b")
+    names = {file.name for file in path.iterdir()}
+    assert {"summary.json", "0_output.json", "0_per_epoch_stats.json"} <= names
+    assert "fs_separation.json" in names
+    metric = summary(pytester)["metric"]
+    assert metric["save_checkpoint_io_mean_GB_per_second"] > 0
+    assert metric["load_checkpoint_io_mean_GB_per_second"] > 0
+    assert not (pytester.path / "cache").exists()
+
+
+@pytest.mark.starts_process
+def test_the_metadata_has_the_reference_s_parameters(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.runpytest(*TINY).assert_outcomes(passed=2)
+    metadata = metadata_of(pytester)
+    assert metadata["benchmark_type"] == "checkpointing"
+    assert metadata["command"] == "run"
+    assert metadata["parameters"]["model"]["name"] == "llama_8b"
+    assert metadata["parameters"]["checkpoint"]["num_checkpoints_write"] == 2
+    assert metadata["args"]["checkpoint_folder"] == str(pytester.path / "cache")
+    assert metadata["args"]["client_host_memory_in_gb"] > 0
+    metrics = metadata["mlpstorage"]["metrics"]
+    assert metrics["write"]["trials"] == metrics["read"]["trials"] == 2
+    assert metrics["read"]["verified_reads"] > 0
+    assert metrics["read"]["corrupt_reads"] == 0
+
+
+@pytest.mark.starts_process
+def test_writes_run_before_reads_in_any_order_of_collection(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.makeconftest(
+        """
+        def pytest_collection_modifyitems(items):
+            items.reverse()
+        """
+    )
+    result = pytester.runpytest(*TINY, "-v")
+    result.stdout.fnmatch_lines(["*[[]write[]] PASSED*", "*[[]read[]] PASSED*"])
+
+
+@pytest.mark.starts_process
+def test_a_write_phase_and_a_read_phase_are_two_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.runpytest(*TINY, "--mlps-set=phase=write").assert_outcomes(passed=1)
+    metric = summary(pytester)["metric"]
+    assert not [name for name in metric if name.startswith("load_")]
+    first = leaf(pytester)
+    first.rename(first.with_name("20200101_000000"))
+    pytester.runpytest(*TINY, "--mlps-set=phase=read").assert_outcomes(passed=1)
+    made = [path.parent for path in (pytester.path / "results").rglob("summary.json")]
+    (second,) = [path for path in made if path.name != "20200101_000000"]
+    metric = json.loads((second / "summary.json").read_text())["metric"]
+    assert not [name for name in metric if name.startswith("save_")]
+    assert not (pytester.path / "cache" / "checkpoint_rank_0").exists()
+
+
+@pytest.mark.starts_process
+def test_a_read_phase_without_checkpoints_ends_with_what_to_do(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    result = pytester.runpytest(*TINY, "--mlps-set=phase=read")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*a run with phase=write has left its checkpoints*"])
+
+
+@pytest.mark.starts_process
+def test_reads_alone_write_first_and_state_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    result = pytester.runpytest(*TINY, "-k", "checkpoint[read]")
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(["note: checkpoints were written once more*unmeasured*"])
+
+
+@pytest.mark.starts_process
+def test_a_test_changes_what_files_do_not_depend_on(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from mlpstorage_bench.errors import InvalidInputError
+
+        def test_lanes(checkpointing):
+            with pytest.raises(InvalidInputError, match="got 'scale'"):
+                checkpointing.run("write", scale=0.5)
+            with pytest.raises(InvalidInputError, match="write or read"):
+                checkpointing.run("delete")
+            result = checkpointing.run("write", case="one-lane", lanes=1, fsync=False)
+            assert result.case == "one-lane"
+            assert result.latencies.flush_p95_ms is None
+        """
+    )
+    pytester.runpytest(*TINY, "--mlps-set=io_mode=direct").assert_outcomes(passed=1)
+
+
+@pytest.mark.starts_process
+def test_closed_refuses_other_profiles_and_parameters(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    result = pytester.runpytest(*TINY, "--mlps-mode=closed")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*10 writes, 10 reads, fsync*"])
+
+
+@pytest.mark.starts_process
+def test_a_session_of_two_types_leaves_a_run_of_each(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS + "\n    def test_cache(kvcache): kvcache.run(1)\n")
+    entries = ("duration=60", "warmup=0", "entry_scale=0.001", "requests=20", "calibration=0")
+    settings = [f"--mlps-set=kv_cache.{entry}" for entry in entries]
+    ours = [f"--mlps-set=checkpointing.{entry}" for entry in ("scale=0.00001", "io_chunk_kib=16")]
+    result = pytester.runpytest(*settings, *ours, *TINY[2:], "--mlps-trials=2")
+    result.assert_outcomes(passed=3)
+    found = [
+        json.loads(path.read_text())
+        for path in (pytester.path / "results").rglob("*_metadata.json")
+    ]
+    assert {one["benchmark_type"] for one in found} == {"kv_cache", "checkpointing"}
+
+
+@pytest.mark.starts_process
+def test_corrupt_files_fail_the_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+
+        def test_write(checkpointing): checkpointing.run("write")
+
+        def test_read(checkpointing):
+            (path,) = Path("cache/checkpoint_rank_0/01").iterdir()
+            with path.open("r+b") as file:
+                file.write(bytes(8))
+            checkpointing.run("read")
+        """
+    )
+    result = pytester.runpytest(*TINY, "-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*files of trial 1 had other data than was written*"])
+    assert metadata_of(pytester)["mlpstorage"]["status"] == "failed"
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.starts_process
+@pytest.mark.parametrize("writer", ["rank", "dcp"])
+def test_two_ranks_write_one_checkpoint_together(pytester: pytest.Pytester, writer: str) -> None:
+    pytester.makepyfile(TESTS)
+    options = ("--mlps-num-processes=2", "--mlps-allow-run-as-root", f"--mlps-set=writer={writer}")
+    pytester.runpytest_subprocess(*TINY, *options, "-p", "no:cacheprovider")
+    metadata = metadata_of(pytester)
+    assert metadata["mlpstorage"]["status"] == "passed"
+    metrics = metadata["mlpstorage"]["metrics"]["write"]
+    assert metrics["ranks"] == 2
+    assert {one["rank"] for one in metrics["by_rank"]} == {0, 1}
+    path = leaf(pytester)
+    assert (path / "1_per_epoch_stats.json").is_file()
+    shares = [
+        json.loads((path / f"checkpoints/write_1/rank_{rank}.json").read_text())["mlpstorage"]
+        for rank in (0, 1)
+    ]
+    assert sum(one["tensor_bytes"] for one in shares) == metrics["checkpoint_bytes"]
