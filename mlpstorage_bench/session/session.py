@@ -257,7 +257,7 @@ class MlpsSession:
 
     def _check_request(self) -> None:
         """Check files, gate and report formats before tests are collected."""
-        check_some_type(self.settings)
+        self._check_files(check_some_type(self.settings))
         for path in self.settings.reports if self.is_root else ():
             check_renderer(path)
         for export in self.settings.exports if self.is_root else ():
@@ -271,15 +271,18 @@ class MlpsSession:
 
     def _check_type(self, name: str) -> None:
         self._add_metrics(name)
+        self._check_files(name)
+        if self.settings.gate.is_wanted:
+            gate = self.make_gate(name)
+            if self.is_root:
+                gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
+
+    def _check_files(self, name: str) -> None:
         if self.settings.user_set:
             check_files(
                 *(self.settings, self.plan(name), self.comm.rank, self.comm.size),
                 *(self.most_trials, output_files(self.config)),
             )
-        if self.settings.gate.is_wanted:
-            gate = self.make_gate(name)
-            if self.is_root:
-                gate.check_baseline(self.settings.tags, lambda: branch_of_tests(self.config))
 
     def _add_metrics(self, name: str) -> None:
         """Use the metrics that plugins declare until the session is over."""

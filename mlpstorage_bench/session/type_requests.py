@@ -55,14 +55,11 @@ def type_of_command(settings: Settings) -> str:
     return named[0] if named else registry.DEFAULT
 
 
-def check_some_type(settings: Settings) -> None:
-    """Raise the error of a plan if no type can have one with these settings.
+def check_some_type(settings: Settings) -> str:
+    """Return the first type that can have a plan with these settings; raise its error if none can.
 
     Called before tests are collected, when nobody knows of which types they are.
     """
-    if not settings.profiles and not settings.overrides:
-        plan_for(settings, registry.DEFAULT)
-        return
     problems: list[MlpsError] = []
     for name in _candidates(settings):
         try:
@@ -70,7 +67,7 @@ def check_some_type(settings: Settings) -> None:
         except MlpsError as error:
             problems.append(error)
         else:
-            return
+            return name
     raise problems[0]
 
 
@@ -115,6 +112,9 @@ def _unused(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
 
 def _candidates(settings: Settings) -> Iterator[str]:
     """Yield the types that know every value without a prefix, or else the default type."""
+    if not settings.profiles and not settings.overrides:
+        yield registry.DEFAULT
+        return
     found = False
     for name in registry.names():
         keys = [_split(key) for key, _ in settings.overrides]

@@ -25,10 +25,10 @@ from mlpstorage_bench.trial.window_counters import WindowCounters
 RANK = os.environ.get("OMPI_COMM_WORLD_RANK", "0")
 
 def note_when(read):
-    def noted(*given):
+    def noted(*given, **named):
         with open(f"counters-{{RANK}}", "a") as file:
             print(time.time(), file=file)
-        return read(*given)
+        return read(*given, **named)
 
     return staticmethod(noted)
 

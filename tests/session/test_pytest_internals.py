@@ -58,7 +58,7 @@ def test_options_known_before_conftests_exist(pytester: pytest.Pytester) -> None
     config = pytester.parseconfig("--mlps-profile=quick")
     known = internals.known_options(config)
     assert isinstance(known, argparse.Namespace)
-    assert known.mlps_profile == "quick"
+    assert known.mlps_profile == ["quick"]
     assert not known.noconftest
     internals.load_no_conftest(config)
     assert internals.known_options(config).noconftest
