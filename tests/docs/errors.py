@@ -38,6 +38,10 @@ from mlpstorage_bench.session.measured_storage import note_on_system_disk
 from mlpstorage_bench.storage.direct_io import DirectIo
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 from mlpstorage_bench.storage.failures import storage_error
+from mlpstorage_bench.training.config.profile_file import load_profile as load_training
+from mlpstorage_bench.training.dataset.place import Contents, DatasetPlace
+from mlpstorage_bench.training.formats import chosen
+from mlpstorage_bench.training.runner.datagen import check_space, look_for_files_of_others
 from mlpstorage_bench.trial import storage_modes
 from mlpstorage_bench.units import GIB, MIB
 
@@ -177,6 +181,38 @@ def _direct_io_noted(place: Place) -> object:
 def _too_small(_place: Place) -> object:
     size = RankSize(2 * GIB, 2 * GIB, 40 * MIB, GIB, GIB, 100 * MIB, 100)
     raise not_fitting(size.problems(GIB // 2, None))
+
+
+def _dataset(place: Place) -> DatasetPlace:
+    """Return the place of the dataset of the profile quick."""
+    workload = load_training("quick").workloads["train"]
+    contents = Contents.of(workload, 105, 42, MIB)
+    return DatasetPlace(place.directory / "cache", contents, workload.dataset(105, 42))
+
+
+def _data_too_large(place: Place) -> object:
+    check_space(_dataset(place), [*range(105)], GIB // 8)
+    return ""
+
+
+def _data_damaged(place: Place) -> object:
+    dataset = _dataset(place)
+    dataset.make()
+    (dataset.directory / "dataset.json").write_text("{")
+    return dataset.is_complete()
+
+
+def _data_not_shared(place: Place) -> object:
+    dataset = _dataset(place)
+    dataset.make()
+    look_for_files_of_others(dataset, 2)
+    return ""
+
+
+def _no_library_of_a_format(place: Place) -> object:
+    place.patch.setitem(sys.modules, "pyarrow.parquet", None)
+    chosen.check_library("parquet")
+    return ""
 
 
 def _full(place: Place) -> object:
@@ -334,6 +370,24 @@ STORAGE = (
         "Another program has filled the filesystem, or a quota is smaller than its free space. The "
         "trial has no results; those of earlier trials are kept.",
         _full,
+    ),
+    Situation(
+        "Data of a training does not fit",
+        "No file has been made. `--mlps-datasize` prints the size of the data and what determines "
+        "it.",
+        _data_too_large,
+    ),
+    Situation("The description of data is damaged", "", _data_damaged),
+    Situation(
+        "Hosts do not see each other's data",
+        "Each host has a filesystem of its own at this path, or a network filesystem shows new "
+        "files late.",
+        _data_not_shared,
+    ),
+    Situation(
+        "The library of a format is not installed",
+        "The format `raw` needs none.",
+        _no_library_of_a_format,
     ),
     Situation("The results directory cannot be written", "", _results_not_writable),
     Situation(

@@ -167,6 +167,42 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
     assert "2.1.18" not in rules
 
 
+def test_an_interrupted_run_goes_on_with_the_trials_that_are_missing(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(TEST)
+    pytester.makeconftest(
+        """
+        from pathlib import Path
+
+        from mlpstorage_bench.training.runner.engine import TrainingEngine
+
+        _run = TrainingEngine.run_trial
+
+        def run_until_interrupted(engine, workload, trial):
+            if trial == 2 and not Path("interrupted").exists():
+                Path("interrupted").touch()
+                raise KeyboardInterrupt
+            with Path("trials").open("a") as file:
+                print(trial, file=file)
+            return _run(engine, workload, trial)
+
+        TrainingEngine.run_trial = run_until_interrupted
+        """
+    )
+    pytester.runpytest_subprocess(*SMALL)
+    (before,) = metadata_in(pytester.path / "results")
+    assert before["mlpstorage"]["status"] == "interrupted"
+    result = pytester.runpytest_subprocess(
+        *SMALL, f"--mlps-resume={before['mlpstorage']['run_id']}"
+    )
+    result.assert_outcomes(passed=1)
+    assert (pytester.path / "trials").read_text().split() == ["1", "2"]
+    (after,) = metadata_in(pytester.path / "results")
+    assert len(after["mlpstorage"]["cases"]["train"]["trials"]) == 2
+    assert after["mlpstorage"]["metrics"]["train"]["samples"] == 2 * 2 * 3 * 2
+
+
 def test_sizes_say_which_rule_determines_them(pytester: pytest.Pytester) -> None:
     options = ("--mlps-profile=training.mlperf", "--mlps-set=client_host_memory_in_gb=1")
     result = pytester.runpytest(
@@ -186,6 +222,7 @@ def test_sizes_say_which_rule_determines_them(pytester: pytest.Pytester) -> None
     shutil.rmtree(pytester.path / "results")
 
 
+@pytest.mark.launches_mpi
 def test_a_simulated_accelerator_of_each_rank_reads_its_part(
     pytester: pytest.Pytester, run_ranks: Any
 ) -> None:

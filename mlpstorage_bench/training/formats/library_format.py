@@ -51,7 +51,7 @@ def library(name: str, module: str) -> ModuleType:
             "format",
             name,
             "raw, or a format whose library is installed",
-            hint=f"{error}. Install {EXTRA}",
+            hint=f"There is no module {module}. Install {EXTRA}",
         ) from error
 
 

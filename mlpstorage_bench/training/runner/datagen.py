@@ -98,11 +98,11 @@ def generate(
     ranks.barrier()
     watch.begin("datagen", None)
     missing = _missing(context, range(ranks.rank, place.contents.files, ranks.size))
-    _check_space(place, missing, free_bytes)
+    check_space(place, missing, free_bytes)
     with ranks.defer_interrupts():
         mine = _Generation(workload, context, missing).run(ranks, watch)
     ranks.barrier()
-    _look_for_files_of_others(place, ranks.size)
+    look_for_files_of_others(place, ranks.size)
     if ranks.rank == 0:
         _make_durable(place.digests)
         place.describe(is_complete=True)
@@ -125,7 +125,8 @@ def _missing(context: TrainingContext, own: range) -> list[int]:
     ]
 
 
-def _check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None) -> None:
+def check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None) -> None:
+    """Raise CapacityError if files do not fit into this rank's share of the free space."""
     needed = sum(place.dataset.file_bytes(file) for file in missing)
     if free_bytes is not None and needed > free_bytes:
         raise CapacityError(
@@ -135,7 +136,7 @@ def _check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None
         )
 
 
-def _look_for_files_of_others(place: DatasetPlace, ranks: int) -> None:
+def look_for_files_of_others(place: DatasetPlace, ranks: int) -> None:
     """Raise StorageError if files that other ranks made are not visible here."""
     for file in range(min(ranks, place.contents.files, _MOST_LOOKED_AT)):
         if not place.has_file(file):

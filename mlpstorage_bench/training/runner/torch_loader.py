@@ -27,7 +27,7 @@ def data_loader() -> Any:
             "reader",
             "torch",
             "model, or an installation of PyTorch",
-            hint=f"{error}. Install {EXTRA}",
+            hint=f"There is no module torch. Install {EXTRA}",
         ) from error
 
 

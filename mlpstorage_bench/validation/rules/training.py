@@ -215,7 +215,7 @@ def data_reachable(_: Leaf) -> Outcome:
 )
 @of_metadata
 def equal_accelerators(_: Leaf, metadata: Document) -> Outcome:
-    hosts = metadata.texts("args", "hosts")
+    hosts = metadata.texts("args", "hosts") or metadata.texts("hosts")
     ranks = metadata.count("args", "num_accelerators") or metadata.count("num_processes")
     if not hosts or ranks is None:
         return unknown("hosts or accelerators are not recorded")
