@@ -6,7 +6,13 @@ import pytest
 
 from mlpstorage_bench.kvcache.config.workload import Workload
 from mlpstorage_bench.options.declared import OPTIONS
-from tests.docs import equivalents_page, options_page, profile_page, training_page
+from tests.docs import (
+    checkpointing_page,
+    equivalents_page,
+    options_page,
+    profile_page,
+    training_page,
+)
 from tests.docs.made_part import MadePart
 
 PARTS = (
@@ -14,6 +20,7 @@ PARTS = (
     options_page.SETTINGS,
     *profile_page.PARTS,
     *training_page.PARTS,
+    *checkpointing_page.PARTS,
     equivalents_page.EQUIVALENTS,
 )
 

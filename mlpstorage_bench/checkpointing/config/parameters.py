@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from mlpstorage_bench.checkpointing.model.shapes import MODELS, Model, model_named
+from mlpstorage_bench.checkpointing.model.shapes import Model, model_named
 from mlpstorage_bench.checkpointing.model.writers import FileForm, Writer
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.profiles.quantities import Seconds, unit
 from mlpstorage_bench.profiles.schema import Strict
 from mlpstorage_bench.storage.files import Durability, IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
 
+ModelName = Literal["llama3-8b", "llama3-70b", "llama3-405b", "llama3-1t"]
 Phase = Literal["both", "write", "read"]
 Kind = Literal["write", "read"]
 KINDS: tuple[Kind, ...] = ("write", "read")
@@ -25,8 +25,8 @@ MOST_CHECKPOINTS = 255
 class Parameters(Strict):
     """Parameters of one run: the checkpoints of one model."""
 
-    model: str
-    """Model whose training state is written: llama3-8b, llama3-70b, llama3-405b or llama3-1t."""
+    model: ModelName
+    """Model whose training state is written."""
     phase: Phase = "both"
     """`write` writes checkpoints and leaves them; `read` reads those that a run before has left."""
     accelerator: Literal["b200", "mi355", "h100", "a100"] | None = None
@@ -73,13 +73,6 @@ class Parameters(Strict):
     """Queue of the kernel for transfers; auto: io_uring, or Linux AIO where it is refused."""
     verify_rate: float = Field(default=1.0, ge=0, le=1, allow_inf_nan=False)
     """Share of read chunks whose content is checked."""
-
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, value: str) -> str:
-        if value not in MODELS:
-            raise ValueError(f"accepted: {', '.join(MODELS)}")
-        return check_path_component("model", value)
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:

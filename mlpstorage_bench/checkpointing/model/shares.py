@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.checkpointing.model.shapes import Model
-from mlpstorage_bench.checkpointing.model.tensors import Tensor, stage_of, tensors_of, units_of
+from mlpstorage_bench.checkpointing.model.tensors import Tensor, stage_of, tensors_of
 
 Part = Literal["model", "optimiser"]
 
@@ -57,11 +57,10 @@ def pieces_of_rank(model: Model, rank: int, ranks: int, scale: float = 1.0) -> I
     """Yield the pieces that a rank of `ranks` writes: its model's, then its optimiser's."""
     parallelism, place = model.parallelism, RankPlace.of(model, rank)
     instances = parallelism.instances(ranks)
-    units = units_of(model.shape)
     own = [
         tensor
         for tensor in tensors_of(model.shape, scale)
-        if stage_of(tensor.unit, units, parallelism.pipeline) == place.stage
+        if stage_of(tensor.unit, model.shape.layers, parallelism.pipeline) == place.stage
     ]
     for tensor in own:
         begin, end = _part(0, tensor.elements, place.tensor, parallelism.tensor)

@@ -24,14 +24,17 @@ def tensors_of(shape: Shape, scale: float = 1.0) -> Iterator[Tensor]:
         yield Tensor(name, max(1, round(elements * scale)), unit)
 
 
-def units_of(shape: Shape) -> int:
-    """Return the number of places in the pipeline: layers, embedding and output."""
-    return shape.layers + 2
+def stage_of(unit: int, layers: int, stages: int) -> int:
+    """Return the stage of the pipeline that holds a place; stages hold consecutive places.
 
-
-def stage_of(unit: int, units: int, stages: int) -> int:
-    """Return the stage that holds a place: stages hold consecutive places, as evenly as can be."""
-    return ((unit + 1) * stages - 1) // units
+    Each has as many layers, and the first and the last one the embedding and the output besides.
+    Where layers cannot be divided so, embedding and output count as layers, and stages differ by at
+    most one.
+    """
+    if layers % stages == 0:
+        layer = min(max(unit - 1, 0), layers - 1)
+        return layer * stages // layers
+    return ((unit + 1) * stages - 1) // (layers + 2)
 
 
 def _full_tensors(shape: Shape) -> Iterator[tuple[str, int, int]]:

@@ -67,7 +67,7 @@ def test_trials_are_checkpoints_of_both_kinds() -> None:
     [
         ("modle", "llama3-8b", "Did you mean 'model'"),
         ("name", "other", "one of accelerator"),
-        ("model", "llama2", "accepted: llama3-8b"),
+        ("model", "llama2", "should be 'llama3-8b'"),
         ("num_checkpoints_read", "11", "more than the 10 that are written"),
         ("files_per_rank", "2", "only the writer dcp"),
         ("scale", "2", "less than or equal to 1"),

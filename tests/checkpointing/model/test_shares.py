@@ -147,10 +147,21 @@ def test_ranks_that_are_no_whole_instances_are_refused() -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 64))
-def test_stages_hold_consecutive_places_as_evenly_as_can_be(units: int, stages: int) -> None:
-    stages = min(units, stages)
-    found = [stage_of(unit, units, stages) for unit in range(units)]
-    counts = [found.count(stage) for stage in range(stages)]
+def test_stages_hold_consecutive_places_as_evenly_as_can_be(layers: int, stages: int) -> None:
+    stages = min(layers, stages)
+    found = [stage_of(unit, layers, stages) for unit in range(layers + 2)]
     assert found == sorted(found)
-    assert sum(counts) == units
-    assert max(counts) - min(counts) <= 1
+    assert set(found) == set(range(stages))
+    is_even = layers % stages == 0
+    counted = found[1:-1] if is_even else found
+    counts = [counted.count(stage) for stage in range(stages)]
+    assert max(counts) - min(counts) <= (0 if is_even else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama3-405b", "llama3-1t"])
+def test_shares_of_stages_differ_by_less_than_a_layer(name: str) -> None:
+    model = MODELS[name]
+    first = range(0, model.parallelism.model_ranks, model.parallelism.tensor)
+    shares = [bytes_of_rank(model, rank, model.ranks) for rank in first]
+    assert max(shares) < 1.34 * min(shares)
