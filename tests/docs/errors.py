@@ -17,6 +17,10 @@ from typing import cast
 import pytest
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
+from mlpstorage_bench.checkpointing.config.profile_file import load_profile as load_checkpointing
+from mlpstorage_bench.checkpointing.runner.handover import run_call_out
+from mlpstorage_bench.checkpointing.runner.manifest import Manifest, parameters_of_files
+from mlpstorage_bench.checkpointing.sizing import not_fitting as checkpoints_not_fitting
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.cache_directories import CacheDirectory
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
@@ -155,6 +159,16 @@ def _storage_without_direct_io(place: Place, **parameters: object) -> RankStorag
     storage = RankStorage(site, place.directory, [_workload(**parameters)])
     place.notes.extend(storage.probe())
     return storage
+
+
+def _other_checkpoints(_: Place) -> object:
+    written = load_checkpointing("quick").parameters.model_dump(mode="json")
+    manifest = Manifest(
+        parameters=parameters_of_files(written), ranks=2, seed=42, ended_at=0.0, checkpoints={}
+    )
+    asked = load_checkpointing("quick", [("writer", "dcp")]).parameters.model_dump(mode="json")
+    manifest.check(parameters_of_files(asked), ranks=4)
+    return "they are read"
 
 
 def _workload(**parameters: object) -> Workload:
@@ -388,6 +402,35 @@ STORAGE = (
         "The library of a format is not installed",
         "The format `raw` needs none.",
         _no_library_of_a_format,
+    ),
+    Situation(
+        "Ranks that cannot share a model",
+        "[Checkpointing](checkpointing.md#models) has the numbers of ranks that divide each model.",
+        lambda _: load_checkpointing("mlperf", [("model", "llama3-70b")]).sharers(12),
+    ),
+    Situation(
+        "Checkpoints do not fit",
+        "No checkpoint has been written. All of them stay until the last one was read.",
+        lambda _: checkpoints_not_fitting(
+            load_checkpointing("mlperf").parameters, 13 * GIB, 40 * GIB, None
+        ),
+    ),
+    Situation(
+        "No checkpoints to read",
+        "A run with `phase=write` leaves its checkpoints, and the read phase after it removes "
+        "them.",
+        lambda place: Manifest.read(place.directory / "cache" / "checkpoint_rank_0"),
+    ),
+    Situation(
+        "Checkpoints of other parameters",
+        "The files depend on model, scale, writer, chunks and ranks. The checkpoints are still "
+        "there.",
+        _other_checkpoints,
+    ),
+    Situation(
+        "A call-out that fails",
+        "It runs without a shell: write `sh -c '…'` where it needs one.",
+        lambda _: run_call_out("drop-caches --all"),
     ),
     Situation("The results directory cannot be written", "", _results_not_writable),
     Situation(
