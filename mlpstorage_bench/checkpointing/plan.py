@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
@@ -17,6 +17,7 @@ from mlpstorage_bench.checkpointing.results.reference_parameters import counts_o
 from mlpstorage_bench.checkpointing.sizing import datasize
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.paths import InputFile, OutputFile
+from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.units import duration, gib
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
@@ -27,17 +28,8 @@ _ARGUMENTS = frozenset({"model", "phase", "io_mode", "accelerator"})
 
 
 @dataclass(frozen=True)
-class CheckpointPlan:
+class CheckpointPlan(ProfilePlan[Profile]):
     """A profile with the user's changes, and values derived from it."""
-
-    benchmark_type: str
-    mode: str
-    profile: Profile
-    overrides: tuple[tuple[str, str], ...]
-    """The user's changes of the profile: key, value as typed."""
-    user_set: Mapping[str, object]
-    """Every command-line option that the user set."""
-    cache_dir: str
 
     @property
     def own(self) -> Parameters:
@@ -45,24 +37,9 @@ class CheckpointPlan:
         return self.profile.parameters
 
     @property
-    def model(self) -> str:
-        """The model in the path of the run's directory."""
-        return self.profile.model
-
-    @property
     def cases(self) -> tuple[str, ...]:
         """Names of the cases that can run: writes, then reads."""
         return tuple(self.profile.kinds)
-
-    @property
-    def seed(self) -> int:
-        """The seed of the content of files."""
-        return self.profile.seed
-
-    @property
-    def comparable(self) -> bool:
-        """Whether results may be compared with others of the same profile."""
-        return self.profile.comparable
 
     @property
     def pauses(self) -> Pauses:
@@ -81,11 +58,6 @@ class CheckpointPlan:
         if not seconds:
             return ""
         return f"{count} checkpoints have pauses of {duration(seconds)} in all before them"
-
-    @property
-    def gate_rules(self) -> tuple[str, ...]:
-        """The profile's rules for metrics, as lines."""
-        return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
     def set_by_user(self) -> dict[str, object]:
         """Return the parameters that the user set on the command line."""

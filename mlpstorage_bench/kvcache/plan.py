@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,45 +20,23 @@ from mlpstorage_bench.kvcache.datasize import datasize
 from mlpstorage_bench.kvcache.trace_files import trace_output, trace_path
 from mlpstorage_bench.kvcache.trace_input import SOURCE
 from mlpstorage_bench.paths import InputFile, OutputFile
+from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.units import duration
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 
 
 @dataclass(frozen=True)
-class KVCachePlan:
+class KVCachePlan(ProfilePlan[Profile]):
     """A profile with the user's changes, and values derived from it."""
 
-    benchmark_type: str
-    mode: str
-    profile: Profile
-    overrides: tuple[tuple[str, str], ...]
-    """The user's changes of the profile: dotted path, value as typed."""
-    user_set: Mapping[str, object]
-    """Every command-line option that the user set."""
-    cache_dir: str
     is_shipped: bool = False
     """Whether the profile is one of the package, not a file of the user."""
-
-    @property
-    def model(self) -> str:
-        """The model in the path of the run's directory."""
-        return self.profile.model
 
     @property
     def cases(self) -> tuple[str, ...]:
         """Names of the cases that can run."""
         return tuple(self.profile.workloads)
-
-    @property
-    def seed(self) -> int:
-        """The seed from which each rank derives its own."""
-        return self.profile.seed
-
-    @property
-    def comparable(self) -> bool:
-        """Whether results may be compared with others of the same profile."""
-        return self.profile.comparable
 
     def option(self, name: str, workload: Workload) -> int | None:
         """Return the reference's number of a workload of this name; None if it is not MLPerf's.
@@ -93,11 +71,6 @@ class KVCachePlan:
         """Return the number of trials of each case."""
         profile = self.profile
         return (profile.scenario_trials if is_scenario else None) or profile.trials
-
-    @property
-    def gate_rules(self) -> tuple[str, ...]:
-        """The profile's rules for metrics, as lines."""
-        return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
     def set_by_user(self, name: str) -> dict[str, object]:
         """Return the parameters of a workload that the user set on the command line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
@@ -11,6 +11,7 @@ from mlpstorage_bench.benchmark_type.records import NO_PAUSES, Json, Pauses
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.paths import InputFile, OutputFile
+from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.config.profile_file import TrainingProfile, split_path
 from mlpstorage_bench.training.config.workload import TrainingWorkload
@@ -29,41 +30,18 @@ DATAGEN = "datagen"
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class TrainingPlan(ProfilePlan[TrainingProfile]):
     """A profile with the user's changes, and values derived from it."""
 
-    benchmark_type: str
-    mode: str
-    profile: TrainingProfile
-    overrides: tuple[tuple[str, str], ...]
-    """The user's changes of the profile: dotted path, value as typed."""
-    user_set: Mapping[str, object]
-    """Every command-line option that the user set."""
-    cache_dir: str
     is_shipped: bool = False
     """Whether the profile is one of the package, not a file of the user."""
     _sizes: dict[str, TrainingCaseSize] = field(default_factory=dict, compare=False)
     """Sizes that were computed for a layout of ranks, which `datasize` records."""
 
     @property
-    def model(self) -> str:
-        """The model in the path of the run's directory."""
-        return self.profile.model
-
-    @property
     def cases(self) -> tuple[str, ...]:
         """Names of the trainings that can run."""
         return tuple(self.profile.workloads)
-
-    @property
-    def seed(self) -> int:
-        """The seed of the samples' sizes and order, the same for all ranks."""
-        return self.profile.seed
-
-    @property
-    def comparable(self) -> bool:
-        """Whether results may be compared with others of the same profile."""
-        return self.profile.comparable
 
     @property
     def generates(self) -> bool:
@@ -91,11 +69,6 @@ class TrainingPlan:
             return 1
         profile = self.profile
         return (profile.scenario_trials if is_scenario else None) or profile.trials
-
-    @property
-    def gate_rules(self) -> tuple[str, ...]:
-        """The profile's rules for metrics, as lines."""
-        return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
 
     def set_by_user(self, name: str) -> dict[str, object]:
         """Return the parameters of a training that the user set on the command line."""

@@ -47,6 +47,7 @@ from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import moves_buffered
 from mlpstorage_bench.trial.engine import TrialEngine, placed
 from mlpstorage_bench.trial.outcome import TrialOutcome
+from mlpstorage_bench.trial.pooling import pool_on_root
 from mlpstorage_bench.trial.series_recorder import pool_series
 from mlpstorage_bench.trial.storage_modes import StorageModes
 from mlpstorage_bench.units import KIB
@@ -163,9 +164,9 @@ class Engine(TrialEngine):
             if parameters.phase == "write":
                 self._list_files(parameters)
         samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
-        totals = self._ranks.gather(mine.totals())
-        pooled = self._ranks.bcast(None if totals is None else pool_checkpoint(totals, samples))
-        assert pooled is not None
+        pooled = pool_on_root(
+            self._ranks, mine.totals(), lambda totals: pool_checkpoint(totals, samples)
+        )
         if parameters.phase == "read":
             self._directory.leaves = pooled.failure is not None
         series = pool_series(self._ranks, mine.series)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
-from mlpstorage_bench.errors import CapacityError, MlpsError
+from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.kvcache.cache.tier import Tier
 from mlpstorage_bench.kvcache.config.request_source import RankWorkload
 from mlpstorage_bench.kvcache.config.slo import Objective
@@ -32,6 +32,7 @@ from mlpstorage_bench.paths import InputFile, check_outputs
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.trial.engine import TrialEngine, placed
 from mlpstorage_bench.trial.outcome import TrialOutcome
+from mlpstorage_bench.trial.pooling import pool_on_root
 from mlpstorage_bench.trial.series_recorder import pool_series
 
 T = TypeVar("T")
@@ -193,15 +194,5 @@ def pool_ranks(
     An error of pooling on rank 0 is raised on every rank.
     """
     samples = ranks.merge(PooledHistograms.of([mine]), PooledHistograms.merge)
-    totals = ranks.gather(mine.totals())
-    outcome: TrialResult | MlpsError | None = None
-    if totals is not None:
-        try:
-            outcome = pool_trial(trial, totals, samples)
-        except MlpsError as error:
-            outcome = error
-    outcome = ranks.bcast(outcome)
-    if isinstance(outcome, MlpsError):
-        raise outcome
-    assert outcome is not None
-    return outcome, samples
+    result = pool_on_root(ranks, mine.totals(), lambda totals: pool_trial(trial, totals, samples))
+    return result, samples

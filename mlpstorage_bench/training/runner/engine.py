@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
-from mlpstorage_bench.errors import InvalidInputError, MlpsError
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.mpi.ranks import Ranks, TrialRanks
 from mlpstorage_bench.storage.files import FileIo, IoMode
@@ -29,6 +29,7 @@ from mlpstorage_bench.training.runner.torch_trial import run_with_torch
 from mlpstorage_bench.training.runner.trial import run_training
 from mlpstorage_bench.trial.engine import TrialEngine, placed
 from mlpstorage_bench.trial.outcome import TrialOutcome
+from mlpstorage_bench.trial.pooling import pool_on_root
 from mlpstorage_bench.trial.series_recorder import pool_series
 from mlpstorage_bench.trial.storage_modes import StorageModes
 from mlpstorage_bench.units import KIB
@@ -217,15 +218,5 @@ def pool_ranks(
     An error of pooling on rank 0 is raised on every rank.
     """
     samples = ranks.merge(TrainingSamples.of([mine]), TrainingSamples.merge)
-    totals = ranks.gather(mine.totals())
-    outcome: TrainingTrial | MlpsError | None = None
-    if totals is not None:
-        try:
-            outcome = pool_trial(trial, totals, samples)
-        except MlpsError as error:
-            outcome = error
-    outcome = ranks.bcast(outcome)
-    if isinstance(outcome, MlpsError):
-        raise outcome
-    assert outcome is not None
-    return outcome, samples
+    result = pool_on_root(ranks, mine.totals(), lambda totals: pool_trial(trial, totals, samples))
+    return result, samples
