@@ -146,14 +146,23 @@ class RankDirectory:
             self._reaper = None
 
     def leave_to_reaper(self) -> None:
-        """Release the directory, and have the reaper remove what is left in it."""
+        """After an interrupt, release the directory, and have the reaper remove what is left in it.
+
+        Where the files stay, do nothing.
+        """
+        if self.leaves:
+            return
         assert self._claim is not None
         assert self._reaper is not None
         self._claim.release()
         self._claim = None
         remover, self._reaper = self._reaper, None
+        if remover.poll() is None:
+            left = f"a helper process removes the files left in {self.path}"
+        else:
+            left = f"files are left in {self.path}"
         reaper.let_go(remover)
-        say(f"mlpstorage: interrupted: a helper process removes the files left in {self.path}")
+        say(f"mlpstorage: interrupted: {left}")
 
     def __exit__(self, *_exception: object) -> None:
         if self._claim is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -211,26 +210,3 @@ def test_stopped_reaper_removes_nothing(tmp_path: Path) -> None:
     reaper.stop(started)
     assert started.returncode == 0
     assert tmp_path.is_dir()
-
-
-@pytest.mark.parametrize("name", [ENTRY, ".claim"])
-def test_interrupt_while_files_are_removed_leaves_them_to_the_reaper(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    unlink = os.unlink
-
-    def interrupted(path: str, *, dir_fd: int) -> None:
-        if path == name:
-            monkeypatch.undo()
-            unlink(path, dir_fd=dir_fd)
-            raise KeyboardInterrupt
-        unlink(path, dir_fd=dir_fd)
-
-    directory = RankDirectory(tmp_path / "cache", 0)
-    directory.__enter__()
-    for entry in ("one", "two", "entry"):
-        (directory.path / f"{digest_name(entry)}.kv").write_bytes(b"x")
-    monkeypatch.setattr("mlpstorage_bench.process.removal.os.unlink", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        directory.__exit__()
-    wait_until(lambda: not directory.path.exists())

@@ -1,0 +1,67 @@
+"""Rank directories whose removal is interrupted: what is left goes to the reaper, or is named."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.storage.directory import RankDirectory
+from tests.cluster.waiting import wait_until
+
+pytestmark = pytest.mark.starts_process
+
+ENTRY = f"{digest_name('entry')}.kv"
+
+
+@pytest.mark.parametrize("name", [ENTRY, ".claim"])
+def test_interrupt_while_files_are_removed_leaves_them_to_the_reaper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    unlink = os.unlink
+
+    def interrupted(path: str, *, dir_fd: int) -> None:
+        if path == name:
+            monkeypatch.undo()
+            unlink(path, dir_fd=dir_fd)
+            raise KeyboardInterrupt
+        unlink(path, dir_fd=dir_fd)
+
+    directory = RankDirectory(tmp_path / "cache", 0)
+    directory.__enter__()
+    for entry in ("one", "two", "entry"):
+        (directory.path / f"{digest_name(entry)}.kv").write_bytes(b"x")
+    monkeypatch.setattr("mlpstorage_bench.process.removal.os.unlink", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        directory.__exit__()
+    wait_until(lambda: not directory.path.exists())
+
+
+def test_directory_whose_files_stay_is_not_left_to_the_reaper(tmp_path: Path) -> None:
+    with RankDirectory(tmp_path / "cache", 0) as directory:
+        (directory.path / ENTRY).write_bytes(b"x")
+        assert directory._reaper is not None
+        process_id = directory._reaper.pid
+        directory.leaves = True
+        directory.leave_to_reaper()
+    with suppress(ChildProcessError):  # it was waited for
+        os.waitpid(process_id, 0)
+    assert (directory.path / ENTRY).exists()
+
+
+def test_files_are_named_where_the_reaper_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("mlpstorage_bench.storage.directory.say", said.append)
+    with RankDirectory(tmp_path / "cache", 0) as directory:
+        (directory.path / ENTRY).write_bytes(b"x")
+        assert directory._reaper is not None
+        directory._reaper.kill()
+        directory._reaper.wait()
+        directory.leave_to_reaper()
+    assert said == [f"mlpstorage: interrupted: files are left in {directory.path}"]
+    assert (directory.path / ENTRY).exists()
