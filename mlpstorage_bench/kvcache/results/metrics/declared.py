@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies, LatenciesBySize
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
-from mlpstorage_bench.metric.declaration import AnyMetric, Measured, declared_in
+from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 from mlpstorage_bench.trial.metrics.windows import Windows
 
-GROUPS: tuple[type[Measured], ...] = (
-    *(
-        Requests,
-        Traffic,
-        Latencies,
-        LatenciesBySize,
-        Lookups,
-        Audits,
-        Limits,
-        Harness,
-        Windows,
-        Window,
-    ),
+_TABLE = MetricTable(
+    Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Windows, Window
 )
-"""Subjects, in the order of docs/metrics.md."""
-
-
-_ADDED: list[AnyMetric] = []
-"""Metrics that plugins of this session declare."""
-
-
-def use_added(added: Sequence[AnyMetric]) -> None:
-    """Use the metrics that plugins declare, in place of those of a session before."""
-    _ADDED[:] = added
-
-
-def metrics() -> tuple[AnyMetric, ...]:
-    """Return the declarations of all subjects, and those that plugins added."""
-    return (*declared_in(*GROUPS), *_ADDED)
+GROUPS = _TABLE.groups
+metrics = _TABLE.metrics
+use_added = _TABLE.use_added
