@@ -1,17 +1,59 @@
-"""Selection of benchmarks: those of storage by default, studies of the harness when named."""
+"""Selection of benchmarks: those of storage by default, studies when named; studies' directory."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).parent / "harness"
+from mlpstorage_bench.storage.directory import check_cache_dir
+
+HERE = Path(__file__).parent
+STUDIES = frozenset({HERE / "harness", HERE / "interference", HERE / "test_interference.py"})
+"""Studies of the harness, sides of the study of interference, and that study."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the study of interference."""
+    group = parser.getgroup("study of interference")
+    group.addoption(
+        "--interference-pairs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="runs together; each lies between two runs alone",
+    )
+    group.addoption(
+        "--interference-ranks",
+        action="append",
+        default=[],
+        metavar="TYPE=N",
+        help="ranks of a benchmark type (default: 1); may be repeated",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the studies unless they are named: `pytest benchmarks/` measures storage."""
+    """Leave out studies unless they are named: `pytest benchmarks/` measures storage alone."""
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
-    if collection_path != HARNESS or any(path.is_relative_to(HARNESS) for path in named):
+    if collection_path not in STUDIES or any(
+        path.is_relative_to(collection_path) for path in named
+    ):
         return None
     return True
+
+
+@pytest.fixture
+def study_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A new directory in --mlps-cache-dir, removed after the test."""
+    cache_dir = Path(request.config.getoption("--mlps-cache-dir") or "mlps-cache")
+    check_cache_dir(cache_dir)
+    is_new = not cache_dir.exists()
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="study-", dir=cache_dir)).resolve()
+    yield directory
+    shutil.rmtree(directory)
+    if is_new:
+        cache_dir.rmdir()

@@ -1,9 +1,7 @@
-"""Options of the studies, a working directory on the storage under test, and its I/O mode."""
+"""Options of the studies of the harness, and the I/O mode of the storage under test."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from benchmarks.harness.beside_fio import Conditions
 from benchmarks.harness.flat_load import PAIRS
 from benchmarks.harness.huge_pages import set_aside
 from mlpstorage_bench.storage.direct_io import probe_direct_io
-from mlpstorage_bench.storage.directory import check_cache_dir
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.units import MIB
 
@@ -35,20 +32,6 @@ def conditions(request: pytest.FixtureRequest) -> Iterator[Conditions]:
     options = request.config.option
     with set_aside(FIO_MEMORY_BYTES) as lacking:
         yield Conditions(options.study_pairs, options.study_io_threads, lacking)
-
-
-@pytest.fixture
-def study_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A new directory in --mlps-cache-dir, removed after the test."""
-    cache_dir = Path(request.config.getoption("--mlps-cache-dir") or "mlps-cache")
-    check_cache_dir(cache_dir)
-    is_new = not cache_dir.exists()
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="study-", dir=cache_dir)).resolve()
-    yield directory
-    shutil.rmtree(directory)
-    if is_new:
-        cache_dir.rmdir()
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""Load of each side: the ranks and settings that the study's command line gives to its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mlpstorage_bench.errors import InvalidInputError
+
+RANKS_OPTION = "--interference-ranks"
+LOADS: Mapping[str, tuple[str, ...]] = {
+    "kv_cache": ("duration=20", "write_limit_gb=1024", "storage_capacity_gb=2"),
+    "training": ("epochs=4", "scale=0.125"),
+    "checkpointing": (),
+}
+"""Changes of each type's profile unless the command line names another one.
+
+The KV cache loads the storage for longer than the other side takes, and no limit closes its window.
+The training demands several times more than the profile's, so that it has something to lose.
+"""
+_MOST_RANKS = 4096
+
+
+def options_of(name: str, profiles: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """Return the options of a type's session.
+
+    Later settings of a key take precedence, so that the study's own come first.
+    """
+    given = _of_type(name, profiles)
+    own = [] if given else [f"{name}.{one}" for one in LOADS[name]]
+    return [
+        "--mlps-trials=1",
+        *(f"--mlps-profile={one}" for one in given),
+        *(f"--mlps-set={one}" for one in (*own, *_of_type(name, settings))),
+    ]
+
+
+def check_prefixes(option: str, values: Sequence[str]) -> None:
+    """Raise InvalidInputError for a value that names no benchmark type of the study."""
+    for value in values:
+        if not any(_of_type(name, [value]) for name in LOADS):
+            accepted = " or ".join(f"{name}.{value}" for name in LOADS)
+            raise InvalidInputError(option, value, f"{accepted}, as each side has its own load")
+
+
+def ranks_of(name: str, values: Sequence[str]) -> int:
+    """Return the number of ranks of a type in values TYPE=N, the last one; 1 unless given."""
+    ranks = 1
+    for value in values:
+        key, _, number = value.partition("=")
+        if key not in LOADS or not number.isdecimal() or not 0 < int(number) <= _MOST_RANKS:
+            raise InvalidInputError(
+                RANKS_OPTION, value, f"TYPE=N with one of {', '.join(LOADS)} and at least one rank"
+            )
+        ranks = int(number) if key == name else ranks
+    return ranks
+
+
+def _of_type(name: str, values: Sequence[str]) -> list[str]:
+    """Return the values that name a type."""
+    return [value for value in values if value.startswith(f"{name}.")]

@@ -1,0 +1,136 @@
+"""Figures of both sides, alone and together, and what each loses."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.interference.results import Kind, Second, SideResult
+from mlpstorage_bench import registry
+from mlpstorage_bench.metric.declaration import Better
+from mlpstorage_bench.units import GIB
+
+LOAD = "kv_cache"
+FIGURES: Mapping[str, tuple[str, ...]] = {
+    "checkpointing": ("write_gib_s", "read_gib_s", "standstill_s"),
+    "training": ("au_percentage", "samples_per_s"),
+}
+"""Metrics that are compared, by the type of the side beside the load."""
+_KINDS: tuple[Kind, ...] = ("read", "write")
+_PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Results of a load of the KV cache and of what ran beside it, or of each alone."""
+
+    load: SideResult
+    beside: SideResult
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A figure alone and together: `alone` has a value before each of `together`, and one after."""
+
+    type_name: str
+    title: str
+    better: Better
+    alone: tuple[float | None, ...]
+    together: tuple[float | None, ...]
+
+    @property
+    def losses(self) -> list[float | None]:
+        """Loss of each run together, in percent of the mean of the runs before and after it."""
+        pairs = zip(self.alone, self.alone[1:], self.together, strict=False)
+        return [loss(mean([before, after]), seen, self.better) for before, after, seen in pairs]
+
+    @property
+    def drift(self) -> float | None:
+        """Greatest difference between runs alone, in percent of their mean; None if unknown.
+
+        A loss that is not greater may be no loss.
+        """
+        middle, known = mean(self.alone), [one for one in self.alone if one is not None]
+        return None if not middle else (max(known) - min(known)) / middle * _PERCENT
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None if a value is unknown."""
+    known = [one for one in values if one is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def loss(alone: float | None, together: float | None, better: Better) -> float | None:
+    """Return by how much a figure is worse together, in percent of the figure alone.
+
+    Negative if it is better; None if a figure is unknown or nothing was measured alone.
+    """
+    if not alone or together is None:
+        return None
+    worse = alone - together if better == "higher" else together - alone
+    return worse / alone * _PERCENT
+
+
+def bandwidth_gib_s(seconds: Sequence[Second]) -> float | None:
+    """Return the bandwidth over some seconds; None over none."""
+    length_s = sum(one.window.length_s for one in seconds)
+    return sum(one.moved_bytes for one in seconds) / GIB / length_s if length_s else None
+
+
+def usual_p95_ms(seconds: Sequence[Second]) -> float | None:
+    """Return the median of the seconds' P95; None if no entry ended."""
+    known = [one.p95_ms for one in seconds if one.p95_ms is not None]
+    return statistics.median(known) if known else None
+
+
+def compare(beside: str, alone: Sequence[Sides], together: Sequence[Sides]) -> list[Comparison]:
+    """Return the figures of both sides; `beside` is the type of the side beside the load.
+
+    Figures that no run has are left out.
+    """
+    others = [one.beside for one in alone], [one.beside for one in together]
+    rows = [*_of_load(alone, together), *_of_type(beside, *others)]
+    return [row for row in rows if any(one is not None for one in (*row.alone, *row.together))]
+
+
+def _of_load(alone: Sequence[Sides], together: Sequence[Sides]) -> Iterator[Comparison]:
+    """Yield the load's figures, together those of the seconds in which both windows were open.
+
+    In the other ones the session beside it starts, calibrates and ends, which is no work of a
+    system that is simulated.
+    """
+    figures: tuple[tuple[str, Better, Callable[[Sequence[Second]], float | None]], ...] = (
+        ("GiB/s", "higher", bandwidth_gib_s),
+        ("p95 ms", "lower", usual_p95_ms),
+    )
+    for title, better, figure in figures:
+        for kind in _KINDS:
+            yield Comparison(
+                LOAD,
+                f"{kind} {title}",
+                better,
+                tuple(figure(one.load.seconds(kind)) for one in alone),
+                tuple(figure(one.load.seconds(kind, one.beside.windows)) for one in together),
+            )
+
+
+def _of_type(
+    name: str, alone: Sequence[SideResult], together: Sequence[SideResult]
+) -> Iterator[Comparison]:
+    declared = {metric.name: metric for metric in registry.load(name).metrics}
+    for figure in FIGURES[name]:
+        metric, value = declared[figure], _reader(figure)
+        assert metric.better is not None, "figures that are compared have a direction"
+        yield Comparison(
+            name,
+            metric.title or metric.name,
+            metric.better,
+            tuple(map(value, alone)),
+            tuple(map(value, together)),
+        )
+
+
+def _reader(figure: str) -> Callable[[SideResult], float | None]:
+    return partial(SideResult.value, metric=figure)

@@ -1,0 +1,81 @@
+"""Interference: what a load of the KV cache and a training lose beside each other.
+
+    pytest benchmarks/test_interference.py --mlps-cache-dir=DIR
+
+Each side is a session of its own, with its ranks, in a directory of its own below DIR. Both run
+alone, then together, then alone again, so that a change of shared storage shows. docs/using.md
+has the options, and says how to read the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.interference.loads import LOADS, check_prefixes, options_of, ranks_of
+from benchmarks.interference.losses import LOAD, Sides, compare
+from benchmarks.interference.sessions import Side, run_alone, run_together
+from benchmarks.interference.table import conditions_line, table
+from benchmarks.interference.windows import overlap_problem, overlap_share
+from mlpstorage_bench import registry
+
+BESIDE = [name for name in registry.names() if name in LOADS and name != LOAD]
+
+
+def side(name: str, config: pytest.Config, study_dir: Path) -> Side:
+    """Return the side of a benchmark type as the command line has it."""
+    profiles, settings = (
+        config.getoption(option) or [] for option in ("--mlps-profile", "--mlps-set")
+    )
+    check_prefixes("--mlps-profile", profiles)
+    check_prefixes("--mlps-set", settings)
+    ranks = ranks_of(name, config.getoption("--interference-ranks"))
+    return Side(name, ranks, tuple(options_of(name, profiles, settings)), study_dir / name)
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_interference(
+    beside: str,
+    benchmark: Any,
+    study_dir: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sides = side(LOAD, request.config, study_dir), side(beside, request.config, study_dir)
+    alone = [run_alone(*sides, tmp_path / "alone-0")]
+    together: list[Sides] = []
+
+    def pair() -> None:
+        number = len(alone)
+        together.append(run_together(*sides, tmp_path / f"together-{number}"))
+        alone.append(run_alone(*sides, tmp_path / f"alone-{number}"))
+
+    benchmark.pedantic(pair, rounds=request.config.getoption("--interference-pairs"), iterations=1)
+    windows = [(one.load.windows, one.beside.windows) for one in together]
+    for load, other in windows:
+        problem = overlap_problem(load, beside, other)
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
+    rows = compare(beside, alone, together)
+    shares = [overlap_share(load, other) for load, other in windows]
+    benchmark.extra_info.update(
+        ranks={one.type_name: one.ranks for one in sides},
+        overlap_shares=shares,
+        figures=[asdict(row) | {"losses": row.losses, "drift": row.drift} for row in rows],
+    )
+    ranks = ", ".join(f"{one.type_name} with {one.ranks}" for one in sides)
+    with capsys.disabled():
+        print(f"\n\nranks: {ranks}; windows: {min(shares):.0%} in common\n")
+        print("\n".join(table(rows)), "", *conditions(beside, alone, together), sep="\n")
+
+
+def conditions(beside: str, alone: list[Sides], together: list[Sides]) -> list[str]:
+    """Return the conditions of each side in a line."""
+    return [
+        conditions_line(LOAD, [one.load for one in alone], [one.load for one in together]),
+        conditions_line(beside, [one.beside for one in alone], [one.beside for one in together]),
+    ]

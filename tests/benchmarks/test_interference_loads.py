@@ -1,0 +1,44 @@
+"""Load of each side from the options of the study."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.interference.loads import check_prefixes, options_of, ranks_of
+from mlpstorage_bench.errors import InvalidInputError
+
+
+def test_side_has_the_settings_of_its_type_after_those_of_the_study() -> None:
+    settings = ["training.epochs=2", "kv_cache.duration=5", "training.train.scale=1"]
+    assert options_of("training", [], settings) == [
+        "--mlps-trials=1",
+        "--mlps-set=training.epochs=4",
+        "--mlps-set=training.scale=0.125",
+        "--mlps-set=training.epochs=2",
+        "--mlps-set=training.train.scale=1",
+    ]
+
+
+def test_named_profile_is_run_as_it_is() -> None:
+    assert options_of("training", ["kv_cache.mlperf", "training.mlperf"], []) == [
+        "--mlps-trials=1",
+        "--mlps-profile=training.mlperf",
+    ]
+
+
+def test_value_without_a_type_is_refused() -> None:
+    check_prefixes("--mlps-set", ["training.epochs=2"])
+    with pytest.raises(InvalidInputError, match=r"kv_cache\.epochs=2 or training\.epochs=2"):
+        check_prefixes("--mlps-set", ["epochs=2"])
+
+
+def test_ranks_are_those_given_last() -> None:
+    values = ["kv_cache=2", "training=3", "kv_cache=4"]
+    assert [ranks_of(name, values) for name in ("kv_cache", "training")] == [4, 3]
+    assert ranks_of("training", ["kv_cache=2"]) == 1
+
+
+@pytest.mark.parametrize("value", ["kv_cache", "kv_cache=0", "kv_cache=x", "4", "vdb=1"])
+def test_ranks_need_a_type_and_a_number(value: str) -> None:
+    with pytest.raises(InvalidInputError, match="TYPE=N"):
+        ranks_of("kv_cache", [value])
