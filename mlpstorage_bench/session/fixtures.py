@@ -148,7 +148,7 @@ def _services(
 ) -> TestServices:
     """Return a session's services for a test; `opened` receives the run of its case."""
     from mlpstorage_bench.session import pauses, progress  # noqa: PLC0415 - see above
-    from mlpstorage_bench.session.start import part_for  # noqa: PLC0415 - see above
+    from mlpstorage_bench.session.run_opening import part_for  # noqa: PLC0415 - see above
     from mlpstorage_bench.trial.services import (  # noqa: PLC0415 - see above
         TestServices,
         TrialSettings,

@@ -140,7 +140,7 @@ def test_closed_run_that_comes_to_lie_on_one_filesystem_is_not_valid(
     shorten(pytester)
     pytester.makeconftest(
         """
-        from mlpstorage_bench.session import start
+        from mlpstorage_bench.session import run_opening as start
 
         start._check_separation = lambda session: None
         """

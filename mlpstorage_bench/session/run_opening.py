@@ -1,0 +1,220 @@
+"""Opening of a run: its directory, its metadata, its gate, and the engine of its type."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from mlpstorage_bench import registry
+from mlpstorage_bench.benchmark_type.interface import Engine, Plan, RankSite
+from mlpstorage_bench.cluster.information import check_cache_dirs
+from mlpstorage_bench.cluster.sources import installed_package
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.history.cache_directories import of_hosts
+from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
+from mlpstorage_bench.paths import slugify
+from mlpstorage_bench.process.limits import processor_quota, processor_share
+from mlpstorage_bench.results.run_metadata import metadata_of
+from mlpstorage_bench.results.tree import RunLocation, create_run_directory
+from mlpstorage_bench.results.verification import CLOSED_MODE
+from mlpstorage_bench.session import benchmark_json, measured_storage
+from mlpstorage_bench.session.gate import SessionGate
+from mlpstorage_bench.session.hookspec import PROGRESS_HOOK
+from mlpstorage_bench.session.integrity import record_integrity
+from mlpstorage_bench.session.provenance import filesystems_of, run_facts
+from mlpstorage_bench.session.resumption import Resumption, identity_of
+from mlpstorage_bench.session.run import Run
+from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.type_run import TypeRun
+from mlpstorage_bench.trial.services import TestedType
+
+
+def part_for(
+    session: MlpsSession, name: str, model: str, *, without_cases: bool = False
+) -> TypeRun:
+    """Return the run of a type and model; it is opened if this session has none.
+
+    With `without_cases`, the run has no case yet. Collective: every rank asks for the same.
+    """
+    of_type = [part for part in session.parts if part.name == name]
+    for part in of_type:
+        if part.model == model and not (without_cases and part.run.log.cases):
+            return part
+    return _open_for(session, of_type[0].kind, of_type[0].plan, model, None, of_type[0].engine)
+
+
+def open_run(
+    session: MlpsSession, name: str, cases: Sequence[str], resumption: Resumption | None
+) -> None:
+    """Open the first run of a type, with its engine.
+
+    `cases` are known to run, so that they are checked before the first of them.
+    """
+    kind, settings, plan = registry.load(name), session.settings, session.plan(name)
+    session.on_all_ranks(lambda: kind.check_site(settings.cache_dir))
+    session.on_all_ranks(lambda: check_cache_dirs(session.cluster.hosts))
+    session.on_all_ranks(lambda: _check_separation(session))
+    part = _open_for(session, kind, plan, plan.model, resumption, None)
+    opened = part.engine
+    assert opened is not None
+    known = [case for case in cases if case in plan.cases]
+    part.schedule = plan.schedule(known)
+    session.on_all_ranks(lambda: opened.check_cases(known))
+    notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
+    notes += record_integrity(session, part.run, opened)
+    about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
+    about_parts = [] if part.run.resumption is None else [part.run.resumption.note]
+    changes = _describe_storage(session, part.run.location.metadata_path, opened)
+    part.run.add_notes([*about_parts, *changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
+        session.on_all_ranks(part.run.write)
+
+
+def _open_for(
+    session: MlpsSession,
+    kind: TestedType,
+    plan: Plan,
+    model: str,
+    resumption: Resumption | None,
+    engine: Engine | None,
+) -> TypeRun:
+    """Open a run: its directory, its metadata, its gate, and the type's engine if there is none."""
+    settings, cluster = session.settings, session.cluster
+    rank, size = session.comm.rank, session.comm.size
+    own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
+    hashes = session.comm.allgather(own_hash)
+    systemname = settings.systemname or slugify(cluster.hostnames[0])
+    filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, settings.command)
+    has_level = kind.has_command_level
+    is_resumed = session.comm.bcast(resumption is not None)
+    created = session.comm.bcast(
+        session.on_all_ranks(
+            lambda: (
+                _place(settings.results_dir, filed_as, resumption, has_command_level=has_level)
+                if session.is_root
+                else None
+            )
+        )
+    )
+    assert created is not None
+    location, started = created
+    facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
+    if resumption is not None:
+        facts = facts.model_copy(update={"run_id": resumption.run_id})
+    opening = kind.open(plan, session.comm, _site(session)) if engine is None else None
+    run = Run(
+        location,
+        started,
+        facts,
+        plan.seed,
+        kind,
+        benchmark_json.maker(session.config),
+        session.is_root,
+        resumption,
+        is_resumed,
+    )
+    identity = identity_of(facts, plan.seed, cluster.hosts, installed_package(session.host))
+    session.on_all_ranks(lambda: run.claim(identity))
+    part = TypeRun(kind, plan, model, run, engine)
+    session.parts.append(part)
+    _ask_plugins(session, run)
+    part.gate = _gate_of(session, run)
+    session.on_all_ranks(run.write)
+    _report_places(session, session.runs)
+    if opening is not None:
+        part.engine = session.on_all_ranks(lambda: session.resources.enter_context(opening))
+    return part
+
+
+def _site(session: MlpsSession) -> RankSite:
+    """Return this rank's place, and its shares of what ranks have together."""
+    cluster, rank, host = session.cluster, session.comm.rank, session.host
+    own = sorted(os.sched_getaffinity(0))
+    bound = session.comm.allgather((host, own))
+    of_host = [numbers for other, numbers in bound if other == host]
+    return RankSite(
+        host,
+        session.settings.cache_dir,
+        cluster.ranks_sharing_cache(rank),
+        cluster.memory_of_rank(rank),
+        is_in_memory=cluster.host_of_rank(rank).cache_filesystem.is_in_memory,
+        processors=processor_share(own, of_host, processor_quota()),
+        is_first_on_host=rank == cluster.ranks_by_host[host][0],
+    )
+
+
+def _ask_plugins(session: MlpsSession, run: Run) -> None:
+    """Add plugins' facts to the run on rank 0, and find whether they receive its progress."""
+    session.hooks_watch_progress = session.comm.bcast(session.hooks.has(PROGRESS_HOOK))
+    if session.is_root:
+        run.plugin_facts = session.hooks.metadata(run)
+        run.add_notes(session.hooks.problems)
+
+
+def _report_places(session: MlpsSession, runs: Sequence[Run]) -> None:
+    """Report to the parent where the runs are, and where the copies of its output belong."""
+    if session.parent is None or not session.is_root:
+        return
+    session.parent.send("run", json.dumps([str(run.location.metadata_path) for run in runs]))
+    if runs[0].facts.output_logs is not None:
+        session.parent.send("logs", runs[0].facts.output_logs)
+
+
+def _check_separation(session: MlpsSession) -> None:
+    """Raise InvalidInputError on rank 0 if a closed run has cache and results on one filesystem.
+
+    Such a run takes more than an hour, and would be INVALID whatever it measured.
+    """
+    settings = session.settings
+    if not session.is_root or settings.mode != CLOSED_MODE:
+        return
+    objection = filesystems_of(settings).objection
+    if objection:
+        raise InvalidInputError(
+            RESULTS_DIR_OPTION,
+            str(settings.results_dir),
+            "in mode closed, a directory on another filesystem than the cache",
+            hint=f"On {session.host}, {objection}. Set it, or --mlps-cache-dir, to another one",
+        )
+
+
+def _place(
+    results_dir: Path,
+    filed_as: tuple[str, str, str, str, str, str],
+    resumption: Resumption | None,
+    *,
+    has_command_level: bool,
+) -> tuple[RunLocation, datetime]:
+    """Return place and start of a run: of a new one, whose directory is made, or continued one."""
+    if resumption is None:
+        return create_run_directory(results_dir, *filed_as, has_command_level=has_command_level)
+    continued = RunLocation(results_dir, *filed_as, resumption.timestamp, has_command_level)
+    return continued, resumption.started
+
+
+def _describe_storage(session: MlpsSession, own: Path, engine: Engine) -> list[str]:
+    """Set the lines about the storage on rank 0, and return notes on it and on its change."""
+    if not session.is_root:
+        return []
+    directories = of_hosts(session.cluster.hosts)
+    results_dir = session.settings.results_dir
+    changes = measured_storage.changes_since_last_run(results_dir, own, directories)
+    headline = measured_storage.headline(directories, engine.file_io)
+    session.storage_lines = [headline, *changes]
+    return [*changes, *measured_storage.note_on_system_disk(directories)]
+
+
+def _gate_of(session: MlpsSession, run: Run) -> SessionGate | None:
+    """Return the comparison of the run with earlier ones; None if the gate is off."""
+    if not session.settings.gate.is_wanted:
+        return None
+    return SessionGate(
+        session.make_gate(run.benchmark_type.name),
+        lambda: metadata_of(run.metadata),
+        session.comm.bcast,
+        is_root=session.is_root,
+        path_of=lambda path: session.path_for(run, path),
+    )
