@@ -71,6 +71,8 @@ class Place:
             str(self.directory): "/mnt/array",
             sysconfig.get_path("scripts"): "/home/me/venv/bin",
             " -u -m pytest": " -m pytest",  # workers of pytest-xdist have the flag
+            " -P -m pytest": " -m pytest",  # the script pytest has it
+            "/bin/python3 -m pytest": "/bin/python -m pytest",  # the script's interpreter
         }
 
 

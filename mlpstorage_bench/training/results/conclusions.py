@@ -10,6 +10,8 @@ from mlpstorage_bench.training.workload.models import MODELS
 
 _CACHED = 0.5
 """Share of the bytes from the page cache above which figures are not the storage's."""
+_NOTEWORTHY_CACHED = 0.01
+"""Share of the bytes from the page cache above which it is named beside the storage."""
 _PERCENT = 100.0
 
 
@@ -28,7 +30,8 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
     utilization = number_of(metrics.get("au_percentage"))
     if utilization is None or model is None:
         return
-    if (number_of(metrics.get("page_cache_share")) or 0.0) > _CACHED:
+    cached = number_of(metrics.get("page_cache_share")) or 0.0
+    if cached > _CACHED:
         yield (
             f"Do not take the figures of training {name} for those of the storage: the page cache "
             "had most of the bytes."
@@ -36,9 +39,10 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
         return
     demanded = _PERCENT * model.least_au
     if utilization >= demanded:
+        helper = f" and the page cache ({cached:.0%} of the bytes)"
         yield (
-            f"Training {name}: the storage kept the accelerators busy, {utilization:.1f} % of the "
-            f"time ({demanded:g} % are demanded)."
+            f"Training {name}: the storage{helper if cached > _NOTEWORTHY_CACHED else ''} kept the "
+            f"accelerators busy, {utilization:.1f} % of the time ({demanded:g} % are demanded)."
         )
     elif metrics.get("limited_by") == "harness":
         yield (

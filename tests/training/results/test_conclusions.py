@@ -1,0 +1,42 @@
+"""Sentences on trainings: what kept the accelerators busy, or did not."""
+
+from __future__ import annotations
+
+from mlpstorage_bench.benchmark_type.records import CaseRecord
+from mlpstorage_bench.metric.values import Values
+from mlpstorage_bench.training.results.conclusions import conclusions
+
+BUSY: Values = {"au_percentage": 98.2, "page_cache_share": 0.0}
+WAITED: Values = {"au_percentage": 61.0, "page_cache_share": 0.0}
+
+
+def said(metrics: Values) -> list[str]:
+    """Return the sentences on a training of unet3d with such metrics."""
+    return conclusions([CaseRecord("training", "train", 1, {"model": "unet3d"}, metrics=metrics)])
+
+
+def test_busy_accelerators_are_the_storage_s_merit() -> None:
+    (one,) = said(BUSY)
+    assert one == (
+        "Training train: the storage kept the accelerators busy, 98.2 % of the time "
+        "(90 % are demanded)."
+    )
+
+
+def test_page_cache_is_named_beside_the_storage() -> None:
+    (one,) = said({**BUSY, "page_cache_share": 0.5})
+    assert "the storage and the page cache (50% of the bytes) kept" in one
+
+
+def test_figures_of_a_cache_are_not_the_storage_s() -> None:
+    (one,) = said({**BUSY, "page_cache_share": 0.8})
+    assert one.startswith("Do not take the figures of training train for those of the storage")
+
+
+def test_waiting_accelerators_name_what_they_waited_for() -> None:
+    assert "waited for the storage" in said(WAITED)[0]
+    assert "this host was the limit" in said({**WAITED, "limited_by": "harness"})[0]
+
+
+def test_trainings_without_figures_say_nothing() -> None:
+    assert said({}) == []
