@@ -23,8 +23,9 @@ from mlpstorage_bench.units import duration, gib
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
 _OF_REFERENCE = frozenset({"num_checkpoints_write", "num_checkpoints_read", "fsync"})
 """Keys that the reference has below `checkpoint`."""
-_ARGUMENTS = frozenset({"model", "phase", "io_mode", "accelerator"})
-"""Keys whose values the reference takes as arguments of its command."""
+_ARGUMENTS = frozenset({"model", "phase", "io_mode", "accelerator", "drop_caches", "call_out"})
+"""Keys of arguments of the reference's command, and of what submitters do beside it: no parameters
+of the workload."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,23 @@ class CheckpointPlan(ProfilePlan[Profile]):
 
     def override_parameters(self) -> Json:
         """Return the user's settings under the reference's names, where it has them."""
-        changed = {
+        counts = {f"checkpoint.{name}": count for name, count in counts_of(self.own).items()}
+        return {**counts, "checkpoint.checkpoint_folder": self.cache_dir, **self._changed}
+
+    @property
+    def _changed(self) -> dict[str, str]:
+        """The workload's parameters that the user set, by the reference's names."""
+        return {
             f"checkpoint.{key}" if key in _OF_REFERENCE else key: value
             for key, value in self.overrides
             if key not in _ARGUMENTS
         }
-        counts = {f"checkpoint.{name}": count for name, count in counts_of(self.own).items()}
-        return {**counts, "checkpoint.checkpoint_folder": self.cache_dir, **changed}
 
     def arguments(self) -> Json:
         """Return the values of the reference's arguments."""
         return {
             "benchmark": "checkpointing",
+            "params": [f"{key}={value}" for key, value in self._changed.items()] or "",
             "accelerator_type": self.profile.accelerator,
             "client_host_memory_in_gb": None,
             "model": self.model,

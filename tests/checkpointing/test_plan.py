@@ -42,6 +42,13 @@ def test_settings_have_the_names_of_the_reference() -> None:
     }
 
 
+def test_arguments_of_the_reference_are_no_parameters() -> None:
+    found = plan(("model", "llama3-70b"), ("accelerator", "b200"), ("call_out", "sync"))
+    assert found.arguments()["params"] == ""
+    assert found.arguments()["accelerator_type"] == "b200"
+    assert plan(("fsync", "false")).arguments()["params"] == ["checkpoint.fsync=false"]
+
+
 def test_notes_name_what_differs_from_mlperf() -> None:
     assert plan().notes() == []
     assert plan(("scale", "0.5")).notes() == [

@@ -218,18 +218,20 @@ def processes(leaf: Leaf, metadata: Document) -> Outcome:
     "4.6.2",
     "checkpointClosedAcceleratorsPerHost",
     "Each host has more than 4 accelerators.",
-    "metadata: args.hosts, num_processes",
+    "metadata: args.hosts, num_processes; summary: num_hosts",
     divisions=CLOSED,
 )
 @of_metadata
-def per_host(_: Leaf, metadata: Document) -> Outcome:
+def per_host(leaf: Leaf, metadata: Document) -> Outcome:
     hosts, ranks = metadata.texts("args", "hosts"), metadata.number("num_processes")
-    if not hosts or ranks is None:
+    of_summary = None if isinstance(leaf.summary, Unreadable) else leaf.summary.number("num_hosts")
+    number = len(hosts) or of_summary
+    if not number or ranks is None:
         return unknown("hosts or processes are not recorded")
     slots = [
         int(word) for host in hosts if (word := host.rpartition(":")[2]).isdigit() and ":" in host
     ]
-    least = min(slots) if len(slots) == len(hosts) else ranks / len(hosts)
+    least = min(slots) if slots and len(slots) == len(hosts) else ranks / number
     problems = [f"{least:g} on a host; more than 4 are demanded"] * (
         least <= edition.CHECKPOINT_RANKS_PER_HOST
     )
