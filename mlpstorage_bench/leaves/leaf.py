@@ -20,6 +20,8 @@ from mlpstorage_bench.results.code_image import POINTER
 SUMMARY_NAME = "summary.json"
 STAMP_FILE = "provenance.json"
 """Name of the file that names the tool, the code image and the edition of a run."""
+_RANK_RESULTS = ("kvcache_results_", "checkpoint_results_")
+"""Beginnings of the names of files with results of a rank in a trial."""
 _FORMER_SUMMARY = "kvcache_run_summary_"
 """Beginning of a summary's name in early tools."""
 
@@ -201,7 +203,7 @@ def _in_case(directory: Path) -> Iterator[tuple[int, int, Path]]:
     for trial, in_trial in _numbered(directory, "trial_"):
         for rank, in_rank in _numbered(in_trial, "rank_"):
             for name in sorted(_names(in_rank)):
-                if name.startswith("kvcache_results_") and name.endswith(".json"):
+                if name.startswith(_RANK_RESULTS) and name.endswith(".json"):
                     yield trial, rank, in_rank / name
 
 

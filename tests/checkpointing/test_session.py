@@ -188,7 +188,8 @@ def test_two_ranks_write_one_checkpoint_together(pytester: pytest.Pytester, writ
     path = leaf(pytester)
     assert (path / "1_per_epoch_stats.json").is_file()
     shares = [
-        json.loads((path / f"checkpoints/write_1/rank_{rank}.json").read_text())["mlpstorage"]
-        for rank in (0, 1)
+        json.loads(file.read_text())["mlpstorage"]
+        for file in path.glob("case_write/trial_0/rank_*/checkpoint_results_*.json")
     ]
+    assert {one["rank"] for one in shares} == {0, 1}
     assert sum(one["tensor_bytes"] for one in shares) == metrics["checkpoint_bytes"]

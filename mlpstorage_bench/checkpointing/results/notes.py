@@ -45,7 +45,8 @@ def _of_case(name: str, one: Values) -> Iterator[str]:
         if bandwidth is None:
             continue
         seconds, longest = (number_of(one.get(n)) for n in ("checkpoint_s", "checkpoint_s_max"))
+        of_case = "" if name == kind else f" of {name}"
         yield (
-            f"A checkpoint of {name} was {done} in {SECONDS.text(seconds)} s "
+            f"A checkpoint{of_case} was {done} in {SECONDS.text(seconds)} s "
             f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s."
         )

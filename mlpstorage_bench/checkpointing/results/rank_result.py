@@ -58,6 +58,8 @@ class RecordedPart(_Part):
     host: str
     trial: Annotated[int, Field(ge=1)]
     """Number of the checkpoint."""
+    started: Annotated[str, Field(pattern=r"^\d{8}_\d{6}$")]
+    """When the checkpoint began on the rank, as YYYYMMDD_HHMMSS."""
     kind: Kind
     opened_at: _Seconds
     """When it began (seconds since the epoch, the host's clock)."""
@@ -82,6 +84,7 @@ def recorded_rank(source: str, content: Json) -> RecordedPart:
 
 
 def path_of_rank(case: CaseRecord, result: RecordedPart) -> str:
-    """Return the path of a rank's result below the run's directory."""
+    """Return the path of a rank's result below the run's directory; trials count from 0 there."""
     name = check_path_component("case", case.case)
-    return f"checkpoints/{name}_{result.trial}/rank_{result.rank}.json"
+    folder = f"case_{name}/trial_{result.trial - 1}/rank_{result.rank}"
+    return f"{folder}/checkpoint_results_{result.started}.json"
