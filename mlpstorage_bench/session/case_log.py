@@ -89,9 +89,9 @@ class CaseLog:
         self._cases = [case for case in self._cases if case.record.test != test]
         self._statistics.pop(test, None)
 
-    def is_superseded(self, order: object) -> bool:
-        """Whether the case with this `order` is that of an earlier attempt of its test."""
-        return order not in {current.order for current in self.cases}
+    def has_case(self, test: object, order: object) -> bool:
+        """Whether a test has run the case with this `order`, and was not repeated since."""
+        return (test, order) in {(current.test, current.order) for current in self.cases}
 
     def begin_attempt(self, test: str) -> str:
         """Forget the attempt of a test that a plugin repeats, and return a note on it.

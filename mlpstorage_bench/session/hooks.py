@@ -5,7 +5,7 @@ Each hook is a few lines, which call the module that does the work.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
@@ -81,13 +81,13 @@ def _attempts(item: pytest.Item) -> int:
     return count
 
 
-def _is_superseded(run: Run, benchmark: dict[str, Any]) -> bool:
+def _is_superseded(runs: Sequence[Run], benchmark: dict[str, Any]) -> bool:
     """Whether a benchmark in pytest-benchmark's JSON is an earlier attempt of a repeated test."""
     case = benchmark["extra_info"].get(RECORD_KEY)
-    return (
-        case is not None
-        and case["benchmark_type"] == run.benchmark_type.name
-        and run.log.is_superseded(case["order"])
+    return case is not None and not any(
+        run.benchmark_type.name == case["benchmark_type"]
+        and run.log.has_case(case["test"], case["order"])
+        for run in runs
     )
 
 
@@ -186,7 +186,7 @@ class SessionHooks:
             output_json["benchmarks"][:] = [
                 benchmark
                 for benchmark in output_json["benchmarks"]
-                if not any(_is_superseded(run, benchmark) for run in runs)
+                if not _is_superseded(runs, benchmark)
             ]
             timed = [benchmark["fullname"] for benchmark in output_json["benchmarks"]]
             own = {run.run_id: [test for test in timed if run.log.has_timed(test)] for run in runs}

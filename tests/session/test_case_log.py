@@ -39,8 +39,8 @@ def test_repeated_test_replaces_its_case_and_leaves_a_note(log: CaseLog) -> None
     assert (log.cases, log.outcomes, log.statistics) == ([], [], [])
     again = log.open_case(case("1"), "a.py::test_one").record
     assert (again.case, again.order, log.cases_opened) == ("1", 1, 2)
-    assert log.is_superseded(first.order)
-    assert not log.is_superseded(again.order)
+    assert not log.has_case(first.test, first.order)
+    assert log.has_case(again.test, again.order)
 
 
 def test_worst_phase_decides_and_durations_add_up(log: CaseLog) -> None:
