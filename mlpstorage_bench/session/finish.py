@@ -57,18 +57,22 @@ def pass_exit_barrier(session: MlpsSession, exit_status: int, failure: BaseExcep
     ends = _pass_barrier(session, EXIT_BARRIER, RankEnd(session.host, exit_status, problem))
     failed = [one.status for one in ends if one.problem]
     status = max(failed) if failed else ends[0].status
-    for run in session.runs:
-        if run.exit_status != status:
-            _finish_again(run, status, failure)
+    _correct(session, status, failure)
     return status
 
 
 def record_late_failure(session: MlpsSession, failure: BaseException) -> None:
     """Correct the results of a run after whose end pytest has failed."""
     session.exit_status = _status_after(failure, session.exit_status or 0)
-    for run in session.runs:
-        if run.exit_status != session.exit_status:
-            _finish_again(run, session.exit_status, failure)
+    _correct(session, session.exit_status, failure)
+
+
+def _correct(session: MlpsSession, status: int, failure: BaseException | None) -> None:
+    """Write the results of each run again whose exit status is another one by now."""
+    for part in session.parts:
+        own = part.status_in(status)
+        if part.run.exit_status != own:
+            _finish_again(part.run, own, failure)
 
 
 def _finish_again(run: Run, status: int, failure: BaseException | None) -> None:
@@ -187,15 +191,19 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
-    for run in session.runs:
-        write = functools.partial(
-            _write_results, session, run, exit_status, tests_passed=tests_passed
-        )
+    statuses = _own_statuses(session, exit_status, is_clean=not problems)
+    for part, status in zip(session.parts, statuses, strict=True):
+        part.session_status, part.own_status = exit_status, status
+        passed = tests_passed or (status != exit_status and part.has_passed_tests)
+        write = functools.partial(_write_results, session, part.run, status, tests_passed=passed)
         unwritten = problems_of(write)
         if unwritten:
-            exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
-            unwritten += problems_of(functools.partial(run.end_without_results, exit_status))
+            failed = status or int(pytest.ExitCode.TESTS_FAILED)
+            unwritten += problems_of(functools.partial(part.run.end_without_results, failed))
+            part.own_status = failed
         problems += unwritten
+    if problems:
+        exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
     own = RankEnd(session.host, exit_status, "\n".join(problems))
     ends = session.comm.agree(RUN_END, own, phase=SessionPhase.FINISH, grace_s=None)
     session.barriers_passed += 1
@@ -203,6 +211,16 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
         return exit_status
     session.remarks.append(f"ERROR: {format_problems([(one.host, one.problem) for one in ends])}")
     return exit_status or int(pytest.ExitCode.TESTS_FAILED)
+
+
+def _own_statuses(session: MlpsSession, status: int, *, is_clean: bool) -> list[int]:
+    """Return each run's exit status: its own if failed tests and gates explain the session's.
+
+    All runs share an end that has another reason, such as an interrupt.
+    """
+    own = [part.failure_status for part in session.parts]
+    is_explained = is_clean and session.left is None and status == max(own, default=0)
+    return own if is_explained else [status] * len(own)
 
 
 def _write_results(session: MlpsSession, run: Run, exit_status: int, *, tests_passed: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 from mlpstorage_bench.benchmark_type.interface import Engine, Plan
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.run import Run
@@ -25,6 +27,28 @@ class TypeRun:
     """The comparison with earlier runs; None if the gate is off."""
     schedule: str = ""
     """Sentence on how long the run takes; '' if it has no pauses."""
+    session_status: int | None = None
+    """Exit status that the ranks agreed on before results were written; None before that."""
+    own_status: int | None = None
+    """The run's own then: another run may have failed the session."""
+
+    @property
+    def has_passed_tests(self) -> bool:
+        """Whether none of the run's own tests has failed."""
+        return not any(test.outcome == "failed" for test in self.run.log.outcomes)
+
+    @property
+    def failure_status(self) -> int:
+        """Exit status that the run's own tests and its gate ask for; 0 if they passed."""
+        if not self.has_passed_tests:
+            return int(pytest.ExitCode.TESTS_FAILED)
+        return 0 if self.gate is None else self.gate.outcome.status
+
+    def status_in(self, session_status: int) -> int:
+        """Return the run's exit status where its session's is this one."""
+        if self.own_status is not None and session_status == self.session_status:
+            return self.own_status
+        return session_status
 
     @property
     def name(self) -> str:
