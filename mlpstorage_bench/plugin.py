@@ -124,9 +124,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize tests over the plan's cases."""
     for argument, name in registry.case_arguments(metafunc.fixturenames).items():
-        from mlpstorage_bench.session.session import plan_of_config
+        from mlpstorage_bench.session.session import cases_of_config
 
-        metafunc.parametrize(argument, plan_of_config(metafunc.config, name).cases)
+        is_open = stash.SESSION in metafunc.config.stash
+        metafunc.parametrize(argument, cases_of_config(metafunc.config, name, is_open=is_open))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -118,10 +118,15 @@ def _apply(line: RuleLine, asked: dict[str, Rule]) -> None:
     asked[name] = replace(before, limit=new.limit or before.limit)
 
 
-def parse_rules(metrics: Sequence[Metric[Any]], texts: Iterable[tuple[str, str]]) -> Rules:
+def parse_rules(
+    metrics: Sequence[Metric[Any]],
+    texts: Iterable[tuple[str, str]],
+    of_others: Sequence[Metric[Any]] = (),
+) -> Rules:
     """Return the rules: the defaults of a type's metrics, then lines with the source of each.
 
-    InvalidInputError for a line that is no rule, or a metric that the type does not have.
+    A line for a metric that only other types have (`of_others`) is no rule of this type.
+    InvalidInputError for a line that is no rule, or a metric that no type has.
     """
     numbers = [metric for metric in metrics if metric.unit.is_number]
     known = {name: metric for metric in numbers for name in (metric.name, *metric.aliases)}
@@ -130,8 +135,19 @@ def parse_rules(metrics: Sequence[Metric[Any]], texts: Iterable[tuple[str, str]]
         for metric in numbers
         if metric.gate
     ]
-    lines += [_parse(source, text, known) for source, text in texts]
+    foreign = {name for metric in of_others for name in (metric.name, *metric.aliases)}
+    lines += [
+        _parse(source, text, known)
+        for source, text in texts
+        if _metric_in(text) not in foreign - known.keys()
+    ]
     return Rules(tuple(lines))
+
+
+def _metric_in(line: str) -> str:
+    """Return the metric that a line names; '' if it is no rule."""
+    match = _LINE.fullmatch(line.strip())
+    return "" if match is None else match["metric"]
 
 
 def _parse(source: str, line: str, known: Mapping[str, Metric[Any]]) -> RuleLine:

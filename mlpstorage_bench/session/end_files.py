@@ -18,6 +18,7 @@ from mlpstorage_bench.report.run_history import trends_until
 from mlpstorage_bench.report.run_report import build_report
 from mlpstorage_bench.report.trends import Trend
 from mlpstorage_bench.results.run_metadata import RunMetadata
+from mlpstorage_bench.session.file_arguments import check_files_of_run
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 
@@ -36,6 +37,11 @@ def problems_of(step: Callable[[], object]) -> list[str]:
 def write_files(session: MlpsSession, run: Run, metadata: RunMetadata) -> list[str]:
     """Write the reports and exports of a run, and return what went wrong."""
     problems: list[str] = []
+    if len(session.runs) > 1:
+        path_of = partial(session.path_for, run)
+        problems += problems_of(partial(check_files_of_run, session.settings, path_of))
+        if problems:
+            return problems
     if session.settings.reports:
         problems += problems_of(lambda: problems.extend(_write_reports(session, run, metadata)))
     for export in session.settings.exports:

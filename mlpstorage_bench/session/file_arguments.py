@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlpstorage_bench.benchmark_type.interface import Plan
 from mlpstorage_bench.gate.baseline_choice import BASELINE_OPTION, parse_choice
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.settings import GateSettings, Settings
-from mlpstorage_bench.paths import ForeignOutput, InputFile, OutputFile, check_outputs
+from mlpstorage_bench.paths import ForeignOutput, InputFile, OutputFile, check_outputs, slugify
 from mlpstorage_bench.report.gate_report import REPORT_OPTION as GATE_REPORT_OPTION
 from mlpstorage_bench.report.gate_report import is_own_gate_report
 from mlpstorage_bench.report.render import REPORT_OPTION, is_own_report
@@ -25,23 +26,19 @@ def check_files(
     ranks: int,
     most_trials: Callable[[int], int],
     pytests: Sequence[tuple[str, Path]],
+    path_of: Callable[[Path], Path] = lambda path: path,
 ) -> None:
     """Raise InvalidInputError if a rank would overwrite an input, or a file of other content.
 
     Only rank 0 writes reports and exports. `most_trials` returns how many trials a case may have,
     of the number that is planned; `pytests` are options and paths of the files that pytest writes
-    on rank 0.
+    on rank 0, and `path_of` returns the path of the run's own file for a report or an export.
     """
     outputs = plan.output_files(rank, ranks, most_trials)
     beside: list[ForeignOutput] = []
     if rank == 0:
         beside = [ForeignOutput(option, path) for option, path in pytests]
-        outputs += [
-            OutputFile(REPORT_OPTION, path, is_own_report, is_replaced=True)
-            for path in settings.reports
-        ]
-        outputs += [export.as_output() for export in settings.exports]
-        outputs += _gate_outputs(settings.gate)
+        outputs += _files_of_run(settings, path_of)
     inputs = [
         *(InputFile(PROFILE_OPTION, path) for path in profile_files(settings)),
         *_host_files(settings.host_words),
@@ -49,6 +46,28 @@ def check_files(
         *plan.input_files(),
     ]
     check_outputs(outputs, inputs, beside)
+
+
+def file_of_run(path: Path, benchmark_type: str, model: str) -> Path:
+    """Return the path of a run's file where a session has several runs."""
+    return path.with_stem(f"{path.stem}-{benchmark_type}-{slugify(model)}")
+
+
+def check_files_of_run(settings: Settings, path_of: Callable[[Path], Path]) -> None:
+    """Raise InvalidInputError if a file of a run would overwrite one of other content.
+
+    It is called before they are written: how many runs a session has is known at its end alone.
+    """
+    check_outputs(_files_of_run(settings, path_of), [])
+
+
+def _files_of_run(settings: Settings, path_of: Callable[[Path], Path]) -> list[OutputFile]:
+    reports = [
+        OutputFile(REPORT_OPTION, path_of(path), is_own_report, is_replaced=True)
+        for path in settings.reports
+    ]
+    exports = [replace(one, path=path_of(one.path)).as_output() for one in settings.exports]
+    return [*reports, *exports, *_gate_outputs(settings.gate, path_of)]
 
 
 def check_gate_files(settings: GateSettings, run: Path) -> None:
@@ -59,9 +78,11 @@ def check_gate_files(settings: GateSettings, run: Path) -> None:
     check_outputs(_gate_outputs(settings), [InputFile("--mlps-gate", run), *_gate_inputs(settings)])
 
 
-def _gate_outputs(settings: GateSettings) -> list[OutputFile]:
+def _gate_outputs(
+    settings: GateSettings, path_of: Callable[[Path], Path] = lambda path: path
+) -> list[OutputFile]:
     return [
-        OutputFile(GATE_REPORT_OPTION, path, is_own_gate_report, is_replaced=True)
+        OutputFile(GATE_REPORT_OPTION, path_of(path), is_own_gate_report, is_replaced=True)
         for path in settings.reports
     ]
 

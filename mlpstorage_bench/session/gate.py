@@ -25,8 +25,16 @@ from mlpstorage_bench.gate.rules import RULE_OPTION, Rules, parse_rules
 from mlpstorage_bench.gate.series import RunSeries, series_from_metadata
 from mlpstorage_bench.gate.verdicts import judge_run
 from mlpstorage_bench.history.archive import History
+from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.options.settings import GateSettings
-from mlpstorage_bench.report.gate_report import as_markdown, check_report_path, write_gate_report
+from mlpstorage_bench.paths import OutputFile, check_outputs
+from mlpstorage_bench.report.gate_report import (
+    REPORT_OPTION,
+    as_markdown,
+    check_report_path,
+    is_own_gate_report,
+    write_gate_report,
+)
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.units import counted
 
@@ -54,7 +62,9 @@ class GatePolicy:
         benchmark_type: BenchmarkType,
         results_dir: Path,
         plan_rules: tuple[str, ...] = (),
+        metrics_of_others: Sequence[AnyMetric] = (),
     ) -> None:
+        """`metrics_of_others` are those of the session's other benchmark types."""
         self.settings = settings
         self._benchmark_type = benchmark_type.name
         self._results_dir = results_dir
@@ -67,6 +77,7 @@ class GatePolicy:
                 *(("gate, in the profile", line) for line in plan_rules),
                 *((RULE_OPTION, line) for line in settings.rules),
             ],
+            metrics_of_others,
         )
         for path in settings.reports:
             check_report_path(path)
@@ -154,8 +165,13 @@ class GatePolicy:
         """Write the reports, where `path_of` puts each; return a message for each failure."""
         problems = []
         for path in self.settings.reports:
+            own = path_of(path)
             try:
-                write_gate_report(result, path_of(path))
+                if own != path:  # that of a session with one run was checked before
+                    check_outputs(
+                        [OutputFile(REPORT_OPTION, own, is_own_gate_report, is_replaced=True)], []
+                    )
+                write_gate_report(result, own)
             except MlpsError as error:
                 problems.append(str(error))
         return problems
@@ -218,6 +234,8 @@ class SessionGate:
         self.outcome = GateOutcome(None, int(pytest.ExitCode.OK))
         self.annotations: list[str] = []
         self.remarks: list[str] = []
+        self.written: list[Path] = []
+        """Reports, on rank 0."""
         self._gate = gate
         self._metadata = metadata
         self._bcast = bcast
@@ -289,6 +307,8 @@ class SessionGate:
         self.annotations = github_annotations(result, os.environ)
         self.remarks = write_step_summary(result, os.environ)
         problems = self._gate.write_reports(result, self._path_of)
+        if not problems:
+            self.written = [self._path_of(path) for path in self._gate.settings.reports]
         status = outcome.status or (int(pytest.ExitCode.TESTS_FAILED) if problems else 0)
         return replace(outcome, status=status, problems=(*outcome.problems, *problems))
 

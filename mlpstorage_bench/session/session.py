@@ -27,14 +27,13 @@ from mlpstorage_bench.mpi.agreement import RankCollection, collection_difference
 from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.watchdog import try_for
 from mlpstorage_bench.options.settings import Settings
-from mlpstorage_bench.paths import slugify
 from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks, rank_output
 from mlpstorage_bench.session.activation import collection_errors
 from mlpstorage_bench.session.benchmark_json import branch_of_tests
-from mlpstorage_bench.session.file_arguments import check_files
+from mlpstorage_bench.session.file_arguments import check_files, file_of_run
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, most_looks, rounds
 from mlpstorage_bench.session.hookspec import METRICS_HOOK
 from mlpstorage_bench.session.junit import add_to_junit
@@ -67,11 +66,17 @@ def plan_of(config: pytest.Config, settings: Settings, name: str) -> Plan:
     return plans[name]
 
 
-def plan_of_config(config: pytest.Config, name: str) -> Plan:
-    """Return a type's plan while tests are collected; raises a usage error for wrong settings."""
+def cases_of_config(config: pytest.Config, name: str, *, is_open: bool) -> Sequence[str]:
+    """Return the cases of a type's plan while tests are collected.
+
+    For wrong settings there are none if the session is open: it checks them when it knows which
+    types the tests use. Otherwise they are a usage error.
+    """
     try:
-        return plan_of(config, settings_of(config), name)
+        return plan_of(config, settings_of(config), name).cases
     except MlpsError as error:
+        if is_open:
+            return ()
         raise pytest.UsageError(str(error)) from error
 
 
@@ -95,6 +100,8 @@ class MlpsSession:
         """Joins the runs of this session; that of rank 0 counts."""
         self.parts: list[TypeRun] = []
         """The runs of this session, one for each benchmark type and model, as they opened."""
+        self._types: Sequence[str] = ()
+        """The benchmark types of the collected tests."""
         self.has_nothing_to_judge = False
         self.hooks = PluginHooks(config)
         self.hooks_watch_progress = False
@@ -149,7 +156,7 @@ class MlpsSession:
         """Return the path of a run's file: where a session has several runs, each has its own."""
         if len(self.runs) == 1:
             return path
-        return path.with_stem(f"{path.stem}-{run.facts.benchmark_type}-{slugify(run.facts.model)}")
+        return file_of_run(path, run.facts.benchmark_type, run.facts.model)
 
     def parts_of_test(self, fixtures: Collection[str]) -> list[TypeRun]:
         """Return the runs that a test with these fixtures belongs to: all, if it uses no type."""
@@ -266,11 +273,14 @@ class MlpsSession:
     def check_types(self, names: Sequence[str]) -> None:
         """Check metrics, plans, files and gate of the benchmark types that tests use."""
         check_used(self.settings, names)
-        for name in names or (registry.DEFAULT,):
+        self._types = names or (registry.DEFAULT,)
+        for name in self._types:
+            self._add_metrics(name)
+        for name in self._types:
             self._check_type(name)
 
     def _check_type(self, name: str) -> None:
-        self._add_metrics(name)
+        self.plan(name)
         self._check_files(name)
         if self.settings.gate.is_wanted:
             gate = self.make_gate(name)
@@ -282,7 +292,14 @@ class MlpsSession:
             check_files(
                 *(self.settings, self.plan(name), self.comm.rank, self.comm.size),
                 *(self.most_trials, output_files(self.config)),
+                path_of=lambda path: self._path_for_type(name, path),
             )
+
+    def _path_for_type(self, name: str, path: Path) -> Path:
+        """Return the path of the file of a type's first run, as far as it is known by now."""
+        if len(self._types) <= 1:
+            return path
+        return file_of_run(path, name, self.plan(name).model)
 
     def _add_metrics(self, name: str) -> None:
         """Use the metrics that plugins declare until the session is over."""
@@ -324,8 +341,14 @@ class MlpsSession:
         """Return the gate with the user's settings, for runs of a benchmark type."""
         settings = self.settings
         kind = registry.load(benchmark_type)
-        rules = self.plan(benchmark_type).gate_rules
-        return GatePolicy(settings.gate, kind, settings.results_dir, rules)
+        others = [registry.load(name) for name in self._types if name != benchmark_type]
+        return GatePolicy(
+            settings.gate,
+            kind,
+            settings.results_dir,
+            self.plan(benchmark_type).gate_rules,
+            [metric for other in others for metric in other.metrics],
+        )
 
     def rounds(self, trials: int) -> int:
         """Return the number of trials of a case: more than `trials` for a self-test of the gate."""

@@ -233,6 +233,8 @@ def _show_gate(reporter: TerminalReporter, gate: SessionGate) -> None:
             _show_prose(reporter, line)
     for line in [*gate.annotations, *(f"note: {remark}" for remark in gate.remarks)]:
         _show(reporter, line)
+    for path in gate.written:
+        _show(reporter, f"gate report: {path}")
     for problem in gate.outcome.problems:
         _show(reporter, f"ERROR: {problem}")
 
@@ -242,7 +244,11 @@ def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     reporter = terminal_reporter(config)
     gates = [(part, part.gate) for part in session.parts if part.gate is not None]
     lines = [
-        (f"{part.name}: " if len(gates) > 1 else "", gate.last_line, gate.outcome.status)
+        (
+            f"{part.name}, {part.model}: " if len(gates) > 1 else "",
+            gate.last_line,
+            gate.outcome.status,
+        )
         for part, gate in gates
     ]
     if not gates and session.has_nothing_to_judge:

@@ -46,8 +46,7 @@ def type_of_command(settings: Settings) -> str:
 
     InvalidInputError if they name several.
     """
-    given = [*settings.profiles, *(key for key, _ in settings.overrides)]
-    named = [*dict.fromkeys(prefix for prefix, _ in map(_split, given) if prefix)]
+    named = _named(settings)
     if len(named) > 1:
         raise InvalidInputError(
             _PROFILE_OPTION, ", ".join(named), "one benchmark type for a command of this kind"
@@ -55,11 +54,20 @@ def type_of_command(settings: Settings) -> str:
     return named[0] if named else registry.DEFAULT
 
 
-def check_some_type(settings: Settings) -> str:
-    """Return the first type that can have a plan with these settings; raise its error if none can.
+def _named(settings: Settings) -> list[str]:
+    """Return the benchmark types that prefixes name."""
+    given = [*settings.profiles, *(key for key, _ in settings.overrides)]
+    return [*dict.fromkeys(prefix for prefix, _ in map(_split, given) if prefix)]
 
+
+def check_some_type(settings: Settings) -> str:
+    """Return the first type that can have a plan with these settings.
+
+    Raises the error of a type that a prefix names, or the first error if no type can have one.
     Called before tests are collected, when nobody knows of which types they are.
     """
+    for name in _named(settings):
+        plan_for(settings, name)
     problems: list[MlpsError] = []
     for name in _candidates(settings):
         try:
@@ -142,15 +150,17 @@ def _overrides_of(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _profile_of(settings: Settings, name: str) -> str:
-    default = CLOSED_PROFILE if settings.mode == "closed" else DEFAULT_PROFILE
-    chosen = default
+    """Return the last profile that names the type, or else the last one that it can have."""
+    given = [*map(_split, settings.profiles)]
+    own = [profile for prefix, profile in given if prefix == name]
     shipped = {one for other in registry.names() for one in _shipped(other)}
-    for prefix, profile in map(_split, settings.profiles):
-        if prefix == name:
-            return profile
-        if not prefix and (profile in _shipped(name) or profile not in shipped):
-            chosen = profile
-    return chosen
+    fitting = [
+        profile
+        for prefix, profile in given
+        if not prefix and (profile in _shipped(name) or profile not in shipped)
+    ]
+    default = CLOSED_PROFILE if settings.mode == "closed" else DEFAULT_PROFILE
+    return [default, *fitting, *own][-1]
 
 
 def _split(value: str) -> tuple[str, str]:

@@ -1,0 +1,128 @@
+"""Options for several benchmark types: prefixes, and usage errors that name what is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import RunRanks
+from tests.session.two_types import two_types
+
+WHATIF = ("--mlps-mode=whatif", "--mlps-cache-dir=cache", "-p", "no:cacheprovider")
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    two_types(
+        pytester,
+        monkeypatch,
+        """
+def test_kv(kvcache, kvcache_workload): pass
+def test_copy(copy_files, copy_files_case): pass
+""",
+    )
+    (pytester.path / "own.yaml").write_text("files: 9\n")
+    return pytester
+
+
+PLANNED = {
+    "each by its prefix": (
+        ("--mlps-set=copy_files.files=7", "--mlps-set=kv_cache.num_users=3"),
+        ["workload 1, * 3 users per rank*", "copy: 2 lanes of 7 files of 1 MiB"],
+    ),
+    "each that knows it": (
+        ("--mlps-set=files=7", "--mlps-set=num_users=3"),
+        ["workload 1, * 3 users per rank*", "copy: 2 lanes of 7 files of 1 MiB"],
+    ),
+    "a workload of a type": (
+        ("--mlps-set=kv_cache.options.2.num_users=3",),
+        ["workload 1, * 8 users*", "workload 2, * 3 users*"],
+    ),
+    "a profile of both": (
+        ("--mlps-profile=quick",),
+        ["profile quick: *", "copy: 2 lanes of 4 files of 1 MiB"],
+    ),
+    "the last profile of a type": (
+        ("--mlps-profile=copy_files.quick", "--mlps-profile=copy_files.own.yaml"),
+        ["copy: 2 lanes of 9 files of 1 MiB"],
+    ),
+    "a profile of each": (
+        ("--mlps-profile=copy_files.own.yaml", "--mlps-profile=kv_cache.mlperf"),
+        ["profile mlperf: *", "copy: 2 lanes of 9 files of 1 MiB"],
+    ),
+}
+NAME_IT = "This session runs kv_cache, copy_files: name the type"
+UNUSED = "accepted: values for {}, the benchmark types of the collected tests"
+REFUSED = {
+    "key of both": (
+        ("--mlps-set=io_chunk_kib=64",),
+        (
+            "--mlps-set: got 'io_chunk_kib=64'; accepted: kv_cache.io_chunk_kib=64 or "
+            f"copy_files.io_chunk_kib=64. {NAME_IT}"
+        ),
+    ),
+    "key that its type has not": (
+        ("--mlps-set=copy_files.nonsense=7",),
+        "--mlps-set: got 'nonsense'; accepted: one of file_mib, files, ",
+    ),
+    "file for both": (
+        ("--mlps-profile=own.yaml",),
+        (
+            "--mlps-profile: got 'own.yaml'; accepted: kv_cache.own.yaml or copy_files.own.yaml. "
+            f"{NAME_IT}"
+        ),
+    ),
+    "key of a type without tests": (
+        ("-k", "kv", "--mlps-set=files=7"),
+        f"--mlps-set: got 'files=7'; {UNUSED.format('kv_cache')}",
+    ),
+    "value that one of two refuses": (
+        ("--mlps-set=files=none", "--mlps-set=num_users=3"),
+        "--mlps-set: got 'files=none'; accepted: values of the type and within the limits of ",
+    ),
+    "prefix of a type without tests": (
+        ("-k", "kv", "--mlps-set=copy_files.files=7"),
+        f"--mlps-set: got 'copy_files.files=7'; {UNUSED.format('kv_cache')}",
+    ),
+    "key of no type": (("--mlps-set=nonsense=7",), "--mlps-set: got 'nonsense'; accepted: one of"),
+    "profile of a type without tests": (
+        ("-k", "copy", "--mlps-profile=mlperf"),
+        f"--mlps-profile: got 'mlperf'; {UNUSED.format('copy_files')}",
+    ),
+    "prefix of a profile without tests": (
+        ("-k", "copy", "--mlps-profile=kv_cache.mlperf"),
+        f"--mlps-profile: got 'kv_cache.mlperf'; {UNUSED.format('copy_files')}",
+    ),
+    "profile that its type has not": (
+        ("--mlps-profile=copy_files.mlperf",),
+        "--mlps-profile: got 'mlperf'; accepted: quick, or the path of a YAML file",
+    ),
+}
+
+
+@pytest.mark.parametrize("given", PLANNED)
+def test_values_are_for_the_types_that_they_name_or_fit(
+    project: pytest.Pytester, given: str
+) -> None:
+    options, lines = PLANNED[given]
+    result = project.runpytest_subprocess(*WHATIF, *options)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(lines)
+
+
+@pytest.mark.parametrize("given", REFUSED)
+def test_values_for_several_or_none_are_usage_errors(project: pytest.Pytester, given: str) -> None:
+    options, message = REFUSED[given]
+    result = project.runpytest_subprocess(*WHATIF, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{result.stdout}\n{result.stderr}".count(message) == 1
+    assert "Traceback" not in str(result.stdout)
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("given", ["key of both", "key that its type has not"])
+def test_usage_errors_appear_once_under_a_launcher(run_ranks: RunRanks, given: str) -> None:
+    options, message = REFUSED[given]
+    result = run_ranks(2, *WHATIF, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{result.stdout}\n{result.stderr}".count(message) == 1
