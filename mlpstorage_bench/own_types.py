@@ -18,7 +18,8 @@ from mlpstorage_bench.benchmark_type.interface import (
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, OpenCase, Pauses
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.errors import CapacityError, InvalidInputError, MlpsError
-from mlpstorage_bench.metric.declaration import AnyMetric, declared_in
+from mlpstorage_bench.metric.declaration import AnyMetric
+from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile, check_path_component
 from mlpstorage_bench.profiles.flat import load_flat
@@ -58,6 +59,7 @@ __all__ = [
     "LaneSamples",
     "LaneTrial",
     "LaneTrials",
+    "MetricTable",
     "MlpsError",
     "OpenCase",
     "OutputFile",
@@ -77,6 +79,5 @@ __all__ = [
     "check_cache_dir",
     "check_is_first",
     "check_path_component",
-    "declared_in",
     "load_flat",
 ]

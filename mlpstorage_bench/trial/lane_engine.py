@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.benchmark_type.records import Json
-from mlpstorage_bench.errors import CapacityError, MlpsError
+from mlpstorage_bench.errors import CapacityError
 from mlpstorage_bench.measure.device import BlockDevice
-from mlpstorage_bench.metric.declaration import AnyMetric
+from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.files import FileIo
@@ -31,6 +31,7 @@ from mlpstorage_bench.trial.lane_results import (
 from mlpstorage_bench.trial.lane_window import LaneContext, LaneWork, measure_lanes
 from mlpstorage_bench.trial.lanes import LaneShape
 from mlpstorage_bench.trial.outcome import StoredTrial, TrialOutcome
+from mlpstorage_bench.trial.pooling import pool_on_root
 from mlpstorage_bench.trial.rank_window import RankWindow
 from mlpstorage_bench.trial.series_recorder import pool_series
 from mlpstorage_bench.trial.storage_modes import StorageModes
@@ -61,14 +62,14 @@ class LaneEngine(TrialEngine):
         ranks: TrialRanks,
         site: RankSite,
         seed: int,
-        metrics: Callable[[], Sequence[AnyMetric]],
+        table: MetricTable,
         stored_bytes: int,
     ) -> None:
         """`stored_bytes` are those that each rank stores at once in a case of the plan."""
         super().__init__(ranks, site)
         self._stored_bytes = stored_bytes
         self._payload = Payload(seed + ranks.rank)
-        self._metrics = metrics
+        self._table = table
         self._storage = StorageModes(site, self._directory.path, {None}, {"fdatasync"})
         self._store: EntryFiles | None = None
         self._left: dict[str, int] = {}
@@ -122,7 +123,14 @@ class LaneEngine(TrialEngine):
             mine = self._measure(load)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
         mine = replace(mine, failure=failure, started_at=started_at)
-        pooled, samples = self._pool(trial, mine)
+        own = LaneSamples().merge(LaneSamples(mine.operations))
+        samples = self._ranks.merge(own, LaneSamples.merge)
+
+        def pool(ranks: list[RankWindow]) -> LaneTrial:
+            assert samples is not None, "rank 0 has both"
+            return LaneTrial.of(trial, LaneRanks(ranks, samples), self._table.metrics())
+
+        pooled = pool_on_root(self._ranks, without_counts(mine), pool)
         series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(lane_rank_json(mine, trial, load.parameters, steps))
@@ -156,33 +164,12 @@ class LaneEngine(TrialEngine):
         )
         return measure_lanes(context, shape, load.work, self._ranks, self.watch, self._left)
 
-    def _pool(self, trial: int, mine: RankWindow) -> tuple[LaneTrial, LaneSamples | None]:
-        """Return the result of all ranks on every rank, and their samples on rank 0.
-
-        An error of pooling on rank 0 is raised on every rank.
-        """
-        own = LaneSamples().merge(LaneSamples(mine.operations))
-        samples = self._ranks.merge(own, LaneSamples.merge)
-        totals = self._ranks.gather(without_counts(mine))
-        outcome: LaneTrial | MlpsError | None = None
-        if totals is not None:
-            assert samples is not None, "rank 0 has both"
-            try:
-                outcome = LaneTrial.of(trial, LaneRanks(totals, samples), self._metrics())
-            except MlpsError as error:
-                outcome = error
-        outcome = self._ranks.bcast(outcome)
-        if isinstance(outcome, MlpsError):
-            raise outcome
-        assert outcome is not None
-        return outcome, samples
-
     def pool_case(
         self, case: str, trials: Sequence[LaneTrial], samples: Sequence[LaneSamples]
     ) -> LaneResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
         total = self._ranks.bcast(LaneSamples.total(samples))
-        return LaneResult.of(case, trials, total, self._metrics())
+        return LaneResult.of(case, trials, total, self._table.metrics())
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from mlpstorage_bench.own_types import (
     check_path_component,
 )
 
-from .metrics import ADDED, metrics
+from .metrics import TABLE
 from .plan import CASE, MIB, PROFILES, CopyPlan, Parameters
 
 
@@ -105,7 +105,7 @@ class CopyFilesType:
     def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> LaneEngine:
         """Return this rank's engine."""
         copied = cast("CopyPlan", plan).copied
-        return LaneEngine(ranks, site, plan.seed, metrics, copied.rank_bytes)
+        return LaneEngine(ranks, site, plan.seed, TABLE, copied.rank_bytes)
 
     def planned_trials(self, plan: Plan, *, is_scenario: bool) -> int:  # noqa: ARG002 - the same
         """Return the number of trials of a test."""
@@ -118,11 +118,11 @@ class CopyFilesType:
     @property
     def metrics(self) -> Sequence[AnyMetric]:
         """Declarations of all metrics."""
-        return metrics()
+        return TABLE.metrics()
 
     def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
         """Use metrics beside its own, in place of those that were added before."""
-        ADDED[:] = added
+        TABLE.use_added(added)
 
     def workload_parts(
         self, parameters: Json, seed: int, ranks: int, pauses: Pauses = NO_PAUSES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlpstorage_bench import Measured, Metric, Shown, metric_rules, units
-from mlpstorage_bench.own_types import LANE_RANKS, WINDOW_GROUPS, AnyMetric, declared_in
+from mlpstorage_bench.own_types import LANE_RANKS, WINDOW_GROUPS, MetricTable
 
 
 class Copies(Measured):
@@ -38,10 +38,5 @@ class Copies(Measured):
     )
 
 
-ADDED: list[AnyMetric] = []
-"""Metrics that plugins of the session declare."""
-
-
-def metrics() -> tuple[AnyMetric, ...]:
-    """Return all metrics."""
-    return (*declared_in(Copies, *WINDOW_GROUPS), *ADDED)
+TABLE = MetricTable(Copies, *WINDOW_GROUPS)
+"""All metrics, and those that plugins of the session declare."""
