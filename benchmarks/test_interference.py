@@ -1,4 +1,4 @@
-"""Interference: what a load of the KV cache and a training lose beside each other.
+"""Interference: what a load of the KV cache loses beside a training or checkpoints, and they.
 
     pytest benchmarks/test_interference.py --mlps-cache-dir=DIR
 

@@ -8,15 +8,21 @@ from mlpstorage_bench.errors import InvalidInputError
 
 RANKS_OPTION = "--interference-ranks"
 LOADS: Mapping[str, tuple[str, ...]] = {
-    "kv_cache": ("duration=20", "write_limit_gb=1024", "storage_capacity_gb=2"),
+    "kv_cache": ("duration=30", "write_limit_gb=1024", "storage_capacity_gb=2"),
     "training": ("epochs=4", "scale=0.125"),
-    "checkpointing": (),
+    "checkpointing": ("num_checkpoints_write=6", "scale=0.00955"),
 }
 """Changes of each type's profile unless the command line names another one.
 
 The KV cache loads the storage for longer than the other side takes, and no limit closes its window.
-The training demands several times more than the profile's, so that it has something to lose.
+The training demands several times more than the profile's, so that it has something to lose, and
+checkpoints follow each other for some seconds.
 """
+TRIALS: Mapping[str, tuple[str, ...]] = {
+    "kv_cache": ("--mlps-trials=1",),
+    "training": ("--mlps-trials=1",),
+}
+"""Options for one window; a checkpoint is a trial, and there are as many as the load has."""
 _MOST_RANKS = 4096
 
 
@@ -28,7 +34,7 @@ def options_of(name: str, profiles: Sequence[str], settings: Sequence[str]) -> l
     given = _of_type(name, profiles)
     own = [] if given else [f"{name}.{one}" for one in LOADS[name]]
     return [
-        "--mlps-trials=1",
+        *TRIALS.get(name, ()),
         *(f"--mlps-profile={one}" for one in given),
         *(f"--mlps-set={one}" for one in (*own, *_of_type(name, settings))),
     ]

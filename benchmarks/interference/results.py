@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.interference.windows import Window
+from benchmarks.interference.windows import LEAST_SHARE, Window, common_s
 from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.measure.time_series import TimeSeries
@@ -55,8 +55,8 @@ class Second:
     """P95 of the entries that ended in it; None without one."""
 
     def lies_in(self, windows: Sequence[Window]) -> bool:
-        """Return whether a window was open all the time."""
-        return any(self.window.common_s(one) == self.window.length_s for one in windows)
+        """Return whether windows were open for most of it; checkpoints have short gaps."""
+        return common_s([self.window], windows) >= LEAST_SHARE * self.window.length_s
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SideResult:
         return number_of(self.metrics.get(metric))
 
     def seconds(self, kind: Kind, within: Sequence[Window] | None = None) -> list[Second]:
-        """Return the seconds of the windows, or those of them that lie within other windows."""
+        """Return the seconds of the windows, or those for most of which others were open."""
         all_of_them = (second for trial in self.trials for second in _seconds(trial, kind))
         return [second for second in all_of_them if within is None or second.lies_in(within)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEAST_SHARE = 0.8
-"""Share of the shorter side's windows in which the other side's have to be open."""
+"""Share of the shorter side's windows, or of a second, in which the others have to be open."""
 
 
 @dataclass(frozen=True)

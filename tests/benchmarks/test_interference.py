@@ -22,25 +22,41 @@ def run(*arguments: str) -> str:
 
 def test_study_is_collected_only_when_it_is_named() -> None:
     assert "test_interference" not in run("benchmarks/", "--collect-only", "-q")
-    assert f"{STUDY}::test_interference[training]" in run(STUDY, "--collect-only", "-q")
+    listed = run(STUDY, "--collect-only", "-q")
+    for beside in ("checkpointing", "training"):
+        assert f"{STUDY}::test_interference[{beside}]" in listed
 
 
 @pytest.mark.long
 @pytest.mark.launches_mpi
-def test_smallest_study_has_all_figures(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("beside", "load", "titles"),
+    [
+        (
+            "checkpointing",
+            ("num_checkpoints_write=2", "scale=0.002"),
+            ("write GiB/s", "training waits s"),
+        ),
+        ("training", ("epochs=1", "scale=0.0078125"), ("AU %", "samples/s")),
+    ],
+)
+def test_smallest_study_has_all_figures(
+    beside: str, load: tuple[str, ...], titles: tuple[str, ...], tmp_path: Path
+) -> None:
     results = tmp_path / "results.json"
     output = run(
-        *(f"{STUDY}::test_interference[training]", f"--mlps-cache-dir={tmp_path / 'cache'}"),
+        *(f"{STUDY}::test_interference[{beside}]", f"--mlps-cache-dir={tmp_path / 'cache'}"),
         *(f"--basetemp={tmp_path / 'study'}", f"--benchmark-json={results}"),
-        *("--interference-ranks", "kv_cache=2", "--mlps-set", "kv_cache.duration=20"),
-        *("--mlps-set", "training.epochs=1", "--mlps-set", "training.scale=0.0078125"),
+        *("--interference-ranks", f"{beside}=2", "--mlps-set", "kv_cache.duration=20"),
+        *(word for one in load for word in ("--mlps-set", f"{beside}.{one}")),
     )
-    assert "ranks: kv_cache with 2, training with 1" in output
+    assert f"ranks: kv_cache with 1, {beside} with 2" in output
     seen = json.loads(results.read_text())["benchmarks"][0]["extra_info"]
-    assert seen["ranks"] == {"kv_cache": 2, "training": 1}
+    assert seen["ranks"] == {"kv_cache": 1, beside: 2}
     figures = {(one["type_name"], one["title"]): one for one in seen["figures"]}
-    assert {name for name, _ in figures} == {"kv_cache", "training"}
-    for name in (("kv_cache", "read GiB/s"), ("training", "AU %"), ("training", "samples/s")):
-        assert len(figures[name]["alone"]) == 2
-        assert None not in (*figures[name]["alone"], *figures[name]["together"])
+    assert len(figures["kv_cache", "read GiB/s"]["alone"]) == 2
+    for title in titles:
+        figure = figures[beside, title]
+        assert len(figure["alone"]) == 2
+        assert None not in (*figure["alone"], *figure["together"], *figure["losses"])
     assert not (tmp_path / "cache").exists()

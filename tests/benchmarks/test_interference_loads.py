@@ -26,6 +26,14 @@ def test_named_profile_is_run_as_it_is() -> None:
     ]
 
 
+def test_checkpoints_are_as_many_as_the_load_has() -> None:
+    assert options_of("checkpointing", [], ["checkpointing.num_checkpoints_write=3"]) == [
+        "--mlps-set=checkpointing.num_checkpoints_write=6",
+        "--mlps-set=checkpointing.scale=0.00955",
+        "--mlps-set=checkpointing.num_checkpoints_write=3",
+    ]
+
+
 def test_value_without_a_type_is_refused() -> None:
     check_prefixes("--mlps-set", ["training.epochs=2"])
     with pytest.raises(InvalidInputError, match=r"kv_cache\.epochs=2 or training\.epochs=2"):

@@ -68,6 +68,12 @@ def test_seconds_that_are_partly_in_other_windows_do_not_count() -> None:
     assert [one.moved_bytes // GIB for one in seconds] == [2, 4]
 
 
+def test_short_gap_between_other_windows_does_not_exclude_a_second() -> None:
+    others = [Window(100, 101.5), Window(101.625, 102), Window(102.5, 103)]
+    seconds = load([1, 2, 4, 8]).seconds("read", others)
+    assert [one.moved_bytes // GIB for one in seconds] == [1, 2]
+
+
 def test_last_second_has_its_own_length() -> None:
     assert bandwidth_gib_s(load([2, 1], ends_s=1.5).seconds("read")) == 2.0
 
