@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,8 @@ def datasize(
         *_problems(parameters, largest, free, memory),
     ]
     reference = [datasize_gib(model, rank, sharers) for rank in range(ranks)]
-    most = max(ranks_by_host)
+    of_ranks = iter(shares)
+    of_host = max(sum(itertools.islice(of_ranks, count)) for count in ranks_by_host)
     size = CheckpointCaseSize(
         case=profile.model,
         problems=problems,
@@ -93,9 +95,9 @@ def datasize(
         checkpoints=parameters.num_checkpoints_write,
         checkpoint_bytes=sum(shares),
         storage_bytes_per_rank=parameters.num_checkpoints_write * largest,
-        storage_bytes_per_host=parameters.num_checkpoints_write * largest * most,
+        storage_bytes_per_host=parameters.num_checkpoints_write * of_host,
         storage_bytes=parameters.num_checkpoints_write * sum(shares),
-        memory_bytes_per_host=largest * most if parameters.asynchronous else 0,
+        memory_bytes_per_host=of_host if parameters.asynchronous else 0,
         reference_gib=sum(reference),
         reference_gib_per_rank=tuple(
             sorted({round(share, _DECIMALS) for share in reference}, reverse=True)

@@ -90,6 +90,17 @@ def test_sizes_are_those_of_all_checkpoints() -> None:
     ]
 
 
+@pytest.mark.slow
+def test_a_host_has_the_shares_of_its_ranks() -> None:
+    own = plan(("model", "llama3-405b"), ("scale", "0.0001"))
+    (case,) = own.datasize([512], HostCapacity(None, None, 1)).cases
+    assert isinstance(case, CheckpointCaseSize)
+    assert case.storage_bytes_per_host == case.storage_bytes
+    (case,) = own.datasize([256, 256], HostCapacity(None, None, 1)).cases
+    assert isinstance(case, CheckpointCaseSize)
+    assert case.storage_bytes_per_host * 2 > case.storage_bytes, "the first ranks have the model"
+
+
 def test_checkpoints_that_do_not_fit_are_a_problem() -> None:
     found = size(HostCapacity(400 * GIB, None, 4))
     (problem,) = found.problems

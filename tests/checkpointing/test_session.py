@@ -193,3 +193,35 @@ def test_two_ranks_write_one_checkpoint_together(pytester: pytest.Pytester, writ
     ]
     assert {one["rank"] for one in shares} == {0, 1}
     assert sum(one["tensor_bytes"] for one in shares) == metrics["checkpoint_bytes"]
+
+
+FAILING = """
+    import os
+    import pytest
+    from mlpstorage_bench.errors import StorageError
+    from mlpstorage_bench.storage.files import DataFile
+
+    def fail(file, *_):
+        raise StorageError("syncing", str(file.path), "the device failed")
+
+    @pytest.fixture(autouse=True)
+    def failing(monkeypatch):
+        if os.environ.get("OMPI_COMM_WORLD_RANK") == "1":
+            monkeypatch.setattr(DataFile, "make_durable", fail)
+"""
+
+
+@pytest.mark.launches_mpi
+@pytest.mark.long
+@pytest.mark.starts_process
+def test_a_flush_that_fails_on_one_rank_ends_the_run_and_names_it(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.makeconftest(FAILING)
+    options = ("--mlps-num-processes=2", "--mlps-allow-run-as-root", "-k", "checkpoint[write]")
+    result = pytester.runpytest_subprocess(*TINY, *options, "-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*rank 1 on *: syncing *failed: the device failed*"])
+    assert metadata_of(pytester)["mlpstorage"]["status"] == "failed"
+    assert not (pytester.path / "cache").exists()
