@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import shutil
@@ -37,8 +38,11 @@ from mlpstorage_bench.launch.launchers.installed import find_binary
 from mlpstorage_bench.launch.monitor import LaunchMonitor
 from mlpstorage_bench.launch.status_channel import StatusReader
 from mlpstorage_bench.mpi.connection import connect
+from mlpstorage_bench.options.declared import OPTIONS
+from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.results import tree
 from mlpstorage_bench.session.measured_storage import note_on_system_disk
+from mlpstorage_bench.session.type_requests import check_used
 from mlpstorage_bench.storage.direct_io import DirectIo
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 from mlpstorage_bench.storage.failures import storage_error
@@ -264,6 +268,33 @@ def _host_file(text: str) -> Raise:
     return read
 
 
+def _given(**options: object) -> Settings:
+    """Return the settings of these options, as pytest has them."""
+    return read_settings(
+        argparse.Namespace(**{**{option.dest: None for option in OPTIONS}, **options}), {}
+    )
+
+
+BOTH_TYPES = ("kv_cache", "checkpointing")
+TYPES = (
+    Situation(
+        "Parameter of several types",
+        "Tests of several benchmark types were collected, and more than one has the parameter.",
+        lambda _: check_used(_given(mlps_set=["io_chunk_kib=512"]), BOTH_TYPES),
+    ),
+    Situation(
+        "File for several types",
+        "A profile's file says nothing of its type.",
+        lambda _: check_used(_given(mlps_profile=["nightly.yaml"]), BOTH_TYPES),
+    ),
+    Situation(
+        "Value for no test",
+        "No test of a type that has the parameter was collected: leave out the value, or the "
+        "option that leaves out the tests (`-k`, `-m`).",
+        lambda _: check_used(_given(mlps_set=["checkpointing.lanes=4"]), ["kv_cache"]),
+    ),
+)
+
 LAUNCHING = (
     Situation(
         "No launcher",
@@ -446,6 +477,7 @@ SECTIONS = {
     "launching": LAUNCHING,
     "hosts": HOSTS,
     "storage": STORAGE,
+    "types": TYPES,
 }
 """Parts of the page, by the names of their markers."""
 ACCEPTED_HOSTS = (
