@@ -121,7 +121,8 @@ def _unused(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
 def _candidates(settings: Settings) -> Iterator[str]:
     """Yield the types that know every value without a prefix, or else the default type."""
     if not settings.profiles and not settings.overrides:
-        yield registry.DEFAULT
+        yield registry.DEFAULT  # whose error is shown if no type accepts the other options
+        yield from (name for name in registry.names() if name != registry.DEFAULT)
         return
     found = False
     for name in registry.names():
