@@ -1,0 +1,81 @@
+"""Failures of storage in the second trial of a run of each type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.types.harm import harm
+from tests.types.project import Project, Session
+
+pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
+
+
+def check_failed(project: Project, session: Session, error: str) -> dict[str, Any]:
+    """Check a failed run that keeps its first trial and leaves no files; return its metadata."""
+    assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
+    assert re.search(error, session.output), session.output
+    metadata = project.only()
+    own: dict[str, Any] = metadata["mlpstorage"]
+    assert (metadata["exit_status"], own["status"]) == (1, "failed")
+    assert any(re.search(error, test.get("message") or "") for test in own["tests"])
+    assert any(case["trials"] for case in own["cases"].values()), "the first trial stays"
+    assert project.left() == []
+    assert "Traceback" not in session.output
+    return metadata
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("change", r"CorruptReadsError: .* trial \d.* other data than was written"),
+        ("remove", r"StorageError: rank 0 on \S+: \w+ing \S+ failed: .*\(ENOENT\)"),
+        pytest.param(
+            "cut",
+            r"StorageError: rank 0 on \S+: \w+ing \S+ failed: the file ends at offset \d+",
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_harm_to_the_data_fails_the_run_with_path_and_reason(
+    project: Project, kind: str, error: str
+) -> None:
+    harm(project, kind)
+    session = project.run("--tb=short")
+    check_failed(project, session, error)
+    assert str(project.cache) in session.output
+
+
+def test_a_full_disk_fails_the_run_with_path_and_reason(
+    project: Project, mount: Callable[[str, str], Path]
+) -> None:
+    if not project.smallest.writes_in_trials:
+        pytest.skip(f"no trial of {project.name} writes")
+    project.cache = mount("tmpfs", "size=32m") / "cache"
+    harm(project, "fill")
+    session = project.run(f"--mlps-cache-dir={project.cache}", "--tb=short")
+    check_failed(project, session, r"StorageError: rank 0 on \S+: \w+ing \S+ failed: .*\(ENOSPC\)")
+
+
+def test_ctrl_c_ends_a_run_that_is_then_resumed(project: Project) -> None:
+    harm(project, "interrupt")
+    stopped = project.run()
+    assert stopped.status == pytest.ExitCode.INTERRUPTED, stopped.output
+    metadata = project.only()
+    own = metadata["mlpstorage"]
+    assert (metadata["exit_status"], own["status"]) == (2, "interrupted")
+    assert project.left() == []
+    assert "INTERNALERROR" not in stopped.output
+    resumed = project.command("--mlps-results-dir=results", f"--mlps-resume={own['run_id']}")
+    resumed.passed()
+    metadata = project.only()
+    own = metadata["mlpstorage"]
+    assert (metadata["exit_status"], own["status"]) == (0, "passed")
+    assert [part["status"] for part in own["resumed"]["parts"]] == ["interrupted", "passed"]
+    for case in own["cases"].values():
+        assert [trial["trial"] for trial in case["trials"]] == [1, 2]
+    assert project.left() == []
