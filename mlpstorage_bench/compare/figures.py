@@ -45,6 +45,12 @@ def other_figures(
     """Yield the figures of a run of another benchmark type."""
     for place, (name, value) in enumerate(values.items()):
         one = described.get(name)
-        label = name if one is None else f"{one.title}, {one.unit.name}".rstrip(", ")
+        label = name if one is None else _label(one)
         decimals = 2 if one is None else max(one.unit.decimals, 1)
         yield Figure(name, label, place, decimals, name, value)
+
+
+def _label(one: Description) -> str:
+    """Return a title with its unit, which many titles have."""
+    unit = one.unit.name
+    return one.title if not unit or one.title.endswith(unit) else f"{one.title}, {unit}"

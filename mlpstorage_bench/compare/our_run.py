@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of
+from mlpstorage_bench.compare.figures import DEFINITIONS, OURS, figures_of, other_figures
 from mlpstorage_bench.compare.reference_run import identity_of
 from mlpstorage_bench.compare.subject import NOT_RECORDED, Figure, Program, Subject, by_case, span
+from mlpstorage_bench.history.descriptions import descriptions_of
 from mlpstorage_bench.history.past_run import PastRun
 from mlpstorage_bench.leaves import kv_figures
 from mlpstorage_bench.leaves.document import Document
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.preloads import preloaded
 from mlpstorage_bench.leaves.reading import Unreadable
-from mlpstorage_bench.metric.values import Values
+from mlpstorage_bench.metric.declaration import Description, Shown
+from mlpstorage_bench.metric.values import Values, numbers_of
 from mlpstorage_bench.results.run_metadata import RunMetadata
 
 _OF_SUMMARY = ("storage_tokens_per_s", "read_host_p95_ms", "request_io_p95_ms")
@@ -27,6 +29,17 @@ _WORKLOAD = (
     ("max_concurrent_allocs", "{} at once"),
     ("generation_mode", "generation {}"),
 )
+_OF_OTHER_TYPES = (
+    ("accelerator", "{}"),
+    ("format", "{} files"),
+    ("reader", "reader {}"),
+    ("epochs", "{} epochs"),
+    ("steps", "{} steps"),
+    ("scale", "scale {:g}"),
+)
+_KV_CACHE = "kv_cache"
+_OF_CASES = ("options", "workloads")
+"""Parts of a plan's parameters that have those of each case; types without apply all to each."""
 _NULL = "null"
 _FINGERPRINT = "workload fingerprint"
 
@@ -35,10 +48,10 @@ def our_subject(
     given: str, run: PastRun, metadata: RunMetadata, document: Document, leaf: Leaf
 ) -> Subject:
     """Return a run of this project for a comparison; `document` is its whole metadata."""
-    options = Document(metadata.effective_parameters, run.path).part("options")
+    planned = Document(metadata.effective_parameters, run.path)
     values = metadata.values_by_case
     recorded = {name: leaf.first_document_of(name) for name in values}
-    workloads = {name: _parameters(recorded[name], options.part(name)) for name in values}
+    workloads = {name: _parameters(recorded[name], planned, name) for name in values}
     libraries = sorted(preloaded(document))
     of_cases = {
         "trials": {name: f"{one.get('trials', '-')}" for name, one in values.items()},
@@ -73,7 +86,10 @@ def our_subject(
         "reads checked": by_case(of_cases["reads checked"]),
         "preloads": ", ".join(one.rpartition("/")[2] for one in libraries) or "none recorded",
     }
-    cases = dict(_cases(values, leaf))
+    if run.benchmark_type == _KV_CACHE:
+        cases = dict(_cases(values, leaf))
+    else:
+        cases = dict(_other_cases(values, descriptions_of(metadata)))
     return Subject(
         given,
         Program.OURS,
@@ -86,10 +102,12 @@ def our_subject(
     )
 
 
-def _parameters(recorded: Document | None, planned: Document) -> Document:
+def _parameters(recorded: Document | None, planned: Document, case: str) -> Document:
     """Return the parameters of a case as it ran; those of the plan where no rank recorded them."""
     ran = None if recorded is None else recorded.part("mlpstorage", "parameters")
-    return planned if ran is None or ran.is_empty else ran
+    if ran is not None and not ran.is_empty:
+        return ran
+    return next((planned.part(one, case) for one in _OF_CASES if planned.has(one)), planned)
 
 
 def _fingerprints(run: PastRun, of_workloads: Mapping[str, str]) -> dict[str, str]:
@@ -109,6 +127,16 @@ def _cases(values: Mapping[str, Values], leaf: Leaf) -> Iterator[tuple[str, list
         yield name, list(figures_of({**metrics, **others}, OURS))
 
 
+def _other_cases(
+    values: Mapping[str, Values], described: Mapping[str, Description]
+) -> Iterator[tuple[str, list[Figure]]]:
+    """Yield the figures of a run of another benchmark type: those of the terminal's table."""
+    shown = {name: one for name, one in described.items() if one.shown >= Shown.HEADLINE}
+    for name, metrics in values.items():
+        numbers = numbers_of({one: metrics[one] for one in shown if one in metrics})
+        yield name, list(other_figures(numbers, described))
+
+
 def _aggregated(summary: Document) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield the aggregates of each case: of options, and of other cases under our own part."""
     for name, case in summary.items("mlpstorage", "cases"):
@@ -119,7 +147,7 @@ def _aggregated(summary: Document) -> Iterator[tuple[str, dict[str, float]]]:
 
 def _workload(parameters: Document) -> str:
     found = []
-    for name, form in _WORKLOAD:
+    for name, form in (*_WORKLOAD, *_OF_OTHER_TYPES):
         number, text = parameters.number(name), parameters.text(name)
         if number is not None and "g}" in form:
             found.append(form.format(number))

@@ -22,6 +22,8 @@ STAMP_FILE = "provenance.json"
 """Name of the file that names the tool, the code image and the edition of a run."""
 _RANK_RESULTS = ("kvcache_results_", "checkpoint_results_")
 """Beginnings of the names of files with results of a rank in a trial."""
+_FIRST_OUTPUT = "0_output.json"
+"""Name of what the first rank of a training measured in a trial."""
 _FORMER_SUMMARY = "kvcache_run_summary_"
 """Beginning of a summary's name in early tools."""
 
@@ -172,13 +174,18 @@ class Leaf:
     def first_document_of(self, case: str) -> Document | None:
         """Return what the first rank of a case recorded in its first trial; None without it.
 
-        The case is an option or, in runs of ours, any other case.
+        The case is an option or, in runs of ours, any other case, also of a training.
         """
         for folder in (f"option_{case}", f"case_{case}"):
             if folder not in self.names:
                 continue
             for _, _, path in _in_case(self.path / folder):
                 document = read_json(path)
+                if isinstance(document, Document):
+                    return document
+        if case in self.names:
+            for _, in_trial in _numbered(self.path / case, "trial_"):
+                document = read_json(in_trial / _FIRST_OUTPUT)
                 if isinstance(document, Document):
                     return document
         return None

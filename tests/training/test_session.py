@@ -234,3 +234,18 @@ def test_a_simulated_accelerator_of_each_rank_reads_its_part(
     metrics = metadata["mlpstorage"]["metrics"]["train"]
     assert metrics["samples"] == 2 * 2 * 2 * 3 * 2  # trials, epochs, ranks, steps, batch
     assert metrics["corrupt_reads"] == 0
+
+
+def test_two_runs_are_compared_by_the_figures_of_their_type(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TEST)
+    for _ in range(2):
+        pytester.runpytest(*SMALL).assert_outcomes(passed=1)
+    runs = [one["mlpstorage"]["run_id"] for one in metadata_in(pytester.path / "results")]
+    compared = pytester.runpytest_subprocess(
+        "--mlps-results-dir=results", *(f"--mlps-compare={one}" for one in runs)
+    )
+    shown = " ".join(line.strip() for line in compared.outlines)
+    assert compared.ret == 0, shown
+    assert "workload: unet3d, b200, raw files, reader model, 2 epochs, 3 steps" in shown
+    assert "reads checked: 100% of chunks" in shown
+    compared.stdout.fnmatch_lines(["train  AU %  *", "*samples/s *", "*train MiB/s *"])
