@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
 from mlpstorage_bench.options.declared import (
     add_options,
@@ -147,6 +148,10 @@ def pytest_make_collect_report(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Open the session and join the ranks, if only the collected tests use this plugin."""
+    try:
+        registry.names()
+    except MlpsError as error:  # of an entry point; collection would show a traceback per test
+        raise pytest.UsageError(str(error)) from error
     result = yield
     config = session.config
     if stash.SESSION not in config.stash and activation.is_used(config, session.items):

@@ -57,13 +57,27 @@ DEFAULT = "kv_cache"
 
 @functools.cache
 def _types() -> Mapping[str, TypeEntry]:
-    """Return this package's types, and those of entry points."""
+    """Return all types by name; InvalidInputError for an entry point that is unusable."""
     found = dict(_OWN)
     for point in metadata.entry_points(group=GROUP):
         if point.name in found:
-            raise InvalidInputError(GROUP, point.value, f"another name than {point.name}")
-        found[point.name] = cast("TypeEntry", point.load())
+            raise InvalidInputError(_source(point), point.name, "a name that no other type has")
+        try:
+            entry = point.load()
+        except (ImportError, AttributeError) as error:
+            raise InvalidInputError(
+                _source(point), point.value, "a module that can be imported", hint=str(error)
+            ) from error
+        if not isinstance(entry, TypeEntry):
+            raise InvalidInputError(_source(point), point.value, "the place of a TypeEntry")
+        found[point.name] = entry
     return found
+
+
+def _source(point: metadata.EntryPoint) -> str:
+    """Return the entry point's group, and the package that has it."""
+    owner = "" if point.dist is None else f" of {point.dist.name}"
+    return f"entry point {GROUP}{owner}"
 
 
 def names() -> tuple[str, ...]:

@@ -126,3 +126,30 @@ def test_usage_errors_appear_once_under_a_launcher(run_ranks: RunRanks, given: s
     result = run_ranks(2, *WHATIF, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"{result.stdout}\n{result.stderr}".count(message) == 1
+
+
+UNUSABLE = {
+    "absent:ENTRY": ("own", "a module that can be imported. No module named 'absent'"),
+    "json:loads": ("own", "the place of a TypeEntry"),
+    "json:load": ("kv_cache", "a name that no other type has"),
+}
+
+
+@pytest.mark.parametrize("value", UNUSABLE)
+def test_entry_point_that_is_unusable_is_named_with_its_package(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    name, accepted = UNUSABLE[value]
+    metadata = pytester.mkdir("site") / "theirs-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[mlpstorage_bench.types]\n{name} = {value}\n")
+    monkeypatch.setenv("PYTHONPATH", str(metadata.parent))
+    pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    given = name if name == "kv_cache" else value
+    (line,) = [line for line in result.stderr.lines if line]
+    assert line == (
+        f"ERROR: entry point mlpstorage_bench.types of theirs: got '{given}'; accepted: {accepted}"
+    )
