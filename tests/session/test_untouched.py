@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mlpstorage_bench.session.hooks  # noqa: F401 - pytester forgets what its sessions import
 from mlpstorage_bench.kvcache.config.profile_file import load_profile
 from tests.session.tiny import LONG, TINY, metadata_of
 from tests.variants import first_of
