@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlpstorage_bench.registry import TypeEntry
     from mlpstorage_bench.session.fixtures import fixture_of
     from mlpstorage_bench.session.run import Run
+    from mlpstorage_bench.training.fixture import Training
+    from mlpstorage_bench.training.results.trial_result import TrainingResult
 
     __version__: str
 
@@ -44,6 +46,8 @@ __all__ = [
     "Run",
     "RunFilter",
     "Shown",
+    "Training",
+    "TrainingResult",
     "TypeEntry",
     "__version__",
     "fixture_of",
@@ -66,6 +70,8 @@ _MODULES = {
     "Run": "mlpstorage_bench.session.run",
     "RunFilter": "mlpstorage_bench.history.filters",
     "Shown": "mlpstorage_bench.metric.declaration",
+    "Training": "mlpstorage_bench.training.fixture",
+    "TrainingResult": "mlpstorage_bench.training.results.trial_result",
     "TypeEntry": "mlpstorage_bench.registry",
     "fixture_of": "mlpstorage_bench.session.fixtures",
 }

@@ -24,6 +24,8 @@ from mlpstorage_bench import (
     KVCacheResult,
     Run,
     RunFilter,
+    Training,
+    TrainingResult,
     __version__,
 )
 
@@ -38,6 +40,11 @@ def test_workload(kvcache: KVCache, mpi_comm: Comm, mlps_run: Run) -> None:
 def test_checkpoints(checkpointing: Checkpointing) -> None:
     result: CheckpointResult = checkpointing.run("write", lanes=2)
     assert result.gib_s > 0 < result.checkpoint_s
+
+
+def test_training(training: Training) -> None:
+    result: TrainingResult = training.run("train", steps=10)
+    assert result.au_percentage > 0 < result.samples_per_s
 
 
 def test_hosts(cluster_info: ClusterInformation, mpi_comm: Comm) -> None:
@@ -94,6 +101,8 @@ def test_public_names_are_pinned() -> None:
         "Run",
         "RunFilter",
         "Shown",
+        "Training",
+        "TrainingResult",
         "TypeEntry",
         "__version__",
         "fixture_of",

@@ -55,16 +55,12 @@ def cluster_info(request: pytest.FixtureRequest) -> ClusterInformation:
 def mlps_run(request: pytest.FixtureRequest) -> Run:
     """The run of this session: `directory`, `metadata` so far, and `record(name, value)`.
 
-    Where a session has several, `mlps_runs` has them.
+    Where a session has several, it is that of the test's benchmark type, and `mlps_runs` has all.
     """
-    runs = _runs_of(_session(request), "mlps_run")
-    if len(runs) > 1:
-        names = ", ".join(f"{run.facts.benchmark_type} of {run.facts.model}" for run in runs)
-        pytest.fail(
-            f"mlps_run: this session has several runs: {names}. Use mlps_runs, a list of them",
-            pytrace=False,
-        )
-    return runs[0]
+    from mlpstorage_bench.session.current_run import current_run  # noqa: PLC0415 - see above
+
+    session = _session(request)
+    return current_run(session, _runs_of(session, "mlps_run"))
 
 
 @pytest.fixture

@@ -103,6 +103,8 @@ class MlpsSession:
         self._types: Sequence[str] = ()
         """The benchmark types of the collected tests."""
         self.has_nothing_to_judge = False
+        self.current_test: pytest.Item | None = None
+        """The test that runs; None between tests."""
         self.hooks = PluginHooks(config)
         self.hooks_watch_progress = False
         """Whether plugins receive the progress of the run; the same on every rank."""
@@ -203,8 +205,12 @@ class MlpsSession:
     @contextmanager
     def guard_test(self, item: pytest.Item) -> Iterator[None]:
         """Limit the time of a test, and write the results so far after it."""
-        with self.time_limit(item.nodeid):
-            yield
+        self.current_test = item
+        try:
+            with self.time_limit(item.nodeid):
+                yield
+        finally:
+            self.current_test = None
         for run in self.runs:
             with suppress(MlpsError):  # the end of the run reports it
                 run.checkpoint()

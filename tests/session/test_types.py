@@ -65,21 +65,33 @@ def test_each_type_has_a_run_of_the_session_and_files_of_its_own(project: pytest
     assert runs_in(project, "again").keys() == own.keys()
 
 
-def test_fixture_of_one_run_names_the_fixture_of_several(project: pytest.Pytester) -> None:
+def test_fixture_of_one_run_is_that_of_the_test(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_both=KV_TEST
         + COPY_TEST
         + """
-def test_one(mlps_run): pass
+def test_unclear(mlps_run): mlps_run.record("one", 1)
+def test_copies(copy_files, mlps_run):
+    copy_files.run("b")
+    assert mlps_run.facts.benchmark_type == "copy_files"
+def test_large(copy_files, mlps_run):
+    copy_files.run("c", model="large", files=5)
+    assert mlps_run.facts.model == "large"
+def test_cache(kvcache, mlps_run):
+    assert mlps_run.facts.benchmark_type == "kv_cache"
+    mlps_run.record("two", 2)
 def test_all(mlps_runs):
-    assert [run.facts.benchmark_type for run in mlps_runs] == ["kv_cache", "copy_files"]
+    names = [run.facts.benchmark_type for run in mlps_runs]
+    assert names == ["kv_cache", "copy_files", "copy_files"]
 """
     )
     result = project.runpytest_subprocess(*BOTH)
-    result.assert_outcomes(passed=3, errors=1)
+    result.assert_outcomes(passed=6, failed=1)
     result.stdout.fnmatch_lines(
-        ["mlps_run: this session has several runs: *, copy_files of plain. Use mlps_runs*"]
+        ["*mlps_run: this test belongs to several runs: *, copy_files of plain. Use mlps_runs*"]
     )
+    (recorded,) = [run for name, run in runs_in(project).items() if name.startswith("kv_cache")]
+    assert recorded["mlpstorage"]["metrics"]["recorded"] == {"two": 2}
 
 
 def test_case_of_another_model_has_a_run_of_its_own(project: pytest.Pytester) -> None:
