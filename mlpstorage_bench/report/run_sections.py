@@ -112,7 +112,7 @@ def plugins_section(metadata: RunMetadata) -> Section:
 def changed_section(metadata: RunMetadata) -> Section:
     """Return the parameters of the cases that are not at their defaults, with a row for each case.
 
-    Parameters that are equal in all cases have a row of their own.
+    Parameters that are equal in all cases have a row of their own, if others are not equal.
     """
     changed: dict[str, dict[str, str]] = {}
     for name, case in metadata.cases.items():
@@ -125,9 +125,11 @@ def changed_section(metadata: RunMetadata) -> Section:
         for name in names
         if len(changed) > 1 and len({one.get(name) for one in changed.values()}) == 1
     }
+    if len(alike) == len(names):
+        alike = set()
     columns = [name for name in names if name not in alike]
     rows = [(case, *(one.get(name, "-") for name in columns)) for case, one in changed.items()]
-    if alike and columns:
+    if alike:
         in_all = ", ".join(f"{n} {next(iter(changed.values()))[n]}" for n in names if n in alike)
         rows.append((f"all: {in_all}", *[""] * len(columns)))
     return Section("Parameters that are not at their defaults", ("case", *columns), tuple(rows))
