@@ -60,6 +60,10 @@ def run_id(ran: Project) -> str:
     return identity
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def test_a_run_leaves_metadata_summary_and_each_rank_s_results(ran: Project) -> None:
     metadata = ran.only()
     own = metadata["mlpstorage"]
@@ -106,6 +110,7 @@ def test_reports_and_exports_have_the_figures_of_each_case(ran: Project) -> None
         text = (ran.path / name).read_text()
         assert run_id(ran) in text
         assert all(metric.title in text for metric in shown)
+        assert "Parameters that are not at their defaults" in text
     exported = (ran.path / "figures.json").read_text()
     assert all(f'"{case}"' in exported for case in own["cases"])
 
@@ -159,5 +164,12 @@ def test_a_run_is_run_again_and_compared_with_it(ran: Project, ask: Any) -> None
             "case *figure * A * B*",
         ]
     )
+    text = " ".join(compared.stdout.str().split())
+    assert "unlike: workload" not in text
+    assert "reads checked: 100% of chunks" in text
+    metrics = one["mlpstorage"]["metrics"].values()
+    for metric in registry.load(ran.name).metrics:
+        if metric.shown >= Shown.LISTS and any(is_number(case[metric.name]) for case in metrics):
+            assert metric.title in text
     assert ask(f"--mlps-history-rm={ids[1]}").ret == 0
     assert ran.only()["mlpstorage"]["run_id"] == first
