@@ -36,6 +36,7 @@ from mlpstorage_bench.checkpointing.results.reference_parameters import referenc
 from mlpstorage_bench.checkpointing.runner.engine import Engine
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.results.separation import fs_separation
 from mlpstorage_bench.storage.directory import check_cache_dir
 from mlpstorage_bench.trial.services import TestServices
 
@@ -141,7 +142,7 @@ class CheckpointingBenchmark:
         """Yield the path and content of files that are of no single trial."""
         yield from reference_files.files_of_ranks(cases, total_ranks)
         if filesystems is not None:
-            yield "fs_separation.json", reference_files.fs_separation(filesystems)
+            yield "fs_separation.json", fs_separation(filesystems)
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in a few sentences."""

@@ -6,7 +6,7 @@ ranks on a host. Ours are under `mlpstorage`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.checkpointing.results.rank_result import RecordedPart, recorded_rank
@@ -70,24 +70,6 @@ def files_of_ranks(cases: Sequence[CaseRecord], total_ranks: int) -> Iterator[tu
                 }
             },
         )
-
-
-def fs_separation(filesystems: Json) -> Json:
-    """Return the content of `fs_separation.json`, for the filesystems of both directories.
-
-    The reference finds out by a hard link; ours are compared by their devices and mounts.
-    """
-    cache, results = (filesystems.get(name) for name in ("cache", "results"))
-    paths = [one.get("path") if isinstance(one, Mapping) else None for one in (cache, results)]
-    return {
-        "version": 1,
-        "method": "mounts",
-        "data_or_chkpt_path": paths[0],
-        "results_path": paths[1],
-        "same_filesystem": filesystems.get("same_filesystem"),
-        "probed_by_rank": 0,
-        "probed_by_host": filesystems.get("host"),
-    }
 
 
 def _timed(case: CaseRecord, rank: int) -> Iterator[TimedCheckpoint]:
