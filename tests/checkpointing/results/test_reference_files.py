@@ -6,12 +6,9 @@ import json
 
 import pytest
 
-from mlpstorage_bench.checkpointing.results.reference_files import (
-    files_of_ranks,
-    fs_separation,
-    summarise,
-)
+from mlpstorage_bench.checkpointing.results.reference_files import files_of_ranks, summarise
 from mlpstorage_bench.checkpointing.results.reference_parameters import reference_parameters
+from mlpstorage_bench.results.separation import fs_separation
 from mlpstorage_bench.units import GIB
 from tests.checkpointing.results.records import case_of, rank_checkpoint
 from tests.checkpointing.runs import parameters
