@@ -50,6 +50,7 @@ def test_the_first_night_collects_and_the_sixth_is_judged(project: Project) -> N
     assert "baseline" in (project.path / "g.md").read_text()
 
 
+@pytest.mark.long
 def test_a_limit_that_no_storage_reaches_fails_the_session(project: Project) -> None:
     session = project.run(*GATE, "--mlps-gate-rule=read_gib_s: >= 1e6 GiB/s")
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output

@@ -62,6 +62,7 @@ def test_datasize_prints_sizes_and_leaves_a_run_of_a_type_with_commands(
     assert not project.cache.exists()
 
 
+@pytest.mark.long
 def test_datasize_as_a_table_says_what_does_not_fit(
     project: Project, plan: Any, mount: Callable[[str, str], Path]
 ) -> None:
