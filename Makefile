@@ -21,6 +21,8 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 # The tests of make check; the others of make test, with ranks or hosts and without.
 FAST := not slow and not starts_process and not long
+# Trials in the tests' own process: with the fast tests they cover what most of the code does.
+TRIALS := slow and not starts_process and not long
 LATER := hosts_matrix or failure_matrix or long
 SESSIONS := (slow or starts_process) and not launches_mpi and not hosts and not ($(LATER))
 RANKS := (launches_mpi or hosts) and not ($(LATER))
@@ -50,12 +52,13 @@ SECONDS := 600
 fuzz: $(VENV)/ready
 	FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/fuzz
 
-# Workers of pytest-xdist run files side by side. Coverage is that of the fast tests: its tracer doubles
-# the processor time of sessions, and does not see the processes that tests start. Ranks that wait use
-# a core each: fewer of their tests run at once.
+# Workers of pytest-xdist run files side by side. Coverage is that of the fast tests, and of trials of
+# two benchmark types: its tracer doubles the processor time of sessions, and does not see the processes
+# that tests start. Ranks that wait use a core each: fewer of their tests run at once.
 test: lint $(VENV)/mpis $(VENV)/hosts $(VENV)/filesystems $(VENV)/oldest-pytest/ready $(VENV)/docs
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m '$(FAST)'
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m '$(TRIALS)' tests/checkpointing tests/training
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --format=total
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m '$(SESSIONS)'

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.session.tiny import metadata_of
+from tests.variants import first_of
 
 TINY = (
     *("--mlps-set=scale=0.00001", "--mlps-set=io_chunk_kib=16"),
@@ -175,7 +176,7 @@ def test_corrupt_files_fail_the_run(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.launches_mpi
 @pytest.mark.starts_process
-@pytest.mark.parametrize("writer", ["rank", "dcp"])
+@pytest.mark.parametrize("writer", first_of("rank", "dcp"))
 def test_two_ranks_write_one_checkpoint_together(pytester: pytest.Pytester, writer: str) -> None:
     pytester.makepyfile(TESTS)
     options = ("--mlps-num-processes=2", "--mlps-allow-run-as-root", f"--mlps-set=writer={writer}")

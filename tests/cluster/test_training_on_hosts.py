@@ -12,7 +12,7 @@ from tests.cluster.sessions_on_hosts import environment, launching, places
 from tests.mpis import MPIS
 from tests.training.test_session import SMALL, TEST, metadata_in
 
-pytestmark = [pytest.mark.hosts, pytest.mark.launches_mpi]
+pytestmark = [pytest.mark.hosts, pytest.mark.hosts_matrix, pytest.mark.launches_mpi]
 
 WORKLOAD = [one for one in SMALL if "-dir=" not in one]
 

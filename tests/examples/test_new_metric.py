@@ -37,7 +37,7 @@ CONFTEST = f"""
 {DECLARATION}
 from mlpstorage_bench.kvcache.results.metrics import declared
 
-declared.GROUPS += (Chunks,)
+declared.TABLE.groups += (Chunks,)
 """
 OPTIONS = (
     *("--mlps-set=storage=null", "--mlps-set=duration=2", "--mlps-set=write_limit_gb=20"),

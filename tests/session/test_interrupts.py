@@ -33,7 +33,12 @@ class LongRun:
         self.results = folder / "results"
         self.process = subprocess.Popen(
             [
-                *(*command, "benchmarks/", "--mlps-set=duration=300", "--mlps-set=warmup=0"),
+                *(
+                    *command,
+                    "benchmarks/test_kvcache.py",
+                    "--mlps-set=duration=300",
+                    "--mlps-set=warmup=0",
+                ),
                 *("--mlps-set=write_limit_gb=10", "--mlps-set=storage_capacity_gb=0.2"),
                 *(f"--mlps-cache-dir={self.cache}", f"--mlps-results-dir={self.results}"),
             ],

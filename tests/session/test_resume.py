@@ -102,8 +102,8 @@ def without_times(content: dict[str, Any]) -> dict[str, Any]:
         cases[name] = {**case, "trials": trials}
     outcomes = [{**test, "duration_s": 0} for test in own["tests"]]
     varying = (
-        *("run_id", "start_datetime", "end_datetime", "process_id", "process_start"),
-        *("invocation", "commit_info", "resumed", "filesystems"),
+        *("run_id", "session_id", "start_datetime", "end_datetime", "process_id"),
+        *("process_start", "invocation", "commit_info", "resumed", "filesystems"),
     )
     own = {**{name: own[name] for name in own.keys() - varying}, "cases": cases, "tests": outcomes}
     own["metrics"] = {name: numbers_that_repeat(one) for name, one in own["metrics"].items()}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.conftest import RunRanks
 from tests.session.two_types import two_types
+from tests.variants import first_of
 
 WHATIF = ("--mlps-mode=whatif", "--mlps-cache-dir=cache", "-p", "no:cacheprovider")
 
@@ -99,7 +100,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("given", PLANNED)
+@pytest.mark.parametrize("given", first_of(*PLANNED))
 def test_values_are_for_the_types_that_they_name_or_fit(
     project: pytest.Pytester, given: str
 ) -> None:
@@ -109,7 +110,7 @@ def test_values_are_for_the_types_that_they_name_or_fit(
     result.stdout.fnmatch_lines(lines)
 
 
-@pytest.mark.parametrize("given", REFUSED)
+@pytest.mark.parametrize("given", first_of(*REFUSED))
 def test_values_for_several_or_none_are_usage_errors(project: pytest.Pytester, given: str) -> None:
     options, message = REFUSED[given]
     result = project.runpytest_subprocess(*WHATIF, *options)

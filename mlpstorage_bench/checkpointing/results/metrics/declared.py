@@ -10,7 +10,7 @@ from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 from mlpstorage_bench.trial.metrics.windows import Windows
 
-_TABLE = MetricTable(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows)
-GROUPS = _TABLE.groups
-metrics = _TABLE.metrics
-use_added = _TABLE.use_added
+TABLE = MetricTable(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows)
+GROUPS = TABLE.groups
+metrics = TABLE.metrics
+use_added = TABLE.use_added

@@ -11,9 +11,9 @@ from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 from mlpstorage_bench.trial.metrics.windows import Windows
 
-_TABLE = MetricTable(
+TABLE = MetricTable(
     Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Windows, Window
 )
-GROUPS = _TABLE.groups
-metrics = _TABLE.metrics
-use_added = _TABLE.use_added
+GROUPS = TABLE.groups
+metrics = TABLE.metrics
+use_added = TABLE.use_added

@@ -9,7 +9,7 @@ from mlpstorage_bench.trial.metrics.audits import Audits
 from mlpstorage_bench.trial.metrics.limits import Harness, Limits
 from mlpstorage_bench.trial.metrics.windows import Windows
 
-_TABLE = MetricTable(Accelerators, Reads, Audits, Limits, Harness, Windows)
-GROUPS = _TABLE.groups
-metrics = _TABLE.metrics
-use_added = _TABLE.use_added
+TABLE = MetricTable(Accelerators, Reads, Audits, Limits, Harness, Windows)
+GROUPS = TABLE.groups
+metrics = TABLE.metrics
+use_added = TABLE.use_added
