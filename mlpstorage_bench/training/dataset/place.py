@@ -104,6 +104,10 @@ class DatasetPlace:
         except OSError as error:
             raise storage_error("creating", self.train, error) from error
 
+    def is_begun(self) -> bool:
+        """Return whether a file of this dataset may exist."""
+        return self.train.exists()
+
     def is_complete(self) -> bool:
         """Return whether all files were made; StorageError for a directory of something else."""
         path = self.directory / MANIFEST

@@ -92,6 +92,9 @@ def generate(
     is_complete = ranks.bcast(ranks.rank == 0 and place.is_complete())
     if is_complete and not looks_for_all:
         return Generated()
+    is_new = ranks.bcast(ranks.rank == 0 and not place.is_begun())
+    if is_new:
+        check_total(place, ranks.size, free_bytes)
     place.make()
     if ranks.rank == 0:
         place.describe(is_complete=False)
@@ -125,15 +128,29 @@ def _missing(context: TrainingContext, own: range) -> list[int]:
     ]
 
 
+def check_total(place: DatasetPlace, ranks: int, free_bytes: int | None) -> None:
+    """Raise CapacityError if a dataset of which nothing exists does not fit.
+
+    Millions of files need not be looked for then.
+    """
+    needed = place.dataset.total_bytes
+    if free_bytes is not None and needed > free_bytes * ranks:
+        raise _too_large(place, needed / ranks, free_bytes)
+
+
 def check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None) -> None:
     """Raise CapacityError if files do not fit into this rank's share of the free space."""
     needed = sum(place.dataset.file_bytes(file) for file in missing)
     if free_bytes is not None and needed > free_bytes:
-        raise CapacityError(
-            f"the files that this rank makes in {place.directory} take {needed / GIB:.1f} GiB, and "
-            f"its share of the free space is {free_bytes / GIB:.1f} GiB. Set num_files_train, "
-            "steps or scale lower, or name another --mlps-cache-dir"
-        )
+        raise _too_large(place, needed, free_bytes)
+
+
+def _too_large(place: DatasetPlace, needed: float, free_bytes: int) -> CapacityError:
+    return CapacityError(
+        f"the files that this rank makes in {place.directory} take {needed / GIB:.1f} GiB, and "
+        f"its share of the free space is {free_bytes / GIB:.1f} GiB. Set num_files_train, "
+        "steps or scale lower, or name another --mlps-cache-dir"
+    )
 
 
 def look_for_files_of_others(place: DatasetPlace, ranks: int) -> None:

@@ -107,3 +107,16 @@ def test_data_that_does_not_fit_is_refused_before_a_file_is_made(tmp_path: Path)
     with pytest.raises(CapacityError, match="free space"):
         generate(workload, here, SoloRanks(), Watch(SoloRanks(), None, is_on=False), 1000)
     assert not any(here.place.has_file(file) for file in range(8))
+
+
+def test_new_data_that_does_not_fit_is_refused_without_looking_for_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = training(model="retinanet", num_files_train=100_000_000)
+    here = context(tmp_path, workload)
+    looked_for: list[int] = []
+    monkeypatch.setattr(type(here.place), "has_file", lambda _self, file: looked_for.append(file))
+    with pytest.raises(CapacityError, match="free space"):
+        generate(workload, here, SoloRanks(), Watch(SoloRanks(), None, is_on=False), 1 << 20)
+    assert looked_for == []
+    assert not here.place.directory.exists()
