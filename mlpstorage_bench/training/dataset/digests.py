@@ -68,9 +68,13 @@ class DigestPlaces:
 def write_digests(path: Path, first: int, digests: array[int]) -> None:
     """Write a file's digests at their place, which begins at this position."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
         try:
-            os.pwrite(descriptor, np.array(digests, dtype="<u8").tobytes(), first * _BYTES)
+            left, place = memoryview(np.array(digests, dtype="<u8").tobytes()), first * _BYTES
+            while left:
+                written = os.pwrite(descriptor, left, place)
+                left, place = left[written:], place + written
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,9 +99,19 @@ class DatasetPlace:
         return self.train / f"img_{file:0{self._digits}d}_of_{count}.{suffix}"
 
     def make(self) -> None:
-        """Make the directory, if it does not exist."""
+        """Make the directory, if it does not exist; StorageError if it is a link or another's."""
         try:
-            self.train.mkdir(parents=True, exist_ok=True)
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self.directory, self.train):
+                path.mkdir(exist_ok=True)
+                found = path.lstat()
+                if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+                    raise StorageError(
+                        "creating",
+                        str(path),
+                        "a link or another user's directory has this name, which is not followed",
+                        hint="Remove it, or name another --mlps-cache-dir",
+                    )
         except OSError as error:
             raise storage_error("creating", self.train, error) from error
 
@@ -129,7 +140,9 @@ class DatasetPlace:
         content = {"contents": asdict(self.contents), "complete": is_complete}
         new = path.with_name(f"{MANIFEST}{PARTIAL}")
         try:
-            new.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            new.unlink(missing_ok=True)
+            with new.open("x", encoding="utf-8") as stream:
+                stream.write(json.dumps(content, indent=2) + "\n")
             new.replace(path)
         except OSError as error:
             raise storage_error("writing", path, error) from error

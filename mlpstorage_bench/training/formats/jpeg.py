@@ -44,7 +44,7 @@ class JpegFormat:
         encoded = self._encoded(file, size)
         padding = content_of(self.payload, f"{file}/padding", max(0, size - len(encoded)))
         content = encoded + padding.tobytes()
-        with open(path, "wb") as stream:  # noqa: PTH123 - as in the other formats
+        with open(path, "xb") as stream:  # noqa: PTH123 - as in the other formats
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

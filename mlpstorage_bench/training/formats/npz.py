@@ -31,7 +31,7 @@ class NpzFormat:
         """Write a file, and return the digest of its image."""
         side = max(1, math.isqrt(self.place.dataset.group_bytes(file)))
         image = content_of(self.payload, str(file), side * side).reshape(side, side)
-        with open(path, "wb") as stream:  # noqa: PTH123 - NumPy would add a suffix to a path
+        with open(path, "xb") as stream:  # noqa: PTH123 - NumPy would add a suffix to a path
             np.savez(stream, x=image, y=np.zeros(1, np.int64))
             stream.flush()
             os.fsync(stream.fileno())

@@ -62,7 +62,7 @@ class ParquetFormat:
         types = [arrow.binary(width) for width in self._widths]
         schema = arrow.schema(list(zip(self._names, types, strict=True)))
         rows = self.place.dataset.model.samples_per_group
-        with open(path, "wb") as stream:  # noqa: PTH123 - as in the other formats
+        with open(path, "xb") as stream:  # noqa: PTH123 - as in the other formats
             writer = self._parquet.ParquetWriter(
                 stream, schema, compression="none", use_dictionary=False, write_statistics=False
             )

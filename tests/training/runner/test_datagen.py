@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import CapacityError, StorageError
+from mlpstorage_bench.training.dataset.place import MANIFEST, PARTIAL
 from mlpstorage_bench.training.runner.datagen import Generated, generate
 from mlpstorage_bench.trial.watch import Watch
 from tests.trainings import context, generated, training
@@ -120,3 +121,41 @@ def test_new_data_that_does_not_fit_is_refused_without_looking_for_its_files(
         generate(workload, here, SoloRanks(), Watch(SoloRanks(), None, is_on=False), 1 << 20)
     assert looked_for == []
     assert not here.place.directory.exists()
+
+
+@pytest.mark.parametrize("linked", ["directory", "train"])
+def test_link_in_place_of_the_data_is_not_followed(tmp_path: Path, linked: str) -> None:
+    workload = training()
+    here = context(tmp_path, workload)
+    other = tmp_path / "other"
+    other.mkdir()
+    path: Path = getattr(here.place, linked)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(other)
+    with pytest.raises(StorageError, match="is not followed"):
+        generated(workload, here)
+    assert list(other.iterdir()) == []
+
+
+def test_links_among_the_data_are_not_written_through(tmp_path: Path) -> None:
+    workload = training()
+    here = context(tmp_path, workload)
+    here.place.train.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.write_text("not ours")
+    for path in (here.place.path(0), here.place.directory / MANIFEST):
+        path.with_name(path.name + PARTIAL).symlink_to(other)
+    assert generated(workload, here).files == 8
+    assert other.read_text() == "not ours"
+
+
+def test_link_in_place_of_the_digests_is_an_error(tmp_path: Path) -> None:
+    workload = training()
+    here = context(tmp_path, workload)
+    here.place.train.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.write_text("not ours")
+    here.place.digests.symlink_to(other)
+    with pytest.raises(StorageError, match="writing"):
+        generated(workload, here)
+    assert other.read_text() == "not ours"
