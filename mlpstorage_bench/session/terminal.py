@@ -35,6 +35,7 @@ from mlpstorage_bench.session.pytest_internals import (
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import NOTHING_TO_JUDGE, MlpsSession
 from mlpstorage_bench.session.size_report import size_report
+from mlpstorage_bench.session.type_run import TypeRun
 
 _CHECKS_WIDTH = 100
 """Least width of the table of checks: its states are sentences."""
@@ -92,8 +93,18 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
             _show(reporter, f"mlpstorage: {of_type}{line}")
         if part.schedule:
             _show(reporter, f"mlpstorage: {of_type}{part.schedule}")
+    for note, names in _notes_before(session.parts).items():
+        of_types = f"{', '.join(names)}: " if len(names) < len(session.parts) else ""
+        _show_prose(reporter, f"mlpstorage: note: {of_types}{note}")
+
+
+def _notes_before(parts: Sequence[TypeRun]) -> dict[str, list[str]]:
+    """Return the notes on all runs, each once, with the benchmark types that have it."""
+    found: dict[str, list[str]] = {}
+    for part in parts:
         for note in part.run.notes:
-            _show_prose(reporter, f"mlpstorage: note: {of_type}{note}")
+            found.setdefault(note, []).append(part.name)
+    return found
 
 
 def say(config: pytest.Config, line: str) -> None:

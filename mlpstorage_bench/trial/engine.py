@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Self, TypeVar
@@ -22,7 +23,7 @@ from mlpstorage_bench.trial.watch import Watch
 T = TypeVar("T")
 
 
-class TrialEngine:
+class TrialEngine(ABC):
     """Runs trials in this rank's directory. A context manager."""
 
     def __init__(
@@ -42,9 +43,9 @@ class TrialEngine:
         self.notes: list[str] = []
         """Notes on this rank's storage for the reader of the results."""
 
+    @abstractmethod
     def _modes(self) -> StorageModes:
-        """Return what the directory's filesystem can do."""
-        raise NotImplementedError
+        """Return the modes of the directory's filesystem."""
 
     def _release(self) -> int:
         """Remove the files that the last trial left, and return their bytes."""

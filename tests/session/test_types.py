@@ -90,6 +90,8 @@ def test_all(mlps_runs):
     result.stdout.fnmatch_lines(
         ["*mlps_run: this test belongs to several runs: *, copy_files of plain. Use mlps_runs*"]
     )
+    before = [line.rpartition(": ")[2] for line in result.outlines if "mlpstorage: note: " in line]
+    assert len(before) == len(set(before)) > 0, "a note on all runs is shown once"
     (recorded,) = [run for name, run in runs_in(project).items() if name.startswith("kv_cache")]
     assert recorded["mlpstorage"]["metrics"]["recorded"] == {"two": 2}
 

@@ -27,7 +27,7 @@ MLPERF: Change = {
 
 def ten(kind: Kind, **changes: object) -> list[list[RankCheckpoint]]:
     return [
-        [rank_checkpoint(rank, kind, number, **changes) for rank in range(RANKS)]  # type: ignore[arg-type]
+        [rank_checkpoint(rank, kind, number, **changes) for rank in range(RANKS)]  # type: ignore[arg-type]  # of tests
         for number in range(1, 11)
     ]
 

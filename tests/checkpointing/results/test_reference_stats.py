@@ -50,7 +50,7 @@ def test_a_published_summary_is_recomputed_from_its_first_rank() -> None:
 
 
 def checkpoint(kind: str, number: int, duration_s: float) -> TimedCheckpoint:
-    return TimedCheckpoint.of(kind, number, time.time(), duration_s, SIZE_GIB)  # type: ignore[arg-type]
+    return TimedCheckpoint.of(kind, number, time.time(), duration_s, SIZE_GIB)  # type: ignore[arg-type]  # a kind
 
 
 def test_a_summary_of_reads_has_no_keys_of_writes() -> None:
