@@ -23,9 +23,11 @@ from mlpstorage_bench.training.runner.trial import run_training
 from mlpstorage_bench.units import GIB, MIB
 from tests.trainings import context, generated, training
 from tests.trials import SoloRanks
+from tests.validation.published import PUBLISHED, is_absent
 
 pytestmark = pytest.mark.slow
-RESULTS = Path(__file__).parents[4] / "shared" / "results-v3"
+
+needs_published_runs = pytest.mark.skipif(is_absent(), reason="the published runs are not here")
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +49,11 @@ def summary(case: CaseRecord) -> dict[str, Any]:
 
 
 def published() -> list[dict[str, Any]]:
-    found = sorted(RESULTS.glob("closed/*/results/*/training/*/run/*/summary.json"))
+    found = sorted(PUBLISHED.glob("closed/*/results/*/training/*/run/*/summary.json"))
     return [json.loads(path.read_text()) for path in found]
 
 
+@needs_published_runs
 def test_the_summary_has_the_keys_of_published_ones_in_their_order(case: CaseRecord) -> None:
     of_hosts = {
         *("host_cpu_count", "host_processor_name", "potential_caching", "host_cpuinfo"),
@@ -95,8 +98,9 @@ def test_the_summary_agrees_with_the_metrics(case: CaseRecord) -> None:
     assert metric["train_io_mean_MB_per_second"] == pytest.approx(trial["train_mib_s"])
 
 
+@needs_published_runs
 def test_epochs_of_a_rank_have_the_form_of_published_ones(case: CaseRecord) -> None:
-    (path,) = RESULTS.glob("closed/*/results/*/training/*/run/*/0_per_epoch_stats.json")
+    (path,) = PUBLISHED.glob("closed/*/results/*/training/*/run/*/0_per_epoch_stats.json")
     theirs = json.loads(path.read_text())
     ours: dict[str, Any] = dict(per_epoch_stats(recorded_rank("rank", case.trials[0].ranks[0])))
     assert list(ours) == ["1", "2"]
@@ -107,8 +111,9 @@ def test_epochs_of_a_rank_have_the_form_of_published_ones(case: CaseRecord) -> N
         assert float(one["block1"]["duration"]) >= 0
 
 
+@needs_published_runs
 def test_parameters_have_the_structure_of_published_ones() -> None:
-    paths = RESULTS.glob("closed/*/results/*/training/*/run/*/training_*_metadata.json")
+    paths = PUBLISHED.glob("closed/*/results/*/training/*/run/*/training_*_metadata.json")
     for path in sorted(paths):
         theirs = json.loads(path.read_text())["parameters"]
         workload = training(
