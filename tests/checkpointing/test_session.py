@@ -226,3 +226,17 @@ def test_a_flush_that_fails_on_one_rank_ends_the_run_and_names_it(
     result.stdout.fnmatch_lines(["*rank 1 on *: syncing *failed: the device failed*"])
     assert metadata_of(pytester)["mlpstorage"]["status"] == "failed"
     assert not (pytester.path / "cache").exists()
+
+
+@pytest.mark.starts_process
+def test_checkpoints_without_digests_are_not_read_as_if_they_were_checked(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(TESTS)
+    unchecked = "--mlps-set=verify_rate=0"
+    pytester.runpytest(*TINY, "--mlps-set=phase=write", unchecked).assert_outcomes(passed=1)
+    result = pytester.runpytest(*TINY, "--mlps-set=phase=read")
+    assert result.ret != 0
+    text = result.stdout.str() + result.stderr.str()
+    assert "verify_rate: got 1.0; accepted: 0 where the write phase had verify_rate=0" in text
+    pytester.runpytest(*TINY, "--mlps-set=phase=read", unchecked).assert_outcomes(passed=1)

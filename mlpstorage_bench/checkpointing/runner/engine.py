@@ -303,6 +303,14 @@ class Engine(TrialEngine):
                     "checkpoints that a run with phase=write has left as they were listed",
                     hint=f"Checkpoint {number} lacks {misfits[0]}, or its size is another",
                 )
+            if self._parameters.verify_rate and not all(one.digests for one in entries.values()):
+                raise InvalidInputError(
+                    "verify_rate",
+                    self._parameters.verify_rate,
+                    "0 where the write phase had verify_rate=0",
+                    hint=f"Checkpoint {number} was written without digests, so that its reads "
+                    "cannot be checked",
+                )
             self._files.written[number] = entries
 
 
