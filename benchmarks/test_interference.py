@@ -9,13 +9,21 @@ has the options, and says how to read the table.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.interference.loads import LOADS, check_prefixes, options_of, ranks_of
+from benchmarks.interference.loads import (
+    LOADS,
+    SETTINGS_OPTION,
+    check_launches_its_own,
+    check_prefixes,
+    options_of,
+    ranks_of,
+)
 from benchmarks.interference.losses import LOAD, Sides, compare
 from benchmarks.interference.sessions import Side, run_alone, run_together
 from benchmarks.interference.table import conditions_line, table
@@ -28,12 +36,11 @@ BESIDE = [name for name in registry.names() if name in LOADS and name != LOAD]
 def side(name: str, config: pytest.Config, study_dir: Path) -> Side:
     """Return the side of a benchmark type as the command line has it."""
     profiles, settings = (
-        config.getoption(option) or [] for option in ("--mlps-profile", "--mlps-set")
+        config.getoption(option) or [] for option in ("--mlps-profile", SETTINGS_OPTION)
     )
     check_prefixes("--mlps-profile", profiles)
-    check_prefixes("--mlps-set", settings)
-    ranks = ranks_of(name, config.getoption("--interference-ranks"))
-    return Side(name, ranks, tuple(options_of(name, profiles, settings)), study_dir / name)
+    check_prefixes(SETTINGS_OPTION, settings)
+    return Side(name, ranks_of(name, settings), tuple(options_of(name, profiles, settings)), study_dir / name)
 
 
 @pytest.mark.parametrize("beside", BESIDE)
@@ -45,6 +52,7 @@ def test_interference(
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    check_launches_its_own(os.environ)
     sides = side(LOAD, request.config, study_dir), side(beside, request.config, study_dir)
     alone = [run_alone(*sides, tmp_path / "alone-0")]
     together: list[Sides] = []
