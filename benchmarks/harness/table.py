@@ -1,7 +1,8 @@
 """Tables of the studies, for the docs: python -m benchmarks.harness.table FILE...
 
 The files are pytest-benchmark's JSON, of one run of the studies or of several. With `--before FILE`
-of an earlier checkout, the table of goals also has what is compared with it.
+of an earlier checkout, the table of goals also has its figures, and each case that both have
+measured is shown before and after.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.harness import two_checkouts
 from benchmarks.harness.columns import CALCULATED, TABLES, TABLES_IN_PARTS, Column
 from benchmarks.harness.goals import Case, Cases, outcomes
 from benchmarks.harness.larger_machine import calculated, title_of
@@ -22,6 +24,7 @@ _GOAL_COLUMNS = (
     Column("worst case", "case"),
     Column("", "verdict"),
 )
+_BEFORE = Column("before", "before")
 _UNKNOWN = "-"
 _SCALING = "test_scaling"
 
@@ -36,8 +39,17 @@ def main() -> None:
     for study, rows in cases.items():
         print("\n".join(study_lines(study, rows)))
     print("\ngoals\n")
-    goals = [outcome._asdict() for outcome in outcomes(cases, before)]
-    print("\n".join(table(_GOAL_COLUMNS, goals)))
+    earlier = {one.goal: one.measured for one in outcomes(before, {})}
+    goals = [
+        {**one._asdict(), "before": earlier[one.goal] or None} for one in outcomes(cases, before)
+    ]
+    columns = (*_GOAL_COLUMNS[:2], *([_BEFORE] if before else []), *_GOAL_COLUMNS[2:])
+    print("\n".join(table(columns, goals)))
+    for study in two_checkouts.STUDIES:
+        pairs = list(two_checkouts.rows(study, cases, before))
+        if pairs:
+            print(f"\n{study}: before and after\n")
+            print("\n".join(table(two_checkouts.columns(pairs), pairs)))
 
 
 def read(files: Iterable[Path]) -> Cases:
