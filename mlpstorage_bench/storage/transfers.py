@@ -33,7 +33,8 @@ LARGE_BYTES = 256 << 10
 """Transfers of this size or larger are submitted at once: the next content takes longer to make
 than the call."""
 BATCH = 4
-"""Smaller transfers are submitted together, at most so many, if their lanes are ready together."""
+"""Smaller transfers are submitted together, at most so many, if their lanes are ready together; a
+transfer that is the only one in flight is submitted at once."""
 
 
 class Transfer(Submission):
@@ -125,6 +126,7 @@ class TransferQueue:
         self._open_queue = open_queue
         self._memory = memory
         self._slots = slots + calls
+        self._batch = BATCH if slots > 1 else 1
         self._free_calls = self._most_calls = calls
         """Number of calls that may be added."""
         self._queue: Queue | None = None
@@ -200,7 +202,7 @@ class TransferQueue:
             transfer.at,
         )
         self._prepared.append(transfer)
-        if size >= LARGE_BYTES or len(self._prepared) >= BATCH:
+        if size >= LARGE_BYTES or len(self._prepared) >= self._batch:
             self.submit()
 
     def add_call(self, call: Call) -> None:
@@ -212,7 +214,7 @@ class TransferQueue:
         self._in_slots[slot] = call
         call.prepare(queue, slot)
         self._prepared.append(call)
-        if len(self._prepared) >= BATCH:
+        if len(self._prepared) >= self._batch:
             self.submit()
 
     def submit(self) -> bool:

@@ -197,6 +197,25 @@ def test_sampled_wait_delays_chunks_that_ended_unseen_or_are_submitted(
     assert queue.delayed == (sum(waits.values()), chunks)
 
 
+@pytest.mark.parametrize(("slots", "at_once"), [(1, 1), (2, 0)])
+def test_what_is_alone_in_flight_is_submitted_at_once(slots: int, at_once: int) -> None:
+    counted = CountedQueue(0, 1, 0, 1)
+    submits = 0
+
+    def submit() -> None:
+        nonlocal submits
+        submits += 1
+
+    counted.submit = submit  # type: ignore[method-assign]
+    queue = TransferQueue(lambda _: counted, slots, calls=1)
+    assert queue.makes_calls
+    queue.add_call(Call(IgnoringOwner(), counted.prepare_call))
+    assert submits == at_once
+    queue.wait(None)
+    assert (submits, queue.in_flight) == (1, 0)
+    queue.close()
+
+
 def test_waits_of_helpers_delay_one_chunk_each() -> None:
     with IoThreads(2, None, lanes=2, chunks_in_flight=1) as threads:
         ids: list[int] = []
