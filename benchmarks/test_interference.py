@@ -40,7 +40,8 @@ def side(name: str, config: pytest.Config, study_dir: Path) -> Side:
     )
     check_prefixes("--mlps-profile", profiles)
     check_prefixes(SETTINGS_OPTION, settings)
-    return Side(name, ranks_of(name, settings), tuple(options_of(name, profiles, settings)), study_dir / name)
+    options = tuple(options_of(name, profiles, settings))
+    return Side(name, ranks_of(name, settings), options, study_dir / name)
 
 
 @pytest.mark.parametrize("beside", BESIDE)

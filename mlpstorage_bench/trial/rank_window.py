@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.measure.audit import Audit, audit
@@ -88,6 +89,10 @@ class RankWindow:
     """Edges of the window in rank 0's time; None in simulated time."""
     started_at: float = 0.0
     """When the trial began on this rank (seconds since the epoch, this host's clock)."""
+
+    def window_fields(self) -> dict[str, Any]:
+        """Return the values of these fields by name, for a record of a type that has more."""
+        return {one.name: getattr(self, one.name) for one in fields(RankWindow)}
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:
         """Return a tier's reads or writes of all sizes; empty if there were none."""

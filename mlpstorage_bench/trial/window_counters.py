@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -20,6 +19,7 @@ from mlpstorage_bench.measure.lane_time import ThreadTimes
 from mlpstorage_bench.measure.process import cpu_s, open_process_counter
 from mlpstorage_bench.measure.source import SourceTraffic
 from mlpstorage_bench.measure.window import Interval, Window
+from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.trial.counter_probe import UsableCounters
 from mlpstorage_bench.trial.mount_probe import MountCounters
 
@@ -45,27 +45,17 @@ class WindowCounters:
 
     @classmethod
     def at_start(
-        cls,
-        window: Window,
-        counters: UsableCounters,
-        thread_ids: Iterable[int] = (),
-        lanes_ready_ns: int = 0,
-        delayed: tuple[int, int] = (0, 0),
+        cls, window: Window, counters: UsableCounters, threads: IoThreads | None = None
     ) -> WindowCounters:
         """Read the counters at the start; workers count bytes for the audit from then on."""
-        return cls._at("start_ns", window, counters, thread_ids, lanes_ready_ns, delayed)
+        return cls._at("start_ns", window, counters, threads)
 
     @classmethod
     def at_end(
-        cls,
-        window: Window,
-        counters: UsableCounters,
-        thread_ids: Iterable[int] = (),
-        lanes_ready_ns: int = 0,
-        delayed: tuple[int, int] = (0, 0),
+        cls, window: Window, counters: UsableCounters, threads: IoThreads | None = None
     ) -> WindowCounters:
         """Read the counters at the end; workers count bytes for the audit until then."""
-        return cls._at("end_ns", window, counters, thread_ids, lanes_ready_ns, delayed)
+        return cls._at("end_ns", window, counters, threads)
 
     @classmethod
     def _at(
@@ -73,9 +63,7 @@ class WindowCounters:
         edge: _Edge,
         window: Window,
         counters: UsableCounters,
-        thread_ids: Iterable[int],
-        lanes_ready_ns: int,
-        delayed: tuple[int, int],
+        threads: IoThreads | None,
     ) -> WindowCounters:
         """Open both files, then read both counters and set the window's edges.
 
@@ -99,11 +87,11 @@ class WindowCounters:
             bottom = [_read(counter, edge_of, edge) for counter in of_bottom]
             edge_of = Interval() if any(bottom) else edge_of
             of_source = _read(of_mount, edge_of, edge)
-        threads = ThreadTimes.of(thread_ids, time.perf_counter_ns(), lanes_ready_ns, delayed)
+        times = _times_of(threads)
         counts = [reading.traffic for reading in bottom if reading is not None]
         is_counted = bool(counts) and len(counts) == len(bottom)
         return cls(
-            *(cpu_s(), threads, process, counters.device, device_reading),
+            *(cpu_s(), times, process, counters.device, device_reading),
             *(below, Traffic.sum(counts) if is_counted else None),
             *(counters.mount, None if of_source is None else of_source.traffic),
         )
@@ -142,6 +130,14 @@ class WindowCounters:
         if min(moved.read_bytes, moved.write_bytes) < 0:
             return SourceTraffic(None, None, f"{source.name} began to count anew in the window")
         return SourceTraffic(source, moved, self.mount.reason)
+
+
+def _times_of(threads: IoThreads | None) -> ThreadTimes:
+    """Read the times of lanes' threads; without them, there are no times."""
+    now_ns = time.perf_counter_ns()
+    if threads is None:
+        return ThreadTimes.of((), now_ns)
+    return ThreadTimes.of(threads.threads, now_ns, threads.lanes_ready_ns, threads.delayed)
 
 
 def _read(counter: Counter[Count] | None, counted: Interval, edge: _Edge) -> Reading[Count] | None:

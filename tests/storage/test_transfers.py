@@ -198,7 +198,7 @@ def test_sampled_wait_delays_chunks_that_ended_unseen_or_are_submitted(
 
 
 @pytest.mark.parametrize(("slots", "at_once"), [(1, 1), (2, 0)])
-def test_what_is_alone_in_flight_is_submitted_at_once(slots: int, at_once: int) -> None:
+def test_only_slot_is_submitted_at_once(slots: int, at_once: int) -> None:
     counted = CountedQueue(0, 1, 0, 1)
     submits = 0
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,26 +29,20 @@ from mlpstorage_bench.kvcache.runner.warm_up import WarmUp
 from mlpstorage_bench.kvcache.runner.worker_pool import WorkerPool
 from mlpstorage_bench.kvcache.trace_files import TraceWriter
 from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
-from mlpstorage_bench.measure.clock_offset import ClockOffset, CommonTime, WindowEdges
-from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
+from mlpstorage_bench.measure.process import reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
-from mlpstorage_bench.measure.throttling import Throttling, ThrottlingCounter
-from mlpstorage_bench.measure.wait_sampler import WaitSampler
-from mlpstorage_bench.mpi.ranks import Notice, Ranks, TrialRanks
+from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
 from mlpstorage_bench.storage.files import SYNC_BYTES
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
-from mlpstorage_bench.storage.transfer_code import TRANSFER_CODE
 from mlpstorage_bench.storage.transfers import OpenQueue
-from mlpstorage_bench.trial.common_start import common_moment_ns, sleep_until
+from mlpstorage_bench.trial.common_window import RankPlace
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
-from mlpstorage_bench.trial.series_recorder import SeriesRecorder
-from mlpstorage_bench.trial.supervisor import FAILURE, TrialSupervisor, failure_of
+from mlpstorage_bench.trial.trial_window import LaneGroup, LaneState, TrialWindow
 from mlpstorage_bench.trial.watch import Watch, WatchedTrial, WorkCounts
-from mlpstorage_bench.trial.window_counters import WindowCounters
-from mlpstorage_bench.units import KIB, NS_PER_S
+from mlpstorage_bench.units import KIB
 
 
 def run_trial(
@@ -128,133 +123,91 @@ class _Trial:
         self._open_queue = open_queue or self._queues
         self._watch = watch
         self._stopping = threading.Event()
-        self._lanes = workload.lanes
         self._io_threads = min(context.io_threads, workload.lanes)
-        self._threads: IoThreads
         # Asked before the trial: its directory may be gone at the end.
         is_counted_at_sync = file_io(workload, context).counts_at_sync
         self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
         self._pool: WorkerPool
-        self._supervisor: TrialSupervisor
-        self._series: SeriesRecorder
-        self._waits: WaitSampler
-        self._throttling = ThrottlingCounter()
-        self._throttling_before: Throttling
-        """Counts of the kernel right before the window."""
 
     def run(self, ranks: TrialRanks) -> RankTrial:
+        workload, context = self._workload, self._context
         with ExitStack() as resources:
-            lanes = self._make_lanes(resources)
+            threads, lanes = self._open_lanes(resources)
             self._pool = pool = WorkerPool(
-                self._workload, self._context, self._cache, self._clock, lanes, self._writer
+                workload, context, self._cache, self._clock, lanes, self._writer
             )
-            window = pool.window
+            recorders = [worker.recorder for worker in pool.workers]
+            window = resources.enter_context(
+                TrialWindow(
+                    pool.window,
+                    self._place(),
+                    LaneGroup(threads, recorders, self._stopping, self._io_threads, self._queues),
+                    ranks,
+                    self._watch,
+                    self._watched(lanes),
+                    stop_work=pool.scheduler.stop,
+                )
+            )
             ranks.barrier()
-            self._series = series = SeriesRecorder(
-                [worker.recorder for worker in pool.workers],
-                None if self._watch is None else self._watch.of_trial(self._watched(lanes)),
+            warm_up = WarmUp(
+                *(workload, context.storage_capacity_bytes, pool),
+                *(window.supervisor, ranks, window.series),
             )
-            self._supervisor = supervisor = TrialSupervisor(
-                self._threads,
-                self._stopping,
-                ranks,
-                on_poll=lambda: series.sample(self._clock.now_ns()),
-                remaining_s=lambda: window.remaining_s,
-                stop_work=pool.scheduler.stop,
-            )
-            self._waits = resources.enter_context(WaitSampler(TRANSFER_CODE))
-            resources.callback(supervisor.join)
-            capacity_bytes = self._context.storage_capacity_bytes
-            warm_up = WarmUp(self._workload, capacity_bytes, pool, supervisor, ranks, series)
             preconditioned = warm_up.precondition()
             warm_up.prepare()
-            offset = ranks.clock_offset(self._clock.now_ns)
-            is_warmed_up = self._workload.warmup > 0
+            window.common.compare_clocks()
+            is_warmed_up = workload.warmup > 0
             if is_warmed_up:
                 pool.scheduler.open()
             else:  # no request before the window, all of them from its start
-                opened_at, before = self._open_together(ranks, offset)
-                pool.scheduler.open(window.opened_ns)
-            futures = supervisor.start([one.serve_until_stopped for one in pool.workers])
+                window.open(workload.duration)
+                pool.scheduler.open(pool.window.opened_ns)
+            futures = window.start([one.serve_until_stopped for one in pool.workers])
             warmed_up = None
             if is_warmed_up:
                 warmed_up = warm_up.warm_up(futures)
-                opened_at, before = self._open_together(ranks, offset)
+                window.open(workload.duration)
             moved = partial(pool.moved_bytes, "read", "write")
-            sampler = Sampler(moved, self._workload.duration / PARTS, window.opened_ns)
-            closed_by = supervisor.wait(futures, self._window_closes(ranks, sampler))
-            if closed_by == FAILURE:
-                ranks.announce(Notice.CLOSING)
-            window.close()
-            series.drain()
-            supervisor.stop()  # no operation begins after it
-            after = WindowCounters.at_end(
-                *(window, self._context.counters),
-                *(self._threads.threads, self._threads.lanes_ready_ns),
-                delayed=self._threads.delayed,
-            )
-            throttled_share = self._throttling.read().share_since(self._throttling_before)
-            supervisor.join()
-            drained_ns = self._clock.now_ns()
+            sampler = Sampler(moved, workload.duration / PARTS, pool.window.opened_ns)
+            closed_by = window.wait(futures, self._window_closes(ranks, sampler))
+            window.close(futures)
             pool.window_has_closed()
-            series.end(window.closes_ns)
-            failure = failure_of(futures)
-            ranks.barrier()
-            common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
-            operations = pool.operations()
+            measured = window.record(
+                closed_by,
+                LaneState.of(lanes),
+                corruption=pool.corruption,
+                waited_ns=pool.waited_ns,
+            )
             checked = None
-            if failure is None and not has_verified(operations):
+            if measured.failure is None and not has_verified(measured.operations):
                 checked = self._read_back(lanes[0], ranks)
         requests = pool.statistics()
         if checked is not None:
-            failure = checked.failure
+            measured = replace(
+                measured,
+                failure=checked.failure,
+                corruption=measured.corruption or checked.corruption,
+            )
             requests.corrupt_reads += checked.corrupt_chunks
         return RankTrial(
-            rank=self._context.rank,
-            host=self._context.host,
-            users=self._workload.users,
-            lanes=self._lanes,
-            edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
-            opened_at=opened_at,
-            window_s=window.length_s,
-            drain_s=max(0, drained_ns - window.closes_ns) / NS_PER_S,
-            closed_by=closed_by,
-            io_mode=self._context.io_mode,
-            in_flight=sum(lane.max_in_flight for lane in lanes),
-            movers=self._threads.movers or self._lanes,
-            io_threads=self._io_threads,
-            io_queue=self._queues.kind,
-            io_queue_refusal=self._queues.refusal,
-            chunk_bytes=self._workload.io_chunk_kib * KIB,
+            **replace(measured, unsynced_bytes=self._unsynced_bytes).window_fields(),
+            users=workload.users,
             requests=requests,
             arrived=pool.scheduler.arrived,
             unserved=pool.unserved,
             lateness=pool.lateness(requests) if pool.source.is_open_loop else None,
-            operations=operations,
             tiers=self._cache.account(),
-            process_traffic=after.process_since(before),
-            device_traffic=after.device_since(before),
-            underlying_traffic=after.underlying_since(before),
-            mount_traffic=after.mount_since(before),
-            unsynced_bytes=self._unsynced_bytes,
-            cpu_s=after.cpu_s - before.cpu_s,
-            lane_time=after.threads.since(
-                before.threads, self._lanes, pool.waited_ns, self._waits.shares
-            ),
-            throttled_share=throttled_share,
-            peak_rss_bytes=peak_rss_bytes(),
-            corruption=pool.corruption or ("" if checked is None else checked.corruption),
-            failure=failure,
             read_back_chunks=0 if checked is None else checked.verified_chunks,
             preconditioning=preconditioned,
             warm_up=warmed_up,
             steadiness=self._steadiness(sampler),
-            series=series.slots(common),
-            queue_unavailable_reason=next(
-                (lane.queue_unavailable_reason for lane in lanes if lane.queue_unavailable_reason),
-                "",
-            ),
-            huge_page_share=lanes[0].huge_page_share,
+        )
+
+    def _place(self) -> RankPlace:
+        context = self._context
+        return RankPlace(
+            *(context.rank, context.host, context.io_mode, context.counters),
+            chunk_bytes=self._workload.io_chunk_kib * KIB,
         )
 
     def _watched(self, lanes: Sequence[Lane]) -> WatchedTrial:
@@ -272,7 +225,7 @@ class _Trial:
 
         return WatchedTrial(workload.warmup, workload.duration, workload.steady, counts)
 
-    def _make_lanes(self, resources: ExitStack) -> list[Lane]:
+    def _open_lanes(self, resources: ExitStack) -> tuple[IoThreads, list[Lane]]:
         workload = self._workload
         payload = Payload(
             self._context.seed,
@@ -281,49 +234,25 @@ class _Trial:
             dedup_ratio=workload.dedup_ratio,
         )
         shape = LaneShape(
-            self._lanes,
+            workload.lanes,
             chunking(workload, self._context.alignment_bytes),
             workload.chunks_in_flight,
             self._io_threads,
             workload.verify_rate,
         )
-        self._threads, lanes = open_lanes(
-            resources, shape, payload, self._stopping, self._open_queue
-        )
-        return lanes
-
-    def _open_together(self, ranks: Ranks, offset: ClockOffset) -> tuple[float, WindowCounters]:
-        """Open the window of every rank at one moment.
-
-        Returns the moment (seconds since the epoch) and the kernel's counters.
-        """
-        self._throttling_before = self._throttling.read()
-        opens_ns = common_moment_ns(ranks, self._clock, offset)
-        self._pool.window.open(self._workload.duration, opens_ns)
-        sleep_until(self._clock, opens_ns)
-        self._series.end(opens_ns)
-        self._series.begin("window", opens_ns)
-        opened_at = time.time()
-        return opened_at, WindowCounters.at_start(
-            *(self._pool.window, self._context.counters),
-            *(self._threads.threads, self._threads.lanes_ready_ns),
-            delayed=self._threads.delayed,
-        )
+        return open_lanes(resources, shape, payload, self._stopping, self._open_queue)
 
     def _window_closes(self, ranks: TrialRanks, sampler: Sampler) -> Callable[[], str | None]:
         pool = self._pool
 
         def reason() -> str | None:
             sampler.sample(self._clock.now_ns())
-            self._waits.sample(self._threads.threads, self._threads.note_wait)
             if pool.window.is_over:
                 return "duration"
             if pool.limit_reached.is_set() or pool.has_moved_enough:
                 ranks.announce(Notice.CLOSING)
                 return "write limit" if pool.limit_reached.is_set() else "number of bytes"
-            if pool.scheduler.is_exhausted:
-                return "number of requests"
-            return "another rank" if ranks.poll(Notice.CLOSING) else None
+            return "number of requests" if pool.scheduler.is_exhausted else None
 
         return reason
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from mlpstorage_bench.errors import PeerError, StorageError
 from mlpstorage_bench.measure.clock import RealClock
-from mlpstorage_bench.measure.clock_offset import CommonTime, WindowEdges
-from mlpstorage_bench.measure.process import peak_rss_bytes, reset_peak_rss
+from mlpstorage_bench.measure.process import reset_peak_rss
 from mlpstorage_bench.measure.recorder import STORAGE_TIER, Recorder
 from mlpstorage_bench.measure.window import Window
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
@@ -22,11 +21,12 @@ from mlpstorage_bench.training.dataset.raw_files import RawReader, payload_of
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.runner.context import TrainingContext
 from mlpstorage_bench.training.runner.torch_loader import ReadSample, TorchLoader
-from mlpstorage_bench.training.runner.trial import ANOTHER_RANK, EPOCHS, LONGEST_S
-from mlpstorage_bench.trial.common_start import common_moment_ns, sleep_until
+from mlpstorage_bench.training.runner.trial import EPOCHS
+from mlpstorage_bench.trial.common_start import sleep_until
+from mlpstorage_bench.trial.common_window import UNLIMITED_S, CommonWindow, RankPlace, RankWork
 from mlpstorage_bench.trial.supervisor import FAILURE
+from mlpstorage_bench.trial.trial_window import ANOTHER_RANK
 from mlpstorage_bench.trial.watch import Watch
-from mlpstorage_bench.trial.window_counters import WindowCounters
 from mlpstorage_bench.units import NS_PER_S
 
 
@@ -54,69 +54,64 @@ class _TorchTrial:
         self._ranks = ranks
         self._clock = RealClock()
         self._window = Window(self._clock)
+        place = RankPlace(
+            *(context.rank, context.host, "buffered", context.counters),
+            chunk_bytes=context.place.contents.chunk_bytes,
+        )
+        self._common = CommonWindow(self._window, place, ranks)
         self._recorder = Recorder(self._window)
         self._epochs: list[EpochTimes] = []
         self._corruptions: list[str] = []
         self._failure: StorageError | None = None
 
     def run(self) -> RankTraining:
-        context, ranks, window = self._context, self._ranks, self._window
+        context, workload = self._context, self._workload
+        window, common = self._window, self._common
         digests = read_digests(context.place.digests, context.places)
         payload = payload_of(context.place)
         reader = RawReader(context.place, context.reads, context.places, digests, payload)
-        loader = TorchLoader(self._workload, reader)
-        order = self._workload.epochs_of(context.place.dataset, ranks.size)
-        offset = ranks.clock_offset(self._clock.now_ns)
-        opens_ns = common_moment_ns(ranks, self._clock, offset)
-        window.open(LONGEST_S, opens_ns)
-        sleep_until(self._clock, opens_ns)
-        opened_at, before = time.time(), WindowCounters.at_start(window, context.counters)
-        began_ns, closed_by = opens_ns, EPOCHS
-        for number in range(1, self._workload.epoch_count + 1):
-            if number > 1:
-                began_ns = common_moment_ns(ranks, self._clock, offset)
-                sleep_until(self._clock, began_ns)
+        loader = TorchLoader(workload, reader)
+        common.compare_clocks()
+        common.open(UNLIMITED_S)
+        common.read_start()
+        closed_by = self._run_epochs(loader)
+        window.close()
+        if self._epochs:
+            ended_ns = self._epochs[-1].ended_ns + 1
+            window.closes_ns = max(window.opened_ns, min(window.closes_ns, ended_ns))
+        common.read_end()
+        common.end()
+        work = RankWork(
+            closed_by=closed_by,
+            lanes=workload.lanes,
+            in_flight=workload.lanes,
+            movers=workload.lanes,
+            operations=self._recorder.operations,
+            corruption=next(iter(self._corruptions), ""),
+            failure=self._failure,
+        )
+        return RankTraining(
+            **replace(common.record(work), cpu_s=None).window_fields(),
+            epochs=tuple(self._epochs),
+            batch=workload.batch,
+            computation_s=workload.computation_s,
+            record_bytes=context.place.dataset.record_bytes,
+            samples=workload.batch * sum(one.steps for one in self._epochs),
+            corrupt_reads=len(self._corruptions),
+        )
+
+    def _run_epochs(self, loader: TorchLoader) -> str:
+        """Run all epochs, each begun by all ranks together; return why that ended."""
+        ranks, workload = self._ranks, self._workload
+        order = workload.epochs_of(self._context.place.dataset, ranks.size)
+        closed_by = EPOCHS
+        for number in range(1, workload.epoch_count + 1):
+            began_ns = self._window.opened_ns if number == 1 else self._common.await_moment()
             groups = order.of_rank(number, ranks.rank).tolist()
             closed_by = self._run_epoch(number, loader, groups, began_ns)
             if not bool(ranks.bcast(ranks.merge(closed_by == EPOCHS, lambda a, b: a and b))):
-                closed_by = ANOTHER_RANK if closed_by == EPOCHS else closed_by
-                break
-        window.close()
-        if self._epochs:
-            window.closes_ns = max(opens_ns, min(window.closes_ns, self._epochs[-1].ended_ns + 1))
-        after = WindowCounters.at_end(window, context.counters)
-        ranks.barrier()
-        common = CommonTime(offset, ranks.clock_offset(self._clock.now_ns))
-        workers = self._workload.lanes
-        return RankTraining(
-            rank=context.rank,
-            host=context.host,
-            lanes=workers,
-            edges=WindowEdges.of(window.opened_ns, window.closes_ns, common),
-            opened_at=opened_at,
-            window_s=window.length_s,
-            drain_s=0.0,
-            closed_by=closed_by,
-            io_mode="buffered",
-            in_flight=workers,
-            movers=workers,
-            chunk_bytes=context.place.contents.chunk_bytes,
-            operations=self._recorder.operations,
-            process_traffic=None,
-            device_traffic=after.device_since(before),
-            underlying_traffic=after.underlying_since(before),
-            mount_traffic=after.mount_since(before),
-            cpu_s=None,
-            peak_rss_bytes=peak_rss_bytes(),
-            corruption=next(iter(self._corruptions), ""),
-            failure=self._failure,
-            epochs=tuple(self._epochs),
-            batch=self._workload.batch,
-            computation_s=self._workload.computation_s,
-            record_bytes=context.place.dataset.record_bytes,
-            samples=self._workload.batch * sum(one.steps for one in self._epochs),
-            corrupt_reads=len(self._corruptions),
-        )
+                return ANOTHER_RANK if closed_by == EPOCHS else closed_by
+        return closed_by
 
     def _run_epoch(self, number: int, loader: TorchLoader, groups: list[int], began_ns: int) -> str:
         """Run an epoch, and return why it ended."""
