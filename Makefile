@@ -93,7 +93,8 @@ test-pages: $(VENV)/pages/ready
 	$(BIN)/python -m pytest tests/report/browser
 
 # PyTorch's own loader as the reader, beside our model of it. Its wheel brings gigabytes: Debian's
-# package is used, with the distribution's Python.
+# package is used, with the distribution's Python, unless a wheel is named, with PYTHON:
+# make test-torch TORCH_WHEEL=torch==2.13.0
 test-torch: $(TORCH)/ready
 	$(TORCH)/bin/python -m pytest -q tests/training/runner/test_torch.py
 
@@ -166,12 +167,17 @@ $(VENV)/pages/ready: $(VENV)/ready
 	touch $@
 
 $(TORCH)/ready: pyproject.toml
+ifdef TORCH_WHEEL
+	$(PYTHON) -m venv --clear $(TORCH)
+	$(TORCH)/bin/pip install --quiet --disable-pip-version-check '$(TORCH_WHEEL)'
+else
 	$(TORCH_PYTHON) -c 'import torch, venv, ensurepip' || { test "$$(id -u)" = 0 \
 		&& apt-get update --quiet=2 \
 		&& apt-get install --yes --quiet=2 --no-install-recommends python3-torch python3-venv; }
-	$(TORCH_PYTHON) -m venv --system-site-packages $(TORCH)
+	$(TORCH_PYTHON) -m venv --clear --system-site-packages $(TORCH)
+endif
 	$(TORCH)/bin/pip install --quiet --disable-pip-version-check --editable '.[training]' \
-		'numpy<2' hypothesis pytest-xdist
+		$(if $(TORCH_WHEEL),,'numpy<2') hypothesis pytest-xdist
 	touch $@
 
 # A resource manager for those hosts; libpmix-dev has the name by which Slurm looks for PMIx.
