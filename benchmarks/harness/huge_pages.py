@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 NR_HUGEPAGES = Path("/proc/sys/vm/nr_hugepages")
 MEMINFO = Path("/proc/meminfo")
+_RESTORE = 'read -r _; printf %s "$1" > "$2"'
+"""Its input ends with this process, however that ends."""
 
 
 @contextmanager
@@ -28,16 +31,30 @@ def set_aside(
         return
     try:
         before = nr_hugepages.read_text(encoding="ascii").strip()
-        nr_hugepages.write_text(str(int(before) + missing), encoding="ascii")
+        nr_hugepages.write_text(before, encoding="ascii")  # shows whether it may be changed
     except OSError as error:
         yield f"{missing} huge pages are missing, and could not be set aside: {error}"
         return
-    try:
+    with _restored(nr_hugepages, before):
+        nr_hugepages.write_text(str(int(before) + missing), encoding="ascii")
         free = _page_bytes_and_free(meminfo)[1]
         is_enough = free * page_bytes >= size
         yield "" if is_enough else f"the kernel set aside too little: {free} huge pages are free"
-    finally:
-        nr_hugepages.write_text(before, encoding="ascii")
+
+
+@contextmanager
+def _restored(path: Path, text: str) -> Iterator[None]:
+    """Write a text to a file after the context, also if this process is killed in it."""
+    command = ["/bin/sh", "-c", _RESTORE, "sh", text, str(path)]
+    with subprocess.Popen(  # noqa: S603 - an argument vector of ours
+        command, stdin=subprocess.PIPE, start_new_session=True
+    ) as shell:
+        try:
+            yield
+        finally:
+            shell.communicate()
+            if shell.returncode:
+                raise OSError(f"{path} could not be restored to {text}")
 
 
 def _page_bytes_and_free(meminfo: Path) -> tuple[int, int]:

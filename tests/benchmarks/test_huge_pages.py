@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harness.huge_pages import set_aside
 from mlpstorage_bench.units import MIB
+
+PROJECT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.starts_process
 
 
 class Host:
@@ -37,6 +45,25 @@ def test_number_is_restored_after_a_failure(tmp_path: Path, error: type[BaseExce
     host = Host(tmp_path, free=0)
     with pytest.raises(error), set_aside(MIB, host.number, host.meminfo):
         raise error
+    assert host.number.read_text() == "3"
+
+
+@pytest.mark.slow
+def test_number_is_restored_after_the_study_was_killed(tmp_path: Path) -> None:
+    host = Host(tmp_path, free=0)
+    study = f"""
+import os, signal
+from pathlib import Path
+from benchmarks.harness.huge_pages import set_aside
+with set_aside(1 << 20, Path({str(host.number)!r}), Path({str(host.meminfo)!r})):
+    assert Path({str(host.number)!r}).read_text() == "4"
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", study], cwd=PROJECT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    gives_up_at = time.monotonic() + 60
+    while host.number.read_text() != "3" and time.monotonic() < gives_up_at:
+        time.sleep(0.05)
     assert host.number.read_text() == "3"
 
 
