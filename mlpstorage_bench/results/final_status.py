@@ -14,8 +14,9 @@ from mlpstorage_bench.results.verification import CLOSED_MODE, DID_NOT_COMPLETE
 def record_final_status(path: Path, status: str, exit_status: int, reason: str = "") -> bool:
     """Write a run's final status to its metadata; return False if it has one or is not here.
 
-    Results that the run wrote before are kept. A run that is about to end writes its status
-    without a reason, so that a process that ends later can add one.
+    Results that the run wrote before are kept, and the end of a run whose session went on. A run
+    that is about to end writes its status without a reason, so that a process that ends later can
+    add one.
     """
     try:
         metadata = read_json(InputFile("metadata", path))
@@ -24,7 +25,7 @@ def record_final_status(path: Path, status: str, exit_status: int, reason: str =
     own = metadata.get("mlpstorage") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or not isinstance(own, dict):
         return False  # it is not what the run has written
-    if own.get("end_datetime") is not None:
+    if own.get("end_datetime") is not None and own.get("status") != "running":
         return False
     ended = {**own, "status": status, "exit_status": exit_status}
     notes = own.get("notes")

@@ -12,11 +12,12 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from mlpstorage_bench.benchmark_type.interface import ResultFiles
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
@@ -45,8 +46,7 @@ class _Record(BaseModel):
     test: str
     """Node id of the test that ran it."""
     workload_fingerprint: str | None
-    ended: str
-    """ISO 8601 with offset."""
+    ended: AwareDatetime
     runtime_s: float
     """Seconds of the run until then."""
     files: dict[str, str]
@@ -70,8 +70,7 @@ class KeptTrial:
 class LastTrial:
     """When the newest finished trial ended."""
 
-    ended: str
-    """ISO 8601 with offset."""
+    ended: datetime
     runtime_s: float
     """Seconds of the run until then."""
 
@@ -156,7 +155,7 @@ class KeptTrials:
             files=digests,
             state=dict(state),
         )
-        write_json(self._place(case.case, trial.trial), record.model_dump())
+        write_json(self._place(case.case, trial.trial), record.model_dump(mode="json"))
 
     def keep_pause(self, case: str, trial: int, step: Json) -> None:
         """Write that the pause after a trial has completed; ResultsError on failure."""
@@ -231,6 +230,14 @@ class KeptTrials:
             return _Record.model_validate(_read(source, path))
         except ValidationError:
             return None
+
+
+def beside(directory: Path) -> list[Path]:
+    """Return the directories of runs of one model that have kept trials, in order of time.
+
+    `directory` is that of one of them.
+    """
+    return sorted(path.parents[1] for path in directory.parent.glob(f"*/{DIRECTORY}/{_IDENTITY}"))
 
 
 def _read(source: str, path: Path, digest: str | None = None) -> object:

@@ -108,6 +108,7 @@ def build_metadata(
             "gate": gate,
             "verdicts": [] if gate is None else gate["verdicts"],
             **({} if record.resumed is None else {"resumed": record.resumed.model_dump()}),
+            **({} if record.follows is None else {"follows": record.follows.model_dump()}),
         },
     }
     return redact_json(metadata)

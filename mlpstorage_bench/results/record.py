@@ -131,6 +131,11 @@ class ResumedRecord(BaseModel):
     parts: list[PartRecord]
     pauses: list[PauseRecord]
 
+    @property
+    def paused_s(self) -> float:
+        """Seconds of all pauses."""
+        return sum(pause.seconds for pause in self.pauses)
+
 
 class Filesystem(BaseModel):
     """A directory of a run and the filesystem that it lies on; None for unknown values."""
@@ -167,6 +172,20 @@ class Filesystems(BaseModel):
             f"cache and results lie on one filesystem ({self.cache}; {self.results}): rule 6.4.1 "
             "demands two"
         )
+
+
+class FollowedRecord(BaseModel):
+    """The run before another one, where the rules demand runs that follow each other."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timestamp: str
+    """Its start as YYYYMMDD_HHMMSS, which names its directory."""
+    runtime_s: float
+    paused_s: float
+    """Seconds in which it was interrupted; 0 for a run of one part."""
+    idle_s: float
+    """Seconds between its end and the start of the other one."""
 
 
 class RunFacts(BaseModel):
@@ -247,6 +266,8 @@ class RunRecord(RunFacts):
     """The hosts at the run's end, with their counters; None if the run did not come to its end."""
     resumed: ResumedRecord | None = None
     """None for a run of one part."""
+    follows: FollowedRecord | None = None
+    """The run of its session that it has to follow; None for most runs."""
     datasize: Json | None = None
     """The answer to `--mlps-datasize`; None in a run of trials."""
     untimed_cases: list[CaseRecord]

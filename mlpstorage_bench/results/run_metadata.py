@@ -81,6 +81,8 @@ class OwnFacts(Part):
 
     schema_version: int = 1
     run_id: str | None = None
+    session_id: str | None = None
+    """Joins the runs of one session; None in old metadata."""
     status: str = "-"
     start_datetime: _Moment | None = None
     """ISO 8601 with offset."""

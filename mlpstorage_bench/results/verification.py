@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlpstorage_bench.benchmark_type.interface import Standing
+from mlpstorage_bench.results.consecutive_runs import late_start, long_interruption
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck, SystemInfo
 from mlpstorage_bench.results.record import RunRecord
 
@@ -17,6 +18,10 @@ Word = Literal["CLOSED", "OPEN", "INVALID"]
 """The reference's words."""
 CLOSED_MODE = "closed"
 DID_NOT_COMPLETE = "the run did not complete"
+_NOT_TOGETHER = (
+    ": rule 2.1.18 demands gaps that are shorter than a run. Run the whole session again, without "
+    "an interruption, and hand in its runs alone"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,22 @@ def reasons_against(record: RunRecord, standing: Standing | None = None) -> tupl
     filesystems = record.filesystems
     if record.mode == CLOSED_MODE and filesystems is not None and filesystems.objection:
         found.append(filesystems.objection)
+    found += _gaps(record)
     return (*found, *(() if standing is None else standing.objections))
+
+
+def _gaps(record: RunRecord) -> Iterator[str]:
+    """Yield the gaps for which a run and the one that it has to follow do not count together."""
+    before = record.follows
+    if record.mode != CLOSED_MODE or before is None:
+        return
+    late = late_start(before.timestamp, before.runtime_s, before.paused_s, before.idle_s)
+    if late:
+        yield f"it began {late}{_NOT_TOGETHER}"
+    paused_s = 0.0 if record.resumed is None else record.resumed.paused_s
+    interruption = long_interruption(record.runtime_s, paused_s)
+    if interruption and record.status != "running":
+        yield f"it was {interruption}{_NOT_TOGETHER}"
 
 
 def unproven(record: RunRecord, standing: Standing) -> Iterator[str]:

@@ -192,6 +192,7 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
         tests_passed = False
     statuses = _own_statuses(session, exit_status, is_clean=not problems)
+    written: list[Run] = []
     for part, status in zip(session.parts, statuses, strict=True):
         part.session_status, part.own_status = exit_status, status
         passed = tests_passed or (status != exit_status and part.has_passed_tests)
@@ -201,7 +202,11 @@ def _close_run(session: MlpsSession, exit_status: int, *, tests_passed: bool) ->
             failed = status or int(pytest.ExitCode.TESTS_FAILED)
             unwritten += problems_of(functools.partial(part.run.end_without_results, failed))
             part.own_status = failed
+        else:
+            written.append(part.run)
         problems += unwritten
+    for run in written:
+        run.forget_trials()
     if problems:
         exit_status = exit_status or int(pytest.ExitCode.TESTS_FAILED)
     own = RankEnd(session.host, exit_status, "\n".join(problems))

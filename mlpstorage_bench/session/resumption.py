@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from mlpstorage_bench.history.cache_directories import of_hosts
 from mlpstorage_bench.history.past_run import DIED, RUNNING
 from mlpstorage_bench.history.reading import NoRunError, read_metadata
 from mlpstorage_bench.history.resume import RESUME_OPTION
-from mlpstorage_bench.results.kept_trials import KeptTrials
+from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
 from mlpstorage_bench.results.record import PartRecord, PauseRecord, ResumedRecord, RunFacts
 from mlpstorage_bench.results.run_metadata import RunMetadata, moment
@@ -33,10 +33,13 @@ _MOST_SHOWN = 120
 
 @dataclass(frozen=True)
 class Resumption:
-    """The run that this session continues, on rank 0."""
+    """A run that this session continues, on rank 0."""
 
     run_id: str
+    session_id: str | None
+    """Joins the runs of one session; None in old metadata."""
     benchmark_type: str
+    model: str
     metadata_path: Path
     started: datetime
     """Start of the run's first part."""
@@ -44,6 +47,8 @@ class Resumption:
     """Start of this part."""
     earlier: tuple[PartRecord, ...]
     """The parts before this one."""
+    last: LastTrial | None = None
+    """The end of the newest trial that has finished in them; None without any."""
     findings: tuple[IntegrityCheck, ...] = ()
     """Findings on the hosts in those parts: their trials stay in the run."""
 
@@ -53,12 +58,15 @@ class Resumption:
         return f"part {part} of run {self.run_id}: trials that have finished are not run again"
 
     @property
-    def note(self) -> str:
+    def notes(self) -> list[str]:
         """Note for readers of the figures: trials can be chosen by interrupting them."""
-        return (
+        if not self.earlier:
+            return []
+        note = (
             f"the run was interrupted and resumed, {len(self.earlier) + 1} parts: trials that had "
             "not finished started anew, and what they had measured is in no figure"
         )
+        return [note]
 
     @property
     def timestamp(self) -> str:
@@ -70,8 +78,19 @@ class Resumption:
         """Seconds that the earlier parts took."""
         return sum(part.runtime_s for part in self.earlier)
 
-    def record(self, status: str, ended: datetime | None, runtime_s: float) -> ResumedRecord:
-        """Return the parts with this one, which has taken `runtime_s` so far."""
+    def until(self, last: LastTrial) -> Resumption:
+        """Return this as it is for a run that has ended with a trial.
+
+        Parts that began after that, as this one may have, have measured nothing, and are none.
+        """
+        starts = [*(moment(part.started) for part in self.earlier), self.part_started]
+        count = max(sum(start <= last.ended for start in starts), 1)
+        return replace(self, earlier=self.earlier[: count - 1], part_started=starts[count - 1])
+
+    def record(self, status: str, ended: datetime | None, runtime_s: float) -> ResumedRecord | None:
+        """Return the parts with this one, which has taken `runtime_s` so far; None for one part."""
+        if not self.earlier:
+            return None
         own = PartRecord(
             started=self.part_started.isoformat(),
             ended=None if ended is None else ended.isoformat(),
@@ -113,13 +132,17 @@ def resumption_of(metadata_path: Path, now: datetime) -> Resumption:
         raise InvalidInputError(
             RESUME_OPTION, str(metadata_path), "a run's metadata", hint=error.reason
         ) from error
+    last = KeptTrials(metadata_path.parent).last(RESUME_OPTION)
     return Resumption(
         metadata.own.run_id or "",
+        metadata.own.session_id,
         metadata.benchmark_type,
+        metadata.model,
         metadata_path,
         metadata.started,
         now,
-        tuple(_parts_before(metadata, KeptTrials(metadata_path.parent))),
+        tuple(_parts_before(metadata, last)),
+        last,
         tuple(
             check for check in metadata.system_info.mlpstorage.checks if check.verdict == "finding"
         ),
@@ -127,10 +150,18 @@ def resumption_of(metadata_path: Path, now: datetime) -> Resumption:
 
 
 def identity_of(
-    facts: RunFacts, seed: int, hosts: tuple[HostRecord, ...], package: InstalledPackage
+    facts: RunFacts,
+    seed: int,
+    hosts: tuple[HostRecord, ...],
+    package: InstalledPackage,
+    number: int,
 ) -> Json:
-    """Return what has to be equal in all parts of a run, by what it is called in messages."""
+    """Return what has to be equal in all parts of a run, by what it is called in messages.
+
+    `number` is the run's place among those of its type in the session, from 1.
+    """
     identity = {
+        "place in the session": number,
         "package": f"{package.version} (files {package.digest})",
         "workload": {
             "requests": facts.request_stream_sha256,
@@ -150,7 +181,7 @@ def identity_of(
     return plain
 
 
-def _parts_before(metadata: RunMetadata, kept: KeptTrials) -> Iterator[PartRecord]:
+def _parts_before(metadata: RunMetadata, last: LastTrial | None) -> Iterator[PartRecord]:
     """Yield the parts of a run that is no longer running.
 
     Of a part that was killed, no more is known than the end of its last finished trial.
@@ -160,7 +191,6 @@ def _parts_before(metadata: RunMetadata, kept: KeptTrials) -> Iterator[PartRecor
     yield from earlier
     before_s = sum(part.runtime_s for part in earlier)
     started = recorded.parts[-1].started if recorded else metadata.started.isoformat()
-    last = kept.last(RESUME_OPTION)
     total_s = max(metadata.runtime or 0.0, last.runtime_s if last else 0.0)
     runtime_s = max(total_s - before_s, 0.0)
     status = metadata.own.status

@@ -23,7 +23,7 @@ from mlpstorage_bench.results.final_status import record_final_status
 from mlpstorage_bench.results.kept_trials import KeptTrial, KeptTrials, LastTrial
 from mlpstorage_bench.results.metadata import build_metadata
 from mlpstorage_bench.results.metadata_parts import IntegrityCheck
-from mlpstorage_bench.results.record import GateRecord, RunFacts, RunRecord, Status
+from mlpstorage_bench.results.record import FollowedRecord, GateRecord, RunFacts, RunRecord, Status
 from mlpstorage_bench.results.run_metadata import RunMetadata
 from mlpstorage_bench.results.tree import RunLocation, remove_files
 from mlpstorage_bench.results.verification import (
@@ -58,9 +58,11 @@ class Run:
     """Returns pytest-benchmark's JSON for the statistics of this package's tests."""
     is_root: bool
     resumption: Resumption | None = None
-    """The run that this session continues, on rank 0."""
+    """How this session continues the run, on rank 0; None for a new one."""
     is_resumed: bool = False
-    """Whether this session continues a run; the same on every rank."""
+    """Whether this session continues the run; the same on every rank."""
+    follows: FollowedRecord | None = None
+    """The run of this session that this one has to follow, by the rules."""
     status: Status = "running"
     exit_status: int | None = None
     tests_passed: bool | None = None
@@ -68,6 +70,8 @@ class Run:
     _notes: list[str] = field(default_factory=list)
     _started_s: float = field(default_factory=time.monotonic)
     _ended: datetime | None = None
+    _last: LastTrial | None = None
+    """The trial with which the run has ended before its session, on rank 0."""
     gate: GateRecord | None = None
     """The gate's result, for the metadata."""
     plugin_facts: dict[str, Json] = field(default_factory=dict)
@@ -184,7 +188,7 @@ class Run:
         `state` is what the benchmark type needs then. Only rank 0 writes.
         """
         if self.is_root:
-            now = LastTrial(datetime.now().astimezone().isoformat(), self._runtime_s)
+            now = LastTrial(datetime.now().astimezone(), self._runtime_s)
             trial = case.trials[-1]
             with suppress(MlpsError):  # the end of the run reports it
                 self._kept.keep(self.location, self.benchmark_type, case, trial, state, now)
@@ -201,7 +205,9 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """Notes for the reader of the results: about the run, then about each case."""
-        return [*self._notes, *(note for case in self.log.cases for note in case.notes)]
+        of_parts = [] if self.resumption is None else self.resumption.notes
+        of_cases = [note for case in self.log.cases for note in case.notes]
+        return [*of_parts, *self._notes, *of_cases]
 
     def add_notes(self, notes: Sequence[str]) -> None:
         """Add notes about the run for the reader of the results."""
@@ -222,6 +228,19 @@ class Run:
             checkpoint_run(document, record, self.location, self.benchmark_type)
             self._cases_written = self.log.cases_opened
 
+    def end_with_trials(self) -> None:
+        """End the run with its last trial, and write its results: its session goes on with others.
+
+        Only rank 0 writes.
+        """
+        if not self.is_root:
+            return
+        self._last = self._kept.last(RESUME_OPTION)
+        if self._last is not None and self.resumption is not None:
+            self.resumption = self.resumption.until(self._last)
+        with suppress(MlpsError):  # the end of the session reports it
+            self.write()
+
     def record_final_status(self, exit_status: int) -> None:
         """Write the status to the metadata at once: there may be no time for all results.
 
@@ -241,16 +260,23 @@ class Run:
         self.tests_passed = tests_passed or self.status == "passed"
         self._ended = datetime.now().astimezone()
         try:
-            metadata = self.write()
+            return self.write()
         finally:
             self._kept.release()
-        if self.is_root and exit_status in COMPLETED_STATUSES:
+
+    def forget_trials(self) -> None:
+        """Remove the finished trials of a run that has ended, as no session continues it.
+
+        Only rank 0 does. They are needed until all runs of the session have ended.
+        """
+        if self.is_root and self.exit_status in COMPLETED_STATUSES:
             with suppress(OSError):  # they are hidden, and used for no run that has ended
                 self._kept.remove()
-        return metadata
 
     @property
     def _runtime_s(self) -> float:
+        if self._last is not None:
+            return self._last.runtime_s
         before_s = 0.0 if self.resumption is None else self.resumption.runtime_before_s
         return before_s + time.monotonic() - self._started_s
 
@@ -268,10 +294,11 @@ class Run:
     def make_record(self, timed: Sequence[str] = ()) -> RunRecord:
         """Return the record so far; `timed` names the tests that pytest-benchmark lists."""
         runtime_s = self._runtime_s
+        ended = self._ended if self._last is None else self._last.ended
         resumed = None
         if self.resumption is not None:
             of_part_s = runtime_s - self.resumption.runtime_before_s
-            resumed = self.resumption.record(self.status, self._ended, of_part_s)
+            resumed = self.resumption.record(self.status, ended, of_part_s)
         return RunRecord(
             **dict(self.facts),
             status=self.status,
@@ -281,9 +308,10 @@ class Run:
             process_start=start_of(os.getpid()),
             timestamp=self.location.timestamp,
             run_datetime=self.started.isoformat(),
-            end_datetime=self._ended.isoformat() if self._ended else None,
+            end_datetime=ended.isoformat() if ended else None,
             runtime_s=runtime_s,
             resumed=resumed,
+            follows=self.follows,
             notes=self.notes,
             tests=self.log.outcomes,
             recorded=self._recorded.values,
@@ -292,6 +320,18 @@ class Run:
             gate=self.gate,
             system_info_at_end=self.system_info_at_end,
             untimed_cases=self.log.untimed_cases(timed),
+        )
+
+    def followed_at(self, time: datetime) -> FollowedRecord:
+        """Return this run, which has ended, as the one that another has to follow."""
+        record = self.make_record()
+        paused_s = 0.0 if record.resumed is None else record.resumed.paused_s
+        since_s = (time - self.started).total_seconds()
+        return FollowedRecord(
+            timestamp=record.timestamp,
+            runtime_s=record.runtime_s,
+            paused_s=paused_s,
+            idle_s=since_s - record.runtime_s - paused_s,
         )
 
     def write(self) -> RunMetadata | None:

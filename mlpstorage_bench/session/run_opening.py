@@ -37,18 +37,21 @@ def part_for(
 ) -> TypeRun:
     """Return the run of a type and model; it is opened if this session has none.
 
-    With `without_cases`, the run has no case yet. Collective: every rank asks for the same.
+    With `without_cases`, the run has no case yet, and has to follow the one before it. Collective:
+    every rank asks for the same.
     """
     of_type = [part for part in session.parts if part.name == name]
     for part in of_type:
         if part.model == model and not (without_cases and part.run.log.cases):
             return part
-    return _open_for(session, of_type[0].kind, of_type[0].plan, model, None, of_type[0].engine)
+    of_model = [part.run for part in of_type if part.model == model]
+    return _open_for(
+        *(session, of_type[0].kind, of_type[0].plan, model, of_type[0]),
+        before=of_model[-1] if of_model and without_cases else None,
+    )
 
 
-def open_run(
-    session: MlpsSession, name: str, cases: Sequence[str], resumption: Resumption | None
-) -> None:
+def open_run(session: MlpsSession, name: str, cases: Sequence[str]) -> None:
     """Open the first run of a type, with its engine.
 
     `cases` are known to run, so that they are checked before the first of them.
@@ -57,7 +60,7 @@ def open_run(
     session.on_all_ranks(lambda: kind.check_site(settings.cache_dir))
     session.on_all_ranks(lambda: check_cache_dirs(session.cluster.hosts))
     session.on_all_ranks(lambda: _check_separation(session))
-    part = _open_for(session, kind, plan, plan.model, resumption, None)
+    part = _open_for(session, kind, plan, plan.model, None)
     opened = part.engine
     assert opened is not None
     known = [case for case in cases if case in plan.cases]
@@ -66,9 +69,8 @@ def open_run(
     notes = [note for notes in session.comm.allgather(opened.notes) for note in notes]
     notes += record_integrity(session, part.run, opened)
     about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
-    about_parts = [] if part.run.resumption is None else [part.run.resumption.note]
     changes = _describe_storage(session, part.run.location.metadata_path, opened)
-    part.run.add_notes([*about_parts, *changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    part.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(part.run.write)
 
@@ -78,10 +80,13 @@ def _open_for(
     kind: TestedType,
     plan: Plan,
     model: str,
-    resumption: Resumption | None,
-    engine: Engine | None,
+    first: TypeRun | None,
+    before: Run | None = None,
 ) -> TypeRun:
-    """Open a run: its directory, its metadata, its gate, and the type's engine if there is none."""
+    """Open a run: its directory, its metadata, its gate, and the type's engine if it is the first.
+
+    `first` is the first run of the type, and `before` the one that this one has to follow.
+    """
     settings, cluster = session.settings, session.cluster
     rank, size = session.comm.rank, session.comm.size
     own_hash = session.on_all_ranks(lambda: plan.request_stream_sha256(rank, size))
@@ -89,6 +94,8 @@ def _open_for(
     systemname = settings.systemname or slugify(cluster.hostnames[0])
     filed_as = (settings.mode, settings.orgname, systemname, kind.name, model, settings.command)
     has_level = kind.has_command_level
+    continued = session.continued
+    resumption = None if continued is None else continued.take(kind.name, model)
     is_resumed = session.comm.bcast(resumption is not None)
     created = session.comm.bcast(
         session.on_all_ranks(
@@ -104,7 +111,9 @@ def _open_for(
     facts = run_facts(session, plan, hashes, location, is_first=not session.parts)
     if resumption is not None:
         facts = facts.model_copy(update={"run_id": resumption.run_id})
-    opening = kind.open(plan, session.comm, _site(session)) if engine is None else None
+    if first is not None:  # its description has the checks of the hosts
+        facts = facts.model_copy(update={"system_info": first.run.facts.system_info})
+    opening = kind.open(plan, session.comm, _site(session)) if first is None else None
     run = Run(
         location,
         started,
@@ -115,10 +124,13 @@ def _open_for(
         session.is_root,
         resumption,
         is_resumed,
+        None if before is None else before.followed_at(started),
     )
-    identity = identity_of(facts, plan.seed, cluster.hosts, installed_package(session.host))
+    number = sum(part.name == kind.name for part in session.parts) + 1
+    package = installed_package(session.host)
+    identity = identity_of(facts, plan.seed, cluster.hosts, package, number)
     session.on_all_ranks(lambda: run.claim(identity))
-    part = TypeRun(kind, plan, model, run, engine)
+    part = TypeRun(kind, plan, model, run, None if first is None else first.engine)
     session.parts.append(part)
     _ask_plugins(session, run)
     part.gate = _gate_of(session, run)

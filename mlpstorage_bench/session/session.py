@@ -33,6 +33,7 @@ from mlpstorage_bench.report.render import check_renderer
 from mlpstorage_bench.session import rank_checks, rank_output
 from mlpstorage_bench.session.activation import collection_errors
 from mlpstorage_bench.session.benchmark_json import branch_of_tests
+from mlpstorage_bench.session.continued_session import ContinuedSession
 from mlpstorage_bench.session.file_arguments import check_files, file_of_run
 from mlpstorage_bench.session.gate import GatePolicy, RunMore, most_looks, rounds
 from mlpstorage_bench.session.hookspec import METRICS_HOOK
@@ -98,6 +99,8 @@ class MlpsSession:
         self.clock = MeasuredClock()
         self.session_id = secrets.token_hex(8)
         """Joins the runs of this session; that of rank 0 counts."""
+        self.continued: ContinuedSession | None = None
+        """The interrupted session that this one continues, on rank 0; None for a new one."""
         self.parts: list[TypeRun] = []
         """The runs of this session, one for each benchmark type and model, as they opened."""
         self._types: Sequence[str] = ()

@@ -13,8 +13,8 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.session import rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
+from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
 from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
-from mlpstorage_bench.session.resumption import Resumption, resumption_of
 from mlpstorage_bench.session.run_opening import open_run
 from mlpstorage_bench.session.session import MlpsSession
 
@@ -108,14 +108,16 @@ def _open_runs(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
         names = [name for name in names if registry.entry(name).has_data]
     _check_plugins(session)
     session.resources.enter_context(session.comm.handle_stop_signals())
+    session.continued = continued = session.on_all_ranks(lambda: _continued(session))
+    if continued is not None and continued.session_id is not None:
+        session.session_id = continued.session_id
     session.session_id = session.comm.bcast(session.session_id)
-    resumption = session.on_all_ranks(lambda: _resumption(session))
-    resumed = session.comm.bcast(None if resumption is None else resumption.benchmark_type)
+    resumed = session.comm.bcast(None if continued is None else continued.benchmark_type)
     if resumed is not None and resumed in names:
         _skip_other_types(items, resumed)
         names = [resumed]
     for name in names:
-        open_run(session, name, _cases_of(items, name), resumption)
+        open_run(session, name, _cases_of(items, name))
 
 
 _RUN_FIXTURES = frozenset({"mlps_run", "mlps_runs"})
@@ -130,12 +132,12 @@ def _skip_other_types(items: Sequence[pytest.Item], resumed: str) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _resumption(session: MlpsSession) -> Resumption | None:
-    """Return the run that this session continues, on rank 0; None for a new run."""
+def _continued(session: MlpsSession) -> ContinuedSession | None:
+    """Return the session that this one continues, on rank 0; None for a new one."""
     continued = os.environ.get(RESUME_VARIABLE)
     if not session.is_root or not continued:
         return None
-    return resumption_of(Path(continued), datetime.now().astimezone())
+    return continued_session(Path(continued), datetime.now().astimezone())
 
 
 def _check_plugins(session: MlpsSession) -> None:

@@ -85,10 +85,10 @@ def announce_run(config: pytest.Config, session: MlpsSession) -> None:
     if not session.parts or reporter is None:
         return
     _show(reporter, f"mlpstorage: command: {session.runs[0].facts.executed_command}")
+    for line in () if session.continued is None else session.continued.lines():
+        _show(reporter, f"mlpstorage: {line}")
     for part in session.parts:
         of_type = f"{part.name}: " if len(session.parts) > 1 else ""
-        if part.run.resumption is not None:
-            _show(reporter, f"mlpstorage: {part.run.resumption}")
         for line in because(part.run.verification):
             _show(reporter, f"mlpstorage: {of_type}{line}")
         if part.schedule:

@@ -179,6 +179,7 @@ class _Started:
             opened.record = replace(opened.record, metrics=pooled.metrics(), notes=found)
         finally:
             self._services.benchmark.extra_info["mlpstorage"] = opened.record.to_json()
+        run.end_with_trials()
         return trials
 
     def _record(self, name: str, planned: int) -> CaseRecord:

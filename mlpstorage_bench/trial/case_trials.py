@@ -64,6 +64,10 @@ class RunTrials(Protocol):
         """Write that the pause after a trial has completed, on rank 0."""
         ...
 
+    def end_with_trials(self) -> None:
+        """End the run with its last trial, where the session goes on with others, on rank 0."""
+        ...
+
 
 @dataclass(frozen=True)
 class _FinishedTrial(Generic[Result, Samples]):

@@ -60,7 +60,7 @@ class OpenCaseOfModel(Protocol):
         """Return the case and its run; that of the plan's model by default.
 
         The run of another model opens with its first case, and a run of its own for a case that
-        asks for one, unless the run has no case yet.
+        asks for one, unless the run has no case yet. Runs of their own have to follow each other.
         """
         ...
 

@@ -10,7 +10,8 @@ import pytest
 from tests.cluster.namespace_cluster import NamespaceCluster
 from tests.cluster.sessions_on_hosts import environment, launching, places
 from tests.mpis import MPIS
-from tests.training.test_session import SMALL, TEST, metadata_in
+from tests.training.shortened import TEST, metadata_in
+from tests.training.test_session import SMALL
 
 pytestmark = [pytest.mark.hosts, pytest.mark.hosts_matrix, pytest.mark.launches_mpi]
 

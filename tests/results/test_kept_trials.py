@@ -6,28 +6,20 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import xxhash
 
-from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
+from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.kvcache.benchmark import KVCacheBenchmark
 from mlpstorage_bench.results.kept_trials import DIRECTORY, KeptTrials, LastTrial
 from mlpstorage_bench.results.tree import RunLocation
+from tests.results.short_results import ShortResults
 
 CASE = CaseRecord("kv_cache", "mine", 2, {}, test="test_it.py::test_a", workload_fingerprint="77")
-TIMES = (LastTrial("2026-11-01T12:00:01+00:00", 1.0), LastTrial("2026-11-01T12:00:02+00:00", 2.0))
-
-
-class ShortResults(KVCacheBenchmark):
-    """The benchmark type, for results of ranks that have nothing but their numbers."""
-
-    def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
-        """Return the path of a rank's result in the run's directory."""
-        place = f"case_{case.case}/trial_{result['trial']}/rank_{result['rank']}"
-        return f"{place}/kvcache_results_{timestamp}.json"
+TIMES = tuple(LastTrial(datetime(2026, 11, 1, 12, 0, n, tzinfo=UTC), float(n)) for n in (1, 2))
 
 
 def keep(kept: KeptTrials, number: int) -> None:

@@ -11,7 +11,14 @@ import pytest
 from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.results.convert import read_document
 from mlpstorage_bench.results.final_status import record_final_status
-from mlpstorage_bench.results.record import PartRecord, ResumedRecord, RunRecord, parse_record
+from mlpstorage_bench.results.record import (
+    FollowedRecord,
+    PartRecord,
+    PauseRecord,
+    ResumedRecord,
+    RunRecord,
+    parse_record,
+)
 from mlpstorage_bench.results.verification import (
     reasons_against,
     unproven,
@@ -37,12 +44,20 @@ def resumed(made: RunRecord) -> RunRecord:
         PartRecord(started=f"2026-11-01T1{hour}:00:00Z", ended=None, runtime_s=1.0, status="died")
         for hour in range(2)
     ]
-    return made.model_copy(update={"resumed": ResumedRecord(parts=parts, pauses=[])})
+    pauses = [PauseRecord(began=parts[0].started, ended=parts[1].started, seconds=3600.0)]
+    return made.model_copy(update={"resumed": ResumedRecord(parts=parts, pauses=pauses)})
+
+
+def following(made: RunRecord, idle_s: float, runtime_s: float = 7200.0) -> RunRecord:
+    before = FollowedRecord(timestamp="20261101_1", runtime_s=60.0, paused_s=0.0, idle_s=idle_s)
+    return made.model_copy(update={"follows": before, "runtime_s": runtime_s})
 
 
 OK = check("ok", "4096 dirty pages before, 0 after")
 FOUND = check("finding", "4096 of 4096 pages are dirty after fsync")
 UNKNOWN = check("not measurable", "tmpfs")
+LATE = "it began 60 s after 20261101_1 ended, which took 60 s: rule 2.1.18 demands"
+PAUSED = "it was interrupted for 3600 s, and took 3600 s: rule 2.1.18 demands"
 OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
 
 
@@ -51,6 +66,12 @@ OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
     [
         (record("closed", OK), Standing(), "CLOSED", []),
         (resumed(record("closed", OK)), Standing(), "CLOSED", []),
+        (following(record("closed", OK), 59.0), Standing(), "CLOSED", []),
+        (following(record("closed", OK), 60.0), Standing(), "INVALID", [LATE]),
+        (following(record("closed", status="running"), 60.0), Standing(), None, [LATE]),
+        (following(record("open", OK), 60.0), Standing(), "OPEN", []),
+        (following(resumed(record("closed", OK)), 1.0), Standing(), "CLOSED", []),
+        (following(resumed(record("closed", OK)), 1.0, 3600.0), Standing(), "INVALID", [PAUSED]),
         (record("closed", OK, UNKNOWN), Standing(unproven=("audit",)), "CLOSED", []),
         (record("closed", OK, FOUND), Standing(), "INVALID", [f"h1: {FLUSH}: 4096 of "]),
         (record("closed", OK), OBJECTION, "INVALID", ["workload 1: 3 results"]),
@@ -66,6 +87,8 @@ OBJECTION = Standing(objections=("workload 1: 3 results of ranks are missing",))
         *(
             "closed",
             "resumed",
+            *("in time", "late", "running and late", "open and late"),
+            *("interrupted shortly", "interrupted for long"),
             "not measurable",
             "finding",
             "objection",
@@ -109,3 +132,14 @@ def test_closed_run_that_was_killed_is_invalid(tmp_path: Path, mode: str, word: 
     assert metadata["verification"] == word
     expected = ["h1: flush", *(["the run did not complete"] if mode == "closed" else [])]
     assert metadata["mlpstorage"]["not_valid_because"] == expected
+
+
+def test_run_that_ended_before_its_session_was_killed_gets_the_status(tmp_path: Path) -> None:
+    path = tmp_path / "training_20261101_120000_metadata.json"
+    own = {"mode": "open", "status": "running", "end_datetime": "2026-11-01T12:00:00+00:00"}
+    path.write_text(json.dumps({"verification": "OPEN", "mlpstorage": own}))
+    assert record_final_status(path, "failed", 86, "rank 1 was killed")
+    assert not record_final_status(path, "failed", 86, "and again")
+    metadata = json.loads(path.read_text())["mlpstorage"]
+    assert (metadata["status"], metadata["exit_status"]) == ("failed", 86)
+    assert metadata["end_datetime"] == own["end_datetime"]

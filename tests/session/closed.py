@@ -89,6 +89,11 @@ def counter_times(pytester: pytest.Pytester, rank: int) -> list[float]:
 def metadata_in(results: Path) -> dict[str, Any]:
     """Return the metadata of the only run."""
     (path,) = results.rglob("*_metadata.json")
+    return metadata_of(path)
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Return the content of a metadata file."""
     content: dict[str, Any] = json.loads(path.read_text())
     return content
 

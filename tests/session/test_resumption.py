@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.results.kept_trials import KeptTrials
+from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
+from mlpstorage_bench.results.run_metadata import moment
 from mlpstorage_bench.session.resumption import Resumption, resumption_of
 from tests.past_runs import leave_run
 
@@ -71,6 +72,7 @@ def test_part_that_was_killed_ends_with_its_last_known_moment(tmp_path: Path) ->
     assert (part.runtime_s, part.status) == (60.0, "died")
     assert datetime.fromisoformat(part.ended or "") == datetime(2026, 11, 1, 12, 1, tzinfo=UTC)
     record = run.record("running", None, 5.0)
+    assert record is not None
     assert [one.runtime_s for one in record.parts] == [60.0, 5.0]
     assert record.parts[1].ended is None
     assert [pause.seconds for pause in record.pauses] == [86400 / 2 - 60]
@@ -90,6 +92,30 @@ def test_parts_of_a_run_that_was_resumed_before_stay(tmp_path: Path) -> None:
     ]
     assert run.earlier[1].ended == "2026-11-01T13:00:30Z"
     assert run.runtime_before_s == 90.0
+
+
+def test_parts_after_the_end_of_a_run_are_none(tmp_path: Path) -> None:
+    parts: list[dict[str, object]] = [
+        {"started": "2026-11-01T12:00:00Z", "ended": "2026-11-01T12:01:00Z", "runtime_s": 60.0},
+        {"started": "2026-11-01T13:00:00Z", "ended": None, "runtime_s": 0.0},
+    ]
+    resumed = {"parts": [{**one, "status": "died"} for one in parts], "pauses": []}
+    changes = {"status": "interrupted", "runtime": 90.0, "end_datetime": "2026-11-01T13:00:30Z"}
+    run = continued(tmp_path, **changes, own={"resumed": resumed})
+
+    def ended_at(hour: int, minute: int) -> Resumption:
+        return run.until(LastTrial(datetime(2026, 11, 1, hour, minute, tzinfo=UTC), 1.0))
+
+    once = ended_at(12, 1)
+    assert (once.earlier, once.notes, once.runtime_before_s) == ((), [], 0.0)
+    assert once.record("passed", None, 1.0) is None
+    twice = ended_at(13, 1)
+    assert twice.runtime_before_s == 60.0
+    record = twice.record("passed", None, 30.0)
+    assert record is not None
+    assert [moment(part.started).astimezone(UTC).hour for part in record.parts] == [12, 13]
+    assert [part.status for part in record.parts] == ["died", "passed"]
+    assert "2 parts" in twice.notes[0]
 
 
 def test_findings_on_hosts_of_the_interrupted_part_are_known(tmp_path: Path) -> None:

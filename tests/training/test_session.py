@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.session.closed import results_on_another_filesystem
+from tests.training.shortened import CASES, CLOSED, LONG_S, TEST, metadata_in, shorten
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 
-TEST = "def test_training(training, training_workload): training.run(training_workload)"
 SMALL = (
     *("--mlps-set=training.scale=0.001", "--mlps-set=training.steps=3"),
     *("--mlps-set=training.computation_time=0.01", "--mlps-set=training.batch_size=2"),
@@ -23,30 +24,7 @@ SMALL = (
 )
 """A session of two trials with two epochs of 3 steps of 10 ms."""
 
-_SHORTENED = """
-from mlpstorage_bench.training import benchmark
-
-_load = benchmark.load_profile
-
-def load_shortened(*given, **options):
-    profile = _load(*given, **options)
-    values = {"scale": 0.001, "steps": 3, "epochs": 2, "computation_time": 0.01, "batch_size": 2}
-    workloads = {
-        name: workload.model_copy(update={**values, "io_chunk_kib": 64})
-        for name, workload in profile.workloads.items()
-    }
-    return profile.model_copy(update={"workloads": workloads})
-
-benchmark.load_profile = load_shortened
-"""
-
 results = pytest.fixture(results_on_another_filesystem)
-
-
-def metadata_in(directory: Path) -> list[dict[str, Any]]:
-    """Return the metadata of all runs, in the order of their times."""
-    found = sorted(directory.rglob("training_*_metadata.json"), key=lambda path: path.parent.name)
-    return [json.loads(path.read_text()) for path in found]
 
 
 def test_a_run_leaves_the_files_of_the_reference_and_ours(pytester: pytest.Pytester) -> None:
@@ -144,19 +122,24 @@ def test_a_warm_up_of_an_open_run_is_a_note(pytester: pytest.Pytester) -> None:
 def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
     pytester: pytest.Pytester, results: Path
 ) -> None:
-    (pytester.path / "shortened.py").write_text(_SHORTENED)
+    shorten(pytester.path, LONG_S)
     pytester.makepyfile(TEST)
-    options = ("-p", "shortened", "--mlps-mode=closed", "--mlps-cache-dir=cache")
-    command = (sys.executable, "-m", "pytest", *options, f"--mlps-results-dir={results}")
+    command = (sys.executable, "-m", "pytest", *CLOSED, f"--mlps-results-dir={results}")
     result = pytester.run(*command, timeout=120)
     result.assert_outcomes(passed=1)
     runs = metadata_in(results)
-    assert [list(one["mlpstorage"]["cases"]) for one in runs] == [
-        ["train-warm-up"],
-        *[["train"]] * 5,
-    ]
+    assert [list(one["mlpstorage"]["cases"]) for one in runs] == CASES
     assert len({one["run_datetime"] for one in runs}) == 6
     assert len({one["mlpstorage"]["session_id"] for one in runs}) == 1
+    checks = [one["system_info"]["mlpstorage"]["checks"] for one in runs]
+    assert checks == [checks[0]] * 6
+    own = [one["mlpstorage"] for one in runs]
+    assert [one.get("follows", {}).get("timestamp") for one in own] == [
+        None,
+        *(one["run_datetime"] for one in runs[:-1]),
+    ]
+    for one, following in itertools.pairwise(own):
+        assert one["end_datetime"] <= following["start_datetime"]
     for leaf in (results / "closed/local/results").glob("*/training/unet3d/run/*"):
         summary = json.loads((leaf / "summary.json").read_text())
         assert len(summary["metric"]["train_au_percentage"]) == 2

@@ -336,6 +336,16 @@ CASES: list[tuple[str, str, Verdict, Break]] = [
         VIOLATED,
         lambda m: run_of(m.training).rename(m.training / "run" / "20260802_150000"),
     ),
+    (
+        "2.1.18",
+        "last run resumed late",
+        VIOLATED,
+        lambda m: set_keys(
+            metadata_of(run_of(m.training)),
+            {"pauses": [{"seconds": 3600}]},
+            *("mlpstorage", "resumed"),
+        ),
+    ),
     ("2.1.19", "no summary", VIOLATED, lambda m: (run_of(m.training) / "summary.json").unlink()),
     (
         "2.1.20",

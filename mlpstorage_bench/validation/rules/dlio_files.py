@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mlpstorage_bench.leaves.leaf import Leaf
 from mlpstorage_bench.leaves.place import TIMESTAMP
 from mlpstorage_bench.leaves.reading import Unreadable
+from mlpstorage_bench.results.consecutive_runs import late_start, long_interruption
 from mlpstorage_bench.validation import edition
 from mlpstorage_bench.validation.lookups import has_directory, has_file, names_in
 from mlpstorage_bench.validation.rule import (
@@ -151,28 +152,44 @@ def training_runs(workload: Workload) -> Outcome:
     return violated_if([f"{found} directories; {wanted} are demanded"] * (found != wanted), "six")
 
 
-def _gaps(workload: Workload) -> Outcome:
-    """Compare the gaps between neighbouring leaves with how long a run takes."""
+def _gaps(workload: Workload, *, starts_anew: bool) -> Outcome:
+    """Compare the gaps between neighbouring leaves with how long a run takes.
+
+    A run that `starts_anew` after an interruption follows the one before it only from there on.
+    """
     runs = workload.of_command("run")
     if len(runs) < 2:  # noqa: PLR2004 - a gap has two sides
         return not_applicable("one run")
     problems = []
     for earlier, later in itertools.pairwise(runs):
-        lasted = (
-            None if isinstance(earlier.metadata, Unreadable) else earlier.metadata.number("runtime")
-        )
+        lasted = _runtime_s(earlier)
         if lasted is None:
             return unknown(f"{earlier.timestamp}: no runtime is recorded")
         start, following = _time_of(earlier.timestamp), _time_of(later.timestamp)
         if start is None or following is None:
             return unknown("a directory's name is no time")
-        idle = (following - start - timedelta(seconds=lasted)).total_seconds()
-        if idle >= lasted:
-            problems.append(
-                f"{later.timestamp}: {idle:.0f} s after {earlier.timestamp} ended, which took "
-                f"{lasted:.0f} s"
-            )
+        paused = _paused_s(earlier)
+        idle = (following - start).total_seconds() - lasted - paused
+        late = late_start(earlier.timestamp, lasted, paused, idle)
+        if late:
+            problems.append(f"{later.timestamp}: {late}")
+    last_s = _runtime_s(runs[-1])
+    if starts_anew and last_s is not None:
+        interruption = long_interruption(last_s, _paused_s(runs[-1]))
+        problems += [f"{runs[-1].timestamp}: {interruption}"] * bool(interruption)
     return violated_if(problems, f"{len(runs)} runs follow each other")
+
+
+def _runtime_s(leaf: Leaf) -> float | None:
+    return None if isinstance(leaf.metadata, Unreadable) else leaf.metadata.number("runtime")
+
+
+def _paused_s(leaf: Leaf) -> float:
+    """Return the seconds in which a run of this package was interrupted; 0 for other runs."""
+    if isinstance(leaf.metadata, Unreadable):
+        return 0.0
+    pauses = leaf.metadata.parts("mlpstorage", "resumed", "pauses")
+    return sum(pause.number("seconds") or 0.0 for pause in pauses)
 
 
 def _time_of(name: str) -> datetime | None:
@@ -189,7 +206,7 @@ def _time_of(name: str) -> datetime | None:
     "leaf names, metadata: runtime",
 )
 def training_gaps(workload: Workload) -> Outcome:
-    return _gaps(workload)
+    return _gaps(workload, starts_anew=True)
 
 
 @TRAINING_RUN_RULES.rule(
@@ -259,7 +276,7 @@ def checkpoint_runs(workload: Workload) -> Outcome:
     "leaf names, metadata: runtime",
 )
 def checkpoint_gaps(workload: Workload) -> Outcome:
-    return _gaps(workload)
+    return _gaps(workload, starts_anew=False)
 
 
 @CHECKPOINTING_LEAF_RULES.rule(

@@ -1,0 +1,85 @@
+"""The runs of an interrupted session are found, taken up in their order, and not for others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
+from mlpstorage_bench.results.kept_trials import KeptTrials, LastTrial
+from mlpstorage_bench.results.tree import RunLocation
+from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
+from tests.past_runs import leave_run
+from tests.results.short_results import ShortResults
+
+CASE = CaseRecord("kv_cache", "mine", 1, {}, test="test_it.py::test_a", workload_fingerprint="77")
+STARTED = datetime(2026, 11, 1, 12, tzinfo=UTC)
+"""A minute before run 1; each run begins a minute after the one before."""
+
+
+def interrupted(results: Path, number: int, session: str = "s") -> Path:
+    """Leave a run of a session that was interrupted after 20 s."""
+    end = STARTED + timedelta(minutes=number, seconds=20)
+    ended = {"status": "interrupted", "runtime": 20.0, "end_datetime": end.isoformat()}
+    path = leave_run(results, number, **ended, own={"session_id": session})
+    kept = KeptTrials(path.parent)
+    kept.claim("run", "r")
+    kept.write_identity({"seed": 1})
+    kept.release()
+    return path
+
+
+def finish(path: Path, number: int) -> None:
+    """Keep a trial with which a run has ended."""
+    *_, mode, organization, _, system, kind, model, command, started = path.parent.parts
+    names = (mode, organization, system, kind, model, command, started)
+    kept = KeptTrials(path.parent)
+    trial = TrialRecord(1, {}, [{"rank": 0, "trial": 1}])
+    end = STARTED + timedelta(minutes=number, seconds=20)
+    location = RunLocation(path.parents[8], *names)
+    kept.keep(location, ShortResults(), CASE, trial, {}, LastTrial(end, 20.0))
+
+
+def continued(path: Path, minute: float) -> ContinuedSession:
+    return continued_session(path, STARTED + timedelta(minutes=minute))
+
+
+def test_runs_of_the_session_are_taken_in_their_order(tmp_path: Path) -> None:
+    paths = [interrupted(tmp_path, number) for number in (1, 2, 4)]
+    interrupted(tmp_path, 3, session="another")
+    foreign = interrupted(tmp_path, 5)
+    foreign.chmod(0o666)
+    leave_run(tmp_path, 6, own={"session_id": "s"})  # it has ended, and keeps no trials
+    found = continued(paths[1], 10)
+    assert (found.session_id, found.benchmark_type) == ("s", "kv_cache")
+    assert [run.metadata_path for run in found.runs] == paths
+    taken = found.take("kv_cache", "elsewhere")
+    assert taken is not None
+    assert taken.metadata_path == paths[0]
+    assert found.take("kv_cache", "elsewhere") is None
+    model = found.runs[0].model
+    for path in paths[1:]:
+        taken = found.take("kv_cache", model)
+        assert taken is not None
+        assert taken.metadata_path == path
+    assert found.take("kv_cache", model) is None
+
+
+def test_run_of_old_metadata_goes_on_alone(tmp_path: Path) -> None:
+    path = leave_run(tmp_path, 1, status="interrupted")
+    leave_run(tmp_path, 2, status="interrupted")
+    found = continued(path, 10)
+    assert [run.metadata_path for run in found.runs] == [path]
+    assert [line.partition(" of")[0] for line in found.lines()] == ["part 2"]
+
+
+def test_long_interruption_is_stated_when_the_session_goes_on(tmp_path: Path) -> None:
+    paths = [interrupted(tmp_path, number) for number in (1, 2)]
+    assert len([*continued(paths[0], 10).lines()]) == 1, "no run has ended: its length is unknown"
+    finish(paths[0], 1)
+    in_time = [*continued(paths[0], 2 + 39 / 60).lines()]
+    assert in_time == ["session s goes on: 1 of its runs have ended and are not run again"]
+    _, warning = continued(paths[0], 2 + 40 / 60).lines()
+    run_id = continued(paths[0], 10).runs[0].run_id
+    assert warning.startswith("WARNING: the session was interrupted for 20 s, and run 20261101_")
+    assert warning.endswith(f"--mlps-history-rerun={run_id}")
