@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -137,15 +137,18 @@ class KeptTrials:
     ) -> None:
         """Write the results of a trial's ranks, and then its record; ResultsError on failure.
 
-        The names of results have the rank's start: those of an attempt that was killed are removed.
+        The names of results may have the rank's start: an attempt that was killed has left others,
+        which are removed. Other files may lie beside them.
         """
-        remove_files([self._pause_place(case.case, trial.trial)])  # of an earlier attempt
+        places = [files.rank_result_path(case, rank, location.timestamp) for rank in trial.ranks]
+        attempt = self._attempt_place(case.case, trial.trial)
+        remove_files([self._pause_place(case.case, trial.trial)])
+        remove_files(self._results_of_attempt(attempt, set(places)))
+        write_json(attempt, {"files": places})
         digests = {}
-        for rank in trial.ranks:
-            place = files.rank_result_path(case, rank, location.timestamp)
+        for place, rank in zip(places, trial.ranks, strict=True):
             text = json_text(redact_json(rank))
-            written = write_text(self._run / place, text)
-            remove_files(other for other in written.parent.glob("*.json") if other != written)
+            write_text(self._run / place, text)
             digests[place] = _digest(text.encode())
         record = _Record(
             test=case.test,
@@ -161,14 +164,11 @@ class KeptTrials:
         """Write that the pause after a trial has completed; ResultsError on failure."""
         write_json(self._pause_place(case, trial), dict(step))
 
-    def discard(self, source: str, case: str) -> None:
+    def discard(self, case: str) -> None:
         """Remove the finished trials of a case, with their files: its test begins anew."""
-        remove_files(sorted(self._directory.glob(f"case_{case}/pause_after_*.json")))
-        for path in sorted(self._directory.glob(f"case_{case}/trial_*.json")):
-            record = self._record(source, path)
-            if record is not None:
-                remove_files(filter(None, map(self._result, record.files)))
-            remove_files([path])
+        for path in self._directory.glob(f"case_{case}/attempt_*.json"):
+            remove_files(self._results_of_attempt(path, set()))
+        remove_files(sorted(self._directory.glob(f"case_{case}/*.json")))
 
     def finished(self, source: str, case: CaseRecord, ranks: int) -> Iterator[KeptTrial]:
         """Yield the finished trials of a case from the first on, until one is not finished."""
@@ -190,6 +190,19 @@ class KeptTrials:
 
     def _place(self, case: str, trial: int) -> Path:
         return self._directory / f"case_{case}" / f"trial_{trial}.json"
+
+    def _attempt_place(self, case: str, trial: int) -> Path:
+        """Return the list of the results that were about to be written."""
+        return self._directory / f"case_{case}" / f"attempt_{trial}.json"
+
+    def _results_of_attempt(self, attempt: Path, others: Collection[str]) -> Iterator[Path]:
+        """Yield the results in the list of an attempt, without those of other places."""
+        content = _read("the list of an attempt", attempt)
+        places = content.get("files") if isinstance(content, dict) else None
+        for place in places if isinstance(places, list) else ():
+            path = self._result(place) if isinstance(place, str) and place not in others else None
+            if path is not None:
+                yield path
 
     def _pause_place(self, case: str, trial: int) -> Path:
         return self._directory / f"case_{case}" / f"pause_after_{trial}.json"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from mlpstorage_bench.benchmark_type.interface import BenchmarkType
 from mlpstorage_bench.benchmark_type.records import CaseRecord, OpenCase, Pauses
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.history.resume import RESUME_OPTION
 from mlpstorage_bench.paths import fingerprint, slugify
 from mlpstorage_bench.results.kept_trials import KeptTrials
 from mlpstorage_bench.results.record import CaseOutcome, Outcome
@@ -85,7 +84,7 @@ class CaseLog:
             with suppress(MlpsError):  # the end of the run reports what cannot be written
                 for case in self.cases:
                     if case.test == test:
-                        self.kept.discard(RESUME_OPTION, case.case)
+                        self.kept.discard(case.case)
         self._cases = [case for case in self._cases if case.record.test != test]
         self._statistics.pop(test, None)
 

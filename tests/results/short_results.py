@@ -9,7 +9,10 @@ from mlpstorage_bench.kvcache.benchmark import KVCacheBenchmark
 class ShortResults(KVCacheBenchmark):
     """The benchmark type, for results of ranks that have nothing but their numbers."""
 
+    def __init__(self, place: str = "case_{case}/trial_{trial}/rank_{rank}/results.json") -> None:
+        self._place = place
+
     def rank_result_path(self, case: CaseRecord, result: Json, timestamp: str) -> str:
         """Return the path of a rank's result in the run's directory."""
-        place = f"case_{case.case}/trial_{result['trial']}/rank_{result['rank']}"
-        return f"{place}/kvcache_results_{timestamp}.json"
+        del timestamp
+        return self._place.format(case=case.case, **result)

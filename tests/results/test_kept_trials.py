@@ -22,13 +22,13 @@ CASE = CaseRecord("kv_cache", "mine", 2, {}, test="test_it.py::test_a", workload
 TIMES = tuple(LastTrial(datetime(2026, 11, 1, 12, 0, n, tzinfo=UTC), float(n)) for n in (1, 2))
 
 
-def keep(kept: KeptTrials, number: int) -> None:
+def keep(kept: KeptTrials, number: int, results: ShortResults | None = None) -> None:
     names = ("open", "local", "sys", "kv_cache", "model", "run", "20261101_120000")
     location = RunLocation(kept.directory.parents[8], *names)
     assert location.directory == kept.directory.parent
     ranks = [{"rank": rank, "trial": number, "value": 0.1 * number} for rank in range(2)]
     trial = TrialRecord(number, {}, ranks)
-    kept.keep(location, ShortResults(), CASE, trial, {"n": number}, TIMES[number - 1])
+    kept.keep(location, results or ShortResults(), CASE, trial, {"n": number}, TIMES[number - 1])
 
 
 @pytest.fixture
@@ -101,19 +101,33 @@ def test_records_are_of_one_process_at_a_time(kept: KeptTrials) -> None:
 
 
 def test_discarded_trials_leave_no_files(kept: KeptTrials) -> None:
-    kept.discard("run", "mine")
+    kept.discard("mine")
     assert states(kept) == []
     assert not list(kept.directory.parent.glob("case_mine/**/*.json"))
 
 
 def test_results_of_an_attempt_that_was_killed_are_replaced(kept: KeptTrials) -> None:
     file = rank_file(kept, 2)
-    stale = file.with_name("kvcache_results_20261101_115959.json")
-    stale.write_text("{}")
     record(kept, 2).unlink()
-    keep(kept, 2)
+    keep(kept, 2, ShortResults("case_{case}/trial_{trial}/rank_{rank}/results_of_later.json"))
     assert states(kept) == [1, 2]
-    assert list(file.parent.iterdir()) == [file]
+    assert [path.name for path in file.parent.iterdir()] == ["results_of_later.json"]
+
+
+@pytest.mark.parametrize("folder", ["", "trial_{trial}/"])
+def test_results_of_ranks_lie_beside_each_other_and_other_files(
+    kept: KeptTrials, folder: str
+) -> None:
+    metadata = kept.directory.parent / "metadata.json"
+    metadata.write_text("{}")
+    results = ShortResults(f"{folder}{{trial}}_of_{{rank}}.json")
+    for number in (1, 2):
+        keep(kept, number, results)
+    assert states(kept) == [1, 2]
+    assert metadata.exists()
+    kept.discard("mine")
+    assert [*kept.directory.parent.rglob("*_of_*.json")] == []
+    assert metadata.exists()
 
 
 def test_removal_leaves_the_results(kept: KeptTrials) -> None:
@@ -131,7 +145,7 @@ def test_records_are_not_removed_through_a_link(kept: KeptTrials, tmp_path: Path
     (kept.directory / "case_mine").rename(outside)
     (kept.directory / "case_mine").symlink_to(outside)
     kept.remove()
-    assert len(list(outside.iterdir())) == 2
+    assert len(list(outside.iterdir())) == 4
     assert not (kept.directory.parent / DIRECTORY).exists()
 
 
@@ -154,5 +168,7 @@ def test_record_names_no_file_outside_of_its_run(
     content["files"] = dict([rank_0, (place, xxhash.xxh3_128_hexdigest(b"{}"))])
     record(kept, 1).write_text(json.dumps(content))
     assert states(kept) == []
-    kept.discard("run", "mine")
+    attempt = record(kept, 1).with_name("attempt_1.json")
+    attempt.write_text(json.dumps({"files": [*content["files"]]}))
+    kept.discard("mine")
     assert theirs.read_text() == "{}"
