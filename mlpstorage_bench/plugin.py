@@ -34,7 +34,11 @@ from mlpstorage_bench.session.fixtures import (
     mpi_comm,
     training,
 )
-from mlpstorage_bench.session.pytest_internals import keep_file_values, known_options, option_names
+from mlpstorage_bench.session.pytest_internals.command_line import (
+    keep_file_values,
+    known_options,
+    option_names,
+)
 
 __all__ = [
     "checkpointing",

@@ -138,7 +138,7 @@ WITH_UNTYPED_OBJECTS = {
     "options/settings.py": "values of argparse, while they are parsed",
     "results/kept_trials.py": "a kept trial, which only its benchmark type reads",
     "session/hooks.py": "the JSON of pytest-benchmark",
-    "session/pytest_internals.py": "the JSON of pytest-benchmark",
+    "session/pytest_internals/benchmark_plugin.py": "the JSON of pytest-benchmark",
     "session/run.py": "the metadata as JSON, for tests of users",
     "trial/stored_operations.py": "a kept trial, while it is parsed",
     "training/results/stored_trial.py": "a kept trial, while it is parsed",

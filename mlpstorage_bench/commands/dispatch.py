@@ -32,7 +32,7 @@ from mlpstorage_bench.options.settings import results_dir_of
 from mlpstorage_bench.process.stdout import write_data
 from mlpstorage_bench.results.convert import convert_file
 from mlpstorage_bench.session.activation import launcher_of
-from mlpstorage_bench.session.pytest_internals import load_no_conftest, option_names
+from mlpstorage_bench.session.pytest_internals.command_line import load_no_conftest, option_names
 from mlpstorage_bench.session.stash import COMMAND
 
 

@@ -22,7 +22,7 @@ from mlpstorage_bench.report.validation_report import (
     validation_table,
     write_validation_report,
 )
-from mlpstorage_bench.session.pytest_internals import (
+from mlpstorage_bench.session.pytest_internals.junit import (
     JunitCase,
     JunitOutcome,
     junit_path,

@@ -24,7 +24,7 @@ from mlpstorage_bench.launch.environment import (
 )
 from mlpstorage_bench.options.declared import given_options, has_reference_name
 from mlpstorage_bench.options.names import ALIASES_INI, GRACE_INI, MPI_INI, MPI_MODES, STARTUP_INI
-from mlpstorage_bench.session.pytest_internals import is_worker
+from mlpstorage_bench.session.pytest_internals.other_plugins import is_worker
 
 SCENARIO = "mlps_scenario"
 """Marks a workload beside the profile's own."""

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from mlpstorage_bench.results.benchmark_document import BenchmarkDocument
-from mlpstorage_bench.session.pytest_internals import as_json_holds
+from mlpstorage_bench.session.pytest_internals.benchmark_plugin import as_json_holds
 
 
 def maker(config: pytest.Config) -> Callable[[Sequence[object]], BenchmarkDocument]:

@@ -29,7 +29,7 @@ from mlpstorage_bench.options.settings import (
     results_dir_of,
 )
 from mlpstorage_bench.paths import is_directory
-from mlpstorage_bench.session.pytest_internals import set_completers
+from mlpstorage_bench.session.pytest_internals.command_line import set_completers
 
 _WORD = re.compile(r"[\w.-]+", re.ASCII)
 MOST_RUNS = 50

@@ -19,7 +19,7 @@ from mlpstorage_bench.mpi.ranks import Notice
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.session.end_files import problems_of, write_files
 from mlpstorage_bench.session.outcomes import OthersLeft
-from mlpstorage_bench.session.pytest_internals import Exit
+from mlpstorage_bench.session.pytest_internals.failures import Exit
 from mlpstorage_bench.session.rank_checks import format_problems
 from mlpstorage_bench.session.rendezvous import EXIT_BARRIER, RUN_END, SESSION_END, RankEnd
 from mlpstorage_bench.session.run import Run

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from mlpstorage_bench.session.activation import SCENARIO, launcher_of, opens_no_run
-from mlpstorage_bench.session.pytest_internals import (
+from mlpstorage_bench.session.pytest_internals.benchmark_fixture import (
     TimedTest,
     expect_no_measurement,
-    is_worker,
 )
+from mlpstorage_bench.session.pytest_internals.other_plugins import is_worker
 from mlpstorage_bench.session.rank_output import NO_RUN_IN_WORKERS, NO_WORKERS
 from mlpstorage_bench.session.stash import HAS_PASSED, SESSION
 

@@ -19,14 +19,18 @@ from mlpstorage_bench.results.record import RUNS_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, terminal
 from mlpstorage_bench.session.activation import opens_no_run
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
-from mlpstorage_bench.session.pytest_internals import (
-    Exit,
-    TerminalReporter,
-    hide_mpi_information,
-    let_pytest_mpi_run,
+from mlpstorage_bench.session.pytest_internals.benchmark_plugin import (
     number_benchmarks,
     shape_benchmark_table,
     unit_of_benchmarks,
+)
+from mlpstorage_bench.session.pytest_internals.failures import Exit
+from mlpstorage_bench.session.pytest_internals.mpi_plugin import (
+    hide_mpi_information,
+    let_pytest_mpi_run,
+)
+from mlpstorage_bench.session.pytest_internals.terminal import (
+    TerminalReporter,
     write_without_colors,
 )
 from mlpstorage_bench.session.run import Run

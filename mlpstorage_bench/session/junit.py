@@ -10,7 +10,7 @@ from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.result import NOT_COMPARED, GateResult
 from mlpstorage_bench.metric.declaration import AnyMetric, Shown
-from mlpstorage_bench.session.pytest_internals import add_junit_case, add_junit_property
+from mlpstorage_bench.session.pytest_internals.junit import add_junit_case, add_junit_property
 
 _SUITE = "mlpstorage.gate"
 _HAS_PASSED = (Verdict.PASSED, Verdict.IMPROVED)

@@ -17,7 +17,7 @@ from mlpstorage_bench.mpi.agreement import (
 )
 from mlpstorage_bench.mpi.comm import Comm, RanksDivergedError, SessionPhase
 from mlpstorage_bench.mpi.ranks import Notice
-from mlpstorage_bench.session.pytest_internals import Exit
+from mlpstorage_bench.session.pytest_internals.failures import Exit
 
 _WORDING = {"failed": ("failed", "failure"), "skipped": ("was skipped", "reason")}
 """Verb for a test that ended early, and noun for its text, by outcome."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from mlpstorage_bench.session import progress, terminal
-from mlpstorage_bench.session.pytest_internals import uncaptured
+from mlpstorage_bench.session.pytest_internals.capture import uncaptured
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.units import duration
 

@@ -20,11 +20,10 @@ from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.progress.state import Progress, Viewer
 from mlpstorage_bench.progress.text import line, region
 from mlpstorage_bench.session import terminal
-from mlpstorage_bench.session.pytest_internals import (
+from mlpstorage_bench.session.pytest_internals.capture import is_captured, uncaptured
+from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
-    is_captured,
     terminal_reporter,
-    uncaptured,
     write_raw,
 )
 from mlpstorage_bench.session.relaunch import COLUMNS_VARIABLE, can_show_region

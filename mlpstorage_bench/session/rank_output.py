@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-from mlpstorage_bench.session import pytest_internals
+from mlpstorage_bench.session.pytest_internals.capture import without_capture
+from mlpstorage_bench.session.pytest_internals.mpi_plugin import let_pytest_mpi_run
+from mlpstorage_bench.session.pytest_internals.other_plugins import starts_workers
+from mlpstorage_bench.session.pytest_internals.written_files import leave_files_to_rank_0
 
 NO_WORKERS = (
     "-n (pytest-xdist) starts workers in every rank, and pytest-benchmark does not measure in "
@@ -21,7 +24,7 @@ NO_RUN_IN_WORKERS = (
 
 def refuse_workers(config: pytest.Config) -> None:
     """Raise a usage error if pytest-xdist would start workers in this rank."""
-    if pytest_internals.starts_workers(config):
+    if starts_workers(config):
         raise pytest.UsageError(NO_WORKERS)
 
 
@@ -39,12 +42,12 @@ def silence_output() -> None:
 
 def silence_output_after_collection(config: pytest.Config) -> None:
     """Redirect standard output to /dev/null after collection, when pytest captures output."""
-    pytest_internals.without_capture(config, silence_output)
+    without_capture(config, silence_output)
 
 
 def prepare(config: pytest.Config, rank: int) -> None:
     """Leave files and tables to rank 0, and turn pytest-mpi on."""
     refuse_workers(config)
-    pytest_internals.let_pytest_mpi_run(config, ())
+    let_pytest_mpi_run(config, ())
     if rank > 0:
-        pytest_internals.leave_files_to_rank_0(config)
+        leave_files_to_rank_0(config)

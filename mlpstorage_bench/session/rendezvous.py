@@ -26,7 +26,7 @@ from mlpstorage_bench.options.settings import grace_before_options, startup_limi
 from mlpstorage_bench.process.first_of_user import is_first_of_user
 from mlpstorage_bench.process.stderr import ABORT_STATUS, descriptor, say
 from mlpstorage_bench.session import rank_output
-from mlpstorage_bench.session.pytest_internals import known_options
+from mlpstorage_bench.session.pytest_internals.command_line import known_options
 from mlpstorage_bench.session.rank_checks import usage_error
 from mlpstorage_bench.session.stash import COMM, SESSION
 

@@ -40,12 +40,8 @@ from mlpstorage_bench.session.hookspec import METRICS_HOOK
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.plugin_hooks import PluginHooks
 from mlpstorage_bench.session.provenance import sources_of_tests
-from mlpstorage_bench.session.pytest_internals import (
-    output_files,
-    random_seed,
-    set_random_seed,
-    use_own_basetemp,
-)
+from mlpstorage_bench.session.pytest_internals.other_plugins import random_seed, set_random_seed
+from mlpstorage_bench.session.pytest_internals.written_files import output_files, use_own_basetemp
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.timeout import TimeLimit

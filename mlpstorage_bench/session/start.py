@@ -14,7 +14,8 @@ from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.session import rank_checks, timers
 from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
-from mlpstorage_bench.session.pytest_internals import has_benchmark_plugin, is_worker
+from mlpstorage_bench.session.pytest_internals.benchmark_plugin import has_benchmark_plugin
+from mlpstorage_bench.session.pytest_internals.other_plugins import is_worker
 from mlpstorage_bench.session.run_opening import open_run
 from mlpstorage_bench.session.session import MlpsSession
 

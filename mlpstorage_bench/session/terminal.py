@@ -27,7 +27,7 @@ from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.gate import SessionGate
-from mlpstorage_bench.session.pytest_internals import (
+from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
     encoding_of,
     terminal_reporter,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from mlpstorage_bench.mpi.comm import Comm
-from mlpstorage_bench.session.pytest_internals import set_timer_precision
+from mlpstorage_bench.session.pytest_internals.benchmark_fixture import set_timer_precision
 
 _PRECISION_SAMPLES = 20
 

@@ -10,7 +10,8 @@ from types import TracebackType
 import pytest
 
 from mlpstorage_bench.errors import MlpsError
-from mlpstorage_bench.session.pytest_internals import BENCHMARK_PACKAGE, put_reason_first
+from mlpstorage_bench.session.pytest_internals.benchmark_plugin import BENCHMARK_PACKAGE
+from mlpstorage_bench.session.pytest_internals.failures import put_reason_first
 
 _PACKAGE = Path(__file__).parents[1]
 _BENCHMARKS = _PACKAGE / "benchmarks"

@@ -1,4 +1,4 @@
-"""Private names of pytest and its plugins: used in one module, and existing in this release."""
+"""Private names of pytest and its plugins: used in one package, and existing in this release."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ from pytest_benchmark.session import BenchmarkSession
 
 import mlpstorage_bench
 from mlpstorage_bench.errors import InvalidInputError
-from mlpstorage_bench.session import pytest_internals as internals
+from mlpstorage_bench.session.pytest_internals import (
+    benchmark_plugin,
+    capture,
+    command_line,
+    mpi_plugin,
+    terminal,
+    written_files,
+)
 
 ROOT = Path(mlpstorage_bench.__file__).parent
-HERE = "session/pytest_internals.py"
+HERE = "session/pytest_internals"
 FOREIGN = ("_pytest", "pytest_benchmark", "pytest_mpi")
 PRIVATE_ATTRIBUTES = {
     *("known_args_namespace", "inicfg", "numprocesses", "workerinput", "xmlpath", "with_mpi"),
@@ -44,24 +51,26 @@ def names_used(path: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_private_names_are_used_in_one_module() -> None:
+def test_private_names_are_used_in_one_package() -> None:
     using = {
         str(path.relative_to(ROOT)): names
         for path in ROOT.rglob("*.py")
         if (names := names_used(path))
     }
-    assert set(using) == {HERE}
-    assert using[HERE] >= {"_pytest.capture", "pytest_benchmark.fixture", "_precisions"}
+    assert {str(Path(place).parent) for place in using} == {HERE}
+    assert set().union(*using.values()) >= {
+        *("_pytest.capture", "pytest_benchmark.fixture", "_precisions"),
+    }
 
 
 def test_options_known_before_conftests_exist(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig("--mlps-profile=quick")
-    known = internals.known_options(config)
+    known = command_line.known_options(config)
     assert isinstance(known, argparse.Namespace)
     assert known.mlps_profile == ["quick"]
     assert not known.noconftest
-    internals.load_no_conftest(config)
-    assert internals.known_options(config).noconftest
+    command_line.load_no_conftest(config)
+    assert command_line.known_options(config).noconftest
 
 
 def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
@@ -69,12 +78,12 @@ def test_options_for_files_of_rank_0_exist(pytester: pytest.Pytester) -> None:
         *("--junitxml=junit.xml", "--benchmark-json=out.json", "--benchmark-autosave"),
         *("--benchmark-histogram", "--log-file=log.txt"),
     )
-    assert set(internals._RANK_0_ALONE) <= set(vars(config.option))
+    assert set(written_files._RANK_0_ALONE) <= set(vars(config.option))
     session = config._benchmarksession  # type: ignore[attr-defined]
     assert isinstance(session, BenchmarkSession)
-    assert set(internals._BENCHMARK_SESSION_ATTRIBUTES) <= set(vars(session))
+    assert set(written_files._BENCHMARK_SESSION_ATTRIBUTES) <= set(vars(session))
     plugins = len(config.pluginmanager.get_plugins())
-    internals.leave_files_to_rank_0(config)
+    written_files.leave_files_to_rank_0(config)
     assert len(config.pluginmanager.get_plugins()) == plugins - 1, "junit XML's is gone"
     assert [session.json, session.autosave, session.histogram] == [None, None, []]
     logging_plugin = config.pluginmanager.getplugin("logging-plugin")
@@ -87,7 +96,7 @@ def test_directory_for_basetemp_that_cannot_be_made_is_a_usage_error(
 ) -> None:
     config = pytester.parseconfig(f"--basetemp={pytester.makefile('.txt', 'text')}/below")
     with pytest.raises(InvalidInputError, match=r"--basetemp: .* Not a directory"):
-        internals.use_own_basetemp(config, 1)
+        written_files.use_own_basetemp(config, 1)
 
 
 @pytest.mark.parametrize("name", ["html", "_cov", None])
@@ -100,7 +109,7 @@ def test_report_that_another_plugin_writes_is_left_to_rank_0(
     config.pluginmanager.register(writer, name)
     if name is None:
         config._report_log_plugin = writer  # type: ignore[attr-defined]
-    internals.leave_files_to_rank_0(config)
+    written_files.leave_files_to_rank_0(config)
     assert not config.pluginmanager.is_registered(writer)
     config._ensure_unconfigure()
 
@@ -108,7 +117,7 @@ def test_report_that_another_plugin_writes_is_left_to_rank_0(
 def test_property_is_in_the_junit_xml(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        from mlpstorage_bench.session.pytest_internals import add_junit_property
+        from mlpstorage_bench.session.pytest_internals.junit import add_junit_property
 
         def test_it(request): add_junit_property(request.config, "color", "blue")
         """
@@ -124,7 +133,8 @@ def test_capture_is_suspended_and_resumed(pytester: pytest.Pytester) -> None:
         """
         import os
         import pytest
-        from mlpstorage_bench.session.pytest_internals import terminal_reporter, without_capture
+        from mlpstorage_bench.session.pytest_internals.capture import without_capture
+        from mlpstorage_bench.session.pytest_internals.terminal import terminal_reporter
 
         @pytest.hookimpl(wrapper=True)
         def pytest_collection(session):
@@ -150,7 +160,7 @@ def test_pytest_mpi_is_turned_on_after_it_marked_tests(
     )
     before = [mark.kwargs.get("reason") for mark in items[0].iter_markers("skip")]
     assert before == (["need --with-mpi option to run"] if marks == "mpi" else [])
-    internals.let_pytest_mpi_run(items[0].config, items)
+    mpi_plugin.let_pytest_mpi_run(items[0].config, items)
     after = [mark.kwargs.get("reason") for mark in items[0].iter_markers("skip")]
     assert after == ([] if marks == "mpi" else ["test does not work under mpi"])
 
@@ -160,8 +170,10 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
         """
         import time
         import pytest
-        from mlpstorage_bench.session.pytest_internals import (
-            TimedTest, expect_no_measurement, set_timer_precision
+        from mlpstorage_bench.session.pytest_internals.benchmark_fixture import (
+            TimedTest,
+            expect_no_measurement,
+            set_timer_precision,
         )
 
         def timer(): return time.perf_counter()
@@ -199,29 +211,29 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
 
 
 def test_document_has_null_for_nan_and_infinity() -> None:
-    assert internals.as_json_holds({"a": math.inf, "b": 1.5}) == {"a": None, "b": 1.5}
+    assert benchmark_plugin.as_json_holds({"a": math.inf, "b": 1.5}) == {"a": None, "b": 1.5}
 
 
 def test_option_names_are_known_if_pytest_accepts_duplicates() -> None:
     parser = SimpleNamespace(_groups=[], _anonymous=SimpleNamespace(options=[]))
-    assert internals.option_names(parser) == set()  # type: ignore[arg-type]
+    assert command_line.option_names(parser) == set()  # type: ignore[arg-type]
 
 
 def test_encoding_of_the_terminal_is_that_of_its_file(pytester: pytest.Pytester) -> None:
-    reporter = internals.terminal_reporter(pytester.parseconfigure())
+    reporter = terminal.terminal_reporter(pytester.parseconfigure())
     assert reporter is not None
-    assert internals.encoding_of(reporter).lower() == "utf-8"
+    assert terminal.encoding_of(reporter).lower() == "utf-8"
 
 
 def test_text_is_written_as_it_is(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfigure()
-    reporter = internals.terminal_reporter(config)
+    reporter = terminal.terminal_reporter(config)
     assert reporter is not None
     file = reporter._tw._file = io.StringIO()
-    internals.write_raw(reporter, "\x1b[Jraw")
+    terminal.write_raw(reporter, "\x1b[Jraw")
     assert file.getvalue() == "\x1b[Jraw"
 
 
 @pytest.mark.parametrize(("argument", "is_captured"), [("-s", False), ("--capture=fd", True)])
 def test_capture_is_known(pytester: pytest.Pytester, argument: str, is_captured: bool) -> None:  # noqa: FBT001 - a parameter
-    assert internals.is_captured(pytester.parseconfig(argument)) is is_captured
+    assert capture.is_captured(pytester.parseconfig(argument)) is is_captured
