@@ -144,6 +144,11 @@ def _services(
 ) -> TestServices:
     """Return a session's services for a test; `opened` receives the run of its case."""
     from mlpstorage_bench.session import pauses, progress  # noqa: PLC0415 - see above
+    from mlpstorage_bench.session.judging import (  # noqa: PLC0415 - see above
+        most_trials,
+        offer_more,
+        planned_rounds,
+    )
     from mlpstorage_bench.session.run_opening import part_for  # noqa: PLC0415 - see above
     from mlpstorage_bench.trial.services import (  # noqa: PLC0415 - see above
         TestServices,
@@ -152,7 +157,7 @@ def _services(
 
     is_scenario = request.node.get_closest_marker(SCENARIO) is not None
     trials = part.kind.planned_trials(part.plan, is_scenario=is_scenario)
-    rounds = session.rounds(trials) if timed.is_enabled else 1
+    rounds = planned_rounds(session, trials) if timed.is_enabled else 1
     assert part.engine is not None, "tests begin after their engines"
 
     def open_case(
@@ -173,12 +178,12 @@ def _services(
         open_case=open_case,
         trials=TrialSettings(
             rounds,
-            session.most_trials(trials),
+            most_trials(session, trials),
             lambda when, seconds: pauses.announce(session, when, seconds),
             progress.viewer_of(session, request.node),
             is_watched=progress.is_watched(session),
         ),
-        offer_more=lambda case, more: session.offer_more(opened[0], case, rounds, more),
+        offer_more=lambda case, more: offer_more(session, opened[0], case, rounds, more),
         markers=tuple(request.node.iter_markers()),
     )
 

@@ -18,6 +18,8 @@ from mlpstorage_bench.results.record import KEY as RECORD_KEY
 from mlpstorage_bench.results.record import RUNS_KEY
 from mlpstorage_bench.session import finish, rank_checks, relaunch, rendezvous, terminal
 from mlpstorage_bench.session.activation import opens_no_run
+from mlpstorage_bench.session.joining import agree_on_collection, check_types, join
+from mlpstorage_bench.session.judging import judge
 from mlpstorage_bench.session.outcomes import OthersLeft, agree_on_report
 from mlpstorage_bench.session.pytest_internals.benchmark_plugin import (
     number_benchmarks,
@@ -54,7 +56,7 @@ def open_session(config: pytest.Config, launcher: LauncherEnvironment | None) ->
         # Open MPI gives ranks a pseudo-terminal also where its output goes to a file
         write_without_colors(config)
     config.pluginmanager.register(SessionHooks(session), "mlpstorage-session")
-    session.join()
+    join(session)
     return session
 
 
@@ -68,8 +70,8 @@ def open_session_after_collection(
     rendezvous.join_late(config, launcher)
     session = open_session(config, launcher)
     unlimit_process()
-    session.agree_on_collection(items)
-    session.on_all_ranks(lambda: session.check_types(types_of(items)))
+    agree_on_collection(session, items)
+    session.on_all_ranks(lambda: check_types(session, types_of(items)))
     let_pytest_mpi_run(config, items)
     for line in terminal.header(session):
         terminal.write_line(config, line)
@@ -114,8 +116,8 @@ class SessionHooks:
             unlimit_process()
         with own.time_limit("collection"):
             result = yield
-            own.agree_on_collection(session.items)
-            own.on_all_ranks(lambda: own.check_types(types_of(session.items)))
+            agree_on_collection(own, session.items)
+            own.on_all_ranks(lambda: check_types(own, types_of(session.items)))
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -132,7 +134,7 @@ class SessionHooks:
         try:
             result = yield
             if not opens_no_run(session.config):
-                own.judge(session.testsfailed, lambda line: terminal.say(session.config, line))
+                judge(own, session.testsfailed, lambda line: terminal.say(session.config, line))
         except RanksDivergedError as diverged:
             own.left = OthersLeft.after(diverged)
             raise own.left from diverged

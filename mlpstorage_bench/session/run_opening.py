@@ -24,6 +24,7 @@ from mlpstorage_bench.session import benchmark_json, measured_storage
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.hookspec import PROGRESS_HOOK
 from mlpstorage_bench.session.integrity import record_integrity
+from mlpstorage_bench.session.judging import make_gate
 from mlpstorage_bench.session.provenance import filesystems_of, run_facts
 from mlpstorage_bench.session.resumption import Resumption, identity_of
 from mlpstorage_bench.session.run import Run
@@ -224,7 +225,7 @@ def _gate_of(session: MlpsSession, run: Run) -> SessionGate | None:
     if not session.settings.gate.is_wanted:
         return None
     return SessionGate(
-        session.make_gate(run.benchmark_type.name),
+        make_gate(session, run.benchmark_type.name),
         lambda: metadata_of(run.metadata),
         session.comm.bcast,
         is_root=session.is_root,

@@ -27,13 +27,14 @@ from mlpstorage_bench.report.size_table import SIZE_TABLE_WIDTH, size_lines
 from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.gate import SessionGate
+from mlpstorage_bench.session.judging import NOTHING_TO_JUDGE
 from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
     encoding_of,
     terminal_reporter,
 )
 from mlpstorage_bench.session.run import Run
-from mlpstorage_bench.session.session import NOTHING_TO_JUDGE, MlpsSession
+from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.size_report import size_report
 from mlpstorage_bench.session.type_run import TypeRun
 
