@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from mlpstorage_bench.benchmark_type.records import Json
-from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.recorder import OperationKey, OperationStatistics
 from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.results.trial_result import TrainingTrial
 from mlpstorage_bench.trial.outcome import StoredTrial
+from mlpstorage_bench.trial.stored_operations import restored_operations, stored_operations
 
 StoredTraining = StoredTrial[TrainingTrial, TrainingSamples]
 _STRAGGLERS: TypeAdapter[list[Straggler]] = TypeAdapter(list[Straggler])
@@ -30,9 +28,7 @@ def stored_trial(trial: StoredTraining) -> Json:
         "trial": result.trial,
         "values": as_json(result.values),
         "corruption": result.corruption,
-        "operations": [
-            {"key": list(key), "counts": one.to_dict()} for key, one in samples.operations.items()
-        ],
+        "operations": stored_operations(samples.operations),
         "time_series": None if trial.series is None else asdict(trial.series),
     }
 
@@ -51,20 +47,5 @@ def _restored(content: dict[str, Any]) -> StoredTraining:
     result = TrainingTrial(
         values=values, trial=int(content["trial"]), corruption=str(content["corruption"])
     )
-    operations = {
-        OperationKey(*one["key"]): _statistics(one["counts"]) for one in content["operations"]
-    }
-    series = _SERIES.validate_python(content["time_series"])
-    return StoredTrial(result, TrainingSamples(operations), series)
-
-
-def _statistics(content: Mapping[str, Any]) -> OperationStatistics:
-    empty = OperationStatistics()
-    for one in (one for one in fields(empty) if one.init):
-        value = content[one.name]
-        if isinstance(getattr(empty, one.name), Histogram):
-            value = Histogram.from_dict(value)
-        elif not isinstance(value, int):
-            raise TypeError(f"{one.name}: {value!r} is no number")
-        setattr(empty, one.name, value)
-    return empty
+    samples = TrainingSamples(restored_operations(content["operations"]))
+    return StoredTrial(result, samples, _SERIES.validate_python(content["time_series"]))
