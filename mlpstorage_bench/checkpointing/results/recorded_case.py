@@ -8,10 +8,9 @@ from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json, TrialRecord
 from mlpstorage_bench.checkpointing.config import mlperf
 from mlpstorage_bench.checkpointing.config.parameters import KINDS, Kind
-from mlpstorage_bench.measure.audit import SEVERITY, Verdict
-from mlpstorage_bench.metric.values import Values, number_of, numbers_of
+from mlpstorage_bench.metric.values import number_of, numbers_of
+from mlpstorage_bench.trial.recorded_audit import worst_audit
 
-_CACHED: Verdict = "served from page cache"
 _DROPPED = "dropped"
 
 
@@ -48,9 +47,9 @@ def _objections(case: CaseRecord, total_ranks: int) -> Iterator[str]:
     lacking = sum(total_ranks - len(trial.ranks) for trial in case.trials)
     if lacking:
         yield f"{lacking} results of ranks are missing"
-    audited = _worst_audit(case)
-    if audited.get("audit_verdict") == _CACHED:
-        yield f"audit: {_CACHED}: {audited.get('audit_reason')}"
+    audit = worst_audit(case)
+    if audit.is_of_cache:
+        yield str(audit)
     corrupt = sum(numbers_of(trial.metrics).get("corrupt_reads", 0) for trial in case.trials)
     if corrupt:
         yield f"{corrupt:.0f} files had other data than was written"
@@ -76,17 +75,6 @@ def _objections_to_handover(first: TrialRecord) -> Iterator[str]:
 
 def _unproven(case: CaseRecord) -> Iterator[str]:
     """Yield the verdicts of the audit that are neither ok nor an objection, with reasons."""
-    audited = _worst_audit(case)
-    verdict = audited.get("audit_verdict", "not measurable")
-    if verdict not in ("ok", _CACHED):
-        yield f"audit: {verdict}: {audited.get('audit_reason', 'nothing was measured')}"
-
-
-def _worst_audit(case: CaseRecord) -> Values:
-    """Return the metrics of the checkpoint with the worst verdict; none without a checkpoint."""
-    severity = {str(verdict): number for number, verdict in enumerate(SEVERITY)}
-    return max(
-        (trial.metrics for trial in case.trials),
-        key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), 0),
-        default={},
-    )
+    audit = worst_audit(case)
+    if not (audit.is_ok or audit.is_of_cache):
+        yield str(audit)

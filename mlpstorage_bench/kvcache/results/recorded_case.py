@@ -13,15 +13,12 @@ from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
 from mlpstorage_bench.kvcache.config import mlperf
 from mlpstorage_bench.kvcache.results.recorded_rank import RecordedRank, recorded_rank
-from mlpstorage_bench.measure.audit import SEVERITY, Verdict
-from mlpstorage_bench.metric.values import Values, numbers_of
+from mlpstorage_bench.metric.values import numbers_of
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.trial.recorded_audit import worst_audit
 
-_CACHED: Verdict = "served from page cache"
 _VERSION_WITHOUT_PAUSES = 1
 """Version of fingerprints that do not say whether there were pauses."""
-_OF_UNKNOWN = 0.5
-"""Severity of a verdict of another version: worse than ok."""
 
 
 @dataclass(frozen=True)
@@ -89,28 +86,18 @@ class RecordedCase:
             yield f"{len(missing)} results of ranks are missing"
         if not any(self.on_storage):
             yield "no rank moved anything from or to storage"
-        audited = self._worst_audit()
-        if audited.get("audit_verdict") == _CACHED:
-            yield f"audit: {_CACHED}: {audited.get('audit_reason')}"
+        audit = worst_audit(case)
+        if audit.is_of_cache:
+            yield str(audit)
         corrupt = sum(numbers_of(trial.metrics).get("corrupt_reads", 0) for trial in case.trials)
         if corrupt:
             yield f"{corrupt:.0f} reads found other data than was written"
 
     def unproven(self) -> Iterator[str]:
         """Yield the verdicts of the audit that are neither ok nor an objection, with reasons."""
-        audited = self._worst_audit()
-        verdict = audited.get("audit_verdict", "not measurable")
-        if verdict not in ("ok", _CACHED):
-            yield f"audit: {verdict}: {audited.get('audit_reason', 'nothing was measured')}"
-
-    def _worst_audit(self) -> Values:
-        """Return the metrics of the trial with the worst verdict; none without a trial."""
-        severity = {str(verdict): float(number) for number, verdict in enumerate(SEVERITY)}
-        return max(
-            (trial.metrics for trial in self.case.trials),
-            key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), _OF_UNKNOWN),
-            default={},
-        )
+        audit = worst_audit(self.case)
+        if not (audit.is_ok or audit.is_of_cache):
+            yield str(audit)
 
 
 def options_of(cases: Sequence[CaseRecord]) -> list[CaseRecord]:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.benchmark_type.interface import Standing
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
-from mlpstorage_bench.measure.audit import SEVERITY, Verdict
-from mlpstorage_bench.metric.values import Values, number_of, numbers_of
+from mlpstorage_bench.metric.values import number_of, numbers_of
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.results.recorded_rank import is_warm_up
 from mlpstorage_bench.training.workload.models import MODELS
+from mlpstorage_bench.trial.recorded_audit import worst_audit
 
-_CACHED: Verdict = "served from page cache"
 _PERCENT = 100.0
 
 
@@ -54,19 +53,9 @@ def unproven(case: CaseRecord) -> Iterator[str]:
 
     A training may read through the page cache, as the reference's does: that is no objection.
     """
-    audited = _worst_audit(case)
-    verdict = audited.get("audit_verdict", "not measurable")
-    if verdict != "ok":
-        yield f"audit: {verdict}: {audited.get('audit_reason', 'nothing was measured')}"
-
-
-def _worst_audit(case: CaseRecord) -> Values:
-    severity = {str(verdict): number for number, verdict in enumerate(SEVERITY)}
-    return max(
-        (trial.metrics for trial in case.trials),
-        key=lambda metrics: severity.get(str(metrics.get("audit_verdict")), 0),
-        default={},
-    )
+    audit = worst_audit(case)
+    if not audit.is_ok:
+        yield str(audit)
 
 
 def standing(cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:
