@@ -24,13 +24,13 @@ from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.paths import InputFile, OutputFile, check_path_component
 from mlpstorage_bench.profiles.flat import load_flat
 from mlpstorage_bench.storage.directory import check_cache_dir
+from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 from mlpstorage_bench.trial.case_trials import CaseTrials, Pausing
 from mlpstorage_bench.trial.engine import TrialEngine
 from mlpstorage_bench.trial.lane_engine import LaneEngine, LaneLoad, LaneTrials
 from mlpstorage_bench.trial.lane_files import LaneFiles
 from mlpstorage_bench.trial.lane_results import (
     LANE_RANKS,
-    WINDOW_GROUPS,
     LaneResult,
     LaneSamples,
     LaneTrial,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mlpstorage_bench.benchmark_type.records import Json, ObjectiveRecord, SequenceStep
-from mlpstorage_bench.errors import EmptyWindowError, MlpsError
+from mlpstorage_bench.errors import EmptyWindowError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.measure.recorder import (
@@ -29,9 +29,7 @@ from mlpstorage_bench.metric.declaration import (
 )
 from mlpstorage_bench.metric.rules import RankRules
 from mlpstorage_bench.metric.values import as_json, number_of
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import BaseTrial, first_corruption, first_failure
 from mlpstorage_bench.trial.outcome import StoredTrial
 from mlpstorage_bench.trial.rank_window import RankWindow
 from mlpstorage_bench.trial.rank_windows import RankWindows
@@ -39,8 +37,6 @@ from mlpstorage_bench.trial.stored_operations import restored_operations, stored
 from mlpstorage_bench.trial.window_json import operations_json, series_json, window_json
 from mlpstorage_bench.units import GIB
 
-WINDOW_GROUPS: tuple[type[Measured], ...] = (Audits, Limits, Harness, Windows)
-"""Metrics of every such trial, beside the type's own."""
 _SERIES: TypeAdapter[TimeSeries | None] = TypeAdapter(TimeSeries | None)
 
 
@@ -84,17 +80,11 @@ LANE_RANKS = RankRules[RankWindow, LaneSamples, LaneRanks]()
 
 
 @dataclass(frozen=True)
-class LaneTrial(Audits, Limits, Harness, Windows):
+class LaneTrial(BaseTrial):
     """One trial over all ranks; `values` has every metric by name."""
 
-    trial: int
-    """Number of the trial, from 1."""
     moved_bytes: int
     """Bytes that all ranks wrote and read in the window."""
-    corruption: str
-    """The first corrupt read of any rank; '' without any."""
-    failure: MlpsError | None = None
-    """Failure that ended the trial early, on the first of the ranks where something failed."""
 
     @classmethod
     def of(cls, trial: int, ranks: LaneRanks, metrics: Sequence[AnyMetric]) -> LaneTrial:
@@ -102,15 +92,14 @@ class LaneTrial(Audits, Limits, Harness, Windows):
 
         Where that is because a rank failed, its failure is raised instead.
         """
-        failure = next((one.failure for one in ranks.ranks if one.failure is not None), None)
+        failure = first_failure(ranks.ranks)
         if not ranks.traffic.total:
             raise failure or EmptyWindowError("Nothing was moved, so there is nothing to report")
-        wrong = (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks.ranks if r.corruption)
         return cls(
             values=trial_values(metrics, ranks),
             trial=trial,
             moved_bytes=ranks.traffic.total,
-            corruption=next(wrong, ""),
+            corruption=first_corruption(ranks.ranks),
             failure=failure,
         )
 
@@ -122,13 +111,7 @@ class LaneTrial(Audits, Limits, Harness, Windows):
     @property
     def conditions(self) -> TrialConditions:
         """Conditions that may have changed the metrics, besides the storage."""
-        return TrialConditions(
-            moved_gib_s=self.moved_bytes / GIB / self.window_s,
-            limit=self.limited_by,
-            others_gib_s=self.foreign_gib_s,
-            others_on=self.foreign_traffic_on,
-            denied_share=self.throttled_share,
-        )
+        return self.conditions_at(self.moved_bytes / GIB / self.window_s)
 
     def wrong_data(self, trial: str) -> str:
         """Return that reads found other data than was written, with the first; '' if none did."""
@@ -143,10 +126,6 @@ class LaneTrial(Audits, Limits, Harness, Windows):
             f"{self.moved_bytes / GIB:.2f} GiB were moved. It is in the metadata as failed_trial, "
             "and in no mean"
         )
-
-    def metrics(self) -> dict[str, object]:
-        """Return every metric by name, for JSON."""
-        return as_json(self.values)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
 from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult, CheckpointTrial
 from mlpstorage_bench.metric.declaration import case_values, pooled_values, trial_values
 from mlpstorage_bench.metric.values import Values
+from mlpstorage_bench.trial.base_trial import first_corruption, first_failure
 
 
 def pool_checkpoint(
@@ -28,11 +29,8 @@ def pool_checkpoint(
         values=trial_values(metrics(), CheckpointRanks(ranks, samples)),
         trial=ranks[0].checkpoint,
         kind=ranks[0].kind,
-        corruption=next(
-            (f"rank {one.rank} on {one.host}: {one.corruption}" for one in ranks if one.corruption),
-            "",
-        ),
-        failure=next((rank.failure for rank in ranks if rank.failure is not None), None),
+        corruption=first_corruption(ranks),
+        failure=first_failure(ranks),
     )
 
 

@@ -10,26 +10,18 @@ from mlpstorage_bench.checkpointing.results.metrics.checkpoints import Checkpoin
 from mlpstorage_bench.checkpointing.results.metrics.latencies import Latencies
 from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
 from mlpstorage_bench.checkpointing.results.notes import notes_on
-from mlpstorage_bench.errors import MlpsError, NotMeasuredError
+from mlpstorage_bench.errors import NotMeasuredError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import Values, as_json, number_of
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import BaseTrial
 from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)
-class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows):
+class CheckpointTrial(Checkpoints, Latencies, Ranks, BaseTrial):
     """One checkpoint over all ranks: every metric is an attribute."""
 
-    trial: int
-    """Number of the checkpoint, from 1."""
     kind: Kind
-    corruption: str
-    """The first corrupt read of any rank, with file and offset; '' without any."""
-    failure: MlpsError | None = None
-    """Failure that ended it early, on the first of the ranks where something failed."""
 
     @property
     def round_s(self) -> float:
@@ -39,15 +31,7 @@ class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Wi
     @property
     def conditions(self) -> TrialConditions:
         """Conditions that may have changed the metrics, besides the storage."""
-        return TrialConditions(
-            moved_gib_s=(self.read_gib_s or 0.0) + (self.write_gib_s or 0.0),
-            limit=self.limited_by,
-            others_gib_s=self.foreign_gib_s,
-            others_on=self.foreign_traffic_on,
-            stragglers=(),
-            missing_share=0.0,
-            denied_share=self.throttled_share,
-        )
+        return self.conditions_at((self.read_gib_s or 0.0) + (self.write_gib_s or 0.0))
 
     def wrong_data(self, trial: str) -> str:
         """Return how many files had other data than was written, and the first; '' if none."""
@@ -66,10 +50,6 @@ class CheckpointTrial(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Wi
             f"{moved / GIB:.2f} GiB were moved. It is in the metadata as failed_trial, and in no "
             "mean"
         )
-
-    def metrics(self) -> dict[str, object]:
-        """Return every metric by name, for JSON."""
-        return as_json(self.values)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mlpstorage_bench.kvcache.results.trial_ranks import TrialRanks
 from mlpstorage_bench.kvcache.results.trial_result import TrialResult
 from mlpstorage_bench.metric.declaration import case_values, pooled_values, trial_values
 from mlpstorage_bench.metric.values import Values
+from mlpstorage_bench.trial.base_trial import first_corruption, first_failure
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def pool_trial(
     are enough where the samples of all of them are given.
     """
     samples = PooledHistograms.of(ranks) if samples is None else samples
-    failure = next((rank.failure for rank in ranks if rank.failure is not None), None)
+    failure = first_failure(ranks)
     if not any(operation.moved_bytes for rank in ranks for operation in rank.operations.values()):
         if failure is not None:
             raise failure
@@ -52,9 +53,7 @@ def pool_trial(
         values=trial_values(metrics(), TrialRanks(ranks, samples)),
         trial=trial,
         classes=samples.requests.classes,
-        corruption=next(
-            (f"rank {r.rank} on {r.host}: {r.corruption}" for r in ranks if r.corruption), ""
-        ),
+        corruption=first_corruption(ranks),
         failure=failure,
     )
 

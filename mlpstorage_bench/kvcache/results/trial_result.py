@@ -5,35 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.kvcache.config.request_counters import ClassCounters
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies, LatenciesBySize
 from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
 from mlpstorage_bench.measure.conditions import TrialConditions
-from mlpstorage_bench.metric.values import as_json
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import BaseTrial
 from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)
-class TrialResult(
-    Requests, Traffic, LatenciesBySize, Lookups, Audits, Limits, Harness, Windows, Window
-):
+class TrialResult(Requests, Traffic, LatenciesBySize, Lookups, BaseTrial, Window):
     """One trial over all ranks: every metric is an attribute, latencies below `latencies`."""
 
-    trial: int
-    """Number of the trial, from 1."""
     classes: Mapping[str, ClassCounters]
     """Requests by class of service."""
-    corruption: str
-    """The first corrupt read of any rank, with file and offset; '' without any."""
-    failure: MlpsError | None = None
-    """Failure that ended the trial early, on the first of the ranks where something failed: metrics
-    are of what was measured until then."""
 
     @property
     def latencies(self) -> Latencies:
@@ -51,15 +38,8 @@ class TrialResult(
     @property
     def conditions(self) -> TrialConditions:
         """Conditions that may have changed the metrics, besides the storage."""
-        return TrialConditions(
-            moved_gib_s=(self.read_gib_s or 0.0) + (self.write_gib_s or 0.0),
-            limit=self.limited_by,
-            others_gib_s=self.foreign_gib_s,
-            others_on=self.foreign_traffic_on,
-            stragglers=tuple(map(str, self.stragglers)),
-            missing_share=self.straggler_loss,
-            denied_share=self.throttled_share,
-        )
+        moved_gib_s = (self.read_gib_s or 0.0) + (self.write_gib_s or 0.0)
+        return self.conditions_at(moved_gib_s, self.stragglers, self.straggler_loss)
 
     def wrong_data(self, trial: str) -> str:
         """Return how many reads found other data than was written, and the first of them."""
@@ -78,7 +58,3 @@ class TrialResult(
             f"({self.read_bytes / GIB:.2f} GiB read, {self.write_bytes / GIB:.2f} GiB written), "
             "and in no mean"
         )
-
-    def metrics(self) -> dict[str, object]:
-        """Return every metric by name, for JSON."""
-        return as_json(self.values)

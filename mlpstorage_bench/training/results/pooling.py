@@ -12,6 +12,7 @@ from mlpstorage_bench.training.results.rank_training import RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
 from mlpstorage_bench.training.results.training_ranks import TrainingRanks
 from mlpstorage_bench.training.results.trial_result import TrainingResult, TrainingTrial
+from mlpstorage_bench.trial.base_trial import first_corruption, first_failure
 
 
 def pool_trial(
@@ -23,16 +24,13 @@ def pool_trial(
     are enough where the samples of all of them are given.
     """
     samples = TrainingSamples.of(ranks) if samples is None else samples
-    failure = next((rank.failure for rank in ranks if rank.failure is not None), None)
+    failure = first_failure(ranks)
     if not any(rank.reported.read_bytes for rank in ranks):
         raise failure or EmptyWindowError("No sample was read, so there is nothing to report")
     return TrainingTrial(
         values=trial_values(metrics(), TrainingRanks(ranks, samples)),
         trial=trial,
-        corruption=next(
-            (f"rank {one.rank} on {one.host}: {one.corruption}" for one in ranks if one.corruption),
-            "",
-        ),
+        corruption=first_corruption(ranks),
         failure=failure,
     )
 

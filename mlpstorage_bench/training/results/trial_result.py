@@ -5,28 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.records import ObjectiveRecord
-from mlpstorage_bench.errors import MlpsError, NotMeasuredError
+from mlpstorage_bench.errors import NotMeasuredError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import Values, as_json, number_of
 from mlpstorage_bench.training.results.metrics.accelerators import Accelerators
 from mlpstorage_bench.training.results.metrics.reads import Reads
 from mlpstorage_bench.training.results.notes import notes_on
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import BaseTrial
 from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True)
-class TrainingTrial(Accelerators, Reads, Audits, Limits, Harness, Windows):
+class TrainingTrial(Accelerators, Reads, BaseTrial):
     """One trial over all ranks: every metric is an attribute."""
-
-    trial: int
-    """Number of the trial, from 1."""
-    corruption: str
-    """The first corrupt read of any rank, with file and offset; '' without any."""
-    failure: MlpsError | None = None
-    """Failure that ended the trial early, on the first of the ranks where something failed."""
 
     @property
     def round_s(self) -> float:
@@ -36,15 +27,7 @@ class TrainingTrial(Accelerators, Reads, Audits, Limits, Harness, Windows):
     @property
     def conditions(self) -> TrialConditions:
         """Conditions that may have changed the metrics, besides the storage."""
-        return TrialConditions(
-            moved_gib_s=self.read_gib_s or 0.0,
-            limit=self.limited_by,
-            others_gib_s=self.foreign_gib_s,
-            others_on=self.foreign_traffic_on,
-            stragglers=tuple(map(str, self.stragglers)),
-            missing_share=self.straggler_loss,
-            denied_share=self.throttled_share,
-        )
+        return self.conditions_at(self.read_gib_s or 0.0, self.stragglers, self.straggler_loss)
 
     def wrong_data(self, trial: str) -> str:
         """Return how many reads found other data than was generated; '' if none did."""
@@ -62,10 +45,6 @@ class TrainingTrial(Accelerators, Reads, Audits, Limits, Harness, Windows):
             f"{self.steps} steps had ended and {self.read_bytes / GIB:.2f} GiB were read. It is in "
             "the metadata as failed_trial, and in no mean"
         )
-
-    def metrics(self) -> dict[str, object]:
-        """Return every metric by name, for JSON."""
-        return as_json(self.values)
 
 
 @dataclass(frozen=True)

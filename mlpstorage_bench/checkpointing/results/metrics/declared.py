@@ -6,11 +6,9 @@ from mlpstorage_bench.checkpointing.results.metrics.checkpoints import Checkpoin
 from mlpstorage_bench.checkpointing.results.metrics.latencies import Latencies
 from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
 from mlpstorage_bench.metric.table import MetricTable
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 
-TABLE = MetricTable(Checkpoints, Latencies, Ranks, Audits, Limits, Harness, Windows)
+TABLE = MetricTable(Checkpoints, Latencies, Ranks, *WINDOW_GROUPS)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
 use_added = TABLE.use_added

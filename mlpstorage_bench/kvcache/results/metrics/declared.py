@@ -7,13 +7,9 @@ from mlpstorage_bench.kvcache.results.metrics.requests import Requests
 from mlpstorage_bench.kvcache.results.metrics.traffic import Lookups, Traffic
 from mlpstorage_bench.kvcache.results.metrics.window import Window
 from mlpstorage_bench.metric.table import MetricTable
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 
-TABLE = MetricTable(
-    Requests, Traffic, Latencies, LatenciesBySize, Lookups, Audits, Limits, Harness, Windows, Window
-)
+TABLE = MetricTable(Requests, Traffic, Latencies, LatenciesBySize, Lookups, *WINDOW_GROUPS, Window)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
 use_added = TABLE.use_added

@@ -5,11 +5,9 @@ from __future__ import annotations
 from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.training.results.metrics.accelerators import Accelerators
 from mlpstorage_bench.training.results.metrics.reads import Reads
-from mlpstorage_bench.trial.metrics.audits import Audits
-from mlpstorage_bench.trial.metrics.limits import Harness, Limits
-from mlpstorage_bench.trial.metrics.windows import Windows
+from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 
-TABLE = MetricTable(Accelerators, Reads, Audits, Limits, Harness, Windows)
+TABLE = MetricTable(Accelerators, Reads, *WINDOW_GROUPS)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
 use_added = TABLE.use_added
