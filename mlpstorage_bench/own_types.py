@@ -25,6 +25,7 @@ from mlpstorage_bench.paths import InputFile, OutputFile, check_path_component
 from mlpstorage_bench.profiles.flat import load_flat
 from mlpstorage_bench.storage.directory import check_cache_dir
 from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
+from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.case_trials import CaseTrials, Pausing
 from mlpstorage_bench.trial.engine import TrialEngine
 from mlpstorage_bench.trial.lane_engine import LaneEngine, LaneLoad, LaneTrials
@@ -43,6 +44,7 @@ __all__ = [
     "NO_PAUSES",
     "WINDOW_GROUPS",
     "AnyMetric",
+    "BaseType",
     "CapacityError",
     "CaseFigures",
     "CaseRecord",

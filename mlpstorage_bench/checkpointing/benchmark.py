@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
@@ -28,16 +27,15 @@ from mlpstorage_bench.checkpointing.fixture import Checkpointing
 from mlpstorage_bench.checkpointing.plan import CheckpointPlan
 from mlpstorage_bench.checkpointing.results import reference_files
 from mlpstorage_bench.checkpointing.results.case_figures import case_figures
-from mlpstorage_bench.checkpointing.results.metrics.declared import metrics, use_added
+from mlpstorage_bench.checkpointing.results.metrics.declared import TABLE
 from mlpstorage_bench.checkpointing.results.notes import conclusions
 from mlpstorage_bench.checkpointing.results.rank_result import path_of_rank, recorded_rank
 from mlpstorage_bench.checkpointing.results.recorded_case import standing
 from mlpstorage_bench.checkpointing.results.reference_parameters import reference_parameters
 from mlpstorage_bench.checkpointing.runner.engine import Engine
-from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.results.separation import fs_separation
-from mlpstorage_bench.storage.directory import check_cache_dir
+from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
@@ -47,11 +45,11 @@ _FINGERPRINT_VERSION = 1
 """Increase it when the meaning of a parameter changes the load."""
 
 
-class CheckpointingBenchmark:
+class CheckpointingBenchmark(BaseType):
     """Makes plans and engines of checkpointing runs, and the names and contents of their files."""
 
     name = "checkpointing"
-    exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
+    table = TABLE
     has_command_level = False
     has_ordered_cases = True
 
@@ -64,15 +62,6 @@ class CheckpointingBenchmark:
     def profile_names(self) -> Sequence[str]:
         """Names of the profiles that the type ships."""
         return tuple(shipped_profiles())
-
-    @property
-    def metrics(self) -> Sequence[AnyMetric]:
-        """Declarations of all metrics."""
-        return metrics()
-
-    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
-        """Use metrics beside its own, in place of those that were added before."""
-        use_added(added)
 
     def plan(self, request: PlanRequest) -> CheckpointPlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
@@ -118,10 +107,6 @@ class CheckpointingBenchmark:
             "ranks": ranks,
             **({} if pauses == NO_PAUSES else {"pauses": asdict(pauses)}),
         }
-
-    def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError if this host cannot have checkpoints in the directory."""
-        check_cache_dir(cache_dir)
 
     def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> Engine:
         """Return the engine that runs this rank's part of a plan."""

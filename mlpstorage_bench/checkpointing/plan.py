@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
@@ -16,7 +16,6 @@ from mlpstorage_bench.checkpointing.model.shares import checkpoint_bytes
 from mlpstorage_bench.checkpointing.results.reference_parameters import counts_of
 from mlpstorage_bench.checkpointing.sizing import datasize
 from mlpstorage_bench.escaping import for_terminal
-from mlpstorage_bench.paths import InputFile, OutputFile
 from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.units import duration, gib
 
@@ -72,17 +71,6 @@ class CheckpointPlan(ProfilePlan[Profile]):
         for file in files:
             digest.update(f"{file.name} {file.parts}\n".encode())
         return digest.hexdigest()
-
-    def input_files(self) -> list[InputFile]:
-        """Return the files that the run reads: none."""
-        return []
-
-    def output_files(
-        self, rank: int, ranks: int, most_trials: Callable[[int], int]
-    ) -> list[OutputFile]:
-        """Return the files that the user's settings make a rank write: none."""
-        del rank, ranks, most_trials
-        return []
 
     def notes(self) -> list[str]:
         """Return notes for the reader of the results."""

@@ -30,7 +30,7 @@ from mlpstorage_bench.kvcache.fixture import KVCache
 from mlpstorage_bench.kvcache.plan import KVCachePlan
 from mlpstorage_bench.kvcache.results.case_figures import case_figures
 from mlpstorage_bench.kvcache.results.conclusions import conclusions
-from mlpstorage_bench.kvcache.results.metrics.declared import metrics, use_added
+from mlpstorage_bench.kvcache.results.metrics.declared import TABLE
 from mlpstorage_bench.kvcache.results.recorded_case import path_of_rank, standing
 from mlpstorage_bench.kvcache.results.recorded_rank import recorded_rank
 from mlpstorage_bench.kvcache.results.reference_parameters import (
@@ -39,9 +39,8 @@ from mlpstorage_bench.kvcache.results.reference_parameters import (
 )
 from mlpstorage_bench.kvcache.results.reference_summary import summarise
 from mlpstorage_bench.kvcache.runner.engine import Engine
-from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
-from mlpstorage_bench.storage.directory import check_cache_dir
+from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset(
@@ -57,14 +56,12 @@ part of the fingerprint.
 """
 
 
-class KVCacheBenchmark:
+class KVCacheBenchmark(BaseType):
     """Makes plans and engines of KV-cache runs, and the names and contents of their files."""
 
     name = "kv_cache"
+    table = TABLE
     exports = MappingProxyType({"fio_job": fio_job})
-
-    has_command_level = True
-    has_ordered_cases = False
 
     @property
     def parameter_names(self) -> frozenset[str]:
@@ -83,15 +80,6 @@ class KVCacheBenchmark:
     def fixture(self, services: TestServices) -> KVCache:
         """Return the object that a test gets."""
         return KVCache(services)
-
-    @property
-    def metrics(self) -> Sequence[AnyMetric]:
-        """Declarations of all metrics."""
-        return metrics()
-
-    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
-        """Use metrics beside its own, in place of those that were added before."""
-        use_added(added)
 
     def plan(self, request: PlanRequest) -> KVCachePlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
@@ -133,10 +121,6 @@ class KVCacheBenchmark:
             **({} if pauses == NO_PAUSES else {"pauses": asdict(pauses)}),
         }
 
-    def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError if this host cannot have cache files in the directory."""
-        check_cache_dir(cache_dir)
-
     def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> Engine:
         """Return the engine that runs this rank's part of a plan."""
         profile = cast("KVCachePlan", plan).profile
@@ -148,13 +132,6 @@ class KVCacheBenchmark:
         InvalidInputError if it is no result of a rank.
         """
         return path_of_rank(case, recorded_rank(f"case {case.case}", result), timestamp)
-
-    def further_files(
-        self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
-    ) -> Sequence[tuple[str, Json]]:
-        """Return files that are of no single trial: there are none."""
-        del cases, total_ranks, filesystems
-        return ()
 
     def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:
         """Return what the results say about the storage, in a few sentences."""

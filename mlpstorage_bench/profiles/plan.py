@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from mlpstorage_bench.paths import InputFile, OutputFile
 
 
 class CommonKeys(Protocol):
@@ -66,3 +68,14 @@ class ProfilePlan(Generic[P_co]):
     def gate_rules(self) -> tuple[str, ...]:
         """The profile's rules for metrics, as lines."""
         return tuple(f"{metric}: {text}" for metric, text in self.profile.gate.items())
+
+    def input_files(self) -> list[InputFile]:
+        """Return the files that the run reads: none, unless a type has some."""
+        return []
+
+    def output_files(
+        self, rank: int, ranks: int, most_trials: Callable[[int], int]
+    ) -> list[OutputFile]:
+        """Return the files that the user's settings make a rank write: none, as above."""
+        del rank, ranks, most_trials
+        return []

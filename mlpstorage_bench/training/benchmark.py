@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
@@ -16,10 +15,8 @@ from mlpstorage_bench.benchmark_type.interface import (
     TypeFields,
 )
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, CaseRecord, Json, Pauses
-from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.results.separation import fs_separation
-from mlpstorage_bench.storage.directory import check_cache_dir
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.config.profile_file import (
     load_profile,
@@ -31,7 +28,7 @@ from mlpstorage_bench.training.fixture import Training
 from mlpstorage_bench.training.plan import TrainingPlan
 from mlpstorage_bench.training.results.case_figures import case_figures
 from mlpstorage_bench.training.results.conclusions import conclusions
-from mlpstorage_bench.training.results.metrics.declared import metrics, use_added
+from mlpstorage_bench.training.results.metrics.declared import TABLE
 from mlpstorage_bench.training.results.recorded_case import standing
 from mlpstorage_bench.training.results.recorded_rank import is_warm_up, last_trial, recorded_rank
 from mlpstorage_bench.training.results.reference_epochs import per_epoch_stats
@@ -41,6 +38,7 @@ from mlpstorage_bench.training.results.reference_parameters import (
 )
 from mlpstorage_bench.training.results.reference_summary import summarise
 from mlpstorage_bench.training.runner.engine import TrainingEngine
+from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset({"title", "client_host_memory_in_gb"})
@@ -49,13 +47,11 @@ _FINGERPRINT_VERSION = 1
 """Increase it when the meaning of a parameter changes the load."""
 
 
-class TrainingBenchmark:
+class TrainingBenchmark(BaseType):
     """Makes plans and engines of training runs, and the names and contents of their files."""
 
     name = "training"
-    exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
-    has_command_level = True
-    has_ordered_cases = False
+    table = TABLE
 
     @property
     def parameter_names(self) -> frozenset[str]:
@@ -74,15 +70,6 @@ class TrainingBenchmark:
     def fixture(self, services: TestServices) -> Training:
         """Return the object that a test gets."""
         return Training(services)
-
-    @property
-    def metrics(self) -> Sequence[AnyMetric]:
-        """Declarations of all metrics."""
-        return metrics()
-
-    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
-        """Use metrics beside its own, in place of those that were added before."""
-        use_added(added)
 
     def plan(self, request: PlanRequest) -> TrainingPlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
@@ -125,10 +112,6 @@ class TrainingBenchmark:
             "ranks": ranks,
             "request_stream_sha256": epochs.sha256(1, rank=0),
         }
-
-    def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError if this host cannot have a dataset in the directory."""
-        check_cache_dir(cache_dir)
 
     def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> TrainingEngine:
         """Return the engine that runs this rank's part of a plan."""

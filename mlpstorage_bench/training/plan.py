@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
 from mlpstorage_bench.benchmark_type.records import NO_PAUSES, Json, Pauses
 from mlpstorage_bench.benchmark_type.sizes import SizeReport
 from mlpstorage_bench.escaping import for_terminal
-from mlpstorage_bench.paths import InputFile, OutputFile
 from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.training.config import mlperf
 from mlpstorage_bench.training.config.profile_file import TrainingProfile, split_path
@@ -85,17 +84,6 @@ class TrainingPlan(ProfilePlan[TrainingProfile]):
             epochs = workload.epochs_of(workload.dataset(files, self.seed), ranks)
             digest.update(f"{name} {epochs.sha256(1, rank)}\n".encode())
         return digest.hexdigest()
-
-    def input_files(self) -> list[InputFile]:
-        """Return no files: a training reads the dataset alone."""
-        return []
-
-    def output_files(
-        self, rank: int, ranks: int, most_trials: Callable[[int], int]
-    ) -> list[OutputFile]:
-        """Return no files: a training writes none that the user names."""
-        del rank, ranks, most_trials
-        return []
 
     def notes(self) -> list[str]:
         """Return notes for the reader of the results."""

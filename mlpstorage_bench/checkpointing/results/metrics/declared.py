@@ -11,4 +11,3 @@ from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 TABLE = MetricTable(Checkpoints, Latencies, Ranks, *WINDOW_GROUPS)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
-use_added = TABLE.use_added

@@ -12,4 +12,3 @@ from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 TABLE = MetricTable(Requests, Traffic, Latencies, LatenciesBySize, Lookups, *WINDOW_GROUPS, Window)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
-use_added = TABLE.use_added

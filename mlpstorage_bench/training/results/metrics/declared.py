@@ -10,4 +10,3 @@ from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 TABLE = MetricTable(Accelerators, Reads, *WINDOW_GROUPS)
 GROUPS = TABLE.groups
 metrics = TABLE.metrics
-use_added = TABLE.use_added

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 from mlpstorage_bench.own_types import (
     NO_PAUSES,
-    AnyMetric,
-    CaseFigures,
+    BaseType,
     CaseRecord,
     CaseTrials,
     Json,
@@ -29,8 +27,6 @@ from mlpstorage_bench.own_types import (
     TestedType,
     TestServices,
     TrialRanks,
-    TypeFields,
-    check_cache_dir,
     check_is_first,
     check_path_component,
 )
@@ -84,23 +80,17 @@ def _copying(copied: Parameters) -> Callable[[LaneFiles], None]:
     return copy
 
 
-class CopyFilesType:
+class CopyFilesType(BaseType):
     """Plans, engines and result files of this type."""
 
     name = "copy_files"
-    exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
-    has_command_level = True
-    has_ordered_cases = False
+    table = TABLE
     parameter_names = frozenset(Parameters.model_fields)
     profile_names = tuple(PROFILES)
 
     def plan(self, request: PlanRequest) -> CopyPlan:
         """Return the plan for the user's options; InvalidInputError if it cannot run."""
         return CopyPlan.of(request)
-
-    def check_site(self, cache_dir: Path) -> None:
-        """Raise InvalidInputError if this host cannot have files in the directory."""
-        check_cache_dir(cache_dir)
 
     def open(self, plan: Plan, ranks: TrialRanks, site: RankSite) -> LaneEngine:
         """Return this rank's engine."""
@@ -114,15 +104,6 @@ class CopyFilesType:
     def fixture(self, services: TestServices) -> CopyFiles:
         """Return the object that a test gets."""
         return CopyFiles(services)
-
-    @property
-    def metrics(self) -> Sequence[AnyMetric]:
-        """Declarations of all metrics."""
-        return TABLE.metrics()
-
-    def use_added_metrics(self, added: Sequence[AnyMetric]) -> None:
-        """Use metrics beside its own, in place of those that were added before."""
-        TABLE.use_added(added)
 
     def workload_parts(
         self, parameters: Json, seed: int, ranks: int, pauses: Pauses = NO_PAUSES
@@ -139,13 +120,6 @@ class CopyFilesType:
         """Return the path of a rank's result in the directory of a run of this time."""
         own = cast("Mapping[str, object]", result["mlpstorage"])
         return f"{timestamp}_{case.case}_trial{own['trial']}_rank{own['rank']}.json"
-
-    def further_files(
-        self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None
-    ) -> Sequence[tuple[str, Json]]:
-        """Return files that are of no single trial: there are none."""
-        del cases, total_ranks, filesystems
-        return ()
 
     def summarise(
         self,
@@ -169,18 +143,6 @@ class CopyFilesType:
     def standing(self, cases: Sequence[CaseRecord], parameters: Json, total_ranks: int) -> Standing:  # noqa: ARG002 - the interface's
         """Return that figures stand for themselves."""
         return Standing(objections=("copy_files has no rules to follow",))
-
-    def conclusions(self, cases: Sequence[CaseRecord]) -> Sequence[str]:  # noqa: ARG002 - none
-        """Return no sentence."""
-        return ()
-
-    def figures(self, case: CaseRecord) -> CaseFigures:
-        """Return what reports draw of a case beside its metrics: its parameters."""
-        return CaseFigures(case.case, parameters=case.parameters)
-
-    def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:  # noqa: ARG002 - the plan's
-        """Return the type's parts of the metadata."""
-        return TypeFields(parameters, {})
 
 
 COPY_FILES: TestedType = CopyFilesType()
