@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.checkpointing.config.parameters import KINDS, Kind, Parameters
-from mlpstorage_bench.checkpointing.plan import CheckpointPlan
+from mlpstorage_bench.checkpointing.plan import CheckpointPlan, pauses_of
 from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult
 from mlpstorage_bench.checkpointing.runner.checkpoint_trials import (
     CheckpointRuns,
@@ -68,7 +68,7 @@ class Checkpointing:
             )
         )
         name = opened.record.case
-        pausing = Pausing(self._plan.pauses, services.trials.announce_pause)
+        pausing = Pausing(pauses_of(changed), services.trials.announce_pause)
         runs = CheckpointRuns(self._engine, changed, kind)
         trials = CheckpointTrials(self._engine, runs, opened, pausing, run)
         self._engine.show_to(services.trials.viewer, is_on=services.trials.is_watched)

@@ -43,8 +43,8 @@ class CheckpointPlan(ProfilePlan[Profile]):
 
     @property
     def pauses(self) -> Pauses:
-        """The pauses: one before each checkpoint."""
-        return Pauses(before_trial_s=self.profile.time_between_checkpoints)
+        """The pauses of the profile."""
+        return pauses_of(self.own)
 
     @property
     def trials(self) -> int:
@@ -146,3 +146,8 @@ class CheckpointPlan(ProfilePlan[Profile]):
                 *filter(None, [self.schedule(self.cases)]),
             )
         ]
+
+
+def pauses_of(parameters: Parameters) -> Pauses:
+    """Return the pauses of checkpoints: one before each."""
+    return Pauses(before_trial_s=parameters.time_between_checkpoints)

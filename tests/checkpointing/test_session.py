@@ -131,6 +131,18 @@ def test_a_test_changes_what_files_do_not_depend_on(pytester: pytest.Pytester) -
 
 
 @pytest.mark.starts_process
+def test_a_test_sets_the_time_between_its_checkpoints(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "def test_write(checkpointing): checkpointing.run('write', time_between_checkpoints=0.2)"
+    )
+    pytester.runpytest(*TINY).assert_outcomes(passed=1)
+    steps = metadata_of(pytester)["mlpstorage"]["sequence"]["steps"]
+    pauses = [one["seconds"] for one in steps if one["step"] == "pause_before_trial"]
+    assert len(pauses) == 2
+    assert min(pauses) >= 0.2
+
+
+@pytest.mark.starts_process
 def test_closed_refuses_other_profiles_and_parameters(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
     result = pytester.runpytest(*TINY, "--mlps-mode=closed")
