@@ -53,6 +53,8 @@ class SequenceStep:
     seconds: float
     removed_bytes: int = 0
     """Bytes of entries that were removed from storage, by `cache_emptied`."""
+    overlapped_s: float = 0.0
+    """Seconds of a pause that had passed when it began, as it began during the trial before."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class CheckpointPlan(ProfilePlan[Profile]):
         seconds = count * self.profile.time_between_checkpoints
         if not seconds:
             return ""
-        return f"{count} checkpoints have pauses of {duration(seconds)} in all before them"
+        most = "of up to" if self.profile.asynchronous else "of"
+        return f"{count} checkpoints have pauses {most} {duration(seconds)} in all before them"
 
     def set_by_user(self) -> dict[str, object]:
         """Return the parameters that the user set on the command line."""

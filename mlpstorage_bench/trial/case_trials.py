@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Generic, Protocol
-
-from pydantic import TypeAdapter, ValidationError
 
 from mlpstorage_bench.benchmark_type.records import (
     CaseRecord,
@@ -21,6 +19,7 @@ from mlpstorage_bench.benchmark_type.records import (
 from mlpstorage_bench.errors import CorruptReadsError
 from mlpstorage_bench.results.kept_trials import KeptTrial
 from mlpstorage_bench.trial.engine import TrialEngine
+from mlpstorage_bench.trial.finished_trials import FinishedTrial, restored
 from mlpstorage_bench.trial.outcome import (
     CaseWork,
     PooledTrial,
@@ -30,8 +29,8 @@ from mlpstorage_bench.trial.outcome import (
     TrialOutcome,
 )
 from mlpstorage_bench.trial.watch import TrialPlace
+from mlpstorage_bench.units import duration
 
-_STEP = TypeAdapter(SequenceStep)
 AnnouncePause = Callable[[str, float], None]
 """Receives, on every rank, when a pause is due and how many seconds it lasts, before it begins."""
 
@@ -69,17 +68,6 @@ class RunTrials(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _FinishedTrial(Generic[Result, Samples]):
-    """A trial that an earlier part of the run has finished."""
-
-    outcome: TrialOutcome[Result, Samples]
-    steps: tuple[SequenceStep, ...]
-    """Its steps on rank 0, without the pause after it."""
-    pause_after: SequenceStep | None
-    """The pause after it; None if that did not complete."""
-
-
 class CaseTrials(Generic[Result, Samples]):
     """The trials of one case so far, on all ranks."""
 
@@ -108,14 +96,14 @@ class CaseTrials(Generic[Result, Samples]):
         self._follows_a_case = False
         self._kept_steps: list[SequenceStep] = []
         self._run = run
-        self._finished: list[_FinishedTrial[Result, Samples]] = []
+        self._finished: list[FinishedTrial[Result, Samples]] = []
         """Trials that earlier parts of the run have finished, from the first on."""
         if run.is_resumed:
-            own = [*_restored(work, run.finished_trials(case.record))]
+            own = [*restored(work, run.finished_trials(case.record))]
             outcomes = engine.share([one.outcome for one in own])
             steps = engine.of_root([(one.steps, one.pause_after) for one in own])
             self._finished = [
-                _FinishedTrial(outcome, *taken)
+                FinishedTrial(outcome, *taken)
                 for outcome, taken in zip(outcomes, steps, strict=True)
             ]
 
@@ -175,7 +163,7 @@ class CaseTrials(Generic[Result, Samples]):
             work.window_s,
         )
 
-    def _restore(self, number: int, finished: _FinishedTrial[Result, Samples]) -> float:
+    def _restore(self, number: int, finished: FinishedTrial[Result, Samples]) -> float:
         """Add a finished trial, and wait the pause after it unless that has completed."""
         self._kept_steps += finished.steps
         pooled = self._add(number, finished.outcome)
@@ -224,11 +212,18 @@ class CaseTrials(Generic[Result, Samples]):
         return pooled
 
     def _pause(self, step: Step, trial: int | None, seconds: float, when: str) -> None:
-        if seconds:
-            self._pausing.announce(when, seconds)
-            self._engine.watch.begin_pause(seconds, is_after=step == "pause_after_trial")
-            self._engine.pause(step, trial, seconds)
-            self.case.record = replace(self.case.record, steps=self._steps)
+        """Pause, for what is left of the time if the pause began during the trial before."""
+        if not seconds:
+            return
+        left_s = self._engine.left_of_pause(seconds)
+        overlapped_s = seconds - left_s
+        if overlapped_s:
+            when = f"{when}, the rest of {duration(seconds)} that began in the trial before"
+        if left_s:
+            self._pausing.announce(when, left_s)
+            self._engine.watch.begin_pause(left_s, is_after=step == "pause_after_trial")
+        self._engine.pause(step, trial, left_s, overlapped_s=overlapped_s)
+        self.case.record = replace(self.case.record, steps=self._steps)
 
     def run_unrecorded(self) -> None:
         """Run a trial under a profiler, which slows it down; its figures are not kept."""
@@ -242,39 +237,6 @@ class CaseTrials(Generic[Result, Samples]):
         if pooled.failure is not None:
             raise pooled.failure
         _check_reads(pooled, "the profiled trial")
-
-
-def _restored(
-    work: CaseWork[Result, Samples], kept: Sequence[KeptTrial]
-) -> Iterator[_FinishedTrial[Result, Samples]]:
-    """Yield finished trials, until one cannot be read."""
-    for one in kept:
-        try:
-            stored = work.restored(one.state)
-        except ValueError:
-            return
-        outcome = TrialOutcome(stored.result, stored.samples, one.ranks, stored.series)
-        yield _FinishedTrial(outcome, tuple(_steps_in(one)), _pause_after(one))
-
-
-def _pause_after(kept: KeptTrial) -> SequenceStep | None:
-    """Return the completed pause after a trial; None if it is to be waited again."""
-    try:
-        return _STEP.validate_python(kept.pause_after)
-    except ValidationError:
-        return None
-
-
-def _steps_in(kept: KeptTrial) -> Iterator[SequenceStep]:
-    """Yield the steps that rank 0 has recorded with a trial, without the pause of the one before.
-
-    That is kept by itself, as soon as it has completed.
-    """
-    own = kept.ranks[0].get("mlpstorage") if kept.ranks else None
-    steps = own.get("sequence") if isinstance(own, Mapping) else None
-    for step in steps or ():
-        if step["step"] != "pause_after_trial":
-            yield SequenceStep(**step)
 
 
 def _check_reads(pooled: PooledTrial, trial: str) -> None:

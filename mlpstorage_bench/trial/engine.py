@@ -95,9 +95,18 @@ class TrialEngine(ABC):
         self._cases += 1
         return self._cases > 1
 
-    def pause(self, step: Step, trial: int | None, seconds: float) -> None:
-        """Pause on all ranks together."""
-        self._log.pause(step, trial, seconds, self.watch.tick)
+    def left_of_pause(self, seconds: float) -> float:
+        """Return what is left of a pause that comes now, the same on every rank.
+
+        It is all of it, unless the pause began during the trial before.
+        """
+        return self._log.left_of_pause(seconds)
+
+    def pause(
+        self, step: Step, trial: int | None, seconds: float, *, overlapped_s: float = 0.0
+    ) -> None:
+        """Pause on all ranks together; `overlapped_s` are seconds that have passed before."""
+        self._log.pause(step, trial, seconds, self.watch.tick, overlapped_s=overlapped_s)
 
     def share(
         self, finished: Sequence[TrialOutcome[Result, Samples]]

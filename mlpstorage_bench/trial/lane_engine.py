@@ -117,8 +117,8 @@ class LaneEngine(TrialEngine):
     def run_trial(self, load: LaneLoad, trial: int) -> LaneOutcome:
         """Run a trial on all ranks, after the files of the one before were removed."""
         started_at = self._log.start_of(trial)
-        with placed(self._place), self._log.record("cache_emptied", trial) as removed:
-            removed.count = self._release()
+        with placed(self._place), self._log.record("cache_emptied", trial) as step:
+            step.removed_bytes = self._release()
         with placed(self._place), self._log.record("trial", trial):
             mine = self._measure(load)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)

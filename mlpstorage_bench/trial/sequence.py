@@ -5,19 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.records import SequenceStep, Step
 from mlpstorage_bench.errors import PeerError
+from mlpstorage_bench.measure.clock import RealClock
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
+from mlpstorage_bench.units import NS_PER_S
 
 _POLL_S = 0.1
 """Interval in which a rank that pauses learns of a failure of another one."""
 
 
-class RemovedBytes:
-    """Bytes that a step removed from the cache; set while the step runs."""
+@dataclass
+class RunningStep:
+    """Facts about a step, which are set while it runs."""
 
-    count = 0
+    removed_bytes: int = 0
+    """Bytes that it removed from the cache."""
+    overlapped_s: float = 0.0
+    """Seconds of a pause that had passed when it began."""
+    pause_began_ns: int | None = None
+    """When the pause after this step began (`RealClock`), if that was before the step's end.
+
+    None on all ranks or on none.
+    """
 
 
 class StepLog:
@@ -25,8 +37,11 @@ class StepLog:
 
     def __init__(self, ranks: TrialRanks) -> None:
         self._ranks = ranks
+        self._clock = RealClock()
         self._steps: list[SequenceStep] = []
         self._reported = 0
+        self._pause_began_ns: int | None = None
+        """When the pause after the last step began, if that was before the step's end."""
 
     @property
     def steps(self) -> tuple[SequenceStep, ...]:
@@ -37,6 +52,7 @@ class StepLog:
         """Forget the steps of the case before."""
         self._steps.clear()
         self._reported = 0
+        self._pause_began_ns = None
 
     def start_of(self, trial: int) -> float:
         """Return the start of a trial that begins now, in seconds since the epoch.
@@ -55,23 +71,46 @@ class StepLog:
         return new
 
     @contextmanager
-    def record(self, step: Step, trial: int | None) -> Iterator[RemovedBytes]:
+    def record(self, step: Step, trial: int | None) -> Iterator[RunningStep]:
         """Record the code inside as a step, if it succeeds."""
-        began_at, began_s, removed = time.time(), time.monotonic(), RemovedBytes()
-        yield removed
+        began_at, began_s, running = time.time(), time.monotonic(), RunningStep()
+        yield running
         seconds = time.monotonic() - began_s
-        self._steps.append(SequenceStep(step, trial, began_at, seconds, removed.count))
+        self._pause_began_ns = running.pause_began_ns
+        self._steps.append(
+            SequenceStep(
+                step, trial, began_at, seconds, running.removed_bytes, running.overlapped_s
+            )
+        )
+
+    def left_of_pause(self, seconds: float) -> float:
+        """Return what is left of a pause that comes now, the same on every rank.
+
+        It is shorter by the time that has passed on rank 0, if it began during the last step.
+        """
+        if self._pause_began_ns is None:
+            return seconds
+        passed_s = (self._clock.now_ns() - self._pause_began_ns) / NS_PER_S
+        return self._ranks.bcast(max(0.0, seconds - passed_s))
 
     def pause(
-        self, step: Step, trial: int | None, seconds: float, tick: Callable[[], None]
+        self,
+        step: Step,
+        trial: int | None,
+        seconds: float,
+        tick: Callable[[], None],
+        *,
+        overlapped_s: float = 0.0,
     ) -> None:
         """Wait as a step, from the moment when every rank is here.
 
-        `tick` is called again and again. Raises PeerError when another rank fails meanwhile. An
-        interrupt ends the pause.
+        `tick` is called again and again; `overlapped_s` are the seconds of the pause that have
+        passed before. Raises PeerError when another rank fails meanwhile. An interrupt ends the
+        pause.
         """
         self._ranks.barrier()
-        with self.record(step, trial):
+        with self.record(step, trial) as running:
+            running.overlapped_s = overlapped_s
             ends_s = time.monotonic() + seconds
             while (left_s := ends_s - time.monotonic()) > 0:
                 time.sleep(min(_POLL_S, left_s))

@@ -71,6 +71,11 @@ def test_a_description_names_size_phases_and_pauses() -> None:
     assert "20 checkpoints have pauses of 1.67 min" in text
 
 
+def test_pauses_of_asynchronous_checkpoints_may_be_shorter() -> None:
+    text = "\n".join(plan(("asynchronous", "true")).describe())
+    assert "20 checkpoints have pauses of up to 1.67 min in all before them" in text
+
+
 def size(capacity: HostCapacity, *overrides: tuple[str, str]) -> CheckpointCaseSize:
     (case,) = plan(*overrides).datasize([4, 4], capacity).cases
     assert isinstance(case, CheckpointCaseSize)

@@ -68,7 +68,11 @@ class CheckpointRanks(RankWindows[RankCheckpoint]):
 
     @property
     def standstill_s(self) -> float | None:
-        """Time that training waits for the checkpoint; None of a read, which is before training."""
+        """Time that training waits for the checkpoint; None of a read, which is before training.
+
+        Where training goes on during the writing, both begin at one moment: it waits for what the
+        last end of writing is later than its own.
+        """
         if self.kind == "read":
             return None
         if self.snapshot_s is None:

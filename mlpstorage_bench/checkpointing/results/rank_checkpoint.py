@@ -35,8 +35,13 @@ class RankCheckpoint(RankWindow):
     """Files in which a read found other data than was written."""
     snapshot_s: float | None = None
     """Seconds in which the share was copied to memory; None if it was written directly."""
+    training_began_ns: int | None = None
+    """When training went on, and writing began, by the rank's clock; None without a copy.
+
+    It is a common moment of all ranks, after the last one's copy.
+    """
     interval_s: float = 0.0
-    """Seconds of training until the next checkpoint, in which an asynchronous one is written."""
+    """Seconds of training between this checkpoint and the next."""
     handover_s: float | None = None
     """Seconds since the last write of any checkpoint ended; None of a write."""
     data_to_memory: float | None = None

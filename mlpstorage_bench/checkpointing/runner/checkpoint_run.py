@@ -152,6 +152,7 @@ class _Run:
             files=len(work.complete),
             corrupt_files=work.corrupt_files,
             snapshot_s=None if snapshot is None else snapshot.copied_s,
+            training_began_ns=None if snapshot is None else window.opened_ns,
             interval_s=self._parameters.time_between_checkpoints,
         )
 

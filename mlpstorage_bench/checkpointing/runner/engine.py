@@ -145,8 +145,9 @@ class Engine(TrialEngine):
             dropped = None
         ceiling = self._ceiling(parameters, kind)
         handover_s = self._since_last_write() if kind == "read" else None
-        with placed(self._place), self._log.record("trial", trial):
+        with placed(self._place), self._log.record("trial", trial) as step:
             mine = self._run(parameters, kind, slot)
+            step.pause_began_ns = mine.training_began_ns
         mine = replace(
             mine,
             checkpoint=trial,

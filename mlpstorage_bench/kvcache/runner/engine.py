@@ -115,8 +115,8 @@ class Engine(TrialEngine):
         started_at = self._log.start_of(trial)
         part = RankWorkload.for_rank(workload, seed, self._ranks.rank, self._ranks.size)
         own = part.workload
-        with placed(self._place), self._log.record("cache_emptied", trial) as removed:
-            removed.count = self._release()
+        with placed(self._place), self._log.record("cache_emptied", trial) as step:
+            step.removed_bytes = self._release()
         context = TrialContext(
             rank=self._ranks.rank,
             host=self._site.host,

@@ -90,10 +90,16 @@ def test_an_asynchronous_checkpoint_has_a_time_for_its_copy(tmp_path: Path) -> N
     share = Share(tmp_path, asynchronous=True, time_between_checkpoints=3600.0)
     written = share.run("write")
     assert written.reported.write_bytes == share.files.stored_bytes
+    assert written.training_began_ns is not None
     trial = pool_checkpoint([written])
     assert trial.snapshot_s is not None
     assert trial.standstill_s == trial.snapshot_s
-    assert share.run("read").corrupt_files == 0
+    read = share.run("read")
+    assert (read.corrupt_files, read.training_began_ns) == (0, None)
+
+
+def test_training_goes_on_after_a_checkpoint_that_is_not_asynchronous(tmp_path: Path) -> None:
+    assert Share(tmp_path).run("write").training_began_ns is None
 
 
 def test_training_waits_for_what_is_not_drained_in_time(tmp_path: Path) -> None:

@@ -80,9 +80,9 @@ class Checkpoints(Measured):
         shown=Shown.REPORT,
     )
     standstill_s = Metric(
-        "Time that training stands still for a checkpoint: its whole time. Where it is written "
-        "asynchronously, the copy to memory, and what writing takes longer than the training until "
-        "the next checkpoint (time_between_checkpoints). None of reads.",
+        "Time that training stands still for a checkpoint: its whole time. Of an asynchronous one, "
+        "the copy to memory, and the time by which writing ends later than the training that "
+        "begins with it (time_between_checkpoints). None of reads.",
         SECONDS,
         RANKS.together("largest", lambda trial: trial.standstill_s),
         MEAN_WITH_SPREAD,
