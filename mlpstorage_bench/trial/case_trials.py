@@ -92,9 +92,11 @@ class CaseTrials(Generic[Result, Samples]):
         """Samples of each trial, on rank 0."""
         self.notes = [*notes]
         """Notes for the reader of the results, besides those on the trials."""
-        self._has_begun = False
+        self._begun_as: int | None = None
+        """Its number among the cases that the engine began; None before."""
         self._follows_a_case = False
-        self._kept_steps: list[SequenceStep] = []
+        self._earlier_steps: list[SequenceStep] = []
+        """Its steps before those that the engine has."""
         self._run = run
         self._finished: list[FinishedTrial[Result, Samples]] = []
         """Trials that earlier parts of the run have finished, from the first on."""
@@ -115,13 +117,14 @@ class CaseTrials(Generic[Result, Samples]):
     @property
     def _steps(self) -> tuple[SequenceStep, ...]:
         """The steps of the case on this rank; of finished trials, those that rank 0 has kept."""
-        return (*self._kept_steps, *(self._engine.steps if self._has_begun else ()))
+        return (*self._earlier_steps, *(() if self._begun_as is None else self._engine.steps))
 
     def _begin(self) -> None:
-        """Begin the steps of this case."""
-        if not self._has_begun:
-            self._has_begun = True
+        """Begin the steps of this case, or go on with them after those of another one."""
+        if self._begun_as != self._engine.cases:
+            self._earlier_steps = [*self.case.record.steps]
             self._follows_a_case = self._engine.begin_case()
+            self._begun_as = self._engine.cases
 
     def _pause_after_case_before(self) -> None:
         """Pause between the case before, if there was one, and the first trial of this one."""
@@ -165,12 +168,12 @@ class CaseTrials(Generic[Result, Samples]):
 
     def _restore(self, number: int, finished: FinishedTrial[Result, Samples]) -> float:
         """Add a finished trial, and wait the pause after it unless that has completed."""
-        self._kept_steps += finished.steps
+        self._earlier_steps += finished.steps
         pooled = self._add(number, finished.outcome)
         if finished.pause_after is None:
             self._pause_after(number)
         else:
-            self._kept_steps.append(finished.pause_after)
+            self._earlier_steps.append(finished.pause_after)
             self.case.record = replace(self.case.record, steps=self._steps)
         return pooled.round_s
 

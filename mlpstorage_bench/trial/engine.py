@@ -89,6 +89,11 @@ class TrialEngine(ABC):
         """The steps of the current case so far."""
         return self._log.steps
 
+    @property
+    def cases(self) -> int:
+        """Number of cases that were begun."""
+        return self._cases
+
     def begin_case(self) -> bool:
         """Begin a case, and return whether another one came before."""
         self._log.begin_case()
