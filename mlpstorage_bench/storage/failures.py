@@ -8,8 +8,10 @@ from pathlib import Path
 from mlpstorage_bench.errors import StorageError
 
 _HINTS = {
-    errno.ENOSPC: "The filesystem is full: lower storage_capacity_gb or use a larger one",
-    errno.EDQUOT: "The quota is used up: lower storage_capacity_gb or raise the quota",
+    errno.ENOSPC: "The filesystem is full: free space there, or name a directory of a larger one "
+    "with --mlps-cache-dir; --mlps-datasize says what the run needs",
+    errno.EDQUOT: "The quota is used up: raise it, or name another directory with "
+    "--mlps-cache-dir; --mlps-datasize says what the run needs",
     errno.EIO: "The device or its connection failed: see the kernel's log",
     errno.ESTALE: "The file server no longer knows the file: the export changed during the run",
     errno.EROFS: "The filesystem became read-only: see the kernel's log",

@@ -205,7 +205,7 @@ def test_full_disk_fails_and_leaves_no_part_of_the_entry(
     mount: Mount, lane: LoneLane, observer_class: Any, layout: Callable[[Path], Store]
 ) -> None:
     full_disk = mount("tmpfs", "size=512k")
-    with pytest.raises(StorageError, match=r"(writing|preallocating) .*ENOSPC.*storage_capacity"):
+    with pytest.raises(StorageError, match=r"(writing|preallocating) .*ENOSPC.*free space there"):
         lane.write(layout(full_disk), "large", 1 << 20, observer_class())
     assert [path for path in full_disk.rglob("*") if path.is_file()] == []
     small = EntryFiles(full_disk, FileIo("buffered"))
@@ -246,8 +246,8 @@ def test_failing_device_fails_with_eio(
     ("number", "remedy"),
     [
         (errno.EIO, "the kernel's log"),
-        (errno.ENOSPC, "lower storage_capacity_gb"),
-        (errno.EDQUOT, "raise the quota"),
+        (errno.ENOSPC, "free space there, .* with --mlps-cache-dir"),
+        (errno.EDQUOT, "The quota is used up: raise it"),
         (errno.ESTALE, "the export changed"),
         (errno.EROFS, "became read-only"),
     ],
