@@ -1,4 +1,4 @@
-"""End of a mount that a test made."""
+"""Filesystems that tests mount: how one is made, and the end of a mount."""
 
 import subprocess
 import time
@@ -33,3 +33,10 @@ def users_of(folder: Path) -> list[str]:
         if target.is_relative_to(folder):
             found.append(f"{link}: {target}")
     return found
+
+
+def make_ext4(image: Path, *options: str) -> None:
+    """Make a filesystem of 64 MiB in a file, which is mounted with the option `loop`."""
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["/sbin/mkfs.ext4", "-q", *options, str(image)], check=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from tests.types.project import Project
 
 _CONFTEST = """
-import os, signal, threading, time
+import fcntl, os, signal, threading, time
 from pathlib import Path
 
-from mlpstorage_bench.measure.recorder import EntryObserver
+from mlpstorage_bench.measure.recorder import EntryObserver, Recorder
 from mlpstorage_bench.trial.case_trials import CaseTrials
 
 CACHE, DATA, ONCE = Path({cache!r}), {data!r}, Path({once!r})
+LOOP_SET_CAPACITY = 0x4C07
 LARGER_THAN = 8192
-run_one, done = CaseTrials.run_one, EntryObserver.done
+run_one, done, observe = CaseTrials.run_one, EntryObserver.done, Recorder.observe
 
 def in_the_second_trial(trials):
     if trials.count == 1 and ONCE.exists():
@@ -58,6 +59,28 @@ def interrupting(observer, *given):
     os.kill(os.getpid(), signal.SIGINT)
     done(observer, *given)
 
+def lose_blocks():
+    loop = f"loop{{os.minor(CACHE.parent.stat().st_dev)}}"
+    image = Path(f"/sys/block/{{loop}}/loop/backing_file").read_text().strip()
+    os.truncate(image, 1 << 16)
+    with open(f"/dev/{{loop}}", "rb") as device:
+        fcntl.ioctl(device, LOOP_SET_CAPACITY)
+
+def lose_blocks_at_a_read():
+    lose_blocks_at("read")
+
+def lose_blocks_at_a_write():
+    lose_blocks_at("write")
+
+def lose_blocks_at(chosen):
+    def losing(recorder, tier, kind, *given, **options):
+        if kind == chosen:
+            Recorder.observe = observe
+            lose_blocks()
+        return observe(recorder, tier, kind, *given, **options)
+
+    Recorder.observe = losing
+
 def fill():
     file = (CACHE.parent / "others").open("wb", buffering=0)
     fill_once(file)
@@ -81,7 +104,9 @@ def harm(project: Project, kind: str) -> None:
     """Let a session harm its run once, when a second trial begins.
 
     `change`, `remove` and `cut` do so to all files with data, until the session ends; `fill` to the
-    free space; `interrupt` sends SIGINT at the end of the trial's first operation.
+    free space. `lose_blocks_at_a_write` and `lose_blocks_at_a_read` do so to the loop device of the
+    filesystem when the next of them begins: its first 64 KiB stay. `interrupt` sends SIGINT at the
+    end of the trial's first operation.
     """
     once = project.path / "harm_once"
     once.touch()

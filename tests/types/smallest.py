@@ -31,6 +31,8 @@ class Smallest:
     """Whether its data stays for other runs."""
     writes_in_trials: bool = True
     """Whether its trials write."""
+    one_lane: tuple[str, ...] = ()
+    """Values with which no write goes on beside a read."""
 
     def options(self, name: str) -> tuple[str, ...]:
         """Return the options of a run of two trials, in pytester's directory."""
@@ -58,6 +60,7 @@ SMALLEST: Mapping[str, Smallest] = {
         data="rank_*/*.kv",
         too_large=("storage_capacity_gb=1",),
         locked="duration=1",
+        one_lane=("lanes=1",),
     ),
     "training": Smallest(
         "def test_run(training, training_workload): training.run(training_workload)",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.mounts import make_ext4
 from tests.types.harm import harm
 from tests.types.project import Project, Session
 
@@ -54,6 +55,28 @@ def test_a_full_disk_fails_the_run_with_path_and_reason(
     harm(project, "fill")
     session = project.run(f"--mlps-cache-dir={project.cache}", "--tb=short")
     check_failed(project, session, r"StorageError: rank 0 on \S+: \w+ing \S+ failed: .*\(ENOSPC\)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [("write", "(creat|open|preallocat|writ)ing"), ("read", "reading")],
+)
+def test_a_device_that_fails_ends_the_run_with_path_reason_and_next_step(
+    project: Project, mount: Callable[[str, str], Path], kind: str, action: str
+) -> None:
+    if kind == "write" and not project.smallest.writes_in_trials:
+        pytest.skip(f"no trial of {project.name} writes")
+    image = project.path / "image"
+    make_ext4(image, "-O", "^has_journal")  # which would make it read-only after an error
+    project.cache = mount("ext4", f"loop {image}") / "cache"
+    harm(project, f"lose_blocks_at_a_{kind}")
+    one_lane = project.setting(*project.smallest.one_lane)
+    session = project.run(f"--mlps-cache-dir={project.cache}", *one_lane, "--tb=short")
+    path = rf"{re.escape(str(project.cache))}/\S+"
+    error = (
+        rf"StorageError: rank 0 on \S+: {action} {path} failed: .*\(EIO\)\. .*see the kernel's log"
+    )
+    check_failed(project, session, error)
 
 
 def test_ctrl_c_ends_a_run_that_is_then_resumed(project: Project) -> None:
