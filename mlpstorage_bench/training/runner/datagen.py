@@ -238,12 +238,12 @@ class _Generation:
                 digests = self._write_raw(file, partial_path, lane)
             else:
                 digests = off_thread(_write_by_library, self._format, partial_path, file)
+            size = off_thread(_size_of, partial_path)
+            off_thread(write_digests, self._place.digests, self._places.first(file), digests)
+            off_thread(_rename, partial_path, final)
         except BaseException:
             off_thread(remove, partial_path)
             raise
-        size = off_thread(_size_of, partial_path)
-        off_thread(write_digests, self._place.digests, self._places.first(file), digests)
-        off_thread(_rename, partial_path, final)
         self._made += 1
         self._written_bytes += size
 

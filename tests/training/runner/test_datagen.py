@@ -159,3 +159,18 @@ def test_link_in_place_of_the_digests_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="writing"):
         generated(workload, here)
     assert other.read_text() == "not ours"
+
+
+def test_a_file_whose_digests_cannot_be_written_is_not_left_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *_: object) -> None:
+        raise StorageError("writing", str(path), "the device failed")
+
+    workload = training()
+    here = context(tmp_path, workload)
+    monkeypatch.setattr("mlpstorage_bench.training.runner.datagen.write_digests", fail)
+    with pytest.raises(StorageError, match=r"writing \S+/digests failed"):
+        generated(workload, here)
+    assert list(here.place.train.iterdir()) == []
+    assert not here.place.is_complete()
