@@ -20,6 +20,6 @@ class TrialConditions:
     stragglers: tuple[str, ...] = ()
     """Ranks and hosts that moved less than their peers and were slower, with their share."""
     missing_share: float = 0.0
-    """Share of the bytes that are missing because of them."""
+    """Share of the bandwidth that is missing because of them."""
     denied_share: float | None = None
     """Share of the window in which the ranks were denied a processor; None if unknown."""

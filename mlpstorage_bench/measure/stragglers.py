@@ -1,10 +1,10 @@
 """Stragglers: ranks and hosts that slow down the others.
 
-Rule: a straggler moved less than 0.7 of the bytes of the median of its peers, and its bytes per
-second of operation time were less than 0.7 of their median. A slow rank meets both conditions; a
-rank with fewer requests has idle lanes, and meets only the first. Peers are ranks with as many
-users, and hosts with as many ranks that have as many users. If the median number of operations is
-below 10, a single large entry would decide, and no straggler is reported.
+Rule: a straggler moved less than 0.7 of the bytes of the median of its peers in the same time, and
+its bytes per second of operation time were less than 0.7 of their median. A slow rank meets both
+conditions; a rank with fewer requests has idle lanes, and meets only the first. Peers are ranks
+with as many users, and hosts with as many ranks that have as many users. If the median number of
+operations is below 10, a single large entry would decide, and no straggler is reported.
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ class Work:
     """Operations that ended within the window."""
     busy_s: float
     """Sum of their durations."""
+    seconds: float = 1.0
+    """Time in which it moved the bytes, where each rank has its own: its amount is fixed.
+
+    The default serves where one window ends for all.
+    """
+
+    @property
+    def moved_per_s(self) -> float:
+        """Bytes moved per second; 0 if it had no time."""
+        return self.moved_bytes / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +52,15 @@ class Straggler:
     rank: int | None
     """None: the whole host."""
     share: float
-    """Bytes moved / median of its peers."""
+    """Bytes moved in the same time / median of its peers."""
 
     def __str__(self) -> str:
         kind = "host" if self.rank is None else "rank"
         name = f"host {self.host}" if self.rank is None else f"rank {self.rank} on {self.host}"
-        return f"{name} is slow: it moved {self.share:.0%} of the median {kind}'s bytes"
+        return (
+            f"{name} is slow: it moved {self.share:.0%} of the median {kind}'s bytes in the same "
+            "time"
+        )
 
 
 Subject = TypeVar("Subject")
@@ -61,6 +74,7 @@ class _Participant(Generic[Subject]):
     """The rank's work, or the host's name."""
     peer_group: PeerGroup
     """Number of users of each rank: participants with equal values are peers."""
+    moved_per_s: float
     moved_bytes: int
     operations: int
     busy_s: float
@@ -76,18 +90,18 @@ class _Slow(Generic[Subject]):
     """A slow rank or host, and the median of its peers."""
 
     subject: Subject
-    moved_bytes: int
-    median_bytes: float
+    moved_per_s: float
+    median_per_s: float
 
     @property
     def share(self) -> float:
-        """Bytes moved / median of its peers."""
-        return self.moved_bytes / self.median_bytes
+        """Bytes moved in the same time / median of its peers."""
+        return self.moved_per_s / self.median_per_s
 
     @property
-    def missing_bytes(self) -> float:
-        """Median of its peers - bytes moved."""
-        return self.median_bytes - self.moved_bytes
+    def missing_per_s(self) -> float:
+        """Median of its peers - bytes moved, per second."""
+        return self.median_per_s - self.moved_per_s
 
 
 def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
@@ -102,8 +116,22 @@ def find_stragglers(work: Sequence[Work]) -> list[Straggler]:
 def missing_share(work: Sequence[Work]) -> float:
     """Return the share of all bytes that is missing because stragglers moved less than peers."""
     hosts, ranks = _find_all(work)
-    missing = sum(one.missing_bytes for one in hosts) + sum(one.missing_bytes for one in ranks)
-    return missing / (sum(one.moved_bytes for one in work) + missing) if missing else 0.0
+    missing = sum(one.missing_per_s for one in hosts) + sum(one.missing_per_s for one in ranks)
+    return missing / (sum(one.moved_per_s for one in work) + missing) if missing else 0.0
+
+
+def waiting_share(work: Sequence[Work]) -> float:
+    """Return the share of the longest time in which stragglers alone had not finished.
+
+    It is what they cost where work is over when the last rank has finished.
+    """
+    hosts, ranks = _find_all(work)
+    slow_hosts, slow_ranks = {one.subject for one in hosts}, {one.subject.rank for one in ranks}
+    others_s = [
+        one.seconds for one in work if one.host not in slow_hosts and one.rank not in slow_ranks
+    ]
+    longest_s = max((one.seconds for one in work), default=0.0)
+    return 1 - max(others_s) / longest_s if others_s and longest_s else 0.0
 
 
 def _find_all(work: Sequence[Work]) -> tuple[list[_Slow[str]], list[_Slow[Work]]]:
@@ -115,6 +143,7 @@ def _find_all(work: Sequence[Work]) -> tuple[list[_Slow[str]], list[_Slow[Work]]
         _Participant(
             host,
             tuple(sorted(one.users for one in ranks)),
+            sum(one.moved_per_s for one in ranks),
             sum(one.moved_bytes for one in ranks),
             sum(one.operations for one in ranks),
             sum(one.busy_s for one in ranks),
@@ -124,7 +153,10 @@ def _find_all(work: Sequence[Work]) -> tuple[list[_Slow[str]], list[_Slow[Work]]
     )
     slow_hosts = {one.subject for one in hosts}
     ranks = _find_slow(
-        _Participant(one, (one.users,), one.moved_bytes, one.operations, one.busy_s) for one in work
+        _Participant(
+            one, (one.users,), one.moved_per_s, one.moved_bytes, one.operations, one.busy_s
+        )
+        for one in work
     )
     return hosts, [one for one in ranks if one.subject.host not in slow_hosts]
 
@@ -136,15 +168,15 @@ def _find_slow(participants: Iterable[_Participant[Subject]]) -> list[_Slow[Subj
         peer_groups.setdefault(participant.peer_group, []).append(participant)
     found = []
     for group in peer_groups.values():
-        moved_bytes = statistics.median(participant.moved_bytes for participant in group)
+        moved_per_s = statistics.median(participant.moved_per_s for participant in group)
         bytes_per_s = statistics.median(participant.bytes_per_s for participant in group)
         operations = statistics.median(participant.operations for participant in group)
-        if not moved_bytes or operations < LEAST_OPERATIONS:
+        if not moved_per_s or operations < LEAST_OPERATIONS:
             continue
         found += [
-            _Slow(participant.subject, participant.moved_bytes, moved_bytes)
+            _Slow(participant.subject, participant.moved_per_s, moved_per_s)
             for participant in group
-            if participant.moved_bytes < SLOW_SHARE * moved_bytes
+            if participant.moved_per_s < SLOW_SHARE * moved_per_s
             and participant.bytes_per_s < SLOW_SHARE * bytes_per_s
         ]
     return found

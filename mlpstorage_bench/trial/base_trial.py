@@ -39,7 +39,7 @@ class BaseTrial(Audits, Limits, Harness, Windows):
     ) -> TrialConditions:
         """Return conditions that may have changed the metrics of a trial with this bandwidth.
 
-        `missing_share` is the share of the bytes that is missing because of the stragglers.
+        `missing_share` is the share of the bandwidth that is missing because of the stragglers.
         """
         return TrialConditions(
             moved_gib_s=moved_gib_s,

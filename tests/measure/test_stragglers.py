@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.stragglers import SLOW_SHARE, Straggler, Work, find_stragglers
+from mlpstorage_bench.measure.stragglers import (
+    SLOW_SHARE,
+    Straggler,
+    Work,
+    find_stragglers,
+    missing_share,
+    waiting_share,
+)
 from mlpstorage_bench.units import MIB
 
 
@@ -62,11 +69,35 @@ def test_few_operations_report_no_straggler() -> None:
 
 def test_straggler_message_has_name_and_share() -> None:
     assert str(Straggler("h2", 5, 0.412)) == (
-        "rank 5 on h2 is slow: it moved 41% of the median rank's bytes"
+        "rank 5 on h2 is slow: it moved 41% of the median rank's bytes in the same time"
     )
     assert str(Straggler("h2", None, 0.412)) == (
-        "host h2 is slow: it moved 41% of the median host's bytes"
+        "host h2 is slow: it moved 41% of the median host's bytes in the same time"
     )
+
+
+def of_fixed_size(rank: int, seconds: float, host: str = "h0") -> Work:
+    """Work of a rank that moved as many bytes as the others, in its own time."""
+    return Work(rank, host, 1, 1000 * MIB, 100, seconds, seconds)
+
+
+def test_rank_that_took_longer_for_as_many_bytes_is_reported() -> None:
+    ranks = [of_fixed_size(0, 2.0), of_fixed_size(1, 5.0), of_fixed_size(2, 2.0)]
+    assert find_stragglers(ranks) == [Straggler("h0", 1, 0.4)]
+    assert missing_share(ranks) == pytest.approx(0.3 / 1.5)
+
+
+def test_rank_that_waited_for_other_reasons_than_its_operations_is_not_reported() -> None:
+    waiting = replace(of_fixed_size(1, 5.0), busy_s=2.0)
+    assert find_stragglers([of_fixed_size(0, 2.0), waiting, of_fixed_size(2, 2.0)]) == []
+
+
+def test_others_wait_for_stragglers_from_their_own_last_end_on() -> None:
+    ranks = [of_fixed_size(0, 2.0), of_fixed_size(1, 10.0), of_fixed_size(2, 2.5)]
+    assert waiting_share(ranks) == 0.75
+    assert waiting_share(ranks[::2]) == 0
+    hosts = [of_fixed_size(n, 4.0 if n // 2 == 1 else 2.0, f"h{n // 2}") for n in range(6)]
+    assert waiting_share(hosts) == 0.5
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from mlpstorage_bench.measure.recorder import (
     OperationStatistics,
     merge_operations,
 )
+from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.trial.rank_window import RankWindow
-from mlpstorage_bench.units import GIB
+from mlpstorage_bench.units import GIB, NS_PER_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,19 @@ class RankCheckpoint(RankWindow):
             self,
             operations={key: operation.totals() for key, operation in self.operations.items()},
             series=None,
+        )
+
+    @property
+    def work(self) -> Work:
+        """Work of the rank on storage, to be compared with other ranks."""
+        return Work(
+            rank=self.rank,
+            host=self.host,
+            users=1,
+            moved_bytes=self.reported.total,
+            operations=sum(operation.chunks for operation in self.stored),
+            busy_s=sum(operation.host.sum_ns for operation in self.stored) / NS_PER_S,
+            seconds=self.window_s,
         )
 
     @property

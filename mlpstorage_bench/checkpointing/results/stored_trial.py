@@ -13,6 +13,7 @@ from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.checkpointing.results.metrics.ranks import RankFigures
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import CheckpointSamples
 from mlpstorage_bench.checkpointing.results.trial_result import CheckpointTrial
+from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.measure.time_series import TimeSeries
 from mlpstorage_bench.metric.values import as_json
 from mlpstorage_bench.trial.outcome import StoredTrial
@@ -22,6 +23,7 @@ StoredCheckpoint = StoredTrial[CheckpointTrial, CheckpointSamples]
 
 _SERIES: TypeAdapter[TimeSeries | None] = TypeAdapter(TimeSeries | None)
 _FIGURES: TypeAdapter[list[RankFigures]] = TypeAdapter(list[RankFigures])
+_STRAGGLERS: TypeAdapter[list[Straggler]] = TypeAdapter(list[Straggler])
 
 
 def stored_trial(trial: StoredCheckpoint) -> Json:
@@ -48,6 +50,7 @@ def restored_trial(content: Json) -> StoredCheckpoint:
 def _restored(content: Json) -> StoredCheckpoint:
     values = dict(cast("Mapping[str, object]", content["values"]))
     values["by_rank"] = _FIGURES.validate_python(values["by_rank"])
+    values["stragglers"] = _STRAGGLERS.validate_python(values["stragglers"])
     result = CheckpointTrial(
         values=values,
         trial=cast("int", content["trial"]),

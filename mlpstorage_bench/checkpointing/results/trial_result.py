@@ -31,7 +31,8 @@ class CheckpointTrial(Checkpoints, Latencies, Ranks, BaseTrial):
     @property
     def conditions(self) -> TrialConditions:
         """Conditions that may have changed the metrics, besides the storage."""
-        return self.conditions_at((self.read_gib_s or 0.0) + (self.write_gib_s or 0.0))
+        moved_gib_s = (self.read_gib_s or 0.0) + (self.write_gib_s or 0.0)
+        return self.conditions_at(moved_gib_s, self.stragglers, self.straggler_loss)
 
     def wrong_data(self, trial: str) -> str:
         """Return how many files had other data than was written, and the first; '' if none."""

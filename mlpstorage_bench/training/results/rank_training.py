@@ -90,4 +90,5 @@ class RankTraining(RankWindow):
             moved_bytes=self.reported.total,
             operations=sum(operation.host.count for operation in self.stored),
             busy_s=sum(operation.host.sum_ns for operation in self.stored) / NS_PER_S,
+            seconds=sum(epoch.seconds for epoch in self.epochs) or self.window_s,
         )

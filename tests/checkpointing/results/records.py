@@ -39,6 +39,7 @@ def rank_checkpoint(
     operation = OperationStatistics(moved_bytes=size, submitted_bytes=size, chunks=size // MIB)
     operation.chunk.record(10_000_000)
     operation.device.record(round(seconds * NS_PER_S))
+    operation.host.record(round(seconds * NS_PER_S))
     if kind == "write":
         operation.durability.record(5_000_000)
     opened_ns = round(began_s * NS_PER_S)

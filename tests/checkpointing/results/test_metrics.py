@@ -12,6 +12,7 @@ from mlpstorage_bench.checkpointing.results.pooling import (
     pool_samples,
 )
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import CheckpointSamples
+from mlpstorage_bench.measure.stragglers import Straggler
 from mlpstorage_bench.units import GIB
 from tests.checkpointing.results.records import rank_checkpoint
 
@@ -36,6 +37,17 @@ def test_the_slowest_rank_and_host_are_named() -> None:
     assert (trial.slowest_rank, trial.slowest_host, trial.slowest_rank_s) == (1, "host1", 4.0)
     assert trial.rank_spread == 0.5
     assert trial.by_rank[1] == RankFigures(1, "host1", 4.0, 0.25)
+
+
+def test_a_rank_that_all_others_wait_for_is_a_condition_of_the_checkpoint() -> None:
+    ranks = [rank_checkpoint(0), rank_checkpoint(1, seconds=4.0), rank_checkpoint(2)]
+    trial = pool_checkpoint(ranks)
+    assert trial.stragglers == [Straggler("host1", 1, 0.5)]
+    (named,) = trial.conditions.stragglers
+    assert named.startswith("rank 1 on host1 is slow")
+    assert trial.conditions.missing_share == trial.straggler_loss == 0.5
+    even = pool_checkpoint([rank_checkpoint(0), rank_checkpoint(1, seconds=2.5)])
+    assert (even.stragglers, even.conditions.missing_share) == ([], 0)
 
 
 def test_training_stands_still_for_a_write_and_not_for_a_read() -> None:

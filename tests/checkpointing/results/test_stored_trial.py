@@ -14,11 +14,12 @@ from tests.checkpointing.results.records import rank_checkpoint
 
 
 def test_a_stored_checkpoint_is_restored_with_its_samples() -> None:
-    ranks = [rank_checkpoint(0), rank_checkpoint(1, seconds=3.0)]
+    ranks = [rank_checkpoint(0), rank_checkpoint(1, seconds=9.0)]
     before = StoredTrial(pool_checkpoint(ranks), CheckpointSamples.of(ranks), None)
     after = restored_trial(json.loads(json.dumps(stored_trial(before))))
     assert after.result.metrics() == before.result.metrics()
     assert after.result.by_rank == before.result.by_rank
+    assert after.result.stragglers == before.result.stragglers != []
     assert pool_samples(after.samples) == pool_samples(before.samples)
 
 

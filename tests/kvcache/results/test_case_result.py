@@ -867,7 +867,7 @@ def test_straggler_is_in_the_result_and_in_the_notes() -> None:
     assert slowest.share == pytest.approx(0.3)
     result = case_of(pooled)
     assert (
-        "workload 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes"
-        in result.notes()
+        "workload 1: trial 1: rank 3 on h3 is slow: it moved 30% of the median rank's bytes in the "
+        "same time" in result.notes()
     )
     assert result.metrics()["stragglers"] == [{"trial": 1, **vars(slowest)}]

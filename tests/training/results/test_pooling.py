@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench.errors import EmptyWindowError, StorageError
+from mlpstorage_bench.measure.histogram import Histogram
 from mlpstorage_bench.training.results.pooling import pool_case, pool_samples, pool_trial
 from mlpstorage_bench.training.results.rank_training import EpochTimes, RankTraining
 from mlpstorage_bench.training.results.samples import TrainingSamples
@@ -106,3 +107,24 @@ def test_the_page_cache_has_its_share(tmp_path: Path) -> None:
     generated(workload, here)
     result = pool_trial(1, [run_training(workload, here, SoloRanks())])
     assert result.page_cache_share == pytest.approx(0.5, abs=0.1)  # the second of two epochs
+
+
+def test_a_rank_that_takes_longer_for_its_samples_is_named(measured: RankTraining) -> None:
+    busy = {key: replace(one, host=host_span(8.0)) for key, one in measured.operations.items()}
+    slow = replace(rank(measured, 2, epoch(1, 1.0, 7.0)), host="slow", operations=busy)
+    result = pool_trial(1, [*(rank(measured, n, epoch(1, 0.5, 1.5)) for n in range(2)), slow])
+    (straggler,) = result.stragglers
+    assert (straggler.host, straggler.rank) == ("slow", 2)
+    assert straggler.share == pytest.approx(0.25)
+    (named,) = result.conditions.stragglers
+    assert named.startswith("rank 2 on slow is slow")
+    assert result.conditions.missing_share == pytest.approx(0.75 / 3)
+    case = pool_case("train", [result], pool_samples(TrainingSamples.of([measured])), least_au=90.0)
+    assert f"training train: trial 1: {named}" in case.notes()
+
+
+def host_span(seconds: float) -> Histogram:
+    """Return the time of a rank's reads."""
+    span = Histogram()
+    span.record(round(seconds * NS_PER_S))
+    return span

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mlpstorage_bench.checkpointing.results.checkpoint_ranks import RANKS, CheckpointRanks
 from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoint
+from mlpstorage_bench.measure.stragglers import Straggler, find_stragglers, waiting_share
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
 from mlpstorage_bench.metric.rules import JOINED, LARGEST, LIST, NOT_COMBINED, of_largest
 from mlpstorage_bench.units import COUNT, RATIO, RECORD, SECONDS, SHARE, TEXT
@@ -30,6 +31,10 @@ def _figures(rank: RankCheckpoint) -> RankFigures:
 def _spread(trial: CheckpointRanks) -> float | None:
     slowest = trial.slowest.window_s
     return (slowest - trial.fastest.window_s) / slowest if slowest else None
+
+
+def _stragglers(trial: CheckpointRanks) -> list[Straggler]:
+    return find_stragglers([rank.work for rank in trial.ranks])
 
 
 def _dropped(trial: CheckpointRanks) -> str:
@@ -81,6 +86,23 @@ class Ranks(Measured):
         "Share of the slowest rank's time by which the fastest one was faster.",
         SHARE,
         RANKS.together("(slowest - fastest) ÷ slowest", _spread),
+        LARGEST,
+        better="lower",
+    )
+    stragglers = Metric(
+        "Ranks, and hosts (rank null), that were slower than their equals: host, rank, and share "
+        "of what the median of them moved in the same time.",
+        RECORD,
+        RANKS.together("each against the median of its equals", _stragglers),
+        JOINED,
+    )
+    straggler_loss = Metric(
+        "Share of the time in which stragglers alone had not finished.",
+        SHARE,
+        RANKS.together(
+            "(longest - longest of the others) ÷ longest",
+            lambda trial: waiting_share([rank.work for rank in trial.ranks]),
+        ),
         LARGEST,
         better="lower",
     )
