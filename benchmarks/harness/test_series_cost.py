@@ -162,12 +162,12 @@ def test_series_of_many_ranks(benchmark: Any) -> None:
         own = pickle.loads(sent[0])  # noqa: S301 - pickled above
         began_s = time.perf_counter()
         for _ in range((RANKS - 1).bit_length()):
-            own.merge(pickle.loads(sent[1]))  # noqa: S301 - as above
+            own = own.merge(pickle.loads(sent[1]))  # noqa: S301 - as above
         spent["tree_s"] = time.perf_counter() - began_s
         total = pickle.loads(sent[0])  # noqa: S301 - as above
         began_s = time.perf_counter()
         for rank in range(1, RANKS):
-            total.merge(pickle.loads(sent[rank % DISTINCT_RANKS]))  # noqa: S301 - as above
+            total = total.merge(pickle.loads(sent[rank % DISTINCT_RANKS]))  # noqa: S301 - as above
         spent["all_s"] = time.perf_counter() - began_s
         began_s = time.perf_counter()
         series = total.series()

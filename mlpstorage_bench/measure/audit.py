@@ -168,11 +168,9 @@ def _shares(missing: Traffic, reported: Traffic) -> str:
 
 
 def worst(audits: Sequence[Audit]) -> Audit:
-    """Return the audit with the worst verdict."""
-    return max(audits, key=lambda audit: SEVERITY.index(audit.verdict))
+    """Return the audit with the worst verdict; of several, that with the ratio furthest from 1."""
+    return max(audits, key=lambda one: (SEVERITY.index(one.verdict), _distance_from_one(one.ratio)))
 
 
-def furthest_from_one(ratios: Sequence[float | None]) -> float | None:
-    """Return the ratio with the largest distance from 1; None if none was measured."""
-    measured = [ratio for ratio in ratios if ratio is not None]
-    return max(measured, key=lambda ratio: abs(ratio - 1)) if measured else None
+def _distance_from_one(ratio: float | None) -> float:
+    return 0.0 if ratio is None else abs(ratio - 1)

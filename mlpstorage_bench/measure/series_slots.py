@@ -9,7 +9,7 @@ rank 0's time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -98,8 +98,8 @@ class PhaseSlots:
     counts: Counts
     """Counts by slot, kind, span and bucket."""
 
-    def merge(self, other: PhaseSlots) -> None:
-        """Add the slots of another rank, each to the one that it overlaps most."""
+    def merged(self, other: PhaseSlots) -> PhaseSlots:
+        """Return the sum with another rank's, each slot added to the one it overlaps most."""
         slot_ns = max(self.slot_ns, other.slot_ns)
         ends_ns = max(self.ends_ns, other.ends_ns)
         first, second = self.coarsened(slot_ns), other.coarsened(slot_ns)
@@ -112,8 +112,14 @@ class PhaseSlots:
         for one, at in ((first, 0), (second, shift)):
             moved[at : at + len(one.moved)] += one.moved
             counts[at : at + len(one.counts)] += one.counts
-        self.begins_ns, self.ends_ns, self.slot_ns = first.begins_ns, ends_ns, slot_ns
-        self.moved, self.counts = moved, counts
+        return replace(
+            self,
+            begins_ns=first.begins_ns,
+            ends_ns=ends_ns,
+            slot_ns=slot_ns,
+            moved=moved,
+            counts=counts,
+        )
 
     def coarsened(self, slot_ns: int) -> PhaseSlots:
         """Return slots of this length, a multiple of their own by a power of two."""
@@ -192,14 +198,11 @@ class SlotSeries:
     """Bound on the error of rank 0's time on any rank."""
 
     def merge(self, other: SlotSeries) -> SlotSeries:
-        """Add the slots of other ranks, and return this object."""
-        for phase, slots in other.phases.items():
-            if phase in self.phases:
-                self.phases[phase].merge(slots)
-            else:
-                self.phases[phase] = slots
-        self.uncertainty_ns = max(self.uncertainty_ns, other.uncertainty_ns)
-        return self
+        """Return the sum with other ranks; a rank's own slots stay as they are."""
+        both = {phase: self.phases[phase] for phase in self.phases.keys() & other.phases.keys()}
+        added = {phase: slots.merged(other.phases[phase]) for phase, slots in both.items()}
+        uncertainty_ns = max(self.uncertainty_ns, other.uncertainty_ns)
+        return SlotSeries(self.phases | other.phases | added, uncertainty_ns)
 
     def series(self, most_slots: int = SLOTS) -> TimeSeries:
         """Return the series with so many slots of a phase at most."""

@@ -111,10 +111,6 @@ def _of_known(
     return combined
 
 
-def _furthest_from_one(ratios: Sequence[float]) -> float:
-    return max(ratios, key=lambda ratio: abs(ratio - 1))
-
-
 def _joined(name: str, trials: Sequence[Values]) -> list[object]:
     return [
         {"trial": number, **_fields(one)}
@@ -140,18 +136,24 @@ MEAN_WITH_SPREAD = AcrossTrials(
     "mean, with the least and the greatest", _of_known(statistics.fmean), has_spread=True
 )
 LARGEST = AcrossTrials("largest", _of_known(max))
-FURTHEST_FROM_ONE = AcrossTrials("furthest from 1", _of_known(_furthest_from_one))
 POOLED = AcrossTrials("samples of all trials together", lambda _name, _trials: None, is_pooled=True)
 LIST = AcrossTrials("list of each trial's", lambda name, trials: [one[name] for one in trials])
 JOINED = AcrossTrials("records of all trials, each with its trial's number", _joined)
 NOT_COMBINED = AcrossTrials("only in each trial", lambda _n, _t: None, is_of_cases=False)
 
 
-def of_worst(judged: str, severity: Sequence[str]) -> AcrossTrials:
-    """Take the value of the trial whose metric `judged` comes last in an order of severity."""
+def of_worst(judged: str, severity: Sequence[str], ratio: str) -> AcrossTrials:
+    """Take the value of the trial whose metric `judged` comes last in an order of severity.
+
+    Of several, it is that whose metric `ratio` is furthest from 1.
+    """
+
+    def badness(trial: Values) -> tuple[int, float]:
+        known = number_of(trial[ratio])
+        return severity.index(str(trial[judged])), 0.0 if known is None else abs(known - 1)
 
     def combine(name: str, trials: Sequence[Values]) -> object:
-        return max(trials, key=lambda trial: severity.index(str(trial[judged])))[name]
+        return max(trials, key=badness)[name]
 
     return AcrossTrials(f"that of the trial with the worst {judged}", combine)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from mlpstorage_bench.measure.audit import Audit, furthest_from_one, worst
+from mlpstorage_bench.measure.audit import Audit, worst
 from mlpstorage_bench.measure.ceiling import Ceiling, Rate, ceiling_ratio
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.lane_time import LaneTime
@@ -35,8 +35,8 @@ class Audits:
 
     @property
     def ratio(self) -> float | None:
-        """The ratio with the largest distance from 1; None if nothing could be audited."""
-        return furthest_from_one([audit.ratio for audit in self.audits])
+        """The ratio of the worst audit; None if that could not be measured."""
+        return self.worst.ratio
 
     @cached_property
     def worst(self) -> Audit:

@@ -68,25 +68,30 @@ def test_ranks_are_added_up_where_they_lie_in_rank_0s_time() -> None:
     one = series(filled(1, 2, 3), 3 * S)
     other = series(filled(10, 20, begins_ns=7 * S), 9 * S, ahead(6 * S, 5))
     for first, second in ((one, other), (other, one)):
-        pooled = pickle.loads(pickle.dumps(first))  # noqa: S301 - pickled here
-        pooled.merge(pickle.loads(pickle.dumps(second)))  # noqa: S301 - as above
+        pooled = first.merge(pickle.loads(pickle.dumps(second)))  # noqa: S301 - pickled here
         window = pooled.series().window
         assert window.reads == (1, 12, 23)
         assert (window.begins_s, window.ends_s) == (0.0, 3.0)
         assert pooled.uncertainty_ns == 5
 
 
+def test_sum_leaves_the_slots_of_a_rank_as_they_are() -> None:
+    one, other = series(filled(1, 2), 2 * S), series(filled(10, 20, 30, slots=2), 3 * S)
+    before = [each.series() for each in (one, other)]
+    assert one.merge(other).series() not in before
+    assert [each.series() for each in (one, other)] == before
+
+
 def test_slots_of_different_lengths_are_added_up_in_the_longer() -> None:
     one, other = series(filled(*range(8)), 8 * S), series(filled(*range(20)), 20 * S)
-    one.merge(other)
-    window = one.series().window
+    window = one.merge(other).series().window
     assert window.slot_s == 4.0
     assert window.reads == (12, 44, 38, 54, 70)
 
 
 def test_phases_are_in_their_order_and_before_the_window() -> None:
     made = series(filled(4, begins_ns=10 * S), 11 * S)
-    made.merge(series(filled(1, 2, begins_ns=8 * S, phase="warm-up"), 10 * S))
+    made = made.merge(series(filled(1, 2, begins_ns=8 * S, phase="warm-up"), 10 * S))
     warm_up, window = made.series().phases
     assert (warm_up.phase, warm_up.begins_s, warm_up.ends_s) == ("warm-up", -2.0, 0.0)
     assert (window.phase, window.begins_s, window.ends_s) == ("window", 0.0, 1.0)

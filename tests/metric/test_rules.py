@@ -18,7 +18,6 @@ from mlpstorage_bench.metric.declaration import (
     trial_values,
 )
 from mlpstorage_bench.metric.rules import (
-    FURTHEST_FROM_ONE,
     JOINED,
     LARGEST,
     LIST,
@@ -106,7 +105,6 @@ TRIALS: list[dict[str, Any]] = [
         (SUM, "x", 2.1),
         (MEAN, "x", 1.05),
         (LARGEST, "x", 1.2),
-        (FURTHEST_FROM_ONE, "x", 1.2),
         (LIST, "x", [0.9, None, 1.2]),
         (
             JOINED,
@@ -116,7 +114,8 @@ TRIALS: list[dict[str, Any]] = [
                 {"trial": 3, "moved": 0, "took_s": 0.5, "note": ""},
             ],
         ),
-        (of_worst("word", ("ok", "bad")), "near", 0.2),
+        (of_worst("word", ("ok", "bad"), "x"), "near", 0.2),
+        (of_worst("word", ("bad", "ok"), "x"), "near", 0.1),
         (of_largest("near"), "word", "bad"),
     ],
     ids=lambda value: value.rule if isinstance(value, AcrossTrials) else None,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from mlpstorage_bench.measure.audit import SEVERITY
 from mlpstorage_bench.metric.declaration import Measured, Metric, Shown
-from mlpstorage_bench.metric.rules import FURTHEST_FROM_ONE, LARGEST, SUM, of_largest, of_worst
+from mlpstorage_bench.metric.rules import LARGEST, SUM, of_largest, of_worst
 from mlpstorage_bench.trial.rank_windows import RANKS
 from mlpstorage_bench.units import BYTES, GIB_PER_S, RATIO, TEXT
 
-_WORST_RANK = "of the rank or bottom with the worst verdict"
-_WORST_HOST = "of the host with the worst verdict"
-_WORST = of_worst("audit_verdict", SEVERITY)
-_WORST_OF_HOSTS = of_worst("host_audit_verdict", SEVERITY)
+_WORST_RANK = "of the rank or bottom with the worst verdict, of several furthest from 1"
+_WORST_HOST = "of the host with the worst verdict, of several furthest from 1"
+_WORST = of_worst("audit_verdict", SEVERITY, "audit_ratio")
+_WORST_OF_HOSTS = of_worst("host_audit_verdict", SEVERITY, "host_audit_ratio")
 
 
 class Audits(Measured):
@@ -36,8 +36,8 @@ class Audits(Measured):
         "Reported bytes ÷ the kernel's, reads and writes together; none when bounded or not "
         "measurable.",
         RATIO,
-        RANKS.together("furthest from 1", lambda trial: trial.audits.ratio),
-        FURTHEST_FROM_ONE,
+        RANKS.together(_WORST_RANK, lambda trial: trial.audits.ratio),
+        _WORST,
         title="of the kernel's count",
     )
     audit_reason = Metric(
@@ -68,8 +68,8 @@ class Audits(Measured):
         "Reported bytes of a host ÷ what its block devices or network filesystem moved; none when "
         "bounded or not measurable.",
         RATIO,
-        RANKS.together("furthest from 1", lambda trial: trial.host_audits.ratio),
-        FURTHEST_FROM_ONE,
+        RANKS.together(_WORST_HOST, lambda trial: trial.host_audits.ratio),
+        _WORST_OF_HOSTS,
         title="of the devices' count",
     )
     host_audit_reason = Metric(
