@@ -15,7 +15,12 @@ OPENERS = frozenset({"open", "read_text", "read_bytes"})
 """Names of functions and methods that open a file."""
 LOOKERS = frozenset({"exists", "is_dir", "is_file", "resolve", "iterdir"})
 """Names of methods of paths that raise where the system refuses to look."""
-NO_PATHS = frozenset({"kind", "os", "self", "benchmark_type", "input_files", "scheduler", "window"})
+NO_PATHS = frozenset(
+    {
+        *("kind", "os", "self", "benchmark_type", "input_files", "scheduler", "window"),
+        *("common", "measured", "of_copies"),
+    }
+)
 """Objects and modules with a function of one of these names that is no path's."""
 PARSERS = frozenset({"json.load", "csv.reader", "csv.DictReader", "yaml.safe_load", "yaml.load"})
 NAMES = OPENERS | LOOKERS | {name.rpartition(".")[2] for name in PARSERS}
