@@ -109,7 +109,7 @@ def fixture_of(request: pytest.FixtureRequest, benchmark: Any, name: str) -> Ite
 
     `benchmark` is pytest-benchmark's fixture.
     """
-    timed = TimedTest(benchmark)
+    timed = TimedTest(benchmark, request.fixturename or name)
     opened: list[TypeRun] = []
     try:
         session = _session(request)

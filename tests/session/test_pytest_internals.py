@@ -188,18 +188,18 @@ def test_benchmark_fixture_takes_precision_and_skips(pytester: pytest.Pytester) 
             assert unused._get_precision(timer) == 0.25
 
         def test_not_measured(unused):
-            assert TimedTest(unused).stats is None
-            assert not TimedTest(unused).was_used
+            assert TimedTest(unused, "kvcache").stats is None
+            assert not TimedTest(unused, "kvcache").was_used
 
         def test_measured(benchmark):
-            timed = TimedTest(benchmark)
+            timed = TimedTest(benchmark, "kvcache")
             timed.pedantic(lambda: None, rounds=3, iterations=1)
             assert (timed.stats.stats.rounds, timed.was_used, timed.is_enabled) == (3, True, True)
             timed.close()
 
         def test_ended_early(benchmark):
             def target(): pytest.fail("enough")
-            timed = TimedTest(benchmark)
+            timed = TimedTest(benchmark, "kvcache")
             with pytest.raises(pytest.fail.Exception):
                 timed.pedantic(target, rounds=3, iterations=1)
             timed.close()

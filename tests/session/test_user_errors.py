@@ -80,3 +80,13 @@ def test_function_measured_beside_kvcache_is_refused(
     result.stdout.fnmatch_lines(
         ["*benchmark: got*a function, in a test with the argument kvcache*test of its own*"]
     )
+
+
+@pytest.mark.slow
+def test_function_measured_beside_another_type_names_its_fixture(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_both(benchmark, checkpointing):\n    benchmark(len, '')\n")
+    result = pytester.runpytest("--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*a function, in a test with the argument checkpointing*accepted: checkpointing.run, *"]
+    )

@@ -13,27 +13,28 @@ _MEASURING = ("_raw", "_raw_pedantic")
 """Methods of the benchmark fixture that measure a function."""
 
 
-def _refuse_measurement(*_arguments: object, **_more: object) -> NoReturn:
-    raise InvalidInputError(
-        "benchmark",
-        "a function, in a test with the argument kvcache",
-        "kvcache.run, which is measured by its own clock",
-        hint="Measure the function in a test of its own",
-    )
-
-
 class TimedTest:
     """A test's benchmark fixture, as benchmark types use it."""
 
-    def __init__(self, benchmark: Any) -> None:
+    def __init__(self, benchmark: Any, fixture: str) -> None:
         self._benchmark = benchmark
+        self._fixture = fixture
+        """Name of the fixture that measures instead."""
         self._mode: object = None
         """pytest-benchmark's mark of a fixture that has measured."""
         self._refuse_others()
 
     def _refuse_others(self) -> None:
         for name in _MEASURING:  # an attribute of the object hides the method of its class
-            setattr(self._benchmark, name, _refuse_measurement)
+            setattr(self._benchmark, name, self._refuse)
+
+    def _refuse(self, *_arguments: object, **_more: object) -> NoReturn:
+        raise InvalidInputError(
+            "benchmark",
+            f"a function, in a test with the argument {self._fixture}",
+            f"{self._fixture}.run, which is measured by its own clock",
+            hint="Measure the function in a test of its own",
+        )
 
     def close(self) -> None:
         """Tell pytest-benchmark that the test has measured; call it after the test."""
