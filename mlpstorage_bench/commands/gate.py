@@ -21,7 +21,7 @@ from mlpstorage_bench.process.stdout import text_width, write_lines
 from mlpstorage_bench.report.gate_report import GATE_TABLE_WIDTH, gate_lines, gate_table
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.session.file_arguments import check_gate_files
-from mlpstorage_bench.session.gate import GatePolicy, write_step_summary
+from mlpstorage_bench.session.gate_policy import GatePolicy, write_step_summary
 
 GATE_OPTION = "--mlps-gate"
 

@@ -11,7 +11,7 @@ it silently.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
@@ -41,9 +41,6 @@ from mlpstorage_bench.history.cache_directories import replaced
 from mlpstorage_bench.history.past_run import PastCase, PastRun
 from mlpstorage_bench.measure.conditions import TrialConditions
 
-SELFTEST_TRIALS = 10
-"""Trials of each half unless --mlps-trials is given: as many as a baseline has runs."""
-
 
 @dataclass(frozen=True)
 class Baseline:
@@ -59,14 +56,22 @@ class Baseline:
     """Conditions of the newest comparable runs, of the disturbed ones too; None if unknown."""
     disturbed_before: int = 0
     """Number of runs directly before the judged one in which this case was disturbed."""
+    lost: frozenset[str] = frozenset()
+    """Metrics that comparable runs had, and of which the judged one has no value, or 0 alone."""
 
 
 def find_baselines(
-    candidate: RunSeries, choice: BaselineChoice, history: History, *, across: bool = False
+    candidate: RunSeries,
+    choice: BaselineChoice,
+    history: History,
+    *,
+    across: bool = False,
+    metrics: Collection[str] = (),
 ) -> dict[str, Baseline]:
     """Return the baseline of each case of a run.
 
     `across` includes runs of other workloads and systems, matched by the name of the case.
+    `metrics` are those with a rule, which the run may have lost.
     InvalidInputError if the chosen run or file does not exist.
     """
     if choice.kind in ("run", "file"):
@@ -75,9 +80,9 @@ def find_baselines(
             history.remarks += candidate.remarks_on(named)
         return {case: _named_baseline(candidate, case, named, across) for case in candidate.cases}
     runs = earlier_runs(choice, candidate, history)
-    reader = _Reader(history.remarks)
+    reader = _Reader(history)
     return {
-        case: _EarlierRuns(candidate, case, choice, reader, across=across).baseline(runs)
+        case: _EarlierRuns(candidate, case, choice, reader, across=across).baseline(runs, metrics)
         for case in candidate.cases
     }
 
@@ -95,8 +100,8 @@ def _named_baseline(candidate: RunSeries, case: str, named: RunSeries, across: b
 class _Reader:
     """Reads each metadata file once; a file that has no run of ours gets a remark."""
 
-    def __init__(self, remarks: list[str]) -> None:
-        self._remarks = remarks
+    def __init__(self, history: History) -> None:
+        self.history = history
         self._read: dict[Path, RunSeries | None] = {}
 
     def series(self, run: PastRun) -> RunSeries | None:
@@ -105,7 +110,7 @@ class _Reader:
             try:
                 self._read[run.path] = read_series(BASELINE_OPTION, run.path)
             except InvalidInputError as error:
-                self._remarks.append(f"left out of the baseline: {error}")
+                self.history.remarks.append(f"left out of the baseline: {error}")
                 self._read[run.path] = None
         return self._read[run.path]
 
@@ -128,8 +133,8 @@ class _EarlierRuns:
         self._reader = reader
         self._across = across
 
-    def baseline(self, runs: Sequence[PastRun]) -> Baseline:
-        """Return the baseline among complete runs, oldest first."""
+    def baseline(self, runs: Sequence[PastRun], metrics: Collection[str]) -> Baseline:
+        """Return the baseline among complete runs, oldest first; `metrics` are judged."""
         with_case = [
             (run, past)
             for run in runs
@@ -151,6 +156,7 @@ class _EarlierRuns:
                 accepts_candidate=accepts_candidate,
                 usual=usual,
                 disturbed_before=self._disturbed_before(comparable),
+                lost=frozenset(self._lost([run for run, _ in comparable], metrics)),
             )
         if not with_case:
             return Baseline(
@@ -203,6 +209,17 @@ class _EarlierRuns:
         ]
         return sum(1 for _ in takewhile(lambda past: past.is_disturbed, reversed(judged)))
 
+    def _lost(self, comparable: Sequence[PastRun], metrics: Collection[str]) -> Iterator[str]:
+        """Yield the metrics that any comparable run had more of, however long ago."""
+        own, run_ids = self._candidate.cases[self._case], [run.run_id for run in comparable]
+        for metric in metrics:
+            values = own.values(metric)
+            if any(values):
+                continue
+            earlier = self._reader.history.values(run_ids, self._case, metric).values()
+            if any(any(trials.values()) for trials in earlier) or (earlier and not values):
+                yield metric
+
     def _refusal(self, nearest_run: PastRun) -> str:
         series = self._reader.series(nearest_run)
         differences = (
@@ -223,24 +240,3 @@ def _is_undisturbed(trial: TrialSeries, usual: UsualConditions | None) -> bool:
 
 def _with_case(run: RunSeries, name: str, case: CaseSeries) -> RunSeries:
     return replace(run, cases={**run.cases, name: case})
-
-
-def split_for_selftest(run: RunSeries) -> tuple[RunSeries, dict[str, Baseline]]:
-    """Split a run for a self-test: even trials as the candidate, odd trials as baseline runs.
-
-    Halves alternate, so both meet the same conditions of the storage, and neither can be worse.
-    """
-    candidate = {name: replace(one, trials=one.trials[1::2]) for name, one in run.cases.items()}
-    baselines = {}
-    for name, case in run.cases.items():
-        halves = tuple(
-            replace(
-                run,
-                run_id=f"trial {1 + 2 * number}",
-                cases={name: replace(case, trials=(trial,))},
-            )
-            for number, trial in enumerate(case.trials[::2])
-        )
-        usual = usual_conditions([half.cases[name].conditions for half in halves])
-        baselines[name] = Baseline(halves, usual=usual)
-    return replace(run, cases=candidate), baselines

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlpstorage_bench.gate.decision import Verdict
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.result import GateResult
-from mlpstorage_bench.gate.verdicts import MetricVerdict
 
 _SILENT = frozenset({Verdict.PASSED})
 
@@ -19,7 +19,7 @@ def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[s
     """Return workflow commands that annotate the run; none outside GitHub Actions.
 
     An error is what fails the session. A disturbed metric that passes is a warning, as nobody has
-    judged it; all else is a notice.
+    judged it, and so is a rule that judges nothing; all else is a notice.
     """
     if environ.get("GITHUB_ACTIONS") != "true":
         return []
@@ -28,6 +28,11 @@ def github_annotations(result: GateResult, environ: Mapping[str, str]) -> list[s
         f"title={_property(f'{one.case}: {one.metric} {one.verdict}')}::{_data(one.reason)}"
         for one in result.verdicts
         if one.verdict not in _SILENT
+    ]
+    level = "error" if result.fails_by_rules else "warning"
+    lines += [
+        f"::{level} title={_property('a rule judges nothing')}::{_data(str(one))}"
+        for one in result.unused_rules
     ]
     return lines + [
         f"::error title={_property(f'{case}: not compared')}::{_data(reason)}"

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mlpstorage_bench.gate import next_step
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.disturbances import CaseDisturbance
-from mlpstorage_bench.gate.evidence import MIN_RUNS
-from mlpstorage_bench.gate.verdicts import MetricVerdict
-from mlpstorage_bench.gate.wording import (
-    change_in_words,
-    listed,
-    percent,
-    ratio_of,
-    shows_smallest_effect,
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
+from mlpstorage_bench.gate.not_judged import NotJudged, UnusedRule
+from mlpstorage_bench.gate.wording import change_in_words, listed, ratio_of
+from mlpstorage_bench.results.record import (
+    GateRecord,
+    NotJudgedRecord,
+    UnusedRuleRecord,
+    VerdictRecord,
 )
-from mlpstorage_bench.results.record import GateRecord, VerdictRecord
 from mlpstorage_bench.units import counted
 
 NOT_COMPARED = "not compared"
@@ -32,16 +32,6 @@ _MOST_SEVERE_FIRST = (
     Verdict.PASSED,
 )
 _MOST_NAMED = 3
-_AGAIN = "run it again: a loss in both runs is no chance"
-_NEW_BASELINE = (
-    "find out whether the difference is a mistake. If the system or the workload was changed on "
-    "purpose, run once without the gate's options: that run starts a new baseline"
-)
-_FALSE_ALARM = "a false alarm: use more trials (--mlps-trials) or a rule with a larger change"
-_END_DISTURBANCE = (
-    "end what disturbs the runs. If it now belongs to the system, start a new baseline with a tag "
-    "of its own (--mlps-tag=NAME --mlps-baseline=tag:NAME)"
-)
 
 
 @dataclass(frozen=True)
@@ -79,15 +69,25 @@ class GateResult:
     """Whether runs of other workloads and systems were compared, too."""
     remarks: tuple[str, ...] = ()
     """Remarks on the baseline, such as runs whose files cannot be read."""
+    not_judged: tuple[NotJudged, ...] = ()
+    """Rules that cases have no figure for, which is no fault."""
+    unused_rules: tuple[UnusedRule, ...] = ()
+    """Rules of the user that no case has a figure for: mistakes, unless the session was partial."""
 
     @property
     def verdict(self) -> str:
-        """Verdict on the whole run: the most severe of all; `passed` if no rule applies."""
+        """Verdict on the whole run: the most severe of all; `passed` if no rule applies.
+
+        With a rule that judges nothing, it is undecided at best.
+        """
         if self.with_verdict(Verdict.REGRESSED):
             return Verdict.REGRESSED.value
         if self.refusals:
             return NOT_COMPARED
-        return next((v for v in _MOST_SEVERE_FIRST if self.with_verdict(v)), Verdict.PASSED).value
+        found = {one.verdict for one in self.verdicts}
+        if self.unused_rules:
+            found.add(Verdict.UNDECIDED)
+        return next((v for v in _MOST_SEVERE_FIRST if v in found), Verdict.PASSED).value
 
     def with_verdict(self, verdict: Verdict) -> list[MetricVerdict]:
         """Return the metrics with a verdict."""
@@ -124,7 +124,13 @@ class GateResult:
         failed = {one.verdict for one in self.failing}
         if failed - {Verdict.COLLECTING, Verdict.DISTURBED}:
             return TESTS_FAILED
-        return USAGE_ERROR if failed or self.refusals else PASSED
+        is_unjudged = bool(self.refusals) or self.fails_by_rules
+        return USAGE_ERROR if failed or is_unjudged else PASSED
+
+    @property
+    def fails_by_rules(self) -> bool:
+        """Whether rules that judge nothing fail the session."""
+        return bool(self.unused_rules) and self.failure_rules.undecided
 
     @property
     def cases_to_retry(self) -> list[str]:
@@ -148,20 +154,24 @@ class GateResult:
         counts = [f"{len(self.with_verdict(v))} {v.value}" for v in Verdict if self.with_verdict(v)]
         if self.refusals:
             counts.append(f"{len(self.refusals)} {NOT_COMPARED}")
+        if self.unused_rules:
+            counts.append(f"{counted(len(self.unused_rules), 'rule')} without a figure")
         return ", ".join(counts) or "nothing to compare"
 
     @property
     def headline(self) -> str:
         """Outcome of the whole gate in one line: whether it failed, and by what."""
         if self.exit_status == PASSED:
-            has_warning = self.with_verdict(Verdict.DISTURBED) or self.with_verdict(
-                Verdict.UNDECIDED
-            )
+            unsure = (Verdict.DISTURBED, Verdict.UNDECIDED)
+            has_warning = self.unused_rules or any(map(self.with_verdict, unsure))
             return f"gate passed{' with a warning' if has_warning else ''}: {self.summary}"
         parts = [self._failed_by(verdict) for verdict in Verdict]
         if self.refusals:
             cases = "case" if len(self.refusals) == 1 else "cases"
             parts.append(f"{NOT_COMPARED}: {cases} {listed(list(self.refusals), _MOST_NAMED)}")
+        if self.fails_by_rules:
+            rules = listed([one.text for one in self.unused_rules], _MOST_NAMED)
+            parts.append(f"rules that judge nothing: {rules}")
         return f"gate FAILED: {'; '.join(filter(None, parts))}"
 
     def _failed_by(self, verdict: Verdict) -> str:
@@ -182,19 +192,21 @@ class GateResult:
         """Next step of the run's owner, for the most severe verdict; '' if there is none."""
         of_verdict: Mapping[Verdict, Callable[[list[MetricVerdict]], str]] = {
             Verdict.DISTURBED: self._step_for_disturbed,
-            Verdict.UNDECIDED: _step_for_undecided,
-            Verdict.COLLECTING: _step_for_collecting,
+            Verdict.UNDECIDED: next_step.for_undecided,
+            Verdict.COLLECTING: next_step.for_collecting,
         }
         if self.with_verdict(Verdict.REGRESSED):
-            return _AGAIN
+            return next_step.AGAIN
         if self.refusals:
-            return _NEW_BASELINE
+            return next_step.NEW_BASELINE
+        if self.unused_rules:
+            return next_step.CORRECT_RULES
         steps = (step(ones) for v, step in of_verdict.items() if (ones := self.with_verdict(v)))
-        return next(steps, _FALSE_ALARM if self.failing else "")
+        return next(steps, next_step.FALSE_ALARM if self.failing else "")
 
     def _step_for_disturbed(self, disturbed: list[MetricVerdict]) -> str:
         is_repeated = any(self.disturbed_before.get(one.case, 0) for one in disturbed)
-        return _END_DISTURBANCE if is_repeated else "run it again without the disturbance"
+        return next_step.for_disturbed(is_repeated=is_repeated)
 
     def to_record(self) -> GateRecord:
         """Return the result as the run's metadata has it."""
@@ -211,6 +223,16 @@ class GateResult:
             verdicts=[_record(one, fails=self.fails(one)) for one in self.verdicts],
             refusals=dict(self.refusals),
             disturbances={case: list(one.causes) for case, one in self.disturbances.items()},
+            not_judged=[
+                NotJudgedRecord(
+                    case=one.case, metric=one.rule.metric, rule=str(one.rule), reason=one.reason
+                )
+                for one in self.not_judged
+            ],
+            unused_rules=[
+                UnusedRuleRecord(rule=one.text, source=one.source, reason=one.reason)
+                for one in self.unused_rules
+            ],
         )
 
 
@@ -221,37 +243,6 @@ def _named(one: MetricVerdict) -> str:
     is_change = one.verdict in (Verdict.REGRESSED, Verdict.IMPROVED)
     change = f" {change_in_words(ratio, one.rule.unit)}" if is_change and ratio is not None else ""
     return f"{one.case} {one.metric}{change}"
-
-
-def _step_for_collecting(collecting: list[MetricVerdict]) -> str:
-    missing = max(MIN_RUNS - len(one.baseline_runs) - one.is_added for one in collecting)
-    if missing:
-        return f"run it again: after {counted(missing, 'more run')}, every run is compared"
-    return "run it again: the next run is the first that is compared"
-
-
-def _step_for_undecided(undecided: list[MetricVerdict]) -> str:
-    """Return the step that decides most: more baseline runs, more trials, or another rule."""
-    if any(len(one.baseline_runs) < MIN_RUNS for one in undecided):
-        return f"compare with {MIN_RUNS} runs or more (--mlps-baseline=last)"
-    needed = [
-        (one.trials + one.judgement.more_trials, one)
-        for one in undecided
-        if one.judgement is not None
-        and one.judgement.more_trials
-        and not shows_smallest_effect(one.judgement, one.rule)
-    ]
-    if needed:
-        trials, one = max(needed, key=lambda pair: pair[0])
-        loss = percent(one.rule.smallest_effect or 0.0)
-        return f"use --mlps-trials={trials}: that many show a loss of {loss} % of {one.metric}"
-    judged = [(one.judgement, one.rule) for one in undecided]
-    if all(j is not None and shows_smallest_effect(j, rule) for j, rule in judged):
-        return "run it again: this run is between a loss and none"
-    return (
-        "no number of trials can decide this: this storage varies too much from run to run. Set "
-        "limits, or change rules to greater losses or off (--mlps-gate-rule 'METRIC: off')"
-    )
 
 
 def _record(one: MetricVerdict, *, fails: bool) -> VerdictRecord:

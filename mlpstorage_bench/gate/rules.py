@@ -24,6 +24,8 @@ from mlpstorage_bench.gate.comparison import Criterion
 from mlpstorage_bench.metric.declaration import Metric
 
 RULE_OPTION = "--mlps-gate-rule"
+PROFILE_SOURCE = "gate, in the profile"
+"""Source of the rules of a profile."""
 _ACCEPTED = (
     "METRIC: -10% (less is worse, 10 % matters), +10% (more is worse), '>= 3 GiB/s', '<= 20 ms', "
     "off; CASE/METRIC for one case; several parts with commas between"
@@ -87,6 +89,20 @@ class RuleLine:
     """The only case of the rule; None for every case."""
     rule: Rule
     is_off: bool = False
+    source: str = ""
+    """Its option, or the profile; '' for the default of a metric."""
+    text: str = ""
+    """The line as typed."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is a default: then nobody asked for it."""
+        return not self.source
+
+    @property
+    def is_of_profile(self) -> bool:
+        """Whether it is a rule of a profile, which is for one benchmark type."""
+        return self.source == PROFILE_SOURCE
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,11 @@ class Rules:
     """All lines in order."""
 
     lines: tuple[RuleLine, ...]
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Metrics with a rule, in any case."""
+        return frozenset(line.rule.metric for line in self.lines if not line.is_off)
 
     def of_case(self, case: str) -> dict[str, Rule]:
         """Return the rules of a case by metric."""
@@ -137,7 +158,7 @@ def parse_rules(
     ]
     foreign = {name for metric in of_others for name in (metric.name, *metric.aliases)}
     lines += [
-        _parse(source, text, known)
+        replace(_parse(source, text, known), source=source, text=text.strip())
         for source, text in texts
         if _metric_in(text) not in foreign - known.keys()
     ]

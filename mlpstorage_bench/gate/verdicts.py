@@ -12,45 +12,11 @@ from mlpstorage_bench.gate.decision import Comparison, Judgement, Verdict, judge
 from mlpstorage_bench.gate.disturbances import CaseDisturbance, disturbance_of
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
 from mlpstorage_bench.gate.looks import Retries
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict, progress
+from mlpstorage_bench.gate.not_judged import ALWAYS_ZERO, NOT_MEASURED, NotJudged
 from mlpstorage_bench.gate.rules import Rule, Rules
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries
 from mlpstorage_bench.gate.wording import ratio_of, reason_of
-
-
-@dataclass(frozen=True)
-class MetricVerdict:
-    """Verdict on one metric of one case."""
-
-    case: str
-    rule: Rule
-    verdict: Verdict
-    reason: str
-    value: float | None
-    """Median of this run's trials, in the metric's unit; None if no trial has the metric."""
-    trials: int
-    judgement: Judgement | None = None
-    """None if nothing was compared: the rule has only a limit, or there is no baseline."""
-    baseline_runs: tuple[str, ...] = ()
-    is_added: bool = False
-    """Whether a collecting run is added to its baseline."""
-
-    @property
-    def metric(self) -> str:
-        """The metric's name."""
-        return self.rule.metric
-
-    @property
-    def misses_limit(self) -> bool:
-        """Whether the rule has a limit that the value does not meet."""
-        limit = self.rule.limit
-        return limit is not None and self.value is not None and not limit.holds(self.value)
-
-    def excluded_from_baseline(self) -> MetricVerdict:
-        """Return the verdict for a run that has regressed and so is not added to a baseline."""
-        if self.verdict is not Verdict.COLLECTING:
-            return self
-        reason = _progress(len(self.baseline_runs), exclusion="which has regressed")
-        return replace(self, reason=reason, is_added=False)
 
 
 @dataclass(frozen=True)
@@ -60,6 +26,8 @@ class RunVerdicts:
     metrics: tuple[MetricVerdict, ...]
     disturbances: Mapping[str, CaseDisturbance] = field(default_factory=dict)
     """Only cases with a disturbance."""
+    not_judged: tuple[NotJudged, ...] = ()
+    """Rules without a figure, by case."""
 
 
 def judge_run(
@@ -70,7 +38,7 @@ def judge_run(
     retries: Retries | None = None,
     ignores_disturbances: bool = False,
 ) -> RunVerdicts:
-    """Return a verdict for every metric that has a rule.
+    """Return a verdict for every metric that has a rule and a figure.
 
     All metrics of the run are one family for Holm's correction. The more looks a case may have, the
     smaller the significance level of each. Trials with interference are left out if there are
@@ -92,12 +60,20 @@ def judge_run(
         [(one.comparison, looks[one.case]) for one in compared if one.comparison is not None]
     )
     judgement_of = {id(one): result for one, result in zip(compared, judgements, strict=True)}
-    results = (one.verdict(judgement_of.get(id(one))) for one in checks)
+    results = [one.verdict(judgement_of.get(id(one))) for one in checks]
     verdicts = tuple(verdict for verdict in results if verdict is not None)
     if any(one.verdict is Verdict.REGRESSED for one in verdicts):
         verdicts = tuple(one.excluded_from_baseline() for one in verdicts)
     found = {name: case.disturbance for name, case in cases.items()}
-    return RunVerdicts(verdicts, {name: one for name, one in found.items() if one.causes})
+    return RunVerdicts(
+        verdicts,
+        {name: one for name, one in found.items() if one.causes},
+        tuple(
+            NotJudged(one.case, one.rule, one.why_not_judged)
+            for one, verdict in zip(checks, results, strict=True)
+            if one.why_not_judged and verdict is None
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -126,15 +102,17 @@ class _RuleCheck:
 
     def __init__(self, case: str, judged: _JudgedCase, rule: Rule, baseline: Baseline) -> None:
         self.case = case
+        self.rule = rule
         self._judged = judged
         self._baseline = baseline
-        self._rule = rule
         self._values = judged.series.values(rule.metric)
         runs = [(run.run_id, run.cases[case].values(rule.metric)) for run in baseline.runs]
         self._runs = {run_id: values for run_id, values in runs if values}
-        criterion = rule.criterion
         self.comparison: Comparison | None = None
         is_fixed = not (baseline.refusal or baseline.can_grow)
+        self.why_not_judged = self._why_not_judged(is_fixed=is_fixed)
+        """Reason why there is no figure to judge; '' if there is one, or if it was lost."""
+        criterion = None if self.why_not_judged else rule.criterion
         if criterion is not None and self._values and (self._runs or is_fixed):
             self.comparison = Comparison(list(self._runs.values()), self._values, criterion)
         self.is_collecting = (
@@ -144,16 +122,25 @@ class _RuleCheck:
             and len(self._runs) < MIN_RUNS
         )
 
+    def _why_not_judged(self, *, is_fixed: bool) -> str:
+        is_lost = self.rule.metric in self._baseline.lost
+        if not self._values:
+            return "" if self._runs or is_lost else NOT_MEASURED
+        is_compared = bool(self._runs) or not (is_fixed or self._baseline.refusal)
+        is_zero = not any(map(any, (self._values, *self._runs.values())))
+        has_no_change = self.rule.criterion is not None and is_compared and is_zero
+        return ALWAYS_ZERO if has_no_change and not is_lost else ""
+
     def verdict(self, judgement: Judgement | None) -> MetricVerdict | None:
-        """Return the verdict; None if neither this run nor the baseline has the metric."""
+        """Return the verdict; None if there is nothing to judge."""
         value = median(self._values) if self._values else None
-        if value is None and self._rule.limit is None and not self._runs:
-            return None  # a case without reads has no p95 of reads, in no run
+        if value is None and self.why_not_judged:
+            return None
         if self.is_collecting and self.comparison is not None:
             judgement = judge_all([self.comparison])[0]
         undecided = MetricVerdict(
             case=self.case,
-            rule=self._rule,
+            rule=self.rule,
             verdict=Verdict.UNDECIDED,
             reason="",
             value=value,
@@ -162,7 +149,7 @@ class _RuleCheck:
             baseline_runs=tuple(self._runs),
         )
         if value is None:
-            return replace(undecided, reason="no trial of this run has this metric")
+            return replace(undecided, reason=_LOST)
         verdict = self._undisturbed(undecided, value)
         return None if verdict is None else self._disturbed(verdict)
 
@@ -174,16 +161,16 @@ class _RuleCheck:
             return by_limit
         if self.is_collecting:
             is_added = self._baseline.accepts_candidate
-            reason = _progress(len(self._runs), "" if is_added else _NOT_ACCEPTED)
+            reason = progress(len(self._runs), "" if is_added else _NOT_ACCEPTED)
             return replace(undecided, verdict=Verdict.COLLECTING, reason=reason, is_added=is_added)
         if judgement is not None:
-            reason = reason_of(judgement, self._rule, len(self._runs), len(self._values))
+            reason = reason_of(judgement, self.rule, len(self._runs), len(self._values))
             return replace(undecided, verdict=judgement.verdict, reason=reason)
         return by_limit
 
     def _limit_verdict(self, undecided: MetricVerdict, value: float) -> MetricVerdict | None:
         """Return passed or regressed by the rule's limit; None without a limit."""
-        limit, unit = self._rule.limit, f" {self._rule.unit}".rstrip()
+        limit, unit = self.rule.limit, f" {self.rule.unit}".rstrip()
         if limit is None:
             return None
         holds = limit.holds(value)
@@ -206,7 +193,7 @@ class _RuleCheck:
         if verdict.verdict is Verdict.COLLECTING:
             if not self._judged.is_interfered_with and not self._is_explained(speed):
                 return verdict
-            reason = f"{causes}; {_progress(len(self._runs), 'which was disturbed')}"
+            reason = f"{causes}; {progress(len(self._runs), 'which was disturbed')}"
             return replace(verdict, verdict=Verdict.DISTURBED, reason=reason, is_added=False)
         has_missed_limit = verdict.verdict is Verdict.REGRESSED and speed is None
         if self._is_explained(speed) or (has_missed_limit and self._judged.is_interfered_with):
@@ -224,12 +211,12 @@ class _RuleCheck:
         found = self._judged.disturbance
         if speed is None or not found.explains(1 - speed, is_rate=self._is_rate):
             return False
-        relevant = MIN_EFFECT_SHARE * (self._rule.smallest_effect or 0.0)
+        relevant = MIN_EFFECT_SHARE * (self.rule.smallest_effect or 0.0)
         return self._judged.is_interfered_with or speed < 1 - relevant
 
     @property
     def _is_rate(self) -> bool:
-        return self._rule.higher_is_better is not False
+        return self.rule.higher_is_better is not False
 
     def _speed_ratio(self, verdict: MetricVerdict) -> float | None:
         """Return this run's speed ÷ the baseline's; None if there is nothing to compare with."""
@@ -240,10 +227,4 @@ class _RuleCheck:
 
 
 _NOT_ACCEPTED = "which does not have the baseline's tag or branch"
-
-
-def _progress(earlier: int, exclusion: str) -> str:
-    """Return the number of baseline runs; `exclusion` says why this run does not count."""
-    if exclusion:
-        return f"{earlier} of {MIN_RUNS} baseline runs, excluding this run, {exclusion}"
-    return f"{earlier + 1} of {MIN_RUNS} baseline runs, including this run"
+_LOST = "no trial of this run has this metric, which comparable runs had"

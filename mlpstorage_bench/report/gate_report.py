@@ -10,8 +10,8 @@ from rich.table import Table
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.result import MOST_DISTURBED_IN_A_ROW, NOT_COMPARED, GateResult
-from mlpstorage_bench.gate.verdicts import MetricVerdict
 from mlpstorage_bench.gate.wording import change_in_words, interval_in_words, ratio_of
 from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING
@@ -57,6 +57,7 @@ def gate_lines(result: GateResult) -> list[str]:
         lines += _together(result, verdict)
     lines += [*_left_out(result), *_warnings(result), *_together(result, Verdict.COLLECTING)]
     lines += [f"{NOT_COMPARED}: case {case}: {reason}" for case, reason in result.refusals.items()]
+    lines += [*_not_judged(result), *_unused_rules(result)]
     lines += [f"note: {remark}" for remark in result.remarks]
     look = f", look {result.look} of at most {result.looks}" if result.looks > 1 else ""
     across = "; including other workloads and systems" if result.across else ""
@@ -107,6 +108,22 @@ def _left_out(result: GateResult) -> list[str]:
         for case, one in result.disturbances.items()
         if one.trials and case not in not_judged
     ]
+
+
+def _not_judged(result: GateResult) -> list[str]:
+    """Return a line for each reason for which rules of cases are not judged."""
+    names: dict[str, list[str]] = {}
+    for one in result.not_judged:
+        names.setdefault(one.reason, []).append(f"{one.case} {one.rule.metric}")
+    return [f"not judged: {reason}: {', '.join(of)}" for reason, of in names.items()]
+
+
+def _unused_rules(result: GateResult) -> list[str]:
+    """Return a line for each rule that judges nothing, and whether that fails the session."""
+    if result.fails_by_rules:
+        return [f"error: {one}" for one in result.unused_rules]
+    passes = "The session passes; with --mlps-gate-undecided=fail it fails"
+    return [f"warning: {one}. {passes}" for one in result.unused_rules]
 
 
 def _are(count: int, what: str) -> str:

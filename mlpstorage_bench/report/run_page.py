@@ -145,6 +145,10 @@ def _verdicts(
         change = "" if verdict.reason.startswith(verdict.change) else verdict.change
         rule = f"rule {verdict.rule}" if verdict.rule else ""
         yield of, verdict.verdict, "; ".join(filter(None, (change, verdict.reason, rule)))
+    for unused in metadata.own.gate.unused_rules:
+        yield "gate", "judges nothing", f"{unused.reason}; rule {unused.rule}"
+    for left in metadata.own.gate.not_judged:
+        yield f"{left.case}: {left.metric}", "not judged", f"{left.reason}; rule {left.rule}"
 
 
 def _flat(values: Json, prefix: str = "") -> Iterator[tuple[str, str]]:

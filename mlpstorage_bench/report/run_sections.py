@@ -63,6 +63,7 @@ def checks_section(metadata: RunMetadata) -> Section:
 
 def gate_section(metadata: RunMetadata) -> Section:
     """Return the gate's verdicts on a run, the gravest first."""
+    gate = metadata.own.gate
     verdicts = sorted(
         metadata.own.verdicts,
         key=lambda one: _ORDER.index(one.verdict) if one.verdict in _ORDER else 0,
@@ -72,11 +73,17 @@ def gate_section(metadata: RunMetadata) -> Section:
         for one in verdicts
     )
     refused = tuple(
-        ("not compared", case, "-", "-", "-", reason)
-        for case, reason in metadata.own.gate.refusals.items()
+        ("not compared", case, "-", "-", "-", reason) for case, reason in gate.refusals.items()
+    )
+    without_figure = (
+        *(("judges nothing", "-", "-", "-", one.rule, one.reason) for one in gate.unused_rules),
+        *(
+            ("not judged", one.case, one.metric, "-", one.rule or "-", one.reason)
+            for one in gate.not_judged
+        ),
     )
     header = ("verdict", "case", "metric", "change", "rule", "reason")
-    return Section("Verdicts of the gate", header, (*rows, *refused))
+    return Section("Verdicts of the gate", header, (*rows, *refused, *without_figure))
 
 
 def _host(host: HostFacts) -> tuple[str, ...]:

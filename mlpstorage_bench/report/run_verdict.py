@@ -45,12 +45,16 @@ def _of_tests(failed: Sequence[OutcomeFacts], total: int) -> str:
 
 
 def _of_gate(metadata: RunMetadata) -> str:
-    found = [one for one in metadata.own.verdicts if one.verdict == metadata.own.gate.verdict]
-    named = "; ".join(
-        f"{one.case} {one.metric} {one.change or one.reason}".strip() for one in found[:3]
-    )
+    gate = metadata.own.gate
+    found = [
+        f"{one.case} {one.metric} {one.change or one.reason}".strip()
+        for one in metadata.own.verdicts
+        if one.verdict == gate.verdict
+    ]
+    found += [f"{one.rule} judges nothing: {one.reason}" for one in gate.unused_rules]
+    named = "; ".join(found[:3])
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004 - three are named
-    return f"the gate's verdict is {metadata.own.gate.verdict}: {_cut(named)}{more}"
+    return f"the gate's verdict is {gate.verdict}: {_cut(named)}{more}"
 
 
 def _of_passed(metadata: RunMetadata) -> str:

@@ -157,6 +157,23 @@ class Commit(Part):
     branch: str | None = None
 
 
+class NotJudgedFacts(Part):
+    """A rule that the gate did not judge in a case, as there is no figure for it."""
+
+    case: str = ""
+    metric: str = ""
+    rule: str = ""
+    reason: str = ""
+
+
+class UnusedRuleFacts(Part):
+    """A rule of the user for which no case has a figure."""
+
+    rule: str = ""
+    source: str = ""
+    reason: str = ""
+
+
 class GateFacts(Part):
     """The gate's result on a run."""
 
@@ -164,6 +181,8 @@ class GateFacts(Part):
     """Verdict on the whole run; None in old metadata."""
     refusals: dict[str, str] = {}
     """Cases that were not compared, with the reason."""
+    not_judged: tuple[NotJudgedFacts, ...] = ()
+    unused_rules: tuple[UnusedRuleFacts, ...] = ()
 
 
 class VerdictFacts(Part):

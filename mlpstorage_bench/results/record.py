@@ -76,6 +76,28 @@ class VerdictRecord(BaseModel):
     more_trials: int | None = None
 
 
+class NotJudgedRecord(BaseModel):
+    """A rule that is not judged in a case, as no comparable run has a figure for it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    case: str
+    metric: str
+    rule: str = ""
+    reason: str = ""
+
+
+class UnusedRuleRecord(BaseModel):
+    """A rule of the user for which no case has a figure."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    rule: str
+    """As typed."""
+    source: str = ""
+    reason: str = ""
+
+
 class GateRecord(BaseModel):
     """The gate's result on a whole run. Records of earlier versions have fewer fields."""
 
@@ -95,6 +117,8 @@ class GateRecord(BaseModel):
     """Cases that were not compared, with the reason."""
     disturbances: dict[str, list[str]] = {}
     """Cases whose trials were disturbed, with the causes."""
+    not_judged: list[NotJudgedRecord] = []
+    unused_rules: list[UnusedRuleRecord] = []
 
 
 class PartRecord(BaseModel):

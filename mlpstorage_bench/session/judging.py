@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlpstorage_bench import registry
-from mlpstorage_bench.session.gate import GatePolicy, RunMore, most_looks, rounds
+from mlpstorage_bench.session.gate import RunMore
+from mlpstorage_bench.session.gate_policy import GatePolicy, most_looks, rounds
 from mlpstorage_bench.session.junit import add_to_junit
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.type_run import TypeRun
@@ -55,7 +56,8 @@ def judge(session: MlpsSession, tests_failed: int, report: Callable[[str], None]
 
     Cases that missed an objective have all their figures, so that they are compared, too.
     """
-    if not any(part.gate for part in session.parts):
+    gates = [part.gate for part in session.parts if part.gate is not None]
+    if not gates:
         if session.settings.gate.is_wanted and session.settings.mode != "whatif":
             session.remarks.append(f"ERROR: the gate had {NOTHING_TO_JUDGE}")
             session.has_nothing_to_judge = True
@@ -66,7 +68,8 @@ def judge(session: MlpsSession, tests_failed: int, report: Callable[[str], None]
     for part in session.parts:
         if part.gate is None:
             continue
-        part.gate.judge(report)
+        others = [gate for gate in gates if gate is not part.gate]
+        part.gate.judge(report, others)
         result = part.gate.result
         if result is not None:
             part.run.gate = result.to_record()

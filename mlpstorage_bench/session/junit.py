@@ -44,6 +44,8 @@ def add_to_junit(config: pytest.Config, result: GateResult) -> None:
         _add(config, (one.case, one.metric), outcome, fails=result.fails(one), is_judged=is_judged)
     for case, reason in result.refusals.items():
         _add(config, (case,), f"{NOT_COMPARED}: {reason}", fails=True, is_judged=False)
+    for rule in result.unused_rules:
+        _add(config, (rule.text,), str(rule), fails=result.fails_by_rules, is_judged=False)
 
 
 def _add(

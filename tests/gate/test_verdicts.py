@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from mlpstorage_bench.gate.baseline import Baseline, split_for_selftest
+from mlpstorage_bench.gate.baseline import Baseline
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.github import github_annotations
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.result import FailureRules, GateResult
 from mlpstorage_bench.gate.rules import parse_rules
+from mlpstorage_bench.gate.selftest import split_for_selftest
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries, TrialSeries
-from mlpstorage_bench.gate.verdicts import MetricVerdict, judge_run
+from mlpstorage_bench.gate.verdicts import judge_run
 from mlpstorage_bench.kvcache.results.metrics.latencies import Latencies
 from mlpstorage_bench.kvcache.results.metrics.traffic import Traffic
 from mlpstorage_bench.report.gate_report import as_markdown, gate_lines
@@ -85,7 +87,8 @@ def test_limit_is_judged_without_a_baseline() -> None:
 
 def test_metric_of_baseline_runs_that_this_run_lacks_is_undecided() -> None:
     (one,) = judged(run("new", write_gib_s=[1.0])).values()
-    assert (one.verdict, one.reason) == (Verdict.UNDECIDED, "no trial of this run has this metric")
+    reason = "no trial of this run has this metric, which comparable runs had"
+    assert (one.verdict, one.reason) == (Verdict.UNDECIDED, reason)
 
 
 def test_metric_that_no_run_has_gets_no_verdict() -> None:

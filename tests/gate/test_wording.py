@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from mlpstorage_bench.gate.decision import Judgement, Verdict
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.result import GateResult
 from mlpstorage_bench.gate.rules import Rule
-from mlpstorage_bench.gate.verdicts import MetricVerdict
 from mlpstorage_bench.gate.wording import change_in_words, interval_in_words, reason_of
 
 RULE = Rule("read_gib_s", higher_is_better=True, smallest_effect=0.1, unit="GiB/s")

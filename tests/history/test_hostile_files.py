@@ -24,7 +24,7 @@ from mlpstorage_bench.report.gate_report import gate_lines
 from mlpstorage_bench.results.json_files import json_text, parse_json
 from mlpstorage_bench.results.run_metadata import NoMetadataError, metadata_of
 from mlpstorage_bench.results.schema_1 import upgraded_metadata
-from mlpstorage_bench.session.gate import GatePolicy
+from mlpstorage_bench.session.gate_policy import GatePolicy
 from tests.past_runs import OURS, leave, leave_run, run
 from tests.shown import show
 

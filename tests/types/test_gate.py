@@ -8,6 +8,8 @@ import pytest
 
 from mlpstorage_bench import registry
 from tests.types.project import Project
+from tests.types.smallest import smallest
+from tests.variants import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
 
@@ -56,3 +58,69 @@ def test_a_limit_that_no_storage_reaches_fails_the_session(project: Project) -> 
     assert session.status == pytest.ExitCode.TESTS_FAILED, session.output
     assert "regressed" in session.output
     assert project.only()["mlpstorage"]["status"] == "failed"
+
+
+def forget_conditions(project: Project) -> None:
+    """Remove what disturbed the trials of all runs: other programs use this machine's storage."""
+    for path in sorted(project.results.rglob("*_metadata.json")):
+        content = json.loads(path.read_text())
+        for case in content["mlpstorage"]["cases"].values():
+            for trial in case["trials"]:
+                trial["conditions"] = None
+        path.write_text(json.dumps(content))
+
+
+OF_USER = {
+    "defaults": (),
+    "rule of all cases": ("--mlps-gate-rule=read_gib_s: -10%, >= 0 GiB/s",),
+    "rule of a case": ("--mlps-gate-rule=read/read_gib_s: >= 0 GiB/s",),
+    "rule of a profile": ("--mlps-profile=checkpointing.own.yaml",),
+}
+PROFILE = """
+name: own
+model: llama3-8b
+time_between_checkpoints: 0
+gate: {read_gib_s: "-10%, >= 0 GiB/s"}
+"""
+JUDGED = {("write", "write_gib_s"), ("read", "read_gib_s")}
+NOT_JUDGED = {("write", "read_gib_s"), ("read", "write_gib_s")}
+
+
+@pytest.mark.parametrize("given", first_of(*OF_USER))
+def test_eight_nights_judge_only_figures_that_a_case_has(
+    pytester: pytest.Pytester, given: str
+) -> None:
+    """Writes have no bandwidth of reads, and reads none of writes, in any night."""
+    project = Project(pytester.path, "checkpointing", smallest("checkpointing"))
+    (pytester.path / "own.yaml").write_text(PROFILE)
+    for night in range(1, 9):
+        session = project.run(*GATE, "--mlps-trials=3", *OF_USER[given])
+        own = project.metadata()[-1]["mlpstorage"]
+        verdicts = {(one["case"], one["metric"]): one["verdict"] for one in own["verdicts"]}
+        assert verdicts.keys() == JUDGED, f"night {night}"
+        gate = own["gate"]
+        assert {(one["case"], one["metric"]) for one in gate["not_judged"]} == NOT_JUDGED
+        assert {one["reason"] for one in gate["not_judged"]} == {"not measured in this case"}
+        assert gate["unused_rules"] == []
+        assert gate["verdict"] in verdicts.values()
+        assert session.output.count("not judged: not measured in this case: ") == 1
+        forget_conditions(project)
+        if night <= NIGHTS:
+            session.passed()
+            assert set(verdicts.values()) == {"collecting"}
+        else:
+            assert session.status == ("regressed" in verdicts.values()), session.output
+            assert "collecting" not in verdicts.values()
+
+
+@pytest.mark.long
+def test_rule_that_judges_nothing_is_named_each_night_and_fails_if_undecided_does(
+    pytester: pytest.Pytester,
+) -> None:
+    project = Project(pytester.path, "checkpointing", smallest("checkpointing"))
+    rule = "--mlps-gate-rule=snapshot_s: +10%"
+    for strict, status in (((), 0), ((), 0), (("--mlps-gate-undecided=fail",), 4)):
+        session = project.run(*GATE, rule, *strict)
+        assert session.status == status, session.output
+        assert session.output.count("'snapshot_s: +10%' judges nothing: no case has ") == 1
+        assert project.metadata()[-1]["mlpstorage"]["gate"]["verdict"] == "undecided"

@@ -1,0 +1,52 @@
+"""The verdict on one metric of one case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mlpstorage_bench.gate.decision import Judgement, Verdict
+from mlpstorage_bench.gate.evidence import MIN_RUNS
+from mlpstorage_bench.gate.rules import Rule
+
+
+@dataclass(frozen=True)
+class MetricVerdict:
+    """Verdict on one metric of one case."""
+
+    case: str
+    rule: Rule
+    verdict: Verdict
+    reason: str
+    value: float | None
+    """Median of this run's trials, in the metric's unit; None if no trial has the metric."""
+    trials: int
+    judgement: Judgement | None = None
+    """None if nothing was compared: the rule has only a limit, or there is no baseline."""
+    baseline_runs: tuple[str, ...] = ()
+    is_added: bool = False
+    """Whether a collecting run is added to its baseline."""
+
+    @property
+    def metric(self) -> str:
+        """The metric's name."""
+        return self.rule.metric
+
+    @property
+    def misses_limit(self) -> bool:
+        """Whether the rule has a limit that the value does not meet."""
+        limit = self.rule.limit
+        return limit is not None and self.value is not None and not limit.holds(self.value)
+
+    def excluded_from_baseline(self) -> MetricVerdict:
+        """Return the verdict for a run that has regressed and so is not added to a baseline."""
+        if self.verdict is not Verdict.COLLECTING:
+            return self
+        reason = progress(len(self.baseline_runs), exclusion="which has regressed")
+        return replace(self, reason=reason, is_added=False)
+
+
+def progress(earlier: int, exclusion: str) -> str:
+    """Return the number of baseline runs; `exclusion` says why this run does not count."""
+    if exclusion:
+        return f"{earlier} of {MIN_RUNS} baseline runs, excluding this run, {exclusion}"
+    return f"{earlier + 1} of {MIN_RUNS} baseline runs, including this run"
