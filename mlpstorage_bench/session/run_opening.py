@@ -29,6 +29,7 @@ from mlpstorage_bench.session.provenance import filesystems_of, run_facts
 from mlpstorage_bench.session.resumption import Resumption, identity_of
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.type_requests import profile_note
 from mlpstorage_bench.session.type_run import TypeRun
 from mlpstorage_bench.trial.services import TestedType
 
@@ -71,7 +72,8 @@ def open_run(session: MlpsSession, name: str, cases: Sequence[str]) -> None:
     notes += record_integrity(session, part.run, opened)
     about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
     changes = _describe_storage(session, part.run.location.metadata_path, opened)
-    part.run.add_notes([*changes, *plan.notes(), *dict.fromkeys(notes), *about_hosts])
+    of_plan = [*filter(None, [profile_note(settings, name)]), *plan.notes()]
+    part.run.add_notes([*changes, *of_plan, *dict.fromkeys(notes), *about_hosts])
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(part.run.write)
 

@@ -36,6 +36,7 @@ from mlpstorage_bench.session.pytest_internals.terminal import (
 from mlpstorage_bench.session.run import Run
 from mlpstorage_bench.session.session import MlpsSession
 from mlpstorage_bench.session.size_report import size_report
+from mlpstorage_bench.session.type_requests import profile_note
 from mlpstorage_bench.session.type_run import TypeRun
 
 _CHECKS_WIDTH = 100
@@ -140,6 +141,9 @@ def show_plan(config: pytest.Config, session: MlpsSession, names: Sequence[str])
     width = max(text_width(), SIZE_TABLE_WIDTH)
     for name in names or [registry.DEFAULT]:
         plan = session.plan(name)
+        note = profile_note(settings, name)
+        if note:
+            _show_prose(reporter, f"note: {note}")
         for line in plan.describe():
             _show(reporter, line)
         try:

@@ -36,6 +36,31 @@ def request_for(settings: Settings, name: str) -> PlanRequest:
     )
 
 
+def settings_for(settings: Settings, name: str) -> dict[str, object]:
+    """Return what the user set as it is for a type: options, its profile, and its parameters."""
+    own = {key: value for key, value in settings.user_set.items() if key != "set"}
+    own |= {key: True for key, value in own.items() if value == ""}  # given without a value
+    if settings.profiles:
+        own["profile"] = _profile_of(settings, name)
+    return {**own, **dict(_overrides_of(settings, name))}
+
+
+def profile_note(settings: Settings, name: str) -> str:
+    """Return a note if a profile without a prefix is for other types alone; else ''.
+
+    A session of this type alone is refused such a profile.
+    """
+    given = [*map(_split, settings.profiles)]
+    foreign = [profile for prefix, profile in given if not prefix]
+    if not foreign or any(prefix == name for prefix, _ in given) or _fitting(settings, name):
+        return ""
+    used, own = _profile_of(settings, name), ", ".join(_shipped(name))
+    return (
+        f"{name} has no profile {foreign[-1]}: it takes its default, {used}. To choose another: "
+        f"{_PROFILE_OPTION}={name}.NAME, where NAME is {own}, or a file"
+    )
+
+
 def profile_files(settings: Settings) -> list[Path]:
     """Return the profiles that are given, as paths: files, unless they are names."""
     return [Path(_split(value)[1]) for value in settings.profiles]
@@ -152,16 +177,19 @@ def _overrides_of(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
 
 def _profile_of(settings: Settings, name: str) -> str:
     """Return the last profile that names the type, or else the last one that it can have."""
-    given = [*map(_split, settings.profiles)]
-    own = [profile for prefix, profile in given if prefix == name]
+    own = [profile for prefix, profile in map(_split, settings.profiles) if prefix == name]
+    default = CLOSED_PROFILE if settings.mode == "closed" else DEFAULT_PROFILE
+    return [default, *_fitting(settings, name), *own][-1]
+
+
+def _fitting(settings: Settings, name: str) -> list[str]:
+    """Return the profiles without a prefix that a type can have."""
     shipped = {one for other in registry.names() for one in _shipped(other)}
-    fitting = [
+    return [
         profile
-        for prefix, profile in given
+        for prefix, profile in map(_split, settings.profiles)
         if not prefix and (profile in _shipped(name) or profile not in shipped)
     ]
-    default = CLOSED_PROFILE if settings.mode == "closed" else DEFAULT_PROFILE
-    return [default, *fitting, *own][-1]
 
 
 def _split(value: str) -> tuple[str, str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import RunRanks
-from tests.session.two_types import two_types
+from tests.session.two_types import COPY_TEST, runs_in, two_types
 from tests.variants import first_of
 
 WHATIF = ("--mlps-mode=whatif", "--mlps-cache-dir=cache", "-p", "no:cacheprovider")
+SIMULATED = (
+    *("--mlps-set=storage=null", "--mlps-results-dir=results", "--mlps-cache-dir=cache"),
+    *("-p", "no:cacheprovider"),
+)
 
 
 @pytest.fixture
@@ -154,3 +158,39 @@ def test_entry_point_that_is_unusable_is_named_with_its_package(
     assert line == (
         f"ERROR: entry point mlpstorage_bench.types of theirs: got '{given}'; accepted: {accepted}"
     )
+
+
+NOTE = (
+    "copy_files has no profile mlperf: it takes its default, quick. To choose another: "
+    "--mlps-profile=copy_files.NAME, where NAME is quick, or a file"
+)
+"""The note on a profile that one of two types has."""
+
+
+def test_profile_that_one_type_has_leaves_a_note_on_the_other(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess(*WHATIF, "--mlps-profile=mlperf")
+    assert result.ret == 0
+    assert result.outlines.count(f"note: {NOTE}") == 1
+    result.stdout.fnmatch_lines(["profile mlperf: *", "copy: 2 lanes of 4 files of 1 MiB"])
+    for given in (("quick",), ("mlperf", "quick"), ("mlperf", "copy_files.quick")):
+        options = [f"--mlps-profile={one}" for one in given]
+        named = project.runpytest_subprocess(*WHATIF, *options)
+        assert named.ret == 0
+        named.stdout.no_fnmatch_line("note: * has no profile *")
+
+
+def test_note_on_the_profile_is_in_the_run_of_its_type_alone(project: pytest.Pytester) -> None:
+    project.makepyfile(test_both="def test_kv(kvcache): pass\n" + COPY_TEST)
+    result = project.runpytest_subprocess(*SIMULATED, "--mlps-profile=mlperf")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"mlpstorage: note: copy_files: {NOTE}"])
+    notes = {name.split()[0]: run["mlpstorage"]["notes"] for name, run in runs_in(project).items()}
+    assert NOTE in notes["copy_files"]
+    assert not any("has no profile" in note for note in notes["kv_cache"])
+
+
+def test_closed_mode_refuses_a_type_without_its_profile(project: pytest.Pytester) -> None:
+    closed = ("--mlps-mode=closed", "--mlps-profile=mlperf", "--mlps-results-dir=results")
+    result = project.runpytest_subprocess(*closed, "--mlps-cache-dir=cache")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert not (project.path / "results").exists()
