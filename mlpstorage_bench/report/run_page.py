@@ -51,9 +51,9 @@ def _sections(run: PastRun, metadata: RunMetadata, numbers: Sequence[Number]) ->
     yield hosts_section(metadata)
     yield checks_section(metadata)
     yield Section("Parameters", ("parameter", "value"), tuple(_flat(metadata.effective_parameters)))
-    overrides = tuple(_flat(metadata.override_parameters))
+    given = tuple(_flat(metadata.settings_by_user))
     yield plugins_section(metadata)
-    yield Section("Set by the user", ("parameter", "value"), overrides)
+    yield Section("Set by the user", ("setting", "value"), given)
     files = [*_files(metadata), run.path.name]
     yield Section(f"Files in {run.path.parent}", ("file",), tuple((name,) for name in files))
 

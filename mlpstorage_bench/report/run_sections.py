@@ -101,9 +101,9 @@ def _host(host: HostFacts) -> tuple[str, ...]:
 
 
 def set_section(metadata: RunMetadata) -> Section:
-    """Return the parameters that the user set."""
-    rows = tuple(flat(metadata.override_parameters))
-    return Section("Set for this run", ("parameter", "value"), rows)
+    """Return the options, the profile and the parameters that the user set."""
+    rows = tuple(flat(metadata.settings_by_user))
+    return Section("Set for this run", ("setting", "value"), rows)
 
 
 def plugins_section(metadata: RunMetadata) -> Section:

@@ -86,6 +86,7 @@ def build_metadata(
             "system_fingerprint": record.system_fingerprint,
             "system_fingerprint_parts": record.system_fingerprint_parts,
             "options_set": record.user_set,
+            **({} if record.settings is None else {"settings": record.settings}),
             "parameters": record.parameters,
             "request_stream_sha256": record.request_stream_sha256,
             "metrics": {**metrics, **({"recorded": record.recorded} if record.recorded else {})},

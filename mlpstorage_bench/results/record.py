@@ -240,6 +240,8 @@ class RunFacts(BaseModel):
     """Arguments under the reference's names."""
     user_set: Json = {}
     """Options that the user set, by name."""
+    settings: Json | None = None
+    """The same with profile and parameters, as they are for the run's type; None in old records."""
     parameters: Json
     override_parameters: Json
     system_info: Json | None

@@ -106,6 +106,8 @@ class OwnFacts(Part):
     system_fingerprint_parts: Object = Field(default_factory=dict)
     parameters: Object = Field(default_factory=dict)
     """The plan's, of all workloads."""
+    settings: Object | None = None
+    """Options, profile and parameters that the user set for its type; None in old metadata."""
     request_stream_sha256: tuple[str, ...] = ()
     metrics: Object = Field(default_factory=dict)
     """Values by case, None for a case that failed."""
@@ -194,6 +196,11 @@ class RunMetadata(Part):
     def effective_parameters(self) -> Object:
         """Parameters of all workloads; of the reference's files, all that there are."""
         return self.own.parameters or self.parameters
+
+    @property
+    def settings_by_user(self) -> Object:
+        """Everything that the user set; in old metadata, and of the reference, the parameters."""
+        return self.override_parameters if self.own.settings is None else self.own.settings
 
     @property
     def all_metrics(self) -> Object:

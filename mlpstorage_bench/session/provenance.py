@@ -37,7 +37,7 @@ from mlpstorage_bench.results.record import Filesystems, Invocation, RunFacts
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
-from mlpstorage_bench.session.type_requests import profile_files
+from mlpstorage_bench.session.type_requests import profile_files, settings_for
 from mlpstorage_bench.units import GIB
 
 
@@ -99,6 +99,7 @@ def run_facts(
             _least_memory_gib(cluster.hosts),
         ),
         user_set=_as_json(settings.user_set),
+        settings=_in_words(settings_for(settings, location.benchmark_type)),
         parameters=plan.parameters(),
         override_parameters=_as_json(plan.override_parameters()),
         system_info=cluster.system_info(),
@@ -164,6 +165,7 @@ def datasize_facts(
             settings, plan.arguments(), location.command, systemname, len(hosts)
         ),
         user_set=_as_json(settings.user_set),
+        settings=_in_words(settings_for(settings, location.benchmark_type)),
         parameters=plan.parameters(),
         override_parameters=_as_json(plan.override_parameters()),
         system_info=None,
@@ -223,6 +225,16 @@ def _as_json(values: Mapping[str, object]) -> Json:
         name: value if isinstance(value, bool | int | float) else _text_of_option(name, value)
         for name, value in values.items()
     }
+
+
+def _in_words(values: Mapping[str, object]) -> Json:
+    """Return the same with commas between the values of an option that is repeated."""
+    repeated = {
+        name: ", ".join(redact_text(str(one)) for one in value)
+        for name, value in values.items()
+        if isinstance(value, list | tuple) and name != "mpi-params"
+    }
+    return {**_as_json(values), **repeated}
 
 
 def _text_of_option(name: str, value: object) -> str:

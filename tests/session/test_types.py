@@ -38,6 +38,9 @@ def test_each_type_has_a_run_of_the_session_and_files_of_its_own(project: pytest
     (session_id,) = {one["session_id"] for one in own.values()}
     assert len(session_id) == 16
     assert [list(own[name]["metrics"]) for name in (KV, COPIES)] == [["1"], ["copy"]]
+    assert own[KV]["settings"]["storage"] == "null"
+    assert "storage" not in own[COPIES]["settings"]
+    assert {one["settings"]["trials"] for one in own.values()} == {2}
     tests = {name: [test["test"].split("::")[1] for test in own[name]["tests"]] for name in own}
     assert tests == {KV: ["test_kv"], COPIES: ["test_copy"]}
     for run in own.values():

@@ -111,6 +111,12 @@ def test_reports_and_exports_have_the_figures_of_each_case(ran: Project) -> None
         assert run_id(ran) in text
         assert all(metric.title in text for metric in shown)
         assert "Parameters that are not at their defaults" in text
+        assert "Set for this run" in text
+    rows = (ran.path / REPORTS[1]).read_text().splitlines()
+    parameters = (setting.split("=") for setting in ran.smallest.settings)
+    for name, value in (("profile", "quick"), ("trials", "2"), *parameters):
+        assert any(row.startswith(f"| {name} | {value}") for row in rows), name
+    assert {"cache-dir", "results-dir"} <= own["settings"].keys()
     exported = (ran.path / "figures.json").read_text()
     assert all(f'"{case}"' in exported for case in own["cases"])
 
