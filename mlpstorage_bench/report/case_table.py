@@ -20,14 +20,15 @@ def results_table(
     figures: Mapping[str, CaseFigures],
     least: Shown,
 ) -> Section:
-    """Return a table of cases with the metrics that are shown at least there.
+    """Return a table of cases with the metrics that are shown at least there, and that a case has.
 
     Cells have the spread over trials, and percentiles their number of samples.
     """
     shown = [
         one
         for one in described.values()
-        if one.shown >= least and any(values and one.name in values for values in cases.values())
+        if one.shown >= least
+        and any(values and values.get(one.name) not in (None, "") for values in cases.values())
     ]
     rows = [
         (name, str(values.get("trials", "-")), *_cells(shown, values, described, figures.get(name)))
@@ -77,12 +78,13 @@ def headline_case(cases: Mapping[str, Values], described: Mapping[str, Descripti
 
 
 def bandwidth_metrics(described: Mapping[str, Description]) -> list[Description]:
-    """Return the headline metrics that are bandwidths."""
-    return [
+    """Return the headline metrics that are bandwidths: reads first, as other charts have them."""
+    found = [
         one
         for one in described.values()
         if one.unit is GIB_PER_S and one.shown >= Shown.HEADLINE and one.has_spread
     ]
+    return sorted(found, key=lambda one: not one.title.startswith("read"))
 
 
 def tiles_of(
@@ -101,7 +103,9 @@ def _tile(
     one: Description, values: Values, described: Mapping[str, Description], samples: int | None
 ) -> Tile:
     unit = "" if one.unit.kind != "number" or one.unit is PER_S else one.unit.name
-    label = one.title.removesuffix(unit).strip() if unit else one.title
+    label = one.title.removesuffix(unit).strip()
+    if not label:  # a title such as samples/s is the unit
+        label, unit = one.title, ""
     beside: list[str] = []
     ends = ends_of(one, values)
     trials = values.get("trials")

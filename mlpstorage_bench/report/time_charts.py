@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlpstorage_bench.measure.time_series import PhaseSeries, TimeSeries
+from mlpstorage_bench.report.charts.bar_chart import COLORS
 from mlpstorage_bench.report.charts.line_chart import (
     BOTTOM,
     LEFT,
@@ -37,6 +38,8 @@ _LEAST_SLOT_SHARE = 0.25
 
 
 _KINDS = ("read", "write")
+_WINDOW = "window"
+"""The last phase."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,17 @@ def time_charts(trials: Sequence[TrialFacts]) -> Iterator[Figure]:
     if together > 1:
         slots = list(_together(slots, together))
         left += f"Each point is {together} slots together, with the greatest p95 of them. "
-    remark = left + "The windows have a background; before them is the warm-up."
+    has_warm_up = any(slot.phase != _WINDOW for slot in slots)
+    before = "; before them is the warm-up" if has_warm_up else ""
+    remark = f"{left}The windows have a background{before}."
+    kinds = _kinds(slots)
     offsets, windows, most = _offsets(known)
     bands = [
         Band(begin, end, f"trial {trial}") for trial, (begin, end) in windows.items() if end > begin
     ]
     for title, unit, pairs, table in (
-        ("Bandwidth over time", "GiB/s", _rates(slots, offsets), _bandwidth_table(slots)),
-        ("p95 of entries over time", "ms", _p95(slots, offsets), _p95_table(slots)),
+        ("Bandwidth over time", "GiB/s", _rates(slots, offsets, kinds), _rate_table(slots, kinds)),
+        ("p95 over time", "ms", _p95(slots, offsets, kinds), _p95_table(slots, kinds)),
     ):
         values = [value for _, points in pairs for _, value in points if value is not None]
         if not values:
@@ -111,8 +117,8 @@ def time_charts(trials: Sequence[TrialFacts]) -> Iterator[Figure]:
         labels += [(end, f"{number_text(end - offsets[t])} s") for t, (_, end) in windows.items()]
         axes = Axes(x, linear(values, BOTTOM, TOP), "since each window's opening", unit, labels)
         lines = [
-            Line(name, style, points)
-            for (name, points), style in zip(pairs, ("c1", "c2"), strict=True)
+            Line(name, COLORS[kind], points)
+            for (name, points), kind in zip(pairs, kinds, strict=True)
         ]
         words = (
             f"{name}: {number_text(min(shown))} to {number_text(max(shown))} {unit}"
@@ -206,17 +212,26 @@ _Points = list[tuple[float, float | None]]
 _Rows = tuple[tuple[str, ...], ...]
 
 
-def _rates(slots: Sequence[Slot], offsets: dict[int, float]) -> list[tuple[str, _Points]]:
+def _kinds(slots: Sequence[Slot]) -> list[int]:
+    """Return the kinds of which a slot has some; all if none has any."""
+    every = range(len(_KINDS))
+    return [n for n in every if any(slot.kinds[n].size for slot in slots)] or [*every]
+
+
+def _rates(
+    slots: Sequence[Slot], offsets: dict[int, float], kinds: Sequence[int]
+) -> list[tuple[str, _Points]]:
     return [
-        (name, _line(slots, offsets, [one.gib_s(kind) for one in slots]))
-        for kind, name in enumerate(_KINDS)
+        (_KINDS[kind], _line(slots, offsets, [one.gib_s(kind) for one in slots])) for kind in kinds
     ]
 
 
-def _p95(slots: Sequence[Slot], offsets: dict[int, float]) -> list[tuple[str, _Points]]:
+def _p95(
+    slots: Sequence[Slot], offsets: dict[int, float], kinds: Sequence[int]
+) -> list[tuple[str, _Points]]:
     return [
-        (name, _line(slots, offsets, [one.kinds[kind].p95_ms for one in slots]))
-        for kind, name in enumerate(_KINDS)
+        (_KINDS[kind], _line(slots, offsets, [one.kinds[kind].p95_ms for one in slots]))
+        for kind in kinds
     ]
 
 
@@ -240,15 +255,20 @@ def _rows(slots: Sequence[Slot], cells: Callable[[Slot], Iterable[str]]) -> _Row
     return thinned(rows, _MOST_ROWS)
 
 
-def _bandwidth_table(slots: Sequence[Slot]) -> Section:
-    header = ("trial", "phase", "from s", "read GiB/s", "write GiB/s")
-    rows = _rows(slots, lambda one: map(number_text, map(one.gib_s, range(len(_KINDS)))))
-    return Section("Bandwidth over time", header, rows)
+def _rate_table(slots: Sequence[Slot], kinds: Sequence[int]) -> Section:
+    header = ("trial", "phase", "from s", *(f"{_KINDS[kind]} GiB/s" for kind in kinds))
+    return Section(
+        "Bandwidth over time",
+        header,
+        _rows(slots, lambda one: (number_text(one.gib_s(kind)) for kind in kinds)),
+    )
 
 
-def _p95_table(slots: Sequence[Slot]) -> Section:
-    header = ("trial", "phase", "from s", "read p95 ms (entries)", "write p95 ms (entries)")
-    return Section("p95 over time", header, _rows(slots, lambda one: map(_ms, one.kinds)))
+def _p95_table(slots: Sequence[Slot], kinds: Sequence[int]) -> Section:
+    header = ("trial", "phase", "from s", *(f"{_KINDS[kind]} p95 ms (number)" for kind in kinds))
+    return Section(
+        "p95 over time", header, _rows(slots, lambda one: (_ms(one.kinds[kind]) for kind in kinds))
+    )
 
 
 def _ms(moved: Moved) -> str:

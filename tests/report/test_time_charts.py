@@ -75,3 +75,23 @@ def test_long_windows_are_drawn_with_a_limited_number_of_points() -> None:
 def test_unusable_series_are_not_drawn(changed: PhaseSeries) -> None:
     assert charts(WINDOW) != []
     assert charts(changed) == []
+
+
+def test_chart_has_the_kinds_of_operations_that_moved_data() -> None:
+    reads = replace(WINDOW, write_bytes=(0, 0), writes=(0, 0), write_p95_ms=(None, None))
+    bandwidth, p95 = charts(reads)
+    assert [entry.text for entry in bandwidth.key] == ["read"]
+    assert bandwidth.table.header == ("trial", "phase", "from s", "read GiB/s")
+    assert p95.table.header[3:] == ("read p95 ms (number)",)
+    writes = replace(WINDOW, read_bytes=(0, 0), reads=(0, 0), read_p95_ms=(None, None))
+    bandwidth, _ = charts(writes)
+    assert [entry.text for entry in bandwidth.key] == ["write"]
+    assert any(curve.style == "line c2" for curve in bandwidth.curves)
+    assert len(charts(replace(reads, read_bytes=(0, 0)))[0].key) == 2
+
+
+def test_remark_names_a_warm_up_where_there_was_one() -> None:
+    warmed, _ = charts(phase("warm-up", -1.0, 0.0), WINDOW)
+    bare, _ = charts(WINDOW)
+    assert warmed.remarks == ("The windows have a background; before them is the warm-up.",)
+    assert bare.remarks == ("The windows have a background.",)

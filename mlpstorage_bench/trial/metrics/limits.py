@@ -191,7 +191,7 @@ class Harness(Measured):
         BYTES,
         RANKS.largest(lambda rank: rank.peak_rss_bytes),
         LARGEST,
-        title="peak memory bytes",
+        title="peak memory",
         better="lower",
         shown=Shown.REPORT,
     )

@@ -106,6 +106,7 @@ class Checkpoints(Measured):
         BYTES,
         RANKS.total(lambda rank: rank.tensor_bytes),
         LARGEST,
+        title="checkpoint size",
         shown=Shown.REPORT,
     )
     write_bytes = Metric(
