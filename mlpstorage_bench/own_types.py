@@ -28,8 +28,9 @@ from mlpstorage_bench.trial.base_trial import WINDOW_GROUPS
 from mlpstorage_bench.trial.base_type import BaseType
 from mlpstorage_bench.trial.case_trials import CaseTrials, Pausing
 from mlpstorage_bench.trial.engine import TrialEngine
-from mlpstorage_bench.trial.lane_engine import LaneEngine, LaneLoad, LaneTrials
+from mlpstorage_bench.trial.lane_engine import LaneEngine, LaneTrials
 from mlpstorage_bench.trial.lane_files import LaneFiles
+from mlpstorage_bench.trial.lane_load import LaneLoad
 from mlpstorage_bench.trial.lane_results import (
     LANE_RANKS,
     LaneResult,

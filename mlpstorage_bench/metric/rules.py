@@ -125,6 +125,9 @@ def _listed(value: object) -> Sequence[object]:
 
 
 def _fields(record: object) -> Mapping[str, object]:
+    """Return the fields of a record, also of one that JSON has kept."""
+    if isinstance(record, Mapping):
+        return record
     assert is_dataclass(record)
     assert not isinstance(record, type)
     return asdict(record)

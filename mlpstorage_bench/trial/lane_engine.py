@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mlpstorage_bench.benchmark_type.interface import RankSite
 from mlpstorage_bench.benchmark_type.records import Json
 from mlpstorage_bench.errors import CapacityError
+from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.mpi.ranks import TrialRanks
@@ -16,8 +17,8 @@ from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.storage.queues import QueueOpener
-from mlpstorage_bench.storage.store import Chunking
 from mlpstorage_bench.trial.engine import TrialEngine, placed
+from mlpstorage_bench.trial.lane_load import LaneLoad, ceiling_of
 from mlpstorage_bench.trial.lane_results import (
     LaneRanks,
     LaneResult,
@@ -28,30 +29,14 @@ from mlpstorage_bench.trial.lane_results import (
     stored_lane_trial,
     without_counts,
 )
-from mlpstorage_bench.trial.lane_window import LaneContext, LaneWork, measure_lanes
-from mlpstorage_bench.trial.lanes import LaneShape
+from mlpstorage_bench.trial.lane_window import LaneContext, measure_lanes
 from mlpstorage_bench.trial.outcome import StoredTrial, TrialOutcome
 from mlpstorage_bench.trial.pooling import pool_on_root
 from mlpstorage_bench.trial.rank_window import RankWindow
 from mlpstorage_bench.trial.series_recorder import pool_series
 from mlpstorage_bench.trial.storage_modes import StorageModes
-from mlpstorage_bench.units import KIB
 
 LaneOutcome = TrialOutcome[LaneTrial, LaneSamples]
-
-
-@dataclass(frozen=True)
-class LaneLoad:
-    """The load of a case on each rank."""
-
-    work: LaneWork
-    lanes: int
-    parameters: Json
-    """The case's, for the result of each rank."""
-    chunk_kib: int = 1024
-    chunks_in_flight: int = 1
-    io_threads: int = 1
-    verify_rate: float = 1.0
 
 
 class LaneEngine(TrialEngine):
@@ -74,6 +59,8 @@ class LaneEngine(TrialEngine):
         self._store: EntryFiles | None = None
         self._left: dict[str, int] = {}
         """Sizes of the last trial's files, by name."""
+        self._calibrated: tuple[LaneLoad, Ceiling | None] | None = None
+        """The last load, with this rank's ceiling for it."""
 
     def _modes(self) -> StorageModes:
         return self._storage
@@ -119,10 +106,12 @@ class LaneEngine(TrialEngine):
         started_at = self._log.start_of(trial)
         with placed(self._place), self._log.record("cache_emptied", trial) as step:
             step.removed_bytes = self._release()
+        with placed(self._place):
+            ceiling = self._ceiling(load)
         with placed(self._place), self._log.record("trial", trial):
             mine = self._measure(load)
         failure = None if mine.failure is None else mine.failure.with_place(self._place)
-        mine = replace(mine, failure=failure, started_at=started_at)
+        mine = replace(mine, failure=failure, started_at=started_at, ceiling=ceiling)
         own = LaneSamples().merge(LaneSamples(mine.operations))
         samples = self._ranks.merge(own, LaneSamples.merge)
 
@@ -136,15 +125,17 @@ class LaneEngine(TrialEngine):
         results = self._ranks.gather(lane_rank_json(mine, trial, load.parameters, steps))
         return TrialOutcome(pooled, samples, results, series)
 
+    def _ceiling(self, load: LaneLoad) -> Ceiling | None:
+        """Return this rank's ceiling for a load, measured before its first trial."""
+        known = self._calibrated
+        if known is None or known[0] is not load:
+            self.watch.begin("calibration", None)
+            found = ceiling_of(load, self._storage, self._payload, self._ranks)
+            known = self._calibrated = (load, found)
+        return known[1]
+
     def _measure(self, load: LaneLoad) -> RankWindow:
         mode = self._storage.mode(None)
-        shape = LaneShape(
-            load.lanes,
-            Chunking(load.chunk_kib * KIB),
-            load.chunks_in_flight,
-            min(load.io_threads, load.lanes),
-            load.verify_rate,
-        )
         io = FileIo(
             mode,
             "fdatasync",
@@ -162,7 +153,7 @@ class LaneEngine(TrialEngine):
             payload=self._payload,
             alignment_bytes=self._storage.alignment(None, load.chunk_kib),
         )
-        return measure_lanes(context, shape, load.work, self._ranks, self.watch, self._left)
+        return measure_lanes(context, load.shape, load.work, self._ranks, self.watch, self._left)
 
     def pool_case(
         self, case: str, trials: Sequence[LaneTrial], samples: Sequence[LaneSamples]

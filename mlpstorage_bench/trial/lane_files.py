@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from mlpstorage_bench.errors import CorruptDataError
 from mlpstorage_bench.measure.recorder import STORAGE_TIER, EntryObserver, Kind, Recorder
-from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.lane_waits import CutOffError
-from mlpstorage_bench.storage.store import StoredEntry
+from mlpstorage_bench.storage.store import Store, StoredEntry
 
 
 class LaneFiles:
     """Writes and reads files of a rank's directory; only the lane's own work uses it."""
 
     def __init__(
-        self, number: int, lane: Lane, store: EntryFiles, recorder: Recorder, alignment_bytes: int
+        self, number: int, lane: Lane, store: Store, recorder: Recorder, alignment_bytes: int
     ) -> None:
         self.number = number
         """The lane's number on its rank, from 0."""

@@ -89,8 +89,54 @@ def test_run_has_audited_figures_of_each_trial(project: pytest.Pytester) -> None
         assert own["closed_by"] == "complete"
         moved.append([one["moved_bytes"] for one in own["histograms"]["operations"]])
     assert moved == [[8 << 20, 8 << 20]] * 2, "each of two lanes wrote four files and read them"
+    metrics = metadata["mlpstorage"]["metrics"]["copy"]
+    assert metrics["limited_by"] in {"storage", "harness", "load"}
+    assert metrics["ceiling_ratio"] > 0
+    assert metrics["ceiling_gib_s"] > 0
     assert "| read GiB/s |" in (project.path / "report.md").read_text()
     assert not (project.path / "cache").exists()
+
+
+INTERRUPTING = """
+import os, signal
+from pathlib import Path
+
+from mlpstorage_bench.trial.lane_engine import LaneTrials
+
+run, ONCE, RAN = LaneTrials.run, Path("interrupt_once"), Path("ran")
+
+def interrupting(trials, number):
+    with RAN.open("a") as file:
+        file.write(f"{number}\\n")
+    if number == 2 and ONCE.exists():
+        ONCE.unlink()
+        os.kill(os.getpid(), signal.SIGINT)
+    return run(trials, number)
+
+LaneTrials.run = interrupting
+"""
+
+
+def test_resumed_run_keeps_its_finished_trials(project: pytest.Pytester) -> None:
+    project.makeconftest(INTERRUPTING)
+    (project.path / "interrupt_once").touch()
+    stopped = project.runpytest_subprocess(*OPTIONS)
+    assert stopped.ret == pytest.ExitCode.INTERRUPTED
+    (path,) = (project.path / "results").rglob("*_metadata.json")
+    before = json.loads(path.read_text())["mlpstorage"]
+    own = ("--mlps-results-dir=results", f"--mlps-resume={before['run_id']}")
+    assert project.runpytest_subprocess(*own).ret == 0
+    after = json.loads(path.read_text())["mlpstorage"]
+    assert after["status"] == "passed"
+    assert (project.path / "ran").read_text().split() == ["1", "2", "2"]
+    (kept,) = before["cases"]["copy"]["trials"]
+    trials = after["cases"]["copy"]["trials"]
+    assert [trial["trial"] for trial in trials] == [1, 2]
+    assert trials[0] == kept
+    assert after["metrics"]["copy"]["trials"] == 2
+    pooled = after["metrics"]["copy"]["read_p95_ms"]
+    of_trials = [trial["metrics"]["read_p95_ms"] for trial in trials]
+    assert min(of_trials) <= pooled <= max(of_trials), "samples of both trials"
 
 
 @pytest.mark.launches_mpi
