@@ -29,12 +29,12 @@ def in_background(work, *given):
 
 def to_all_data(harm):
     while True:
-        for path in [*CACHE.glob(DATA)]:
-            try:
+        try:
+            for path in [*CACHE.glob(DATA)]:
                 if path.stat().st_size > LARGER_THAN:
                     harm(path)
-            except FileNotFoundError:
-                pass
+        except FileNotFoundError:
+            pass  # the run has removed the file, or a directory while it was listed
         time.sleep(0.002)
 
 def change_a_file(path):
