@@ -48,9 +48,23 @@ def check_files(
     check_outputs(outputs, inputs, beside)
 
 
-def file_of_run(path: Path, benchmark_type: str, model: str) -> Path:
-    """Return the path of a run's file where a session has several runs."""
-    return path.with_stem(f"{path.stem}-{benchmark_type}-{slugify(model)}")
+def file_of_run(path: Path, benchmark_type: str, model: str, number: int | None = None) -> Path:
+    """Return the path of a run's file where a session has several runs.
+
+    `number` is the run's among those of its type and model, from 1; None if it is the only one.
+    """
+    suffix = "" if number is None else f"-{number}"
+    return path.with_stem(f"{path.stem}-{benchmark_type}-{slugify(model)}{suffix}")
+
+
+def files_of_runs(path: Path, runs: Sequence[tuple[str, str]]) -> list[Path]:
+    """Return the path of each run's file; `runs` are their types and models, in their order."""
+    if len(runs) == 1:
+        return [path]
+    return [
+        file_of_run(path, *one, runs[: place + 1].count(one) if runs.count(one) > 1 else None)
+        for place, one in enumerate(runs)
+    ]
 
 
 def check_files_of_run(settings: Settings, path_of: Callable[[Path], Path]) -> None:

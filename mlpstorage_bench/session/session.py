@@ -27,7 +27,7 @@ from mlpstorage_bench.process.stderr import ABORT_STATUS
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.session import rank_checks
 from mlpstorage_bench.session.continued_session import ContinuedSession
-from mlpstorage_bench.session.file_arguments import file_of_run
+from mlpstorage_bench.session.file_arguments import files_of_runs
 from mlpstorage_bench.session.plugin_hooks import PluginHooks
 from mlpstorage_bench.session.relaunch import settings_of
 from mlpstorage_bench.session.run import Run
@@ -141,9 +141,9 @@ class MlpsSession:
 
     def path_for(self, run: Run, path: Path) -> Path:
         """Return the path of a run's file: where a session has several runs, each has its own."""
-        if len(self.runs) == 1:
-            return path
-        return file_of_run(path, run.facts.benchmark_type, run.facts.model)
+        runs = self.runs
+        named = [(one.facts.benchmark_type, one.facts.model) for one in runs]
+        return files_of_runs(path, named)[runs.index(run)]
 
     def parts_of_test(self, fixtures: Collection[str]) -> list[TypeRun]:
         """Return the runs that a test with these fixtures belongs to: all, if it uses no type."""
