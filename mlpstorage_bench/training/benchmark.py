@@ -43,7 +43,7 @@ from mlpstorage_bench.trial.services import TestServices
 
 _WITHOUT_EFFECT_ON_LOAD = frozenset({"title", "client_host_memory_in_gb"})
 """Parameters that do not change the load on the storage; memory only determines the files."""
-_FINGERPRINT_VERSION = 1
+_FINGERPRINT_VERSION = 2
 """Increase it when the meaning of a parameter changes the load."""
 
 

@@ -25,7 +25,7 @@ DIGESTS = "digests"
 TRAIN = "train"
 PARTIAL = ".partial"
 """Suffix of a file that is being made."""
-_VERSION = 1
+_VERSION = 2
 """Increase it when the same parameters make other content."""
 _DIGEST_CHARACTERS = 8
 _REFERENCE_SUFFIXES = {"npz": "npz", "jpeg": "jpeg", "parquet": "parquet", "raw": "raw"}

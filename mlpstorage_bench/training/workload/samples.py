@@ -3,8 +3,9 @@
 Sizes of samples that differ are squares of a normally distributed side, as in the reference, whose
 samples are images. Side and spread follow from the declared mean and standard deviation of the
 size: with a side of mean m and variance v, the size has the mean m² + v and the variance
-4 m² v + 2 v². Files get the distribution's quantiles in an order that the seed determines. So any
-number of files has the declared mean and nearly the declared deviation.
+4 m² v + 2 v². Files get the distribution's quantiles in an order that the seed determines. Those of
+few files deviate less than all of it, and are scaled to the variance v: so any number of files has
+the declared mean, and all but the smallest nearly the declared deviation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ SECTOR_BYTES = 4096
 """Places in files are multiples of it, so that direct I/O can read them."""
 _OF_SIZES = 1
 """Number of the permutation that deals out sizes; epochs have others."""
+_STANDARD = NormalDist()
 
 
 class Piece(NamedTuple):
@@ -70,13 +72,15 @@ class Dataset:
     def _group_sizes(self) -> NDArray[np.int64]:
         """Bytes of a group of each file; one number if all are equal."""
         model = self.model
-        if not model.record_stdev_bytes:
+        if not model.record_stdev_bytes or self.files == 1:
             return np.array([self.record_bytes * model.samples_per_group])
         stdev = model.record_stdev_bytes * self.scale
         side = _side(model.record_bytes * self.scale, stdev)
         order = permutation(self.files, self.seed, _OF_SIZES)
         quantiles = (order + 0.5) / self.files
-        sides = np.array([side.inv_cdf(one) for one in quantiles.tolist()])
+        deviations = np.array([_STANDARD.inv_cdf(one) for one in quantiles.tolist()])
+        deviations /= math.sqrt(np.mean(deviations * deviations))
+        sides = side.mean + side.stdev * deviations
         sizes: NDArray[np.int64] = np.maximum(1, np.rint(sides * sides)).astype(np.int64)
         return sizes * model.samples_per_group
 
