@@ -12,7 +12,7 @@ from mlpstorage_bench.profiles.schema import Strict
 from mlpstorage_bench.storage.kernel_queue import QueueChoice
 from mlpstorage_bench.training.workload.epochs import Epochs
 from mlpstorage_bench.training.workload.models import MODELS, Accelerator, ModelName, TrainingModel
-from mlpstorage_bench.training.workload.samples import Dataset
+from mlpstorage_bench.training.workload.samples import SECTOR_BYTES, Dataset
 
 AcceleratorName = Literal["a100", "b200", "h100", "mi355"]
 Format = Literal["raw", "npz", "jpeg", "parquet"]
@@ -101,6 +101,13 @@ class TrainingWorkload(Strict):
             raise ValueError(f"{self.model} has the formats raw and {model.file_format}")
         if self.reads_by_library and self.io_mode == "direct":
             raise ValueError("libraries read through the page cache: io_mode buffered")
+        if self.format == "raw" and not self.dataset(1, 0).read_bytes(0):
+            least = model.columns * SECTOR_BYTES / (group * model.record_bytes)
+            raise ValueError(
+                f"scale {self.scale:g} makes columns of {self.model} smaller than the unit of "
+                f"{SECTOR_BYTES} bytes that raw files are read in, and nothing would be read: from "
+                f"{least:.2g} on, each column has such a unit"
+            )
         return self
 
     @property

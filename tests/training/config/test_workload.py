@@ -43,6 +43,7 @@ def test_a_prefetch_factor_is_taken_as_it_is() -> None:
         ({"model": "dlrm", "batch_size": "100"}, "multiple of 6144"),
         ({"model": "dlrm", "num_samples_per_file": "6145"}, "multiple of 6144"),
         ({"format": "jpeg"}, "formats raw and npz"),
+        ({"model": "dlrm", "scale": "0.01"}, "nothing would be read: from 0.18 on, each column"),
         ({"reader": "torch", "io_mode": "direct"}, "through the page cache"),
         ({"model": "resnet"}, "model"),
         ({"io_chunk_kib": "6"}, "multiple of 4"),
@@ -69,6 +70,11 @@ def test_a_scaled_dataset_has_exactly_the_steps() -> None:
     workload = of(steps="30", scale="0.01")
     dataset = workload.dataset(workload.files_for_steps(2) or 0, seed=1)
     assert workload.epochs_of(dataset, ranks=2).steps == 30
+
+
+def test_a_scale_at_which_no_column_is_read_is_refused_for_raw_files_alone() -> None:
+    assert of(model="dlrm", scale="0.01", format="parquet").scale == 0.01
+    assert of(model="dlrm", scale="0.05").dataset(1, 0).read_pieces(0, 0)
 
 
 def test_the_model_of_the_path_follows_the_setting() -> None:
