@@ -38,6 +38,7 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
         )
         return
     demanded = _PERCENT * model.least_au
+    late, waited = (number_of(metrics.get(f"{one}_share")) or 0.0 for one in ("late", "data_wait"))
     if utilization >= demanded:
         helper = f" and the page cache ({cached:.0%} of the bytes)"
         yield (
@@ -48,6 +49,12 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
         yield (
             f"Training {name}: accelerators were busy {utilization:.1f} % of the time, and this "
             "host was the limit, not the storage. Use more hosts, or larger samples."
+        )
+    elif late > waited:
+        yield (
+            f"Training {name}: accelerators were busy {utilization:.1f} % of the time, and this "
+            f"host was the limit, not the storage: computations ended late by {late:.1%} of the "
+            f"time, and waited for data {waited:.1%}. Use fewer ranks on a host, or more hosts."
         )
     else:
         yield (

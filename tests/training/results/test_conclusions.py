@@ -38,5 +38,17 @@ def test_waiting_accelerators_name_what_they_waited_for() -> None:
     assert "this host was the limit" in said({**WAITED, "limited_by": "harness"})[0]
 
 
+def test_late_computations_are_this_host_s_lack_and_not_the_storage_s() -> None:
+    (one,) = said({"au_percentage": 64.5, "late_share": 0.32, "data_wait_share": 0.034})
+    assert one == (
+        "Training train: accelerators were busy 64.5 % of the time, and this host was the limit, "
+        "not the storage: computations ended late by 32.0% of the time, and waited for data 3.4%. "
+        "Use fewer ranks on a host, or more hosts."
+    )
+    assert (
+        "waited for the storage" in said({**WAITED, "late_share": 0.1, "data_wait_share": 0.3})[0]
+    )
+
+
 def test_trainings_without_figures_say_nothing() -> None:
     assert said({}) == []
