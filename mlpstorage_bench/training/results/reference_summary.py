@@ -19,7 +19,7 @@ from mlpstorage_bench.units import GIB
 
 _MEANING = {
     "metric": "of the last trial of the first training; MB are MiB. mlpstorage.cases has all",
-    "num_files_train": "files of the dataset, all of which every epoch reads",
+    "num_files_train": "files of the dataset; an epoch of limited steps may read fewer",
 }
 
 
