@@ -9,6 +9,7 @@ from typing import Literal
 from mlpstorage_bench.measure.counters import Traffic
 from mlpstorage_bench.measure.device import UnderlyingTraffic
 from mlpstorage_bench.measure.source import Source
+from mlpstorage_bench.units import size_text
 
 Verdict = Literal[
     "ok", "bounded", "not measurable", "foreign traffic", "in memory", "served from page cache"
@@ -52,8 +53,8 @@ def audit(
 
     `counted_by` is "this process", a device or a mount, `behind` what lies behind it. `counted` is
     None if that counter does not change with reads and writes. `doubtful` bytes belong to chunks in
-    flight at a reading: the kernel may have counted them before or after it. Differences up to
-    them, or up to `TOLERANCE` if that is more, are accepted.
+    flight at a reading: the kernel may have counted them before or after it. A difference beyond
+    `TOLERANCE` that they can explain neither refutes the reported bytes nor confirms them.
     """
     if counted is None:
         reason = f"no counter of {counted_by} changes with reads and writes here"
@@ -61,19 +62,19 @@ def audit(
     if reported.total == 0:
         return Audit(None, "not measurable", "nothing was read or written")
     ratio = reported.total / counted.total if counted.total else None
-    missing = _missing(reported, counted)
-    cached_bytes = missing.total
-    if _exceeds(missing, doubtful, TOLERANCE * counted.total) or counted.total == 0:
+    missing, tolerated = _missing(reported, counted), TOLERANCE * counted.total
+    cached_bytes, extra = missing.total, counted.total - reported.total
+    if _exceeds(missing, doubtful, tolerated) or counted.total == 0:
         reason = f"{_shares(missing, reported)} never reached {behind}"
         return Audit(ratio, "served from page cache", reason, cached_bytes)
-    slack = max(doubtful.read_bytes, doubtful.write_bytes, TOLERANCE * counted.total)
-    if counted.total > reported.total + slack:
-        extra = (counted.total - reported.total) / counted.total
+    if extra > max(doubtful.total, tolerated):
         reason = (
-            f"{extra:.1%} of the traffic of {counted_by} is not in the result (other work, the "
-            "filesystem's own records, or read-ahead)"
+            f"{extra / counted.total:.1%} of the traffic of {counted_by} is not in the result "
+            "(other work, the filesystem's own records, or read-ahead)"
         )
         return Audit(ratio, "foreign traffic", reason, cached_bytes)
+    if max(cached_bytes, extra) > tolerated:
+        return Audit(None, "bounded", _in_flight(missing, extra, doubtful), cached_bytes)
     return Audit(ratio, "ok", "", cached_bytes)
 
 
@@ -98,7 +99,10 @@ def audit_underlying(
         reason = underlying.unknown or f"{underlying.names} on {host} does not count"
         return Audit(None, "not measurable", reason)
     missing = _missing(reported, counted)
-    if not _exceeds(missing, doubtful, TOLERANCE * reported.total):
+    tolerated = TOLERANCE * reported.total
+    if not _exceeds(missing, doubtful, tolerated):
+        if missing.total > tolerated:
+            return Audit(None, "bounded", _in_flight(missing, 0, doubtful), missing.total)
         if not is_alone or not _exceeds(
             _missing(counted, reported), doubtful, TOLERANCE * counted.total
         ):
@@ -154,9 +158,22 @@ def _missing(reported: Traffic, counted: Traffic) -> Traffic:
 
 
 def _exceeds(missing: Traffic, doubtful: Traffic, tolerated: float) -> bool:
-    """Return whether more is missing than can be doubtful, or tolerated, in one direction."""
-    return missing.read_bytes > max(doubtful.read_bytes, tolerated) or missing.write_bytes > max(
-        doubtful.write_bytes, tolerated
+    """Return whether more is missing than can be doubtful, or tolerated: reads, writes, or both."""
+    return (
+        missing.read_bytes > max(doubtful.read_bytes, tolerated)
+        or missing.write_bytes > max(doubtful.write_bytes, tolerated)
+        or missing.total > max(doubtful.total, tolerated)
+    )
+
+
+def _in_flight(missing: Traffic, extra: int, doubtful: Traffic) -> str:
+    """Return why a difference that chunks in flight can explain says nothing."""
+    size, what = (extra, "more") if extra > missing.total else (missing.total, "less")
+    return (
+        f"the kernel counted {size_text(size)} {what} than was reported, and "
+        f"{size_text(doubtful.total)} were in flight when its counters were read: this neither "
+        "refutes nor confirms the result. "
+        "Measure for longer, or with fewer or smaller chunks in flight"
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from mlpstorage_bench.measure.busy_time import BusyTime
 from mlpstorage_bench.measure.coarse_histogram import CoarseCounter
 from mlpstorage_bench.measure.histogram import Histogram
-from mlpstorage_bench.measure.window import Window
+from mlpstorage_bench.measure.window import Interval, Window
 from mlpstorage_bench.units import MIB
 
 Kind = Literal["read", "write"]
@@ -83,6 +83,10 @@ class OperationStatistics:
     """Bytes of chunks that were submitted between the two readings of the process's counters."""
     completed_bytes: int = 0
     """Bytes of chunks that completed between the two readings of the device's counters."""
+    submitting_bytes: int = 0
+    """Bytes of chunks in flight at a reading of the process's counters, which may have them."""
+    completing_bytes: int = 0
+    """Bytes in flight at a reading of the device's counters, or cached and not synced then."""
     in_flight_at_close: int = 0
     """Entries whose operation was in progress when the window closed."""
     in_flight_at_open: int = 0
@@ -152,6 +156,8 @@ class EntryObserver:
         "_busy",
         "_busy_from_ns",
         "_busy_until_ns",
+        "_cached_bytes",
+        "_cached_from_ns",
         "_requested_ns",
         "_started_ns",
         "_statistics",
@@ -186,6 +192,10 @@ class EntryObserver:
         """None while there is at most one interval, which most operations never exceed."""
         self._busy_from_ns: int | None = None
         self._busy_until_ns = 0
+        self._cached_bytes = 0
+        """Bytes in the page cache that no sync has brought on."""
+        self._cached_from_ns: int
+        """When the first bytes came to the page cache; unset without any."""
 
     def chunk(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Count a chunk, which may have ended up to `late_ns` before `ended_ns`."""
@@ -195,12 +205,19 @@ class EntryObserver:
         else:
             self._add_busy(started_ns, ended_ns)
         statistics.total_bytes += size
-        counted = window.process_counted
-        if counted.start_ns <= started_ns < counted.end_ns:
+        process, device = window.process_counted, window.device_counted
+        if process.start_ns <= started_ns < process.end_ns:
             statistics.submitted_bytes += size
-        counted = window.device_counted
-        if counted.start_ns <= ended_ns < counted.end_ns:
+        if device.start_ns <= ended_ns < device.end_ns:
             statistics.completed_bytes += size
+        if not (
+            process.start_ns <= started_ns
+            and device.start_ns <= started_ns
+            and ended_ns < process.end_ns
+            and ended_ns < device.end_ns
+        ):
+            statistics.submitting_bytes += size * _is_read(process, started_ns, ended_ns)
+            statistics.completing_bytes += size * _is_read(device, started_ns, ended_ns)
         is_inside = window.opened_ns <= ended_ns < window.closes_ns
         if is_inside:
             statistics.moved_bytes += size
@@ -216,13 +233,14 @@ class EntryObserver:
         else:
             statistics.outside.chunk.record(ended_ns - started_ns)
         if self._block_bytes is not None:
-            block_ns = self._add_to_block(self._block_bytes, size, started_ns, ended_ns)
-            if block_ns is not None and is_inside:
-                statistics.block.record(block_ns)
+            self._add_to_block(self._block_bytes, size, started_ns, ended_ns)
 
     def cached(self, size: int, started_ns: int, ended_ns: int, late_ns: int = 0) -> None:
         """Count the span of a chunk's write to the page cache; its bytes count when synced."""
         self._add_busy(started_ns, ended_ns)
+        if not self._cached_bytes:
+            self._cached_from_ns = started_ns
+        self._cached_bytes += size
         if self._window.process_counted.contains(started_ns):
             self._statistics.submitted_bytes += size
         if self._window.contains(ended_ns):
@@ -242,6 +260,7 @@ class EntryObserver:
             statistics.total_bytes += cached_bytes
             if window.device_counted.contains(ended_ns):
                 statistics.completed_bytes += cached_bytes
+            self._count_written_back(cached_bytes, ended_ns)
         if window.opened_ns <= ended_ns < window.closes_ns:
             statistics.moved_bytes += cached_bytes
             statistics.copied_bytes += cached_bytes * self.is_copy
@@ -282,7 +301,22 @@ class EntryObserver:
 
     def cut_off(self, ended_ns: int | None = None) -> None:
         """Record that the operation ends with an incomplete entry at `ended_ns`; None: now."""
-        self._count_edges(self._window.clock.now_ns() if ended_ns is None else ended_ns)
+        if ended_ns is None:
+            ended_ns = self._window.clock.now_ns()
+        self._count_edges(ended_ns)
+        self._count_written_back(self._cached_bytes, ended_ns)
+
+    def _count_written_back(self, size: int, ended_ns: int) -> None:
+        """Count bytes that were in the page cache, if the device's counters were read meanwhile.
+
+        The kernel may have written them back before a sync, or before the lane stopped.
+        """
+        if not self._cached_bytes:
+            return
+        size = min(size, self._cached_bytes)
+        self._cached_bytes -= size
+        if _is_read(self._window.device_counted, self._cached_from_ns, ended_ns):
+            self._statistics.completing_bytes += size
 
     def _count_edges(self, ended_ns: int) -> None:
         """Count the entry at each edge of the window at which its operation was in progress."""
@@ -308,8 +342,8 @@ class EntryObserver:
             self._busy = BusyTime(self._busy_from_ns, self._busy_until_ns)
             self._busy.add(start, end)
 
-    def _add_to_block(self, block_bytes: int, size: int, start: int, end: int) -> int | None:
-        """Add a chunk to a block; return the time of the block that it completes, if it does.
+    def _add_to_block(self, block_bytes: int, size: int, start: int, end: int) -> None:
+        """Add a chunk to a block, and record the block that it completes, if it does.
 
         A block is as many chunks, in the order of their ends, as have its size. Chunks that are
         left at the entry's end are none.
@@ -318,9 +352,15 @@ class EntryObserver:
         moved = self._block_moved + size
         if moved < block_bytes:
             self._block_moved, self._block_began_ns = moved, began_ns
-            return None
+            return
         self._block_moved = 0
-        return end - began_ns
+        if self._window.contains(end):
+            self._statistics.block.record(end - began_ns)
+
+
+def _is_read(counted: Interval, start_ns: int, end_ns: int) -> bool:
+    """Return whether a counter was read between two moments, at an edge of its interval."""
+    return start_ns < counted.start_ns <= end_ns or start_ns < counted.end_ns <= end_ns
 
 
 class Recorder:

@@ -169,7 +169,7 @@ class HostTraffic:
         own = max(counted.read_bytes, self._reported.read_bytes) + max(
             counted.write_bytes, self._reported.write_bytes
         )
-        return max(0.0, moved.total - own - self._doubtful.write_bytes - TOLERANCE * moved.total)
+        return max(0.0, moved.total - own - self._doubtful.total - TOLERANCE * moved.total)
 
 
 def by_host(ranks: Iterable[RankWindow]) -> list[HostTraffic]:

@@ -63,8 +63,6 @@ class RankWindow:
     """Traffic at the bottom; None if that is the device itself, or is unknown."""
     mount_traffic: SourceTraffic | None = None
     """Traffic of the network filesystem that has the files; None without one."""
-    unsynced_bytes: int = 0
-    """Most bytes that all lanes together write to the page cache before a sync brings them on."""
     lane_time: LaneTime | None = None
     """Uses of the lanes' time in the window; None if the kernel shows too little."""
     ceiling: Ceiling | None = None
@@ -130,18 +128,20 @@ class RankWindow:
 
     @property
     def being_submitted(self) -> Traffic:
-        """Bytes whose submission may overlap a reading of the counters: a chunk of each lane.
+        """Bytes in flight at a reading of the process's counters that may just be submitted.
 
-        In the page cache, io_uring may submit a chunk to the device only after its call.
+        At most a chunk of each lane is; in the page cache, io_uring may submit each of them to the
+        device only after its call.
         """
         chunks = self.lanes if self.io_mode == "direct" else self.in_flight
-        return Traffic(chunks * self.chunk_bytes, chunks * self.chunk_bytes)
+        most, (reads, writes) = chunks * self.chunk_bytes, self.stored
+        return Traffic(min(most, reads.submitting_bytes), min(most, writes.submitting_bytes))
 
     @property
     def doubtful(self) -> Traffic:
-        """Bytes that may be in flight at a reading, and so may have been counted in part."""
-        in_flight_bytes = self.in_flight * self.chunk_bytes
-        return Traffic(in_flight_bytes, in_flight_bytes + self.unsynced_bytes)
+        """Bytes in flight at a reading of the device's counters, which may have counted some."""
+        reads, writes = self.stored
+        return Traffic(reads.completing_bytes, writes.completing_bytes)
 
     @property
     def audit(self) -> Audit:

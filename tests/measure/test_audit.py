@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mlpstorage_bench.measure.audit import audit
+from mlpstorage_bench.measure.audit import TOLERANCE, audit, audit_underlying
 from mlpstorage_bench.measure.counters import Traffic
-from mlpstorage_bench.measure.device import BlockDevice
+from mlpstorage_bench.measure.device import BlockDevice, Underlying, UnderlyingTraffic
 from mlpstorage_bench.measure.process import (
     cpu_s,
     open_process_counter,
@@ -33,11 +35,14 @@ def mib(read: int, write: int) -> Traffic:
     [
         (mib(1000, 0), mib(990, 0), "served from page cache", 1000 / 990),
         (mib(1000, 0), mib(991, 0), "ok", 1000 / 991),
-        (mib(100, 0), mib(96, 0), "ok", 100 / 96),
+        (mib(100, 0), mib(96, 0), "bounded", None),
         (mib(100, 0), mib(95, 0), "served from page cache", 100 / 95),
         (mib(0, 1000), mib(0, 1000), "ok", 1.0),
         (mib(0, 1000), mib(0, 1010), "ok", 1000 / 1010),
         (mib(0, 1000), mib(0, 1011), "foreign traffic", 1000 / 1011),
+        (mib(0, 100), mib(0, 108), "bounded", None),
+        (mib(0, 100), mib(0, 109), "foreign traffic", 100 / 109),
+        (mib(500, 500), mib(491, 491), "served from page cache", 1000 / 982),
         (mib(500, 500), mib(500, 495), "ok", 1000 / 995),
         (mib(1000, 0), mib(500, 0), "served from page cache", 2.0),
         (mib(500, 500), mib(0, 500), "served from page cache", 2.0),
@@ -55,6 +60,41 @@ def test_audit_compares_reported_with_counted_bytes(
     result = audit(reported, counted, doubtful=mib(4, 4), counted_by="this process")
     assert (result.verdict, result.ratio) == (verdict, ratio)
     assert bool(result.reason) == (verdict != "ok")
+
+
+BYTES = st.integers(0, 1 << 40)
+TRAFFIC = st.builds(Traffic, BYTES, BYTES)
+
+
+@pytest.mark.slow
+@given(TRAFFIC, st.floats(0.9, 1.1) | st.floats(0, 4), TRAFFIC)
+def test_an_ok_is_within_the_tolerance_whatever_was_in_flight(
+    reported: Traffic, factor: float, doubtful: Traffic
+) -> None:
+    counted = Traffic(round(reported.read_bytes * factor), round(reported.write_bytes * factor))
+    result = audit(reported, counted, doubtful=doubtful, counted_by="this process")
+    if result.verdict == "ok":
+        assert result.ratio == pytest.approx(1, abs=TOLERANCE + 1e-9)
+        assert result.cached_bytes <= TOLERANCE * counted.total
+    exact = audit(reported, counted, doubtful=Traffic(0, 0), counted_by="this process")
+    assert exact.verdict != "bounded"
+    assert result.verdict in {exact.verdict, "bounded"}
+
+
+def test_a_difference_that_was_in_flight_says_nothing_and_names_the_way_out() -> None:
+    result = audit(mib(100, 0), mib(40, 0), doubtful=mib(64, 0), counted_by="this process")
+    assert (result.verdict, result.ratio, result.cached_bytes) == ("bounded", None, 60 * MIB)
+    assert result.reason == (
+        "the kernel counted 60.0 MiB less than was reported, and 64.0 MiB were in flight when its "
+        "counters were read: this neither refutes nor confirms the result. Measure for longer, or "
+        "with fewer or smaller chunks in flight"
+    )
+
+
+def test_bottom_devices_confirm_nothing_beyond_what_was_in_flight() -> None:
+    below = UnderlyingTraffic(Underlying((BlockDevice("254:0", "vda"),)), mib(40, 0))
+    result = audit_underlying(mib(100, 0), below, doubtful=mib(64, 0), host="h0")
+    assert (result.verdict, result.cached_bytes) == ("bounded", 60 * MIB)
 
 
 def test_bytes_from_page_cache_are_reported() -> None:

@@ -81,23 +81,39 @@ class Case:
         return self.opened <= moment < self.closes
 
 
+INTERVALS = st.tuples(NEAR, NEAR).map(lambda edges: Interval(*sorted(edges)))
 CASES = st.builds(
     Case,
-    *(NEAR, NEAR, st.builds(Interval, NEAR, NEAR), st.builds(Interval, NEAR, NEAR)),
+    *(NEAR, NEAR, INTERVALS, INTERVALS),
     *(NEAR, NEAR, NEAR, CALLS),
     *(st.booleans(), st.booleans(), st.booleans(), st.none() | st.integers(1, 40)),
 )
 
 
+def spans_an_edge(interval: Interval, start: int, end: int) -> bool:
+    return any(start < edge <= end for edge in (interval.start_ns, interval.end_ns))
+
+
 def counts(case: Case) -> dict[str, int]:
     """Return the counts by their definitions; those of 0 are left out."""
     made: Counter[str] = Counter()
+    cached_bytes = cached_from = 0
     for call in case.calls:
         moved = 0 if call.name in {"cached", "verified"} else call.size
         submitted = call.size if call.name in {"chunk", "cached"} else 0
         made["total_bytes"] += moved
         made["submitted_bytes"] += submitted * case.process.contains(call.start)
         made["completed_bytes"] += moved * case.device.contains(call.end)
+        if call.name == "chunk":
+            made["submitting_bytes"] += moved * spans_an_edge(case.process, call.start, call.end)
+            made["completing_bytes"] += moved * spans_an_edge(case.device, call.start, call.end)
+        elif call.name == "cached":
+            cached_from = cached_from if cached_bytes else call.start
+            cached_bytes += call.size
+        elif call.name == "durable":
+            synced = min(call.size, cached_bytes)
+            made["completing_bytes"] += synced * spans_an_edge(case.device, cached_from, call.end)
+            cached_bytes -= synced
         if case.is_inside(call.end):
             made["moved_bytes"] += moved
             made["copied_bytes"] += moved * case.is_copy
@@ -107,6 +123,9 @@ def counts(case: Case) -> dict[str, int]:
             if call.name == "chunk" and call.late:
                 made["late_completions"] += 1
                 made["latency_overestimate_ns"] += call.late
+    if case.is_cut_off:
+        stopped = max(case.started, case.ended)
+        made["completing_bytes"] += cached_bytes * spans_an_edge(case.device, cached_from, stopped)
     ended = max(case.started, case.ended)
     made["in_flight_at_open"] += case.started < case.opened <= ended
     made["in_flight_at_close"] += case.started < case.closes <= ended

@@ -20,7 +20,6 @@ from mlpstorage_bench.kvcache.runner.context import (
     MakeStore,
     TrialContext,
     build_cache,
-    file_io,
     files_in_layout,
 )
 from mlpstorage_bench.kvcache.runner.read_back import has_verified, read_back
@@ -32,7 +31,6 @@ from mlpstorage_bench.measure.clock import Clock, RealClock, VirtualClock
 from mlpstorage_bench.measure.process import reset_peak_rss
 from mlpstorage_bench.measure.steadiness import PARTS, Sampler, Steadiness, assess
 from mlpstorage_bench.mpi.ranks import Notice, TrialRanks
-from mlpstorage_bench.storage.files import SYNC_BYTES
 from mlpstorage_bench.storage.io_threads import IoThreads
 from mlpstorage_bench.storage.lane import Lane
 from mlpstorage_bench.storage.payload import Payload
@@ -124,9 +122,6 @@ class _Trial:
         self._watch = watch
         self._stopping = threading.Event()
         self._io_threads = min(context.io_threads, workload.lanes)
-        # Asked before the trial: its directory may be gone at the end.
-        is_counted_at_sync = file_io(workload, context).counts_at_sync
-        self._unsynced_bytes = workload.lanes * SYNC_BYTES if is_counted_at_sync else 0
         self._pool: WorkerPool
 
     def run(self, ranks: TrialRanks) -> RankTrial:
@@ -190,7 +185,7 @@ class _Trial:
             )
             requests.corrupt_reads += checked.corrupt_chunks
         return RankTrial(
-            **replace(measured, unsynced_bytes=self._unsynced_bytes).window_fields(),
+            **measured.window_fields(),
             users=workload.users,
             requests=requests,
             arrived=pool.scheduler.arrived,

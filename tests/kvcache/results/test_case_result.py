@@ -135,6 +135,15 @@ def test_rates_of_ranks_add_up_and_percentiles_are_of_all_samples() -> None:
     assert pooled.round_s == 0.1
 
 
+def in_flight_at_readings(rank: RankTrial, size: int) -> RankTrial:
+    """Return the record of a rank that had so many bytes in flight when counters were read."""
+    operations = {
+        key: dataclasses.replace(part, submitting_bytes=size, completing_bytes=size)
+        for key, part in rank.operations.items()
+    }
+    return dataclasses.replace(rank, operations=operations)
+
+
 def test_many_chunks_in_flight_do_not_hide_page_cache_reads() -> None:
     deep = dataclasses.replace(
         rank_trial(0, read_gib=1.0),
@@ -142,6 +151,7 @@ def test_many_chunks_in_flight_do_not_hide_page_cache_reads() -> None:
         in_flight=16 * 16,
         process_traffic=Traffic(3 * GIB // 4, GIB // 2),
     )
+    deep = in_flight_at_readings(deep, 256 << 20)
     assert deep.audit.verdict == "served from page cache"
     assert deep.audit.cached_bytes == GIB // 4
 
@@ -248,10 +258,15 @@ def test_cached_writes_are_not_audited_by_the_process(io_mode: Any) -> None:
 
 
 def test_each_buffered_chunk_in_flight_may_be_counted_after_its_submission() -> None:
-    direct = dataclasses.replace(rank_trial(0), lanes=2, in_flight=8)
+    lanes = dataclasses.replace(rank_trial(0), lanes=2, in_flight=8)
+    assert lanes.being_submitted == lanes.doubtful == Traffic(0, 0)
+    direct = in_flight_at_readings(lanes, 32 << 20)
     assert direct.being_submitted == Traffic(2 << 20, 2 << 20)
+    assert direct.doubtful == Traffic(32 << 20, 32 << 20)
     buffered = dataclasses.replace(direct, io_mode="buffered")
     assert buffered.being_submitted == Traffic(8 << 20, 8 << 20)
+    few = in_flight_at_readings(buffered, 4096)
+    assert few.being_submitted == Traffic(4096, 4096)
 
 
 def test_traffic_of_other_programs_is_what_no_rank_of_the_host_moved() -> None:
@@ -264,7 +279,7 @@ def test_traffic_of_other_programs_is_what_no_rank_of_the_host_moved() -> None:
     assert (quiet.foreign_gib_s, quiet.foreign_traffic_on) == (0.0, "")
     others = on_device(rank_trial(2), "h1", "8:0", Traffic(6 * GIB, GIB))
     busy = pool_trial(1, [*ranks, others])
-    least = 4.5 - 0.07 - (1 << 20) / GIB
+    least = 4.5 - 0.07
     assert busy.foreign_gib_s == pytest.approx(least / 2)
     assert busy.foreign_traffic_on == "sd8:0 on h1"
     assert busy.conditions.others_gib_s == busy.foreign_gib_s
@@ -282,7 +297,7 @@ def test_traffic_beside_the_filesystem_counts_if_it_lies_on_one_device() -> None
     rank = on_device(rank_trial(0), "h0", "8:1", Traffic(2 * GIB, GIB // 2))
     busy = Traffic(6 * GIB, GIB // 2)
     pooled = pool_trial(1, [on_bottom(rank, BOTTOM, busy)])
-    assert pooled.foreign_gib_s == pytest.approx((4 - 0.065 - (1 << 20) / GIB) / 2)
+    assert pooled.foreign_gib_s == pytest.approx((4 - 0.065) / 2)
     assert pooled.foreign_traffic_on == "vda on h0"
     mirror = Underlying((*BOTTOM.devices, BlockDevice("254:16", "vdb")))
     assert pool_trial(1, [on_bottom(rank, mirror, busy)]).foreign_gib_s == 0.0

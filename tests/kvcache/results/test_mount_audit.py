@@ -135,9 +135,12 @@ def test_counters_of_processes_refute_on_a_network_filesystem() -> None:
 
 
 def test_writes_that_are_not_synced_leave_reads_exact() -> None:
-    cached = dataclasses.replace(
-        on_mount(0, NFS, Traffic(GIB, GIB // 2)), io_mode="buffered", unsynced_bytes=4 * GIB
-    )
+    rank = dataclasses.replace(on_mount(0, NFS, Traffic(GIB, GIB // 2)), io_mode="buffered")
+    unsynced = {
+        key: dataclasses.replace(part, completing_bytes=4 * GIB * (key.kind == "write"))
+        for key, part in rank.operations.items()
+    }
+    cached = dataclasses.replace(rank, operations=unsynced)
     assert pool_trial(1, [cached]).audit_verdict == "served from page cache"
 
 

@@ -54,6 +54,16 @@ def test_only_the_columns_that_are_read_are_moved(tmp_path: Path) -> None:
     assert result.stored[0].moved_bytes < dataset.total_bytes / 3
 
 
+def test_reads_of_the_page_cache_are_no_reads_of_the_storage(tmp_path: Path) -> None:
+    workload = training(io_mode="buffered", io_chunk_kib=65536)
+    if not context(tmp_path, workload).counters.process:
+        pytest.skip("this kernel or filesystem does not count what a process reads")
+    result = run(tmp_path, workload)  # the second epoch finds in memory what the first one read
+    assert result.being_submitted.total == result.doubtful.total == 0
+    assert result.audit.verdict == "served from page cache", result.audit
+    assert result.audit.cached_bytes >= result.reported.read_bytes // 2
+
+
 def test_an_epoch_takes_at_least_its_computations(tmp_path: Path) -> None:
     result = run(tmp_path, training(computation_time=0.02))
     for epoch, figures in zip(result.epochs, result.figures, strict=True):
