@@ -10,21 +10,34 @@ from mlpstorage_bench.gate.wording import percent, shows_smallest_effect
 from mlpstorage_bench.units import counted
 
 AGAIN = "run it again: a loss in both runs is no chance"
+LIMIT_MISSED = (
+    "find out what keeps this storage from the limit. Where it does not have to meet it, change "
+    "the limit (--mlps-gate-rule, or gate: in the profile)"
+)
 NEW_BASELINE = (
     "find out whether the difference is a mistake. If the system or the workload was changed on "
     "purpose, run once without the gate's options: that run starts a new baseline"
 )
 FALSE_ALARM = "a false alarm: use more trials (--mlps-trials) or a rule with a larger change"
 CORRECT_RULES = "correct the rules that judge nothing, or run the cases that they are for"
+_AFTER_DISTURBANCE = (
+    "if it comes back, end what disturbed the run, or run at another time. This run is in no "
+    "baseline, and the next one is judged again"
+)
 _END_DISTURBANCE = (
     "end what disturbs the runs. If it now belongs to the system, start a new baseline with a tag "
     "of its own (--mlps-tag=NAME --mlps-baseline=tag:NAME)"
 )
 
 
+def for_regressed(regressed: Sequence[MetricVerdict]) -> str:
+    """Return the step after a loss, which chance may have made, or after missed limits alone."""
+    return LIMIT_MISSED if all(one.misses_limit for one in regressed) else AGAIN
+
+
 def for_disturbed(*, is_repeated: bool) -> str:
     """Return the step after a disturbed run; `is_repeated` if the one before was disturbed, too."""
-    return _END_DISTURBANCE if is_repeated else "run it again without the disturbance"
+    return _END_DISTURBANCE if is_repeated else _AFTER_DISTURBANCE
 
 
 def for_collecting(collecting: Sequence[MetricVerdict]) -> str:

@@ -195,8 +195,8 @@ class GateResult:
             Verdict.UNDECIDED: next_step.for_undecided,
             Verdict.COLLECTING: next_step.for_collecting,
         }
-        if self.with_verdict(Verdict.REGRESSED):
-            return next_step.AGAIN
+        if regressed := self.with_verdict(Verdict.REGRESSED):
+            return next_step.for_regressed(regressed)
         if self.refusals:
             return next_step.NEW_BASELINE
         if self.unused_rules:

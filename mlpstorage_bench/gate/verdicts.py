@@ -195,8 +195,10 @@ class _RuleCheck:
                 return verdict
             reason = f"{causes}; {progress(len(self._runs), 'which was disturbed')}"
             return replace(verdict, verdict=Verdict.DISTURBED, reason=reason, is_added=False)
-        has_missed_limit = verdict.verdict is Verdict.REGRESSED and speed is None
-        if self._is_explained(speed) or (has_missed_limit and self._judged.is_interfered_with):
+        is_explained = self._is_explained(speed)
+        if verdict.misses_limit:
+            is_explained = self._explains_missed_limit(verdict) and (speed is None or is_explained)
+        if is_explained:
             return replace(verdict, verdict=Verdict.DISTURBED, reason=causes)
         if verdict.verdict is Verdict.REGRESSED:
             also = f"; more than a disturbance explains ({causes})"
@@ -205,6 +207,15 @@ class _RuleCheck:
 
     def _is_explained(self, speed: float | None) -> bool:
         """Return whether the disturbance explains the loss of speed.
+
+    def _explains_missed_limit(self, verdict: MetricVerdict) -> bool:
+        """Return whether the undisturbed run may have met the limit that this one misses."""
+        limit, value, found = self.rule.limit, verdict.value, self._judged.disturbance
+        is_disturbed = self._judged.is_interfered_with or bool(found.limit)
+        if limit is None or value is None or not limit.value or not is_disturbed:
+            return False
+        speed = value / limit.value if limit.at_least else limit.value / value
+        return found.explains(1 - speed, is_rate=limit.at_least)
 
         A changed limit counts only for a loss that matters; interference for any.
         """

@@ -11,7 +11,12 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.escaping import for_markdown, for_terminal
 from mlpstorage_bench.gate.decision import Verdict
 from mlpstorage_bench.gate.metric_verdict import MetricVerdict
-from mlpstorage_bench.gate.result import MOST_DISTURBED_IN_A_ROW, NOT_COMPARED, GateResult
+from mlpstorage_bench.gate.result import (
+    MOST_DISTURBED_IN_A_ROW,
+    NOT_COMPARED,
+    PASSED,
+    GateResult,
+)
 from mlpstorage_bench.gate.wording import change_in_words, interval_in_words, ratio_of
 from mlpstorage_bench.paths import is_directory, starts_with
 from mlpstorage_bench.report.markdown import MARKDOWN_BEGINNING
@@ -78,24 +83,37 @@ def _warnings(result: GateResult) -> list[str]:
     if undecided:
         lines.append(
             f"warning: {_are(len(undecided), 'metric')} undecided: a loss was neither shown nor "
-            "ruled out. The session passes; with --mlps-gate-undecided=fail it fails"
+            f"ruled out. {_passes(result)}; with --mlps-gate-undecided=fail it fails"
         )
-    disturbed = {one.case for one in result.with_verdict(Verdict.DISTURBED)}
-    for case in sorted(disturbed):
-        row, most = result.disturbed_in_a_row(case), MOST_DISTURBED_IN_A_ROW
-        of = f"case {case} was not judged, as it was disturbed in this run"
-        before = "run" if row == 2 else f"{row - 1} runs"  # noqa: PLR2004 - this one and another
-        of += f" and in the {before} before" if row > 1 else ""
-        if result.failure_rules.disturbed:
-            lines.append(f"error: {of} (--mlps-gate-disturbed=error)")
-        elif row > most:
-            lines.append(f"error: {of}: a gate that judges nothing is no gate")
-        else:
-            lines.append(
-                f"warning: {of}. The session passes; the {_ordinal(most + 1)} disturbed run in a "
-                "row fails"
-            )
+    lines += [_disturbed_case(result, case) for case in _cases_disturbed(result)]
     return lines
+
+
+def _cases_disturbed(result: GateResult) -> list[str]:
+    return sorted({one.case for one in result.with_verdict(Verdict.DISTURBED)})
+
+
+def _disturbed_case(result: GateResult, case: str) -> str:
+    """Return how much of a case was not judged, and whether that fails the session."""
+    row, most = result.disturbed_in_a_row(case), MOST_DISTURBED_IN_A_ROW
+    of_case = [one for one in result.verdicts if one.case == case]
+    metrics = [one.metric for one in of_case if one.verdict is Verdict.DISTURBED]
+    is_whole = len(metrics) == len(of_case)
+    judged = "not judged" if is_whole else f"judged only in part (not {', '.join(metrics)})"
+    of = f"case {case} was {judged}, as it was disturbed in this run"
+    before = "run" if row == 2 else f"{row - 1} runs"  # noqa: PLR2004 - this one and another
+    of += f" and in the {before} before" if row > 1 else ""
+    if result.failure_rules.disturbed:
+        return f"error: {of} (--mlps-gate-disturbed=error)"
+    if row > most:
+        return f"error: {of}: a gate that judges nothing is no gate"
+    third = f"the {_ordinal(most + 1)} disturbed run in a row fails"
+    return f"warning: {of}. {_passes(result)}; {third}"
+
+
+def _passes(result: GateResult) -> str:
+    is_passed = result.exit_status == PASSED
+    return "The session passes" if is_passed else "That is not why the session fails"
 
 
 def _left_out(result: GateResult) -> list[str]:
@@ -122,7 +140,7 @@ def _unused_rules(result: GateResult) -> list[str]:
     """Return a line for each rule that judges nothing, and whether that fails the session."""
     if result.fails_by_rules:
         return [f"error: {one}" for one in result.unused_rules]
-    passes = "The session passes; with --mlps-gate-undecided=fail it fails"
+    passes = f"{_passes(result)}; with --mlps-gate-undecided=fail it fails"
     return [f"warning: {one}. {passes}" for one in result.unused_rules]
 
 

@@ -59,7 +59,7 @@ def test_nights_with_a_disturbed_one_collect_compare_and_find_a_loss(
         f"disturbed: {BACKUP}; 3 of 5 baseline runs, excluding this run, which was *: case 1",
         "warning: case 1 was not judged*",
         "gate: 3 disturbed (against *, look 4 of at most 4)",
-        "next: run it again without the disturbance",
+        "next: if it comes back, end what disturbed the run, *",
     ]
     disturbed.stdout.fnmatch_lines(lines)
     for count in (4, 5):
