@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.gate.comparison import Comparison, Criterion
-from mlpstorage_bench.gate.evidence import Levels
+from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS, Levels
 from mlpstorage_bench.gate.independence import Runs
 from mlpstorage_bench.gate.judgement import CHANGES, Judgement, Verdict, judgement_of
 from mlpstorage_bench.gate.looks import Looks, holm_levels
@@ -112,16 +112,19 @@ def _states_at(
 def may_be_decided_later(comparison: Comparison, looks: Looks, verdict: Verdict) -> bool:
     """Return whether further trials may decide a metric that has a verdict at a look.
 
-    They may if a typical run would be decided, if a later look decides when further trials
-    resemble these, or if a single look with the whole error rate had decided. To stop otherwise
-    spends nothing, so it adds no false alarm.
+    They may if there were too few trials for a comparison and a later look has enough, if a typical
+    run would be decided, if a later look decides when further trials resemble these, or if a single
+    look with the whole error rate had decided. To stop otherwise spends nothing, so it adds no
+    false alarm.
     """
     is_open = verdict is Verdict.UNDECIDED and looks.current < looks.planned
     if not (is_open and comparison.has_effect):
         return False
     plan = LookPlan(comparison, looks)
+    is_not_compared = len(comparison.candidate) < MIN_TRIALS <= plan.trials(looks.planned)
     return (
-        decide(comparison) is not Verdict.UNDECIDED
+        (is_not_compared and len(comparison.baseline) >= MIN_RUNS)
+        or decide(comparison) is not Verdict.UNDECIDED
         or any(
             _verdict(comparison.with_trials(plan.trials(look)), _uncorrected(plan.levels(look)))
             is not Verdict.UNDECIDED

@@ -153,8 +153,7 @@ def _reason_of_undecided(
         runs = counted(len(comparison.baseline), "baseline run")
         return f"only {runs}; run-to-run variation needs at least {MIN_RUNS}"
     if len(comparison.candidate) < MIN_TRIALS:
-        trials = counted(len(comparison.candidate), "trial")
-        return f"only {trials}; a decision needs at least {MIN_TRIALS}: raise --mlps-trials"
+        return too_few_trials(len(comparison.candidate))
     shown = (
         "no loss is detectable with these samples"
         if detectable is None
@@ -171,3 +170,9 @@ def _reason_of_undecided(
 def _smallest_loss(comparison: Comparison) -> str:
     smallest = f"{comparison.criterion.smallest_effect:.3g}".rstrip(".")
     return f"a loss of {float(smallest):.1%}"
+
+
+def too_few_trials(count: int) -> str:
+    """Return why so few trials are not compared, and what to set."""
+    needed = f"a decision needs at least {MIN_TRIALS}: raise --mlps-trials"
+    return f"only {counted(count, 'trial')}; {needed}"

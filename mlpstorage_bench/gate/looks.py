@@ -37,6 +37,10 @@ class Retries:
             return Looks()
         return Looks(max(1, trials // per_look), self.looks, per_look)
 
+    def most_trials(self, case: str, trials: int) -> int:
+        """Return how many trials a case that has had `trials` may have at the last look."""
+        return trials + (self.looks - 1) * self.trials_per_look.get(case, 0)
+
 
 def alpha_of_look(rate: float, look: int, looks: int) -> float:
     """Return the part of the error rate that look number `look` of `looks` spends, from 1.

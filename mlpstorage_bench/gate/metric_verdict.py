@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mlpstorage_bench.gate.decision import Judgement, Verdict
 from mlpstorage_bench.gate.evidence import MIN_RUNS
+from mlpstorage_bench.gate.judgement import too_few_trials
 from mlpstorage_bench.gate.rules import Rule
 
 
@@ -25,6 +26,8 @@ class MetricVerdict:
     baseline_runs: tuple[str, ...] = ()
     is_added: bool = False
     """Whether a collecting run is added to its baseline."""
+    has_too_few_trials: bool = False
+    """Whether there are fewer trials than a decision needs, even with those of all looks."""
 
     @property
     def metric(self) -> str:
@@ -37,16 +40,22 @@ class MetricVerdict:
         limit = self.rule.limit
         return limit is not None and self.value is not None and not limit.holds(self.value)
 
+    def collecting(self, *, exclusion: str = "") -> MetricVerdict:
+        """Return the verdict `collecting`; `exclusion` says why this run does not count."""
+        reason = self.progress(exclusion)
+        if self.has_too_few_trials:
+            reason += f"; {too_few_trials(self.trials)}"
+        return replace(self, verdict=Verdict.COLLECTING, reason=reason, is_added=not exclusion)
+
     def excluded_from_baseline(self) -> MetricVerdict:
         """Return the verdict for a run that has regressed and so is not added to a baseline."""
         if self.verdict is not Verdict.COLLECTING:
             return self
-        reason = progress(len(self.baseline_runs), exclusion="which has regressed")
-        return replace(self, reason=reason, is_added=False)
+        return self.collecting(exclusion="which has regressed")
 
-
-def progress(earlier: int, exclusion: str) -> str:
-    """Return the number of baseline runs; `exclusion` says why this run does not count."""
-    if exclusion:
-        return f"{earlier} of {MIN_RUNS} baseline runs, excluding this run, {exclusion}"
-    return f"{earlier + 1} of {MIN_RUNS} baseline runs, including this run"
+    def progress(self, exclusion: str = "") -> str:
+        """Return the number of baseline runs; `exclusion` says why this run does not count."""
+        earlier = len(self.baseline_runs)
+        if exclusion:
+            return f"{earlier} of {MIN_RUNS} baseline runs, excluding this run, {exclusion}"
+        return f"{earlier + 1} of {MIN_RUNS} baseline runs, including this run"

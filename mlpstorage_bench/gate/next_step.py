@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpstorage_bench.gate.evidence import MIN_RUNS
+from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
 from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.wording import percent, shows_smallest_effect
 from mlpstorage_bench.units import counted
@@ -24,6 +24,10 @@ _AFTER_DISTURBANCE = (
     "if it comes back, end what disturbed the run, or run at another time. This run is in no "
     "baseline, and the next one is judged again"
 )
+_MORE_TRIALS = (
+    f"use --mlps-trials={MIN_TRIALS} or more, or --mlps-gate-undecided=retry, which adds trials: "
+    "a case with fewer is never compared"
+)
 _END_DISTURBANCE = (
     "end what disturbs the runs. If it now belongs to the system, start a new baseline with a tag "
     "of its own (--mlps-tag=NAME --mlps-baseline=tag:NAME)"
@@ -42,6 +46,8 @@ def for_disturbed(*, is_repeated: bool) -> str:
 
 def for_collecting(collecting: Sequence[MetricVerdict]) -> str:
     """Return the step while baseline runs are collected."""
+    if any(one.has_too_few_trials for one in collecting):
+        return _MORE_TRIALS
     missing = max(MIN_RUNS - len(one.baseline_runs) - one.is_added for one in collecting)
     if missing:
         return f"run it again: after {counted(missing, 'more run')}, every run is compared"
@@ -66,6 +72,8 @@ def for_undecided(undecided: Sequence[MetricVerdict]) -> str:
         trials, one = max(needed, key=lambda pair: pair[0])
         loss = percent(one.rule.smallest_effect or 0.0)
         return f"use --mlps-trials={trials}: that many show a loss of {loss} % of {one.metric}"
+    if any(one.trials < MIN_TRIALS for one in undecided):
+        return _MORE_TRIALS
     judged = [(one.judgement, one.rule) for one in undecided]
     if all(j is not None and shows_smallest_effect(j, rule) for j, rule in judged):
         return "run it again: this run is between a loss and none"

@@ -149,6 +149,19 @@ class GateResult:
         )
 
     @property
+    def short_cases(self) -> list[str]:
+        """Cases that are collected and will never be compared, as they have too few trials."""
+        collecting = self.with_verdict(Verdict.COLLECTING)
+        return list(dict.fromkeys(one.case for one in collecting if one.has_too_few_trials))
+
+    @property
+    def has_warning(self) -> bool:
+        """Whether something passes that was not judged, or never will be."""
+        unsure = (Verdict.DISTURBED, Verdict.UNDECIDED)
+        is_unsure = any(map(self.with_verdict, unsure))
+        return is_unsure or bool(self.unused_rules) or bool(self.short_cases)
+
+    @property
     def summary(self) -> str:
         """Number of metrics with each verdict, in one line."""
         counts = [f"{len(self.with_verdict(v))} {v.value}" for v in Verdict if self.with_verdict(v)]
@@ -162,9 +175,7 @@ class GateResult:
     def headline(self) -> str:
         """Outcome of the whole gate in one line: whether it failed, and by what."""
         if self.exit_status == PASSED:
-            unsure = (Verdict.DISTURBED, Verdict.UNDECIDED)
-            has_warning = self.unused_rules or any(map(self.with_verdict, unsure))
-            return f"gate passed{' with a warning' if has_warning else ''}: {self.summary}"
+            return f"gate passed{' with a warning' if self.has_warning else ''}: {self.summary}"
         parts = [self._failed_by(verdict) for verdict in Verdict]
         if self.refusals:
             cases = "case" if len(self.refusals) == 1 else "cases"

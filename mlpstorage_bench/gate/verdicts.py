@@ -12,7 +12,7 @@ from mlpstorage_bench.gate.decision import Comparison, Judgement, Verdict, judge
 from mlpstorage_bench.gate.disturbances import CaseDisturbance, disturbance_of
 from mlpstorage_bench.gate.evidence import MIN_RUNS, MIN_TRIALS
 from mlpstorage_bench.gate.looks import Retries
-from mlpstorage_bench.gate.metric_verdict import MetricVerdict, progress
+from mlpstorage_bench.gate.metric_verdict import MetricVerdict
 from mlpstorage_bench.gate.not_judged import ALWAYS_ZERO, NOT_MEASURED, NotJudged
 from mlpstorage_bench.gate.rules import Rule, Rules
 from mlpstorage_bench.gate.series import CaseSeries, RunSeries
@@ -50,7 +50,7 @@ def judge_run(
         for name, case in candidate.cases.items()
     }
     checks = [
-        _RuleCheck(name, case, rule, baselines[name])
+        _RuleCheck(name, case, rule, baselines[name], retries)
         for name, case in cases.items()
         for rule in rules.of_case(name).values()
     ]
@@ -100,12 +100,15 @@ class _JudgedCase:
 class _RuleCheck:
     """One rule with the values of its metric in the candidate and in the baseline runs."""
 
-    def __init__(self, case: str, judged: _JudgedCase, rule: Rule, baseline: Baseline) -> None:
+    def __init__(
+        self, case: str, judged: _JudgedCase, rule: Rule, baseline: Baseline, retries: Retries
+    ) -> None:
         self.case = case
         self.rule = rule
         self._judged = judged
         self._baseline = baseline
         self._values = judged.series.values(rule.metric)
+        self._has_too_few_trials = retries.most_trials(case, len(self._values)) < MIN_TRIALS
         runs = [(run.run_id, run.cases[case].values(rule.metric)) for run in baseline.runs]
         self._runs = {run_id: values for run_id, values in runs if values}
         self.comparison: Comparison | None = None
@@ -147,6 +150,7 @@ class _RuleCheck:
             trials=len(self._values),
             judgement=judgement,
             baseline_runs=tuple(self._runs),
+            has_too_few_trials=self._has_too_few_trials,
         )
         if value is None:
             return replace(undecided, reason=_LOST)
@@ -161,8 +165,7 @@ class _RuleCheck:
             return by_limit
         if self.is_collecting:
             is_added = self._baseline.accepts_candidate
-            reason = progress(len(self._runs), "" if is_added else _NOT_ACCEPTED)
-            return replace(undecided, verdict=Verdict.COLLECTING, reason=reason, is_added=is_added)
+            return undecided.collecting(exclusion="" if is_added else _NOT_ACCEPTED)
         if judgement is not None:
             reason = reason_of(judgement, self.rule, len(self._runs), len(self._values))
             return replace(undecided, verdict=judgement.verdict, reason=reason)
@@ -193,7 +196,7 @@ class _RuleCheck:
         if verdict.verdict is Verdict.COLLECTING:
             if not self._judged.is_interfered_with and not self._is_explained(speed):
                 return verdict
-            reason = f"{causes}; {progress(len(self._runs), 'which was disturbed')}"
+            reason = f"{causes}; {verdict.progress('which was disturbed')}"
             return replace(verdict, verdict=Verdict.DISTURBED, reason=reason, is_added=False)
         is_explained = self._is_explained(speed)
         if verdict.misses_limit:
@@ -205,9 +208,6 @@ class _RuleCheck:
             return replace(verdict, reason=verdict.reason + also)
         return verdict
 
-    def _is_explained(self, speed: float | None) -> bool:
-        """Return whether the disturbance explains the loss of speed.
-
     def _explains_missed_limit(self, verdict: MetricVerdict) -> bool:
         """Return whether the undisturbed run may have met the limit that this one misses."""
         limit, value, found = self.rule.limit, verdict.value, self._judged.disturbance
@@ -216,6 +216,9 @@ class _RuleCheck:
             return False
         speed = value / limit.value if limit.at_least else limit.value / value
         return found.explains(1 - speed, is_rate=limit.at_least)
+
+    def _is_explained(self, speed: float | None) -> bool:
+        """Return whether the disturbance explains the loss of speed.
 
         A changed limit counts only for a loss that matters; interference for any.
         """

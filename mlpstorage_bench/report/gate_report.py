@@ -85,6 +85,11 @@ def _warnings(result: GateResult) -> list[str]:
             f"warning: {_are(len(undecided), 'metric')} undecided: a loss was neither shown nor "
             f"ruled out. {_passes(result)}; with --mlps-gate-undecided=fail it fails"
         )
+    if short := result.short_cases:
+        cases = f"case {short[0]} has" if len(short) == 1 else f"cases {', '.join(short)} have"
+        lines.append(
+            f"warning: {cases} too few trials: however many runs there are, none is compared"
+        )
     lines += [_disturbed_case(result, case) for case in _cases_disturbed(result)]
     return lines
 

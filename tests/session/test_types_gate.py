@@ -26,11 +26,11 @@ def test_runs_are_judged_by_runs_of_their_type(project: pytest.Pytester) -> None
     first.stdout.fnmatch_lines(
         [
             "*= mlpstorage gate of kv_cache, llama3.1-8b =*",
-            "collecting: 1 of 5 baseline runs, including this run: case 1",
+            "collecting: 1 of 5 baseline runs, including this run; only 2 trials; *: case 1",
             "*= mlpstorage gate of copy_files, plain =*",
-            "collecting: 1 of 5 baseline runs, including this run: case copy",
-            "kv_cache, llama3.1-8b: gate passed: *",
-            "copy_files, plain: gate passed: 1 collecting",
+            "collecting: 1 of 5 baseline runs, including this run; only 2 trials; *: case copy",
+            "kv_cache, llama3.1-8b: gate passed with a warning: *",
+            "copy_files, plain: gate passed with a warning: 1 collecting",
         ]
     )
     first.stdout.no_fnmatch_line("*judges nothing*")
@@ -44,7 +44,7 @@ def test_runs_are_judged_by_runs_of_their_type(project: pytest.Pytester) -> None
     assert second.ret == pytest.ExitCode.TESTS_FAILED
     second.stdout.fnmatch_lines(
         [
-            "kv_cache, llama3.1-8b: gate passed: *",
+            "kv_cache, llama3.1-8b: gate passed with a warning: *",
             "copy_files, plain: gate FAILED: regressed: copy read_gib_s: *",
         ]
     )

@@ -37,14 +37,16 @@ def repeat(project: Project) -> None:
 def test_the_first_night_collects_and_the_sixth_is_judged(project: Project) -> None:
     first = project.run(*GATE).passed()
     assert f"collecting: 1 of {NIGHTS} baseline runs" in first
+    assert "too few trials" in first, "two are not compared"
     repeat(project)
-    session = project.run(*GATE, "--mlps-gate-report=g.md")
+    session = project.run(*GATE, "--mlps-gate-undecided=retry", "--mlps-gate-report=g.md")
     judged = project.metadata()[-1]["mlpstorage"]
     rules = {metric.name for metric in registry.load(project.name).metrics if metric.gate}
     verdicts = judged["verdicts"]
     assert verdicts, session.output
     assert {one["metric"] for one in verdicts} <= rules
     assert {one["case"] for one in verdicts} == {*judged["cases"]}
+    assert all(len(case["trials"]) >= 3 for case in judged["cases"].values()), session.output
     assert {len(one["baseline_runs"]) for one in verdicts} == {NIGHTS}
     has_regressed = any(one["verdict"] == "regressed" for one in verdicts)
     assert session.status == (1 if has_regressed else 0), session.output
