@@ -28,6 +28,7 @@ from mlpstorage_bench.results.verification import CLOSED_MODE
 from mlpstorage_bench.session import relaunch
 from mlpstorage_bench.session.gate import SessionGate
 from mlpstorage_bench.session.judging import NOTHING_TO_JUDGE
+from mlpstorage_bench.session.outcome_lines import RunOutcome, outcome_lines
 from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
     encoding_of,
@@ -258,22 +259,23 @@ def _show_gate(reporter: TerminalReporter, gate: SessionGate) -> None:
 def show_last_line(config: pytest.Config, session: MlpsSession) -> None:
     """Print the gate's outcome below pytest's own last line, which counts tests alone."""
     reporter = terminal_reporter(config)
-    gates = [(part, part.gate) for part in session.parts if part.gate is not None]
-    lines = [
-        (
-            f"{part.name}, {part.model}: " if len(gates) > 1 else "",
+    if reporter is None:
+        return
+    outcomes = [
+        RunOutcome(
+            f"{part.name}, {part.model}",
             gate.last_line,
-            gate.outcome.status,
+            is_failure=gate.outcome.status != pytest.ExitCode.OK,
+            has_warning=gate.result is not None and gate.result.has_warning,
         )
-        for part, gate in gates
+        for part in session.parts
+        if (gate := part.gate) is not None and gate.last_line
     ]
-    if not gates and session.has_nothing_to_judge:
-        lines = [("", f"gate FAILED: {NOTHING_TO_JUDGE}", int(pytest.ExitCode.USAGE_ERROR))]
-    for of_type, line, status in lines:
-        is_failure = status != pytest.ExitCode.OK
-        if reporter is not None and line:
-            text = for_terminal(f"{of_type}{line}")
-            reporter.write_line(text, bold=True, red=is_failure, green=not is_failure)
+    lines = outcome_lines(outcomes)
+    if session.has_nothing_to_judge:
+        lines = [(f"gate FAILED: {NOTHING_TO_JUDGE}", True)]
+    for line, is_failure in lines:
+        reporter.write_line(for_terminal(line), bold=True, red=is_failure, green=not is_failure)
 
 
 def show_verification(config: pytest.Config, session: MlpsSession) -> None:

@@ -31,6 +31,7 @@ def test_runs_are_judged_by_runs_of_their_type(project: pytest.Pytester) -> None
             "collecting: 1 of 5 baseline runs, including this run; only 2 trials; *: case copy",
             "kv_cache, llama3.1-8b: gate passed with a warning: *",
             "copy_files, plain: gate passed with a warning: 1 collecting",
+            "gate passed with a warning: kv_cache, llama3.1-8b; copy_files, plain",
         ]
     )
     first.stdout.no_fnmatch_line("*judges nothing*")
@@ -46,6 +47,7 @@ def test_runs_are_judged_by_runs_of_their_type(project: pytest.Pytester) -> None
         [
             "kv_cache, llama3.1-8b: gate passed with a warning: *",
             "copy_files, plain: gate FAILED: regressed: copy read_gib_s: *",
+            "gate FAILED: copy_files, plain: regressed: *; passed: kv_cache, llama3.1-8b",
         ]
     )
     second.stdout.no_fnmatch_line("*judges nothing*")
