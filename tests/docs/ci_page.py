@@ -37,3 +37,12 @@ def gate_arguments(ci: str, cache_dir: str) -> list[str]:
     assert program == ".venv/bin/python"
     assert arguments[:2] == ["-m", "pytest"]
     return arguments[2:]
+
+
+def uploads(ci: str) -> list[str]:
+    """Return the patterns of the files that a job keeps."""
+    if ci == "gitlab":
+        kept: list[str] = workflows()[1]["storage"]["artifacts"]["paths"]
+        return kept
+    (step,) = [step for step in github_steps() if "upload-artifact" in step.get("uses", "")]
+    return str(step["with"]["path"]).split()

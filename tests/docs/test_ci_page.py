@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.docs.ci_page import commands, gate_arguments, github_steps, workflows
+from mlpstorage_bench.session.file_arguments import file_of_run
+from tests.docs.ci_page import commands, gate_arguments, github_steps, uploads, workflows
 
 PROJECT = Path(__file__).parents[2]
 SMALL = [
@@ -27,6 +29,15 @@ def test_workflows_have_the_keys_that_their_ci_requires() -> None:
         assert ("uses" in step) != ("run" in step)
     assert {"script", "artifacts", "tags"} <= gitlab["storage"].keys()
     assert all(isinstance(line, str) for line in gitlab["storage"]["script"])
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_uploads_have_the_reports_of_one_type_and_of_several(ci: str) -> None:
+    option = "--mlps-gate-report="
+    (report,) = [one for one in gate_arguments(ci, "cache") if one.startswith(option)]
+    path = Path(report.removeprefix(option))
+    for name in (path, file_of_run(path, "checkpointing", "llama3-8b")):
+        assert any(fnmatchcase(str(name), pattern) for pattern in uploads(ci))
 
 
 def test_comments_use_the_action_and_the_job_of_this_project() -> None:
