@@ -26,7 +26,8 @@ from mlpstorage_bench.history.rerun import RERUN_OPTION, Rerun, check_owner, rer
 from mlpstorage_bench.history.resume import RESUME_OPTION, resume_of
 from mlpstorage_bench.launch.command import is_main_program
 from mlpstorage_bench.launch.environment import detect_launcher
-from mlpstorage_bench.options.names import SETTING_VARIABLES
+from mlpstorage_bench.options.names import RESULTS_DIR_VARIABLE, SETTING_VARIABLES
+from mlpstorage_bench.options.settings import RESULTS_DIR_OPTION
 from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.process.stdout import prose_lines, text_width, write_data, write_lines
 from mlpstorage_bench.report.history_table import (
@@ -139,9 +140,11 @@ def _show_list(history: History, wanted: RunFilter, form: str, files: RunFiles) 
         write_lines(history_lines(runs, history.listed(), color=color, width=width))
         for line in (*legend_lines(runs), *definition_lines(runs)):
             write_lines(prose_lines(line, 2, is_terminal=is_terminal))
+    elif wanted == RunFilter() or not history.runs(RunFilter()):
+        other = f"{RESULTS_DIR_OPTION} or {RESULTS_DIR_VARIABLE} names another directory"
+        write_lines([f"No runs in {for_terminal(str(history.results_dir))}: {other}"])
     else:
-        matching = "" if wanted == RunFilter() else "matching "
-        write_lines([f"No {matching}runs in {for_terminal(str(history.results_dir))}"])
+        write_lines([f"No matching runs in {for_terminal(str(history.results_dir))}"])
 
 
 def _show_run(history: History, run_id: str, form: str, files: RunFiles) -> None:

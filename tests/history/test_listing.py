@@ -122,6 +122,14 @@ def test_filter_alone_prints_the_list_and_filters_combine(
     assert expected or printed == f"No matching runs in {results}\n"
 
 
+def test_filter_of_an_empty_directory_names_where_another_is_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_here(tmp_path, "--mlps-history-last=10")
+    where = "--mlps-results-dir or MLPERF_RESULTS_DIR names another directory"
+    assert capsys.readouterr().out == f"No runs in {tmp_path}: {where}\n"
+
+
 def test_runs_are_filtered_by_fingerprints_and_branch(tmp_path: Path) -> None:
     leave_run(tmp_path, 1)
     leave_run(tmp_path, 2, own={"system_fingerprint": "6" * 32})
@@ -322,7 +330,8 @@ def test_index_is_rebuilt_on_demand(pytester: pytest.Pytester, results: Path) ->
 def test_empty_history_says_that_there_are_no_runs(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--mlps-history")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["No runs in */mlps-results"])
+    where = "--mlps-results-dir or MLPERF_RESULTS_DIR names another directory"
+    result.stdout.fnmatch_lines([f"No runs in */mlps-results: {where}"])
     assert not (pytester.path / "mlps-results").exists()
 
 
