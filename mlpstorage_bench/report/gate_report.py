@@ -38,7 +38,10 @@ _ORDER = (
     Verdict.IMPROVED,
     Verdict.PASSED,
 )
-_COLUMNS = ("case", "metric", "rule", "baseline", "this run", "change", "99 % interval", "verdict")
+_COLUMNS = (
+    *("case", "metric", "rule", "baseline median", "run median", "change"),
+    *("99 % interval", "verdict"),
+)
 
 
 def gate_table(result: GateResult) -> Table:
