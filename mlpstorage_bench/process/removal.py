@@ -23,6 +23,8 @@ _RELEASE_S = 5.0
 release the locks of a killed process, in seconds."""
 CLAIM = ".claim"
 """Name of the file that a run locks in each directory that it uses."""
+LEFT_LIST = "checkpoints.json"
+"""Name of the list of files that a run leaves for a later one: what it lists is not removed."""
 UNLINKED_WHILE_OPEN = re.compile(r"\.(nfs|fuse_hidden|smb|__afs)[0-9A-Fa-f]{4,}")
 """Names that NFS, FUSE, SMB and AFS give to a file that is unlinked while it is open."""
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
@@ -53,10 +55,13 @@ def _remove_named(directory: str, names: "re.Pattern[str]", parent: int | None) 
 
 
 def remove_entries(directory: int, names: "re.Pattern[str]") -> None:
-    """Remove the entries of an open directory whose names match, but not its claim."""
+    """Remove the entries of an open directory whose names match, but not its claim.
+
+    The list of files that stay goes first: it never lists files that are gone.
+    """
     with os.scandir(directory) as found:
         own = [entry for entry in found if names.fullmatch(entry.name) and entry.name != CLAIM]
-    for entry in own:
+    for entry in sorted(own, key=lambda entry: entry.name != LEFT_LIST):
         if entry.is_dir(follow_symlinks=False):
             _remove_named(entry.name, names, directory)
         else:
@@ -104,7 +109,8 @@ def _remove_directory(path: str, directory: int, parent: int | None = None) -> l
 def remove_left(path: str, names: str) -> None:
     """Remove the directory that a rank has left, unless another run uses it already.
 
-    The claim's lock is shared meanwhile: a run that wants the directory can tell that from use.
+    One with a list of files for a later run stays. The claim's lock is shared meanwhile: a run that
+    wants the directory can tell that from use.
     """
     directory = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -113,13 +119,21 @@ def remove_left(path: str, names: str) -> None:
         except FileNotFoundError:  # the rank had removed all but the directory
             _remove_directory(path, directory)
             return
-        if not _can_be_shared(claim):
+        if not _can_be_shared(claim) or _has_list(directory):
             os.close(claim)
             return
         remove_entries(directory, re.compile(names))
         remove_claimed(path, directory, claim)
     finally:
         os.close(directory)
+
+
+def _has_list(directory: int) -> bool:
+    try:
+        os.stat(LEFT_LIST, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _can_be_shared(claim: int) -> bool:

@@ -2,8 +2,9 @@
 
 A rank's files lie in `<cache-dir>/rank_<N>/`, claimed by a lock for as long as the rank uses it.
 They are removed at the end, after a failure and after an interrupt; should the rank be killed, or
-interrupted while it removes them, a reaper (a small process that outlives it) removes them. Nothing
-else in there is removed.
+interrupted while it removes them, a reaper (a small process that outlives it) removes them. Files
+of a directory with a list of them stay for a later run, also if the rank is killed. Nothing else in
+there is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mlpstorage_bench.paths import CACHE_DIR_OPTION as OPTION
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.storage.claim import Claim, RefusedDirectoryError, others_can_replace
-from mlpstorage_bench.storage.own_files import OWN_NAMES
+from mlpstorage_bench.storage.own_files import MANIFEST, OWN_NAMES
 
 _ACCEPTED = "a directory of your own that can be written, on the storage to be measured"
 
@@ -104,7 +105,7 @@ class RankDirectory:
     ) -> None:
         self.path = cache_dir / f"{prefix}_{rank}"
         self.leaves = False
-        """Whether the files stay on exit, for a later run."""
+        """Whether the files stay on exit, for a later run; after a kill, those with a list stay."""
         self._finds = finds
         self._cache_dir = cache_dir
         self._removes_cache_dir = not cache_dir.exists()
@@ -152,6 +153,8 @@ class RankDirectory:
         """
         if self.leaves:
             return
+        with suppress(OSError):  # else the helper takes the files for those of a later run
+            (self.path / MANIFEST).unlink(missing_ok=True)
         assert self._claim is not None
         assert self._reaper is not None
         self._claim.release()

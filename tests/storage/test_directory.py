@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.process import reaper
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
+from mlpstorage_bench.storage.own_files import MANIFEST
 
 pytestmark = pytest.mark.starts_process
 
@@ -125,6 +128,49 @@ def test_directory_of_killed_process_is_removed(
 ) -> None:
     kill(user_process)
     wait_until(lambda: not (tmp_path / "cache" / "rank_0").exists())
+
+
+def helpers_of(directory: Path) -> list[Path]:
+    """Return the processes that would remove a directory."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):  # it is no process, or has ended
+            if f"\0{directory}\0".encode() in (process / "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
+def test_listed_files_of_a_killed_process_stay(
+    tmp_path: Path, user_process: subprocess.Popen[str]
+) -> None:
+    own = tmp_path / "cache" / "rank_0" / ENTRY
+    (own.parent / MANIFEST).write_text("{}")
+    assert helpers_of(own.parent)
+    kill(user_process)
+    wait_until(lambda: not helpers_of(own.parent))
+    assert own.exists()
+    with RankDirectory(tmp_path / "cache", 0, finds=True):
+        assert own.exists()
+    assert not own.parent.exists()
+
+
+def test_the_list_is_removed_before_what_it_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    unlink = os.unlink
+
+    def noted(path: str, *, dir_fd: int) -> None:
+        removed.append(path)
+        unlink(path, dir_fd=dir_fd)
+
+    with RankDirectory(tmp_path / "cache", 0) as directory:
+        for number in range(8):
+            (directory.path / f"{digest_name(str(number))}.kv").touch()
+        (directory.path / MANIFEST).write_text("{}")
+        monkeypatch.setattr("mlpstorage_bench.process.removal.os.unlink", noted)
+    assert (removed[0], removed[-1]) == (MANIFEST, ".claim")
+    assert len(removed) == 10
 
 
 def test_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.own_files import MANIFEST
 from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.starts_process
@@ -34,6 +35,24 @@ def test_interrupt_while_files_are_removed_leaves_them_to_the_reaper(
     directory.__enter__()
     for entry in ("one", "two", "entry"):
         (directory.path / f"{digest_name(entry)}.kv").write_bytes(b"x")
+    monkeypatch.setattr("mlpstorage_bench.process.removal.os.unlink", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        directory.__exit__()
+    wait_until(lambda: not directory.path.exists())
+
+
+def test_interrupt_before_the_list_is_removed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: str, *, dir_fd: int) -> None:
+        del path, dir_fd
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    directory = RankDirectory(tmp_path / "cache", 0)
+    directory.__enter__()
+    for name in (ENTRY, MANIFEST):
+        (directory.path / name).write_bytes(b"x")
     monkeypatch.setattr("mlpstorage_bench.process.removal.os.unlink", interrupted)
     with pytest.raises(KeyboardInterrupt):
         directory.__exit__()
