@@ -119,8 +119,9 @@ class Payload:
             return CorruptDataError(
                 "verifying",
                 place.path,
-                f"the digest computed when offset {place.offset} was written does not match, but "
-                "the content is correct: this process's memory was corrupted",
+                f"the content at offset {place.offset} is correct, but its digest is not: that was "
+                "changed since the write, in the memory of this process or in the file that keeps "
+                "the digests",
             )
         sector = int(differing[0])
         word = int(np.flatnonzero(found[sector] != expected[sector])[0])

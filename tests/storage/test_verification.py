@@ -70,3 +70,12 @@ def test_wrong_chunk_is_found_in_half_of_its_reads_wherever_it_lies(
                 except CorruptDataError:
                     found += 1
             assert 5 < found < 55
+
+
+def test_changed_digest_of_right_content_is_named(tmp_path: Path, observer_class: Any) -> None:
+    store = EntryFiles(tmp_path, FileIo("buffered"))
+    with LoneLane(Payload(5), Chunking(CHUNK), threading.Event()) as lane:
+        entry = lane.write(store, "entry", 2 * CHUNK, observer_class())
+        entry.digests[1] ^= 1
+        with pytest.raises(CorruptDataError, match="offset 4096 is correct, but its digest is not"):
+            lane.read(store, entry, observer_class())
