@@ -76,7 +76,11 @@ class Checkpointing:
         def pool() -> CheckpointResult:
             if self._engine.has_rewritten and REWRITTEN not in trials.notes:
                 trials.notes.append(REWRITTEN)
-            return self._engine.pool_case(name, kind, trials.results, trials.samples)
+            pooled = self._engine.pool_case(name, kind, trials.results, trials.samples)
+            if kind == "write":
+                return pooled
+            again = self._engine.reads_again(changed, trials.count)
+            return replace(pooled, read_again=again)
 
         rounds = Rounds(services, trials)
         result = rounds.run(pool)

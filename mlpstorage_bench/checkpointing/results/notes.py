@@ -39,6 +39,13 @@ def notes_on(values: Values) -> list[str]:
     return [f"all ranks wait for {slowest}: the fastest one took {spread:.0%} less time"]
 
 
+def notes_on_reads(reads: int, again: int) -> list[str]:
+    """Return a note if some reads were of a checkpoint that had been read before."""
+    if not again:
+        return []
+    return [f"{again} of {reads} reads were of a checkpoint that had been read before"]
+
+
 def _of_case(name: str, one: Values) -> Iterator[str]:
     for kind, done in (("write", "written"), ("read", "read")):
         bandwidth = number_of(one.get(f"{kind}_gib_s"))

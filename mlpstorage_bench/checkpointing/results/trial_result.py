@@ -9,7 +9,7 @@ from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.checkpointing.results.metrics.checkpoints import Checkpoints
 from mlpstorage_bench.checkpointing.results.metrics.latencies import Latencies
 from mlpstorage_bench.checkpointing.results.metrics.ranks import Ranks
-from mlpstorage_bench.checkpointing.results.notes import notes_on
+from mlpstorage_bench.checkpointing.results.notes import notes_on, notes_on_reads
 from mlpstorage_bench.errors import NotMeasuredError
 from mlpstorage_bench.measure.conditions import TrialConditions
 from mlpstorage_bench.metric.values import Values, as_json, number_of
@@ -63,6 +63,8 @@ class CheckpointResult:
     trials: tuple[CheckpointTrial, ...]
     values: Values
     """Metrics of the case by name."""
+    read_again: int = 0
+    """Reads of a checkpoint that the case had read before."""
 
     @property
     def latencies(self) -> Latencies:
@@ -90,7 +92,8 @@ class CheckpointResult:
 
     def notes(self) -> list[str]:
         """Return notes on the metrics, in sentences."""
-        return [f"{self.case}: {note}" for note in notes_on(self.values)]
+        of_reads = notes_on_reads(len(self.trials), self.read_again)
+        return [f"{self.case}: {note}" for note in (*of_reads, *notes_on(self.values))]
 
     def _number(self, name: str) -> float:
         value = number_of(self.values[name])

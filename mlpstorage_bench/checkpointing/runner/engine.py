@@ -27,14 +27,9 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
     run_checkpoint,
 )
 from mlpstorage_bench.checkpointing.runner.handover import drop, run_call_out
-from mlpstorage_bench.checkpointing.runner.manifest import (
-    ListedFile,
-    Manifest,
-    parameters_of_files,
-)
+from mlpstorage_bench.checkpointing.runner.left_checkpoints import LeftCheckpoints
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.checkpointing.sizing import not_fitting
-from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import TrialRanks
@@ -82,6 +77,7 @@ class Engine(TrialEngine):
         )
         self._payload = Payload(seed, origin=f"rank {ranks.rank}, {time.time_ns()}")
         self._files: ShareFiles
+        self._left: LeftCheckpoints
         self._last_write_at: float | None = None
         """When the last write of a checkpoint ended (seconds since the epoch)."""
         self._has_handed_over = False
@@ -99,8 +95,13 @@ class Engine(TrialEngine):
         super().__enter__()
         try:
             self._files = self._share_files(self._parameters)
+            self._left = LeftCheckpoints(
+                *(self._parameters, self._ranks, self._directory, self._files, self._seed)
+            )
             if self._parameters.phase == "read":
-                self._find()
+                found = self._left.find()
+                self._payload = Payload(found.seed)
+                self._last_write_at = found.ended_at
         except BaseException:
             self.__exit__()
             raise
@@ -134,15 +135,15 @@ class Engine(TrialEngine):
         With more trials than checkpoints, the first ones are replaced, or read again.
         """
         started_at = self._log.start_of(trial)
-        files = self._files
+        slots = self._slots(parameters)
+        slot = slots[(trial - 1) % len(slots)]
         if kind == "read":
-            written = max(1, len(files.written) or parameters.num_checkpoints_write)
-            slot = (trial - 1) % written + 1
             self._ensure_written(parameters, slot)
             dropped = self._hand_over(parameters, trial)
         else:
-            slot = (trial - 1) % parameters.num_checkpoints_write + 1
             dropped = None
+            if parameters.phase == "write":
+                self._left.withdraw(slot, self._last_write_at)
         ceiling = self._ceiling(parameters, kind)
         handover_s = self._since_last_write() if kind == "read" else None
         with placed(self._place), self._log.record("trial", trial) as step:
@@ -154,7 +155,7 @@ class Engine(TrialEngine):
             started_at=started_at,
             handover_s=handover_s,
             ceiling=ceiling,
-            data_to_memory=self._data_to_memory(parameters),
+            data_to_memory=self._data_to_memory(parameters, kind),
         )
         if dropped is not None:
             mine = replace(mine, cached_pages=dropped.left_pages, drop_problem=dropped.problem)
@@ -163,13 +164,14 @@ class Engine(TrialEngine):
         elif kind == "write":
             self._last_write_at = time.time()
             if parameters.phase == "write":
-                self._list_files(parameters)
+                self._left.list_written(self._last_write_at)
         samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
         pooled = pool_on_root(
             self._ranks, mine.totals(), lambda totals: pool_checkpoint(totals, samples)
         )
         if parameters.phase == "read":
-            self._directory.leaves = pooled.failure is not None
+            is_right = pooled.failure is None and not pooled.corrupt_reads
+            self._left.was_read(trial, is_right=is_right)
         series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(rank_result(parameters, mine, steps))
@@ -226,6 +228,16 @@ class Engine(TrialEngine):
             self._site.memory_bytes,
         )
 
+    def _slots(self, parameters: Parameters) -> Sequence[int]:
+        """Return the numbers of all checkpoints, those that are listed in a read phase."""
+        if parameters.phase == "read":
+            return sorted(self._files.written)
+        return range(1, parameters.num_checkpoints_write + 1)
+
+    def reads_again(self, parameters: Parameters, reads: int) -> int:
+        """Return how many of so many reads are of a checkpoint that was read before."""
+        return max(0, reads - len(self._slots(parameters)))
+
     def _ensure_written(self, parameters: Parameters, slot: int) -> None:
         """Write a checkpoint that is to be read and that this session has not written."""
         is_missing = self._ranks.merge(not self._files.is_complete(slot), _either)
@@ -262,57 +274,16 @@ class Engine(TrialEngine):
             )
         return self._ceilings[kind]
 
-    def _data_to_memory(self, parameters: Parameters) -> float | None:
+    def _data_to_memory(self, parameters: Parameters, kind: Kind) -> float | None:
+        """Return the bytes of all checkpoints ÷ memory: of reads, of those that were written."""
         memory = self._site.memory_bytes
-        data = parameters.num_checkpoints_write * self._files.tensor_bytes
-        return data / memory if memory else None
+        written = len(self._files.written)
+        count = written if kind == "read" else parameters.num_checkpoints_write
+        return count * self._files.tensor_bytes / memory if memory else None
 
     def _since_last_write(self) -> float | None:
         at = self._last_write_at
         return None if at is None else max(0.0, time.time() - at)
-
-    def _list_files(self, parameters: Parameters) -> None:
-        """List the checkpoints for a later read phase, and leave them when the session ends."""
-        assert self._last_write_at is not None
-        Manifest(
-            parameters=parameters_of_files(parameters.model_dump(mode="json")),
-            ranks=self._ranks.size,
-            seed=self._seed,
-            ended_at=self._last_write_at,
-            checkpoints={
-                number: [ListedFile.of(entry) for entry in entries.values()]
-                for number, entries in self._files.written.items()
-            },
-        ).write(self._directory.path)
-        self._directory.leaves = True
-
-    def _find(self) -> None:
-        """Find the checkpoints that a write phase has left; they stay unless they are read."""
-        self._directory.leaves = True
-        found = Manifest.read(self._directory.path)
-        parameters = parameters_of_files(self._parameters.model_dump(mode="json"))
-        found.check(parameters, self._ranks.size)
-        self._payload = Payload(found.seed)
-        self._last_write_at = found.ended_at
-        for number, files in found.checkpoints.items():
-            entries = {file.name: file.entry for file in files}
-            misfits = self._files.misfits(entries.values())
-            if misfits:
-                raise InvalidInputError(
-                    "phase",
-                    "read",
-                    "checkpoints that a run with phase=write has left as they were listed",
-                    hint=f"Checkpoint {number} lacks {misfits[0]}, or its size is another",
-                )
-            if self._parameters.verify_rate and not all(one.digests for one in entries.values()):
-                raise InvalidInputError(
-                    "verify_rate",
-                    self._parameters.verify_rate,
-                    "0 where the write phase had verify_rate=0",
-                    hint=f"Checkpoint {number} was written without digests, so that its reads "
-                    "cannot be checked",
-                )
-            self._files.written[number] = entries
 
 
 def _either(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up

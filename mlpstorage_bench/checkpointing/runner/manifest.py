@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from array import array
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -68,8 +70,15 @@ class Manifest(BaseModel):
     checkpoints: dict[int, list[ListedFile]]
 
     def write(self, directory: Path) -> None:
-        """Write the list into the directory; ResultsError on failure."""
-        write_json(directory / MANIFEST, self.model_dump(mode="json"))
+        """Write the list into the directory, with its checksum; ResultsError on failure."""
+        content = self.model_dump(mode="json")
+        write_json(directory / MANIFEST, {**content, "sha256": self.sha256})
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the content, whatever its order and spaces in the file."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:
@@ -90,11 +99,20 @@ class Manifest(BaseModel):
         """Read a list; InvalidInputError if the file is none."""
         content = read_json(InputFile(_SOURCE, path, "a list of checkpoints"))
         try:
-            return cls.model_validate(content)
+            found = cls.model_validate(content)
         except ValidationError as error:
             raise InvalidInputError(
                 _SOURCE, str(path), "a list of checkpoints", hint=problems_of(error)
             ) from error
+        if not (isinstance(content, dict) and content.get("sha256") == found.sha256):
+            raise InvalidInputError(
+                _SOURCE,
+                str(path),
+                "a list of checkpoints as the write phase has written it",
+                hint="Its content does not match its sha256: it was changed since, or damaged. "
+                "Write the checkpoints again with phase=write",
+            )
+        return found
 
     def check(self, parameters: Json, ranks: int) -> None:
         """Raise InvalidInputError unless the files are those of these parameters and ranks."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlpstorage_bench.checkpointing.results.metrics.declared import metrics
@@ -121,6 +123,15 @@ def test_data_is_compared_with_the_memory_of_the_worst_host() -> None:
 def test_bytes_of_tensors_and_bytes_moved_differ() -> None:
     trial = pool_checkpoint([rank_checkpoint(size=GIB, tensor_bytes=GIB - 5)])
     assert (trial.checkpoint_bytes, trial.write_bytes, trial.read_bytes) == (GIB - 5, GIB, 0)
+
+
+def test_reads_of_a_checkpoint_that_was_read_before_are_stated() -> None:
+    ranks = [[rank_checkpoint(0, kind="read", checkpoint=number)] for number in (1, 2, 3)]
+    samples = CheckpointSamples.total(CheckpointSamples.of(one) for one in ranks)
+    case = pool_case("read", "read", [*map(pool_checkpoint, ranks)], pool_samples(samples))
+    assert case.notes() == []
+    again = replace(case, read_again=1)
+    assert again.notes() == ["read: 1 of 3 reads were of a checkpoint that had been read before"]
 
 
 def test_names_of_metrics_are_unique() -> None:

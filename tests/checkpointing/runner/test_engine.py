@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from mlpstorage_bench.benchmark_type.interface import RankSite
-from mlpstorage_bench.checkpointing.runner.engine import Engine
+from mlpstorage_bench.checkpointing.runner.manifest import Manifest
 from mlpstorage_bench.errors import CapacityError, InvalidInputError
 from mlpstorage_bench.storage.own_files import MANIFEST
+from tests.checkpointing.runner.engines import engine
 from tests.checkpointing.runs import parameters
-from tests.trials import SoloRanks
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
-
-
-@contextmanager
-def engine(folder: Path, **changes: object) -> Iterator[Engine]:
-    site = RankSite("here", folder / "cache", memory_bytes=1 << 30)
-    with Engine(SoloRanks(), site, parameters(**changes), seed=7) as opened:
-        yield opened
 
 
 def test_checkpoints_are_written_read_and_removed(tmp_path: Path) -> None:
@@ -70,6 +60,14 @@ def test_reads_without_writes_write_first_unmeasured(tmp_path: Path) -> None:
     assert read.write_bytes == 0
 
 
+def test_reads_without_writes_read_each_checkpoint(tmp_path: Path) -> None:
+    with engine(tmp_path) as opened:
+        for trial in (1, 2):
+            opened.run_trial(parameters(), "read", trial)
+        found = sorted(path.name for path in (tmp_path / "cache/checkpoint_rank_0").glob("0*"))
+    assert found == ["01", "02"]
+
+
 def test_more_trials_than_checkpoints_use_the_first_ones_again(tmp_path: Path) -> None:
     with engine(tmp_path) as opened:
         for trial in (1, 2, 3):
@@ -100,8 +98,9 @@ def test_files_that_changed_between_the_phases_are_found(tmp_path: Path) -> None
     content = bytearray(path.read_bytes())
     content[12_345] ^= 1
     path.write_bytes(content)
-    with engine(tmp_path, phase="read") as opened:
-        read = opened.run_trial(parameters(phase="read"), "read", 1).result
+    own = parameters(phase="read", num_checkpoints_read=1)
+    with engine(tmp_path, phase="read", num_checkpoints_read=1) as opened:
+        read = opened.run_trial(own, "read", 1).result
     assert read.corrupt_reads == 1
     assert "expected" in read.wrong_data("trial 1")
 
@@ -122,8 +121,9 @@ def test_a_read_phase_with_other_parameters_is_refused_and_leaves_them(tmp_path:
         engine(tmp_path, phase="read", writer="megatron"),
     ):
         pass
-    with engine(tmp_path, phase="read") as opened:
-        assert opened.run_trial(parameters(phase="read"), "read", 1).result.corrupt_reads == 0
+    own = parameters(phase="read", num_checkpoints_read=1)
+    with engine(tmp_path, phase="read", num_checkpoints_read=1) as opened:
+        assert opened.run_trial(own, "read", 1).result.corrupt_reads == 0
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "nothing", '{"version": 2}'])
@@ -144,7 +144,7 @@ def test_a_list_with_another_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cache/checkpoint_rank_0" / MANIFEST
     listed = json.loads(path.read_text())
     listed["checkpoints"]["1"][0]["size"] += 4096
-    path.write_text(json.dumps(listed))
+    Manifest.model_validate(listed).write(path.parent)
     with (
         pytest.raises(InvalidInputError, match=r"Checkpoint 1 lacks rank-0\.pt"),
         engine(tmp_path, phase="read"),

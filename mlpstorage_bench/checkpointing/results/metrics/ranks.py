@@ -113,9 +113,9 @@ class Ranks(Measured):
         NOT_COMBINED,
     )
     data_to_memory = Metric(
-        "Bytes of all checkpoints ÷ memory that the ranks of a host may have, the least of any "
-        "host; none where that is unknown. The rules ask for more than 3 or for caches that are "
-        "dropped.",
+        "Bytes of all checkpoints, for reads of those that are there, ÷ memory that the ranks of a "
+        "host may have, the least of any host; none where that is unknown. The rules ask for more "
+        "than 3 or for caches that are dropped.",
         RATIO,
         RANKS.smallest_known(lambda rank: rank.data_to_memory),
         LARGEST,

@@ -1,0 +1,121 @@
+"""Checkpoints that a write phase leaves for a read phase: listed, found, and given up when read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlpstorage_bench.checkpointing.config.parameters import Parameters
+from mlpstorage_bench.checkpointing.runner.manifest import (
+    ListedFile,
+    Manifest,
+    parameters_of_files,
+)
+from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
+from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.results.tree import remove_files
+from mlpstorage_bench.storage.directory import RankDirectory
+from mlpstorage_bench.storage.own_files import MANIFEST
+from mlpstorage_bench.storage.store import StoredEntry
+
+
+class LeftCheckpoints:
+    """A rank's part of the checkpoints that stay in its directory between the phases."""
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        ranks: TrialRanks,
+        directory: RankDirectory,
+        files: ShareFiles,
+        seed: int,
+    ) -> None:
+        """`seed` is that of the content of files."""
+        self._parameters = parameters
+        self._ranks = ranks
+        self._directory = directory
+        self._files = files
+        self._seed = seed
+        self._are_right = True
+        """Whether no read of the phase has failed or found other data."""
+
+    def list_written(self, ended_at: float) -> None:
+        """List what was written until then, and leave it when the session ends, or is killed."""
+        if not self._files.written:
+            remove_files([self._directory.path / MANIFEST])
+            self._directory.leaves = False
+            return
+        Manifest(
+            parameters=parameters_of_files(self._parameters.model_dump(mode="json")),
+            ranks=self._ranks.size,
+            seed=self._seed,
+            ended_at=ended_at,
+            checkpoints={
+                number: [ListedFile.of(entry) for entry in entries.values()]
+                for number, entries in self._files.written.items()
+            },
+        ).write(self._directory.path)
+        self._directory.leaves = True
+
+    def withdraw(self, checkpoint: int, ended_at: float | None) -> None:
+        """Take a checkpoint off the list before it is written again."""
+        if self._files.written.pop(checkpoint, None) is not None:
+            assert ended_at is not None, "it was written"
+            self.list_written(ended_at)
+
+    def find(self) -> Manifest:
+        """Find what a write phase has left, and return its list; InvalidInputError if unusable.
+
+        It stays until all reads of the phase were right.
+        """
+        self._directory.leaves = True
+        found = Manifest.read(self._directory.path)
+        found.check(parameters_of_files(self._parameters.model_dump(mode="json")), self._ranks.size)
+        for number, files in found.checkpoints.items():
+            self._files.written[number] = self._checked(number, files)
+        self._keep_common()
+        return found
+
+    def was_read(self, trial: int, *, is_right: bool) -> None:
+        """Give the files up after the last planned read, if all reads were right."""
+        self._are_right = self._are_right and is_right
+        is_last = trial >= self._parameters.num_checkpoints_read
+        self._directory.leaves = not (is_last and self._are_right)
+
+    def _checked(self, number: int, files: Sequence[ListedFile]) -> dict[str, StoredEntry]:
+        """Return the files of a listed checkpoint by name, if they can be read."""
+        entries = {file.name: file.entry for file in files}
+        misfits = self._files.misfits(entries.values())
+        if misfits:
+            raise InvalidInputError(
+                "phase",
+                "read",
+                "checkpoints that a run with phase=write has left as they were listed",
+                hint=f"Checkpoint {number} lacks {misfits[0]}, or its size is another",
+            )
+        if self._parameters.verify_rate and not all(one.digests for one in entries.values()):
+            raise InvalidInputError(
+                "verify_rate",
+                self._parameters.verify_rate,
+                "0 where the write phase had verify_rate=0",
+                hint=f"Checkpoint {number} was written without digests, so that its reads "
+                "cannot be checked",
+            )
+        return entries
+
+    def _keep_common(self) -> None:
+        """Forget checkpoints that other ranks have not completed; at least those to read stay."""
+        written = self._files.written
+        common = self._ranks.bcast(self._ranks.merge({*written}, set.intersection))
+        assert common is not None, "rank 0 has sent it"
+        for number in written.keys() - common:
+            del written[number]
+        wanted = self._parameters.num_checkpoints_read
+        if wanted > len(written):
+            raise InvalidInputError(
+                "num_checkpoints_read",
+                wanted,
+                f"at most {len(written)}, the checkpoints that the write phase has left",
+                hint="A checkpoint that is read again counts as none. Read fewer, or write as "
+                "many with phase=write",
+            )
