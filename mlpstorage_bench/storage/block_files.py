@@ -91,7 +91,7 @@ class BlockFiles:
         return file
 
     def _open(self, blocks: _Blocks, index: int) -> DataFile:
-        return self._io.open_uncached(blocks.path(index))
+        return self._io.open_stored(blocks.path(index))
 
 
 def _make_directories(path: Path) -> None:

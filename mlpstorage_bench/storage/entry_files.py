@@ -48,7 +48,7 @@ class EntryFiles:
     @contextmanager
     def reader(self, name: str, observer: Observer) -> Iterator[EntryFile]:
         """Open the entry's file."""
-        file = self._io.open_uncached(self._path(name))
+        file = self._io.open_stored(self._path(name))
         try:
             yield EntryFile(file, observer, self._io)
         finally:

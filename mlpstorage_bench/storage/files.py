@@ -58,8 +58,8 @@ class FileIo:
     """Whether files get their whole size when they are created. Files that grow while they are
     written are slower on filesystems that serialize writes beyond the end of a file (ext4)."""
     keeps_pages: bool = False
-    """Whether buffered reads use the page cache as other programs do, with read-ahead, and leave
-    what they read there."""
+    """Whether buffered files use the page cache as those of other programs do: reads read ahead,
+    and what was written or read stays there."""
     syncs_on_the_way: bool = True
     """Whether a file that must be synced whole is synced again and again while it is written, and
     not only when it is complete."""
@@ -86,7 +86,7 @@ class FileIo:
 
     @cached_property
     def needs_sync(self) -> bool:
-        """Whether a complete file is synced, or its pages are dropped from the page cache."""
+        """Whether a complete file is synced, or its pages leave the page cache."""
         return self.durability != "none" or not self.is_direct
 
     def create(self, path: Path, size: int) -> DataFile:
@@ -117,6 +117,10 @@ class FileIo:
             file.close()
             raise
         return file
+
+    def open_stored(self, path: Path) -> DataFile:
+        """Open a file for reading; unless pages are kept, with none of it in the page cache."""
+        return self.open(path) if self.keeps_pages else self.open_uncached(path)
 
     def open_uncached(self, path: Path) -> DataFile:
         """Open a file for reading, with no page of it in the page cache."""

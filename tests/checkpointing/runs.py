@@ -11,10 +11,9 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
     CheckpointContext,
     run_checkpoint,
 )
-from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
+from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles, checkpoint_io
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.storage.direct_io import probe_direct_io
-from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.payload import Payload
 from mlpstorage_bench.trial.counter_probe import UsableCounters
@@ -59,12 +58,10 @@ class Share:
         self.context = CheckpointContext(
             rank=0,
             host="here",
-            io=FileIo(
+            io=checkpoint_io(
                 mode,
                 self.parameters.durability,
-                reserves=mode == "direct",
-                writes_back_chunks=mode == "uncached" and BlockDevice.under(folder) is not None,
-                syncs_on_the_way=False,
+                has_device=BlockDevice.under(folder) is not None,
             ),
             queue="auto",
             uses_workers=False,

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlpstorage_bench.storage.entry_files import EntryFiles
+from mlpstorage_bench.storage.files import FileIo
 from tests.lanes import LoneLane
 
 LAYOUTS = ["entry", "block", "slab"]
@@ -76,3 +78,13 @@ def test_written_slots_leave_pages_of_other_slots_in_the_cache(
     lane.write(store, "written", SIZE, observer_class())
     assert resident_pages(tmp_path) > before / 2  # the kernel may need some of them
     store.close()
+
+
+def test_entry_whose_pages_are_kept_is_served_from_the_cache(
+    tmp_path: Path, lane: LoneLane, observer_class: Any
+) -> None:
+    store = EntryFiles(tmp_path, FileIo("buffered", keeps_pages=True))
+    entry = lane.write(store, "entry", SIZE, observer_class())
+    assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE
+    lane.read(store, entry, observer_class())
+    assert resident_pages(tmp_path) == SIZE // mmap.PAGESIZE

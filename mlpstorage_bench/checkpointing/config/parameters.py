@@ -55,7 +55,8 @@ class Parameters(Strict):
     asynchronous: bool = False
     """Whether a checkpoint is copied to memory first, and training goes on while it is written."""
     drop_caches: bool = True
-    """Whether the files' pages are dropped from the page cache before the first read."""
+    """Whether the files' pages are dropped from the page cache before the first read, and before a
+    checkpoint is read again."""
     call_out: str | None = None
     """Command that each host runs between the phases, such as one that drops caches."""
     io_mode: IoMode | None = None

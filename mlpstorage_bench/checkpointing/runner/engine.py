@@ -28,14 +28,13 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
 )
 from mlpstorage_bench.checkpointing.runner.handover import drop, run_call_out
 from mlpstorage_bench.checkpointing.runner.left_checkpoints import LeftCheckpoints
-from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
+from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles, checkpoint_io
 from mlpstorage_bench.checkpointing.sizing import not_fitting
 from mlpstorage_bench.measure.ceiling import Ceiling
 from mlpstorage_bench.measure.device import BlockDevice
 from mlpstorage_bench.mpi.ranks import TrialRanks
 from mlpstorage_bench.storage.cached_files import DroppedFiles
 from mlpstorage_bench.storage.directory import RankDirectory
-from mlpstorage_bench.storage.files import FileIo
 from mlpstorage_bench.storage.memory import MemoryStore
 from mlpstorage_bench.storage.page_cache_probe import PageCacheStates
 from mlpstorage_bench.storage.payload import Payload
@@ -81,6 +80,8 @@ class Engine(TrialEngine):
         self._last_write_at: float | None = None
         """When the last write of a checkpoint ended (seconds since the epoch)."""
         self._has_handed_over = False
+        self._dropped: set[int] = set()
+        """Checkpoints that were neither written nor read since pages were dropped."""
         self.has_rewritten = False
         """Whether checkpoints were written unmeasured, because reads need them."""
         self._ceilings: dict[Kind, Ceiling | None] = {}
@@ -139,7 +140,7 @@ class Engine(TrialEngine):
         slot = slots[(trial - 1) % len(slots)]
         if kind == "read":
             self._ensure_written(parameters, slot)
-            dropped = self._hand_over(parameters, trial)
+            dropped = self._hand_over(parameters, trial, slot)
         else:
             dropped = None
             if parameters.phase == "write":
@@ -189,18 +190,13 @@ class Engine(TrialEngine):
         return pool_case(case, kind, trials, pooled)
 
     def _run(self, parameters: Parameters, kind: Kind, slot: int) -> RankCheckpoint:
+        self._dropped.discard(slot)
         mode = self._storage.mode(parameters.io_mode)
         has_device = BlockDevice.under(self._directory.path) is not None
         context = CheckpointContext(
             rank=self._ranks.rank,
             host=self._site.host,
-            io=FileIo(
-                mode,
-                parameters.durability,
-                reserves=mode == "direct",
-                writes_back_chunks=mode == "uncached" and has_device,
-                syncs_on_the_way=False,
-            ),
+            io=checkpoint_io(mode, parameters.durability, has_device=has_device),
             queue=self._storage.queue(mode),
             uses_workers=self._storage.uses_workers,
             payload=self._payload,
@@ -250,15 +246,19 @@ class Engine(TrialEngine):
         self._last_write_at = time.time()
         self.has_rewritten = True
 
-    def _hand_over(self, parameters: Parameters, trial: int) -> DroppedFiles | None:
-        """Before the first read, run the user's command and drop caches; None at later ones."""
-        if self._has_handed_over:
+    def _hand_over(self, parameters: Parameters, trial: int, slot: int) -> DroppedFiles | None:
+        """Drop caches before reads, and run the user's command before the first one.
+
+        None if the checkpoint was neither written nor read since.
+        """
+        if slot in self._dropped:
             return None
-        self._has_handed_over = True
+        is_first, self._has_handed_over = not self._has_handed_over, True
         with placed(self._place), self._log.record("caches_dropped", trial):
-            if parameters.call_out is not None and self._site.is_first_on_host:
+            if is_first and parameters.call_out is not None and self._site.is_first_on_host:
                 run_call_out(parameters.call_out)
             self._ranks.barrier()
+            self._dropped = {*self._files.written}
             return drop(self._files.paths(), is_wanted=parameters.drop_caches)
 
     def _ceiling(self, parameters: Parameters, kind: Kind) -> Ceiling | None:

@@ -12,7 +12,7 @@ from mlpstorage_bench.checkpointing.runner.part_chunks import PartChunking
 from mlpstorage_bench.paths import digest_name
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import storage_error
-from mlpstorage_bench.storage.files import DATA_SUFFIX, FileIo, remove
+from mlpstorage_bench.storage.files import DATA_SUFFIX, Durability, FileIo, IoMode, remove
 from mlpstorage_bench.storage.store import StoredEntry
 
 
@@ -99,6 +99,21 @@ class ShareFiles:
 
     def _path(self, checkpoint: int, name: str) -> Path:
         return self.directory(checkpoint) / f"{digest_name(name)}{DATA_SUFFIX}"
+
+
+def checkpoint_io(mode: IoMode, durability: Durability, *, has_device: bool) -> FileIo:
+    """Return how files of checkpoints are moved: as those of programs that train.
+
+    In buffered mode they stay in the page cache, so that no drop is in the time of a checkpoint.
+    """
+    return FileIo(
+        mode,
+        durability,
+        reserves=mode == "direct",
+        writes_back_chunks=mode == "uncached" and has_device,
+        keeps_pages=mode == "buffered",
+        syncs_on_the_way=False,
+    )
 
 
 def _is_of(file: ShareFile, entry: StoredEntry | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import pytest
 
 from mlpstorage_bench.checkpointing.runner.manifest import Manifest
 from mlpstorage_bench.errors import CapacityError, InvalidInputError
+from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.own_files import MANIFEST
 from tests.checkpointing.runner.engines import engine
 from tests.checkpointing.runs import parameters
+from tests.storage.test_cached_files import cached_pages
 
 pytestmark = [pytest.mark.slow, pytest.mark.starts_process]
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def test_checkpoints_are_written_read_and_removed(tmp_path: Path) -> None:
@@ -33,16 +38,29 @@ def test_checkpoints_are_written_read_and_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-def test_only_the_first_read_drops_caches(tmp_path: Path) -> None:
+def test_caches_are_dropped_before_the_first_read_and_before_a_repeated_one(tmp_path: Path) -> None:
+    own = parameters(io_mode="buffered")
     with engine(tmp_path, io_mode="buffered") as opened:
-        opened.run_trial(parameters(io_mode="buffered"), "write", 1)
-        first, second = (
-            opened.run_trial(parameters(io_mode="buffered"), "read", trial).result
-            for trial in (1, 2)
-        )
-    assert first.caches == "dropped"
-    assert second.caches == ""
-    assert [step.step for step in opened.steps].count("caches_dropped") == 1
+        for trial in (1, 2):
+            opened.run_trial(own, "write", trial)
+        reads = [opened.run_trial(own, "read", trial).result for trial in (1, 2, 3)]
+    assert [read.caches for read in reads] == ["dropped", "", "dropped"]
+    assert [step.step for step in opened.steps].count("caches_dropped") == 2
+
+
+def test_buffered_files_keep_their_pages_where_caches_are_not_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = parameters(io_mode="buffered", drop_caches=False)
+    with engine(tmp_path, io_mode="buffered", drop_caches=False) as opened:
+        monkeypatch.setattr(DataFile, "drop_cached_pages", None)
+        opened.run_trial(own, "write", 1)
+        (path,) = (tmp_path / "cache/checkpoint_rank_0/01").iterdir()
+        kept = cached_pages(path)
+        read = opened.run_trial(own, "read", 1).result
+        assert cached_pages(path) >= kept
+    assert kept * PAGE >= read.read_bytes
+    assert "drop_caches is off" in read.caches
 
 
 def test_caches_that_are_not_dropped_are_stated(tmp_path: Path) -> None:

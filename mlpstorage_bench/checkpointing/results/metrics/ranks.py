@@ -122,8 +122,9 @@ class Ranks(Measured):
         title="data ÷ memory",
     )
     caches = Metric(
-        "Whether the files were out of the page cache before the first read: dropped, the pages "
-        "that were left, or why neither is known; empty of writes and later reads.",
+        "Whether the files were out of the page cache before the first read, and before one of a "
+        "checkpoint that was read before: dropped, the pages that were left, or why neither is "
+        "known; empty of writes and other reads.",
         TEXT,
         RANKS.together("sum of pages, or the first reason", _dropped),
         LIST,
