@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -93,6 +93,8 @@ class TypeFields:
     """Fields that the type adds at the top level."""
     conclusions: Sequence[str] = ()
     """Sentences on what the results say about the storage."""
+    arguments: Json = field(default_factory=dict)
+    """Arguments that were left to the run, such as o_direct, as it has resolved them."""
 
 
 class ResultFiles(Protocol):

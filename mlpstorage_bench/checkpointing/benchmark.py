@@ -142,7 +142,12 @@ class CheckpointingBenchmark(BaseType):
         names = Parameters.model_fields.keys() & parameters.keys()
         own = Parameters.model_validate({name: parameters[name] for name in names})
         folder = str(parameters.get("checkpoint_folder", ""))
-        return TypeFields(reference_parameters(own, folder), {}, self.conclusions(cases))
+        return TypeFields(
+            reference_parameters(own, folder),
+            {},
+            self.conclusions(cases),
+            reference_files.resolved_arguments(cases),
+        )
 
     def summarise(
         self,

@@ -58,7 +58,7 @@ def build_metadata(
         "exit_status": exit_status_of(record, cases),
         "executed_command": record.executed_command,
         "command_output_files": [command],
-        "args": record.args,
+        "args": {**record.args, **of_type.arguments},
         **of_type.fields,
         "exec_type": record.exec_type,
         "hosts": record.hosts,

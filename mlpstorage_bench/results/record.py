@@ -22,6 +22,7 @@ _MOST_PROBLEMS = 10
 
 Outcome = Literal["passed", "failed", "skipped"]
 Status = Literal["running", "passed", "failed", "interrupted"]
+ExecType = Literal["mpi", "local"]
 
 
 class CaseOutcome(BaseModel):
@@ -229,7 +230,7 @@ class RunFacts(BaseModel):
     num_processes: int
     npernode: int
     hosts: list[str]
-    exec_type: Literal["mpi", "local"]
+    exec_type: ExecType
     launcher: str | None
     executed_command: str
     working_directory: str

@@ -33,7 +33,7 @@ from mlpstorage_bench.redaction.commands import (
 )
 from mlpstorage_bench.redaction.text import redact_text
 from mlpstorage_bench.results.code_image import PACKAGE, pointer_to, tree_hash
-from mlpstorage_bench.results.record import Filesystems, Invocation, RunFacts
+from mlpstorage_bench.results.record import ExecType, Filesystems, Invocation, RunFacts
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
@@ -72,6 +72,7 @@ def run_facts(
     """
     settings, cluster = session.settings, session.cluster
     launcher, arguments = session.launcher, session.config.invocation_params.args
+    exec_type: ExecType = "mpi" if launcher else "local"
     return RunFacts(
         run_id=f"{location.timestamp}-{secrets.token_hex(2)}",
         session_id=session.session_id,
@@ -84,7 +85,7 @@ def run_facts(
         num_processes=session.comm.size,
         npernode=max(len(ranks) for ranks in cluster.ranks_by_host.values()),
         hosts=list(cluster.hostnames),
-        exec_type="mpi" if launcher else "local",
+        exec_type=exec_type,
         launcher=launcher.launcher if launcher else None,
         executed_command=_executed_command(launcher, arguments),
         working_directory=str(Path.cwd()),
@@ -97,6 +98,7 @@ def run_facts(
             location.systemname,
             len(cluster.hostnames),
             _least_memory_gib(cluster.hosts),
+            exec_type=exec_type,
         ),
         user_set=_as_json(settings.user_set),
         settings=_in_words(settings_for(settings, location.benchmark_type)),
@@ -144,6 +146,7 @@ def datasize_facts(
     """
     layout = settings.layout()
     hosts = [host.name for host in settings.hosts] or [socket.gethostname()]
+    exec_type: ExecType = "mpi" if settings.wants_ranks else "local"
     return RunFacts(
         run_id=f"{location.timestamp}-{secrets.token_hex(2)}",
         model=plan.model,
@@ -155,14 +158,15 @@ def datasize_facts(
         num_processes=sum(layout.ranks_by_host),
         npernode=max(layout.ranks_by_host),
         hosts=hosts,
-        exec_type="mpi" if settings.wants_ranks else "local",
+        exec_type=exec_type,
         launcher=None,
         executed_command=_executed_command(None, arguments),
         working_directory=str(Path.cwd()),
         invocation=_invocation(None, arguments),
         tags=list(settings.tags),
         args=reference_arguments(
-            settings, plan.arguments(), location.command, systemname, len(hosts)
+            *(settings, plan.arguments(), location.command, systemname, len(hosts)),
+            exec_type=exec_type,
         ),
         user_set=_as_json(settings.user_set),
         settings=_in_words(settings_for(settings, location.benchmark_type)),

@@ -40,11 +40,14 @@ def reference_arguments(
     systemname: str,
     num_hosts: int,
     memory_gib: float | None = None,
+    *,
+    exec_type: str,
 ) -> Json:
     """Return what a session was asked to do, with defaults, and without secrets.
 
     `of_plan` are the arguments that the plan of the benchmark type knows; `memory_gib` is the least
-    memory of a host, if it is known.
+    memory of a host, if it is known. `exec_type` is `mpi` where a launcher starts the ranks, else
+    `local`.
     """
     flags = settings.launch_flags
     known = {
@@ -55,7 +58,7 @@ def reference_arguments(
         "systemname": systemname,
         "config_file": None,
         "dry_run": settings.mode == "whatif",
-        "exec_type": settings.exec_type,
+        "exec_type": exec_type,
         "num_processes": settings.num_processes,
         "npernode": settings.npernode,
         "hosts": [host.name for host in settings.hosts] or None,

@@ -35,6 +35,7 @@ from mlpstorage_bench.training.results.reference_epochs import per_epoch_stats
 from mlpstorage_bench.training.results.reference_parameters import (
     accelerator_of_run,
     parameters_of_run,
+    resolved_arguments,
 )
 from mlpstorage_bench.training.results.reference_summary import summarise
 from mlpstorage_bench.training.runner.engine import TrainingEngine
@@ -139,7 +140,8 @@ class TrainingBenchmark(BaseType):
         """Return this type's parts of the metadata; `parameters` are the plan's."""
         resolved = parameters_of_run(parameters, cases)
         fields = {"accelerator": accelerator_of_run(parameters, cases)}
-        return TypeFields(resolved, fields, self.conclusions(cases))
+        arguments = resolved_arguments(parameters, cases)
+        return TypeFields(resolved, fields, self.conclusions(cases), arguments)
 
     def further_files(
         self, cases: Sequence[CaseRecord], total_ranks: int, filesystems: Json | None

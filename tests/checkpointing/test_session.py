@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def test_a_run_has_the_reference_s_files_and_place(pytester: pytest.Pytester) ->
 @pytest.mark.starts_process
 def test_the_metadata_has_the_reference_s_parameters(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
-    pytester.runpytest(*TINY).assert_outcomes(passed=2)
+    result = pytester.runpytest(*TINY)
+    result.assert_outcomes(passed=2)
     metadata = metadata_of(pytester)
     assert metadata["benchmark_type"] == "checkpointing"
     assert metadata["command"] == "run"
@@ -59,6 +61,7 @@ def test_the_metadata_has_the_reference_s_parameters(pytester: pytest.Pytester) 
     assert metadata["parameters"]["checkpoint"]["num_checkpoints_write"] == 2
     assert metadata["args"]["checkpoint_folder"] == str(pytester.path / "cache")
     assert metadata["args"]["client_host_memory_in_gb"] > 0
+    assert metadata["args"]["o_direct"] is ("direct I/O" in result.stdout.str())
     metrics = metadata["mlpstorage"]["metrics"]
     assert metrics["write"]["trials"] == metrics["read"]["trials"] == 2
     assert metrics["read"]["verified_reads"] > 0
@@ -92,6 +95,41 @@ def test_a_write_phase_and_a_read_phase_are_two_runs(pytester: pytest.Pytester) 
     metric = json.loads((second / "summary.json").read_text())["metric"]
     assert not [name for name in metric if name.startswith("save_")]
     assert not (pytester.path / "cache" / "checkpoint_rank_0").exists()
+
+
+KILLED = """
+    import os, signal
+    import pytest
+    from mlpstorage_bench.storage.files import DataFile
+
+    @pytest.fixture(autouse=True)
+    def killed(monkeypatch):
+        def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
+        monkeypatch.setattr(DataFile, "close", kill)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.starts_process
+def test_a_killed_read_phase_leaves_the_checkpoints(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    pytester.runpytest(*TINY, "--mlps-set=phase=write").assert_outcomes(passed=1)
+    pytester.makeconftest(KILLED)
+    read = (*TINY, "--mlps-set=phase=read")
+    assert pytester.runpytest_subprocess(*read, "-p", "no:cacheprovider").ret == -signal.SIGKILL
+    (pytester.path / "conftest.py").unlink()
+    pytester.runpytest(*read).assert_outcomes(passed=1)
+
+
+@pytest.mark.starts_process
+def test_fewer_checkpoints_than_are_to_be_read_are_refused(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(TESTS)
+    one = (*TINY, "--mlps-set=num_checkpoints_write=1", "--mlps-set=num_checkpoints_read=1")
+    pytester.runpytest(*one, "--mlps-set=phase=write").assert_outcomes(passed=1)
+    result = pytester.runpytest(*TINY, "--mlps-set=phase=read")
+    text = result.stdout.str() + result.stderr.str()
+    assert "num_checkpoints_read: got 2; accepted: at most 1" in text
+    pytester.runpytest(*one, "--mlps-set=phase=read").assert_outcomes(passed=1)
 
 
 @pytest.mark.starts_process

@@ -17,13 +17,14 @@ def settings(**given: object) -> Settings:
 
 
 def test_arguments_have_the_references_names_and_order() -> None:
-    args = reference_arguments(settings(), OF_PLAN, "run", "array-9", 1)
+    args = reference_arguments(settings(), OF_PLAN, "run", "array-9", 1, exec_type="local")
     assert list(args)[:6] == [
         *("mode", "benchmark", "command", "cache_dir", "results_dir", "systemname"),
     ]
     assert (args["mode"], args["systemname"], args["orgname"]) == ("open", "array-9", "local")
     assert (args["num_processes"], args["hosts"], args["mpi_params"]) == (None, None, None)
     assert (args["params"], args["config_file"], args["loops"]) == ("", None, 1)
+    assert args["exec_type"] == "local", "no launcher started ranks"
     assert list(args)[-1] == "model"
 
 
@@ -34,7 +35,7 @@ def test_values_of_the_launch_are_words_without_secrets() -> None:
         mlps_mpi_params=["-x S3_SECRET_KEY=hunter2 --bind-to none"],
         mlps_set=["duration=5"],
     )
-    args = reference_arguments(given, OF_PLAN, "run", "array-9", 2)
+    args = reference_arguments(given, OF_PLAN, "run", "array-9", 2, exec_type="mpi")
     assert (args["hosts"], args["num_processes"]) == (["h1", "h2"], 4)
     words = args["mpi_params"]
     assert isinstance(words, list)

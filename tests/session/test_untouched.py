@@ -55,7 +55,8 @@ def test_one_process_needs_no_mpi(pytester: pytest.Pytester, hide: str) -> None:
     result = pytester.run(sys.executable, "-c", program, *TINY)
     assert result.ret == 0
     result.assert_outcomes(passed=1)
-    assert metadata_of(pytester)["exec_type"] == "local"
+    metadata = metadata_of(pytester)
+    assert metadata["exec_type"] == metadata["args"]["exec_type"] == "local"
 
 
 @pytest.mark.long

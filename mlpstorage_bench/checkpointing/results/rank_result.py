@@ -14,6 +14,7 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import RankCheckpoin
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.results.record import problems_of
+from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.trial.window_json import operations_json, series_json, window_json
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -61,6 +62,7 @@ class RecordedPart(_Part):
     started: Annotated[str, Field(pattern=r"^\d{8}_\d{6}$")]
     """When the checkpoint began on the rank, as YYYYMMDD_HHMMSS."""
     kind: Kind
+    io_mode: IoMode
     opened_at: _Seconds
     """When it began (seconds since the epoch, the host's clock)."""
     window_s: _Seconds

@@ -37,7 +37,7 @@ def summarise(
         "num_hosts": host_count,
         "hostname": host,
         "metric": summary_metric(timed, size),
-        "data_size_per_host_GB": sum(size for _ in timed) / max(1, host_count),
+        "data_size_per_host_GB": size * _stored(timed) / max(1, host_count),
         "epochs": 0,
         "end": max(one.end for one in timed).isoformat() if timed else None,
         "mlpstorage": {
@@ -72,6 +72,12 @@ def files_of_ranks(cases: Sequence[CaseRecord], total_ranks: int) -> Iterator[tu
         )
 
 
+def resolved_arguments(cases: Sequence[CaseRecord]) -> Json:
+    """Return the reference's arguments that a run has resolved; none before its first trial."""
+    modes = {rank.io_mode for case in cases for rank in _ranks(case)}
+    return {"o_direct": modes == {"direct"}} if modes else {}
+
+
 def _timed(case: CaseRecord, rank: int) -> Iterator[TimedCheckpoint]:
     """Yield the checkpoints of a case that a rank took part in; times are those of all ranks."""
     kind = kind_of(case)
@@ -83,6 +89,12 @@ def _timed(case: CaseRecord, rank: int) -> Iterator[TimedCheckpoint]:
         if kind is None or duration is None or size is None or own is None:
             continue
         yield TimedCheckpoint.of(kind, trial.trial, own.opened_at, duration, size / GIB)
+
+
+def _stored(timed: Sequence[TimedCheckpoint]) -> int:
+    """Return the number of checkpoints on the storage: those written, or those of a read phase."""
+    written = {one.number for one in timed if one.kind == "write"}
+    return len(written or {one.number for one in timed})
 
 
 def _ranks(case: CaseRecord) -> Iterator[RecordedPart]:

@@ -88,6 +88,12 @@ def accelerator_of_run(parameters: Json, cases: Sequence[CaseRecord]) -> str | N
     return None if workload is None else workload.accelerator
 
 
+def resolved_arguments(parameters: Json, cases: Sequence[CaseRecord]) -> Json:
+    """Return the reference's arguments that a run has resolved; none before its first training."""
+    workload = _first(parameters, cases) if cases else None
+    return {} if workload is None else {"o_direct": workload.io_mode == "direct"}
+
+
 def _first(parameters: Json, cases: Sequence[CaseRecord]) -> TrainingWorkload | None:
     planned = parameters.get("workloads")
     first = next(iter(planned.values()), None) if isinstance(planned, Mapping) else None

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
-from mlpstorage_bench.checkpointing.results.reference_files import files_of_ranks, summarise
+from mlpstorage_bench.checkpointing.results.reference_files import (
+    files_of_ranks,
+    resolved_arguments,
+    summarise,
+)
 from mlpstorage_bench.checkpointing.results.reference_parameters import reference_parameters
 from mlpstorage_bench.results.separation import fs_separation
 from mlpstorage_bench.units import GIB
@@ -45,7 +49,19 @@ def test_the_summary_has_writes_and_reads() -> None:
         "checkpoint_size_GB": 2.0,
     }
     assert (made["num_accelerators"], made["num_hosts"]) == (2, 2)
-    assert made["data_size_per_host_GB"] == 3.0
+    assert made["data_size_per_host_GB"] == 2.0, "reads add nothing to what was written"
+
+
+def test_a_read_phase_has_the_size_of_what_it_read() -> None:
+    made = summarise(CASES[1:], host_count=2, total_ranks=2, objections=[])
+    assert made["data_size_per_host_GB"] == 1.0
+
+
+def test_files_were_moved_directly_where_all_ranks_did_so() -> None:
+    buffered = case_of("read", [[rank_checkpoint(0, "read", io_mode="buffered")]])
+    assert resolved_arguments(CASES) == {"o_direct": True}
+    assert resolved_arguments([*CASES, buffered]) == {"o_direct": False}
+    assert resolved_arguments([]) == {}
 
 
 def test_the_summary_states_why_it_is_not_valid() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord, TrialRecord
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.training.benchmark import TRAINING
 from mlpstorage_bench.training.results.case_figures import case_figures
 from mlpstorage_bench.training.results.pooling import pool_trial
 from mlpstorage_bench.training.results.rank_result import rank_result
@@ -109,6 +111,14 @@ def test_epochs_of_a_rank_have_the_form_of_published_ones(case: CaseRecord) -> N
     for one in (ours["1"], theirs["1"]):
         assert isinstance(one["duration"], str)
         assert float(one["block1"]["duration"]) >= 0
+
+
+def test_arguments_have_how_files_were_read(case: CaseRecord) -> None:
+    for mode in ("direct", "buffered"):
+        resolved = replace(case, parameters={**case.parameters, "io_mode": mode})
+        fields = TRAINING.metadata_fields({}, [resolved])
+        assert fields.arguments == {"o_direct": mode == "direct"}
+    assert TRAINING.metadata_fields({}, []).arguments == {}
 
 
 @needs_published_runs
