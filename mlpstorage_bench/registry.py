@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, cast
 
+from mlpstorage_bench.benchmark_type.members import missing_members
 from mlpstorage_bench.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -93,9 +94,41 @@ def entry(name: str) -> TypeEntry:
 
 
 def load(name: str) -> TestedType:
-    """Return a benchmark type by name."""
-    module, _, attribute = entry(name).location.partition(":")
-    return cast("TestedType", getattr(importlib.import_module(module), attribute))
+    """Return a benchmark type by name; InvalidInputError if its object cannot be one."""
+    return _object_of(name, entry(name).location)
+
+
+@functools.cache
+def _object_of(name: str, location: str) -> TestedType:
+    """Return the object at a place, if it has every member that a session uses."""
+    services = importlib.import_module("mlpstorage_bench.trial.services")
+    base = importlib.import_module("mlpstorage_bench.trial.base_type").BaseType
+    module, _, attribute = location.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError as error:
+        raise _unusable(name, location, str(error)) from error
+    if found is None:
+        raise _unusable(name, location, f"{module} has no {attribute!r}")
+    own_bases = [base] if isinstance(found, base) else []
+    missing = missing_members(found, services.TestedType, *own_bases)
+    if missing:
+        raise _unusable(
+            name,
+            location,
+            f"{type(found).__name__} lacks {', '.join(missing)}; "
+            "docs/extending.md lists all members, and BaseType has many of them",
+        )
+    return cast("TestedType", found)
+
+
+def _unusable(name: str, location: str, problem: str) -> InvalidInputError:
+    """Return the error about a type's object; the entry point's package is named."""
+    points = metadata.entry_points(group=GROUP, name=name)
+    source = next(map(_source, points), f"benchmark type {name}")
+    return InvalidInputError(
+        f"{source}, TypeEntry of {name}", location, "the place of the type's object", hint=problem
+    )
 
 
 def fixture_names() -> frozenset[str]:

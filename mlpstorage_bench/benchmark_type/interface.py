@@ -273,9 +273,15 @@ class Engine(Protocol):
 class BenchmarkType(ResultFiles, Protocol):
     """A benchmark type: its plan, its engine and its result files."""
 
-    name: str
-    exports: Mapping[str, Callable[[Path], str]]
-    """Functions from a run's file to a text, by name of the command."""
+    @property
+    def name(self) -> str:
+        """Its name, under which results are filed and options name it."""
+        ...
+
+    @property
+    def exports(self) -> Mapping[str, Callable[[Path], str]]:
+        """Functions from a run's file to a text, by name of the command."""
+        ...
 
     @property
     def parameter_names(self) -> Collection[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan, PlanRequest
+from mlpstorage_bench.benchmark_type.members import missing_members
 from mlpstorage_bench.errors import InvalidInputError, MlpsError
 from mlpstorage_bench.options.settings import CLOSED_PROFILE, DEFAULT_PROFILE, Settings
 
@@ -20,7 +21,16 @@ _SET_OPTION = "--mlps-set"
 
 def plan_for(settings: Settings, name: str) -> Plan:
     """Return the plan of a type; InvalidInputError if it cannot run."""
-    return registry.load(name).plan(request_for(settings, name))
+    plan = registry.load(name).plan(request_for(settings, name))
+    missing = missing_members(plan, Plan)
+    if missing:
+        raise InvalidInputError(
+            f"plan of {name}",
+            type(plan).__name__,
+            "a plan with the members that docs/extending.md lists",
+            hint=f"It lacks {', '.join(missing)}",
+        )
+    return plan
 
 
 def request_for(settings: Settings, name: str) -> PlanRequest:

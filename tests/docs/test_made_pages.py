@@ -9,6 +9,7 @@ from mlpstorage_bench.options.declared import OPTIONS
 from tests.docs import (
     checkpointing_page,
     equivalents_page,
+    extending_page,
     options_page,
     profile_page,
     training_page,
@@ -22,6 +23,7 @@ PARTS = (
     *training_page.PARTS,
     *checkpointing_page.PARTS,
     equivalents_page.EQUIVALENTS,
+    *extending_page.PARTS,
 )
 
 
