@@ -20,7 +20,7 @@ from mlpstorage_bench.training.datasize import (
     files_of,
     host_memory_bytes,
 )
-from mlpstorage_bench.training.results.reference_parameters import dotted
+from mlpstorage_bench.training.results.reference_parameters import ARGUMENTS, dotted
 from mlpstorage_bench.units import GIB
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
@@ -121,9 +121,9 @@ class TrainingPlan(ProfilePlan[TrainingProfile]):
         return workload.model_copy(update={"num_files_train": size.num_files_train})
 
     def override_parameters(self) -> Json:
-        """Return the user's settings under the reference's names: dotted paths."""
+        """Return the parameters that the user set under the reference's names: dotted paths."""
         set_keys = [(split_path(path)[1], value) for path, value in self.overrides]
-        return dict(dotted(name, value) for name, value in set_keys)
+        return dict(dotted(name, value) for name, value in set_keys if name not in ARGUMENTS)
 
     def arguments(self) -> Json:
         """Return the values of the reference's arguments; those of the first training."""
@@ -138,6 +138,7 @@ class TrainingPlan(ProfilePlan[TrainingProfile]):
             "data_dir": self.cache_dir,
             "o_direct": first.io_mode == "direct",
             **({} if size is None else {"max_accelerators": size.ranks}),
+            "params": [f"{key}={value}" for key, value in self.override_parameters().items()] or "",
             "loops": self.profile.trials + self.profile.warm_up_trials,
         }
 

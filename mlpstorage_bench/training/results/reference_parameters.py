@@ -25,6 +25,8 @@ DOTTED: Mapping[str, str] = {
     "steps": "train.total_training_steps",
 }
 """Our parameter → the reference's, where it has one."""
+ARGUMENTS = frozenset({"model", "accelerator", "client_host_memory_in_gb"})
+"""Keys of arguments of the reference's command, which are no parameters of the workload."""
 _KIB = 1024
 
 
