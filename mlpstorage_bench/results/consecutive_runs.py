@@ -15,12 +15,13 @@ def late_start(before: str, lasted_s: float, paused_s: float, idle_s: float) -> 
     """
     if paused_s + idle_s < lasted_s:
         return ""
-    text = f"{idle_s:.0f} s after {before} ended, which took {lasted_s:.0f} s"
-    return f"{text} and was interrupted for {paused_s:.0f} s" if paused_s else text
+    interrupted = f", which was interrupted for {paused_s:.0f} s" if paused_s else ""
+    allowed = f"{'together ' if paused_s else ''}less than the {lasted_s:.0f} s that it took"
+    return f"{idle_s:.0f} s after {before} ended{interrupted}; allowed: {allowed}"
 
 
 def long_interruption(lasted_s: float, paused_s: float) -> str:
     """Return how long a run was interrupted, in words; '' if that was shorter than the run."""
     if not paused_s or paused_s < lasted_s:
         return ""
-    return f"interrupted for {paused_s:.0f} s, and took {lasted_s:.0f} s"
+    return f"interrupted for {paused_s:.0f} s; allowed: less than the {lasted_s:.0f} s that it took"
