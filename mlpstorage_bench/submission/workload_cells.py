@@ -27,7 +27,7 @@ _PERCENT = 100
 _P95 = "aggregated_storage_read_p95_ms"
 _RANK_P95 = ("summary", "cache_stats", "storage_read_p95_ms")
 _RANKS_OF_A_CHECKPOINT = {"llama3-8b": 8, "llama3-70b": 8, "llama3-405b": 256, "llama3-1t": 512}
-"""Ranks of one data-parallel instance, by model."""
+"""Ranks of one data-parallel instance as the published table counts them, by model."""
 
 
 @dataclass(frozen=True)
@@ -120,18 +120,26 @@ def accelerator_of(leaf: Leaf) -> str | None:
 def checkpointing_figures(leaves: Sequence[Leaf]) -> Figures:
     """Return the means over the runs that write, and over those that read."""
     runs = sorted(leaves, key=lambda leaf: leaf.timestamp)
-    first, ranks = runs[0], _RANKS_OF_A_CHECKPOINT.get(runs[0].model)
-    model = edition.CHECKPOINT_MODELS.get(first.model)
+    first = runs[0]
     cells: dict[str, Cell | None] = {
         "Checkpoint Mode": "Subset" if _is_subset(first) else "Full",
         NODES: _first(runs, "num_hosts"),
-        "DP Instances": model.ranks // ranks if model is not None and ranks else None,
+        "DP Instances": _instances(first),
         WRITE: _mean(runs, "write", "save_checkpoint_io_mean_GB_per_second"),
         "Write Duration (secs)": _mean(runs, "write", "save_checkpoint_duration_mean_seconds"),
         READ: _mean(runs, "read", "load_checkpoint_io_mean_GB_per_second"),
         "Read Duration (secs)": _mean(runs, "read", "load_checkpoint_duration_mean_seconds"),
     }
     return Figures(tuple(runs), cells)
+
+
+def _instances(leaf: Leaf) -> int | None:
+    """Return the whole data-parallel instances among a run's ranks; None without one."""
+    model, metadata = edition.CHECKPOINT_MODELS.get(leaf.model), leaf.metadata
+    if model is None:
+        return None
+    recorded = None if isinstance(metadata, Unreadable) else metadata.count("num_processes")
+    return (recorded or model.ranks) // _RANKS_OF_A_CHECKPOINT[leaf.model] or None
 
 
 def _is_subset(leaf: Leaf) -> bool:

@@ -203,6 +203,18 @@ def test_checkpointing_is_the_mean_of_the_runs_of_each_phase(made: Submission) -
     assert row_of(made, "checkpointing").cells["Checkpointing - Write B/W (GiB/s)"] == ""
 
 
+@pytest.mark.parametrize(("ranks", "instances"), [(2, ""), (8, 1), (16, 2)])
+def test_instances_of_a_checkpoint_are_those_of_its_ranks(
+    made: Submission, ranks: int, instances: object
+) -> None:
+    for leaf in made.add_checkpointing().glob("2*"):
+        (metadata,) = leaf.glob("*_metadata.json")
+        change(metadata, lambda document: document.update(num_processes=ranks))
+        set_figures(leaf, save_checkpoint_io_mean_GB_per_second=1.0)
+    cells = row_of(made, "checkpointing").cells
+    assert cells["Checkpointing - DP Instances"] == instances
+
+
 def test_vector_database_is_the_latest_run(made: Submission) -> None:
     made.add_vectors()
     cells = row_of(made, "vector_database").cells
