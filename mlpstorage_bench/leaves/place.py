@@ -30,10 +30,11 @@ class Place:
     index: str
     """The index of a vector database; else empty."""
     command: str
+    levels: tuple[str, ...]
+    """Names of the directories from the division to the one that holds the run's."""
 
     def __str__(self) -> str:
-        parts = (self.division, self.organization, self.system, self.benchmark_type, self.model)
-        return "/".join(part for part in (*parts, self.index, self.command) if part)
+        return "/".join(self.levels)
 
 
 def place_of(leaf: Path) -> Place | None:
@@ -43,12 +44,13 @@ def place_of(leaf: Path) -> Place | None:
     at = _division_at(leaf.parts)
     if at < 0:
         return None
-    division, organization, _, system, kind, model, *rest = leaf.parts[at:-1]
+    levels = leaf.parts[at:-1]
+    division, organization, _, system, kind, model, *rest = levels
     index = ""
     if kind == "vector_database" and rest and rest[0] not in _COMMANDS:
         index, *rest = rest
     command = rest[0] if rest else _DEFAULT_COMMAND
-    return Place(division, organization, system, kind, model, index, command)
+    return Place(division, organization, system, kind, model, index, command, levels)
 
 
 def system_directory(leaf: Path) -> Path:

@@ -39,7 +39,8 @@ def leaf_of(folder: Path, metadata: RunMetadata) -> Leaf:
     folder = folder.absolute()
     place = place_of(folder)
     if place is None:
-        place = Place("", "", "", metadata.benchmark_type, metadata.model, "", metadata.command)
+        kind, model, command = metadata.benchmark_type, metadata.model, metadata.command
+        place = Place("", "", "", kind, model, "", command, (kind, model, command))
     return Leaf(folder, place)
 
 

@@ -32,8 +32,8 @@ class Workload:
     leaves: list[Leaf] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = (self.division, self.organization, self.system, self.benchmark_type, self.model)
-        return "/".join(part for part in (*parts, self.index) if part)
+        above = (self.division, self.organization, "results", self.system)
+        return "/".join((*above, self.benchmark_type, self.model, *filter(None, [self.index])))
 
     def of_command(self, command: str) -> list[Leaf]:
         """Return the leaves of a command, oldest first."""
@@ -54,7 +54,7 @@ class System:
     workloads: list[Workload] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.division}/{self.organization}/{self.name}"
+        return f"{self.division}/{self.organization}/results/{self.name}"
 
     @property
     def leaves(self) -> list[Leaf]:

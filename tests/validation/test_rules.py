@@ -940,6 +940,13 @@ def test_all_problems_of_a_rule_are_given(submission: Submission) -> None:
 
 
 @pytest.mark.slow
+def test_places_of_findings_are_paths_in_the_tree(tmp_path: Path) -> None:
+    made = submission_of_every_type(tmp_path)
+    subjects = {finding.subject for finding in validate(read_tree(made.top))}
+    assert [one for one in subjects if not (made.top / one).exists()] == []
+
+
+@pytest.mark.slow
 def test_part_of_a_tree_is_judged_by_the_rules_of_its_leaves(submission: Submission) -> None:
     whole = {f.rule for f in findings_of(submission) if f.subject.endswith("20260801_120000")}
     leaf = read_tree(submission.kv_leaf)
