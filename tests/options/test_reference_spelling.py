@@ -7,15 +7,20 @@ import re
 
 import pytest
 
+from mlpstorage_bench.checkpointing.config.profile_file import Profile as CheckpointProfile
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.kvcache.config.profile_file import Profile
 from mlpstorage_bench.kvcache.config.workload import SYNONYMS, Workload
 from mlpstorage_bench.options import of_reference
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.of_reference import check_hosts_are_one_word, counterparts
+from mlpstorage_bench.training.config.workload import TrainingWorkload
 
 FLAGS = {option.flag for option in OPTIONS}
-PARAMETERS = {*Workload.model_fields, *Profile.model_fields, *SYNONYMS}
+PARAMETERS = {
+    *(*Workload.model_fields, *Profile.model_fields, *SYNONYMS),
+    *(*TrainingWorkload.model_fields, *CheckpointProfile.model_fields),
+}
 NAMES = [*of_reference._PARAMETERS, *of_reference._RENAMED, *of_reference._OTHERS]
 
 
@@ -42,6 +47,11 @@ def test_names_are_unique_and_not_aliases() -> None:
         (["--cache-dir", "/x"], "--cache-dir: --mlps-cache-dir /x"),
         (["--loops"], "--loops: --mlps-trials VALUE"),
         (["--closed"], "--closed: --mlps-mode closed"),
+        (
+            ["--num-accelerators=4"],
+            "--num-accelerators: --mlps-num-processes 4, as each rank is an accelerator",
+        ),
+        (["--data-dir", "/x"], "--data-dir: --mlps-cache-dir /x"),
         (["--mlps-histroy"], "--mlps-histroy: Did you mean '--mlps-history'?"),
     ],
 )
