@@ -48,7 +48,7 @@ class Progress:
     trials: int
     """Trials of the case."""
     test: int
-    """Number of the session's test, from 1."""
+    """Number of the test among those that measure, from 1."""
     tests: int
     phase: str
     elapsed_s: float
@@ -68,5 +68,7 @@ class Viewer:
     show: Callable[[Progress], None]
     """Receives each state; called on the thread that runs the trial."""
     test: int = 1
-    """Number of the session's test, from 1."""
+    """Number of the test among those that measure, from 1."""
     tests: int = 1
+    later_trials: int | None = 0
+    """Trials of the tests after it; None if they are of another kind."""

@@ -28,7 +28,7 @@ def line(progress: Progress) -> str:
         parts += [
             f"read {now.read_gib_s:.2f} GiB/s (mean {mean.read_gib_s:.2f})",
             f"write {now.write_gib_s:.2f} GiB/s ({mean.write_gib_s:.2f})",
-            f"{_count(now.operations_per_s)} operations/s ({_count(mean.operations_per_s)})",
+            *_operations(now, mean),
             *_details(figures),
         ]
     return ", ".join([*parts, *_left(progress)])
@@ -87,9 +87,16 @@ def _phase(progress: Progress) -> str:
     return progress.phase
 
 
+def _operations(now: Rates, mean: Rates) -> list[str]:
+    """Return the rates of entries; nothing before the first one has ended."""
+    if not mean.operations_per_s:
+        return []
+    return [f"{_count(now.operations_per_s)} operations/s ({_count(mean.operations_per_s)})"]
+
+
 def _left(progress: Progress) -> list[str]:
     if progress.left_s is None:
-        return []
+        return ["time left unknown"]
     minutes, seconds = math.ceil(progress.left_s / _MINUTE_S), math.ceil(progress.left_s)
     left = f"{minutes} min" if seconds > _MINUTE_S else f"{seconds} s"
     return [f"about {left} left in all"]

@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mlpstorage_bench import registry
 from mlpstorage_bench.escaping import for_terminal
 from mlpstorage_bench.progress.live_region import LiveRegion
 from mlpstorage_bench.progress.state import Progress, Viewer
 from mlpstorage_bench.progress.text import line, region
 from mlpstorage_bench.session import terminal
+from mlpstorage_bench.session.activation import SCENARIO
 from mlpstorage_bench.session.pytest_internals.capture import is_captured, uncaptured
 from mlpstorage_bench.session.pytest_internals.terminal import (
     TerminalReporter,
@@ -28,6 +30,7 @@ from mlpstorage_bench.session.pytest_internals.terminal import (
 )
 from mlpstorage_bench.session.relaunch import COLUMNS_VARIABLE, can_show_region
 from mlpstorage_bench.session.session import MlpsSession
+from mlpstorage_bench.session.start import fixtures_of
 
 _LEAST_COLUMNS = 40
 
@@ -55,8 +58,31 @@ def viewer_of(session: MlpsSession, item: pytest.Item) -> Viewer | None:
         for one in shows:
             one(progress)
 
-    items = item.session.items
-    return Viewer(show, items.index(item) + 1 if item in items else 1, len(items))
+    items = [one for one in item.session.items if _measures(one)]
+    number = items.index(item) + 1 if item in items else 1
+    return Viewer(show, number, max(1, len(items)), _trials_of(session, item, items[number:]))
+
+
+def _measures(item: pytest.Item) -> bool:
+    """Whether a test runs a benchmark: it has a fixture of a type, and is not skipped."""
+    return bool(_types_of(item)) and item.get_closest_marker("skip") is None
+
+
+def _types_of(item: pytest.Item) -> list[str]:
+    return registry.types_of_fixtures(fixtures_of(item))
+
+
+def _trials_of(session: MlpsSession, item: pytest.Item, later: list[pytest.Item]) -> int | None:
+    """Return the planned trials of later tests; None if one is of another type than `item`."""
+    if any(_types_of(one) != _types_of(item) for one in later):
+        return None
+    return sum(
+        registry.load(name).planned_trials(
+            session.plan(name), is_scenario=one.get_closest_marker(SCENARIO) is not None
+        )
+        for one in later
+        for name in _types_of(one)
+    )
 
 
 def _shown(session: MlpsSession) -> Iterator[Callable[[Progress], None]]:

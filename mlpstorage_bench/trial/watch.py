@@ -7,6 +7,7 @@ so that rank 0 receives 128 messages a second at most.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +41,13 @@ class TrialPlace:
     pause_after_s: float
     warmup_s: float
     window_s: float
+    """0 where the work decides how long it takes."""
 
     @property
     def length_s(self) -> float:
-        """Planned length of the trial with its pauses."""
-        return self.pause_before_s + self.warmup_s + self.window_s + self.pause_after_s
+        """Planned length of the trial with its pauses; infinite where its work decides."""
+        measured_s = self.warmup_s + (self.window_s or math.inf)
+        return self.pause_before_s + measured_s + self.pause_after_s
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class WatchedTrial:
 
     warmup_s: float
     window_s: float
-    """Planned lengths."""
+    """Planned lengths; that of the window is 0 where the work decides."""
     criterion: Criterion
     """When its bandwidth is steady."""
     counts: Callable[[], WorkCounts]
@@ -116,7 +119,6 @@ class Watch:
         if self._viewer is None or self._place is None:
             return
         place, viewer = self._place, self._viewer
-        later = place.trials - place.trial + (viewer.tests - viewer.test) * place.trials
         self._viewer.show(
             Progress(
                 case=place.case,
@@ -127,10 +129,18 @@ class Watch:
                 phase=self._phase,
                 elapsed_s=time.monotonic() - self._began_s,
                 length_s=self._length_s,
-                left_s=self._remaining_s() + later * place.length_s,
+                left_s=self._left_in_all_s(place, viewer),
                 figures=figures,
             )
         )
+
+    def _left_in_all_s(self, place: TrialPlace, viewer: Viewer) -> float | None:
+        """Return the time until the end of all tests, as if later trials were like this one."""
+        if viewer.later_trials is None:
+            return None
+        later = place.trials - place.trial + viewer.later_trials
+        left_s = self._remaining_s() + (later * place.length_s if later else 0.0)
+        return left_s if math.isfinite(left_s) else None
 
     def _remaining_s(self) -> float:
         return max(0.0, self._left_s - (time.monotonic() - self._began_s))
@@ -168,10 +178,11 @@ class TrialWatch:
         after_s = 0.0 if place is None else place.pause_after_s
         self._rates, self._cpu_s = [], cpu_s()
         if phase == "warm-up":
-            left_s = trial.warmup_s + trial.window_s + after_s
+            left_s = trial.warmup_s + (trial.window_s or math.inf) + after_s
             self._watch.begin(phase, trial.warmup_s, left_s)
         elif phase == "window":
-            self._watch.begin(phase, trial.window_s, trial.window_s + after_s)
+            left_s = (trial.window_s or math.inf) + after_s
+            self._watch.begin(phase, trial.window_s or None, left_s)
         else:
             self._watch.begin(phase, None)
 

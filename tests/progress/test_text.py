@@ -31,8 +31,9 @@ def test_line_has_place_phase_and_figures() -> None:
 
 
 def test_line_of_a_phase_without_figures_is_short() -> None:
-    assert line(PAUSE) == "case blocks-16, trial 1 of 3: pause 60/90 s"
-    assert line(replace(PAUSE, phase="drain", length_s=None)).endswith("of 3: drain")
+    assert line(PAUSE) == "case blocks-16, trial 1 of 3: pause 60/90 s, time left unknown"
+    drain = line(replace(PAUSE, phase="drain", length_s=None, left_s=1.0))
+    assert drain.endswith("of 3: drain, about 1 s left in all")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,12 @@ def test_line_of_a_phase_without_figures_is_short() -> None:
 )
 def test_time_left_is_rounded_up(left_s: float, text: str) -> None:
     assert line(replace(PAUSE, left_s=left_s)).endswith(f", about {text} left in all")
+
+
+def test_line_has_no_rate_of_entries_before_one_has_ended() -> None:
+    none = Rates(1.0, 0.0, 0.0)
+    text = line(replace(WINDOW, figures=replace(FIGURES, now=none, mean=none)))
+    assert "write 0.00 GiB/s (0.00), read p95" in text
 
 
 def test_long_latencies_are_whole_numbers() -> None:

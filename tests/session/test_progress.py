@@ -16,9 +16,10 @@ OFTEN = "--mlps-progress=lines:0.000001"
 
 
 def test_lines_say_where_the_run_is(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(A_RUN)
+    others = "@pytest.mark.skip\ndef test_skipped(kvcache): pass\ndef test_plain(): pass"
+    pytester.makepyfile(f"import pytest\n{A_RUN}\n{others}")
     result = pytester.runpytest(*TINY, OFTEN, "--mlps-cache-dir=cache")
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2, skipped=1)
     result.stdout.fnmatch_lines(
         [
             "mlpstorage: case 1, trial 1 of 2: planning, about * left in all",
