@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mlpstorage_bench.benchmark_type.figures import CaseFigures
 from mlpstorage_bench.metric.declaration import Description, Shown
@@ -67,8 +67,13 @@ def case_title(case: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def headline_case(cases: Mapping[str, Values], described: Mapping[str, Description]) -> str | None:
-    """Return the case with the highest bandwidth; the first one where none has any."""
+def headline_case(
+    cases: Mapping[str, Values], described: Mapping[str, Description], planned: Sequence[str]
+) -> str | None:
+    """Return the first case of the plan; where none ran, that with the highest bandwidth."""
+    of_plan = next((name for name in planned if name in cases), None)
+    if of_plan is not None:
+        return of_plan
     bandwidths = [one.name for one in bandwidth_metrics(described)]
 
     def total(name: str) -> float:

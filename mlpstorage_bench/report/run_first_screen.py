@@ -111,12 +111,19 @@ def measured(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Itera
     count = metadata.num_processes
     ranks = "unknown ranks" if count is None else counted(count, "rank")
     yield Fact("Load", f"{ranks} on {_some(metadata.hosts) or 'unnamed hosts'}")
-    seconds = "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
-    yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{seconds}")
+    yield Fact("When", f"{metadata.started:%Y-%m-%d %H:%M:%S %z}{_length(metadata)}")
     yield Fact("Rules", f"{own.mode or '-'} mode{_CHECKED.get(metadata.verification or '', '')}")
     if own.run_id:
         again = shlex.join(["pytest", f"--mlps-history-rerun={own.run_id}"])
         yield Fact("Run it again", again)
+
+
+def _length(metadata: RunMetadata) -> str:
+    """Return how long a run took: its tests, as others of the session may be of other runs."""
+    known = [one.duration_s for one in metadata.own.tests if one.duration_s is not None]
+    if known:
+        return f", its tests took {duration(sum(known))}"
+    return "" if metadata.runtime is None else f", took {duration(metadata.runtime)}"
 
 
 def _some(hosts: tuple[str, ...] | list[str]) -> str:

@@ -77,7 +77,7 @@ def build_report(
     names = list(metadata.cases) or sorted(own_values, key=case_order)
     ran = {name: own_values.get(name) for name in names}
     values = {name: one for name, one in ran.items() if one is not None}
-    first = headline_case(values, described)
+    first = headline_case(values, described, own.planned_cases)
     blocks = (
         Block("Verdicts of the gate", (gate_section(metadata),)),
         Block("Objectives", (objectives_section(metadata),)),
@@ -103,10 +103,10 @@ def build_report(
     return Page(
         title=f"{metadata.benchmark_type} run {own.run_id or '-'}",
         verdict=run_verdict(metadata),
-        tiles_title="" if first is None else _headline(first, figures, len(values)),
+        tiles_title="" if first is None else _headline(first, metadata, figures, len(values)),
         tiles=() if first is None else tiles_of(values[first], described, figures.cases.get(first)),
         picture=overview(values, described),
-        findings_title="What limited it",
+        findings_title="What the results say",
         findings=findings_of(metadata, figures.cases),
         facts=tuple(measured(metadata, figures.cases)),
         sparklines=tuple(sparklines_of(trends)[:_MOST_SPARKLINES]),
@@ -127,9 +127,11 @@ def _case_name(case: str, figures: RunFigures) -> str:
     return f"{case_title(case)}{title}"
 
 
-def _headline(case: str, figures: RunFigures, count: int) -> str:
+def _headline(case: str, metadata: RunMetadata, figures: RunFigures, count: int) -> str:
     """Return the title of the headline figures, with the reason why they are those of this case."""
-    reason = f", highest read + write of {count} cases" if count > 1 else ""
+    is_planned = case in metadata.own.planned_cases
+    why = "the first of the profile" if is_planned else "highest read + write"
+    reason = f", {why} among {count} cases" if count > 1 else ""
     return f"{_case_name(case, figures)}{reason}"
 
 

@@ -87,6 +87,7 @@ def build_metadata(
             "system_fingerprint_parts": record.system_fingerprint_parts,
             "options_set": record.user_set,
             **({} if record.settings is None else {"settings": record.settings}),
+            **({"planned_cases": record.planned_cases} if record.planned_cases else {}),
             "parameters": record.parameters,
             "request_stream_sha256": record.request_stream_sha256,
             "metrics": {**metrics, **({"recorded": record.recorded} if record.recorded else {})},

@@ -241,6 +241,8 @@ class RunFacts(BaseModel):
     """Arguments under the reference's names."""
     user_set: Json = {}
     """Options that the user set, by name."""
+    planned_cases: list[str] = []
+    """The cases of the plan, in its order; none in old records."""
     settings: Json | None = None
     """The same with profile and parameters, as they are for the run's type; None in old records."""
     parameters: Json

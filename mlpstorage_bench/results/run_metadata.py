@@ -106,6 +106,8 @@ class OwnFacts(Part):
     system_fingerprint_parts: Object = Field(default_factory=dict)
     parameters: Object = Field(default_factory=dict)
     """The plan's, of all workloads."""
+    planned_cases: tuple[str, ...] = ()
+    """The cases of the plan, in its order; none in old metadata."""
     settings: Object | None = None
     """Options, profile and parameters that the user set for its type; None in old metadata."""
     request_stream_sha256: tuple[str, ...] = ()

@@ -102,6 +102,7 @@ def run_facts(
         ),
         user_set=_as_json(settings.user_set),
         settings=_in_words(settings_for(settings, location.benchmark_type)),
+        planned_cases=list(plan.cases),
         parameters=plan.parameters(),
         override_parameters=_as_json(plan.override_parameters()),
         system_info=cluster.system_info(),

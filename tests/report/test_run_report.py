@@ -104,9 +104,28 @@ def test_cases_are_in_the_order_of_the_tests_and_the_headline_has_its_reason() -
         "cases": {"1": {}, "open-loop": {}, "blocks-16": {}},
     }
     page = build_report(metadata_of(run(1, own=own)))
-    assert page.tiles_title == "Case open-loop, highest read + write of 3 cases"
+    assert page.tiles_title == "Case open-loop, highest read + write among 3 cases"
     (results,) = [block for block in page.blocks if block.title == "Results"]
     assert [row[0] for row in results.sections[0].rows] == ["1", "open-loop", "blocks-16"]
+
+
+def test_headline_is_of_the_first_case_of_the_profile() -> None:
+    described = {"unit": "GiB/s", "title": "read GiB/s", "shown": "lists"} | SPREAD
+    own = {
+        "schema_version": 3,
+        "metric_descriptions": {"read_gib_s": described},
+        "metrics": {"one-reader": {"read_gib_s": 2.0}, "train": {"read_gib_s": 1.0}},
+        "cases": {"one-reader": {}, "train": {}},
+        "planned_cases": ["absent", "train"],
+    }
+    page = build_report(metadata_of(run(1, own=own)))
+    assert page.tiles_title == "Case train, the first of the profile among 2 cases"
+
+
+def test_time_of_a_run_is_that_of_its_tests_and_not_of_the_session() -> None:
+    tests = [{"test": name, "outcome": "passed", "duration_s": 20.0} for name in ("a", "b")]
+    (when,) = [one.text for one in build_report(metadata(tests=tests)).facts if one.name == "When"]
+    assert when.endswith(", its tests took 40 s")
 
 
 def test_parameters_have_no_words_of_python() -> None:

@@ -31,6 +31,13 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
     if utilization is None or model is None:
         return
     cached = number_of(metrics.get("page_cache_share")) or 0.0
+    if cached > _CACHED and case.parameters.get("io_mode") == "buffered":
+        yield (
+            f"Training {name} read through the page cache, as io_mode=buffered asks: that had "
+            f"{cached:.0%} of the bytes, and the storage the rest. Accelerators were busy "
+            f"{utilization:.1f} % of the time."
+        )
+        return
     if cached > _CACHED:
         yield (
             f"Do not take the figures of training {name} for those of the storage: the page cache "

@@ -31,8 +31,9 @@ def notes_on(trials: Sequence[Values], least_au: float) -> Iterator[str]:
     cached = _mean(trials, "page_cache_share")
     if cached is not None and cached > _NOTEWORTHY_CACHED:
         yield (
-            f"{cached:.0%} of the bytes came from the page cache: they say nothing about the "
-            "storage. Use io_mode=direct, or data of several times the hosts' memory"
+            f"{cached:.0%} of the bytes came from the page cache, and say nothing about the "
+            "storage: for its figures, use io_mode=direct, or data of several times the hosts' "
+            "memory"
         )
     for trial, values in enumerate(trials, 1):
         for one in values["stragglers"] if isinstance(values["stragglers"], list) else ():

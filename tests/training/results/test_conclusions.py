@@ -10,9 +10,10 @@ BUSY: Values = {"au_percentage": 98.2, "page_cache_share": 0.0}
 WAITED: Values = {"au_percentage": 61.0, "page_cache_share": 0.0}
 
 
-def said(metrics: Values) -> list[str]:
+def said(metrics: Values, **parameters: object) -> list[str]:
     """Return the sentences on a training of unet3d with such metrics."""
-    return conclusions([CaseRecord("training", "train", 1, {"model": "unet3d"}, metrics=metrics)])
+    own = {"model": "unet3d", **parameters}
+    return conclusions([CaseRecord("training", "train", 1, own, metrics=metrics)])
 
 
 def test_busy_accelerators_are_the_storage_s_merit() -> None:
@@ -31,6 +32,14 @@ def test_page_cache_is_named_beside_the_storage() -> None:
 def test_figures_of_a_cache_are_not_the_storage_s() -> None:
     (one,) = said({**BUSY, "page_cache_share": 0.8})
     assert one.startswith("Do not take the figures of training train for those of the storage")
+
+
+def test_share_of_a_cache_is_named_where_it_was_wanted() -> None:
+    (one,) = said({**BUSY, "page_cache_share": 0.8}, io_mode="buffered")
+    assert one == (
+        "Training train read through the page cache, as io_mode=buffered asks: that had 80% of the "
+        "bytes, and the storage the rest. Accelerators were busy 98.2 % of the time."
+    )
 
 
 def test_waiting_accelerators_name_what_they_waited_for() -> None:
