@@ -26,7 +26,7 @@ from benchmarks.interference.loads import (
 )
 from benchmarks.interference.losses import LOAD, Sides, compare
 from benchmarks.interference.sessions import Side, run_alone, run_together
-from benchmarks.interference.table import conditions_line, table
+from benchmarks.interference.table import LEGEND, conditions_line, table
 from benchmarks.interference.windows import overlap_problem, overlap_share
 from mlpstorage_bench import registry
 
@@ -55,15 +55,25 @@ def test_interference(
 ) -> None:
     check_launches_its_own(os.environ)
     sides = side(LOAD, request.config, study_dir), side(beside, request.config, study_dir)
+    pairs = request.config.getoption("--interference-pairs")
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", end="", flush=True)
+
+    say(f"results of the sessions: {tmp_path}")
+    say(f"{LOAD} alone, then {beside} alone, before the first of {pairs} together")
     alone = [run_alone(*sides, tmp_path / "alone-0")]
     together: list[Sides] = []
 
     def pair() -> None:
         number = len(alone)
+        say(f"{LOAD} and {beside} together, {number} of {pairs}")
         together.append(run_together(*sides, tmp_path / f"together-{number}"))
+        say(f"{LOAD} alone, then {beside} alone, after {number} of {pairs}")
         alone.append(run_alone(*sides, tmp_path / f"alone-{number}"))
 
-    benchmark.pedantic(pair, rounds=request.config.getoption("--interference-pairs"), iterations=1)
+    benchmark.pedantic(pair, rounds=pairs, iterations=1)
     windows = [(one.load.windows, one.beside.windows) for one in together]
     for load, other in windows:
         problem = overlap_problem(load, beside, other)
@@ -79,7 +89,8 @@ def test_interference(
     ranks = ", ".join(f"{one.type_name} with {one.ranks}" for one in sides)
     with capsys.disabled():
         print(f"\n\nranks: {ranks}; windows: {min(shares):.0%} in common\n")
-        print("\n".join(table(rows)), "", *conditions(beside, alone, together), sep="\n")
+        notes = [LEGEND] if any(row.is_within_drift for row in rows) else []
+        print("\n".join(table(rows)), *notes, "", *conditions(beside, alone, together), sep="\n")
 
 
 def conditions(beside: str, alone: list[Sides], together: list[Sides]) -> list[str]:

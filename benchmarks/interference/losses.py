@@ -55,6 +55,12 @@ class Comparison:
         middle, known = mean(self.alone), [one for one in self.alone if one is not None]
         return None if not middle else (max(known) - min(known)) / middle * _PERCENT
 
+    @property
+    def is_within_drift(self) -> bool:
+        """Whether the median loss is not greater than the drift, or the drift is unknown."""
+        known = [one for one in self.losses if one is not None]
+        return bool(known) and (self.drift is None or abs(statistics.median(known)) <= self.drift)
+
 
 def mean(values: Sequence[float | None]) -> float | None:
     """Return the mean; None if a value is unknown."""

@@ -10,6 +10,8 @@ from benchmarks.interference.results import SideResult
 
 HEADINGS = ("type", "figure", "alone", "together", "loss %", "drift %")
 UNKNOWN = "-"
+DOUBTFUL = "?"
+LEGEND = f"{DOUBTFUL}: not greater than the drift, so it may be the storage's own change"
 
 
 def table(rows: Sequence[Comparison]) -> list[str]:
@@ -45,7 +47,7 @@ def _cells(row: Comparison) -> tuple[str, ...]:
         row.title,
         _values(row.alone, "{:.3g}"),
         _values(row.together, "{:.3g}"),
-        _values(row.losses, "{:+.0f}"),
+        _values(row.losses, "{:+.0f}") + f" {DOUBTFUL}" * row.is_within_drift,
         UNKNOWN if row.drift is None else f"{row.drift:.0f}",
     )
 

@@ -51,6 +51,8 @@ def test_smallest_study_has_all_figures(
         *(word for one in load for word in ("--mlps-set", f"{beside}.{one}")),
     )
     assert f"ranks: kv_cache with 1, {beside} with 2" in output
+    assert f"kv_cache and {beside} together, 1 of 1" in output
+    assert f"results of the sessions: {tmp_path}" in output
     seen = json.loads(results.read_text())["benchmarks"][0]["extra_info"]
     assert seen["ranks"] == {"kv_cache": 1, beside: 2}
     figures = {(one["type_name"], one["title"]): one for one in seen["figures"]}

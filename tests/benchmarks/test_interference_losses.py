@@ -95,16 +95,18 @@ def test_figure_that_no_run_has_is_left_out() -> None:
     assert titles == ["read GiB/s", "write GiB/s", "read p95 ms", "samples/s"]
 
 
-def test_table_has_medians_and_extremes() -> None:
+def test_table_has_medians_and_extremes_and_marks_losses_within_the_drift() -> None:
     rows = [
         Comparison("kv_cache", "read GiB/s", "higher", (2.0, 2.0, 1.0), (1.0, 1.0)),
         Comparison("training", "AU %", "higher", (None, 90.0), (45.0,)),
+        Comparison("training", "samples/s", "higher", (90.0, 90.0), (45.0,)),
     ]
     assert table(rows) == [
-        "| type     | figure     | alone      | together   | loss %           | drift % |",
-        "| -------- | ---------- | ---------- | ---------- | ---------------- | ------- |",
-        "| kv_cache | read GiB/s | 2 (1 to 2) | 1 (1 to 1) | +42 (+33 to +50) | 60      |",
-        "| training | AU %       | 90         | 45         | -                | -       |",
+        "| type     | figure     | alone         | together   | loss %             | drift % |",
+        "| -------- | ---------- | ------------- | ---------- | ------------------ | ------- |",
+        "| kv_cache | read GiB/s | 2 (1 to 2)    | 1 (1 to 1) | +42 (+33 to +50) ? | 60      |",
+        "| training | AU %       | 90            | 45         | -                  | -       |",
+        "| training | samples/s  | 90 (90 to 90) | 45         | +50                | 0       |",
     ]
 
 
