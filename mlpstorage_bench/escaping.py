@@ -16,7 +16,9 @@ MOST_SHOWN = 200
 _LINK = re.compile(r"[^\s|`]*(?:://|\bwww\.|@|[#!][0-9]|\bGH-[0-9])[^\s|`]*", re.IGNORECASE)
 """A word that readers of Markdown turn into a link, or into a mention of a user or an issue."""
 _MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_FIRST = re.compile(r"^([0-9]+)(?=[.)](?:\s|$))|^(?=(?:#+|[+-])(?:\s|$)|[=-]{2}|/)")
+_FIRST = re.compile(
+    r"^([0-9]+)(?=[.)](?:\s|$))|^(?=(?:#+|[+-])(?:\s|$)|[=-]{2}|/[A-Za-z_]+(?:\s|$))"
+)
 """Beginning of a heading, a list, a rule or a command of GitLab, up to what makes it one."""
 
 

@@ -60,6 +60,7 @@ def test_text_for_a_terminal_is_one_printable_line(text: str) -> None:
         ("read_gib_s _x_", "read_gib_s \\_x\\_"),
         ("/close now", "\\/close now"),
         ("a/b", "a/b"),
+        ("/mnt/array: ext4", "/mnt/array: ext4"),
         ("fixes o/r#3, #4 !5 gh-6", "fixes `o/r#3,` `#4` `!5` `gh-6`"),
         ("no. # 3!", "no. # 3!"),
         ("two\nlines\x1b[0m", "two lines\\\\x1b\\[0m"),
