@@ -9,6 +9,7 @@ from rich.table import Table
 
 from mlpstorage_bench.benchmark_type.sizes import KnownCaseSize, SizeReport
 from mlpstorage_bench.escaping import for_terminal
+from mlpstorage_bench.report.case_table import case_name
 from mlpstorage_bench.report.results_table import as_lines
 from mlpstorage_bench.units import GIB
 
@@ -36,7 +37,7 @@ _COLUMNS: tuple[tuple[str, Callable[[KnownCaseSize], int | None]], ...] = (
 def size_lines(report: SizeReport, width: int) -> list[str]:
     """Return the table as lines of this width, then problems and the legend."""
     problems = [
-        f"{case.case}: {problem}" if case.lines else f"workload {case.case}: {problem}"
+        f"{case.case if case.lines else case_name(case.case)}: {problem}"
         for case in report.cases
         for problem in case.problems
     ]
@@ -48,8 +49,10 @@ def size_lines(report: SizeReport, width: int) -> list[str]:
         if isinstance(case, KnownCaseSize) and case.examined_ranks < ranks
     ]
     limits = [f"limit: {for_terminal(limit)}" for limit in report.limits]
-    lines = [line for case in report.cases for line in case.lines]
-    if lines:
+    if not any(isinstance(case, KnownCaseSize) for case in report.cases):
+        lines = [line for case in report.cases for line in case.lines] or [
+            f"{case_name(case.case)}: can run" for case in report.cases if not case.problems
+        ]
         return [*map(for_terminal, [*lines, *problems]), *limits]
     return [
         *as_lines(size_table(report), width),
