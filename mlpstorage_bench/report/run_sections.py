@@ -139,7 +139,11 @@ def changed_section(metadata: RunMetadata) -> Section:
     if alike:
         in_all = ", ".join(f"{n} {next(iter(changed.values()))[n]}" for n in names if n in alike)
         rows.append((f"all: {in_all}", *[""] * len(columns)))
-    return Section("Parameters that are not at their defaults", ("case", *columns), tuple(rows))
+    return Section(
+        "Parameters that are not at their defaults",
+        ("case", *columns),
+        tuple(rows) if names else (),
+    )
 
 
 def all_parameters_section(metadata: RunMetadata, figures: Mapping[str, CaseFigures]) -> Section:

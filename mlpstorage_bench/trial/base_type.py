@@ -12,6 +12,7 @@ from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.metric.declaration import AnyMetric
 from mlpstorage_bench.metric.table import MetricTable
 from mlpstorage_bench.storage.directory import check_cache_dir
+from mlpstorage_bench.trial.figures import io_modes_of, levels
 
 
 class BaseType:
@@ -52,8 +53,13 @@ class BaseType:
         return ()
 
     def figures(self, case: CaseRecord) -> CaseFigures:
-        """Return what reports show of a case beside its metrics: its parameters."""
-        return CaseFigures(case.case, parameters=case.parameters)
+        """Return what reports show of a case beside its metrics: parameters, modes, and ratios."""
+        return CaseFigures(
+            case.case,
+            parameters=case.parameters,
+            io_modes=io_modes_of(case),
+            levels=tuple(levels(case)),
+        )
 
     def metadata_fields(self, parameters: Json, cases: Sequence[CaseRecord]) -> TypeFields:
         """Return this type's parts of the metadata; `parameters` are the plan's."""

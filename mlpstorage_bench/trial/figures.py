@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mlpstorage_bench.benchmark_type.figures import Level, Share, ShareGroup
 from mlpstorage_bench.benchmark_type.records import CaseRecord
@@ -68,3 +68,10 @@ def levels(case: CaseRecord) -> Iterator[Level]:
             verdict = str(metrics.get(verdict_name) or "")
             is_limit = verdict_name == "limited_by"
             yield Level(name, ratio, f"limited by {verdict}" if is_limit else verdict)
+
+
+def io_modes_of(case: CaseRecord) -> tuple[str, ...]:
+    """Return how the files of a case were moved, as the results of its ranks have it."""
+    windows = (rank.get("mlpstorage") for trial in case.trials for rank in trial.ranks)
+    modes = (one.get("io_mode") for one in windows if isinstance(one, Mapping))
+    return tuple(sorted({mode for mode in modes if isinstance(mode, str)}))

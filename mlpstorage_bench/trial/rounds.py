@@ -89,7 +89,7 @@ class Rounds:
 
     def _keep(self, result: R) -> R:
         """Add the result of all trials so far to the case and the JSON."""
-        metrics = result.metrics()
+        metrics = {"trials": self._trials.count, **result.metrics()}
         self._case.record = replace(
             self._case.record,
             metrics=metrics,

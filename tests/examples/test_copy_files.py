@@ -93,7 +93,10 @@ def test_run_has_audited_figures_of_each_trial(project: pytest.Pytester) -> None
     assert metrics["limited_by"] in {"storage", "harness", "load"}
     assert metrics["ceiling_ratio"] > 0
     assert metrics["ceiling_gib_s"] > 0
-    assert "| read GiB/s |" in (project.path / "report.md").read_text()
+    report = (project.path / "report.md").read_text()
+    assert "| read GiB/s |" in report
+    assert "direct or buffered: not recorded" not in report
+    assert "Parameters that are not at their defaults" not in report
     assert not (project.path / "cache").exists()
 
 

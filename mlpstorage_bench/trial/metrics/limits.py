@@ -93,7 +93,8 @@ class Limits(Measured):
         title="limited by",
         shown=Shown.HEADLINE,
         legend="limited by: what kept the result from being higher: the storage, this host "
-        "(harness), or too few requests (load)",
+        "(harness), or too few requests (load); not calibrated where this host's ceiling was not "
+        "measured, as of reads by a library",
     )
     ceiling_ratio = Metric(
         "Share of the harness ceiling that was reached, for operations or bandwidth, whichever is "

@@ -108,10 +108,16 @@ class CopyFilesType(BaseType):
     def workload_parts(
         self, parameters: Json, seed: int, ranks: int, pauses: Pauses = NO_PAUSES
     ) -> Json:
-        """Return everything that must be equal for two results to be comparable."""
+        """Return everything that must be equal for two results to be comparable.
+
+        A parameter at its default is left out: reports show the others.
+        """
         return {
             "benchmark_type": self.name,
-            "parameters": {**parameters, "trials": None, "seed": seed},
+            "parameters": Parameters.model_validate(parameters).model_dump(
+                exclude_defaults=True, exclude={"seed", "trials"}
+            ),
+            "seed": seed,
             "ranks": ranks,
             "pauses": vars(pauses),
         }
