@@ -269,7 +269,8 @@ class SessionHooks:
     ) -> Generator[None, object, object]:
         """Shape the sections of other plugins, and show our own after them."""
         if any(run.log.cases for run in self._session.runs):
-            shape_benchmark_table(terminalreporter.config)
+            measures = not self._session.settings.makes_data
+            shape_benchmark_table(terminalreporter.config, has_times=measures)
         hide_mpi_information(terminalreporter.config)
         result = yield
         self._summarise(terminalreporter)

@@ -52,6 +52,7 @@ def test_data_is_made_once_and_by_the_command_alone(pytester: pytest.Pytester) -
         f"{TEST}\ndef test_cache(kvcache): kvcache.run(1)",
     )
     made = pytester.runpytest(*SMALL, "--mlps-datagen")
+    made.stdout.no_fnmatch_line("*- benchmark: *")
     made.assert_outcomes(passed=1, skipped=1)
     made.stdout.fnmatch_lines(["*6 files with * GiB were made first*"])
     (metadata,) = metadata_in(pytester.path / "results")

@@ -27,14 +27,15 @@ def has_benchmark_plugin(config: pytest.Config) -> bool:
     return "pytest_benchmark.plugin" in names
 
 
-def shape_benchmark_table(config: pytest.Config) -> None:
+def shape_benchmark_table(config: pytest.Config, *, has_times: bool) -> None:
     """Give pytest-benchmark's table few columns and the order of the run.
 
-    Columns and an order that the user has set stay.
+    Columns and an order that the user has set stay. A session that measured no times has no table.
     """
     session = getattr(config, "_benchmarksession", None)
     if session is None:
         return
+    session.quiet = session.quiet or not has_times
     given = [word.partition("=")[0] for word in words_given(config)]
     if "--benchmark-columns" not in given:
         session.columns = _COMPACT
