@@ -61,6 +61,7 @@ class KVCacheBenchmark(BaseType):
 
     name = "kv_cache"
     table = TABLE
+    has_objectives = True
     exports = MappingProxyType({"fio_job": fio_job})
 
     @property

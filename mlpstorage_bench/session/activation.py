@@ -32,7 +32,8 @@ SLO = "mlps_slo"
 MARKERS = (
     (
         f"{SLO}(class, p95_ms=…): fail the test when requests of this class (interactive, "
-        "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms"
+        "responsive, batch) took longer; limits p50_ms, p95_ms, p99_ms, p999_ms, p9999_ms; for "
+        "tests with the fixture kvcache"
     ),
     (
         f"{SCENARIO}: a workload beside the profile's own; skipped with profiles whose results "

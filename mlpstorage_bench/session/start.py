@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mlpstorage_bench import registry
+from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.history.resume import RESUME_VARIABLE
 from mlpstorage_bench.session import rank_checks, timers
-from mlpstorage_bench.session.activation import SCENARIO
+from mlpstorage_bench.session.activation import SCENARIO, SLO
 from mlpstorage_bench.session.continued_session import ContinuedSession, continued_session
 from mlpstorage_bench.session.pytest_internals.benchmark_plugin import has_benchmark_plugin
 from mlpstorage_bench.session.pytest_internals.other_plugins import is_worker
@@ -22,6 +23,7 @@ from mlpstorage_bench.session.session import MlpsSession
 
 def begin(session: MlpsSession, items: list[pytest.Item]) -> None:
     """Prepare the collected tests: skip scenarios, set timers, and open the runs that they need."""
+    _check_objectives(session, items)
     _put_in_order(session, items)
     _skip_scenarios(session, items)
     if session.settings.makes_data:
@@ -70,6 +72,26 @@ def _case_of(item: pytest.Item, name: str) -> str | None:
         if argument in parameters and kind == name:
             return str(parameters[argument])
     return None
+
+
+def _check_objectives(session: MlpsSession, items: Sequence[pytest.Item]) -> None:
+    """Raise a usage error for a test with an objective that its benchmark type does not judge."""
+    for item in items:
+        names = registry.types_of_fixtures(fixtures_of(item))
+        if not names or item.get_closest_marker(SLO) is None:
+            continue
+        if any(registry.load(name).has_objectives for name in names):
+            continue
+        judging = [name for name in registry.names() if registry.load(name).has_objectives]
+        fixtures = ", ".join(registry.entry(name).fixture for name in judging)
+        error = InvalidInputError(
+            f"@pytest.mark.{SLO}",
+            item.nodeid,
+            f"tests with the fixture {fixtures}",
+            hint="Compare a figure of the result in the test instead, as in `assert "
+            "result.read_gib_s > 1`, or give the gate a rule with a limit",
+        )
+        raise rank_checks.usage_error(str(error), is_root=session.is_root)
 
 
 def _skip_scenarios(session: MlpsSession, items: Sequence[pytest.Item]) -> None:

@@ -26,6 +26,7 @@ class BaseType:
     exports: Mapping[str, Callable[[Path], str]] = MappingProxyType({})
     has_command_level = True
     has_ordered_cases = False
+    has_objectives = False
 
     @property
     def metrics(self) -> Sequence[AnyMetric]:

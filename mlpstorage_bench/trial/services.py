@@ -93,6 +93,11 @@ class TestedType(BenchmarkType, Protocol):
         """Whether a case uses what those before it in the plan have left."""
         ...
 
+    @property
+    def has_objectives(self) -> bool:
+        """Whether it judges the objectives of tests that are marked `mlps_slo`."""
+        ...
+
     def planned_trials(self, plan: Plan, *, is_scenario: bool) -> int:
         """Return the number of trials that the plan has for a test."""
         ...

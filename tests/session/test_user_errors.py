@@ -90,3 +90,32 @@ def test_function_measured_beside_another_type_names_its_fixture(pytester: pytes
     result.stdout.fnmatch_lines(
         ["*a function, in a test with the argument checkpointing*accepted: checkpointing.run, *"]
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", ["training", "checkpointing"])
+def test_objective_at_a_test_of_another_type_names_the_fixture_that_has_them(
+    pytester: pytest.Pytester, fixture: str
+) -> None:
+    pytester.makepyfile(
+        test_it=f"""
+import pytest
+
+def test_plain(): pass
+
+@pytest.mark.mlps_slo("read", p95_ms=10)
+def test_run({fixture}): raise AssertionError("it has run")
+"""
+    )
+    for options in ((), ("--mlps-cache-dir=cache",)):
+        result = pytester.runpytest(*options)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                (
+                    "*@pytest.mark.mlps_slo: got 'test_it.py::test_run'; accepted: tests with the "
+                    "fixture kvcache. Compare a figure of the result in the test instead*"
+                )
+            ]
+        )
+    assert not (pytester.path / "cache").exists()
