@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.metric.values import Values, number_of
+from mlpstorage_bench.training.results.load_share import LoadShare
 from mlpstorage_bench.training.workload.models import MODELS
 
 _CACHED = 0.5
@@ -46,16 +47,25 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
         return
     demanded = _PERCENT * model.least_au
     late, waited = (number_of(metrics.get(f"{one}_share")) or 0.0 for one in ("late", "data_wait"))
-    if utilization >= demanded:
+    load = LoadShare.of(case.parameters, model)
+    with_load = f" with {load}" if load.settings else ""
+    if utilization >= demanded and load.is_smaller:
+        yield (
+            f"Training {name}: accelerators were busy {utilization:.1f} % of the time{with_load}. "
+            "That does not show whether the storage keeps them busy with the whole load, of which "
+            f"{demanded:g} % are demanded."
+        )
+    elif utilization >= demanded:
         helper = f" and the page cache ({cached:.0%} of the bytes)"
         yield (
             f"Training {name}: the storage{helper if cached > _NOTEWORTHY_CACHED else ''} kept the "
-            f"accelerators busy, {utilization:.1f} % of the time ({demanded:g} % are demanded)."
+            f"accelerators busy{with_load}, {utilization:.1f} % of the time "
+            f"({demanded:g} % are demanded)."
         )
     elif metrics.get("limited_by") == "harness":
         yield (
-            f"Training {name}: accelerators were busy {utilization:.1f} % of the time, and this "
-            "host was the limit, not the storage. Use more hosts, or larger samples."
+            f"Training {name}: accelerators were busy {utilization:.1f} % of the time{with_load}, "
+            "and this host was the limit, not the storage. Use more hosts, or larger samples."
         )
     elif late > waited:
         yield (
@@ -65,6 +75,6 @@ def _of(case: CaseRecord, metrics: Values) -> Iterator[str]:
         )
     else:
         yield (
-            f"Training {name}: accelerators waited for the storage; they were busy "
+            f"Training {name}: accelerators waited for the storage{with_load}; they were busy "
             f"{utilization:.1f} % of the time ({demanded:g} % are demanded)."
         )

@@ -61,3 +61,47 @@ def test_late_computations_are_this_host_s_lack_and_not_the_storage_s() -> None:
 
 def test_trainings_without_figures_say_nothing() -> None:
     assert said({}) == []
+
+
+def said_with(metrics: Values, **parameters: object) -> str:
+    """Return the sentence on a training of unet3d with b200, whose load is another."""
+    given = {"model": "unet3d", "accelerator": "b200", **parameters}
+    (one,) = conclusions([CaseRecord("training", "train", 1, given, metrics=metrics)])
+    return one
+
+
+def test_scaled_samples_are_a_part_of_the_load_and_prove_nothing_of_the_whole() -> None:
+    assert said_with(BUSY, scale=0.01) == (
+        "Training train: accelerators were busy 98.2 % of the time with 1 % of the model's load "
+        "(scale=0.01). That does not show whether the storage keeps them busy with the whole load, "
+        "of which 90 % are demanded."
+    )
+
+
+def test_longer_computations_are_a_part_of_the_load() -> None:
+    assert "with 50 % of the model's load (computation_time=0.324)" in said_with(
+        BUSY, computation_time=0.324
+    )
+
+
+def test_accelerators_that_wait_with_a_part_of_the_load_wait_for_the_storage() -> None:
+    assert (
+        "waited for the storage with 1.56 % of the model's load (scale=0.015625); they"
+        in said_with(WAITED, scale=0.015625)
+    )
+
+
+def test_a_larger_load_is_named_beside_the_storage_s_merit() -> None:
+    assert (
+        "kept the accelerators busy with 200 % of the model's load (computation_time=0.081), 98.2 %"
+        in said_with(BUSY, computation_time=0.081)
+    )
+    assert "more than 100 % of the model's load" in said_with(WAITED, computation_time=0)
+
+
+def test_values_that_are_the_model_s_own_are_the_whole_load() -> None:
+    same = {"scale": 1.0, "batch_size": 7, "computation_time": 0.162}
+    assert said_with(BUSY, **same) == said(BUSY)[0]
+    by_hand = {"accelerator": "mi355", "batch_size": 7, "computation_time": 0.2}
+    assert said_with(BUSY, **by_hand) == said(BUSY)[0]
+    assert "with 1 % of the model's load (scale=0.01)" in said_with(BUSY, **by_hand, scale=0.01)
