@@ -27,7 +27,6 @@ from mlpstorage_bench.trial.lane_results import (
     lane_rank_json,
     restored_lane_trial,
     stored_lane_trial,
-    without_counts,
 )
 from mlpstorage_bench.trial.lane_window import LaneContext, measure_lanes
 from mlpstorage_bench.trial.outcome import StoredTrial, TrialOutcome
@@ -119,7 +118,7 @@ class LaneEngine(TrialEngine):
             assert samples is not None, "rank 0 has both"
             return LaneTrial.of(trial, LaneRanks(ranks, samples), self._table.metrics())
 
-        pooled = pool_on_root(self._ranks, without_counts(mine), pool)
+        pooled = pool_on_root(self._ranks, mine.totals(), pool)
         series = pool_series(self._ranks, mine.series)
         steps = self._log.unreported()
         results = self._ranks.gather(lane_rank_json(mine, trial, load.parameters, steps))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -183,12 +183,6 @@ def lane_rank_json(
             "time_series": series_json(rank.series),
         }
     }
-
-
-def without_counts(rank: RankWindow) -> RankWindow:
-    """Return a rank's record without the histograms' counts and the series, for rank 0."""
-    totals = {key: operation.totals() for key, operation in rank.operations.items()}
-    return replace(rank, operations=totals, series=None)
 
 
 def stored_lane_trial(trial: StoredTrial[LaneTrial, LaneSamples]) -> Json:

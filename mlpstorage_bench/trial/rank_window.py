@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.measure.audit import Audit, audit
@@ -91,6 +91,17 @@ class RankWindow:
     def window_fields(self) -> dict[str, Any]:
         """Return the values of these fields by name, for a record of a type that has more."""
         return {one.name: getattr(self, one.name) for one in fields(RankWindow)}
+
+    def totals(self) -> Self:
+        """Return the record without the histograms' counts, for rank 0.
+
+        The counts themselves are added up on the way to it, and the series.
+        """
+        return replace(
+            self,
+            operations={key: operation.totals() for key, operation in self.operations.items()},
+            series=None,
+        )
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:
         """Return a tier's reads or writes of all sizes; empty if there were none."""

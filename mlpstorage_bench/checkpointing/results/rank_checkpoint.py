@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mlpstorage_bench.checkpointing.config.parameters import Kind
 from mlpstorage_bench.measure.histogram import Histogram
@@ -52,14 +52,6 @@ class RankCheckpoint(RankWindow):
     were not dropped, or nothing counts them."""
     drop_problem: str = ""
     """Reason why pages were not dropped or counted; '' if they were."""
-
-    def totals(self) -> RankCheckpoint:
-        """Return the record without the histograms' counts, which are added up apart from it."""
-        return replace(
-            self,
-            operations={key: operation.totals() for key, operation in self.operations.items()},
-            series=None,
-        )
 
     @property
     def work(self) -> Work:

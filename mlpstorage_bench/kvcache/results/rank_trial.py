@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 from mlpstorage_bench.errors import StorageError
 from mlpstorage_bench.kvcache.cache.tier import TierAccount
@@ -64,17 +65,15 @@ class RankTrial(RankWindow):
     is_simulated: bool = False
     """Whether the trial ran without storage: values then state the demand of the workload."""
 
-    def totals(self) -> RankTrial:
+    def totals(self) -> Self:
         """Return the record without the histograms' counts, for rank 0.
 
         The counts themselves are added up on the way to it (`PooledHistograms`), and the series.
         """
         return replace(
-            self,
+            super().totals(),
             requests=self.requests.totals(),
             lateness=None if self.lateness is None else self.lateness.totals(),
-            operations={key: operation.totals() for key, operation in self.operations.items()},
-            series=None,
         )
 
     @property

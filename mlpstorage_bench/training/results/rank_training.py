@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.training.workload.minimum import EpochFigures
@@ -68,17 +68,6 @@ class RankTraining(RankWindow):
     def figures(self) -> list[EpochFigures]:
         """Figures of this accelerator's epochs."""
         return [one.figures(self.batch, self.computation_s) for one in self.epochs]
-
-    def totals(self) -> RankTraining:
-        """Return the record without the histograms' counts, for rank 0.
-
-        The counts themselves are added up on the way to it, and the series.
-        """
-        return replace(
-            self,
-            operations={key: operation.totals() for key, operation in self.operations.items()},
-            series=None,
-        )
 
     @property
     def work(self) -> Work:
