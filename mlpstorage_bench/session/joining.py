@@ -72,7 +72,9 @@ def _check_hosts(session: MlpsSession, hosts: Sequence[str]) -> None:
 def _check_request(session: MlpsSession) -> None:
     """Check files, gate and report formats before tests are collected."""
     settings = session.settings
-    _check_files(session, check_some_type(settings))
+    name = check_some_type(settings)
+    if name is not None:  # else check_types has the error, which is that of the tests' type
+        _check_files(session, name)
     for path in settings.reports if session.is_root else ():
         check_renderer(path)
     for export in settings.exports if session.is_root else ():

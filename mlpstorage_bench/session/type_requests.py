@@ -95,23 +95,27 @@ def _named(settings: Settings) -> list[str]:
     return [*dict.fromkeys(prefix for prefix, _ in map(_split, given) if prefix)]
 
 
-def check_some_type(settings: Settings) -> str:
-    """Return the first type that can have a plan with these settings.
+def check_some_type(settings: Settings) -> str | None:
+    """Return the first type that can have a plan with these settings; None where tests decide.
 
-    Raises the error of a type that a prefix names, or the first error if no type can have one.
-    Called before tests are collected, when nobody knows of which types they are.
+    Raises the error of a type that a prefix names, or of all types if they have the same one.
+    Where each refuses the settings for a reason of its own, the reason that counts is that of the
+    type of the tests. Called before tests are collected, when nobody knows that type.
     """
     for name in _named(settings):
         plan_for(settings, name)
-    problems: list[MlpsError] = []
+    problems: dict[str, MlpsError] = {}
     for name in _candidates(settings):
         try:
             plan_for(settings, name)
         except MlpsError as error:
-            problems.append(error)
+            problems.setdefault(str(error), error)
         else:
             return name
-    raise problems[0]
+    first, *others = problems.values()
+    if others:
+        return None
+    raise first
 
 
 def check_used(settings: Settings, names: Sequence[str]) -> None:
@@ -156,7 +160,7 @@ def _unused(option: str, value: str, names: Sequence[str]) -> InvalidInputError:
 def _candidates(settings: Settings) -> Iterator[str]:
     """Yield the types that know every value without a prefix, or else the default type."""
     if not settings.profiles and not settings.overrides:
-        yield registry.DEFAULT  # whose error is shown if no type accepts the other options
+        yield registry.DEFAULT  # the type of most sessions
         yield from (name for name in registry.names() if name != registry.DEFAULT)
         return
     found = False

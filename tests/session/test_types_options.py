@@ -194,3 +194,36 @@ def test_closed_mode_refuses_a_type_without_its_profile(project: pytest.Pytester
     result = project.runpytest_subprocess(*closed, "--mlps-cache-dir=cache")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (project.path / "results").exists()
+OWN_TYPES = """
+def test_training(training, training_workload): pass
+def test_checkpoint(checkpointing, checkpointing_kind): pass
+"""
+REFUSALS = {
+    "training": "a sanctioned training; only what rule 3.6.2 lists",
+    "checkpoint": "the checkpoints of the rules",
+}
+REFUSED_BY_BOTH = ("--mlps-mode=closed", "--mlps-set=scale=0.01", "--mlps-cache-dir=cache")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chosen", REFUSALS)
+def test_options_that_all_types_refuse_have_the_reason_of_the_tests_type(
+    pytester: pytest.Pytester, chosen: str
+) -> None:
+    pytester.makepyfile(test_both=OWN_TYPES)
+    result = pytester.runpytest(*REFUSED_BY_BOTH, "-k", chosen)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = f"{result.stdout}\n{result.stderr}"
+    assert [name for name, reason in REFUSALS.items() if reason in text] == [chosen]
+
+
+@pytest.mark.slow
+@pytest.mark.launches_mpi
+def test_ranks_have_the_reason_of_the_tests_type(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_both=OWN_TYPES)
+    ranks = ("--mlps-num-processes=2", "--mlps-allow-run-as-root", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*REFUSED_BY_BOTH, *ranks, "-k", "training")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = f"{result.stdout}\n{result.stderr}"
+    assert text.count(REFUSALS["training"]) == 1
+    assert REFUSALS["checkpoint"] not in text
