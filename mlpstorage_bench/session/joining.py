@@ -72,6 +72,8 @@ def _check_hosts(session: MlpsSession, hosts: Sequence[str]) -> None:
 def _check_request(session: MlpsSession) -> None:
     """Check files, gate and report formats before tests are collected."""
     settings = session.settings
+    if settings.mode == "whatif":
+        settings.layout()  # whose ranks the session's header has
     name = check_some_type(settings)
     if name is not None:  # else check_types has the error, which is that of the tests' type
         _check_files(session, name)

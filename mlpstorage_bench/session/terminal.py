@@ -48,7 +48,8 @@ def header(session: MlpsSession) -> list[str]:
     """Return lines for pytest's header; none for one process without options of this plugin."""
     if session.launcher is None and not session.settings.user_set:
         return []
-    ranks = session.comm.size
+    is_planned = session.settings.mode == "whatif" and session.launcher is None
+    ranks = session.settings.layout().total if is_planned else session.comm.size
     started = f" started by {session.launcher.launcher}" if session.launcher else ""
     what = f"profile {session.settings.profile}, mode {session.settings.mode}"
     lines = [f"mlpstorage: {ranks} rank{'s' if ranks > 1 else ''}{started}, {what}"]

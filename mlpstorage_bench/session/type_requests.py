@@ -86,7 +86,29 @@ def type_of_command(settings: Settings) -> str:
         raise InvalidInputError(
             _PROFILE_OPTION, ", ".join(named), "one benchmark type for a command of this kind"
         )
-    return named[0] if named else registry.DEFAULT
+    name = named[0] if named else registry.DEFAULT
+    for option, given, owners in _unprefixed(settings):
+        if owners and name not in owners:
+            raise InvalidInputError(
+                option,
+                given,
+                " or ".join(f"{owner}.{given}" for owner in owners),
+                hint=f"This command is of one benchmark type, {registry.DEFAULT} unless a prefix "
+                "names another",
+            )
+    return name
+
+
+def _unprefixed(settings: Settings) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yield option, value and the types that know it, of each value without a prefix."""
+    for key, text in settings.overrides:
+        if not _split(key)[0]:
+            owners = [name for name in registry.names() if _knows(name, key)]
+            yield _SET_OPTION, f"{key}={text}", owners
+    for profile in settings.profiles:
+        if not _split(profile)[0]:
+            owners = [name for name in registry.names() if profile in _shipped(name)]
+            yield _PROFILE_OPTION, profile, owners
 
 
 def _named(settings: Settings) -> list[str]:

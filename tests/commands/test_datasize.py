@@ -84,3 +84,28 @@ def test_path_of_no_storage_fits_nothing(
 def test_datasize_in_mode_whatif_leaves_nothing(pytester: pytest.Pytester) -> None:
     assert pytester.runpytest(*DATASIZE, "--mlps-mode=whatif").ret == 0
     assert not (pytester.path / "results").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            ("--mlps-profile=mlperf", "--mlps-set=scale=0.01"),
+            "--mlps-set: got 'scale=0.01'; accepted: checkpointing.scale=0.01 or "
+            "training.scale=0.01. This command is of one benchmark type, kv_cache unless a prefix "
+            "names another",
+        ),
+        (
+            ("--mlps-profile=training.mlperf", "--mlps-set=num_users=3"),
+            "--mlps-set: got 'num_users=3'; accepted: kv_cache.num_users=3. This command *",
+        ),
+    ],
+    ids=["of other types", "beside a prefix"],
+)
+def test_value_that_the_command_would_not_use_is_refused(
+    pytester: pytest.Pytester, given: tuple[str, ...], message: str
+) -> None:
+    result = pytester.runpytest("--mlps-datasize", *given, "--mlps-cache-dir=cache")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{message}*"])

@@ -339,3 +339,14 @@ def test_rate_beyond_the_storage_has_a_note(pytester: pytest.Pytester) -> None:
     metrics = metadata_of(pytester)["mlpstorage"]["metrics"]["1"]
     assert metrics["unserved"] > 0
     assert metrics["lateness_p95_ms"] > 0
+
+
+@pytest.mark.slow
+def test_header_of_a_plan_has_the_ranks_that_would_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_run(kvcache): pass")
+    options = ("--mlps-mode=whatif", "--mlps-cache-dir=cache")
+    result = pytester.runpytest(*options, "--mlps-num-processes=2")
+    result.stdout.fnmatch_lines(["mlpstorage: 2 ranks, profile quick, mode whatif"])
+    unequal = pytester.runpytest(*options, "--mlps-num-processes=3", "--mlps-hosts=a,b")
+    assert unequal.ret == pytest.ExitCode.USAGE_ERROR
+    unequal.stderr.fnmatch_lines(["*--mlps-num-processes: got 3; accepted: a multiple of *"])
