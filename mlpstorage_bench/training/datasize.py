@@ -11,7 +11,12 @@ from mlpstorage_bench.benchmark_type.interface import HostCapacity
 from mlpstorage_bench.benchmark_type.sizes import CaseSize, SizeReport
 from mlpstorage_bench.training.config.profile_file import TrainingProfile
 from mlpstorage_bench.training.config.workload import TrainingWorkload
-from mlpstorage_bench.training.workload.minimum import LEAST_STEPS, TIMES_MEMORY, minimum
+from mlpstorage_bench.training.workload.minimum import (
+    LEAST_STEPS,
+    MORE_SPACE,
+    TIMES_MEMORY,
+    minimum,
+)
 from mlpstorage_bench.units import GIB, counted, gib
 
 
@@ -31,6 +36,8 @@ class TrainingCaseSize(CaseSize):
     """Samples that the steps need which the rules demand; None if the size is set."""
     samples_by_memory: int | None
     """Samples of so many times the memory of all hosts; None if the size is set."""
+    scale: float
+    """Factor for the size of samples; the rules' samples are not scaled."""
     memory_bytes: int
     """Memory of all hosts."""
 
@@ -48,10 +55,14 @@ class TrainingCaseSize(CaseSize):
         if self.samples_by_steps is not None and self.samples_by_memory is not None:
             lines.append(
                 f"  {self.samples_by_steps} samples for {LEAST_STEPS} steps; "
-                f"{self.samples_by_memory} for {TIMES_MEMORY} x {gib(self.memory_bytes)} GiB of "
-                "memory of all hosts"
+                f"{self.samples_by_memory}{self._unscaled} for {TIMES_MEMORY} x "
+                f"{gib(self.memory_bytes)} GiB of memory of all hosts"
             )
         return lines
+
+    @property
+    def _unscaled(self) -> str:
+        return "" if self.scale == 1 else " of their whole size"
 
     @property
     def storage_bytes(self) -> int:
@@ -114,7 +125,7 @@ def _size_of_case(
     if capacity.storage is not None and dataset.total_bytes > capacity.storage:
         problems.append(
             f"the dataset takes {gib(dataset.total_bytes)} GiB, and "
-            f"{gib(capacity.storage)} GiB are free"
+            f"{gib(capacity.storage)} GiB are free: {MORE_SPACE}"
         )
     return TrainingCaseSize(
         case=name,
@@ -128,5 +139,6 @@ def _size_of_case(
         steps_per_epoch=workload.epochs_of(dataset, ranks).steps,
         samples_by_steps=least.samples_by_steps if by_rules else None,
         samples_by_memory=least.samples_by_memory if by_rules else None,
+        scale=workload.scale,
         memory_bytes=memory_bytes,
     )

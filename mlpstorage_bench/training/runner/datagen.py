@@ -39,6 +39,7 @@ from mlpstorage_bench.training.dataset.raw_files import (
 from mlpstorage_bench.training.formats.chosen import format_of
 from mlpstorage_bench.training.formats.library_format import LibraryFormat
 from mlpstorage_bench.training.runner.context import TrainingContext
+from mlpstorage_bench.training.workload.minimum import MORE_SPACE
 from mlpstorage_bench.trial.lanes import LaneShape, open_lanes
 from mlpstorage_bench.trial.supervisor import TrialSupervisor
 from mlpstorage_bench.trial.watch import Watch
@@ -148,8 +149,7 @@ def check_space(place: DatasetPlace, missing: list[int], free_bytes: int | None)
 def _too_large(place: DatasetPlace, needed: float, free_bytes: int) -> CapacityError:
     return CapacityError(
         f"the files that this rank makes in {place.directory} take {needed / GIB:.1f} GiB, and "
-        f"its share of the free space is {free_bytes / GIB:.1f} GiB. Set num_files_train, "
-        "steps or scale lower, or name another --mlps-cache-dir"
+        f"its share of the free space is {free_bytes / GIB:.1f} GiB: {MORE_SPACE}"
     )
 
 

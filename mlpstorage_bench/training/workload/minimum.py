@@ -12,6 +12,11 @@ LEAST_STEPS = 500
 """Steps that an epoch has at least."""
 TIMES_MEMORY = 5
 """The data is at least so many times the memory of all hosts."""
+MORE_SPACE = (
+    "name another --mlps-cache-dir with more space; outside of mode closed, num_files_train, steps "
+    "or scale may be lower"
+)
+"""What to do where a dataset does not fit."""
 _PERCENT = 100.0
 
 
