@@ -71,6 +71,13 @@ def set_keys(path: Path, value: object, *keys: str) -> None:
     change(path, act)
 
 
+def dropped_caches(made: Submission) -> None:
+    """Write less than the memory, and drop caches before the reads."""
+    path = metadata_of(leaf_of(made.checkpointing))
+    set_args(path, client_host_memory_in_gb=4000)
+    set_keys(path, ["dropped", ""], "mlpstorage", "metrics", "read", "caches")
+
+
 def set_device_latency(made: Submission, value: float | None) -> None:
     """Give every option of the summary an aggregate that no rank file of it has."""
     for option in ("1", "2", "3"):
@@ -913,6 +920,7 @@ def test_every_rule_that_can_be_met_is_met_by_the_made_up_submission(
 @pytest.mark.parametrize(
     ("rule", "act"),
     [
+        ("4.3.1", dropped_caches),
         (
             "4.3.5",
             lambda m: set_keys(
