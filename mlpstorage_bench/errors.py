@@ -143,7 +143,7 @@ class LaunchError(MlpsError):
     """The ranks could not be started, or did not finish, as one session."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the hint 'did you mean …?' for the known name closest to `name`, or ''."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return the hint 'did you mean …?' for the known name closest to a user's value, or ''."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else ""

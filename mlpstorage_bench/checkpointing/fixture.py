@@ -18,6 +18,7 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_trials import (
 from mlpstorage_bench.checkpointing.runner.engine import REWRITTEN, Engine
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.paths import check_path_component
+from mlpstorage_bench.profiles.schema import refused
 from mlpstorage_bench.trial.case_trials import Pausing
 from mlpstorage_bench.trial.rounds import Rounds, check_is_first
 from mlpstorage_bench.trial.services import TestServices
@@ -109,7 +110,4 @@ class Checkpointing:
         try:
             return Parameters.model_validate(values)
         except ValidationError as error:
-            problem = error.errors()[0]
-            raise InvalidInputError(
-                f"{_SOURCE}: {problem['loc'][0]}", problem["input"], str(problem["msg"])
-            ) from error
+            raise refused(_SOURCE, changes, error) from error

@@ -22,7 +22,7 @@ from mlpstorage_bench.kvcache.results.notes import UNTOUCHED
 from mlpstorage_bench.kvcache.runner.engine import Engine
 from mlpstorage_bench.kvcache.runner.workload_trials import WorkloadRuns, WorkloadTrials
 from mlpstorage_bench.paths import check_path_component
-from mlpstorage_bench.profiles.schema import canonical
+from mlpstorage_bench.profiles.schema import canonical, refused
 from mlpstorage_bench.trial.case_trials import Pausing
 from mlpstorage_bench.trial.rounds import Rounds, check_is_first
 from mlpstorage_bench.trial.services import TestServices
@@ -79,10 +79,7 @@ class KVCache:
         try:
             return Workload.model_validate({**values, **parameters, **user_set})
         except ValidationError as error:
-            problem = error.errors()[0]
-            raise InvalidInputError(
-                f"kvcache.run: {problem['loc'][0]}", problem["input"], str(problem["msg"])
-            ) from error
+            raise refused("kvcache.run", parameters, error) from error
 
     def _trace_parts(self, case: str, trial: int) -> dict[str, str]:
         """Return the parts of a trace's file name: workload and trial, if there are several."""

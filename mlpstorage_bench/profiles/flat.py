@@ -7,13 +7,13 @@ lines of their values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
-from mlpstorage_bench.escaping import shortened
 from mlpstorage_bench.inputs.yaml_files import Document
+from mlpstorage_bench.profiles.schema import with_value
 from mlpstorage_bench.profiles.values import PROFILE_OPTION, SET_OPTION, read_profile, value_of
 
 M = TypeVar("M", bound=BaseModel)
@@ -68,29 +68,20 @@ def _validated(
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(
-            _describe(
-                model, document, problem["loc"], problem["type"], problem["msg"], problem["input"]
-            )
-            for problem in error.errors()
-        )
+        problems = "; ".join(_describe(model, document, one) for one in error.errors())
         raise InvalidInputError(
             source, given, "values of the type and within the limits of their keys", hint=problems
         ) from error
 
 
 def _describe(
-    model: type[BaseModel],
-    document: Document | None,
-    path: tuple[str | int, ...],
-    kind: str,
-    message: str,
-    given: object,
+    model: type[BaseModel], document: Document | None, problem: Mapping[str, Any]
 ) -> str:
+    path = problem["loc"]
     where = ".".join(str(part) for part in path)
     line = None if document is None else document.line_of(path)
     place = where if line is None else f"line {line}, {where}"
-    if kind == "extra_forbidden":
-        hint = nearest(str(path[-1]), model.model_fields)
+    if problem["type"] == "extra_forbidden":
+        hint = nearest(path[-1], model.model_fields)
         return f"{place}: unknown key. {hint}".rstrip()
-    return f"{place}: {message} (got {shortened(repr(given))})".removeprefix(": ")
+    return f"{place}: {with_value(problem)}".removeprefix(": ")

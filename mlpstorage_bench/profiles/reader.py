@@ -17,10 +17,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
-from mlpstorage_bench.escaping import shortened
 from mlpstorage_bench.inputs.yaml_files import Document
 from mlpstorage_bench.paths import check_path_component
-from mlpstorage_bench.profiles.schema import Strict, canonical
+from mlpstorage_bench.profiles.schema import Strict, canonical, with_value
 from mlpstorage_bench.profiles.values import (
     PROFILE_OPTION,
     SET_OPTION,
@@ -231,7 +230,7 @@ class ProfileReader(Generic[P]):
         if problem["type"] == "extra_forbidden":
             known = [*self._workload_keys, *self._profile_keys, *self.workload_synonyms]
             return f"{place}: unknown key. {nearest(str(problem['loc'][-1]), known)}".rstrip()
-        return f"{place}: {problem['msg']} (got {shortened(repr(problem['input']))})"
+        return f"{place}: {with_value(problem)}"
 
     def _line_of(self, path: Sequence[str | int], document: Document) -> int | None:
         """Return the line of a value under one of its names; a common value is at the top."""

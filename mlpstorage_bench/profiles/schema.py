@@ -1,13 +1,14 @@
-"""Base of the models of profiles, and other names of their keys."""
+"""Base of the models of profiles, other names of their keys, and errors of their values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlpstorage_bench.errors import InvalidInputError
+from mlpstorage_bench.escaping import shortened
 
 
 class Strict(BaseModel):
@@ -31,3 +32,27 @@ def canonical(
             raise InvalidInputError(source, both, "one of these names of one key, not both")
         given[own] = name
     return {own: values[name] for own, name in given.items()}
+
+
+def reason_of(problem: Mapping[str, Any]) -> str:
+    """Return the text of one of pydantic's errors; our own validators' without its prefix."""
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def refused(source: str, given: Mapping[str, Any], error: ValidationError) -> InvalidInputError:
+    """Return the error of parameters that a test has given; `source` is the function.
+
+    A combination that cannot run is of no parameter: the error then shows all that are given.
+    """
+    problem = error.errors()[0]
+    if not problem["loc"]:
+        return InvalidInputError(source, dict(given), reason_of(problem))
+    where = ".".join(map(str, problem["loc"]))
+    return InvalidInputError(f"{source}: {where}", problem["input"], reason_of(problem))
+
+
+def with_value(problem: Mapping[str, Any]) -> str:
+    """Return the text of one of pydantic's errors, with the value; of a combination, without it."""
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
+        return reason_of(problem)
+    return f"{reason_of(problem)} (got {shortened(repr(problem['input']))})"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from mlpstorage_bench.benchmark_type.records import CaseRecord, Json
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.paths import check_path_component
-from mlpstorage_bench.profiles.schema import canonical
+from mlpstorage_bench.profiles.schema import canonical, refused
 from mlpstorage_bench.training.config.workload import SYNONYMS, TrainingWorkload
 from mlpstorage_bench.training.plan import TrainingPlan
 from mlpstorage_bench.training.results.recorded_rank import WARM_UP
@@ -62,11 +62,7 @@ class Training:
         try:
             return TrainingWorkload.model_validate(changed)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "parameters"
-            raise InvalidInputError(
-                f"training.run: {where}", problem["input"], str(problem["msg"])
-            ) from error
+            raise refused("training.run", parameters, error) from error
 
     def run(self, workload: str, *, case: str | None = None, **parameters: Any) -> TrainingResult:
         """Run a training of the profile: its trials as rounds of pytest-benchmark, on all ranks.

@@ -16,6 +16,7 @@ TOO_SMALL = "kvcache.run(1, storage_capacity_gb=0.0001)"
         "kvcache.run(1, lanes='many')",
         "kvcache.run(1, phase='decode', write_limit_gb=0.0001)",
         "kvcache.run('no such')",
+        "kvcache.run(1, rate=5.0)",
         "mlps_run.record('x', float('nan'))",
     ],
 )
@@ -119,3 +120,29 @@ def test_run({fixture}): raise AssertionError("it has run")
             ]
         )
     assert not (pytester.path / "cache").exists()
+
+
+@pytest.mark.slow
+def test_values_that_no_training_or_checkpoint_can_have_are_named(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        test_it="""
+def test_train(training): training.run(1)
+def test_write(checkpointing): checkpointing.run(1)
+def test_accelerator(training): training.run("train", accelerator="mi355")
+def test_number(checkpointing): checkpointing.run("write", num_checkpoints_read=9)
+"""
+    )
+    result = pytester.runpytest("--mlps-cache-dir=cache")
+    result.assert_outcomes(failed=4)
+    error = "E   InvalidInputError: "
+    result.stdout.fnmatch_lines_random(
+        [
+            f"{error}training.run: workload: got 1; accepted: trainings of profile *",
+            f"{error}checkpointing.run: got 1; accepted: write or read",
+            f"{error}training.run: got {{'accelerator': 'mi355'}}; accepted: unet3d has no times *",
+            f"{error}checkpointing.run: got {{'num_checkpoints_read': 9}}; accepted: "
+            "num_checkpoints_read 9 is more than the 2 that are written",
+        ]
+    )

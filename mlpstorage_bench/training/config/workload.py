@@ -82,10 +82,13 @@ class TrainingWorkload(Strict):
         if self.accelerator not in model.accelerators and (
             self.batch_size is None or self.computation_time is None
         ):
-            known = ", ".join(model.accelerators)
+            known = " or ".join(model.accelerators)
+            models = " or ".join(
+                name for name, other in MODELS.items() if self.accelerator in other.accelerators
+            )
             raise ValueError(
-                f"{self.model} has no times of {self.accelerator}: accepted are {known}, or "
-                "batch_size and computation_time beside it"
+                f"{self.model} has no times of {self.accelerator}: set accelerator to {known}, "
+                f"model to {models}, or both batch_size and computation_time"
             )
         group = model.samples_per_group
         for name, value in (
