@@ -35,7 +35,7 @@ def test_study_is_collected_only_when_it_is_named() -> None:
         (
             "checkpointing",
             ("num_checkpoints_write=2", "scale=0.002"),
-            ("write GiB/s", "training waits s"),
+            ("write GiB/s", "standstill s"),
         ),
         ("training", ("epochs=1", "scale=0.0078125"), ("AU %", "samples/s")),
     ],

@@ -8,6 +8,7 @@ from mlpstorage_bench.metric.values import Values, number_of
 from mlpstorage_bench.units import GIB_PER_S, SECONDS
 
 _CACHED = ("served from page cache", "in memory")
+_DONE = {"write": "written", "read": "read"}
 _UNEVEN = 0.3
 """Share of the slowest rank's time by which others are faster, from which a note names it."""
 
@@ -47,13 +48,24 @@ def notes_on_reads(reads: int, again: int) -> list[str]:
 
 
 def _of_case(name: str, one: Values) -> Iterator[str]:
-    for kind, done in (("write", "written"), ("read", "read")):
+    of_case = "" if name in _DONE else f" of {name}"
+    for kind, done in _DONE.items():
         bandwidth = number_of(one.get(f"{kind}_gib_s"))
         if bandwidth is None:
             continue
         seconds, longest = (number_of(one.get(n)) for n in ("checkpoint_s", "checkpoint_s_max"))
-        of_case = "" if name == kind else f" of {name}"
+        standstill = number_of(one.get("standstill_s"))
+        waits = (
+            ""
+            if standstill is None
+            else f"; training stands still for {SECONDS.text(standstill)} s (standstill_s)"
+        )
         yield (
             f"A checkpoint{of_case} was {done} in {SECONDS.text(seconds)} s "
-            f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s."
+            f"({SECONDS.text(longest)} s at most), at {GIB_PER_S.text(bandwidth)} GiB/s{waits}."
         )
+        if one.get("limited_by") == "harness":
+            yield (
+                f"This host was the limit when checkpoints{of_case} were {done}, and not the "
+                "storage: use more ranks or hosts, or a larger io_chunk_kib."
+            )

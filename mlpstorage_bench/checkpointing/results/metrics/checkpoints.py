@@ -86,11 +86,11 @@ class Checkpoints(Measured):
         SECONDS,
         RANKS.together("largest", lambda trial: trial.standstill_s),
         MEAN_WITH_SPREAD,
-        title="training waits s",
+        title="standstill s",
         better="lower",
         shown=Shown.HEADLINE,
-        legend="training waits: for a checkpoint that is written; asynchronous ones are copied to "
-        "memory while it waits, and written while it goes on",
+        legend="standstill: time for which training waits for a checkpoint that is written; "
+        "asynchronous ones are copied to memory in it, and written while training goes on",
     )
     snapshot_s = Metric(
         "Time until every rank's share was copied to memory; none where that is not done.",
