@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlpstorage_bench import units
     from mlpstorage_bench.checkpointing.fixture import Checkpointing
-    from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult
+    from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult
     from mlpstorage_bench.cluster.information import ClusterInformation
     from mlpstorage_bench.history.archive import History
     from mlpstorage_bench.history.filters import RunFilter
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RANKS",
-    "CheckpointResult",
     "Checkpointing",
+    "CheckpointingResult",
     "ClusterInformation",
     "Comm",
     "History",
@@ -57,8 +57,8 @@ __all__ = [
 
 _MODULES = {
     "RANKS": "mlpstorage_bench.kvcache.results.trial_ranks",
-    "CheckpointResult": "mlpstorage_bench.checkpointing.results.trial_result",
     "Checkpointing": "mlpstorage_bench.checkpointing.fixture",
+    "CheckpointingResult": "mlpstorage_bench.checkpointing.results.trial_result",
     "ClusterInformation": "mlpstorage_bench.cluster.information",
     "Comm": "mlpstorage_bench.mpi.comm",
     "History": "mlpstorage_bench.history.archive",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from mlpstorage_bench.benchmark_type.records import CaseRecord
 from mlpstorage_bench.checkpointing.config.parameters import KINDS, Kind, Parameters
 from mlpstorage_bench.checkpointing.plan import CheckpointPlan, pauses_of
-from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult
+from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult
 from mlpstorage_bench.checkpointing.runner.checkpoint_trials import (
     CheckpointRuns,
     CheckpointTrials,
@@ -24,7 +24,7 @@ from mlpstorage_bench.trial.rounds import Rounds, check_is_first
 from mlpstorage_bench.trial.services import TestServices
 
 _SOURCE = "checkpointing.run"
-_OF_ALL_CASES = frozenset(
+OF_ALL_CASES = frozenset(
     {
         *("model", "phase", "scale", "subset", "writer", "files_per_rank", "shard_gb"),
         *("io_chunk_kib", "num_checkpoints_write"),
@@ -46,7 +46,7 @@ class Checkpointing:
         """Parameters of the profile with the user's settings."""
         return self._plan.own
 
-    def run(self, kind: str, *, case: str | None = None, **parameters: Any) -> CheckpointResult:
+    def run(self, kind: str, *, case: str | None = None, **parameters: Any) -> CheckpointingResult:
         """Write or read checkpoints (`write` or `read`) as rounds of pytest-benchmark.
 
         `case` is the name under which results are kept, by default the kind. A round's time is
@@ -74,7 +74,7 @@ class Checkpointing:
         trials = CheckpointTrials(self._engine, runs, opened, pausing, run)
         self._engine.show_to(services.trials.viewer, is_on=services.trials.is_watched)
 
-        def pool() -> CheckpointResult:
+        def pool() -> CheckpointingResult:
             if self._engine.has_rewritten and REWRITTEN not in trials.notes:
                 trials.notes.append(REWRITTEN)
             pooled = self._engine.pool_case(name, kind, trials.results, trials.samples)
@@ -101,7 +101,15 @@ class Checkpointing:
             raise InvalidInputError(
                 _SOURCE, ", ".join(changes), "no parameters in mode closed, which has MLPerf's"
             )
-        known = Parameters.model_fields.keys() - _OF_ALL_CASES
+        known = Parameters.model_fields.keys() - OF_ALL_CASES
+        for key in sorted(changes.keys() & OF_ALL_CASES):
+            raise InvalidInputError(
+                _SOURCE,
+                f"{key}={changes[key]}",
+                f"one of {', '.join(sorted(known))}",
+                hint="Reads read the files that writes leave, which depend on it: set it for the "
+                f"whole session, with --mlps-set checkpointing.{key}={changes[key]}",
+            )
         for key in changes.keys() - known:
             raise InvalidInputError(
                 _SOURCE, key, f"one of {', '.join(sorted(known))}", hint=nearest(key, known)

@@ -97,7 +97,7 @@ def training(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Trainin
 def checkpointing(request: pytest.FixtureRequest, benchmark: Any) -> Iterator[Checkpointing]:
     """The checkpointing benchmark: `checkpointing.run("write")` or `"read"` on all ranks.
 
-    A test that takes `checkpointing_kind` runs once for each. Returns a CheckpointResult:
+    A test that takes `checkpointing_kind` runs once for each. Returns a CheckpointingResult:
     bandwidths in GiB/s, times of checkpoints in seconds, latencies in ms.
     """
     for made in fixture_of(request, benchmark, "checkpointing"):

@@ -156,7 +156,7 @@ def test_a_test_changes_what_files_do_not_depend_on(pytester: pytest.Pytester) -
         from mlpstorage_bench.errors import InvalidInputError
 
         def test_lanes(checkpointing):
-            with pytest.raises(InvalidInputError, match="got 'scale'"):
+            with pytest.raises(InvalidInputError, match="got .scale=0.5.*--mlps-set check"):
                 checkpointing.run("write", scale=0.5)
             with pytest.raises(InvalidInputError, match="write or read"):
                 checkpointing.run("delete")

@@ -11,7 +11,7 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
     CheckpointSamples,
     RankCheckpoint,
 )
-from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult, CheckpointTrial
+from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult, CheckpointTrial
 from mlpstorage_bench.metric.declaration import case_values, pooled_values, trial_values
 from mlpstorage_bench.metric.values import Values
 from mlpstorage_bench.trial.base_trial import first_corruption, first_failure
@@ -41,7 +41,7 @@ def pool_samples(samples: CheckpointSamples) -> Values:
 
 def pool_case(
     case: str, kind: Kind, trials: Sequence[CheckpointTrial], pooled: Values
-) -> CheckpointResult:
+) -> CheckpointingResult:
     """Make one result of a case's checkpoints and of their samples."""
     values = case_values(metrics(), [trial.values for trial in trials], pooled)
-    return CheckpointResult(case, kind, tuple(trials), values)
+    return CheckpointingResult(case, kind, tuple(trials), values)

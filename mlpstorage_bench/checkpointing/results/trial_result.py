@@ -54,7 +54,7 @@ class CheckpointTrial(Checkpoints, Latencies, Ranks, BaseTrial):
 
 
 @dataclass(frozen=True)
-class CheckpointResult:
+class CheckpointingResult:
     """A test case: its checkpoints, and every metric of all of them."""
 
     case: str
@@ -77,9 +77,24 @@ class CheckpointResult:
         return self._number("write_gib_s" if self.kind == "write" else "read_gib_s")
 
     @property
+    def write_gib_s(self) -> float:
+        """Bandwidth of checkpoints that were written, in GiB/s; NotMeasuredError of reads."""
+        return self._number("write_gib_s")
+
+    @property
+    def read_gib_s(self) -> float:
+        """Bandwidth of checkpoints that were read, in GiB/s; NotMeasuredError of writes."""
+        return self._number("read_gib_s")
+
+    @property
     def checkpoint_s(self) -> float:
         """Mean time of a checkpoint, in seconds."""
         return self._number("checkpoint_s")
+
+    @property
+    def standstill_s(self) -> float:
+        """Mean time that training stands still for a checkpoint; NotMeasuredError of reads."""
+        return self._number("standstill_s")
 
     @property
     def objectives(self) -> tuple[ObjectiveRecord, ...]:

@@ -19,7 +19,7 @@ from mlpstorage_bench.checkpointing.results.rank_checkpoint import (
     RankCheckpoint,
 )
 from mlpstorage_bench.checkpointing.results.rank_result import rank_result
-from mlpstorage_bench.checkpointing.results.trial_result import CheckpointResult, CheckpointTrial
+from mlpstorage_bench.checkpointing.results.trial_result import CheckpointingResult, CheckpointTrial
 from mlpstorage_bench.checkpointing.runner.calibration import calibrate
 from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
     SLOT_BYTES,
@@ -184,7 +184,7 @@ class Engine(TrialEngine):
         kind: Kind,
         trials: Sequence[CheckpointTrial],
         samples: Sequence[CheckpointSamples],
-    ) -> CheckpointResult:
+    ) -> CheckpointingResult:
         """Return a case's result on every rank; `samples` has those of each trial on rank 0."""
         pooled = self._ranks.bcast(pool_samples(CheckpointSamples.total(samples)))
         return pool_case(case, kind, trials, pooled)
