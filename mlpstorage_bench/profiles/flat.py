@@ -7,9 +7,10 @@ lines of their values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.inputs.yaml_files import Document
@@ -74,9 +75,7 @@ def _validated(
         ) from error
 
 
-def _describe(
-    model: type[BaseModel], document: Document | None, problem: Mapping[str, Any]
-) -> str:
+def _describe(model: type[BaseModel], document: Document | None, problem: ErrorDetails) -> str:
     path = problem["loc"]
     where = ".".join(str(part) for part in path)
     line = None if document is None else document.line_of(path)

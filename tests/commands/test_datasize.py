@@ -92,9 +92,11 @@ def test_datasize_in_mode_whatif_leaves_nothing(pytester: pytest.Pytester) -> No
     [
         (
             ("--mlps-profile=mlperf", "--mlps-set=scale=0.01"),
-            "--mlps-set: got 'scale=0.01'; accepted: checkpointing.scale=0.01 or "
-            "training.scale=0.01. This command is of one benchmark type, kv_cache unless a prefix "
-            "names another",
+            (
+                "--mlps-set: got 'scale=0.01'; accepted: checkpointing.scale=0.01 or "
+                "training.scale=0.01. This command is of one benchmark type, kv_cache unless a "
+                "prefix names another"
+            ),
         ),
         (
             ("--mlps-profile=training.mlperf", "--mlps-set=num_users=3"),

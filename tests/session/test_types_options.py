@@ -194,6 +194,8 @@ def test_closed_mode_refuses_a_type_without_its_profile(project: pytest.Pytester
     result = project.runpytest_subprocess(*closed, "--mlps-cache-dir=cache")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert not (project.path / "results").exists()
+
+
 OWN_TYPES = """
 def test_training(training, training_workload): pass
 def test_checkpoint(checkpointing, checkpointing_kind): pass

@@ -16,7 +16,7 @@ MORE_SPACE = (
     "name another --mlps-cache-dir with more space; outside of mode closed, num_files_train, steps "
     "or scale may be lower"
 )
-"""What to do where a dataset does not fit."""
+"""Advice where a dataset does not fit."""
 _PERCENT = 100.0
 
 

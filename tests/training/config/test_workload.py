@@ -41,8 +41,10 @@ def test_a_prefetch_factor_is_taken_as_it_is() -> None:
     [
         (
             {"accelerator": "mi355"},
-            "workloads.train: unet3d has no times of mi355: set accelerator to b200 or h100 or "
-            "a100, model to retinanet or flux or dlrm, or both batch_size and computation_time$",
+            (
+                "workloads.train: unet3d has no times of mi355: set accelerator to b200 or h100 or "
+                "a100, model to retinanet or flux or dlrm, or both batch_size and computation_time$"
+            ),
         ),
         ({"model": "dlrm", "batch_size": "100"}, "multiple of 6144"),
         ({"model": "dlrm", "num_samples_per_file": "6145"}, "multiple of 6144"),
