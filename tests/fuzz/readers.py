@@ -18,7 +18,7 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.checkpointing.config.profile_file import (
     load_profile as load_checkpointing,
 )
-from mlpstorage_bench.checkpointing.runner.manifest import Manifest
+from mlpstorage_bench.checkpointing.runner.manifest import ListedFile, Manifest
 from mlpstorage_bench.compare.published_row import row_subject
 from mlpstorage_bench.errors import MlpsError
 from mlpstorage_bench.history.archive import History
@@ -254,18 +254,16 @@ def _index() -> bytes:
         return (results / INDEX_NAME).read_bytes()
 
 
-_CHECKPOINTS = json.dumps(
-    {
-        "version": 1,
-        "parameters": {"model": "llama3-8b"},
-        "ranks": 2,
-        "seed": 42,
-        "ended_at": 1.5,
-        "checkpoints": {
-            "1": [{"name": "rank-0.pt", "size": 4096, "identity": 7, "digests": "00" * 8}]
-        },
-    }
-).encode()
+def _checkpoints() -> bytes:
+    """Return a list of checkpoints with its checksum."""
+    listed = Manifest(
+        parameters={"model": "llama3-8b"},
+        ranks=2,
+        seed=42,
+        ended_at=1.5,
+        checkpoints={1: [ListedFile(name="rank-0.pt", size=4096, identity=7, digests="00" * 8)]},
+    )
+    return json.dumps({**listed.model_dump(mode="json"), "sha256": listed.sha256}).encode()
 
 
 READERS = (
@@ -275,7 +273,7 @@ READERS = (
         lambda path: load_checkpointing(str(path)),
         (b"name: mine\nmodel: llama3-8b\nscale: 0.5\ngate:\n  write_gib_s: -5%\n",),
     ),
-    Reader("list of checkpoints", Manifest.of_file, (_CHECKPOINTS,)),
+    Reader("list of checkpoints", Manifest.of_file, (_checkpoints(),)),
     Reader("operations", read_trace, (_OPERATIONS,)),
     Reader("fio job", fio_job, (_OPERATIONS,)),
     Reader("BurstGPT", read_trace, (_BURST_GPT,)),
