@@ -16,6 +16,7 @@ from mlpstorage_bench.measure.lane_time import LaneTime
 from mlpstorage_bench.measure.recorder import STORAGE_TIER, Kind, OperationKey, OperationStatistics
 from mlpstorage_bench.measure.series_slots import SlotSeries
 from mlpstorage_bench.measure.source import SourceTraffic
+from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.storage.files import IoMode
 from mlpstorage_bench.storage.kernel_queue import QueueKind
 from mlpstorage_bench.units import GIB, NS_PER_S
@@ -101,6 +102,21 @@ class RankWindow:
             self,
             operations={key: operation.totals() for key, operation in self.operations.items()},
             series=None,
+        )
+
+    def work_of(self, operations: int, *, users: int = 1, seconds: float = 1.0) -> Work:
+        """Return so many operations on storage as work, to be compared with that of other ranks.
+
+        `seconds` is the time in which they moved the bytes, where each rank has its own.
+        """
+        return Work(
+            rank=self.rank,
+            host=self.host,
+            users=users,
+            moved_bytes=self.reported.total,
+            operations=operations,
+            busy_s=sum(one.host.sum_ns for one in self.stored) / NS_PER_S,
+            seconds=seconds,
         )
 
     def operation(self, tier: str, kind: Kind) -> OperationStatistics:

@@ -15,7 +15,7 @@ from mlpstorage_bench.measure.recorder import (
 )
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.trial.rank_window import RankWindow
-from mlpstorage_bench.units import GIB, NS_PER_S
+from mlpstorage_bench.units import GIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +56,8 @@ class RankCheckpoint(RankWindow):
     @property
     def work(self) -> Work:
         """Work of the rank on storage, to be compared with other ranks."""
-        return Work(
-            rank=self.rank,
-            host=self.host,
-            users=1,
-            moved_bytes=self.reported.total,
-            operations=sum(operation.chunks for operation in self.stored),
-            busy_s=sum(operation.host.sum_ns for operation in self.stored) / NS_PER_S,
-            seconds=self.window_s,
-        )
+        operations = sum(one.chunks for one in self.stored)
+        return self.work_of(operations, seconds=self.window_s)
 
     @property
     def gib_s(self) -> float:

@@ -13,7 +13,6 @@ from mlpstorage_bench.measure.recorder import STORAGE_TIER
 from mlpstorage_bench.measure.steadiness import Steadiness
 from mlpstorage_bench.measure.stragglers import Work
 from mlpstorage_bench.trial.rank_window import RankWindow
-from mlpstorage_bench.units import NS_PER_S
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,8 @@ class RankTrial(RankWindow):
     @property
     def work(self) -> Work:
         """Work of the rank on storage, to be compared with other ranks."""
-        return Work(
-            rank=self.rank,
-            host=self.host,
-            users=self.users,
-            moved_bytes=self.reported.total,
-            operations=sum(operation.host.count for operation in self.stored),
-            busy_s=sum(operation.host.sum_ns for operation in self.stored) / NS_PER_S,
-        )
+        operations = sum(one.host.count for one in self.stored)
+        return self.work_of(operations, users=self.users)
 
     @property
     def storage(self) -> TierAccount:

@@ -72,12 +72,6 @@ class RankTraining(RankWindow):
     @property
     def work(self) -> Work:
         """Work of the rank on storage, to be compared with other ranks."""
-        return Work(
-            rank=self.rank,
-            host=self.host,
-            users=1,
-            moved_bytes=self.reported.total,
-            operations=sum(operation.host.count for operation in self.stored),
-            busy_s=sum(operation.host.sum_ns for operation in self.stored) / NS_PER_S,
-            seconds=sum(epoch.seconds for epoch in self.epochs) or self.window_s,
-        )
+        operations = sum(one.host.count for one in self.stored)
+        seconds = sum(epoch.seconds for epoch in self.epochs) or self.window_s
+        return self.work_of(operations, seconds=seconds)
