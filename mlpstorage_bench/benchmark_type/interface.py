@@ -71,6 +71,10 @@ class RankSite:
     """Processors that this rank has if all ranks of its host work."""
     is_first_on_host: bool = True
     """Whether this rank probes the host's storage for all of its ranks."""
+    run_id: str = ""
+    """Name of the run for which an engine opens, the same on every rank."""
+    is_resumed: bool = False
+    """Whether that run was interrupted, and goes on."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,17 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_trials import (
     CheckpointTrials,
 )
 from mlpstorage_bench.checkpointing.runner.engine import REWRITTEN, Engine
+from mlpstorage_bench.checkpointing.runner.lost_checkpoints import (
+    before_reads,
+    before_writes,
+    rewritten,
+)
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.paths import check_path_component
 from mlpstorage_bench.profiles.schema import refused
 from mlpstorage_bench.trial.case_trials import Pausing
 from mlpstorage_bench.trial.rounds import Rounds, check_is_first
-from mlpstorage_bench.trial.services import TestServices
+from mlpstorage_bench.trial.services import TestServices, TrialSettings
 
 _SOURCE = "checkpointing.run"
 OF_ALL_CASES = frozenset(
@@ -73,6 +78,7 @@ class Checkpointing:
         runs = CheckpointRuns(self._engine, changed, kind)
         trials = CheckpointTrials(self._engine, runs, opened, pausing, run)
         self._engine.show_to(services.trials.viewer, is_on=services.trials.is_watched)
+        self._replace_lost(runs, trials, services.trials, is_resumed=run.is_resumed)
 
         def pool() -> CheckpointingResult:
             if self._engine.has_rewritten and REWRITTEN not in trials.notes:
@@ -80,6 +86,7 @@ class Checkpointing:
             pooled = self._engine.pool_case(name, kind, trials.results, trials.samples)
             if kind == "write":
                 return pooled
+            self._engine.note_reads(changed, trials.count)
             again = self._engine.reads_again(changed, trials.count)
             return replace(pooled, read_again=again)
 
@@ -88,6 +95,26 @@ class Checkpointing:
         if self._plan.mode != "closed":
             rounds.offer_more(pool)
         return result
+
+    def _replace_lost(
+        self,
+        runs: CheckpointRuns,
+        trials: CheckpointTrials,
+        settings: TrialSettings,
+        *,
+        is_resumed: bool,
+    ) -> None:
+        """Say which checkpoints are not there that should be; write those of a write phase."""
+        parameters, kind = runs.parameters, runs.kind
+        lost, problem = self._engine.lost(parameters, kind, trials.finished, settings.planned)
+        if not lost:
+            return
+        if kind == "read":
+            settings.say(before_reads(lost, is_resumed=is_resumed))
+            return
+        settings.say(before_writes(lost, problem))
+        self._engine.write_again(parameters, lost)
+        trials.notes.append(rewritten(lost, problem))
 
     def _planned(self, kind: Kind) -> int:
         """Return the number of checkpoints, which options of the session may multiply."""

@@ -61,10 +61,17 @@ class CheckpointCaseSize(CaseSize):
 
 
 def not_fitting(
-    parameters: Parameters, share_bytes: int, free_bytes: int | None, memory_bytes: int | None
+    parameters: Parameters,
+    share_bytes: int,
+    free_bytes: int | None,
+    memory_bytes: int | None,
+    there: int = 0,
 ) -> None:
-    """Raise CapacityError if a rank's checkpoints do not fit the storage, or a copy the memory."""
-    problems = [*_problems(parameters, share_bytes, free_bytes, memory_bytes)]
+    """Raise CapacityError if a rank's checkpoints do not fit the storage, or a copy the memory.
+
+    `there` is the number of checkpoints that lie on the storage already.
+    """
+    problems = [*_problems(parameters, share_bytes, free_bytes, memory_bytes, there)]
     if problems:
         raise CapacityError(f"{'. '.join(problems)}. {_SHOWS_SIZES}")
 
@@ -116,9 +123,13 @@ def datasize(
 
 
 def _problems(
-    parameters: Parameters, share_bytes: int, free_bytes: int | None, memory_bytes: int | None
+    parameters: Parameters,
+    share_bytes: int,
+    free_bytes: int | None,
+    memory_bytes: int | None,
+    there: int = 0,
 ) -> Iterator[str]:
-    count = parameters.num_checkpoints_write
+    count = max(0, parameters.num_checkpoints_write - there)
     needed = count * share_bytes
     if parameters.phase != "read" and free_bytes is not None and needed > free_bytes:
         yield (

@@ -180,6 +180,7 @@ def _services(
             rounds,
             most_trials(session, trials),
             lambda when, seconds: pauses.announce(session, when, seconds),
+            lambda line: pauses.say(session, line),
             progress.viewer_of(session, request.node),
             is_watched=progress.is_watched(session),
         ),

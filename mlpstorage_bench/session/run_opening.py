@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -116,7 +117,12 @@ def _open_for(
         facts = facts.model_copy(update={"run_id": resumption.run_id})
     if first is not None:  # its description has the checks of the hosts
         facts = facts.model_copy(update={"system_info": first.run.facts.system_info})
-    opening = kind.open(plan, session.comm, _site(session)) if first is None else None
+    opening = None
+    if first is None:
+        site = replace(
+            _site(session), run_id=session.comm.bcast(facts.run_id), is_resumed=is_resumed
+        )
+        opening = kind.open(plan, session.comm, site)
     run = Run(
         location,
         started,

@@ -10,9 +10,11 @@ import errno
 import fcntl
 import os
 import pwd
+import re
 import secrets
 import stat
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from mlpstorage_bench.process.removal import (
 )
 from mlpstorage_bench.process.stderr import say
 from mlpstorage_bench.storage.files import DATA_SUFFIX
-from mlpstorage_bench.storage.own_files import OWN, is_own
+from mlpstorage_bench.storage.own_files import OWN, OWN_NAMES, is_own
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -170,12 +172,13 @@ class Claim:
                 )
             time.sleep(_POLL_S)
 
-    def remove_contents(self) -> None:
-        """Remove the files and directories that stores name; OSError on failure."""
-        remove_entries(self._directory, OWN)
+    def remove_contents(self, kept: Collection[str] = ()) -> None:
+        """Remove the files and directories that stores name, but `kept`; OSError on failure."""
+        names = re.compile(rf"(?!(?:{'|'.join(map(re.escape, kept))})$)(?:{OWN_NAMES})")
+        remove_entries(self._directory, names if kept else OWN)
         with os.scandir(self._directory) as found:
-            kept = [entry.name for entry in found if UNLINKED_WHILE_OPEN.fullmatch(entry.name)]
-        for name in kept:
+            unlinked = [entry.name for entry in found if UNLINKED_WHILE_OPEN.fullmatch(entry.name)]
+        for name in unlinked:
             with suppress(OSError):  # another process has it open, and it goes with that
                 os.unlink(name, dir_fd=self._directory)
 

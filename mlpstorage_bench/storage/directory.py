@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -145,6 +146,17 @@ class RankDirectory:
         if self._reaper is not None:
             reaper.stop(self._reaper)
             self._reaper = None
+
+    def remove_all_but(self, kept: Collection[str]) -> None:
+        """Remove what an earlier run has left in the directory, but these files and directories.
+
+        StorageError on failure.
+        """
+        assert self._claim is not None, "the directory is claimed"
+        try:
+            self._claim.remove_contents(kept)
+        except OSError as error:
+            raise StorageError("removing", str(self.path), str(error)) from error
 
     def leave_to_reaper(self) -> None:
         """After an interrupt, release the directory, and have the reaper remove what is left in it.

@@ -115,6 +115,11 @@ class CaseTrials(Generic[Result, Samples]):
         return len(self.results)
 
     @property
+    def finished(self) -> int:
+        """Number of trials that earlier parts of the run have finished."""
+        return len(self._finished)
+
+    @property
     def _steps(self) -> tuple[SequenceStep, ...]:
         """The steps of the case on this rank; of finished trials, those that rank 0 has kept."""
         return (*self._earlier_steps, *(() if self._begun_as is None else self._engine.steps))

@@ -45,6 +45,8 @@ class TrialSettings:
     most: int
     """The same with all that the gate may add."""
     announce_pause: AnnouncePause = lambda _when, _seconds: None
+    say: Callable[[str], None] = lambda _line: None
+    """Shows a line on rank 0's terminal at once; every rank may call it."""
     viewer: Viewer | None = None
     """Where progress is shown, on rank 0."""
     is_watched: bool = False

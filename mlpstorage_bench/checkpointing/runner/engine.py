@@ -28,6 +28,7 @@ from mlpstorage_bench.checkpointing.runner.checkpoint_run import (
 )
 from mlpstorage_bench.checkpointing.runner.handover import drop, run_call_out
 from mlpstorage_bench.checkpointing.runner.left_checkpoints import LeftCheckpoints
+from mlpstorage_bench.checkpointing.runner.lost_checkpoints import needed, slot_of
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles, checkpoint_io
 from mlpstorage_bench.checkpointing.sizing import not_fitting
 from mlpstorage_bench.measure.ceiling import Ceiling
@@ -62,9 +63,10 @@ class Engine(TrialEngine):
     def __init__(
         self, ranks: TrialRanks, site: RankSite, parameters: Parameters, seed: int = 0
     ) -> None:
-        directory = RankDirectory(
-            site.cache_dir, ranks.rank, prefix=PREFIX, finds=parameters.phase == "read"
-        )
+        self._goes_on = parameters.phase == "write" and site.is_resumed
+        """Whether earlier parts of the run have left checkpoints that stay."""
+        finds = self._goes_on or parameters.phase == "read"
+        directory = RankDirectory(site.cache_dir, ranks.rank, prefix=PREFIX, finds=finds)
         super().__init__(ranks, site, directory)
         self._parameters = parameters
         self._seed = seed
@@ -97,9 +99,12 @@ class Engine(TrialEngine):
         try:
             self._files = self._share_files(self._parameters)
             self._left = LeftCheckpoints(
-                *(self._parameters, self._ranks, self._directory, self._files, self._seed)
+                *(self._parameters, self._ranks, self._directory, self._files, self._seed),
+                self._site.run_id,
             )
-            if self._parameters.phase == "read":
+            if self._goes_on:
+                self._last_write_at = self._left.take_up()
+            if self._parameters.phase == "read" and not self._have_all_read():
                 found = self._left.find()
                 self._payload = Payload(found.seed)
                 self._last_write_at = found.ended_at
@@ -107,6 +112,11 @@ class Engine(TrialEngine):
             self.__exit__()
             raise
         return self
+
+    def _have_all_read(self) -> bool:
+        """Whether a run goes on that had ended its reads, and removed the files on all ranks."""
+        is_gone = self._site.is_resumed and not self._left.is_listed
+        return self._ranks.bcast(self._ranks.merge(is_gone, _both)) or False
 
     @property
     def page_cache(self) -> PageCacheStates:
@@ -136,8 +146,7 @@ class Engine(TrialEngine):
         With more trials than checkpoints, the first ones are replaced, or read again.
         """
         started_at = self._log.start_of(trial)
-        slots = self._slots(parameters)
-        slot = slots[(trial - 1) % len(slots)]
+        slot = slot_of(self._slots(parameters), trial)
         if kind == "read":
             self._ensure_written(parameters, slot)
             dropped = self._hand_over(parameters, trial, slot)
@@ -163,9 +172,7 @@ class Engine(TrialEngine):
         if mine.failure is not None:
             mine = replace(mine, failure=mine.failure.with_place(self._place))
         elif kind == "write":
-            self._last_write_at = time.time()
-            if parameters.phase == "write":
-                self._left.list_written(self._last_write_at)
+            self._note_written(parameters)
         samples = self._ranks.merge(CheckpointSamples.of([mine]), CheckpointSamples.merge)
         pooled = pool_on_root(
             self._ranks, mine.totals(), lambda totals: pool_checkpoint(totals, samples)
@@ -222,6 +229,7 @@ class Engine(TrialEngine):
             self._files.stored_bytes,
             self._storage.free_bytes(),
             self._site.memory_bytes,
+            len(self._files.written),
         )
 
     def _slots(self, parameters: Parameters) -> Sequence[int]:
@@ -232,19 +240,54 @@ class Engine(TrialEngine):
 
     def reads_again(self, parameters: Parameters, reads: int) -> int:
         """Return how many of so many reads are of a checkpoint that was read before."""
-        return max(0, reads - len(self._slots(parameters)))
+        return max(0, reads - (len(self._slots(parameters)) or parameters.num_checkpoints_read))
+
+    def note_reads(self, parameters: Parameters, reads: int) -> None:
+        """Note that so many reads of a case were right, those of earlier parts of the run too."""
+        if parameters.phase == "read":
+            self._left.was_read(reads, is_right=True)
+
+    def lost(
+        self, parameters: Parameters, kind: Kind, finished: int, planned: int
+    ) -> tuple[Sequence[int], str]:
+        """Return the checkpoints that any rank lacks before trials go on, and why; collective.
+
+        `finished` trials of the case, of the `planned` ones, were run by earlier parts of the run.
+        """
+        if parameters.phase == "read" and finished < planned and not self._files.written:
+            self._left.find()  # says what is missing
+        wanted = needed(self._slots(parameters), kind, parameters.phase, finished, planned)
+        mine = {slot for slot in wanted if not self._files.is_complete(slot)}
+        problem = f"{self._place}: {self._left.problem or 'they are not listed'}" if mine else ""
+        lost = self._ranks.bcast(self._ranks.merge(mine, set.union)) or set()
+        problems = self._ranks.bcast(self._ranks.gather(problem)) or []
+        return sorted(lost), next(filter(None, problems), "")
+
+    def write_again(self, parameters: Parameters, slots: Sequence[int]) -> None:
+        """Write checkpoints that a write phase has lost, unmeasured."""
+        for slot in slots:
+            self._left.withdraw(slot, self._last_write_at)
+            self._write_unmeasured(parameters, slot)
 
     def _ensure_written(self, parameters: Parameters, slot: int) -> None:
         """Write a checkpoint that is to be read and that this session has not written."""
         is_missing = self._ranks.merge(not self._files.is_complete(slot), _either)
-        if not self._ranks.bcast(is_missing):
-            return
+        if self._ranks.bcast(is_missing):
+            self._write_unmeasured(parameters, slot)
+            self.has_rewritten = True
+
+    def _write_unmeasured(self, parameters: Parameters, slot: int) -> None:
         with placed(self._place):
             again = self._run(parameters, "write", slot)
             if again.failure is not None:
                 raise again.failure
+        self._note_written(parameters)
+
+    def _note_written(self, parameters: Parameters) -> None:
+        """Note that a write has ended, and list it for a read phase."""
         self._last_write_at = time.time()
-        self.has_rewritten = True
+        if parameters.phase == "write":
+            self._left.list_written(self._last_write_at)
 
     def _hand_over(self, parameters: Parameters, trial: int, slot: int) -> DroppedFiles | None:
         """Drop caches before reads, and run the user's command before the first one.
@@ -284,6 +327,10 @@ class Engine(TrialEngine):
     def _since_last_write(self) -> float | None:
         at = self._last_write_at
         return None if at is None else max(0.0, time.time() - at)
+
+
+def _both(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up
+    return one and other
 
 
 def _either(one: bool, other: bool) -> bool:  # noqa: FBT001 - values that ranks add up

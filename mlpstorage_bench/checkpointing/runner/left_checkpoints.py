@@ -13,6 +13,7 @@ from mlpstorage_bench.checkpointing.runner.manifest import (
 from mlpstorage_bench.checkpointing.runner.share_files import ShareFiles
 from mlpstorage_bench.errors import InvalidInputError
 from mlpstorage_bench.mpi.ranks import TrialRanks
+from mlpstorage_bench.paths import look_up
 from mlpstorage_bench.results.tree import remove_files
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.own_files import MANIFEST
@@ -29,15 +30,24 @@ class LeftCheckpoints:
         directory: RankDirectory,
         files: ShareFiles,
         seed: int,
+        run_id: str,
     ) -> None:
-        """`seed` is that of the content of files."""
+        """`seed` is that of the content of files, and `run_id` the name of the run that opens."""
         self._parameters = parameters
         self._ranks = ranks
         self._directory = directory
         self._files = files
         self._seed = seed
+        self._run_id = run_id
         self._are_right = True
         """Whether no read of the phase has failed or found other data."""
+        self.problem = ""
+        """Why checkpoints of the run that goes on were not taken up; '' if they were."""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the directory has a list, of any run."""
+        return look_up("phase", self._directory.path / MANIFEST) is not None
 
     def list_written(self, ended_at: float) -> None:
         """List what was written until then, and leave it when the session ends, or is killed."""
@@ -54,6 +64,7 @@ class LeftCheckpoints:
                 number: [ListedFile.of(entry) for entry in entries.values()]
                 for number, entries in self._files.written.items()
             },
+            run_id=self._run_id or None,
         ).write(self._directory.path)
         self._directory.leaves = True
 
@@ -62,6 +73,41 @@ class LeftCheckpoints:
         if self._files.written.pop(checkpoint, None) is not None:
             assert ended_at is not None, "it was written"
             self.list_written(ended_at)
+
+    def take_up(self) -> float | None:
+        """Take up what earlier parts of this run have listed, and remove all else.
+
+        Return when the last of it was written; None if there is nothing. `problem` then says why.
+        """
+        found = self._own_list()
+        for number, files in ({} if found is None else found.checkpoints).items():
+            entries = {file.name: file.entry for file in files}
+            is_whole = not self._files.misfits(entries.values())
+            if is_whole and self._files.are_there(number, entries.values()):
+                self._files.written[number] = entries
+            else:
+                self.problem = f"files of checkpoint {number} are missing or have other sizes"
+        ended_at = None if found is None or not self._files.written else found.ended_at
+        self.list_written(ended_at or 0.0)
+        kept = [self._files.directory(number).name for number in self._files.written]
+        self._directory.remove_all_but([MANIFEST, *kept])
+        return ended_at
+
+    def _own_list(self) -> Manifest | None:
+        """Return the list of this run in the directory; None without one, and set `problem`."""
+        path = self._directory.path / MANIFEST
+        if not self.is_listed:
+            self.problem = f"{path} does not exist"
+            return None
+        try:
+            found = Manifest.of_file(path)
+        except InvalidInputError as error:
+            self.problem = str(error)
+            return None
+        if found.run_id != self._run_id:
+            self.problem = f"{path} is of another run"
+            return None
+        return found
 
     def find(self) -> Manifest:
         """Find what a write phase has left, and return its list; InvalidInputError if unusable.
@@ -73,6 +119,7 @@ class LeftCheckpoints:
         found.check(parameters_of_files(self._parameters.model_dump(mode="json")), self._ranks.size)
         for number, files in found.checkpoints.items():
             self._files.written[number] = self._checked(number, files)
+        self._check_are_of_one_run(found)
         self._keep_common()
         return found
 
@@ -102,6 +149,19 @@ class LeftCheckpoints:
                 "cannot be checked",
             )
         return entries
+
+    def _check_are_of_one_run(self, found: Manifest) -> None:
+        """Raise InvalidInputError on all ranks if the list of one is of another run."""
+        mine = {found.run_id or "a run without a name"}
+        runs = self._ranks.bcast(self._ranks.merge(mine, set.union)) or mine
+        if len(runs) > 1:
+            raise InvalidInputError(
+                "phase",
+                "read",
+                "checkpoints that one run has left on all ranks",
+                hint=f"The lists of the ranks are of {', '.join(sorted(runs))}: name the hosts of "
+                "one of them, or write the checkpoints again with phase=write",
+            )
 
     def _keep_common(self) -> None:
         """Forget checkpoints that other ranks have not completed; at least those to read stay."""

@@ -68,16 +68,22 @@ class Manifest(BaseModel):
     ended_at: float
     """When the last write ended (seconds since the epoch, this host's clock)."""
     checkpoints: dict[int, list[ListedFile]]
+    run_id: str | None = None
+    """Name of the run that has written them; None in lists that do not say it."""
 
     def write(self, directory: Path) -> None:
         """Write the list into the directory, with its checksum; ResultsError on failure."""
-        content = self.model_dump(mode="json")
-        write_json(directory / MANIFEST, {**content, "sha256": self.sha256})
+        write_json(directory / MANIFEST, {**self._content, "sha256": self.sha256})
+
+    @property
+    def _content(self) -> Json:
+        without = {"run_id"} if self.run_id is None else set()
+        return self.model_dump(mode="json", exclude=without)
 
     @property
     def sha256(self) -> str:
         """Checksum of the content, whatever its order and spaces in the file."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self._content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod

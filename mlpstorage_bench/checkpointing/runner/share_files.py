@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mlpstorage_bench.checkpointing.model.writers import CheckpointFile
 from mlpstorage_bench.checkpointing.runner.part_chunks import PartChunking
-from mlpstorage_bench.paths import digest_name
+from mlpstorage_bench.paths import digest_name, look_up
 from mlpstorage_bench.storage.entry_files import EntryFiles
 from mlpstorage_bench.storage.failures import storage_error
 from mlpstorage_bench.storage.files import DATA_SUFFIX, Durability, FileIo, IoMode, remove
@@ -90,6 +90,14 @@ class ShareFiles:
         """Return the names of files that are not as the rank would write them, or are missing."""
         found = {entry.name: entry for entry in entries}
         return [file.name for file in self.files if not _is_of(file, found.get(file.name))]
+
+    def are_there(self, checkpoint: int, entries: Collection[StoredEntry]) -> bool:
+        """Whether files of a checkpoint lie in its directory, with their sizes."""
+        for one in entries:
+            status = look_up("phase", self._path(checkpoint, one.name))
+            if status is None or status.st_size != one.size:
+                return False
+        return True
 
     def remove(self, checkpoint: int) -> None:
         """Remove the files of a checkpoint, complete or not."""

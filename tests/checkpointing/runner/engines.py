@@ -11,9 +11,20 @@ from mlpstorage_bench.checkpointing.runner.engine import Engine
 from tests.checkpointing.runs import parameters
 from tests.trials import SoloRanks
 
+RUN = "20260101_000000-abcd"
+Opened = tuple[str, bool]
+"""A run's id, and whether it goes on."""
+NEW: Opened = (RUN, False)
+RESUMED: Opened = (RUN, True)
+
 
 @contextmanager
-def engine(folder: Path, ranks: SoloRanks | None = None, /, **changes: object) -> Iterator[Engine]:
-    site = RankSite("here", folder / "cache", memory_bytes=1 << 30)
+def engine(
+    folder: Path, ranks: SoloRanks | None = None, run: Opened = NEW, /, **changes: object
+) -> Iterator[Engine]:
+    run_id, is_resumed = run
+    site = RankSite(
+        *("here", folder / "cache"), memory_bytes=1 << 30, run_id=run_id, is_resumed=is_resumed
+    )
     with Engine(ranks or SoloRanks(), site, parameters(**changes), seed=7) as opened:
         yield opened

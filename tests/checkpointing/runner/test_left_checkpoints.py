@@ -14,7 +14,7 @@ from mlpstorage_bench.errors import InvalidInputError, StorageError
 from mlpstorage_bench.storage.directory import RankDirectory
 from mlpstorage_bench.storage.files import DataFile
 from mlpstorage_bench.storage.own_files import MANIFEST
-from tests.checkpointing.runner.engines import engine
+from tests.checkpointing.runner.engines import RUN, engine
 from tests.checkpointing.runs import parameters
 from tests.trials import SoloRanks
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_that_another_rank_has_not_completed_is_not_read(tmp_path: 
         """Beside a rank that has completed the second checkpoint alone."""
 
         def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
-            return add(value, cast("T", {2})) if isinstance(value, set) else value
+            return add(value, cast("T", {2})) if value == {1, 2} else value
 
     write(tmp_path)
     with engine(tmp_path, OtherRank(), phase="read", num_checkpoints_read=1) as opened:
@@ -99,6 +99,22 @@ def test_a_checkpoint_that_another_rank_has_not_completed_is_not_read(tmp_path: 
             == 0
         )
     assert read_again == [0, 1]
+
+
+def test_lists_of_several_runs_are_refused_and_stay(tmp_path: Path) -> None:
+    class OtherRank(SoloRanks):
+        """Beside a rank in whose directory another run has left its checkpoints."""
+
+        def merge(self, value: T, add: Callable[[T, T], T]) -> T | None:
+            return add(value, cast("T", {"another"})) if value == {RUN} else value
+
+    write(tmp_path)
+    with (
+        pytest.raises(InvalidInputError, match=f"lists of the ranks are of {RUN}, another: name"),
+        engine(tmp_path, OtherRank(), phase="read"),
+    ):
+        pass
+    assert listed(tmp_path) == ["1", "2"]
 
 
 def test_a_checkpoint_is_off_the_list_while_it_is_written_again(
