@@ -96,7 +96,9 @@ def _states_at(
     for (comparison, looks), plan in zip(family, plans, strict=True):
         own = min(look, looks.current)
         is_current = own == looks.current
-        comparisons.append(comparison if is_current else comparison.first_trials(plan.trials(own)))
+        comparisons.append(
+            comparison if is_current else comparison.first_trials(looks.trials_at(own))
+        )
         levels.append(plan.levels(own))
     both = []
     for evidence in ([c.worse for c in comparisons], [c.better for c in comparisons]):

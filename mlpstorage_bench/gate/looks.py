@@ -7,7 +7,7 @@ while adding trials inflates false alarms, so the error rate is spent across loo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -20,6 +20,12 @@ class Looks:
     planned: int = 1
     trials_per_look: int = 0
     """0: there is one look, at all trials."""
+    judged_before: tuple[int, ...] = ()
+    """Trials that each look before this one judged, where some were left out; else empty."""
+
+    def trials_at(self, look: int) -> int:
+        """Return how many of the judged trials a look before the current one had."""
+        return self.judged_before[look - 1] if self.judged_before else look * self.trials_per_look
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,20 @@ class Retries:
     trials_per_look: Mapping[str, int] = field(default_factory=dict)
     """Trials by case; a case that cannot run more trials is absent."""
 
-    def looks_at(self, case: str, trials: int) -> Looks:
-        """Return the looks at a case that has had `trials` trials."""
+    def looks_at(self, case: str, trials: int, left_out: Collection[int] = ()) -> Looks:
+        """Return the looks at a case that has had `trials` trials.
+
+        `left_out` are the numbers of trials, from 1, that are not judged.
+        """
         per_look = self.trials_per_look.get(case)
         if per_look is None or self.looks == 1:
             return Looks()
-        return Looks(max(1, trials // per_look), self.looks, per_look)
+        current = max(1, trials // per_look)
+        before = tuple(
+            max(1, sum(number not in left_out for number in range(1, look * per_look + 1)))
+            for look in range(1, current if left_out else 1)
+        )
+        return Looks(current, self.looks, per_look, before)
 
     def most_trials(self, case: str, trials: int) -> int:
         """Return how many trials a case that has had `trials` may have at the last look."""

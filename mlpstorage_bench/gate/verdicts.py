@@ -54,7 +54,10 @@ def judge_run(
         for name, case in cases.items()
         for rule in rules.of_case(name).values()
     ]
-    looks = {name: retries.looks_at(name, len(case.series.trials)) for name, case in cases.items()}
+    looks = {
+        name: retries.looks_at(name, len(candidate.cases[name].trials), case.left_out)
+        for name, case in cases.items()
+    }
     compared = [one for one in checks if one.comparison is not None and not one.is_collecting]
     judgements = judge_at(
         [(one.comparison, looks[one.case]) for one in compared if one.comparison is not None]
@@ -84,6 +87,11 @@ class _JudgedCase:
     disturbance: CaseDisturbance
     is_interfered_with: bool
     """Whether judged trials had interference, because too few others exist."""
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Numbers of the trials that are not judged, from 1."""
+        return () if self.is_interfered_with else self.disturbance.trials
 
     @classmethod
     def of(cls, case: CaseSeries, baseline: Baseline, *, ignores_disturbances: bool) -> _JudgedCase:

@@ -184,7 +184,7 @@ def _services(
             progress.viewer_of(session, request.node),
             is_watched=progress.is_watched(session),
         ),
-        offer_more=lambda case, more: offer_more(session, opened[0], case, rounds, more),
+        offer_more=lambda *of_case: offer_more(session, opened[0], *of_case),
         markers=tuple(request.node.iter_markers()),
     )
 

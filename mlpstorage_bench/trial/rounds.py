@@ -74,8 +74,12 @@ class Rounds:
         return self._keep(pool())
 
     def offer_more(self, pool: Callable[[], CaseResult]) -> None:
-        """Let the gate run more trials of this case."""
-        self._services.offer_more(self._case.record.case, lambda count: self._more(pool, count))
+        """Let the gate run more trials of this case, at a time as many as were planned."""
+        services = self._services
+        services.offer_more(
+            *(self._case.record.case, services.trials.planned),
+            lambda count: self._more(pool, count),
+        )
 
     def _more(self, pool: Callable[[], CaseResult], count: int) -> None:
         """Run trials in addition to the planned ones; pytest-benchmark counts them as rounds."""

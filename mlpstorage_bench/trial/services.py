@@ -81,8 +81,10 @@ class TestServices:
     open_case: OpenCaseOfModel
     """Adds a case to the run of a model, with a unique name, and returns where trials are kept."""
     trials: TrialSettings
-    offer_more: Callable[[str, Callable[[int], None]], None] = lambda _case, _run: None
-    """Registers a case's name, and a function that runs more trials of it on all ranks."""
+    offer_more: Callable[[str, int, Callable[[int], None]], None] = lambda _case, _trials, _run: (
+        None
+    )
+    """Registers a case's name, its planned trials, and a function that runs more on all ranks."""
     markers: Sequence[pytest.Mark] = ()
     """Markers of the test, the closest first."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlpstorage_bench.session.gate import SessionGate
 from tests.session.tiny import metadata_of
 from tests.variants import first_of
 
@@ -138,6 +139,23 @@ def test_a_read_phase_without_checkpoints_ends_with_what_to_do(pytester: pytest.
     result = pytester.runpytest(*TINY, "--mlps-set=phase=read")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*a run with phase=write has left its checkpoints*"])
+
+
+@pytest.mark.starts_process
+def test_each_case_is_offered_more_of_its_own_trials(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate counts looks by them: three trials of writes are as many looks as one of reads."""
+    offered: dict[str, int] = {}
+
+    def offer(_: SessionGate, case: str, trials: int, _run: object) -> None:
+        offered[case] = trials
+
+    monkeypatch.setattr(SessionGate, "offer_more", offer)
+    pytester.makepyfile(TESTS)
+    counts = ("--mlps-set=num_checkpoints_write=3", "--mlps-set=num_checkpoints_read=1")
+    pytester.runpytest(*TINY, *counts, "--mlps-gate").assert_outcomes(passed=2)
+    assert offered == {"write": 3, "read": 1}
 
 
 @pytest.mark.starts_process

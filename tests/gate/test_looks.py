@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpstorage_bench.checkpointing.benchmark import CHECKPOINTING
+from mlpstorage_bench.gate import decision, verdicts
+from mlpstorage_bench.gate.baseline import Baseline
 from mlpstorage_bench.gate.decision import (
     Comparison,
     Criterion,
+    Judgement,
     Verdict,
     decide,
     may_be_decided_later,
 )
+from mlpstorage_bench.gate.disturbances import usual_conditions
 from mlpstorage_bench.gate.looks import Looks, Retries, alpha_of_look, holm_levels
+from mlpstorage_bench.gate.rules import parse_rules
+from mlpstorage_bench.gate.series import CaseSeries, RunSeries, TrialSeries
+from mlpstorage_bench.measure.conditions import TrialConditions
 from tests.gate import noise_models as noise
 
 CRITERION = Criterion(higher_is_better=True, smallest_effect=0.05)
@@ -24,6 +35,14 @@ def test_case_without_further_trials_has_one_look() -> None:
     assert Retries(4, {"1": 3}).looks_at("2", 3) == Looks()
     assert Retries(1, {"1": 3}).looks_at("1", 3) == Looks()
     assert Retries(4, {"1": 3}).looks_at("1", 6) == Looks(2, 4, 3)
+
+
+def test_trials_that_are_left_out_count_for_the_look_and_not_for_what_it_judged() -> None:
+    looks = Retries(4, {"1": 3}).looks_at("1", 9, left_out=(2, 5, 6))
+    assert looks.current == 3
+    assert [looks.trials_at(look) for look in (1, 2)] == [2, 3]
+    none_is_left = Retries(4, {"1": 2}).looks_at("1", 6, left_out=(1, 2))
+    assert none_is_left.trials_at(1) == 1, "a comparison has a trial"
 
 
 def verdict_with_retries(baseline: list[float], values: list[float], per_look: int) -> Verdict:
@@ -48,10 +67,10 @@ def test_retries_with_early_stopping_keep_the_false_alarm_rate(model: str, runs:
         "capped": lambda: noise.capped(random, rows, length),
         "AR 0.8": lambda: noise.autoregressive(random, rows, length, 0.2, 0.8),
     }[model]()
-    verdicts = [
+    found = [
         verdict_with_retries(row[:runs], row[runs:], 3) for row in np.maximum(series, 0.01).tolist()
     ]
-    assert verdicts.count(Verdict.REGRESSED) <= 8
+    assert found.count(Verdict.REGRESSED) <= 8
 
 
 @pytest.mark.slow
@@ -114,3 +133,30 @@ def test_twelve_metrics_keep_the_false_alarm_rate_of_one() -> None:
         for family in families
     )
     assert 0.045 < alarms / len(families) < 0.055
+
+
+def test_case_with_a_trial_left_out_is_at_the_look_of_all_its_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quiet = TrialConditions(moved_gib_s=1.0, limit="storage", others_gib_s=0.0)
+    seen: list[Looks] = []
+
+    def judge_at(family: Sequence[tuple[Comparison, Looks]]) -> list[Judgement]:
+        seen.extend(looks for _, looks in family)
+        return decision.judge_at(family)
+
+    monkeypatch.setattr(verdicts, "judge_at", judge_at)
+    conditions = [quiet, replace(quiet, others_gib_s=1.7), *[quiet] * 4]
+    trials = tuple(TrialSeries({"write_gib_s": 1.0}, one) for one in conditions)
+
+    def run(run_id: str, trials: tuple[TrialSeries, ...]) -> RunSeries:
+        case = CaseSeries("w", {}, trials)
+        return RunSeries(run_id, "2026-11-24T10:00:00+00:00", "checkpointing", "s", {}, {"1": case})
+
+    nights = tuple(run(f"night-{number}", (trials[0],)) for number in range(5))
+    usual = usual_conditions([[quiet]] * 5)
+    baseline = Baseline(nights, can_grow=True, accepts_candidate=True, usual=usual)
+    rules = parse_rules(CHECKPOINTING.metrics, ())
+    judged = run("new", trials)
+    verdicts.judge_run(judged, {"1": baseline}, rules, retries=Retries(2, {"1": 3}))
+    assert seen == [Looks(2, 2, 3, (2,))]
