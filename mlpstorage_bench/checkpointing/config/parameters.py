@@ -58,7 +58,8 @@ class Parameters(Strict):
     """Whether the files' pages are dropped from the page cache before the first read, and before a
     checkpoint is read again."""
     call_out: str | None = None
-    """Command that each host runs between the phases, such as one that drops caches."""
+    """Command that each host runs whenever caches are dropped, such as one that empties those of
+    the storage."""
     io_mode: IoMode | None = None
     """direct, buffered or uncached; None: direct, where the filesystem has it."""
     io_chunk_kib: int = Field(

@@ -44,7 +44,8 @@ def notes_on_reads(reads: int, again: int) -> list[str]:
     """Return a note if some reads were of a checkpoint that had been read before."""
     if not again:
         return []
-    return [f"{again} of {reads} reads were of a checkpoint that had been read before"]
+    count = f"{again} of {reads} reads were of a checkpoint that had been read before"
+    return [f"{count}: the storage's own caches may have it, unless call_out empties them"]
 
 
 def _of_case(name: str, one: Values) -> Iterator[str]:

@@ -81,7 +81,6 @@ class Engine(TrialEngine):
         self._left: LeftCheckpoints
         self._last_write_at: float | None = None
         """When the last write of a checkpoint ended (seconds since the epoch)."""
-        self._has_handed_over = False
         self._dropped: set[int] = set()
         """Checkpoints that were neither written nor read since pages were dropped."""
         self.has_rewritten = False
@@ -290,15 +289,14 @@ class Engine(TrialEngine):
             self._left.list_written(self._last_write_at)
 
     def _hand_over(self, parameters: Parameters, trial: int, slot: int) -> DroppedFiles | None:
-        """Drop caches before reads, and run the user's command before the first one.
+        """Run the user's command and drop caches before a read; also before it is read again.
 
         None if the checkpoint was neither written nor read since.
         """
         if slot in self._dropped:
             return None
-        is_first, self._has_handed_over = not self._has_handed_over, True
         with placed(self._place), self._log.record("caches_dropped", trial):
-            if is_first and parameters.call_out is not None and self._site.is_first_on_host:
+            if parameters.call_out is not None and self._site.is_first_on_host:
                 run_call_out(parameters.call_out)
             self._ranks.barrier()
             self._dropped = {*self._files.written}

@@ -170,15 +170,23 @@ def test_a_list_with_another_size_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_call_out_runs_once_before_the_first_read(tmp_path: Path) -> None:
+def test_a_call_out_runs_before_the_first_read_and_before_reads_of_the_same_again(
+    tmp_path: Path,
+) -> None:
     called = tmp_path / "called"
     command = f"{sys.executable} -c \"open('{called}', 'a').write('x')\""
     with engine(tmp_path) as opened:
-        opened.run_trial(parameters(call_out=command), "write", 1)
+        for number in (1, 2):
+            opened.run_trial(parameters(call_out=command), "write", number)
         assert not called.exists()
         opened.run_trial(parameters(call_out=command), "read", 1)
         opened.run_trial(parameters(call_out=command), "read", 2)
-    assert called.read_text() == "x"
+        assert called.read_text() == "x"
+        third, fourth = (
+            opened.run_trial(parameters(call_out=command), "read", trial).result for trial in (3, 4)
+        )
+        assert called.read_text() == "xx", "both checkpoints were read again"
+    assert [one.metrics()["caches"] for one in (third, fourth)] == ["dropped", ""]
 
 
 @pytest.mark.parametrize(
