@@ -74,7 +74,8 @@ def open_run(session: MlpsSession, name: str, cases: Sequence[str]) -> None:
     about_hosts = [*session.cluster.inconsistencies, *session.cluster.limits()]
     changes = _describe_storage(session, part.run.location.metadata_path, opened)
     of_plan = [*filter(None, [profile_note(settings, name)]), *plan.notes()]
-    part.run.add_notes([*changes, *of_plan, *dict.fromkeys(notes), *about_hosts])
+    part.notes = (*changes, *of_plan, *dict.fromkeys(notes), *about_hosts)
+    part.run.add_notes(part.notes)
     if settings.mode == CLOSED_MODE:  # findings stay, also if the first test is killed
         session.on_all_ranks(part.run.write)
 
@@ -140,6 +141,9 @@ def _open_for(
     identity = identity_of(facts, plan.seed, cluster.hosts, package, number)
     session.on_all_ranks(lambda: run.claim(identity))
     part = TypeRun(kind, plan, model, run, None if first is None else first.engine)
+    if first is not None:  # what was found when the type began is true of each of its runs
+        part.notes = first.notes
+        run.add_notes(part.notes)
     session.parts.append(part)
     _ask_plugins(session, run)
     part.gate = _gate_of(session, run)

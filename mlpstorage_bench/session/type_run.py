@@ -25,6 +25,8 @@ class TypeRun:
     """None until it has opened."""
     gate: SessionGate | None = None
     """The comparison with earlier runs; None if the gate is off."""
+    notes: tuple[str, ...] = ()
+    """Notes on plan, engine and hosts, which all runs of the type have."""
     schedule: str = ""
     """Sentence on how long the run takes; '' if it has no pauses."""
     session_status: int | None = None

@@ -115,6 +115,8 @@ def test_large_again(copy_files): copy_files.run("d", model="large", files=5)
     assert cases == {COPIES: ["a", "c"], "copy_files large": ["b", "d"]}
     assert {run["status"] for run in runs.values()} == {"passed"}
     assert len({run["session_id"] for run in runs.values()}) == 1
+    plain, large = (runs[name]["notes"] for name in (COPIES, "copy_files large"))
+    assert plain == large != [], "all runs have what was found when the type began"
 
 
 def test_type_whose_test_fails_leaves_the_other_passed(project: pytest.Pytester) -> None:
