@@ -125,7 +125,12 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
 ) -> None:
     shorten(pytester.path, LONG_S)
     pytester.makepyfile(TEST)
-    command = (sys.executable, "-m", "pytest", *CLOSED, f"--mlps-results-dir={results}")
+    files = (
+        "--mlps-report=report.md",
+        "--mlps-gate-report=gate.json",
+        "--mlps-export=json:out.json",
+    )
+    command = (sys.executable, "-m", "pytest", *CLOSED, f"--mlps-results-dir={results}", *files)
     result = pytester.run(*command, timeout=120)
     result.assert_outcomes(passed=1)
     runs = metadata_in(results)
@@ -141,6 +146,15 @@ def test_a_closed_session_leaves_six_runs_the_first_to_warm_up(
     ]
     for one, following in itertools.pairwise(own):
         assert one["end_datetime"] <= following["start_datetime"]
+    assert all(any("differs from the sanctioned" in n for n in one["notes"]) for one in own)
+    for number, one in enumerate(own, 1):
+        of_run = f"training-unet3d-{number}"
+        assert one["run_id"] in (pytester.path / f"report-{of_run}.md").read_text()
+        judged = json.loads((pytester.path / f"gate-{of_run}.json").read_text())
+        assert judged["run_id"] == one["run_id"]
+        assert judged["verdict"] in ("collecting", "disturbed"), "other programs may go on"
+        assert one["run_id"] in (pytester.path / f"out-{of_run}.json").read_text()
+    assert not [*pytester.path.glob("*-training-unet3d-7.*")]
     for leaf in (results / "closed/local/results").glob("*/training/unet3d/run/*"):
         summary = json.loads((leaf / "summary.json").read_text())
         assert len(summary["metric"]["train_au_percentage"]) == 2
