@@ -226,7 +226,7 @@ class Plan(Protocol):
         ...
 
     def override_parameters(self) -> Json:
-        """Return the parameters that the user set."""
+        """Return the parameters that the user set, or that a profile has other than the model."""
         ...
 
     def arguments(self) -> Json:

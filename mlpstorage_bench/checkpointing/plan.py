@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mlpstorage_bench.benchmark_type.interface import HostCapacity
@@ -20,9 +20,13 @@ from mlpstorage_bench.profiles.plan import ProfilePlan
 from mlpstorage_bench.units import duration, gib
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
-_OF_REFERENCE = frozenset({"num_checkpoints_write", "num_checkpoints_read", "fsync"})
+_OF_REFERENCE = frozenset(
+    {"num_checkpoints_write", "num_checkpoints_read", "fsync", "time_between_checkpoints"}
+)
 """Keys that the reference has below `checkpoint`."""
-_ARGUMENTS = frozenset({"model", "phase", "io_mode", "accelerator", "drop_caches", "call_out"})
+_ARGUMENTS = frozenset(
+    {"model", "phase", "subset", "io_mode", "accelerator", "drop_caches", "call_out"}
+)
 """Keys of arguments of the reference's command, and of what submitters do beside it: no parameters
 of the workload."""
 
@@ -93,24 +97,28 @@ class CheckpointPlan(ProfilePlan[Profile]):
         }
 
     def override_parameters(self) -> Json:
-        """Return the user's settings under the reference's names, where it has them."""
+        """Return what differs from MLPerf's checkpointing, and what the user set.
+
+        Names are the reference's dotted paths; values of the user are texts, as typed.
+        """
         counts = {f"checkpoint.{name}": count for name, count in counts_of(self.own).items()}
-        return {**counts, "checkpoint.checkpoint_folder": self.cache_dir, **self._changed}
+        return {
+            **counts,
+            "checkpoint.checkpoint_folder": self.cache_dir,
+            **_dotted(mlperf.changed_parameters(self.own).items()),
+            **self._set_by_user,
+        }
 
     @property
-    def _changed(self) -> dict[str, str]:
+    def _set_by_user(self) -> Json:
         """The workload's parameters that the user set, by the reference's names."""
-        return {
-            f"checkpoint.{key}" if key in _OF_REFERENCE else key: value
-            for key, value in self.overrides
-            if key not in _ARGUMENTS
-        }
+        return _dotted(self.overrides)
 
     def arguments(self) -> Json:
         """Return the values of the reference's arguments."""
         return {
             "benchmark": "checkpointing",
-            "params": [f"{key}={value}" for key, value in self._changed.items()] or "",
+            "params": [f"{key}={value}" for key, value in self._set_by_user.items()] or "",
             "accelerator_type": self.profile.accelerator,
             "client_host_memory_in_gb": None,
             "model": self.model,
@@ -147,6 +155,15 @@ class CheckpointPlan(ProfilePlan[Profile]):
                 *filter(None, [self.schedule(self.cases)]),
             )
         ]
+
+
+def _dotted(parameters: Iterable[tuple[str, object]]) -> Json:
+    """Return parameters of the workload by the reference's names; ours where it has none."""
+    return {
+        f"checkpoint.{key}" if key in _OF_REFERENCE else f"mlpstorage.{key}": value
+        for key, value in parameters
+        if key not in _ARGUMENTS
+    }
 
 
 def pauses_of(parameters: Parameters) -> Pauses:

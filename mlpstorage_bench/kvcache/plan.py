@@ -166,12 +166,11 @@ class KVCachePlan(ProfilePlan[Profile]):
         }
 
     def override_parameters(self) -> Json:
-        """Return the user's settings: keys of the profile, and command-line options.
+        """Return the keys of the profile that the user set; `parameters` has what a profile has.
 
         Keys have the names of `parameters`, whichever synonym was typed; the last value counts.
         """
-        set_keys = {_parameter_path(path): value for path, value in self.overrides}
-        return {**set_keys, **{k: v for k, v in self.user_set.items() if k != "set"}}
+        return {_parameter_path(path): value for path, value in self.overrides}
 
     def arguments(self) -> Json:
         """Return the values of the reference's arguments; those of the first workload."""

@@ -20,7 +20,11 @@ from mlpstorage_bench.training.datasize import (
     files_of,
     host_memory_bytes,
 )
-from mlpstorage_bench.training.results.reference_parameters import ARGUMENTS, dotted
+from mlpstorage_bench.training.results.reference_parameters import (
+    ARGUMENTS,
+    changed_parameters,
+    dotted,
+)
 from mlpstorage_bench.units import GIB
 
 NOT_COMPARABLE = "profile {}: not comparable to MLPerf"
@@ -121,9 +125,28 @@ class TrainingPlan(ProfilePlan[TrainingProfile]):
         return workload.model_copy(update={"num_files_train": size.num_files_train})
 
     def override_parameters(self) -> Json:
-        """Return the parameters that the user set under the reference's names: dotted paths."""
-        set_keys = [(split_path(path)[1], value) for path, value in self.overrides]
-        return dict(dotted(name, value) for name, value in set_keys if name not in ARGUMENTS)
+        """Return what the first training has other than its model, and what the user set.
+
+        Names are the reference's dotted paths; values of the user are texts, as typed.
+        """
+        first = next(iter(self.profile.workloads.values()))
+        of_profile = changed_parameters(first).items()
+        return {**dict(dotted(name, value) for name, value in of_profile), **self._set_by_user}
+
+    @property
+    def _set_by_user(self) -> Json:
+        """The parameters that the user set, under the reference's names."""
+        set_keys = [(*split_path(path), value) for path, value in self.overrides]
+        return dict(
+            dotted(name, self._chunk_kib(workload) if name == "io_chunk_kib" else value)
+            for workload, name, value in set_keys
+            if name not in ARGUMENTS
+        )
+
+    def _chunk_kib(self, workload: str | None) -> int:
+        """Return the size of a training's chunks, which the reference has in another unit."""
+        workloads = self.profile.workloads
+        return workloads[next(iter(workloads)) if workload is None else workload].io_chunk_kib
 
     def arguments(self) -> Json:
         """Return the values of the reference's arguments; those of the first training."""
@@ -138,7 +161,7 @@ class TrainingPlan(ProfilePlan[TrainingProfile]):
             "data_dir": self.cache_dir,
             "o_direct": first.io_mode == "direct",
             **({} if size is None else {"max_accelerators": size.ranks}),
-            "params": [f"{key}={value}" for key, value in self.override_parameters().items()] or "",
+            "params": [f"{key}={value}" for key, value in self._set_by_user.items()] or "",
             "loops": self.profile.trials + self.profile.warm_up_trials,
         }
 

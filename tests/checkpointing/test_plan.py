@@ -38,8 +38,23 @@ def test_settings_have_the_names_of_the_reference() -> None:
         "checkpoint.num_checkpoints_read": 10,
         "checkpoint.checkpoint_folder": "/mnt/cache",
         "checkpoint.fsync": "false",
-        "scale": "0.5",
+        "mlpstorage.scale": "0.5",
     }
+
+
+def test_a_profile_has_what_differs_from_mlperf_among_what_was_set() -> None:
+    found = plan(("num_checkpoints_read", "1"), ("time_between_checkpoints", "1"), profile="quick")
+    assert found.override_parameters() == {
+        "checkpoint.num_checkpoints_write": found.own.num_checkpoints_write,
+        "checkpoint.num_checkpoints_read": "1",
+        "checkpoint.checkpoint_folder": "/mnt/cache",
+        "checkpoint.time_between_checkpoints": "1",
+        "mlpstorage.scale": found.own.scale,
+    }
+    assert found.arguments()["params"] == [
+        "checkpoint.num_checkpoints_read=1",
+        "checkpoint.time_between_checkpoints=1",
+    ]
 
 
 def test_arguments_of_the_reference_are_no_parameters() -> None:

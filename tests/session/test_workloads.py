@@ -136,8 +136,7 @@ def test_settings_have_the_names_of_the_parameters_in_the_metadata(
     options = [f"--mlps-set={setting}" for setting in settings]
     pytester.runpytest(*options, "--mlps-results-dir=results").assert_outcomes(passed=1)
     metadata = metadata_of(pytester)
-    given = metadata["override_parameters"]
-    assert {name: given[name] for name in given if name != "results-dir"} == {
+    assert metadata["override_parameters"] == {
         "num_users": "3",
         "options.1.max_concurrent_allocs": "2",
         "delay_between_options": "0",

@@ -59,6 +59,16 @@ def _sanctioned() -> Parameters:
     return load_profile(PROFILE).parameters
 
 
+def changed_parameters(parameters: Parameters) -> dict[str, object]:
+    """Return the parameters in which a checkpointing differs from MLPerf's, without its counts."""
+    plain = _sanctioned()
+    return {
+        name: value
+        for name, value in parameters.model_dump(mode="json").items()
+        if not name.startswith("num_checkpoints_") and value != getattr(plain, name)
+    }
+
+
 def differences(parameters: Mapping[str, object], ranks: int | None = None) -> list[str]:
     """Return the names of what differs from MLPerf's checkpointing.
 

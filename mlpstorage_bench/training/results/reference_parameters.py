@@ -13,7 +13,7 @@ from mlpstorage_bench.training.workload.models import MODELS
 DOTTED: Mapping[str, str] = {
     "num_files_train": "dataset.num_files_train",
     "num_samples_per_file": "dataset.num_samples_per_file",
-    "format": "dataset.format",
+    "format": "dataset.format",  # of its own formats: raw is ours
     "batch_size": "reader.batch_size",
     "read_threads": "reader.read_threads",
     "prefetch_size": "reader.prefetch_size",
@@ -25,8 +25,19 @@ DOTTED: Mapping[str, str] = {
     "steps": "train.total_training_steps",
 }
 """Our parameter → the reference's, where it has one."""
+_OURS_ALONE = frozenset({("format", "raw"), ("reader", "model")})
+"""Values of ours that the reference does not have."""
 ARGUMENTS = frozenset({"model", "accelerator", "client_host_memory_in_gb"})
 """Keys of arguments of the reference's command, which are no parameters of the workload."""
+_RESOLVED: Mapping[str, str] = {
+    "batch_size": "batch",
+    "computation_time": "computation_s",
+    "epochs": "epoch_count",
+    "num_samples_per_file": "samples_per_file",
+    "read_threads": "workers",
+}
+"""Parameter that may be left to the model → what then has its value."""
+_LOADER = "pytorch"
 _KIB = 1024
 
 
@@ -37,7 +48,7 @@ def reference_parameters(
     model = MODELS[workload.model]
     return {
         "model": {"name": model.name, **model.facts},
-        "framework": "pytorch",
+        "framework": _LOADER,
         "workflow": {"generate_data": generates, "train": not generates, "checkpoint": False},
         "dataset": {
             "data_folder": data_folder,
@@ -53,7 +64,7 @@ def reference_parameters(
             "num_subfolders_train": 0,
         },
         "reader": {
-            "data_loader": "pytorch",
+            "data_loader": _LOADER,
             "batch_size": workload.batch,
             "read_threads": workload.workers,
             "prefetch_size": workload.prefetch_size,
@@ -112,9 +123,33 @@ def _data_folder(workload: TrainingWorkload, cache_dir: str, seed: object) -> st
     return str(DatasetPlace(Path(cache_dir), contents, workload.dataset(files, seed)).directory)
 
 
+def changed_parameters(workload: TrainingWorkload) -> dict[str, object]:
+    """Return the parameters in which a training differs from its model's, by our names."""
+    plain = TrainingWorkload.model_construct(model=workload.model, accelerator=workload.accelerator)
+    has_times = workload.accelerator in workload.training_model.accelerators
+    return {
+        name: value
+        for name, value in workload.model_dump().items()
+        if name not in ARGUMENTS | {"title"}
+        and value != getattr(plain, name)
+        and not (has_times and name in _RESOLVED and _resolved(workload, plain, name))
+    }
+
+
+def _resolved(workload: TrainingWorkload, plain: TrainingWorkload, name: str) -> bool:
+    """Return whether a value is the one that the model has anyway."""
+    return bool(getattr(workload, _RESOLVED[name]) == getattr(plain, _RESOLVED[name]))
+
+
 def dotted(name: str, value: object) -> tuple[str, object]:
     """Return the reference's name and value of a parameter; ours where it has none."""
     known = DOTTED.get(name)
-    if known is None:
+    if known is None or (name, value) in _OURS_ALONE:
         return f"mlpstorage.{name}", value
-    return known, value == "direct" if name == "io_mode" else value
+    if name == "io_mode":
+        return known, value == "direct"
+    if name == "reader":
+        return known, _LOADER
+    if name == "io_chunk_kib" and isinstance(value, int):  # in bytes there
+        return known, value * _KIB
+    return known, value
