@@ -37,7 +37,7 @@ from mlpstorage_bench.results.record import ExecType, Filesystems, Invocation, R
 from mlpstorage_bench.results.tree import RunLocation
 from mlpstorage_bench.session.file_arguments import PROFILE_OPTION
 from mlpstorage_bench.session.reference_arguments import reference_arguments
-from mlpstorage_bench.session.type_requests import profile_files, settings_for
+from mlpstorage_bench.session.type_requests import profile_files, request_for, settings_for
 from mlpstorage_bench.units import GIB
 
 
@@ -93,6 +93,7 @@ def run_facts(
         tags=list(settings.tags),
         args=reference_arguments(
             settings,
+            request_for(settings, location.benchmark_type).overrides,
             plan.arguments(),
             location.command,
             location.systemname,
@@ -166,7 +167,9 @@ def datasize_facts(
         invocation=_invocation(None, arguments),
         tags=list(settings.tags),
         args=reference_arguments(
-            *(settings, plan.arguments(), location.command, systemname, len(hosts)),
+            settings,
+            request_for(settings, location.benchmark_type).overrides,
+            *(plan.arguments(), location.command, systemname, len(hosts)),
             exec_type=exec_type,
         ),
         user_set=_as_json(settings.user_set),

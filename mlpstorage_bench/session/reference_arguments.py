@@ -35,6 +35,7 @@ _OF_HOSTS = "client_host_memory_in_gb"
 
 def reference_arguments(
     settings: Settings,
+    overrides: Sequence[tuple[str, str]],
     of_plan: Json,
     command: str,
     systemname: str,
@@ -45,9 +46,9 @@ def reference_arguments(
 ) -> Json:
     """Return what a session was asked to do, with defaults, and without secrets.
 
-    `of_plan` are the arguments that the plan of the benchmark type knows; `memory_gib` is the least
-    memory of a host, if it is known. `exec_type` is `mpi` where a launcher starts the ranks, else
-    `local`.
+    `overrides` are the parameters that were set for the benchmark type, and `of_plan` the arguments
+    that its plan knows; `memory_gib` is the least memory of a host, if it is known. `exec_type` is
+    `mpi` where a launcher starts the ranks, else `local`.
     """
     flags = settings.launch_flags
     known = {
@@ -68,7 +69,7 @@ def reference_arguments(
         "mpi_btl": flags.transport,
         "mpi_params": _mpi_params(settings.mpi_params),
         "loops": 1,
-        "params": [f"{path}={value}" for path, value in settings.overrides] or "",
+        "params": [f"{path}={value}" for path, value in overrides] or "",
         "orgname": settings.orgname,
         "num_client_hosts": num_hosts,
         **of_plan,

@@ -7,6 +7,7 @@ import argparse
 from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.session.reference_arguments import reference_arguments
+from mlpstorage_bench.session.type_requests import request_for
 
 OF_PLAN = {"benchmark": "kvcache", "seed": 42, "trials": 3, "model": "llama3.1-8b"}
 
@@ -17,7 +18,7 @@ def settings(**given: object) -> Settings:
 
 
 def test_arguments_have_the_references_names_and_order() -> None:
-    args = reference_arguments(settings(), OF_PLAN, "run", "array-9", 1, exec_type="local")
+    args = reference_arguments(settings(), (), OF_PLAN, "run", "array-9", 1, exec_type="local")
     assert list(args)[:6] == [
         *("mode", "benchmark", "command", "cache_dir", "results_dir", "systemname"),
     ]
@@ -33,13 +34,14 @@ def test_values_of_the_launch_are_words_without_secrets() -> None:
         mlps_hosts=["h1:2,h2:2"],
         mlps_num_processes=4,
         mlps_mpi_params=["-x S3_SECRET_KEY=hunter2 --bind-to none"],
-        mlps_set=["duration=5"],
+        mlps_set=["kv_cache.duration=5", "checkpointing.phase=read"],
     )
-    args = reference_arguments(given, OF_PLAN, "run", "array-9", 2, exec_type="mpi")
+    own = request_for(given, "kv_cache").overrides
+    args = reference_arguments(given, own, OF_PLAN, "run", "array-9", 2, exec_type="mpi")
     assert (args["hosts"], args["num_processes"]) == (["h1", "h2"], 4)
     words = args["mpi_params"]
     assert isinstance(words, list)
     assert words[-2:] == ["--bind-to", "none"]
     assert "hunter2" not in " ".join(words)
-    assert args["params"] == ["duration=5"]
+    assert args["params"] == ["duration=5"], "what is for another type is not there"
     assert args["num_client_hosts"] == 2

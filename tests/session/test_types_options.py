@@ -179,12 +179,17 @@ def test_profile_that_one_type_has_leaves_a_note_on_the_other(project: pytest.Py
         named.stdout.no_fnmatch_line("note: * has no profile *")
 
 
-def test_note_on_the_profile_is_in_the_run_of_its_type_alone(project: pytest.Pytester) -> None:
+def test_note_and_settings_of_a_type_are_in_its_run_alone(project: pytest.Pytester) -> None:
     project.makepyfile(test_both="def test_kv(kvcache): pass\n" + COPY_TEST)
-    result = project.runpytest_subprocess(*SIMULATED, "--mlps-profile=mlperf")
+    own = ("--mlps-set=copy_files.files=3", "--mlps-set=num_users=2")
+    result = project.runpytest_subprocess(*SIMULATED, "--mlps-profile=mlperf", *own)
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"mlpstorage: note: copy_files: {NOTE}"])
-    notes = {name.split()[0]: run["mlpstorage"]["notes"] for name, run in runs_in(project).items()}
+    runs = {name.split()[0]: run for name, run in runs_in(project).items()}
+    params = {name: run["args"]["params"] for name, run in runs.items()}
+    assert params == {"kv_cache": ["storage=null", "num_users=2"], "copy_files": ["files=3"]}
+    assert runs["kv_cache"]["override_parameters"] == {"storage": "null", "num_users": "2"}
+    notes = {name: run["mlpstorage"]["notes"] for name, run in runs.items()}
     assert NOTE in notes["copy_files"]
     assert not any("has no profile" in note for note in notes["kv_cache"])
 
