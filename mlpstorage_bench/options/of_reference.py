@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mlpstorage_bench.errors import InvalidInputError, nearest
 from mlpstorage_bench.launch.hosts import HOSTS_OPTION
+from mlpstorage_bench.options.parameters_of_reference import every_parameter, form_of_parameter
 
 _OWN_PREFIX = "--mlps-"
 
@@ -51,6 +53,8 @@ _RENAMED = {
 }
 """Options with the value of one of ours, and ours without its prefix."""
 
+_PARAMS = ("--params", f"{_OWN_PREFIX}params")
+"""The option for parameters of the workload, which each have a form of their own here."""
 _NONE = "this is not simulated; leave it out"
 _NOT_NEEDED = "not needed; leave it out"
 _OTHERS = {
@@ -106,6 +110,8 @@ def every_counterpart() -> Iterator[tuple[str, str]]:
     """Yield each option of the reference that has another form here, and that form."""
     for key in (*_PARAMETERS, *_RENAMED, *_OTHERS):
         yield f"--{key}", _form_here(f"--{key}", "VALUE")
+    for name, form in every_parameter():
+        yield f"--params {name}=VALUE", form
 
 
 def may_have_counterpart(arguments: Iterable[str]) -> bool:
@@ -128,6 +134,9 @@ def counterparts(
 def _lines(unknown: Sequence[str], arguments: Sequence[str], known: list[str]) -> Iterator[str]:
     for argument in unknown:
         name, equals, value = argument.partition("=")
+        if name in _PARAMS:
+            yield from _forms_of_parameters(name, [value] if equals else [], argument, arguments)
+            continue
         form = _form_here(name, value if equals else _next_word(argument, arguments))
         if form:
             yield f"{name}: {form}"
@@ -135,6 +144,19 @@ def _lines(unknown: Sequence[str], arguments: Sequence[str], known: list[str]) -
             hint = nearest(name, known)
             if hint:
                 yield f"{name}: {hint}"
+
+
+def _forms_of_parameters(
+    option: str, given: list[str], argument: str, arguments: Sequence[str]
+) -> Iterator[str]:
+    """Yield a line for each parameter that follows `--params`, as the reference takes several."""
+    if not given and argument in arguments:
+        following = arguments[arguments.index(argument) + 1 :]
+        given = [*itertools.takewhile(lambda word: not word.startswith("-"), following)]
+    for word in given or ["VALUE"]:
+        name, equals, value = word.partition("=")
+        form = form_of_parameter(name, value) if equals else ""
+        yield f"{option} {word}: {form}" if form else f"{option}: {_form_here(option, word)}"
 
 
 def _form_here(name: str, value: str) -> str:

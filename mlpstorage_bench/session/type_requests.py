@@ -13,6 +13,7 @@ from mlpstorage_bench import registry
 from mlpstorage_bench.benchmark_type.interface import BenchmarkType, Plan, PlanRequest
 from mlpstorage_bench.benchmark_type.members import missing_members
 from mlpstorage_bench.errors import InvalidInputError, MlpsError
+from mlpstorage_bench.options.parameters_of_reference import form_of_parameter
 from mlpstorage_bench.options.settings import CLOSED_PROFILE, DEFAULT_PROFILE, Settings
 
 _PROFILE_OPTION = "--mlps-profile"
@@ -21,6 +22,7 @@ _SET_OPTION = "--mlps-set"
 
 def plan_for(settings: Settings, name: str) -> Plan:
     """Return the plan of a type; InvalidInputError if it cannot run."""
+    _check_names(settings)
     plan = registry.load(name).plan(request_for(settings, name))
     missing = missing_members(plan, Plan)
     if missing:
@@ -31,6 +33,14 @@ def plan_for(settings: Settings, name: str) -> Plan:
             hint=f"It lacks {', '.join(missing)}",
         )
     return plan
+
+
+def _check_names(settings: Settings) -> None:
+    """Raise InvalidInputError for a parameter by the reference's name, with the form here."""
+    for key, text in settings.overrides:
+        form = "" if _split(key)[0] else form_of_parameter(key, text)
+        if form:
+            raise InvalidInputError(_SET_OPTION, f"{key}={text}", form)
 
 
 def request_for(settings: Settings, name: str) -> PlanRequest:

@@ -42,7 +42,7 @@ from mlpstorage_bench.options.declared import OPTIONS
 from mlpstorage_bench.options.settings import Settings, read_settings
 from mlpstorage_bench.results import tree
 from mlpstorage_bench.session.measured_storage import note_on_system_disk
-from mlpstorage_bench.session.type_requests import check_used
+from mlpstorage_bench.session.type_requests import check_used, plan_for
 from mlpstorage_bench.storage.direct_io import DirectIo
 from mlpstorage_bench.storage.directory import RankDirectory, check_cache_dir
 from mlpstorage_bench.storage.failures import storage_error
@@ -292,6 +292,12 @@ TYPES = (
         "No test of a type that has the parameter was collected: leave out the value, or the "
         "option that leaves out the tests (`-k`, `-m`).",
         lambda _: check_used(_given(mlps_set=["checkpointing.lanes=4"]), ["kv_cache"]),
+    ),
+    Situation(
+        "Parameter by mlpstorage's name",
+        "Keys here have no sections. [Coming from mlpstorage](coming-from-mlpstorage.md) lists "
+        "every parameter that is known, with its form here.",
+        lambda _: plan_for(_given(mlps_set=["reader.read_threads=8"]), "training"),
     ),
 )
 
